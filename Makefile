@@ -1,0 +1,80 @@
+# Readplane. `make` alone lists the targets; README.md says what they show.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PORT ?= 4566
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.made-from-lock
+CHECKOV := .local/checkov-venv
+LOCALSTACK := .local/localstack-venv
+export PORT
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# An installation into a new virtual environment: $(call venv,folder,lock,stamp)
+define venv
+	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(ops/find-python) || exit 1; \
+	echo "Making $(1) from $(2) with $$python …"; start=$$(date +%s); \
+	rm -rf $(1) && mkdir -p $(dir $(1)) && "$$python" -m venv $(1) \
+	&& $(1)/bin/python -m pip install --quiet --no-input --require-hashes -r $(2) \
+	&& touch $(3) && echo "Made $(1) in $$(($$(date +%s) - start)) s."
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack)."
+
+$(STAMP): requirements/dev.txt
+	$(call venv,$(VENV),$<,$@)
+
+$(CHECKOV)/.made-from-lock: requirements/checkov.txt
+	$(call venv,$(CHECKOV),$<,$@)
+
+.PHONY: demo
+demo: $(STAMP) ## build, start the emulator, apply, sign in, load the ISO 3166 countries, print how to call it
+	@$(PY) -m ops.local.demo --port $(PORT)
+
+.PHONY: down
+down: ## remove the demo: emulator, state and data
+	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(ops/find-python) || exit 1; "$$python" -m ops.local.down
+
+.PHONY: build
+build: $(STAMP) ## make the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
+	@$(PY) -m ops.build
+
+.PHONY: test
+test: $(STAMP) ## everything that CI needs: lint types test-unit test-terraform checkov test-local
+	@$(PY) -m ops.parts lint types test-unit test-terraform checkov test-local
+
+.PHONY: test-unit
+test-unit: $(STAMP) ## rules, stores, handlers and artefacts, without an emulator
+	@$(PY) -m pytest tests/unit
+
+.PHONY: test-terraform
+test-terraform: $(STAMP) ## terraform validate and terraform test, with a mocked provider
+	@$(PY) -m ops.terraform test
+
+.PHONY: test-local
+test-local: $(STAMP) ## the applied stack end to end on the emulator, IAM enforced
+	@$(PY) -m pytest tests/local
+
+.PHONY: lint
+lint: $(STAMP) ## ruff and terraform fmt, without changing anything
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ops.terraform fmt
+
+.PHONY: types
+types: $(STAMP) ## mypy --strict
+	@$(PY) -m mypy
+
+.PHONY: checkov
+checkov: $(CHECKOV)/.made-from-lock ## checkov over terraform/
+	@$(CHECKOV)/bin/checkov --directory terraform --framework terraform --compact --quiet
+
+.PHONY: clean
+clean: down ## remove everything that make made
+	rm -rf .venv .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

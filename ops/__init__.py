@@ -1,0 +1,1 @@
+"""The operators' and developers' tools; nothing here runs in a function."""

@@ -1,0 +1,1 @@
+"""The local run: the same stack on an AWS emulator."""
