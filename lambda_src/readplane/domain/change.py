@@ -1,0 +1,173 @@
+"""Changes: the one thing that moves through Readplane, and its line in the write log."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .collection import Collection, is_item_id, is_owner, item_key
+from .version import is_version, time_ms
+
+MAX_DATA_BYTES = 256 * 1024
+"""Largest body of an item, in UTF-8 bytes: with its other attributes it stays below DynamoDB's 400 KB per item."""
+
+TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
+"""A tombstone outlives the horizon by this much, so that no two clocks leave a gap between the two."""
+
+Reason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
+
+_DATA = b',"data":'
+_FIELDS = ("change_id", "collection", "item_id", "op", "actor", "source", "accepted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Replaces or deletes one whole item. An item *is* the change with the greatest ``change_id`` applied to it.
+
+    ``data`` is the JSON text of one object, kept as text so that what came in goes out digit for digit; ``None`` marks
+    a delete, whose stored form is the tombstone. ``accepted_at`` is RFC 3339 UTC with milliseconds. ``owner`` is set in
+    owner collections only.
+    """
+
+    change_id: str
+    collection: str
+    item_id: str
+    data: str | None
+    actor: str
+    source: str
+    accepted_at: str
+    owner: str | None = None
+
+    @property
+    def version(self) -> str:
+        """The item's version while this change is its newest."""
+        return self.change_id
+
+    @property
+    def op(self) -> Literal["put", "delete"]:
+        """What the change does to its item."""
+        return "delete" if self.data is None else "put"
+
+    @property
+    def key(self) -> str:
+        """The key of its item in the items table."""
+        return item_key(self.collection, self.item_id, self.owner)
+
+    def expires_at(self, horizon_ms: int) -> int | None:
+        """Unix seconds at which its tombstone may go; ``None`` for a put, which stays."""
+        if self.data is not None:
+            return None
+        return (time_ms(self.change_id) + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
+
+    def representation(self) -> str:
+        """The JSON text of the item, the same for the item route and its document (puts only)."""
+        return (
+            f'{{"id":{json.dumps(self.item_id)},"collection":{json.dumps(self.collection)},'
+            f'"version":"{self.change_id}","as_of":"{self.accepted_at}","data":{self.data}}}'
+        )
+
+    def line(self) -> bytes:
+        """The change as one line of the write log, newline included.
+
+        A flat JSON object whose last member is ``data``, verbatim: :func:`parse_line` cuts it off again without ever
+        turning its numbers into native ones.
+        """
+        head: dict[str, str] = {
+            "change_id": self.change_id,
+            "collection": self.collection,
+            "item_id": self.item_id,
+            "op": self.op,
+            "actor": self.actor,
+            "source": self.source,
+            "accepted_at": self.accepted_at,
+        }
+        if self.owner is not None:
+            head["owner"] = self.owner
+        text = json.dumps(head, separators=(",", ":")).encode()
+        if self.data is None:
+            return text + b"\n"
+        return text[:-1] + _DATA + self.data.encode() + b"}\n"
+
+
+class Poison(Exception):
+    """A line that can never be applied: it goes whole to quarantine, with the reason.
+
+    ``change`` is the change as far as it could be read, so that its status can tell what became of it.
+    """
+
+    def __init__(self, reason: Reason, detail: str, change: Change | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.change = change
+
+
+def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
+    """Read one line of the write log (without or with its newline).
+
+    :raises Poison: ``unparsable``, ``unknown_collection`` or ``too_large``.
+    """
+    # Our own lines put `data` last and hold no other object, so the first `,"data":` outside a string is the cut: a
+    # quote inside a string of the head would be escaped.
+    head, cut, tail = line.rstrip(b"\r\n").partition(_DATA)
+    data = tail.removesuffix(b"}") if cut else None
+    try:
+        fields = json.loads(head + b"}" if cut else head)
+        text = None if data is None else data.decode()
+        if text is not None and not isinstance(json.loads(text), dict):
+            raise Poison("unparsable", "data is not a JSON object")
+    except (ValueError, RecursionError) as error:
+        raise Poison("unparsable", "the line is not one JSON object in UTF-8") from error
+    change = _change(fields, text)
+    collection = collections.get(change.collection)
+    if collection is None:
+        raise Poison("unknown_collection", "no such collection is declared", change)
+    if collection.owned != (change.owner is not None):
+        raise Poison("unparsable", "owner is for owner collections, and only for them")
+    if text is not None and len(text.encode()) > MAX_DATA_BYTES:
+        raise Poison("too_large", f"data is larger than {MAX_DATA_BYTES} bytes", change)
+    return change
+
+
+def _change(fields: object, data: str | None) -> Change:
+    if not isinstance(fields, dict):
+        raise Poison("unparsable", "the line is not one JSON object in UTF-8")
+    wrong = [name for name in _FIELDS if not isinstance(fields.get(name), str)]
+    owner = fields.get("owner")
+    if not wrong:
+        rules = (
+            ("change_id", is_version(fields["change_id"])),
+            ("item_id", is_item_id(fields["item_id"])),
+            ("op", fields["op"] == ("delete" if data is None else "put")),
+            ("owner", owner is None or (isinstance(owner, str) and is_owner(owner))),
+        )
+        wrong = [name for name, kept in rules if not kept]
+    if wrong:
+        raise Poison("unparsable", "missing or malformed: " + ", ".join(wrong))
+    return Change(
+        change_id=fields["change_id"],
+        collection=fields["collection"],
+        item_id=fields["item_id"],
+        data=data,
+        actor=fields["actor"],
+        source=fields["source"],
+        accepted_at=fields["accepted_at"],
+        owner=owner,
+    )
+
+
+def keep_newest(winners: dict[str, Change], change: Change) -> Change | None:
+    """Fold one change into ``winners`` (newest change by item key); give back the change that drops out, if any."""
+    known = winners.get(change.key)
+    if known is None:
+        winners[change.key] = change
+        return None
+    if change.version > known.version:
+        winners[change.key] = change
+        return known
+    return change
+
+
+def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:
+    """Whether the change is older than the horizon: a tombstone that would have beaten it may be gone by now."""
+    return time_ms(change.change_id) < now_ms - horizon_ms

@@ -1,0 +1,47 @@
+"""What one record of the items stream asks for: publish the new image, or mend a version that went down.
+
+A global table resolves conflicts by the time of DynamoDB's own write, not by our version, so a replicated write can put
+an older change over a newer one; and a time-to-live delete can overtake a put that had not arrived yet. Whoever sees
+both images puts the greater one back. The put is conditional, so both Regions may do it, and repeats are harmless.
+"""
+
+from dataclasses import dataclass
+
+from .change import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Make the stores to read from hold ``change`` (a delete removes)."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """Put ``change`` back, provided that the item still is at version ``instead_of`` (``None``: is still missing)."""
+
+    change: Change
+    instead_of: str | None
+
+
+def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int) -> Publish | Mend | None:
+    """Decide on one stream record.
+
+    :param old: the item before the write, ``None`` if there was none.
+    :param new: the item after it, ``None`` if it was removed.
+    :returns: ``None`` for a tombstone whose time has come: its document is long gone.
+    """
+    if new is None:
+        if old is None or _may_go(old, now_ms, horizon_ms):
+            return None
+        return Mend(old, None)
+    if old is not None and old.version > new.version:
+        return Mend(old, new.version)
+    return Publish(new)
+
+
+def _may_go(change: Change, now_ms: int, horizon_ms: int) -> bool:
+    # DynamoDB deletes what has expired within days, not at once, so the time itself is compared.
+    expires_at = change.expires_at(horizon_ms)
+    return expires_at is not None and expires_at * 1000 <= now_ms

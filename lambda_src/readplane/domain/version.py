@@ -1,0 +1,41 @@
+"""Versions: UUIDv7 change ids (RFC 9562, section 5.7), ordered by time, compared as text.
+
+The canonical lower-case text of a UUIDv7 sorts like its 128 bits, so every store compares versions as plain strings.
+"""
+
+import re
+from collections.abc import Iterable
+
+MAX_AHEAD_MS = 5 * 60 * 1000
+"""How far ahead of our clock a version may be that a request names; sandbox clocks are within milliseconds."""
+
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def is_version(text: str) -> bool:
+    """Whether ``text`` is a UUIDv7 in canonical lower-case form."""
+    return _CANONICAL.fullmatch(text) is not None
+
+
+def time_ms(version: str) -> int:
+    """Unix milliseconds that ``version`` (canonical text) was stamped with."""
+    return int(version[:8] + version[9:13], 16)
+
+
+def stamp(now_ms: int, random: bytes, above: Iterable[str] = ()) -> str:
+    """Make a version of the present that is greater than every version in ``above``.
+
+    A clock that lags behind a named version is overruled by one millisecond, so one client's writes keep their order
+    whichever sandbox or Region stamps them.
+
+    :param now_ms: Unix milliseconds, 48 bits.
+    :param random: 10 fresh bytes of ``os.urandom``; a restored snapshot must not repeat them.
+    :param above: canonical versions that the new one must exceed.
+    """
+    floor = max(above, default="")
+    milliseconds = max(now_ms, time_ms(floor) + 1) if floor else now_ms
+    bits = int.from_bytes(random[:10], "big")
+    rand_a, rand_b = bits >> 68, bits & ((1 << 62) - 1)
+    value = (milliseconds << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,123 @@
+"""Folds the changes of write-log objects into the items; what can't be applied goes to quarantine."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import unquote_plus
+
+from ..config import ApplySettings, apply_settings
+from ..domain.change import Change, Poison, is_expired, keep_newest, parse_line
+from ..stores.aws import client
+from ..stores.items import DynamoItems, Items
+from ..stores.log_objects import LogObjects, S3LogObjects
+from ..telemetry import Telemetry, start_tracing
+
+WORKERS = 16
+METRIC = {"applied": "ChangesApplied", "duplicate": "ChangesDuplicate", "superseded": "ChangesSuperseded"}
+
+Event = dict[str, Any]
+
+
+class Apply:
+    """The function, with what it needs handed in."""
+
+    def __init__(self, settings: ApplySettings, items: Items, log: LogObjects, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._items = items
+        self._log = log
+        self._telemetry = telemetry
+
+    def __call__(self, event: Event) -> Event:
+        """Apply each SQS message's objects; name the messages that failed, so that only those come again."""
+        failures = []
+        for message in event["Records"]:
+            try:
+                for key, created_ms in _objects(message):
+                    self._object(key, created_ms)
+            except Exception as error:  # one object that fails must not hold up the others of the batch
+                self._telemetry.failure("object failed", error, message_id=message["messageId"])
+                failures.append({"itemIdentifier": message["messageId"]})
+        return {"batchItemFailures": failures}
+
+    def _object(self, key: str, created_ms: int) -> None:
+        tally: Counter[str] = Counter()
+        winners: dict[str, Change] = {}
+        number = 0
+        try:
+            for number, line in enumerate(self._log.lines(key), 1):
+                try:
+                    change = parse_line(line, self._settings.collections)
+                    self._refuse_expired(change)
+                except Poison as poison:
+                    self._quarantine(line, poison, f"{key}:{number}")
+                    tally["ChangesQuarantined"] += 1
+                    continue
+                loser = keep_newest(winners, change)
+                if loser is not None:
+                    again = loser.version == winners[change.key].version
+                    tally["ChangesDuplicate" if again else "ChangesSuperseded"] += 1
+        except Poison as poison:  # the object itself is damaged from here on
+            self._quarantine(b"", poison, f"{key}:{number + 1}")
+            tally["ChangesQuarantined"] += 1
+        with ThreadPoolExecutor(WORKERS) as workers:
+            outcomes = workers.map(self._items.apply, winners.values())
+            tally.update(METRIC[outcome] for outcome in outcomes)
+        self._telemetry.event("applied", metrics=tally, key=key)
+        # At the minute when Firehose delivered the object, as its own count of delivered records is, so that the alarm
+        # compares like with like however late the object is applied.
+        self._telemetry.event("handled", metrics={"RecordsHandled": number}, timestamp_ms=created_ms, key=key)
+
+    def _refuse_expired(self, change: Change) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        if not is_expired(change, now_ms, self._settings.horizon_ms):
+            return
+        # A replay brings old changes again. Those that the item has seen are settled; only one that would have an
+        # effect could resurrect what a tombstone, gone by now, had deleted.
+        item = self._items.get(change.key, consistent=True)
+        if item is None or item.version < change.version:
+            raise Poison("expired", "the change is older than the horizon", change)
+
+    def _quarantine(self, line: bytes, poison: Poison, origin: str) -> None:
+        self._log.quarantine(line, poison, origin)
+        change_id = poison.change.change_id if poison.change else None
+        if poison.change is not None:
+            self._items.mark_quarantined(poison.change, poison.reason)
+        self._telemetry.event(
+            "quarantined", level="WARN", reason=poison.reason, detail=poison.detail, origin=origin, change_id=change_id
+        )
+
+
+def _objects(message: Event) -> Iterator[tuple[str, int]]:
+    """The object keys and creation times (Unix ms) of an S3 notification; its test event names none."""
+    for record in json.loads(message["body"]).get("Records", []):
+        created = datetime.fromisoformat(record["eventTime"])
+        yield unquote_plus(record["s3"]["object"]["key"]), int(created.timestamp() * 1000)
+
+
+@cache
+def function() -> Apply:
+    """Make the function from its environment, once per sandbox.
+
+    :raises BadSettings: with every problem.
+    """
+    start_tracing()
+    settings = apply_settings()
+    dynamodb = client("dynamodb", attempts=5, connections=WORKERS)
+    items = DynamoItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms)
+    log = S3LogObjects(client("s3", read_timeout=20), settings.log_bucket, settings.quarantine_prefix)
+    return Apply(settings, items, log, Telemetry("apply", settings.name))
+
+
+def handler(event: Event, context: object) -> Event:
+    """Lambda entry point."""
+    return function()(event)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    function()  # during init

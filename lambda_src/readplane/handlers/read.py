@@ -1,0 +1,137 @@
+"""Answers a client's reads from the stores: item, list, change status, and documents where S3 isn't asked directly."""
+
+import os
+import time
+from functools import cache
+from http import HTTPStatus
+from json import dumps
+from typing import Any
+
+from ..config import ReadSettings, read_settings
+from ..domain.collection import Collection, document_key, item_key
+from ..domain.listing import encode_cursor, parse_cursor, parse_limit, partitions
+from ..domain.problem import Problem, bad_parameter
+from ..domain.status import status_of
+from ..domain.version import is_version
+from ..http import Event, Request, Response, answer
+from ..stores.aws import client
+from ..stores.documents import Documents, S3Documents
+from ..stores.items import DynamoItems, Items
+from ..telemetry import Telemetry, start_tracing
+
+
+class Read:
+    """The function, with what it needs handed in; ``documents`` only where it serves them."""
+
+    def __init__(self, settings: ReadSettings, items: Items, documents: Documents | None, telemetry: Telemetry) -> None:
+        self.settings = settings
+        self.telemetry = telemetry
+        self._items = items
+        self._documents = documents
+
+    def __call__(self, request: Request) -> Response:
+        """GET: one call to a store for an item, a document or a status; a list queries until its page is full.
+
+        :raises Problem: 4xx.
+        """
+        collection = request.collection(self.settings.collections)
+        # Public routes have no authorizer. Elsewhere the claims are checked even though the gateway let them pass.
+        caller = None if collection.read == "public" else request.caller(self.settings.client_ids)
+        owner = caller.sub if caller and collection.owned else None
+        match request.resource[0], len(request.resource):
+            case "items", 2:
+                return self._list(request, collection, owner)
+            case "items", 3:
+                return self._item(request, collection, owner)
+            case "items", 5:
+                return self._status(request, collection, owner)
+            case "documents", 3:
+                return self._document(request, collection, owner)
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no such route.")
+
+    def _item(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        item_id = request.item_id()
+        named = request.min_versions(_now_ms())
+        # A read that names a version must see it if it is there; any other may be a moment behind, at half the price.
+        item = self._items.get(item_key(collection.name, item_id, owner), consistent=bool(named))
+        if named and (item is None or item.version < max(named)):
+            raise Problem(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers={"Retry-After": "1"})
+        if item is None or item.data is None:
+            raise _not_found()
+        etag = f'"{item.version}"'
+        headers = {"ETag": etag, "Cache-Control": "no-store" if named else collection.cache_control}
+        if _matches(request.headers.get("if-none-match"), etag):
+            return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+        headers |= {"Content-Type": "application/json", "Readplane-Version": item.version}
+        return Response(HTTPStatus.OK, item.representation(), headers)
+
+    def _list(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        spread = partitions(collection, owner)
+        start = parse_cursor(request.query.get("cursor"), len(spread))
+        items, following = self._items.page(spread, start, parse_limit(request.query.get("limit")))
+        text = ",".join(item.representation() for item in items)
+        cursor = dumps(encode_cursor(following) if following else None)
+        headers = {"Content-Type": "application/json", "Cache-Control": collection.cache_control}
+        return Response(HTTPStatus.OK, f'{{"items":[{text}],"next":{cursor}}}', headers)
+
+    def _status(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        item_id = request.item_id()
+        change_id = request.path.get("change_id", "")
+        if not is_version(change_id):
+            raise bad_parameter("change_id", "change_id must be one that write answered.")
+        version, quarantined = self._items.status(item_key(collection.name, item_id, owner), change_id)
+        status = status_of(change_id, version, quarantined, _now_ms(), self.settings.pending_ms)
+        if status is None:
+            raise _not_found("change")
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        return Response(HTTPStatus.OK, dumps({"status": status.status, "reason": status.reason}), headers)
+
+    def _document(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        key = document_key(collection.read, collection.name, request.item_id(), owner)
+        condition = request.headers.get("if-none-match")
+        document = self._documents.get(key, condition) if self._documents else None
+        if document is None:
+            raise _not_found("document")
+        if document.body is None:
+            return Response(HTTPStatus.NOT_MODIFIED, headers=document.headers)
+        return Response(HTTPStatus.OK, document.body.decode(), document.headers)
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    # Weak comparison, as RFC 9110 (13.1.2) asks for; gateways and CDNs may add the W/.
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return etag in tags or "*" in tags
+
+
+def _not_found(what: str = "item") -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def function() -> Read:
+    """Make the function from its environment, once per sandbox.
+
+    :raises BadSettings: with every problem.
+    """
+    start_tracing()
+    settings = read_settings()
+    # The gateway gives up after 29 s; a client is better served by a quick 503 and Retry-After.
+    items = DynamoItems(
+        client("dynamodb", read_timeout=2), settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms
+    )
+    documents = S3Documents(client("s3"), settings.documents_bucket) if settings.documents_bucket else None
+    return Read(settings, items, documents, Telemetry("read", settings.name))
+
+
+def handler(event: Event, context: object) -> dict[str, Any]:
+    """Lambda entry point."""
+    read = function()
+    return answer(event, read.settings.cors_origins, read.telemetry, read)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    function()  # during init, which Lambda runs at full CPU and SnapStart keeps, and not in the first request

@@ -1,0 +1,155 @@
+"""Accepts a client's write: authorises it, stamps a change, makes it durable, answers 202."""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from json import dumps
+from typing import Any
+
+from ..config import WriteSettings, write_settings
+from ..domain.body import Validator, check_content_type, compile_schemas, parse_body
+from ..domain.caller import Caller, check_may_write
+from ..domain.change import Change
+from ..domain.collection import Collection
+from ..domain.problem import Problem, bad_parameter
+from ..domain.version import stamp
+from ..http import Event, Request, Response, answer
+from ..stores.aws import client
+from ..stores.schemas import read_schemas
+from ..stores.write_log import FirehoseWriteLog, NotAppended, WriteLog
+from ..telemetry import Telemetry, start_tracing
+
+SOURCE = "api"
+"""The ``source`` of a change that a client made."""
+
+
+class Write:
+    """The function, with what it needs handed in."""
+
+    def __init__(
+        self, settings: WriteSettings, validators: Mapping[str, Validator], log: WriteLog, telemetry: Telemetry
+    ) -> None:
+        self.settings = settings
+        self.telemetry = telemetry
+        self._validators = validators
+        self._log = log
+
+    def __call__(self, request: Request) -> Response:
+        """POST, PUT or DELETE of one item: one call to the write log, 202 once it is durable.
+
+        :raises Problem: 4xx for what can't be accepted, 503 where the write log doesn't confirm.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        collection = request.collection(self.settings.collections)
+        caller = request.caller(self.settings.client_ids)
+        check_may_write(caller, collection)
+        change = self._change(request, collection, caller, now_ms)
+        self._append(change, request)
+        self.telemetry.event(
+            "accepted",
+            metrics={"ChangesAccepted": 1},
+            collection=collection.name,
+            request_id=request.request_id,
+            change_id=change.change_id,
+        )
+        where = f"/v1/items/{collection.name}/{change.item_id}/changes/{change.change_id}"
+        accepted = {"change_id": change.change_id, "item_id": change.item_id, "status": "accepted"}
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": where}
+        return Response(HTTPStatus.ACCEPTED, dumps(accepted), headers)
+
+    def _change(self, request: Request, collection: Collection, caller: Caller, now_ms: int) -> Change:
+        change_id = stamp(now_ms, os.urandom(10), request.min_versions(now_ms))
+        key = None
+        if request.method == "POST":
+            key = _idempotency_key(request)
+            item_id = _derived_id(caller, collection, key) if key else change_id
+        else:
+            item_id = request.item_id()
+        data = None
+        if request.method != "DELETE":
+            check_content_type(request.headers.get("content-type"))
+            data = parse_body(request.body(), self._validators[collection.name])
+        return Change(
+            change_id=change_id,
+            collection=collection.name,
+            item_id=item_id,
+            data=data,
+            actor=caller.sub,
+            source=SOURCE,
+            accepted_at=_rfc3339(now_ms),
+            owner=caller.sub if collection.owned else None,
+        )
+
+    def _append(self, change: Change, request: Request) -> None:
+        try:
+            self._log.append(change.line())
+        except NotAppended as error:
+            outcome = "not_accepted" if error.refused else "unknown"
+            self.telemetry.event(
+                "not appended",
+                level="ERROR",
+                metrics={"ChangesRefused": 1},
+                collection=change.collection,
+                request_id=request.request_id,
+                change_id=change.change_id,
+                outcome=outcome,
+                cause=error.cause,
+            )
+            detail = (
+                "The write was not accepted; send it again."
+                if error.refused
+                else "Whether the write was accepted is unknown; send it again, which is safe."
+            )
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                detail,
+                headers={"Retry-After": "2"},
+                change_id=change.change_id,
+                outcome=outcome,
+            ) from error
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise bad_parameter("Idempotency-Key", "Idempotency-Key must be 1-255 printable ASCII characters.")
+    return key
+
+
+def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
+    # The same retry makes the same item in whichever Region it lands, with no table of keys to reserve it in.
+    return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
+
+
+def _rfc3339(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@cache
+def function() -> Write:
+    """Make the function from its environment, once per sandbox.
+
+    :raises BadSettings: for settings, ``ValueError`` for schemas that can't be used, each with every problem.
+    """
+    start_tracing()
+    settings = write_settings()
+    schemas = read_schemas(client("s3"), settings.schemas.bucket, settings.schemas.key, settings.schemas.sha256)
+    missing = settings.collections.keys() - schemas.keys()
+    if missing:
+        raise ValueError(f"schemas: none for {', '.join(sorted(missing))}; apply again")
+    log = FirehoseWriteLog(client("firehose", attempts=1), settings.delivery_stream)
+    return Write(settings, compile_schemas(schemas), log, Telemetry("write", settings.name))
+
+
+def handler(event: Event, context: object) -> dict[str, Any]:
+    """Lambda entry point."""
+    write = function()
+    return answer(event, write.settings.cors_origins, write.telemetry, write)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    function()  # during init, which Lambda runs at full CPU and SnapStart keeps, and not in the first request

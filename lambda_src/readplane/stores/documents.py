@@ -1,0 +1,73 @@
+"""The documents: one S3 object per item, served without a function."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+VERSION_METADATA = "readplane-version"
+"""The object's user metadata (``x-amz-meta-…``) that API Gateway passes on as ``Readplane-Version``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as S3 gives it; ``body`` is ``None`` when the caller has it already (304)."""
+
+    body: bytes | None
+    headers: dict[str, str]
+
+
+class Documents(Protocol):
+    """Where documents are kept."""
+
+    def put(self, key: str, text: str, version: str, cache_control: str) -> None:
+        """Publish a document's JSON text."""
+
+    def remove(self, key: str) -> None:
+        """Remove a document; one that isn't there is fine."""
+
+    def get(self, key: str, if_none_match: str | None) -> Document | None:
+        """Read a document; ``None`` where there is none."""
+
+
+class S3Documents:
+    """:class:`Documents` in an S3 bucket."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, key: str, text: str, version: str, cache_control: str) -> None:
+        """See :class:`Documents`."""
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=text.encode(),
+            ContentType="application/json",
+            CacheControl=cache_control,
+            Metadata={VERSION_METADATA: version},
+        )
+
+    def remove(self, key: str) -> None:
+        """See :class:`Documents`."""
+        self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def get(self, key: str, if_none_match: str | None) -> Document | None:
+        """See :class:`Documents`. Without ``s3:ListBucket`` S3 answers 403 for a missing key, so both mean missing."""
+        condition = {"IfNoneMatch": if_none_match} if if_none_match else {}
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, **condition)
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 304:
+                return Document(None, {"ETag": if_none_match or ""})
+            if status in (403, 404):
+                return None
+            raise
+        headers = {
+            "Content-Type": answer["ContentType"],
+            "ETag": answer["ETag"],
+            "Cache-Control": answer.get("CacheControl", "no-cache"),
+            "Readplane-Version": answer["Metadata"].get(VERSION_METADATA, ""),
+        }
+        return Document(answer["Body"].read(), headers)

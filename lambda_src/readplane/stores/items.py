@@ -1,0 +1,193 @@
+"""The items: a DynamoDB (global) table that holds, per item, the newest change ever applied to it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Protocol
+
+from botocore.exceptions import ClientError
+
+from ..domain.change import Change
+from ..domain.listing import Place, list_key
+from ..domain.version import time_ms
+
+PAGE_BYTES = 1024 * 1024
+"""A page of a list ends at this much data: Lambda answers at most 6 MB, in which every quote costs two bytes."""
+
+Outcome = Literal["applied", "duplicate", "superseded"]
+Record = Mapping[str, Any]
+
+
+class Items(Protocol):
+    """The register of newest changes."""
+
+    def get(self, key: str, *, consistent: bool = False) -> Change | None:
+        """The newest change of an item, tombstones included. One call."""
+
+    def apply(self, change: Change) -> Outcome:
+        """Fold one change in: it wins if no greater version was ever applied. One conditional call."""
+
+    def restore(self, change: Change, instead_of: str | None) -> bool:
+        """Put ``change`` back if the item is still at version ``instead_of`` (``None``: missing)."""
+
+    def mark_quarantined(self, change: Change, reason: str) -> None:
+        """Leave a marker, so that the change's status can tell."""
+
+    def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
+        """The item's version and the reason in the change's quarantine marker. One call."""
+
+    def page(self, partitions: list[str], start: Place, limit: int) -> tuple[list[Change], Place | None]:
+        """Up to ``limit`` living items from ``start`` on, and where the next page starts (``None``: no more)."""
+
+
+class DynamoItems:
+    """:class:`Items` over DynamoDB; ``horizon_ms`` is how long tombstones and markers live."""
+
+    def __init__(self, client: Any, table: str, index: str = "", *, horizon_ms: int) -> None:
+        self._client = client
+        self._table = table
+        self._index = index
+        self._horizon_ms = horizon_ms
+
+    def get(self, key: str, *, consistent: bool = False) -> Change | None:
+        """See :class:`Items`."""
+        answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent)
+        record = answer.get("Item")
+        return change_of(record) if record else None
+
+    def apply(self, change: Change) -> Outcome:
+        """See :class:`Items`."""
+        won = self._put(
+            change,
+            ConditionExpression="attribute_not_exists(pk) OR version < :version",
+            ExpressionAttributeValues={":version": {"S": change.version}},
+        )
+        if won is None:
+            return "applied"
+        return "duplicate" if won == change.version else "superseded"
+
+    def restore(self, change: Change, instead_of: str | None) -> bool:
+        """See :class:`Items`."""
+        if instead_of is None:
+            return self._put(change, ConditionExpression="attribute_not_exists(pk)") is None
+        values = {":version": {"S": instead_of}}
+        return self._put(change, ConditionExpression="version = :version", ExpressionAttributeValues=values) is None
+
+    def mark_quarantined(self, change: Change, reason: str) -> None:
+        """See :class:`Items`. The marker lives as long as a tombstone and stands in no list."""
+        expires_at = (time_ms(change.change_id) + self._horizon_ms) // 1000
+        self._client.put_item(
+            TableName=self._table,
+            Item={
+                "pk": {"S": _marker_key(change.key, change.change_id)},
+                "reason": {"S": reason},
+                "expires_at": {"N": str(expires_at)},
+            },
+        )
+
+    def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
+        """See :class:`Items`. Reads consistently: a change reported pending must not have been applied before."""
+        marker_key = _marker_key(key, change_id)
+        request = {
+            self._table: {
+                "Keys": [{"pk": {"S": key}}, {"pk": {"S": marker_key}}],
+                "ConsistentRead": True,
+                "ProjectionExpression": "pk, version, reason",
+            }
+        }
+        found: dict[str, Record] = {}
+        while request:
+            answer = self._client.batch_get_item(RequestItems=request)
+            found |= {record["pk"]["S"]: record for record in answer["Responses"].get(self._table, [])}
+            request = answer.get("UnprocessedKeys") or {}
+        version = found[key]["version"]["S"] if key in found else None
+        reason = found[marker_key]["reason"]["S"] if marker_key in found else None
+        return version, reason
+
+    def page(self, partitions: list[str], start: Place, limit: int) -> tuple[list[Change], Place | None]:
+        """See :class:`Items`. Queries only until the page is full, by count or by :data:`PAGE_BYTES`."""
+        changes: list[Change] = []
+        size = 0
+        for shard in range(start.shard, len(partitions)):
+            after = start.after if shard == start.shard else None
+            for change in self._partition(partitions[shard], after, limit - len(changes)):
+                changes.append(change)
+                size += len(change.data or "")
+                if len(changes) == limit or size >= PAGE_BYTES:
+                    return changes, Place(shard, change.item_id)
+        return changes, None
+
+    def _partition(self, partition: str, after: str | None, limit: int) -> Iterator[Change]:
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": self._index,
+            "KeyConditionExpression": "list_key = :partition",
+            "ExpressionAttributeValues": {":partition": {"S": partition}},
+            "Limit": limit,
+        }
+        if after is not None:
+            query["KeyConditionExpression"] += " AND item_id > :after"
+            query["ExpressionAttributeValues"][":after"] = {"S": after}
+        while True:
+            answer = self._client.query(**query)
+            yield from map(change_of, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _put(self, change: Change, **condition: Any) -> str | None:
+        """Put conditionally; ``None`` when it went in, else the version that stands in its way (empty: none)."""
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=self._record(change),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **condition,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            answer: Any = error.response
+            return str(answer.get("Item", {}).get("version", {}).get("S", ""))
+        return None
+
+    def _record(self, change: Change) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "pk": {"S": change.key},
+            "collection": {"S": change.collection},
+            "item_id": {"S": change.item_id},
+            "version": {"S": change.version},
+            "as_of": {"S": change.accepted_at},
+            "actor": {"S": change.actor},
+            "source": {"S": change.source},
+        }
+        if change.owner is not None:
+            record["owner"] = {"S": change.owner}
+        if change.data is None:
+            # Without its index key a tombstone stands in no list, and costs no index write.
+            record["expires_at"] = {"N": str(change.expires_at(self._horizon_ms))}
+        else:
+            record["data"] = {"S": change.data}
+            record["list_key"] = {"S": list_key(change.collection, change.item_id, change.owner)}
+        return record
+
+
+def change_of(record: Record) -> Change:
+    """The change that a table record or stream image (DynamoDB JSON) holds."""
+    return Change(
+        change_id=record["version"]["S"],
+        collection=record["collection"]["S"],
+        item_id=record["item_id"]["S"],
+        data=record["data"]["S"] if "data" in record else None,
+        actor=record["actor"]["S"],
+        source=record["source"]["S"],
+        accepted_at=record["as_of"]["S"],
+        owner=record["owner"]["S"] if "owner" in record else None,
+    )
+
+
+def image_of(image: Record | None) -> Change | None:
+    """The change in a stream image; ``None`` for no image and for a quarantine marker, which is no item."""
+    return change_of(image) if image and "version" in image else None
+
+
+def _marker_key(key: str, change_id: str) -> str:
+    return f"quarantine/{change_id}/{key}"
