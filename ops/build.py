@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -22,9 +23,8 @@ import time
 import zipfile
 from pathlib import Path
 
-from ops.console import Failure, Progress, run_tool
+from ops.console import ROOT, Failure, failures, run_tool
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path("lambda_src/readplane")
 REQUIREMENTS = Path("lambda_src/requirements.txt")
 AWS_PYTHON = "3.13"
@@ -123,12 +123,13 @@ def _inputs(target: Target, interpreter: Path, root: Path) -> str:
         content = path.read_bytes()
         digest.update(f"{path.name if path == Path(__file__) else path.relative_to(root)}\0{len(content)}\0".encode())
         digest.update(content)
-    version = "%d.%d.%d" % sys.version_info[:3] if str(interpreter) == sys.executable else _version(interpreter)
-    digest.update(f"{target}\0{version}".encode())
+    digest.update(f"{target}\0{_version(interpreter)}".encode())
     return digest.hexdigest()
 
 
 def _version(interpreter: Path) -> str:
+    if str(interpreter) == sys.executable:
+        return platform.python_version()
     return run_tool([interpreter, "-c", "import platform; print(platform.python_version())"]).strip()
 
 
@@ -155,7 +156,7 @@ def _wheels(target: Target, interpreter: Path, root: Path, dist: Path) -> list[P
 
 
 def _unpack(wheel: Path, into: Path) -> None:
-    """Unpack a wheel as it is: what `pip install` adds (RECORD, INSTALLER, scripts) differs from one run to the next."""
+    """Unpack a wheel as it is: what `pip install` adds (RECORD, INSTALLER, scripts) differs from run to run."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             top, _, rest = name.partition("/")
@@ -218,5 +219,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    with Progress.failures():
+    with failures():
         sys.exit(main())

@@ -1,0 +1,214 @@
+"""Start and stop the AWS emulator, MiniStack, with IAM enforced. Standard library only: `make down` needs no more.
+
+Each run has a name (demo, test) and a folder .local/<name>/ that holds everything it leaves behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from ops.console import ROOT, Failure, Progress, failures
+
+# MiniStack takes this pair for the account's root; no real account knows it.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Emulator:
+    """An emulator that was started here."""
+
+    name: str
+    pid: int
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """Its URL, for every AWS service."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that was started is still that process."""
+        shown = subprocess.run(
+            ["ps", "-o", "command=", "-p", str(self.pid)], capture_output=True, text=True, check=False
+        ).stdout
+        return "ministack" in shown
+
+
+def folder(name: str) -> Path:
+    """Where a run keeps its files."""
+    return ROOT / ".local" / name
+
+
+def log_file(name: str) -> Path:
+    """What the emulator and the functions in it print."""
+    return folder(name) / "emulator.log"
+
+
+def running(name: str) -> Emulator | None:
+    """The run's emulator, if it is up."""
+    note = folder(name) / "emulator.json"
+    if not note.exists():
+        return None
+    emulator = Emulator(name=name, **json.loads(note.read_text()))
+    return emulator if emulator.alive else None
+
+
+def start(name: str, port: int = 0) -> Emulator:
+    """Start a fresh emulator on a port (0: a free one) and wait until it answers."""
+    home = folder(name)
+    port = port or _free_port()
+    if holder := port_holder(port):
+        raise Failure(
+            f"Port {port} is in use by {holder}. Stop that program, or choose another port: make demo PORT={port + 1}"
+        )
+    for kind in ("state", "s3", "tmp"):
+        shutil.rmtree(home / kind, ignore_errors=True)
+        (home / kind).mkdir(parents=True)
+    env = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | CREDENTIALS
+    env |= {
+        "AUTH": "true",  # enforce IAM: a run that works proves the policies
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",  # these two would open fixed ports, which a second run needs as well
+        "SFTP_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": "INFO",
+        "PYTHONUNBUFFERED": "1",
+        "S3_DATA_DIR": str(home / "s3"),
+        "STATE_DIR": str(home / "state"),
+        "TMPDIR": str(home / "tmp"),
+    }
+    with log_file(name).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ministack"],
+            env=env,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # its own process group, so that stop() ends the functions' processes too
+        )
+    emulator = Emulator(name=name, pid=process.pid, port=port)
+    (home / "emulator.json").write_text(json.dumps({"pid": process.pid, "port": port}))
+    deadline = time.monotonic() + 60
+    while not healthy(emulator.endpoint):
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = log_file(name).read_text(errors="replace")[-2000:]
+            stop(name)
+            raise Failure(f"The emulator didn't start. The end of {log_file(name)}:\n{tail}")
+        time.sleep(0.2)
+    return emulator
+
+
+def healthy(endpoint: str) -> bool:
+    """Whether an emulator (MiniStack or LocalStack) answers there."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/_localstack/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def stop(name: str) -> bool:
+    """Stop the run's emulator and the functions in it; whether there was one."""
+    emulator = running(name)
+    if emulator:
+        for sent, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+            try:
+                os.killpg(emulator.pid, sent)
+            except ProcessLookupError:
+                break
+            if _gone(emulator.pid, patience):
+                break
+    (folder(name) / "emulator.json").unlink(missing_ok=True)
+    return emulator is not None
+
+
+def _gone(group: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):  # our own child stays as a zombie until it is waited for
+            os.waitpid(group, os.WNOHANG)
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_holder(port: int) -> str | None:
+    """Who listens on a port of this machine, as far as can be told; None when nobody does."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return None
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                raise Failure(f"Port {port} may not be opened by this user. Choose one above 1023.") from None
+    inodes = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            words = line.split()
+            if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{words[9]}]")
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if str(handle.readlink()) in inodes:
+                command = (handle.parents[1] / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                return f"process {handle.parts[2]} ({command.strip()[:100]})"
+        except OSError:
+            continue
+    if lsof := shutil.which("lsof"):
+        shown = subprocess.run(
+            [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"], capture_output=True, text=True, check=False
+        ).stdout.split()
+        if len(shown) >= 2:
+            return f"process {shown[0][1:]} ({shown[1][1:]})"
+    return "another program"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, start or stop an emulator."""
+    parser = argparse.ArgumentParser(prog="python -m ops.local.emulator", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("action", choices=["start", "stop", "status"])
+    parser.add_argument("--name", default="demo", help="which run (default: demo)")
+    parser.add_argument("--port", type=int, default=4566, help="where it listens, 0 for a free port (default: 4566)")
+    options = parser.parse_args(arguments)
+    progress = Progress()
+    if options.action == "start":
+        emulator = running(options.name) or start(options.name, options.port)
+        progress.say(f"{emulator.endpoint} is up (process {emulator.pid}, log {log_file(options.name)}).")
+    elif options.action == "stop":
+        progress.say("Stopped." if stop(options.name) else "It wasn't running.")
+    else:
+        up = running(options.name)
+        print(up.endpoint if up else "not running")
+        return 0 if up else 1
+    return 0
+
+
+if __name__ == "__main__":
+    with failures():
+        sys.exit(main())

@@ -1,0 +1,31 @@
+"""Run make targets one after the other, go on after a failure, and print how long each took."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+
+from ops.console import ROOT, failures
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and run the targets."""
+    parser = argparse.ArgumentParser(prog="python -m ops.parts", description=__doc__)
+    parser.add_argument("targets", nargs="+", help="make targets")
+    results: list[tuple[str, float, int]] = []
+    for target in parser.parse_args(arguments).targets:
+        print(f"\n== make {target}", flush=True)
+        start = time.monotonic()
+        code = subprocess.run(["make", target], cwd=ROOT, check=False).returncode
+        results.append((target, time.monotonic() - start, code))
+    print("\n== Durations")
+    for target, seconds, code in [*results, ("all", sum(r[1] for r in results), max(r[2] for r in results))]:
+        print(f"  {target:16} {seconds:6.1f} s  {'FAILED' if code else 'passed'}")
+    return 1 if any(code for _, _, code in results) else 0
+
+
+if __name__ == "__main__":
+    with failures():
+        sys.exit(main())
