@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -55,15 +56,13 @@ def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: 
     """Make the user if need be, confirmed and in the groups, and sign in with SRP, as an app does."""
     cognito = root(outputs.region).client("cognito-idp")
     pool = outputs.user_pool_id
-    try:
+    with contextlib.suppress(cognito.exceptions.UsernameExistsException):  # a second run
         cognito.admin_create_user(
             UserPoolId=pool,
             Username=name,
             UserAttributes=[{"Name": "email", "Value": name}, {"Name": "email_verified", "Value": "true"}],
             MessageAction="SUPPRESS",
         )
-    except cognito.exceptions.UsernameExistsException:
-        pass  # a second run
     cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True)
     for group in groups:
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)

@@ -97,13 +97,10 @@ def apply(name: str, endpoint: str, zips: tuple[Path, Path], progress: Progress)
         "layer_zip": str(zips[1]),
         "api_base_url": f"{endpoint}/_aws/execute-api/{{api_id}}",
     }
-    _write_log_of(
-        [terraform.terraform(), f"-chdir={folder}", "apply", "-json", "-auto-approve", "-input=false"]
-        + ["-parallelism=30", f"-var-file={VARIABLES}", *(f"-var={key}={value}" for key, value in variables.items())],
-        env,
-        emulator.folder(name) / "apply.log",
-        progress,
-    )
+    command = [terraform.terraform(), f"-chdir={folder}", "apply", "-json", "-auto-approve", "-input=false"]
+    command += ["-parallelism=30", f"-var-file={VARIABLES}"]
+    command += [f"-var={key}={value}" for key, value in variables.items()]
+    _run_apply(command, env, emulator.folder(name) / "apply.log", progress)
     read = json.loads(run_tool([terraform.terraform(), f"-chdir={folder}", "output", "-json"], env=env))
     values = {key: entry["value"] for key, entry in read.items()}
     known = {field.name: field for field in dataclasses.fields(Outputs)}
@@ -149,7 +146,7 @@ def _copy(name: str) -> Path:
     return folder
 
 
-def _write_log_of(command: list[str], env: dict[str, str], log: Path, progress: Progress) -> None:
+def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Progress) -> None:
     """Run an apply, keep its log, and say every few seconds how far it is."""
     total, done, said, problems = 0, 0, time.monotonic(), []
     progress.say("terraform apply …")

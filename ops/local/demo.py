@@ -1,0 +1,149 @@
+"""Show the whole loop here: build, start, apply, sign in, load real data over HTTP, measure, say how to call it.
+
+Can be run twice: what is up stays up, and the countries are written again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pycountry
+import requests
+
+from ops.build import TARGETS
+from ops.console import ROOT, Failure, Progress, failures
+from ops.local import emulator
+from ops.local.session import Api, sign_in
+from ops.local.stack import Stack
+from ops.local.up import up
+
+COLLECTION = "countries"
+USER = "demo@example.com"
+GROUP = "editors"
+PATIENCE = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Seconds from just before one write: to its answer, to the item that holds it, to its document."""
+
+    accepted: float
+    item: float
+    document: float
+
+
+def countries() -> list[dict[str, Any]]:
+    """The ISO 3166-1 countries."""
+    return [dict(country) for country in pycountry.countries]
+
+
+def load(api: Api, items: Sequence[dict[str, Any]], clients: int, progress: Progress) -> list[Timing]:
+    """PUT every country and wait until its item and its document show it."""
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        timings, said = [], time.monotonic()
+        for timing in pool.map(lambda country: _write(api, country), items):
+            timings.append(timing)
+            if time.monotonic() - said > 5:
+                said = time.monotonic()
+                progress.say(f"{len(timings)} of {len(items)} countries")
+        return timings
+
+
+def _write(api: Api, country: dict[str, Any]) -> Timing:
+    item = f"/items/{COLLECTION}/{country['alpha_2']}"
+    start = time.monotonic()
+    answer = api("PUT", item, country)
+    if answer.status_code != 202:
+        raise Failure(f"PUT {item} was answered {answer.status_code}: {answer.text}")
+    accepted = time.monotonic() - start
+    version = answer.json()["change_id"]
+    shown = []
+    for path in (item, f"/documents/{COLLECTION}/{country['alpha_2']}"):
+        while not _shows(api("GET", path), version):
+            if time.monotonic() - start > PATIENCE:
+                raise Failure(f"{path} doesn't show the change {version} after {PATIENCE:.0f} s.")
+            time.sleep(0.05)
+        shown.append(time.monotonic() - start)
+    return Timing(accepted, *shown)
+
+
+def _shows(answer: requests.Response, version: str) -> bool:
+    if answer.status_code not in (200, 404):
+        raise Failure(f"GET {answer.url} was answered {answer.status_code}: {answer.text}")
+    return bool(answer.status_code == 200 and answer.json()["version"] >= version)
+
+
+def distribution(name: str, seconds: Iterable[float]) -> str:
+    """One line: the median, the tail, the worst."""
+    cuts = statistics.quantiles(values := sorted(seconds), n=100, method="inclusive")
+    return f"  {name:32} median {cuts[49]:.2f} s   p95 {cuts[94]:.2f} s   p99 {cuts[98]:.2f} s   max {values[-1]:.2f} s"
+
+
+def instructions(stack: Stack, token: Path, profile: str) -> str:
+    """What to call, as lines that work as they are printed, from the project's root."""
+    base = f"{stack.outputs.api_url}/v1"
+    bearer = f'-H "Authorization: Bearer $(cat {token.relative_to(ROOT)})"'
+    return f"""
+API        {base}
+Sign-in    {stack.outputs.sign_in_url}
+Emulator   {stack.endpoint} (log: {emulator.log_file(stack.name).relative_to(ROOT)})
+User       {USER}, its access token is in {token.relative_to(ROOT)} (make demo gets a new one)
+
+Read an item, a list, a document:
+  curl -i {base}/items/{COLLECTION}/CH
+  curl '{base}/items/{COLLECTION}?limit=3'
+  curl -i {base}/documents/{COLLECTION}/CH
+Write, then follow the change with the change_id that the answer names:
+  curl -i -X PUT {base}/items/{COLLECTION}/CH {bearer} -H 'Content-Type: application/json' \
+-d '{{"alpha_2":"CH","alpha_3":"CHE","numeric":"756","name":"Switzerland","flag":"🇨🇭"}}'
+  curl {base}/items/{COLLECTION}/CH/changes/{profile}
+What a user keeps about themselves, which nobody else can read:
+  curl -i -X PUT {base}/items/profiles/me {bearer} -H 'Content-Type: application/json' -d '{{"name":"Demo"}}'
+  curl -i {base}/items/profiles/me {bearer}
+Remove it all: make down
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and show the demo."""
+    parser = argparse.ArgumentParser(prog="python -m ops.local.demo", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--port", type=int, default=4566, help="the emulator's port (default: 4566)")
+    parser.add_argument("--clients", type=int, default=4, help="concurrent writers (default: 4)")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    options = parser.parse_args(arguments)
+    if options.dry_run:
+        zips = f"{TARGETS['local'].functions_zip} and {TARGETS['local'].layer_zip}"
+        print(f"Would build dist/{zips}, start an emulator on port {options.port}, apply terraform/ to it,")
+        print(f"sign {USER} in and PUT {len(countries())} countries. Everything would be in {emulator.folder('demo')}.")
+        return 0
+    progress = Progress()
+    stack = up("demo", options.port, progress)
+    user = sign_in(stack.outputs, USER, [GROUP])
+    token = stack.home / "token"
+    token.write_text(user.access_token)
+    token.chmod(0o600)
+    progress.say(f"{USER} is signed in (SRP).")
+    items = countries()
+    progress.say(f"Writing {len(items)} countries with {options.clients} clients …")
+    timings = load(Api(stack.outputs.api_url, user.access_token), items, options.clients, progress)
+    progress.say(f"All {len(timings)} are durable, applied and published. From the write's start to")
+    print(distribution("its acknowledgement (durable)", (t.accepted for t in timings)))
+    print(distribution("GET /items shows it", (t.item for t in timings)))
+    print(distribution("GET /documents shows it", (t.document for t in timings)))
+    change = Api(stack.outputs.api_url)("GET", f"/items/{COLLECTION}/CH").json()["version"]
+    print(instructions(stack, token, change), flush=True)
+    progress.say("The demo is up.")
+    return 0
+
+
+if __name__ == "__main__":
+    with failures():
+        sys.exit(main())
