@@ -30,7 +30,7 @@ REQUIREMENTS = Path("lambda_src/requirements.txt")
 AWS_PYTHON = "3.13"
 
 # Compiles a tree of sources inside the interpreter that will load them. The result must not depend on where the tree
-# lies (co_filename is what Lambda shows), on the clock (unchecked hashes instead of modification times, which also
+# lies (co_filename, as if it lay in Lambda), on the clock (unchecked hashes instead of modification times, which also
 # spares a cold start the stat and the comparison) or on hash randomisation (PYTHONHASHSEED, set by the caller).
 COMPILE = """
 import json, pathlib, platform, py_compile, sys
@@ -98,6 +98,7 @@ def build(
             if source.is_file() and "__pycache__" not in source.parts:
                 _copy(source.read_bytes(), functions / source.relative_to(root / PACKAGE.parent))
         layer = work / "layer" / "python"
+        layer.mkdir(parents=True)
         for wheel in _wheels(target, interpreter, root, dist):
             _unpack(wheel, layer)
         for tree, prefix, folder, out in (
@@ -188,11 +189,11 @@ def _zip(tree: Path, out: Path) -> None:
     """
     partial = out.with_name(f"{out.name}.{os.getpid()}")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(p for p in tree.rglob("*") if p.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(tree).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+        for name in sorted(p.relative_to(tree).as_posix() for p in tree.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3  # Unix, or the mode would mean nothing
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, (tree / name).read_bytes())
     partial.replace(out)
 
 
