@@ -1,0 +1,89 @@
+data "aws_caller_identity" "current" {}
+
+# One customer managed key per Region: keys don't leave theirs.
+locals {
+  key_regions = var.customer_managed_key ? { for role, region in { primary = var.region, replica = var.replica_region } : role => region if region != null } : {}
+
+  account_id = data.aws_caller_identity.current.account_id
+
+  # In a key policy the resource "*" means this key; AWS knows no other way to write it.
+  key_policies = { for role, region in local.key_regions : role => jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        # Hands decisions about the key to the account's IAM policies, as AWS's own default does. Without it nobody could manage the key;
+        # with it alone no principal can use the key: each function's role says what for, through which service.
+        Sid       = "AccountDecides"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::${local.account_id}:root" }
+        Action    = local.key_actions
+        Resource  = "*"
+      },
+      {
+        # S3 notifies an encrypted queue as itself, not as a role.
+        Sid       = "WriteLogNotifiesQueue"
+        Effect    = "Allow"
+        Principal = { Service = "s3.amazonaws.com" }
+        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+        Resource  = "*"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = local.account_id }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:s3:::${var.name}-write-log-${local.account_id}-${region}" }
+        }
+      },
+      {
+        # CloudWatch Logs encrypts as itself and names the log group in the encryption context.
+        Sid       = "LogsEncrypt"
+        Effect    = "Allow"
+        Principal = { Service = "logs.${region}.amazonaws.com" }
+        Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"]
+        Resource  = "*"
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${region}:${local.account_id}:log-group:*" } }
+      },
+    ]
+  }) }
+
+  # Every action that a symmetric encryption key knows, written out: a wildcard would take in whatever AWS adds.
+  key_actions = [
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
+    "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:Encrypt", "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyPolicies",
+    "kms:ListKeyRotations", "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:RetireGrant",
+    "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+  ]
+}
+
+resource "aws_kms_key" "primary" {
+  count = var.customer_managed_key ? 1 : 0
+
+  description             = "${var.name}: items, write log, documents, queues, logs"
+  policy                  = local.key_policies["primary"]
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+}
+
+resource "aws_kms_alias" "primary" {
+  count = var.customer_managed_key ? 1 : 0
+
+  name          = "alias/${var.name}"
+  target_key_id = aws_kms_key.primary[0].id
+}
+
+resource "aws_kms_key" "replica" {
+  count    = var.customer_managed_key && var.replica_region != null ? 1 : 0
+  provider = aws.replica
+
+  description             = "${var.name}: items, write log, documents, queues, logs"
+  policy                  = local.key_policies["replica"]
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+}
+
+resource "aws_kms_alias" "replica" {
+  count    = var.customer_managed_key && var.replica_region != null ? 1 : 0
+  provider = aws.replica
+
+  name          = "alias/${var.name}"
+  target_key_id = aws_kms_key.replica[0].id
+}

@@ -1,0 +1,98 @@
+# The picture:
+#
+#            write                                                  publish                 read
+#  client -> API -> write -> Firehose -> write log (S3) -> apply -> items -> stream -> documents (S3) <- API <- client
+#
+# `identity` knows the users, `items` is one table in every Region, and `region` is the rest, once per Region.
+
+module "identity" {
+  source = "./modules/identity"
+
+  name                = var.name
+  groups              = toset(flatten([for collection in values(var.collections) : collection.write_groups]))
+  mfa                 = var.sign_in.mfa
+  self_sign_up        = var.sign_in.self_sign_up
+  deletion_protection = var.deletion_protection
+  web                 = { callback_urls = var.sign_in.web_callback_urls, logout_urls = var.sign_in.web_logout_urls }
+  mobile              = { callback_urls = var.sign_in.mobile_callback_urls, logout_urls = var.sign_in.mobile_logout_urls }
+  tokens = {
+    access_minutes = var.sign_in.access_minutes
+    id_minutes     = var.sign_in.id_minutes
+    refresh_days   = var.sign_in.refresh_days
+  }
+}
+
+module "items" {
+  source    = "./modules/items"
+  providers = { aws = aws, aws.replica = aws.replica }
+
+  name                = var.name
+  replica             = var.replica_region != null
+  kms_key_arn         = local.primary_key_arn
+  replica_kms_key_arn = local.replica_key_arn
+  deletion_protection = var.deletion_protection
+}
+
+module "region" {
+  source = "./modules/region"
+
+  name                  = var.name
+  code                  = local.code
+  kms_key_arn           = local.primary_key_arn
+  identity              = local.identity
+  items                 = module.items.primary
+  collections           = var.collections
+  api                   = local.api
+  documents_integration = var.documents_integration
+  functions             = var.functions
+  write_log             = var.write_log
+  horizon_days          = var.horizon_days
+  log_retention_days    = var.log_retention_days
+  force_destroy         = !var.deletion_protection
+  alarms                = var.alarms
+  alarm_actions         = var.alarm_actions
+}
+
+module "replica" {
+  source    = "./modules/region"
+  count     = var.replica_region == null ? 0 : 1
+  providers = { aws = aws.replica }
+
+  name                  = var.name
+  code                  = local.code
+  kms_key_arn           = local.replica_key_arn
+  identity              = local.identity
+  items                 = module.items.replica
+  collections           = var.collections
+  api                   = local.api
+  documents_integration = var.documents_integration
+  functions             = var.functions
+  write_log             = var.write_log
+  horizon_days          = var.horizon_days
+  log_retention_days    = var.log_retention_days
+  force_destroy         = !var.deletion_protection
+  alarms                = var.alarms
+  alarm_actions         = var.replica_alarm_actions
+}
+
+locals {
+  primary_key_arn = one(aws_kms_key.primary[*].arn)
+  replica_key_arn = one(aws_kms_key.replica[*].arn)
+
+  code = { functions_zip = var.functions_zip, layer_zip = var.layer_zip, architecture = var.architecture }
+
+  # Users sign in at the primary Region's pool; both Regions' authorizers trust it.
+  identity = {
+    user_pool_arn = module.identity.user_pool_arn
+    client_ids    = module.identity.client_ids
+    scopes        = module.identity.scopes
+  }
+
+  api = {
+    endpoint_type          = var.endpoint_type
+    cors_origins           = var.cors_origins
+    cache_size             = var.cache_size
+    throttle               = var.throttle
+    manage_account_logging = var.manage_account_logging
+  }
+}

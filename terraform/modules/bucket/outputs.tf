@@ -1,0 +1,15 @@
+output "name" {
+  description = "Bucket name; known once the bucket can't be read publicly or over plain HTTP."
+  value       = aws_s3_bucket.this.id
+  depends_on  = [aws_s3_bucket_policy.this]
+}
+
+output "arn" {
+  description = "Bucket ARN."
+  value       = aws_s3_bucket.this.arn
+}
+
+output "policy" {
+  description = "The bucket policy, for tests."
+  value       = local.policy
+}

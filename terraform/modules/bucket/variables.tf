@@ -1,0 +1,42 @@
+variable "name" {
+  description = "Bucket name; bucket names are shared by all of AWS, so it ends in account id and Region."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
+    error_message = "S3 refuses the bucket name \"${var.name}\": 3 to 63 lower-case letters, digits and hyphens. Shorten the stack's name."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key that encrypts the objects; null: SSE-S3."
+  type        = string
+  default     = null
+}
+
+variable "noncurrent_days" {
+  description = "Days that overwritten and deleted object versions are kept, to undo a mistake."
+  type        = number
+}
+
+variable "transitions" {
+  description = "Moves to cheaper storage classes: prefix -> class and age in days. Only classes that are readable at once."
+  type        = map(list(object({ days = number, storage_class = string })))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for t in flatten(values(var.transitions)) : contains(["STANDARD_IA", "GLACIER_IR"], t.storage_class)])
+    error_message = "Use STANDARD_IA or GLACIER_IR: a replay reads old objects and can't wait for a restore."
+  }
+}
+
+variable "expirations" {
+  description = "Prefix -> days after which its objects go."
+  type        = map(number)
+  default     = {}
+}
+
+variable "force_destroy" {
+  description = "Let `terraform destroy` delete a bucket that still holds objects."
+  type        = bool
+}

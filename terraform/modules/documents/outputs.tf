@@ -1,0 +1,27 @@
+output "bucket" {
+  description = "Name of the documents bucket."
+  value       = module.bucket.name
+}
+
+output "bucket_arn" {
+  description = "ARN of the documents bucket."
+  value       = module.bucket.arn
+}
+
+output "role_arns" {
+  description = "Visibility -> role with which API Gateway reads its documents."
+  value       = { for visibility, role in aws_iam_role.reader : visibility => role.arn }
+
+  # A route that is deployed before its role may read would answer 404 for every document.
+  depends_on = [aws_iam_role_policy.reader]
+}
+
+output "role_policies" {
+  description = "The roles' policies, for tests."
+  value       = local.role_policies
+}
+
+output "bucket_policy" {
+  description = "The bucket policy, for tests."
+  value       = module.bucket.policy
+}

@@ -1,0 +1,14 @@
+variable "name" {
+  description = "Stack name."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key; null: SSE-S3."
+  type        = string
+}
+
+variable "force_destroy" {
+  description = "Let `terraform destroy` delete the published documents; they can be published again from the items."
+  type        = bool
+}

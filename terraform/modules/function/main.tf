@@ -1,0 +1,174 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  function_name = "${var.name}-${var.function}"
+  function_arn  = "arn:aws:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
+
+  # Lambda allows 4 KB for all names and values together.
+  environment      = { READPLANE_SETTINGS = base64gzip(var.settings) }
+  environment_size = sum([for key, value in local.environment : length(key) + length(value)])
+
+  trust_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "LambdaRuns"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = ["sts:AssumeRole"]
+    }]
+  })
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "WriteOwnLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
+        },
+        {
+          # X-Ray has no resources that a segment could be limited to.
+          Sid      = "SendTraces"
+          Effect   = "Allow"
+          Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+          Resource = ["*"]
+        },
+      ],
+      var.kms_key_arn == null ? [] : [{
+        Sid       = "DecryptOwnSettings"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = [var.kms_key_arn]
+        Condition = { StringEquals = { "kms:EncryptionContext:aws:lambda:FunctionArn" = [local.function_arn] } }
+      }],
+      [for statement in var.statements : merge(
+        { Effect = "Allow" },
+        { for key, value in statement : key => value if value != null },
+      )],
+    )
+  })
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${local.function_name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_iam_role" "this" {
+  # Roles aren't regional: the name says whose it is.
+  name               = "${var.name}-${data.aws_region.current.name}-${var.function}"
+  assume_role_policy = local.trust_policy
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = var.function
+  role   = aws_iam_role.this.id
+  policy = local.policy
+}
+
+#checkov:skip=CKV_AWS_115:Reserved concurrency is a variable; null shares the account's pool, which the development profile needs.
+#checkov:skip=CKV_AWS_116:No function is invoked asynchronously: the API waits, queue and stream have their own dead letters.
+#checkov:skip=CKV_AWS_117:Only AWS APIs are called; a VPC would add NAT cost and cold-start time and protect nothing.
+#checkov:skip=CKV_AWS_272:Artefacts are reproducible byte for byte; code signing needs a signing profile of the account.
+resource "aws_lambda_function" "this" {
+  function_name = local.function_name
+  role          = aws_iam_role.this.arn
+  handler       = "readplane.handlers.${var.function}.handler"
+  runtime       = "python3.13"
+
+  filename         = var.code.zip
+  source_code_hash = filebase64sha256(var.code.zip)
+  architectures    = [var.code.architecture]
+  layers           = var.code.layers
+
+  memory_size                    = var.memory_mb
+  timeout                        = var.timeout_seconds
+  reserved_concurrent_executions = var.reserved_concurrency
+  kms_key_arn                    = var.kms_key_arn
+
+  # The alias needs a version; SnapStart works for published versions only.
+  publish = true
+
+  dynamic "snap_start" {
+    for_each = var.snap_start ? [1] : []
+
+    content {
+      apply_on = "PublishedVersions"
+    }
+  }
+
+  environment {
+    variables = local.environment
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  # Text: the functions print whole JSON lines already (embedded metrics among them), which Lambda's JSON format would wrap in another object.
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.environment_size <= 4096
+      error_message = "The settings of ${local.function_name} take ${local.environment_size} bytes compressed and Lambda allows 4096: declare fewer collections or shorter group names."
+    }
+  }
+
+  # Whatever calls the function first must find its permissions in place.
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_lambda_alias" "this" {
+  name             = "live"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = aws_lambda_function.this.version
+}
+
+resource "aws_cloudwatch_metric_alarm" "errors" {
+  count = var.alarms ? 1 : 0
+
+  alarm_name        = "${local.function_name}-errors"
+  alarm_description = "${local.function_name} fails. Its log group is ${aws_cloudwatch_log_group.this.name}."
+
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = local.function_name }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 5
+  datapoints_to_alarm = 2
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+resource "aws_cloudwatch_metric_alarm" "throttles" {
+  count = var.alarms ? 1 : 0
+
+  alarm_name        = "${local.function_name}-throttles"
+  alarm_description = "${local.function_name} hits its reserved concurrency or the account's quota."
+
+  namespace           = "AWS/Lambda"
+  metric_name         = "Throttles"
+  dimensions          = { FunctionName = local.function_name }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 5
+  datapoints_to_alarm = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}

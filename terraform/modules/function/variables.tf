@@ -1,0 +1,83 @@
+variable "name" {
+  description = "Stack name."
+  type        = string
+}
+
+variable "function" {
+  description = "What the function is called: write, apply, publish, read."
+  type        = string
+}
+
+variable "code" {
+  description = "The artefact and how it runs."
+  type = object({
+    zip          = string
+    architecture = string
+    layers       = list(string)
+  })
+}
+
+variable "memory_mb" {
+  description = "Memory; CPU grows with it."
+  type        = number
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240
+    error_message = "Give the function 128 to 10240 MB of memory."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "Time-out."
+  type        = number
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900
+    error_message = "Give the function 1 to 900 seconds."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrent executions kept for, and the most given to, this function; null: it shares the account's pool."
+  type        = number
+}
+
+variable "snap_start" {
+  description = "Start from a snapshot of the initialised function (cached and restored for a fee)."
+  type        = bool
+}
+
+variable "settings" {
+  description = "The function's settings as JSON text."
+  type        = string
+}
+
+variable "statements" {
+  description = "What the function may do besides logging and tracing."
+  type = list(object({
+    Sid       = string
+    Action    = list(string)
+    Resource  = list(string)
+    Condition = optional(map(map(list(string))))
+  }))
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for logs and settings; null: keys that AWS owns."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that the log is kept."
+  type        = number
+}
+
+variable "alarms" {
+  description = "Create the alarms."
+  type        = bool
+}
+
+variable "alarm_actions" {
+  description = "SNS topics that alarms notify."
+  type        = list(string)
+}

@@ -1,0 +1,127 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_region" "current" {}
+
+# The pool holds only this stack's clients. API Gateway's Cognito authorizer checks signature, issuer, expiry and scopes but not
+# the client: a foreign client in this pool could have tokens issued that the API accepts. The functions check `client_id` as well.
+resource "aws_cognito_user_pool" "this" {
+  name                = var.name
+  deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
+  mfa_configuration   = var.mfa
+
+  username_attributes      = ["email"]
+  auto_verified_attributes = ["email"]
+
+  username_configuration {
+    case_sensitive = false
+  }
+
+  admin_create_user_config {
+    allow_admin_create_user_only = !var.self_sign_up
+  }
+
+  # Length beats character classes; Cognito itself refuses more than 99 characters.
+  password_policy {
+    minimum_length                   = 12
+    require_lowercase                = true
+    require_uppercase                = true
+    require_numbers                  = true
+    require_symbols                  = true
+    password_history_size            = 5
+    temporary_password_validity_days = 3
+  }
+
+  # Cognito refuses this block while MFA is off.
+  dynamic "software_token_mfa_configuration" {
+    for_each = var.mfa == "OFF" ? [] : [1]
+
+    content {
+      enabled = true
+    }
+  }
+
+  account_recovery_setting {
+    recovery_mechanism {
+      name     = "verified_email"
+      priority = 1
+    }
+  }
+
+  # A changed address counts only once its owner has confirmed it; until then the old one signs in.
+  user_attribute_update_settings {
+    attributes_require_verification_before_update = ["email"]
+  }
+}
+
+# Sign-in domains share one name space per Region across all of AWS.
+resource "aws_cognito_user_pool_domain" "this" {
+  domain       = "${var.name}-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.name}"
+  user_pool_id = aws_cognito_user_pool.this.id
+}
+
+resource "aws_cognito_resource_server" "this" {
+  identifier   = var.name
+  name         = var.name
+  user_pool_id = aws_cognito_user_pool.this.id
+
+  scope {
+    scope_name        = "read"
+    scope_description = "Read collections that aren't public"
+  }
+
+  scope {
+    scope_name        = "write"
+    scope_description = "Write to the collections that the user's groups may write"
+  }
+}
+
+resource "aws_cognito_user_group" "this" {
+  for_each = var.groups
+
+  name         = each.value
+  description  = "May write to the collections that name this group"
+  user_pool_id = aws_cognito_user_pool.this.id
+}
+
+locals {
+  clients = { web = var.web, mobile = var.mobile }
+}
+
+resource "aws_cognito_user_pool_client" "this" {
+  for_each = local.clients
+
+  name         = "${var.name}-${each.key}"
+  user_pool_id = aws_cognito_user_pool.this.id
+
+  # Public clients: what ships to browsers and phones can't keep a secret. Without one Cognito demands PKCE's verifier
+  # from whoever sent a challenge.
+  generate_secret = false
+
+  # Authorisation code only: the implicit flow puts tokens into URLs, which end up in histories and logs.
+  allowed_oauth_flows_user_pool_client = true
+  allowed_oauth_flows                  = ["code"]
+  allowed_oauth_scopes = concat(
+    ["openid", "email", "aws.cognito.signin.user.admin"],
+    aws_cognito_resource_server.this.scope_identifiers,
+  )
+  supported_identity_providers = ["COGNITO"]
+  callback_urls                = each.value.callback_urls
+  logout_urls                  = each.value.logout_urls
+
+  # SRP proves the password without sending it; the flows that send it stay off.
+  explicit_auth_flows = ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+
+  # An unknown user gets the same answer as a wrong password.
+  prevent_user_existence_errors = "ENABLED"
+  enable_token_revocation       = true
+
+  access_token_validity  = var.tokens.access_minutes
+  id_token_validity      = var.tokens.id_minutes
+  refresh_token_validity = var.tokens.refresh_days
+
+  token_validity_units {
+    access_token  = "minutes"
+    id_token      = "minutes"
+    refresh_token = "days"
+  }
+}

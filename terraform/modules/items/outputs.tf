@@ -1,0 +1,19 @@
+output "primary" {
+  description = "The table in this Region."
+  value = {
+    name       = aws_dynamodb_table.this.name
+    arn        = aws_dynamodb_table.this.arn
+    stream_arn = aws_dynamodb_table.this.stream_arn
+    index_name = local.index_name
+  }
+}
+
+output "replica" {
+  description = "The table in the replica's Region; null without one."
+  value = var.replica ? {
+    name       = data.aws_dynamodb_table.replica[0].name
+    arn        = aws_dynamodb_table_replica.this[0].arn
+    stream_arn = data.aws_dynamodb_table.replica[0].stream_arn
+    index_name = local.index_name
+  } : null
+}

@@ -1,0 +1,115 @@
+resource "aws_lambda_layer_version" "this" {
+  layer_name               = "${var.name}-libraries"
+  description              = "What the functions need beyond the runtime"
+  filename                 = var.code.layer_zip
+  source_code_hash         = filebase64sha256(var.code.layer_zip)
+  compatible_runtimes      = ["python3.13"]
+  compatible_architectures = [var.code.architecture]
+
+  # The functions' present versions use the old layer until the new versions are live.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# The schemas don't fit into an environment (4 KB), so they travel as an object named by its content: new schemas, new name, new version
+# of `write`.
+locals {
+  schemas     = jsonencode({ for c, collection in local.written : c => jsondecode(collection.schema) if collection.schema != null })
+  schemas_key = "config/schemas/${sha256(local.schemas)}.json"
+}
+
+resource "aws_s3_object" "schemas" {
+  bucket       = module.write_log.bucket
+  key          = local.schemas_key
+  content      = local.schemas
+  content_type = "application/json"
+  kms_key_id   = var.kms_key_arn
+
+  # The live version of `write` still starts from the old object while the new version is being made.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+locals {
+  identity_settings = { client_ids = var.identity.client_ids, cors_origins = var.api.cors_origins }
+
+  settings = {
+    for function, settings in {
+      write = jsonencode(merge(local.identity_settings, {
+        function        = "write"
+        name            = var.name
+        region          = local.region
+        delivery_stream = module.write_log.delivery_stream
+        schemas         = { bucket = module.write_log.bucket, key = aws_s3_object.schemas.key, sha256 = sha256(local.schemas) }
+        collections     = { for c, collection in local.written : c => { read = collection.read, write_groups = collection.write_groups } }
+      }))
+      read = jsonencode(merge(local.identity_settings, {
+        function         = "read"
+        name             = var.name
+        region           = local.region
+        items_table      = var.items.name
+        items_index      = var.items.index_name
+        documents_bucket = local.documents_from_s3 ? null : module.documents.bucket
+        pending_seconds  = local.pending_seconds
+        horizon_days     = var.horizon_days
+        collections      = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
+      }))
+      apply = jsonencode({
+        function          = "apply"
+        name              = var.name
+        region            = local.region
+        items_table       = var.items.name
+        log_bucket        = module.write_log.bucket
+        log_prefix        = "log/"
+        quarantine_prefix = "quarantine/"
+        horizon_days      = var.horizon_days
+        collections       = { for c, collection in var.collections : c => { read = collection.read } }
+      })
+      publish = jsonencode({
+        function         = "publish"
+        name             = var.name
+        region           = local.region
+        items_table      = var.items.name
+        documents_bucket = module.documents.bucket
+        horizon_days     = var.horizon_days
+        collections      = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
+      })
+    } : function => settings
+  }
+}
+
+module "function" {
+  source   = "../function"
+  for_each = toset(["write", "apply", "publish", "read"])
+
+  name     = var.name
+  function = each.key
+  code = {
+    zip          = var.code.functions_zip
+    architecture = var.code.architecture
+    layers       = [aws_lambda_layer_version.this.arn]
+  }
+
+  memory_mb            = var.functions[each.key].memory_mb
+  timeout_seconds      = var.functions[each.key].timeout_seconds
+  reserved_concurrency = var.functions[each.key].reserved_concurrency
+  snap_start           = var.functions[each.key].snap_start
+  settings             = local.settings[each.key]
+  statements           = local.statements[each.key]
+
+  kms_key_arn        = var.kms_key_arn
+  log_retention_days = var.log_retention_days
+  alarms             = var.alarms
+  alarm_actions      = var.alarm_actions
+}
+
+locals {
+  api_functions = { for key, function in module.function : key => {
+    arn           = function.arn
+    invoke_arn    = function.invoke_arn
+    function_name = function.function_name
+    qualifier     = function.qualifier
+  } }
+}

@@ -1,0 +1,58 @@
+# One self-contained Region: API, functions, write log, documents. Both Regions take reads and writes.
+data "aws_region" "current" {}
+
+locals {
+  region = data.aws_region.current.name
+
+  # A change that is neither applied nor quarantined after this time is unknown, not pending.
+  pending_seconds = max(900, var.write_log.buffering_seconds + 300)
+}
+
+module "write_log" {
+  source = "../write_log"
+
+  name        = var.name
+  kms_key_arn = var.kms_key_arn
+
+  buffering = { seconds = var.write_log.buffering_seconds, megabytes = var.write_log.buffering_megabytes }
+  storage = {
+    infrequent_access_days = var.write_log.infrequent_access_days
+    glacier_instant_days   = var.write_log.glacier_instant_days
+  }
+
+  # Lambda's own advice: six times the time-out, so that a throttled batch isn't seen twice.
+  visibility_timeout_seconds = 6 * var.functions["apply"].timeout_seconds
+
+  # Buffered records are as old as the buffering interval before anything is wrong.
+  freshness_alarm_seconds = local.pending_seconds
+
+  log_retention_days = var.log_retention_days
+  force_destroy      = var.force_destroy
+  alarms             = var.alarms
+  alarm_actions      = var.alarm_actions
+}
+
+module "documents" {
+  source = "../documents"
+
+  name          = var.name
+  kms_key_arn   = var.kms_key_arn
+  force_destroy = var.force_destroy
+}
+
+module "api" {
+  source = "../api"
+
+  name                   = var.name
+  endpoint_type          = var.api.endpoint_type
+  user_pool_arn          = var.identity.user_pool_arn
+  functions              = { for key in ["write", "read"] : key => local.api_functions[key] }
+  documents_bucket       = module.documents.bucket
+  routes                 = local.routes
+  cors_origins           = var.api.cors_origins
+  cache_size             = var.api.cache_size
+  throttle               = var.api.throttle
+  log_retention_days     = var.log_retention_days
+  kms_key_arn            = var.kms_key_arn
+  manage_account_logging = var.api.manage_account_logging
+}

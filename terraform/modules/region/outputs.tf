@@ -1,0 +1,59 @@
+output "api_id" {
+  description = "Id of the REST API."
+  value       = module.api.id
+}
+
+output "api_url" {
+  description = "Base URL of the API without its stage."
+  value       = trimsuffix(module.api.invoke_url, "/${module.api.stage_name}")
+}
+
+output "routes" {
+  description = "METHOD /path of every route."
+  value       = module.api.routes
+}
+
+output "documents_bucket" {
+  description = "Bucket of the published documents."
+  value       = module.documents.bucket
+}
+
+output "write_log_bucket" {
+  description = "Bucket of the write log."
+  value       = module.write_log.bucket
+}
+
+output "delivery_stream" {
+  description = "Firehose stream that accepts changes."
+  value       = module.write_log.delivery_stream
+}
+
+output "apply_queue_url" {
+  description = "Queue of new write-log objects."
+  value       = module.write_log.queue_url
+}
+
+output "apply_dead_letter_url" {
+  description = "Its dead-letter queue."
+  value       = module.write_log.dead_letter_url
+}
+
+output "route_table" {
+  description = "The routes as given to the API, for tests."
+  value       = local.routes
+}
+
+output "settings" {
+  description = "Each function's settings as JSON text, for tests."
+  value       = local.settings
+}
+
+output "policies" {
+  description = "Every policy of the Region as JSON text, for tests."
+  value = {
+    functions        = { for key, function in module.function : key => function.policy }
+    write_log        = module.write_log.policies
+    document_readers = module.documents.role_policies
+    documents_bucket = module.documents.bucket_policy
+  }
+}

@@ -1,0 +1,71 @@
+# What each function may do, beside its own log, traces and settings (module function).
+locals {
+  # The key only through the service that holds the data: a function can't use it on anything else.
+  use_key = { for function, services in {
+    write   = ["s3"]
+    apply   = ["s3", "sqs", "dynamodb"]
+    publish = ["s3", "dynamodb"]
+    read    = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
+    } : function => var.kms_key_arn == null ? [] : [{
+      Sid = "UseKey"
+      # Only `apply` and `publish` write what the key encrypts; Firehose encrypts what `write` puts.
+      Action    = contains(["apply", "publish"], function) ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+      Resource  = [var.kms_key_arn]
+      Condition = { StringEquals = { "kms:ViaService" = [for service in services : "${service}.${local.region}.amazonaws.com"] } }
+  }] }
+
+  statements = {
+    write = concat(
+      [
+        { Sid = "PutChanges", Action = ["firehose:PutRecord"], Resource = [module.write_log.delivery_stream_arn], Condition = null },
+        { Sid = "ReadSchemas", Action = ["s3:GetObject"], Resource = ["${module.write_log.bucket_arn}/config/schemas/*"], Condition = null },
+      ],
+      local.use_key["write"],
+    )
+
+    apply = concat(
+      [
+        {
+          Sid       = "ReceiveNotifications"
+          Action    = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+          Resource  = [module.write_log.queue_arn]
+          Condition = null
+        },
+        { Sid = "ReadLogObjects", Action = ["s3:GetObject"], Resource = ["${module.write_log.bucket_arn}/log/*"], Condition = null },
+        { Sid = "QuarantineChanges", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/quarantine/*"], Condition = null },
+        { Sid = "FoldItems", Action = ["dynamodb:GetItem", "dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
+      ],
+      local.use_key["apply"],
+    )
+
+    publish = concat(
+      [
+        {
+          Sid       = "ReadStream"
+          Action    = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+          Resource  = [var.items.stream_arn]
+          Condition = null
+        },
+        # Lambda checks for it when the mapping is made; the action knows no resource.
+        { Sid = "ListStreams", Action = ["dynamodb:ListStreams"], Resource = ["*"], Condition = null },
+        { Sid = "MendItems", Action = ["dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
+        { Sid = "PublishDocuments", Action = ["s3:PutObject", "s3:DeleteObject"], Resource = ["${module.documents.bucket_arn}/*"], Condition = null },
+        # Lambda itself writes there with the function's role, under this prefix.
+        { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
+        { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
+      ],
+      local.use_key["publish"],
+    )
+
+    read = concat(
+      [
+        { Sid = "ReadItems", Action = ["dynamodb:GetItem", "dynamodb:BatchGetItem"], Resource = [var.items.arn], Condition = null },
+        { Sid = "ListItems", Action = ["dynamodb:Query"], Resource = ["${var.items.arn}/index/${var.items.index_name}"], Condition = null },
+      ],
+      local.documents_from_s3 ? [] : [
+        { Sid = "ReadDocuments", Action = ["s3:GetObject"], Resource = ["${module.documents.bucket_arn}/*"], Condition = null },
+      ],
+      local.use_key["read"],
+    )
+  }
+}

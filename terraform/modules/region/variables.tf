@@ -1,0 +1,101 @@
+variable "name" {
+  description = "Stack name."
+  type        = string
+}
+
+variable "code" {
+  description = "The artefacts."
+  type        = object({ functions_zip = string, layer_zip = string, architecture = string })
+}
+
+variable "kms_key_arn" {
+  description = "This Region's customer managed key; null: keys that AWS owns."
+  type        = string
+}
+
+variable "identity" {
+  description = "Who signs in: the pool, its clients and the scopes that protected methods accept."
+  type = object({
+    user_pool_arn = string
+    client_ids    = list(string)
+    scopes        = object({ read = list(string), write = list(string) })
+  })
+}
+
+variable "items" {
+  description = "The items table in this Region."
+  type        = object({ name = string, arn = string, stream_arn = string, index_name = string })
+}
+
+variable "collections" {
+  description = "The collections, as the root checked them."
+  type = map(object({
+    read         = string
+    write_groups = list(string)
+    schema       = optional(string)
+    cache_ttl    = number
+    throttle     = optional(object({ rate = number, burst = number }))
+  }))
+}
+
+variable "api" {
+  description = "How the API answers."
+  type = object({
+    endpoint_type          = string
+    cors_origins           = list(string)
+    cache_size             = optional(string)
+    throttle               = object({ rate = number, burst = number })
+    manage_account_logging = bool
+  })
+}
+
+variable "documents_integration" {
+  description = "s3: API Gateway reads documents itself; lambda: `read` does."
+  type        = string
+}
+
+variable "functions" {
+  description = "Size of each function."
+  type = map(object({
+    memory_mb            = number
+    timeout_seconds      = number
+    reserved_concurrency = optional(number)
+    snap_start           = bool
+  }))
+}
+
+variable "write_log" {
+  description = "Buffering, storage and concurrency of the way from Firehose to `apply`."
+  type = object({
+    buffering_seconds      = number
+    buffering_megabytes    = number
+    infrequent_access_days = number
+    glacier_instant_days   = number
+    apply_concurrency      = number
+  })
+}
+
+variable "horizon_days" {
+  description = "Days that tombstones live and late changes are accepted."
+  type        = number
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "force_destroy" {
+  description = "Let `terraform destroy` delete buckets that hold objects."
+  type        = bool
+}
+
+variable "alarms" {
+  description = "Create the alarms."
+  type        = bool
+}
+
+variable "alarm_actions" {
+  description = "SNS topics that alarms notify; they must be in this Region."
+  type        = list(string)
+}

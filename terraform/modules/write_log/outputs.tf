@@ -1,0 +1,48 @@
+output "bucket" {
+  description = "Name of the write-log bucket."
+  value       = module.bucket.name
+}
+
+output "bucket_arn" {
+  description = "ARN of the write-log bucket."
+  value       = module.bucket.arn
+}
+
+output "delivery_stream" {
+  description = "Name of the Firehose stream."
+  value       = aws_kinesis_firehose_delivery_stream.this.name
+
+  # A change that is accepted before the notification exists would lie in the log unapplied.
+  depends_on = [aws_s3_bucket_notification.this]
+}
+
+output "delivery_stream_arn" {
+  description = "ARN of the Firehose stream."
+  value       = aws_kinesis_firehose_delivery_stream.this.arn
+}
+
+output "queue_arn" {
+  description = "ARN of the queue that holds the notifications of new log objects."
+  value       = aws_sqs_queue.apply.arn
+}
+
+output "queue_url" {
+  description = "URL of that queue."
+  value       = aws_sqs_queue.apply.url
+}
+
+output "dead_letter_url" {
+  description = "URL of its dead-letter queue."
+  value       = aws_sqs_queue.dead_letters.url
+}
+
+output "policies" {
+  description = "The policies, for tests."
+  value = {
+    bucket         = module.bucket.policy
+    firehose       = local.firehose_policy
+    firehose_trust = local.firehose_trust_policy
+    apply_queue    = local.queue_policies["apply"]
+    dead_letters   = local.queue_policies["dead_letters"]
+  }
+}

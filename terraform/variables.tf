@@ -1,0 +1,407 @@
+variable "name" {
+  description = "Stack name: prefix of everything, and the `Stack` dimension of the metrics."
+  type        = string
+  default     = "readplane"
+
+  # 20: the longest name that AWS limits is a bucket's, 63 with "-write-log-", account id and Region.
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
+    error_message = "Choose a name of 2 to 20 lower-case letters, digits and hyphens that starts with a letter and doesn't end in a hyphen."
+  }
+
+  validation {
+    condition     = !anytrue([for word in ["aws", "amazon", "cognito"] : strcontains(var.name, word)])
+    error_message = "Choose a name without \"aws\", \"amazon\" and \"cognito\": Cognito reserves these words in sign-in domains."
+  }
+}
+
+variable "region" {
+  description = "Primary Region."
+  type        = string
+}
+
+variable "replica_region" {
+  description = "Second Region, which takes reads and writes too; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.replica_region != var.region
+    error_message = "Choose a replica_region other than region, or null for a single Region."
+  }
+}
+
+variable "endpoint_type" {
+  description = "REGIONAL, or EDGE to enter AWS's network at the nearest edge location."
+  type        = string
+  default     = "REGIONAL"
+
+  validation {
+    condition     = contains(["REGIONAL", "EDGE"], var.endpoint_type)
+    error_message = "Set endpoint_type to REGIONAL or EDGE."
+  }
+
+  # Two edge-optimised APIs can't share a custom domain, so clients couldn't be moved to the other Region.
+  validation {
+    condition     = var.endpoint_type != "EDGE" || var.replica_region == null
+    error_message = "Set endpoint_type to REGIONAL, or replica_region to null: edge-optimised APIs can't fail over between Regions."
+  }
+}
+
+variable "collections" {
+  description = "What is kept: who reads it (`public`, `authenticated`, or only its `owner`), which groups write it, its JSON Schema as text, how long answers may be cached."
+  type = map(object({
+    read         = string
+    write_groups = optional(list(string), [])
+    schema       = optional(string)
+    cache_ttl    = optional(number, 0)
+    throttle     = optional(object({ rate = number, burst = number }))
+  }))
+
+  # API Gateway allows 300 resources per API and a collection takes up to six.
+  validation {
+    condition     = length(var.collections) >= 1 && length(var.collections) <= 40
+    error_message = "Declare 1 to 40 collections; split the rest into a second stack."
+  }
+
+  validation {
+    condition     = alltrue([for c in keys(var.collections) : can(regex("^[a-z][a-z0-9-]{0,62}$", c))])
+    error_message = "Name collections with 1 to 63 lower-case letters, digits and hyphens, the first a letter: the name is part of paths and keys."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.collections) : contains(["public", "authenticated", "owner"], c.read)])
+    error_message = "Set each collection's read to \"public\", \"authenticated\" or \"owner\"."
+  }
+
+  validation {
+    condition     = alltrue([for group in flatten([for c in values(var.collections) : c.write_groups]) : can(regex("^[A-Za-z0-9_-]{1,64}$", group))])
+    error_message = "Name groups in write_groups with 1 to 64 letters, digits, underscores and hyphens: the token's list of groups is split at anything else."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.collections) : c.read != "owner" || length(c.write_groups) == 0])
+    error_message = "Remove write_groups from owner collections: they are written by their owners."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.collections) : c.read != "owner" || c.cache_ttl == 0])
+    error_message = "Remove cache_ttl from owner collections: a cached answer would reach other callers."
+  }
+
+  # 3600 is API Gateway's own limit.
+  validation {
+    condition     = alltrue([for c in values(var.collections) : c.cache_ttl >= 0 && c.cache_ttl <= 3600 && floor(c.cache_ttl) == c.cache_ttl])
+    error_message = "Set cache_ttl to whole seconds from 0 (not cached) to 3600."
+  }
+
+  validation {
+    condition     = var.cache_size != null || alltrue([for c in values(var.collections) : c.cache_ttl == 0])
+    error_message = "Set cache_size (for example \"0.5\") or remove cache_ttl from the collections: without a cache cluster nothing is cached."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.collections) : c.schema == null || can(keys(jsondecode(c.schema)))])
+    error_message = "Give each schema as the text of one JSON object, for example with jsonencode() or file()."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.collections) : c.throttle == null || try(c.throttle.rate > 0 && c.throttle.burst > 0, false)])
+    error_message = "Set a collection's throttle.rate and throttle.burst to more than 0, or leave throttle out."
+  }
+}
+
+variable "sign_in" {
+  description = "Cognito: MFA, registration, where the hosted page returns to, token lifetimes."
+  type = object({
+    mfa                  = optional(string, "OPTIONAL")
+    self_sign_up         = optional(bool, false)
+    web_callback_urls    = optional(list(string), ["http://localhost:8080/callback"])
+    web_logout_urls      = optional(list(string), ["http://localhost:8080/"])
+    mobile_callback_urls = optional(list(string), ["readplane://callback"])
+    mobile_logout_urls   = optional(list(string), ["readplane://signed-out"])
+    access_minutes       = optional(number, 30)
+    id_minutes           = optional(number, 30)
+    refresh_days         = optional(number, 30)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["OFF", "OPTIONAL", "ON"], var.sign_in.mfa)
+    error_message = "Set sign_in.mfa to OFF, OPTIONAL or ON."
+  }
+
+  validation {
+    condition     = alltrue([for url in concat(var.sign_in.web_callback_urls, var.sign_in.web_logout_urls) : can(regex("^(https://[^*#]+|http://localhost(:[0-9]+)?(/[^*#]*)?)$", url))])
+    error_message = "Give the web client's URLs as https://… or http://localhost…: over plain HTTP the code could be read on the way."
+  }
+
+  validation {
+    condition     = alltrue([for url in concat(var.sign_in.mobile_callback_urls, var.sign_in.mobile_logout_urls) : can(regex("^[a-z][a-z0-9+.-]*://[^*#]+$", url)) && !startswith(url, "http://")])
+    error_message = "Give the mobile client's URLs as an application scheme (app://callback) or https://…."
+  }
+
+  # Cognito's limits.
+  validation {
+    condition     = alltrue([for minutes in [var.sign_in.access_minutes, var.sign_in.id_minutes] : minutes >= 5 && minutes <= 1440])
+    error_message = "Set sign_in.access_minutes and sign_in.id_minutes to 5 to 1440 minutes."
+  }
+
+  validation {
+    condition     = var.sign_in.refresh_days >= 1 && var.sign_in.refresh_days <= 3650
+    error_message = "Set sign_in.refresh_days to 1 to 3650 days."
+  }
+}
+
+variable "cors_origins" {
+  description = "Browser origins that may call the API; none: no preflight, and answers that can't choose say `*` (bearer tokens, no cookies)."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^(https://[a-z0-9.-]+(:[0-9]{1,5})?|http://localhost(:[0-9]{1,5})?)$", origin))])
+    error_message = "Give cors_origins as https://host or https://host:port (http only for localhost), in lower case, without path or trailing slash: browsers send exactly that."
+  }
+}
+
+variable "cache_size" {
+  description = "Size of the API's cache cluster in GB as text; null: none. Paid by the hour, used or not."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.cache_size == null || contains(["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"], coalesce(var.cache_size, "none"))
+    error_message = "Set cache_size to null or one of API Gateway's sizes: 0.5, 1.6, 6.1, 13.5, 28.4, 58.2, 118, 237."
+  }
+}
+
+variable "throttle" {
+  description = "Requests per second and burst for each method of the API, unless a collection says otherwise."
+  type        = object({ rate = number, burst = number })
+  default     = { rate = 500, burst = 1000 }
+
+  validation {
+    condition     = var.throttle.rate > 0 && var.throttle.burst > 0
+    error_message = "Set throttle.rate and throttle.burst to more than 0: 0 refuses every request."
+  }
+}
+
+variable "write_log" {
+  description = "Firehose's buffering, the age at which log objects move to cheaper classes, and how many `apply` run at once."
+  type = object({
+    buffering_seconds      = optional(number, 60)
+    buffering_megabytes    = optional(number, 4)
+    infrequent_access_days = optional(number, 30)
+    glacier_instant_days   = optional(number, 90)
+    apply_concurrency      = optional(number, 10)
+  })
+  default = {}
+
+  validation {
+    condition     = var.write_log.buffering_seconds >= 0 && var.write_log.buffering_seconds <= 900
+    error_message = "Set write_log.buffering_seconds to 0 to 900: what Firehose allows for S3."
+  }
+
+  validation {
+    condition     = var.write_log.buffering_megabytes >= 1 && var.write_log.buffering_megabytes <= 128
+    error_message = "Set write_log.buffering_megabytes to 1 to 128: what Firehose allows for S3."
+  }
+
+  # S3 refuses a move to STANDARD_IA before 30 days, and asks for 30 more in it before the next.
+  validation {
+    condition     = var.write_log.infrequent_access_days >= 30 && var.write_log.glacier_instant_days >= var.write_log.infrequent_access_days + 30
+    error_message = "Set write_log.infrequent_access_days to at least 30 and glacier_instant_days at least 30 days later."
+  }
+
+  validation {
+    condition     = var.write_log.apply_concurrency >= 2 && var.write_log.apply_concurrency <= 1000
+    error_message = "Set write_log.apply_concurrency to 2 to 1000: what Lambda allows for a queue."
+  }
+}
+
+variable "horizon_days" {
+  description = "Days that a tombstone lives; a change that arrives later than that goes to quarantine."
+  type        = number
+  default     = 30
+
+  # A dead letter lives 14 days: redriven on its last day it must still meet the tombstone.
+  validation {
+    condition     = var.horizon_days >= 15 && floor(var.horizon_days) == var.horizon_days
+    error_message = "Set horizon_days to 15 or more: longer than the 14 days of the dead-letter queue, or a redrive could bring deleted items back."
+  }
+}
+
+variable "functions" {
+  description = "Size of each function; reserved_concurrency null: from the account's pool."
+  type = object({
+    write   = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
+    apply   = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 300), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
+    publish = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 120), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
+    read    = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 10), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
+  })
+  default = {}
+
+  # API Gateway gives up after 29 seconds: a longer time-out is paid for nobody.
+  validation {
+    condition     = var.functions.write.timeout_seconds <= 29 && var.functions.read.timeout_seconds <= 29
+    error_message = "Set the time-out of write and read to at most 29 seconds: API Gateway doesn't wait longer."
+  }
+
+  # SQS hides a message for at most 12 hours, and it must stay hidden for six time-outs.
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.memory_mb >= 128 && f.memory_mb <= 10240 && f.timeout_seconds >= 1 && f.timeout_seconds <= 900])
+    error_message = "Give each function 128 to 10240 MB and 1 to 900 seconds: Lambda's limits."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : coalesce(f.reserved_concurrency, 1) >= 1])
+    error_message = "Set reserved_concurrency to at least 1, or null: 0 stops the function."
+  }
+
+  # A queue that may start more than the function's reservation sees its messages throttled into the dead letters.
+  validation {
+    condition     = coalesce(var.functions.apply.reserved_concurrency, 1000) >= var.write_log.apply_concurrency
+    error_message = "Set functions.apply.reserved_concurrency to at least write_log.apply_concurrency, or null."
+  }
+
+  # AWS keeps 100 of the account's quota unreserved.
+  validation {
+    condition     = sum([for f in values(var.functions) : coalesce(f.reserved_concurrency, 0)]) <= var.account_concurrency_quota - 100
+    error_message = "Reserve less concurrency: the sum over the functions may be at most account_concurrency_quota minus the 100 that AWS keeps unreserved."
+  }
+}
+
+variable "account_concurrency_quota" {
+  description = "The account's quota of concurrent executions per Region. New accounts may have less than 1000: see Service Quotas."
+  type        = number
+  default     = 1000
+}
+
+variable "documents_integration" {
+  description = "s3: API Gateway reads documents itself, without a function; lambda: `read` serves the same bytes, for emulators without that integration."
+  type        = string
+  default     = "s3"
+
+  validation {
+    condition     = contains(["s3", "lambda"], var.documents_integration)
+    error_message = "Set documents_integration to \"s3\", or \"lambda\" on an emulator without API Gateway's S3 integration."
+  }
+}
+
+variable "customer_managed_key" {
+  description = "Encrypt with a key of your own in each Region (about 1 $ a month each, and per request); false: keys that AWS owns."
+  type        = bool
+  default     = true
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete users, items and buckets that hold objects. Set to false and apply before `terraform destroy`."
+  type        = bool
+  default     = true
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "Set log_retention_days to a number of days that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "manage_account_logging" {
+  description = "Manage the role with which API Gateway writes logs: one per account and Region. False where another stack manages it."
+  type        = bool
+  default     = true
+}
+
+variable "alarms" {
+  description = "Create the alarms (0.10 $ a month each)."
+  type        = bool
+  default     = true
+}
+
+variable "alarm_actions" {
+  description = "SNS topics that the primary Region's alarms notify."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_actions : can(regex("^arn:aws[a-z-]*:sns:${var.region}:[0-9]{12}:.+$", arn))])
+    error_message = "Give alarm_actions as ARNs of SNS topics in region: an alarm can't notify a topic of another Region."
+  }
+}
+
+variable "replica_alarm_actions" {
+  description = "SNS topics that the replica Region's alarms notify."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.replica_alarm_actions : can(regex("^arn:aws[a-z-]*:sns:${coalesce(var.replica_region, "none")}:[0-9]{12}:.+$", arn))])
+    error_message = "Give replica_alarm_actions as ARNs of SNS topics in replica_region: an alarm can't notify a topic of another Region."
+  }
+}
+
+variable "functions_zip" {
+  description = "The functions' artefact, made by `make build`."
+  type        = string
+  default     = "../dist/functions-arm64.zip"
+
+  validation {
+    condition     = fileexists(var.functions_zip)
+    error_message = "There is no file ${var.functions_zip}: run `make build` first, or set functions_zip."
+  }
+}
+
+variable "layer_zip" {
+  description = "The layer's artefact, made by `make build`."
+  type        = string
+  default     = "../dist/layer-arm64.zip"
+
+  validation {
+    condition     = fileexists(var.layer_zip)
+    error_message = "There is no file ${var.layer_zip}: run `make build` first, or set layer_zip."
+  }
+}
+
+variable "architecture" {
+  description = "Processor of the functions, the one that the artefacts were built for."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Set architecture to arm64 or x86_64."
+  }
+}
+
+variable "api_base_url" {
+  description = "Base URL of the API with {api_id} in it, where it isn't AWS's own (an emulator)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_base_url == null || strcontains(coalesce(var.api_base_url, "-"), "{api_id}")
+    error_message = "Put {api_id} into api_base_url, for example http://localhost:4566/_aws/execute-api/{api_id}."
+  }
+}
+
+variable "emulator" {
+  description = "Provider settings for an emulator. On AWS leave them out."
+  type = object({
+    s3_use_path_style           = optional(bool, false)
+    skip_credentials_validation = optional(bool, false)
+    skip_metadata_api_check     = optional(bool, false)
+    skip_region_validation      = optional(bool, false)
+  })
+  default = {}
+}
+
+variable "tags" {
+  description = "Tags for everything, beside Project and Stack."
+  type        = map(string)
+  default     = {}
+}
