@@ -63,7 +63,7 @@ def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: 
             UserAttributes=[{"Name": "email", "Value": name}, {"Name": "email_verified", "Value": "true"}],
             MessageAction="SUPPRESS",
         )
-    cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True)
+        cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True)
     for group in groups:
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)
     srp = AWSSRP(name, PASSWORD, pool, client_id or outputs.web_client_id, client=cognito)

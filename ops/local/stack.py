@@ -21,6 +21,7 @@ from ops.console import Failure, Progress, run_tool
 from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
+_OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +41,13 @@ class Outputs:
     delivery_stream: str
     apply_queue_url: str
     apply_dead_letter_url: str
+    routes: list[str]  # "METHOD /path", without the stage
+    policies: dict[str, str]  # JSON text of every policy of the primary Region
     edge_url: str | None = None
     replica_region: str | None = None
     replica_api_url: str | None = None
     replica_documents_bucket: str | None = None
+    replica_write_log_bucket: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +101,8 @@ def apply(name: str, endpoint: str, zips: tuple[Path, Path], progress: Progress)
         "layer_zip": str(zips[1]),
         "api_base_url": f"{endpoint}/_aws/execute-api/{{api_id}}",
     }
-    command = [terraform.terraform(), f"-chdir={folder}", "apply", "-json", "-auto-approve", "-input=false"]
-    command += ["-parallelism=30", f"-var-file={VARIABLES}"]
-    command += [f"-var={key}={value}" for key, value in variables.items()]
+    (folder / "run.tfvars.json").write_text(json.dumps(variables))
+    command = [terraform.terraform(), f"-chdir={folder}", "apply", "-json", "-auto-approve", *_OPTIONS]
     _run_apply(command, env, emulator.folder(name) / "apply.log", progress)
     read = json.loads(run_tool([terraform.terraform(), f"-chdir={folder}", "output", "-json"], env=env))
     values = {key: entry["value"] for key, entry in read.items()}
@@ -126,8 +129,7 @@ def destroy(stack: Stack) -> None:
     """Remove the stack's resources from an emulator that goes on running."""
     env = terraform.environment() | environment(stack.endpoint)
     folder = stack.home / "terraform"
-    command = [terraform.terraform(), f"-chdir={folder}", "destroy", "-auto-approve", "-input=false", "-parallelism=30"]
-    run_tool([*command, f"-var-file={VARIABLES}"], env=env)
+    run_tool([terraform.terraform(), f"-chdir={folder}", "destroy", "-auto-approve", *_OPTIONS], env=env)
 
 
 def _copy(name: str) -> Path:

@@ -118,7 +118,7 @@ def laid_out(built: dict[str, tuple[Path, Path]], tmp_path_factory: pytest.TempP
     return laid
 
 
-NOTHING_FAILED = {"batchItemFailures": []}
+NOTHING_FAILED: dict[str, list[str]] = {"batchItemFailures": []}
 # function, method and body of a request (None: an event without records), answer, the calls that it costs
 CALLS: dict[str, tuple[str, tuple[str, str | None] | None, object, list[str]]] = {
     "write, bad body": ("write", ("PUT", "[1]"), 400, []),
