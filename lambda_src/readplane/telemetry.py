@@ -69,7 +69,7 @@ class Telemetry:
         while cause is not None:
             kinds.append(type(cause).__name__)
             frames = traceback.extract_tb(cause.__traceback__)
-            place += [f"{frame.filename.rpartition("/")[2]}:{frame.lineno} {frame.name}" for frame in frames]
+            place += [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
             cause = cause.__cause__
         code = getattr(error, "response", {}).get("Error", {}).get("Code")
         told: dict[str, Any] = {**fields, "error": kinds, "code": code, "place": place}

@@ -2,7 +2,9 @@
 
 A global table resolves conflicts by the time of DynamoDB's own write, not by our version, so a replicated write can put
 an older change over a newer one; and a time-to-live delete can overtake a put that had not arrived yet. Whoever sees
-both images puts the greater one back. The put is conditional, so both Regions may do it, and repeats are harmless.
+both images applies the greater one again. Applying is conditional on the version as ever, so both Regions may do it,
+repeats are harmless, and it works too when further older writes have arrived since: a condition on the very version
+that was seen would lose the greater one then.
 """
 
 from dataclasses import dataclass
@@ -19,10 +21,9 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Mend:
-    """Put ``change`` back, provided that the item still is at version ``instead_of`` (``None``: is still missing)."""
+    """Apply ``change`` again: a write that doesn't know versions has put it away."""
 
     change: Change
-    instead_of: str | None
 
 
 def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int) -> Publish | Mend | None:
@@ -35,9 +36,9 @@ def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int)
     if new is None:
         if old is None or _may_go(old, now_ms, horizon_ms):
             return None
-        return Mend(old, None)
+        return Mend(old)
     if old is not None and old.version > new.version:
-        return Mend(old, new.version)
+        return Mend(old)
     return Publish(new)
 
 

@@ -88,13 +88,12 @@ class Publish:
             self._documents.put(key, change.representation(), change.version, collection.cache_control)
 
     def _mend(self, mend: Mend) -> None:
-        if self._items.restore(mend.change, mend.instead_of):
+        if self._items.apply(mend.change) == "applied":
             self._telemetry.event(
                 "version went down: put back",
                 level="WARN",
                 metrics={"RegressionsMended": 1},
                 change_id=mend.change.change_id,
-                instead_of=mend.instead_of,
             )
 
 

@@ -25,9 +25,6 @@ class Items(Protocol):
     def apply(self, change: Change) -> Outcome:
         """Fold one change in: it wins if no greater version was ever applied. One conditional call."""
 
-    def restore(self, change: Change, instead_of: str | None) -> bool:
-        """Put ``change`` back if the item is still at version ``instead_of`` (``None``: missing)."""
-
     def mark_quarantined(self, change: Change, reason: str) -> None:
         """Leave a marker, so that the change's status can tell."""
 
@@ -55,21 +52,21 @@ class DynamoItems:
 
     def apply(self, change: Change) -> Outcome:
         """See :class:`Items`."""
-        won = self._put(
-            change,
-            ConditionExpression="attribute_not_exists(pk) OR version < :version",
-            ExpressionAttributeValues={":version": {"S": change.version}},
-        )
-        if won is None:
-            return "applied"
-        return "duplicate" if won == change.version else "superseded"
-
-    def restore(self, change: Change, instead_of: str | None) -> bool:
-        """See :class:`Items`."""
-        if instead_of is None:
-            return self._put(change, ConditionExpression="attribute_not_exists(pk)") is None
-        values = {":version": {"S": instead_of}}
-        return self._put(change, ConditionExpression="version = :version", ExpressionAttributeValues=values) is None
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=self._record(change),
+                ConditionExpression="attribute_not_exists(pk) OR version < :version",
+                ExpressionAttributeValues={":version": {"S": change.version}},
+                # The version in the way comes with the refusal, without a second call.
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            answer: Any = error.response
+            return "duplicate" if answer["Item"]["version"]["S"] == change.version else "superseded"
+        return "applied"
 
     def mark_quarantined(self, change: Change, reason: str) -> None:
         """See :class:`Items`. The marker lives as long as a tombstone and stands in no list."""
@@ -132,22 +129,6 @@ class DynamoItems:
             if "LastEvaluatedKey" not in answer:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def _put(self, change: Change, **condition: Any) -> str | None:
-        """Put conditionally; ``None`` when it went in, else the version that stands in its way (empty: none)."""
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=self._record(change),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **condition,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            answer: Any = error.response
-            return str(answer.get("Item", {}).get("version", {}).get("S", ""))
-        return None
 
     def _record(self, change: Change) -> dict[str, Any]:
         record: dict[str, Any] = {

@@ -1,0 +1,71 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from readplane.config import (
+    VARIABLE,
+    BadSettings,
+    apply_settings,
+    publish_settings,
+    read_settings,
+    write_settings,
+)
+from tests.unit.support import settings_text
+
+GOOD: dict[str, Any] = {
+    "name": "demo",
+    "region": "eu-central-1",
+    "client_ids": ["web", "mobile"],
+    "cors_origins": [],
+    "delivery_stream": "demo",
+    "schemas": {"bucket": "b", "key": "k", "sha256": "0"},
+    "items_table": "t",
+    "items_index": "by_collection",
+    "documents_bucket": None,
+    "pending_seconds": 900,
+    "horizon_days": 30,
+    "log_bucket": "b",
+    "log_prefix": "log/",
+    "quarantine_prefix": "quarantine/",
+    "collections": {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}},
+}
+
+
+@pytest.mark.parametrize(
+    ("load", "change"),
+    [
+        (write_settings, {}),
+        (read_settings, {}),
+        (read_settings, {"documents_bucket": "d"}),
+        (apply_settings, {}),
+        (publish_settings, {"documents_bucket": "d"}),
+    ],
+)
+def test_good_settings_load(load: Callable[[], Any], change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, settings_text(GOOD | change))
+    settings = load()
+    assert settings.name == "demo"
+    products = settings.collections["products"]
+    assert (products.read, products.write_groups, products.cache_ttl) == ("public", ("editors",), 60)
+
+
+@pytest.mark.parametrize("load", [write_settings, read_settings, apply_settings, publish_settings])
+def test_every_problem_is_told_at_once(load: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, settings_text({"collections": {"c": {"read": "everybody", "cache_ttl": -1}}}))
+    with pytest.raises(BadSettings) as caught:
+        load()
+    message = str(caught.value)
+    for part in ("name must be", "collections.c.read must be one of public", "collections.c.cache_ttl must be"):
+        assert part in message
+    if load is read_settings:
+        for part in ("client_ids", "items_table", "pending_seconds", "horizon_days"):
+            assert part in message
+
+
+@pytest.mark.parametrize("text", ["", "e30=", "{}", "%%%", settings_text([])])
+def test_what_is_no_settings_object_is_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(BadSettings) as caught:
+        write_settings()
+    assert VARIABLE in str(caught.value)

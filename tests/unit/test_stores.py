@@ -1,0 +1,423 @@
+"""The stores, against moto and against a network that misbehaves; the items also against their model in memory."""
+
+import gzip
+import hashlib
+import io
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from readplane.domain.change import Change, Poison
+from readplane.domain.listing import Place, partitions
+from readplane.stores.documents import S3Documents
+from readplane.stores.items import DynamoItems, Items, change_of, image_of
+from readplane.stores.log_objects import S3LogObjects
+from readplane.stores.schemas import read_schemas
+from readplane.stores.write_log import ATTEMPTS, FirehoseWriteLog, NotAppended
+from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
+
+HORIZON_MS = 30 * 86_400_000
+REGION = "eu-central-1"
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield
+
+
+class Counted:
+    """A client that counts its calls by name."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(**arguments: Any) -> Any:
+            self.calls.append(name)
+            return method(**arguments)
+
+        return call
+
+
+def new_table() -> tuple[DynamoItems, Counted]:
+    client = boto3.client("dynamodb")
+    name = f"items-{len(client.list_tables()['TableNames'])}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "list_key", "item_id")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_collection",
+                "KeySchema": [
+                    {"AttributeName": "list_key", "KeyType": "HASH"},
+                    {"AttributeName": "item_id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    counted = Counted(client)
+    return DynamoItems(counted, name, "by_collection", horizon_ms=HORIZON_MS), counted
+
+
+@pytest.fixture(params=["dynamodb", "memory"])
+def items(request: pytest.FixtureRequest) -> Items:
+    return new_table()[0] if request.param == "dynamodb" else MemoryItems()
+
+
+def test_the_newest_change_wins_and_every_outcome_is_told(items: Items) -> None:
+    old, new = change(ms=NOW_MS), change(ms=NOW_MS + 1, data=None)
+    assert items.get(old.key) is None
+    assert [items.apply(entry) for entry in (old, old, new, old, new)] == [
+        "applied",
+        "duplicate",
+        "applied",
+        "superseded",
+        "duplicate",
+    ]
+    assert items.get(old.key) == new
+
+
+def test_the_status_of_a_change(items: Items) -> None:
+    first, second = change(ms=NOW_MS), change(ms=NOW_MS + 1)
+    assert items.status(first.key, first.change_id) == (None, None)
+    items.apply(first)
+    items.mark_quarantined(second, "too_large")
+    assert items.status(first.key, first.change_id) == (first.version, None)
+    assert items.status(first.key, second.change_id) == (first.version, "too_large")
+    other = change("p-2")
+    assert items.status(other.key, second.change_id) == (None, None)
+
+
+def test_a_list_holds_the_living_items_of_its_collection_or_owner(items: Items) -> None:
+    for number in range(30):
+        items.apply(change(f"p-{number}"))
+    items.apply(change("p-7", ms=NOW_MS + 1, data=None))
+    items.apply(change("mine", collection="profiles", owner=ALICE))
+    items.mark_quarantined(change("p-99"), "too_large")
+    seen: list[str] = []
+    place: Place | None = Place(0, None)
+    while place is not None:
+        page, place = items.page(partitions(COLLECTIONS["products"], None), place, 4)
+        assert len(page) <= 4
+        seen += [item.item_id for item in page]
+    assert sorted(seen) == sorted(f"p-{number}" for number in range(30) if number != 7)
+    owned, _ = items.page(partitions(COLLECTIONS["profiles"], ALICE), Place(0, None), 10)
+    assert [item.item_id for item in owned] == ["mine"]
+    assert items.page(partitions(COLLECTIONS["profiles"], "somebody"), Place(0, None), 10) == ([], None)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.booleans()), max_size=15))
+def test_the_table_does_what_its_model_does(history: list[tuple[int, int, bool]]) -> None:
+    table, _ = new_table()
+    model = MemoryItems()
+    for item, tick, gone in history:
+        data = None if gone else f'{{"t": {tick}.10}}'
+        entry = change(f"i{item}", ms=NOW_MS + tick * 2 + gone, data=data)
+        assert table.apply(entry) == model.apply(entry)
+        assert table.get(entry.key) == model.get(entry.key)
+    spread = partitions(COLLECTIONS["products"], None)
+    assert table.page(spread, Place(0, None), 50)[0] == model.page(spread, Place(0, None), 50)[0]
+
+
+def test_each_read_is_one_call_and_a_list_queries_until_its_page_is_full() -> None:
+    items, counted = new_table()
+    for number in range(40):
+        items.apply(change(f"p-{number}"))
+    counted.calls.clear()
+    items.get(change().key)
+    items.status(change().key, change().change_id)
+    assert counted.calls == ["get_item", "batch_get_item"]
+    counted.calls.clear()
+    page, _ = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 2)
+    assert len(page) == 2 and counted.calls == ["query"]
+    counted.calls.clear()
+    assert len(items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 40)[0]) == 40
+    assert counted.calls == ["query"] * 8
+
+
+def test_a_page_ends_at_a_mebibyte() -> None:
+    items, _ = new_table()
+    for number in range(12):
+        items.apply(change(f"p-{number}", data='{"a":"' + "x" * 200_000 + '"}'))
+    page, place = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 200)
+    assert len(page) == 6 and place is not None
+
+
+def test_a_tombstone_carries_no_index_key_and_a_time_to_live() -> None:
+    items, counted = new_table()
+    gone = change(data=None)
+    items.apply(gone)
+    record = counted.client.scan(TableName="items-0")["Items"][0]
+    assert "list_key" not in record and "data" not in record
+    assert record["expires_at"] == {"N": str((NOW_MS + HORIZON_MS) // 1000 + 86_400)}
+    items.apply(change(ms=NOW_MS + 1))
+    record = counted.client.scan(TableName="items-0")["Items"][0]
+    assert "list_key" in record and "expires_at" not in record
+    assert image_of(record) == change_of(record) == change(ms=NOW_MS + 1)
+
+
+def test_a_quarantine_marker_is_no_item() -> None:
+    items, counted = new_table()
+    items.mark_quarantined(change(), "expired")
+    assert image_of(counted.client.scan(TableName="items-0")["Items"][0]) is None
+    assert image_of(None) is None
+
+
+def test_other_faults_of_the_table_are_raised() -> None:
+    missing = DynamoItems(boto3.client("dynamodb"), "nowhere", horizon_ms=HORIZON_MS)
+    with pytest.raises(ClientError):
+        missing.apply(change())
+
+
+# documents
+
+
+def new_bucket(name: str = "bucket") -> Any:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return client
+
+
+def test_a_document_is_published_read_revalidated_and_removed() -> None:
+    documents = S3Documents(new_bucket(), "bucket")
+    version = version_at(NOW_MS)
+    assert documents.get("public/c/a.json", None) is None
+    documents.put("public/c/a.json", '{"n":1.10}', version, "public, max-age=60")
+    found = documents.get("public/c/a.json", None)
+    assert found is not None and found.body == b'{"n":1.10}'
+    assert found.headers == {
+        "Content-Type": "application/json",
+        "ETag": f'"{hashlib.md5(found.body).hexdigest()}"',
+        "Cache-Control": "public, max-age=60",
+        "Readplane-Version": version,
+    }
+    again = documents.get("public/c/a.json", found.headers["ETag"])
+    assert again is not None and again.body is None and again.headers == {"ETag": found.headers["ETag"]}
+    documents.remove("public/c/a.json")
+    documents.remove("public/c/a.json")
+    assert documents.get("public/c/a.json", None) is None
+
+
+def test_a_document_store_that_fails_is_no_missing_document() -> None:
+    with pytest.raises(ClientError) as caught:
+        S3Documents(Failing("InternalError", 500), "bucket").get("k", None)
+    assert caught.value.response["Error"]["Code"] == "InternalError"
+    assert S3Documents(Failing("AccessDenied", 403), "bucket").get("k", None) is None
+
+
+class Failing:
+    """A client whose every call is answered with one error."""
+
+    def __init__(self, code: str, status: int) -> None:
+        self.error = ClientError(
+            {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+            "Any",
+        )
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            self.calls += 1
+            raise self.error
+
+        return call
+
+
+# the write log's objects and the quarantine
+
+
+def log_of(content: bytes) -> S3LogObjects:
+    client = new_bucket()
+    client.put_object(Bucket="bucket", Key="log/a.gz", Body=content)
+    return S3LogObjects(client, "bucket", "quarantine/")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes, lambda text: gzip.compress(text[:7]) + gzip.compress(text[7:])])
+def test_lines_come_from_gzip_plain_or_joined_members(pack: Any) -> None:
+    text = b'{"a":1}\n\n{"b":"\xc3\xa4"}\n{"c":3}'
+    assert [line.strip() for line in log_of(pack(text)).lines("log/a.gz")] == [
+        b'{"a":1}',
+        b'{"b":"\xc3\xa4"}',
+        b'{"c":3}',
+    ]
+
+
+def test_a_damaged_object_gives_what_it_can_and_then_says_so() -> None:
+    whole = b"".join(change(f"i{number}").line() for number in range(2000))
+    packed = gzip.compress(whole)
+    given: list[bytes] = []
+    with pytest.raises(Poison) as caught:
+        given.extend(log_of(packed[: len(packed) // 2]).lines("log/a.gz"))
+    assert caught.value.reason == "unparsable"
+    assert list(log_of_empty().lines("log/a.gz")) == []
+
+
+def log_of_empty() -> S3LogObjects:
+    boto3.client("s3").put_object(Bucket="bucket", Key="log/a.gz", Body=b"")
+    return S3LogObjects(boto3.client("s3"), "bucket", "quarantine/")
+
+
+def test_poison_is_kept_whole_and_once() -> None:
+    log = log_of(b"")
+    line = b'{"half": "\xff'
+    for _ in range(2):
+        log.quarantine(line + b"\n", Poison("unparsable", "told why"), "log/a.gz:7")
+    log.quarantine(b"text", Poison("expired", "old"), "log/a.gz:8")
+    listed = boto3.client("s3").list_objects_v2(Bucket="bucket", Prefix="quarantine/")["Contents"]
+    assert [entry["Key"].split("/")[1] for entry in listed] == ["expired", "unparsable"]
+    kept = [json.load(boto3.client("s3").get_object(Bucket="bucket", Key=entry["Key"])["Body"]) for entry in listed]
+    assert kept[0] == {"reason": "expired", "detail": "old", "origin": "log/a.gz:8", "line": "text"}
+    assert kept[1]["line_base64"] == "eyJoYWxmIjogIv8=" and kept[1]["detail"] == "told why"
+
+
+def test_schemas_are_read_and_must_be_what_was_deployed() -> None:
+    client = new_bucket()
+    content = json.dumps({"products": {"type": "object"}}).encode()
+    client.put_object(Bucket="bucket", Key="s", Body=content)
+    digest = hashlib.sha256(content).hexdigest()
+    assert read_schemas(client, "bucket", "s", digest) == {"products": {"type": "object"}}
+    with pytest.raises(ValueError, match="apply again"):
+        read_schemas(client, "bucket", "s", "0" * 64)
+
+
+# the write log
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "refused", "calls"),
+    [
+        ("ServiceUnavailableException", 503, True, ATTEMPTS),
+        ("ThrottlingException", 400, True, ATTEMPTS),
+        ("ResourceNotFoundException", 400, True, 1),
+        ("AccessDeniedException", 400, True, 1),
+        ("InternalFailure", 500, False, ATTEMPTS),
+    ],
+)
+def test_what_firehose_answers_tells_refused_from_unknown(code: str, status: int, refused: bool, calls: int) -> None:
+    client = Failing(code, status)
+    with pytest.raises(NotAppended) as caught:
+        FirehoseWriteLog(client, "stream").append(b"line\n")
+    assert (caught.value.refused, caught.value.cause, client.calls) == (refused, code, calls)
+
+
+def test_a_refusal_after_a_time_out_is_still_unknown() -> None:
+    client = Failing("InternalFailure", 500)
+    errors = iter([client.error, Failing("ServiceUnavailableException", 503).error, Failing("X", 400).error])
+
+    class Changing:
+        def put_record(self, **arguments: Any) -> Any:
+            raise next(errors)
+
+    with pytest.raises(NotAppended) as caught:
+        FirehoseWriteLog(Changing(), "stream").append(b"line\n")
+    assert caught.value.refused is False
+
+
+def test_a_passing_refusal_is_survived() -> None:
+    answers = iter([Failing("ServiceUnavailableException", 503).error, None])
+    sent: list[bytes] = []
+
+    class Recovering:
+        def put_record(self, **arguments: Any) -> None:
+            error = next(answers)
+            if error:
+                raise error
+            sent.append(arguments["Record"]["Data"])
+
+    FirehoseWriteLog(Recovering(), "stream").append(b"line\n")
+    assert sent == [b"line\n"]
+
+
+def firehose_at(port: int) -> Any:
+    return boto3.client(
+        "firehose",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        config=Config(connect_timeout=1, read_timeout=0.2, retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """The port of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+        thread = threading.Thread(target=lambda: accept_all(server, held), daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        for connection in held:
+            connection.close()
+
+
+def accept_all(server: socket.socket, held: list[socket.socket]) -> None:
+    while True:
+        try:
+            held.append(server.accept()[0])
+        except OSError:
+            return
+
+
+def test_silence_is_unknown_and_a_closed_door_is_refused(port: int) -> None:
+    with mock_aws_off():
+        with pytest.raises(NotAppended) as silent:
+            FirehoseWriteLog(firehose_at(port), "stream").append(b"line\n")
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            unused = closed.getsockname()[1]
+        with pytest.raises(NotAppended) as shut:
+            FirehoseWriteLog(firehose_at(unused), "stream").append(b"line\n")
+    assert (silent.value.refused, silent.value.cause) == (False, "ReadTimeoutError")
+    assert (shut.value.refused, shut.value.cause) == (True, "EndpointConnectionError")
+
+
+class mock_aws_off:  # noqa: N801 - reads like mock_aws
+    """Lets a test that has its own server through moto."""
+
+    def __enter__(self) -> None:
+        self.mock = mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}})
+        self.mock.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.mock.stop()
+
+
+def test_lines_are_read_as_a_stream() -> None:
+    """Memory doesn't grow with the object: a line is given before the rest of the object is read."""
+
+    class Body(io.BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            Body.taken += len(data)
+            return data
+
+    content = b"".join(Change.line(change(f"i{number}", data='{"x":"' + "y" * 1000 + '"}')) for number in range(1000))
+
+    class Client:
+        def get_object(self, **arguments: Any) -> Any:
+            return {"Body": Body(content)}
+
+    first = next(S3LogObjects(Client(), "bucket", "quarantine/").lines("log/a"))
+    assert first == content.split(b"\n")[0] + b"\n" and Body.taken < len(content) / 10
