@@ -106,7 +106,7 @@ Write, then follow the change with the change_id that the answer names:
 -d '{{"alpha_2":"CH","alpha_3":"CHE","numeric":"756","name":"Switzerland","flag":"🇨🇭"}}'
   curl {base}/items/{COLLECTION}/CH/changes/{profile}
 What a user keeps about themselves, which nobody else can read:
-  curl -i -X PUT {base}/items/profiles/me {bearer} -H 'Content-Type: application/json' -d '{{"name":"Demo"}}'
+  curl -i -X PUT {base}/items/profiles/me {bearer} -H 'Content-Type: application/json' -d '{{"display_name":"Demo"}}'
   curl -i {base}/items/profiles/me {bearer}
 Remove it all: make down
 """

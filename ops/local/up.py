@@ -19,6 +19,8 @@ def up(name: str, port: int, progress: Progress) -> stack.Stack:
     """Build, start and apply; what is up already stays up."""
     terraform()  # says at once when it is missing
     external = os.environ.get("AWS_ENDPOINT_URL")
+    if external:
+        stack.environment(external)  # refuses AWS before anything is sent
     *zips, made = build(TARGETS["local"])
     progress.say(f"The zips are {'built' if made else 'up to date'}: {', '.join(path.name for path in zips)}.")
     endpoint = external.rstrip("/") if external else _start(name, port, progress)
