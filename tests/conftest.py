@@ -1,4 +1,4 @@
-"""How property tests run: the same examples on every machine in CI, new ones elsewhere; slow machines don't fail them."""
+"""How property tests run: in CI the same examples every time, elsewhere new ones; a slow machine fails none of them."""
 
 import os
 
