@@ -49,6 +49,7 @@ module "region" {
   horizon_days          = var.horizon_days
   log_retention_days    = var.log_retention_days
   force_destroy         = !var.deletion_protection
+  tls_only              = !var.emulator.plain_http
   alarms                = var.alarms
   alarm_actions         = var.alarm_actions
 }
@@ -71,6 +72,7 @@ module "replica" {
   horizon_days          = var.horizon_days
   log_retention_days    = var.log_retention_days
   force_destroy         = !var.deletion_protection
+  tls_only              = !var.emulator.plain_http
   alarms                = var.alarms
   alarm_actions         = var.replica_alarm_actions
 }

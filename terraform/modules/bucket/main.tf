@@ -1,6 +1,7 @@
 # The one place that knows how a bucket of this stack is made: private, TLS only, encrypted, versioned.
-#checkov:skip=CKV_AWS_18:Access is recorded by CloudTrail data events where an account wants them; a log bucket per bucket is the account's decision.
 resource "aws_s3_bucket" "this" {
+  #checkov:skip=CKV_AWS_18:Access is recorded by CloudTrail data events where an account wants them; a log bucket per bucket is the account's decision.
+
   bucket        = var.name
   force_destroy = var.force_destroy
 }
@@ -125,6 +126,8 @@ locals {
 }
 
 resource "aws_s3_bucket_policy" "this" {
+  count = var.tls_only ? 1 : 0
+
   bucket = aws_s3_bucket.this.id
   policy = local.policy
 

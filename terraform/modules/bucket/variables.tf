@@ -40,3 +40,8 @@ variable "force_destroy" {
   description = "Let `terraform destroy` delete a bucket that still holds objects."
   type        = bool
 }
+
+variable "tls_only" {
+  description = "Refuse plain HTTP. Only an emulator, which speaks nothing else, needs it off."
+  type        = bool
+}

@@ -8,6 +8,7 @@ module "bucket" {
   name          = "${var.name}-documents-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.name}"
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
+  tls_only      = var.tls_only
 
   # Documents are made from the items and can be made again: old versions only help to undo a mistake.
   noncurrent_days = 1

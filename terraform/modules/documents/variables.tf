@@ -12,3 +12,8 @@ variable "force_destroy" {
   description = "Let `terraform destroy` delete the published documents; they can be published again from the items."
   type        = bool
 }
+
+variable "tls_only" {
+  description = "Refuse plain HTTP. Only an emulator, which speaks nothing else, needs it off."
+  type        = bool
+}

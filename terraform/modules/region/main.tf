@@ -28,6 +28,7 @@ module "write_log" {
 
   log_retention_days = var.log_retention_days
   force_destroy      = var.force_destroy
+  tls_only           = var.tls_only
   alarms             = var.alarms
   alarm_actions      = var.alarm_actions
 }
@@ -38,6 +39,7 @@ module "documents" {
   name          = var.name
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
+  tls_only      = var.tls_only
 }
 
 module "api" {

@@ -1,7 +1,7 @@
 # Write log -> apply. Concurrency is bounded here and not by the function's reservation: SQS would count a throttled delivery as a
 # failed one and send it towards the dead letters.
 resource "aws_lambda_event_source_mapping" "apply" {
-  event_source_arn        = module.write_log.queue_arn
+  event_source_arn        = module.write_log.event_source_arn
   function_name           = module.function["apply"].arn
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]

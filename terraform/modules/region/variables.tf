@@ -99,3 +99,8 @@ variable "alarm_actions" {
   description = "SNS topics that alarms notify; they must be in this Region."
   type        = list(string)
 }
+
+variable "tls_only" {
+  description = "Refuse plain HTTP. Only an emulator, which speaks nothing else, needs it off."
+  type        = bool
+}

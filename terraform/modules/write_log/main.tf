@@ -15,6 +15,7 @@ module "bucket" {
   name            = "${var.name}-write-log-${local.account_id}-${local.region}"
   kms_key_arn     = var.kms_key_arn
   force_destroy   = var.force_destroy
+  tls_only        = var.tls_only
   noncurrent_days = 30
 
   transitions = {

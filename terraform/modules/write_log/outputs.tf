@@ -11,9 +11,6 @@ output "bucket_arn" {
 output "delivery_stream" {
   description = "Name of the Firehose stream."
   value       = aws_kinesis_firehose_delivery_stream.this.name
-
-  # A change that is accepted before the notification exists would lie in the log unapplied.
-  depends_on = [aws_s3_bucket_notification.this]
 }
 
 output "delivery_stream_arn" {
@@ -22,7 +19,12 @@ output "delivery_stream_arn" {
 }
 
 output "queue_arn" {
-  description = "ARN of the queue that holds the notifications of new log objects."
+  description = "ARN of the queue that holds the notifications of new log objects; for policies, which needn't wait for it."
+  value       = local.queue_arn
+}
+
+output "event_source_arn" {
+  description = "The same ARN once the queue exists; for the mapping."
   value       = aws_sqs_queue.apply.arn
 }
 

@@ -1,12 +1,14 @@
 locals {
   queue_name = "${var.name}-apply"
 
-  # Known before the queue is: the dead-letter queue names the only queue that may use it, which in turn names the dead-letter queue.
-  queue_arn = "arn:aws:sqs:${local.region}:${local.account_id}:${local.queue_name}"
+  # Known before the queues are: the dead-letter queue names the only queue that may use it, which in turn names the dead-letter queue.
+  queue_arn        = "arn:aws:sqs:${local.region}:${local.account_id}:${local.queue_name}"
+  dead_letters_arn = "${local.queue_arn}-dead-letters"
 }
 
 resource "aws_sqs_queue" "dead_letters" {
-  name = "${local.queue_name}-dead-letters"
+  name   = "${local.queue_name}-dead-letters"
+  policy = var.tls_only ? local.queue_policies["dead_letters"] : null
 
   # SQS counts from when the message was first sent, not from when it came here: 14 days is the most that SQS keeps.
   message_retention_seconds = 1209600
@@ -24,6 +26,7 @@ resource "aws_sqs_queue" "dead_letters" {
 
 resource "aws_sqs_queue" "apply" {
   name                       = local.queue_name
+  policy                     = local.queue_policies["apply"]
   message_retention_seconds  = 345600
   receive_wait_time_seconds  = 20
   visibility_timeout_seconds = var.visibility_timeout_seconds
@@ -40,24 +43,24 @@ resource "aws_sqs_queue" "apply" {
 }
 
 locals {
-  queue_policies = { for key, queue in { apply = aws_sqs_queue.apply, dead_letters = aws_sqs_queue.dead_letters } : key => jsonencode({
+  queue_policies = { for key, arn in { apply = local.queue_arn, dead_letters = local.dead_letters_arn } : key => jsonencode({
     Version = "2012-10-17"
     Statement = concat(
-      [{
+      var.tls_only ? [{
         Sid       = "DenyPlainHttp"
         Effect    = "Deny"
         Principal = "*"
         Action    = "sqs:*"
-        Resource  = [queue.arn]
+        Resource  = [arn]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      }],
+      }] : [],
       # S3's service principal acts for every account: source bucket and account keep the others out.
       key == "apply" ? [{
         Sid       = "WriteLogNotifies"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = ["sqs:SendMessage"]
-        Resource  = [queue.arn]
+        Resource  = [arn]
         Condition = {
           ArnEquals    = { "aws:SourceArn" = module.bucket.arn }
           StringEquals = { "aws:SourceAccount" = local.account_id }
@@ -65,16 +68,6 @@ locals {
       }] : [],
     )
   }) }
-}
-
-resource "aws_sqs_queue_policy" "apply" {
-  queue_url = aws_sqs_queue.apply.url
-  policy    = local.queue_policies["apply"]
-}
-
-resource "aws_sqs_queue_policy" "dead_letters" {
-  queue_url = aws_sqs_queue.dead_letters.url
-  policy    = local.queue_policies["dead_letters"]
 }
 
 resource "aws_s3_bucket_notification" "this" {
@@ -87,7 +80,4 @@ resource "aws_s3_bucket_notification" "this" {
     events        = ["s3:ObjectCreated:*"]
     filter_prefix = "log/"
   }
-
-  # S3 sends a test message when the notification is made, and refuses it if that fails.
-  depends_on = [aws_sqs_queue_policy.apply]
 }

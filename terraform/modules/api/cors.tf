@@ -1,0 +1,60 @@
+locals {
+  # Answers that API Gateway makes itself can't choose among origins: they name the single one, else all. That gives nothing away,
+  # because callers are known by their bearer token and never by a cookie. Functions choose the origin that asked.
+  cors_headers = length(var.cors_origins) == 0 ? {} : {
+    "Access-Control-Allow-Origin"   = length(var.cors_origins) == 1 ? var.cors_origins[0] : "*"
+    "Access-Control-Expose-Headers" = "ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"
+  }
+
+  # Every path with a method; browsers ask before they send a token or a body.
+  preflight_paths = length(var.cors_origins) == 0 ? toset([]) : local.route_paths
+
+  preflight_headers = { for path in local.preflight_paths : path => {
+    "Access-Control-Allow-Origin" = local.cors_headers["Access-Control-Allow-Origin"]
+    # A "*" wouldn't cover Authorization.
+    "Access-Control-Allow-Headers" = "Authorization,Content-Type,Idempotency-Key,If-None-Match,Readplane-Min-Version"
+    "Access-Control-Allow-Methods" = join(",", sort([for route in values(local.routes) : route.method if route.path == path]))
+    "Access-Control-Max-Age"       = "7200" # Chromium keeps an answer no longer
+  } }
+}
+
+# A preflight carries no token, so it can't be authorised.
+resource "aws_api_gateway_method" "preflight" {
+  for_each = local.preflight_paths
+
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  resource_id   = local.resource_ids[each.value]
+  http_method   = "OPTIONS"
+  authorization = "NONE"
+}
+
+resource "aws_api_gateway_integration" "preflight" {
+  for_each = local.preflight_paths
+
+  rest_api_id          = aws_api_gateway_rest_api.this.id
+  resource_id          = local.resource_ids[each.value]
+  http_method          = aws_api_gateway_method.preflight[each.value].http_method
+  type                 = "MOCK"
+  passthrough_behavior = "NEVER"
+  request_templates    = { "application/json" = jsonencode({ statusCode = 204 }) }
+}
+
+resource "aws_api_gateway_method_response" "preflight" {
+  for_each = local.preflight_paths
+
+  rest_api_id         = aws_api_gateway_rest_api.this.id
+  resource_id         = local.resource_ids[each.value]
+  http_method         = aws_api_gateway_method.preflight[each.value].http_method
+  status_code         = "204"
+  response_parameters = { for header in keys(local.preflight_headers[each.value]) : "method.response.header.${header}" => true }
+}
+
+resource "aws_api_gateway_integration_response" "preflight" {
+  for_each = local.preflight_paths
+
+  rest_api_id         = aws_api_gateway_rest_api.this.id
+  resource_id         = local.resource_ids[each.value]
+  http_method         = aws_api_gateway_integration.preflight[each.value].http_method
+  status_code         = aws_api_gateway_method_response.preflight[each.value].status_code
+  response_parameters = { for header, value in local.preflight_headers[each.value] : "method.response.header.${header}" => "'${value}'" }
+}

@@ -1,0 +1,139 @@
+locals {
+  # What the answer of a cached route can depend on besides what the route says it reads. A missing one would hand the answer to one
+  # request to another: a 304 to somebody who has no copy, an old version to somebody who asked for his own write, another origin's CORS header.
+  key_rules = { for key, route in local.routes : key => distinct(concat(
+    [for found in regexall("[{]([^}]*)[}]", route.path) : "path.${found[0]}"],
+    route.reads,
+    ["header.If-None-Match", "header.Readplane-Min-Version"],
+    length(var.cors_origins) > 1 ? ["header.Origin"] : [],
+  )) if route.cache != null }
+
+  # Header names are compared without case; parameters of the path and the query aren't.
+  missing_keys = { for key, needed in local.key_rules : key => [
+    for input in needed : input if !contains(
+      [for entry in local.routes[key].cache.key : startswith(entry, "header.") ? lower(entry) : entry],
+      startswith(input, "header.") ? lower(input) : input,
+    )
+  ] }
+
+  # API Gateway refuses a cache key or mapping whose parameter the method doesn't declare. Only a path parameter is always there.
+  parameters = { for key, route in local.routes : key => { for input in distinct(concat(
+    [for found in regexall("[{]([^}]*)[}]", route.path) : "path.${found[0]}"],
+    route.reads,
+    try(route.cache.key, []),
+    route.document == null ? [] : ["header.If-None-Match"],
+  )) : "method.request.${input}" => startswith(input, "path.") } }
+}
+
+resource "aws_api_gateway_authorizer" "this" {
+  count = local.authorised ? 1 : 0
+
+  rest_api_id     = aws_api_gateway_rest_api.this.id
+  name            = "access-token"
+  type            = "COGNITO_USER_POOLS"
+  provider_arns   = [var.user_pool_arn]
+  identity_source = "method.request.header.Authorization"
+
+  # It checks signature, issuer, expiry and scopes, never the client that the token was given to.
+}
+
+resource "aws_api_gateway_method" "route" {
+  for_each = local.routes
+
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  resource_id   = local.resource_ids[each.value.path]
+  http_method   = each.value.method
+  authorization = length(each.value.scopes) > 0 ? "COGNITO_USER_POOLS" : "NONE"
+  authorizer_id = length(each.value.scopes) > 0 ? aws_api_gateway_authorizer.this[0].id : null
+
+  # Without scopes API Gateway takes ID tokens, with scopes access tokens only.
+  authorization_scopes = length(each.value.scopes) > 0 ? each.value.scopes : null
+
+  request_parameters = local.parameters[each.key]
+}
+
+# The cache settings of a route are one rule, so they stand in one place whatever answers the route.
+resource "terraform_data" "cache_rule" {
+  for_each = { for key, route in local.routes : key => route.cache if route.cache != null }
+
+  input = each.value
+
+  lifecycle {
+    precondition {
+      condition     = length(local.missing_keys[each.key]) == 0
+      error_message = "The cache key of ${each.key} lacks ${join(", ", local.missing_keys[each.key])}: requests that differ in it would get each other's answers. Add it to cache.key."
+    }
+
+    precondition {
+      condition     = var.cache_size != null
+      error_message = "${each.key} has a cache, but the stage has none: set cache_size, or remove the route's cache."
+    }
+  }
+}
+
+resource "aws_api_gateway_integration" "function" {
+  for_each = local.function_routes
+
+  rest_api_id             = aws_api_gateway_rest_api.this.id
+  resource_id             = local.resource_ids[each.value.path]
+  http_method             = aws_api_gateway_method.route[each.key].http_method
+  type                    = "AWS_PROXY"
+  integration_http_method = "POST" # Lambda's Invoke is a POST, whatever the route's method
+  uri                     = var.functions[each.value.function].invoke_arn
+
+  cache_key_parameters = [for input in try(each.value.cache.key, []) : "method.request.${input}"]
+}
+
+# One statement per function and method: a function's policy holds 20 KB, one per route would outgrow it with some 50 collections.
+# The stage is part of it, so the console's test stage can't call the functions.
+resource "aws_lambda_permission" "invoke" {
+  for_each = { for pair in distinct([for route in values(local.function_routes) : { function = route.function, method = route.method }]) :
+  "${pair.function} ${pair.method}" => pair }
+
+  statement_id  = "${var.name}-api-${each.value.method}"
+  action        = "lambda:InvokeFunction"
+  function_name = var.functions[each.value.function].function_name
+  qualifier     = var.functions[each.value.function].qualifier
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/${each.value.method}/*"
+}
+
+resource "aws_api_gateway_integration" "fixed" {
+  for_each = local.fixed_routes
+
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  resource_id = local.resource_ids[each.value.path]
+  http_method = aws_api_gateway_method.route[each.key].http_method
+  type        = "MOCK"
+
+  # A request with another Content-Type has no template: passed through it would be a 500, because a mock needs the status code.
+  passthrough_behavior = "NEVER"
+  request_templates    = { "application/json" = jsonencode({ statusCode = each.value.fixed.status }) }
+}
+
+resource "aws_api_gateway_method_response" "fixed" {
+  for_each = local.fixed_routes
+
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  resource_id = local.resource_ids[each.value.path]
+  http_method = aws_api_gateway_method.route[each.key].http_method
+  status_code = each.value.fixed.status
+
+  response_parameters = { for header in keys(local.fixed_headers) : "method.response.header.${header}" => true }
+}
+
+resource "aws_api_gateway_integration_response" "fixed" {
+  for_each = local.fixed_routes
+
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  resource_id = local.resource_ids[each.value.path]
+  http_method = aws_api_gateway_integration.fixed[each.key].http_method
+  status_code = aws_api_gateway_method_response.fixed[each.key].status_code
+
+  response_parameters = { for header, value in local.fixed_headers : "method.response.header.${header}" => "'${value}'" }
+  response_templates  = { "application/json" = each.value.fixed.body }
+}
+
+locals {
+  fixed_headers = merge(local.cors_headers, { "Cache-Control" = "no-store" })
+}

@@ -1,0 +1,109 @@
+# What API Gateway refuses itself, as problem documents like every other error.
+locals {
+  titles = {
+    "400" = "Bad Request"
+    "401" = "Unauthorized"
+    "403" = "Forbidden"
+    "404" = "Not Found"
+    "413" = "Content Too Large"
+    "415" = "Unsupported Media Type"
+    "429" = "Too Many Requests"
+    "500" = "Internal Server Error"
+    "502" = "Bad Gateway"
+    "503" = "Service Unavailable"
+    "504" = "Gateway Timeout"
+  }
+
+  details = {
+    "400" = "The request is malformed."
+    "401" = "Send a valid access token as a bearer token."
+    "403" = "This caller may not do that."
+    "404" = "There is nothing here."
+    "413" = "The request is too large."
+    "415" = "This content type isn't accepted here."
+    "429" = "Too many requests. Try again later."
+    "500" = "The request could not be served."
+    "502" = "The request could not be served now."
+    "503" = "The request could not be served now."
+    "504" = "The answer took too long."
+  }
+
+  # The gateway's own messages stay out: they can quote the Authorization header.
+  problems = { for status, title in local.titles : status => jsonencode({
+    type       = "about:blank"
+    title      = title
+    status     = tonumber(status)
+    detail     = local.details[status]
+    request_id = "$context.requestId"
+  }) }
+
+  # Type -> status. Every method here is open or behind the authorizer, none takes AWS signatures: a missing or odd signature
+  # (a bearer token on an unknown path is read as one) only ever means that there is no such route.
+  gateway_responses = {
+    ACCESS_DENIED                  = "403"
+    API_CONFIGURATION_ERROR        = "500"
+    AUTHORIZER_CONFIGURATION_ERROR = "500"
+    AUTHORIZER_FAILURE             = "500"
+    BAD_REQUEST_BODY               = "400"
+    BAD_REQUEST_PARAMETERS         = "400"
+    EXPIRED_TOKEN                  = "401"
+    INTEGRATION_FAILURE            = "502"
+    INTEGRATION_TIMEOUT            = "504"
+    INVALID_API_KEY                = "403"
+    INVALID_SIGNATURE              = "404"
+    MISSING_AUTHENTICATION_TOKEN   = "404"
+    QUOTA_EXCEEDED                 = "429"
+    REQUEST_TOO_LARGE              = "413"
+    RESOURCE_NOT_FOUND             = "404"
+    THROTTLED                      = "429"
+    UNAUTHORIZED                   = "401"
+    UNSUPPORTED_MEDIA_TYPE         = "415"
+    WAF_FILTERED                   = "403"
+  }
+
+  # The rest. They keep whatever status applies (one set here would be forced on every type above that has none), so the document can't name it.
+  default_responses = {
+    DEFAULT_4XX = "The request was refused."
+    DEFAULT_5XX = "The request could not be served now."
+  }
+
+  gateway_headers = merge(
+    { "Content-Type" = "application/problem+json", "Cache-Control" = "no-store" },
+    local.cors_headers,
+  )
+
+  gateway_headers_by_status = {
+    "401" = { "WWW-Authenticate" = "Bearer" }
+    "429" = { "Retry-After" = "1" }
+    "504" = { "Retry-After" = "1" }
+  }
+}
+
+resource "aws_api_gateway_gateway_response" "this" {
+  for_each = local.gateway_responses
+
+  rest_api_id        = aws_api_gateway_rest_api.this.id
+  response_type      = each.key
+  status_code        = each.value
+  response_templates = { "application/json" = local.problems[each.value] }
+
+  response_parameters = {
+    for header, value in merge(local.gateway_headers, lookup(local.gateway_headers_by_status, each.value, {})) :
+    "gatewayresponse.header.${header}" => "'${value}'"
+  }
+}
+
+resource "aws_api_gateway_gateway_response" "default" {
+  for_each = local.default_responses
+
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  response_type = each.key
+  response_templates = { "application/json" = jsonencode({
+    type       = "about:blank"
+    title      = "Request failed"
+    detail     = each.value
+    request_id = "$context.requestId"
+  }) }
+
+  response_parameters = { for header, value in local.gateway_headers : "gatewayresponse.header.${header}" => "'${value}'" }
+}

@@ -1,0 +1,211 @@
+variable "name" {
+  description = "Name of the API; the stack's name."
+  type        = string
+}
+
+variable "endpoint_type" {
+  description = "REGIONAL, or EDGE: behind a CloudFront distribution that API Gateway itself runs."
+  type        = string
+  default     = "REGIONAL"
+
+  validation {
+    condition     = contains(["REGIONAL", "EDGE"], var.endpoint_type)
+    error_message = "endpoint_type is REGIONAL or EDGE. A PRIVATE API can't be called by the clients this one is for."
+  }
+}
+
+variable "user_pool_arn" {
+  description = "Cognito user pool whose access tokens the routes with scopes take; null where no route has scopes."
+  type        = string
+  default     = null
+}
+
+variable "functions" {
+  description = "Functions that routes can name. arn and invoke_arn are the alias's."
+  type = map(object({
+    arn           = string
+    invoke_arn    = string
+    function_name = string
+    qualifier     = string
+  }))
+  default = {}
+}
+
+variable "documents_bucket" {
+  description = "Bucket that routes with a document read from; null where none does."
+  type        = string
+  default     = null
+}
+
+variable "routes" {
+  description = <<-EOT
+    "METHOD /path" -> what answers: exactly one of function, document and fixed.
+    scopes: empty means open to everybody; else an access token with one of these scopes.
+    function: key of var.functions.
+    document: object key in the bucket, with path parameters in braces and {sub} for the caller's own subject, and the role that reads it.
+    fixed: a constant JSON answer.
+    per_caller: the answer depends on who asks, so it is never cached.
+    reads: every input that the answer depends on, as "path.x", "querystring.x" or "header.X".
+    cache: seconds, and the inputs that make up the cache key. null: not cached.
+    throttle: requests per second and burst of this route alone. null: the stage's.
+  EOT
+  type = map(object({
+    scopes     = optional(list(string), [])
+    function   = optional(string)
+    document   = optional(object({ key = string, role_arn = string }))
+    fixed      = optional(object({ status = number, body = string }))
+    per_caller = optional(bool, false)
+    reads      = optional(list(string), [])
+    cache      = optional(object({ ttl = number, key = list(string) }))
+    throttle   = optional(object({ rate = number, burst = number }))
+  }))
+
+  validation {
+    condition     = length(var.routes) > 0
+    error_message = "routes is empty: API Gateway refuses to deploy an API without a method."
+  }
+
+  validation {
+    condition = alltrue([for route in keys(var.routes) : can(regex(
+      "^(GET|PUT|POST|DELETE|PATCH) (/([A-Za-z0-9._~-]+|[{][A-Za-z][A-Za-z0-9_]*[}])){1,5}$", route
+    ))])
+    error_message = "A route is written \"METHOD /path\" with GET, PUT, POST, DELETE or PATCH and one to five path segments, each a name or {parameter}: \"GET /items/products/{item_id}\"."
+  }
+
+  validation {
+    condition = alltrue([for route in values(var.routes) : 1 == length([
+      for present in [route.function != null, route.document != null, route.fixed != null] : present if present
+    ])])
+    error_message = "Give every route exactly one of function, document and fixed: one thing answers a request."
+  }
+
+  validation {
+    condition = alltrue([for route in values(var.routes) : alltrue([
+      for input in concat(route.reads, try(route.cache.key, [])) : can(regex("^(path|querystring|header)[.][A-Za-z0-9_-]+$", input))
+    ])])
+    error_message = "Write reads and cache.key entries as \"path.x\", \"querystring.x\" or \"header.X\"."
+  }
+
+  validation {
+    condition = alltrue([for key, route in var.routes : alltrue([
+      for input in concat(route.reads, try(route.cache.key, [])) : strcontains(key, "{${trimprefix(input, "path.")}}") if startswith(input, "path.")
+    ])])
+    error_message = "A route reads or keys on a path parameter that its path doesn't have: \"path.x\" needs {x} in the path."
+  }
+
+  validation {
+    condition = alltrue([for key, route in var.routes : try(route.document.key, null) == null ? true : alltrue([
+      for found in regexall("[{]([^}]*)[}]", route.document.key) : found[0] == "sub" || strcontains(key, "{${found[0]}}")
+    ])])
+    error_message = "A document key names a parameter that the route's path doesn't have. Use the path's parameters and {sub}."
+  }
+
+  validation {
+    condition = alltrue([for key, route in var.routes : try(route.document.key, null) == null ? true : (
+      can(regex("^([A-Za-z0-9._-]|[{][A-Za-z][A-Za-z0-9_]*[}])+(/([A-Za-z0-9._-]|[{][A-Za-z][A-Za-z0-9_]*[}])+)*$", route.document.key)) && !strcontains(key, "{sub}")
+    )])
+    error_message = "A document key consists of letters, digits, \".\", \"_\", \"-\", \"/\" and {parameters}, doesn't start with \"/\", and no path parameter may be called sub: {sub} comes from the token alone."
+  }
+
+  validation {
+    condition     = alltrue([for key, route in var.routes : startswith(key, "GET ") if route.document != null])
+    error_message = "A document can only be read: its route must be GET."
+  }
+
+  validation {
+    condition = alltrue([for route in values(var.routes) : length(route.scopes) > 0 && route.per_caller
+    if strcontains(try(route.document.key, ""), "{sub}")])
+    error_message = "A document key with {sub} needs scopes, because an open route has no caller, and per_caller = true, because a cache would hand one caller's document to the next."
+  }
+
+  validation {
+    condition = alltrue([for route in values(var.routes) : (
+      route.fixed.status >= 200 && route.fixed.status <= 599 && can(jsondecode(route.fixed.body)) && !can(regex("[$#]", route.fixed.body))
+    ) if route.fixed != null])
+    error_message = "A fixed answer needs a status of 200 to 599 and a JSON text as body, without \"$\" and \"#\": API Gateway would take them for template code."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.throttle.rate > 0 && route.throttle.burst >= 1 if route.throttle != null])
+    error_message = "A route's throttle needs a rate above 0 and a burst of at least 1: API Gateway would answer 429 to every request."
+  }
+
+  validation {
+    condition     = alltrue([for key, route in var.routes : startswith(key, "GET ") if route.cache != null])
+    error_message = "Only a GET can be cached: a cached answer to a write means that the write didn't happen."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : !route.per_caller if route.cache != null])
+    error_message = "A route whose answer depends on the caller (per_caller) can't be cached: the cache key doesn't hold the caller, so one would get another's answer. Remove its cache."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.fixed == null if route.cache != null])
+    error_message = "A fixed answer needs no cache: nothing is called to make it. Remove its cache."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.cache.ttl >= 1 && route.cache.ttl <= 3600 if route.cache != null])
+    error_message = "cache.ttl is 1 to 3600 seconds, API Gateway's limits. Leave cache out to switch it off."
+  }
+}
+
+variable "cors_origins" {
+  description = "Origins whose scripts may call the API; empty: no CORS headers and no preflight."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", origin))])
+    error_message = "An origin is scheme, host and optional port, nothing behind it: \"https://app.example.com\"."
+  }
+
+  validation {
+    condition     = length(distinct(var.cors_origins)) == length(var.cors_origins)
+    error_message = "cors_origins names an origin twice."
+  }
+}
+
+variable "cache_size" {
+  description = "Size of the stage's cache in GB; null: no cache cluster. It costs by the hour, used or not."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.cache_size == null || contains(["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"], coalesce(var.cache_size, "0.5"))
+    error_message = "cache_size is one of API Gateway's sizes, as text: 0.5, 1.6, 6.1, 13.5, 28.4, 58.2, 118 or 237; null for none."
+  }
+}
+
+variable "throttle" {
+  description = "Requests per second and burst for each method of the stage that has no throttle of its own."
+  type        = object({ rate = number, burst = number })
+
+  validation {
+    condition     = var.throttle.rate > 0 && var.throttle.burst >= 1
+    error_message = "throttle needs a rate above 0 and a burst of at least 1: API Gateway would answer 429 to every request."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that access and execution logs are kept."
+  type        = number
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "CloudWatch Logs knows only these retentions in days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for the logs; null: CloudWatch's own encryption. Its policy must allow logs.<region>.amazonaws.com."
+  type        = string
+  default     = null
+}
+
+variable "manage_account_logging" {
+  description = "Set the role with which API Gateway writes logs, a setting of the whole account and Region. false where something else sets it."
+  type        = bool
+  default     = true
+}
