@@ -18,9 +18,9 @@ locals {
   # An override is final and can be made once per parameter, so all conditions come first. One line and no output, because what a
   # template prints becomes the body of the call to S3.
   document_templates = { for key, sources in local.key_sources : key => length(sources) == 0 ? "##" : join("", concat(
-    [for name, source in sources : "#set($${name} = \"${source.value}\")"],
-    ["#if(${join(" && ", [for name, source in sources : "$${name}.matches('${source.pattern}')"])})"],
-    [for name in keys(sources) : "#set($context.requestOverride.path.${name} = $${name})"],
+    [for name, source in sources : format("#set($%s = \"%s\")", name, source.value)],
+    [format("#if(%s)", join(" && ", [for name, source in sources : format("$%s.matches('%s')", name, source.pattern)]))],
+    [for name in keys(sources) : format("#set($context.requestOverride.path.%s = $%s)", name, name)],
     ["#end"],
   )) }
 
