@@ -163,8 +163,7 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
             try:
                 message = json.loads(line)
             except ValueError:
-                problems.append(line.strip())
-                continue
+                continue  # a warning about the caller's own settings, say; it is in the log
             kind = message.get("type")
             if kind == "change_summary":
                 changes = message["changes"]
@@ -178,7 +177,7 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
                     said = time.monotonic()
                     progress.say(f"{done} of {total}: {message['hook']['resource']['addr']}")
     if process.returncode:
-        raise Failure("terraform apply failed:\n" + "\n".join(problems[:10]) + f"\nThe whole log: {log}")
+        raise Failure("terraform apply failed:\n" + "\n".join(problems[:10] or ["(no message)"]) + f"\nThe whole log: {log}")
 
 
 def _problem(diagnostic: dict[str, typing.Any]) -> str:
