@@ -177,7 +177,8 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
                     said = time.monotonic()
                     progress.say(f"{done} of {total}: {message['hook']['resource']['addr']}")
     if process.returncode:
-        raise Failure("terraform apply failed:\n" + "\n".join(problems[:10] or ["(no message)"]) + f"\nThe whole log: {log}")
+        told = "\n".join(problems[:10]) or "(no message)"
+        raise Failure(f"terraform apply failed:\n{told}\nThe whole log: {log}")
 
 
 def _problem(diagnostic: dict[str, typing.Any]) -> str:
