@@ -1,0 +1,86 @@
+"""Ways into the middle of the stack: write-log objects and notifications by hand, and what became of changes."""
+
+import gzip
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from readplane.domain.change import Change
+from readplane.domain.status import Status, status_of
+from readplane.domain.version import stamp
+from readplane.stores.items import DynamoItems
+from tests.local.support import Local
+
+HORIZON_MS = 30 * 86_400_000
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def made(item_id: str, data: str | None = '{"title":"x"}', *, ms: int | None = None, **fields: Any) -> Change:
+    """A change as `write` would stamp it, of a given time."""
+    stamped = ms if ms is not None else now_ms()
+    return Change(
+        change_id=stamp(stamped, uuid.uuid4().bytes[:10]),
+        collection=fields.pop("collection", "notices"),
+        item_id=item_id,
+        data=data,
+        actor=fields.pop("actor", "test"),
+        source="api",
+        accepted_at=datetime.fromtimestamp(stamped / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        **fields,
+    )
+
+
+def put_object(stack: Local, lines: Iterable[bytes], *, packed: bool = True) -> str:
+    """Put an object into the write log as Firehose does, whose notification then brings it to `apply`."""
+    content = b"".join(lines)
+    key = f"log/year=2026/month=01/day=01/hour=00/by-hand-{uuid.uuid4()}.gz"
+    body = gzip.compress(content) if packed else content
+    stack.root().client("s3").put_object(Bucket=stack.outputs.write_log_bucket, Key=key, Body=body)
+    return key
+
+
+def notify(stack: Local, keys: Iterable[str]) -> None:
+    """Send S3's notification of these objects (again)."""
+    sqs = stack.root().client("sqs")
+    for key in keys:
+        told = {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "eventTime": datetime.now(UTC).isoformat(),
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": stack.outputs.write_log_bucket}, "object": {"key": key}},
+        }
+        sqs.send_message(QueueUrl=stack.outputs.apply_queue_url, MessageBody=json.dumps({"Records": [told]}))
+
+
+def log_keys(stack: Local) -> list[str]:
+    """Every write-log object."""
+    pages = stack.root().client("s3").get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=stack.outputs.write_log_bucket, Prefix="log/")
+    return [entry["Key"] for page in found for entry in page.get("Contents", [])]
+
+
+def quarantined(stack: Local) -> list[dict[str, Any]]:
+    """Everything in quarantine."""
+    s3 = stack.root().client("s3")
+    bucket = stack.outputs.write_log_bucket
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="quarantine/")
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    return [{"key": key, **json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])} for key in keys]
+
+
+def items(stack: Local, *, replica: bool = False) -> DynamoItems:
+    """The items store, as the account's root."""
+    client = stack.root(replica=replica).client("dynamodb")
+    return DynamoItems(client, stack.outputs.items_table, "by_collection", horizon_ms=HORIZON_MS)
+
+
+def status(store: DynamoItems, change: Change) -> Status | None:
+    """What the status route would answer."""
+    return status_of(change.change_id, *store.status(change.key, change.change_id), now_ms(), 900_000)
