@@ -37,6 +37,11 @@ resource "aws_api_gateway_integration" "preflight" {
   type                 = "MOCK"
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = jsonencode({ statusCode = 204 }) }
+
+  # As with the fixed answers.
+  lifecycle {
+    ignore_changes = [integration_http_method]
+  }
 }
 
 resource "aws_api_gateway_method_response" "preflight" {

@@ -24,9 +24,10 @@ locals {
   })
 
   # Settings of a single method don't fall back to the stage's one by one, so a route with any of its own gets all of them.
-  # API Gateway writes such a path with "~1" for every slash, the leading one included.
+  # API Gateway writes such a path with "~1" for every slash, the leading one included; with plain slashes it keeps the settings
+  # under a name that no method has, and they do nothing.
   method_settings = { for key, route in local.routes : key => {
-    path  = "~1${replace(route.path, "/", "~1")}/${route.method}"
+    path  = "${var.escape_method_paths ? replace("/${route.path}", "/", "~1") : route.path}/${route.method}"
     cache = route.cache != null
     ttl   = try(route.cache.ttl, 0)
     rate  = try(route.throttle.rate, var.throttle.rate)

@@ -209,3 +209,9 @@ variable "manage_account_logging" {
   type        = bool
   default     = true
 }
+
+variable "escape_method_paths" {
+  description = "Name methods in the stage's settings as API Gateway does. false only for MiniStack, which stores the name unescaped, so that the provider can't find it."
+  type        = bool
+  default     = true
+}
