@@ -1,0 +1,154 @@
+# ARNs and ids as AWS would give them: the provider checks their form, and the policies under test are made of them.
+
+mock_data "aws_caller_identity" {
+  defaults = {
+    account_id = "111122223333"
+    arn        = "arn:aws:iam::111122223333:root"
+  }
+}
+
+mock_data "aws_region" {
+  defaults = {
+    name = "eu-central-1"
+  }
+}
+
+mock_resource "aws_kms_key" {
+  defaults = {
+    id  = "11111111-2222-3333-4444-555555555555"
+    arn = "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555"
+  }
+}
+
+mock_resource "aws_iam_role" {
+  defaults = {
+    id  = "a-role"
+    arn = "arn:aws:iam::111122223333:role/a-role"
+  }
+}
+
+mock_resource "aws_cognito_user_pool" {
+  defaults = {
+    id  = "eu-central-1_AbCdEfGhI"
+    arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/eu-central-1_AbCdEfGhI"
+  }
+}
+
+mock_resource "aws_cognito_user_pool_client" {
+  defaults = {
+    id = "1h57kf5cpq17m0eml12EXAMPLE"
+  }
+}
+
+mock_resource "aws_cognito_resource_server" {
+  defaults = {
+    scope_identifiers = ["readplane/read", "readplane/write"]
+  }
+}
+
+mock_resource "aws_dynamodb_table" {
+  defaults = {
+    arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+    stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/stream/2026-01-01T00:00:00.000"
+  }
+}
+
+mock_resource "aws_dynamodb_table_replica" {
+  defaults = {
+    arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
+  }
+}
+
+mock_data "aws_dynamodb_table" {
+  defaults = {
+    arn        = "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
+    stream_arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items/stream/2026-01-01T00:00:01.000"
+  }
+}
+
+mock_resource "aws_s3_bucket" {
+  defaults = {
+    id  = "a-bucket"
+    arn = "arn:aws:s3:::a-bucket"
+  }
+}
+
+mock_resource "aws_sqs_queue" {
+  defaults = {
+    id  = "https://sqs.eu-central-1.amazonaws.com/111122223333/a-queue"
+    url = "https://sqs.eu-central-1.amazonaws.com/111122223333/a-queue"
+    arn = "arn:aws:sqs:eu-central-1:111122223333:a-queue"
+  }
+}
+
+mock_resource "aws_kinesis_firehose_delivery_stream" {
+  defaults = {
+    arn = "arn:aws:firehose:eu-central-1:111122223333:deliverystream/readplane-write-log"
+  }
+}
+
+mock_resource "aws_cloudwatch_log_group" {
+  defaults = {
+    arn = "arn:aws:logs:eu-central-1:111122223333:log-group:a-group"
+  }
+}
+
+mock_resource "aws_lambda_layer_version" {
+  defaults = {
+    arn = "arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"
+  }
+}
+
+mock_resource "aws_lambda_function" {
+  defaults = {
+    arn     = "arn:aws:lambda:eu-central-1:111122223333:function:a-function"
+    version = "1"
+  }
+}
+
+mock_resource "aws_lambda_alias" {
+  defaults = {
+    arn        = "arn:aws:lambda:eu-central-1:111122223333:function:a-function:live"
+    invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:a-function:live/invocations"
+  }
+}
+
+mock_resource "aws_api_gateway_rest_api" {
+  defaults = {
+    id               = "a1b2c3d4e5"
+    root_resource_id = "r0o0t0"
+    execution_arn    = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5"
+  }
+}
+
+mock_resource "aws_api_gateway_resource" {
+  defaults = {
+    id = "abc123"
+  }
+}
+
+mock_resource "aws_api_gateway_authorizer" {
+  defaults = {
+    id = "auth01"
+  }
+}
+
+mock_resource "aws_api_gateway_deployment" {
+  defaults = {
+    id = "dep001"
+  }
+}
+
+mock_resource "aws_api_gateway_stage" {
+  defaults = {
+    invoke_url = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1"
+    arn        = "arn:aws:apigateway:eu-central-1::/restapis/a1b2c3d4e5/stages/v1"
+  }
+}
+
+mock_data "aws_partition" {
+  defaults = {
+    partition  = "aws"
+    dns_suffix = "amazonaws.com"
+  }
+}

@@ -1,0 +1,658 @@
+# Every rule of variables.tf refuses what it should. One run per rule; the name says what is wrong. tests/rules holds variables.tf and nothing
+# else (a link): without a provider to start, a run takes milliseconds.
+
+variables {
+  region        = "eu-central-1"
+  functions_zip = "tests/mocks/artefact.txt"
+  layer_zip     = "tests/mocks/artefact.txt"
+  collections   = { products = { read = "public" } }
+}
+
+run "name_that_is_too_long" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    name = "a-name-of-21-letters-x"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_with_capitals" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    name = "Readplane"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_that_cognito_reserves" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    name = "my-aws-stack"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "replica_in_the_primary_region" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    replica_region = "eu-central-1"
+  }
+
+  expect_failures = [var.replica_region]
+}
+
+run "unknown_endpoint_type" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    endpoint_type = "PRIVATE"
+  }
+
+  expect_failures = [var.endpoint_type]
+}
+
+run "edge_endpoint_with_a_replica" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    endpoint_type  = "EDGE"
+    replica_region = "eu-west-1"
+  }
+
+  expect_failures = [var.endpoint_type]
+}
+
+run "no_collection" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = {}
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "more_collections_than_api_gateway_has_resources" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { for n in range(41) : "c${n}" => { read = "public" } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "collection_name_with_a_slash" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { "a/b" = { read = "public" } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "unknown_visibility" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { c = { read = "private" } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "group_name_with_a_space" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { c = { read = "public", write_groups = ["chief editors"] } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "owner_collection_with_groups" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { c = { read = "owner", write_groups = ["editors"] } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "owner_collection_that_is_cached" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cache_size  = "0.5"
+    collections = { c = { read = "owner", cache_ttl = 60 } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "cache_ttl_beyond_an_hour" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cache_size  = "0.5"
+    collections = { c = { read = "public", cache_ttl = 3601 } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "cache_ttl_below_zero" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cache_size  = "0.5"
+    collections = { c = { read = "public", cache_ttl = -1 } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "cache_ttl_without_a_cache" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { c = { read = "public", cache_ttl = 60 } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "schema_that_is_not_json" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { c = { read = "public", schema = "{" } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "schema_that_is_not_an_object" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { c = { read = "public", schema = "[]" } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "collection_throttled_to_nothing" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = { c = { read = "public", throttle = { rate = 0, burst = 1 } } }
+  }
+
+  expect_failures = [var.collections]
+}
+
+run "unknown_mfa" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sign_in = { mfa = "SOMETIMES" }
+  }
+
+  expect_failures = [var.sign_in]
+}
+
+run "web_callback_over_plain_http" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sign_in = { web_callback_urls = ["http://app.example.com/callback"] }
+  }
+
+  expect_failures = [var.sign_in]
+}
+
+run "mobile_callback_over_plain_http" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sign_in = { mobile_callback_urls = ["http://app.example.com/callback"] }
+  }
+
+  expect_failures = [var.sign_in]
+}
+
+run "access_token_for_two_days" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sign_in = { access_minutes = 2880 }
+  }
+
+  expect_failures = [var.sign_in]
+}
+
+run "refresh_token_for_no_time" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sign_in = { refresh_days = 0 }
+  }
+
+  expect_failures = [var.sign_in]
+}
+
+run "origin_with_a_trailing_slash" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cors_origins = ["https://app.example.com/"]
+  }
+
+  expect_failures = [var.cors_origins]
+}
+
+run "origin_over_plain_http" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cors_origins = ["http://app.example.com"]
+  }
+
+  expect_failures = [var.cors_origins]
+}
+
+run "cache_size_that_is_not_offered" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cache_size = "1"
+  }
+
+  expect_failures = [var.cache_size]
+}
+
+run "throttle_that_refuses_everything" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    throttle = { rate = 0, burst = 1 }
+  }
+
+  expect_failures = [var.throttle]
+}
+
+run "buffering_beyond_firehose" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    write_log = { buffering_seconds = 901 }
+  }
+
+  expect_failures = [var.write_log]
+}
+
+run "buffering_size_beyond_firehose" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    write_log = { buffering_megabytes = 129 }
+  }
+
+  expect_failures = [var.write_log]
+}
+
+run "storage_class_too_early" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    write_log = { infrequent_access_days = 7 }
+  }
+
+  expect_failures = [var.write_log]
+}
+
+run "one_apply_at_a_time" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    write_log = { apply_concurrency = 1 }
+  }
+
+  expect_failures = [var.write_log]
+}
+
+run "horizon_shorter_than_dead_letters" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    horizon_days = 14
+  }
+
+  expect_failures = [var.horizon_days]
+}
+
+run "function_slower_than_api_gateway" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { write = { timeout_seconds = 30 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "function_with_too_little_memory" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { publish = { memory_mb = 64 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "function_that_may_not_run" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { read = { reserved_concurrency = 0 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "queue_that_outruns_apply" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { apply = { reserved_concurrency = 9 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "more_concurrency_than_the_account_has" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions                 = { write = { reserved_concurrency = 401 } }
+    account_concurrency_quota = 500
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "unknown_documents_integration" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    documents_integration = "http"
+  }
+
+  expect_failures = [var.documents_integration]
+}
+
+run "retention_that_cloudwatch_does_not_know" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    log_retention_days = 10
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "alarm_topic_of_another_region" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    alarm_actions = ["arn:aws:sns:us-east-1:111122223333:operators"]
+  }
+
+  expect_failures = [var.alarm_actions]
+}
+
+run "replica_alarm_topic_without_a_replica" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    replica_alarm_actions = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  }
+
+  expect_failures = [var.replica_alarm_actions]
+}
+
+run "functions_that_were_not_built" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions_zip = "nowhere/functions.zip"
+  }
+
+  expect_failures = [var.functions_zip]
+}
+
+run "layer_that_was_not_built" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    layer_zip = "nowhere/layer.zip"
+  }
+
+  expect_failures = [var.layer_zip]
+}
+
+run "unknown_architecture" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    architecture = "arm"
+  }
+
+  expect_failures = [var.architecture]
+}
+
+run "base_url_without_the_api" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    api_base_url = "http://localhost:4566"
+  }
+
+  expect_failures = [var.api_base_url]
+}
