@@ -171,7 +171,7 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
                 progress.say(message["@message"])
             elif kind == "diagnostic" and message["diagnostic"]["severity"] == "error":
                 problems.append(_problem(message["diagnostic"]))
-            elif kind == "apply_complete":
+            elif kind == "apply_complete" and message["hook"]["action"] != "read":
                 done += 1
                 if time.monotonic() - said > 5:
                     said = time.monotonic()

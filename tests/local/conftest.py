@@ -1,6 +1,7 @@
 """One stack for the whole run: built, applied to an emulator of its own on a free port, and removed.
 
-READPLANE_STACK=.local/test uses the stack that is up there (and applies what is missing); KEEP=1 leaves it up.
+To iterate, run pytest with READPLANE_STACK=.local/test KEEP=1: the stack stays up, and the next run uses it as it is.
+After a change of code or Terraform: python -m ops.local.up --name test --port 0. To end: python -m ops.local.down --name test
 """
 
 import os
