@@ -1,7 +1,8 @@
 """One stack for the whole run: built, applied to an emulator of its own on a free port, and removed.
 
 To iterate, run pytest with READPLANE_STACK=.local/test KEEP=1: the stack stays up, and the next run uses it as it is.
-After a change of code or Terraform: python -m ops.local.up --name test --port 0. To end: python -m ops.local.down --name test
+After a change of code or Terraform: python -m ops.local.up --name test --port 0.
+To end: python -m ops.local.down --name test.
 """
 
 import os
