@@ -656,3 +656,39 @@ run "base_url_without_the_api" {
 
   expect_failures = [var.api_base_url]
 }
+
+run "what_the_rules_allow" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    name                  = "a-name-of-20-letters"
+    replica_region        = "eu-west-1"
+    cache_size            = "237"
+    horizon_days          = 15
+    cors_origins          = ["https://app.example.com", "https://app.example.com:8443", "http://localhost:8080"]
+    alarm_actions         = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    replica_alarm_actions = ["arn:aws:sns:eu-west-1:111122223333:operators"]
+    api_base_url          = "http://localhost:4566/_aws/execute-api/{api_id}"
+    write_log             = { buffering_seconds = 900, buffering_megabytes = 128, infrequent_access_days = 30, glacier_instant_days = 60, apply_concurrency = 1000 }
+    functions             = { write = { timeout_seconds = 29, reserved_concurrency = 900 }, apply = { timeout_seconds = 900 } }
+    collections = {
+      a-2    = { read = "public", write_groups = ["editors_of-2026"], schema = "{}", cache_ttl = 3600, throttle = { rate = 1, burst = 1 } }
+      mine   = { read = "owner" }
+      others = { read = "authenticated" }
+    }
+  }
+
+  assert {
+    condition     = var.write_log.buffering_seconds == 900 && var.functions.write.reserved_concurrency == 900 && var.collections["a-2"].cache_ttl == 3600
+    error_message = "The values at the edge of each rule are allowed."
+  }
+
+  assert {
+    condition     = var.collections["mine"].cache_ttl == 0 && length(var.collections["mine"].write_groups) == 0 && var.collections["mine"].schema == null
+    error_message = "A collection needs no more than who reads it."
+  }
+}

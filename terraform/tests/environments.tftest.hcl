@@ -1,0 +1,141 @@
+# The variable files that come with the project obey the rules and are what they say they are.
+
+variables {
+  functions_zip = "tests/mocks/artefact.txt"
+  layer_zip     = "tests/mocks/artefact.txt"
+}
+
+run "files" {
+  command = plan
+
+  module {
+    source = "./tests/environments"
+  }
+
+  assert {
+    condition     = alltrue([for file in output.files : length(file.collections) > 0])
+    error_message = "Every environment declares collections."
+  }
+}
+
+run "local" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    name                  = run.files.files.local.name
+    region                = run.files.files.local.region
+    replica_region        = run.files.files.local.replica_region
+    emulator              = run.files.files.local.emulator
+    documents_integration = run.files.files.local.documents_integration
+    cache_size            = run.files.files.local.cache_size
+    write_log             = run.files.files.local.write_log
+    functions             = run.files.files.local.functions
+    log_retention_days    = run.files.files.local.log_retention_days
+    throttle              = run.files.files.local.throttle
+    cors_origins          = run.files.files.local.cors_origins
+    collections           = run.files.files.local.collections
+  }
+
+  assert {
+    condition     = toset([for collection in values(var.collections) : collection.read]) == toset(["public", "authenticated", "owner"])
+    error_message = "The local run shows a public, an authenticated and an owner collection."
+  }
+
+  assert {
+    condition     = var.collections["countries"].read == "public" && contains(var.collections["countries"].write_groups, "editors") && var.collections["profiles"].read == "owner"
+    error_message = "The demonstration writes countries as an editor and a profile as its owner."
+  }
+
+  assert {
+    condition     = var.replica_region != null && var.documents_integration == "lambda" && var.cache_size == null && var.write_log.buffering_seconds == 0
+    error_message = "The emulator runs two Regions at once, without S3 integration, cache cluster and buffering."
+  }
+}
+
+run "dev" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    name                 = run.files.files.dev.name
+    region               = run.files.files.dev.region
+    replica_region       = run.files.files.dev.replica_region
+    customer_managed_key = run.files.files.dev.customer_managed_key
+    cache_size           = run.files.files.dev.cache_size
+    alarms               = run.files.files.dev.alarms
+    deletion_protection  = run.files.files.dev.deletion_protection
+    log_retention_days   = run.files.files.dev.log_retention_days
+    write_log            = run.files.files.dev.write_log
+    throttle             = run.files.files.dev.throttle
+    cors_origins         = run.files.files.dev.cors_origins
+    collections          = run.files.files.dev.collections
+  }
+
+  assert {
+    condition     = !var.customer_managed_key && var.cache_size == null && var.replica_region == null && !var.alarms
+    error_message = "Development costs next to nothing when idle: no key, no cache cluster, no replica, no alarms."
+  }
+
+  assert {
+    condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency == null && !f.snap_start])
+    error_message = "Development shares the account's concurrency and caches no snapshots."
+  }
+
+  assert {
+    condition     = !var.deletion_protection && var.log_retention_days <= 7
+    error_message = "A development stack can be thrown away."
+  }
+
+  assert {
+    condition     = var.emulator == { s3_use_path_style = false, skip_credentials_validation = false, skip_metadata_api_check = false, skip_region_validation = false, plain_http = false }
+    error_message = "Nothing that the emulator needs is on by default."
+  }
+}
+
+run "prod" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    name                 = run.files.files.prod.name
+    region               = run.files.files.prod.region
+    replica_region       = run.files.files.prod.replica_region
+    customer_managed_key = run.files.files.prod.customer_managed_key
+    deletion_protection  = run.files.files.prod.deletion_protection
+    log_retention_days   = run.files.files.prod.log_retention_days
+    alarms               = run.files.files.prod.alarms
+    cache_size           = run.files.files.prod.cache_size
+    throttle             = run.files.files.prod.throttle
+    write_log            = run.files.files.prod.write_log
+    horizon_days         = run.files.files.prod.horizon_days
+    functions            = run.files.files.prod.functions
+    cors_origins         = run.files.files.prod.cors_origins
+    sign_in              = run.files.files.prod.sign_in
+    collections          = run.files.files.prod.collections
+  }
+
+  assert {
+    condition     = var.customer_managed_key && var.deletion_protection && var.alarms && var.replica_region != null && var.log_retention_days >= 365
+    error_message = "Production has its own keys, protection against deletion, alarms, a second Region and a year of logs."
+  }
+
+  assert {
+    condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency != null])
+    error_message = "In production no function can starve another."
+  }
+
+  assert {
+    condition     = !contains(keys(run.files.files.prod), "emulator") && var.documents_integration == "s3"
+    error_message = "Production runs on AWS: no emulator settings, documents straight from S3."
+  }
+}

@@ -1,0 +1,13 @@
+# Reads the variable files as Terraform does, so that tests/environments.tftest.hcl can hold them against the rules.
+terraform {
+  required_providers {
+    terraform = {
+      source = "terraform.io/builtin/terraform"
+    }
+  }
+}
+
+output "files" {
+  description = "Environment -> the variables it sets."
+  value       = { for name in ["local", "dev", "prod"] : name => provider::terraform::decode_tfvars(file("environments/${name}.tfvars")) }
+}
