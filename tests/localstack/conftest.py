@@ -1,0 +1,122 @@
+"""One stack of the product's own modules for the whole run, on the LocalStack at AWS_ENDPOINT_URL.
+
+Without AWS_ENDPOINT_URL LocalStack 4.14.0 is started on a free port, without Docker, and stopped at the end.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from ops import terraform
+from ops.console import ROOT, Failure, Progress, run_tool
+from ops.local import emulator, localstack
+from ops.local import stack as local_stack
+
+REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The applied stack."""
+
+    endpoint: str
+    api_id: str
+    stage: str
+    bucket: str
+    s3: Any
+    apigateway: Any
+
+    @property
+    def path(self) -> str:
+        """Path of the stage's root on LocalStack."""
+        return f"/_aws/execute-api/{self.api_id}/{self.stage}"
+
+
+@pytest.fixture(scope="session")
+def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A LocalStack: the caller's, or one of our own."""
+    given = os.environ.get("AWS_ENDPOINT_URL")
+    try:
+        if given:
+            if not emulator.healthy(given):
+                raise Failure(f"No LocalStack answers at AWS_ENDPOINT_URL={given}.")
+            yield given.rstrip("/")
+            return
+        localstack.stop()  # left over from a run that was killed
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            started = localstack.start(0, Progress())
+    except Failure as failure:
+        pytest.exit(str(failure), returncode=1)
+    yield started
+    localstack.stop()
+
+
+@pytest.fixture(scope="session")
+def applied(endpoint: str) -> Iterator[Applied]:
+    """The stack, applied from a copy of the sources, so that no state or provider gets into the tree."""
+    copy = emulator.folder("localstack-stack")
+    shutil.rmtree(copy, ignore_errors=True)
+    root = copy / "tests/localstack/stack"
+    shutil.copytree(Path(__file__).parent / "stack", root)
+    shutil.copytree(ROOT / "terraform/modules", copy / "terraform/modules")
+    shutil.copy(ROOT / "terraform/.terraform.lock.hcl", root)
+    env = terraform.environment() | local_stack.environment(endpoint)
+    name = f"readplane-{secrets.token_hex(3)}"
+    try:
+        terraform.init(root, env)
+        program = [terraform.terraform(), f"-chdir={root}"]
+        options = ["-auto-approve", "-input=false", "-no-color", "-parallelism=20", f"-var=name={name}"]
+        run_tool([*program, "apply", *options], env=env)
+        outputs = {k: v["value"] for k, v in json.loads(run_tool([*program, "output", "-json"], env=env)).items()}
+    except Failure as failure:
+        pytest.exit(str(failure), returncode=1)
+    settings: dict[str, Any] = {
+        "endpoint_url": endpoint,
+        "region_name": REGION,
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+    }
+    yield Applied(
+        endpoint=endpoint,
+        api_id=outputs["api_id"],
+        stage=outputs["stage"],
+        bucket=outputs["documents_bucket"],
+        s3=boto3.client("s3", config=Config(s3={"addressing_style": "path"}), **settings),
+        apigateway=boto3.client("apigateway", **settings),
+    )
+    if os.environ.get("AWS_ENDPOINT_URL"):  # it goes on running; our own is thrown away whole
+        run_tool([*program, "destroy", *options], env=env)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; header names are lower-case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def problem(self) -> dict[str, Any]:
+        """The body, checked to be a problem document of this answer's status."""
+        assert self.headers["content-type"] == "application/problem+json"
+        document: dict[str, Any] = json.loads(self.body)
+        assert document["status"] == self.status
+        assert document["type"] == "about:blank"
+        assert document["title"] and document["detail"] and document["request_id"]
+        return document
+
+
+def host_of(endpoint: str) -> tuple[str, int]:
+    """Host and port of an endpoint."""
+    parts = urllib.parse.urlsplit(endpoint)
+    return parts.hostname or "localhost", parts.port or 80

@@ -1,0 +1,83 @@
+# The product's own modules for documents and API, as far as LocalStack 4.14.0 goes: no Cognito, WAF, CloudFront, Lambda.
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+}
+
+variable "name" {
+  description = "Stack name; every run has its own, so that runs against one LocalStack don't meet."
+  type        = string
+}
+
+provider "aws" {
+  region                      = "eu-central-1"
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+module "documents" {
+  source = "../../../terraform/modules/documents"
+
+  name          = var.name
+  kms_key_arn   = null
+  force_destroy = true
+
+  # LocalStack is called over plain HTTP, by its own API Gateway too.
+  tls_only = false
+}
+
+module "api" {
+  source = "../../../terraform/modules/api"
+
+  name             = var.name
+  documents_bucket = module.documents.bucket
+
+  # There is no such pool, and 4.14.0 checks no token. So the owner route has no caller here, which must be no way in.
+  user_pool_arn = "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_none"
+
+  routes = {
+    "GET /health" = { fixed = { status = 200, body = jsonencode({ status = "ok" }) } }
+    "GET /documents/products/{item_id}" = {
+      document = { key = "public/products/{item_id}.json", role_arn = module.documents.role_arns["public"] }
+      reads    = ["path.item_id"]
+    }
+    # In the product this route has scopes.
+    "GET /documents/staff/{item_id}" = {
+      document = { key = "authenticated/staff/{item_id}.json", role_arn = module.documents.role_arns["authenticated"] }
+      reads    = ["path.item_id"]
+    }
+    "GET /documents/profiles/{item_id}" = {
+      document   = { key = "owner/profiles/{sub}/{item_id}.json", role_arn = module.documents.role_arns["owner"] }
+      scopes     = ["aws.cognito.signin.user.admin"]
+      per_caller = true
+      reads      = ["path.item_id"]
+    }
+  }
+
+  cors_origins       = ["https://app.example.com"]
+  throttle           = { rate = 1000, burst = 1000 }
+  log_retention_days = 1
+}
+
+output "api_id" {
+  description = "Id of the REST API."
+  value       = module.api.id
+}
+
+output "stage" {
+  description = "Name of the stage."
+  value       = module.api.stage_name
+}
+
+output "documents_bucket" {
+  description = "The bucket behind the documents."
+  value       = module.documents.bucket
+}

@@ -1,0 +1,329 @@
+"""API Gateway's own S3 integration: documents without a function, and no way around their keys."""
+
+import http.client
+import json
+import urllib.parse
+from typing import Any
+
+import pytest
+
+from readplane.stores.documents import S3Documents
+
+from .conftest import Answer, Applied, host_of
+
+VERSION = "01981234-5678-7abc-8def-0123456789ab"
+# Key order, spacing, digits and characters that a decoder and encoder would change.
+TEXT = '{"id":"apple",  "data":{"z":1.10,"a":12345678901234567890, "name":"Äpfel \\u00e4 ✓ 🍏", "e":1E+2, "html":"<&>"}}\n'
+SECRET = "this must not come out"
+
+DECOYS = [
+    "apple.json",
+    "secret.json",
+    "config/secret.json",
+    "public/secret.json",
+    "public/apple.json",
+    "public/products/.json",
+    "public/products/a/b.json",
+    "public/products/../secret.json",
+    "public/products/%2e%2e/secret.json",
+    "public/products/..%2Fsecret.json",
+    "public/products/..%2fsecret.json",
+    "public/products/a%2Fb.json",
+    "public/products/%252F.json",
+    "public/products/a b.json",
+    "public/products/a+b.json",
+    "public/products/äpfel.json",
+    "public/products/..json",
+    "public/products/...json",
+    "public/products/.hidden.json",
+    "public/products/~.json",
+    "public/products/_x.json",
+    f"public/products/{'x' * 257}.json",
+    "public/other/secret.json",
+    "authenticated/staff/secret.json",
+    "owner/profiles/secret.json",
+    "owner/profiles//secret.json",
+    "owner/profiles/bob/secret.json",
+]
+
+HOSTILE = [
+    "..%2Fsecret",
+    "..%2fsecret",
+    "%2E%2E%2Fsecret",
+    "%2e%2e",
+    "..",
+    ".",
+    "...",
+    "%2e",
+    "a%2Fb",
+    "a%2fb",
+    "%2F",
+    "%2Fsecret",
+    "%2Fpublic%2Fsecret",
+    "..%2F..%2Fauthenticated%2Fstaff%2Fsecret",
+    "..%2F..%2Fowner%2Fprofiles%2Fbob%2Fsecret",
+    "..%2F..%2F..%2F..%2Fsecret",
+    "%252F",
+    "..%252Fsecret",
+    "%252e%252e%252fsecret",
+    "%25252Fsecret",
+    "%2",
+    "%",
+    "%zz",
+    "%00",
+    "apple%00",
+    "apple%00.json",
+    "apple.json%00",
+    "apple%0a",
+    "apple%0d%0aX-Evil:%20yes",
+    "apple%20",
+    "%20apple",
+    "a%20b",
+    "a+b",
+    "a%2Bb",
+    "..%5Csecret",
+    "..\\secret",
+    "%5C..%5Csecret",
+    "%C0%AE%C0%AE%C0%AFsecret",
+    "%E3%80%82%E3%80%82",
+    "%EF%BC%8E%EF%BC%8E%EF%BC%8Fsecret",
+    "%C3%A4pfel",
+    "apple%3FversionId=null",
+    "apple%3Facl",
+    "apple%23",
+    "%7Bitem_id%7D",
+    "%7Bsub%7D",
+    "$context.requestId",
+    "$%7Bvalue%7D",
+    "'%22$item_id",
+    "%23set($item_id='secret')",
+    ".hidden",
+    "_x",
+    "~",
+    "x" * 257,
+    "x" * 2000,
+    "..;",
+    "apple;a=b",
+    "apple,secret",
+    "*",
+    "apple*",
+]
+
+
+@pytest.fixture(scope="module")
+def documents(applied: Applied) -> S3Documents:
+    """The product's own store, with one document and many decoys."""
+    store = S3Documents(applied.s3, applied.bucket)
+    store.put("public/products/apple.json", TEXT, VERSION, "max-age=60")
+    store.put(f"public/products/{'y' * 256}.json", TEXT, VERSION, "max-age=60")
+    store.put("public/products/A-1._~z.json", TEXT, VERSION, "max-age=60")
+    store.put("authenticated/staff/anna.json", TEXT, VERSION, "private, no-cache")
+    store.put("owner/profiles/bob/settings.json", SECRET, VERSION, "private, no-cache")
+    for key in DECOYS:
+        applied.s3.put_object(Bucket=applied.bucket, Key=key, Body=SECRET.encode(), ContentType="application/json")
+    return store
+
+
+def call(
+    applied: Applied,
+    path: str,
+    headers: dict[str, str] | None = None,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> Answer:
+    """Send a path as it is: `requests` would normalise the dots away."""
+    connection = http.client.HTTPConnection(*host_of(applied.endpoint), timeout=30)
+    try:
+        connection.request(method, applied.path + path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def stored(applied: Applied, key: str) -> dict[str, Any]:
+    head: dict[str, Any] = applied.s3.head_object(Bucket=applied.bucket, Key=key)
+    return head
+
+
+def test_document_comes_out_byte_for_byte(applied: Applied, documents: S3Documents) -> None:
+    answer = call(applied, "/documents/products/apple")
+
+    assert answer.status == 200
+    assert answer.body == TEXT.encode()
+
+
+def test_document_has_the_headers_that_s3_keeps(applied: Applied, documents: S3Documents) -> None:
+    answer = call(applied, "/documents/products/apple")
+
+    head = stored(applied, "public/products/apple.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["etag"] == head["ETag"]
+    assert answer.headers["readplane-version"] == VERSION
+    assert answer.headers["cache-control"] == "max-age=60"
+    assert "last-modified" in answer.headers
+    assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+
+
+def test_each_visibility_has_its_own_prefix(applied: Applied, documents: S3Documents) -> None:
+    answer = call(applied, "/documents/staff/anna")
+
+    assert (answer.status, answer.body) == (200, TEXT.encode())
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert call(applied, "/documents/staff/apple").status == 404
+    assert call(applied, "/documents/products/anna").status == 404
+
+
+@pytest.mark.parametrize("item_id", ["y" * 256, "A-1._~z"])
+def test_every_id_of_the_allowed_form_is_served(applied: Applied, documents: S3Documents, item_id: str) -> None:
+    assert call(applied, f"/documents/products/{item_id}").body == TEXT.encode()
+
+
+def test_unchanged_document_is_304(applied: Applied, documents: S3Documents) -> None:
+    etag = call(applied, "/documents/products/apple").headers["etag"]
+
+    answer = call(applied, "/documents/products/apple", {"If-None-Match": etag})
+
+    assert (answer.status, answer.body) == (304, b"")
+    assert answer.headers["etag"] == etag
+
+
+def test_changed_document_is_200_again(applied: Applied, documents: S3Documents) -> None:
+    documents.put("public/products/pear.json", '{"n":1}', VERSION, "max-age=60")
+    etag = call(applied, "/documents/products/pear").headers["etag"]
+    documents.put("public/products/pear.json", '{"n":2}', VERSION, "max-age=60")
+
+    answer = call(applied, "/documents/products/pear", {"If-None-Match": etag})
+
+    assert (answer.status, answer.body) == (200, b'{"n":2}')
+    assert answer.headers["etag"] != etag
+
+
+def test_removed_document_is_404(applied: Applied, documents: S3Documents) -> None:
+    documents.put("public/products/plum.json", "{}", VERSION, "max-age=60")
+    documents.remove("public/products/plum.json")
+
+    assert call(applied, "/documents/products/plum").status == 404
+
+
+def test_missing_document_is_a_problem_document(applied: Applied, documents: S3Documents) -> None:
+    answer = call(applied, "/documents/products/absent")
+
+    assert answer.status == 404
+    assert answer.problem()["title"] == "Not Found"
+    assert b"NoSuchKey" not in answer.body
+    assert b"public/products" not in answer.body
+    assert "readplane-version" not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("item_id", HOSTILE)
+@pytest.mark.parametrize("collection", ["products", "staff"])
+def test_hostile_item_id_reaches_nothing(
+    applied: Applied, documents: S3Documents, collection: str, item_id: str
+) -> None:
+    answer = call(applied, f"/documents/{collection}/{item_id}")
+
+    assert SECRET.encode() not in answer.body
+    assert answer.body != TEXT.encode()
+    assert answer.status in (400, 404), answer
+    assert "x-evil" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ["apple", "anna", "secret", "settings", "bob%2Fsettings", "..%2Fbob%2Fsettings"])
+def test_owner_route_without_a_caller_reaches_nothing(applied: Applied, documents: S3Documents, name: str) -> None:
+    # LocalStack 4.14.0 lets the request through to the integration without a caller; a later one answers 401.
+    answer = call(applied, f"/documents/profiles/{name}")
+
+    assert answer.status in (401, 404)
+    answer.problem()
+    assert SECRET.encode() not in answer.body
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "item_id=secret",
+        "sub=bob",
+        "versionId=null",
+        "acl",
+        "response-content-type=text/html",
+        "uploads",
+        "list-type=2&prefix=owner/",
+        "X-Amz-Signature=1",
+    ],
+)
+def test_query_reaches_nothing(applied: Applied, documents: S3Documents, query: str) -> None:
+    answer = call(applied, f"/documents/products/apple?{query}")
+
+    assert (answer.status, answer.body) == (200, TEXT.encode())
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("item_id", "secret"),
+        ("Range", "bytes=0-3"),
+        ("x-amz-copy-source", "/secret.json"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+        ("Accept", "application/xml"),
+        ("Accept", "image/png"),
+        ("Accept-Encoding", "gzip"),
+        ("Content-Type", "application/json"),
+    ],
+)
+def test_header_reaches_nothing(applied: Applied, documents: S3Documents, name: str, value: str) -> None:
+    answer = call(applied, "/documents/products/apple", {name: value})
+
+    assert (answer.status, answer.body) == (200, TEXT.encode())
+
+
+@pytest.mark.parametrize("item_id", ["apple", "absent", "..%2Fsecret", "a%2Fb"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
+)
+def test_content_type_cannot_slip_past_the_template(
+    applied: Applied, documents: S3Documents, item_id: str, content_type: str
+) -> None:
+    answer = call(applied, f"/documents/products/{item_id}", {"Content-Type": content_type})
+
+    assert answer.status == 415
+    answer.problem()
+
+
+@pytest.mark.parametrize("body", [b'{"item_id":"secret"}', b"not json"])
+def test_body_of_a_get_reaches_nothing(applied: Applied, documents: S3Documents, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    assert call(applied, "/documents/products/apple", headers, body=body).body == TEXT.encode()
+    assert call(applied, "/documents/products/absent", headers, body=body).status == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
+def test_documents_can_only_be_read(applied: Applied, documents: S3Documents, method: str) -> None:
+    answer = call(applied, "/documents/products/apple", method=method, body=b"{}")
+
+    assert answer.status in (403, 404)
+    assert call(applied, "/documents/products/apple").body == TEXT.encode()
+
+
+def test_matrix_has_a_decoy_behind_every_way_out(applied: Applied, documents: S3Documents) -> None:
+    # A hostile id that leads to no object would pass whatever the API does: each decoded id, taken as part of a key, hits one.
+    keys = {
+        entry["Key"]
+        for page in applied.s3.get_paginator("list_objects_v2").paginate(Bucket=applied.bucket)
+        for entry in page.get("Contents", [])
+    }
+    assert {urllib.parse.unquote(key) for key in DECOYS} & keys
+    for item_id, key in {
+        "a%2Fb": "public/products/a/b.json",
+        "..%2Fsecret": "public/products/../secret.json",
+        "..%252Fsecret": "public/products/..%2Fsecret.json",
+        "_x": "public/products/_x.json",
+        "x" * 257: f"public/products/{'x' * 257}.json",
+    }.items():
+        assert item_id in HOSTILE
+        assert key in keys
+        assert SECRET.encode() == applied.s3.get_object(Bucket=applied.bucket, Key=key)["Body"].read()
