@@ -9,8 +9,8 @@ variables {
   code                 = { zip = "tests/mocks/artefact.txt", architecture = "arm64", layers = ["arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1"] }
   memory_mb            = 512
   timeout_seconds      = 15
-  reserved_concurrency = null
-  snap_start           = false
+  reserved_concurrency = 7
+  snap_start           = true
   settings             = "{\"function\":\"write\"}"
   kms_key_arn          = "arn:aws:kms:eu-central-1:111122223333:key/k"
   log_retention_days   = 30
@@ -22,7 +22,107 @@ variables {
   ]
 }
 
-run "everything_on" {
+run "with_everything" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.this.policy) == jsondecode(jsonencode({
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Sid      = "WriteOwnLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]
+        },
+        {
+          Sid      = "SendTraces"
+          Effect   = "Allow"
+          Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+          Resource = ["*"]
+        },
+        {
+          Sid       = "DecryptOwnSettings"
+          Effect    = "Allow"
+          Action    = ["kms:Decrypt"]
+          Resource  = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
+          Condition = { StringEquals = { "kms:EncryptionContext:aws:lambda:FunctionArn" = ["arn:aws:lambda:eu-central-1:111122223333:function:readplane-write"] } }
+        },
+        {
+          Sid      = "PutChanges"
+          Effect   = "Allow"
+          Action   = ["firehose:PutRecord"]
+          Resource = ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/d"]
+        },
+        {
+          Sid       = "UseKey"
+          Effect    = "Allow"
+          Action    = ["kms:Decrypt"]
+          Resource  = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
+          Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
+        },
+      ]
+    }))
+    error_message = "The role holds its own log, traces, its settings and what the caller gave, and nothing else."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Service == "lambda.amazonaws.com"
+      && aws_iam_role.this.name == "readplane-eu-central-1-write"
+    )
+    error_message = "Lambda alone takes the role, whose name tells the Region (roles aren't regional)."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables == tomap({ READPLANE_SETTINGS = base64gzip("{\"function\":\"write\"}") })
+    error_message = "The settings travel compressed, in one variable, and nothing else of ours is in the environment."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.handler == "readplane.handlers.write.handler"
+      && aws_lambda_function.this.runtime == "python3.13"
+      && aws_lambda_function.this.tracing_config[0].mode == "Active"
+      && aws_lambda_function.this.kms_key_arn == "arn:aws:kms:eu-central-1:111122223333:key/k"
+      && aws_lambda_function.this.logging_config[0].log_format == "Text"
+      && aws_lambda_function.this.logging_config[0].log_group == aws_cloudwatch_log_group.this.name
+    )
+    error_message = "Handler, runtime, tracing, encryption and log group are the stack's own; log lines stay as printed."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.retention_in_days == 30 && aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:eu-central-1:111122223333:key/k"
+    error_message = "Logs end and are encrypted."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.reserved_concurrent_executions == 7
+      && aws_lambda_function.this.snap_start[0].apply_on == "PublishedVersions"
+      && aws_lambda_function.this.publish
+      && aws_lambda_alias.this.name == "live"
+      && aws_lambda_alias.this.function_version == "1"
+    )
+    error_message = "The alias `live` points at a published version, which SnapStart needs."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.errors[0].dimensions.FunctionName == "readplane-write" && aws_cloudwatch_metric_alarm.throttles[0].dimensions.FunctionName == "readplane-write"
+    error_message = "An alarm without its dimension watches nothing."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.errors[0].alarm_actions == toset(["arn:aws:sns:eu-central-1:111122223333:operators"])
+    error_message = "Alarms tell somebody."
+  }
+}
+
+run "with_nothing" {
   command = plan
 
   module {
@@ -30,17 +130,56 @@ run "everything_on" {
   }
 
   variables {
-    reserved_concurrency = 7
-    snap_start           = true
+    reserved_concurrency = null
+    snap_start           = false
+    kms_key_arn          = null
+    alarms               = false
+    statements           = []
   }
 
   assert {
-    condition = [for s in jsondecode(output.policy).Statement : s if s.Sid == "WriteOwnLog"] == [{
-      Sid      = "WriteOwnLog"
-      Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource = ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]
-    }]
-    error_message = "A function writes its own log group and no other."
+    condition     = [for s in jsondecode(output.policy).Statement : s.Sid] == ["WriteOwnLog", "SendTraces"]
+    error_message = "Without a key and without statements only log and traces remain."
   }
+
+  # -1 is the provider's word for "not reserved".
+  assert {
+    condition     = coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1 && length(aws_lambda_function.this.snap_start) == 0
+    error_message = "Nothing is reserved or cached unless asked for."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.errors) == 0 && length(aws_cloudwatch_metric_alarm.throttles) == 0
+    error_message = "No alarms means none."
+  }
+}
+
+run "settings_that_do_not_fit" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  # Hashes don't compress: 100 of them are more than 4 KB however they are packed.
+  variables {
+    settings = jsonencode([for n in range(100) : sha256(tostring(n))])
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "sizes_that_lambda_refuses" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    memory_mb       = 64
+    timeout_seconds = 901
+  }
+
+  expect_failures = [var.memory_mb, var.timeout_seconds]
 }

@@ -59,13 +59,6 @@ mock_resource "aws_dynamodb_table_replica" {
   }
 }
 
-mock_data "aws_dynamodb_table" {
-  defaults = {
-    arn        = "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
-    stream_arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items/stream/2026-01-01T00:00:01.000"
-  }
-}
-
 mock_resource "aws_s3_bucket" {
   defaults = {
     id  = "a-bucket"

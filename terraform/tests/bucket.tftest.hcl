@@ -1,0 +1,117 @@
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  name            = "readplane-write-log-111122223333-eu-central-1"
+  kms_key_arn     = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  noncurrent_days = 30
+  transitions     = { "log/" = [{ days = 30, storage_class = "STANDARD_IA" }, { days = 90, storage_class = "GLACIER_IR" }] }
+  expirations     = { "tmp/" = 7 }
+  force_destroy   = false
+  tls_only        = true
+}
+
+run "keyed_and_protected" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_public_access_block.this.block_public_acls && aws_s3_bucket_public_access_block.this.block_public_policy
+      && aws_s3_bucket_public_access_block.this.ignore_public_acls && aws_s3_bucket_public_access_block.this.restrict_public_buckets
+      && aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
+    )
+    error_message = "Nothing in the bucket can become public, by policy or by ACL."
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement[0] == jsondecode(jsonencode({
+      Sid       = "DenyPlainHttp"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = ["arn:aws:s3:::a-bucket", "arn:aws:s3:::a-bucket/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }))
+    error_message = "Plain HTTP is refused to everybody, for the bucket and its objects."
+  }
+
+  assert {
+    condition = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule :
+      rule.apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms"
+      && rule.apply_server_side_encryption_by_default[0].kms_master_key_id == "arn:aws:kms:eu-central-1:111122223333:key/k"
+      && rule.bucket_key_enabled
+    ])
+    error_message = "The stack's key encrypts, through a bucket key that saves a KMS call per object."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled" && !aws_s3_bucket.this.force_destroy
+    error_message = "An overwritten object can be had back, and a full bucket isn't deleted."
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id] == ["clean-up", "cheaper-log", "expire-tmp"]
+    error_message = "Each prefix has its own rule."
+  }
+
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_lifecycle_configuration.this.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 1,
+      aws_s3_bucket_lifecycle_configuration.this.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30,
+      aws_s3_bucket_lifecycle_configuration.this.rule[0].expiration[0].expired_object_delete_marker,
+    ])
+    error_message = "Broken uploads, old versions and lone delete markers go."
+  }
+
+  assert {
+    condition     = toset([for t in aws_s3_bucket_lifecycle_configuration.this.rule[1].transition : "${t.days} ${t.storage_class}"]) == toset(["30 STANDARD_IA", "90 GLACIER_IR"])
+    error_message = "Objects get cheaper with age and stay readable at once."
+  }
+}
+
+run "unkeyed_on_an_emulator" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    kms_key_arn   = null
+    force_destroy = true
+    tls_only      = false
+    transitions   = {}
+    expirations   = {}
+  }
+
+  assert {
+    condition     = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule : rule.apply_server_side_encryption_by_default[0].sse_algorithm == "AES256" && !rule.bucket_key_enabled])
+    error_message = "Without a key S3's own encrypts."
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_policy.this) == 0 && aws_s3_bucket.this.force_destroy && length(aws_s3_bucket_lifecycle_configuration.this.rule) == 1
+    error_message = "Plain HTTP, deletion and a single clean-up rule only where asked for."
+  }
+}
+
+run "what_s3_refuses" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    name        = "readplane-stack-with-a-long-name-write-log-111122223333-ap-southeast-2"
+    transitions = { "log/" = [{ days = 90, storage_class = "DEEP_ARCHIVE" }] }
+  }
+
+  expect_failures = [var.name, var.transitions]
+}

@@ -1,0 +1,115 @@
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+mock_provider "aws" {
+  alias           = "replica"
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  name                = "readplane"
+  replica             = true
+  kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/r"
+  deletion_protection = true
+}
+
+run "two_regions" {
+  command = plan
+
+  module {
+    source = "./modules/items"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.deletion_protection_enabled && aws_dynamodb_table_replica.this[0].deletion_protection_enabled
+    error_message = "The items can't be deleted in any Region."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.stream_enabled && aws_dynamodb_table.this.stream_view_type == "NEW_AND_OLD_IMAGES"
+    error_message = "publish compares the old with the new image."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.this.hash_key == "pk" && aws_dynamodb_table.this.range_key == null
+    error_message = "An idle table costs nothing, and one key finds one item."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.this.ttl[0].enabled
+    error_message = "Tombstones end."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table_replica.this[0].point_in_time_recovery
+    error_message = "Every Region can go back in time."
+  }
+
+  assert {
+    condition = (
+      aws_dynamodb_table.this.server_side_encryption[0].kms_key_arn == "arn:aws:kms:eu-central-1:111122223333:key/k"
+      && aws_dynamodb_table_replica.this[0].kms_key_arn == "arn:aws:kms:eu-west-1:111122223333:key/r"
+    )
+    error_message = "Each Region encrypts with its own key."
+  }
+
+  assert {
+    condition = alltrue([for index in aws_dynamodb_table.this.global_secondary_index :
+      index.name == "by_collection" && index.hash_key == "list_key" && index.range_key == "item_id" && index.projection_type == "ALL"
+    ])
+    error_message = "Lists are read from the index alone; items without list_key (tombstones) aren't in it."
+  }
+
+  assert {
+    condition = (
+      output.primary.stream_arn == "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/stream/2026-01-01T00:00:00.000"
+      && output.replica.arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
+      && output.replica.index_name == output.primary.index_name
+    )
+    error_message = "Each Region works on its own copy of the table."
+  }
+
+  assert {
+    condition     = data.aws_dynamodb_table.replica[0].name == "readplane-items"
+    error_message = "The stream is looked up by the name that is in the replica's ARN."
+  }
+}
+
+run "one_region" {
+  command = plan
+
+  module {
+    source = "./modules/items"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+  }
+
+  variables {
+    replica             = false
+    kms_key_arn         = null
+    replica_kms_key_arn = null
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = length(aws_dynamodb_table_replica.this) == 0 && output.replica == null
+    error_message = "No replica unless asked for."
+  }
+
+  assert {
+    condition     = !aws_dynamodb_table.this.deletion_protection_enabled && !aws_dynamodb_table.this.server_side_encryption[0].enabled
+    error_message = "Unprotected, and encrypted with DynamoDB's own key, only where asked for."
+  }
+}

@@ -1,0 +1,318 @@
+# One Region with everything it can have: routes, settings, policies and mappings. tests/api.tftest.hcl shows what the API makes of the routes.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+override_module {
+  target = module.api
+  outputs = {
+    id         = "a1b2c3d4e5"
+    invoke_url = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1"
+    stage_name = "v1"
+    routes     = []
+  }
+}
+
+variables {
+  name        = "readplane"
+  code        = { functions_zip = "tests/mocks/artefact.txt", layer_zip = "tests/mocks/artefact.txt", architecture = "arm64" }
+  kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  identity = {
+    user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
+    client_ids    = ["web", "mobile"]
+    scopes        = { read = ["readplane/read", "aws.cognito.signin.user.admin"], write = ["readplane/write", "aws.cognito.signin.user.admin"] }
+  }
+  items = {
+    name       = "readplane-items"
+    arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+    stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/stream/s"
+    index_name = "by_collection"
+  }
+  collections = {
+    products = { read = "public", write_groups = ["editors"], schema = "{\"type\":\"object\"}", cache_ttl = 60, throttle = { rate = 5, burst = 10 } }
+    prices   = { read = "authenticated", write_groups = [], cache_ttl = 0 }
+    profiles = { read = "owner", write_groups = [], cache_ttl = 0 }
+  }
+  api                   = { endpoint_type = "REGIONAL", cors_origins = ["https://a.example.com", "https://b.example.com"], cache_size = "0.5", throttle = { rate = 500, burst = 1000 }, manage_account_logging = true }
+  documents_integration = "s3"
+  functions = {
+    write   = { memory_mb = 512, timeout_seconds = 15, reserved_concurrency = 10, snap_start = true }
+    apply   = { memory_mb = 1024, timeout_seconds = 300, snap_start = false }
+    publish = { memory_mb = 1024, timeout_seconds = 120, snap_start = false }
+    read    = { memory_mb = 512, timeout_seconds = 10, snap_start = true }
+  }
+  write_log          = { buffering_seconds = 900, buffering_megabytes = 4, infrequent_access_days = 30, glacier_instant_days = 90, apply_concurrency = 20 }
+  horizon_days       = 30
+  log_retention_days = 365
+  force_destroy      = false
+  tls_only           = true
+  alarms             = true
+  alarm_actions      = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+}
+
+run "keyed_cached_and_documents_from_s3" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  # --- routes
+
+  assert {
+    condition = sort(keys(output.route_table)) == sort([
+      "GET /health",
+      "GET /items/products", "GET /items/products/{item_id}", "GET /items/products/{item_id}/changes/{change_id}", "GET /documents/products/{item_id}",
+      "POST /items/products", "PUT /items/products/{item_id}", "DELETE /items/products/{item_id}",
+      "GET /items/prices", "GET /items/prices/{item_id}", "GET /items/prices/{item_id}/changes/{change_id}", "GET /documents/prices/{item_id}",
+      "GET /items/profiles", "GET /items/profiles/{item_id}", "GET /items/profiles/{item_id}/changes/{change_id}", "GET /documents/profiles/{item_id}",
+      "POST /items/profiles", "PUT /items/profiles/{item_id}", "DELETE /items/profiles/{item_id}",
+    ])
+    error_message = "Every collection has its own routes; one that no client writes has no writing route."
+  }
+
+  assert {
+    condition     = alltrue([for path, route in output.route_table : length(try(route.scopes, [])) == 0 if startswith(path, "GET /items/products") || path == "GET /documents/products/{item_id}" || path == "GET /health"])
+    error_message = "GETs of a public collection and the health check are open."
+  }
+
+  assert {
+    condition = alltrue([for path, route in output.route_table :
+      route.scopes == (startswith(path, "GET ") ? var.identity.scopes.read : var.identity.scopes.write)
+      if path != "GET /health" && !(startswith(path, "GET ") && strcontains(path, "/products"))
+    ])
+    error_message = "Everything else asks for the scope that matches what it does."
+  }
+
+  assert {
+    condition     = alltrue([for path, route in output.route_table : route.per_caller if startswith(path, "GET ") && strcontains(path, "/profiles")])
+    error_message = "An owner's answers depend on who asks."
+  }
+
+  assert {
+    condition     = alltrue([for path, route in output.route_table : try(route.cache, null) == null if !strcontains(path, "/products") || strcontains(path, "/changes/") || !startswith(path, "GET ")])
+    error_message = "Only the collection that asks for it is cached, and never a change's status."
+  }
+
+  assert {
+    condition = (
+      toset(output.route_table["GET /items/products"].cache.key) == toset(["querystring.limit", "querystring.cursor", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"])
+      && toset(output.route_table["GET /items/products/{item_id}"].cache.key) == toset(["path.item_id", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"])
+      && output.route_table["GET /items/products"].cache.ttl == 60
+    )
+    error_message = "A cached answer's key holds all it depends on, the origin too where several are allowed."
+  }
+
+  assert {
+    condition = (
+      output.route_table["GET /documents/products/{item_id}"].document.key == "public/products/{item_id}.json"
+      && output.route_table["GET /documents/prices/{item_id}"].document.key == "authenticated/prices/{item_id}.json"
+      && output.route_table["GET /documents/profiles/{item_id}"].document.key == "owner/profiles/{sub}/{item_id}.json"
+      && output.route_table["GET /documents/profiles/{item_id}"].function == null
+    )
+    error_message = "A document's prefix belongs to its route; an owner's to the token."
+  }
+
+  assert {
+    condition = (
+      output.route_table["PUT /items/products/{item_id}"].throttle == { rate = 5, burst = 10 }
+      && output.route_table["GET /items/products"].throttle == { rate = 5, burst = 10 }
+      && output.route_table["GET /items/prices"].throttle == null
+    )
+    error_message = "A collection's own throttle counts for all of its routes and for no other."
+  }
+
+  # --- settings
+
+  assert {
+    condition = jsondecode(output.settings.write) == jsondecode(jsonencode({
+      function        = "write", name = "readplane", region = "eu-central-1", client_ids = ["web", "mobile"]
+      cors_origins    = ["https://a.example.com", "https://b.example.com"]
+      delivery_stream = "readplane-write-log"
+      schemas         = { bucket = "a-bucket", key = "config/schemas/${sha256("{\"products\":{\"type\":\"object\"}}")}.json", sha256 = sha256("{\"products\":{\"type\":\"object\"}}") }
+      collections     = { products = { read = "public", write_groups = ["editors"] }, profiles = { read = "owner", write_groups = [] } }
+    }))
+    error_message = "write knows the collections that clients write, and where their schemas are."
+  }
+
+  assert {
+    condition     = aws_s3_object.schemas.content == "{\"products\":{\"type\":\"object\"}}" && aws_s3_object.schemas.key == jsondecode(output.settings.write).schemas.key
+    error_message = "The schemas lie where write looks, under the hash of their content."
+  }
+
+  assert {
+    condition = jsondecode(output.settings.read) == jsondecode(jsonencode({
+      function     = "read", name = "readplane", region = "eu-central-1", client_ids = ["web", "mobile"]
+      cors_origins = ["https://a.example.com", "https://b.example.com"]
+      items_table  = "readplane-items", items_index = "by_collection", documents_bucket = null, pending_seconds = 1200, horizon_days = 30
+      collections  = { products = { read = "public", cache_ttl = 60 }, prices = { read = "authenticated", cache_ttl = 0 }, profiles = { read = "owner", cache_ttl = 0 } }
+    }))
+    error_message = "read takes buffering into account before it calls a change unknown, and leaves documents to S3."
+  }
+
+  assert {
+    condition = jsondecode(output.settings.apply) == jsondecode(jsonencode({
+      function    = "apply", name = "readplane", region = "eu-central-1", items_table = "readplane-items", log_bucket = "a-bucket", log_prefix = "log/", quarantine_prefix = "quarantine/", horizon_days = 30
+      collections = { products = { read = "public" }, prices = { read = "authenticated" }, profiles = { read = "owner" } }
+    }))
+    error_message = "apply knows every collection."
+  }
+
+  assert {
+    condition = jsondecode(output.settings.publish) == jsondecode(jsonencode({
+      function    = "publish", name = "readplane", region = "eu-central-1", items_table = "readplane-items", documents_bucket = "a-bucket", horizon_days = 30
+      collections = { products = { read = "public", cache_ttl = 60 }, prices = { read = "authenticated", cache_ttl = 0 }, profiles = { read = "owner", cache_ttl = 0 } }
+    }))
+    error_message = "publish knows every collection and how long it may be cached."
+  }
+
+  # --- what each function may do; what the emulator doesn't enforce is proved here and nowhere else
+
+  assert {
+    condition = jsonencode({ for s in jsondecode(output.policies.functions.write).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({
+      WriteOwnLog        = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]]
+      SendTraces         = [["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"]]
+      DecryptOwnSettings = [["kms:Decrypt"], [var.kms_key_arn]]
+      PutChanges         = [["firehose:PutRecord"], ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/readplane-write-log"]]
+      ReadSchemas        = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/config/schemas/*"]]
+      UseKey             = [["kms:Decrypt"], [var.kms_key_arn]]
+    })
+    error_message = "write adds changes and reads schemas. It reads no item and no log."
+  }
+
+  assert {
+    condition = jsonencode({ for s in jsondecode(output.policies.functions.apply).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({
+      WriteOwnLog          = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]]
+      SendTraces           = [["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"]]
+      DecryptOwnSettings   = [["kms:Decrypt"], [var.kms_key_arn]]
+      ReceiveNotifications = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:111122223333:readplane-apply"]]
+      ReadLogObjects       = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/log/*"]]
+      QuarantineChanges    = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/*"]]
+      FoldItems            = [["dynamodb:GetItem", "dynamodb:PutItem"], [var.items.arn]]
+      UseKey               = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
+    })
+    error_message = "apply reads the log, writes items and quarantine. It deletes nothing but its messages."
+  }
+
+  assert {
+    condition = jsonencode({ for s in jsondecode(output.policies.functions.publish).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({
+      WriteOwnLog        = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]]
+      SendTraces         = [["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"]]
+      DecryptOwnSettings = [["kms:Decrypt"], [var.kms_key_arn]]
+      ReadStream         = [["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], [var.items.stream_arn]]
+      ListStreams        = [["dynamodb:ListStreams"], ["*"]]
+      MendItems          = [["dynamodb:PutItem"], [var.items.arn]]
+      PublishDocuments   = [["s3:PutObject", "s3:DeleteObject"], ["arn:aws:s3:::a-bucket/*"]]
+      KeepFailedBatches  = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/aws/lambda/*"]]
+      FindFailedBatches  = [["s3:ListBucket"], ["arn:aws:s3:::a-bucket"]]
+      UseKey             = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
+    })
+    error_message = "publish reads the stream, writes documents, mends items and sets failed batches aside."
+  }
+
+  assert {
+    condition = jsonencode({ for s in jsondecode(output.policies.functions.read).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({
+      WriteOwnLog        = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]]
+      SendTraces         = [["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"]]
+      DecryptOwnSettings = [["kms:Decrypt"], [var.kms_key_arn]]
+      ReadItems          = [["dynamodb:GetItem", "dynamodb:BatchGetItem"], [var.items.arn]]
+      ListItems          = [["dynamodb:Query"], ["${var.items.arn}/index/by_collection"]]
+      UseKey             = [["kms:Decrypt"], [var.kms_key_arn]]
+    })
+    error_message = "read reads: items by key, lists by index. It scans and writes nothing."
+  }
+
+  assert {
+    condition = jsonencode({ for f, policy in output.policies.functions : f => one([for s in jsondecode(policy).Statement : s.Condition if s.Sid == "UseKey"]) }) == jsonencode({
+      write   = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
+      apply   = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com", "sqs.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com"] } }
+      publish = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com"] } }
+      read    = { StringEquals = { "kms:ViaService" = ["dynamodb.eu-central-1.amazonaws.com"] } }
+    })
+    error_message = "Each function uses the key only through the services whose data it needs."
+  }
+
+  assert {
+    condition = alltrue([for policy in concat(values(output.policies.functions), values(output.policies.document_readers), [output.policies.write_log.firehose]) : (
+      alltrue([for action in flatten([for s in jsondecode(policy).Statement : s.Action]) : !strcontains(action, "*")])
+      && alltrue([for s in jsondecode(policy).Statement : !contains(s.Resource, "*") || contains(["SendTraces", "ListStreams"], s.Sid)])
+      && length(distinct([for s in jsondecode(policy).Statement : s.Sid])) == length(jsondecode(policy).Statement)
+    )])
+    error_message = "No wildcard action, no wildcard resource where AWS knows a narrower one, and every statement has its own Sid."
+  }
+
+  # --- mappings
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.apply.scaling_config[0].maximum_concurrency == 20
+      && contains(aws_lambda_event_source_mapping.apply.function_response_types, "ReportBatchItemFailures")
+      && endswith(aws_lambda_event_source_mapping.apply.function_name, ":live")
+    )
+    error_message = "apply's concurrency is bounded at the queue, and one failed object doesn't bring back the others."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.publish.starting_position == "TRIM_HORIZON"
+      && aws_lambda_event_source_mapping.publish.bisect_batch_on_function_error
+      && aws_lambda_event_source_mapping.publish.maximum_record_age_in_seconds == 21600
+      && aws_lambda_event_source_mapping.publish.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::a-bucket"
+      && contains(aws_lambda_event_source_mapping.publish.function_response_types, "ReportBatchItemFailures")
+      && aws_lambda_event_source_mapping.publish.event_source_arn == var.items.stream_arn
+    )
+    error_message = "publish misses nothing from the start on, retries for a bounded time and keeps what it gives up, whole."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.publish_behind[0].dimensions.FunctionName == "readplane-publish" && aws_cloudwatch_metric_alarm.publish_behind[0].alarm_actions == toset(var.alarm_actions)
+    error_message = "Documents that lag raise an alarm."
+  }
+}
+
+run "unkeyed_uncached_and_documents_from_read" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    kms_key_arn           = null
+    documents_integration = "lambda"
+    alarms                = false
+    api                   = { endpoint_type = "REGIONAL", cors_origins = ["https://a.example.com"], throttle = { rate = 500, burst = 1000 }, manage_account_logging = true }
+    write_log             = { buffering_seconds = 0, buffering_megabytes = 4, infrequent_access_days = 30, glacier_instant_days = 90, apply_concurrency = 2 }
+  }
+
+  assert {
+    condition     = alltrue([for path, route in output.route_table : route.document == null && route.function == "read" if startswith(path, "GET /documents/")])
+    error_message = "Where API Gateway can't read S3, read serves the documents."
+  }
+
+  assert {
+    condition = (
+      jsondecode(output.settings.read).documents_bucket == "a-bucket"
+      && jsondecode(output.settings.read).pending_seconds == 900
+      && one([for s in jsondecode(output.policies.functions.read).Statement : s if s.Sid == "ReadDocuments"]).Resource == jsondecode("[\"arn:aws:s3:::a-bucket/*\"]")
+    )
+    error_message = "read then knows the bucket, and may read it."
+  }
+
+  assert {
+    condition     = alltrue([for policy in values(output.policies.functions) : length([for s in jsondecode(policy).Statement : s if strcontains(jsonencode(s.Action), "kms:")]) == 0])
+    error_message = "Without a key no function may use one."
+  }
+
+  assert {
+    condition     = !contains(output.route_table["GET /items/products"].cache.key, "header.Origin")
+    error_message = "With one origin every answer is the same for all."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.publish_behind) == 0
+    error_message = "No alarms means none."
+  }
+}

@@ -1,0 +1,104 @@
+# The whole stack, with and without its second Region. What the modules do is in their own files.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+mock_provider "aws" {
+  alias           = "replica"
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  region        = "eu-central-1"
+  functions_zip = "tests/mocks/artefact.txt"
+  layer_zip     = "tests/mocks/artefact.txt"
+  collections = {
+    products = { read = "public", write_groups = ["editors", "pricing"], cache_ttl = 60 }
+    prices   = { read = "authenticated", write_groups = ["pricing"] }
+    profiles = { read = "owner" }
+  }
+  cache_size = "0.5"
+}
+
+run "two_regions_with_keys" {
+  command = plan
+
+  variables {
+    replica_region = "eu-west-1"
+  }
+
+  assert {
+    condition     = length(module.replica) == 1 && output.replica_api_url != null && output.replica_documents_bucket != null && output.replica_region == "eu-west-1"
+    error_message = "The replica Region has its own API, documents and write log."
+  }
+
+  assert {
+    condition     = aws_kms_key.primary[0].enable_key_rotation && aws_kms_key.replica[0].enable_key_rotation
+    error_message = "One key per Region, rotated."
+  }
+
+  assert {
+    condition = jsonencode([for s in jsondecode(aws_kms_key.replica[0].policy).Statement : [s.Sid, s.Effect, s.Principal, try(s.Condition, null)]]) == jsonencode([
+      ["AccountDecides", "Allow", { AWS = "arn:aws:iam::111122223333:root" }, null],
+      ["WriteLogNotifiesQueue", "Allow", { Service = "s3.amazonaws.com" }, {
+        StringEquals                               = { "aws:SourceAccount" = "111122223333" }
+        ArnLike                                    = { "aws:SourceArn" = "arn:aws:s3:::readplane-write-log-111122223333-eu-west-1" }
+      }],
+      ["LogsEncrypt", "Allow", { Service = "logs.eu-west-1.amazonaws.com" }, {
+        ArnLike                          = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:eu-west-1:111122223333:log-group:*" }
+      }],
+    ])
+    error_message = "The key serves the account, this Region's bucket notifications and this account's log groups; nobody else, and never everybody."
+  }
+
+  assert {
+    condition = (
+      jsonencode([for s in jsondecode(output.policies.keys["primary"]).Statement : s.Action if s.Sid == "WriteLogNotifiesQueue"]) == "[[\"kms:GenerateDataKey\",\"kms:Decrypt\"]]"
+      && one([for s in jsondecode(output.policies.keys["primary"]).Statement : s.Principal.Service if s.Sid == "LogsEncrypt"]) == "logs.eu-central-1.amazonaws.com"
+      && !strcontains(output.policies.keys["primary"], "kms:*")
+    )
+    error_message = "S3 needs two actions to notify an encrypted queue, the logs service is the Region's own, and no action is a wildcard."
+  }
+
+  assert {
+    condition     = output.api_url == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com" && output.edge_url == null
+    error_message = "The API's URL comes without its stage: paths begin with /v1 everywhere."
+  }
+
+  assert {
+    condition     = output.sign_in_url == "https://readplane-111122223333-eu-central-1.auth.eu-central-1.amazoncognito.com"
+    error_message = "Users sign in at the primary Region's pool."
+  }
+
+  assert {
+    condition     = contains(output.routes, "PUT /items/profiles/{item_id}") && contains(output.routes, "GET /health")
+    error_message = "The API has the routes that the collections ask for."
+  }
+}
+
+run "one_region_without_key" {
+  command = plan
+
+  variables {
+    customer_managed_key = false
+    api_base_url         = "http://localhost:4566/_aws/execute-api/{api_id}"
+  }
+
+  assert {
+    condition     = length(module.replica) == 0 && output.replica_api_url == null && output.replica_documents_bucket == null && output.replica_write_log_bucket == null
+    error_message = "No second Region unless asked for."
+  }
+
+  assert {
+    condition     = length(aws_kms_key.primary) + length(aws_kms_key.replica) + length(aws_kms_alias.primary) + length(aws_kms_alias.replica) == 0 && length(output.policies.keys) == 0
+    error_message = "No key unless asked for."
+  }
+
+  assert {
+    condition     = output.api_url == "http://localhost:4566/_aws/execute-api/a1b2c3d4e5"
+    error_message = "An emulator's URL names the API."
+  }
+}
