@@ -9,7 +9,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.made-from-lock
 CHECKOV := .local/checkov-venv
-LOCALSTACK := .local/localstack-venv
 export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -60,6 +59,10 @@ test-terraform: $(STAMP) ## terraform validate and terraform test, with a mocked
 .PHONY: test-local
 test-local: $(STAMP) ## the applied stack end to end on the emulator, IAM enforced
 	@$(PY) -m pytest tests/local
+
+.PHONY: test-localstack
+test-localstack: $(STAMP) ## what only LocalStack shows, on the one at AWS_ENDPOINT_URL, else on one started for it
+	@$(PY) -m pytest tests/localstack
 
 .PHONY: lint
 lint: $(STAMP) ## ruff and terraform fmt, without changing anything
