@@ -45,6 +45,12 @@ def put_object(stack: Local, lines: Iterable[bytes], *, packed: bool = True) -> 
     return key
 
 
+def lines_of(stack: Local, key: str) -> list[bytes]:
+    """The lines of one log object. The emulator's Firehose leaves them unpacked, though GZIP is asked for."""
+    content = stack.root().client("s3").get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
+    return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
+
+
 def notify(stack: Local, keys: Iterable[str]) -> None:
     """Send S3's notification of these objects (again)."""
     sqs = stack.root().client("sqs")

@@ -37,11 +37,11 @@ def put(api: Api, path: str, body: object, **more: Any) -> str:
 def read(api: Api, path: str, at_least: str) -> requests.Response:
     """GET with read-your-writes, until the version is applied."""
 
-    def try_once() -> requests.Response | None:
+    def answered() -> list[requests.Response]:  # in a list, as a Response of a 404 counts as false
         answer = api("GET", path, headers={"Readplane-Min-Version": at_least})
-        return None if answer.status_code == 409 else answer
+        return [] if answer.status_code == 409 else [answer]
 
-    return eventually(try_once)
+    return eventually(answered)[0]
 
 
 def test_health_is_open(stack: Local) -> None:
@@ -300,7 +300,11 @@ def test_hostile_parameters_reach_nothing(stack: Local, hostile: str) -> None:
     ]
     for method, target in targets:
         sent = (body, json_type) if method == "PUT" else (None, {})
-        status, headers, _ = api.raw(method, target, *sent)
+        status, headers, shown = api.raw(method, target, *sent)
+        if status == 200 and (method, target) == ("GET", "/items/profiles/%2F"):
+            # The emulator takes an encoded slash for a slash, so this is the caller's own list; AWS has it as item id.
+            assert json.loads(shown) == api("GET", "/items/profiles").json()
+            continue
         assert status in (400, 403, 404), (method, target, status)
         assert headers["content-type"].startswith("application/problem+json"), (method, target, status)
     for parameter in ("limit", "cursor"):

@@ -1,17 +1,18 @@
 """What the stack promises under load: times, and that every accepted change has exactly one outcome."""
 
-import gzip
 import random
 import statistics
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from readplane.domain.change import Change, keep_newest
-from tests.local.pipeline import items, log_keys, made, notify, now_ms, put_object, status
+from tests.local.pipeline import items, lines_of, log_keys, made, notify, now_ms, put_object, status
 from tests.local.support import Local, eventually
 
 
@@ -65,8 +66,6 @@ CLIENTS, WRITES, ITEMS = 16, 2000, 250
 
 def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pytest.CaptureFixture[str]) -> None:
     """2,000 writes by 16 clients over 250 items; 5 % of the log's objects come late and 5 % come twice."""
-    s3 = stack.root().client("s3")
-    bucket = stack.outputs.write_log_bucket
     before = set(log_keys(stack))
     poison = [made(f"load-{number}", ms=now_ms() - 31 * 86_400_000) for number in range(20)]
     put_object(stack, [change.line() for change in poison])
@@ -87,22 +86,18 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     with ThreadPoolExecutor(CLIENTS) as pool:
         plan = [(number, generator.randrange(ITEMS), generator.random() < 0.1) for number in range(WRITES)]
         share = WRITES // 20
-        for part in range(20):
-            # One part in twenty: its objects are written while S3 notifies nobody, and told of at the very end.
-            late = part == 7
-            if late:
-                wiring: Any = s3.get_bucket_notification_configuration(Bucket=bucket)
-                wiring.pop("ResponseMetadata", None)
-                seen = set(log_keys(stack))
-                s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
-            accepted += pool.map(lambda entry: write(*entry), plan[part * share : (part + 1) * share])
-            if late:
-                held_back = eventually(lambda: all_delivered(stack, seen, share))
-                s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wiring)
+        parts = [plan[at : at + share] for at in range(0, WRITES, share)]
+        for part in parts[:-1]:
+            accepted += pool.map(lambda entry: write(*entry), part)
+        # One part in twenty: its objects are written while S3 notifies nobody, and told of at the very end.
+        seen = set(log_keys(stack))
+        with nobody_notified(stack):
+            accepted += pool.map(lambda entry: write(*entry), parts[-1])
+            late = eventually(lambda: all_delivered(stack, seen, share))
     took = time.monotonic() - start
     objects = [key for key in log_keys(stack) if key not in before]
     notify(stack, generator.sample(objects, max(1, len(objects) // 20)))
-    notify(stack, held_back)
+    notify(stack, late)
 
     store = items(stack)
     outcomes = eventually(lambda: settled(store, accepted + poison), within=60, every=1)
@@ -121,19 +116,28 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     with capsys.disabled():
         print(
             f"\n{WRITES} writes by {CLIENTS} clients in {took:.0f} s ({WRITES / took:.0f}/s), "
-            f"{len(objects)} log objects, {len(held_back)} late, {max(1, len(objects) // 20)} twice: {dict(outcomes)}"
+            f"{len(objects)} log objects, {len(late)} late, {max(1, len(objects) // 20)} twice: {dict(outcomes)}"
         )
 
 
 def all_delivered(stack: Local, seen: set[str], records: int) -> list[str] | None:
     """The log objects that are new since ``seen``, once they hold that many lines."""
-    s3 = stack.root().client("s3")
     new = [key for key in log_keys(stack) if key not in seen]
-    lines = 0
-    for key in new:
-        body: Any = s3.get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
-        lines += len(gzip.decompress(body).splitlines())
-    return new if lines >= records else None
+    return new if sum(len(lines_of(stack, key)) for key in new) >= records else None
+
+
+@contextmanager
+def nobody_notified(stack: Local) -> Iterator[None]:
+    """S3 tells nobody of new log objects meanwhile."""
+    s3 = stack.root().client("s3")
+    bucket = stack.outputs.write_log_bucket
+    wiring: Any = s3.get_bucket_notification_configuration(Bucket=bucket)
+    wiring.pop("ResponseMetadata", None)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    try:
+        yield
+    finally:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wiring)
 
 
 def settled(store: Any, changes: list[Change]) -> Counter[str] | None:

@@ -1,0 +1,87 @@
+"""docs/openapi.yaml says what is deployed: routes, methods, who may call them, and every status that was seen."""
+
+import re
+from typing import Any
+
+import yaml
+
+from ops.console import ROOT
+from tests.local.support import Local
+
+SPEC: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+METHODS = ("get", "put", "post", "delete")
+
+
+def documented() -> dict[str, dict[str, Any]]:
+    """METHOD /path -> operation, as the document has it."""
+    return {
+        f"{method.upper()} {path}": item[method]
+        for path, item in SPEC["paths"].items()
+        for method in METHODS
+        if method in item
+    }
+
+
+def collections(stack: Local) -> dict[str, bool]:
+    """The deployed collections, and whether clients write them."""
+    names = {route.split("/")[2] for route in stack.outputs.routes if " /items/" in route}
+    return {name: f"POST /items/{name}" in stack.outputs.routes for name in names}
+
+
+def test_the_document_and_the_deployed_routes_are_the_same(stack: Local) -> None:
+    expected = set()
+    for route, operation in documented().items():
+        when = operation["x-readplane-when"]
+        assert when in ("always", "clients write"), route
+        if "{collection}" not in route:
+            expected.add(route)
+            continue
+        for name, written in collections(stack).items():
+            if when == "always" or written:
+                expected.add(route.replace("{collection}", name))
+    assert {route for route in stack.outputs.routes if not route.startswith("OPTIONS")} == expected
+
+
+def test_the_deployed_api_has_exactly_these_methods_and_authorizers(stack: Local) -> None:
+    gateway = stack.root().client("apigateway")
+    (api,) = [api for api in gateway.get_rest_apis(limit=500)["items"] if stack.outputs.api_url.endswith(api["id"])]
+    pages = gateway.get_paginator("get_resources").paginate(restApiId=api["id"], embed=["methods"])
+    deployed = {
+        f"{method} {resource['path']}": (resource["id"], method)
+        for page in pages
+        for resource in page["items"]
+        for method in resource.get("resourceMethods", {})
+        if method != "OPTIONS"
+    }
+    assert set(deployed) == {route for route in stack.outputs.routes if not route.startswith("OPTIONS")}
+    for route, (resource_id, method) in deployed.items():
+        found = gateway.get_method(restApiId=api["id"], resourceId=resource_id, httpMethod=method)
+        is_open = route == "GET /health" or (method == "GET" and "/countries" in route)
+        scopes = set(found.get("authorizationScopes", []))
+        assert found["authorizationType"] == ("NONE" if is_open else "COGNITO_USER_POOLS"), route
+        needed = "read" if method == "GET" else "write"
+        assert scopes == (set() if is_open else {f"{stack.outputs.name}/{needed}", "aws.cognito.signin.user.admin"}), (
+            route
+        )
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    references = set(re.findall(r'"\$ref": "#/([^"]+)"|\$ref: "#/([^"]+)"', (ROOT / "docs/openapi.yaml").read_text()))
+    assert references
+    for reference in {first or second for first, second in references}:
+        place: Any = SPEC
+        for step in reference.split("/"):
+            assert step in place, reference
+            place = place[step]
+
+
+def test_every_operation_names_its_problems() -> None:
+    for route, operation in documented().items():
+        statuses = set(operation["responses"])
+        assert "429" in statuses, route
+        if "{collection}" in route:
+            assert {"401", "403", "503"} <= statuses, route
+        if "{item_id}" in route or route.startswith(("POST", "GET /items/{collection}")):
+            assert "400" in statuses, route
+        if route.startswith(("PUT", "POST")):
+            assert {"202", "413", "415"} <= statuses, route
