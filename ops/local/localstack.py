@@ -1,7 +1,7 @@
 """Start and stop LocalStack 4.14.0, the last free release, without Docker: it shows what the everyday emulator can't.
 
 It runs in a virtual environment of its own, .local/localstack-venv, made from requirements/localstack.txt when it is first
-needed, with the services that tests/localstack uses. Everything else that it leaves behind is in .local/localstack/.
+needed, with the services that tests/localstack uses. Each run has a name and a folder .local/<name>/ for all else that it leaves.
 """
 
 from __future__ import annotations
@@ -24,9 +24,15 @@ from ops.local import emulator
 SERVICES = "apigateway,iam,logs,s3,sts"
 LOCK = ROOT / "requirements/localstack.txt"
 VENV = ROOT / ".local/localstack-venv"
-HOME = emulator.folder("localstack")
-LOG = HOME / "localstack.log"
-_NOTE = HOME / "localstack.json"
+
+
+def log_file(name: str) -> Path:
+    """What LocalStack prints."""
+    return emulator.folder(name) / "localstack.log"
+
+
+def _note(name: str) -> Path:
+    return emulator.folder(name) / "localstack.json"
 
 
 def prepare(progress: Progress) -> Path:
@@ -42,17 +48,17 @@ def prepare(progress: Progress) -> Path:
     return python
 
 
-def running() -> str | None:
-    """The URL of the LocalStack that was started here, if it is up."""
-    if not _NOTE.exists():
+def running(name: str) -> str | None:
+    """The URL of the run's LocalStack, if it is up."""
+    if not _note(name).exists():
         return None
-    note = json.loads(_NOTE.read_text())
+    note = json.loads(_note(name).read_text())
     command = ["ps", "-o", "command=", "-p", str(note["pid"])]
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return f"http://localhost:{note['port']}" if "localstack.runtime.main" in shown else None
 
 
-def start(port: int, progress: Progress) -> str:
+def start(name: str, port: int, progress: Progress) -> str:
     """Start a fresh LocalStack on a port (0: a free one), wait until it answers, and return its URL."""
     python = prepare(progress)
     if not port:
@@ -61,53 +67,54 @@ def start(port: int, progress: Progress) -> str:
             port = int(probe.getsockname()[1])
     elif holder := emulator.port_holder(port):
         raise Failure(f"Port {port} is in use by {holder}. Stop that program, or choose another port with --port.")
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir(parents=True)
+    home = emulator.folder(name)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
     env = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "SERVICES": SERVICES,
         # Host mode, also inside a container; else it would write to /var/lib/localstack.
         "OVERRIDE_IN_DOCKER": "0",
-        "FILESYSTEM_ROOT": str(HOME / "files"),
+        "FILESYSTEM_ROOT": str(home / "files"),
         # It would open port 53, download a certificate and report its use.
         "DNS_ADDRESS": "0",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    with LOG.open("wb") as log:
+    with log_file(name).open("wb") as log:
         process = subprocess.Popen(
             [python, "-m", "localstack.runtime.main"],
             env=env,
-            cwd=HOME,
+            cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _NOTE.write_text(json.dumps({"pid": process.pid, "port": port}))
+    _note(name).write_text(json.dumps({"pid": process.pid, "port": port}))
     endpoint = f"http://localhost:{port}"
     deadline = time.monotonic() + 60
     while not emulator.healthy(endpoint):
         if process.poll() is not None or time.monotonic() > deadline:
-            tail = LOG.read_text(errors="replace")[-2000:]
-            stop()
-            raise Failure(f"LocalStack didn't start. The end of {LOG}:\n{tail}")
+            tail = log_file(name).read_text(errors="replace")[-2000:]
+            stop(name)
+            raise Failure(f"LocalStack didn't start. The end of {log_file(name)}:\n{tail}")
         time.sleep(0.2)
     return endpoint
 
 
-def stop() -> bool:
-    """Stop the LocalStack that was started here; whether there was one."""
-    up = running() is not None
+def stop(name: str) -> bool:
+    """Stop the run's LocalStack; whether there was one."""
+    up = running(name) is not None
     if up:
-        pid = int(json.loads(_NOTE.read_text())["pid"])
+        pid = int(json.loads(_note(name).read_text())["pid"])
         for sent in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, sent)
             if _gone(pid, 10):
                 break
-    _NOTE.unlink(missing_ok=True)
+    _note(name).unlink(missing_ok=True)
     return up
 
 
@@ -128,16 +135,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, start or stop LocalStack."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.localstack", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("action", choices=["start", "stop", "status"])
+    parser.add_argument("--name", default="localstack", help="which run (default: localstack)")
     parser.add_argument("--port", type=int, default=4566, help="where it listens, 0 for a free port (default: 4566)")
     options = parser.parse_args(arguments)
     progress = Progress()
     if options.action == "start":
-        endpoint = running() or start(options.port, progress)
-        progress.say(f"LocalStack is up: export AWS_ENDPOINT_URL={endpoint} (log {LOG}).")
+        endpoint = running(options.name) or start(options.name, options.port, progress)
+        progress.say(f"LocalStack is up: export AWS_ENDPOINT_URL={endpoint} (log {log_file(options.name)}).")
     elif options.action == "stop":
-        progress.say("Stopped." if stop() else "It wasn't running.")
+        progress.say("Stopped." if stop(options.name) else "It wasn't running.")
     else:
-        up = running()
+        up = running(options.name)
         print(up or "not running")
         return 0 if up else 1
     return 0
