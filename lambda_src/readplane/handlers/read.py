@@ -55,7 +55,9 @@ class Read:
         # A read that names a version must see it if it is there; any other may be a moment behind, at half the price.
         item = self._items.get(item_key(collection.name, item_id, owner), consistent=bool(named))
         if named and (item is None or item.version < max(named)):
-            raise Problem(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers={"Retry-After": "1"})
+            # API Gateway caches every answer, this one too, under a key that holds the named version.
+            wait = {"Retry-After": str(max(1, collection.cache_ttl))}
+            raise Problem(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers=wait)
         if item is None or item.data is None:
             raise _not_found()
         etag = f'"{item.version}"'
