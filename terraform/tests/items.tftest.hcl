@@ -109,7 +109,7 @@ run "one_region" {
   }
 
   assert {
-    condition     = !aws_dynamodb_table.this.deletion_protection_enabled && !aws_dynamodb_table.this.server_side_encryption[0].enabled
+    condition     = !aws_dynamodb_table.this.deletion_protection_enabled && !contains([for sse in aws_dynamodb_table.this.server_side_encryption : sse.enabled], true)
     error_message = "Unprotected, and encrypted with DynamoDB's own key, only where asked for."
   }
 }

@@ -72,7 +72,6 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_115:Reserved concurrency is a variable; null shares the account's pool, which the development profile needs.
   #checkov:skip=CKV_AWS_116:No function is invoked asynchronously: the API waits, queue and stream have their own dead letters.
   #checkov:skip=CKV_AWS_117:Only AWS APIs are called; a VPC would add NAT cost and cold-start time and protect nothing.
   #checkov:skip=CKV_AWS_272:Artefacts are reproducible byte for byte; code signing needs a signing profile of the account.

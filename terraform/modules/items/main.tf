@@ -45,9 +45,14 @@ resource "aws_dynamodb_table" "this" {
     enabled = true
   }
 
-  server_side_encryption {
-    enabled     = var.kms_key_arn != null
-    kms_key_arn = var.kms_key_arn
+  # Left out, DynamoDB encrypts with a key of its own, free of charge; enabled without an ARN would be the paid aws/dynamodb key.
+  dynamic "server_side_encryption" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value
+    }
   }
 
   deletion_protection_enabled = var.deletion_protection

@@ -102,10 +102,23 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
   name        = "${var.name}-write-log"
   destination = "extended_s3"
 
-  server_side_encryption {
-    enabled  = true
-    key_type = local.keyed ? "CUSTOMER_MANAGED_CMK" : "AWS_OWNED_CMK"
-    key_arn  = var.kms_key_arn
+  dynamic "server_side_encryption" {
+    for_each = local.keyed ? [var.kms_key_arn] : []
+
+    content {
+      enabled  = true
+      key_type = "CUSTOMER_MANAGED_CMK"
+      key_arn  = server_side_encryption.value
+    }
+  }
+
+  dynamic "server_side_encryption" {
+    for_each = local.keyed ? [] : ["a key that AWS owns"]
+
+    content {
+      enabled  = true
+      key_type = "AWS_OWNED_CMK"
+    }
   }
 
   extended_s3_configuration {
