@@ -1,7 +1,8 @@
 """Start and stop LocalStack 4.14.0, the last free release, without Docker: it shows what the everyday emulator can't.
 
-It runs in a virtual environment of its own, .local/localstack-venv, made from requirements/localstack.txt when it is first
-needed, with the services that tests/localstack uses. Each run has a name and a folder .local/<name>/ for all else that it leaves.
+It runs in a virtual environment of its own, .local/localstack-venv, made from requirements/localstack.txt when it is
+first needed, with the services that tests/localstack uses. Each run has a name and a folder .local/<name>/ for
+everything else that it leaves behind.
 """
 
 from __future__ import annotations

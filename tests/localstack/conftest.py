@@ -22,6 +22,7 @@ from ops.console import ROOT, Failure, Progress, run_tool
 from ops.local import emulator, localstack
 from ops.local import stack as local_stack
 
+NAME = "localstack-test"
 REGION = "eu-central-1"
 
 
@@ -52,13 +53,13 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
                 raise Failure(f"No LocalStack answers at AWS_ENDPOINT_URL={given}.")
             yield given.rstrip("/")
             return
-        localstack.stop()  # left over from a run that was killed
+        localstack.stop(NAME)  # left over from a run that was killed
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            started = localstack.start(0, Progress())
+            started = localstack.start(NAME, 0, Progress())
     except Failure as failure:
         pytest.exit(str(failure), returncode=1)
     yield started
-    localstack.stop()
+    localstack.stop(NAME)
 
 
 @pytest.fixture(scope="session")
