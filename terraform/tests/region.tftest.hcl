@@ -255,6 +255,16 @@ run "keyed_cached_and_documents_from_s3" {
   }
 
   assert {
+    condition     = module.write_log.visibility_timeout_seconds >= 6 * var.functions.apply.timeout_seconds
+    error_message = "A message stays hidden for six time-outs of apply, or a slow batch would be seen twice."
+  }
+
+  assert {
+    condition     = module.write_log.freshness_alarm_seconds == 1200
+    error_message = "The freshness alarm leaves the buffering interval out of account."
+  }
+
+  assert {
     condition = (
       aws_lambda_event_source_mapping.publish.starting_position == "TRIM_HORIZON"
       && aws_lambda_event_source_mapping.publish.bisect_batch_on_function_error

@@ -9,6 +9,19 @@ mock_provider "aws" {
   alias           = "replica"
   source          = "./tests/mocks"
   override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "eu-west-1"
+    }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = {
+      id  = "99999999-8888-7777-6666-555555555555"
+      arn = "arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555"
+    }
+  }
 }
 
 variables {
@@ -64,6 +77,42 @@ run "two_regions_with_keys" {
   }
 
   assert {
+    condition = alltrue([for sid, resource in {
+      FoldItems = "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
+      UseKey    = "arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555"
+    } : one([for s in jsondecode(module.replica[0].policies.functions.apply).Statement : s.Resource if s.Sid == sid]) == jsondecode(jsonencode([resource]))])
+    error_message = "The replica's functions use their own Region's table and key."
+  }
+
+  assert {
+    condition = (
+      one([for s in jsondecode(output.policies.functions.apply).Statement : s.Resource if s.Sid == "FoldItems"]) == jsondecode("[\"arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items\"]")
+      && jsondecode(module.replica[0].settings.write).region == "eu-west-1" && jsondecode(module.region.settings.write).region == "eu-central-1"
+    )
+    error_message = "Each Region knows which one it is."
+  }
+
+  assert {
+    condition     = module.items.deletion_protection && module.identity.deletion_protection && !anytrue(concat(values(module.region.force_destroy), values(module.replica[0].force_destroy)))
+    error_message = "By default nothing that holds data is deleted."
+  }
+
+  assert {
+    condition     = contains([for s in jsondecode(output.policies.write_log.apply_queue).Statement : s.Sid], "DenyPlainHttp")
+    error_message = "By default plain HTTP is refused."
+  }
+
+  assert {
+    condition     = module.region.route_table["GET /documents/products/{item_id}"].document != null
+    error_message = "By default API Gateway reads documents itself."
+  }
+
+  assert {
+    condition     = module.region.freshness_alarm_seconds == 900 && module.replica[0].freshness_alarm_seconds == 900
+    error_message = "By default both Regions have alarms."
+  }
+
+  assert {
     condition     = output.api_url == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com" && output.edge_url == null
     error_message = "The API's URL comes without its stage: paths begin with /v1 everywhere."
   }
@@ -85,6 +134,26 @@ run "one_region_without_key" {
   variables {
     customer_managed_key = false
     api_base_url         = "http://localhost:4566/_aws/execute-api/{api_id}"
+
+    deletion_protection   = false
+    alarms                = false
+    documents_integration = "lambda"
+    emulator              = { plain_http = true }
+  }
+
+  assert {
+    condition     = !module.items.deletion_protection && !module.identity.deletion_protection && alltrue(values(module.region.force_destroy))
+    error_message = "A stack without protection can be torn down, data and all."
+  }
+
+  assert {
+    condition     = !contains([for s in jsondecode(output.policies.write_log.apply_queue).Statement : s.Sid], "DenyPlainHttp")
+    error_message = "An emulator's plain HTTP is let through where told so."
+  }
+
+  assert {
+    condition     = module.region.route_table["GET /documents/products/{item_id}"].function == "read" && module.region.freshness_alarm_seconds == null
+    error_message = "Documents through read, and no alarms, where told so."
   }
 
   assert {

@@ -13,3 +13,8 @@ output "policy" {
   description = "The bucket policy, for tests."
   value       = local.policy
 }
+
+output "force_destroy" {
+  description = "Whether `terraform destroy` deletes the bucket with its objects, for tests."
+  value       = aws_s3_bucket.this.force_destroy
+}

@@ -25,3 +25,8 @@ output "bucket_policy" {
   description = "The bucket policy, for tests."
   value       = module.bucket.policy
 }
+
+output "force_destroy" {
+  description = "Whether `terraform destroy` deletes the bucket with its objects, for tests."
+  value       = module.bucket.force_destroy
+}

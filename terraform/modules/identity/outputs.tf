@@ -35,3 +35,8 @@ output "sign_in_url" {
   description = "Hosted sign-in page."
   value       = "https://${aws_cognito_user_pool_domain.this.domain}.auth.${data.aws_region.current.name}.amazoncognito.com"
 }
+
+output "deletion_protection" {
+  description = "Whether the pool is protected, for tests."
+  value       = aws_cognito_user_pool.this.deletion_protection == "ACTIVE"
+}

@@ -17,3 +17,8 @@ output "replica" {
     index_name = local.index_name
   } : null
 }
+
+output "deletion_protection" {
+  description = "Whether the table is protected, for tests."
+  value       = aws_dynamodb_table.this.deletion_protection_enabled
+}

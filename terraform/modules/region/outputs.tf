@@ -57,3 +57,13 @@ output "policies" {
     documents_bucket = module.documents.bucket_policy
   }
 }
+
+output "force_destroy" {
+  description = "Whether `terraform destroy` deletes buckets with their objects, for tests."
+  value       = { write_log = module.write_log.force_destroy, documents = module.documents.force_destroy }
+}
+
+output "freshness_alarm_seconds" {
+  description = "Age of undelivered records that raises the alarm, for tests; null without alarms."
+  value       = module.write_log.freshness_alarm_seconds
+}

@@ -48,3 +48,18 @@ output "policies" {
     dead_letters   = local.queue_policies["dead_letters"]
   }
 }
+
+output "force_destroy" {
+  description = "Whether `terraform destroy` deletes the bucket with its objects, for tests."
+  value       = module.bucket.force_destroy
+}
+
+output "visibility_timeout_seconds" {
+  description = "How long a notification stays hidden, for tests."
+  value       = aws_sqs_queue.apply.visibility_timeout_seconds
+}
+
+output "freshness_alarm_seconds" {
+  description = "Age of undelivered records that raises the alarm, for tests; null without alarms."
+  value       = one(aws_cloudwatch_metric_alarm.delivery_freshness[*].threshold)
+}
