@@ -76,7 +76,7 @@ types: $(STAMP) ## mypy --strict
 
 .PHONY: checkov
 checkov: $(CHECKOV)/.made-from-lock ## checkov over terraform/
-	@$(CHECKOV)/bin/checkov --directory terraform --framework terraform --compact --quiet
+	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 .PHONY: clean
 clean: down ## remove everything that make made
