@@ -5,9 +5,9 @@ one by one, resource and condition included, in terraform/tests/. Both lists tog
 """
 
 import copy
-import itertools
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +19,6 @@ from ops.console import ROOT
 from tests.local.pipeline import items, made, now_ms, put_object, quarantined
 from tests.local.support import Local, eventually
 
-NUMBERS = itertools.count()
 PATIENCE = 5.0
 """Seconds after which what works within one counts as not working."""
 
@@ -35,7 +34,7 @@ def soon(check: Callable[[], object]) -> bool:
 
 
 def name(prefix: str) -> str:
-    return f"privilege-{prefix}-{next(NUMBERS)}"
+    return f"privilege-{prefix}-{uuid.uuid4()}"
 
 
 def accepts_writes(stack: Local) -> bool:
@@ -161,13 +160,13 @@ UNENFORCED: dict[tuple[str, str], Callable[[Local], bool] | None] = {
 
 
 def function_name(stack: Local, function: str) -> str:
-    return f"{stack.outputs.name}-{stack.outputs.region}-{function}"
+    return f"{stack.outputs.name}-{function}"
 
 
-def statements(stack: Local) -> dict[tuple[str, str], tuple[str, str]]:
-    """(role without its prefix, Sid) -> (role, policy) of the primary Region's roles."""
+def statements(stack: Local, *, replica: bool = False) -> dict[tuple[str, str], tuple[str, str]]:
+    """(role without its prefix, Sid) -> (role, policy) of one Region's roles."""
     iam = stack.root().client("iam")
-    prefix = f"{stack.outputs.name}-{stack.outputs.region}-"
+    prefix = f"{stack.outputs.name}-{stack.outputs.replica_region if replica else stack.outputs.region}-"
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for role in iam.list_roles()["Roles"]:
         full = role["RoleName"]
@@ -181,26 +180,31 @@ def statements(stack: Local) -> dict[tuple[str, str], tuple[str, str]]:
 
 @contextmanager
 def without(stack: Local, role: str, sid: str) -> Iterator[None]:
-    """The stack as it would be without one statement."""
+    """The stack as it would be without one statement, in both Regions: each mends for the other."""
     iam = stack.root().client("iam")
-    full, policy = statements(stack)[role, sid]
-    document: Any = iam.get_role_policy(RoleName=full, PolicyName=policy)["PolicyDocument"]
-    less = copy.deepcopy(document)
-    less["Statement"] = [statement for statement in document["Statement"] if statement["Sid"] != sid]
-    if not less["Statement"]:
-        less["Statement"] = [{"Sid": "Nothing", "Effect": "Deny", "Action": "sts:GetFederationToken", "Resource": "*"}]
-    iam.put_role_policy(RoleName=full, PolicyName=policy, PolicyDocument=json.dumps(less))
+    whole: list[tuple[str, str, Any]] = []
+    for replica in (False, True):
+        full, policy = statements(stack, replica=replica)[role, sid]
+        document: Any = iam.get_role_policy(RoleName=full, PolicyName=policy)["PolicyDocument"]
+        whole.append((full, policy, document))
     try:
+        for full, policy, document in whole:
+            less = copy.deepcopy(document)
+            less["Statement"] = [statement for statement in document["Statement"] if statement["Sid"] != sid]
+            assert less["Statement"], "a policy without statements can't be put"
+            iam.put_role_policy(RoleName=full, PolicyName=policy, PolicyDocument=json.dumps(less))
         yield
     finally:
-        iam.put_role_policy(RoleName=full, PolicyName=policy, PolicyDocument=json.dumps(document))
+        for full, policy, document in whole:
+            iam.put_role_policy(RoleName=full, PolicyName=policy, PolicyDocument=json.dumps(document))
 
 
 def test_every_statement_is_accounted_for(stack: Local) -> None:
-    assert set(statements(stack)) == set(ENFORCED) | set(UNENFORCED)
+    for replica in (False, True):
+        assert set(statements(stack, replica=replica)) == set(ENFORCED) | set(UNENFORCED)
 
 
-@pytest.mark.parametrize(("role", "sid"), ENFORCED, ids="-".join)
+@pytest.mark.parametrize(("role", "sid"), ENFORCED, ids=str)
 def test_without_the_statement_it_fails(stack: Local, role: str, sid: str) -> None:
     works = ENFORCED[role, sid]
     with without(stack, role, sid):
@@ -212,7 +216,7 @@ def test_documents_are_removed(stack: Local) -> None:
     assert removes_documents(stack)
 
 
-@pytest.mark.parametrize(("role", "sid"), [key for key, works in UNENFORCED.items() if works is not None], ids="-".join)
+@pytest.mark.parametrize(("role", "sid"), [key for key, works in UNENFORCED.items() if works is not None], ids=str)
 def test_the_emulator_still_does_not_enforce(stack: Local, role: str, sid: str) -> None:
     """When this fails, an upgrade of the emulator enforces more: move the statement to ENFORCED."""
     works = UNENFORCED[role, sid]

@@ -67,7 +67,7 @@ CLIENTS, WRITES, ITEMS = 16, 2000, 250
 def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pytest.CaptureFixture[str]) -> None:
     """2,000 writes by 16 clients over 250 items; 5 % of the log's objects come late and 5 % come twice."""
     before = set(log_keys(stack))
-    poison = [made(f"load-{number}", ms=now_ms() - 31 * 86_400_000) for number in range(20)]
+    poison = [made(f"load-expired-{number}", ms=now_ms() - 31 * 86_400_000) for number in range(20)]
     put_object(stack, [change.line() for change in poison])
     clients = [stack.api(stack.eve) for _ in range(CLIENTS)]
     generator = random.Random(4711)

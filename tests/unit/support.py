@@ -106,7 +106,7 @@ class MemoryItems:
         self.held[change.key] = change
         return "applied"
 
-    def mark_quarantined(self, change: Change, reason: str) -> None:
+    def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
         self.markers[f"{change.change_id}/{change.key}"] = reason
 
     def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:

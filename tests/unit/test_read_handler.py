@@ -164,7 +164,7 @@ def test_the_status_of_a_change(service: Service) -> None:
     assert status_of(held.change_id) == (200, {"status": "applied", "reason": None})
     assert status_of(on_its_way.change_id) == (200, {"status": "pending", "reason": None})
     assert status_of(version_at(now_ms - 11))[1]["status"] == "superseded"
-    service.items.mark_quarantined(on_its_way, "too_large")
+    service.items.mark_quarantined(on_its_way, "too_large", now_ms)
     assert status_of(on_its_way.change_id) == (200, {"status": "quarantined", "reason": "too_large"})
     assert service(route, {"item_id": "p-2", "change_id": version_at(now_ms - 901_000)})[0] == 404
     for wrong in ("x", "..", "%2F", held.change_id.upper()):

@@ -102,7 +102,7 @@ def test_the_status_of_a_change(items: Items) -> None:
     first, second = change(ms=NOW_MS), change(ms=NOW_MS + 1)
     assert items.status(first.key, first.change_id) == (None, None)
     items.apply(first)
-    items.mark_quarantined(second, "too_large")
+    items.mark_quarantined(second, "too_large", NOW_MS)
     assert items.status(first.key, first.change_id) == (first.version, None)
     assert items.status(first.key, second.change_id) == (first.version, "too_large")
     other = change("p-2")
@@ -114,7 +114,7 @@ def test_a_list_holds_the_living_items_of_its_collection_or_owner(items: Items) 
         items.apply(change(f"p-{number}"))
     items.apply(change("p-7", ms=NOW_MS + 1, data=None))
     items.apply(change("mine", collection="profiles", owner=ALICE))
-    items.mark_quarantined(change("p-99"), "too_large")
+    items.mark_quarantined(change("p-99"), "too_large", NOW_MS)
     seen: list[str] = []
     place: Place | None = Place(0, None)
     while place is not None:
@@ -180,8 +180,10 @@ def test_a_tombstone_carries_no_index_key_and_a_time_to_live() -> None:
 
 def test_a_quarantine_marker_is_no_item() -> None:
     items, counted = new_table()
-    items.mark_quarantined(change(), "expired")
-    assert image_of(counted.client.scan(TableName="items-0")["Items"][0]) is None
+    items.mark_quarantined(change(ms=NOW_MS - 2 * HORIZON_MS), "expired", NOW_MS)
+    (record,) = counted.client.scan(TableName="items-0")["Items"]
+    assert image_of(record) is None
+    assert record["expires_at"] == {"N": str((NOW_MS + HORIZON_MS) // 1000)}, "a marker of an expired change must last"
     assert image_of(None) is None
 
 

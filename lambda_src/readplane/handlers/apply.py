@@ -74,8 +74,7 @@ class Apply:
         self._telemetry.event("handled", metrics={"RecordsHandled": number}, timestamp_ms=created_ms, key=key)
 
     def _refuse_expired(self, change: Change) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        if not is_expired(change, now_ms, self._settings.horizon_ms):
+        if not is_expired(change, _now_ms(), self._settings.horizon_ms):
             return
         # A replay brings old changes again. Those that the item has seen are settled; only one that would have an
         # effect could resurrect what a tombstone, gone by now, had deleted.
@@ -87,7 +86,7 @@ class Apply:
         self._log.quarantine(line, poison, origin)
         change_id = poison.change.change_id if poison.change else None
         if poison.change is not None:
-            self._items.mark_quarantined(poison.change, poison.reason)
+            self._items.mark_quarantined(poison.change, poison.reason, _now_ms())
         self._telemetry.event(
             "quarantined", level="WARN", reason=poison.reason, detail=poison.detail, origin=origin, change_id=change_id
         )
@@ -98,6 +97,10 @@ def _objects(message: Event) -> Iterator[tuple[str, int]]:
     for record in json.loads(message["body"]).get("Records", []):
         created = datetime.fromisoformat(record["eventTime"])
         yield unquote_plus(record["s3"]["object"]["key"]), int(created.timestamp() * 1000)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @cache

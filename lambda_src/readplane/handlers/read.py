@@ -125,7 +125,9 @@ def function() -> Read:
     items = DynamoItems(
         client("dynamodb", read_timeout=2), settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms
     )
-    documents = S3Documents(client("s3"), settings.documents_bucket) if settings.documents_bucket else None
+    documents = (
+        S3Documents(client("s3", read_timeout=2), settings.documents_bucket) if settings.documents_bucket else None
+    )
     return Read(settings, items, documents, Telemetry("read", settings.name))
 
 

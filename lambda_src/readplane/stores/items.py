@@ -7,7 +7,6 @@ from botocore.exceptions import ClientError
 
 from ..domain.change import Change
 from ..domain.listing import Place, list_key
-from ..domain.version import time_ms
 
 PAGE_BYTES = 1024 * 1024
 """A page of a list ends at this much data: Lambda answers at most 6 MB, in which every quote costs two bytes."""
@@ -25,8 +24,8 @@ class Items(Protocol):
     def apply(self, change: Change) -> Outcome:
         """Fold one change in: it wins if no greater version was ever applied. One conditional call."""
 
-    def mark_quarantined(self, change: Change, reason: str) -> None:
-        """Leave a marker, so that the change's status can tell."""
+    def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
+        """Leave a marker for the horizon from now on, so that the change's status can tell."""
 
     def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
         """The item's version and the reason in the change's quarantine marker. One call."""
@@ -68,9 +67,10 @@ class DynamoItems:
             return "duplicate" if answer["Item"]["version"]["S"] == change.version else "superseded"
         return "applied"
 
-    def mark_quarantined(self, change: Change, reason: str) -> None:
-        """See :class:`Items`. The marker lives as long as a tombstone and stands in no list."""
-        expires_at = (time_ms(change.change_id) + self._horizon_ms) // 1000
+    def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
+        """See :class:`Items`. The marker stands in no list."""
+        # Not from the change's own time on: an expired change's marker would be gone at once.
+        expires_at = (now_ms + self._horizon_ms) // 1000
         self._client.put_item(
             TableName=self._table,
             Item={
