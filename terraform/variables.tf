@@ -247,7 +247,6 @@ variable "functions" {
     error_message = "Set the time-out of write and read to at most 29 seconds: API Gateway doesn't wait longer."
   }
 
-  # SQS hides a message for at most 12 hours, and it must stay hidden for six time-outs.
   validation {
     condition     = alltrue([for f in values(var.functions) : f.memory_mb >= 128 && f.memory_mb <= 10240 && f.timeout_seconds >= 1 && f.timeout_seconds <= 900])
     error_message = "Give each function 128 to 10240 MB and 1 to 900 seconds: Lambda's limits."

@@ -31,8 +31,8 @@ resource "aws_dynamodb_table" "this" {
     projection_type = "ALL"
   }
 
-  # One consumer per stream (`publish`): DynamoDB throttles more than two readers of a shard, and a global table's own replication
-  # counts as one. Old images show `publish` when a replicated write made an item older.
+  # One consumer per stream (`publish`): more than two readers of a shard are throttled, and for global tables Lambda's documentation
+  # advises one. Old images show `publish` when a replicated write made an item older.
   stream_enabled   = true
   stream_view_type = "NEW_AND_OLD_IMAGES"
 
