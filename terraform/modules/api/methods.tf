@@ -38,6 +38,8 @@ resource "aws_api_gateway_authorizer" "this" {
 }
 
 resource "aws_api_gateway_method" "route" {
+  #checkov:skip=CKV2_AWS_53:Bodies are validated in the function, with errors that name the place; a Content-Type slips past a gateway model.
+
   for_each = local.routes
 
   rest_api_id   = aws_api_gateway_rest_api.this.id

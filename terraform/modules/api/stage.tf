@@ -79,6 +79,9 @@ resource "aws_api_gateway_deployment" "this" {
 }
 
 resource "aws_api_gateway_stage" "this" {
+  #checkov:skip=CKV2_AWS_29:Throttling protects the back; a firewall costs by the month and is a module of its own.
+  #checkov:skip=CKV2_AWS_51:A client certificate proves the gateway to an HTTP back end; there is none, functions and S3 are called with IAM.
+
   rest_api_id   = aws_api_gateway_rest_api.this.id
   deployment_id = aws_api_gateway_deployment.this.id
   stage_name    = local.stage_name
@@ -99,6 +102,8 @@ resource "aws_api_gateway_stage" "this" {
 
 # Everything that isn't set for a route. Caching is off unless a route asks for it.
 resource "aws_api_gateway_method_settings" "stage" {
+  #checkov:skip=CKV_AWS_225:Cached by default, every new route would share answers between callers; a route asks for its cache.
+
   rest_api_id = aws_api_gateway_rest_api.this.id
   stage_name  = aws_api_gateway_stage.this.stage_name
   method_path = "*/*"
@@ -118,6 +123,8 @@ resource "aws_api_gateway_method_settings" "stage" {
 }
 
 resource "aws_api_gateway_method_settings" "route" {
+  #checkov:skip=CKV_AWS_225:Only the routes that have a cache and a complete key are cached; the others are here for their throttle.
+
   for_each = local.method_settings
 
   rest_api_id = aws_api_gateway_rest_api.this.id
