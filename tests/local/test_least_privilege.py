@@ -16,6 +16,7 @@ import pytest
 
 from ops.build import TARGETS
 from ops.console import ROOT
+from readplane.domain.version import is_version
 from tests.local.pipeline import items, made, now_ms, put_object, quarantined
 from tests.local.support import Local, eventually
 
@@ -210,6 +211,14 @@ def test_without_the_statement_it_fails(stack: Local, role: str, sid: str) -> No
     with without(stack, role, sid):
         assert not works(stack), f"{works.__name__} without {sid}: the statement is not needed"
     assert works(stack), f"{works.__name__} with {sid} put back"
+
+
+def test_a_write_that_the_log_refuses_says_so(stack: Local) -> None:
+    with without(stack, "write", "PutChanges"):
+        answer = stack.api(stack.eve)("PUT", f"/items/notices/{name('refused')}", {"title": "x"})
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "2"
+    document = answer.json()
+    assert document["outcome"] == "not_accepted" and is_version(document["change_id"])
 
 
 def test_documents_are_removed(stack: Local) -> None:

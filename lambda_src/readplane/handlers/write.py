@@ -141,8 +141,8 @@ def function() -> Write:
     missing = settings.collections.keys() - schemas.keys()
     if missing:
         raise ValueError(f"schemas: none for {', '.join(sorted(missing))}; apply again")
-    # Three tries and the pauses between them end within 10 s, before the function's own time-out would cut off the answer
-    # that says what became of the write.
+    # Three tries and the pauses between them end within 10 s, before the function's own time-out would cut off the
+    # answer that says what became of the write.
     log = FirehoseWriteLog(client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
     return Write(settings, compile_schemas(schemas), log, Telemetry("write", settings.name))
 
