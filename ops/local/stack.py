@@ -24,6 +24,10 @@ VARIABLES = Path("environments/local.tfvars")
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
+class Conflict(Failure):
+    """Something that a fresh emulator can't have was there already: a create whose answer got lost was sent again."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Outputs:
     """What terraform/outputs.tf gives to the tools and tests."""
@@ -178,7 +182,8 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
                     progress.say(f"{done} of {total}: {message['hook']['resource']['addr']}")
     if process.returncode:
         told = "\n".join(problems[:10]) or "(no message)"
-        raise Failure(f"terraform apply failed:\n{told}\nThe whole log: {log}")
+        kind = Conflict if re.search(r"ConflictException|AlreadyExists", told) else Failure
+        raise kind(f"terraform apply failed:\n{told}\nThe whole log: {log}")
 
 
 def _problem(diagnostic: dict[str, typing.Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from ops.build import TARGETS, build
 from ops.console import Failure, Progress, failures
@@ -23,30 +24,52 @@ def up(name: str, port: int, progress: Progress) -> stack.Stack:
         stack.environment(external)  # refuses AWS before anything is sent
     *zips, made = build(TARGETS["local"])
     progress.say(f"The zips are {'built' if made else 'up to date'}: {', '.join(path.name for path in zips)}.")
-    endpoint = external.rstrip("/") if external else _start(name, port, progress)
-    if not emulator.healthy(endpoint):
-        raise Failure(f"No emulator answers at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
-    session.use(endpoint)
     if external:
-        progress.say(f"Using the emulator at {endpoint}.")
+        applied = _on(external.rstrip("/"), name, (zips[0], zips[1]), progress)
+    elif kept := _kept(name, port):
+        progress.say(f"The emulator is up already at {kept.endpoint}.")
+        session.use(kept.endpoint)
+        applied = stack.apply(name, kept.endpoint, (zips[0], zips[1]), progress)
     else:
-        session.make_managed_keys(stack.regions())
-    applied = stack.apply(name, endpoint, (zips[0], zips[1]), progress)
+        try:
+            applied = _fresh(name, port, (zips[0], zips[1]), progress)
+        except stack.Conflict as conflict:
+            # Seen on a busy machine. A second apply can't mend it: the resource exists, but not in the state.
+            progress.say(f"{conflict}\nOn a fresh emulator that is a lost answer, not our fault: starting over, once.")
+            applied = _fresh(name, port, (zips[0], zips[1]), progress)
     progress.say("The stack is up.")
     return applied
 
 
-def _start(name: str, port: int, progress: Progress) -> str:
-    up_already = emulator.running(name)
-    if up_already and port not in (0, up_already.port):
-        raise Failure(f"`{name}` is up on port {up_already.port}. Remove it first: make down")
-    if up_already:
-        progress.say(f"The emulator is up already at {up_already.endpoint}.")
-        return up_already.endpoint
+def _on(endpoint: str, name: str, zips: tuple[Path, Path], progress: Progress) -> stack.Stack:
+    """Apply to somebody else's emulator."""
+    if not emulator.healthy(endpoint):
+        raise Failure(f"No emulator answers at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
+    progress.say(f"Using the emulator at {endpoint}.")
+    session.use(endpoint)
+    return stack.apply(name, endpoint, zips, progress)
+
+
+def _kept(name: str, port: int) -> emulator.Emulator | None:
+    """The emulator of an earlier run."""
+    kept = emulator.running(name)
+    if kept and port not in (0, kept.port):
+        raise Failure(f"`{name}` is up on port {kept.port}. Remove it first: make down")
+    return kept
+
+
+def _fresh(name: str, port: int, zips: tuple[Path, Path], progress: Progress) -> stack.Stack:
+    """Start an emulator and apply to it; when that fails it is stopped: half a stack is of no use to the next run."""
     stack.forget_state(name)
     started = emulator.start(name, port)
     progress.say(f"The emulator is up at {started.endpoint}, IAM enforced (log: {emulator.log_file(name)}).")
-    return started.endpoint
+    try:
+        session.use(started.endpoint)
+        session.make_managed_keys(stack.regions())
+        return stack.apply(name, started.endpoint, zips, progress)
+    except BaseException:
+        emulator.stop(name)
+        raise
 
 
 def main(arguments: list[str] | None = None) -> int:
