@@ -138,13 +138,12 @@ def function() -> Write:
     start_tracing()
     settings = write_settings()
     schemas = read_schemas(client("s3"), settings.schemas.bucket, settings.schemas.key, settings.schemas.sha256)
-    missing = settings.collections.keys() - schemas.keys()
-    if missing:
-        raise ValueError(f"schemas: none for {', '.join(sorted(missing))}; apply again")
+    # A collection without a schema takes any object.
+    validators = compile_schemas({name: schemas.get(name, {}) for name in settings.collections})
     # Three tries and the pauses between them end within 10 s, before the function's own time-out would cut off the
     # answer that says what became of the write.
     log = FirehoseWriteLog(client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
-    return Write(settings, compile_schemas(schemas), log, Telemetry("write", settings.name))
+    return Write(settings, validators, log, Telemetry("write", settings.name))
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
