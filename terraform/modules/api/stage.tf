@@ -59,7 +59,10 @@ resource "aws_api_gateway_deployment" "this" {
     ]))
   }
 
-  # A stage always points to a deployment: the old one can go only when the stage has moved on.
+  # A stage always points to a deployment: the old one can go only when the stage has moved on. Terraform then makes everything that a
+  # deployment depends on before it removes what that replaces. So where a route gets another kind of answer (document, function,
+  # fixed), the removal of the old integration takes the new one with it, because both have the same name: the deployment, a copy
+  # made in between, serves on, and the next apply puts it back. Apply twice after such a change.
   lifecycle {
     create_before_destroy = true
   }
