@@ -1,0 +1,125 @@
+"""The local run's own promises: never an AWS account, plain words for what is in the way, nothing left half done."""
+
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ops import terraform
+from ops.console import ROOT, Failure, Progress
+from ops.local import down, emulator, session, stack, up
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(emulator, "folder", lambda name: tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://s3.eu-central-1.amazonaws.com", "https://sts.amazonaws.com.cn", "https://x.api.aws", "aws"],
+)
+def test_an_endpoint_at_aws_is_refused(endpoint: str) -> None:
+    with pytest.raises(Failure, match="needs the URL of an emulator"):
+        stack.environment(endpoint)
+
+
+def test_terraform_gets_none_of_the_caller_s_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    env = terraform.environment() | stack.environment("http://localhost:4566")
+    assert {key: value for key, value in env.items() if key.startswith("AWS_")} == {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": "http://localhost:4566",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def test_a_busy_port_names_its_holder_and_what_to_do() -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        with pytest.raises(Failure, match=rf"Port {port} is in use by .+make demo PORT={port + 1}"):
+            emulator.start("busy", port)
+
+
+def test_without_terraform_the_failure_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Failure, match=r"Terraform 1\.11 or newer is needed[\s\S]*developer\.hashicorp\.com"):
+        terraform.terraform()
+    old = tmp_path / "terraform"
+    old.write_text('#!/bin/sh\necho \'{"terraform_version": "1.9.8"}\'\n')
+    old.chmod(0o755)
+    with pytest.raises(Failure, match=r"is 1\.9\.8"):
+        terraform.terraform()
+
+
+def test_without_a_python_the_failure_says_how_to_get_it(tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["/bin/sh", ROOT / "ops/find-python", "3.99"], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "uv python install 3.99" in done.stderr
+
+
+def test_a_mirror_is_found_four_levels_down_and_not_inside_a_terraform_folder(tmp_path: Path) -> None:
+    (tmp_path / "a/.terraform/registry.terraform.io/hashicorp/aws").mkdir(parents=True)
+    (tmp_path / "a/b/c/d/registry.terraform.io/hashicorp/aws").mkdir(parents=True)
+    assert list(terraform._mirrors(tmp_path, 4)) == []
+    (tmp_path / "a/b/c/registry.terraform.io/hashicorp/aws").mkdir(parents=True)
+    assert list(terraform._mirrors(tmp_path, 4)) == [tmp_path / "a/b/c"]
+
+
+class Runs:
+    """Stands in for the emulator and Terraform: each apply fails as told, or succeeds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *fates: Exception | None) -> None:
+        self.fates, self.done = list(fates), list[str]()
+        monkeypatch.setattr(up, "terraform", lambda: "terraform")
+        monkeypatch.setattr(up, "build", lambda target: (Path("f.zip"), Path("l.zip"), False))
+        monkeypatch.setattr(emulator, "start", self.start)
+        monkeypatch.setattr(emulator, "stop", lambda name: self.done.append("stop"))
+        monkeypatch.setattr(stack, "apply", self.apply)
+        monkeypatch.setattr(session, "use", lambda endpoint: None)
+        monkeypatch.setattr(session, "make_managed_keys", lambda regions: None)
+
+    def start(self, name: str, port: int) -> emulator.Emulator:
+        self.done.append("start")
+        return emulator.Emulator(name, 1, 4566)
+
+    def apply(self, *_: object) -> str:
+        self.done.append("apply")
+        if fate := self.fates.pop(0):
+            raise fate
+        return "applied"
+
+
+def test_a_lost_answer_is_worth_one_fresh_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(monkeypatch, stack.Conflict("there already"), None)
+    assert up.up("x", 4566, Progress()) == "applied"  # type: ignore[comparison-overlap]
+    assert runs.done == ["start", "apply", "stop", "start", "apply"]
+    runs = Runs(monkeypatch, stack.Conflict("there already"), stack.Conflict("there again"))
+    with pytest.raises(Failure, match="there again"):
+        up.up("x", 4566, Progress())
+
+
+def test_a_failed_apply_leaves_no_half_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(monkeypatch, Failure("bad"))
+    with pytest.raises(Failure, match="bad"):
+        up.up("x", 4566, Progress())
+    assert runs.done == ["start", "apply", "stop"]
+
+
+def test_down_says_what_it_would_remove_and_removes_it(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    assert down.down("x", dry_run=True) == [f"removed {tmp_path / 'x'}"]
+    assert (tmp_path / "x").exists()
+    assert down.down("x") == [f"removed {tmp_path / 'x'}"]
+    assert not (tmp_path / "x").exists()
+    assert down.down("x") == []
