@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     done = down(options.name, dry_run=options.dry_run)
     for line in done:
-        print(f"{'Would have ' if options.dry_run else ''}{line}." if options.dry_run else f"{line.capitalize()}.")
+        print(f"Would have {line}." if options.dry_run else f"{line[0].upper()}{line[1:]}.")
     if not done:
         print(f"Nothing to remove: `{options.name}` isn't up.")
     return 0
