@@ -12,9 +12,11 @@ CHECKOV := .local/checkov-venv
 export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+find-python = python='$(PYTHON)'; [ -n "$$python" ] || python=$$(ops/find-python) || exit 1
+
 # An installation into a new virtual environment: $(call venv,folder,lock,stamp)
 define venv
-	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(ops/find-python) || exit 1; \
+	@$(find-python); \
 	echo "Making $(1) from $(2) with $$python …"; start=$$(date +%s); \
 	rm -rf $(1) && mkdir -p $(dir $(1)) && "$$python" -m venv $(1) \
 	&& $(1)/bin/python -m pip install --quiet --no-input --require-hashes -r $(2) \
@@ -38,7 +40,7 @@ demo: $(STAMP) ## build, start the emulator, apply, sign in, load the ISO 3166 c
 
 .PHONY: down
 down: ## remove the demo: emulator, state and data
-	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(ops/find-python) || exit 1; "$$python" -m ops.local.down
+	@$(find-python); "$$python" -m ops.local.down
 
 .PHONY: build
 build: $(STAMP) ## make the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
@@ -80,4 +82,5 @@ checkov: $(CHECKOV)/.made-from-lock ## checkov over terraform/
 
 .PHONY: clean
 clean: down ## remove everything that make made
+	@$(find-python); "$$python" -m ops.local.down --name test
 	rm -rf .venv .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
