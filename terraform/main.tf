@@ -96,5 +96,6 @@ locals {
     cache_size             = var.cache_size
     throttle               = var.throttle
     manage_account_logging = var.manage_account_logging
+    escape_method_paths    = !var.emulator.plain_method_paths
   }
 }

@@ -389,13 +389,14 @@ variable "api_base_url" {
 }
 
 variable "emulator" {
-  description = "Provider settings for an emulator, and plain_http where it speaks no TLS: buckets and queues then don't refuse plain HTTP. On AWS leave them out."
+  description = "Provider settings for an emulator; plain_http where it speaks no TLS (buckets and queues then don't refuse plain HTTP); plain_method_paths where it doesn't escape method paths. On AWS leave them out."
   type = object({
     s3_use_path_style           = optional(bool, false)
     skip_credentials_validation = optional(bool, false)
     skip_metadata_api_check     = optional(bool, false)
     skip_region_validation      = optional(bool, false)
     plain_http                  = optional(bool, false)
+    plain_method_paths          = optional(bool, false)
   })
   default = {}
 }

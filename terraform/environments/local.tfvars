@@ -4,13 +4,14 @@ name           = "readplane"
 region         = "us-east-1"
 replica_region = "eu-west-1"
 
-# The emulator has one address for every bucket, knows no instance metadata, accepts any credentials, and speaks plain HTTP (which its
-# queues would refuse).
+# The emulator has one address for every bucket, knows no instance metadata, accepts any credentials, speaks plain HTTP (which its
+# queues would refuse), and keeps a method's settings under its plain path.
 emulator = {
   s3_use_path_style           = true
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   plain_http                  = true
+  plain_method_paths          = true
 }
 
 # The emulator doesn't enforce key policies, so an own key would prove nothing and cost 15 seconds; the Terraform tests assert them.
@@ -95,5 +96,11 @@ collections = {
         }
       }
     JSON
+  }
+
+  # Nobody writes it here: for what a back office delivers. A throttle of its own, low enough to be met.
+  tariffs = {
+    read     = "public"
+    throttle = { rate = 1, burst = 2 }
   }
 }

@@ -239,6 +239,8 @@ def test_the_largest_body_goes_all_the_way(stack: Local) -> None:
         ("GET", "/items/countries/FR/changes"),
         ("GET", "/items/countries/FR/changes/x/y"),
         ("PUT", "/items/countries/FR/changes/x"),
+        ("PUT", "/items/tariffs/x"),  # nobody writes this collection
+        ("POST", "/items/tariffs"),
     ],
 )
 def test_what_is_no_route_is_a_404_problem(stack: Local, method: str, path: str) -> None:
@@ -257,6 +259,15 @@ def test_who_may_write(stack: Local) -> None:
         is_problem(nobody("POST", f"/items/{collection}", body), 403)
         is_problem(nobody("DELETE", f"/items/{collection}/x"), 403)
     assert nobody("GET", "/items/notices").status_code == 200
+
+
+def test_a_collections_own_throttle_is_a_429_problem(stack: Local) -> None:
+    api = stack.api()
+    answers = [api("GET", "/items/tariffs/none") for _ in range(12)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused and {answer.status_code for answer in answers} == {404, 429}
+    assert is_problem(refused[0], 429) and int(refused[0].headers["Retry-After"]) >= 1
+    assert api("GET", "/items/countries/none").status_code == 404, "other collections are not throttled with it"
 
 
 def test_preflight_and_cors(stack: Local) -> None:

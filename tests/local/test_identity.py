@@ -44,12 +44,13 @@ def encoded(part: dict[str, Any]) -> str:
 
 def test_the_list_above_is_every_protected_route(stack: Local) -> None:
     open_routes = {"GET /health"} | {
-        f"GET {path}"
+        f"GET /{path}"
+        for name in ("countries", "tariffs")
         for path in (
-            "/items/countries",
-            "/items/countries/{item_id}",
-            "/items/countries/{item_id}/changes/{change_id}",
-            "/documents/countries/{item_id}",
+            f"items/{name}",
+            f"items/{name}/{{item_id}}",
+            f"items/{name}/{{item_id}}/changes/{{change_id}}",
+            f"documents/{name}/{{item_id}}",
         )
     }
     ours = {

@@ -57,4 +57,5 @@ module "api" {
   log_retention_days     = var.log_retention_days
   kms_key_arn            = var.kms_key_arn
   manage_account_logging = var.api.manage_account_logging
+  escape_method_paths    = var.api.escape_method_paths
 }

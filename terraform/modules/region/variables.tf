@@ -46,6 +46,7 @@ variable "api" {
     cache_size             = optional(string)
     throttle               = object({ rate = number, burst = number })
     manage_account_logging = bool
+    escape_method_paths    = optional(bool, true)
   })
 }
 
