@@ -94,7 +94,7 @@ run "dev" {
   }
 
   assert {
-    condition     = var.emulator == { s3_use_path_style = false, skip_credentials_validation = false, skip_metadata_api_check = false, skip_region_validation = false, plain_http = false }
+    condition     = alltrue([for on in values(var.emulator) : !on])
     error_message = "Nothing that the emulator needs is on by default."
   }
 }
