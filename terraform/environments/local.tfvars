@@ -76,8 +76,11 @@ collections = {
         "properties": {
           "title": { "type": "string", "minLength": 1, "maxLength": 200 },
           "body": { "type": "string", "maxLength": 100000 },
-          "priority": { "type": "integer", "minimum": 0, "maximum": 9 }
-        }
+          "priority": { "type": "integer", "minimum": 0, "maximum": 9 },
+          "until": { "type": "string", "format": "date" },
+          "hours": { "type": "number", "minimum": 0, "multipleOf": 0.25 }
+        },
+        "additionalProperties": false
       }
     JSON
   }
