@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -66,6 +67,7 @@ class ApplySettings:
 
     name: str
     items_table: str
+    queue_url: str
     log_bucket: str
     quarantine_prefix: str
     horizon_ms: int
@@ -122,6 +124,7 @@ def apply_settings() -> ApplySettings:
         lambda given: ApplySettings(
             name=given.text("name"),
             items_table=given.text("items_table"),
+            queue_url=given.text("queue_url"),
             log_bucket=given.text("log_bucket"),
             quarantine_prefix=given.text("quarantine_prefix"),
             horizon_ms=given.number("horizon_days") * _DAY_MS,
@@ -154,7 +157,7 @@ def _load(build: Callable[["_Given"], Settings]) -> Settings:
 def _decode(text: str) -> Any:
     try:
         return json.loads(gzip.decompress(base64.b64decode(text, validate=True)))
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise BadSettings(f"{VARIABLE} must be base64gzip(jsonencode(…)) of the function's settings") from error
 
 
@@ -194,9 +197,11 @@ class _Given:
 
     def _collection(self, name: str, entry: Any) -> Collection:
         path = ("collections", name)
-        read = self.text(*path, "read")
+        if not isinstance(entry, dict):
+            return self._problem(path, "an object", Collection(name, "owner"))
+        read = entry.get("read")
         if read not in VISIBILITIES:
-            self._problem((*path, "read"), "one of " + ", ".join(VISIBILITIES), None)
+            read = self._problem((*path, "read"), "one of " + ", ".join(VISIBILITIES), "owner")
         return Collection(
             name=name,
             read=cast(Visibility, read),

@@ -20,8 +20,6 @@ EXPOSED = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
 MIN_VERSION = "Readplane-Min-Version"
 _MAX_NAMED_VERSIONS = 20
 
-RETRY = {"Retry-After": "1"}
-
 Event = Mapping[str, Any]
 
 
@@ -127,17 +125,30 @@ def answer(
         response = serve(request)
     except Problem as problem:
         response = _refusal(problem, request)
-        telemetry.event("refused", request_id=request.request_id, status=int(problem.status), detail=problem.detail)
+        # Not the detail or the pointer: both may hold names that the caller made up.
+        telemetry.event(
+            "refused",
+            request_id=request.request_id,
+            method=request.method,
+            resource="/".join(request.resource),
+            status=int(problem.status),
+            parameter=problem.members.get("parameter"),
+        )
     except Exception as error:  # the last resort: a bug or a dead dependency must not reach the client as it is
         telemetry.failure("failed", error, request_id=request.request_id, method=request.method)
-        unavailable = HTTPStatus.SERVICE_UNAVAILABLE
-        response = _refusal(Problem(unavailable, "The request could not be served now.", headers=RETRY), request)
+        response = _refusal(unavailable(1), request)
     return {
         "statusCode": int(response.status),
         "headers": {**response.headers, **_cors(request.headers.get("origin"), cors_origins)},
         "body": response.text,
         "isBase64Encoded": False,
     }
+
+
+def unavailable(seconds: int) -> Problem:
+    """A 503 for a dependency that doesn't answer; ask again in ``seconds``."""
+    detail = "The request could not be served now."
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
 
 
 def _refusal(problem: Problem, request: Request) -> Response:
@@ -148,6 +159,9 @@ def _refusal(problem: Problem, request: Request) -> Response:
 def _cors(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str]:
     if not allowed:
         return {}
+    if len(allowed) == 1:
+        # The same answer for everybody: it may be cached without the caller's origin in its key.
+        return {"Access-Control-Allow-Origin": allowed[0], "Access-Control-Expose-Headers": EXPOSED}
     # Vary even where the origin isn't allowed, or a cache would hand that answer to one that is.
     headers = {"Vary": "Origin"}
     if origin in allowed:

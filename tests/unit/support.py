@@ -15,7 +15,7 @@ from readplane.domain.collection import Collection
 from readplane.domain.listing import Place, list_key
 from readplane.domain.version import stamp
 from readplane.stores.documents import Document
-from readplane.stores.items import Outcome
+from readplane.stores.items import DynamoItems, Outcome
 
 EVENTS = Path(__file__).parent / "events"
 NOW_MS = 1_795_000_000_000
@@ -86,6 +86,18 @@ def api_event(
     return made
 
 
+def stream_record(old: Change | None, new: Change | None, number: int = 1) -> Any:
+    """A record of the items stream: what it was, what it is, in DynamoDB's JSON."""
+    shape = DynamoItems(None, "t", horizon_ms=30 * 86_400_000)
+    images = {name: shape._record(image) for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
+    return {
+        "eventID": str(number),
+        "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {"SequenceNumber": str(number), "StreamViewType": "NEW_AND_OLD_IMAGES", **images},
+    }
+
+
 class MemoryItems:
     """:class:`readplane.stores.items.Items` in a dictionary."""
 
@@ -113,7 +125,9 @@ class MemoryItems:
         known = self.held.get(key)
         return (known.version if known else None), self.markers.get(f"{change_id}/{key}")
 
-    def page(self, partitions: list[str], start: Place, limit: int) -> tuple[list[Change], Place | None]:
+    def page(
+        self, partitions: list[str], start: Place, limit: int, seconds: float
+    ) -> tuple[list[Change], Place | None]:
         found: list[Change] = []
         for shard in range(start.shard, len(partitions)):
             after = (start.after or "") if shard == start.shard else ""

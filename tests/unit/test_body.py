@@ -73,6 +73,17 @@ def test_a_refusal_names_the_place_in_the_body(body: bytes, pointer: str, word: 
     assert word in problem.detail
 
 
+@pytest.mark.parametrize(("multiple", "number"), [(3, "1e400"), (0.1, "9" * 4000), (0.1, "1e400"), (7, "-1e400")])
+def test_numbers_beyond_the_validators_floats_are_refused(multiple: float, number: str) -> None:
+    validate = compile_schemas({"c": {"properties": {"n": {"type": "number", "multipleOf": multiple}}}})["c"]
+    assert refused(f'{{"n": {number}}}'.encode(), validate).status == HTTPStatus.BAD_REQUEST
+
+
+def test_of_unknown_names_only_a_few_are_told_and_never_whole_bodies() -> None:
+    body = json.dumps({"name": "x"} | {f"{number}-{'y' * 500}": 1 for number in range(100)})
+    assert len(refused(body.encode()).detail) < 500
+
+
 def test_a_refusal_repeats_no_value_of_the_body() -> None:
     assert "s3cret" not in json.dumps(refused(b'{"name": 7, "price": "s3cret"}').document("r"))
     assert "s3cret" not in json.dumps(refused(b'{"name": "x", "price": "s3cret"}').document("r"))

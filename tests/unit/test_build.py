@@ -28,12 +28,14 @@ AARCH64 = 183  # e_machine of ELF
 # Sees the zips' content, the runtime's packages and the standard library; the sources must not even be looked at.
 INVOKE = """
 import json, os, sys
+class Context:
+    def get_remaining_time_in_millis(self): return 30_000
 functions, layer, runtime, name, event = sys.argv[1:]
 sys.path[:0] = [functions, layer, runtime]
 import importlib, aws_xray_sdk.core, fastjsonschema, wrapt
 module = importlib.import_module(f"readplane.handlers.{name}")
 print(json.dumps({
-    "answer": module.handler(json.loads(event), None),
+    "answer": module.handler(json.loads(event), Context()),
     "came_from": sorted({path for m in list(sys.modules.values()) if (path := getattr(m, "__file__", None))}),
 }))
 """
@@ -84,7 +86,13 @@ def settings(function: str) -> dict[str, Any]:
         "write": {**clients, "delivery_stream": "stream", "schemas": schemas},
         "read": {**clients, "items_table": "items", "items_index": "by_collection", "documents_bucket": None}
         | {"pending_seconds": 900, "horizon_days": 30},
-        "apply": {"items_table": "items", "log_bucket": "log", "log_prefix": "log/", "horizon_days": 30}
+        "apply": {
+            "items_table": "items",
+            "queue_url": "http://localhost/queue",
+            "log_bucket": "log",
+            "log_prefix": "log/",
+            "horizon_days": 30,
+        }
         | {"quarantine_prefix": "quarantine/"},
         "publish": {"items_table": "items", "documents_bucket": "documents", "horizon_days": 30},
     }

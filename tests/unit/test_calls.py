@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "documents_bucket": "bucket",
     "pending_seconds": 900,
     "horizon_days": 30,
+    "queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/demo-apply",
     "log_bucket": "bucket",
     "quarantine_prefix": "quarantine/",
     "collections": COLLECTIONS,

@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {
     "documents_bucket": None,
     "pending_seconds": 900,
     "horizon_days": 30,
+    "queue_url": "q",
     "log_bucket": "b",
     "log_prefix": "log/",
     "quarantine_prefix": "quarantine/",
@@ -63,7 +64,14 @@ def test_every_problem_is_told_at_once(load: Callable[[], Any], monkeypatch: pyt
             assert part in message
 
 
-@pytest.mark.parametrize("text", ["", "e30=", "{}", "%%%", settings_text([])])
+def test_odd_entries_are_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"collections": {"a": None, "b": {"read": []}}}))
+    with pytest.raises(BadSettings) as caught:
+        apply_settings()
+    assert str(caught.value).count("collections.") == 2
+
+
+@pytest.mark.parametrize("text", ["", "e30=", "{}", "%%%", settings_text([]), "H4sIAAAAAAAAA" + "/" * 40 + "==="])
 def test_what_is_no_settings_object_is_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(BadSettings) as caught:

@@ -3,6 +3,7 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from readplane.config import ReadSettings
 from readplane.domain.listing import SHARDS
@@ -189,6 +190,19 @@ def test_documents_come_as_they_are_stored(service: Service) -> None:
 def test_hostile_item_ids_are_refused_by_name(service: Service, resource: str, item_id: str) -> None:
     status, body, _ = service(resource, {"item_id": item_id, "change_id": version_at(0)})
     assert (status, body["parameter"]) == (400, "item_id")
+
+
+def test_a_store_that_fails_is_a_503_for_as_long_as_the_answer_may_be_cached(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    monkeypatch.setattr(service.items, "get", fail)
+    for collection, seconds in (("products", "60"), ("orders", "1")):
+        status, body, headers = service(f"/items/{collection}/{{item_id}}", {"item_id": "a"})
+        assert (status, headers["Retry-After"], body["title"]) == (503, seconds, "Service Unavailable")
+    assert '"EndpointConnectionError"' in capsys.readouterr().out
 
 
 def test_routes_and_collections_of_another_deployment_are_404(service: Service) -> None:

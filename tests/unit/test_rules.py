@@ -133,7 +133,7 @@ def test_a_walk_sees_what_exists_throughout_exactly_once(
     spread = partitions(COLLECTIONS["products"], None)
     tick = NOW_MS
     while place is not None:
-        page, place = items.page(spread, parse_cursor(encode_cursor(place), SHARDS), limit)
+        page, place = items.page(spread, parse_cursor(encode_cursor(place), SHARDS), limit, 60)
         seen += [item.item_id for item in page]
         for number, gone in [entry for entry in [next(changes, None)] if entry]:
             tick += 1

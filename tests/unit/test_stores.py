@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -118,13 +118,13 @@ def test_a_list_holds_the_living_items_of_its_collection_or_owner(items: Items) 
     seen: list[str] = []
     place: Place | None = Place(0, None)
     while place is not None:
-        page, place = items.page(partitions(COLLECTIONS["products"], None), place, 4)
+        page, place = items.page(partitions(COLLECTIONS["products"], None), place, 4, 60)
         assert len(page) <= 4
         seen += [item.item_id for item in page]
     assert sorted(seen) == sorted(f"p-{number}" for number in range(30) if number != 7)
-    owned, _ = items.page(partitions(COLLECTIONS["profiles"], ALICE), Place(0, None), 10)
+    owned, _ = items.page(partitions(COLLECTIONS["profiles"], ALICE), Place(0, None), 10, 60)
     assert [item.item_id for item in owned] == ["mine"]
-    assert items.page(partitions(COLLECTIONS["profiles"], "somebody"), Place(0, None), 10) == ([], None)
+    assert items.page(partitions(COLLECTIONS["profiles"], "somebody"), Place(0, None), 10, 60) == ([], None)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -138,7 +138,7 @@ def test_the_table_does_what_its_model_does(history: list[tuple[int, int, bool]]
         assert table.apply(entry) == model.apply(entry)
         assert table.get(entry.key) == model.get(entry.key)
     spread = partitions(COLLECTIONS["products"], None)
-    assert table.page(spread, Place(0, None), 50)[0] == model.page(spread, Place(0, None), 50)[0]
+    assert table.page(spread, Place(0, None), 50, 60)[0] == model.page(spread, Place(0, None), 50, 60)[0]
 
 
 def test_each_read_is_one_call_and_a_list_queries_until_its_page_is_full() -> None:
@@ -150,10 +150,10 @@ def test_each_read_is_one_call_and_a_list_queries_until_its_page_is_full() -> No
     items.status(change().key, change().change_id)
     assert counted.calls == ["get_item", "batch_get_item"]
     counted.calls.clear()
-    page, _ = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 2)
+    page, _ = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 2, 60)
     assert len(page) == 2 and counted.calls == ["query"]
     counted.calls.clear()
-    assert len(items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 40)[0]) == 40
+    assert len(items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 40, 60)[0]) == 40
     assert counted.calls == ["query"] * 8
 
 
@@ -161,8 +161,31 @@ def test_a_page_ends_at_a_mebibyte() -> None:
     items, _ = new_table()
     for number in range(12):
         items.apply(change(f"p-{number}", data='{"a":"' + "x" * 200_000 + '"}'))
-    page, place = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 200)
+    page, place = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 200, 60)
     assert len(page) == 6 and place is not None
+
+
+def test_a_slow_table_makes_a_short_page_not_a_late_one() -> None:
+    items, counted = new_table()
+    for number in range(40):
+        items.apply(change(f"p-{number}"))
+    counted.calls.clear()
+    page, place = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 40, 0)
+    assert counted.calls == ["query"] and 0 < len(page) < 40 and place == Place(1, None)
+
+
+def test_keys_that_stay_unprocessed_end_in_a_fault() -> None:
+    class Throttled:
+        calls = 0
+
+        def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803 - boto3's name
+            self.calls += 1
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+
+    client = Throttled()
+    with pytest.raises(ReadTimeoutError):
+        DynamoItems(client, "t", horizon_ms=HORIZON_MS).status("k", change().change_id)
+    assert client.calls == 3
 
 
 def test_a_tombstone_carries_no_index_key_and_a_time_to_live() -> None:

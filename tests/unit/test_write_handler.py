@@ -146,7 +146,7 @@ def test_an_unconfirmed_write_says_what_is_known_of_it(
     status, body, headers = service(put())
     assert status == 503 and headers["Retry-After"] == "2" and body["outcome"] == outcome
     logged = json.loads(capsys.readouterr().out.splitlines()[0])
-    assert logged["change_id"] == body["change_id"] and logged["ChangesRefused"] == 1
+    assert logged["change_id"] == body["change_id"] and logged["ChangesUnconfirmed"] == 1
 
 
 def test_a_bug_shows_in_the_log_by_kind_and_place_but_not_by_text(
@@ -168,6 +168,31 @@ def test_cors_names_the_callers_origin_if_it_is_listed(service: Service, origin:
     _, _, headers = service(put(headers={"Origin": origin} if origin else {}))
     assert headers["Vary"] == "Origin"
     assert headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+
+
+def test_with_one_origin_every_answer_is_the_same(service: Service) -> None:
+    """So it may be cached without the caller's origin in its key."""
+    only = ("https://app.example.com",)
+    answers = [
+        answer(put(headers=headers), only, service.write.telemetry, service.write)["headers"]
+        for headers in ({}, {"Origin": only[0]}, {"Origin": "https://evil.example.com"})
+    ]
+    for headers in answers:
+        assert headers["Access-Control-Allow-Origin"] == only[0] and "Vary" not in headers
+    plain = answer(put(headers={"Origin": only[0]}), (), service.write.telemetry, service.write)["headers"]
+    assert not [name for name in plain if name.startswith("Access-Control")]
+
+
+def test_a_refusal_is_logged_without_what_the_caller_made_up(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service(put('{"name": 7, "s3cret-name": 1, "s3cret-name": 2}'))
+    service(put(item_id="s3cret/name"))
+    out = capsys.readouterr().out
+    assert "s3cret" not in out
+    first, second = map(json.loads, out.splitlines())
+    assert (first["status"], first["resource"]) == (400, "items/products/{item_id}")
+    assert second["parameter"] == "item_id"
 
 
 def test_an_accepted_write_is_one_log_line_with_its_metric(

@@ -80,6 +80,9 @@ def parse_body(body: bytes, validate: Validator) -> str:
         validate(value)
     except fastjsonschema.JsonSchemaValueException as error:
         raise bad_body(_pointer(error.name or "", value), _rule(error)) from error
+    except (ArithmeticError, ValueError) as error:
+        # `multipleOf` of 1e400, or of an integer with thousands of digits, is beyond the validator's floats.
+        raise bad_body("", "A number is too large for the schema's rules to be checked.") from error
     # A line break inside a JSON text is white space (inside a string it must be escaped), so the text stays the same
     # JSON, digit for digit, on the one line that the write log needs.
     return text.strip().replace("\r", " ").replace("\n", " ")
@@ -168,8 +171,10 @@ def _rule(error: fastjsonschema.JsonSchemaValueException) -> str:
     if rule == "required" and isinstance(error.value, dict):
         missing = [name for name in definition or () if name not in error.value]
         return f"The schema requires {', '.join(map(json.dumps, missing))} here."
-    if rule == "additionalProperties":
-        return "The schema knows no such name here: " + error.message.partition("must not contain ")[2] + "."
+    if rule == "additionalProperties" and isinstance(error.value, dict):
+        known = (error.definition or {}).get("properties", {})
+        unknown = [json.dumps(name[:60]) for name in error.value if name not in known][:5]
+        return f"The schema doesn't know every name here; look at {', '.join(unknown)}."
     shown = json.dumps(definition)
     return f"The schema's {rule} rule is broken here." if len(shown) > 200 else f"The schema says {rule}: {shown} here."
 

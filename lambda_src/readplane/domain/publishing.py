@@ -13,20 +13,20 @@ from .change import Change
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
+class ToPublish:
     """Make the stores to read from hold ``change`` (a delete removes)."""
 
     change: Change
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
+class ToMend:
     """Apply ``change`` again: a write that doesn't know versions has put it away."""
 
     change: Change
 
 
-def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int) -> Publish | Mend | None:
+def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int) -> ToPublish | ToMend | None:
     """Decide on one stream record.
 
     :param old: the item before the write, ``None`` if there was none.
@@ -36,10 +36,10 @@ def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int)
     if new is None:
         if old is None or _may_go(old, now_ms, horizon_ms):
             return None
-        return Mend(old)
+        return ToMend(old)
     if old is not None and old.version > new.version:
-        return Mend(old)
-    return Publish(new)
+        return ToMend(old)
+    return ToPublish(new)
 
 
 def _may_go(change: Change, now_ms: int, horizon_ms: int) -> bool:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cache
@@ -13,12 +13,16 @@ from urllib.parse import unquote_plus
 
 from ..config import ApplySettings, apply_settings
 from ..domain.change import Change, Poison, is_expired, keep_newest, parse_line
-from ..stores.aws import client
+from ..stores.aws import FAULTS, client
 from ..stores.items import DynamoItems, Items
 from ..stores.log_objects import LogObjects, S3LogObjects
+from ..stores.notifications import Notifications, SqsNotifications
 from ..telemetry import Telemetry, start_tracing
 
 WORKERS = 16
+MAX_BACKOFF = 900
+"""Seconds at most until a failed message comes again; the pauses double from 2 s on."""
+
 METRIC = {"applied": "ChangesApplied", "duplicate": "ChangesDuplicate", "superseded": "ChangesSuperseded"}
 
 Event = dict[str, Any]
@@ -27,23 +31,54 @@ Event = dict[str, Any]
 class Apply:
     """The function, with what it needs handed in."""
 
-    def __init__(self, settings: ApplySettings, items: Items, log: LogObjects, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: ApplySettings,
+        items: Items,
+        log: LogObjects,
+        notifications: Notifications,
+        telemetry: Telemetry,
+    ) -> None:
         self._settings = settings
         self._items = items
         self._log = log
+        self._notifications = notifications
         self._telemetry = telemetry
 
-    def __call__(self, event: Event) -> Event:
-        """Apply each SQS message's objects; name the messages that failed, so that only those come again."""
+    def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> Event:
+        """Apply each SQS message's objects; name the messages that failed, so that only those come again.
+
+        :param remaining_ms: how long the invocation may still take. One that is cut off would report nothing, and all
+            of its batch would come again; so no further object is begun in its second half. (An object fits into
+            half: Terraform bounds Firehose's buffer by the function's time-out.)
+        """
+        half = remaining_ms() / 2
         failures = []
-        for message in event["Records"]:
-            try:
-                for key, created_ms in _objects(message):
-                    self._object(key, created_ms)
-            except Exception as error:  # one object that fails must not hold up the others of the batch
-                self._telemetry.failure("object failed", error, message_id=message["messageId"])
-                failures.append({"itemIdentifier": message["messageId"]})
+        for number, message in enumerate(event["Records"]):
+            if number and remaining_ms() < half:
+                seconds = 0
+            elif self._applied(message):
+                continue
+            else:
+                seconds = min(MAX_BACKOFF, 2 ** int(message["attributes"]["ApproximateReceiveCount"]))
+            self._again_in(message, seconds)
+            failures.append({"itemIdentifier": message["messageId"]})
         return {"batchItemFailures": failures}
+
+    def _applied(self, message: Event) -> bool:
+        try:
+            for key, created_ms in _objects(message):
+                self._object(key, created_ms)
+        except Exception as error:  # one object that fails must not hold up the others of the batch
+            self._telemetry.failure("object failed", error, message_id=message["messageId"])
+            return False
+        return True
+
+    def _again_in(self, message: Event, seconds: int) -> None:
+        try:
+            self._notifications.again_in(message["receiptHandle"], seconds)
+        except FAULTS as error:  # then it comes when its visibility time-out is over
+            self._telemetry.failure("retry not brought forward", error, message_id=message["messageId"])
 
     def _object(self, key: str, created_ms: int) -> None:
         tally: Counter[str] = Counter()
@@ -114,12 +149,13 @@ def function() -> Apply:
     dynamodb = client("dynamodb", attempts=5, connections=WORKERS)
     items = DynamoItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms)
     log = S3LogObjects(client("s3", read_timeout=20), settings.log_bucket, settings.quarantine_prefix)
-    return Apply(settings, items, log, Telemetry("apply", settings.name))
+    notifications = SqsNotifications(client("sqs"), settings.queue_url)
+    return Apply(settings, items, log, notifications, Telemetry("apply", settings.name))
 
 
-def handler(event: Event, context: object) -> Event:
+def handler(event: Event, context: Any) -> Event:
     """Lambda entry point."""
-    return function()(event)
+    return function()(event, context.get_remaining_time_in_millis)
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

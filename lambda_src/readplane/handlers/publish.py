@@ -2,15 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from ..config import PublishSettings, publish_settings
 from ..domain.change import Change
 from ..domain.collection import document_key
-from ..domain.publishing import Mend, decide
+from ..domain.publishing import ToMend, ToPublish, decide
 from ..stores.aws import client
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items, image_of
@@ -19,7 +18,6 @@ from ..telemetry import Telemetry, start_tracing
 WORKERS = 16
 
 Event = dict[str, Any]
-Todo = TypeVar("Todo")
 
 
 class Publish:
@@ -35,10 +33,10 @@ class Publish:
         """Publish a batch of stream records; name the first record of every item that failed.
 
         A shard's records come in order and the next batch waits for this one, so only the greatest version per item of
-        the batch needs publishing. Lambda starts again at the first failure: repeats are harmless.
+        the batch needs anything done, by the last record that tells of it. Lambda starts again at the first failure:
+        repeats are harmless.
         """
-        newest: dict[str, Change] = {}
-        mends: dict[str, Mend] = {}
+        todos: dict[str, ToPublish | ToMend] = {}
         first: dict[str, str] = {}
         now_ms = time.time_ns() // 1_000_000
         for record in event["Records"]:
@@ -49,31 +47,25 @@ class Publish:
                 continue
             key = todo.change.key
             first.setdefault(key, images["SequenceNumber"])
-            if isinstance(todo, Mend):
-                mends[key] = todo
-            elif key not in newest or todo.change.version > newest[key].version:
-                newest[key] = todo.change
-        failed: set[str] = set()
+            if key not in todos or todo.change.version >= todos[key].change.version:
+                todos[key] = todo
         with ThreadPoolExecutor(WORKERS) as workers:
-            failed.update(*workers.map(self._guard(self._publish), newest.items()))
-            failed.update(*workers.map(self._guard(self._mend), mends.items()))
-        done = len(newest.keys() - failed)
-        self._telemetry.event("published", metrics={"DocumentsPublished": done}, records=len(event["Records"]))
+            failed = [key for key in workers.map(self._do, todos.values()) if key]
+        published = sum(isinstance(todo, ToPublish) for key, todo in todos.items() if key not in failed)
+        self._telemetry.event("published", metrics={"DocumentsPublished": published}, records=len(event["Records"]))
         return {"batchItemFailures": [{"itemIdentifier": first[key]} for key in failed]}
 
-    def _guard(self, do: Callable[[Todo], None]) -> Callable[[tuple[str, Todo]], list[str]]:
-        """Make ``do`` name the key that it failed for instead of raising, so that one item holds up no other."""
-
-        def guarded(entry: tuple[str, Todo]) -> list[str]:
-            key, todo = entry
-            try:
-                do(todo)
-            except Exception as error:
-                self._telemetry.failure("publish failed", error, item=key)
-                return [key]
-            return []
-
-        return guarded
+    def _do(self, todo: ToPublish | ToMend) -> str | None:
+        """Do what a record asks for; give back the item's key if that failed, so that one item holds up no other."""
+        try:
+            if isinstance(todo, ToMend):
+                self._mend(todo.change)
+            else:
+                self._publish(todo.change)
+        except Exception as error:
+            self._telemetry.failure("publish failed", error, change_id=todo.change.change_id)
+            return todo.change.key
+        return None
 
     def _publish(self, change: Change) -> None:
         collection = self._settings.collections.get(change.collection)
@@ -87,13 +79,13 @@ class Publish:
         else:
             self._documents.put(key, change.representation(), change.version, collection.cache_control)
 
-    def _mend(self, mend: Mend) -> None:
-        if self._items.apply(mend.change) == "applied":
+    def _mend(self, change: Change) -> None:
+        if self._items.apply(change) == "applied":
             self._telemetry.event(
                 "version went down: put back",
                 level="WARN",
                 metrics={"RegressionsMended": 1},
-                change_id=mend.change.change_id,
+                change_id=change.change_id,
             )
 
 

@@ -13,11 +13,14 @@ from ..domain.listing import encode_cursor, parse_cursor, parse_limit, partition
 from ..domain.problem import Problem, bad_parameter
 from ..domain.status import status_of
 from ..domain.version import is_version
-from ..http import Event, Request, Response, answer
-from ..stores.aws import client
+from ..http import Event, Request, Response, answer, unavailable
+from ..stores.aws import FAULTS, client
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items
 from ..telemetry import Telemetry, start_tracing
+
+LIST_SECONDS = 4.0
+"""How long a list may go on to further partitions; its last query may take 6 s more, of the function's 15 s."""
 
 
 class Read:
@@ -35,6 +38,14 @@ class Read:
         :raises Problem: 4xx.
         """
         collection = request.collection(self.settings.collections)
+        try:
+            return self._serve(request, collection)
+        except FAULTS as error:
+            self.telemetry.failure("store failed", error, request_id=request.request_id)
+            # As long as API Gateway may keep this answer, which it caches like any other.
+            raise unavailable(max(1, collection.cache_ttl)) from error
+
+    def _serve(self, request: Request, collection: Collection) -> Response:
         # Public routes have no authorizer. Elsewhere the claims are checked even though the gateway let them pass.
         caller = None if collection.read == "public" else request.caller(self.settings.client_ids)
         owner = caller.sub if caller and collection.owned else None
@@ -70,7 +81,8 @@ class Read:
     def _list(self, request: Request, collection: Collection, owner: str | None) -> Response:
         spread = partitions(collection, owner)
         start = parse_cursor(request.query.get("cursor"), len(spread))
-        items, following = self._items.page(spread, start, parse_limit(request.query.get("limit")))
+        limit = parse_limit(request.query.get("limit"))
+        items, following = self._items.page(spread, start, limit, LIST_SECONDS)
         text = ",".join(item.representation() for item in items)
         cursor = dumps(encode_cursor(following) if following else None)
         headers = {"Content-Type": "application/json", "Cache-Control": collection.cache_control}
@@ -121,13 +133,12 @@ def function() -> Read:
     """
     start_tracing()
     settings = read_settings()
-    # The gateway gives up after 29 s; a client is better served by a quick 503 and Retry-After.
-    items = DynamoItems(
-        client("dynamodb", read_timeout=2), settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms
-    )
-    documents = (
-        S3Documents(client("s3", read_timeout=2), settings.documents_bucket) if settings.documents_bucket else None
-    )
+    # Two tries of at most 2.5 s and a pause between them: a client is better served by a quick 503 and Retry-After.
+    dynamodb = client("dynamodb", attempts=2, read_timeout=1.5)
+    items = DynamoItems(dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms)
+    documents = None
+    if settings.documents_bucket:
+        documents = S3Documents(client("s3", attempts=2, read_timeout=1.5), settings.documents_bucket)
     return Read(settings, items, documents, Telemetry("read", settings.name))
 
 

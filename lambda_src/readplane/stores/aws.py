@@ -4,6 +4,10 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+FAULTS = (BotoCoreError, ClientError)
+"""What a call raises when AWS refuses or doesn't answer, after its retries."""
 
 
 def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> Any:

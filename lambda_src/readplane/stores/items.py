@@ -1,15 +1,18 @@
 """The items: a DynamoDB (global) table that holds, per item, the newest change ever applied to it."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from ..domain.change import Change
 from ..domain.listing import Place, list_key
 
 PAGE_BYTES = 1024 * 1024
 """A page of a list ends at this much data: Lambda answers at most 6 MB, in which every quote costs two bytes."""
+
+_BATCH_TRIES = 3
 
 Outcome = Literal["applied", "duplicate", "superseded"]
 Record = Mapping[str, Any]
@@ -30,8 +33,13 @@ class Items(Protocol):
     def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
         """The item's version and the reason in the change's quarantine marker. One call."""
 
-    def page(self, partitions: list[str], start: Place, limit: int) -> tuple[list[Change], Place | None]:
-        """Up to ``limit`` living items from ``start`` on, and where the next page starts (``None``: no more)."""
+    def page(
+        self, partitions: list[str], start: Place, limit: int, seconds: float
+    ) -> tuple[list[Change], Place | None]:
+        """Up to ``limit`` living items from ``start`` on, and where the next page starts (``None``: no more).
+
+        After ``seconds`` a page ends where it is, however few it holds: a slow store makes short pages, not late ones.
+        """
 
 
 class DynamoItems:
@@ -91,19 +99,28 @@ class DynamoItems:
             }
         }
         found: dict[str, Record] = {}
-        while request:
+        for _ in range(_BATCH_TRIES):
             answer = self._client.batch_get_item(RequestItems=request)
             found |= {record["pk"]["S"]: record for record in answer["Responses"].get(self._table, [])}
-            request = answer.get("UnprocessedKeys") or {}
+            request = answer.get("UnprocessedKeys")
+            if not request:
+                break
+        else:
+            raise ReadTimeoutError(endpoint_url="dynamodb")  # it keeps leaving keys unprocessed
         version = found[key]["version"]["S"] if key in found else None
         reason = found[marker_key]["reason"]["S"] if marker_key in found else None
         return version, reason
 
-    def page(self, partitions: list[str], start: Place, limit: int) -> tuple[list[Change], Place | None]:
+    def page(
+        self, partitions: list[str], start: Place, limit: int, seconds: float
+    ) -> tuple[list[Change], Place | None]:
         """See :class:`Items`. Queries only until the page is full, by count or by :data:`PAGE_BYTES`."""
         changes: list[Change] = []
         size = 0
+        until = time.monotonic() + seconds
         for shard in range(start.shard, len(partitions)):
+            if shard > start.shard and time.monotonic() > until:
+                return changes, Place(shard, None)
             after = start.after if shard == start.shard else None
             for change in self._partition(partitions[shard], after, limit - len(changes)):
                 changes.append(change)

@@ -1,0 +1,25 @@
+"""The queue that S3 tells of new write-log objects, as far as `apply` steers it: when a failed message comes again."""
+
+from typing import Any, Protocol
+
+
+class Notifications(Protocol):
+    """Messages that Lambda took from the queue for `apply`."""
+
+    def again_in(self, receipt_handle: str, seconds: int) -> None:
+        """Let a message that will be reported as failed come again after ``seconds``, and not only once its
+        visibility time-out is over (six times the function's time-out)."""
+
+
+class SqsNotifications:
+    """:class:`Notifications` in SQS."""
+
+    def __init__(self, client: Any, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def again_in(self, receipt_handle: str, seconds: int) -> None:
+        """See :class:`Notifications`."""
+        self._client.change_message_visibility(
+            QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        )
