@@ -11,7 +11,7 @@ variables {
   timeout_seconds      = 15
   reserved_concurrency = 7
   snap_start           = true
-  settings             = "{\"function\":\"write\"}"
+  settings             = "{\"name\":\"readplane\"}"
   kms_key_arn          = "arn:aws:kms:eu-central-1:111122223333:key/k"
   log_retention_days   = 30
   alarms               = true
@@ -79,7 +79,7 @@ run "with_everything" {
   }
 
   assert {
-    condition     = aws_lambda_function.this.environment[0].variables == tomap({ READPLANE_SETTINGS = base64gzip("{\"function\":\"write\"}") })
+    condition     = aws_lambda_function.this.environment[0].variables == tomap({ READPLANE_SETTINGS = base64gzip("{\"name\":\"readplane\"}") })
     error_message = "The settings travel compressed, in one variable, and nothing else of ours is in the environment."
   }
 

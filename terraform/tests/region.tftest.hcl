@@ -41,7 +41,7 @@ variables {
     write   = { memory_mb = 512, timeout_seconds = 15, reserved_concurrency = 10, snap_start = true }
     apply   = { memory_mb = 1024, timeout_seconds = 300, snap_start = false }
     publish = { memory_mb = 1024, timeout_seconds = 120, snap_start = false }
-    read    = { memory_mb = 512, timeout_seconds = 10, snap_start = true }
+    read    = { memory_mb = 512, timeout_seconds = 15, snap_start = true }
   }
   write_log          = { buffering_seconds = 900, buffering_megabytes = 4, infrequent_access_days = 30, glacier_instant_days = 90, apply_concurrency = 20 }
   horizon_days       = 30
@@ -128,7 +128,7 @@ run "keyed_cached_and_documents_from_s3" {
 
   assert {
     condition = jsondecode(output.settings.write) == jsondecode(jsonencode({
-      function        = "write", name = "readplane", region = "eu-central-1", client_ids = ["web", "mobile"]
+      name            = "readplane", client_ids = ["web", "mobile"]
       cors_origins    = ["https://a.example.com", "https://b.example.com"]
       delivery_stream = "readplane-write-log"
       schemas         = { bucket = "a-bucket", key = "config/schemas/${sha256("{\"products\":{\"type\":\"object\"}}")}.json", sha256 = sha256("{\"products\":{\"type\":\"object\"}}") }
@@ -144,7 +144,7 @@ run "keyed_cached_and_documents_from_s3" {
 
   assert {
     condition = jsondecode(output.settings.read) == jsondecode(jsonencode({
-      function     = "read", name = "readplane", region = "eu-central-1", client_ids = ["web", "mobile"]
+      name         = "readplane", client_ids = ["web", "mobile"]
       cors_origins = ["https://a.example.com", "https://b.example.com"]
       items_table  = "readplane-items", items_index = "by_collection", documents_bucket = null, pending_seconds = 1200, horizon_days = 30
       collections  = { products = { read = "public", cache_ttl = 60 }, prices = { read = "authenticated", cache_ttl = 0 }, profiles = { read = "owner", cache_ttl = 0 } }
@@ -154,15 +154,16 @@ run "keyed_cached_and_documents_from_s3" {
 
   assert {
     condition = jsondecode(output.settings.apply) == jsondecode(jsonencode({
-      function    = "apply", name = "readplane", region = "eu-central-1", items_table = "readplane-items", log_bucket = "a-bucket", log_prefix = "log/", quarantine_prefix = "quarantine/", horizon_days = 30
+      name        = "readplane", items_table = "readplane-items", log_bucket = "a-bucket", quarantine_prefix = "quarantine/", horizon_days = 30
+      queue_url   = "https://sqs.eu-central-1.amazonaws.com/111122223333/a-queue"
       collections = { products = { read = "public" }, prices = { read = "authenticated" }, profiles = { read = "owner" } }
     }))
-    error_message = "apply knows every collection."
+    error_message = "apply knows every collection, and the queue that it tells when a failed message comes again."
   }
 
   assert {
     condition = jsondecode(output.settings.publish) == jsondecode(jsonencode({
-      function    = "publish", name = "readplane", region = "eu-central-1", items_table = "readplane-items", documents_bucket = "a-bucket", horizon_days = 30
+      name        = "readplane", items_table = "readplane-items", documents_bucket = "a-bucket", horizon_days = 30
       collections = { products = { read = "public", cache_ttl = 60 }, prices = { read = "authenticated", cache_ttl = 0 }, profiles = { read = "owner", cache_ttl = 0 } }
     }))
     error_message = "publish knows every collection and how long it may be cached."
@@ -187,13 +188,13 @@ run "keyed_cached_and_documents_from_s3" {
       WriteOwnLog          = [["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]]
       SendTraces           = [["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"]]
       DecryptOwnSettings   = [["kms:Decrypt"], [var.kms_key_arn]]
-      ReceiveNotifications = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:111122223333:readplane-apply"]]
+      ReceiveNotifications = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:111122223333:readplane-apply"]]
       ReadLogObjects       = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/log/*"]]
       QuarantineChanges    = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/*"]]
       FoldItems            = [["dynamodb:GetItem", "dynamodb:PutItem"], [var.items.arn]]
       UseKey               = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
     })
-    error_message = "apply reads the log, writes items and quarantine. It deletes nothing but its messages."
+    error_message = "apply reads the log, writes items and quarantine. It deletes nothing but its messages, and says when a failed one comes again."
   }
 
   assert {

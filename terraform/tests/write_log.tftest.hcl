@@ -102,9 +102,9 @@ run "keyed" {
       && aws_sqs_queue.apply.message_retention_seconds < 1209600
       && jsondecode(aws_sqs_queue.dead_letters.redrive_allow_policy).redrivePermission == "byQueue"
       && jsondecode(aws_sqs_queue.dead_letters.redrive_allow_policy).sourceQueueArns == jsondecode("[\"arn:aws:sqs:eu-central-1:111122223333:readplane-apply\"]")
-      && jsondecode(aws_sqs_queue.apply.redrive_policy).maxReceiveCount == 10
+      && jsondecode(aws_sqs_queue.apply.redrive_policy).maxReceiveCount == 30
     )
-    error_message = "Dead letters live 14 days, counted from the first sending, and come from one queue."
+    error_message = "Dead letters live 14 days, counted from the first sending, come from one queue and only after thirty attempts."
   }
 
   assert {
@@ -159,6 +159,17 @@ run "keyed" {
       && aws_cloudwatch_metric_alarm.dead_letters[0].dimensions.QueueName == "readplane-apply-dead-letters"
     )
     error_message = "The first dead letter raises the alarm."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.apply_behind[0].alarm_name == "readplane-apply-behind"
+      && aws_cloudwatch_metric_alarm.apply_behind[0].metric_name == "ApproximateAgeOfOldestMessage"
+      && aws_cloudwatch_metric_alarm.apply_behind[0].threshold == 900
+      && aws_cloudwatch_metric_alarm.apply_behind[0].dimensions.QueueName == "readplane-apply"
+      && aws_cloudwatch_metric_alarm.apply_behind[0].alarm_actions == toset(var.alarm_actions)
+    )
+    error_message = "Objects that wait for apply raise an alarm when the status of their changes becomes unknown."
   }
 
   assert {
@@ -233,7 +244,7 @@ run "unkeyed_on_an_emulator" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.delivery_freshness) + length(aws_cloudwatch_metric_alarm.dead_letters) + length(aws_cloudwatch_metric_alarm.records_lost) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.delivery_freshness) + length(aws_cloudwatch_metric_alarm.dead_letters) + length(aws_cloudwatch_metric_alarm.apply_behind) + length(aws_cloudwatch_metric_alarm.records_lost) == 0
     error_message = "No alarms means none."
   }
 }

@@ -38,17 +38,13 @@ locals {
   settings = {
     for function, settings in {
       write = jsonencode(merge(local.identity_settings, {
-        function        = "write"
         name            = var.name
-        region          = local.region
         delivery_stream = module.write_log.delivery_stream
         schemas         = { bucket = module.write_log.bucket, key = aws_s3_object.schemas.key, sha256 = sha256(local.schemas) }
         collections     = { for c, collection in local.written : c => { read = collection.read, write_groups = collection.write_groups } }
       }))
       read = jsonencode(merge(local.identity_settings, {
-        function         = "read"
         name             = var.name
-        region           = local.region
         items_table      = var.items.name
         items_index      = var.items.index_name
         documents_bucket = local.documents_from_s3 ? null : module.documents.bucket
@@ -57,20 +53,16 @@ locals {
         collections      = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
       }))
       apply = jsonencode({
-        function          = "apply"
         name              = var.name
-        region            = local.region
+        queue_url         = module.write_log.queue_url
         items_table       = var.items.name
         log_bucket        = module.write_log.bucket
-        log_prefix        = "log/"
         quarantine_prefix = "quarantine/"
         horizon_days      = var.horizon_days
         collections       = { for c, collection in var.collections : c => { read = collection.read } }
       })
       publish = jsonencode({
-        function         = "publish"
         name             = var.name
-        region           = local.region
         items_table      = var.items.name
         documents_bucket = module.documents.bucket
         horizon_days     = var.horizon_days

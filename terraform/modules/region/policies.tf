@@ -27,7 +27,7 @@ locals {
       [
         {
           Sid       = "ReceiveNotifications"
-          Action    = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+          Action    = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
           Resource  = [module.write_log.queue_arn]
           Condition = null
         },

@@ -37,6 +37,31 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   ok_actions          = var.alarm_actions
 }
 
+# Nobody fetches, or more comes in than `apply` can do. After 15 minutes the status of the changes turns from pending to unknown
+# (module region). Firehose's buffering isn't part of the age: a message is sent when its object exists.
+#
+# SQS leaves a message out of this age once it was received three times. One that `apply` gets and can't apply shows in the alarm
+# below within about an hour, long before it is a dead letter.
+resource "aws_cloudwatch_metric_alarm" "apply_behind" {
+  count = var.alarms ? 1 : 0
+
+  alarm_name        = "${local.queue_name}-behind"
+  alarm_description = "Write-log objects have waited for apply for more than 15 minutes. Is its mapping enabled, is it throttled, or is write_log.apply_concurrency too low for the load?"
+
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateAgeOfOldestMessage"
+  dimensions          = { QueueName = aws_sqs_queue.apply.name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 5
+  datapoints_to_alarm = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 900
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
 # Shows a lost notification: an object that S3 has and `apply` never saw. Remedy: replay the hours in question (applying is idempotent).
 #
 # `apply` stamps RecordsHandled with the minute in which the object was created, so a record counts in the same period on both sides,

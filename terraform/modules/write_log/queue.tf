@@ -2,7 +2,7 @@ locals {
   queue_name = "${var.name}-apply"
 
   # Known before the queues are: the dead-letter queue names the only queue that may use it, which in turn names the dead-letter queue.
-  queue_arn        = "arn:aws:sqs:${local.region}:${local.account_id}:${local.queue_name}"
+  queue_arn        = "arn:${data.aws_partition.current.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
   dead_letters_arn = "${local.queue_arn}-dead-letters"
 }
 
@@ -35,10 +35,13 @@ resource "aws_sqs_queue" "apply" {
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = local.keyed ? 300 : null
 
-  # Poison changes never fail a message (`apply` quarantines them). What fails is an outage, and ten attempts outlast a long one.
+  # Poison changes never fail a message (`apply` quarantines them). What fails is an outage, and thirty attempts outlast a long one:
+  # `apply` has a failed message come again after 2 s, then after twice as long up to 900 s, in sum five and a half hours. Where it dies
+  # before it can say so, the message waits out its visibility time-out instead; thirty of the longest, 90 minutes, are still less than
+  # the four days that the queue keeps a message.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
-    maxReceiveCount     = 10
+    maxReceiveCount     = 30
   })
 }
 
