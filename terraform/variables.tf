@@ -106,8 +106,8 @@ variable "collections" {
   }
 
   validation {
-    condition     = alltrue([for c in values(var.collections) : c.throttle == null || try(c.throttle.rate > 0 && c.throttle.burst > 0, false)])
-    error_message = "Set a collection's throttle.rate and throttle.burst to more than 0, or leave throttle out."
+    condition     = alltrue([for c in values(var.collections) : c.throttle == null || try(c.throttle.rate > 0 && c.throttle.burst >= 1, false)])
+    error_message = "Set a collection's throttle.rate to more than 0 and its throttle.burst to at least 1, or leave throttle out: API Gateway would answer 429 to every request."
   }
 }
 
@@ -154,13 +154,19 @@ variable "sign_in" {
 }
 
 variable "cors_origins" {
-  description = "Browser origins that may call the API; none: no preflight, and answers that can't choose say `*` (bearer tokens, no cookies)."
+  description = "Browser origins that may call the API; none: no preflight and no CORS header. One: every answer names it. Several: the functions name the one that asked, and answers that can't choose say `*` (bearer tokens, no cookies)."
   type        = list(string)
   default     = []
 
   validation {
     condition     = alltrue([for origin in var.cors_origins : can(regex("^(https://[a-z0-9.-]+(:[0-9]{1,5})?|http://localhost(:[0-9]{1,5})?)$", origin))])
     error_message = "Give cors_origins as https://host or https://host:port (http only for localhost), in lower case, without path or trailing slash: browsers send exactly that."
+  }
+
+  # The same origin twice would count as several.
+  validation {
+    condition     = length(distinct(var.cors_origins)) == length(var.cors_origins)
+    error_message = "Name each origin once in cors_origins."
   }
 }
 
@@ -181,8 +187,8 @@ variable "throttle" {
   default     = { rate = 500, burst = 1000 }
 
   validation {
-    condition     = var.throttle.rate > 0 && var.throttle.burst > 0
-    error_message = "Set throttle.rate and throttle.burst to more than 0: 0 refuses every request."
+    condition     = var.throttle.rate > 0 && var.throttle.burst >= 1
+    error_message = "Set throttle.rate to more than 0 and throttle.burst to at least 1: API Gateway would answer 429 to every request."
   }
 }
 
@@ -202,9 +208,10 @@ variable "write_log" {
     error_message = "Set write_log.buffering_seconds to 0 to 900: what Firehose allows for S3."
   }
 
+  # Firehose itself would go up to 128. An object is as large as its buffer, and a megabyte can hold some 2,400 small changes.
   validation {
-    condition     = var.write_log.buffering_megabytes >= 1 && var.write_log.buffering_megabytes <= 128
-    error_message = "Set write_log.buffering_megabytes to 1 to 128: what Firehose allows for S3."
+    condition     = var.write_log.buffering_megabytes >= 1 && var.write_log.buffering_megabytes <= 16
+    error_message = "Set write_log.buffering_megabytes to 1 to 16: `apply` must finish an object within its time-out, or the object never gets done."
   }
 
   # S3 refuses a move to STANDARD_IA before 30 days, and asks for 30 more in it before the next.
@@ -237,14 +244,27 @@ variable "functions" {
     write   = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     apply   = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 300), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     publish = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 120), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
-    read    = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 10), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
+    read    = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
   })
   default = {}
 
-  # API Gateway gives up after 29 seconds: a longer time-out is paid for nobody.
+  # API Gateway gives up after 29 seconds: a longer time-out is paid for nobody. Below 13 the function would be stopped between its tries
+  # at the write log, and the client wouldn't learn whether the change was accepted.
   validation {
-    condition     = var.functions.write.timeout_seconds <= 29 && var.functions.read.timeout_seconds <= 29
-    error_message = "Set the time-out of write and read to at most 29 seconds: API Gateway doesn't wait longer."
+    condition     = var.functions.write.timeout_seconds >= 13 && var.functions.write.timeout_seconds <= 29
+    error_message = "Set functions.write.timeout_seconds to 13 to 29: its three tries at the write log take up to 12.3 seconds, and API Gateway waits 29."
+  }
+
+  # A list goes on to further partitions for 4 seconds, and its last query may take 6 more.
+  validation {
+    condition     = var.functions.read.timeout_seconds >= 12 && var.functions.read.timeout_seconds <= 29
+    error_message = "Set functions.read.timeout_seconds to 12 to 29: a list and its retries take up to 10 seconds, and API Gateway waits 29."
+  }
+
+  # A megabyte of buffer can hold some 2,400 small changes, and `apply` writes a few hundred a second.
+  validation {
+    condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
+    error_message = "Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or buffer less: `apply` must finish an object within its time-out."
   }
 
   validation {

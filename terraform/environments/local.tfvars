@@ -23,10 +23,10 @@ documents_integration = "lambda"
 # The provider fails on the emulator's empty cache status, so no cache cluster and no cache_ttl below.
 cache_size = null
 
-# Firehose delivers at once: tests and the demonstration needn't wait.
-write_log = { buffering_seconds = 0 }
+# Firehose delivers at once: tests and the demonstration needn't wait. A small buffer, for the short time-out below.
+write_log = { buffering_seconds = 0, buffering_megabytes = 1 }
 
-# A message that failed is seen again after six time-outs; production's half hour is too long for a test.
+# A message whose function died is seen again after six time-outs; production's half hour is too long for a test.
 functions = {
   apply   = { timeout_seconds = 30 }
   publish = { timeout_seconds = 30 }

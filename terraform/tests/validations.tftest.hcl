@@ -376,6 +376,48 @@ run "origin_over_plain_http" {
   expect_failures = [var.cors_origins]
 }
 
+run "origin_with_capitals" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cors_origins = ["https://App.example.com"]
+  }
+
+  expect_failures = [var.cors_origins]
+}
+
+run "origin_that_is_a_wildcard" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cors_origins = ["*"]
+  }
+
+  expect_failures = [var.cors_origins]
+}
+
+run "origin_twice" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    cors_origins = ["https://a.example.com", "https://a.example.com"]
+  }
+
+  expect_failures = [var.cors_origins]
+}
+
 run "cache_size_that_is_not_offered" {
   command = plan
 
@@ -404,6 +446,20 @@ run "throttle_that_refuses_everything" {
   expect_failures = [var.throttle]
 }
 
+run "throttle_without_a_burst" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    throttle = { rate = 100, burst = 0 }
+  }
+
+  expect_failures = [var.throttle]
+}
+
 run "buffering_beyond_firehose" {
   command = plan
 
@@ -418,7 +474,7 @@ run "buffering_beyond_firehose" {
   expect_failures = [var.write_log]
 }
 
-run "buffering_size_beyond_firehose" {
+run "object_larger_than_apply_can_finish" {
   command = plan
 
   module {
@@ -426,7 +482,7 @@ run "buffering_size_beyond_firehose" {
   }
 
   variables {
-    write_log = { buffering_megabytes = 129 }
+    write_log = { buffering_megabytes = 17 }
   }
 
   expect_failures = [var.write_log]
@@ -474,7 +530,7 @@ run "horizon_shorter_than_dead_letters" {
   expect_failures = [var.horizon_days]
 }
 
-run "function_slower_than_api_gateway" {
+run "write_slower_than_api_gateway" {
   command = plan
 
   module {
@@ -483,6 +539,62 @@ run "function_slower_than_api_gateway" {
 
   variables {
     functions = { write = { timeout_seconds = 30 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "write_stopped_between_its_tries" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { write = { timeout_seconds = 12 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "read_slower_than_api_gateway" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { read = { timeout_seconds = 30 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "read_stopped_in_the_middle_of_a_list" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { read = { timeout_seconds = 11 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "apply_stopped_in_the_middle_of_an_object" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { apply = { timeout_seconds = 59 } }
   }
 
   expect_failures = [var.functions]
@@ -497,6 +609,20 @@ run "function_with_too_little_memory" {
 
   variables {
     functions = { publish = { memory_mb = 64 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "function_slower_than_lambda" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    functions = { publish = { timeout_seconds = 901 } }
   }
 
   expect_failures = [var.functions]
@@ -673,8 +799,8 @@ run "what_the_rules_allow" {
     alarm_actions         = ["arn:aws:sns:eu-central-1:111122223333:operators"]
     replica_alarm_actions = ["arn:aws:sns:eu-west-1:111122223333:operators"]
     api_base_url          = "http://localhost:4566/_aws/execute-api/{api_id}"
-    write_log             = { buffering_seconds = 900, buffering_megabytes = 128, infrequent_access_days = 30, glacier_instant_days = 60, apply_concurrency = 1000 }
-    functions             = { write = { timeout_seconds = 29, reserved_concurrency = 900 }, apply = { timeout_seconds = 900 } }
+    write_log             = { buffering_seconds = 900, buffering_megabytes = 16, infrequent_access_days = 30, glacier_instant_days = 60, apply_concurrency = 1000 }
+    functions             = { write = { timeout_seconds = 29, reserved_concurrency = 900 }, read = { timeout_seconds = 12 }, apply = { timeout_seconds = 240 }, publish = { timeout_seconds = 900 } }
     collections = {
       a-2    = { read = "public", write_groups = ["editors_of-2026"], schema = "{}", cache_ttl = 3600, throttle = { rate = 1, burst = 1 } }
       mine   = { read = "owner" }

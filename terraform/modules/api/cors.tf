@@ -1,6 +1,7 @@
 locals {
-  # Answers that API Gateway makes itself can't choose among origins: they name the single one, else all. That gives nothing away,
-  # because callers are known by their bearer token and never by a cookie. Functions choose the origin that asked.
+  # A single origin is in every answer, the functions' too, whoever asks: a cached answer is the same for all. Among several the functions
+  # name the one that asked; answers that API Gateway makes itself can't choose and name all. That gives nothing away, because callers
+  # are known by their bearer token and never by a cookie.
   cors_headers = length(var.cors_origins) == 0 ? {} : {
     "Access-Control-Allow-Origin"   = length(var.cors_origins) == 1 ? var.cors_origins[0] : "*"
     "Access-Control-Expose-Headers" = "ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"

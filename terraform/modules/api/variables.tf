@@ -1,3 +1,5 @@
+# What the stack's own variables hold is checked there (../../variables.tf), once. The rules here are about routes, which the caller makes.
+
 variable "name" {
   description = "Name of the API; the stack's name."
   type        = string
@@ -7,11 +9,6 @@ variable "endpoint_type" {
   description = "REGIONAL, or EDGE: behind a CloudFront distribution that API Gateway itself runs."
   type        = string
   default     = "REGIONAL"
-
-  validation {
-    condition     = contains(["REGIONAL", "EDGE"], var.endpoint_type)
-    error_message = "endpoint_type is REGIONAL or EDGE. A PRIVATE API can't be called by the clients this one is for."
-  }
 }
 
 variable "user_pool_arn" {
@@ -155,47 +152,22 @@ variable "cors_origins" {
   description = "Origins whose scripts may call the API; empty: no CORS headers and no preflight."
   type        = list(string)
   default     = []
-
-  validation {
-    condition     = alltrue([for origin in var.cors_origins : can(regex("^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", origin))])
-    error_message = "An origin is scheme, host and optional port, nothing behind it: \"https://app.example.com\"."
-  }
-
-  validation {
-    condition     = length(distinct(var.cors_origins)) == length(var.cors_origins)
-    error_message = "cors_origins names an origin twice."
-  }
 }
 
 variable "cache_size" {
   description = "Size of the stage's cache in GB; null: no cache cluster. It costs by the hour, used or not."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.cache_size == null || contains(["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"], coalesce(var.cache_size, "0.5"))
-    error_message = "cache_size is one of API Gateway's sizes, as text: 0.5, 1.6, 6.1, 13.5, 28.4, 58.2, 118 or 237; null for none."
-  }
 }
 
 variable "throttle" {
   description = "Requests per second and burst for each method of the stage that has no throttle of its own."
   type        = object({ rate = number, burst = number })
-
-  validation {
-    condition     = var.throttle.rate > 0 && var.throttle.burst >= 1
-    error_message = "throttle needs a rate above 0 and a burst of at least 1: API Gateway would answer 429 to every request."
-  }
 }
 
 variable "log_retention_days" {
   description = "Days that access and execution logs are kept."
   type        = number
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "CloudWatch Logs knows only these retentions in days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
-  }
 }
 
 variable "kms_key_arn" {
