@@ -1,10 +1,13 @@
 data "aws_caller_identity" "current" {}
 
+data "aws_partition" "current" {}
+
 # One customer managed key per Region: keys don't leave theirs.
 locals {
   key_regions = var.customer_managed_key ? { for role, region in { primary = var.region, replica = var.replica_region } : role => region if region != null } : {}
 
   account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
 
   # In a key policy the resource "*" means this key; AWS knows no other way to write it.
   key_policies = { for role, region in local.key_regions : role => jsonencode({
@@ -15,7 +18,7 @@ locals {
         # with it alone no principal can use the key: each function's role says what for, through which service.
         Sid       = "AccountDecides"
         Effect    = "Allow"
-        Principal = { AWS = "arn:aws:iam::${local.account_id}:root" }
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
         Action    = local.key_actions
         Resource  = "*"
       },
@@ -28,7 +31,7 @@ locals {
         Resource  = "*"
         Condition = {
           StringEquals = { "aws:SourceAccount" = local.account_id }
-          ArnLike      = { "aws:SourceArn" = "arn:aws:s3:::${var.name}-write-log-${local.account_id}-${region}" }
+          ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:s3:::${var.name}-write-log-${local.account_id}-${region}" }
         }
       },
       {
@@ -38,7 +41,7 @@ locals {
         Principal = { Service = "logs.${region}.amazonaws.com" }
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"]
         Resource  = "*"
-        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${region}:${local.account_id}:log-group:*" } }
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${region}:${local.account_id}:log-group:*" } }
       },
     ]
   }) }

@@ -21,7 +21,8 @@ write_log    = { buffering_seconds = 60, apply_concurrency = 20 }
 horizon_days = 30
 
 # Reserved, so that neither a flood of reads nor a backlog of changes can starve the other. Together 260 of the 900 that an account
-# with the usual quota of 1000 can reserve.
+# with the usual quota of 1000 can reserve. Every deployment leaves a version of `write` and `read` behind, whose snapshot is billed while
+# it exists: delete the versions that you won't go back to.
 functions = {
   write   = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
   apply   = { memory_mb = 1024, reserved_concurrency = 20 }

@@ -67,6 +67,11 @@ run "safe_shape" {
   }
 
   assert {
+    condition     = aws_cognito_user_pool.this.user_pool_tier == "ESSENTIALS" && aws_cognito_user_pool.this.password_policy[0].password_history_size == 5
+    error_message = "Old passwords don't come back, which takes the Essentials tier."
+  }
+
+  assert {
     condition     = aws_cognito_user_pool.this.mfa_configuration == "OPTIONAL" && aws_cognito_user_pool.this.software_token_mfa_configuration[0].enabled
     error_message = "A user can add an authenticator app."
   }

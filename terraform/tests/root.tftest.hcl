@@ -125,6 +125,20 @@ run "two_regions_with_keys" {
   }
 }
 
+run "in_another_partition" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-us-gov" }
+  }
+
+  assert {
+    condition     = length(regexall("\"arn:aws:", output.policies.keys["primary"])) == 0 && length(regexall("\"arn:aws-us-gov:", output.policies.keys["primary"])) == 3
+    error_message = "The key's policy names the partition that the stack is in."
+  }
+}
+
 run "one_region_without_key" {
   command = plan
 

@@ -204,6 +204,24 @@ run "keyed" {
   }
 }
 
+run "in_another_partition" {
+  command = plan
+
+  module {
+    source = "./modules/write_log"
+  }
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-us-gov" }
+  }
+
+  assert {
+    condition     = output.queue_arn == "arn:aws-us-gov:sqs:eu-central-1:111122223333:readplane-apply"
+    error_message = "ARNs name the partition that the stack is in."
+  }
+}
+
 run "unkeyed_on_an_emulator" {
   command = plan
 

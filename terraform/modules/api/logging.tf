@@ -23,6 +23,8 @@ resource "aws_api_gateway_account" "this" {
 }
 
 locals {
+  # Without aws:SourceAccount: AWS doesn't document that API Gateway sends it when it takes this role, and a condition on what isn't sent
+  # would end logging. iam:PassRole, checked when the account's setting names the role, keeps other principals from using it.
   logging_trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

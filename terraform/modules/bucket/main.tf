@@ -80,6 +80,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
         prefix = rule.key
       }
 
+      # S3 leaves objects below 128 KB where they are, unless a filter by size says otherwise: a move is paid per object, and the cheaper
+      # classes bill each as at least 128 KB.
       dynamic "transition" {
         for_each = rule.value
 

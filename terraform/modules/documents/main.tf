@@ -38,6 +38,8 @@ locals {
     )
   }) }
 
+  # Without aws:SourceAccount: AWS doesn't document that API Gateway sends it when it takes an integration's role, and a condition on what
+  # isn't sent would refuse every document. iam:PassRole, checked when an integration names the role, keeps other principals from using it.
   trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

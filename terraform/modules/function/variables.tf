@@ -20,21 +20,11 @@ variable "code" {
 variable "memory_mb" {
   description = "Memory; CPU grows with it."
   type        = number
-
-  validation {
-    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240
-    error_message = "Give the function 128 to 10240 MB of memory."
-  }
 }
 
 variable "timeout_seconds" {
   description = "Time-out."
   type        = number
-
-  validation {
-    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900
-    error_message = "Give the function 1 to 900 seconds."
-  }
 }
 
 variable "reserved_concurrency" {

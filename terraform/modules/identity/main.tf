@@ -9,6 +9,9 @@ resource "aws_cognito_user_pool" "this" {
   deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
   mfa_configuration   = var.mfa
 
+  # Lite would cost less but remembers no old passwords; Plus would cost more, for threat protection.
+  user_pool_tier = "ESSENTIALS"
+
   username_attributes      = ["email"]
   auto_verified_attributes = ["email"]
 
