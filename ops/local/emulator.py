@@ -127,15 +127,20 @@ def stop(name: str) -> bool:
     """Stop the run's emulator and the functions in it; whether there was one."""
     emulator = running(name)
     if emulator:
-        for sent, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
-            try:
-                os.killpg(emulator.pid, sent)
-            except ProcessLookupError:
-                break
-            if _gone(emulator.pid, patience):
-                break
+        end(emulator.pid)
     (folder(name) / "emulator.json").unlink(missing_ok=True)
     return emulator is not None
+
+
+def end(group: int) -> None:
+    """End a process group that was started here: asked first, killed if it doesn't go."""
+    for sent, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(group, sent)
+        except ProcessLookupError:
+            return
+        if _gone(group, patience):
+            return
 
 
 def _gone(group: int, patience: float) -> bool:

@@ -8,11 +8,9 @@ everything else that it leaves behind.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -109,27 +107,9 @@ def stop(name: str) -> bool:
     """Stop the run's LocalStack; whether there was one."""
     up = running(name) is not None
     if up:
-        pid = int(json.loads(_note(name).read_text())["pid"])
-        for sent in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, sent)
-            if _gone(pid, 10):
-                break
+        emulator.end(int(json.loads(_note(name).read_text())["pid"]))
     _note(name).unlink(missing_ok=True)
     return up
-
-
-def _gone(group: int, patience: float) -> bool:
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):  # our own child stays as a zombie until it is waited for
-            os.waitpid(group, os.WNOHANG)
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def main(arguments: list[str] | None = None) -> int:

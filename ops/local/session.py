@@ -79,10 +79,18 @@ def claims(token: str) -> dict[str, Any]:
 
 
 class Api:
-    """The HTTP API, called with one user's access token, or with none."""
+    """The HTTP API, called with one user's access token, or with none; ``seen`` gets every (method, path, status)."""
 
-    def __init__(self, api_url: str, token: str | None = None, *, timeout: float = 30) -> None:
+    def __init__(
+        self,
+        api_url: str,
+        token: str | None = None,
+        *,
+        timeout: float = 30,
+        seen: set[tuple[str, str, int]] | None = None,
+    ) -> None:
         self.base = f"{api_url}/v1"
+        self._seen = set() if seen is None else seen
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no .netrc: only what a test says is sent
@@ -100,7 +108,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Call a route: `body` is sent as JSON, `data` as it is."""
-        return self._session.request(
+        answer = self._session.request(
             method,
             self.base + path,
             data=json.dumps(body) if body is not None else data,
@@ -108,6 +116,8 @@ class Api:
             timeout=self._timeout,
             allow_redirects=False,
         )
+        self._seen.add((method, path, answer.status_code))
+        return answer
 
     def raw(
         self, method: str, target: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -120,6 +130,7 @@ class Api:
         try:
             connection.request(method, parts.path + target, body=body, headers=sent)
             answer = connection.getresponse()
+            self._seen.add((method, target, answer.status))
             return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
         finally:
             connection.close()

@@ -25,7 +25,7 @@ _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-f
 
 
 class Conflict(Failure):
-    """Something that a fresh emulator can't have was there already: a create whose answer got lost was sent again."""
+    """The emulator says that something exists which the run hasn't made."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,7 +35,9 @@ def up(name: str, port: int, progress: Progress) -> stack.Stack:
             applied = _fresh(name, port, (zips[0], zips[1]), progress)
         except stack.Conflict as conflict:
             # Seen on a busy machine. A second apply can't mend it: the resource exists, but not in the state.
-            progress.say(f"{conflict}\nOn a fresh emulator that is a lost answer, not our fault: starting over, once.")
+            progress.say(
+                f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
+            )
             applied = _fresh(name, port, (zips[0], zips[1]), progress)
     progress.say("The stack is up.")
     return applied
