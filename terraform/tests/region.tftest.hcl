@@ -155,7 +155,7 @@ run "keyed_cached_and_documents_from_s3" {
   assert {
     condition = jsondecode(output.settings.apply) == jsondecode(jsonencode({
       name        = "readplane", items_table = "readplane-items", log_bucket = "a-bucket", quarantine_prefix = "quarantine/", horizon_days = 30
-      queue_url   = "https://sqs.eu-central-1.amazonaws.com/111122223333/a-queue"
+      queue_url   = "https://sqs.eu-central-1.amazonaws.com/111122223333/readplane-apply"
       collections = { products = { read = "public" }, prices = { read = "authenticated" }, profiles = { read = "owner" } }
     }))
     error_message = "apply knows every collection, and the queue that it tells when a failed message comes again."

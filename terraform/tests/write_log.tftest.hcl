@@ -213,12 +213,15 @@ run "in_another_partition" {
 
   override_data {
     target = data.aws_partition.current
-    values = { partition = "aws-us-gov" }
+    values = { partition = "aws-cn", dns_suffix = "amazonaws.com.cn" }
   }
 
   assert {
-    condition     = output.queue_arn == "arn:aws-us-gov:sqs:eu-central-1:111122223333:readplane-apply"
-    error_message = "ARNs name the partition that the stack is in."
+    condition = (
+      output.queue_arn == "arn:aws-cn:sqs:eu-central-1:111122223333:readplane-apply"
+      && output.queue_url_ahead == "https://sqs.eu-central-1.amazonaws.com.cn/111122223333/readplane-apply"
+    )
+    error_message = "ARNs and URLs name the partition that the stack is in."
   }
 }
 

@@ -54,7 +54,7 @@ locals {
       }))
       apply = jsonencode({
         name              = var.name
-        queue_url         = module.write_log.queue_url
+        queue_url         = module.write_log.queue_url_ahead
         items_table       = var.items.name
         log_bucket        = module.write_log.bucket
         quarantine_prefix = "quarantine/"

@@ -29,8 +29,13 @@ output "event_source_arn" {
 }
 
 output "queue_url" {
-  description = "URL of that queue."
+  description = "URL of that queue once it exists."
   value       = aws_sqs_queue.apply.url
+}
+
+output "queue_url_ahead" {
+  description = "The same queue's URL on AWS; for settings, which needn't wait for it."
+  value       = local.queue_url
 }
 
 output "dead_letter_url" {

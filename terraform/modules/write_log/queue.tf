@@ -1,8 +1,11 @@
 locals {
   queue_name = "${var.name}-apply"
 
-  # Known before the queues are: the dead-letter queue names the only queue that may use it, which in turn names the dead-letter queue.
+  # Known before the queues are: the dead-letter queue names the only queue that may use it, which in turn names the dead-letter queue. And
+  # a new queue takes the provider 25 seconds, for which the functions needn't wait to learn its URL: the SDK takes the queue's name and
+  # account from it, and the host from its own configuration, so it serves on an emulator too.
   queue_arn        = "arn:${data.aws_partition.current.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
+  queue_url        = "https://sqs.${local.region}.${data.aws_partition.current.dns_suffix}/${local.account_id}/${local.queue_name}"
   dead_letters_arn = "${local.queue_arn}-dead-letters"
 }
 
