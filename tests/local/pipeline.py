@@ -36,10 +36,15 @@ def made(item_id: str, data: str | None = '{"title":"x"}', *, ms: int | None = N
     )
 
 
-def put_object(stack: Local, lines: Iterable[bytes], *, packed: bool = True) -> str:
+def new_key() -> str:
+    """A write-log key that no object has."""
+    return f"log/year=2026/month=01/day=01/hour=00/by-hand-{uuid.uuid4()}.gz"
+
+
+def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, packed: bool = True) -> str:
     """Put an object into the write log as Firehose does, whose notification then brings it to `apply`."""
     content = b"".join(lines)
-    key = f"log/year=2026/month=01/day=01/hour=00/by-hand-{uuid.uuid4()}.gz"
+    key = key or new_key()
     body = gzip.compress(content) if packed else content
     stack.root().client("s3").put_object(Bucket=stack.outputs.write_log_bucket, Key=key, Body=body)
     return key
@@ -51,9 +56,10 @@ def lines_of(stack: Local, key: str) -> list[bytes]:
     return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
 
 
-def notify(stack: Local, keys: Iterable[str]) -> None:
-    """Send S3's notification of these objects (again)."""
+def notify(stack: Local, keys: Iterable[str]) -> list[str]:
+    """Send S3's notification of these objects (again); the messages' ids."""
     sqs = stack.root().client("sqs")
+    sent = []
     for key in keys:
         told = {
             "eventVersion": "2.1",
@@ -62,7 +68,14 @@ def notify(stack: Local, keys: Iterable[str]) -> None:
             "eventName": "ObjectCreated:Put",
             "s3": {"bucket": {"name": stack.outputs.write_log_bucket}, "object": {"key": key}},
         }
-        sqs.send_message(QueueUrl=stack.outputs.apply_queue_url, MessageBody=json.dumps({"Records": [told]}))
+        message = sqs.send_message(QueueUrl=stack.outputs.apply_queue_url, MessageBody=json.dumps({"Records": [told]}))
+        sent.append(message["MessageId"])
+    return sent
+
+
+def shown(stack: Local) -> bool:
+    """Make `apply` run once more, on nothing, so that the emulator shows what it printed before."""
+    return bool(put_object(stack, []))
 
 
 def log_keys(stack: Local) -> list[str]:

@@ -1,13 +1,16 @@
 """What the local tests share: the applied stack, its users, and ways to call it."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 import boto3
+import requests
 
-from ops.local.emulator import log_file
+from ops.local.emulator import running
 from ops.local.session import Api, User, root
 from ops.local.stack import Outputs, Stack
 
@@ -22,6 +25,7 @@ class Local:
     alice: User  # alice and bob are in no group
     bob: User
     eve: User  # an editor
+    seen: set[tuple[str, str, int]] = dataclasses.field(default_factory=set)  # (method, path, status) of every call
 
     @property
     def outputs(self) -> Outputs:
@@ -31,7 +35,7 @@ class Local:
         """The HTTP API as a user (by access token), with any token, or as nobody."""
         url = self.outputs.replica_api_url if replica else self.outputs.api_url
         assert url, "the local settings declare no replica Region"
-        return Api(url, user.access_token if user else token)
+        return Api(url, user.access_token if user else token, seen=self.seen)
 
     def root(self, *, replica: bool = False) -> boto3.session.Session:
         """The account's root, whom IAM refuses nothing, in the primary or the replica Region."""
@@ -39,9 +43,29 @@ class Local:
         assert region, "the local settings declare no replica Region"
         return root(region)
 
-    def log(self) -> str:
-        """What the emulator printed so far."""
-        return log_file(self.stack.name).read_text(errors="replace")
+    @cached_property
+    def ministack(self) -> bool:
+        """Whether this is MiniStack, the embedded emulator."""
+        told = requests.get(f"{self.stack.endpoint}/_ministack/health", timeout=5).status_code == 200
+        assert told or not running(self.stack.name), "what was started here is MiniStack"
+        return told
+
+    def events(
+        self, function: str, message: str, *, since_ms: int = 0, replica: bool = False, **fields: object
+    ) -> list[dict[str, Any]]:
+        """What one Region's function logged under a message, with these fields.
+
+        MiniStack shows a line that came late with the function's next invocation: see pipeline.shown().
+        """
+        pages = self.root(replica=replica).client("logs").get_paginator("filter_log_events")
+        found = pages.paginate(
+            logGroupName=f"/aws/lambda/{self.outputs.name}-{function}",
+            filterPattern=f'"{message}"',
+            startTime=since_ms,
+        )
+        lines = [event["message"] for page in found for event in page["events"]]
+        events: list[dict[str, Any]] = [json.loads(line) for line in lines if line.startswith("{")]
+        return [e for e in events if e["message"] == message and all(e.get(k) == v for k, v in fields.items())]
 
 
 def eventually(check: Callable[[], Value | None], *, within: float = 20, every: float = 0.1) -> Value:

@@ -1,10 +1,12 @@
 """The replica Region: gets the data, publishes its own documents, takes writes, mends what goes down."""
 
 import json
+from typing import Any
 
 import pytest
 
 from readplane.domain.change import Change
+from tests.local.permissions import without
 from tests.local.pipeline import items, made, now_ms, put_object
 from tests.local.support import Local, eventually
 
@@ -56,22 +58,32 @@ def test_a_retry_in_the_other_region_makes_the_same_item(stack: Local) -> None:
     assert len(made_ids) == 1
 
 
-@pytest.mark.parametrize("replica", [False, True])
-def test_publish_mends_a_version_that_went_down(stack: Local, replica: bool) -> None:
-    """By hand, as a global table would: an older change put over a newer one, without a condition."""
-    store = items(stack, replica=replica)
-    name = f"regression-{replica}"
+@pytest.mark.parametrize("written", [False, True], ids=["written-in-primary", "written-in-replica"])
+@pytest.mark.parametrize("mender", [False, True], ids=["mended-by-primary", "mended-by-replica"])
+def test_publish_mends_a_version_that_went_down(stack: Local, written: bool, mender: bool) -> None:
+    """By hand, as a global table would: an older change put over a newer one, without a condition, in either Region."""
+    store = items(stack, replica=written)
+    name = f"regression-{written}-{mender}-{now_ms()}"
     old, new = made(name, '{"title":"old"}', ms=now_ms() - 9_000), made(name, '{"title":"new"}')
     put_object(stack, [new.line()])
     eventually(lambda: store.get(new.key) == new)
     published(stack, new)
-    stack.root(replica=replica).client("dynamodb").put_item(
-        TableName=stack.outputs.items_table, Item=store._record(old)
-    )
-    for other in (False, True):
-        eventually(lambda: items(stack, replica=other).get(new.key) == new)
+    with without(stack, "publish", "MendItems", ["dynamodb:PutItem"], replicas=[not mender]):
+        stack.root(replica=written).client("dynamodb").put_item(
+            TableName=stack.outputs.items_table, Item=store._record(old)
+        )
+        for other in (False, True):
+            eventually(lambda: items(stack, replica=other).get(new.key) == new)
+        eventually(lambda: mends(stack, new, replica=mender))
     published(stack, new)
-    assert "RegressionsMended" in stack.log()
+    (event,) = mends(stack, new, replica=mender)
+    assert event["RegressionsMended"] == 1
+    assert not mends(stack, new, replica=not mender)
+
+
+def mends(stack: Local, change: Change, *, replica: bool) -> list[dict[str, Any]]:
+    """What one Region's `publish` says of having put this very change back."""
+    return stack.events("publish", "version went down: put back", replica=replica, change_id=change.change_id)
 
 
 def test_publish_puts_a_removed_item_back(stack: Local) -> None:
@@ -84,6 +96,7 @@ def test_publish_puts_a_removed_item_back(stack: Local) -> None:
     table.delete_item(TableName=stack.outputs.items_table, Key={"pk": {"S": change.key}})
     for replica in (False, True):
         eventually(lambda: items(stack, replica=replica).get(change.key) == change)
+    eventually(lambda: [event for replica in (False, True) for event in mends(stack, change, replica=replica)])
 
 
 def test_a_delete_removes_the_documents_of_both_regions(stack: Local) -> None:
