@@ -82,7 +82,7 @@ class Request:
         :raises Problem: 400 for anything else, and for a version that is more than 5 minutes ahead of our clock.
         """
         text = self.headers.get(MIN_VERSION.lower(), "")
-        versions = [version.strip() for version in text.split(",") if version.strip()]
+        versions = [version for version in (part.strip(" \t") for part in text.split(",")) if version]
         if len(versions) > _MAX_NAMED_VERSIONS or not all(map(is_version, versions)):
             raise bad_parameter(MIN_VERSION, f"Name at most {_MAX_NAMED_VERSIONS} versions as write answered them.")
         if any(time_ms(version) > now_ms + MAX_AHEAD_MS for version in versions):

@@ -55,6 +55,7 @@ def test_every_object_is_kept_equal_and_without_line_breaks(value: dict[str, obj
         (b'{"name": "x"} {}', "", "not JSON"),
         (b'\xef\xbb\xbf{"name": "x"}', "", "not JSON"),
         (b'{"name": "\xff"}', "", "UTF-8"),
+        ('{"name": "\ufffd"}'.encode(), "", "U+FFFD"),
         (b'{"name": NaN}', "", "number"),
         (b'{"price": ' + b"9" * 5000 + b"}", "", "digits"),
         (b'{"name": "x", "name": "y"}', "/name", "twice"),
@@ -108,6 +109,23 @@ def test_other_content_types_are_refused(value: str | None) -> None:
 def test_json_with_parameters_is_json() -> None:
     check_content_type("application/json")
     check_content_type("Application/JSON; charset=utf-8")
+
+
+def test_digits_and_words_of_patterns_and_formats_are_ascii() -> None:
+    schema = {
+        "properties": {
+            "date": {"type": "string", "format": "date"},
+            "code": {"type": "string", "pattern": r"^\d{2}\w$"},
+            "pattern": {"const": {"pattern": "x"}},
+        },
+        "patternProperties": {r"^n\d$": {"type": "integer"}},
+    }
+    validate = compile_schemas({"c": schema})["c"]
+    good = {"date": "2026-01-01", "code": "12a", "pattern": {"pattern": "x"}, "n1": 1, "n٢": "not a rule's name"}
+    assert parse_body(json.dumps(good).encode(), validate)
+    for name, value in (("date", "٢٠٢٦-01-01"), ("code", "١٢a"), ("code", "12ä"), ("n1", "x")):
+        assert refused(json.dumps({name: value}).encode(), validate).members["pointer"] == f"/{name}"
+    assert "(?a)" not in refused(b'{"code": "x"}', validate).detail
 
 
 def test_every_broken_schema_is_listed_at_once() -> None:

@@ -115,6 +115,7 @@ FAR = stamp(4_000_000_000_000, bytes(10))
         (put(item_id="%2F"), 400, {"parameter": "item_id"}),
         (put(item_id="a\0"), 400, {"parameter": "item_id"}),
         (put(headers={"Readplane-Min-Version": "yesterday"}), 400, {"parameter": "Readplane-Min-Version"}),
+        (put(headers={"Readplane-Min-Version": "\xa0"}), 400, {"parameter": "Readplane-Min-Version"}),
         (put(headers={"Readplane-Min-Version": FAR}), 400, {"parameter": "Readplane-Min-Version"}),
         (put(headers={"Readplane-Min-Version": ",".join([FAR] * 21)}), 400, {"parameter": "Readplane-Min-Version"}),
         (post(""), 400, {"parameter": "Idempotency-Key"}),

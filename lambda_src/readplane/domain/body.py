@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 import fastjsonschema
+from fastjsonschema.draft07 import CodeGeneratorDraft07
 
 from .change import MAX_DATA_BYTES
 from .problem import Problem, bad_body
@@ -21,6 +22,9 @@ DRAFTS = tuple(f"http://json-schema.org/draft-{draft}/schema" for draft in ("04"
 """What ``$schema`` may say (a trailing ``#`` is ignored): the drafts that the validator implements."""
 
 Validator = Callable[[Any], object]
+
+_ASCII = "(?a)"
+_FORMATS = {name: _ASCII + pattern for name, pattern in CodeGeneratorDraft07.FORMAT_REGEXS.items()}
 
 
 class _Twice:
@@ -72,6 +76,9 @@ def parse_body(body: bytes, validate: Validator) -> str:
     # Only a text with that many brackets can be that deep: others are spared the walk.
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise _too_deep()
+    if "\ufffd" in text:
+        # API Gateway puts it where bytes aren't UTF-8, before we see them. Who means the character escapes it.
+        raise bad_body("", "The body is not UTF-8, or holds U+FFFD, which must be written \\ufffd.")
     if twice:
         raise bad_body(_find_twice(value, "") or "", "The name occurs twice in one object.")
     if not isinstance(value, dict):
@@ -104,13 +111,35 @@ def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, Validator]:
         try:
             # Defaults would change what came in; remote references would make a cold start depend on other hosts.
             validators[name] = fastjsonschema.compile(
-                schema, handlers=dict.fromkeys(("http", "https", "ftp", "file"), _no_remote), use_default=False
+                _ascii_classes(schema),
+                handlers=dict.fromkeys(("http", "https", "ftp", "file"), _no_remote),
+                formats=_FORMATS,
+                use_default=False,
             )
         except Exception as error:  # the compiler raises whatever a broken schema makes it trip over
             problems.append(f"{name}: the schema can't be compiled ({type(error).__name__}: {error})")
     if problems:
         raise ValueError("; ".join(problems))
     return validators
+
+
+def _ascii_classes(schema: Any) -> Any:
+    """The schema with patterns in which ``\\d`` and ``\\w`` are ASCII, as in JSON Schema's own regular expressions."""
+    if isinstance(schema, list):
+        return [_ascii_classes(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed: dict[str, Any] = {}
+    for keyword, part in schema.items():
+        if keyword in ("const", "default", "enum", "examples"):
+            changed[keyword] = part
+        elif keyword == "pattern" and isinstance(part, str):
+            changed[keyword] = _ASCII + part
+        elif keyword == "patternProperties" and isinstance(part, dict):
+            changed[keyword] = {_ASCII + pattern: _ascii_classes(rule) for pattern, rule in part.items()}
+        else:
+            changed[keyword] = _ascii_classes(part)
+    return changed
 
 
 def _no_constant(name: str) -> None:
@@ -175,7 +204,7 @@ def _rule(error: fastjsonschema.JsonSchemaValueException) -> str:
         known = (error.definition or {}).get("properties", {})
         unknown = [json.dumps(name[:60]) for name in error.value if name not in known][:5]
         return f"The schema doesn't know every name here; look at {', '.join(unknown)}."
-    shown = json.dumps(definition)
+    shown = json.dumps(definition.removeprefix(_ASCII) if isinstance(definition, str) else definition)
     return f"The schema's {rule} rule is broken here." if len(shown) > 200 else f"The schema says {rule}: {shown} here."
 
 
