@@ -50,9 +50,10 @@ def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, 
     return key
 
 
-def lines_of(stack: Local, key: str) -> list[bytes]:
+def lines_of(stack: Local, key: str, s3: Any = None) -> list[bytes]:
     """The lines of one log object. The emulator's Firehose leaves them unpacked, though GZIP is asked for."""
-    content = stack.root().client("s3").get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
+    s3 = s3 or stack.root().client("s3")
+    content = s3.get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
     return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
 
 
