@@ -144,7 +144,8 @@ def test_only_the_message_that_failed_comes_again_and_soon(capsys: pytest.Captur
     assert apply_with(items, log, notifications)(two) == {"batchItemFailures": [{"itemIdentifier": "second"}]}
     assert list(items.held) == ["item/products/good"]
     assert notifications.again == [("second-handle", 16)]
-    assert '"TimeoutError"' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert '"TimeoutError"' in out and metrics(out)["ObjectsFailed"] == 1
     two["Records"][1]["attributes"]["ApproximateReceiveCount"] = "29"
     apply_with(items, log, notifications)(two)
     assert notifications.again[1] == ("second-handle", 900)

@@ -71,6 +71,8 @@ class Apply:
                 self._object(key, created_ms)
         except Exception as error:  # one object that fails must not hold up the others of the batch
             self._telemetry.failure("object failed", error, message_id=message["messageId"])
+            # The handler itself doesn't fail, so Lambda's own error metric stays silent.
+            self._telemetry.event("to be tried again", level="WARN", metrics={"ObjectsFailed": 1})
             return False
         return True
 
