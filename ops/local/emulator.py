@@ -26,8 +26,8 @@ from ops.console import ROOT, Failure, Progress, failures
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 # MiniStack closes a connection that was idle for 75 seconds, and a request that arrives at that moment stays unanswered
-# (3 of 200 that were sent within 10 ms of it). An apply takes about as long: its retry of a request that was carried out
-# but not answered ends in a conflict. So connections here stay open for longer than any run.
+# (3 of 200 that were sent within 10 ms of it). An apply takes about as long, and its retry of a request that was carried
+# out but not answered ends in a conflict. So connections here stay open for longer than any run.
 LAUNCH = """
 import hypercorn.config
 hypercorn.config.Config.keep_alive_timeout = property(lambda config: 7200.0, lambda config, seconds: None)
