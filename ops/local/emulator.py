@@ -25,8 +25,8 @@ from ops.console import ROOT, Failure, Progress, failures
 # MiniStack takes this pair for the account's root; no real account knows it.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
-# MiniStack closes a connection that was idle for 75 seconds, and a request that arrives at that moment stays unanswered
-# (3 of 200 that were sent within 10 ms of it). An apply takes about as long, and its retry of a request that was carried
+# MiniStack closes a connection that was idle for 75 seconds; a request that arrives at that moment stays unanswered (3
+# of 200 that were sent within 10 ms of it). An apply takes about as long, and its retry of a request that was carried
 # out but not answered ends in a conflict. So connections here stay open for longer than any run.
 LAUNCH = """
 import hypercorn.config
