@@ -7,7 +7,8 @@ one by one, resource and condition included, in terraform/tests/. Both lists tog
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,13 +19,26 @@ from tests.local.permissions import actions, without
 from tests.local.pipeline import items, made, new_key, notify, now_ms, put_object, quarantined, shown
 from tests.local.support import Local, eventually
 
-PATIENCE = 5.0
-"""Seconds after which what works within one counts as not working."""
+BROKEN = 3.5
+"""Seconds after which what works within one, or two at a retry, counts as not working."""
+
+_patience = 20.0  # for what must work, however busy the machine is
+
+
+@contextmanager
+def expecting_nothing() -> Iterator[None]:
+    """Wait only so long that what works would have shown."""
+    global _patience
+    usual, _patience = _patience, BROKEN
+    try:
+        yield
+    finally:
+        _patience = usual
 
 
 def soon(check: Callable[[], object]) -> bool:
     """Whether something comes true in time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + _patience
     while time.monotonic() < deadline:
         if check():
             return True
@@ -216,7 +230,7 @@ def test_every_action_is_accounted_for(stack: Local) -> None:
 @pytest.mark.parametrize(("role", "sid", "action"), ENFORCED, ids=str)
 def test_without_the_action_it_fails(stack: Local, role: str, sid: str, action: str) -> None:
     works = ENFORCED[role, sid, action]
-    with without(stack, role, sid, [action]):
+    with without(stack, role, sid, [action]), expecting_nothing():
         assert not works(stack), f"{works.__name__} without {action} of {sid}: the action is not needed"
     assert works(stack), f"{works.__name__} with {action} of {sid} put back"
 
