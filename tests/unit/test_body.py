@@ -90,6 +90,13 @@ def test_a_refusal_repeats_no_value_of_the_body() -> None:
     assert "s3cret" not in json.dumps(refused(b'{"name": "x", "price": "s3cret"}').document("r"))
 
 
+def test_a_repeated_name_among_thousands_is_found_at_once() -> None:
+    names = [*(f"n{number}" for number in range(20_000)), "n19999"]
+    start = time.process_time()
+    problem = refused(("{" + ",".join(f'"{name}":1' for name in names) + "}").encode(), ANYTHING)
+    assert problem.members["pointer"] == "/n19999" and time.process_time() - start < 1
+
+
 def test_too_large_and_too_deep() -> None:
     assert refused(b" " * (MAX_DATA_BYTES + 1)).status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert "deep" in refused(b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), ANYTHING).detail

@@ -90,7 +90,6 @@ def settings(function: str) -> dict[str, Any]:
             "items_table": "items",
             "queue_url": "http://localhost/queue",
             "log_bucket": "log",
-            "log_prefix": "log/",
             "horizon_days": 30,
         }
         | {"quarantine_prefix": "quarantine/"},

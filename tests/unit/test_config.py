@@ -27,7 +27,6 @@ GOOD: dict[str, Any] = {
     "horizon_days": 30,
     "queue_url": "q",
     "log_bucket": "b",
-    "log_prefix": "log/",
     "quarantine_prefix": "quarantine/",
     "collections": {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}},
 }

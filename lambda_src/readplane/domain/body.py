@@ -5,6 +5,7 @@ This is the only place where bodies are validated. A model in API Gateway would 
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -57,9 +58,8 @@ def parse_body(body: bytes, validate: Validator) -> str:
         found = dict(pairs)
         if len(found) != len(pairs):
             twice = True
-            names = [name for name, _ in pairs]
-            repeated = next(name for name in names if names.count(name) > 1)
-            found[repeated] = _Twice()
+            times = Counter(name for name, _ in pairs)
+            found[next(name for name, count in times.items() if count > 1)] = _Twice()
         return found
 
     try:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote_plus
 
+from ..clock import now_ms
 from ..config import ApplySettings, apply_settings
 from ..domain.change import Change, Poison, is_expired, keep_newest, parse_line
 from ..stores.aws import FAULTS, client
@@ -111,7 +111,7 @@ class Apply:
         self._telemetry.event("handled", metrics={"RecordsHandled": number}, timestamp_ms=created_ms, key=key)
 
     def _refuse_expired(self, change: Change) -> None:
-        if not is_expired(change, _now_ms(), self._settings.horizon_ms):
+        if not is_expired(change, now_ms(), self._settings.horizon_ms):
             return
         # A replay brings old changes again. Those that the item has seen are settled; only one that would have an
         # effect could resurrect what a tombstone, gone by now, had deleted.
@@ -123,7 +123,7 @@ class Apply:
         self._log.quarantine(line, poison, origin)
         change_id = poison.change.change_id if poison.change else None
         if poison.change is not None:
-            self._items.mark_quarantined(poison.change, poison.reason, _now_ms())
+            self._items.mark_quarantined(poison.change, poison.reason, now_ms())
         self._telemetry.event(
             "quarantined", level="WARN", reason=poison.reason, detail=poison.detail, origin=origin, change_id=change_id
         )
@@ -134,10 +134,6 @@ def _objects(message: Event) -> Iterator[tuple[str, int]]:
     for record in json.loads(message["body"]).get("Records", []):
         created = datetime.fromisoformat(record["eventTime"])
         yield unquote_plus(record["s3"]["object"]["key"]), int(created.timestamp() * 1000)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @cache

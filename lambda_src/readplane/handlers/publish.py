@@ -1,11 +1,11 @@
 """Feeds the documents from the items stream, in version order, and mends versions that went down."""
 
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+from ..clock import now_ms
 from ..config import PublishSettings, publish_settings
 from ..domain.change import Change
 from ..domain.collection import document_key
@@ -38,11 +38,11 @@ class Publish:
         """
         todos: dict[str, ToPublish | ToMend] = {}
         first: dict[str, str] = {}
-        now_ms = time.time_ns() // 1_000_000
+        seen_ms = now_ms()
         for record in event["Records"]:
             images = record["dynamodb"]
             old, new = image_of(images.get("OldImage")), image_of(images.get("NewImage"))
-            todo = decide(old, new, now_ms, self._settings.horizon_ms)
+            todo = decide(old, new, seen_ms, self._settings.horizon_ms)
             if todo is None:
                 continue
             key = todo.change.key

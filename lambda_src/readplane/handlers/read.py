@@ -1,12 +1,12 @@
 """Answers a client's reads from the stores: item, list, change status, and documents where S3 isn't asked directly."""
 
 import os
-import time
 from functools import cache
 from http import HTTPStatus
 from json import dumps
 from typing import Any
 
+from ..clock import now_ms
 from ..config import ReadSettings, read_settings
 from ..domain.collection import Collection, document_key, item_key
 from ..domain.listing import encode_cursor, parse_cursor, parse_limit, partitions
@@ -62,7 +62,7 @@ class Read:
 
     def _item(self, request: Request, collection: Collection, owner: str | None) -> Response:
         item_id = request.item_id()
-        named = request.min_versions(_now_ms())
+        named = request.min_versions(now_ms())
         # A read that names a version must see it if it is there; any other may be a moment behind, at half the price.
         item = self._items.get(item_key(collection.name, item_id, owner), consistent=bool(named))
         if named and (item is None or item.version < max(named)):
@@ -94,7 +94,7 @@ class Read:
         if not is_version(change_id):
             raise bad_parameter("change_id", "change_id must be one that write answered.")
         version, quarantined = self._items.status(item_key(collection.name, item_id, owner), change_id)
-        status = status_of(change_id, version, quarantined, _now_ms(), self.settings.pending_ms)
+        status = status_of(change_id, version, quarantined, now_ms(), self.settings.pending_ms)
         if status is None:
             raise _not_found("change")
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
@@ -119,10 +119,6 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
 
 def _not_found(what: str = "item") -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from json import dumps
 from typing import Any
 
+from ..clock import now_ms
 from ..config import WriteSettings, write_settings
 from ..domain.body import Validator, check_content_type, compile_schemas, parse_body
 from ..domain.caller import Caller, check_may_write
@@ -43,11 +43,11 @@ class Write:
 
         :raises Problem: 4xx for what can't be accepted, 503 where the write log doesn't confirm.
         """
-        now_ms = time.time_ns() // 1_000_000
+        accepted_ms = now_ms()
         collection = request.collection(self.settings.collections)
         caller = request.caller(self.settings.client_ids)
         check_may_write(caller, collection)
-        change = self._change(request, collection, caller, now_ms)
+        change = self._change(request, collection, caller, accepted_ms)
         self._append(change, request)
         self.telemetry.event(
             "accepted",
@@ -61,8 +61,8 @@ class Write:
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": where}
         return Response(HTTPStatus.ACCEPTED, dumps(accepted), headers)
 
-    def _change(self, request: Request, collection: Collection, caller: Caller, now_ms: int) -> Change:
-        change_id = stamp(now_ms, os.urandom(10), request.min_versions(now_ms))
+    def _change(self, request: Request, collection: Collection, caller: Caller, accepted_ms: int) -> Change:
+        change_id = stamp(accepted_ms, os.urandom(10), request.min_versions(accepted_ms))
         key = None
         if request.method == "POST":
             key = _idempotency_key(request)
@@ -80,7 +80,7 @@ class Write:
             data=data,
             actor=caller.sub,
             source=SOURCE,
-            accepted_at=_rfc3339(now_ms),
+            accepted_at=_rfc3339(accepted_ms),
             owner=caller.sub if collection.owned else None,
         )
 
