@@ -1,31 +1,81 @@
-"""How every boto3 client is made: few connections to set up, bounded waits, bounded retries."""
+"""How the stores call AWS: one small interface, two clients behind it, one kind of fault for each way to fail.
 
-from typing import Any
+``slim`` is our own client for the few calls on a client's path: it starts several times faster than boto3 and costs a
+third of the CPU per call (docs/performance.md). ``READPLANE_CLIENT=boto3`` puts boto3 there instead.
+"""
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-FAULTS = (BotoCoreError, ClientError)
-"""What a call raises when AWS refuses or doesn't answer, after its retries."""
+VARIABLE = "READPLANE_CLIENT"
+CLIENTS = ("slim", "boto3")
 
 
-def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> Any:
-    """Make a low-level client for the function's own Region and credentials.
+class Refused(Exception):
+    """AWS answered with an error, after the client's retries.
 
-    :param attempts: tries in all; botocore's standard mode backs off exponentially with jitter on throttling, 5xx and
-        connection faults. 1 where the caller must know the outcome of each try.
+    :param code: AWS's error code without a namespace, ``ConditionalCheckFailedException``.
+    :param status: the HTTP status.
+    :param answer: the error's own members, for one the ``Item`` that failed a condition.
+    """
+
+    def __init__(self, code: str, status: int, answer: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        self.answer = answer or {}
+
+
+class Unanswered(Exception):
+    """No whole answer came, after the client's retries.
+
+    :param code: the kind of fault, ``ReadTimeoutError``.
+    :param sent: whether the request may have reached AWS in any of the tries.
+    """
+
+    def __init__(self, code: str, *, sent: bool) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sent = sent
+
+
+FAULTS = (Refused, Unanswered)
+"""What a call raises."""
+
+
+class Client(Protocol):
+    """One AWS service. Threads may share it."""
+
+    def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """Do one operation of the service's API.
+
+        :param operation: the API's own name, ``GetItem``.
+        :param parameters: as boto3 takes them: DynamoDB's typed values, bytes for blobs.
+        :returns: what boto3 gives back; the ``Body`` of an S3 object is a stream with ``read(size)`` and ``close()``.
+        :raises Refused: when AWS says no.
+        :raises Unanswered: when it says nothing.
+        """
+
+
+def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> Client:
+    """Make a client for the function's own Region and credentials, of the kind that ``READPLANE_CLIENT`` names.
+
+    :param service: ``dynamodb``, ``firehose``, ``s3`` or ``sqs``.
+    :param attempts: tries in all; both clients back off with jitter on throttling, 5xx and connection faults. 1 where
+        the caller must know the outcome of each try.
     :param read_timeout: seconds to wait for an answer.
     :param connections: how many threads use the client at once.
+    :raises ValueError: for an unknown kind.
     """
-    make: Any = boto3.client
-    return make(
-        service,
-        config=Config(
-            connect_timeout=1,
-            read_timeout=read_timeout,
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=connections,
-            tcp_keepalive=True,
-        ),
-    )
+    kind = os.environ.get(VARIABLE, CLIENTS[0])
+    # Only the one that is used is imported: boto3 alone takes several times what everything else does.
+    if kind == "slim":
+        from .slim import SlimClient
+
+        return SlimClient(service, attempts=attempts, read_timeout=read_timeout, connections=connections)
+    if kind == "boto3":
+        from .boto import BotoClient
+
+        return BotoClient(service, attempts=attempts, read_timeout=read_timeout, connections=connections)
+    raise ValueError(f"{VARIABLE} must be one of {', '.join(CLIENTS)}")

@@ -1,0 +1,63 @@
+"""The stores' client over boto3: for everything off the hot path, and on it where ``READPLANE_CLIENT`` says so."""
+
+import re
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
+
+from ..tracing import tracing
+from .aws import Refused, Unanswered
+
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
+
+
+class BotoClient:
+    """:class:`~readplane.stores.aws.Client` over boto3."""
+
+    def __init__(self, service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> None:
+        """See :func:`readplane.stores.aws.client`; any service that boto3 knows."""
+        make: Any = boto3.client
+        self._client = make(
+            service,
+            config=Config(
+                connect_timeout=1,
+                read_timeout=read_timeout,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                max_pool_connections=connections,
+                tcp_keepalive=True,
+            ),
+        )
+        self._service = service
+        self._tracing = tracing("sdk")
+
+    def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """See :class:`~readplane.stores.aws.Client`."""
+        span = self._tracing.begin(self._service, operation, parameters) if self._tracing else None
+        status, request_id, retries = None, None, 0
+        try:
+            answer: dict[str, Any] = getattr(self._client, _snake(operation))(**parameters)
+            told = answer["ResponseMetadata"]
+            status, request_id, retries = told["HTTPStatusCode"], told.get("RequestId"), told.get("RetryAttempts", 0)
+        except ClientError as error:
+            told = error.response["ResponseMetadata"]
+            status, request_id, retries = told["HTTPStatusCode"], told.get("RequestId"), told.get("RetryAttempts", 0)
+            members: Any = error.response
+            raise Refused(error.response["Error"]["Code"], status, members) from error
+        except BotoCoreError as error:
+            raise Unanswered(type(error).__name__, sent=not isinstance(error, _NEVER_SENT)) from error
+        finally:
+            if span:
+                span.end(status, request_id, retries)
+        return answer
+
+
+def _snake(operation: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
