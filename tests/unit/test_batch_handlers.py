@@ -6,11 +6,11 @@ from itertools import pairwise, repeat
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from readplane.config import ApplySettings, PublishSettings
 from readplane.handlers.apply import Apply
 from readplane.handlers.publish import Publish
+from readplane.stores.aws import Unanswered
 from readplane.stores.notifications import Notifications
 from readplane.telemetry import Telemetry
 from tests.unit.support import (
@@ -157,7 +157,7 @@ def test_only_the_message_that_failed_comes_again_and_soon(capsys: pytest.Captur
 def test_a_message_whose_pause_cannot_be_set_is_still_only_reported() -> None:
     class Refusing:
         def again_in(self, receipt_handle: str, seconds: int) -> None:
-            raise EndpointConnectionError(endpoint_url="sqs")
+            raise Unanswered("ConnectTimeout", sent=False)
 
     items = MemoryItems()
     items.fail.add("bad")

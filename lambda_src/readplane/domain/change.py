@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .collection import Collection, is_item_id, is_owner, item_key
 from .version import is_version, time_ms
@@ -20,8 +19,7 @@ _DATA = b',"data":'
 _FIELDS = ("change_id", "collection", "item_id", "op", "actor", "source", "accepted_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Replaces or deletes one whole item. An item *is* the change with the greatest ``change_id`` applied to it.
 
     ``data`` is the JSON text of one object, kept as text so that what came in goes out digit for digit; ``None`` marks

@@ -17,7 +17,7 @@ from ..stores.aws import FAULTS, client
 from ..stores.items import DynamoItems, Items
 from ..stores.log_objects import LogObjects, S3LogObjects
 from ..stores.notifications import Notifications, SqsNotifications
-from ..telemetry import Telemetry, start_tracing
+from ..telemetry import Telemetry
 
 WORKERS = 16
 MAX_BACKOFF = 900
@@ -142,7 +142,6 @@ def function() -> Apply:
 
     :raises BadSettings: with every problem.
     """
-    start_tracing()
     settings = apply_settings()
     dynamodb = client("dynamodb", attempts=5, connections=WORKERS)
     items = DynamoItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms)

@@ -4,10 +4,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
 
-from botocore.exceptions import ClientError, ReadTimeoutError
-
 from ..domain.change import Change
 from ..domain.listing import Place, list_key
+from .aws import Client, Refused, Unanswered
 
 PAGE_BYTES = 1024 * 1024
 """A page of a list ends at this much data: Lambda answers at most 6 MB, in which every quote costs two bytes."""
@@ -45,7 +44,7 @@ class Items(Protocol):
 class DynamoItems:
     """:class:`Items` over DynamoDB; ``horizon_ms`` is how long tombstones and markers live."""
 
-    def __init__(self, client: Any, table: str, index: str = "", *, horizon_ms: int) -> None:
+    def __init__(self, client: Client, table: str, index: str = "", *, horizon_ms: int) -> None:
         self._client = client
         self._table = table
         self._index = index
@@ -53,14 +52,15 @@ class DynamoItems:
 
     def get(self, key: str, *, consistent: bool = False) -> Change | None:
         """See :class:`Items`."""
-        answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent)
+        answer = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent)
         record = answer.get("Item")
         return change_of(record) if record else None
 
     def apply(self, change: Change) -> Outcome:
         """See :class:`Items`."""
         try:
-            self._client.put_item(
+            self._client.call(
+                "PutItem",
                 TableName=self._table,
                 Item=self._record(change),
                 ConditionExpression="attribute_not_exists(pk) OR version < :version",
@@ -68,18 +68,18 @@ class DynamoItems:
                 # The version in the way comes with the refusal, without a second call.
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        except Refused as refusal:
+            if refusal.code != "ConditionalCheckFailedException":
                 raise
-            answer: Any = error.response
-            return "duplicate" if answer["Item"]["version"]["S"] == change.version else "superseded"
+            return "duplicate" if refusal.answer["Item"]["version"]["S"] == change.version else "superseded"
         return "applied"
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
         """See :class:`Items`. The marker stands in no list."""
         # Not from the change's own time on: an expired change's marker would be gone at once.
         expires_at = (now_ms + self._horizon_ms) // 1000
-        self._client.put_item(
+        self._client.call(
+            "PutItem",
             TableName=self._table,
             Item={
                 "pk": {"S": _marker_key(change.key, change.change_id)},
@@ -91,7 +91,7 @@ class DynamoItems:
     def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
         """See :class:`Items`. Reads consistently: a change reported pending must not have been applied before."""
         marker_key = _marker_key(key, change_id)
-        request = {
+        request: dict[str, Any] = {
             self._table: {
                 "Keys": [{"pk": {"S": key}}, {"pk": {"S": marker_key}}],
                 "ConsistentRead": True,
@@ -100,13 +100,13 @@ class DynamoItems:
         }
         found: dict[str, Record] = {}
         for _ in range(_BATCH_TRIES):
-            answer = self._client.batch_get_item(RequestItems=request)
+            answer = self._client.call("BatchGetItem", RequestItems=request)
             found |= {record["pk"]["S"]: record for record in answer["Responses"].get(self._table, [])}
-            request = answer.get("UnprocessedKeys")
+            request = answer.get("UnprocessedKeys") or {}
             if not request:
                 break
         else:
-            raise ReadTimeoutError(endpoint_url="dynamodb")  # it keeps leaving keys unprocessed
+            raise Unanswered("UnprocessedKeys", sent=True)
         version = found[key]["version"]["S"] if key in found else None
         reason = found[marker_key]["reason"]["S"] if marker_key in found else None
         return version, reason
@@ -141,7 +141,7 @@ class DynamoItems:
             query["KeyConditionExpression"] += " AND item_id > :after"
             query["ExpressionAttributeValues"][":after"] = {"S": after}
         while True:
-            answer = self._client.query(**query)
+            answer = self._client.call("Query", **query)
             yield from map(change_of, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Protocol, cast
 
 from ..domain.change import Poison
+from .aws import Client
 
 _GZIP = b"\x1f\x8b"
 
@@ -30,14 +31,14 @@ class LogObjects(Protocol):
 class S3LogObjects:
     """:class:`LogObjects` in the write-log bucket."""
 
-    def __init__(self, client: Any, bucket: str, quarantine_prefix: str) -> None:
+    def __init__(self, client: Client, bucket: str, quarantine_prefix: str) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = quarantine_prefix
 
     def lines(self, key: str) -> Iterator[bytes]:
         """See :class:`LogObjects`. Plain text is read as well as GZIP, as redriven objects may be either."""
-        body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+        body = self._client.call("GetObject", Bucket=self._bucket, Key=key)["Body"]
         start = body.read(2)
         stream = cast(IO[bytes], io.BufferedReader(_Rejoined(start, body)))
         try:
@@ -55,7 +56,8 @@ class S3LogObjects:
         except UnicodeDecodeError:
             kept = {"line_base64": base64.b64encode(text).decode()}
         digest = hashlib.sha256(text or origin.encode()).hexdigest()[:32]
-        self._client.put_object(
+        self._client.call(
+            "PutObject",
             Bucket=self._bucket,
             Key=f"{self._prefix}{poison.reason}/{digest}.json",
             Body=json.dumps({"reason": poison.reason, "detail": poison.detail, "origin": origin, **kept}).encode(),

@@ -1,6 +1,8 @@
 """The queue that S3 tells of new write-log objects, as far as `apply` steers it: when a failed message comes again."""
 
-from typing import Any, Protocol
+from typing import Protocol
+
+from .aws import Client
 
 
 class Notifications(Protocol):
@@ -14,12 +16,15 @@ class Notifications(Protocol):
 class SqsNotifications:
     """:class:`Notifications` in SQS."""
 
-    def __init__(self, client: Any, queue_url: str) -> None:
+    def __init__(self, client: Client, queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
 
     def again_in(self, receipt_handle: str, seconds: int) -> None:
         """See :class:`Notifications`."""
-        self._client.change_message_visibility(
-            QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        self._client.call(
+            "ChangeMessageVisibility",
+            QueueUrl=self._queue_url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=seconds,
         )
