@@ -4,18 +4,17 @@ They travel as ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``, since all
 """
 
 import base64
-import gzip
 import json
 import os
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from .domain.collection import VISIBILITIES, Collection, Visibility
 
 VARIABLE = "READPLANE_SETTINGS"
 _DAY_MS = 24 * 60 * 60 * 1000
+_GZIP = 31  # the window bits by which zlib knows GZIP: the module `gzip` takes longer to import than this to run
 
 Settings = TypeVar("Settings")
 Value = TypeVar("Value")
@@ -25,8 +24,7 @@ class BadSettings(Exception):
     """The function can't start; the message lists every problem at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schemas:
+class Schemas(NamedTuple):
     """Where the collections' JSON Schemas are, and what they must hash to."""
 
     bucket: str
@@ -34,8 +32,7 @@ class Schemas:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class WriteSettings:
+class WriteSettings(NamedTuple):
     """What ``write`` needs to know."""
 
     name: str
@@ -46,8 +43,7 @@ class WriteSettings:
     collections: Mapping[str, Collection]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSettings:
+class ReadSettings(NamedTuple):
     """What ``read`` needs to know; ``documents_bucket`` is set where it serves documents too."""
 
     name: str
@@ -61,8 +57,7 @@ class ReadSettings:
     collections: Mapping[str, Collection]
 
 
-@dataclass(frozen=True, slots=True)
-class ApplySettings:
+class ApplySettings(NamedTuple):
     """What ``apply`` needs to know."""
 
     name: str
@@ -74,8 +69,7 @@ class ApplySettings:
     collections: Mapping[str, Collection]
 
 
-@dataclass(frozen=True, slots=True)
-class PublishSettings:
+class PublishSettings(NamedTuple):
     """What ``publish`` needs to know."""
 
     name: str
@@ -156,8 +150,8 @@ def _load(build: Callable[["_Given"], Settings]) -> Settings:
 
 def _decode(text: str) -> Any:
     try:
-        return json.loads(gzip.decompress(base64.b64decode(text, validate=True)))
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        return json.loads(zlib.decompress(base64.b64decode(text, validate=True), _GZIP))
+    except (ValueError, zlib.error) as error:
         raise BadSettings(f"{VARIABLE} must be base64gzip(jsonencode(…)) of the function's settings") from error
 
 

@@ -4,9 +4,8 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from .domain.caller import Caller, caller_from_claims
 from .domain.collection import Collection, is_item_id
@@ -23,8 +22,7 @@ _MAX_NAMED_VERSIONS = 20
 Event = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the functions look at of a request; header names are lower-case."""
 
     method: str
@@ -90,13 +88,12 @@ class Request:
         return versions
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer; ``text`` is JSON, empty for none."""
 
     status: HTTPStatus
-    text: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    text: str
+    headers: dict[str, str]
 
 
 def request_of(event: Event) -> Request:

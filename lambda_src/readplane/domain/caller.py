@@ -3,8 +3,8 @@
 import re
 from collections.abc import Collection as Container
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from .collection import Collection, is_owner
 from .problem import Problem
@@ -12,8 +12,7 @@ from .problem import Problem
 _BETWEEN_GROUPS = re.compile(r"[\s,\[\]]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """A signed-in user: the token's subject and the groups it names."""
 
     sub: str

@@ -1,8 +1,7 @@
 """Collections: what Terraform declares about a set of items, and the keys that follow from it."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Visibility = Literal["public", "authenticated", "owner"]
 VISIBILITIES: tuple[Visibility, ...] = ("public", "authenticated", "owner")
@@ -11,8 +10,7 @@ _ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,255}")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(NamedTuple):
     """One declared collection.
 
     ``cache_ttl`` is in seconds, 0 for never; ``write_groups`` are the sign-in groups whose members may write, and mean

@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .collection import Collection, is_item_id
 from .problem import bad_parameter
@@ -21,8 +21,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a walk stands: in partition ``shard``, behind item ``after`` (``None``: at the partition's start)."""
 
     shard: int

@@ -1,15 +1,13 @@
 """What became of a change, told from its item's version and its quarantine marker."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .version import MAX_AHEAD_MS, time_ms
 
 Outcome = Literal["applied", "superseded", "quarantined", "pending"]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """The answer of the status route; ``reason`` is set for a quarantined change."""
 
     status: Outcome

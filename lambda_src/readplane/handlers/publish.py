@@ -10,10 +10,10 @@ from ..config import PublishSettings, publish_settings
 from ..domain.change import Change
 from ..domain.collection import document_key
 from ..domain.publishing import ToMend, ToPublish, decide
-from ..stores.aws import client
+from ..stores.boto import BotoClient
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items, image_of
-from ..telemetry import Telemetry, start_tracing
+from ..telemetry import Telemetry
 
 WORKERS = 16
 
@@ -95,10 +95,9 @@ def function() -> Publish:
 
     :raises BadSettings: with every problem.
     """
-    start_tracing()
     settings = publish_settings()
-    items = DynamoItems(client("dynamodb", attempts=5), settings.items_table, horizon_ms=settings.horizon_ms)
-    documents = S3Documents(client("s3", attempts=5, connections=WORKERS), settings.documents_bucket)
+    items = DynamoItems(BotoClient("dynamodb", attempts=5), settings.items_table, horizon_ms=settings.horizon_ms)
+    documents = S3Documents(BotoClient("s3", attempts=5, connections=WORKERS), settings.documents_bucket)
     return Publish(settings, items, documents, Telemetry("publish", settings.name))
 
 

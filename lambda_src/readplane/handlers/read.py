@@ -17,7 +17,7 @@ from ..http import Event, Request, Response, answer, unavailable
 from ..stores.aws import FAULTS, client
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items
-from ..telemetry import Telemetry, start_tracing
+from ..telemetry import Telemetry
 
 LIST_SECONDS = 4.0
 """How long a list may go on to further partitions; its last query may take 6 s more, of the function's 15 s."""
@@ -74,7 +74,7 @@ class Read:
         etag = f'"{item.version}"'
         headers = {"ETag": etag, "Cache-Control": "no-store" if named else collection.cache_control}
         if _matches(request.headers.get("if-none-match"), etag):
-            return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+            return Response(HTTPStatus.NOT_MODIFIED, "", headers)
         headers |= {"Content-Type": "application/json", "Readplane-Version": item.version}
         return Response(HTTPStatus.OK, item.representation(), headers)
 
@@ -107,7 +107,7 @@ class Read:
         if document is None:
             raise _not_found("document")
         if document.body is None:
-            return Response(HTTPStatus.NOT_MODIFIED, headers=document.headers)
+            return Response(HTTPStatus.NOT_MODIFIED, "", document.headers)
         return Response(HTTPStatus.OK, document.body.decode(), document.headers)
 
 
@@ -127,7 +127,6 @@ def function() -> Read:
 
     :raises BadSettings: with every problem.
     """
-    start_tracing()
     settings = read_settings()
     # Two tries of at most 2.5 s and a pause between them: a client is better served by a quick 503 and Retry-After.
     dynamodb = client("dynamodb", attempts=2, read_timeout=1.5)

@@ -21,7 +21,7 @@ from ..http import Event, Request, Response, answer
 from ..stores.aws import client
 from ..stores.schemas import read_schemas
 from ..stores.write_log import FirehoseWriteLog, NotAppended, WriteLog
-from ..telemetry import Telemetry, start_tracing
+from ..telemetry import Telemetry
 
 SOURCE = "api"
 """The ``source`` of a change that a client made."""
@@ -135,7 +135,6 @@ def function() -> Write:
 
     :raises BadSettings: for settings, ``ValueError`` for schemas that can't be used, each with every problem.
     """
-    start_tracing()
     settings = write_settings()
     schemas = read_schemas(client("s3"), settings.schemas.bucket, settings.schemas.key, settings.schemas.sha256)
     # A collection without a schema takes any object.

@@ -1,16 +1,14 @@
 """The documents: one S3 object per item, served without a function."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
-from botocore.exceptions import ClientError
+from .aws import Client, Refused
 
 VERSION_METADATA = "readplane-version"
 """The object's user metadata (``x-amz-meta-…``) that API Gateway passes on as ``Readplane-Version``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A document as S3 gives it; ``body`` is ``None`` when the caller has it already (304)."""
 
     body: bytes | None
@@ -33,13 +31,14 @@ class Documents(Protocol):
 class S3Documents:
     """:class:`Documents` in an S3 bucket."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def put(self, key: str, text: str, version: str, cache_control: str) -> None:
         """See :class:`Documents`."""
-        self._client.put_object(
+        self._client.call(
+            "PutObject",
             Bucket=self._bucket,
             Key=key,
             Body=text.encode(),
@@ -50,18 +49,17 @@ class S3Documents:
 
     def remove(self, key: str) -> None:
         """See :class:`Documents`."""
-        self._client.delete_object(Bucket=self._bucket, Key=key)
+        self._client.call("DeleteObject", Bucket=self._bucket, Key=key)
 
     def get(self, key: str, if_none_match: str | None) -> Document | None:
         """See :class:`Documents`. Without ``s3:ListBucket`` S3 answers 403 for a missing key, so both mean missing."""
         condition = {"IfNoneMatch": if_none_match} if if_none_match else {}
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key, **condition)
-        except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status == 304:
+            answer = self._client.call("GetObject", Bucket=self._bucket, Key=key, **condition)
+        except Refused as error:
+            if error.status == 304:
                 return Document(None, {"ETag": if_none_match or ""})
-            if status in (403, 404):
+            if error.status in (403, 404):
                 return None
             raise
         headers = {
