@@ -3,12 +3,12 @@ import time
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from readplane.config import ReadSettings
 from readplane.domain.listing import SHARDS
 from readplane.handlers.read import Read
 from readplane.http import answer
+from readplane.stores.aws import Unanswered
 from readplane.telemetry import Telemetry
 from tests.unit.support import (
     ALICE,
@@ -196,7 +196,7 @@ def test_a_store_that_fails_is_a_503_for_as_long_as_the_answer_may_be_cached(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+        raise Unanswered("EndpointConnectionError", sent=False)
 
     monkeypatch.setattr(service.items, "get", fail)
     for collection, seconds in (("products", "60"), ("orders", "1")):

@@ -1,4 +1,5 @@
-"""The stores, against moto and against a network that misbehaves; the items also against their model in memory."""
+"""The stores with either client, against moto's server and a network that misbehaves; the items also against their
+model in memory."""
 
 import gzip
 import hashlib
@@ -11,56 +12,30 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from readplane.domain.change import Change, Poison
 from readplane.domain.listing import Place, partitions
+from readplane.stores.aws import Client, Refused, Unanswered, client
+from readplane.stores.boto import BotoClient
 from readplane.stores.documents import S3Documents
 from readplane.stores.items import DynamoItems, Items, change_of, image_of
 from readplane.stores.log_objects import S3LogObjects
 from readplane.stores.schemas import read_schemas
 from readplane.stores.write_log import ATTEMPTS, FirehoseWriteLog, NotAppended
+from tests.unit.aws import REGION, Aws
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
 HORIZON_MS = 30 * 86_400_000
-REGION = "eu-central-1"
+
+pytestmark = pytest.mark.usefixtures("aws", "either_client")
 
 
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        yield
-
-
-class Counted:
-    """A client that counts its calls by name."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.calls: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.client, name)
-
-        def call(**arguments: Any) -> Any:
-            self.calls.append(name)
-            return method(**arguments)
-
-        return call
-
-
-def new_table() -> tuple[DynamoItems, Counted]:
-    client = boto3.client("dynamodb")
-    name = f"items-{len(client.list_tables()['TableNames'])}"
-    client.create_table(
+def new_table() -> tuple[DynamoItems, str]:
+    dynamodb = boto3.client("dynamodb")
+    name = f"items-{len(dynamodb.list_tables()['TableNames'])}"
+    dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -76,8 +51,11 @@ def new_table() -> tuple[DynamoItems, Counted]:
             }
         ],
     )
-    counted = Counted(client)
-    return DynamoItems(counted, name, "by_collection", horizon_ms=HORIZON_MS), counted
+    return DynamoItems(client("dynamodb"), name, "by_collection", horizon_ms=HORIZON_MS), name
+
+
+def records(table: str) -> Any:
+    return boto3.client("dynamodb").scan(TableName=table)["Items"]
 
 
 @pytest.fixture(params=["dynamodb", "memory"])
@@ -141,20 +119,17 @@ def test_the_table_does_what_its_model_does(history: list[tuple[int, int, bool]]
     assert table.page(spread, Place(0, None), 50, 60)[0] == model.page(spread, Place(0, None), 50, 60)[0]
 
 
-def test_each_read_is_one_call_and_a_list_queries_until_its_page_is_full() -> None:
-    items, counted = new_table()
+def test_each_read_is_one_call_and_a_list_queries_until_its_page_is_full(aws: Aws) -> None:
+    items, _ = new_table()
     for number in range(40):
         items.apply(change(f"p-{number}"))
-    counted.calls.clear()
-    items.get(change().key)
-    items.status(change().key, change().change_id)
-    assert counted.calls == ["get_item", "batch_get_item"]
-    counted.calls.clear()
-    page, _ = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 2, 60)
-    assert len(page) == 2 and counted.calls == ["query"]
-    counted.calls.clear()
-    assert len(items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 40, 60)[0]) == 40
-    assert counted.calls == ["query"] * 8
+    assert aws.during(lambda: items.get(change().key))[1] == ["GetItem"]
+    assert aws.during(lambda: items.status(change().key, change().change_id))[1] == ["BatchGetItem"]
+    spread = partitions(COLLECTIONS["products"], None)
+    (page, _), made = aws.during(lambda: items.page(spread, Place(0, None), 2, 60))
+    assert len(page) == 2 and made == ["Query"]
+    (page, _), made = aws.during(lambda: items.page(spread, Place(0, None), 40, 60))
+    assert len(page) == 40 and made == ["Query"] * 8
 
 
 def test_a_page_ends_at_a_mebibyte() -> None:
@@ -165,71 +140,74 @@ def test_a_page_ends_at_a_mebibyte() -> None:
     assert len(page) == 6 and place is not None
 
 
-def test_a_slow_table_makes_a_short_page_not_a_late_one() -> None:
-    items, counted = new_table()
+def test_a_slow_table_makes_a_short_page_not_a_late_one(aws: Aws) -> None:
+    items, _ = new_table()
     for number in range(40):
         items.apply(change(f"p-{number}"))
-    counted.calls.clear()
-    page, place = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 40, 0)
-    assert counted.calls == ["query"] and 0 < len(page) < 40 and place == Place(1, None)
+    spread = partitions(COLLECTIONS["products"], None)
+    (page, place), made = aws.during(lambda: items.page(spread, Place(0, None), 40, 0))
+    assert made == ["Query"] and 0 < len(page) < 40 and place == Place(1, None)
 
 
 def test_keys_that_stay_unprocessed_end_in_a_fault() -> None:
     class Throttled:
         calls = 0
 
-        def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803 - boto3's name
+        def call(self, operation: str, /, **parameters: Any) -> Any:
             self.calls += 1
-            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+            return {"Responses": {}, "UnprocessedKeys": parameters["RequestItems"]}
 
-    client = Throttled()
-    with pytest.raises(ReadTimeoutError):
-        DynamoItems(client, "t", horizon_ms=HORIZON_MS).status("k", change().change_id)
-    assert client.calls == 3
+    throttled = Throttled()
+    with pytest.raises(Unanswered):
+        DynamoItems(throttled, "t", horizon_ms=HORIZON_MS).status("k", change().change_id)
+    assert throttled.calls == 3
 
 
 def test_a_tombstone_carries_no_index_key_and_a_time_to_live() -> None:
-    items, counted = new_table()
+    items, table = new_table()
     gone = change(data=None)
     items.apply(gone)
-    record = counted.client.scan(TableName="items-0")["Items"][0]
+    (record,) = records(table)
     assert "list_key" not in record and "data" not in record
     assert record["expires_at"] == {"N": str((NOW_MS + HORIZON_MS) // 1000 + 86_400)}
     items.apply(change(ms=NOW_MS + 1))
-    record = counted.client.scan(TableName="items-0")["Items"][0]
+    (record,) = records(table)
     assert "list_key" in record and "expires_at" not in record
     assert image_of(record) == change_of(record) == change(ms=NOW_MS + 1)
 
 
 def test_a_quarantine_marker_is_no_item() -> None:
-    items, counted = new_table()
+    items, table = new_table()
     items.mark_quarantined(change(ms=NOW_MS - 2 * HORIZON_MS), "expired", NOW_MS)
-    (record,) = counted.client.scan(TableName="items-0")["Items"]
+    (record,) = records(table)
     assert image_of(record) is None
     assert record["expires_at"] == {"N": str((NOW_MS + HORIZON_MS) // 1000)}, "a marker of an expired change must last"
     assert image_of(None) is None
 
 
 def test_other_faults_of_the_table_are_raised() -> None:
-    missing = DynamoItems(boto3.client("dynamodb"), "nowhere", horizon_ms=HORIZON_MS)
-    with pytest.raises(ClientError):
+    missing = DynamoItems(client("dynamodb"), "nowhere", horizon_ms=HORIZON_MS)
+    with pytest.raises(Refused) as caught:
         missing.apply(change())
+    assert caught.value.code == "ResourceNotFoundException"
 
 
 # documents
 
 
 def new_bucket(name: str = "bucket") -> Any:
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    return client
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return s3
 
 
 def test_a_document_is_published_read_revalidated_and_removed() -> None:
-    documents = S3Documents(new_bucket(), "bucket")
+    new_bucket()
+    documents = S3Documents(client("s3"), "bucket")
+    publisher = S3Documents(BotoClient("s3"), "bucket")  # `publish` is off the hot path
     version = version_at(NOW_MS)
     assert documents.get("public/c/a.json", None) is None
-    documents.put("public/c/a.json", '{"n":1.10}', version, "public, max-age=60")
+    publisher.put("public/c/a.json", '{"n":1.10}', version, "public, max-age=60")
     found = documents.get("public/c/a.json", None)
     assert found is not None and found.body == b'{"n":1.10}'
     assert found.headers == {
@@ -240,15 +218,14 @@ def test_a_document_is_published_read_revalidated_and_removed() -> None:
     }
     again = documents.get("public/c/a.json", found.headers["ETag"])
     assert again is not None and again.body is None and again.headers == {"ETag": found.headers["ETag"]}
-    documents.remove("public/c/a.json")
-    documents.remove("public/c/a.json")
+    publisher.remove("public/c/a.json")
+    publisher.remove("public/c/a.json")
     assert documents.get("public/c/a.json", None) is None
 
 
 def test_a_document_store_that_fails_is_no_missing_document() -> None:
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(Refused, match="InternalError"):
         S3Documents(Failing("InternalError", 500), "bucket").get("k", None)
-    assert caught.value.response["Error"]["Code"] == "InternalError"
     assert S3Documents(Failing("AccessDenied", 403), "bucket").get("k", None) is None
 
 
@@ -256,27 +233,20 @@ class Failing:
     """A client whose every call is answered with one error."""
 
     def __init__(self, code: str, status: int) -> None:
-        self.error = ClientError(
-            {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
-            "Any",
-        )
+        self.error = Refused(code, status)
         self.calls = 0
 
-    def __getattr__(self, name: str) -> Any:
-        def call(**arguments: Any) -> Any:
-            self.calls += 1
-            raise self.error
-
-        return call
+    def call(self, operation: str, /, **parameters: Any) -> Any:
+        self.calls += 1
+        raise self.error
 
 
 # the write log's objects and the quarantine
 
 
 def log_of(content: bytes) -> S3LogObjects:
-    client = new_bucket()
-    client.put_object(Bucket="bucket", Key="log/a.gz", Body=content)
-    return S3LogObjects(client, "bucket", "quarantine/")
+    new_bucket().put_object(Bucket="bucket", Key="log/a.gz", Body=content)
+    return S3LogObjects(client("s3"), "bucket", "quarantine/")
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bytes, lambda text: gzip.compress(text[:7]) + gzip.compress(text[7:])])
@@ -301,7 +271,7 @@ def test_a_damaged_object_gives_what_it_can_and_then_says_so() -> None:
 
 def log_of_empty() -> S3LogObjects:
     boto3.client("s3").put_object(Bucket="bucket", Key="log/a.gz", Body=b"")
-    return S3LogObjects(boto3.client("s3"), "bucket", "quarantine/")
+    return S3LogObjects(client("s3"), "bucket", "quarantine/")
 
 
 def test_poison_is_kept_whole_and_once() -> None:
@@ -318,13 +288,13 @@ def test_poison_is_kept_whole_and_once() -> None:
 
 
 def test_schemas_are_read_and_must_be_what_was_deployed() -> None:
-    client = new_bucket()
+    s3 = new_bucket()
     content = json.dumps({"products": {"type": "object"}}).encode()
-    client.put_object(Bucket="bucket", Key="s", Body=content)
+    s3.put_object(Bucket="bucket", Key="s", Body=content)
     digest = hashlib.sha256(content).hexdigest()
-    assert read_schemas(client, "bucket", "s", digest) == {"products": {"type": "object"}}
+    assert read_schemas(client("s3"), "bucket", "s", digest) == {"products": {"type": "object"}}
     with pytest.raises(ValueError, match="apply again"):
-        read_schemas(client, "bucket", "s", "0" * 64)
+        read_schemas(client("s3"), "bucket", "s", "0" * 64)
 
 
 # the write log
@@ -341,18 +311,23 @@ def test_schemas_are_read_and_must_be_what_was_deployed() -> None:
     ],
 )
 def test_what_firehose_answers_tells_refused_from_unknown(code: str, status: int, refused: bool, calls: int) -> None:
-    client = Failing(code, status)
+    failing = Failing(code, status)
     with pytest.raises(NotAppended) as caught:
-        FirehoseWriteLog(client, "stream").append(b"line\n")
-    assert (caught.value.refused, caught.value.cause, client.calls) == (refused, code, calls)
+        FirehoseWriteLog(failing, "stream").append(b"line\n")
+    assert (caught.value.refused, caught.value.cause, failing.calls) == (refused, code, calls)
 
 
 def test_a_refusal_after_a_time_out_is_still_unknown() -> None:
-    client = Failing("InternalFailure", 500)
-    errors = iter([client.error, Failing("ServiceUnavailableException", 503).error, Failing("X", 400).error])
+    errors = iter(
+        [
+            Failing("InternalFailure", 500).error,
+            Failing("ServiceUnavailableException", 503).error,
+            Failing("X", 400).error,
+        ]
+    )
 
     class Changing:
-        def put_record(self, **arguments: Any) -> Any:
+        def call(self, operation: str, /, **parameters: Any) -> Any:
             raise next(errors)
 
     with pytest.raises(NotAppended) as caught:
@@ -365,22 +340,19 @@ def test_a_passing_refusal_is_survived() -> None:
     sent: list[bytes] = []
 
     class Recovering:
-        def put_record(self, **arguments: Any) -> None:
+        def call(self, operation: str, /, **parameters: Any) -> Any:
             error = next(answers)
             if error:
                 raise error
-            sent.append(arguments["Record"]["Data"])
+            sent.append(parameters["Record"]["Data"])
 
     FirehoseWriteLog(Recovering(), "stream").append(b"line\n")
     assert sent == [b"line\n"]
 
 
-def firehose_at(port: int) -> Any:
-    return boto3.client(
-        "firehose",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        config=Config(connect_timeout=1, read_timeout=0.2, retries={"total_max_attempts": 1}),
-    )
+def firehose_at(port: int, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    return client("firehose", attempts=1, read_timeout=0.2)
 
 
 @pytest.fixture
@@ -404,27 +376,14 @@ def accept_all(server: socket.socket, held: list[socket.socket]) -> None:
             return
 
 
-def test_silence_is_unknown_and_a_closed_door_is_refused(port: int) -> None:
-    with mock_aws_off():
-        with pytest.raises(NotAppended) as silent:
-            FirehoseWriteLog(firehose_at(port), "stream").append(b"line\n")
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            unused = closed.getsockname()[1]
-        with pytest.raises(NotAppended) as shut:
-            FirehoseWriteLog(firehose_at(unused), "stream").append(b"line\n")
-    assert (silent.value.refused, silent.value.cause) == (False, "ReadTimeoutError")
-    assert (shut.value.refused, shut.value.cause) == (True, "EndpointConnectionError")
-
-
-class mock_aws_off:  # noqa: N801 - reads like mock_aws
-    """Lets a test that has its own server through moto."""
-
-    def __enter__(self) -> None:
-        self.mock = mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}})
-        self.mock.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.mock.stop()
+def test_silence_is_unknown_and_a_closed_door_is_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotAppended) as silent:
+        FirehoseWriteLog(firehose_at(port, monkeypatch), "stream").append(b"line\n")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        unused = closed.getsockname()[1]
+    with pytest.raises(NotAppended) as shut:
+        FirehoseWriteLog(firehose_at(unused, monkeypatch), "stream").append(b"line\n")
+    assert silent.value.refused is False and shut.value.refused is True
 
 
 def test_lines_are_read_as_a_stream() -> None:
@@ -440,9 +399,9 @@ def test_lines_are_read_as_a_stream() -> None:
 
     content = b"".join(Change.line(change(f"i{number}", data='{"x":"' + "y" * 1000 + '"}')) for number in range(1000))
 
-    class Client:
-        def get_object(self, **arguments: Any) -> Any:
+    class OneObject:
+        def call(self, operation: str, /, **parameters: Any) -> Any:
             return {"Body": Body(content)}
 
-    first = next(S3LogObjects(Client(), "bucket", "quarantine/").lines("log/a"))
+    first = next(S3LogObjects(OneObject(), "bucket", "quarantine/").lines("log/a"))
     assert first == content.split(b"\n")[0] + b"\n" and Body.taken < len(content) / 10
