@@ -120,7 +120,7 @@ class FakeDynamo:
         return {"Responses": [self._statement(parsed, parameters) for parsed, parameters in told]}
 
     def _statement(self, parsed: "_Statement | None", parameters: list[Mapping[str, str]]) -> dict[str, Any]:
-        if parsed is None or len(parameters) != parsed.count or parsed.table != self.table:
+        if parsed is None or len(parameters) != parsed.marks or parsed.table != self.table:
             return _error("ValidationError")
         values = parsed.values(parameters)
         pk = values["pk"]["S"]
