@@ -1,15 +1,22 @@
-"""Build the zips that Terraform deploys: the functions and the layer, for AWS and for the local emulator.
+"""Build the zips that Terraform deploys, for AWS and for the local emulator.
 
     python -m ops.build                 both targets, skipping what hasn't changed
     python -m ops.build --target local  only dist/local/*.zip
 
-The zips are identical for the same inputs and the same interpreter patch version (recorded in each zip's build.json),
-whatever folder, clock or umask: a changed hash would redeploy every function for nothing.
+    hot        what the functions on a client's path (and `apply`) import, as byte-code alone
+    functions  the whole package, as byte-code alone
+    layer      the libraries, with their byte-code beside their sources
+
+The zips are identical for the same inputs, the same interpreter patch version and the same zlib (each zip's build.json
+tells them), whatever folder, clock or umask: a changed hash would redeploy every function for nothing. They are
+deflated, since a sandbox downloads them at each cold start; the price is that another zlib may give other bytes for
+the same files, which is no more than such a needless redeploy.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
 import hashlib
 import json
@@ -20,7 +27,10 @@ import subprocess
 import sys
 import sysconfig
 import time
+import typing
 import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ops.console import ROOT, Failure, failures, run_tool
@@ -28,18 +38,35 @@ from ops.console import ROOT, Failure, failures, run_tool
 PACKAGE = Path("lambda_src/readplane")
 REQUIREMENTS = Path("lambda_src/requirements.txt")
 AWS_PYTHON = "3.13"
+HOT = tuple(f"readplane.handlers.{function}" for function in ("read", "write", "apply"))
 
 # Compiles a tree of sources inside the interpreter that will load them. The result must not depend on where the tree
 # lies (co_filename, as if it lay in Lambda), on the clock (unchecked hashes instead of modification times, which also
 # spares a cold start the stat and the comparison) or on hash randomisation (PYTHONHASHSEED, set by the caller).
+#
+# Our own modules travel as x.pyc in place of x.py, without docstrings: less to download, and no source that could be
+# compiled by mistake. Tracebacks still tell file and line. Such a module is of use to the very minor version that
+# compiled it and to no other (ImportError: bad magic number), hence the search for AWS_PYTHON below. The libraries keep
+# their sources: nobody promises that they do without.
 COMPILE = """
 import json, pathlib, platform, py_compile, sys
-tree, prefix = pathlib.Path(sys.argv[1]), sys.argv[2]
+tree, prefix, alone = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "alone"
 for source in sorted(tree.rglob("*.py")):
-    py_compile.compile(str(source), dfile=prefix + "/" + source.relative_to(tree).as_posix(), doraise=True, optimize=0,
-                       invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    py_compile.compile(str(source), cfile=str(source.with_suffix(".pyc")) if alone else None,
+                       dfile=prefix + "/" + source.relative_to(tree).as_posix(), doraise=True,
+                       optimize=2 if alone else 0, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    if alone:
+        source.unlink()
 print(json.dumps({"implementation": platform.python_implementation(), "python": platform.python_version()}))
 """
+
+
+class Zips(typing.NamedTuple):
+    """The artefacts of one target."""
+
+    hot: Path
+    functions: Path
+    layer: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +74,14 @@ class Target:
     """One kind of machine that the zips are made for."""
 
     name: str
+    hot_zip: Path
     functions_zip: Path
     layer_zip: Path
     pip_options: tuple[str, ...]  # which wheels pip picks
+
+    def zips(self, dist: Path) -> Zips:
+        """Where its zips are, within a folder."""
+        return Zips(dist / self.hot_zip, dist / self.functions_zip, dist / self.layer_zip)
 
     def interpreter(self) -> Path:
         """The interpreter whose byte-code goes into the zips."""
@@ -70,61 +102,123 @@ TARGETS = {
     for target in (
         Target(
             "arm64",
+            Path("hot-arm64.zip"),
             Path("functions-arm64.zip"),
             Path("layer-arm64.zip"),
             (*_ARM64, f"--python-version={AWS_PYTHON}", "--implementation=cp"),
         ),
-        Target("local", Path("local/functions.zip"), Path("local/layer.zip"), ()),
+        Target("local", Path("local/hot.zip"), Path("local/functions.zip"), Path("local/layer.zip"), ()),
     )
 }
 
 
-def build(
-    target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, force: bool = False
-) -> tuple[Path, Path, bool]:
-    """Make the two zips of a target; returns their paths and whether anything had to be made."""
-    functions_zip, layer_zip = dist / target.functions_zip, dist / target.layer_zip
-    interpreter = target.interpreter()
-    note = functions_zip.with_name(f".{target.name}-inputs.json")
-    inputs = _inputs(target, interpreter, root)
-    if not force and note.exists() and json.loads(note.read_text()) == _state(inputs, functions_zip, layer_zip):
-        return functions_zip, layer_zip, False
+def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, force: bool = False) -> tuple[Zips, bool]:
+    """Make the zips of a target; returns their paths and whether anything had to be made.
 
-    functions_zip.parent.mkdir(parents=True, exist_ok=True)
-    work = functions_zip.with_name(f".{target.name}-{os.getpid()}")
+    :param dist: the folder that they go to.
+    :param root: the project whose sources and lock are used.
+    :raises Failure: without the interpreter or the sources that are needed.
+    """
+    zips = target.zips(dist)
+    interpreter = target.interpreter()
+    note = zips.functions.with_name(f".{target.name}-inputs.json")
+    inputs = _inputs(target, interpreter, root)
+    if not force and note.exists() and json.loads(note.read_text()) == _state(inputs, zips):
+        return zips, False
+
+    zips.functions.parent.mkdir(parents=True, exist_ok=True)
+    work = zips.functions.with_name(f".{target.name}-{os.getpid()}")
     try:
-        functions = work / "functions"
-        for source in sorted((root / PACKAGE).rglob("*")):
-            if source.is_file() and "__pycache__" not in source.parts:
-                _copy(source.read_bytes(), functions / source.relative_to(root / PACKAGE.parent))
-        layer = work / "layer" / "python"
-        layer.mkdir(parents=True)
+        for name, files in (("hot", hot_files(root / PACKAGE)), ("functions", _files(root / PACKAGE))):
+            for path in files:
+                _copy(path.read_bytes(), work / name / path.relative_to(root / PACKAGE.parent))
+        libraries = work / "layer" / "python"
+        libraries.mkdir(parents=True)
         for wheel in _wheels(target, interpreter, root, dist):
-            _unpack(wheel, layer)
-        for tree, prefix, folder, out in (
-            (functions, "/var/task", functions, functions_zip),
-            (layer, "/opt/python", layer.parent, layer_zip),
+            _unpack(wheel, libraries)
+        for out, folder, tree, prefix, pyc in (
+            (zips.hot, work / "hot", work / "hot", "/var/task", "alone"),
+            (zips.functions, work / "functions", work / "functions", "/var/task", "alone"),
+            (zips.layer, work / "layer", libraries, "/opt/python", "beside"),
         ):
-            made_by = _compile(interpreter, tree, prefix)
-            (folder / "build.json").write_text(json.dumps(made_by | {"target": target.name}, sort_keys=True) + "\n")
+            made_by = _compile(interpreter, tree, prefix, pyc) | {
+                "target": target.name,
+                "zlib": zlib.ZLIB_RUNTIME_VERSION,
+            }
+            (folder / "build.json").write_text(json.dumps(made_by, sort_keys=True) + "\n")
             _zip(folder, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    note.write_text(json.dumps(_state(inputs, functions_zip, layer_zip)))
-    return functions_zip, layer_zip, True
+    note.write_text(json.dumps(_state(inputs, zips)))
+    return zips, True
+
+
+def _files(package: Path) -> list[Path]:
+    """Everything in the package."""
+    return sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:
+    """The files that some modules need of their package: whatever they import, and the data beside it.
+
+    Imports within functions count, so that one zip serves both clients of `readplane.stores.aws`.
+
+    :param package: the package's folder.
+    :param entries: full names of modules.
+    :raises Failure: for an import of a module that the package doesn't have.
+    """
+    modules: dict[str, Path] = {}
+    waiting = list(entries)
+    while waiting:
+        name = waiting.pop()
+        if name in modules:
+            continue
+        path = _module(package, name)
+        if path is None:
+            raise Failure(f"{name} is imported, and there is no such module in {package}.")
+        modules[name] = path
+        waiting += _imports(package, name, path)
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+    folders = {path.parent for path in modules.values()}
+    data = (path for path in _files(package) if path.suffix != ".py" and path.parent in folders)
+    return sorted([*modules.values(), *data])
+
+
+def _module(package: Path, name: str) -> Path | None:
+    place = package.parent / name.replace(".", "/")
+    return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
+
+
+def _imports(package: Path, name: str, path: Path) -> Iterator[str]:
+    """The modules of the package that one of them imports."""
+    for node in ast.walk(ast.parse(path.read_bytes(), path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parts = [node.module] if node.module else []
+            if node.level:  # one dot is the module's own package
+                own = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+                parts = [*own[: len(own) - node.level + 1], *parts]
+            base = ".".join(parts)
+            members = (f"{base}.{alias.name}" for alias in node.names)
+            names = [base, *(member for member in members if _module(package, member))]
+        else:
+            continue
+        yield from (found for found in names if found.partition(".")[0] == package.name)
 
 
 def _inputs(target: Target, interpreter: Path, root: Path) -> str:
     """A hash of everything that decides what is in the zips."""
     digest = hashlib.sha256()
-    sources = [p for p in (root / PACKAGE).rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    sources = _files(root / PACKAGE)
     if not sources:
         raise Failure(f"There is nothing to build in {root / PACKAGE}.")
-    for path in [*sorted(sources), root / REQUIREMENTS, Path(__file__)]:
+    for path in [*sources, root / REQUIREMENTS, Path(__file__)]:
         content = path.read_bytes()
         digest.update(f"{path.name if path == Path(__file__) else path.relative_to(root)}\0{len(content)}\0".encode())
         digest.update(content)
-    digest.update(f"{target}\0{_version(interpreter)}".encode())
+    digest.update(f"{target}\0{_version(interpreter)}\0{zlib.ZLIB_RUNTIME_VERSION}".encode())
     return digest.hexdigest()
 
 
@@ -134,7 +228,7 @@ def _version(interpreter: Path) -> str:
     return run_tool([interpreter, "-c", "import platform; print(platform.python_version())"]).strip()
 
 
-def _state(inputs: str, *zips: Path) -> dict[str, str]:
+def _state(inputs: str, zips: Zips) -> dict[str, str]:
     """What the last build wrote: a zip that was changed or removed by hand is made again."""
     hashes = {z.name: hashlib.sha256(z.read_bytes()).hexdigest() if z.exists() else "" for z in zips}
     return {"inputs": inputs, **hashes}
@@ -175,25 +269,22 @@ def _copy(content: bytes, to: Path) -> None:
     to.write_bytes(content)
 
 
-def _compile(interpreter: Path, tree: Path, prefix: str) -> dict[str, str]:
+def _compile(interpreter: Path, tree: Path, prefix: str, pyc: str) -> dict[str, str]:
     environment = {"PYTHONHASHSEED": "0", "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-    out = run_tool([interpreter, "-s", "-S", "-X", "utf8", "-c", COMPILE, tree, prefix], env=environment)
+    out = run_tool([interpreter, "-s", "-S", "-X", "utf8", "-c", COMPILE, tree, prefix, pyc], env=environment)
     made_by: dict[str, str] = json.loads(out)
     return made_by
 
 
 def _zip(tree: Path, out: Path) -> None:
-    """Write the files of a tree in sorted order, with one date and one mode.
-
-    Stored, not deflated: another zlib would give other bytes, and these few hundred kilobytes load no slower.
-    """
+    """Write the files of a tree in sorted order, with one date and one mode."""
     partial = out.with_name(f"{out.name}.{os.getpid()}")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(partial, "w") as archive:
         for name in sorted(p.relative_to(tree).as_posix() for p in tree.rglob("*") if p.is_file()):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3  # Unix, or the mode would mean nothing
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, (tree / name).read_bytes())
+            archive.writestr(entry, (tree / name).read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
     partial.replace(out)
 
 
@@ -206,12 +297,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
     options = parser.parse_args(arguments)
     for target in TARGETS.values() if options.target == "all" else [TARGETS[options.target]]:
-        zips = [options.dist / target.functions_zip, options.dist / target.layer_zip]
+        zips = target.zips(options.dist)
         if options.dry_run:
             print(f"Would make {', '.join(map(str, zips))} with {target.interpreter()}.")
             continue
         start = time.monotonic()
-        *_, made = build(target, options.dist, force=options.force)
+        _, made = build(target, options.dist, force=options.force)
         for path in zips:
             size, digest = path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
             print(f"{path}  {size / 1024:.0f} KiB  sha256 {digest[:16]}…")

@@ -81,7 +81,13 @@ locals {
   primary_key_arn = one(aws_kms_key.primary[*].arn)
   replica_key_arn = one(aws_kms_key.replica[*].arn)
 
-  code = { functions_zip = var.functions_zip, layer_zip = var.layer_zip, architecture = var.architecture }
+  code = {
+    hot_zip       = var.hot_zip
+    functions_zip = var.functions_zip
+    layer_zip     = var.layer_zip
+    architecture  = var.architecture
+    aws_client    = var.aws_client
+  }
 
   # Users sign in at the primary Region's pool; both Regions' authorizers trust it.
   identity = {

@@ -364,8 +364,19 @@ variable "replica_alarm_actions" {
   }
 }
 
+variable "hot_zip" {
+  description = "The artefact of the functions on a client's path (`read`, `write`) and of `apply`, made by `make build`: only what these three import."
+  type        = string
+  default     = "../dist/hot-arm64.zip"
+
+  validation {
+    condition     = fileexists(var.hot_zip)
+    error_message = "There is no file ${var.hot_zip}: run `make build` first, or set hot_zip."
+  }
+}
+
 variable "functions_zip" {
-  description = "The functions' artefact, made by `make build`."
+  description = "The other functions' artefact, made by `make build`."
   type        = string
   default     = "../dist/functions-arm64.zip"
 
@@ -383,6 +394,17 @@ variable "layer_zip" {
   validation {
     condition     = fileexists(var.layer_zip)
     error_message = "There is no file ${var.layer_zip}: run `make build` first, or set layer_zip."
+  }
+}
+
+variable "aws_client" {
+  description = "How `read`, `write` and `apply` call AWS: slim (the project's own client, which starts several times faster) or boto3 (AWS's SDK: the way back, without a new build, should AWS ever answer in a way that slim doesn't know)."
+  type        = string
+  default     = "slim"
+
+  validation {
+    condition     = contains(["slim", "boto3"], var.aws_client)
+    error_message = "Set aws_client to \"slim\" or \"boto3\"."
   }
 }
 

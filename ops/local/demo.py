@@ -129,8 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     options = parser.parse_args(arguments)
     if options.dry_run:
-        zips = f"{TARGETS['local'].functions_zip} and {TARGETS['local'].layer_zip}"
-        print(f"Would build dist/{zips}, start an emulator on port {options.port}, apply terraform/ to it,")
+        zips = ", ".join(str(path) for path in TARGETS["local"].zips(Path("dist")))
+        print(f"Would build {zips}, start an emulator on port {options.port}, apply terraform/ to it,")
         print(f"sign {USER} in and PUT {len(countries())} countries. Everything would be in {emulator.folder('demo')}.")
         return 0
     progress = Progress()

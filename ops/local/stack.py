@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import urllib.parse
 from pathlib import Path
 
 from ops import terraform
+from ops.build import Zips
 from ops.console import Failure, Progress, run_tool
 from ops.local import emulator
 
@@ -61,6 +63,7 @@ class Stack:
     name: str
     endpoint: str
     outputs: Outputs
+    aws_client: str  # what the functions on a client's path call AWS with
 
     @property
     def home(self) -> Path:
@@ -81,6 +84,17 @@ def environment(endpoint: str) -> dict[str, str]:
     }
 
 
+def aws_client() -> str:
+    """What Terraform's `aws_client` is set to: what READPLANE_CLIENT says, as it does in the functions themselves.
+
+    :raises Failure: for a client that there isn't.
+    """
+    client = os.environ.get("READPLANE_CLIENT", "slim")
+    if client not in ("slim", "boto3"):
+        raise Failure(f"READPLANE_CLIENT={client}: set it to slim or boto3, or not at all (slim).")
+    return client
+
+
 def regions() -> list[str]:
     """Every Region that the local settings name."""
     texts = [(terraform.SOURCE / path).read_text() for path in (VARIABLES, "variables.tf")]
@@ -94,15 +108,17 @@ def forget_state(name: str) -> None:
     (emulator.folder(name) / "stack.json").unlink(missing_ok=True)
 
 
-def apply(name: str, endpoint: str, zips: tuple[Path, Path], progress: Progress) -> Stack:
+def apply(name: str, endpoint: str, zips: Zips, progress: Progress) -> Stack:
     """Apply terraform/ to the emulator at an endpoint."""
     folder = _copy(name)
     env = terraform.environment() | environment(endpoint)
     progress.say("terraform init …")
     progress.say(f"Providers from {terraform.init(folder, env)}.")
     variables = {
-        "functions_zip": str(zips[0]),
-        "layer_zip": str(zips[1]),
+        "hot_zip": str(zips.hot),
+        "functions_zip": str(zips.functions),
+        "layer_zip": str(zips.layer),
+        "aws_client": aws_client(),
         "api_base_url": f"{endpoint}/_aws/execute-api/{{api_id}}",
     }
     (folder / "run.tfvars.json").write_text(json.dumps(variables))
@@ -113,7 +129,8 @@ def apply(name: str, endpoint: str, zips: tuple[Path, Path], progress: Progress)
     known = {field.name: field for field in dataclasses.fields(Outputs)}
     if missing := [n for n, f in known.items() if f.default is dataclasses.MISSING and not values.get(n)]:
         raise Failure(f"terraform/outputs.tf doesn't give {', '.join(missing)}.")
-    stack = Stack(name, endpoint, Outputs(**{key: value for key, value in values.items() if key in known}))
+    given = {key: value for key, value in values.items() if key in known}
+    stack = Stack(name, endpoint, Outputs(**given), aws_client())
     (stack.home / "stack.json").write_text(json.dumps(dataclasses.asdict(stack), indent=2) + "\n")
     return stack
 
@@ -126,7 +143,7 @@ def load(name: str) -> Stack | None:
     read = json.loads(note.read_text())
     if not emulator.healthy(read["endpoint"]):
         return None
-    return Stack(read["name"], read["endpoint"], Outputs(**read["outputs"]))
+    return Stack(read["name"], read["endpoint"], Outputs(**read["outputs"]), read.get("aws_client", "boto3"))
 
 
 def destroy(stack: Stack) -> None:

@@ -1,6 +1,7 @@
 """Bring the whole stack up locally: build, start the emulator, apply. A second run applies what changed.
 
-With AWS_ENDPOINT_URL set, the emulator that answers there (LocalStack) is used and none is started.
+With AWS_ENDPOINT_URL set, the emulator that answers there (LocalStack) is used and none is started. With
+READPLANE_CLIENT=boto3 the functions of the hot path call it with boto3 instead of the slim client.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 
-from ops.build import TARGETS, build
+from ops.build import TARGETS, Zips, build
 from ops.console import Failure, Progress, failures
 from ops.local import emulator, session, stack
 from ops.terraform import terraform
@@ -19,31 +19,32 @@ from ops.terraform import terraform
 def up(name: str, port: int, progress: Progress) -> stack.Stack:
     """Build, start and apply; what is up already stays up."""
     terraform()  # says at once when it is missing
+    client = stack.aws_client()  # says at once when there is no such client
     external = os.environ.get("AWS_ENDPOINT_URL")
     if external:
         stack.environment(external)  # refuses AWS before anything is sent
-    *zips, made = build(TARGETS["local"])
+    zips, made = build(TARGETS["local"])
     progress.say(f"The zips are {'built' if made else 'up to date'}: {', '.join(path.name for path in zips)}.")
     if external:
-        applied = _on(external.rstrip("/"), name, (zips[0], zips[1]), progress)
+        applied = _on(external.rstrip("/"), name, zips, progress)
     elif kept := _kept(name, port):
         progress.say(f"The emulator is up already at {kept.endpoint}.")
         session.use(kept.endpoint)
-        applied = stack.apply(name, kept.endpoint, (zips[0], zips[1]), progress)
+        applied = stack.apply(name, kept.endpoint, zips, progress)
     else:
         try:
-            applied = _fresh(name, port, (zips[0], zips[1]), progress)
+            applied = _fresh(name, port, zips, progress)
         except stack.Conflict as conflict:
             # Seen on a busy machine. A second apply can't mend it: the resource exists, but not in the state.
             progress.say(
                 f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
             )
-            applied = _fresh(name, port, (zips[0], zips[1]), progress)
-    progress.say("The stack is up.")
+            applied = _fresh(name, port, zips, progress)
+    progress.say(f"The stack is up; what is on a client's path calls AWS with {client}.")
     return applied
 
 
-def _on(endpoint: str, name: str, zips: tuple[Path, Path], progress: Progress) -> stack.Stack:
+def _on(endpoint: str, name: str, zips: Zips, progress: Progress) -> stack.Stack:
     """Apply to somebody else's emulator."""
     if not emulator.healthy(endpoint):
         raise Failure(f"No emulator answers at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
@@ -60,7 +61,7 @@ def _kept(name: str, port: int) -> emulator.Emulator | None:
     return kept
 
 
-def _fresh(name: str, port: int, zips: tuple[Path, Path], progress: Progress) -> stack.Stack:
+def _fresh(name: str, port: int, zips: Zips, progress: Progress) -> stack.Stack:
     """Start an emulator and apply to it; when that fails it is stopped: half a stack is of no use to the next run."""
     stack.forget_state(name)
     started = emulator.start(name, port)

@@ -1,6 +1,7 @@
 # The variable files that come with the project obey the rules and are what they say they are.
 
 variables {
+  hot_zip       = "tests/mocks/hot.txt"
   functions_zip = "tests/mocks/artefact.txt"
   layer_zip     = "tests/mocks/artefact.txt"
 }

@@ -154,6 +154,31 @@ run "with_nothing" {
   }
 }
 
+run "with_a_variable_of_its_own" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    environment = { READPLANE_CLIENT = "boto3" }
+  }
+
+  assert {
+    condition = aws_lambda_function.this.environment[0].variables == tomap({
+      READPLANE_CLIENT   = "boto3"
+      READPLANE_SETTINGS = base64gzip("{\"name\":\"readplane\"}")
+    })
+    error_message = "What the caller gives stands beside the settings."
+  }
+
+  assert {
+    condition     = jsonencode(output.runs) == "{\"environment\":{\"READPLANE_CLIENT\":\"boto3\"},\"layers\":[\"arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1\"],\"zip\":\"tests/mocks/artefact.txt\"}"
+    error_message = "Tests of the whole see the artefact, the layers and the environment."
+  }
+}
+
 run "in_another_partition" {
   command = plan
 
@@ -185,6 +210,21 @@ run "settings_that_do_not_fit" {
   # Hashes don't compress: 100 of them are more than 4 KB however they are packed.
   variables {
     settings = jsonencode([for n in range(100) : sha256(tostring(n))])
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "settings_that_do_not_fit_beside_another_variable" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  # The settings alone would fit.
+  variables {
+    environment = { PADDING = join("", [for n in range(64) : sha256(tostring(n))]) }
   }
 
   expect_failures = [aws_lambda_function.this]

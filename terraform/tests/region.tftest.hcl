@@ -17,7 +17,7 @@ override_module {
 
 variables {
   name        = "readplane"
-  code        = { functions_zip = "tests/mocks/artefact.txt", layer_zip = "tests/mocks/artefact.txt", architecture = "arm64" }
+  code        = { hot_zip = "tests/mocks/hot.txt", functions_zip = "tests/mocks/artefact.txt", layer_zip = "tests/mocks/artefact.txt", architecture = "arm64", aws_client = "slim" }
   kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
   identity = {
     user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
@@ -169,6 +169,18 @@ run "keyed_cached_and_documents_from_s3" {
     error_message = "publish knows every collection and how long it may be cached."
   }
 
+  # --- what each function runs
+
+  assert {
+    condition = jsonencode(output.functions) == jsonencode({
+      apply   = { environment = {}, layers = [], zip = "tests/mocks/hot.txt" }
+      publish = { environment = {}, layers = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"], zip = "tests/mocks/artefact.txt" }
+      read    = { environment = {}, layers = [], zip = "tests/mocks/hot.txt" }
+      write   = { environment = {}, layers = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"], zip = "tests/mocks/hot.txt" }
+    })
+    error_message = "read, write and apply run the small artefact with the slim client; the layer is where its libraries are used."
+  }
+
   # --- what each function may do; what the emulator doesn't enforce is proved here and nowhere else
 
   assert {
@@ -280,6 +292,33 @@ run "keyed_cached_and_documents_from_s3" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.publish_behind[0].dimensions.FunctionName == "readplane-publish" && aws_cloudwatch_metric_alarm.publish_behind[0].alarm_actions == toset(var.alarm_actions)
     error_message = "Documents that lag raise an alarm."
+  }
+}
+
+run "with_aws_s_own_sdk" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    code = { hot_zip = "tests/mocks/hot.txt", functions_zip = "tests/mocks/artefact.txt", layer_zip = "tests/mocks/artefact.txt", architecture = "arm64", aws_client = "boto3" }
+  }
+
+  assert {
+    condition     = jsonencode({ for f, runs in output.functions : f => runs.environment }) == jsonencode({ apply = { READPLANE_CLIENT = "boto3" }, publish = {}, read = { READPLANE_CLIENT = "boto3" }, write = { READPLANE_CLIENT = "boto3" } })
+    error_message = "The functions that would use the slim client are told to use boto3; publish always does."
+  }
+
+  assert {
+    condition     = jsonencode({ for f, runs in output.functions : f => runs.zip }) == jsonencode({ apply = "tests/mocks/hot.txt", publish = "tests/mocks/artefact.txt", read = "tests/mocks/hot.txt", write = "tests/mocks/hot.txt" })
+    error_message = "The same artefacts serve either client: the way back needs no build."
+  }
+
+  assert {
+    condition     = alltrue([for runs in values(output.functions) : length(runs.layers) == 1])
+    error_message = "boto3 is traced by the X-Ray SDK, which the layer holds."
   }
 }
 

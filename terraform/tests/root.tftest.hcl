@@ -26,6 +26,7 @@ mock_provider "aws" {
 
 variables {
   region        = "eu-central-1"
+  hot_zip       = "tests/mocks/hot.txt"
   functions_zip = "tests/mocks/artefact.txt"
   layer_zip     = "tests/mocks/artefact.txt"
   collections = {
@@ -41,6 +42,12 @@ run "two_regions_with_keys" {
 
   variables {
     replica_region = "eu-west-1"
+    aws_client     = "boto3"
+  }
+
+  assert {
+    condition     = alltrue([for region in [module.region, module.replica[0]] : jsonencode(region.functions.read.environment) == "{\"READPLANE_CLIENT\":\"boto3\"}" && region.functions.read.zip == "tests/mocks/hot.txt" && region.functions.publish.zip == "tests/mocks/artefact.txt"])
+    error_message = "Both Regions run the same artefacts with the same client."
   }
 
   assert {
@@ -150,6 +157,11 @@ run "one_region_without_key" {
     alarms                = false
     documents_integration = "lambda"
     emulator              = { plain_http = true }
+  }
+
+  assert {
+    condition     = length(module.region.functions.read.environment) == 0 && length(module.region.functions.read.layers) == 0
+    error_message = "By default the project's own client is used."
   }
 
   assert {

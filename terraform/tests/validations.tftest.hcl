@@ -3,6 +3,7 @@
 
 variables {
   region        = "eu-central-1"
+  hot_zip       = "tests/mocks/hot.txt"
   functions_zip = "tests/mocks/artefact.txt"
   layer_zip     = "tests/mocks/artefact.txt"
   collections   = { products = { read = "public" } }
@@ -727,6 +728,20 @@ run "replica_alarm_topic_without_a_replica" {
   expect_failures = [var.replica_alarm_actions]
 }
 
+run "hot_functions_that_were_not_built" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    hot_zip = "nowhere/hot.zip"
+  }
+
+  expect_failures = [var.hot_zip]
+}
+
 run "functions_that_were_not_built" {
   command = plan
 
@@ -753,6 +768,20 @@ run "layer_that_was_not_built" {
   }
 
   expect_failures = [var.layer_zip]
+}
+
+run "unknown_client" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    aws_client = "botocore"
+  }
+
+  expect_failures = [var.aws_client]
 }
 
 run "unknown_architecture" {
@@ -795,6 +824,7 @@ run "what_the_rules_allow" {
     replica_region        = "eu-west-1"
     cache_size            = "237"
     horizon_days          = 15
+    aws_client            = "boto3"
     cors_origins          = ["https://app.example.com", "https://app.example.com:8443", "http://localhost:8080"]
     alarm_actions         = ["arn:aws:sns:eu-central-1:111122223333:operators"]
     replica_alarm_actions = ["arn:aws:sns:eu-west-1:111122223333:operators"]

@@ -2,6 +2,7 @@
 
 To iterate, run pytest with READPLANE_STACK=.local/test KEEP=1: the stack stays up, and the next run uses it as it is.
 After a change of code or Terraform: python -m ops.local.up --name test --port 0.
+With READPLANE_CLIENT=boto3 the functions on a client's path call AWS with boto3 and not with the slim client.
 To end: python -m ops.local.down --name test.
 """
 
@@ -13,7 +14,7 @@ import pytest
 
 from ops.console import Failure, Progress
 from ops.local import emulator, session
-from ops.local.stack import Stack, destroy, forget_state, load
+from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
 from tests.local.support import Local
 
@@ -48,7 +49,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
 def _applied(name: str, *, reuse: bool) -> Stack:
     progress = Progress()
     print(flush=True)
-    if reuse and (kept := load(name)):
+    if reuse and (kept := load(name)) and kept.aws_client == aws_client():
         session.use(kept.endpoint)
         progress.say(f"Using the stack in {kept.home} as it is.")
         return kept

@@ -1,5 +1,7 @@
 """The local run's own promises: never an AWS account, plain words for what is in the way, nothing left half done."""
 
+import dataclasses
+import json
 import socket
 import subprocess
 from pathlib import Path
@@ -7,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from ops import terraform
+from ops.build import Zips
 from ops.console import ROOT, Failure, Progress
 from ops.local import down, emulator, session, stack, up
+from readplane.stores.aws import CLIENTS
+
+OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
+ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"))
 
 
 @pytest.fixture(autouse=True)
@@ -76,13 +83,53 @@ def test_a_mirror_is_found_four_levels_down_and_not_inside_a_terraform_folder(tm
     assert list(terraform._mirrors(tmp_path, 4)) == [tmp_path / "a/b/c"]
 
 
+def test_the_client_of_the_hot_path_is_what_the_functions_themselves_would_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("READPLANE_CLIENT", raising=False)
+    assert stack.aws_client() == "slim"
+    for client in CLIENTS:
+        monkeypatch.setenv("READPLANE_CLIENT", client)
+        assert stack.aws_client() == client
+
+
+@pytest.mark.parametrize("client", ["", "botocore", "Boto3"])
+def test_a_client_that_there_is_not_is_refused_before_anything_is_done(
+    client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs(monkeypatch)
+    monkeypatch.setenv("READPLANE_CLIENT", client)
+    with pytest.raises(Failure, match="set it to slim or boto3"):
+        up.up("x", 4566, Progress())
+    assert runs.done == []
+
+
+def test_an_apply_is_given_the_artefacts_and_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("READPLANE_CLIENT", "boto3")
+    monkeypatch.setattr(stack, "_copy", lambda name: tmp_path)
+    monkeypatch.setattr(terraform, "init", lambda folder, env: "nowhere")
+    monkeypatch.setattr(terraform, "terraform", lambda: "terraform")
+    monkeypatch.setattr(stack, "_run_apply", lambda *_: None)
+    monkeypatch.setattr(stack, "run_tool", lambda *_, **__: OUTPUTS)
+    applied = stack.apply(".", "http://localhost:4566", ZIPS, Progress())
+    assert json.loads((tmp_path / "run.tfvars.json").read_text()) == {
+        "hot_zip": "h.zip",
+        "functions_zip": "f.zip",
+        "layer_zip": "l.zip",
+        "aws_client": "boto3",
+        "api_base_url": "http://localhost:4566/_aws/execute-api/{api_id}",
+    }
+    monkeypatch.setattr(emulator, "healthy", lambda endpoint: True)
+    assert stack.load(".") == applied and applied.aws_client == "boto3"
+
+
 class Runs:
     """Stands in for the emulator and Terraform: each apply fails as told, or succeeds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *fates: Exception | None) -> None:
         self.fates, self.done = list(fates), list[str]()
         monkeypatch.setattr(up, "terraform", lambda: "terraform")
-        monkeypatch.setattr(up, "build", lambda target: (Path("f.zip"), Path("l.zip"), False))
+        monkeypatch.setattr(up, "build", lambda target: (ZIPS, False))
         monkeypatch.setattr(emulator, "start", self.start)
         monkeypatch.setattr(emulator, "stop", lambda name: self.done.append("stop"))
         monkeypatch.setattr(stack, "apply", self.apply)

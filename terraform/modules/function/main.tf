@@ -9,7 +9,7 @@ locals {
   function_arn  = "arn:${data.aws_partition.current.partition}:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
 
   # Lambda allows 4 KB for all names and values together.
-  environment      = { READPLANE_SETTINGS = base64gzip(var.settings) }
+  environment      = merge(var.environment, { READPLANE_SETTINGS = base64gzip(var.settings) })
   environment_size = sum([for key, value in local.environment : length(key) + length(value)])
 
   trust_policy = jsonencode({

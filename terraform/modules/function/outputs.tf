@@ -18,6 +18,15 @@ output "qualifier" {
   value       = aws_lambda_alias.this.name
 }
 
+output "runs" {
+  description = "What the function runs: its artefact, its layers and its environment beside the settings, for tests."
+  value = {
+    zip         = aws_lambda_function.this.filename
+    layers      = coalesce(aws_lambda_function.this.layers, [])
+    environment = { for key, value in aws_lambda_function.this.environment[0].variables : key => value if key != "READPLANE_SETTINGS" }
+  }
+}
+
 output "policy" {
   description = "The role's policy, for tests."
   value       = local.policy

@@ -42,6 +42,12 @@ variable "settings" {
   type        = string
 }
 
+variable "environment" {
+  description = "Environment variables beside the settings."
+  type        = map(string)
+  default     = {}
+}
+
 variable "statements" {
   description = "What the function may do besides logging and tracing."
   type = list(object({

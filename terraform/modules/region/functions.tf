@@ -72,6 +72,16 @@ locals {
   }
 }
 
+locals {
+  # Where every import counts: a client waits for the start of `read` and `write`, and `apply` shares their client.
+  hot = ["write", "apply", "read"]
+
+  uses_boto3 = { for function in keys(local.settings) : function => !contains(local.hot, function) || var.code.aws_client == "boto3" }
+
+  # The layer holds the schema validator for `write`, and X-Ray's SDK, which traces the calls of boto3.
+  uses_layer = { for function, boto3 in local.uses_boto3 : function => boto3 || function == "write" }
+}
+
 module "function" {
   source   = "../function"
   for_each = toset(["write", "apply", "publish", "read"])
@@ -79,10 +89,13 @@ module "function" {
   name     = var.name
   function = each.key
   code = {
-    zip          = var.code.functions_zip
+    zip          = contains(local.hot, each.key) ? var.code.hot_zip : var.code.functions_zip
     architecture = var.code.architecture
-    layers       = [aws_lambda_layer_version.this.arn]
+    layers       = local.uses_layer[each.key] ? [aws_lambda_layer_version.this.arn] : []
   }
+
+  # The code's own default is slim on the hot path; elsewhere it knows no other than boto3.
+  environment = contains(local.hot, each.key) && local.uses_boto3[each.key] ? { READPLANE_CLIENT = "boto3" } : {}
 
   memory_mb            = var.functions[each.key].memory_mb
   timeout_seconds      = var.functions[each.key].timeout_seconds

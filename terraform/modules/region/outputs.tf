@@ -48,6 +48,11 @@ output "settings" {
   value       = local.settings
 }
 
+output "functions" {
+  description = "What each function runs, for tests."
+  value       = { for key, function in module.function : key => function.runs }
+}
+
 output "policies" {
   description = "Every policy of the Region as JSON text, for tests."
   value = {

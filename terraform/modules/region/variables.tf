@@ -4,8 +4,14 @@ variable "name" {
 }
 
 variable "code" {
-  description = "The artefacts."
-  type        = object({ functions_zip = string, layer_zip = string, architecture = string })
+  description = "The artefacts, and how the functions of hot_zip call AWS."
+  type = object({
+    hot_zip       = string
+    functions_zip = string
+    layer_zip     = string
+    architecture  = string
+    aws_client    = string
+  })
 }
 
 variable "kms_key_arn" {
