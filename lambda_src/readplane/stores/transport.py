@@ -1,0 +1,339 @@
+"""HTTP/1.1 to one host over connections that stay open, as little of it as AWS's answers need.
+
+``http.client`` would cost more than everything else the slim client imports: it reads headers with the e-mail
+package. What is left out: proxies, redirects, cookies, compression; none of the services needs them.
+"""
+
+import os
+import select
+import socket
+import ssl
+import time
+from typing import NamedTuple
+
+from .aws import Unanswered
+
+CONNECT_SECONDS = 1.0
+MAX_IDLE_SECONDS = 60
+"""A connection that nobody used for longer isn't used again (the AWS SDK for Java draws the same line). By the wall
+clock: Lambda freezes a function between requests, perhaps for minutes, and then the news that the other side has
+closed may never arrive."""
+
+_MAX_HEAD = 65_536
+_CHUNK = 65_536
+_AMAZON = (".amazonaws.com", ".api.aws")
+
+
+class Stale(Unanswered):
+    """A connection that was used before had been closed meanwhile: it ended before the first byte of an answer."""
+
+
+class Answer(NamedTuple):
+    """An HTTP answer; the headers' names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: "Body"
+
+
+class Pool:
+    """Connections to one host. The one used last is used next, so that the others may age. Threads may share it."""
+
+    def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
+        """:param read_timeout: seconds to wait for each piece of an answer.
+        :param connections: how many are kept; more are made when more threads call at once.
+        """
+        self._host = host
+        self._port = port
+        self._secure = secure
+        self._read_timeout = read_timeout
+        self._connections = connections
+        self._idle: list[Connection] = []
+
+    def exchange(self, request: bytes, *, again: bool) -> Answer:
+        """Send a request and read the head of its answer.
+
+        :param request: all of it, head and body.
+        :param again: send it once more, on a new connection, when a kept one turns out to be closed.
+        :raises Unanswered: for every fault of the network.
+        """
+        kept = self._kept()
+        if kept:
+            try:
+                return kept.exchange(request)
+            except Stale:
+                if not again:
+                    raise
+        return Connection(self, self._connect()).exchange(request)
+
+    def give_back(self, connection: "Connection") -> None:
+        """Keep a connection that has been read to the end of an answer."""
+        connection.idle_since = time.time()
+        if len(self._idle) < self._connections:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _kept(self) -> "Connection | None":
+        now = time.time()
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if 0 <= now - connection.idle_since <= MAX_IDLE_SECONDS and connection.quiet():
+                return connection
+            connection.close()
+
+    def _connect(self) -> socket.socket:
+        try:
+            plain = self._dial()
+        except TimeoutError as error:
+            raise Unanswered("ConnectTimeoutError", sent=False) from error
+        except OSError as error:  # no such name, no route, refused
+            raise Unanswered("EndpointConnectionError", sent=False) from error
+        if not self._secure:
+            plain.settimeout(self._read_timeout)
+            return plain
+        try:
+            # Bare ends of the stream are told from proper ones: without a length only the end tells that all is there.
+            secure = _context(self._host).wrap_socket(plain, server_hostname=self._host, suppress_ragged_eofs=False)
+            secure.settimeout(self._read_timeout)
+        except TimeoutError as error:
+            plain.close()
+            raise Unanswered("ConnectTimeoutError", sent=False) from error
+        except OSError as error:  # as ssl.SSLError is
+            plain.close()
+            raise Unanswered("SSLError", sent=False) from error
+        return secure
+
+    def _dial(self) -> socket.socket:
+        fault: OSError = OSError("no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM):
+            dialled = socket.socket(family, kind, protocol)
+            try:
+                dialled.settimeout(CONNECT_SECONDS)
+                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                dialled.connect(address)
+                return dialled
+            except OSError as error:
+                dialled.close()
+                fault = error
+        raise fault
+
+
+class Connection:
+    """One connection; one request at a time."""
+
+    def __init__(self, pool: Pool, connected: socket.socket) -> None:
+        self.idle_since = 0.0
+        self._pool = pool
+        self._socket = connected
+        self._held = b""  # read from the socket, and not used yet
+        self._used = False
+        self._poll = select.poll()
+        self._poll.register(connected, select.POLLIN)
+
+    def exchange(self, request: bytes) -> Answer:
+        """See :meth:`Pool.exchange`."""
+        try:
+            answer = self._exchange(request)
+        except BaseException:
+            self.close()
+            raise
+        self._used = True
+        answer.body.start()
+        return answer
+
+    def quiet(self) -> bool:
+        """Whether nothing came since the last answer; whatever did come means that the other side has ended it."""
+        return not self._held and not self._poll.poll(0)
+
+    def give_back(self) -> None:
+        """Keep the connection for the next request."""
+        self._pool.give_back(self)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def line(self) -> bytes:
+        """The next line, without its end."""
+        return self._until(b"\r\n")
+
+    def some(self, limit: int, *, may_end: bool = False) -> bytes:
+        """At least one and at most ``limit`` bytes; none at the end, where it may end."""
+        if self._held:
+            data, self._held = self._held[:limit], self._held[limit:]
+            return data
+        data = self._receive(limit)
+        if not data and not may_end:
+            raise Unanswered("IncompleteReadError", sent=True)
+        return data
+
+    def _exchange(self, request: bytes) -> Answer:
+        try:
+            self._socket.sendall(request)
+        except TimeoutError as error:
+            raise Unanswered("ReadTimeoutError", sent=True) from error
+        except OSError as error:
+            raise self._ended() from error
+        status, headers = self._head()
+        while 100 <= status < 200:  # says nothing yet
+            status, headers = self._head()
+        return Answer(status, headers, Body(self, status, headers))
+
+    def _head(self) -> tuple[int, dict[str, str]]:
+        if not self._held:
+            try:
+                self._held = self._receive(_CHUNK)
+            except Unanswered as fault:
+                if fault.code == "ConnectionClosedError":
+                    raise self._ended() from fault
+                raise
+            if not self._held:
+                raise self._ended()
+        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        version, _, rest = first.partition(" ")
+        if version not in ("HTTP/1.1", "HTTP/1.0") or not rest[:3].isdecimal():
+            raise Unanswered("BadStatusLine", sent=True)
+        headers = {"connection": "close"} if version == "HTTP/1.0" else {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return int(rest[:3]), headers
+
+    def _until(self, mark: bytes) -> bytes:
+        while (end := self._held.find(mark)) < 0:
+            if len(self._held) > _MAX_HEAD:
+                raise Unanswered("LineTooLong", sent=True)
+            more = self._receive(_CHUNK)
+            if not more:
+                raise Unanswered("IncompleteReadError", sent=True)
+            self._held += more
+        found, self._held = self._held[:end], self._held[end + len(mark) :]
+        return found
+
+    def _receive(self, limit: int) -> bytes:
+        try:
+            return self._socket.recv(limit)
+        except TimeoutError as error:
+            raise Unanswered("ReadTimeoutError", sent=True) from error
+        except OSError as error:
+            raise Unanswered("ConnectionClosedError", sent=True) from error
+
+    def _ended(self) -> Unanswered:
+        return (Stale if self._used else Unanswered)("ConnectionClosedError", sent=True)
+
+
+class Body:
+    """An answer's body, read from the connection as it is asked for; at its end the connection is kept or closed."""
+
+    def __init__(self, connection: Connection, status: int, headers: dict[str, str]) -> None:
+        """:raises Unanswered: when the headers don't tell how long it is."""
+        self._connection: Connection | None = connection
+        self._keep = headers.get("connection", "").lower() != "close"
+        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+        self._left = 0  # of the body, or of the chunk
+        self._to_the_end = False
+        if self._chunked:
+            return
+        length = headers.get("content-length")
+        if status in (204, 304):
+            return
+        if length is None:
+            self._to_the_end, self._keep = True, False
+        elif length.isdecimal():
+            self._left = int(length)
+        else:
+            raise Unanswered("BadContentLength", sent=True)
+
+    def start(self) -> None:
+        """An empty body is at its end before anyone reads."""
+        if not (self._chunked or self._to_the_end or self._left):
+            self._finish()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read ``size`` bytes, less only at the end; all that is left without a size.
+
+        :raises Unanswered: when the rest doesn't come.
+        """
+        if size < 0 and self._left and not self._chunked:
+            size = self._left
+        pieces = []
+        try:
+            while size and (piece := self._piece(size if size > 0 else _CHUNK)):
+                pieces.append(piece)
+                size -= len(piece) if size > 0 else 0
+        except BaseException:
+            self.close()
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Leave the rest unread. The connection can't be used again, as the rest would still come."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _piece(self, limit: int) -> bytes:
+        if not self._connection:
+            return b""
+        if self._to_the_end:
+            data = self._connection.some(min(limit, _CHUNK), may_end=True)
+            if not data:
+                self._finish()
+            return data
+        if self._chunked and not self._left and not self._next_chunk(self._connection):
+            return b""
+        data = self._connection.some(min(limit, self._left, _CHUNK))
+        self._left -= len(data)
+        if not self._left:
+            if self._chunked:
+                self._connection.line()
+            else:
+                self._finish()
+        return data
+
+    def _next_chunk(self, connection: Connection) -> bool:
+        size = connection.line().split(b";")[0].strip()
+        try:
+            self._left = int(size, 16)
+        except ValueError as error:
+            raise Unanswered("BadChunk", sent=True) from error
+        if self._left:
+            return True
+        while connection.line():  # trailers
+            pass
+        self._finish()
+        return False
+
+    def _finish(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            if self._keep:
+                connection.give_back()
+            else:
+                connection.close()
+
+
+_contexts: dict[str, ssl.SSLContext] = {}
+
+
+def _context(host: str) -> ssl.SSLContext:
+    # AWS's own endpoints chain to Amazon's few roots. The system's store of a hundred and more takes ten times as long
+    # to read, on every cold start; it is there for endpoints of one's own and for partitions with other CAs.
+    bundle = os.environ.get("AWS_CA_BUNDLE") or ("amazon" if host.endswith(_AMAZON) else "system")
+    context = _contexts.get(bundle)
+    if context is None:
+        if bundle == "amazon":
+            from .amazon_roots import PEM
+
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(cadata=PEM)
+        else:
+            context = ssl.create_default_context(cafile=None if bundle == "system" else bundle)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        _contexts[bundle] = context
+    return context
