@@ -110,8 +110,8 @@ def _about(service: str, operation: str, region: Mapping[str, str], parameters: 
     if kept:
         for name, value in parameters.items():
             if name in kept:
-                # Of several tables only the names, never the keys that are asked for.
-                about[kept[name]] = list(value) if name == "RequestItems" else value
+                # RequestItems: the tables' names, never the keys that are asked of them.
+                about[kept[name]] = list(value) if isinstance(value, dict) else value
     return about
 
 

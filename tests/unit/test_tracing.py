@@ -1,0 +1,511 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+import pytest
+
+from ops.console import ROOT
+from readplane.config import VARIABLE
+from readplane.tracing import DAEMON, HEADER, Tracing, tracing
+from tests.unit.support import api_event, change, event, settings_text
+from tests.unit.test_calls import SETTINGS, calls  # noqa: F401 (a fixture)
+from tests.xray import Daemon, new_trace, problems
+
+Kind = Literal["datagrams", "sdk"]
+KINDS: list[Kind] = ["datagrams", "sdk"]
+SECRET = "not for others"
+REGION = "eu-central-1"
+TOLD = {"operation": "", "region": REGION, "request_id": "R1", "retries": 0}
+
+# Every kind of call that the stores make, with what may be told of it. What's secret in it must not be.
+CALLS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "dynamodb",
+        "GetItem",
+        {"TableName": "items", "Key": {"pk": {"S": SECRET}}, "ConsistentRead": True},
+        {"table_name": "items", "consistent_read": True},
+    ),
+    ("dynamodb", "PutItem", {"TableName": "items", "Item": {"pk": {"S": SECRET}}}, {"table_name": "items"}),
+    (
+        "dynamodb",
+        "Query",
+        {
+            "TableName": "items",
+            "IndexName": "by_collection",
+            "Limit": 10,
+            "ScanIndexForward": False,
+            "Select": "COUNT",
+            "ProjectionExpression": "pk",
+            "KeyConditionExpression": "lk = :lk",
+            "ExpressionAttributeValues": {":lk": {"S": SECRET}},
+            "ExclusiveStartKey": {"pk": {"S": SECRET}},
+        },
+        {
+            "table_name": "items",
+            "index_name": "by_collection",
+            "limit": 10,
+            "scan_index_forward": False,
+            "select": "COUNT",
+            "projection_expression": "pk",
+        },
+    ),
+    (
+        "dynamodb",
+        "BatchGetItem",
+        {"RequestItems": {"items": {"Keys": [{"pk": {"S": SECRET}}]}}},
+        {"table_names": ["items"]},
+    ),
+    (
+        "dynamodb",
+        "BatchExecuteStatement",
+        {"Statements": [{"Statement": "UPDATE items SET d = ? WHERE pk = ?", "Parameters": [{"S": SECRET}]}]},
+        {},
+    ),
+    ("firehose", "PutRecord", {"DeliveryStreamName": "log", "Record": {"Data": SECRET.encode()}}, {}),
+    ("s3", "GetObject", {"Bucket": "b", "Key": f"owner/c/{SECRET}.json"}, {"bucket_name": "b"}),
+    (
+        "s3",
+        "PutObject",
+        {"Bucket": "b", "Key": f"owner/c/{SECRET}.json", "Body": SECRET.encode(), "Metadata": {"m": SECRET}},
+        {"bucket_name": "b"},
+    ),
+    (
+        "sqs",
+        "ChangeMessageVisibility",
+        {"QueueUrl": "https://q", "VisibilityTimeout": 5, "ReceiptHandle": SECRET},
+        {"queue_url": "https://q", "visibility_timeout": 5},
+    ),
+]
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    with Daemon() as listening:
+        monkeypatch.setenv(DAEMON, listening.address)
+        monkeypatch.setenv("AWS_REGION", REGION)
+        monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
+        tracing.cache_clear()
+        yield listening
+    tracing.cache_clear()
+
+
+def made(kind: Kind) -> Tracing:
+    if kind == "sdk":
+        from aws_xray_sdk.core import xray_recorder
+        from aws_xray_sdk.core.lambda_launcher import LambdaContext
+
+        # As the SDK makes itself in Lambda; in this process it was imported for another test's daemon.
+        xray_recorder.configure(context=LambdaContext(), daemon_address=os.environ[DAEMON], streaming_threshold=0)
+    found = tracing(kind)
+    assert found is not None
+    return found
+
+
+def invoke(monkeypatch: pytest.MonkeyPatch, header: str | None = None) -> dict[str, str]:
+    """Begin an invocation, as Lambda's runtime does."""
+    trace = new_trace()
+    monkeypatch.setenv(HEADER, trace["header"] if header is None else header)
+    return trace
+
+
+def once(traces: Tracing, status: int | None = 200, *, call: tuple[Any, ...] = CALLS[0], retries: int = 0) -> bool:
+    """Make one call's span; whether there was one."""
+    service, operation, parameters, _ = call
+    span = traces.begin(service, operation, parameters)
+    if span:
+        span.end(status, "R1" if status else None, retries)
+    return span is not None
+
+
+def without_ids(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in ("id", "start_time", "end_time")}
+
+
+def test_the_listener_refuses_what_xray_would_not_take() -> None:
+    trace = new_trace()
+    good = {
+        "id": "53995c3f42cd8ad8",
+        "name": "dynamodb",
+        "type": "subsegment",
+        "namespace": "aws",
+        "trace_id": trace["trace_id"],
+        "parent_id": trace["parent_id"],
+        "start_time": 1.478293361271e9,
+        "end_time": 1.478293361449e9,
+    }
+    assert problems(good) == []
+    for name in good:
+        assert problems({key: value for key, value in good.items() if key != name})
+    wrong: dict[str, list[Any]] = {
+        "id": ["53995c3f42cd8ad", "53995c3f42cd8adx", 5],
+        "name": ["", "a" * 201, "a?b"],
+        "type": ["segment"],
+        "trace_id": ["1-581cf771-a006649127e371903a2de97", trace["parent_id"]],
+        "end_time": [1.4e9, "1.478293361449e9", 1.478293361449e12],
+        "fault": ["yes"],
+        "in_progress": [True],
+        "aws": [[], {"request_id": None}],
+        "http": [{"status": 200}],
+        "other": [1],
+    }
+    for name, values in wrong.items():
+        for value in values:
+            assert problems({**good, name: value}), f"{name} = {value}"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call[1])
+def test_both_kinds_send_the_same_subsegment_of_the_invocations_segment(
+    call: tuple[Any, ...], daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, operation, _, told = call
+    trace = invoke(monkeypatch)
+    expected = {
+        "name": service,
+        "type": "subsegment",
+        "namespace": "aws",
+        "trace_id": trace["trace_id"],
+        "parent_id": trace["parent_id"],
+        "in_progress": False,
+        "http": {"response": {"status": 200}},
+        "aws": {**TOLD, "operation": operation, "retries": 2, **told},
+    }
+    for kind in KINDS:
+        assert once(made(kind), call=call, retries=2)
+        (document,) = daemon.received()
+        assert without_ids(document) == expected, kind
+        assert SECRET not in json.dumps(document)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call[1])
+def test_the_sdks_own_patch_of_botocore_tells_the_same_but_for_keys(call: tuple[Any, ...]) -> None:
+    from aws_xray_sdk.ext.boto_utils import _extract_whitelisted_params
+
+    service, operation, parameters, told = call
+    recorded: dict[str, Any] = {}
+    _extract_whitelisted_params(service, operation, recorded, (operation, parameters), {}, {})
+    assert (recorded.pop("key", None) is not None) == (service == "s3")
+    if "table_names" in recorded:
+        recorded["table_names"] = list(recorded["table_names"])  # the SDK sends the repr of a dict's keys
+    assert recorded == told
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("status", "flags"),
+    [
+        (200, set()),
+        (304, set()),
+        (400, {"error"}),
+        (404, {"error"}),
+        (429, {"error", "throttle"}),
+        (500, {"fault"}),
+        (503, {"fault"}),
+        (None, {"fault"}),
+    ],
+)
+def test_flags_are_what_xray_means_by_them(
+    kind: Kind, status: int | None, flags: set[str], daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(monkeypatch)
+    once(made(kind), status)
+    (document,) = daemon.received()
+    assert {name for name in ("error", "throttle", "fault") if document.get(name)} == flags
+    assert document.get("http") == ({"response": {"status": status}} if status else None)
+    assert ("request_id" in document["aws"]) == bool(status)
+
+
+ROOT_ID, SEGMENT = "1-67a1b2c3-4d5e6f708192a3b4c5d6e7f8", "53995c3f42cd8ad8"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        ";",
+        "Root",
+        f"Root={ROOT_ID};Parent={SEGMENT};Sampled=0",
+        f"Root={ROOT_ID};Parent={SEGMENT};Sampled=?",
+        f"Root={ROOT_ID};Parent={SEGMENT};Sampled=",
+        f"Root={ROOT_ID};Parent={SEGMENT}",
+        f"Root={ROOT_ID};Sampled=1",
+        f"Parent={SEGMENT};Sampled=1",
+        f"Root={ROOT_ID};Parent={SEGMENT[1:]};Sampled=1",
+        f"Root={ROOT_ID};Parent={SEGMENT[1:]}x;Sampled=1",
+        f"Root={ROOT_ID[:-1]};Parent={SEGMENT};Sampled=1",
+        f"Root={ROOT_ID[:-1]}x;Parent={SEGMENT};Sampled=1",
+        f"Root={ROOT_ID.replace('-', '')}--;Parent={SEGMENT};Sampled=1",
+        f"Root={ROOT_ID}=;Parent={SEGMENT};Sampled=1",
+    ],
+)
+def test_nothing_is_sent_of_what_isnt_sampled_or_has_no_parent(
+    kind: Kind, header: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = made(kind)
+    invoke(monkeypatch, header)
+    assert not once(traces)
+    assert daemon.received() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_sent_outside_an_invocation(kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    traces = made(kind)
+    monkeypatch.delenv(HEADER, raising=False)  # as during init
+    assert not once(traces)
+    assert daemon.received() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"Root={ROOT_ID};Parent={SEGMENT};Sampled=1;Lineage=1:2a3b4c5d:0",
+        f"Sampled=1;Parent={SEGMENT};Root={ROOT_ID}",
+        f"Self=1-67a1b2c3-000000000000000000000000;Root={ROOT_ID};Parent={SEGMENT};Sampled=1",
+    ],
+)
+def test_headers_may_hold_more_in_any_order(
+    kind: Kind, header: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(monkeypatch, header)
+    assert once(made(kind))
+    (document,) = daemon.received()
+    assert (document["trace_id"], document["parent_id"]) == (ROOT_ID, SEGMENT)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_invocation_has_its_own_trace_and_decision(
+    kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = made(kind)
+    first = new_trace()
+    headers = [
+        (first["trace_id"], first["parent_id"], 1),
+        (first["trace_id"], "00000000000000aa", 1),  # the same trace calls the function twice
+        (first["trace_id"], "00000000000000ab", 0),
+        (ROOT_ID, SEGMENT, 0),
+        (ROOT_ID, SEGMENT, 1),
+        (first["trace_id"], first["parent_id"], 1),
+    ]
+    for root, parent, sampled in headers:
+        invoke(monkeypatch, f"Root={root};Parent={parent};Sampled={sampled}")
+        for _ in range(2):
+            assert once(traces) == bool(sampled)
+    got = [(document["trace_id"], document["parent_id"]) for document in daemon.received()]
+    assert got == [(root, parent) for root, parent, sampled in headers if sampled for _ in range(2)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_of_several_threads_are_siblings(kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, rounds = 4, 5
+    traces = made(kind)
+    together = threading.Barrier(threads)
+
+    def work(_: int) -> None:
+        service, operation, parameters, _told = CALLS[0]
+        span = traces.begin(service, operation, parameters)
+        together.wait(10)  # all of them are under way at once
+        assert span
+        span.end(200, "R1", 0)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(2):  # threads outlive an invocation
+            trace = invoke(monkeypatch)
+            list(pool.map(work, range(threads * rounds)))
+            documents = daemon.received()
+            assert len({document["id"] for document in documents}) == threads * rounds
+            assert {document["parent_id"] for document in documents} == {trace["parent_id"]}
+            assert {document["trace_id"] for document in documents} == {trace["trace_id"]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_daemon_that_isnt_there_harms_nobody_and_may_come_later(
+    kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = made(kind)
+    invoke(monkeypatch)
+    port = daemon.port
+    with daemon:
+        pass
+    for _ in range(3):
+        assert once(traces)
+    with Daemon(port) as later:
+        assert once(traces)
+        assert len(later.received()) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_parameter_that_isnt_json_is_the_calls_own_problem(
+    kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(monkeypatch)
+    assert once(made(kind), call=("dynamodb", "GetItem", {"TableName": b"items"}, {}))
+    assert once(made(kind), call=("dynamodb", "BatchGetItem", {"RequestItems": None}, {}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["{0}", "tcp:127.0.0.1:1 udp:{0}", "udp:{0} tcp:127.0.0.1:1"])
+def test_the_daemons_address_has_two_forms(
+    kind: Kind, form: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DAEMON, form.format(daemon.address))
+    invoke(monkeypatch)
+    assert once(made(kind))
+    assert len(daemon.received()) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "address", ["", "here", "here:", ":2000", "here:x", "here:-1", "udp:here:2000", "tcp:a:1 tcp:b:2", "a:1 b:2 c:3"]
+)
+def test_without_a_daemon_there_is_no_tracing(kind: Kind, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracing.cache_clear()
+    monkeypatch.setenv(DAEMON, address)
+    assert tracing(kind) is None
+    monkeypatch.delenv(DAEMON)
+    tracing.cache_clear()
+    assert tracing(kind) is None
+    tracing.cache_clear()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_there_is_one_per_process(kind: Kind, daemon: Daemon) -> None:
+    assert made(kind) is made(kind)
+
+
+def test_datagrams_cost_a_cold_start_next_to_nothing(daemon: Daemon) -> None:
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / "lambda_src")!r})
+os.environ[{DAEMON!r}] = {daemon.address!r}
+from readplane.tracing import tracing
+assert tracing("datagrams")
+print(*sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True)
+    costly = {"contextlib", "logging", "random", "dataclasses", "uuid", "inspect", "aws_xray_sdk", "botocore"}
+    assert not costly & set(ran.stdout.split())
+    assert "readplane.tracing" in ran.stdout.split()
+
+
+# What Lambda does: import the handler's module during init, then set the trace header anew for each invocation.
+RUNTIME = """
+import importlib, json, os, sys
+handlers = {}
+for name in ("write", "read"):
+    handlers[name] = importlib.import_module(f"readplane.handlers.{name}").handler
+print("ready", flush=True)
+for line in sys.stdin:
+    name, header, event = json.loads(line)
+    os.environ["_X_AMZN_TRACE_ID"] = header
+    print("answered", handlers[name](event, None)["statusCode"], flush=True)
+"""
+
+
+class Runtime:
+    """The functions in a process of their own, as in Lambda's sandbox."""
+
+    def __init__(self, client: str, daemon: Daemon) -> None:
+        # Nothing of what a developer's shell sets; what the test's AWS needs is in this process's environment.
+        env = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("AWS_")}
+        env |= {
+            "PYTHONPATH": str(ROOT / "lambda_src"),
+            "AWS_LAMBDA_FUNCTION_NAME": "demo",
+            "LAMBDA_TASK_ROOT": "/var/task",
+            "READPLANE_CLIENT": client,
+            VARIABLE: settings_text(SETTINGS),
+            DAEMON: daemon.address,
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", RUNTIME], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._told("ready")
+
+    def __call__(self, function: str, trace: dict[str, str], event: Any) -> int:
+        """The HTTP status of one invocation."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps([function, trace["header"], event]) + "\n")
+        self._process.stdin.flush()
+        return int(self._told("answered"))
+
+    def _told(self, word: str) -> str:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            if line.startswith(word):
+                return line.removeprefix(word)
+        raise AssertionError("the functions' process ended")
+
+    def close(self) -> None:
+        self._process.communicate(timeout=10)
+
+
+@pytest.fixture
+def start(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Runtime]]:
+    request.getfixturevalue("calls")  # the AWS that the functions meet
+    runtimes: list[Runtime] = []
+
+    def begin(client: str) -> Runtime:
+        runtimes.append(Runtime(client, daemon))
+        return runtimes[-1]
+
+    yield begin
+    for runtime in runtimes:
+        runtime.close()
+
+
+def get(kind: str, item_id: str = "p-1", rest: str = "") -> Any:
+    return api_event(
+        "GET", f"/{kind}/products/{{item_id}}{rest}", {"item_id": item_id, "change_id": change().change_id}
+    )
+
+
+PUT = event("api") | {"body": "{}"}
+REQUESTS: list[tuple[str, Any, int, list[tuple[str, str, int]]]] = [
+    ("write", PUT, 202, [("firehose", "PutRecord", 200)]),
+    ("write", PUT | {"body": "["}, 400, []),
+    ("read", get("items"), 200, [("dynamodb", "GetItem", 200)]),
+    ("read", get("items", "p-2"), 404, [("dynamodb", "GetItem", 200)]),
+    ("read", get("items", rest="/changes/{change_id}"), 200, [("dynamodb", "BatchGetItem", 200)]),
+    ("read", get("documents"), 200, [("s3", "GetObject", 200)]),
+    ("read", get("documents", "p-2"), 404, [("s3", "GetObject", 404)]),
+]
+
+
+def test_requests_are_connected_traces_and_the_same_with_either_client(
+    start: Callable[[str], Runtime], daemon: Daemon
+) -> None:
+    seen: dict[str, list[list[dict[str, Any]]]] = {}
+    for client in ("slim", "boto3"):
+        functions = start(client)
+        assert daemon.received() == []  # of init, which belongs to no request
+        seen[client] = []
+        for function, request, status, made in REQUESTS:
+            trace = new_trace()
+            assert functions(function, trace, request) == status
+            documents = daemon.received()
+            # API Gateway's segment and the function's own are AWS's work; the ids in the header name them.
+            assert [document["trace_id"] for document in documents] == [trace["trace_id"]] * len(made)
+            assert [document["parent_id"] for document in documents] == [trace["parent_id"]] * len(made)
+            assert [
+                (document["name"], document["aws"]["operation"], document["http"]["response"]["status"])
+                for document in documents
+            ] == made
+            assert all(document["start_time"] <= document["end_time"] for document in documents)
+            seen[client].append([anonymous(document) for document in documents])
+            assert functions(function, new_trace(sampled=0), request) == status
+            assert daemon.received() == []
+    assert seen["slim"] == seen["boto3"]
+
+
+def anonymous(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without what no two requests have in common, where each was there."""
+    kept = without_ids(document)
+    for name in ("trace_id", "parent_id"):
+        del kept[name]
+    kept["aws"] = {name: value if name != "request_id" else bool(value) for name, value in kept["aws"].items()}
+    return kept
