@@ -45,7 +45,8 @@ HOT = tuple(f"readplane.handlers.{function}" for function in ("read", "write", "
 # spares a cold start the stat and the comparison) or on hash randomisation (PYTHONHASHSEED, set by the caller).
 #
 # Our own modules travel as x.pyc in place of x.py, without docstrings: less to download, and no source that could be
-# compiled by mistake. Tracebacks still tell file and line. Such a module is of use to the very minor version that
+# compiled by mistake. Tracebacks still tell file and line; the columns, which only mark a place in a source that isn't
+# there, are a fifth of the byte-code and left out (no_debug_ranges). Such a module is of use to the very minor version that
 # compiled it and to no other (ImportError: bad magic number), hence the search for AWS_PYTHON below. The libraries keep
 # their sources: nobody promises that they do without.
 COMPILE = """
@@ -271,7 +272,10 @@ def _copy(content: bytes, to: Path) -> None:
 
 def _compile(interpreter: Path, tree: Path, prefix: str, pyc: str) -> dict[str, str]:
     environment = {"PYTHONHASHSEED": "0", "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-    out = run_tool([interpreter, "-s", "-S", "-X", "utf8", "-c", COMPILE, tree, prefix, pyc], env=environment)
+    out = run_tool(
+        [interpreter, "-s", "-S", "-X", "utf8", "-X", "no_debug_ranges", "-c", COMPILE, tree, prefix, pyc],
+        env=environment,
+    )
     made_by: dict[str, str] = json.loads(out)
     return made_by
 
