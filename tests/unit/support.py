@@ -5,7 +5,8 @@ import copy
 import gzip
 import json
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,9 @@ class MemoryItems:
             return "duplicate" if known.version == change.version else "superseded"
         self.held[change.key] = change
         return "applied"
+
+    def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+        return Counter(map(self.apply, changes))
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
         self.markers[f"{change.change_id}/{change.key}"] = reason

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
 
 from .collection import Collection, is_item_id, is_owner, item_key
 from .version import is_version, time_ms
@@ -15,8 +16,11 @@ TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
 
 Reason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
 
-_DATA = b',"data":'
+_DATA = ',"data":'
 _FIELDS = ("change_id", "collection", "item_id", "op", "actor", "source", "accepted_at")
+_TEXT = frozenset({str})
+_values = itemgetter(*_FIELDS)
+_decode = json.JSONDecoder().decode  # json.loads without its look at what it was given
 
 
 class Change(NamedTuple):
@@ -81,10 +85,10 @@ class Change(NamedTuple):
         }
         if self.owner is not None:
             head["owner"] = self.owner
-        text = json.dumps(head, separators=(",", ":")).encode()
-        if self.data is None:
-            return text + b"\n"
-        return text[:-1] + _DATA + self.data.encode() + b"}\n"
+        text = json.dumps(head, separators=(",", ":"))
+        if self.data is not None:
+            text = f"{text[:-1]}{_DATA}{self.data}}}"
+        return f"{text}\n".encode()
 
 
 class Poison(Exception):
@@ -107,32 +111,50 @@ def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
     """
     # Our own lines put `data` last and hold no other object, so the first `,"data":` outside a string is the cut: a
     # quote inside a string of the head would be escaped.
-    head, cut, tail = line.rstrip(b"\r\n").partition(_DATA)
-    data = tail.removesuffix(b"}") if cut else None
     try:
-        fields = json.loads(head + b"}" if cut else head)
-        text = None if data is None else data.decode()
-        if text is not None and not isinstance(json.loads(text), dict):
+        head, cut, tail = line.decode().rstrip("\r\n").partition(_DATA)
+        fields = _decode(head + "}" if cut else head)
+        data = tail.removesuffix("}") if cut else None
+        if data is not None and not isinstance(_decode(data), dict):
             raise Poison("unparsable", "data is not a JSON object")
     except (ValueError, RecursionError) as error:
         raise Poison("unparsable", "the line is not one JSON object in UTF-8") from error
-    change = _change(fields, text)
+    change = _change(fields, data)
     collection = collections.get(change.collection)
     if collection is None:
         raise Poison("unknown_collection", "no such collection is declared", change)
     if collection.owned != (change.owner is not None):
         raise Poison("unparsable", "owner is for owner collections, and only for them")
-    if text is not None and len(text.encode()) > MAX_DATA_BYTES:
+    # A character is at most four bytes: few texts need be encoded to be measured.
+    if data is not None and 4 * len(data) > MAX_DATA_BYTES and len(data.encode()) > MAX_DATA_BYTES:
         raise Poison("too_large", f"data is larger than {MAX_DATA_BYTES} bytes", change)
     return change
 
 
-def _change(fields: object, data: str | None) -> Change:
+def _change(fields: Any, data: str | None) -> Change:
+    try:
+        change_id, collection, item_id, op, actor, source, accepted_at = texts = _values(fields)
+        owner = fields.get("owner")
+    except (KeyError, TypeError) as error:
+        raise Poison("unparsable", _malformed(fields, data)) from error
+    if not (
+        _TEXT.issuperset(map(type, texts))
+        and is_version(change_id)
+        and is_item_id(item_id)
+        and op == ("delete" if data is None else "put")
+        and (owner is None or (isinstance(owner, str) and is_owner(owner)))
+    ):
+        raise Poison("unparsable", _malformed(fields, data))
+    return Change(change_id, collection, item_id, data, actor, source, accepted_at, owner)
+
+
+def _malformed(fields: Any, data: str | None) -> str:
+    """What is wrong with a line that is refused; slow, and apart from the rules for that."""
     if not isinstance(fields, dict):
-        raise Poison("unparsable", "the line is not one JSON object in UTF-8")
+        return "the line is not one JSON object in UTF-8"
     wrong = [name for name in _FIELDS if not isinstance(fields.get(name), str)]
-    owner = fields.get("owner")
     if not wrong:
+        owner = fields.get("owner")
         rules = (
             ("change_id", is_version(fields["change_id"])),
             ("item_id", is_item_id(fields["item_id"])),
@@ -140,30 +162,62 @@ def _change(fields: object, data: str | None) -> Change:
             ("owner", owner is None or (isinstance(owner, str) and is_owner(owner))),
         )
         wrong = [name for name, kept in rules if not kept]
-    if wrong:
-        raise Poison("unparsable", "missing or malformed: " + ", ".join(wrong))
-    return Change(
-        change_id=fields["change_id"],
-        collection=fields["collection"],
-        item_id=fields["item_id"],
-        data=data,
-        actor=fields["actor"],
-        source=fields["source"],
-        accepted_at=fields["accepted_at"],
-        owner=owner,
-    )
+    return "missing or malformed: " + ", ".join(wrong)
 
 
 def keep_newest(winners: dict[str, Change], change: Change) -> Change | None:
     """Fold one change into ``winners`` (newest change by item key); give back the change that drops out, if any."""
-    known = winners.get(change.key)
+    key = change.key
+    known = winners.get(key)
     if known is None:
-        winners[change.key] = change
+        winners[key] = change
         return None
-    if change.version > known.version:
-        winners[change.key] = change
+    if change.change_id > known.change_id:
+        winners[key] = change
         return known
     return change
+
+
+class Window:
+    """A stretch of the write log, folded: of each item only the change that can still win.
+
+    Bounded, so that an object of any size takes the same memory. The wider it is, the more changes of one item are
+    settled here and cost no call.
+    """
+
+    MAX_CHANGES = 2_000
+    MAX_SIZE = 2 * 1024 * 1024
+    """Of data, in characters."""
+
+    def __init__(self) -> None:
+        self._winners: dict[str, Change] = {}
+        self._size = 0
+
+    def fold(self, change: Change) -> Change | None:
+        """Fold one change in; give back the change that drops out, if any."""
+        loser = keep_newest(self._winners, change)
+        if loser is not change:
+            self._size += len(change.data or "")
+            if loser is not None:
+                self._size -= len(loser.data or "")
+        return loser
+
+    def version(self, key: str) -> str:
+        """The newest version of an item that has come by.
+
+        :raises KeyError: when none has.
+        """
+        return self._winners[key].version
+
+    def is_full(self) -> bool:
+        """Whether the next change belongs into a new window."""
+        return len(self._winners) >= self.MAX_CHANGES or self._size >= self.MAX_SIZE
+
+    def take(self) -> list[Change]:
+        """The changes that can still win, one per item; the window is empty then."""
+        taken = list(self._winners.values())
+        self._winners, self._size = {}, 0
+        return taken
 
 
 def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:

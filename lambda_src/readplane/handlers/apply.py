@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -12,14 +12,20 @@ from urllib.parse import unquote_plus
 
 from ..clock import now_ms
 from ..config import ApplySettings, apply_settings
-from ..domain.change import Change, Poison, is_expired, keep_newest, parse_line
+from ..domain.change import Change, Poison, Window, is_expired, parse_line
 from ..stores.aws import FAULTS, client
-from ..stores.items import DynamoItems, Items
+from ..stores.bulk import BATCH_BYTES, MAX_CHANGES, Bulk, DynamoBulk
+from ..stores.items import Outcome
 from ..stores.log_objects import LogObjects, S3LogObjects
 from ..stores.notifications import Notifications, SqsNotifications
 from ..telemetry import Telemetry
 
-WORKERS = 16
+WORKERS = 8
+"""Threads that write. Each waits for DynamoDB most of the time, and needs the one interpreter for the rest."""
+
+AHEAD = 2 * WORKERS
+"""Parts of an object that are being written or wait for a thread; parsing waits while there are so many."""
+
 MAX_BACKOFF = 900
 """Seconds at most until a failed message comes again; the pauses double from 2 s on."""
 
@@ -34,7 +40,7 @@ class Apply:
     def __init__(
         self,
         settings: ApplySettings,
-        items: Items,
+        items: Bulk,
         log: LogObjects,
         notifications: Notifications,
         telemetry: Telemetry,
@@ -44,6 +50,7 @@ class Apply:
         self._log = log
         self._notifications = notifications
         self._telemetry = telemetry
+        self._pool = ThreadPoolExecutor(WORKERS)  # its threads start when they are needed, and stay
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> Event:
         """Apply each SQS message's objects; name the messages that failed, so that only those come again.
@@ -84,7 +91,29 @@ class Apply:
 
     def _object(self, key: str, created_ms: int) -> None:
         tally: Counter[str] = Counter()
-        winners: dict[str, Change] = {}
+        window = Window()
+        writing = _Writing(self._items, self._pool)
+        try:
+            for change in self._changes(key, tally):
+                loser = window.fold(change)
+                if loser is not None:
+                    tally[
+                        "ChangesDuplicate" if loser.version == window.version(change.key) else "ChangesSuperseded"
+                    ] += 1
+                if window.is_full():
+                    writing.go_on(window.take())
+            outcomes = writing.finish(window.take())
+        finally:
+            writing.stop()
+        number = tally.pop("RecordsHandled", 0)
+        tally.update({METRIC[outcome]: count for outcome, count in outcomes.items()})
+        self._telemetry.event("applied", metrics=tally, key=key)
+        # At the minute when Firehose delivered the object, as its own count of delivered records is, so that the alarm
+        # compares like with like however late the object is applied.
+        self._telemetry.event("handled", metrics={"RecordsHandled": number}, timestamp_ms=created_ms, key=key)
+
+    def _changes(self, key: str, tally: Counter[str]) -> Iterator[Change]:
+        """The changes of an object as they are read; what can't be applied goes to quarantine on the way."""
         number = 0
         try:
             for number, line in enumerate(self._log.lines(key), 1):
@@ -94,21 +123,12 @@ class Apply:
                 except Poison as poison:
                     self._quarantine(line, poison, f"{key}:{number}")
                     tally["ChangesQuarantined"] += 1
-                    continue
-                loser = keep_newest(winners, change)
-                if loser is not None:
-                    again = loser.version == winners[change.key].version
-                    tally["ChangesDuplicate" if again else "ChangesSuperseded"] += 1
+                else:
+                    yield change
         except Poison as poison:  # the object itself is damaged from here on
             self._quarantine(b"", poison, f"{key}:{number + 1}")
             tally["ChangesQuarantined"] += 1
-        with ThreadPoolExecutor(WORKERS) as workers:
-            outcomes = workers.map(self._items.apply, winners.values())
-            tally.update(METRIC[outcome] for outcome in outcomes)
-        self._telemetry.event("applied", metrics=tally, key=key)
-        # At the minute when Firehose delivered the object, as its own count of delivered records is, so that the alarm
-        # compares like with like however late the object is applied.
-        self._telemetry.event("handled", metrics={"RecordsHandled": number}, timestamp_ms=created_ms, key=key)
+        tally["RecordsHandled"] = number
 
     def _refuse_expired(self, change: Change) -> None:
         if not is_expired(change, now_ms(), self._settings.horizon_ms):
@@ -129,6 +149,58 @@ class Apply:
         )
 
 
+class _Writing:
+    """The changes of one object on their way into the items, a few parts at a time: memory stays the same however
+    large the object is.
+
+    Two parts may hold the same item and be written in any order, as may two objects: the store decides.
+    """
+
+    def __init__(self, items: Bulk, pool: Executor) -> None:
+        self._items = items
+        self._pool = pool
+        self._parts: deque[Future[Counter[Outcome]]] = deque()
+        self._outcomes: Counter[Outcome] = Counter()
+
+    def go_on(self, changes: Iterable[Change]) -> None:
+        """Have changes of different items written; wait while :data:`AHEAD` parts are under way."""
+        for part in _parts(changes):
+            if len(self._parts) == AHEAD:
+                self._outcomes.update(self._parts.popleft().result())
+            self._parts.append(self._pool.submit(self._items.apply_all, part))
+
+    def finish(self, changes: Sequence[Change]) -> Counter[Outcome]:
+        """Have the last changes written; give back what became of all."""
+        parts = list(_parts(changes))
+        if len(parts) == 1 and not self._parts:  # most objects are small, and need no other thread
+            self._outcomes.update(self._items.apply_all(parts[0]))
+            return self._outcomes
+        self.go_on(changes)
+        while self._parts:
+            self._outcomes.update(self._parts.popleft().result())
+        return self._outcomes
+
+    def stop(self) -> None:
+        """Begin no further part, and wait for those under way: nothing writes once the object has failed."""
+        for part in self._parts:
+            part.cancel()
+        wait(self._parts)
+
+
+def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    part: list[Change] = []
+    size = 0
+    for change in changes:
+        length = len(change.data or "")
+        if part and (len(part) == MAX_CHANGES or size + length > BATCH_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(change)
+        size += length
+    if part:
+        yield part
+
+
 def _objects(message: Event) -> Iterator[tuple[str, int]]:
     """The object keys and creation times (Unix ms) of an S3 notification; its test event names none."""
     for record in json.loads(message["body"]).get("Records", []):
@@ -144,7 +216,7 @@ def function() -> Apply:
     """
     settings = apply_settings()
     dynamodb = client("dynamodb", attempts=5, connections=WORKERS)
-    items = DynamoItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms)
+    items = DynamoBulk(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms)
     log = S3LogObjects(client("s3", read_timeout=20), settings.log_bucket, settings.quarantine_prefix)
     notifications = SqsNotifications(client("sqs"), settings.queue_url)
     return Apply(settings, items, log, notifications, Telemetry("apply", settings.name))

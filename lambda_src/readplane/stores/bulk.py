@@ -1,0 +1,177 @@
+"""Many changes into the items with few calls: one read tells what can win, batches of conditional statements write it.
+
+What is left in the table, and what is told of it, is what :meth:`DynamoItems.apply` would leave and tell. Every
+statement is conditional on what the read saw, so a read that is out of date, or another writer in between, costs a
+call and never a change: where a statement fails its condition, ``apply`` itself decides.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from ..domain.change import Change
+from .aws import Refused, Unanswered
+from .items import DynamoItems, Items, Outcome, Record
+
+MAX_CHANGES = 100
+"""Most changes of one call of :meth:`Bulk.apply_all`: the keys that one BatchGetItem takes."""
+
+SINGLY = 2
+"""So few changes are put one by one: the read and its batch are two calls already, and the read costs read units."""
+
+STATEMENTS = 25
+"""Most statements of one BatchExecuteStatement. A statement's own limit is 8,192 characters; values don't count."""
+
+BATCH_BYTES = 1024 * 1024
+"""About the most data in one BatchExecuteStatement. Its limit isn't documented (BatchWriteItem's is 16 MB); this much
+keeps the request's text, and its time on the wire, small."""
+
+TRIES = 8
+"""Tries of a statement that AWS puts off, and reads in a row that get nothing; with their pauses, 3 s on average."""
+
+_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+# The codes of one statement's error (API_BatchStatementError). The call itself succeeds, so no client retries these.
+_IN_BETWEEN = ("ConditionalCheckFailed", "DuplicateItem")
+_PASSING = (
+    "InternalServerError",
+    "ProvisionedThroughputExceeded",
+    "RequestLimitExceeded",
+    "ThrottlingError",
+    "TransactionConflict",
+)
+
+_LIVING_ONLY = ("data", "list_key")
+_TOMBSTONE_ONLY = ("expires_at",)
+
+
+class Bulk(Items, Protocol):
+    """:class:`~readplane.stores.items.Items` that take many changes at once."""
+
+    def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+        """Fold up to :data:`MAX_CHANGES` changes of different items in, in any order; the same outcomes as ``apply``'s.
+
+        :returns: how many changes had each outcome; all are counted.
+        :raises Refused: at the first change that can't be written; any others may have been. All may come again.
+        :raises Unanswered: likewise.
+        """
+
+
+class _Write(NamedTuple):
+    change: Change
+    statement: dict[str, Any]
+
+
+class DynamoBulk(DynamoItems):
+    """:class:`Bulk` over DynamoDB."""
+
+    def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+        """See :class:`Bulk`."""
+        outcomes: Counter[Outcome] = Counter()
+        if len(changes) <= SINGLY:
+            outcomes.update(map(self.apply, changes))
+            return outcomes
+        seen = self._seen([change.key for change in changes])
+        writes = []
+        for change in changes:
+            record = self._record(change)
+            known = seen.get(record["pk"]["S"])
+            if known is None:
+                writes.append(_Write(change, self._insert(record)))
+            elif known["version"]["S"] < change.version:
+                writes.append(_Write(change, self._update(record, known)))
+            else:
+                outcomes["duplicate" if known["version"]["S"] == change.version else "superseded"] += 1
+        for batch in _batches(writes):
+            self._write(batch, outcomes)
+        return outcomes
+
+    def _seen(self, keys: list[str]) -> dict[str, Record]:
+        """What the table holds of these keys: version, and whether it is a tombstone.
+
+        Eventually consistent, for half the read units: what it misses, the statements' conditions find.
+        """
+        request: dict[str, Any] = {
+            self._table: {
+                "Keys": [{"pk": {"S": key}} for key in keys],
+                "ProjectionExpression": "pk, version, expires_at",
+            }
+        }
+        found: dict[str, Record] = {}
+        attempt = 0
+        while attempt < TRIES:
+            answer = self._client.call("BatchGetItem", RequestItems=request)
+            records = answer["Responses"].get(self._table, [])
+            found |= {record["pk"]["S"]: record for record in records}
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                return found
+            # A read ends at 16 MB, and at 1 MB of one partition, counted in whole items: large ones take many.
+            attempt = 0 if records else attempt + 1
+            _pause(attempt)
+        raise Unanswered("UnprocessedKeys", sent=True)
+
+    def _insert(self, record: dict[str, Any]) -> dict[str, Any]:
+        # DuplicateItem if there is an item by now.
+        names = ",".join(f"'{name}':?" for name in record)
+        statement = f'INSERT INTO "{self._table}" VALUE {{{names}}}'
+        return {"Statement": statement, "Parameters": list(record.values())}
+
+    def _update(self, record: dict[str, Any], known: Record) -> dict[str, Any]:
+        """Replace exactly the record that the read saw.
+
+        A version stands for one content for ever, so its attributes are known, and those that the new one doesn't have
+        can be removed by name. AWS doesn't say what removing an absent attribute does; this never does. An item
+        that is gone fails the condition: an UPDATE makes none.
+        """
+        values = {name: value for name, value in record.items() if name != "pk"}
+        kind = _TOMBSTONE_ONLY if "expires_at" in known else _LIVING_ONLY
+        sets = "".join(f' SET "{name}"=?' for name in values)
+        removes = "".join(f' REMOVE "{name}"' for name in kind if name not in values)
+        statement = f'UPDATE "{self._table}"{sets}{removes} WHERE "pk"=? AND "version"=?'
+        return {"Statement": statement, "Parameters": [*values.values(), record["pk"], known["version"]]}
+
+    def _write(self, batch: list[_Write], outcomes: Counter[Outcome]) -> None:
+        for attempt in range(TRIES):
+            if attempt:
+                _pause(attempt)
+            answer = self._client.call("BatchExecuteStatement", Statements=[write.statement for write in batch])
+            again = []
+            # In the statements' order.
+            for write, told in zip(batch, answer["Responses"], strict=True):
+                code = told["Error"]["Code"] if "Error" in told else None
+                if code is None:
+                    outcomes["applied"] += 1
+                elif code in _IN_BETWEEN:
+                    outcomes[self.apply(write.change)] += 1
+                elif code in _PASSING:
+                    again.append(write)
+                else:
+                    raise Refused(code, 400, told["Error"])
+            if not again:
+                return
+            batch = again
+        raise Unanswered("UnprocessedStatements", sent=True)
+
+
+def _batches(writes: list[_Write]) -> Iterator[list[_Write]]:
+    batch: list[_Write] = []
+    size = 0
+    for write in writes:
+        length = len(write.change.data or "")
+        if batch and (len(batch) == STATEMENTS or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(write)
+        size += length
+    if batch:
+        yield batch
+
+
+def _pause(attempt: int) -> None:
+    """Wait with full jitter, from the system's randomness: sandboxes from one snapshot must not all wait alike."""
+    share = int.from_bytes(os.urandom(4), "big") / 2**32
+    time.sleep(share * min(_LONGEST_PAUSE, _PAUSE * 2**attempt))
