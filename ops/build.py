@@ -46,9 +46,9 @@ HOT = tuple(f"readplane.handlers.{function}" for function in ("read", "write", "
 #
 # Our own modules travel as x.pyc in place of x.py, without docstrings: less to download, and no source that could be
 # compiled by mistake. Tracebacks still tell file and line; the columns, which only mark a place in a source that isn't
-# there, are a fifth of the byte-code and left out (no_debug_ranges). Such a module is of use to the very minor version that
-# compiled it and to no other (ImportError: bad magic number), hence the search for AWS_PYTHON below. The libraries keep
-# their sources: nobody promises that they do without.
+# there, are a fifth of the byte-code and left out (no_debug_ranges). Such a module is of use to the very minor version
+# that compiled it and to no other (ImportError: bad magic number), hence the search for AWS_PYTHON below. The libraries
+# keep their sources: nobody promises that they do without.
 COMPILE = """
 import json, pathlib, platform, py_compile, sys
 tree, prefix, alone = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "alone"
