@@ -72,6 +72,8 @@ def parse(url: str, variable: str) -> Endpoint:
 
 
 def _host(service: str, name: str) -> str:
+    if "-iso" in name:
+        raise ValueError(f"AWS_REGION: no endpoints are known in {name}")  # an isolated partition
     domain, dual_domain = next(domains for prefix, *domains in _PARTITIONS if name.startswith(prefix))
     dual, fips = _wanted("AWS_USE_DUALSTACK_ENDPOINT"), _wanted("AWS_USE_FIPS_ENDPOINT")
     prefix, services = _FIPS_BY_DEFAULT

@@ -20,7 +20,7 @@ clock: Lambda freezes a function between requests, perhaps for minutes, and then
 closed may never arrive."""
 
 _MAX_HEAD = 65_536
-_CHUNK = 65_536
+_PIECE = 65_536
 _AMAZON = (".amazonaws.com", ".api.aws")
 
 
@@ -175,25 +175,22 @@ class Connection:
     def _exchange(self, request: bytes) -> Answer:
         try:
             self._socket.sendall(request)
+            self._held = self._socket.recv(_PIECE)
         except TimeoutError as error:
             raise Unanswered("ReadTimeoutError", sent=True) from error
         except OSError as error:
             raise self._ended() from error
+        if not self._held:
+            raise self._ended()
         status, headers = self._head()
         while 100 <= status < 200:  # says nothing yet
             status, headers = self._head()
         return Answer(status, headers, Body(self, status, headers))
 
+    def _ended(self) -> Unanswered:
+        return (Stale if self._used else Unanswered)("ConnectionClosedError", sent=True)
+
     def _head(self) -> tuple[int, dict[str, str]]:
-        if not self._held:
-            try:
-                self._held = self._receive(_CHUNK)
-            except Unanswered as fault:
-                if fault.code == "ConnectionClosedError":
-                    raise self._ended() from fault
-                raise
-            if not self._held:
-                raise self._ended()
         first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
         if version not in ("HTTP/1.1", "HTTP/1.0") or not rest[:3].isdecimal():
@@ -208,7 +205,7 @@ class Connection:
         while (end := self._held.find(mark)) < 0:
             if len(self._held) > _MAX_HEAD:
                 raise Unanswered("LineTooLong", sent=True)
-            more = self._receive(_CHUNK)
+            more = self._receive(_PIECE)
             if not more:
                 raise Unanswered("IncompleteReadError", sent=True)
             self._held += more
@@ -222,9 +219,6 @@ class Connection:
             raise Unanswered("ReadTimeoutError", sent=True) from error
         except OSError as error:
             raise Unanswered("ConnectionClosedError", sent=True) from error
-
-    def _ended(self) -> Unanswered:
-        return (Stale if self._used else Unanswered)("ConnectionClosedError", sent=True)
 
 
 class Body:
@@ -263,7 +257,7 @@ class Body:
             size = self._left
         pieces = []
         try:
-            while size and (piece := self._piece(size if size > 0 else _CHUNK)):
+            while size and (piece := self._piece(size if size > 0 else _PIECE)):
                 pieces.append(piece)
                 size -= len(piece) if size > 0 else 0
         except BaseException:
@@ -281,13 +275,13 @@ class Body:
         if not self._connection:
             return b""
         if self._to_the_end:
-            data = self._connection.some(min(limit, _CHUNK), may_end=True)
+            data = self._connection.some(min(limit, _PIECE), may_end=True)
             if not data:
                 self._finish()
             return data
         if self._chunked and not self._left and not self._next_chunk(self._connection):
             return b""
-        data = self._connection.some(min(limit, self._left, _CHUNK))
+        data = self._connection.some(min(limit, self._left, _PIECE))
         self._left -= len(data)
         if not self._left:
             if self._chunked:
@@ -297,11 +291,10 @@ class Body:
         return data
 
     def _next_chunk(self, connection: Connection) -> bool:
-        size = connection.line().split(b";")[0].strip()
-        try:
-            self._left = int(size, 16)
-        except ValueError as error:
-            raise Unanswered("BadChunk", sent=True) from error
+        size = connection.line().partition(b";")[0].strip().lower()
+        if not size or size.strip(b"0123456789abcdef"):
+            raise Unanswered("BadChunk", sent=True)
+        self._left = int(size, 16)
         if self._left:
             return True
         while connection.line():  # trailers
