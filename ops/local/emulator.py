@@ -52,8 +52,9 @@ class Emulator:
     @property
     def alive(self) -> bool:
         """Whether the process that was started is still that process."""
+        # -ww: without a terminal ps may cut a line after 80 characters, and the name comes later.
         shown = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(self.pid)], capture_output=True, text=True, check=False
+            ["ps", "-ww", "-o", "command=", "-p", str(self.pid)], capture_output=True, text=True, check=False
         ).stdout
         return "ministack" in shown
 
@@ -91,6 +92,8 @@ def start(name: str, port: int = 0) -> Emulator:
     env = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | CREDENTIALS
     env |= {
         "AUTH": "true",  # enforce IAM: a run that works proves the policies
+        # Functions inherit it. In Lambda a daemon listens; here a test may, on the same port of UDP (tests/xray.py).
+        "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{port}",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",  # these two would open fixed ports, which a second run needs as well
