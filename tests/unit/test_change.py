@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.domain.change import MAX_DATA_BYTES, Change, Poison, is_expired, keep_newest, parse_line
+from readplane.domain.change import MAX_DATA_BYTES, Change, Poison, Window, is_expired, keep_newest, parse_line
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
 texts = st.text(max_size=20)
@@ -97,6 +97,23 @@ def test_keep_newest_names_what_drops_out() -> None:
     assert keep_newest(winners, old) is old
     assert keep_newest(winners, new) is new
     assert winners == {new.key: new}
+
+
+def test_a_window_is_full_by_items_or_by_what_its_winners_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Window, "MAX_CHANGES", 3)
+    monkeypatch.setattr(Window, "MAX_SIZE", 100)
+    window = Window()
+    entries = [change("a", ms=NOW_MS + tick, data=json.dumps("x" * 58)) for tick in range(9)]
+    assert [window.fold(entry) for entry in entries] == [None, *entries[:-1]]
+    assert window.fold(entries[0]) is entries[0] and window.version(entries[0].key) == entries[-1].version
+    assert not window.is_full()
+    window.fold(change("b", data=json.dumps("x" * 38)))
+    assert window.is_full()
+    assert [entry.item_id for entry in window.take()] == ["a", "b"] and window.take() == []
+    for item in "abc":
+        assert not window.is_full()
+        window.fold(change(item, data=None))
+    assert window.is_full()
 
 
 GOOD = json.loads(change().line())

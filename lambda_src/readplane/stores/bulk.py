@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from ..domain.change import Change
@@ -44,8 +45,8 @@ _PASSING = (
     "TransactionConflict",
 )
 
-_LIVING_ONLY = ("data", "list_key")
-_TOMBSTONE_ONLY = ("expires_at",)
+_LIVING_ONLY: tuple[str, ...] = ("data", "list_key")
+_TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
 
 
 class Bulk(Items, Protocol):
@@ -115,24 +116,19 @@ class DynamoBulk(DynamoItems):
         raise Unanswered("UnprocessedKeys", sent=True)
 
     def _insert(self, record: dict[str, Any]) -> dict[str, Any]:
-        # DuplicateItem if there is an item by now.
-        names = ",".join(f"'{name}':?" for name in record)
-        statement = f'INSERT INTO "{self._table}" VALUE {{{names}}}'
-        return {"Statement": statement, "Parameters": list(record.values())}
+        return {"Statement": _insertion(self._table, tuple(record)), "Parameters": list(record.values())}
 
     def _update(self, record: dict[str, Any], known: Record) -> dict[str, Any]:
         """Replace exactly the record that the read saw.
 
         A version stands for one content for ever, so its attributes are known, and those that the new one doesn't have
-        can be removed by name. AWS doesn't say what removing an absent attribute does; this never does. An item
-        that is gone fails the condition: an UPDATE makes none.
+        can be removed by name. AWS doesn't say what removing an absent attribute does; this never does.
         """
-        values = {name: value for name, value in record.items() if name != "pk"}
-        kind = _TOMBSTONE_ONLY if "expires_at" in known else _LIVING_ONLY
-        sets = "".join(f' SET "{name}"=?' for name in values)
-        removes = "".join(f' REMOVE "{name}"' for name in kind if name not in values)
-        statement = f'UPDATE "{self._table}"{sets}{removes} WHERE "pk"=? AND "version"=?'
-        return {"Statement": statement, "Parameters": [*values.values(), record["pk"], known["version"]]}
+        removed = _TOMBSTONE_ONLY if "expires_at" in known else _LIVING_ONLY
+        if removed[0] in record:
+            removed = ()
+        statement = _replacement(self._table, tuple(record), removed)
+        return {"Statement": statement, "Parameters": [*record.values(), record["pk"], known["version"]][1:]}
 
     def _write(self, batch: list[_Write], outcomes: Counter[Outcome]) -> None:
         for attempt in range(TRIES):
@@ -155,6 +151,22 @@ class DynamoBulk(DynamoItems):
                 return
             batch = again
         raise Unanswered("UnprocessedStatements", sent=True)
+
+
+@cache
+def _insertion(table: str, names: tuple[str, ...]) -> str:
+    """Fails with DuplicateItem where there is an item by now."""
+    members = ",".join(f"'{name}':?" for name in names)
+    return f'INSERT INTO "{table}" VALUE {{{members}}}'
+
+
+@cache
+def _replacement(table: str, names: tuple[str, ...], removed: tuple[str, ...]) -> str:
+    """Fails with ConditionalCheckFailed where the item is another by now, or gone: an UPDATE makes none."""
+    key, *values = names
+    sets = "".join(f' SET "{name}"=?' for name in values)
+    removes = "".join(f' REMOVE "{name}"' for name in removed)
+    return f'UPDATE "{table}"{sets}{removes} WHERE "{key}"=? AND "version"=?'
 
 
 def _batches(writes: list[_Write]) -> Iterator[list[_Write]]:
