@@ -17,6 +17,7 @@ from readplane.domain.listing import Place, list_key
 from readplane.domain.version import stamp
 from readplane.stores.documents import Document
 from readplane.stores.items import DynamoItems, Outcome
+from tests.fakes.dynamodb import FakeDynamo
 
 EVENTS = Path(__file__).parent / "events"
 NOW_MS = 1_795_000_000_000
@@ -89,7 +90,7 @@ def api_event(
 
 def stream_record(old: Change | None, new: Change | None, number: int = 1) -> Any:
     """A record of the items stream: what it was, what it is, in DynamoDB's JSON."""
-    shape = DynamoItems(None, "t", horizon_ms=30 * 86_400_000)
+    shape = DynamoItems(FakeDynamo(), "t", horizon_ms=30 * 86_400_000)
     images = {name: shape._record(image) for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
     return {
         "eventID": str(number),
