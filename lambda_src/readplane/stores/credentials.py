@@ -3,8 +3,8 @@
 import json
 import os
 import re
-import threading
 import time
+from _thread import allocate_lock
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ class Container:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """Fetches nothing. ``clock`` gives the time in seconds."""
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()  # threading.Lock, without the import of threading
         self._held: tuple[Credentials, float] | None = None  # and when they end
         self._next_fetch = 0.0
 

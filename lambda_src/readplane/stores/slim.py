@@ -281,31 +281,32 @@ class _S3:
 
     def request(self, operation: str, parameters: Mapping[str, Any]) -> Request:
         rest = dict(parameters)
-        bucket, key, body = rest.pop("Bucket"), rest.pop("Key"), b""
+        try:
+            method, names = _S3_OPERATIONS[operation]
+            bucket, key, body = rest.pop("Bucket"), rest.pop("Key"), b""
+            headers = {f"{_META}{name.lower()}": value for name, value in rest.pop("Metadata", {}).items()}
+            if method == "PUT":
+                body = rest.pop("Body")
+            headers |= {names[name]: value for name, value in rest.items()}
+        except KeyError as unknown:
+            raise ValueError(f"s3: {operation} isn't known here, or not with or without {unknown}") from unknown
         if not bucket or not key:
-            raise ValueError("Bucket and Key must not be empty")  # another operation would be meant
-        names = _S3_HEADERS[operation]
-        headers = {}
-        if operation == "PutObject":
-            body = rest.pop("Body")
-            headers = {f"x-amz-meta-{name.lower()}": value for name, value in rest.pop("Metadata", {}).items()}
-        headers |= {names[name]: value for name, value in rest.items()}
+            raise ValueError("s3: Bucket and Key must not be empty")  # that would be another operation
         if any(mark in text for item in headers.items() for text in item for mark in "\r\n"):
-            raise ValueError("a header can't hold a line break")
-        host, path = self._place(bucket, uri_encode_path(key))
+            raise ValueError("s3: a header can't hold a line break")
         digest = sha256(body)
-        if body:
-            # S3 checks what it keeps against it; a bucket with Object Lock takes nothing without.
+        if method == "PUT":
+            # S3 compares it with what it keeps, and takes nothing without into a bucket with Object Lock.
             headers["x-amz-checksum-sha256"] = b2a_base64(digest.digest(), newline=False).decode()
+        host, path = self._place(bucket, uri_encode_path(key))
         headers |= {"host": host, "x-amz-content-sha256": digest.hexdigest()}
-        return Request(_S3_METHODS[operation], host, path, headers, body, digest.hexdigest())
+        return Request(method, host, path, headers, body, digest.hexdigest())
 
     def read(self, operation: str, answer: Answer) -> dict[str, Any]:
-        told: dict[str, Any] = {member: answer.headers[name] for name, member in _S3_MEMBERS if name in answer.headers}
-        told["Metadata"] = {
-            name[len(_META) :]: value for name, value in answer.headers.items() if name.startswith(_META)
-        }
+        headers = answer.headers
+        told: dict[str, Any] = {member: headers[name] for name, member in _S3_MEMBERS if name in headers}
         if operation == "GetObject":
+            told["Metadata"] = {name[len(_META) :]: headers[name] for name in headers if name.startswith(_META)}
             told["Body"] = answer.body
         else:
             answer.body.read()
@@ -325,10 +326,9 @@ class _S3:
 
 
 _META = "x-amz-meta-"
-_S3_METHODS = {"GetObject": "GET", "PutObject": "PUT"}
-_S3_HEADERS = {
-    "GetObject": {"IfNoneMatch": "if-none-match"},
-    "PutObject": {"ContentType": "content-type", "CacheControl": "cache-control"},
+_S3_OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "GetObject": ("GET", {"IfNoneMatch": "if-none-match"}),
+    "PutObject": ("PUT", {"ContentType": "content-type", "CacheControl": "cache-control"}),
 }
 _S3_MEMBERS = (("etag", "ETag"), ("content-type", "ContentType"), ("cache-control", "CacheControl"))
 
