@@ -9,6 +9,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.made-from-lock
 CHECKOV := .local/checkov-venv
+BENCH_VENV := .local/bench-venv
+SEED ?= 4711
+TESTS ?= tests/unit
 export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -26,13 +29,17 @@ endef
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack)."
+	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack),"
+	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-long), BENCH=--quick."
 
 $(STAMP): requirements/dev.txt
 	$(call venv,$(VENV),$<,$@)
 
 $(CHECKOV)/.made-from-lock: requirements/checkov.txt
 	$(call venv,$(CHECKOV),$<,$@)
+
+$(BENCH_VENV)/.made-from-lock: requirements/bench.txt
+	$(call venv,$(BENCH_VENV),$<,$@)
 
 .PHONY: demo
 demo: $(STAMP) ## build, start the emulator, apply, sign in, load the ISO 3166 countries, print how to call it
@@ -54,6 +61,10 @@ test: $(STAMP) ## everything that CI needs: lint types test-unit test-terraform 
 test-unit: $(STAMP) ## rules, stores, handlers and artefacts, without an emulator
 	@$(PY) -m pytest tests/unit
 
+.PHONY: test-long
+test-long: $(STAMP) ## the property tests with 20 times as many examples, the same for the same SEED
+	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) $(TESTS)
+
 .PHONY: test-terraform
 test-terraform: $(STAMP) ## terraform validate and terraform test, with a mocked provider
 	@$(PY) -m ops.terraform test
@@ -65,6 +76,11 @@ test-local: $(STAMP) ## the applied stack end to end on the emulator, IAM enforc
 .PHONY: test-localstack
 test-localstack: $(STAMP) ## what only LocalStack shows, on the one at AWS_ENDPOINT_URL, else on one started for it
 	@$(PY) -m pytest tests/localstack
+
+.PHONY: bench
+bench: $(BENCH_VENV)/.made-from-lock ## cold start, warm request and bulk apply beside other tools, held to the goals
+	@$(BENCH_VENV)/bin/python -m ops.build
+	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 .PHONY: lint
 lint: $(STAMP) ## ruff and terraform fmt, without changing anything

@@ -78,7 +78,7 @@ class Stores:
         self.region.document = None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples, deadline=None)
 @given(
     # Each step is one of: a change applied in one Region, a delivery to one, a record published in one.
     st.lists(st.tuples(st.sampled_from(["apply", "deliver", "publish"]), st.integers(0, 1), st.integers(0, 8))),
