@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "cors_origins": [],
     "delivery_stream": "log",
     "schemas": {"bucket": "bucket", "key": "schemas.json", "sha256": hashlib.sha256(SCHEMAS).hexdigest()},
-    "items_table": "items-0",
+    "items_table": "items",
     "items_index": "by_collection",
     "documents_bucket": "bucket",
     "pending_seconds": 900,
@@ -39,7 +39,9 @@ pytestmark = pytest.mark.usefixtures("either_client")
 
 @pytest.fixture
 def calls(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    monkeypatch.setenv(VARIABLE, settings_text(SETTINGS))
+    items, table = new_table()
+    items.apply(change())
+    monkeypatch.setenv(VARIABLE, settings_text(SETTINGS | {"items_table": table}))
     s3 = new_bucket()
     s3.put_object(Bucket="bucket", Key="schemas.json", Body=SCHEMAS)
     s3.put_object(Bucket="bucket", Key="public/products/p-1.json", Body=b"{}", ContentType="application/json")
@@ -50,7 +52,6 @@ def calls(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
             "BucketARN": "arn:aws:s3:::bucket",
         },
     )
-    new_table()[0].apply(change())
     return aws
 
 

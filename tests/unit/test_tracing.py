@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -11,13 +12,16 @@ import pytest
 
 from ops.console import ROOT
 from readplane.config import VARIABLE
+from readplane.stores.aws import Refused, Unanswered, client
 from readplane.tracing import DAEMON, HEADER, Tracing, tracing
-from tests.unit.support import api_event, change, event, settings_text
-from tests.unit.test_calls import SETTINGS, calls  # noqa: F401 (a fixture)
+from tests.unit.aws import Aws
+from tests.unit.support import api_event, change, event
+from tests.unit.test_calls import calls  # noqa: F401 (a fixture)
 from tests.xray import Daemon, new_trace, problems
 
 Kind = Literal["datagrams", "sdk"]
 KINDS: list[Kind] = ["datagrams", "sdk"]
+CLIENTS: list[tuple[Kind, str]] = [("datagrams", "slim"), ("sdk", "boto3")]
 SECRET = "not for others"
 REGION = "eu-central-1"
 TOLD = {"operation": "", "region": REGION, "request_id": "R1", "retries": 0}
@@ -411,14 +415,15 @@ class Runtime:
     """The functions in a process of their own, as in Lambda's sandbox."""
 
     def __init__(self, client: str, daemon: Daemon) -> None:
-        # Nothing of what a developer's shell sets; what the test's AWS needs is in this process's environment.
-        env = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("AWS_")}
+        # Nothing of what a developer's shell sets, but what `calls` made for the functions: an AWS, and their settings.
+        env = {
+            name: value for name, value in os.environ.items() if name in ("PATH", VARIABLE) or name.startswith("AWS_")
+        }
         env |= {
             "PYTHONPATH": str(ROOT / "lambda_src"),
             "AWS_LAMBDA_FUNCTION_NAME": "demo",
             "LAMBDA_TASK_ROOT": "/var/task",
             "READPLANE_CLIENT": client,
-            VARIABLE: settings_text(SETTINGS),
             DAEMON: daemon.address,
         }
         self._process = subprocess.Popen(
@@ -480,10 +485,10 @@ def test_requests_are_connected_traces_and_the_same_with_either_client(
     start: Callable[[str], Runtime], daemon: Daemon
 ) -> None:
     seen: dict[str, list[list[dict[str, Any]]]] = {}
-    for client in ("slim", "boto3"):
-        functions = start(client)
+    for _, name in CLIENTS:
+        functions = start(name)
         assert daemon.received() == []  # of init, which belongs to no request
-        seen[client] = []
+        seen[name] = []
         for function, request, status, made in REQUESTS:
             trace = new_trace()
             assert functions(function, trace, request) == status
@@ -496,7 +501,7 @@ def test_requests_are_connected_traces_and_the_same_with_either_client(
                 for document in documents
             ] == made
             assert all(document["start_time"] <= document["end_time"] for document in documents)
-            seen[client].append([anonymous(document) for document in documents])
+            seen[name].append([anonymous(document) for document in documents])
             assert functions(function, new_trace(sampled=0), request) == status
             assert daemon.received() == []
     assert seen["slim"] == seen["boto3"]
@@ -509,3 +514,28 @@ def anonymous(document: dict[str, Any]) -> dict[str, Any]:
         del kept[name]
     kept["aws"] = {name: value if name != "request_id" else bool(value) for name, value in kept["aws"].items()}
     return kept
+
+
+def test_calls_that_fail_are_told_alike_by_either_client(
+    aws: Aws, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and doesn't listen: a connection is refused
+        endpoints: dict[str, tuple[type[Exception], dict[str, Any]]] = {
+            aws.url: (Refused, {"error": True, "http": {"response": {"status": 400}}}),
+            f"http://127.0.0.1:{nobody.getsockname()[1]}": (Unanswered, {"fault": True}),
+        }
+        for endpoint, (failure, told) in endpoints.items():
+            monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+            for kind, name in CLIENTS:
+                made(kind)
+                monkeypatch.setenv("READPLANE_CLIENT", name)
+                invoke(monkeypatch)
+                with pytest.raises(failure):
+                    client("dynamodb", attempts=1).call("GetItem", TableName="none", Key={"pk": {"S": SECRET}})
+                (document,) = daemon.received()
+                assert told.items() <= document.items(), name
+                assert ("error" in document, "fault" in document) == ("error" in told, "fault" in told)
+                about = {name: value for name, value in document["aws"].items() if name != "request_id"}
+                assert about == {"operation": "GetItem", "region": REGION, "table_name": "none", "retries": 0}
+                assert ("request_id" in document["aws"]) == (failure is Refused)
