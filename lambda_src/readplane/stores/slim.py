@@ -304,12 +304,12 @@ class _S3:
 
     def read(self, operation: str, answer: Answer) -> dict[str, Any]:
         headers = answer.headers
-        told: dict[str, Any] = {member: headers[name] for name, member in _S3_MEMBERS if name in headers}
-        if operation == "GetObject":
-            told["Metadata"] = {name[len(_META) :]: headers[name] for name in headers if name.startswith(_META)}
-            told["Body"] = answer.body
-        else:
+        if operation == "PutObject":
             answer.body.read()
+            return {"ETag": headers["etag"]} if "etag" in headers else {}
+        told: dict[str, Any] = {member: headers[name] for name, member in _S3_MEMBERS if name in headers}
+        told["Metadata"] = {name[len(_META) :]: headers[name] for name in headers if name.startswith(_META)}
+        told["Body"] = answer.body
         return told
 
     def refusal(self, answer: Answer) -> Refused:

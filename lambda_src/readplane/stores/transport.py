@@ -288,10 +288,10 @@ class Body:
         data = self._connection.some(min(limit, self._left, _PIECE))
         self._left -= len(data)
         if not self._left:
-            if self._chunked:
-                self._connection.line()
-            else:
+            if not self._chunked:
                 self._finish()
+            elif self._connection.line():
+                raise Unanswered("BadChunk", sent=True)
         return data
 
     def _next_chunk(self, connection: Connection) -> bool:
