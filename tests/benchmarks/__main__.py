@@ -1,0 +1,122 @@
+"""Measure Readplane beside what people use today: ``make bench``, or ``python -m tests.benchmarks --help``."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import load
+from tests.benchmarks.arithmetic import Goal
+from tests.benchmarks.certificate import write_certificate
+from tests.benchmarks.checks import Different, check_answers
+from tests.benchmarks.measure import FULL, FUNCTIONS, QUICK, Bench, progress
+from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
+from tests.benchmarks.report import chart, goals, labels_of, tables
+from tests.benchmarks.subjects import ROOT, hot_zip, pools, subjects, unpack
+
+PARTS = ("cold", "warm", "bulk", "growth")
+RESULTS = ROOT / ".local" / "bench"
+DOCS = ROOT / "docs"
+PACKAGES = ("boto3", "botocore", "aws-xray-sdk", "aws-lambda-powertools", "fastapi", "mangum", "chalice")
+
+
+def main() -> int:
+    """Run; 0 if every goal that was measured is met, 1 if one isn't, 2 where nothing can be measured."""
+    asked = _arguments()
+    start = time.monotonic()
+    try:
+        result = _measured(asked)
+    except (Different, SampleFailed, FileNotFoundError) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    labels = result.pop("labels")
+    found = goals(result)
+    result["goals"] = [{**goal._asdict(), "met": goal.met} for goal in found]
+    progress(f"done in {time.monotonic() - start:.0f} s")
+    print(tables(result, labels))
+    _save(result, labels, RESULTS, asked.docs)
+    return _verdict(found)
+
+
+def _measured(asked: argparse.Namespace) -> dict[str, Any]:
+    parts = asked.only or PARTS
+    with tempfile.TemporaryDirectory(prefix="readplane-bench-") as name:
+        folder = Path(name)
+        schemas = load.write_state(folder)
+        write_certificate(folder)
+        unpack(folder)
+        everybody, bulk_pools = subjects(folder, schemas), pools(folder)
+        with FakeProcess(folder) as fake:
+            runner = Runner(fake, folder)
+            number = check_answers(runner, fake, everybody)
+            progress(f"{number} answers are as they must be")
+            bench = Bench(fake, runner, folder, everybody, QUICK if asked.quick else FULL)
+            result: dict[str, Any] = {"made": _made(asked), "zip_bytes": hot_zip().stat().st_size}
+            for part in ("cold", "warm"):
+                if part in parts:
+                    result[part] = {function: getattr(bench, part)(function) for function in FUNCTIONS}
+            if "bulk" in parts:
+                result["bulk"] = bench.bulk(bulk_pools, 0)
+                if asked.latency_ms:
+                    result["bulk_latency"] = bench.bulk(bulk_pools, asked.latency_ms)
+            if "growth" in parts:
+                result["growth"] = bench.growth()
+    result["labels"] = labels_of([*everybody.values(), *bulk_pools.values()])
+    return result
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, 20,000 records, no million: 2-3 minutes")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part (may be given several times)")
+    parser.add_argument(
+        "--latency-ms", type=float, default=0, metavar="MS", help="apply the bulk once more, with every call this late"
+    )
+    parser.add_argument("--docs", action="store_true", help="put the results and the chart into docs/ too (a full run)")
+    asked = parser.parse_args()
+    if asked.docs and (asked.quick or asked.only):
+        parser.error("--docs takes a full run")
+    return asked
+
+
+def _made(asked: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "quick": asked.quick,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _save(result: dict[str, Any], labels: dict[str, str], folder: Path, docs: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1) + "\n"
+    for place in (folder / "results.json", *([DOCS / "performance.json"] if docs else [])):
+        place.write_text(text)
+        progress(f"wrote {place.relative_to(ROOT)}")
+    if all(part in result for part in ("cold", "warm", "bulk")):
+        for place in (folder / "performance.svg", *([DOCS / "performance.svg"] if docs else [])):
+            chart(result, labels, place)
+            progress(f"wrote {place.relative_to(ROOT)}")
+
+
+def _verdict(found: list[Goal]) -> int:
+    print("\nGoals:")
+    for goal in found:
+        print(f"  {goal}")
+    missed = [goal for goal in found if not goal.met]
+    print(f"{len(missed)} of {len(found)} goals are not met." if missed else f"All {len(found)} goals are met.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""What the subjects are given: API events, the schemas, an item, and log objects of any size."""
+
+import gzip
+import json
+import random
+import time
+import zlib
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.benchmarks.references.schema import SCHEMA
+
+TABLE = "items-0"
+RECORD_BYTES = 1024
+CLIENT_ID = "4h5j6k7l8m9n0p1q2r3s4t5u6v"
+VERSION = "019a9f3e-7c00-7abc-8def-0123456789ab"
+AS_OF = "2025-11-20T08:00:00.000Z"
+SUB = "3f1a8a52-4031-70b5-6a1e-0d6f2b1f0c11"
+LOG_KEY = "changes-%d.gz"
+PRODUCT = {
+    "name": "Kettle",
+    "price": 19.90,
+    "currency": "EUR",
+    "description": "Boils a litre and a half in under three minutes and switches itself off. " * 4,
+    "tags": ["kitchen", "electric", "steel"],
+}
+
+_EVENT = Path(__file__).parents[1] / "unit" / "events" / "api.json"
+_WORDS = ("slow", "fast", "item", "owner", "change", "read", "write", "plane", "steel", "kettle", "copper", "spoon")
+
+
+class Log(NamedTuple):
+    """A log object, and what the table must hold after it: ``winners`` items, whose :func:`mark` sums up to ``sum``."""
+
+    key: str
+    records: int
+    winners: int
+    sum: int
+
+
+def mark(key: str, version: str) -> int:
+    """One item's part of the table's sum."""
+    return int.from_bytes(blake2b(f"{key} {version}".encode(), digest_size=6).digest(), "big")
+
+
+def write_state(folder: Path) -> str:
+    """Lay out what the fake serves besides log objects; give back the schemas' text."""
+    (folder / "s3").mkdir(parents=True)
+    texts = {
+        "pk": "item/products/p-1",
+        "collection": "products",
+        "item_id": "p-1",
+        "version": VERSION,
+        "as_of": AS_OF,
+        "actor": SUB,
+        "source": "api",
+        "data": json.dumps(PRODUCT),
+        "list_key": "products/3",
+    }
+    item = {name: {"S": text} for name, text in texts.items()}
+    (folder / "items.json").write_text(json.dumps({texts["pk"]: item}))
+    schemas = json.dumps({"products": SCHEMA})
+    (folder / "s3" / "schemas.json").write_text(schemas)
+    return schemas
+
+
+def request(method: str, item_id: str = "p-1", *, body: str | None = None, **headers: str) -> dict[str, Any]:
+    """An API event for one item of the products; ``headers`` with ``_`` for ``-``."""
+    event: dict[str, Any] = json.loads(_EVENT.read_text())
+    event |= {"httpMethod": method, "path": f"/items/products/{item_id}", "body": body}
+    event["pathParameters"] = {"item_id": item_id}
+    event["requestContext"] |= {"httpMethod": method, "path": f"/v1/items/products/{item_id}"}
+    added = {name.replace("_", "-"): value for name, value in headers.items()}
+    event["headers"] |= added
+    event["multiValueHeaders"] = {name: [value] for name, value in event["headers"].items()}
+    return event
+
+
+def get() -> dict[str, Any]:
+    """A GET of the item that is there."""
+    return request("GET")
+
+
+def put() -> dict[str, Any]:
+    """A PUT of about 400 bytes that fits the schema."""
+    return request("PUT", body=json.dumps(PRODUCT))
+
+
+def with_claims(event: dict[str, Any], **claims: str) -> dict[str, Any]:
+    """The event of another caller; ``claims`` with ``_`` for ``:``."""
+    event["requestContext"]["authorizer"]["claims"] |= {
+        name.replace("_groups", ":groups"): claims[name] for name in claims
+    }
+    return event
+
+
+def notification(log: Log) -> dict[str, Any]:
+    """The SQS event that tells of a log object."""
+    s3 = {"bucket": {"name": "bucket"}, "object": {"key": log.key}}
+    body = json.dumps({"Records": [{"eventTime": "2025-11-21T08:00:00.000Z", "s3": s3}]})
+    record = {"messageId": "m-1", "receiptHandle": "r-1", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
+    return {"Records": [record]}
+
+
+def write_log(folder: Path, records: int) -> Log:
+    """Write a log object of ``records`` lines of 1 KB, a tenth of which repeat an earlier one, anywhere before."""
+    chance = random.Random(records)
+    pool = "".join(f"{chance.choice(_WORDS)}-{chance.randrange(10_000)} " for _ in range(20_000))
+    start_ms = int(time.time() * 1000) - 60_000
+    total = winners = 0
+    key = LOG_KEY % records
+    with gzip.open(folder / "s3" / key, "wb", compresslevel=1) as file:
+        for number in range(records):
+            if number % 10 == 9:
+                file.write(_line(chance.randrange(winners), start_ms, pool)[1])
+                continue
+            change_id, line = _line(winners, start_ms, pool)
+            total += mark(f"item/products/p-{winners:07}", change_id)
+            winners += 1
+            file.write(line)
+    return Log(key, records, winners, total)
+
+
+def _line(number: int, start_ms: int, pool: str) -> tuple[str, bytes]:
+    # The same number gives the same line, so that repeating one doesn't take keeping them all.
+    spread = zlib.crc32(number.to_bytes(4, "big"))
+    stamp = f"{start_ms + number // 100:012x}"
+    change_id = f"{stamp[:8]}-{stamp[8:]}-7{number % 4096:03x}-8{spread % 4096:03x}-{number:012x}"
+    head = (
+        f'{{"change_id":"{change_id}","collection":"products","item_id":"p-{number:07}","op":"put","actor":"{SUB}",'
+        f'"source":"api","accepted_at":"{AS_OF}","data":{{"name":"Product {number}","price":{spread % 10_000 / 100},'
+        '"description":"'
+    )
+    end = '"}}\n'
+    filler = RECORD_BYTES - len(head) - len(end)
+    start = spread % (len(pool) - RECORD_BYTES)
+    return change_id, f"{head}{pool[start : start + filler]}{end}".encode()

@@ -1,0 +1,167 @@
+"""The processes: the fake, and a fresh interpreter for every sample."""
+
+import json
+import marshal
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.benchmarks.subjects import ROOT, Subject
+
+_SAMPLE = Path(__file__).with_name("sample.py")
+# The interpreter itself, not the virtual environment's: a sample's path is what it is told and nothing more.
+_PYTHON: str = getattr(sys, "_base_executable", sys.executable)
+
+
+class SampleFailed(Exception):
+    """A sample's process failed; the message is the end of what it had to say."""
+
+
+class FakeProcess:
+    """The fake AWS, as long as the ``with`` block lasts."""
+
+    def __init__(self, folder: Path) -> None:
+        path = os.pathsep.join((str(ROOT), str(ROOT / "lambda_src")))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.fake", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        told = self._line()
+        self.env = {
+            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{told['port']}",
+            "AWS_CA_BUNDLE": str(folder / "ca.pem"),
+            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{told['daemon']}",
+        }
+
+    def __enter__(self) -> "FakeProcess":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def do(self, what: str, **told: Any) -> dict[str, Any]:
+        """Tell the fake ``reset``, ``counts`` or ``state``; its answer."""
+        assert self._process.stdin
+        print(json.dumps({"do": what, **told}), file=self._process.stdin, flush=True)
+        return self._line()
+
+    def _line(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise SampleFailed("the fake has ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+class Runner:
+    """Starts samples against one fake; ``folder`` is for what they are told."""
+
+    def __init__(self, fake: FakeProcess, folder: Path) -> None:
+        self._fake = fake
+        self._folder = folder
+        (folder / "home").mkdir()
+
+    def sample(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        """One cold start that serves one event: seconds, bytes, modules and the answer."""
+        return self._once(subject, function, "cold", [event])[0]
+
+    def answers(self, subject: Subject, function: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What a subject answers to each of the events."""
+        return [found["answer"] for found in self._once(subject, function, "answers", events)]
+
+    def server(self, subject: Subject, function: str, event: dict[str, Any]) -> "Server":
+        """A process that stays and serves the event as often as it is told to."""
+        out, told = os.pipe()
+        process = self._start(subject, function, "warm", [event], told)
+        os.close(told)
+        return Server(process, out)
+
+    def _once(self, subject: Subject, function: str, mode: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        out, told = os.pipe()
+        process = self._start(subject, function, mode, events, told)
+        os.close(told)
+        with os.fdopen(out, "rb") as answer:
+            text = answer.read()
+        _, errors = process.communicate()
+        if process.returncode or not text:
+            raise SampleFailed(f"{subject.label}, {function}: {errors.decode()[-2000:]}")
+        found: list[dict[str, Any]] = json.loads(text)
+        return found
+
+    def _start(
+        self, subject: Subject, function: str, mode: str, events: list[dict[str, Any]], out: int
+    ) -> "subprocess.Popen[bytes]":
+        spec = {
+            "mode": mode,
+            "module": subject.module.format(function),
+            "path": list(subject.path),
+            "events": [marshal.dumps(event) for event in events],
+        }
+        file = self._folder / f"{subject.name}-{function}-{mode}.spec"
+        file.write_bytes(marshal.dumps(spec))
+        return subprocess.Popen(
+            # -I: nothing of this process's environment or folder; -B: nobody compiles anything for the next sample.
+            [_PYTHON, "-I", "-B", str(_SAMPLE), str(file), str(out)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=[out],
+            env=self._env(subject, function),
+        )
+
+    def _env(self, subject: Subject, function: str) -> dict[str, str]:
+        return {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(self._folder / "home"),
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "AWS_LAMBDA_FUNCTION_NAME": f"demo-{function}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "LAMBDA_TASK_ROOT": subject.path[0],
+            "AWS_REGION": "eu-central-1",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "ASIAIOSFODNN7EXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AWS_SESSION_TOKEN": "token" * 150,
+            "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+            "TABLE": "items-0",
+            "STREAM": "log",
+            "BUCKET": "bucket",
+            **self._fake.env,
+            **subject.env,
+        }
+
+
+class Server:
+    """A warm subject. :meth:`serve` tells the CPU seconds per request."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", out: int) -> None:
+        self._process = process
+        self._out = os.fdopen(out, "rb")
+
+    def serve(self, requests: int) -> float:
+        """Serve so many requests."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{requests}\n".encode())
+        self._process.stdin.flush()
+        line = self._out.readline()
+        if not line:
+            assert self._process.stderr
+            raise SampleFailed(self._process.stderr.read().decode()[-2000:])
+        return float(line) / requests
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
+        self._out.close()

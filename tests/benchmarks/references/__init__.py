@@ -1,0 +1,1 @@
+"""The references: the same work as ours, each written the way its own documentation recommends."""

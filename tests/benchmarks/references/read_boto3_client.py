@@ -1,0 +1,22 @@
+"""boto3's client, only botocore patched: the leanest way with the usual tools."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_xray_sdk.core import patch
+
+from .rules import bad_item_id, header, is_item_id, item_answer, key_of, plain, proxy
+
+patch(("botocore",))
+client: Any = boto3.client("dynamodb")
+TABLE = os.environ["TABLE"]
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Lambda entry point."""
+    item_id = event["pathParameters"]["item_id"]
+    if not is_item_id(item_id):
+        return proxy(bad_item_id())
+    record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
+    return proxy(item_answer(plain(record), header(event, "if-none-match")))

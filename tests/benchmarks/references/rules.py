@@ -1,0 +1,129 @@
+"""The work of the references besides calling AWS: one and the same for all, and no more of it than ours does."""
+
+import json
+import os
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+CLIENT_ID = "4h5j6k7l8m9n0p1q2r3s4t5u6v"
+WRITE_GROUPS = frozenset({"editors"})
+CACHE_CONTROL = "public, max-age=60"
+
+_ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,255}")
+_BETWEEN_GROUPS = re.compile(r"[\s,\[\]]+")
+_TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 415: "Unsupported Media Type"}
+
+Answer = tuple[int, str, dict[str, str]]
+"""Status, body and headers, which each framework then answers in its own way."""
+
+
+def is_item_id(text: str) -> bool:
+    """Whether the path's item id is well formed."""
+    return _ITEM_ID.fullmatch(text) is not None
+
+
+def problem(status: int, detail: str) -> Answer:
+    """A problem document."""
+    document = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail}
+    return status, json.dumps(document), {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
+
+
+def bad_item_id() -> Answer:
+    """The answer to an item id that isn't one."""
+    return problem(400, "item_id must be 1-256 of A-Z a-z 0-9 . _ ~ -, the first a letter or digit.")
+
+
+def key_of(item_id: str) -> str:
+    """The table's key of an item."""
+    return f"item/products/{item_id}"
+
+
+def item_answer(record: dict[str, Any] | None, if_none_match: str | None) -> Answer:
+    """The answer to a GET, from the table's record in plain values."""
+    if record is None or "data" not in record:
+        return problem(404, "There is no such item.")
+    version = record["version"]
+    etag = f'"{version}"'
+    headers = {"ETag": etag, "Cache-Control": CACHE_CONTROL}
+    if if_none_match and etag in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
+        return 304, "", headers
+    text = (
+        f'{{"id":{json.dumps(record["item_id"])},"collection":{json.dumps(record["collection"])},'
+        f'"version":"{version}","as_of":"{record["as_of"]}","data":{record["data"]}}}'
+    )
+    return 200, text, {**headers, "Content-Type": "application/json", "Readplane-Version": version}
+
+
+def plain(record: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A record of strings without DynamoDB's types."""
+    return None if record is None else {name: value["S"] for name, value in record.items()}
+
+
+def refusal(claims: dict[str, Any]) -> Answer | None:
+    """The answer to a caller who may not write; ``None`` for one who may."""
+    if claims.get("token_use") != "access" or claims.get("client_id") != CLIENT_ID or not claims.get("sub"):
+        return problem(401, "An access token of one of this API's clients is needed.")
+    groups = claims.get("cognito:groups") or ""
+    names = _BETWEEN_GROUPS.split(groups) if isinstance(groups, str) else groups
+    if WRITE_GROUPS.isdisjoint(names):
+        return problem(403, "Only members of its write groups may write to products.")
+    return None
+
+
+def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
+    """A change's id (UUIDv7) and its line of the write log."""
+    now = time.time_ns() // 1_000_000
+    bits = int.from_bytes(os.urandom(10), "big")
+    value = (now << 80) | (0x7 << 76) | ((bits >> 68) << 64) | (0b10 << 62) | (bits & ((1 << 62) - 1))
+    text = f"{value:032x}"
+    change_id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    accepted_at = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    head = {
+        "change_id": change_id,
+        "collection": "products",
+        "item_id": item_id,
+        "op": "put",
+        "actor": sub,
+        "source": "api",
+        "accepted_at": accepted_at,
+    }
+    line = json.dumps(head, separators=(",", ":"))[:-1] + ',"data":' + body.strip().replace("\n", " ") + "}\n"
+    return change_id, line.encode()
+
+
+def accepted_answer(item_id: str, change_id: str) -> Answer:
+    """The answer to a write that is durable."""
+    text = json.dumps({"change_id": change_id, "item_id": item_id, "status": "accepted"})
+    where = f"/v1/items/products/{item_id}/changes/{change_id}"
+    return 202, text, {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": where}
+
+
+def log_accepted(change_id: str, request_id: str) -> None:
+    """Write the same line of log and metrics as ours does."""
+    units = [{"Name": "ChangesAccepted", "Unit": "Count"}]
+    metrics = {"Namespace": "Readplane", "Dimensions": [["Stack"], ["Stack", "Collection"]], "Metrics": units}
+    line = {
+        "level": "INFO",
+        "message": "accepted",
+        "function": "write",
+        "request_id": request_id,
+        "change_id": change_id,
+        "Collection": "products",
+        "Stack": "demo",
+        "ChangesAccepted": 1,
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [metrics]},
+    }
+    print(json.dumps(line, separators=(",", ":")))
+
+
+def proxy(answer: Answer) -> dict[str, Any]:
+    """An answer as API Gateway's proxy integration takes it, for handlers without a framework."""
+    status, text, headers = answer
+    return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
+
+
+def header(event: dict[str, Any], name: str) -> str | None:
+    """A request header, whatever its case."""
+    return next((value for key, value in (event.get("headers") or {}).items() if key.lower() == name), None)
