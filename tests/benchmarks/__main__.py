@@ -19,7 +19,7 @@ from tests.benchmarks.checks import Different, check_answers
 from tests.benchmarks.measure import FULL, FUNCTIONS, QUICK, Bench, progress
 from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
 from tests.benchmarks.report import chart, goals, labels_of, tables
-from tests.benchmarks.subjects import ROOT, hot_zip, pools, subjects, unpack
+from tests.benchmarks.subjects import POOL, ROOT, hot_zip, pools, subjects, unpack
 
 PARTS = ("cold", "warm", "bulk", "growth")
 RESULTS = ROOT / ".local" / "bench"
@@ -47,6 +47,7 @@ def main() -> int:
 
 def _measured(asked: argparse.Namespace) -> dict[str, Any]:
     parts = asked.only or PARTS
+    made = _made(asked)
     with tempfile.TemporaryDirectory(prefix="readplane-bench-") as name:
         folder = Path(name)
         schemas = load.write_state(folder)
@@ -58,14 +59,15 @@ def _measured(asked: argparse.Namespace) -> dict[str, Any]:
             number = check_answers(runner, fake, everybody)
             progress(f"{number} answers are as they must be")
             bench = Bench(fake, runner, folder, everybody, QUICK if asked.quick else FULL)
-            result: dict[str, Any] = {"made": _made(asked), "zip_bytes": hot_zip().stat().st_size}
+            result: dict[str, Any] = {"made": made, "zip_bytes": hot_zip().stat().st_size}
             for part in ("cold", "warm"):
                 if part in parts:
                     result[part] = {function: getattr(bench, part)(function) for function in FUNCTIONS}
             if "bulk" in parts:
-                result["bulk"] = bench.bulk(bulk_pools, 0)
+                traced = {POOL: bulk_pools[POOL]}
+                result["bulk"] = bench.bulk(traced if asked.quick else bulk_pools, 0)
                 if asked.latency_ms:
-                    result["bulk_latency"] = bench.bulk(bulk_pools, asked.latency_ms)
+                    result["bulk_latency"] = bench.bulk(traced, asked.latency_ms)
             if "growth" in parts:
                 result["growth"] = bench.growth()
     result["labels"] = labels_of([*everybody.values(), *bulk_pools.values()])
@@ -93,6 +95,7 @@ def _made(asked: argparse.Namespace) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
         "packages": {name: version(name) for name in PACKAGES},
     }
 

@@ -178,7 +178,7 @@ def main() -> None:
         asked = json.loads(line)
         if asked["do"] == "reset":
             fake.reset(asked.get("latency_ms", 0))
-        told = {"counts": dict(fake.counts)}
+        told: dict[str, Any] = {"counts": dict(fake.counts), "cpu": time.process_time()}
         if asked["do"] == "state":
             told |= {"state": fake.state(), "record": json.loads(fake.record or b"null")}
         print(json.dumps(told), flush=True)
