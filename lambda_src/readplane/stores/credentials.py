@@ -94,12 +94,12 @@ class Container:
         self._next_fetch = self._clock() + RETRY_SECONDS
         try:
             fresh, ends_at = _fetch()
+            if ends_at <= self._clock():
+                raise Unanswered("CredentialRetrievalError", sent=False)
         except Unanswered:
             if not old:
                 raise
             return old
-        if ends_at <= self._clock():
-            raise Unanswered("CredentialRetrievalError", sent=False)
         self._held = (fresh, ends_at)
         self._next_fetch = max(self._next_fetch, ends_at - REFRESH_SECONDS)
         return fresh

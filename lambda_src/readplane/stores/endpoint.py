@@ -15,7 +15,7 @@ _FIPS_BY_DEFAULT = ("us-gov-", ("dynamodb", "sqs"))
 
 
 class Endpoint(NamedTuple):
-    """An address: ``path`` is what stands before every path, without a slash at its end."""
+    """An address; ``path`` comes before the path of each request, and ``custom`` says that it isn't AWS's own."""
 
     secure: bool
     host: str
@@ -52,7 +52,8 @@ def endpoint(service: str) -> Endpoint:
     """
     for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
         if url := os.environ.get(variable):
-            return parse(url, variable)
+            where = parse(url, variable)
+            return where._replace(path=where.path.rstrip("/"))
     return Endpoint(True, _host(service, region()), 443, "", False)
 
 
@@ -68,7 +69,7 @@ def parse(url: str, variable: str) -> Endpoint:
     scheme, literal, name, port, path = found.groups()
     secure = scheme == "https"
     number = int(port) if port else 443 if secure else 80
-    return Endpoint(secure, literal or name, number, (path or "").rstrip("/"), True)
+    return Endpoint(secure, literal or name, number, path or "", True)
 
 
 def _host(service: str, name: str) -> str:
