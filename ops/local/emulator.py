@@ -28,9 +28,29 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 # MiniStack closes a connection that was idle for 75 seconds; a request that arrives at that moment stays unanswered (3
 # of 200 that were sent within 10 ms of it). An apply takes about as long, and its retry of a request that was carried
 # out but not answered ends in a conflict. So connections here stay open for longer than any run.
+#
+# And it asks IAM for dynamodb:BatchExecuteStatement on every resource. AWS knows no such action: there each statement
+# asks for its own (PartiQLInsert, PartiQLUpdate) on its table, as it does here after this.
 LAUNCH = """
+import json
+import re
+
 import hypercorn.config
+from ministack.core import iam_actions
+
 hypercorn.config.Config.keep_alive_timeout = property(lambda config: 7200.0, lambda config, seconds: None)
+
+transaction_checks = iam_actions.dynamodb_transaction_checks
+
+def checks(action, body, region, account):
+    if action != "dynamodb:BatchExecuteStatement":
+        return transaction_checks(action, body, region, account)
+    told = [re.match('(INSERT|UPDATE) (?:INTO )?"([^"]+)"', one["Statement"]) for one in json.loads(body)["Statements"]]
+    table = f"arn:aws:dynamodb:{region}:{account}:table/"
+    return [(f"dynamodb:PartiQL{one[1].capitalize()}", table + one[2]) for one in told] if all(told) else []
+
+iam_actions.dynamodb_transaction_checks = checks
+
 from ministack.app import main
 main()
 """

@@ -203,10 +203,10 @@ run "keyed_cached_and_documents_from_s3" {
       ReceiveNotifications = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:111122223333:readplane-apply"]]
       ReadLogObjects       = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/log/*"]]
       QuarantineChanges    = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/*"]]
-      FoldItems            = [["dynamodb:GetItem", "dynamodb:PutItem"], [var.items.arn]]
+      FoldItems            = [["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"], [var.items.arn]]
       UseKey               = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
     })
-    error_message = "apply reads the log, writes items and quarantine. It deletes nothing but its messages, and says when a failed one comes again."
+    error_message = "apply reads the log, reads and writes items, writes quarantine. It deletes nothing but its messages, and says when a failed one comes again."
   }
 
   assert {

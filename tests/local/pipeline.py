@@ -97,7 +97,7 @@ def quarantined(stack: Local) -> list[dict[str, Any]]:
 
 def items(stack: Local, *, replica: bool = False) -> DynamoItems:
     """The items store, as the account's root."""
-    client = stack.root(replica=replica).client("dynamodb")
+    client = stack.client("dynamodb", replica=replica)
     return DynamoItems(client, stack.outputs.items_table, "by_collection", horizon_ms=HORIZON_MS)
 
 

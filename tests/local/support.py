@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import time
+import unittest.mock
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ import requests
 from ops.local.emulator import running
 from ops.local.session import Api, User, root
 from ops.local.stack import Outputs, Stack
+from readplane.stores.aws import Client, client
 
 Value = TypeVar("Value")
 
@@ -42,6 +45,13 @@ class Local:
         region = self.outputs.replica_region if replica else self.outputs.region
         assert region, "the local settings declare no replica Region"
         return root(region)
+
+    def client(self, service: str, *, kind: str = "boto3", replica: bool = False) -> Client:
+        """What the stores call AWS with, as the account's root."""
+        region = self.root(replica=replica).region_name
+        chosen = {"READPLANE_CLIENT": kind, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        with unittest.mock.patch.dict(os.environ, chosen):
+            return client(service, connections=50)
 
     @cached_property
     def ministack(self) -> bool:

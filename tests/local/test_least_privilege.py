@@ -66,6 +66,22 @@ def applies_changes(stack: Local) -> bool:
     return soon(lambda: items(stack).get(change.key) == change)
 
 
+def inserts_in_bulk(stack: Local) -> bool:
+    """From three changes on, an object is read and written in batches."""
+    changes = [made(name("inserted")) for _ in range(3)]
+    put_object(stack, [change.line() for change in changes])
+    return soon(lambda: all(items(stack).get(change.key) == change for change in changes))
+
+
+def replaces_in_bulk(stack: Local) -> bool:
+    old = [made(name("replaced"), ms=now_ms() - 1000) for _ in range(3)]
+    for change in old:
+        items(stack).apply(change)
+    new = [made(change.item_id) for change in old]
+    put_object(stack, [change.line() for change in new])
+    return soon(lambda: all(items(stack).get(change.key) == change for change in new))
+
+
 def quarantines_poison(stack: Local) -> bool:
     line = f"poison {name('line')}"
     put_object(stack, [line.encode()])
@@ -169,6 +185,9 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("apply", "QuarantineChanges", "s3:PutObject"): quarantines_poison,
     ("apply", "FoldItems", "dynamodb:GetItem"): refuses_expired_changes,
     ("apply", "FoldItems", "dynamodb:PutItem"): applies_changes,
+    ("apply", "FoldItems", "dynamodb:BatchGetItem"): inserts_in_bulk,
+    ("apply", "FoldItems", "dynamodb:PartiQLInsert"): inserts_in_bulk,
+    ("apply", "FoldItems", "dynamodb:PartiQLUpdate"): replaces_in_bulk,
     ("publish", "MendItems", "dynamodb:PutItem"): mends_regressions,
     ("publish", "PublishDocuments", "s3:PutObject"): publishes_documents,
     ("publish", "PublishDocuments", "s3:DeleteObject"): removes_documents,

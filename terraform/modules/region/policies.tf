@@ -33,7 +33,13 @@ locals {
         },
         { Sid = "ReadLogObjects", Action = ["s3:GetObject"], Resource = ["${module.write_log.bucket_arn}/log/*"], Condition = null },
         { Sid = "QuarantineChanges", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/quarantine/*"], Condition = null },
-        { Sid = "FoldItems", Action = ["dynamodb:GetItem", "dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
+        {
+          Sid = "FoldItems"
+          # BatchExecuteStatement is no action of its own: each statement asks for its PartiQL action.
+          Action    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"]
+          Resource  = [var.items.arn]
+          Condition = null
+        },
       ],
       local.use_key["apply"],
     )
