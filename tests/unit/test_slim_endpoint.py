@@ -5,56 +5,52 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.endpoint_provider import EndpointProvider
+from botocore.exceptions import EndpointProviderError
 
 from readplane.stores.endpoint import Endpoint, endpoint, parse
 
-CALLS: dict[str, tuple[str, dict[str, str]]] = {
-    "dynamodb": ("GetItem", {}),
-    "firehose": ("PutRecord", {}),
-    "s3": ("GetObject", {"Bucket": "docs", "Key": "k"}),
-    "sqs": ("ChangeMessageVisibility", {}),
-}
+SERVICES: dict[str, dict[str, str]] = {"dynamodb": {}, "firehose": {}, "s3": {"Bucket": "docs"}, "sqs": {}}
 PARTITIONS = ("aws", "aws-cn", "aws-eusc", "aws-us-gov")
 
 
 @cache
-def session() -> Any:
-    return botocore.session.Session()
+def loader() -> Any:
+    return botocore.session.Session().get_component("data_loader")
 
 
-def theirs(service: str, region: str) -> str | None:
-    """The host that botocore resolves; ``None`` where it knows of none."""
-    # DynamoDB's hosts per account need its number, which Lambda doesn't give; S3 in us-east-1 has a legacy host besides.
-    config: Any = Config(account_id_endpoint_mode="disabled", s3={"us_east_1_regional_endpoint": "regional"})
-    operation, parameters = CALLS[service]
-    try:
-        client = session().create_client(service, region_name=region, config=config)
-        model = client.meta.service_model.operation_model(operation)
-        url: str = client._ruleset_resolver.construct_endpoint(model, parameters, {}).url
-    except BotoCoreError:
-        return None
-    return url
+@cache
+def rules(service: str) -> Any:
+    """botocore's own resolution, by the rules that AWS gives with each service."""
+    provider: Any = EndpointProvider
+    return provider(loader().load_service_model(service, "endpoint-rule-set-1"), loader().load_data("partitions"))
 
 
-@pytest.mark.parametrize("fips", ["true", "false"])
-@pytest.mark.parametrize("dual_stack", ["true", "false"])
-@pytest.mark.parametrize("service", CALLS)
-def test_every_region_of_botocores(monkeypatch: pytest.MonkeyPatch, service: str, dual_stack: str, fips: str) -> None:
-    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", dual_stack)
-    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
+@cache
+def regions(service: str) -> list[tuple[str, str]]:
+    """Each Region that has the service, with its partition."""
+    session = botocore.session.Session()
+    return [(partition, name) for partition in PARTITIONS for name in session.get_available_regions(service, partition)]
+
+
+@pytest.mark.parametrize("fips", [True, False])
+@pytest.mark.parametrize("dual_stack", [True, False])
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_region_of_botocores(monkeypatch: pytest.MonkeyPatch, service: str, dual_stack: bool, fips: bool) -> None:
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", str(fips))
     compared = 0
-    for partition in PARTITIONS:
-        for region in session().get_available_regions(service, partition):
-            expected = theirs(service, region)
-            if expected is None:
-                assert partition == "aws-cn"  # which has no FIPS endpoints
-                continue
-            monkeypatch.setenv("AWS_REGION", region)
-            bucket = "docs." if service == "s3" else ""
-            assert f"https://{bucket}{endpoint(service).authority}" == expected
-            compared += 1
+    for partition, region in regions(service):
+        monkeypatch.setenv("AWS_REGION", region)
+        asked = {"Region": region, "UseDualStack": dual_stack, "UseFIPS": fips, **SERVICES[service]}
+        try:
+            theirs = rules(service).resolve_endpoint(**asked).url
+        except EndpointProviderError:
+            assert (service, partition, fips) == ("s3", "aws-cn", True)  # China has no such endpoints
+            continue
+        host = ".".join([*SERVICES[service].values(), endpoint(service).authority])
+        assert theirs == f"https://{host}"
+        compared += 1
     assert compared > 30
 
 
