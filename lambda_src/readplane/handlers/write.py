@@ -3,10 +3,10 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from json import dumps
+from time import gmtime, strftime
 from typing import Any
 
 from ..clock import now_ms
@@ -126,7 +126,8 @@ def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
 
 
 def _rfc3339(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # Not by `datetime`, which nothing else on the way from a cold start to the answer imports.
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
 
 
 @cache
