@@ -685,6 +685,19 @@ def test_a_request_that_a_closed_connection_swallowed_is_sent_again_at_once(serv
     assert not pauses
 
 
+def test_a_swallowed_request_stays_sent_when_nobody_listens_any_more(serve: Serve) -> None:
+    def last(_: socket.socket, __: Received) -> bool:
+        server.stop()
+        return False
+
+    server = serve(OK, last)
+    client = dynamodb(attempts=2)
+    client.call("PutItem")
+    with pytest.raises(Unanswered, match="EndpointConnectionError") as unanswered:
+        client.call("PutItem")
+    assert unanswered.value.sent
+
+
 def test_where_tries_are_counted_a_swallowed_request_is_told(serve: Serve) -> None:
     server = serve(OK, close, OK)
     client = dynamodb(attempts=1)

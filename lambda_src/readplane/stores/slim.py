@@ -13,7 +13,7 @@ import time
 from binascii import b2a_base64
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from ..tracing import tracing
@@ -79,25 +79,6 @@ class Request(NamedTuple):
     sha256: str
 
 
-class Service(Protocol):
-    """How one service is spoken to."""
-
-    def request(self, operation: str, parameters: Mapping[str, Any]) -> Request:
-        """Put a call into HTTP."""
-
-    def read(self, operation: str, answer: Answer) -> dict[str, Any]:
-        """Take what AWS gave.
-
-        :raises Unanswered: when it isn't whole.
-        """
-
-    def refusal(self, answer: Answer) -> Refused:
-        """Take AWS's error.
-
-        :raises Unanswered: when it isn't whole.
-        """
-
-
 class SlimClient:
     """:class:`~readplane.stores.aws.Client` of our own."""
 
@@ -108,7 +89,7 @@ class SlimClient:
         """
         self._name = service
         self._where = endpoint(service)
-        self._service: Service = _S3(self._where) if service == "s3" else _Json(service, self._where)
+        self._service = _S3(self._where) if service == "s3" else _Json(service, self._where)
         self._signer = Signer(service, region())
         self._attempts = attempts
         self._read_timeout = read_timeout
@@ -216,7 +197,11 @@ class _Told:
 
 
 class _Json:
-    """AWS's JSON protocols: DynamoDB's, Firehose's and SQS's."""
+    """AWS's JSON protocols: DynamoDB's, Firehose's and SQS's.
+
+    ``request`` puts a call into HTTP; ``read`` takes what AWS gave, ``refusal`` its error, and both raise
+    :class:`Unanswered` when that isn't whole.
+    """
 
     def __init__(self, service: str, where: Endpoint) -> None:
         if service not in _TARGETS:
@@ -274,7 +259,7 @@ def _members(answer: Answer) -> dict[str, Any]:
 
 
 class _S3:
-    """S3's GetObject and PutObject."""
+    """S3's GetObject and PutObject, with the methods of :class:`_Json`."""
 
     def __init__(self, where: Endpoint) -> None:
         self._where = where

@@ -58,13 +58,17 @@ class Pool:
         :raises Unanswered: for every fault of the network.
         """
         kept = self._kept()
-        if kept:
-            try:
-                return kept.exchange(request)
-            except Stale:
-                if not again:
-                    raise
-        return Connection(self, self._connect()).exchange(request)
+        if not kept:
+            return Connection(self, self._connect()).exchange(request)
+        try:
+            return kept.exchange(request)
+        except Stale:
+            if not again:
+                raise
+        try:
+            return Connection(self, self._connect()).exchange(request)
+        except Unanswered as fault:
+            raise Unanswered(fault.code, sent=True) from fault  # the first time, perhaps
 
     def give_back(self, connection: "Connection") -> None:
         """Keep a connection that has been read to the end of an answer."""
