@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from ministack.core import iam_actions
 
 from tests.local.pipeline import log_keys
 from tests.local.support import Local, eventually
@@ -95,3 +96,13 @@ def test_a_missing_key_without_list_permission_is_no_403(stack: Local) -> None:
     )
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(Bucket=stack.outputs.documents_bucket, Key="public/countries/none.json")
+
+
+def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
+    """The checks in LAUNCH (ops/local/emulator.py): AWS has no such action, but one for each kind of statement."""
+    statements = [{"Statement": """INSERT INTO "items" VALUE {'pk':?}""", "Parameters": [{"S": "1"}]}]
+    body = json.dumps({"Statements": statements}).encode()
+    headers = {"x-amz-target": "DynamoDB_20120810.BatchExecuteStatement"}
+    action = iam_actions.extract_iam_action("dynamodb", "POST", "/", headers, body, {})
+    assert action == "dynamodb:BatchExecuteStatement"
+    assert iam_actions.dynamodb_transaction_checks(action, body, "eu-central-1", "000000000000") == []
