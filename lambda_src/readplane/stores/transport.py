@@ -28,113 +28,108 @@ class Stale(Unanswered):
     """A connection that was used before had been closed meanwhile: it ended before the first byte of an answer."""
 
 
+class Body:
+    """An answer's body, read from the connection as it is asked for; at its end the connection is kept or closed."""
+
+    def __init__(self, connection: "Connection", status: int, headers: dict[str, str]) -> None:
+        """:raises Unanswered: when the headers don't tell how long it is."""
+        self._connection: Connection | None = connection
+        self._keep = headers.get("connection", "").lower() != "close"
+        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+        self._left = 0  # of the body, or of the chunk
+        self._to_the_end = False
+        if self._chunked:
+            return
+        length = headers.get("content-length")
+        if status in (204, 304):
+            return
+        if length is None:
+            self._to_the_end, self._keep = True, False
+        elif length.isdecimal():
+            self._left = int(length)
+        else:
+            raise Unanswered("BadContentLength", sent=True)
+
+    def start(self) -> None:
+        """An empty body is at its end before anyone reads."""
+        if not (self._chunked or self._to_the_end or self._left):
+            self._finish()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read ``size`` bytes, less only at the end; all that is left without a size.
+
+        :raises Unanswered: when the rest doesn't come.
+        """
+        if size < 0 and self._left and not self._chunked:
+            size = self._left
+        pieces = []
+        try:
+            while size and (piece := self._piece(size if size > 0 else _PIECE)):
+                pieces.append(piece)
+                size -= len(piece) if size > 0 else 0
+        except BaseException:
+            self.close()
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Leave the rest unread. The connection can't be used again, as the rest would still come."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _piece(self, limit: int) -> bytes:
+        if not self._connection:
+            return b""
+        if self._to_the_end:
+            data = self._connection.some(min(limit, _PIECE), may_end=True)
+            if not data:
+                self._finish()
+            return data
+        if self._chunked and not self._left and not self._next_chunk(self._connection):
+            return b""
+        data = self._connection.some(min(limit, self._left, _PIECE))
+        self._left -= len(data)
+        if not self._left:
+            if not self._chunked:
+                self._finish()
+            elif self._connection.line():
+                raise Unanswered("BadChunk", sent=True)
+        return data
+
+    def _next_chunk(self, connection: "Connection") -> bool:
+        size = connection.line().partition(b";")[0].strip().lower()
+        if not size or size.strip(b"0123456789abcdef"):
+            raise Unanswered("BadChunk", sent=True)
+        self._left = int(size, 16)
+        if self._left:
+            return True
+        while connection.line():  # trailers
+            pass
+        self._finish()
+        return False
+
+    def _finish(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            if self._keep:
+                connection.give_back()
+            else:
+                connection.close()
+
+
 class Answer(NamedTuple):
     """An HTTP answer; the headers' names are in lower case."""
 
     status: int
     headers: dict[str, str]
-    body: "Body"
-
-
-class Pool:
-    """Connections to one host. The one used last is used next, so that the others may age. Threads may share it."""
-
-    def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
-        """:param read_timeout: seconds to wait for each piece of an answer.
-        :param connections: how many are kept; more are made when more threads call at once.
-        """
-        self._host = host
-        self._port = port
-        self._secure = secure
-        self._read_timeout = read_timeout
-        self._connections = connections
-        self._idle: list[Connection] = []
-
-    def exchange(self, request: bytes, *, again: bool) -> Answer:
-        """Send a request and read the head of its answer.
-
-        :param request: all of it, head and body.
-        :param again: send it once more, on a new connection, when a kept one turns out to be closed.
-        :raises Unanswered: for every fault of the network.
-        """
-        kept = self._kept()
-        if not kept:
-            return Connection(self, self._connect()).exchange(request)
-        try:
-            return kept.exchange(request)
-        except Stale:
-            if not again:
-                raise
-        try:
-            return Connection(self, self._connect()).exchange(request)
-        except Unanswered as fault:
-            raise Unanswered(fault.code, sent=True) from fault  # the first time, perhaps
-
-    def give_back(self, connection: "Connection") -> None:
-        """Keep a connection that has been read to the end of an answer."""
-        connection.idle_since = time.time()
-        if len(self._idle) < self._connections:
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def _kept(self) -> "Connection | None":
-        now = time.time()
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            if 0 <= now - connection.idle_since <= MAX_IDLE_SECONDS and connection.quiet():
-                return connection
-            connection.close()
-
-    def _connect(self) -> socket.socket:
-        try:
-            plain = self._dial()
-        except TimeoutError as error:
-            raise Unanswered("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # no such name, no route, refused
-            raise Unanswered("EndpointConnectionError", sent=False) from error
-        if not self._secure:
-            plain.settimeout(self._read_timeout)
-            return plain
-        try:
-            # Bare ends of the stream are told from proper ones: without a length only the end tells that all is there.
-            context, name = _context(self._host), self._host.encode()
-            secure = context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
-            secure.settimeout(self._read_timeout)
-        except TimeoutError as error:
-            plain.close()
-            raise Unanswered("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # as ssl.SSLError is
-            plain.close()
-            raise Unanswered("SSLError", sent=False) from error
-        return secure
-
-    def _dial(self) -> socket.socket:
-        fault: OSError = OSError("no address")
-        # As bytes, here and where TLS is begun: a text would be encoded as IDNA, whose tables take 7 ms and 1.6 MB to
-        # import. AWS's names are ASCII.
-        name = self._host.encode()
-        for family, kind, protocol, _, address in socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM):
-            dialled = socket.socket(family, kind, protocol)
-            try:
-                dialled.settimeout(CONNECT_SECONDS)
-                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                dialled.connect(address)
-                return dialled
-            except OSError as error:
-                dialled.close()
-                fault = error
-        raise fault
+    body: Body  # not as a text: the first one that typing has to resolve takes 1.5 ms
 
 
 class Connection:
     """One connection; one request at a time."""
 
-    def __init__(self, pool: Pool, connected: socket.socket) -> None:
+    def __init__(self, pool: "Pool", connected: socket.socket) -> None:
         self.idle_since = 0.0
         self._pool = pool
         self._socket = connected
@@ -229,94 +224,99 @@ class Connection:
             raise Unanswered("ConnectionClosedError", sent=True) from error
 
 
-class Body:
-    """An answer's body, read from the connection as it is asked for; at its end the connection is kept or closed."""
+class Pool:
+    """Connections to one host. The one used last is used next, so that the others may age. Threads may share it."""
 
-    def __init__(self, connection: Connection, status: int, headers: dict[str, str]) -> None:
-        """:raises Unanswered: when the headers don't tell how long it is."""
-        self._connection: Connection | None = connection
-        self._keep = headers.get("connection", "").lower() != "close"
-        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        self._left = 0  # of the body, or of the chunk
-        self._to_the_end = False
-        if self._chunked:
-            return
-        length = headers.get("content-length")
-        if status in (204, 304):
-            return
-        if length is None:
-            self._to_the_end, self._keep = True, False
-        elif length.isdecimal():
-            self._left = int(length)
-        else:
-            raise Unanswered("BadContentLength", sent=True)
-
-    def start(self) -> None:
-        """An empty body is at its end before anyone reads."""
-        if not (self._chunked or self._to_the_end or self._left):
-            self._finish()
-
-    def read(self, size: int = -1) -> bytes:
-        """Read ``size`` bytes, less only at the end; all that is left without a size.
-
-        :raises Unanswered: when the rest doesn't come.
+    def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
+        """:param read_timeout: seconds to wait for each piece of an answer.
+        :param connections: how many are kept; more are made when more threads call at once.
         """
-        if size < 0 and self._left and not self._chunked:
-            size = self._left
-        pieces = []
+        self._host = host
+        self._port = port
+        self._secure = secure
+        self._read_timeout = read_timeout
+        self._connections = connections
+        self._idle: list[Connection] = []
+
+    def exchange(self, request: bytes, *, again: bool) -> Answer:
+        """Send a request and read the head of its answer.
+
+        :param request: all of it, head and body.
+        :param again: send it once more, on a new connection, when a kept one turns out to be closed.
+        :raises Unanswered: for every fault of the network.
+        """
+        kept = self._kept()
+        if not kept:
+            return Connection(self, self._connect()).exchange(request)
         try:
-            while size and (piece := self._piece(size if size > 0 else _PIECE)):
-                pieces.append(piece)
-                size -= len(piece) if size > 0 else 0
-        except BaseException:
-            self.close()
-            raise
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return kept.exchange(request)
+        except Stale:
+            if not again:
+                raise
+        try:
+            return Connection(self, self._connect()).exchange(request)
+        except Unanswered as fault:
+            raise Unanswered(fault.code, sent=True) from fault  # the first time, perhaps
 
-    def close(self) -> None:
-        """Leave the rest unread. The connection can't be used again, as the rest would still come."""
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection that has been read to the end of an answer."""
+        connection.idle_since = time.time()
+        if len(self._idle) < self._connections:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
-    def _piece(self, limit: int) -> bytes:
-        if not self._connection:
-            return b""
-        if self._to_the_end:
-            data = self._connection.some(min(limit, _PIECE), may_end=True)
-            if not data:
-                self._finish()
-            return data
-        if self._chunked and not self._left and not self._next_chunk(self._connection):
-            return b""
-        data = self._connection.some(min(limit, self._left, _PIECE))
-        self._left -= len(data)
-        if not self._left:
-            if not self._chunked:
-                self._finish()
-            elif self._connection.line():
-                raise Unanswered("BadChunk", sent=True)
-        return data
+    def _kept(self) -> Connection | None:
+        now = time.time()
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if 0 <= now - connection.idle_since <= MAX_IDLE_SECONDS and connection.quiet():
+                return connection
+            connection.close()
 
-    def _next_chunk(self, connection: Connection) -> bool:
-        size = connection.line().partition(b";")[0].strip().lower()
-        if not size or size.strip(b"0123456789abcdef"):
-            raise Unanswered("BadChunk", sent=True)
-        self._left = int(size, 16)
-        if self._left:
-            return True
-        while connection.line():  # trailers
-            pass
-        self._finish()
-        return False
+    def _connect(self) -> socket.socket:
+        try:
+            plain = self._dial()
+        except TimeoutError as error:
+            raise Unanswered("ConnectTimeoutError", sent=False) from error
+        except OSError as error:  # no such name, no route, refused
+            raise Unanswered("EndpointConnectionError", sent=False) from error
+        if not self._secure:
+            plain.settimeout(self._read_timeout)
+            return plain
+        try:
+            # Bare ends of the stream are told from proper ones: without a length only the end tells that all is there.
+            context, name = _context(self._host), self._host.encode()
+            secure = context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
+            secure.settimeout(self._read_timeout)
+        except TimeoutError as error:
+            plain.close()
+            raise Unanswered("ConnectTimeoutError", sent=False) from error
+        except OSError as error:  # as ssl.SSLError is
+            plain.close()
+            raise Unanswered("SSLError", sent=False) from error
+        return secure
 
-    def _finish(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection:
-            if self._keep:
-                connection.give_back()
-            else:
-                connection.close()
+    def _dial(self) -> socket.socket:
+        fault: OSError = OSError("no address")
+        # As bytes, here and where TLS is begun: a text would be encoded as IDNA, whose tables take 7 ms and 1.6 MB to
+        # import. AWS's names are ASCII.
+        name = self._host.encode()
+        for family, kind, protocol, _, address in socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM):
+            dialled = socket.socket(family, kind, protocol)
+            try:
+                dialled.settimeout(CONNECT_SECONDS)
+                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                dialled.connect(address)
+                return dialled
+            except OSError as error:
+                dialled.close()
+                fault = error
+        raise fault
 
 
 _contexts: dict[str, ssl.SSLContext] = {}
