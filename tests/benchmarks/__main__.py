@@ -18,12 +18,13 @@ from tests.benchmarks.certificate import write_certificate
 from tests.benchmarks.checks import Different, check_answers
 from tests.benchmarks.measure import FULL, FUNCTIONS, QUICK, Bench, progress
 from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
-from tests.benchmarks.report import chart, goals, labels_of, tables
+from tests.benchmarks.report import chart, goal_table, goals, labels_of, tables
 from tests.benchmarks.subjects import POOL, ROOT, hot_zip, pools, subjects, unpack
 
 PARTS = ("cold", "warm", "bulk", "growth")
 RESULTS = ROOT / ".local" / "bench"
 DOCS = ROOT / "docs"
+BEGIN, END = "<!-- begin: written by python -m tests.benchmarks --docs -->", "<!-- end -->"
 PACKAGES = ("boto3", "botocore", "aws-xray-sdk", "aws-lambda-powertools", "fastapi", "mangum", "chalice")
 
 
@@ -42,6 +43,8 @@ def main() -> int:
     progress(f"done in {time.monotonic() - start:.0f} s")
     print(tables(result, labels))
     _save(result, labels, RESULTS, asked.docs)
+    if asked.docs:
+        _write_page(f"![The same figures as bars](performance.svg)\n\n{tables(result, labels)}\n\n{goal_table(found)}")
     return _verdict(found)
 
 
@@ -63,6 +66,8 @@ def _measured(asked: argparse.Namespace) -> dict[str, Any]:
             for part in ("cold", "warm"):
                 if part in parts:
                     result[part] = {function: getattr(bench, part)(function) for function in FUNCTIONS}
+            if "cold" in parts:
+                result["stages"] = bench.stages()
             if "bulk" in parts:
                 traced = {POOL: bulk_pools[POOL]}
                 result["bulk"] = bench.bulk(traced if asked.quick else bulk_pools, 0)
@@ -81,7 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--latency-ms", type=float, default=0, metavar="MS", help="apply the bulk once more, with every call this late"
     )
-    parser.add_argument("--docs", action="store_true", help="put the results and the chart into docs/ too (a full run)")
+    parser.add_argument("--docs", action="store_true", help="put tables, results and chart into docs/ too (a full run)")
     asked = parser.parse_args()
     if asked.docs and (asked.quick or asked.only):
         parser.error("--docs takes a full run")
@@ -110,6 +115,16 @@ def _save(result: dict[str, Any], labels: dict[str, str], folder: Path, docs: bo
         for place in (folder / "performance.svg", *([DOCS / "performance.svg"] if docs else [])):
             chart(result, labels, place)
             progress(f"wrote {place.relative_to(ROOT)}")
+
+
+def _write_page(text: str) -> None:
+    """Put the tables between the page's two marks."""
+    page = DOCS / "performance.md"
+    head, begin, rest = page.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not end:
+        raise SampleFailed(f"{page} lacks its marks")
+    page.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")
 
 
 def _verdict(found: list[Goal]) -> int:

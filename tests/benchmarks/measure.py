@@ -72,6 +72,19 @@ class Bench:
             result[name]["names"] = found[0]["names"] if name == OURS else []
         return result
 
+    def stages(self) -> Result:
+        """Where ours spends a cold start's CPU: medians by step, for each function, and what trusting costs."""
+        found: Result = {}
+        progress(f"stages: {self._extent.cold_rounds} cold starts of each function, taken apart")
+        for function, event in FUNCTIONS.items():
+            runs = [
+                self._runner.stages(self._everybody[OURS], function, event()) for _ in range(self._extent.cold_rounds)
+            ]
+            for kind in ("steps", "stores"):
+                medians = {name: spread(run[kind][name] for run in runs).median for name in runs[0][kind]}
+                found.setdefault(kind, {})[function] = medians
+        return found
+
     def warm(self, function: str) -> Result:
         """Processes that stay, in blocks by turns. CPU seconds per request."""
         servers = {

@@ -5,13 +5,15 @@ import marshal
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from tests.benchmarks.subjects import ROOT, Subject
 
-_SAMPLE = Path(__file__).with_name("sample.py")
+_SAMPLE, _STAGES = (Path(__file__).with_name(f"{name}.py") for name in ("sample", "stages"))
+_CACERT = Path(sysconfig.get_path("purelib"), "botocore", "cacert.pem")
 # The interpreter itself, not the virtual environment's: a sample's path is what it is told and nothing more.
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
@@ -78,6 +80,11 @@ class Runner:
         """What a subject answers to each of the events."""
         return [found["answer"] for found in self._once(subject, function, "answers", events)]
 
+    def stages(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, dict[str, float]]:
+        """One cold start of ours, taken apart: CPU seconds by step, and by store of trusted roots."""
+        found: dict[str, dict[str, float]] = self._once(subject, function, "stages", [event])[0]
+        return found
+
     def server(self, subject: Subject, function: str, event: dict[str, Any]) -> "Server":
         """A process that stays and serves the event as often as it is told to."""
         out, told = os.pipe()
@@ -104,13 +111,14 @@ class Runner:
             "mode": mode,
             "module": subject.module.format(function),
             "path": list(subject.path),
+            "botocore": str(_CACERT),
             "events": [marshal.dumps(event) for event in events],
         }
         file = self._folder / f"{subject.name}-{function}-{mode}.spec"
         file.write_bytes(marshal.dumps(spec))
         return subprocess.Popen(
             # -I: nothing of this process's environment or folder; -B: nobody compiles anything for the next sample.
-            [_PYTHON, "-I", "-B", str(_SAMPLE), str(file), str(out)],
+            [_PYTHON, "-I", "-B", str(_STAGES if mode == "stages" else _SAMPLE), str(file), str(out)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

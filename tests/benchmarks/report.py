@@ -51,6 +51,9 @@ def goals(result: Result) -> list[Goal]:
 def tables(result: Result, labels: dict[str, str]) -> str:
     """All tables, as Markdown."""
     parts = [_cold(function, rows, labels) for function, rows in result.get("cold", {}).items()]
+    if "stages" in result:
+        steps, stores = result["stages"]["steps"], result["stages"]["stores"]
+        parts += [_stages("cold start of ours, CPU ms", steps), _stages("roots to trust, CPU ms", stores)]
     if "warm" in result:
         parts.append(_warm(result["warm"], labels))
     for name in ("bulk", "bulk_latency"):
@@ -59,6 +62,20 @@ def tables(result: Result, labels: dict[str, str]) -> str:
     if "growth" in result:
         parts.append(_growth(result["growth"]))
     return "\n\n".join(parts)
+
+
+def goal_table(found: list[Goal]) -> str:
+    """The goals, as Markdown."""
+    body = [
+        [
+            goal.name,
+            f"{goal.value:.3g}",
+            f"{'>=' if goal.at_least else '<='} {goal.limit:g}",
+            "yes" if goal.met else "no",
+        ]
+        for goal in found
+    ]
+    return _table(["goal", "measured", "limit", "met"], body)
 
 
 def labels_of(everybody: Iterable[Subject]) -> dict[str, str]:
@@ -97,6 +114,14 @@ def _cold(function: str, rows: Result, labels: dict[str, str]) -> str:
             ]
         )
     return _table(head, body)
+
+
+def _stages(title: str, functions: Result) -> str:
+    names = max(functions.values(), key=len)
+    body = [
+        [name, *(f"{rows[name] * 1e3:.1f}" if name in rows else "" for rows in functions.values())] for name in names
+    ]
+    return _table([title, *(f"`{function}`" for function in functions)], body)
 
 
 def _warm(functions: Result, labels: dict[str, str]) -> str:
