@@ -631,6 +631,19 @@ def test_a_clock_that_is_off_is_corrected(serve: Serve, code: str, ahead: int, a
     assert offsets == [-ahead / 60, 0, 0]
 
 
+def test_a_clock_that_another_thread_corrected_meanwhile_is_no_reason_to_give_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = formatdate(time.time() + 3600, usegmt=True)
+
+    def late(connection: socket.socket, request: Received) -> bool:
+        monkeypatch.setattr(slim, "_skew", 3600.0)
+        return answer(b'{"__type": "RequestTimeTooSkewed"}', 403, Date=theirs)(connection, request)
+
+    serve(late, OK)
+    assert "Item" in dynamodb().call("GetItem", **GET)
+
+
 @pytest.mark.parametrize("date", [{}, {"Date": "yesterday"}, {"Date": formatdate(usegmt=True)}])
 def test_a_bad_signature_at_the_right_time_is_just_refused(serve: Serve, date: dict[str, Any]) -> None:
     server = serve(answer(b'{"__type": "InvalidSignatureException"}', 403, **date))

@@ -116,8 +116,8 @@ class SlimClient:
         for attempt in itertools.count(1):
             told.retries = attempt - 1
             try:
-                who = credentials.current()
-                answer = self._send(request, who)
+                who, skew = credentials.current(), _skew
+                answer = self._send(request, who, skew)
                 told.heard(answer)
                 if answer.status < 300:
                     return self._service.read(operation, answer)
@@ -125,10 +125,11 @@ class SlimClient:
             except Unanswered as fault:
                 told.missed(fault)
                 if attempt >= attempts:
-                    raise Unanswered(fault.code, sent=told.sent) from fault
+                    fault.sent = told.sent
+                    raise
                 longest = BACKOFF_SECONDS
             else:
-                if not mended and _mend(refusal.code, answer, who):
+                if not mended and _mend(refusal.code, answer, who, skew):
                     # AWS did nothing yet, so even a caller who allows one attempt loses nothing by another.
                     mended, attempts = True, max(attempts, 2)
                     longest = 0.0
@@ -139,8 +140,8 @@ class SlimClient:
             _pause(min(longest * 2 ** (attempt - 1), _LONGEST_SECONDS))
         raise AssertionError
 
-    def _send(self, request: Request, who: credentials.Credentials) -> Answer:
-        headers = request.headers | {"x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + _skew))}
+    def _send(self, request: Request, who: credentials.Credentials, skew: float) -> Answer:
+        headers = request.headers | {"x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + skew))}
         if who.token:
             headers["x-amz-security-token"] = who.token
         authorization = self._signer.authorization(
@@ -246,7 +247,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=_blob).encode
 
 def _members(answer: Answer) -> dict[str, Any]:
     body = answer.body.read()
-    # DynamoDB sends a checksum of what it wrote, and asks clients to compare.
+    # DynamoDB's checksum of what it sent, which AWS's SDKs compare too.
     if answer.headers.get("x-amz-crc32", (told := str(crc32(body)))) != told:
         raise Unanswered("ChecksumError", sent=True)
     try:
@@ -333,8 +334,11 @@ def _pause(longest: float) -> None:
     time.sleep(longest * int.from_bytes(os.urandom(4)) / 2**32)
 
 
-def _mend(code: str, answer: Answer, who: credentials.Credentials) -> bool:
-    """Mend what AWS refused the request for before it looked inside: its time, or expired credentials."""
+def _mend(code: str, answer: Answer, who: credentials.Credentials, skew: float) -> bool:
+    """Mend what AWS refused the request for before it looked inside: its time, or expired credentials.
+
+    Compared is what this request was signed with: another thread may have mended the same already.
+    """
     if code in _EXPIRED:
         return credentials.expired(who)
     if code not in _SKEWED:
@@ -346,7 +350,7 @@ def _mend(code: str, answer: Answer, who: credentials.Credentials) -> bool:
         off = parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
     except (KeyError, ValueError):
         return False
-    if abs(off - _skew) < _SKEW_SECONDS:
+    if abs(off - skew) < _SKEW_SECONDS:
         return False  # the clock isn't why
     _skew = off
     return True
