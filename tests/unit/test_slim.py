@@ -366,9 +366,8 @@ def test_an_answer_without_a_length_ends_with_its_connection(serve: Serve) -> No
         b"HTTP/1.1 abc\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}x\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n{}\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000,
         b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{""',
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nx-amz-crc32: 7\r\n\r\n{}",
     ],
@@ -382,6 +381,12 @@ def test_what_is_no_answer_is_a_fault_and_tried_again(serve: Serve, piece: bytes
     with pytest.raises(Unanswered) as unanswered:
         dynamodb().call("GetItem", **GET)
     assert unanswered.value.sent
+
+
+def test_a_head_that_never_ends_is_given_up(serve: Serve) -> None:
+    serve(raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 150_000))
+    with pytest.raises(Unanswered, match="LineTooLong"):
+        dynamodb(attempts=1).call("GetItem", **GET)
 
 
 def test_dynamodbs_checksum_is_compared(serve: Serve) -> None:
@@ -762,6 +767,15 @@ def test_the_connection_used_last_is_used_next(serve: Serve) -> None:
 
 
 # --- TLS and addresses
+
+
+def test_over_tls_a_bare_end_is_not_the_end_of_an_answer(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    trusted = authority("127.0.0.1")
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
+    # Without a length, only TLS tells the end from a connection that somebody cut.
+    serve(raw(b"HTTP/1.1 200 OK\r\n\r\n{}", close=True), tls=trusted.server)
+    with pytest.raises(Unanswered, match="ConnectionClosedError"):
+        dynamodb(attempts=1).call("GetItem", **GET)
 
 
 def test_tls_with_a_bundle_of_ones_own(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

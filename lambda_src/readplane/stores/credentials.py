@@ -68,16 +68,11 @@ class Container:
         held = self._good()
         if held and self._clock() < self._next_fetch:
             return held
-        if not self._lock.acquire(blocking=held is None):
-            assert held
-            return held
-        try:
-            held = self._good()
-            if not held or self._clock() >= self._next_fetch:
-                held = self._renewed(held)
-        finally:
-            self._lock.release()
-        return held
+        with self._lock:
+            held = self._good()  # which another thread may have fetched while this one waited
+            if held and self._clock() < self._next_fetch:
+                return held
+            return self._renewed(held)
 
     def drop(self, credentials: Credentials) -> bool:
         """See :func:`expired`."""
@@ -91,7 +86,7 @@ class Container:
         return held[0] if held and self._clock() < held[1] else None
 
     def _renewed(self, old: Credentials | None) -> Credentials:
-        self._next_fetch = self._clock() + RETRY_SECONDS
+        self._next_fetch = self._clock() + RETRY_SECONDS  # from now on, so that no other thread comes to wait
         try:
             fresh, ends_at = _fetch()
             if ends_at <= self._clock():

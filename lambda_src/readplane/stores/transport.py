@@ -335,6 +335,5 @@ def _context(host: str) -> ssl.SSLContext:
             context.load_verify_locations(cadata=PEM)
         else:
             context = ssl.create_default_context(cafile=None if bundle == "system" else bundle)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         _contexts[bundle] = context
     return context
