@@ -1,4 +1,4 @@
-"""The fake's certificate: an authority that everybody trusts through AWS_CA_BUNDLE, and a leaf for 127.0.0.1."""
+"""The fake's certificate: an authority that everybody is told to trust, and a leaf for 127.0.0.1."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta

@@ -5,6 +5,7 @@ import compileall
 import gzip
 import hashlib
 import json
+import runpy
 import shutil
 import sysconfig
 import zipfile
@@ -47,20 +48,28 @@ def unpack(folder: Path) -> None:
 
 
 def subjects(folder: Path, schemas: str) -> dict[str, Subject]:
-    """Everybody who serves requests, in the order of the tables; :func:`unpack` comes first."""
+    """Everybody who serves requests, in the order of the tables; :func:`unpack` comes first.
+
+    Each trusts what it trusts on AWS, which it pays for at every cold start, and the fake's authority besides.
+    """
     site = sysconfig.get_path("purelib")
     ours = (str(folder / "hot"), str(folder / "layer" / "python"))
+    roots = runpy.run_path(str(ROOT / "lambda_src" / "readplane" / "stores" / "amazon_roots.py"))["PEM"]
+    small = _trusting(folder, "amazon", roots)
+    large = _trusting(folder, "botocore", (Path(site) / "botocore" / "cacert.pem").read_text())
     settings = {"READPLANE_SETTINGS": _settings(schemas)}
     theirs = (str(folder / "references"), site)
 
     def reference(name: str, label: str, **env: str) -> Subject:
-        return Subject(name, label, f"references.{{}}_{name}", theirs, env)
+        return Subject(name, label, f"references.{{}}_{name}", theirs, large | env)
 
     handlers = "readplane.handlers.{}"
     found = [
         reference(FLOOR, "constant handler"),
-        Subject(OURS, "Readplane", handlers, ours, settings),
-        Subject("readplane_boto3", "Readplane, READPLANE_CLIENT=boto3", handlers, (*ours, site), settings | _BOTO3),
+        Subject(OURS, "Readplane", handlers, ours, small | settings),
+        Subject(
+            "readplane_boto3", "Readplane, READPLANE_CLIENT=boto3", handlers, (*ours, site), large | settings | _BOTO3
+        ),
         reference(CLIENT, "boto3 client + X-Ray SDK"),
         reference("boto3_resource", "boto3 resource + X-Ray patch_all"),
         reference("chalice", "Chalice + X-Ray SDK"),
@@ -84,6 +93,12 @@ def pools(folder: Path) -> dict[str, Subject]:
 def hot_zip() -> Path:
     """The zip of the hot functions, the one for AWS if it has been built."""
     return next(path for path in HOT_ZIPS if path.exists())
+
+
+def _trusting(folder: Path, name: str, roots: str) -> dict[str, str]:
+    bundle = folder / f"ca-{name}.pem"
+    bundle.write_text(f"{roots}\n{(folder / 'ca.pem').read_text()}")
+    return {"AWS_CA_BUNDLE": str(bundle)}
 
 
 _BOTO3 = {"READPLANE_CLIENT": "boto3"}
