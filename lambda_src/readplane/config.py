@@ -7,13 +7,15 @@ import base64
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from .domain.collection import VISIBILITIES, Collection, Visibility
 
 VARIABLE = "READPLANE_SETTINGS"
-_DAY_MS = 24 * 60 * 60 * 1000
+DAY_MS = 24 * 60 * 60 * 1000
+"""Milliseconds of a day."""
+
 _GZIP = 31  # the window bits by which zlib knows GZIP: the module `gzip` takes longer to import than this to run
 
 Settings = TypeVar("Settings")
@@ -24,124 +26,13 @@ class BadSettings(Exception):
     """The function can't start; the message lists every problem at once."""
 
 
-class Schemas(NamedTuple):
-    """Where the collections' JSON Schemas are, and what they must hash to."""
+def load(build: Callable[["Given"], Settings]) -> Settings:
+    """Read the function's settings from its environment.
 
-    bucket: str
-    key: str
-    sha256: str
-
-
-class WriteSettings(NamedTuple):
-    """What ``write`` needs to know."""
-
-    name: str
-    client_ids: frozenset[str]
-    cors_origins: tuple[str, ...]
-    delivery_stream: str
-    schemas: Schemas
-    collections: Mapping[str, Collection]
-
-
-class ReadSettings(NamedTuple):
-    """What ``read`` needs to know; ``documents_bucket`` is set where it serves documents too."""
-
-    name: str
-    client_ids: frozenset[str]
-    cors_origins: tuple[str, ...]
-    items_table: str
-    items_index: str
-    documents_bucket: str | None
-    pending_ms: int
-    horizon_ms: int
-    collections: Mapping[str, Collection]
-
-
-class ApplySettings(NamedTuple):
-    """What ``apply`` needs to know."""
-
-    name: str
-    items_table: str
-    queue_url: str
-    log_bucket: str
-    quarantine_prefix: str
-    horizon_ms: int
-    collections: Mapping[str, Collection]
-
-
-class PublishSettings(NamedTuple):
-    """What ``publish`` needs to know."""
-
-    name: str
-    items_table: str
-    documents_bucket: str
-    horizon_ms: int
-    collections: Mapping[str, Collection]
-
-
-def write_settings() -> WriteSettings:
-    """:raises BadSettings: with every problem."""
-    return _load(
-        lambda given: WriteSettings(
-            name=given.text("name"),
-            client_ids=frozenset(given.texts("client_ids")),
-            cors_origins=given.texts("cors_origins"),
-            delivery_stream=given.text("delivery_stream"),
-            schemas=Schemas(
-                given.text("schemas", "bucket"), given.text("schemas", "key"), given.text("schemas", "sha256")
-            ),
-            collections=given.collections(),
-        )
-    )
-
-
-def read_settings() -> ReadSettings:
-    """:raises BadSettings: with every problem."""
-    return _load(
-        lambda given: ReadSettings(
-            name=given.text("name"),
-            client_ids=frozenset(given.texts("client_ids")),
-            cors_origins=given.texts("cors_origins"),
-            items_table=given.text("items_table"),
-            items_index=given.text("items_index"),
-            documents_bucket=given.text_or_none("documents_bucket"),
-            pending_ms=given.number("pending_seconds") * 1000,
-            horizon_ms=given.number("horizon_days") * _DAY_MS,
-            collections=given.collections(),
-        )
-    )
-
-
-def apply_settings() -> ApplySettings:
-    """:raises BadSettings: with every problem."""
-    return _load(
-        lambda given: ApplySettings(
-            name=given.text("name"),
-            items_table=given.text("items_table"),
-            queue_url=given.text("queue_url"),
-            log_bucket=given.text("log_bucket"),
-            quarantine_prefix=given.text("quarantine_prefix"),
-            horizon_ms=given.number("horizon_days") * _DAY_MS,
-            collections=given.collections(),
-        )
-    )
-
-
-def publish_settings() -> PublishSettings:
-    """:raises BadSettings: with every problem."""
-    return _load(
-        lambda given: PublishSettings(
-            name=given.text("name"),
-            items_table=given.text("items_table"),
-            documents_bucket=given.text("documents_bucket"),
-            horizon_ms=given.number("horizon_days") * _DAY_MS,
-            collections=given.collections(),
-        )
-    )
-
-
-def _load(build: Callable[["_Given"], Settings]) -> Settings:
-    given = _Given(_decode(os.environ.get(VARIABLE, "")))
+    :param build: makes them of what is given; its values are of the right kinds, or the settings are refused.
+    :raises BadSettings: with every problem.
+    """
+    given = Given(_decode(os.environ.get(VARIABLE, "")))
     settings = build(given)
     if given.problems:
         raise BadSettings(f"{VARIABLE}: " + "; ".join(given.problems))
@@ -155,7 +46,7 @@ def _decode(text: str) -> Any:
         raise BadSettings(f"{VARIABLE} must be base64gzip(jsonencode(…)) of the function's settings") from error
 
 
-class _Given:
+class Given:
     """The settings as they came; collects a problem for each that is missing or of the wrong kind."""
 
     def __init__(self, values: Any) -> None:
@@ -163,27 +54,32 @@ class _Given:
         self.problems: list[str] = []
 
     def text(self, *path: str) -> str:
+        """A text that isn't empty, at ``path``."""
         value = self._at(path)
         if isinstance(value, str) and value:
             return value
         return self._problem(path, "a text that isn't empty", "")
 
     def text_or_none(self, *path: str) -> str | None:
+        """A text that isn't empty, or ``None``."""
         return None if self._at(path) is None else self.text(*path)
 
     def texts(self, *path: str) -> tuple[str, ...]:
+        """A list of texts."""
         value = self._at(path)
         if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
             return tuple(value)
         return self._problem(path, "a list of texts", ())
 
     def number(self, *path: str) -> int:
+        """A whole number, not negative."""
         value = self._at(path)
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         return self._problem(path, "a whole number, not negative", 0)
 
     def collections(self) -> dict[str, Collection]:
+        """The declared collections, by name."""
         declared = self._at(("collections",))
         if not isinstance(declared, dict):
             return self._problem(("collections",), "an object", {})

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from readplane.config import ApplySettings, PublishSettings
-from readplane.handlers.apply import Apply
-from readplane.handlers.publish import Publish
+from readplane.handlers.apply import Apply, ApplySettings
+from readplane.handlers.publish import Publish, PublishSettings
 from readplane.stores.aws import Unanswered
 from readplane.stores.notifications import Notifications
 from readplane.telemetry import Telemetry

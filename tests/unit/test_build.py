@@ -295,9 +295,9 @@ def test_the_hot_zip_is_small(target: str, built: dict[str, Zips]) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_traceback_tells_files_and_lines_of_the_sources(target: str, laid_out: dict[str, Laid]) -> None:
-    code = f"import sys; sys.path.insert(0, {str(laid_out[target].hot)!r}); from readplane.config import read_settings"
+    code = f"import sys; sys.path.insert(0, {str(laid_out[target].hot)!r}); from readplane.config import load"
     done = subprocess.run(
-        [TARGETS[target].interpreter(), "-I", "-S", "-c", f"{code}; read_settings()"],
+        [TARGETS[target].interpreter(), "-I", "-S", "-c", f"{code}; load(lambda given: given)"],
         env={},
         capture_output=True,
         text=True,

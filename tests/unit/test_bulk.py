@@ -12,10 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from readplane.config import ApplySettings
 from readplane.domain.change import Change, Window
 from readplane.handlers import apply as handler
-from readplane.handlers.apply import AHEAD, Apply
+from readplane.handlers.apply import AHEAD, Apply, ApplySettings
 from readplane.stores import bulk
 from readplane.stores.aws import Refused, Unanswered
 from readplane.stores.bulk import MAX_CHANGES, STATEMENTS, TRIES, DynamoBulk

@@ -3,14 +3,11 @@ from typing import Any
 
 import pytest
 
-from readplane.config import (
-    VARIABLE,
-    BadSettings,
-    apply_settings,
-    publish_settings,
-    read_settings,
-    write_settings,
-)
+from readplane.config import VARIABLE, BadSettings
+from readplane.handlers.apply import apply_settings
+from readplane.handlers.publish import publish_settings
+from readplane.handlers.read import read_settings
+from readplane.handlers.write import write_settings
 from tests.unit.support import settings_text
 
 GOOD: dict[str, Any] = {

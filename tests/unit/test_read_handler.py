@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from readplane.config import ReadSettings
 from readplane.domain.listing import SHARDS
-from readplane.handlers.read import Read
+from readplane.handlers.read import Read, ReadSettings
 from readplane.http import answer
 from readplane.stores.aws import Unanswered
 from readplane.telemetry import Telemetry

@@ -3,11 +3,10 @@ from typing import Any
 
 import pytest
 
-from readplane.config import Schemas, WriteSettings
 from readplane.domain.body import compile_schemas
 from readplane.domain.change import parse_line
 from readplane.domain.version import is_version, stamp, time_ms
-from readplane.handlers.write import Write
+from readplane.handlers.write import Schemas, Write, WriteSettings
 from readplane.http import answer
 from readplane.stores.write_log import NotAppended
 from readplane.telemetry import Telemetry

@@ -3,16 +3,17 @@
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from ..clock import now_ms
-from ..config import ApplySettings, apply_settings
+from ..config import DAY_MS, load
 from ..domain.change import Change, Poison, Window, is_expired, parse_line
+from ..domain.collection import Collection
 from ..stores.aws import FAULTS, client
 from ..stores.bulk import BATCH_BYTES, MAX_CHANGES, Bulk, DynamoBulk
 from ..stores.items import Outcome
@@ -32,6 +33,33 @@ MAX_BACKOFF = 900
 METRIC = {"applied": "ChangesApplied", "duplicate": "ChangesDuplicate", "superseded": "ChangesSuperseded"}
 
 Event = dict[str, Any]
+
+
+class ApplySettings(NamedTuple):
+    """What Terraform tells the function."""
+
+    name: str
+    items_table: str
+    queue_url: str
+    log_bucket: str
+    quarantine_prefix: str
+    horizon_ms: int
+    collections: Mapping[str, Collection]
+
+
+def apply_settings() -> ApplySettings:
+    """:raises BadSettings: with every problem."""
+    return load(
+        lambda given: ApplySettings(
+            name=given.text("name"),
+            items_table=given.text("items_table"),
+            queue_url=given.text("queue_url"),
+            log_bucket=given.text("log_bucket"),
+            quarantine_prefix=given.text("quarantine_prefix"),
+            horizon_ms=given.number("horizon_days") * DAY_MS,
+            collections=given.collections(),
+        )
+    )
 
 
 class Apply:

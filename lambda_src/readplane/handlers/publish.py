@@ -1,14 +1,15 @@
 """Feeds the documents from the items stream, in version order, and mends versions that went down."""
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..clock import now_ms
-from ..config import PublishSettings, publish_settings
+from ..config import DAY_MS, load
 from ..domain.change import Change
-from ..domain.collection import document_key
+from ..domain.collection import Collection, document_key
 from ..domain.publishing import ToMend, ToPublish, decide
 from ..stores.boto import BotoClient
 from ..stores.documents import Documents, S3Documents
@@ -18,6 +19,29 @@ from ..telemetry import Telemetry
 WORKERS = 16
 
 Event = dict[str, Any]
+
+
+class PublishSettings(NamedTuple):
+    """What Terraform tells the function."""
+
+    name: str
+    items_table: str
+    documents_bucket: str
+    horizon_ms: int
+    collections: Mapping[str, Collection]
+
+
+def publish_settings() -> PublishSettings:
+    """:raises BadSettings: with every problem."""
+    return load(
+        lambda given: PublishSettings(
+            name=given.text("name"),
+            items_table=given.text("items_table"),
+            documents_bucket=given.text("documents_bucket"),
+            horizon_ms=given.number("horizon_days") * DAY_MS,
+            collections=given.collections(),
+        )
+    )
 
 
 class Publish:

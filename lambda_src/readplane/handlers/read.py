@@ -1,13 +1,14 @@
 """Answers a client's reads from the stores: item, list, change status, and documents where S3 isn't asked directly."""
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from json import dumps
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..clock import now_ms
-from ..config import ReadSettings, read_settings
+from ..config import DAY_MS, load
 from ..domain.collection import Collection, document_key, item_key
 from ..domain.listing import encode_cursor, parse_cursor, parse_limit, partitions
 from ..domain.problem import Problem, bad_parameter
@@ -21,6 +22,37 @@ from ..telemetry import Telemetry
 
 LIST_SECONDS = 4.0
 """How long a list may go on to further partitions; its last query may take 6 s more, of the function's 15 s."""
+
+
+class ReadSettings(NamedTuple):
+    """What Terraform tells the function; ``documents_bucket`` is set where it serves documents too."""
+
+    name: str
+    client_ids: frozenset[str]
+    cors_origins: tuple[str, ...]
+    items_table: str
+    items_index: str
+    documents_bucket: str | None
+    pending_ms: int
+    horizon_ms: int
+    collections: Mapping[str, Collection]
+
+
+def read_settings() -> ReadSettings:
+    """:raises BadSettings: with every problem."""
+    return load(
+        lambda given: ReadSettings(
+            name=given.text("name"),
+            client_ids=frozenset(given.texts("client_ids")),
+            cors_origins=given.texts("cors_origins"),
+            items_table=given.text("items_table"),
+            items_index=given.text("items_index"),
+            documents_bucket=given.text_or_none("documents_bucket"),
+            pending_ms=given.number("pending_seconds") * 1000,
+            horizon_ms=given.number("horizon_days") * DAY_MS,
+            collections=given.collections(),
+        )
+    )
 
 
 class Read:

@@ -7,10 +7,10 @@ from functools import cache
 from http import HTTPStatus
 from json import dumps
 from time import gmtime, strftime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..clock import now_ms
-from ..config import WriteSettings, write_settings
+from ..config import load
 from ..domain.body import Validator, check_content_type, compile_schemas, parse_body
 from ..domain.caller import Caller, check_may_write
 from ..domain.change import Change
@@ -25,6 +25,41 @@ from ..telemetry import Telemetry
 
 SOURCE = "api"
 """The ``source`` of a change that a client made."""
+
+
+class Schemas(NamedTuple):
+    """Where the collections' JSON Schemas are, and what they must hash to."""
+
+    bucket: str
+    key: str
+    sha256: str
+
+
+class WriteSettings(NamedTuple):
+    """What Terraform tells the function."""
+
+    name: str
+    client_ids: frozenset[str]
+    cors_origins: tuple[str, ...]
+    delivery_stream: str
+    schemas: Schemas
+    collections: Mapping[str, Collection]
+
+
+def write_settings() -> WriteSettings:
+    """:raises BadSettings: with every problem."""
+    return load(
+        lambda given: WriteSettings(
+            name=given.text("name"),
+            client_ids=frozenset(given.texts("client_ids")),
+            cors_origins=given.texts("cors_origins"),
+            delivery_stream=given.text("delivery_stream"),
+            schemas=Schemas(
+                given.text("schemas", "bucket"), given.text("schemas", "key"), given.text("schemas", "sha256")
+            ),
+            collections=given.collections(),
+        )
+    )
 
 
 class Write:
