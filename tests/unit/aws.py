@@ -3,13 +3,13 @@
 import io
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 from urllib.request import Request, urlopen
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-REGION = "eu-central-1"
+REGION: Final = "eu-central-1"
 
 
 class _Connection(WSGIRequestHandler):
