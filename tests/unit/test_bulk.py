@@ -1,5 +1,7 @@
 """apply in bulk: whatever comes in whatever order, with whatever going wrong, the newest change of each item stays."""
 
+import gzip
+import io
 import json
 import threading
 import time
@@ -12,13 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.change import Change, Window
+from readplane.domain.change import Change, Poison, Window
 from readplane.handlers import apply as handler
-from readplane.handlers.apply import AHEAD, Apply, ApplySettings
+from readplane.handlers.apply import AHEAD, WORKERS, Apply, ApplySettings
 from readplane.stores import bulk
 from readplane.stores.aws import Refused, Unanswered
 from readplane.stores.bulk import MAX_CHANGES, STATEMENTS, TRIES, DynamoBulk
 from readplane.stores.items import DynamoItems, Outcome
+from readplane.stores.log_objects import S3LogObjects
 from readplane.telemetry import Telemetry
 from tests.fakes.dynamodb import MAX_STATEMENT, FakeDynamo
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemoryLog, change, event
@@ -230,7 +233,7 @@ def test_a_change_that_comes_many_times_in_an_object_is_written_once() -> None:
     assert fake.items == records(lines)
 
 
-def test_requests_and_parts_are_bounded_in_bytes() -> None:
+def test_requests_are_bounded_in_bytes() -> None:
     class Measuring(FakeDynamo):
         largest = 0
 
@@ -238,10 +241,24 @@ def test_requests_and_parts_are_bounded_in_bytes() -> None:
             self.largest = max(self.largest, len(json.dumps(parameters)))
             return super().call(operation, **parameters)
 
-    fake, lines = Measuring(), many(40, size=250_000)
-    applying(store(fake), lines)()
-    assert fake.largest < 1.1 * bulk.BATCH_BYTES
-    assert fake.items == records(lines)
+    fake, lines = Measuring(), many(40, size=100_000)
+    assert store(fake).apply_all(lines) == {"applied": 40}
+    assert 0.9 * bulk.BATCH_BYTES < fake.largest < 1.1 * bulk.BATCH_BYTES
+    assert fake.items == records(lines) and fake.calls["BatchExecuteStatement"] == 4
+
+
+def test_parts_are_bounded_in_bytes() -> None:
+    class Measuring(MemoryItems):
+        largest = 0
+
+        def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+            self.largest = max(self.largest, sum(len(entry.data or "") for entry in changes))
+            return super().apply_all(changes)
+
+    items, lines = Measuring(), many(40, size=250_000)
+    applying(items, lines)()
+    assert 0.9 * bulk.BATCH_BYTES < items.largest <= bulk.BATCH_BYTES
+    assert len(items.held) == 40
 
 
 def test_statements_stay_within_their_limit() -> None:
@@ -272,13 +289,36 @@ def test_large_items_are_read_in_many_rounds() -> None:
     assert fake.calls == {"BatchGetItem": 100}
 
 
-@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "TransactionConflict",
+    ],
+)
 def test_only_what_aws_put_off_is_sent_again(code: str) -> None:
     fake = FakeDynamo()
     off = [f"item/products/i{number}" for number in range(5)]
     fake.fail_statement = lambda pk: code if pk in off and not off.remove(pk) else None  # type: ignore[func-returns-value]
     assert store(fake).apply_all(many(25)) == {"applied": 25}
     assert fake.calls == {"BatchGetItem": 1, "BatchExecuteStatement": 2}
+
+
+def test_a_read_that_is_out_of_date_costs_a_call_and_no_change() -> None:
+    fake = FakeDynamo()
+    fake.stale = lambda pk: True
+    first, second, third = (many(10, NOW_MS + tick) for tick in range(3))
+    for entries in (first, second):
+        assert store(fake).apply_all(entries) == {"applied": 10}  # the second time the read sees nothing yet
+    assert store(fake).apply_all(third[:5] + first[5:]) == {"applied": 5, "duplicate": 5}  # and now the first
+    assert fake.items == records(third[:5] + second[5:])
+    assert fake.calls == {"BatchGetItem": 3, "BatchExecuteStatement": 3, "PutItem": 15}
+    # gone meanwhile, as a tombstone is whose time is over
+    fake.items.clear()
+    assert store(fake).apply_all(third) == {"applied": 10} and fake.items == records(third)
 
 
 def test_what_stays_throttled_fails_after_some_tries() -> None:
@@ -359,12 +399,11 @@ def test_parsing_waits_for_writing() -> None:
     function = Apply(settings, items, log, NoNotifications(), Telemetry("apply", "demo"))
     thread = threading.Thread(target=function, args=(EVENT, lambda: 30_000))
     thread.start()
-    most = AHEAD * MAX_CHANGES + Window.MAX_CHANGES
-    before = -1
-    while read != before:
-        before = read
-        time.sleep(0.2)
-    assert Window.MAX_CHANGES <= read <= most
+    deadline = time.monotonic() + 30
+    while read < Window.MAX_CHANGES and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert Window.MAX_CHANGES <= read <= AHEAD * MAX_CHANGES + Window.MAX_CHANGES
     items.may.set()
     thread.join(30)
     assert read == len(items.held) == 20_000
@@ -373,20 +412,38 @@ def test_parsing_waits_for_writing() -> None:
 def test_after_a_failure_nothing_is_written_any_more(capsys: pytest.CaptureFixture[str]) -> None:
     """The message is reported failed: whatever wrote on would do so in a sandbox that may be frozen."""
 
-    class Failing(MemoryItems):
+    class Failing(Blocking):
         def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
-            if any(entry.item_id == "i150" for entry in changes):
+            if any(entry.item_id == "i0" for entry in changes):
+                threading.Timer(1, self.may.set).start()  # the others under way end when all has failed
                 raise TimeoutError
-            time.sleep(0.05)
             return super().apply_all(changes)
 
     items = Failing()
     assert applying(items, many(10_000))()["batchItemFailures"]
     held = len(items.held)
-    assert held < 10_000
+    assert held <= WORKERS * MAX_CHANGES, "what no thread had begun is not begun any more"
     time.sleep(0.2)
     assert len(items.held) == held
     assert metrics(capsys.readouterr().out) == {"ObjectsFailed": 1}
+
+
+@pytest.mark.parametrize("damage", [0, 10])
+def test_the_objects_connection_is_given_back(damage: int) -> None:
+    """Also where the object ends too early."""
+    packed = gzip.compress(b"".join(entry.line() for entry in many(10)))
+    body = io.BytesIO(packed[: len(packed) - damage])
+
+    class OneObject:
+        def call(self, operation: str, /, **parameters: Any) -> Any:
+            return {"Body": body}
+
+    try:
+        assert len(list(S3LogObjects(OneObject(), "bucket", "quarantine/").lines("log/a"))) == 10
+        assert not damage
+    except Poison:
+        assert damage
+    assert body.closed
 
 
 def test_the_fake_refuses_what_aws_would() -> None:

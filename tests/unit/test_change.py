@@ -130,6 +130,13 @@ GOOD = json.loads(change().line())
         (change().line()[:-10], "unparsable"),
         (b"[" * 100_000, "unparsable"),
         (json.dumps(GOOD | {"change_id": "1"}).encode(), "unparsable"),
+        (json.dumps(GOOD | {"change_id": "1"}, separators=(",", ":")).encode(), "unparsable"),
+        (json.dumps(GOOD | {"accepted_at": None}, separators=(",", ":")).encode(), "unparsable"),
+        (
+            json.dumps({name: GOOD[name] for name in GOOD if name != "source"}, separators=(",", ":")).encode(),
+            "unparsable",
+        ),
+        (json.dumps(GOOD | {"owner": 1}, separators=(",", ":")).encode(), "unparsable"),
         (json.dumps(GOOD | {"item_id": "../x"}, separators=(",", ":")).encode(), "unparsable"),
         (json.dumps(GOOD | {"op": "merge"}, separators=(",", ":")).encode(), "unparsable"),
         (json.dumps(GOOD | {"op": "delete"}, separators=(",", ":")).encode(), "unparsable"),
@@ -140,6 +147,7 @@ GOOD = json.loads(change().line())
         (change(collection="profiles", owner="a/b").line(), "unparsable"),
         (change(collection="nope").line(), "unknown_collection"),
         (change(data='{"a":"' + "x" * MAX_DATA_BYTES + '"}').line(), "too_large"),
+        (change(data='{"a":"' + "ü" * (MAX_DATA_BYTES // 2) + '"}').line(), "too_large"),
     ],
 )
 def test_poison_is_told_by_its_reason(line: bytes, reason: str) -> None:
@@ -148,6 +156,13 @@ def test_poison_is_told_by_its_reason(line: bytes, reason: str) -> None:
     assert caught.value.reason == reason
     # What can be told apart keeps its change, so that its status can show the quarantine.
     assert (caught.value.change is not None) == (reason != "unparsable")
+
+
+def test_the_largest_data_are_no_poison() -> None:
+    for text in ("x" * (MAX_DATA_BYTES - 8), "ü" * (MAX_DATA_BYTES // 2 - 4)):
+        largest = change(data=f'{{"a":"{text}"}}')
+        assert largest.data and len(largest.data.encode()) == MAX_DATA_BYTES
+        assert parse_line(largest.line(), COLLECTIONS) == largest
 
 
 def test_a_change_expires_at_the_horizon_and_its_tombstone_a_day_later() -> None:
