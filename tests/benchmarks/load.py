@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.benchmarks.references.schema import SCHEMA
+from tests.benchmarks.schema import SCHEMA
 
 TABLE = "items-0"
 RECORD_BYTES = 1024

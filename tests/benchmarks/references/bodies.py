@@ -4,8 +4,8 @@ import json
 
 import fastjsonschema
 
+from .declared import SCHEMA
 from .rules import Answer, problem
-from .schema import SCHEMA
 
 _validate = fastjsonschema.compile(SCHEMA)
 

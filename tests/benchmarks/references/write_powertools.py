@@ -14,8 +14,8 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.validation import SchemaValidationError, validate
 
+from .declared import SCHEMA
 from .rules import Answer, accepted_answer, bad_item_id, change_of, is_item_id, problem, refusal
-from .schema import SCHEMA
 
 tracer = Tracer()
 logger = Logger()

@@ -1,8 +1,4 @@
-"""The bodies' schema.
-
-It is part of the code here. Ours reads it from S3 at init, a call and a connection more than any reference makes, since
-Terraform, not a build, hands it over.
-"""
+"""The bodies' schema, for the fake to serve."""
 
 from typing import Any
 

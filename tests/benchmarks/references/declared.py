@@ -1,0 +1,12 @@
+"""The bodies' schema as it reaches a function here: Terraform declares it and puts it on S3, read once at init."""
+
+import json
+import os
+from typing import Any
+
+import boto3
+
+_s3: Any = boto3.client("s3")
+SCHEMA: dict[str, Any] = json.loads(_s3.get_object(Bucket=os.environ["BUCKET"], Key="schemas.json")["Body"].read())[
+    "products"
+]
