@@ -22,7 +22,8 @@ from ..stores.notifications import Notifications, SqsNotifications
 from ..telemetry import Telemetry
 
 WORKERS = 8
-"""Threads that write. Each waits for DynamoDB most of the time, and needs the one interpreter for the rest."""
+"""Threads that write. With calls of 8 ms this many hide the waiting; twice as many bring nothing, as the interpreter's
+one lock is busy by then."""
 
 AHEAD = 2 * WORKERS
 """Parts of an object that are being written or wait for a thread; parsing waits while there are so many."""

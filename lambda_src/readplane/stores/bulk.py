@@ -3,6 +3,11 @@
 What is left in the table, and what is told of it, is what :meth:`DynamoItems.apply` would leave and tell. Every
 statement is conditional on what the read saw, so a read that is out of date, or another writer in between, costs a
 call and never a change: where a statement fails its condition, ``apply`` itself decides.
+
+What AWS documents, and this rests on: BatchExecuteStatement answers each statement for itself, in their order; INSERT
+fails with DuplicateItem where the key is there, UPDATE with ConditionalCheckFailed where its WHERE holds for no item;
+SET and REMOVE may follow each other any number of times. Each statement needs its own permission
+(``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``), the call itself none. Names are quoted as some are reserved.
 """
 
 import os
