@@ -63,6 +63,7 @@ def test_a_write_is_readable_within_2_s_and_its_document_there_within_3_s(
 
 
 CLIENTS, WRITES, ITEMS = 16, 2000, 250
+PATIENCE = 180  # seconds; ends a run that hangs, and promises nothing: the emulator and the machine set the pace
 
 
 def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +116,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     twice = generator.sample([key for key in lines if key not in late], max(1, len(lines) // 20))
     notify(stack, twice)
     eventually(
-        lambda: set(handled(stack, began)) >= set(lines) - set(late) if shown(stack) else None, within=60, every=1
+        lambda: set(handled(stack, began)) >= set(lines) - set(late) if shown(stack) else None, within=PATIENCE, every=1
     )
     assert not set(handled(stack, began)) & set(late)
     notified = now_ms()
@@ -126,7 +127,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
         told = handled(stack, began)
         return all(len(told.get(key, [])) >= (2 if key in twice else 1) for key in lines) and shown(stack)
 
-    eventually(all_handled, within=60, every=1)
+    eventually(all_handled, within=PATIENCE, every=1)
     told = handled(stack, began)
     for key, change_ids in lines.items():
         assert told[key] == [len(change_ids)] * len(told[key]), key
@@ -144,7 +145,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     assert deliveries == {key: len(counted) for key, counted in told.items() if key in lines}
 
     store = items(stack)
-    outcomes = eventually(lambda: settled(store, accepted + poison), within=60, every=1)
+    outcomes = eventually(lambda: settled(store, accepted + poison), within=PATIENCE, every=1)
     winners: dict[str, Change] = {}
     for change in accepted:
         keep_newest(winners, change)
