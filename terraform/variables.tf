@@ -261,7 +261,8 @@ variable "functions" {
     error_message = "Set functions.read.timeout_seconds to 12 to 29: a list and its retries take up to 10 seconds, and API Gateway waits 29."
   }
 
-  # A megabyte of buffer can hold some 2,400 small changes, and `apply` writes a few hundred a second.
+  # A megabyte of buffer can hold some 2,400 small changes, and `apply` writes thousands a second at best, but a
+  # few hundred with a third of a core, or while DynamoDB throttles.
   validation {
     condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
     error_message = "Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or buffer less: `apply` must finish an object within its time-out."

@@ -334,9 +334,15 @@ def test_what_stays_throttled_fails_after_some_tries() -> None:
     assert fake.calls == {"BatchGetItem": TRIES}
 
 
-@pytest.mark.parametrize(
-    "code", ["AccessDenied", "ValidationError", "ResourceNotFound", "ItemCollectionSizeLimitExceeded"]
-)
+@pytest.mark.parametrize("code", ["ConditionalCheckFailed", "DuplicateItem", "ValidationError"])
+def test_where_a_statement_is_refused_the_single_put_decides(code: str) -> None:
+    fake = FakeDynamo()
+    fake.fail_statement = lambda pk: code
+    assert store(fake).apply_all(many(30)) == {"applied": 30}
+    assert fake.calls == {"BatchGetItem": 1, "BatchExecuteStatement": 2, "PutItem": 30} and len(fake.items) == 30
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "ResourceNotFound", "ItemCollectionSizeLimitExceeded"])
 def test_a_statement_that_can_never_pass_fails_the_object(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeDynamo()
     fake.fail_statement = lambda pk: code

@@ -2,11 +2,11 @@
 
 What is left in the table, and what is told of it, is what :meth:`DynamoItems.apply` would leave and tell. Every
 statement is conditional on what the read saw, so a read that is out of date, or another writer in between, costs a
-call and never a change: where a statement fails its condition, ``apply`` itself decides.
+call and never a change: where a statement fails its condition, or is one that DynamoDB doesn't take, ``apply`` decides.
 
 What AWS documents, and this rests on: BatchExecuteStatement answers each statement for itself, in their order; INSERT
 fails with DuplicateItem where the key is there, UPDATE with ConditionalCheckFailed where its WHERE holds for no item;
-SET and REMOVE may follow each other any number of times. Each statement needs its own permission
+by its grammar SET and REMOVE may follow each other any number of times. Each statement needs its own permission
 (``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``), the call itself none. Names are quoted as some are reserved.
 """
 
@@ -41,7 +41,9 @@ _PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
 # The codes of one statement's error (API_BatchStatementError). The call itself succeeds, so no client retries these.
-_IN_BETWEEN = ("ConditionalCheckFailed", "DuplicateItem")
+_SINGLY = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
+"""Somebody else was there in between, or PartiQL doesn't take what PutItem may: the single put decides, or says why not."""
+
 _PASSING = (
     "InternalServerError",
     "ProvisionedThroughputExceeded",
@@ -146,7 +148,7 @@ class DynamoBulk(DynamoItems):
                 code = told["Error"]["Code"] if "Error" in told else None
                 if code is None:
                     outcomes["applied"] += 1
-                elif code in _IN_BETWEEN:
+                elif code in _SINGLY:
                     outcomes[self.apply(write.change)] += 1
                 elif code in _PASSING:
                     again.append(write)
