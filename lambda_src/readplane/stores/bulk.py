@@ -42,7 +42,7 @@ _LONGEST_PAUSE = 2.0
 
 # The codes of one statement's error (API_BatchStatementError). The call itself succeeds, so no client retries these.
 _SINGLY = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
-"""Somebody else was there in between, or PartiQL doesn't take what PutItem may: the single put decides, or says why not."""
+"""Somebody else was there in between, or PartiQL doesn't take what PutItem may: the single put decides."""
 
 _PASSING = (
     "InternalServerError",
