@@ -307,6 +307,7 @@ CHUNKED = b"HTTP/1.1 %b \r\nTransfer-Encoding: chunked\r\n\r\n"
     [
         (answer(b"<?xml?>\n<Error><Code>NoSuchKey</Code><Key>k</Key></Error>", 404), "NoSuchKey", 404),
         (raw(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 77\r\n\r\n"), "304", 304),
+        (raw(b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"), "304", 304),
         (answer(b"", 403), "403", 403),
         (raw(CHUNKED % b"403", b"f\r\n<Code>Other</Co", b"\r\n3\r\nde>\r\n0\r\n\r\n"), "Other", 403),
     ],
@@ -350,6 +351,19 @@ def test_every_form_of_answer(serve: Serve, pieces: Sequence[bytes], kept: bool)
     assert client.call("GetItem", **GET) == {"Item": {}}
     assert client.call("GetItem", **GET) == {"Item": {}}
     assert server.connections == (1 if kept else 2)
+
+
+def test_what_tls_took_along_is_no_answer_to_the_next_request(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    trusted = authority("127.0.0.1")
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
+    # In two records of TLS, and the second holds more than the first one's head announced.
+    text = b'{"a":"%b"}' % (b"x" * 100)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text)
+    server = serve(raw(head + text[:9], text[9:] + head + text), OK, tls=trusted.server)
+    client = dynamodb()
+    assert "a" in client.call("GetItem", **GET)
+    assert "Item" in client.call("GetItem", **GET)
+    assert server.connections == 2
 
 
 def test_an_answer_without_a_length_ends_with_its_connection(serve: Serve) -> None:
@@ -470,7 +484,55 @@ def test_a_stream_that_breaks_off_is_a_fault(serve: Serve, step: Step) -> None:
     assert not connections_kept(client)
 
 
+def test_each_read_of_a_stream_has_its_own_time(serve: Serve) -> None:
+    _, body = object_of(drip(b"x", 8, 0.05), serve=serve, read_timeout=0.25)
+    assert [body.read(2) for _ in range(4)] == [b"xx"] * 4  # 0.4 s
+    _, body = object_of(drip(b"x", 8, 0.05), serve=serve, read_timeout=0.25)
+    with pytest.raises(Unanswered, match="ReadTimeoutError"):
+        body.read()
+
+
 # --- faults
+
+
+def drip(piece: bytes, number: int, seconds: float) -> Step:
+    """An answer whose body comes in pieces, each ``seconds`` after the last."""
+
+    def step(connection: socket.socket, _: Received) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (number * len(piece)))
+        for _number in range(number):
+            time.sleep(seconds)
+            connection.sendall(piece)
+        return True
+
+    return step
+
+
+def test_an_answer_that_comes_drop_by_drop_has_no_more_time_than_any_other(serve: Serve) -> None:
+    serve(drip(b" ", 40, 0.05))
+    began = time.monotonic()
+    with pytest.raises(Unanswered, match="ReadTimeoutError"):
+        dynamodb(attempts=1, read_timeout=0.2).call("GetItem", **GET)
+    assert time.monotonic() - began < 1
+
+
+def test_a_try_has_no_more_time_for_being_made_on_two_connections(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.1)
+
+    def late(connection: socket.socket, request: Received) -> bool:
+        time.sleep(0.4)
+        return close(connection, request)
+
+    serve(OK, late, hang)
+    client = dynamodb(attempts=2, read_timeout=0.5)
+    client.call("GetItem", **GET)
+    (pool,) = client._pools.values()
+    began = time.monotonic()
+    with pytest.raises(Unanswered, match="ReadTimeoutError"):
+        pool.exchange(b"GET / HTTP/1.1\r\n\r\n", again=True)
+    assert time.monotonic() - began < 0.8
 
 
 HALF = [
@@ -734,7 +796,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used(
     client = dynamodb()
     client.call("GetItem", **GET)
     later = time.time() + seconds
-    monkeypatch.setattr(transport, "time", SimpleNamespace(time=lambda: later))
+    monkeypatch.setattr(transport, "time", SimpleNamespace(time=lambda: later, monotonic=time.monotonic))
     client.call("GetItem", **GET)
     assert server.connections == connections
 
@@ -882,6 +944,41 @@ def test_every_address_of_a_name_is_tried(serve: Serve, monkeypatch: pytest.Monk
         socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", at) for at in addresses]
     )
     assert "Item" in dynamodb(attempts=1).call("GetItem", **GET)
+
+
+def addresses_of(monkeypatch: pytest.MonkeyPatch, *found: tuple[int, str, int]) -> None:
+    """Let every name have these addresses: family, host, port."""
+    answers = [(family, socket.SOCK_STREAM, 0, "", (host, port)) for family, host, port in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+
+
+def test_addresses_that_do_not_answer_share_the_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(OK)
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.4)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as one, socket.socket() as two:
+        silent = (socket.AF_INET, *full.getsockname())
+        for filler in (one, two):  # from now on it takes no connection
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        addresses_of(monkeypatch, silent, silent, silent, silent)
+        began = time.monotonic()
+        with pytest.raises(Unanswered, match="ConnectTimeoutError"):
+            dynamodb(attempts=1).call("GetItem", **GET)
+        assert time.monotonic() - began < 0.8
+        addresses_of(monkeypatch, silent, (socket.AF_INET, "127.0.0.1", server.port))
+        assert "Item" in dynamodb(attempts=1).call("GetItem", **GET)
+
+
+def test_an_address_of_a_kind_that_the_machine_does_not_have_is_passed_over(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(OK)
+    unknown = 9999
+    addresses_of(monkeypatch, (unknown, "::1", server.port), (socket.AF_INET, "127.0.0.1", server.port))
+    assert "Item" in dynamodb(attempts=1).call("GetItem", **GET)
+    addresses_of(monkeypatch, (unknown, "::1", server.port))
+    with pytest.raises(Unanswered, match="EndpointConnectionError"):
+        dynamodb(attempts=1).call("GetItem", **GET)
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -64,7 +64,8 @@ def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connecti
     :param service: ``dynamodb``, ``firehose``, ``s3`` or ``sqs``.
     :param attempts: tries in all; both clients back off with jitter on throttling, 5xx and connection faults. 1 where
         the caller must know the outcome of each try.
-    :param read_timeout: seconds to wait for an answer.
+    :param read_timeout: seconds to wait for an answer: with ``slim`` for all of it, or for each read of a stream; with
+        ``boto3`` for each piece that comes.
     :param connections: how many threads use the client at once.
     :raises ValueError: for an unknown kind.
     """

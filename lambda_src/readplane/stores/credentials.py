@@ -119,7 +119,7 @@ def _fetch() -> tuple[Credentials, float]:
             *_authorization(),
         ]
         answer = pool.exchange("\r\n".join([*head, "", ""]).encode(), again=True)
-        text = answer.body.read()
+        text = answer.body.rest()
         if answer.status != 200:
             raise ValueError(f"status {answer.status}")
         told = json.loads(text)

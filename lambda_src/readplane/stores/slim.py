@@ -246,7 +246,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=_blob).encode
 
 
 def _members(answer: Answer) -> dict[str, Any]:
-    body = answer.body.read()
+    body = answer.body.rest()
     # DynamoDB's checksum of what it sent, which AWS's SDKs compare too.
     if answer.headers.get("x-amz-crc32", (told := str(crc32(body)))) != told:
         raise Unanswered("ChecksumError", sent=True)
@@ -291,7 +291,7 @@ class _S3:
     def read(self, operation: str, answer: Answer) -> dict[str, Any]:
         headers = answer.headers
         if operation == "PutObject":
-            answer.body.read()
+            answer.body.rest()
             return {"ETag": headers["etag"]} if "etag" in headers else {}
         told: dict[str, Any] = {member: headers[name] for name, member in _S3_MEMBERS if name in headers}
         told["Metadata"] = {name[len(_META) :]: headers[name] for name in headers if name.startswith(_META)}
@@ -299,7 +299,7 @@ class _S3:
         return told
 
     def refusal(self, answer: Answer) -> Refused:
-        found = re.search(rb"<Code>([^<]+)</Code>", answer.body.read())
+        found = re.search(rb"<Code>([^<]+)</Code>", answer.body.rest())
         return Refused(found[1].decode() if found else str(answer.status), answer.status)
 
     def _place(self, bucket: str, path: str) -> tuple[str, str]:

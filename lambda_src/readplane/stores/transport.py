@@ -14,6 +14,8 @@ from typing import NamedTuple
 from .aws import Unanswered
 
 CONNECT_SECONDS = 1.0
+"""A connection is made in this long, TLS included, however many addresses the name has, or it isn't. Not in it is
+looking the name up, which only the system's resolver bounds."""
 MAX_IDLE_SECONDS = 60
 """A connection that nobody used for longer isn't used again (the AWS SDK for Java draws the same line). By the wall
 clock: Lambda freezes a function between requests, perhaps for minutes, and then the news that the other side has
@@ -21,6 +23,7 @@ closed may never arrive."""
 
 _MAX_HEAD = 65_536
 _PIECE = 65_536
+_EVER = float("inf")
 _AMAZON = (".amazonaws.com", ".api.aws")
 
 
@@ -35,14 +38,14 @@ class Body:
         """:raises Unanswered: when the headers don't tell how long it is."""
         self._connection: Connection | None = connection
         self._keep = headers.get("connection", "").lower() != "close"
-        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         self._left = 0  # of the body, or of the chunk
-        self._to_the_end = False
+        self._chunked = self._to_the_end = False
+        if status in (204, 304):
+            return  # whatever the headers say, which may be those that the object itself would come with
+        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
         if self._chunked:
             return
         length = headers.get("content-length")
-        if status in (204, 304):
-            return
         if length is None:
             self._to_the_end, self._keep = True, False
         elif length.isdecimal():
@@ -55,11 +58,25 @@ class Body:
         if not (self._chunked or self._to_the_end or self._left):
             self._finish()
 
+    def rest(self) -> bytes:
+        """Read all that is left, in what is left of the answer's time.
+
+        :raises Unanswered: when it doesn't come.
+        """
+        return self._read(-1)
+
     def read(self, size: int = -1) -> bytes:
         """Read ``size`` bytes, less only at the end; all that is left without a size.
 
+        Each such read has the answer's time anew: whoever reads a stream may do other things in between.
+
         :raises Unanswered: when the rest doesn't come.
         """
+        if self._connection:
+            self._connection.allow()
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
         if size < 0 and self._left and not self._chunked:
             size = self._left
         pieces = []
@@ -135,11 +152,13 @@ class Connection:
         self._socket = connected
         self._held = b""  # read from the socket, and not used yet
         self._used = False
+        self._deadline = 0.0  # by the monotonic clock
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
-    def exchange(self, request: bytes) -> Answer:
-        """See :meth:`Pool.exchange`."""
+    def exchange(self, request: bytes, until: float = _EVER) -> Answer:
+        """See :meth:`Pool.exchange`; ``until`` is when the try is over, by the monotonic clock."""
+        self.allow(until)
         try:
             answer = self._exchange(request)
         except BaseException:
@@ -151,7 +170,13 @@ class Connection:
 
     def quiet(self) -> bool:
         """Whether nothing came since the last answer; whatever did come means that the other side has ended it."""
-        return not self._held and not self._poll.poll(0)
+        # What TLS took from the socket, and nobody asked for, shows in no poll.
+        pending = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
+        return not (self._held or pending or self._poll.poll(0))
+
+    def allow(self, until: float = _EVER) -> None:
+        """Give what comes next the pool's time from now on, but none after ``until``."""
+        self._deadline = min(until, time.monotonic() + self._pool.read_timeout)
 
     def give_back(self) -> None:
         """Keep the connection for the next request."""
@@ -177,8 +202,8 @@ class Connection:
 
     def _exchange(self, request: bytes) -> Answer:
         try:
-            self._socket.sendall(request)
-            self._held = self._socket.recv(_PIECE)
+            self._in_time().sendall(request)
+            self._held = self._in_time().recv(_PIECE)
         except TimeoutError as error:
             raise Unanswered("ReadTimeoutError", sent=True) from error
         except OSError as error:
@@ -217,34 +242,40 @@ class Connection:
 
     def _receive(self, limit: int) -> bytes:
         try:
-            return self._socket.recv(limit)
+            return self._in_time().recv(limit)
         except TimeoutError as error:
             raise Unanswered("ReadTimeoutError", sent=True) from error
         except OSError as error:
             raise Unanswered("ConnectionClosedError", sent=True) from error
+
+    def _in_time(self) -> socket.socket:
+        # The socket's own time-out is for one wait. An answer that comes drop by drop would take any number of them.
+        self._socket.settimeout(_left(self._deadline))
+        return self._socket
 
 
 class Pool:
     """Connections to one host. The one used last is used next, so that the others may age. Threads may share it."""
 
     def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
-        """:param read_timeout: seconds to wait for each piece of an answer.
+        """:param read_timeout: seconds for sending a request and reading its answer, then for each read of a stream.
         :param connections: how many are kept; more are made when more threads call at once.
         """
         self._host = host
         self._port = port
         self._secure = secure
-        self._read_timeout = read_timeout
+        self.read_timeout = read_timeout
         self._connections = connections
         self._idle: list[Connection] = []
 
     def exchange(self, request: bytes, *, again: bool) -> Answer:
-        """Send a request and read the head of its answer.
+        """Send a request and read the head of its answer, in ``CONNECT_SECONDS`` and ``read_timeout`` together.
 
         :param request: all of it, head and body.
         :param again: send it once more, on a new connection, when a kept one turns out to be closed.
         :raises Unanswered: for every fault of the network.
         """
+        until = time.monotonic() + CONNECT_SECONDS + self.read_timeout
         kept = self._kept()
         if not kept:
             return Connection(self, self._connect()).exchange(request)
@@ -254,7 +285,7 @@ class Pool:
             if not again:
                 raise
         try:
-            return Connection(self, self._connect()).exchange(request)
+            return Connection(self, self._connect()).exchange(request, until)
         except Unanswered as fault:
             raise Unanswered(fault.code, sent=True) from fault  # the first time, perhaps
 
@@ -279,44 +310,55 @@ class Pool:
 
     def _connect(self) -> socket.socket:
         try:
-            plain = self._dial()
+            plain, until = self._dial()
         except TimeoutError as error:
             raise Unanswered("ConnectTimeoutError", sent=False) from error
         except OSError as error:  # no such name, no route, refused
             raise Unanswered("EndpointConnectionError", sent=False) from error
         if not self._secure:
-            plain.settimeout(self._read_timeout)
             return plain
         try:
+            plain.settimeout(_left(until))
             # Bare ends of the stream are told from proper ones: without a length only the end tells that all is there.
             context, name = _context(self._host), self._host.encode()
-            secure = context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
-            secure.settimeout(self._read_timeout)
+            return context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
         except TimeoutError as error:
             plain.close()
             raise Unanswered("ConnectTimeoutError", sent=False) from error
         except OSError as error:  # as ssl.SSLError is
             plain.close()
             raise Unanswered("SSLError", sent=False) from error
-        return secure
 
-    def _dial(self) -> socket.socket:
+    def _dial(self) -> tuple[socket.socket, float]:
+        """A connection, and until when TLS may be begun on it."""
         fault: OSError = OSError("no address")
         # As bytes, here and where TLS is begun: a text would be encoded as IDNA, whose tables take 7 ms and 1.6 MB to
         # import. AWS's names are ASCII.
         name = self._host.encode()
-        for family, kind, protocol, _, address in socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM):
-            dialled = socket.socket(family, kind, protocol)
+        found = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
+        until = time.monotonic() + CONNECT_SECONDS
+        for number, (family, kind, protocol, _, address) in enumerate(found):
             try:
-                dialled.settimeout(CONNECT_SECONDS)
+                dialled = socket.socket(family, kind, protocol)
+            except OSError as error:  # IPv6, on a machine that has none
+                fault = error
+                continue
+            try:
+                # An address that doesn't answer leaves the others their share.
+                dialled.settimeout(_left(until) / (len(found) - number))
                 dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 dialled.connect(address)
-                return dialled
+                return dialled, until
             except OSError as error:
                 dialled.close()
                 fault = error
         raise fault
+
+
+def _left(until: float) -> float:
+    # Never none, as a socket takes that for "don't wait"; and what has come already is taken even when it's late.
+    return max(until - time.monotonic(), 0.001)
 
 
 _contexts: dict[str, ssl.SSLContext] = {}
