@@ -188,8 +188,8 @@ def test_bulk_and_single_leave_and_tell_the_same(before: list[Change], after: li
         assert sum(in_bulk.calls.values()) <= 2 and not in_bulk.calls["PutItem"]
 
 
-def many(count: int, ms: int = NOW_MS, size: int = 10) -> list[Change]:
-    return [change(f"i{number}", ms=ms, data='{"x":"' + "y" * size + '"}') for number in range(count)]
+def many(count: int, ms: int = NOW_MS, size: int = 10, letter: str = "y") -> list[Change]:
+    return [change(f"i{number}", ms=ms, data='{"x":"' + letter * size + '"}') for number in range(count)]
 
 
 def test_a_change_costs_a_twentieth_of_a_call(capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,7 +233,8 @@ def test_a_change_that_comes_many_times_in_an_object_is_written_once() -> None:
     assert fake.items == records(lines)
 
 
-def test_requests_are_bounded_in_bytes() -> None:
+@pytest.mark.parametrize(("letter", "size", "calls"), [("y", 100_000, 4), ("€", 20_000, 5), ("😀", 20_000, 8)])
+def test_requests_are_bounded_in_bytes(letter: str, size: int, calls: int) -> None:
     class Measuring(FakeDynamo):
         largest = 0
 
@@ -241,10 +242,10 @@ def test_requests_are_bounded_in_bytes() -> None:
             self.largest = max(self.largest, len(json.dumps(parameters)))
             return super().call(operation, **parameters)
 
-    fake, lines = Measuring(), many(40, size=100_000)
+    fake, lines = Measuring(), many(40, size=size, letter=letter)
     assert store(fake).apply_all(lines) == {"applied": 40}
-    assert 0.9 * bulk.BATCH_BYTES < fake.largest < 1.1 * bulk.BATCH_BYTES
-    assert fake.items == records(lines) and fake.calls["BatchExecuteStatement"] == 4
+    assert 0.9 * bulk.BATCH_BYTES < fake.largest < 1.3 * bulk.BATCH_BYTES
+    assert fake.items == records(lines) and fake.calls["BatchExecuteStatement"] == calls
 
 
 def test_parts_are_bounded_in_bytes() -> None:

@@ -15,7 +15,7 @@ from ..config import DAY_MS, load
 from ..domain.change import Change, Poison, Window, is_expired, parse_line
 from ..domain.collection import Collection
 from ..stores.aws import FAULTS, client
-from ..stores.bulk import BATCH_BYTES, MAX_CHANGES, Bulk, DynamoBulk
+from ..stores.bulk import BATCH_BYTES, MAX_CHANGES, Bulk, DynamoBulk, sent_bytes
 from ..stores.items import Outcome
 from ..stores.log_objects import LogObjects, S3LogObjects
 from ..stores.notifications import Notifications, SqsNotifications
@@ -220,7 +220,7 @@ def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:
     part: list[Change] = []
     size = 0
     for change in changes:
-        length = len(change.data or "")
+        length = sent_bytes(change)
         if part and (len(part) == MAX_CHANGES or size + length > BATCH_BYTES):
             yield part
             part, size = [], 0
