@@ -161,7 +161,7 @@ class DynamoBulk(DynamoItems):
 
 
 def sent_bytes(change: Change) -> int:
-    """About the bytes that its data takes in a request, whose text is ASCII: a letter beyond is six, an emoji twelve."""
+    """About the bytes of its data in a request, whose text is ASCII: a letter beyond that is six, an emoji twelve."""
     data = change.data or ""
     return len(data) if data.isascii() else len(data.encode("ascii", "backslashreplace"))
 
