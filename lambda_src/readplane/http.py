@@ -1,7 +1,6 @@
 """API Gateway's REST proxy events, and the answers to them."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -44,7 +43,7 @@ class Request(NamedTuple):
             return self.encoded_body.encode("utf-8", "surrogatepass")
         try:
             return base64.b64decode(self.encoded_body, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # as binascii.Error is, and not only that: a letter beyond ASCII is no digit at all
             raise bad_body("", "The body's encoding is broken.") from error
 
     def collection(self, collections: Mapping[str, Collection]) -> Collection:

@@ -698,6 +698,13 @@ def test_a_clock_that_is_off_is_corrected(serve: Serve, code: str, ahead: int, a
     assert offsets == [-ahead / 60, 0, 0]
 
 
+def test_the_try_that_finds_the_clock_off_does_not_count(serve: Serve) -> None:
+    skewed = answer(b'{"__type": "RequestExpired"}', 400, Date=formatdate(time.time() + 3600, usegmt=True))
+    server = serve(answer(b"", 500), skewed, OK)
+    assert "Item" in dynamodb(attempts=2).call("GetItem", **GET)
+    assert len(server.requests) == 3
+
+
 def test_a_clock_that_another_thread_corrected_meanwhile_is_no_reason_to_give_up(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from readplane.stores.log_objects import S3LogObjects
 from readplane.stores.schemas import read_schemas
 from readplane.stores.write_log import ATTEMPTS, FirehoseWriteLog, NotAppended
 from tests.unit.aws import REGION, Aws
+from tests.unit.slim_server import Received, Server, raw
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
 HORIZON_MS = 30 * 86_400_000
@@ -232,7 +233,17 @@ def test_a_document_is_published_read_revalidated_and_removed() -> None:
 def test_a_document_store_that_fails_is_no_missing_document() -> None:
     with pytest.raises(Refused, match="InternalError"):
         S3Documents(Failing("InternalError", 500), "bucket").get("k", None)
+    for code in ("InvalidAccessKeyId", "RequestTimeTooSkewed", "SignatureDoesNotMatch"):
+        with pytest.raises(Refused, match=code):
+            S3Documents(Failing(code, 403), "bucket").get("k", None)
     assert S3Documents(Failing("AccessDenied", 403), "bucket").get("k", None) is None
+
+
+@pytest.mark.parametrize("condition", ['"\u00a0"', '"\ud800"', '"a\tb"', '"a"\r\nx-amz-acl: public-read'])
+def test_a_condition_that_no_header_can_be_is_met_by_no_document(condition: str) -> None:
+    new_bucket().put_object(Bucket="bucket", Key="k", Body=b"{}")
+    found = S3Documents(client("s3"), "bucket").get("k", condition)
+    assert found is not None and found.body == b"{}"
 
 
 class Failing:
@@ -382,6 +393,31 @@ def accept_all(server: socket.socket, held: list[socket.socket]) -> None:
             held.append(server.accept()[0])
         except OSError:
             return
+
+
+def test_a_stream_that_breaks_off_is_a_fault_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server([raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", close=True)])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    for size in (-1, 9):
+        body = client("s3").call("GetObject", Bucket="bucket", Key="k")["Body"]
+        with pytest.raises(Unanswered) as unanswered:
+            while body.read(size):
+                pass
+        assert unanswered.value.sent
+        body.close()
+    server.stop()
+
+
+def test_a_try_that_could_not_be_sent_takes_none_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def last(connection: socket.socket, request: Received) -> bool:
+        server.stop()
+        return False
+
+    server = Server([last])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    with pytest.raises(Unanswered, match="EndpointConnectionError") as unanswered:
+        client("dynamodb", attempts=2).call("GetItem", TableName="t", Key={"pk": {"S": "k"}})
+    assert unanswered.value.sent
 
 
 def test_silence_is_unknown_and_a_closed_door_is_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

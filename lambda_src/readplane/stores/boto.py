@@ -12,6 +12,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
 )
+from botocore.response import StreamingBody
 
 from ..tracing import tracing
 from .aws import Refused, Unanswered
@@ -36,6 +37,7 @@ class BotoClient:
             ),
         )
         self._service = service
+        self._once = attempts == 1
         self._tracing = tracing("sdk")
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -52,11 +54,37 @@ class BotoClient:
             members: Any = error.response
             raise Refused(error.response["Error"]["Code"], status, members) from error
         except BotoCoreError as error:
-            raise Unanswered(type(error).__name__, sent=not isinstance(error, _NEVER_SENT)) from error
+            # Only the last try's fault is told; what became of those before it isn't.
+            sent = not (self._once and isinstance(error, _NEVER_SENT))
+            raise Unanswered(type(error).__name__, sent=sent) from error
         finally:
             if span:
                 span.end(status, request_id, retries)
+        if isinstance(answer.get("Body"), StreamingBody):
+            answer["Body"] = _Body(answer["Body"])
         return answer
+
+
+class _Body:
+    """A stream that fails as a call does."""
+
+    def __init__(self, body: StreamingBody) -> None:
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        """Read ``size`` bytes or less; all that is left without a size.
+
+        :raises Unanswered: when the rest doesn't come.
+        """
+        try:
+            data: bytes = self._body.read(size if size >= 0 else None)
+        except BotoCoreError as error:
+            raise Unanswered(type(error).__name__, sent=True) from error
+        return data
+
+    def close(self) -> None:
+        """Leave the rest unread."""
+        self._body.close()
 
 
 def _snake(operation: str) -> str:

@@ -52,14 +52,16 @@ class S3Documents:
         self._client.call("DeleteObject", Bucket=self._bucket, Key=key)
 
     def get(self, key: str, if_none_match: str | None) -> Document | None:
-        """See :class:`Documents`. Without ``s3:ListBucket`` S3 answers 403 for a missing key, so both mean missing."""
-        condition = {"IfNoneMatch": if_none_match} if if_none_match else {}
+        """See :class:`Documents`. Without ``s3:ListBucket`` S3 denies access to a missing key: that means missing."""
+        # What no ETag can be matches none; and it may be nothing that can be signed, or sent.
+        condition = {"IfNoneMatch": if_none_match} if if_none_match and _is_plain(if_none_match) else {}
         try:
             answer = self._client.call("GetObject", Bucket=self._bucket, Key=key, **condition)
         except Refused as error:
             if error.status == 304:
                 return Document(None, {"ETag": if_none_match or ""})
-            if error.status in (403, 404):
+            # Not any 403: S3 answers that to a wrong signature, time or key, too.
+            if error.status == 404 or error.code == "AccessDenied":
                 return None
             raise
         headers = {
@@ -69,3 +71,7 @@ class S3Documents:
             "Readplane-Version": answer["Metadata"].get(VERSION_METADATA, ""),
         }
         return Document(answer["Body"].read(), headers)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()

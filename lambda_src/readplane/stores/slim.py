@@ -131,7 +131,7 @@ class SlimClient:
             else:
                 if not mended and _mend(refusal.code, answer, who, skew):
                     # AWS did nothing yet, so even a caller who allows one attempt loses nothing by another.
-                    mended, attempts = True, max(attempts, 2)
+                    mended, attempts = True, attempts + 1
                     longest = 0.0
                 else:
                     longest = _longest_pause(refusal)
