@@ -90,17 +90,21 @@ class Runner:
         out, told = os.pipe()
         process = self._start(subject, function, "warm", [event], told)
         os.close(told)
-        return Server(process, out)
+        return Server(process, out, self._errors(subject, function, "warm"))
 
     def _once(self, subject: Subject, function: str, mode: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         out, told = os.pipe()
         process = self._start(subject, function, mode, events, told)
         os.close(told)
-        with os.fdopen(out, "rb") as answer:
-            text = answer.read()
-        _, errors = process.communicate()
+        try:
+            with os.fdopen(out, "rb") as answer:
+                text = answer.read()
+            process.communicate()
+        finally:
+            process.kill()  # only when interrupted it hasn't ended yet
+            process.wait()
         if process.returncode or not text:
-            raise SampleFailed(f"{subject.label}, {function}: {errors.decode()[-2000:]}")
+            raise SampleFailed(f"{subject.label}, {function}: {_told(self._errors(subject, function, mode))}")
         found: list[dict[str, Any]] = json.loads(text)
         return found
 
@@ -116,15 +120,20 @@ class Runner:
         }
         file = self._folder / f"{subject.name}-{function}-{mode}.spec"
         file.write_bytes(marshal.dumps(spec))
-        return subprocess.Popen(
-            # -I: nothing of this process's environment or folder; -B: nobody compiles anything for the next sample.
-            [_PYTHON, "-I", "-B", str(_STAGES if mode == "stages" else _SAMPLE), str(file), str(out)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=[out],
-            env=self._env(subject, function),
-        )
+        # A file, not a pipe: nobody reads it while the process runs, and a full pipe would stop it for ever.
+        with self._errors(subject, function, mode).open("wb") as errors:
+            return subprocess.Popen(
+                # -I: nothing of this process's environment or folder; -B: nobody compiles anything for the next sample.
+                [_PYTHON, "-I", "-B", str(_STAGES if mode == "stages" else _SAMPLE), str(file), str(out)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=[out],
+                env=self._env(subject, function),
+            )
+
+    def _errors(self, subject: Subject, function: str, mode: str) -> Path:
+        return self._folder / f"{subject.name}-{function}-{mode}.errors"
 
     def _env(self, subject: Subject, function: str) -> dict[str, str]:
         return {
@@ -154,9 +163,10 @@ class Runner:
 class Server:
     """A warm subject. :meth:`serve` tells the CPU seconds per request."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", out: int) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", out: int, errors: Path) -> None:
         self._process = process
         self._out = os.fdopen(out, "rb")
+        self._errors = errors
 
     def serve(self, requests: int) -> float:
         """Serve so many requests."""
@@ -165,11 +175,14 @@ class Server:
         self._process.stdin.flush()
         line = self._out.readline()
         if not line:
-            assert self._process.stderr
-            raise SampleFailed(self._process.stderr.read().decode()[-2000:])
+            raise SampleFailed(_told(self._errors))
         return float(line) / requests
 
     def close(self) -> None:
         """Let the process end."""
         self._process.communicate()
         self._out.close()
+
+
+def _told(errors: Path) -> str:
+    return errors.read_text(errors="replace")[-2000:]

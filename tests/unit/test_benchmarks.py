@@ -2,15 +2,23 @@
 
 import gzip
 import json
+import os
+import signal
+import threading
+import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from readplane.domain.change import parse_line
 from tests.benchmarks.arithmetic import Goal, exponent, interleaved, spread
 from tests.benchmarks.load import RECORD_BYTES, mark, write_log
+from tests.benchmarks.processes import Runner, SampleFailed
 from tests.benchmarks.report import goals, tables
+from tests.benchmarks.subjects import Subject
 from tests.unit.support import COLLECTIONS
 
 
@@ -95,3 +103,35 @@ def test_a_log_object_is_changes_of_1_kb_of_which_a_tenth_came_before(tmp_path: 
     assert len(changes) == 900
     assert sum(mark(key, change.version) for key, change in changes.items()) == log.sum
     assert all(isinstance(json.loads(change.data or ""), dict) for change in changes.values())
+
+
+def sampled(folder: Path, code: str) -> dict[str, Any]:
+    """One sample of a handler's module."""
+    (folder / "subject.py").write_text(code)
+    fake: Any = SimpleNamespace(env={})
+    return Runner(fake, folder).sample(Subject("s", "subject", "subject", (str(folder),), {}), "read", {})
+
+
+def test_a_subject_that_complains_at_length_is_measured_all_the_same(tmp_path: Path) -> None:
+    noisy = "import sys\nsys.stderr.write('no' * 100_000)\ndef handler(event, context): return {'statusCode': 200}\n"
+    assert sampled(tmp_path, noisy)["answer"] == {"statusCode": 200}
+
+
+def test_a_subject_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(SampleFailed, match=r"subject, read: [\s\S]*ZeroDivisionError"):
+        sampled(tmp_path, "1 / 0\n")
+
+
+def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+
+    def interrupt() -> None:
+        while not pid.exists() or not pid.read_text():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        sampled(tmp_path, f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
