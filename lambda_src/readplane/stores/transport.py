@@ -153,6 +153,7 @@ class Connection:
         self._held = b""  # read from the socket, and not used yet
         self._used = False
         self._deadline = 0.0  # by the monotonic clock
+        self._patience = -1.0  # the socket's own time-out, where we set it
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
@@ -250,7 +251,10 @@ class Connection:
 
     def _in_time(self) -> socket.socket:
         # The socket's own time-out is for one wait. An answer that comes drop by drop would take any number of them.
-        self._socket.settimeout(_left(self._deadline))
+        left = _left(self._deadline)
+        if abs(left - self._patience) > 0.01:  # less isn't worth a system call: most answers come in a few milliseconds
+            self._socket.settimeout(left)
+            self._patience = left
         return self._socket
 
 
