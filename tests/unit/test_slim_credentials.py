@@ -184,6 +184,27 @@ def test_many_threads_fetch_once(serve: Serve, container: Container) -> None:
     assert len(server.requests) == 1
 
 
+def test_threads_that_waited_for_a_fetch_that_failed_have_failed_too(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: Container
+) -> None:
+    monkeypatch.setattr(credentials, "_TIMEOUT", 0.5)
+    server = serve(hang)
+    together = threading.Barrier(8)
+
+    def fails() -> bool:
+        together.wait()
+        with pytest.raises(Unanswered, match="CredentialRetrievalError") as unanswered:
+            container.current()
+        return not unanswered.value.sent
+
+    with ThreadPoolExecutor(8) as workers:
+        assert list(workers.map(lambda _: fails(), range(8))) == [True] * 8
+    assert len(server.requests) == 1
+    with pytest.raises(Unanswered, match="CredentialRetrievalError"):
+        container.current()
+    assert len(server.requests) == 2  # whoever comes later tries anew
+
+
 def test_nobody_waits_for_a_fetch_while_the_old_ones_are_good(serve: Serve, container: Container, clock: Clock) -> None:
     entered, leave = threading.Event(), threading.Event()
 

@@ -62,16 +62,24 @@ class Container:
         self._lock = allocate_lock()  # threading.Lock, without the import of threading
         self._held: tuple[Credentials, float] | None = None  # and when they end
         self._next_fetch = 0.0
+        self._failures = 0
 
     def current(self) -> Credentials:
-        """See :func:`current`. One thread fetches; the others go on with the old ones, or wait where there are none."""
+        """See :func:`current`. One thread fetches; the others go on with the old ones, or wait where there are none.
+
+        Who waited for a fetch that failed has failed, too, and may try again.
+        """
         held = self._good()
         if held and self._clock() < self._next_fetch:
             return held
+        failures = self._failures
         with self._lock:
             held = self._good()  # which another thread may have fetched while this one waited
             if held and self._clock() < self._next_fetch:
                 return held
+            if not held and self._failures > failures:
+                # The fetch that this thread waited for. If each then made its own, the last would wait for all of them.
+                raise Unanswered("CredentialRetrievalError", sent=False)
             return self._renewed(held)
 
     def drop(self, credentials: Credentials) -> bool:
@@ -92,6 +100,7 @@ class Container:
             if ends_at <= self._clock():
                 raise Unanswered("CredentialRetrievalError", sent=False)
         except Unanswered:
+            self._failures += 1
             if not old:
                 raise
             return old
