@@ -247,7 +247,12 @@ def _wheels(target: Target, interpreter: Path, root: Path, dist: Path) -> list[P
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
         command += ["--no-deps", "--require-hashes", "--only-binary=:all:", *target.pip_options]
         run_tool([*command, "-r", root / REQUIREMENTS, "-d", partial])
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            shutil.rmtree(partial)  # another build at the same time was faster, with the same wheels
     return sorted(folder.glob("*.whl"))
 
 

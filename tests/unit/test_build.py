@@ -14,7 +14,7 @@ import sys
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ops.build import HOT, TARGETS, Target, Zips, build, hot_files
+from ops.build import HOT, TARGETS, Target, Zips, _wheels, build, hot_files
 from ops.console import ROOT, Failure
 from readplane.stores.aws import CLIENTS
 from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_text
@@ -452,6 +452,20 @@ def test_nothing_is_built_twice_and_a_zip_changed_by_hand_is_built_again(tmp_pat
     for path in target.zips(dist):
         path.write_bytes(b"")
         assert [made(), made()] == [True, False]
+
+
+def test_two_first_builds_at_once_both_find_their_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(command: Sequence[object]) -> None:
+        partial = Path(str(command[-1]))
+        # The other build is done a moment earlier.
+        for folder in (partial, partial.with_suffix("")):
+            folder.mkdir(parents=True)
+            (folder / "a.whl").touch()
+
+    monkeypatch.setattr("ops.build.run_tool", download)
+    target = TARGETS["local"]
+    (wheel,) = _wheels(target, target.interpreter(), ROOT, tmp_path)
+    assert wheel.exists() and list((tmp_path / ".wheels").iterdir()) == [wheel.parent]
 
 
 def test_without_a_python_of_the_runtime_s_version_the_build_says_how_to_get_one(
