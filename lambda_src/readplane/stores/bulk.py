@@ -41,7 +41,7 @@ _PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
 # The codes of one statement's error (API_BatchStatementError). The call itself succeeds, so no client retries these.
-_SINGLY = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
+_PUT_INSTEAD = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
 """Somebody else was there in between, or PartiQL doesn't take what PutItem may: the single put decides."""
 
 _PASSING = (
@@ -148,7 +148,7 @@ class DynamoBulk(DynamoItems):
                 code = told["Error"]["Code"] if "Error" in told else None
                 if code is None:
                     outcomes["applied"] += 1
-                elif code in _SINGLY:
+                elif code in _PUT_INSTEAD:
                     outcomes[self.apply(write.change)] += 1
                 elif code in _PASSING:
                     again.append(write)
