@@ -1,13 +1,16 @@
 """API Gateway's own S3 integration: documents without a function, and no way around their keys."""
 
 import http.client
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from ops.local import stack as local_stack
+from readplane.stores.boto import BotoClient
 from readplane.stores.documents import S3Documents
 
-from .conftest import Answer, Applied, host_of
+from .conftest import REGION, Answer, Applied, host_of
 
 VERSION = "01981234-5678-7abc-8def-0123456789ab"
 # Key order, spacing, digits and characters that a decoder and encoder would change.
@@ -110,17 +113,22 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def documents(applied: Applied) -> S3Documents:
+def documents(applied: Applied) -> Iterator[S3Documents]:
     """The product's own store, with one document and many decoys."""
-    store = S3Documents(applied.s3, applied.bucket)
-    store.put("public/products/apple.json", TEXT, VERSION, "max-age=60")
-    store.put(f"public/products/{'y' * 256}.json", TEXT, VERSION, "max-age=60")
-    store.put("public/products/A-1._~z.json", TEXT, VERSION, "max-age=60")
-    store.put("authenticated/staff/anna.json", TEXT, VERSION, "private, no-cache")
-    store.put("owner/profiles/bob/settings.json", SECRET, VERSION, "private, no-cache")
-    for key in DECOYS:
-        applied.s3.put_object(Bucket=applied.bucket, Key=key, Body=SECRET.encode(), ContentType="application/json")
-    return store
+    # By its number, at which every client addresses a bucket by path.
+    endpoint = applied.endpoint.replace("//localhost:", "//127.0.0.1:")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ({"AWS_DEFAULT_REGION": REGION} | local_stack.environment(endpoint)).items():
+            patch.setenv(name, value)
+        store = S3Documents(BotoClient("s3"), applied.bucket)
+        store.put("public/products/apple.json", TEXT, VERSION, "max-age=60")
+        store.put(f"public/products/{'y' * 256}.json", TEXT, VERSION, "max-age=60")
+        store.put("public/products/A-1._~z.json", TEXT, VERSION, "max-age=60")
+        store.put("authenticated/staff/anna.json", TEXT, VERSION, "private, no-cache")
+        store.put("owner/profiles/bob/settings.json", SECRET, VERSION, "private, no-cache")
+        for key in DECOYS:
+            applied.s3.put_object(Bucket=applied.bucket, Key=key, Body=SECRET.encode(), ContentType="application/json")
+        yield store
 
 
 def call(

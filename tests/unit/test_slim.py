@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 import readplane
 from readplane.stores import amazon_roots, slim, transport
-from readplane.stores.aws import Refused, Unanswered
+from readplane.stores.aws import Refused, Unanswered, pause
 from readplane.stores.slim import SlimClient
 from tests.unit.slim_server import (
     Received,
@@ -53,7 +53,7 @@ OK = answer(b'{"Item": {"pk": {"S": "products/p-1"}}}')
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Nobody waits between tries; the longest waits that there would have been."""
     told: list[float] = []
-    monkeypatch.setattr(slim, "_pause", told.append)
+    monkeypatch.setattr(slim, "pause", told.append)
     monkeypatch.setattr(slim, "_skew", 0.0)
     monkeypatch.setattr(transport, "_contexts", {})
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
@@ -672,7 +672,7 @@ def test_pauses_have_full_jitter_and_an_end(serve: Serve, monkeypatch: pytest.Mo
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
     for _ in range(400):
-        slim._pause(0.1)
+        aws.pause(0.1)
     assert 0 <= min(waits) < 0.01 < 0.09 < max(waits) < 0.1
     assert len(set(waits)) > 390
 

@@ -290,7 +290,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Sl
         return SlimClient("dynamodb", attempts=attempts), server
 
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setattr(slim, "_pause", lambda _: None)
+    monkeypatch.setattr(slim, "pause", lambda _: None)
     monkeypatch.setattr(credentials, "_container", Container())
     yield start
     for server in servers:

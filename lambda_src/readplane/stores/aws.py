@@ -5,6 +5,7 @@ third of the CPU per call (docs/performance.md). ``READPLANE_CLIENT=boto3`` puts
 """
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -80,3 +81,12 @@ def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connecti
 
         return BotoClient(service, attempts=attempts, read_timeout=read_timeout, connections=connections)
     raise ValueError(f"{VARIABLE} must be one of {', '.join(CLIENTS)}")
+
+
+def pause(longest: float) -> None:
+    """Wait before another try: up to ``longest`` seconds, with full jitter.
+
+    What failed together mustn't come back together. The jitter is the system's: ``random`` has a state, which all
+    sandboxes from one snapshot would share.
+    """
+    time.sleep(longest * int.from_bytes(os.urandom(4), "big") / 2**32)

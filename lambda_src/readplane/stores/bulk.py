@@ -10,15 +10,13 @@ by its grammar SET and REMOVE may follow each other any number of times. Each st
 (``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``), the call itself none. Names are quoted as some are reserved.
 """
 
-import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from ..domain.change import Change
-from .aws import Refused, Unanswered
+from .aws import Refused, Unanswered, pause
 from .items import DynamoItems, Items, Outcome, Record
 
 MAX_CHANGES = 100
@@ -197,6 +195,4 @@ def _batches(writes: list[_Write]) -> Iterator[list[_Write]]:
 
 
 def _pause(attempt: int) -> None:
-    """Wait with full jitter, from the system's randomness: sandboxes from one snapshot must not all wait alike."""
-    share = int.from_bytes(os.urandom(4), "big") / 2**32
-    time.sleep(share * min(_LONGEST_PAUSE, _PAUSE * 2**attempt))
+    pause(min(_LONGEST_PAUSE, _PAUSE * 2**attempt))

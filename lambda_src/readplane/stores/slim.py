@@ -18,7 +18,7 @@ from zlib import crc32
 
 from ..tracing import tracing
 from . import credentials
-from .aws import Refused, Unanswered
+from .aws import Refused, Unanswered, pause
 from .endpoint import Endpoint, endpoint, region
 from .signing import Signer, uri_encode_path
 from .transport import Answer, Pool
@@ -137,7 +137,7 @@ class SlimClient:
                     longest = _longest_pause(refusal)
                 if attempt >= attempts or longest < 0:
                     raise refusal
-            _pause(min(longest * 2 ** (attempt - 1), _LONGEST_SECONDS))
+            pause(min(longest * 2 ** (attempt - 1), _LONGEST_SECONDS))
         raise AssertionError
 
     def _send(self, request: Request, who: credentials.Credentials, skew: float) -> Answer:
@@ -326,12 +326,6 @@ def _longest_pause(refusal: Refused) -> float:
     if refusal.code in _PASSING or refusal.status in _PASSING_STATUS:
         return BACKOFF_SECONDS
     return -1
-
-
-def _pause(longest: float) -> None:
-    # Full jitter, so that clients that failed together don't come back together. Not from a generator with a state,
-    # which a restored snapshot would repeat.
-    time.sleep(longest * int.from_bytes(os.urandom(4)) / 2**32)
 
 
 def _mend(code: str, answer: Answer, who: credentials.Credentials, skew: float) -> bool:

@@ -1,10 +1,8 @@
 """The write log's front door: Firehose, which has a record on three availability zones before it answers."""
 
-import os
-import time
 from typing import Protocol
 
-from .aws import Client, Refused, Unanswered
+from .aws import Client, Refused, Unanswered, pause
 
 ATTEMPTS = 3
 _BASE_SECONDS = 0.05
@@ -63,9 +61,4 @@ class FirehoseWriteLog:
                 refused = refused and not error.sent
             if not again or attempt == ATTEMPTS:
                 raise NotAppended(refused=refused, cause=cause)
-            time.sleep(_BASE_SECONDS * 2**attempt * _fraction())
-
-
-def _fraction() -> float:
-    # Not `random`, whose state a snapshot holds: restored sandboxes would all pause alike.
-    return int.from_bytes(os.urandom(4), "big") / 2**32
+            pause(_BASE_SECONDS * 2**attempt)
