@@ -672,7 +672,7 @@ def test_pauses_have_full_jitter_and_an_end(serve: Serve, monkeypatch: pytest.Mo
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
     for _ in range(400):
-        aws.pause(0.1)
+        pause(0.1)
     assert 0 <= min(waits) < 0.01 < 0.09 < max(waits) < 0.1
     assert len(set(waits)) > 390
 
