@@ -52,7 +52,8 @@ def running(name: str) -> str | None:
     if not _note(name).exists():
         return None
     note = json.loads(_note(name).read_text())
-    command = ["ps", "-o", "command=", "-p", str(note["pid"])]
+    # -ww: without a terminal ps cuts the line, and with it the name that is looked for.
+    command = ["ps", "-ww", "-o", "command=", "-p", str(note["pid"])]
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return f"http://localhost:{note['port']}" if "localstack.runtime.main" in shown else None
 
