@@ -45,10 +45,7 @@ class S3LogObjects:
         try:
             start = body.read(2)
             stream = cast(IO[bytes], io.BufferedReader(_Rejoined(start, body), CHUNK_BYTES))
-            if start == _GZIP:
-                # The second buffer splits lines a fifth faster than the GZIP reader does itself.
-                stream = cast(IO[bytes], io.BufferedReader(cast(Any, _Unpacked(fileobj=stream)), CHUNK_BYTES))
-            for line in stream:
+            for line in gzip.GzipFile(fileobj=stream) if start == _GZIP else stream:
                 if not line.isspace():
                     yield line
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -71,14 +68,6 @@ class S3LogObjects:
             Body=json.dumps({"reason": poison.reason, "detail": poison.detail, "origin": origin, **kept}).encode(),
             ContentType="application/json",
         )
-
-
-class _Unpacked(gzip.GzipFile):
-    """Gives what it has before it goes on: ``GzipFile`` itself reads until the buffer is full and, where the data turns
-    out to be damaged, takes down with it what it had read before."""
-
-    def readinto(self, buffer: Any) -> int:
-        return self.readinto1(buffer)
 
 
 class _Rejoined(io.RawIOBase):
