@@ -15,7 +15,7 @@ from ..config import DAY_MS, load
 from ..domain.change import Change, Poison, Window, is_expired, parse_line
 from ..domain.collection import Collection
 from ..stores.aws import FAULTS, client
-from ..stores.bulk import BATCH_BYTES, MAX_CHANGES, Bulk, DynamoBulk, sent_bytes
+from ..stores.bulk import MAX_CHANGES, Bulk, DynamoBulk, parts, sent_bytes
 from ..stores.items import Outcome
 from ..stores.log_objects import LogObjects, S3LogObjects
 from ..stores.notifications import Notifications, SqsNotifications
@@ -193,16 +193,16 @@ class _Writing:
 
     def go_on(self, changes: Iterable[Change]) -> None:
         """Have changes of different items written; wait while :data:`AHEAD` parts are under way."""
-        for part in _parts(changes):
+        for part in parts(changes, MAX_CHANGES, sent_bytes):
             if len(self._parts) == AHEAD:
                 self._outcomes.update(self._parts.popleft().result())
             self._parts.append(self._pool.submit(self._items.apply_all, part))
 
     def finish(self, changes: Sequence[Change]) -> Counter[Outcome]:
         """Have the last changes written; give back what became of all."""
-        parts = list(_parts(changes))
-        if len(parts) == 1 and not self._parts:  # most objects are small, and need no other thread
-            self._outcomes.update(self._items.apply_all(parts[0]))
+        last = list(parts(changes, MAX_CHANGES, sent_bytes))
+        if len(last) == 1 and not self._parts:  # most objects are small, and need no other thread
+            self._outcomes.update(self._items.apply_all(last[0]))
             return self._outcomes
         self.go_on(changes)
         while self._parts:
@@ -214,20 +214,6 @@ class _Writing:
         for part in self._parts:
             part.cancel()
         wait(self._parts)
-
-
-def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    part: list[Change] = []
-    size = 0
-    for change in changes:
-        length = sent_bytes(change)
-        if part and (len(part) == MAX_CHANGES or size + length > BATCH_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(change)
-        size += length
-    if part:
-        yield part
 
 
 def _objects(message: Event) -> Iterator[tuple[str, int]]:

@@ -11,9 +11,9 @@ by its grammar SET and REMOVE may follow each other any number of times. Each st
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..domain.change import Change
 from .aws import Refused, Unanswered, pause
@@ -54,6 +54,9 @@ _LIVING_ONLY: tuple[str, ...] = ("data", "list_key")
 _TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
 
 
+Thing = TypeVar("Thing")
+
+
 class Bulk(Items, Protocol):
     """:class:`~readplane.stores.items.Items` that take many changes at once."""
 
@@ -91,7 +94,7 @@ class DynamoBulk(DynamoItems):
                 writes.append(_Write(change, self._update(record, known)))
             else:
                 outcomes["duplicate" if known["version"]["S"] == change.version else "superseded"] += 1
-        for batch in _batches(writes):
+        for batch in parts(writes, STATEMENTS, lambda write: sent_bytes(write.change)):
             self._write(batch, outcomes)
         return outcomes
 
@@ -164,6 +167,21 @@ def sent_bytes(change: Change) -> int:
     return len(data) if data.isascii() else len(data.encode("ascii", "backslashreplace"))
 
 
+def parts(things: Iterable[Thing], most: int, size: Callable[[Thing], int]) -> Iterator[list[Thing]]:
+    """Cut things into lists of at most ``most``, and of :data:`BATCH_BYTES` where it is more than one."""
+    part: list[Thing] = []
+    total = 0
+    for thing in things:
+        length = size(thing)
+        if part and (len(part) == most or total + length > BATCH_BYTES):
+            yield part
+            part, total = [], 0
+        part.append(thing)
+        total += length
+    if part:
+        yield part
+
+
 @cache
 def _insertion(table: str, names: tuple[str, ...]) -> str:
     """Fails with DuplicateItem where there is an item by now."""
@@ -178,20 +196,6 @@ def _replacement(table: str, names: tuple[str, ...], removed: tuple[str, ...]) -
     sets = "".join(f' SET "{name}"=?' for name in values)
     removes = "".join(f' REMOVE "{name}"' for name in removed)
     return f'UPDATE "{table}"{sets}{removes} WHERE "{key}"=? AND "version"=?'
-
-
-def _batches(writes: list[_Write]) -> Iterator[list[_Write]]:
-    batch: list[_Write] = []
-    size = 0
-    for write in writes:
-        length = sent_bytes(write.change)
-        if batch and (len(batch) == STATEMENTS or size + length > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(write)
-        size += length
-    if batch:
-        yield batch
 
 
 def _pause(attempt: int) -> None:
