@@ -124,6 +124,8 @@ def test_a_subject_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
 
 def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
+    # A shell starts what it puts in the background with the signal ignored, and Python leaves it at that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         while not pid.exists() or not pid.read_text():
@@ -131,7 +133,10 @@ def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        sampled(tmp_path, f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sampled(tmp_path, f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
