@@ -72,7 +72,8 @@ def test_all_other_vectors_are_accounted_for() -> None:
 # What a header can hold: no control characters. White space in the middle is folded.
 texts = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=20)
 tokens = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12).filter(
-    lambda name: name not in ("host", *botocore.auth.SIGNED_HEADERS_BLACKLIST)  # what a proxy may change
+    # Not what a proxy may change, which isn't signed; nor Date, which botocore sends instead of X-Amz-Date.
+    lambda name: name not in ("host", "date", *botocore.auth.SIGNED_HEADERS_BLACKLIST)
 )
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 moments = st.datetimes(datetime(2001, 1, 1), datetime(2099, 12, 31)).map(lambda moment: moment.replace(tzinfo=UTC))
