@@ -6,6 +6,7 @@
     hot        what the functions on a client's path (and `apply`) import, as byte-code alone
     functions  the whole package, as byte-code alone
     layer      the libraries, with their byte-code beside their sources
+    poll-layer the libraries that only `poll` needs, likewise
 
 The zips are identical for the same inputs, the same interpreter patch version and the same zlib (each zip's build.json
 tells them), whatever folder, clock or umask: a changed hash would redeploy every function for nothing. They are
@@ -36,7 +37,7 @@ from pathlib import Path
 from ops.console import ROOT, Failure, failures, run_tool
 
 PACKAGE = Path("lambda_src/readplane")
-REQUIREMENTS = Path("lambda_src/requirements.txt")
+REQUIREMENTS = {"layer": Path("lambda_src/requirements.txt"), "poll_layer": Path("lambda_src/requirements-poll.txt")}
 AWS_PYTHON = "3.13"
 HOT = tuple(f"readplane.handlers.{function}" for function in ("read", "write", "apply"))
 
@@ -68,6 +69,7 @@ class Zips(typing.NamedTuple):
     hot: Path
     functions: Path
     layer: Path
+    poll_layer: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +80,12 @@ class Target:
     hot_zip: Path
     functions_zip: Path
     layer_zip: Path
+    poll_layer_zip: Path
     pip_options: tuple[str, ...]  # which wheels pip picks
 
     def zips(self, dist: Path) -> Zips:
         """Where its zips are, within a folder."""
-        return Zips(dist / self.hot_zip, dist / self.functions_zip, dist / self.layer_zip)
+        return Zips(*(dist / name for name in (self.hot_zip, self.functions_zip, self.layer_zip, self.poll_layer_zip)))
 
     def interpreter(self) -> Path:
         """The interpreter whose byte-code goes into the zips."""
@@ -106,9 +109,17 @@ TARGETS = {
             Path("hot-arm64.zip"),
             Path("functions-arm64.zip"),
             Path("layer-arm64.zip"),
+            Path("poll-layer-arm64.zip"),
             (*_ARM64, f"--python-version={AWS_PYTHON}", "--implementation=cp"),
         ),
-        Target("local", Path("local/hot.zip"), Path("local/functions.zip"), Path("local/layer.zip"), ()),
+        Target(
+            "local",
+            Path("local/hot.zip"),
+            Path("local/functions.zip"),
+            Path("local/layer.zip"),
+            Path("local/poll-layer.zip"),
+            (),
+        ),
     )
 }
 
@@ -133,16 +144,18 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
         for name, files in (("hot", hot_files(root / PACKAGE)), ("functions", _files(root / PACKAGE))):
             for path in files:
                 _copy(path.read_bytes(), work / name / path.relative_to(root / PACKAGE.parent))
-        libraries = work / "layer" / "python"
-        libraries.mkdir(parents=True)
-        for wheel in _wheels(target, interpreter, root, dist):
-            _unpack(wheel, libraries)
-        for out, folder, tree, prefix, pyc in (
-            (zips.hot, work / "hot", work / "hot", "/var/task", "alone"),
-            (zips.functions, work / "functions", work / "functions", "/var/task", "alone"),
-            (zips.layer, work / "layer", libraries, "/opt/python", "beside"),
+        for layer, requirements in REQUIREMENTS.items():
+            libraries = work / layer / "python"
+            libraries.mkdir(parents=True)
+            for wheel in _wheels(target, interpreter, root / requirements, dist):
+                _unpack(wheel, libraries)
+        for out, folder, inner, prefix, pyc in (
+            (zips.hot, work / "hot", "", "/var/task", "alone"),
+            (zips.functions, work / "functions", "", "/var/task", "alone"),
+            (zips.layer, work / "layer", "python", "/opt/python", "beside"),
+            (zips.poll_layer, work / "poll_layer", "python", "/opt/python", "beside"),
         ):
-            made_by = _compile(interpreter, tree, prefix, pyc) | {
+            made_by = _compile(interpreter, folder / inner, prefix, pyc) | {
                 "target": target.name,
                 "zlib": zlib.ZLIB_RUNTIME_VERSION,
             }
@@ -215,7 +228,7 @@ def _inputs(target: Target, interpreter: Path, root: Path) -> str:
     sources = _files(root / PACKAGE)
     if not sources:
         raise Failure(f"There is nothing to build in {root / PACKAGE}.")
-    for path in [*sources, root / REQUIREMENTS, Path(__file__)]:
+    for path in [*sources, *(root / path for path in REQUIREMENTS.values()), Path(__file__)]:
         content = path.read_bytes()
         digest.update(f"{path.name if path == Path(__file__) else path.relative_to(root)}\0{len(content)}\0".encode())
         digest.update(content)
@@ -235,9 +248,9 @@ def _state(inputs: str, zips: Zips) -> dict[str, str]:
     return {"inputs": inputs, **hashes}
 
 
-def _wheels(target: Target, interpreter: Path, root: Path, dist: Path) -> list[Path]:
-    """The wheels of the layer's lock, downloaded once and kept beside the zips."""
-    lock = (root / REQUIREMENTS).read_bytes()
+def _wheels(target: Target, interpreter: Path, requirements: Path, dist: Path) -> list[Path]:
+    """The wheels of a layer's lock, downloaded once and kept beside the zips."""
+    lock = requirements.read_bytes()
     key = hashlib.sha256(
         lock + repr((target.pip_options, _version(interpreter), sysconfig.get_platform())).encode()
     ).hexdigest()
@@ -246,7 +259,7 @@ def _wheels(target: Target, interpreter: Path, root: Path, dist: Path) -> list[P
         partial = folder.with_name(f"{folder.name}.{os.getpid()}")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
         command += ["--no-deps", "--require-hashes", "--only-binary=:all:", *target.pip_options]
-        run_tool([*command, "-r", root / REQUIREMENTS, "-d", partial])
+        run_tool([*command, "-r", requirements, "-d", partial])
         try:
             partial.rename(folder)
         except OSError:

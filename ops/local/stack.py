@@ -118,6 +118,7 @@ def apply(name: str, endpoint: str, zips: Zips, progress: Progress) -> Stack:
         "hot_zip": str(zips.hot),
         "functions_zip": str(zips.functions),
         "layer_zip": str(zips.layer),
+        "poll_layer_zip": str(zips.poll_layer),
         "aws_client": aws_client(),
         "api_base_url": f"{endpoint}/_aws/execute-api/{{api_id}}",
     }

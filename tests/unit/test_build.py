@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ops.build import HOT, TARGETS, Target, Zips, _wheels, build, hot_files
+from ops.build import HOT, REQUIREMENTS, TARGETS, Target, Zips, _wheels, build, hot_files
 from ops.console import ROOT, Failure
 from readplane.stores.aws import CLIENTS
 from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_text
@@ -389,7 +389,7 @@ def test_zips_are_the_same_whatever_folder_clock_or_umask(target: str, built: di
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_zips_hold_unchecked_byte_code_and_nothing_that_varies(target: str, built: dict[str, Zips]) -> None:
-    for path, place in zip(built[target], ("/var/task", "/var/task", "/opt"), strict=True):
+    for path, place in zip(built[target], ("/var/task", "/var/task", "/opt", "/opt"), strict=True):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             assert names == sorted(names)
@@ -427,11 +427,22 @@ def test_our_byte_code_has_no_docstrings_and_the_functions_are_all_there(target:
         assert set(archive.namelist()) - {"build.json"} < names
 
 
-def test_the_layer_for_aws_holds_arm64_libraries_only(built: dict[str, Zips]) -> None:
-    with zipfile.ZipFile(built["arm64"].layer) as archive:
+@pytest.mark.parametrize("layer", ["layer", "poll_layer"])
+def test_the_layers_for_aws_hold_arm64_libraries_only(built: dict[str, Zips], layer: str) -> None:
+    with zipfile.ZipFile(getattr(built["arm64"], layer)) as archive:
         libraries = [name for name in archive.namelist() if name.endswith(".so")]
         machines = {name: struct.unpack("<H", archive.read(name)[18:20])[0] for name in libraries}
     assert machines and set(machines.values()) == {AARCH64}, machines
+
+
+def test_no_layer_ships_what_the_runtime_brings_or_another_layer_has(built: dict[str, Zips]) -> None:
+    ships = {}
+    for layer in ("layer", "poll_layer"):
+        with zipfile.ZipFile(getattr(built["arm64"], layer)) as archive:
+            names = {parts[1] for name in archive.namelist() if len(parts := name.split("/")) > 2}
+        ships[layer] = {name for name in names if not name.endswith(".dist-info")}
+        assert ships[layer] and not ships[layer] & set(RUNTIME)
+    assert not ships["layer"] & ships["poll_layer"]
 
 
 def test_nothing_is_built_twice_and_a_zip_changed_by_hand_is_built_again(tmp_path: Path) -> None:
@@ -440,7 +451,8 @@ def test_nothing_is_built_twice_and_a_zip_changed_by_hand_is_built_again(tmp_pat
     for name in ("__init__", "handlers/__init__", "handlers/read", "handlers/write", "handlers/apply"):
         (copy / f"readplane/{name}.py").touch()
     (copy / "readplane/a.py").write_text("A = 1\n")
-    (copy / "requirements.txt").write_text("# nothing\n")
+    for path in REQUIREMENTS.values():
+        (tmp_path / path).write_text("# nothing\n")
     target, dist = TARGETS["local"], tmp_path / "dist"
 
     def made() -> bool:
@@ -464,7 +476,7 @@ def test_two_first_builds_at_once_both_find_their_wheels(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("ops.build.run_tool", download)
     target = TARGETS["local"]
-    (wheel,) = _wheels(target, target.interpreter(), ROOT, tmp_path)
+    (wheel,) = _wheels(target, target.interpreter(), ROOT / REQUIREMENTS["layer"], tmp_path)
     assert wheel.exists() and list((tmp_path / ".wheels").iterdir()) == [wheel.parent]
 
 

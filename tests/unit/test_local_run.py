@@ -15,7 +15,7 @@ from ops.local import down, emulator, session, stack, up
 from readplane.stores.aws import CLIENTS
 
 OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
-ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"))
+ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"), Path("p.zip"))
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +116,7 @@ def test_an_apply_is_given_the_artefacts_and_the_client(monkeypatch: pytest.Monk
         "hot_zip": "h.zip",
         "functions_zip": "f.zip",
         "layer_zip": "l.zip",
+        "poll_layer_zip": "p.zip",
         "aws_client": "boto3",
         "api_base_url": "http://localhost:4566/_aws/execute-api/{api_id}",
     }
