@@ -6,13 +6,14 @@ import gzip
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from readplane.domain.change import Change, Poison
 from readplane.domain.collection import Collection
+from readplane.domain.freshness import Freshness
 from readplane.domain.listing import Place, list_key
 from readplane.domain.version import stamp
 from readplane.stores.documents import Document
@@ -106,6 +107,7 @@ class MemoryItems:
     def __init__(self) -> None:
         self.held: dict[str, Change] = {}
         self.markers: dict[str, str] = {}
+        self.sources: dict[str, Freshness] = {}
         self.fail: set[str] = set()
 
     def get(self, key: str, *, consistent: bool = False) -> Change | None:
@@ -143,6 +145,25 @@ class MemoryItems:
                     if len(found) == limit:
                         return found, Place(shard, item.item_id)
         return found, None
+
+    def freshness(self, source: str) -> Freshness | None:
+        return self.sources.get(source)
+
+
+class MemorySourcedItems(MemoryItems):
+    """:class:`readplane.stores.sourced_items.SourcedItems` in a dictionary, and :class:`MemoryItems` too."""
+
+    def versions(self, keys: Iterable[str]) -> dict[str, str]:
+        return {key: self.held[key].version for key in keys if key in self.held}
+
+    def living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
+        for partition in partitions:
+            for item in list(self.held.values()):
+                if item.data is not None and list_key(item.collection, item.item_id, item.owner) == partition:
+                    yield item.item_id, item.version
+
+    def put_freshness(self, source: str, freshness: Freshness) -> None:
+        self.sources[source] = freshness
 
 
 class MemoryDocuments:

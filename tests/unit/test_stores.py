@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from readplane.domain.change import Change, Poison
+from readplane.domain.freshness import Freshness
 from readplane.domain.listing import Place, partitions
 from readplane.stores.aws import Client, Refused, Unanswered, client
 from readplane.stores.boto import BotoClient
@@ -25,10 +26,12 @@ from readplane.stores.documents import S3Documents
 from readplane.stores.items import DynamoItems, Items, change_of, image_of
 from readplane.stores.log_objects import S3LogObjects
 from readplane.stores.schemas import read_schemas
+from readplane.stores.sourced_items import DynamoSourcedItems
 from readplane.stores.write_log import ATTEMPTS, FirehoseWriteLog, NotAppended
+from tests.fakes.dynamodb import FakeDynamo
 from tests.unit.aws import REGION, Aws
 from tests.unit.slim_server import Received, Server, raw
-from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
+from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemorySourcedItems, change, version_at
 
 HORIZON_MS = 30 * 86_400_000
 
@@ -197,6 +200,80 @@ def test_other_faults_of_the_table_are_raised() -> None:
     with pytest.raises(Refused) as caught:
         missing.apply(change())
     assert caught.value.code == "ResourceNotFoundException"
+
+
+# what sources ask
+
+
+@pytest.fixture(params=["dynamodb", "memory"])
+def sourced(request: pytest.FixtureRequest) -> Any:
+    if request.param == "memory":
+        return MemorySourcedItems()
+    _, table = new_table()
+    return DynamoSourcedItems(client("dynamodb"), table, "by_collection", horizon_ms=HORIZON_MS)
+
+
+def test_versions_of_many_items_tombstones_included(sourced: Any) -> None:
+    items = [change(f"p-{number}", data=None if number % 50 == 7 else "{}") for number in range(120)]
+    for item in items:
+        sourced.apply(item)
+    keys = [item.key for item in items]
+    assert sourced.versions([*keys, *keys, "item/products/unknown"]) == {item.key: item.version for item in items}
+    assert sourced.versions([]) == {}
+
+
+def test_living_items_come_once_each_with_their_versions(sourced: Any) -> None:
+    for number in range(30):
+        sourced.apply(change(f"p-{number}", data="{}" if number % 3 else None))
+    sourced.apply(change("o-1", collection="orders"))
+    sourced.put_freshness("shop", FRESH)
+    found = list(sourced.living(partitions(COLLECTIONS["products"], None)))
+    assert sorted(found) == sorted((f"p-{number}", change().version) for number in range(30) if number % 3)
+
+
+FRESH = Freshness("2026-11-21T08:00:00.123Z", "closed", "2026-11-21T08:00:01.000Z")
+
+
+@pytest.mark.parametrize("told", [FRESH, Freshness(None, "open", FRESH.checked_at)])
+def test_freshness_is_told_back_and_is_no_item(sourced: Any, told: Freshness) -> None:
+    assert sourced.freshness("shop") is None
+    sourced.put_freshness("shop", FRESH)
+    sourced.put_freshness("shop", told)
+    assert sourced.freshness("shop") == told
+    assert sourced.freshness("other") is None and sourced.get("item/products/shop") is None
+
+
+def test_freshness_is_ignored_by_publish_and_keeps_for_ever() -> None:
+    items, table = new_table()
+    DynamoSourcedItems(client("dynamodb"), table, horizon_ms=HORIZON_MS).put_freshness("shop", FRESH)
+    (record,) = records(table)
+    assert image_of(record) is None and not {"expires_at", "list_key", "item_id"} & record.keys()
+    assert items.freshness("shop") == FRESH
+
+
+def test_versions_and_living_items_are_read_in_few_calls_to_the_last_page(aws: Aws) -> None:
+    items, table = new_table()
+    sourced = DynamoSourcedItems(client("dynamodb"), table, "by_collection", horizon_ms=HORIZON_MS)
+    large = '{"a":"' + "x" * 200_000 + '"}'
+    for number in range(14):
+        items.apply(change(f"p-{number}", collection="profiles", owner=ALICE, data=large))
+    found, made = aws.during(lambda: list(sourced.living([f"profiles/{ALICE}"])))
+    assert len(found) == 14 and 3 <= len(made) <= 4 and set(made) == {"Query"}  # a page of a query ends at 1 MB
+    keys = [change(f"p-{number}").key for number in range(201)]
+    assert aws.during(lambda: sourced.versions(keys))[1] == ["BatchGetItem"] * 3
+
+
+def test_versions_are_read_consistently_and_asked_again_for_what_was_left() -> None:
+    table = FakeDynamo()
+    sourced = DynamoSourcedItems(table, "items", horizon_ms=HORIZON_MS)
+    table.stale = lambda pk: True
+    for tick in range(2):
+        for number in range(3):
+            sourced.apply(change(f"p-{number}", ms=NOW_MS + tick))
+    table.leave = lambda pk: pk.endswith("2") and table.calls["BatchGetItem"] < 3
+    keys = [change(f"p-{number}").key for number in range(3)]
+    assert sourced.versions(keys) == dict.fromkeys(keys, version_at(NOW_MS + 1))
+    assert table.calls["BatchGetItem"] == 3
 
 
 # documents

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..domain.change import Change
-from .aws import Refused, Unanswered, pause
+from .aws import Client, Refused, Unanswered, pause
 from .items import DynamoItems, Items, Outcome, Record
 
 MAX_CHANGES = 100
@@ -103,25 +103,10 @@ class DynamoBulk(DynamoItems):
 
         Eventually consistent, for half the read units: what it misses, the statements' conditions find.
         """
-        request: dict[str, Any] = {
-            self._table: {
-                "Keys": [{"pk": {"S": key}} for key in keys],
-                "ProjectionExpression": "pk, version, expires_at",
-            }
+        return {
+            record["pk"]["S"]: record
+            for record in read_all(self._client, self._table, keys, "pk, version, expires_at", consistent=False)
         }
-        found: dict[str, Record] = {}
-        attempt = 0
-        while attempt < TRIES:
-            answer = self._client.call("BatchGetItem", RequestItems=request)
-            records = answer["Responses"].get(self._table, [])
-            found |= {record["pk"]["S"]: record for record in records}
-            request = answer.get("UnprocessedKeys") or {}
-            if not request:
-                return found
-            # A read ends at 16 MB, and at 1 MB of one partition, counted in whole items: large ones take many.
-            attempt = 0 if records else attempt + 1
-            _pause(attempt)
-        raise Unanswered("UnprocessedKeys", sent=True)
 
     def _insert(self, record: dict[str, Any]) -> dict[str, Any]:
         return {"Statement": _insertion(self._table, tuple(record)), "Parameters": list(record.values())}
@@ -159,6 +144,33 @@ class DynamoBulk(DynamoItems):
                 return
             batch = again
         raise Unanswered("UnprocessedStatements", sent=True)
+
+
+def read_all(client: Client, table: str, keys: list[str], attributes: str, *, consistent: bool) -> Iterator[Record]:
+    """What the table holds of up to :data:`MAX_CHANGES` different keys, in no particular order.
+
+    :param attributes: a projection expression.
+    :raises Unanswered: when :data:`TRIES` reads in a row get nothing; :class:`Refused` as any call.
+    """
+    request: dict[str, Any] = {
+        table: {
+            "Keys": [{"pk": {"S": key}} for key in keys],
+            "ProjectionExpression": attributes,
+            "ConsistentRead": consistent,
+        }
+    }
+    attempt = 0
+    while attempt < TRIES:
+        answer = client.call("BatchGetItem", RequestItems=request)
+        records = answer["Responses"].get(table, [])
+        yield from records
+        request = answer.get("UnprocessedKeys") or {}
+        if not request:
+            return
+        # A read ends at 16 MB, and at 1 MB of one partition, counted in whole items: large ones take many.
+        attempt = 0 if records else attempt + 1
+        _pause(attempt)
+    raise Unanswered("UnprocessedKeys", sent=True)
 
 
 def sent_bytes(change: Change) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from ..domain.change import Change
+from ..domain.freshness import Freshness
 from ..domain.listing import Place, list_key
 from .aws import Client, Refused, Unanswered
 
@@ -39,6 +40,9 @@ class Items(Protocol):
 
         After ``seconds`` a page ends where it is, however few it holds: a slow store makes short pages, not late ones.
         """
+
+    def freshness(self, source: str) -> Freshness | None:
+        """How fresh a source's items are; ``None`` before its first poll. One call."""
 
 
 class DynamoItems:
@@ -147,6 +151,14 @@ class DynamoItems:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def freshness(self, source: str) -> Freshness | None:
+        """See :class:`Items`. It stands in the items table because that is what replicates to every Region."""
+        answer = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": source_key(source)}})
+        record = answer.get("Item")
+        if record is None:
+            return None
+        return Freshness(*(record[name]["S"] if name in record else None for name in Freshness._fields))
+
     def _record(self, change: Change) -> dict[str, Any]:
         record: dict[str, Any] = {
             "pk": {"S": change.key},
@@ -185,6 +197,11 @@ def change_of(record: Record) -> Change:
 def image_of(image: Record | None) -> Change | None:
     """The change in a stream image; ``None`` for no image and for a quarantine marker, which is no item."""
     return change_of(image) if image and "version" in image else None
+
+
+def source_key(source: str) -> str:
+    """The items table's key of a source's freshness, which is no item: it has no version."""
+    return f"source/{source}"
 
 
 def _marker_key(key: str, change_id: str) -> str:
