@@ -86,7 +86,7 @@ class DynamoItems:
             "PutItem",
             TableName=self._table,
             Item={
-                "pk": {"S": _marker_key(change.key, change.change_id)},
+                "pk": {"S": marker_key(change.key, change.change_id)},
                 "reason": {"S": reason},
                 "expires_at": {"N": str(expires_at)},
             },
@@ -94,7 +94,7 @@ class DynamoItems:
 
     def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
         """See :class:`Items`. Reads consistently: a change reported pending must not have been applied before."""
-        marker_key = _marker_key(key, change_id)
+        marker_key = marker_key(key, change_id)
         request: dict[str, Any] = {
             self._table: {
                 "Keys": [{"pk": {"S": key}}, {"pk": {"S": marker_key}}],
@@ -165,6 +165,7 @@ class DynamoItems:
             "collection": {"S": change.collection},
             "item_id": {"S": change.item_id},
             "version": {"S": change.version},
+            # When it was accepted, also where its representation tells upstream's time: the tombstone's life hangs on it.
             "as_of": {"S": change.accepted_at},
             "actor": {"S": change.actor},
             "source": {"S": change.source},
@@ -204,5 +205,6 @@ def source_key(source: str) -> str:
     return f"source/{source}"
 
 
-def _marker_key(key: str, change_id: str) -> str:
+def marker_key(key: str, change_id: str) -> str:
+    """The items table's key of a change's quarantine marker; ``key`` is its item's."""
     return f"quarantine/{change_id}/{key}"
