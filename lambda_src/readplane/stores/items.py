@@ -94,10 +94,10 @@ class DynamoItems:
 
     def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
         """See :class:`Items`. Reads consistently: a change reported pending must not have been applied before."""
-        marker_key = marker_key(key, change_id)
+        marker = marker_key(key, change_id)
         request: dict[str, Any] = {
             self._table: {
-                "Keys": [{"pk": {"S": key}}, {"pk": {"S": marker_key}}],
+                "Keys": [{"pk": {"S": key}}, {"pk": {"S": marker}}],
                 "ConsistentRead": True,
                 "ProjectionExpression": "pk, version, reason",
             }
@@ -112,7 +112,7 @@ class DynamoItems:
         else:
             raise Unanswered("UnprocessedKeys", sent=True)
         version = found[key]["version"]["S"] if key in found else None
-        reason = found[marker_key]["reason"]["S"] if marker_key in found else None
+        reason = found[marker]["reason"]["S"] if marker in found else None
         return version, reason
 
     def page(
@@ -165,7 +165,7 @@ class DynamoItems:
             "collection": {"S": change.collection},
             "item_id": {"S": change.item_id},
             "version": {"S": change.version},
-            # When it was accepted, also where its representation tells upstream's time: the tombstone's life hangs on it.
+            # Acceptance, even where the representation tells upstream's time: the life of its tombstone hangs on it.
             "as_of": {"S": change.accepted_at},
             "actor": {"S": change.actor},
             "source": {"S": change.source},
