@@ -1,4 +1,4 @@
-"""Remove a local run: its emulator, its Terraform state, its data. Standard library only."""
+"""Remove a local run: its emulator and back office, its Terraform state, its data. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 
 from ops.console import failures
-from ops.local import emulator, stack
+from ops.local import backoffice, emulator, stack
 
 
 def down(name: str, *, dry_run: bool = False) -> list[str]:
@@ -22,6 +22,10 @@ def down(name: str, *, dry_run: bool = False) -> list[str]:
         done.append(f"destroyed the stack on the emulator at {applied.endpoint}, which goes on running")
         if not dry_run:
             stack.destroy(applied)
+    if office := backoffice.running(name):
+        done.append(f"stopped the back office at {office.url} (process {office.pid})")
+        if not dry_run:
+            backoffice.stop(name)
     if home.exists():
         done.append(f"removed {home}")
         if not dry_run:

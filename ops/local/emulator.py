@@ -101,7 +101,7 @@ def running(name: str) -> Emulator | None:
 def start(name: str, port: int = 0) -> Emulator:
     """Start a fresh emulator on a port (0: a free one) and wait until it answers."""
     home = folder(name)
-    port = port or _free_port()
+    port = port or free_port()
     if holder := port_holder(port):
         raise Failure(
             f"Port {port} is in use by {holder}. Stop that program, or choose another port: make demo PORT={port + 1}"
@@ -189,7 +189,8 @@ def _gone(group: int, patience: float) -> bool:
     return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that nobody has."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

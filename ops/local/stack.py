@@ -23,6 +23,7 @@ from ops.console import Failure, Progress, run_tool
 from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
+BACK_OFFICE = "http://localhost:8765"  # what the local settings call it: each run's has a port of its own
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
@@ -108,9 +109,9 @@ def forget_state(name: str) -> None:
     (emulator.folder(name) / "stack.json").unlink(missing_ok=True)
 
 
-def apply(name: str, endpoint: str, zips: Zips, progress: Progress) -> Stack:
-    """Apply terraform/ to the emulator at an endpoint."""
-    folder = _copy(name)
+def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office: str = BACK_OFFICE) -> Stack:
+    """Apply terraform/ to the emulator at an endpoint, with the back office at a URL."""
+    folder = _copy(name, back_office)
     env = terraform.environment() | environment(endpoint)
     progress.say("terraform init …")
     progress.say(f"Providers from {terraform.init(folder, env)}.")
@@ -154,7 +155,7 @@ def destroy(stack: Stack) -> None:
     run_tool([terraform.terraform(), f"-chdir={folder}", "destroy", "-auto-approve", *_OPTIONS], env=env)
 
 
-def _copy(name: str) -> Path:
+def _copy(name: str, back_office: str) -> Path:
     """Bring the copy of terraform/ up to date, without a backend: this state never leaves the machine."""
     folder = emulator.folder(name) / "terraform"
     kept = {folder / ".terraform", *folder.glob("terraform.tfstate*")}
@@ -165,8 +166,10 @@ def _copy(name: str) -> Path:
         terraform.SOURCE,
         folder,
         dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns("backend*.tf", ".terraform", "terraform.tfstate*", "tests"),
+        ignore=shutil.ignore_patterns("backend.tf", "backend_override.tf", ".terraform", "terraform.tfstate*", "tests"),
     )
+    variables = folder / VARIABLES
+    variables.write_text(variables.read_text().replace(BACK_OFFICE, back_office))
     return folder
 
 

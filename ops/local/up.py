@@ -1,4 +1,4 @@
-"""Bring the whole stack up locally: build, start the emulator, apply. A second run applies what changed.
+"""Bring the whole stack up locally: build, start emulator and back office, apply. A second run applies what changed.
 
 With AWS_ENDPOINT_URL set, the emulator that answers there (LocalStack) is used and none is started. With
 READPLANE_CLIENT=boto3 the functions of the hot path call it with boto3 instead of the slim client.
@@ -12,12 +12,12 @@ import sys
 
 from ops.build import TARGETS, Zips, build
 from ops.console import Failure, Progress, failures
-from ops.local import emulator, session, stack
+from ops.local import backoffice, emulator, session, stack
 from ops.terraform import terraform
 
 
-def up(name: str, port: int, progress: Progress) -> stack.Stack:
-    """Build, start and apply; what is up already stays up."""
+def up(name: str, port: int, progress: Progress, rows: int | None = None) -> stack.Stack:
+    """Build, start and apply; what is up already stays up. `rows` limits a new back office's subdivisions."""
     terraform()  # says at once when it is missing
     client = stack.aws_client()  # says at once when there is no such client
     external = os.environ.get("AWS_ENDPOINT_URL")
@@ -26,31 +26,31 @@ def up(name: str, port: int, progress: Progress) -> stack.Stack:
     zips, made = build(TARGETS["local"])
     progress.say(f"The zips are {'built' if made else 'up to date'}: {', '.join(path.name for path in zips)}.")
     if external:
-        applied = _on(external.rstrip("/"), name, zips, progress)
+        applied = _on(external.rstrip("/"), name, zips, progress, rows)
     elif kept := _kept(name, port):
         progress.say(f"The emulator is up already at {kept.endpoint}.")
         session.use(kept.endpoint)
-        applied = stack.apply(name, kept.endpoint, zips, progress)
+        applied = stack.apply(name, kept.endpoint, zips, progress, _back_office(name, progress, rows))
     else:
         try:
-            applied = _fresh(name, port, zips, progress)
+            applied = _fresh(name, port, zips, progress, rows)
         except stack.Conflict as conflict:
             # Seen on a busy machine. A second apply can't mend it: the resource exists, but not in the state.
             progress.say(
                 f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
             )
-            applied = _fresh(name, port, zips, progress)
+            applied = _fresh(name, port, zips, progress, rows)
     progress.say(f"The stack is up; what is on a client's path calls AWS with {client}.")
     return applied
 
 
-def _on(endpoint: str, name: str, zips: Zips, progress: Progress) -> stack.Stack:
-    """Apply to somebody else's emulator."""
+def _on(endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
+    """Apply to somebody else's emulator. From within a container it doesn't reach this machine's back office."""
     if not emulator.healthy(endpoint):
         raise Failure(f"No emulator answers at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
     progress.say(f"Using the emulator at {endpoint}.")
     session.use(endpoint)
-    return stack.apply(name, endpoint, zips, progress)
+    return stack.apply(name, endpoint, zips, progress, _back_office(name, progress, rows))
 
 
 def _kept(name: str, port: int) -> emulator.Emulator | None:
@@ -61,17 +61,27 @@ def _kept(name: str, port: int) -> emulator.Emulator | None:
     return kept
 
 
-def _fresh(name: str, port: int, zips: Zips, progress: Progress) -> stack.Stack:
+def _back_office(name: str, progress: Progress, rows: int | None) -> str:
+    """The URL of the run's back office, started unless it is up."""
+    office = backoffice.running(name) or backoffice.start(name, rows=rows)
+    progress.say(f"The back office, Datasette, is up at {office.url} (log: {backoffice.log_file(name)}).")
+    return office.url
+
+
+def _fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
     """Start an emulator and apply to it; when that fails it is stopped: half a stack is of no use to the next run."""
     stack.forget_state(name)
+    backoffice.stop(name)
+    backoffice.forget(name)
     started = emulator.start(name, port)
     progress.say(f"The emulator is up at {started.endpoint}, IAM enforced (log: {emulator.log_file(name)}).")
     try:
         session.use(started.endpoint)
         session.make_managed_keys(stack.regions())
-        return stack.apply(name, started.endpoint, zips, progress)
+        return stack.apply(name, started.endpoint, zips, progress, _back_office(name, progress, rows))
     except BaseException:
         emulator.stop(name)
+        backoffice.stop(name)
         raise
 
 

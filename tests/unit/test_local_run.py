@@ -11,7 +11,7 @@ import pytest
 from ops import terraform
 from ops.build import Zips
 from ops.console import ROOT, Failure, Progress
-from ops.local import down, emulator, session, stack, up
+from ops.local import backoffice, down, emulator, session, stack, up
 from readplane.stores.aws import CLIENTS
 
 OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
@@ -106,7 +106,7 @@ def test_a_client_that_there_is_not_is_refused_before_anything_is_done(
 
 def test_an_apply_is_given_the_artefacts_and_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("READPLANE_CLIENT", "boto3")
-    monkeypatch.setattr(stack, "_copy", lambda name: tmp_path)
+    monkeypatch.setattr(stack, "_copy", lambda name, back_office: tmp_path)
     monkeypatch.setattr(terraform, "init", lambda folder, env: "nowhere")
     monkeypatch.setattr(terraform, "terraform", lambda: "terraform")
     monkeypatch.setattr(stack, "_run_apply", lambda *_: None)
@@ -129,10 +129,13 @@ class Runs:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *fates: Exception | None) -> None:
         self.fates, self.done = list(fates), list[str]()
+        self.offices, self.offices_stopped = 0, 0
         monkeypatch.setattr(up, "terraform", lambda: "terraform")
         monkeypatch.setattr(up, "build", lambda target: (ZIPS, False))
         monkeypatch.setattr(emulator, "start", self.start)
         monkeypatch.setattr(emulator, "stop", lambda name: self.done.append("stop"))
+        monkeypatch.setattr(backoffice, "start", self.start_office)
+        monkeypatch.setattr(backoffice, "stop", self.stop_office)
         monkeypatch.setattr(stack, "apply", self.apply)
         monkeypatch.setattr(session, "use", lambda endpoint: None)
         monkeypatch.setattr(session, "make_managed_keys", lambda regions: None)
@@ -141,8 +144,16 @@ class Runs:
         self.done.append("start")
         return emulator.Emulator(name, 1, 4566)
 
-    def apply(self, *_: object) -> str:
+    def start_office(self, name: str, rows: int | None) -> backoffice.BackOffice:
+        self.offices += 1
+        return backoffice.BackOffice(name, 1, 8000 + self.offices, 1)
+
+    def stop_office(self, name: str) -> None:
+        self.offices_stopped = self.offices
+
+    def apply(self, *given: object) -> str:
         self.done.append("apply")
+        assert given[-1] == f"http://localhost:{8000 + self.offices}"
         if fate := self.fates.pop(0):
             raise fate
         return "applied"
@@ -152,6 +163,7 @@ def test_a_lost_answer_is_worth_one_fresh_start(monkeypatch: pytest.MonkeyPatch)
     runs = Runs(monkeypatch, stack.Conflict("there already"), None)
     assert up.up("x", 4566, Progress()) == "applied"  # type: ignore[comparison-overlap]
     assert runs.done == ["start", "apply", "stop", "start", "apply"]
+    assert (runs.offices, runs.offices_stopped) == (2, 1), "the new stack has a new back office"
     runs = Runs(monkeypatch, stack.Conflict("there already"), stack.Conflict("there again"))
     with pytest.raises(Failure, match="there again"):
         up.up("x", 4566, Progress())
@@ -162,6 +174,25 @@ def test_a_failed_apply_leaves_no_half_stack(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(Failure, match="bad"):
         up.up("x", 4566, Progress())
     assert runs.done == ["start", "apply", "stop"]
+    assert (runs.offices, runs.offices_stopped) == (1, 1)
+
+
+def test_the_copied_settings_name_the_run_s_own_back_office() -> None:
+    """The port in the local settings may be somebody else's; the settings themselves stay as they are."""
+    named = (terraform.SOURCE / stack.VARIABLES).read_text()
+    assert stack.BACK_OFFICE in named
+    copied = (stack._copy("x", "http://localhost:50123") / stack.VARIABLES).read_text()
+    assert stack.BACK_OFFICE not in copied
+    assert copied.count("http://localhost:50123") == named.count(stack.BACK_OFFICE)
+    assert (terraform.SOURCE / stack.VARIABLES).read_text() == named
+
+
+def test_the_copy_leaves_nothing_out_but_the_settings_of_a_backend_and_the_tests(tmp_path: Path) -> None:
+    kept = {path.relative_to(terraform.SOURCE) for path in terraform.SOURCE.rglob("*") if path.is_file()}
+    kept = {path for path in kept if not {"tests", ".terraform"} & set(path.parts)}
+    kept -= {path for path in kept if path.name == "backend.tf" or path.name.startswith("terraform.tfstate")}
+    folder = stack._copy("x", stack.BACK_OFFICE)
+    assert {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} == kept
 
 
 def test_down_says_what_it_would_remove_and_removes_it(tmp_path: Path) -> None:

@@ -1,0 +1,173 @@
+"""The local back office: real data, Datasette's own paging and filters, and faults that are told and then gone."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pycountry
+import pytest
+import requests
+
+from ops.console import Failure
+from ops.local import backoffice, emulator
+from ops.local.backoffice import BackOffice
+from ops.local.fault_proxy import Fault
+
+ROWS = 400
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackOffice]:
+    home = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emulator, "folder", lambda name: home / name)
+        yield backoffice.start("unit", rows=ROWS)
+        assert backoffice.stop("unit")
+
+
+def get(office: BackOffice, path: str) -> requests.Response:
+    return requests.get(f"{office.url}/backoffice/{path}", timeout=10)
+
+
+def pages(office: BackOffice, path: str) -> list[dict[str, Any]]:
+    """Every page that the next links lead to."""
+    found, url = [], f"{office.url}/backoffice/{path}"
+    while url:
+        found.append(requests.get(url, timeout=10).json())
+        url = found[-1]["next_url"]
+    return found
+
+
+def test_it_serves_what_iso_lists(office: BackOffice) -> None:
+    currencies = get(office, "currencies.json?_shape=object&_size=max").json()
+    assert {code: row["name"] for code, row in currencies.items()} == {
+        currency.alpha_3: currency.name for currency in pycountry.currencies
+    }
+    languages = [row for page in pages(office, "languages.json?_shape=objects") for row in page["rows"]]
+    assert {row["code"] for row in languages} == {one.alpha_2 for one in pycountry.languages if hasattr(one, "alpha_2")}
+    (row,) = get(office, "subdivisions.json?code=AZ-BAB&_shape=array").json()
+    assert backoffice.FIRST_MODIFIED.isoformat()[:10] == row.pop("modified")[:10]
+    iso = {"code": "AZ-BAB", "country": "AZ", "name": "Babək", "type": "Rayon", "parent": "AZ-NX"}
+    assert row == {**iso, "removed": 0}
+
+
+def test_without_a_limit_every_subdivision_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "folder", lambda name: tmp_path)
+    backoffice.make(backoffice.database("x"))
+    office = BackOffice("x", 1, 1, 1)
+    assert office.count("subdivisions") == len(pycountry.subdivisions) > 5000
+    zurich = office.get("subdivisions", "CH-ZH")
+    assert zurich and (zurich["country"], zurich["name"], zurich["type"]) == ("CH", "Zürich", "Canton")
+
+
+def test_its_pages_lead_through_the_proxy_and_lose_nothing_at_equal_times(office: BackOffice) -> None:
+    """Pages of every size cut countries, whose rows have one time, in two."""
+    counted = office.requests("subdivisions")
+    for size in (7, 33):
+        found = pages(office, f"subdivisions.json?_shape=objects&_sort=modified&modified__gte=2025-01-01&_size={size}")
+        assert all(page["next_url"].startswith(office.url + "/") for page in found[:-1])
+        rows = [row for page in found for row in page["rows"]]
+        assert len(rows) == len({row["code"] for row in rows}) == office.count("subdivisions")
+        assert rows == sorted(rows, key=lambda row: (row["modified"], row["code"]))
+        counted += len(found)
+    assert office.requests("subdivisions") == counted
+
+
+def test_a_changed_row_shows_at_once_by_its_time_of_change(office: BackOffice) -> None:
+    before = office.count("subdivisions")
+    modified = office.put("subdivisions", "AD-02", name="Canillo (changed)")
+    office.put("subdivisions", "AD-99", country="AD", name="Added", type="Parish")
+    found = get(office, f"subdivisions.json?_shape=array&modified__gte={modified}").json()
+    assert {row["code"]: row["name"] for row in found} == {"AD-02": "Canillo (changed)", "AD-99": "Added"}
+    kept = office.get("subdivisions", "AD-02")
+    assert kept and kept["type"] == "Parish" and kept["modified"] == modified
+    assert office.delete("subdivisions", "AD-99") and not office.delete("subdivisions", "AD-99")
+    assert office.count("subdivisions") == before
+    assert get(office, "subdivisions.json?_shape=array&code=AD-99").json() == []
+
+
+def test_what_is_not_there_can_not_be_changed(office: BackOffice) -> None:
+    with pytest.raises(Failure, match="no colour; its columns are code, country"):
+        office.put("subdivisions", "AD-02", colour="red")
+    with pytest.raises(Failure, match="no table provinces"):
+        office.delete("provinces", "AD-02")
+
+
+def test_a_stall_holds_the_requests_it_is_meant_for(office: BackOffice) -> None:
+    with office.failing(Fault("delay", "languages", seconds=0.6)):
+        start = time.monotonic()
+        assert get(office, "currencies.json").status_code == 200
+        quick = time.monotonic() - start
+        start = time.monotonic()
+        assert get(office, "languages.json").status_code == 200
+        assert time.monotonic() - start > 0.6 > quick
+        with pytest.raises(requests.ReadTimeout):
+            requests.get(f"{office.url}/backoffice/languages.json", timeout=0.2)
+
+
+def test_an_outage_refuses_connections_until_it_ends_and_cuts_the_open_ones(office: BackOffice) -> None:
+    for _ in range(3):
+        with office.failing(Fault("refuse")):
+            assert not backoffice.healthy(office)
+            with pytest.raises(requests.ConnectionError, match="refused"):
+                get(office, "currencies.json")
+        assert get(office, "currencies.json").status_code == 200
+
+
+def test_a_port_that_somebody_has_is_refused(office: BackOffice) -> None:
+    with pytest.raises(Failure, match=rf"Port {office.port}, which the back office needs, is in use by .+fault_proxy"):
+        backoffice.start("other", office.port, rows=1)
+    assert backoffice.running("other") is None
+
+
+def test_a_refusal_of_some_paths_cuts_their_connections(office: BackOffice) -> None:
+    with office.failing(Fault("refuse", "languages")):
+        assert get(office, "currencies.json").status_code == 200
+        with pytest.raises(requests.ConnectionError):
+            get(office, "languages.json")
+
+
+def test_an_error_and_a_page_of_html_are_told_as_they_are(office: BackOffice) -> None:
+    html = Fault("answer", status=200, content_type="text/html", body="<h1>Sorry</h1>")
+    with office.failing(Fault("answer", "languages", status=503), html):
+        assert get(office, "languages.json").status_code == 503
+        told = get(office, "currencies.json")
+        assert (told.status_code, told.headers["Content-Type"], told.text) == (200, "text/html", "<h1>Sorry</h1>")
+
+
+def test_a_fault_that_there_is_not_is_refused_and_changes_nothing(office: BackOffice) -> None:
+    with office.failing(Fault("answer", status=418)):
+        fault = Fault()
+        object.__setattr__(fault, "mode", "melt")
+        with pytest.raises(Failure, match="the mode is one of pass, delay, refuse, answer"):
+            office.faults(fault)
+        assert get(office, "currencies.json").status_code == 418
+
+
+def test_it_is_found_again_and_keeps_its_rows_until_they_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(emulator, "folder", lambda name: tmp_path / name)
+
+    def call(*words: str) -> str:
+        assert backoffice.main(["--name", "again", *words]) == 0
+        return capsys.readouterr().out
+
+    try:
+        first = backoffice.start("again", rows=10)
+        assert backoffice.running("again") == first
+        assert first.url in call("start"), "what is up stays up"
+        assert "Changed at 20" in call("set", "subdivisions", "AD-02", "name=Kept")
+        assert call("refuse") == "refuse: done.\n" and "does not answer" in call("status")
+        assert "Stopped" in call("stop") and backoffice.running("again") is None
+        with pytest.raises(Failure, match="isn't up"):
+            call("pass")
+        second = backoffice.start("again", first.port)
+        assert second.port == first.port and second.pid != first.pid
+        assert json.loads(call("show", "subdivisions", "AD-02"))["name"] == "Kept"
+    finally:
+        backoffice.stop("again")
+    backoffice.forget("again")
+    assert not backoffice.database("again").exists()
