@@ -1,0 +1,125 @@
+"""Checkpoints: what `poll` knows of a source from one invocation to the next."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A walk through a listing, begun and not yet through.
+
+    ``started_ms``: the time before its first request. ``cursor_ms``: what it asks from, ``None`` for everything.
+    ``place``: where it goes on, in the upstream's own words; ``None`` at its start. ``listed``: all pages are read, and
+    only what is missing has yet to be found. ``newest_ms``: the greatest version it met. ``chunks``: parts of the set
+    of items that it met. ``unreadable``: records whose item nobody knows, so that nothing can be said to be missing.
+    """
+
+    started_ms: int
+    cursor_ms: int | None = None
+    place: str | None = None
+    listed: bool = False
+    newest_ms: int | None = None
+    chunks: int = 0
+    unreadable: int = 0
+    pages: int = 0
+    records: int = 0
+    changes: int = 0
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The items that the last complete sweep missed for the first time: ``chunks`` parts of a set, under ``name``."""
+
+    name: str
+    chunks: int
+
+
+@dataclass(frozen=True)
+class Validators:
+    """What an answer named itself by; a request that names them back may be answered "not modified" (304)."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Failed polls in a row, and until when (Unix ms) the source is left alone."""
+
+    count: int = 0
+    open_until_ms: int = 0
+
+
+Breaker = Literal["closed", "open", "half_open"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that is known of a source.
+
+    ``watermark_ms``: how far it is read, in upstream's time. ``fresh_as_of_ms``: what it held at this time of ours is
+    read. ``changed_ms``: when a change of it was last made. ``version``: of its snapshot's document. ``seen``: see
+    :class:`~readplane.domain.sourcing.Seen`. ``swept_ms``: the request that the last sweep answered.
+
+    ``paused``, ``sweep_asked_ms``, ``owner``, ``lease_until_ms`` and ``generation`` are told by the store, and not
+    saved with the rest: ``generation`` counts the leases, ``owner`` holds one until ``lease_until_ms``.
+    """
+
+    source: str
+    watermark_ms: int | None = None
+    fresh_as_of_ms: int | None = None
+    changed_ms: int = 0
+    changes: Pass | None = None
+    sweep: Pass | None = None
+    swept_ms: int = 0
+    missing: Missing | None = None
+    validators: Validators | None = None
+    version: str | None = None
+    failures: Failures = field(default_factory=Failures)
+    seen: bytes = b""
+    paused: bool = False
+    sweep_asked_ms: int = 0
+    owner: str | None = None
+    lease_until_ms: int = 0
+    generation: int = 0
+
+    @property
+    def sweep_due(self) -> bool:
+        """Whether a sweep was asked for, and none has answered."""
+        return self.sweep_asked_ms > self.swept_ms
+
+    def breaker(self, limit: int, now_ms: int) -> Breaker:
+        """The state of its breaker, which opens at ``limit`` failures in a row; half open, one request may probe."""
+        if self.failures.count < limit:
+            return "closed"
+        return "open" if now_ms < self.failures.open_until_ms else "half_open"
+
+
+TOLD = ("source", "seen", "paused", "sweep_asked_ms", "owner", "lease_until_ms", "generation")
+"""Members that don't stand in :func:`state_text`."""
+
+_NESTED: Mapping[str, type] = {
+    "changes": Pass,
+    "sweep": Pass,
+    "missing": Missing,
+    "validators": Validators,
+    "failures": Failures,
+}
+
+
+def state_text(checkpoint: Checkpoint) -> str:
+    """What a poll saves, but for ``seen``, as JSON."""
+    state = {name: value for name, value in asdict(checkpoint).items() if name not in TOLD}
+    return json.dumps(state, separators=(",", ":"))
+
+
+def checkpoint_of(source: str, text: str, **told: Any) -> Checkpoint:
+    """The checkpoint that :func:`state_text` printed; ``told`` are the members of :data:`TOLD`."""
+    state = json.loads(text)
+    for name, kind in _NESTED.items():
+        if state.get(name) is not None:
+            state[name] = kind(**state[name])
+    return Checkpoint(source=source, **state, **told)

@@ -1,0 +1,193 @@
+"""Sourced changes: which change a back office's record is, and whether it has been made already.
+
+A change's id is made of the record alone: its upstream modification time, and a hash of what it says. So whoever reads
+the same record, however often, makes the same change. Two states of one record within one timestamp are told apart by
+a counter between the two, for which the checkpoint remembers the youngest records (:class:`Seen`).
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from heapq import nlargest
+from typing import NamedTuple
+
+from .version import MAX_AHEAD_MS, time_ms
+
+STATE_BITS = 62
+"""Low bits of a sourced version, which tell what the record says."""
+
+MAX_TIE = (1 << 12) - 1
+MAX_MS = (1 << 48) - 1
+
+MAX_SEEN = 4_000
+"""Entries kept at most, 96 KB: a checkpoint must stay below DynamoDB's 400 KB per item."""
+
+MAX_REFUSED = 1_000
+"""Entries among them for records that went to quarantine."""
+
+_ENTRY = struct.Struct(">QQIHH")  # key, state, the time's upper and lower bits, flags and counter
+_PENDING, _REFUSED = 1 << 15, 1 << 14
+
+
+def state_hash(source: str, key: str, data: str | None) -> int:
+    """What a record says, as 62 bits.
+
+    :param key: its item's key, so that two items with the same data never share a version.
+    :param data: canonical JSON text; ``None`` for a delete.
+    """
+    return _hash(source, key, "put" if data is not None else "delete", data or "") >> (64 - STATE_BITS)
+
+
+def key_hash(text: str) -> int:
+    """What stands for an item's key in a checkpoint, 64 bits."""
+    return _hash(text)
+
+
+def sourced_version(ms: int, tie: int, state: int) -> str:
+    """The version of a record's ``tie``-th state within the millisecond ``ms`` (Unix)."""
+    value = (ms << 80) | (0x7 << 76) | (tie << 64) | (0b10 << 62) | state
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def state_of(version: str) -> int:
+    """The state hash in a sourced version."""
+    return int(version[19:23] + version[24:], 16) & ((1 << STATE_BITS) - 1)
+
+
+def tie_of(version: str) -> int:
+    """The counter in a sourced version."""
+    return int(version[15:18], 16)
+
+
+def bumped(version: str, state: int) -> str:
+    """The least version above ``version`` that says ``state``.
+
+    It keeps the millisecond: whatever upstream modifies later beats it.
+    """
+    ms, tie = time_ms(version), tie_of(version)
+    return sourced_version(ms, tie + 1, state) if tie < MAX_TIE else sourced_version(ms + 1, 0, state)
+
+
+def bad_time(ms: int, now_ms: int) -> str | None:
+    """Why a record's modification time (Unix ms) can't be true; ``None`` if it can."""
+    if ms < 0:
+        return "the version is before 1970"
+    if ms > now_ms + MAX_AHEAD_MS or ms > MAX_MS:
+        return "the version is more than 5 minutes ahead of our clock"
+    return None
+
+
+def watermark(before_ms: int | None, newest_ms: int | None, started_ms: int) -> int | None:
+    """How far a complete pass has read, in upstream's time: the next one asks from a lag before.
+
+    :param before_ms: the watermark so far; it never goes back.
+    :param newest_ms: the greatest version that the pass met, ``None`` if it met none.
+    :param started_ms: the time before its first request: what was modified later may stand on pages read before.
+    """
+    if newest_ms is None:
+        return before_ms
+    return max(before_ms or 0, min(newest_ms, started_ms))
+
+
+def cursor(watermark_ms: int | None, lag_ms: int) -> int | None:
+    """What the next pass asks from (Unix ms); ``None`` for everything."""
+    return None if watermark_ms is None else max(0, watermark_ms - lag_ms)
+
+
+class Entry(NamedTuple):
+    """What is remembered of a record: its modification time (Unix ms), what it said, its counter within that time.
+
+    ``pending``: Kinesis may not have it yet. ``refused``: it went to quarantine; its time is when that was last seen.
+    """
+
+    ms: int
+    state: int
+    tie: int = 0
+    pending: bool = False
+    refused: bool = False
+
+    @property
+    def version(self) -> str:
+        """The version of the change that it became."""
+        return sourced_version(self.ms, self.tie, self.state)
+
+
+class Seen:
+    """The records that the next pass will meet again, by :func:`key_hash`."""
+
+    def __init__(self, packed: bytes = b"") -> None:
+        """:param packed: what :meth:`packed` gave."""
+        self._entries: dict[int, Entry] = {}
+        for key, state, high, low, flags in _ENTRY.iter_unpack(packed):
+            ms = high << 16 | low
+            tie, pending, refused = flags & MAX_TIE, bool(flags & _PENDING), bool(flags & _REFUSED)
+            self._entries[key] = Entry(ms, state, tie, pending, refused)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[tuple[int, Entry]]:
+        return iter(self._entries.items())
+
+    def get(self, key: int) -> Entry | None:
+        """What is remembered under a key hash."""
+        return self._entries.get(key)
+
+    def put(self, key: int, entry: Entry) -> None:
+        """Remember an entry instead of what stood under its key."""
+        self._entries[key] = entry
+
+    def judge(self, key: int, ms: int, state: int) -> Entry | None:
+        """The entry of a record as it was read now; ``None`` where its change is made already, or a later one is.
+
+        A change that may not have reached Kinesis keeps its id, so that sending it again is harmless.
+        """
+        known = self._entries.get(key)
+        if known is None or known.refused or ms > known.ms:
+            return Entry(ms, state)
+        if ms < known.ms:
+            # Older than what is known, as a replica behind its master tells. Unless that one was never sent: then
+            # this may be all there is.
+            return Entry(ms, state) if known.pending else None
+        if state == known.state:
+            return known if known.pending else None
+        return Entry(ms, state, min(known.tie + 1, MAX_TIE))
+
+    def settle(self) -> None:
+        """Kinesis has all that was pending."""
+        for key, entry in self._entries.items():
+            if entry.pending:
+                self._entries[key] = entry._replace(pending=False)
+
+    def doubt(self) -> None:
+        """Have every change sent again when it is met, by its own id, and every refused record tried again."""
+        self._entries = {key: entry._replace(pending=True) for key, entry in self._entries.items() if not entry.refused}
+
+    def forget(self, before_ms: int) -> None:
+        """Drop what no later pass will meet, for it was modified before; refused records stay."""
+        self._entries = {key: entry for key, entry in self._entries.items() if entry.refused or entry.ms >= before_ms}
+
+    def packed(self) -> bytes:
+        """The youngest entries as bytes, at most :data:`MAX_SEEN`."""
+        refused = [pair for pair in self._entries.items() if pair[1].refused]
+        kept = _youngest(refused, MAX_REFUSED)
+        taken = [pair for pair in self._entries.items() if not pair[1].refused]
+        kept += _youngest(taken, MAX_SEEN - len(kept))
+        return b"".join(_pack(key, entry) for key, entry in kept)
+
+
+def _youngest(pairs: list[tuple[int, Entry]], count: int) -> list[tuple[int, Entry]]:
+    return pairs if len(pairs) <= count else nlargest(count, pairs, key=lambda pair: pair[1].ms)
+
+
+def _pack(key: int, entry: Entry) -> bytes:
+    flags = entry.tie | (_PENDING if entry.pending else 0) | (_REFUSED if entry.refused else 0)
+    return _ENTRY.pack(key, entry.state, entry.ms >> 16, entry.ms & 0xFFFF, flags)
+
+
+def _hash(*texts: str) -> int:
+    # Lengths keep the texts apart; a lone half of a surrogate pair can't be printed as UTF-8, and may stand in an id.
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    content = b"".join(struct.pack(">I", len(part)) + part for part in encoded)
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
