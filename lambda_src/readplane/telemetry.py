@@ -30,23 +30,31 @@ class Telemetry:
         *,
         level: Level = "INFO",
         metrics: Mapping[str, float] | None = None,
+        seconds: Mapping[str, float] | None = None,
         collection: str | None = None,
+        source: str | None = None,
         timestamp_ms: int | None = None,
         **fields: object,
     ) -> None:
         """Write one event.
 
-        :param metrics: counts, by stack, and by collection too where one is named.
+        :param metrics: counts, by stack, and by collection too where one is named; by source alone where one is.
+        :param seconds: metrics of that unit.
         :param timestamp_ms: when the metrics count, if that isn't now (CloudWatch takes up to 14 days back).
         :param fields: ids and numbers of the event, for one ``request_id`` and ``change_id``.
         """
         line: dict[str, object] = {"level": level, "message": message, "function": self._function, **fields}
         if collection is not None:
             line["Collection"] = collection
-        if metrics:
+        if source is not None:
+            line["Source"] = source
+        if metrics or seconds:
             dimensions = [["Stack"]] if collection is None else [["Stack"], ["Stack", "Collection"]]
-            units = [{"Name": name, "Unit": "Count"} for name in metrics]
-            line |= {"Stack": self._stack, **metrics}
+            if source is not None:
+                dimensions = [["Stack", "Source"]]
+            units = [{"Name": name, "Unit": "Count"} for name in metrics or ()]
+            units += [{"Name": name, "Unit": "Seconds"} for name in seconds or ()]
+            line |= {"Stack": self._stack, **(metrics or {}), **(seconds or {})}
             line["_aws"] = {
                 "Timestamp": timestamp_ms or int(time.time() * 1000),
                 "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": units}],

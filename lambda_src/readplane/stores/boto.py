@@ -23,11 +23,23 @@ _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
 class BotoClient:
     """:class:`~readplane.stores.aws.Client` over boto3."""
 
-    def __init__(self, service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> None:
-        """See :func:`readplane.stores.aws.client`; any service that boto3 knows."""
+    def __init__(
+        self,
+        service: str,
+        *,
+        attempts: int = 3,
+        read_timeout: float = 5,
+        connections: int = 10,
+        region: str | None = None,
+    ) -> None:
+        """See :func:`readplane.stores.aws.client`; any service that boto3 knows, in any Region.
+
+        :param region: ``None`` for the function's own.
+        """
         make: Any = boto3.client
         self._client = make(
             service,
+            region_name=region,
             config=Config(
                 connect_timeout=1,
                 read_timeout=read_timeout,
