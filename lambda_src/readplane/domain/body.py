@@ -74,7 +74,7 @@ def parse_body(body: bytes, validate: Validator) -> str:
     except ValueError as error:
         raise bad_body("", "The body holds a number that is not JSON or has too many digits.") from error
     # Only a text with that many brackets can be that deep: others are spared the walk.
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if text.count("{") + text.count("[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise _too_deep()
     if "\ufffd" in text:
         # API Gateway puts it where bytes aren't UTF-8, before we see them. Who means the character escapes it.
@@ -83,6 +83,17 @@ def parse_body(body: bytes, validate: Validator) -> str:
         raise bad_body(_find_twice(value, "") or "", "The name occurs twice in one object.")
     if not isinstance(value, dict):
         raise bad_body("", "The body must be one JSON object.")
+    check_fits(value, validate)
+    # A line break inside a JSON text is white space (inside a string it must be escaped), so the text stays the same
+    # JSON, digit for digit, on the one line that the write log needs.
+    return text.strip().replace("\r", " ").replace("\n", " ")
+
+
+def check_fits(value: Any, validate: Validator) -> None:
+    """Check a parsed value against its collection's schema.
+
+    :raises Problem: 400 with a ``pointer``; repeats nothing of the value but names that the schema doesn't know.
+    """
     try:
         validate(value)
     except fastjsonschema.JsonSchemaValueException as error:
@@ -90,9 +101,6 @@ def parse_body(body: bytes, validate: Validator) -> str:
     except (ArithmeticError, ValueError) as error:
         # `multipleOf` of 1e400, or of an integer with thousands of digits, is beyond the validator's floats.
         raise bad_body("", "A number is too large for the schema's rules to be checked.") from error
-    # A line break inside a JSON text is white space (inside a string it must be escaped), so the text stays the same
-    # JSON, digit for digit, on the one line that the write log needs.
-    return text.strip().replace("\r", " ").replace("\n", " ")
 
 
 def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, Validator]:
@@ -158,12 +166,13 @@ def _children(value: object) -> list[tuple[str, object]]:
     return []
 
 
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
+def depth(value: object) -> int:
+    """How deep a parsed value is nested: 0 for a text, 1 for a list of texts."""
+    levels, level = 0, [value]
     while level:
-        depth += 1
+        levels += 1
         level = [child for parent in level for _, child in _children(parent)]
-    return depth - 1
+    return levels - 1
 
 
 def _find_twice(value: object, pointer: str) -> str | None:

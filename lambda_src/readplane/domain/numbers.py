@@ -56,7 +56,6 @@ class Twice(list[Any]):
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __iter__ = __getitem__ = __len__ = __contains__ = get = values = _refuse
-    __hash__ = None
 
 
 class _Token(str):

@@ -56,6 +56,10 @@ CURSOR = "{cursor}"
 """Stands in a source's URL where its cursor goes."""
 
 
+class CannotTranslate(Exception):
+    """A source's function can't make sense of what it was given; the message quotes nothing of it."""
+
+
 class SourceFunction(Protocol):
     """What ``function`` names: a class without arguments for a back office that JMESPath can't express."""
 
@@ -67,13 +71,13 @@ class SourceFunction(Protocol):
 
         Each record must say enough for :meth:`item` alone: it is kept in quarantine and tried again from there.
 
-        :raises ValueError: when the answer isn't what it should be; says why, quotes nothing.
+        :raises CannotTranslate: when the answer isn't what it should be: the poll fails.
         """
 
     def item(self, record: Any) -> Mapping[str, Any]:
         """Translate one record: ``id`` and ``data``, ``version`` in Unix milliseconds, ``deleted``, ``owner``.
 
-        :raises ValueError: when it can't; says why, quotes nothing. The record goes to quarantine.
+        :raises CannotTranslate: when it can't: the record goes to quarantine.
         """
 
 
