@@ -316,9 +316,10 @@ def main(arguments: list[str] | None = None) -> int:
         if action == "set":
             row.add_argument("columns", nargs="*", metavar="column=value")
     options = parser.parse_args(arguments)
+    progress = Progress()
     if options.action == "start":
         office = running(options.name) or start(options.name)
-        Progress().say(f"{office.url} is up (process {office.pid}, log {log_file(options.name)}).")
+        progress.say(f"{office.url} is up (process {office.pid}, log {log_file(options.name)}).")
         return 0
     if options.action == "stop":
         print("Stopped." if stop(options.name) else "It wasn't running.")

@@ -1,4 +1,4 @@
-"""Show the whole loop here: build, start, apply, sign in, load real data over HTTP, measure, say how to call it.
+"""Show it all here: build, start, apply, sign in, load real data over HTTP, measure; poll a back office and break it.
 
 Can be run twice: what is up stays up, and the countries are written again.
 """
@@ -21,7 +21,7 @@ import requests
 
 from ops.build import TARGETS
 from ops.console import ROOT, Failure, Progress, failures
-from ops.local import emulator
+from ops.local import backoffice, emulator, sync_demo
 from ops.local.session import PASSWORD, Api, claims, sign_in
 from ops.local.stack import Stack
 from ops.local.up import up
@@ -98,6 +98,7 @@ def sign_in_page(stack: Stack) -> str:
 def instructions(stack: Stack, token: Path, minutes: int, change: str) -> str:
     """What to call, as lines that work as they are printed, from the project's root."""
     base = f"{stack.outputs.api_url}/v1"
+    python = Path(sys.executable).relative_to(ROOT) if Path(sys.executable).is_relative_to(ROOT) else sys.executable
     bearer = f'-H "Authorization: Bearer $(cat {token.relative_to(ROOT)})"'
     return f"""
 API        {base}
@@ -117,6 +118,15 @@ Write, then follow the change with the change_id that the answer names:
 What a user keeps about themselves, which nobody else can read:
   curl -i -X PUT {base}/items/profiles/me {bearer} -H 'Content-Type: application/json' -d '{{"display_name":"Demo"}}'
   curl -i {base}/items/profiles/me {bearer}
+What a back office feeds, and how fresh it is; in SQLite a row changes, and within a minute the item does:
+  curl -i {base}/items/{sync_demo.SOURCE}/{sync_demo.ROW}
+  curl -i {base}{sync_demo.DOCUMENT}
+  curl {base}/sources/{sync_demo.SOURCE}
+  {python} -m ops.local.backoffice set {sync_demo.SOURCE} {sync_demo.ROW} name='Züri'
+Stall the back office, let it vanish, bring it back; the reads go on:
+  {python} -m ops.local.backoffice delay 30
+  {python} -m ops.local.backoffice refuse
+  {python} -m ops.local.backoffice pass
 Remove it all: make down
 """
 
@@ -130,8 +140,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.dry_run:
         zips = ", ".join(str(path) for path in TARGETS["local"].zips(Path("dist")))
-        print(f"Would build {zips}, start an emulator on port {options.port}, apply terraform/ to it,")
-        print(f"sign {USER} in and PUT {len(countries())} countries. Everything would be in {emulator.folder('demo')}.")
+        print(f"Would build {zips}, start an emulator on port {options.port} and a back office, apply terraform/,")
+        print(f"sign {USER} in, PUT {len(countries())} countries, poll the back office, stall it and let it vanish.")
+        print(f"Everything would be in {emulator.folder('demo')}.")
         return 0
     progress = Progress()
     stack = up("demo", options.port, progress)
@@ -152,6 +163,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(distribution("its acknowledgement (durable)", (t.accepted for t in timings)))
     print(distribution("GET /items shows it", (t.item for t in timings)))
     print(distribution("GET /documents shows it", (t.document for t in timings)))
+    office = backoffice.running(stack.name)
+    if office and sync_demo.SOURCE in (stack.outputs.sources or {}):
+        sync_demo.show(stack, office, progress)
     change = Api(stack.outputs.api_url)("GET", f"/items/{COLLECTION}/CH").json()["version"]
     print(instructions(stack, token, int(claims(user.access_token)["exp"] - time.time()) // 60, change), flush=True)
     progress.say("The demo is up.")

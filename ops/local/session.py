@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import boto3
+import botocore.config
 import requests
 from pycognito.aws_srp import AWSSRP
 
+from ops.console import Failure
 from ops.local.stack import Outputs, environment
 
 PASSWORD = "Correct-horse-battery-1"  # of every user made here; the emulator forgets them with the stack
@@ -69,6 +71,23 @@ def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: 
     srp = AWSSRP(name, PASSWORD, pool, client_id or outputs.web_client_id, client=cognito)
     tokens = srp.authenticate_user()["AuthenticationResult"]
     return User(name, str(claims(tokens["AccessToken"])["sub"]), tokens["AccessToken"], tokens["IdToken"])
+
+
+def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
+    """Invoke `poll` as a schedule does, and wait for what it says.
+
+    :raises Failure: when it raised instead of saying something, or there is none
+    """
+    if not outputs.poll_function:
+        raise Failure("The stack has no sources, so there is nothing to poll.")
+    # Once: another try would be another poll.
+    config = botocore.config.Config(read_timeout=120, retries={"total_max_attempts": 1})
+    functions = root(outputs.region).client("lambda", config=config)
+    answer = functions.invoke(FunctionName=outputs.poll_function, Payload=json.dumps(event).encode())
+    told: dict[str, Any] = json.load(answer["Payload"])
+    if "FunctionError" in answer:
+        raise Failure(f"{outputs.poll_function} failed: {told.get('errorMessage', told)}")
+    return told
 
 
 def claims(token: str) -> dict[str, Any]:

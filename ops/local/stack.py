@@ -55,6 +55,14 @@ class Outputs:
     replica_api_url: str | None = None
     replica_documents_bucket: str | None = None
     replica_write_log_bucket: str | None = None
+    # None without sources: each source's schedule's input, as JSON text, and what `poll` works with.
+    sources: dict[str, str] | None = None
+    poll_function: str | None = None
+    checkpoints_table: str | None = None
+    change_stream: str | None = None
+    backends: dict[str, dict[str, str]] | None = None  # name -> its `url`
+    backend_api_keys: dict[str, str] | None = None
+    alarm_topic_arn: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
