@@ -46,16 +46,19 @@ def change(
     data: str | None = '{"n":1}',
     collection: str = "products",
     owner: str | None = None,
+    source: str = "api",
+    accepted_ms: int | None = None,
 ) -> Change:
-    """A change with a telling version."""
+    """A change with a telling version; accepted at the version's time unless another is given."""
+    accepted = datetime.fromtimestamp((ms if accepted_ms is None else accepted_ms) / 1000, UTC)
     return Change(
         change_id=version_at(ms, tail),
         collection=collection,
         item_id=item_id,
         data=data,
-        actor=ALICE,
-        source="api",
-        accepted_at=datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        actor=ALICE if source == "api" else f"source/{source}",
+        source=source,
+        accepted_at=accepted.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         owner=owner,
     )
 
@@ -86,6 +89,21 @@ def api_event(
     made["queryStringParameters"] = query
     made["headers"] |= headers or {}
     made["requestContext"]["authorizer"]["claims"] |= claims or {}
+    return made
+
+
+def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
+    """The recorded event of the change stream with these records, numbered from ``first`` on."""
+    made = event("change_stream")
+    (model,) = made["Records"]
+    made["Records"] = []
+    for number, line in enumerate(lines, first):
+        record = copy.deepcopy(model)
+        # As long as Kinesis's own; of one length here, but compared as numbers there.
+        sequence = str(int(model["kinesis"]["sequenceNumber"]) + number)
+        record["kinesis"] |= {"data": base64.b64encode(line).decode(), "sequenceNumber": sequence}
+        record["eventID"] = f"{model['eventID'].partition(':')[0]}:{sequence}"
+        made["Records"].append(record)
     return made
 
 

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterator
-from itertools import pairwise, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from readplane.domain.change import Change, Poison
 from readplane.handlers.apply import Apply, ApplySettings
 from readplane.handlers.publish import Publish, PublishSettings
-from readplane.stores.aws import Unanswered
+from readplane.stores.aws import Refused, Unanswered
+from readplane.stores.items import Outcome
 from readplane.stores.notifications import Notifications
 from readplane.telemetry import Telemetry
 from tests.unit.support import (
@@ -21,6 +24,7 @@ from tests.unit.support import (
     MemoryLog,
     change,
     event,
+    kinesis_event,
     stream_record,
 )
 
@@ -178,6 +182,166 @@ def test_no_further_object_is_begun_in_the_second_half_of_the_time() -> None:
 def test_s3s_test_event_is_no_object() -> None:
     test = {"Records": [{"messageId": "m", "body": json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})}]}
     assert apply_with(MemoryItems(), MemoryLog())(test) == {"batchItemFailures": []}
+
+
+def test_a_redriven_object_counts_as_nothing_that_firehose_delivered(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else it would hide the loss of as many records from the alarm that compares the two."""
+    redriven = json.loads(json.dumps(EVENT).replace(quote(KEY), "log/redrive/2026/a.jsonl"))
+    items = MemoryItems()
+    apply_with(items, MemoryLog({"log/redrive/2026/a.jsonl": [change().line()]}))(redriven)
+    assert metrics(capsys.readouterr().out) == {"ChangesApplied": 1} and items.held
+
+
+# the change stream
+
+SHARD = "shardId-000000000006"
+
+
+def sequence(number: int) -> str:
+    return str(kinesis_event([b""], number)["Records"][0]["kinesis"]["sequenceNumber"])
+
+
+def reported(answered: Any) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
+
+
+def test_records_of_the_change_stream_are_folded_into_the_items(capsys: pytest.CaptureFixture[str]) -> None:
+    year = 365 * 86_400_000
+    old, new, gone = (
+        change("p-1", ms=NOW_MS - year - 1, accepted_ms=NOW_MS, source="shop"),
+        change("p-1", ms=NOW_MS - year, accepted_ms=NOW_MS, source="shop"),
+        change("p-2", ms=NOW_MS - 2 * year, accepted_ms=NOW_MS, source="shop", data=None),
+    )
+    items = MemoryItems()
+    event = kinesis_event([entry.line() for entry in (new, old, gone, new)])
+    apply = apply_with(items, MemoryLog())
+    assert apply(event) == {"batchItemFailures": []}
+    assert items.held == {new.key: new, gone.key: gone}, "however old upstream says they are"
+    counted = metrics(capsys.readouterr().out)
+    assert counted == {"ChangesApplied": 2, "ChangesSuperseded": 1, "ChangesDuplicate": 1}
+    apply(event)
+    assert metrics(capsys.readouterr().out) == {"ChangesSuperseded": 1, "ChangesDuplicate": 3}
+
+
+def test_poison_in_the_change_stream_goes_to_quarantine_and_holds_up_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    good, lost, old = change(), change(collection="nope"), change("old", ms=NOW_MS - HORIZON_MS - 1)
+    items, log = MemoryItems(), MemoryLog()
+    lines = [b"{half a li", lost.line(), good.line(), old.line()]
+    assert apply_with(items, log)(kinesis_event(lines)) == {"batchItemFailures": []}
+    assert items.held == {good.key: good}
+    assert sorted(log.quarantined, key=lambda kept: kept[2]) == [
+        (b"{half a li", "unparsable", f"stream/{SHARD}:{sequence(0)}"),
+        (lost.line(), "unknown_collection", f"stream/{SHARD}:{sequence(1)}"),
+        (old.line(), "expired", f"stream/{SHARD}:{sequence(3)}"),
+    ]
+    assert items.status(lost.key, lost.change_id) == (None, "unknown_collection")
+    assert metrics(capsys.readouterr().out) == {"ChangesApplied": 1, "ChangesQuarantined": 3}
+
+
+class Refusing(MemoryItems):
+    """Items of which DynamoDB refuses some, whatever comes with them."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__()
+        self.refused = set(refused)
+
+    def apply(self, change: Change) -> Outcome:
+        if change.item_id in self.refused:
+            raise Refused("ValidationException", 400)
+        return super().apply(change)
+
+
+def test_a_refused_change_stops_only_its_own_item(capsys: pytest.CaptureFixture[str]) -> None:
+    items = Refusing("i7")
+    lines = [change(f"i{number}").line() for number in range(250)]
+    apply = apply_with(items, MemoryLog())
+    assert reported(apply(kinesis_event(lines))) == [sequence(7)]
+    assert len(items.held) == 249, "what stands behind it is done, in its part and in others"
+    counted = metrics(capsys.readouterr().out)
+    assert counted["ChangesFailed"] == 1
+    items.refused.clear()
+    assert reported(apply(kinesis_event(lines[7:], 7))) == []
+    assert len(items.held) == 250
+    assert metrics(capsys.readouterr().out) == {"ChangesApplied": 1, "ChangesDuplicate": 242}
+
+
+def test_a_failed_part_stops_no_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("readplane.handlers.apply.MAX_CHANGES", 10)
+    items = MemoryItems()
+    items.fail = {"i57", "i34"}
+    lines = [change(f"i{number}").line() for number in range(100)]
+    # Its part began at 30, and what of it was written nobody knows.
+    assert reported(apply_with(items, MemoryLog())(kinesis_event(lines))) == [sequence(30)]
+    done = {int(entry.item_id[1:]) for entry in items.held.values()}
+    assert done >= {*range(30), *range(40, 50), *range(60, 100)}
+    out = capsys.readouterr().out
+    assert metrics(out)["ChangesFailed"] == 20 and '"TimeoutError"' in out and "i34" not in out
+
+
+def test_lambda_starts_again_at_the_change_that_can_win() -> None:
+    items = Refusing("bad")
+    first, second, third = (change("bad", ms=NOW_MS + tick) for tick in range(3))
+    lines = [first.line(), change("good").line(), third.line(), second.line(), third.line()]
+    apply = apply_with(items, MemoryLog())
+    assert reported(apply(kinesis_event(lines))) == [sequence(2)]
+    items.refused.clear()
+    assert reported(apply(kinesis_event(lines[2:], 2))) == []
+    assert items.held[third.key] == third
+
+
+def test_poison_that_cannot_be_put_away_comes_again() -> None:
+    class Closed(MemoryLog):
+        def quarantine(self, line: bytes, poison: Poison, origin: str) -> None:
+            raise Unanswered("ConnectTimeout", sent=False)
+
+    items = MemoryItems()
+    lines = [change("a").line(), b"poison", change("b").line()]
+    assert reported(apply_with(items, Closed())(kinesis_event(lines))) == [sequence(1)]
+    assert len(items.held) == 2
+    log = MemoryLog()
+    assert reported(apply_with(items, log)(kinesis_event(lines[1:], 1))) == [] and len(log.quarantined) == 1
+
+
+def test_an_old_change_that_cannot_be_judged_comes_again() -> None:
+    class Silent(MemoryItems):
+        def get(self, key: str, *, consistent: bool = False) -> Change | None:
+            raise Unanswered("ReadTimeoutError", sent=True)
+
+    items = Silent()
+    lines = [change("a").line(), change("old", ms=NOW_MS - HORIZON_MS - 1).line(), change("b").line()]
+    log = MemoryLog()
+    assert reported(apply_with(items, log)(kinesis_event(lines))) == [sequence(1)]
+    assert len(items.held) == 2 and log.quarantined == []
+
+
+@pytest.mark.parametrize(
+    ("records_in_time", "parts_in_time", "again", "done"), [(3, 2, None, 3), (3, 1, 2, 2), (3, 0, 0, 0), (2, 0, 0, 0)]
+)
+def test_nothing_of_a_batch_is_begun_in_the_second_half_of_the_time(
+    records_in_time: int, parts_in_time: int, again: int | None, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("readplane.handlers.apply.MAX_CHANGES", 2)
+    monkeypatch.setattr("readplane.handlers.apply.WORKERS", 1)
+    items = MemoryItems()
+    # It asks at first, before each record, and before each part.
+    left = chain([30_000], repeat(15_000, records_in_time + parts_in_time), repeat(14_999))
+    late = apply_with(items, MemoryLog(), left_ms=left)
+    answered = reported(late(kinesis_event([change(name).line() for name in "abc"])))
+    assert answered == ([] if again is None else [sequence(again)]) and len(items.held) == done
+
+
+def test_a_queues_batch_and_a_shards_leave_nothing_to_each_other() -> None:
+    items, notifications = MemoryItems(), MemoryNotifications()
+    items.fail = {"bad"}
+    log = MemoryLog({KEY: [change("bad").line(), change("one").line()]})
+    apply = apply_with(items, log, notifications)
+    assert reported(apply(kinesis_event([change("bad").line(), change("two").line()]))) == [sequence(0)]
+    assert notifications.again == []
+    assert reported(apply(EVENT)) == [EVENT["Records"][0]["messageId"]]
+    assert reported(apply(kinesis_event([change("three").line()]))) == []
+    assert set(items.held) >= {change("three").key} and len(notifications.again) == 1
 
 
 # publish

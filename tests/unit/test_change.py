@@ -1,10 +1,13 @@
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from readplane.domain.change import MAX_DATA_BYTES, Change, Poison, Window, is_expired, keep_newest, parse_line
+from readplane.domain.publishing import ToMend, decide
+from readplane.domain.timestamp import ms_of, rfc3339
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
 texts = st.text(max_size=20)
@@ -171,6 +174,57 @@ def test_a_change_expires_at_the_horizon_and_its_tombstone_a_day_later() -> None
     assert not is_expired(young, NOW_MS, horizon) and is_expired(old, NOW_MS, horizon)
     assert change().expires_at(horizon) is None
     assert change(data=None).expires_at(horizon) == (NOW_MS + horizon) // 1000 + 86_400
+
+
+def test_a_change_counts_its_age_from_its_acceptance_where_that_is_later() -> None:
+    """A back office's record may be years old when it is first read: it must not be refused, nor its tombstone go."""
+    horizon, year = 30 * 86_400_000, 365 * 86_400_000
+    fresh = change(data=None, ms=NOW_MS - 9 * year, accepted_ms=NOW_MS - horizon, source="shop")
+    assert not is_expired(fresh, NOW_MS, horizon) and is_expired(fresh, NOW_MS + 1, horizon)
+    assert fresh.expires_at(horizon) == NOW_MS // 1000 + 86_400
+    ahead = change(data=None, ms=NOW_MS, accepted_ms=NOW_MS - year)
+    assert not is_expired(ahead, NOW_MS + horizon, horizon)
+    assert ahead.expires_at(horizon) == (NOW_MS + horizon) // 1000 + 86_400
+    for broken in ("", "yesterday", "2026-11-21", "2026-11-21T08:00:00Z", "２026-11-21T08:00:00.000Z"):
+        assert is_expired(fresh._replace(accepted_at=broken), NOW_MS, horizon), "then the version alone tells"
+
+
+ages = st.integers(-5 * 60_000, 20 * 365 * 86_400_000)
+
+
+@given(ages, ages, ages, ages, st.integers(1, 90), ages)
+def test_what_a_tombstone_beat_never_comes_back(
+    put_age: int, put_accepted: int, gone_age: int, gone_accepted: int, days: int, later: int
+) -> None:
+    """Whenever a change that lost comes again, its tombstone is still there, or the change is expired."""
+    horizon, now = days * 86_400_000, NOW_MS + later
+    put = change(ms=NOW_MS - put_age, accepted_ms=NOW_MS - put_accepted, source="shop")
+    gone = change(ms=NOW_MS - gone_age, tail=1, data=None, accepted_ms=NOW_MS - gone_accepted, source="shop")
+    limit = now - horizon
+    assert is_expired(put, now, horizon) == (max(NOW_MS - put_age, NOW_MS - put_accepted) < limit)
+    if gone.version > put.version and gone.accepted_at >= put.accepted_at and not is_expired(put, now, horizon):
+        expires_at = gone.expires_at(horizon)
+        assert expires_at is not None and expires_at * 1000 > now
+        assert decide(gone, None, now, horizon) == ToMend(gone)
+
+
+def test_a_sourced_item_is_as_of_its_upstream_time() -> None:
+    upstream_ms = NOW_MS - 400 * 86_400_000
+    sourced = change(ms=upstream_ms, accepted_ms=NOW_MS, source="shop")
+    assert json.loads(sourced.representation())["as_of"] == change(ms=upstream_ms).accepted_at
+    again = change(ms=upstream_ms, accepted_ms=NOW_MS + 77, source="shop")
+    assert again.representation() == sourced.representation(), "polled again, it is the same document"
+    written = change(ms=NOW_MS + 3, accepted_ms=NOW_MS)
+    assert json.loads(written.representation())["as_of"] == change(ms=NOW_MS).accepted_at
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))
+@example(datetime(2000, 2, 29, 23, 59, 59, 999_000, UTC))
+@example(datetime(2100, 3, 1, tzinfo=UTC))
+def test_times_are_told_and_read_as_datetime_does(time: datetime) -> None:
+    ms = (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    text = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert rfc3339(ms) == text and ms_of(text) == ms
 
 
 def test_the_representation_is_json_with_the_data_as_it_came() -> None:

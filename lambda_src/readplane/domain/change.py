@@ -6,7 +6,11 @@ from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from .collection import Collection, is_item_id, is_owner, item_key
+from .timestamp import ms_of, rfc3339
 from .version import is_version, time_ms
+
+API = "api"
+"""The ``source`` of a change that a client made; any other is a declared source, whose versions tell upstream's time."""
 
 MAX_DATA_BYTES = 256 * 1024
 """Largest body of an item, in UTF-8 bytes: with its other attributes it stays below DynamoDB's 400 KB per item."""
@@ -27,8 +31,8 @@ class Change(NamedTuple):
     """Replaces or deletes one whole item. An item *is* the change with the greatest ``change_id`` applied to it.
 
     ``data`` is the JSON text of one object, kept as text so that what came in goes out digit for digit; ``None`` marks
-    a delete, whose stored form is the tombstone. ``accepted_at`` is RFC 3339 UTC with milliseconds. ``owner`` is set in
-    owner collections only.
+    a delete, whose stored form is the tombstone. ``accepted_at``, when Readplane took it, is RFC 3339 UTC with
+    milliseconds. ``owner`` is set in owner collections only.
     """
 
     change_id: str
@@ -55,17 +59,30 @@ class Change(NamedTuple):
         """The key of its item in the items table."""
         return item_key(self.collection, self.item_id, self.owner)
 
+    @property
+    def known_ms(self) -> int:
+        """Unix milliseconds that its age counts from: its version's time or, if that is later, its acceptance.
+
+        A back office's record may have been modified years before it is first read.
+        """
+        return max(time_ms(self.change_id), ms_of(self.accepted_at) or 0)
+
+    @property
+    def as_of(self) -> str:
+        """When the item came to be what it is (RFC 3339): at its acceptance, or at the time that upstream gives it."""
+        return self.accepted_at if self.source == API else rfc3339(time_ms(self.change_id))
+
     def expires_at(self, horizon_ms: int) -> int | None:
         """Unix seconds at which its tombstone may go; ``None`` for a put, which stays."""
         if self.data is not None:
             return None
-        return (time_ms(self.change_id) + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
+        return (self.known_ms + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
 
     def representation(self) -> str:
         """The JSON text of the item, the same for the item route and its document (puts only)."""
         return (
             f'{{"id":{json.dumps(self.item_id)},"collection":{json.dumps(self.collection)},'
-            f'"version":"{self.change_id}","as_of":"{self.accepted_at}","data":{self.data}}}'
+            f'"version":"{self.change_id}","as_of":"{self.as_of}","data":{self.data}}}'
         )
 
     def line(self) -> bytes:
@@ -222,4 +239,6 @@ class Window:
 
 def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:
     """Whether the change is older than the horizon: a tombstone that would have beaten it may be gone by now."""
-    return time_ms(change.change_id) < now_ms - horizon_ms
+    limit = now_ms - horizon_ms
+    # The version settles it for almost every change; only what it makes old needs its acceptance read.
+    return time_ms(change.change_id) < limit and change.known_ms < limit

@@ -1,12 +1,13 @@
-"""Folds the changes of write-log objects into the items; what can't be applied goes to quarantine."""
+"""Folds changes into the items: those of write-log objects and of the change stream; poison goes to quarantine."""
 
 import json
 import os
+from base64 import b64decode
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -14,7 +15,7 @@ from ..clock import now_ms
 from ..config import DAY_MS, load
 from ..domain.change import Change, Poison, Window, is_expired, parse_line
 from ..domain.collection import Collection
-from ..stores.aws import FAULTS, client
+from ..stores.aws import FAULTS, Refused, client
 from ..stores.bulk import MAX_CHANGES, Bulk, DynamoBulk, parts, sent_bytes
 from ..stores.items import Outcome
 from ..stores.log_objects import LogObjects, S3LogObjects
@@ -31,9 +32,13 @@ AHEAD = 2 * WORKERS
 MAX_BACKOFF = 900
 """Seconds at most until a failed message comes again; the pauses double from 2 s on."""
 
+REDRIVEN = "log/redrive/"
+"""Where operators put lines that are to be applied again; Firehose delivered none of these."""
+
 METRIC = {"applied": "ChangesApplied", "duplicate": "ChangesDuplicate", "superseded": "ChangesSuperseded"}
 
 Event = dict[str, Any]
+_Job = Callable[[], Counter[str]]
 
 
 class ApplySettings(NamedTuple):
@@ -82,15 +87,23 @@ class Apply:
         self._pool = ThreadPoolExecutor(WORKERS)  # its threads start when they are needed, and stay
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> Event:
-        """Apply each SQS message's objects; name the messages that failed, so that only those come again.
+        """Apply what an SQS message's objects, or a shard's records, hold; name what must come again.
 
         :param remaining_ms: how long the invocation may still take. One that is cut off would report nothing, and all
-            of its batch would come again; so no further object is begun in its second half. (An object fits into
-            half: Terraform bounds Firehose's buffer by the function's time-out.)
+            of its batch would come again; so nothing further is begun in its second half.
+        """
+        records = event["Records"]  # of one event source: a mapping makes its own batches
+        apply = self._shard if records[0].get("eventSource") == "aws:kinesis" else self._messages
+        return {"batchItemFailures": [{"itemIdentifier": failed} for failed in apply(records, remaining_ms)]}
+
+    def _messages(self, messages: list[Event], remaining_ms: Callable[[], int]) -> list[str]:
+        """Apply each message's objects; give back the ids of those that failed, so that only they come again.
+
+        (An object fits into half the time: Terraform bounds Firehose's buffer by the function's time-out.)
         """
         half = remaining_ms() / 2
         failures = []
-        for number, message in enumerate(event["Records"]):
+        for number, message in enumerate(messages):
             if number and remaining_ms() < half:
                 seconds = 0
             elif self._applied(message):
@@ -98,8 +111,52 @@ class Apply:
             else:
                 seconds = min(MAX_BACKOFF, 2 ** int(message["attributes"]["ApproximateReceiveCount"]))
             self._again_in(message, seconds)
-            failures.append({"itemIdentifier": message["messageId"]})
-        return {"batchItemFailures": failures}
+            failures.append(message["messageId"])
+        return failures
+
+    def _shard(self, records: list[Event], remaining_ms: Callable[[], int]) -> list[str]:
+        """Apply records of one shard; give back where Lambda must start again, if anywhere.
+
+        Lambda goes back to the lowest sequence number that is reported, and sends all behind it again. So no failure
+        stops what stands behind it: of an item that is done already, a repeat only costs a read.
+        """
+        half = remaining_ms() / 2
+        batch = _Batch(self._items, self._telemetry, lambda: remaining_ms() < half)
+        tally: Counter[str] = Counter()
+        window = Window()  # one, however wide: the event is in memory anyway, and 6 MB at most
+        places: dict[str, int] = {}  # of the changes that can win
+        poisons: list[_Job] = []
+        for place, record in enumerate(records):
+            if batch.is_late():
+                batch.failed.append(place)
+                break
+            line = b64decode(record["kinesis"]["data"])
+            try:
+                change = self._parsed(line)
+            except Poison as poison:
+                put_away = partial(self._quarantine, line, poison, f"stream/{record['eventID']}")
+                poisons.append(partial(batch.attempt, [place], put_away))
+            except FAULTS as error:
+                batch.fail([place], error)
+            else:
+                loser = _fold(window, change, tally)
+                if loser is not change:
+                    places[change.key] = place
+        writes = [
+            partial(batch.write, part, [places[change.key] for change in part])
+            for part in parts(window.take(), MAX_CHANGES, sent_bytes)
+        ]
+        jobs = writes + poisons
+        # A lone part, as most are, needs no other thread.
+        for counted in map(_do, jobs) if len(jobs) == 1 else self._pool.map(_do, jobs):
+            tally.update(counted)
+        self._telemetry.event("applied", metrics=tally, records=len(records), first=records[0]["eventID"])
+        if not batch.failed:
+            return []
+        # The handler itself doesn't fail, so Lambda's own error metric stays silent.
+        self._telemetry.event("to be tried again", level="WARN", metrics={"ChangesFailed": len(batch.failed)})
+        again: str = records[min(batch.failed)]["kinesis"]["sequenceNumber"]
+        return [again]
 
     def _applied(self, message: Event) -> bool:
         try:
@@ -124,11 +181,7 @@ class Apply:
         writing = _Writing(self._items, self._pool)
         try:
             for change in self._changes(key, tally):
-                loser = window.fold(change)
-                if loser is not None:
-                    tally[
-                        "ChangesDuplicate" if loser.version == window.version(change.key) else "ChangesSuperseded"
-                    ] += 1
+                _fold(window, change, tally)
                 if window.is_full():
                     writing.go_on(window.take())
             outcomes = writing.finish(window.take())
@@ -137,6 +190,8 @@ class Apply:
         number = tally.pop("RecordsHandled", 0)
         tally.update({METRIC[outcome]: count for outcome, count in outcomes.items()})
         self._telemetry.event("applied", metrics=tally, key=key)
+        if key.startswith(REDRIVEN):
+            return
         # At the minute when Firehose delivered the object, as its own count of delivered records is, so that the alarm
         # compares like with like however late the object is applied.
         self._telemetry.event("handled", metrics={"RecordsHandled": number}, timestamp_ms=created_ms, key=key)
@@ -147,28 +202,27 @@ class Apply:
         try:
             for number, line in enumerate(self._log.lines(key), 1):
                 try:
-                    change = parse_line(line, self._settings.collections)
-                    self._refuse_expired(change)
+                    change = self._parsed(line)
                 except Poison as poison:
-                    self._quarantine(line, poison, f"{key}:{number}")
-                    tally["ChangesQuarantined"] += 1
+                    tally.update(self._quarantine(line, poison, f"{key}:{number}"))
                 else:
                     yield change
         except Poison as poison:  # the object itself is damaged from here on
-            self._quarantine(b"", poison, f"{key}:{number + 1}")
-            tally["ChangesQuarantined"] += 1
+            tally.update(self._quarantine(b"", poison, f"{key}:{number + 1}"))
         tally["RecordsHandled"] = number
 
-    def _refuse_expired(self, change: Change) -> None:
+    def _parsed(self, line: bytes) -> Change:
+        change = parse_line(line, self._settings.collections)
         if not is_expired(change, now_ms(), self._settings.horizon_ms):
-            return
+            return change
         # A replay brings old changes again. Those that the item has seen are settled; only one that would have an
         # effect could resurrect what a tombstone, gone by now, had deleted.
         item = self._items.get(change.key, consistent=True)
         if item is None or item.version < change.version:
             raise Poison("expired", "the change is older than the horizon", change)
+        return change
 
-    def _quarantine(self, line: bytes, poison: Poison, origin: str) -> None:
+    def _quarantine(self, line: bytes, poison: Poison, origin: str) -> Counter[str]:
         self._log.quarantine(line, poison, origin)
         change_id = poison.change.change_id if poison.change else None
         if poison.change is not None:
@@ -176,6 +230,7 @@ class Apply:
         self._telemetry.event(
             "quarantined", level="WARN", reason=poison.reason, detail=poison.detail, origin=origin, change_id=change_id
         )
+        return Counter(ChangesQuarantined=1)
 
 
 class _Writing:
@@ -214,6 +269,60 @@ class _Writing:
         for part in self._parts:
             part.cancel()
         wait(self._parts)
+
+
+class _Batch:
+    """What became of a batch of records: each is tried, whatever became of the others, as long as there is time."""
+
+    def __init__(self, items: Bulk, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
+        self.is_late = is_late
+        self.failed: list[int] = []
+        """The places of the records that must come again; threads append to it."""
+        self._items = items
+        self._telemetry = telemetry
+
+    def attempt(self, places: Sequence[int], job: _Job) -> Counter[str]:
+        """Do what concerns the records at these places, and give back its counts; none where it fails."""
+        if self.is_late():
+            self.failed += places
+            return Counter()
+        try:
+            return job()
+        except Exception as error:
+            self.fail(places, error)
+            return Counter()
+
+    def fail(self, places: Sequence[int], error: Exception) -> None:
+        """Note that the records at these places must come again."""
+        self.failed += places
+        self._telemetry.failure("records failed", error, records=str(len(places)))
+
+    def write(self, part: Sequence[Change], places: Sequence[int]) -> Counter[str]:
+        """Have changes of different items written."""
+        return self.attempt(places, partial(self._write, part, places))
+
+    def _write(self, part: Sequence[Change], places: Sequence[int]) -> Counter[str]:
+        try:
+            outcomes = self._items.apply_all(part)
+        except Refused:
+            if len(part) == 1:
+                raise
+            # One item that DynamoDB doesn't take must not hold up the others of its part.
+            counted = (self.write([change], [place]) for change, place in zip(part, places, strict=True))
+            return sum(counted, Counter())
+        return Counter({METRIC[outcome]: count for outcome, count in outcomes.items()})
+
+
+def _do(job: _Job) -> Counter[str]:
+    return job()
+
+
+def _fold(window: Window, change: Change, tally: Counter[str]) -> Change | None:
+    """Fold a change in; count, and give back, the one that drops out."""
+    loser = window.fold(change)
+    if loser is not None:
+        tally["ChangesDuplicate" if loser.version == window.version(change.key) else "ChangesSuperseded"] += 1
+    return loser
 
 
 def _objects(message: Event) -> Iterator[tuple[str, int]]:

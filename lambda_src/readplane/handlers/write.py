@@ -6,25 +6,22 @@ from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from json import dumps
-from time import gmtime, strftime
 from typing import Any, NamedTuple
 
 from ..clock import now_ms
 from ..config import load
 from ..domain.body import Validator, check_content_type, compile_schemas, parse_body
 from ..domain.caller import Caller, check_may_write
-from ..domain.change import Change
+from ..domain.change import API, Change
 from ..domain.collection import Collection
 from ..domain.problem import Problem, bad_parameter
+from ..domain.timestamp import rfc3339
 from ..domain.version import stamp
 from ..http import Event, Request, Response, answer
 from ..stores.aws import client
 from ..stores.schemas import read_schemas
 from ..stores.write_log import FirehoseWriteLog, NotAppended, WriteLog
 from ..telemetry import Telemetry
-
-SOURCE = "api"
-"""The ``source`` of a change that a client made."""
 
 
 class Schemas(NamedTuple):
@@ -114,8 +111,8 @@ class Write:
             item_id=item_id,
             data=data,
             actor=caller.sub,
-            source=SOURCE,
-            accepted_at=_rfc3339(accepted_ms),
+            source=API,
+            accepted_at=rfc3339(accepted_ms),
             owner=caller.sub if collection.owned else None,
         )
 
@@ -158,11 +155,6 @@ def _idempotency_key(request: Request) -> str | None:
 def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
     # The same retry makes the same item in whichever Region it lands, with no table of keys to reserve it in.
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
-
-
-def _rfc3339(ms: int) -> str:
-    # Not by `datetime`, which nothing else on the way from a cold start to the answer imports.
-    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
 
 
 @cache
