@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from ..domain.change import Change
+from ..domain.sourcing import key_hash
 from .aws import Client, Unanswered, pause
 
 MAX_RECORDS = 500
 MAX_BYTES = 5 * 1024 * 1024
 """Of one PutRecords, data and partition keys."""
+
+KEY_BYTES = 16
 
 _PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -39,8 +42,9 @@ class KinesisChangeStream:
         batch: list[dict[str, Any]] = []
         size = 0
         for change in changes:
-            record = {"Data": change.line(), "PartitionKey": change.key}
-            length = len(record["Data"]) + len(change.key.encode())
+            # An item's key may be longer than the 256 characters that Kinesis takes; its hash spreads as well.
+            record = {"Data": change.line(), "PartitionKey": f"{key_hash(change.key):016x}"}
+            length = len(record["Data"]) + KEY_BYTES
             if batch and (len(batch) == MAX_RECORDS or size + length > MAX_BYTES):
                 self._put(batch, until)
                 batch, size = [], 0
