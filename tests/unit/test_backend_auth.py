@@ -1,0 +1,104 @@
+import fnmatch
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from readplane.config import VARIABLE, BadSettings
+from readplane.handlers.backend_auth import (
+    REFUSED_IN_PATHS,
+    BackendAuth,
+    BackendAuthSettings,
+    Event,
+    backend_auth_settings,
+)
+from readplane.telemetry import Telemetry
+from tests.unit.support import settings_text
+
+TERRAFORM = Path(__file__).parents[2] / "terraform"
+STAGE = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1"
+CRM, ERP = "crm-key-0123456789abcdef", "erp-key-0123456789abcdef"
+
+
+def hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@pytest.fixture
+def function() -> BackendAuth:
+    settings = BackendAuthSettings("demo", {hashed(CRM): "crm", hashed(ERP): "erp"})
+    return BackendAuth(settings, Telemetry("backend_auth", "demo"))
+
+
+def event(key: str | None, path: str = "/backends/crm/items/5", header: str = "X-Api-Key") -> Event:
+    headers = {"Accept": "*/*"} | ({} if key is None else {header: key})
+    return {"type": "REQUEST", "methodArn": f"{STAGE}/GET{path}", "headers": headers}
+
+
+def allowed(answer: Event, method: str, path: str) -> bool:
+    """What API Gateway makes of the policy: a statement that denies wins over one that allows."""
+    effects = {
+        statement["Effect"]
+        for statement in answer["policyDocument"]["Statement"]
+        for pattern in statement["Resource"]
+        if fnmatch.fnmatchcase(f"{STAGE}/{method}{path}", pattern)
+    }
+    return effects == {"Allow"}
+
+
+@pytest.mark.parametrize("header", ["X-Api-Key", "x-api-key"])
+def test_a_key_opens_its_back_office(function: BackendAuth, header: str) -> None:
+    answer = function(event(CRM, header=header))
+    assert answer["principalId"] == "crm"
+    for method in ("GET", "POST", "DELETE"):
+        assert allowed(answer, method, "/backends/crm/items/5")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/backends/erp/items/5", "/backends/crm2/items", "/backends/crm", "/items/products/5", "/documents/profiles/1"],
+)
+def test_a_key_opens_nothing_else_whatever_was_asked_first(function: BackendAuth, path: str) -> None:
+    assert not allowed(function(event(CRM)), "GET", path)
+    assert not allowed(function(event(CRM, path)), "GET", path)
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", CRM + " ", CRM.upper(), hashed(CRM)])
+def test_no_other_key_opens_anything(
+    function: BackendAuth, key: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = function(event(key))
+    assert not allowed(answer, "GET", "/backends/crm/items/5")
+    assert {statement["Effect"] for statement in answer["policyDocument"]["Statement"]} == {"Deny"}
+    line = json.loads(capsys.readouterr().out)
+    assert line["message"] == "api key refused" and (not key or key not in json.dumps(line))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["../erp/1", "a/../../x", "..", "..;/x", "%2e%2e/x", "%2E./x", "a%2Fb", "..%2f", "%252e%252e%252fx", "a%00"],
+)
+def test_no_path_leaves_the_base_path(function: BackendAuth, rest: str) -> None:
+    assert not allowed(function(event(CRM)), "GET", f"/backends/crm/{rest}")
+
+
+@pytest.mark.parametrize("rest", ["", "a.json", "a b", "a%20b", "Äpfel", "%C3%84pfel", ".well-known/x", "v1.2/~me"])
+def test_other_paths_pass(function: BackendAuth, rest: str) -> None:
+    assert allowed(function(event(CRM)), "GET", f"/backends/crm/{rest}")
+
+
+def test_terraform_refuses_the_same() -> None:
+    told = re.search(r"refused_in_paths = (\[.*\])", (TERRAFORM / "modules/api/backends.tf").read_text())
+    assert told and tuple(json.loads(told[1])) == REFUSED_IN_PATHS
+
+
+def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    good: dict[str, Any] = {"name": "demo", "keys": [f"{hashed(CRM)}/crm", f"{hashed(ERP)}/erp"]}
+    monkeypatch.setenv(VARIABLE, settings_text(good))
+    assert backend_auth_settings() == BackendAuthSettings("demo", {hashed(CRM): "crm", hashed(ERP): "erp"})
+    monkeypatch.setenv(VARIABLE, settings_text({"keys": "all"}))
+    with pytest.raises(BadSettings, match=r"name must be .*keys must be"):
+        backend_auth_settings()
