@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from .domain.collection import VISIBILITIES, Collection, Visibility
+from .domain.freshness import DeclaredSource
 
 VARIABLE = "READPLANE_SETTINGS"
 DAY_MS = 24 * 60 * 60 * 1000
@@ -98,6 +99,22 @@ class Given:
             write_groups=self.texts(*path, "write_groups") if "write_groups" in entry else (),
             cache_ttl=self.number(*path, "cache_ttl") if "cache_ttl" in entry else 0,
         )
+
+    def sources(self) -> dict[str, DeclaredSource]:
+        """The declared sources, by name; none where nothing is said of any."""
+        declared = self._at(("sources",))
+        if declared is None:
+            return {}
+        if not isinstance(declared, dict):
+            return self._problem(("sources",), "an object", {})
+        return {name: self._source(name) for name in declared}
+
+    def _source(self, name: str) -> DeclaredSource:
+        path = ("sources", name)
+        collection = self.text(*path, "collection")
+        if collection and self._at(("collections", collection)) is None:
+            self._problem((*path, "collection"), "a declared collection", None)
+        return DeclaredSource(name, collection, self.number(*path, "staleness_budget") * 1000)
 
     def _at(self, path: tuple[str, ...]) -> Any:
         value = self._values

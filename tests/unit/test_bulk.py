@@ -24,7 +24,7 @@ from readplane.stores.items import DynamoItems, Outcome
 from readplane.stores.log_objects import S3LogObjects
 from readplane.telemetry import Telemetry
 from tests.fakes.dynamodb import MAX_STATEMENT, FakeDynamo
-from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemoryLog, change, event
+from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemoryLog, change, event, kinesis_event
 
 HORIZON_MS = 30 * 86_400_000
 KEY = "log/year=2026/month=11/day=21/hour=08/demo-1-2026-11-21-08-10-00-abc.gz"
@@ -167,6 +167,88 @@ def test_the_newest_change_of_each_item_stays(
     for entry in others:
         store(fake).apply(entry)
     assert fake.items == records(everything)
+
+
+class Shard:
+    """Lambda's side of the change stream: batches in their order, each again from where it was told."""
+
+    def __init__(self, apply: Callable[[Any], Any], lines: list[bytes], batch: int) -> None:
+        self.apply = apply
+        self.lines = lines
+        self.batch = batch
+        self.event = kinesis_event(lines)["Records"]
+        self.numbers = {record["kinesis"]["sequenceNumber"]: place for place, record in enumerate(self.event)}
+
+    def run(self, tries: int | None = None) -> list[bytes]:
+        """Go through the stream; give back what was given up after so many tries of one batch in vain, if any was."""
+        start, tried = 0, 0
+        while start < len(self.event):
+            records = self.event[start : start + self.batch]
+            told = self.apply({"Records": records})["batchItemFailures"]
+            again = min((self.numbers[failure["itemIdentifier"]] for failure in told), default=start + len(records))
+            assert start <= again <= start + len(records)
+            tried = tried + 1 if again == start else 0
+            start = again
+            if tried == tries:
+                return self.lines[start : start + self.batch]
+        return []
+
+
+@relaxed
+@given(histories, histories, faults, st.integers(1, 20), st.integers(3, 6))
+def test_the_newest_change_of_each_item_stays_by_the_change_stream_too(
+    history: list[Change], others: list[Change], drawn: list[str | None], batch: int, part: int
+) -> None:
+    everything = unique([*history, *others])
+    contents = {(entry.key, entry.version): entry for entry in everything}
+    lines = [contents[entry.key, entry.version].line() for entry in history]
+    others = [contents[entry.key, entry.version] for entry in others]
+    fake, log = FakeDynamo(), MemoryLog()
+    poison = [b"poison %d" % number for number in range(len(lines) // 7)]
+    for number, line in enumerate(poison):
+        lines.insert(number * 5, line)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handler, "MAX_CHANGES", part)
+        Trouble(drawn, fake, others)
+        settings = ApplySettings("demo", "t", "q", "b", "quarantine/", HORIZON_MS, COLLECTIONS)
+        function = Apply(settings, store(fake), log, NoNotifications(), Telemetry("apply", "demo"))
+        assert Shard(lambda event: function(event, lambda: 30_000), lines, batch).run() == []
+    for entry in others:
+        store(fake).apply(entry)
+    assert fake.items == records(everything)
+    assert {line for line, _, _ in log.quarantined} == set(poison)
+
+
+@relaxed
+@given(histories, st.sets(st.integers(0, 7), max_size=3), st.integers(1, 20), st.integers(1, 3), st.integers(3, 6))
+def test_an_item_that_is_never_taken_holds_up_no_other(
+    history: list[Change], stuck: set[int], batch: int, tries: int, part: int
+) -> None:
+    """Lambda gives a batch up after some tries and keeps it whole: only the stuck item's changes are behind then."""
+    refused = {f"item/products/i{number}" for number in stuck}
+
+    class Stuck(FakeDynamo):
+        def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
+            if operation == "PutItem" and parameters["Item"]["pk"]["S"] in refused:
+                raise Refused("ValidationException", 400)
+            return super().call(operation, **parameters)
+
+    fake = Stuck()
+    fake.fail_statement = lambda pk: "ValidationError" if pk in refused else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handler, "MAX_CHANGES", part)
+        settings = ApplySettings("demo", "t", "q", "b", "quarantine/", HORIZON_MS, COLLECTIONS)
+        function = Apply(settings, store(fake), MemoryLog(), NoNotifications(), Telemetry("apply", "demo"))
+        lines = [entry.line() for entry in history]
+        kept: list[bytes] = []
+        while lines:
+            shard = Shard(lambda event: function(event, lambda: 30_000), lines, batch)
+            given_up = shard.run(tries)
+            kept += given_up
+            lines = lines[lines.index(given_up[0]) + len(given_up) :] if given_up else []
+    assert fake.items == records([entry for entry in history if entry.key not in refused])
+    newest = {entry.key: entry for entry in sorted(history, key=lambda entry: entry.version) if entry.key in refused}
+    assert {entry.line() for entry in newest.values()} <= set(kept), "nothing is lost"
 
 
 @relaxed

@@ -1,17 +1,25 @@
 """The functions as Lambda makes them, from their environment: how many network calls a request costs."""
 
+import base64
 import hashlib
 import importlib
 import json
+import os
+import zlib
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
 from readplane.config import VARIABLE, BadSettings
+from readplane.domain.freshness import Freshness
+from readplane.domain.timestamp import rfc3339
+from readplane.stores.aws import client
+from readplane.stores.sourced_items import DynamoSourcedItems
 from tests.unit.aws import Aws
-from tests.unit.support import CLIENT_ID, api_event, change, event, settings_text
+from tests.unit.support import CLIENT_ID, NOW_MS, api_event, change, event, kinesis_event, settings_text
 from tests.unit.test_stores import new_bucket, new_table
 
 COLLECTIONS = {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}}
@@ -97,6 +105,46 @@ def test_a_list_queries_until_its_page_is_full(calls: Aws) -> None:
     # the one item's partition is found once; nothing behind it is asked for
     _, made = calls.during(lambda: read(following, None))
     assert len(made) == queried <= 8
+
+
+def test_a_read_of_a_sourced_collection_is_one_call_and_its_watermark_one_in_five_seconds(
+    calls: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = {"shop": {"collection": "products", "staleness_budget": 300}}
+    table = json.loads(zlib.decompress(base64.b64decode(os.environ[VARIABLE]), 31))["items_table"]
+    monkeypatch.setenv(VARIABLE, settings_text(SETTINGS | {"items_table": table, "sources": sources}))
+    fresh = Freshness(rfc3339(NOW_MS), "closed", rfc3339(NOW_MS))
+    DynamoSourcedItems(client("dynamodb"), table, horizon_ms=1).put_freshness("shop", fresh)
+    boto3.client("s3").put_object(Bucket="bucket", Key="public/sources/shop.json", Body=b"{}")
+    time_ms = NOW_MS
+    monkeypatch.setattr("readplane.handlers.read.now_ms", lambda: time_ms)
+    read = handler_of("read")
+    get = api_event("GET", "/items/products/{item_id}", {"item_id": "p-1"})
+    answered, made = calls.during(lambda: read(get, None))
+    assert made == ["GetItem"] * 2 and "Readplane-Stale" not in answered["headers"]
+    for _ in range(3):
+        answered, made = calls.during(lambda: read(get, None))
+        assert answered["statusCode"] == 200 and made == ["GetItem"]
+    time_ms += 4_999
+    assert calls.during(lambda: read(api_event("GET", "/items/products"), None))[1] == ["Query"] * 8
+    time_ms += 300_001
+    answered, made = calls.during(lambda: read(get, None))
+    assert made == ["GetItem"] * 2 and answered["headers"]["Readplane-Stale"] == "true"
+    assert calls.during(lambda: read(api_event("GET", "/sources/shop"), None))[1] == ["GetItem"]
+    answered, made = calls.during(lambda: read(api_event("GET", "/documents/sources/shop"), None))
+    assert answered["statusCode"] == 200 and made == ["GET /bucket/public/sources/shop.json"]
+
+
+def test_a_record_of_the_change_stream_is_one_call(calls: Aws) -> None:
+    apply = handler_of("apply")
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
+    lines = [change(f"s-{number}", source="shop").line() for number in range(2)]  # more go in bulk (test_bulk.py)
+    answered, made = calls.during(lambda: apply(kinesis_event(lines), context))
+    assert answered == {"batchItemFailures": []} and made == ["PutItem"] * 2
+    answered, made = calls.during(lambda: apply(kinesis_event([b"poison"]), context))
+    assert answered == {"batchItemFailures": []}
+    (made_one,) = made
+    assert made_one.startswith("PUT /bucket/quarantine/unparsable/")
 
 
 @pytest.mark.parametrize("name", ["write", "read", "apply", "publish"])

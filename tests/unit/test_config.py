@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from readplane.config import VARIABLE, BadSettings
+from readplane.domain.freshness import DeclaredSource
 from readplane.handlers.apply import apply_settings
 from readplane.handlers.publish import publish_settings
 from readplane.handlers.read import read_settings
@@ -58,6 +59,24 @@ def test_every_problem_is_told_at_once(load: Callable[[], Any], monkeypatch: pyt
     if load is read_settings:
         for part in ("client_ids", "items_table", "pending_seconds", "horizon_days"):
             assert part in message
+
+
+def test_the_sources_that_feed_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, settings_text(GOOD))
+    assert read_settings().sources == {}
+    sources: dict[str, Any] = {"shop": {"collection": "products", "staleness_budget": 300}}
+    monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": sources}))
+    assert read_settings().sources == {"shop": DeclaredSource("shop", "products", 300_000)}
+    odd: list[Any] = [[], {"shop": None}, {"shop": {"collection": "nope", "staleness_budget": 1}}]
+    for wrong in odd:
+        monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": wrong}))
+        with pytest.raises(BadSettings, match="sources"):
+            read_settings()
+    monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": {"shop": {"collection": "nope"}}}))
+    with pytest.raises(BadSettings) as caught:
+        read_settings()
+    assert "sources.shop.collection must be a declared collection" in str(caught.value)
+    assert "sources.shop.staleness_budget must be a whole number" in str(caught.value)
 
 
 def test_odd_entries_are_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from readplane.domain.change import Change
+from readplane.domain.freshness import DeclaredSource, Freshness
 from readplane.domain.listing import SHARDS
+from readplane.domain.timestamp import rfc3339
 from readplane.handlers.read import Read, ReadSettings
 from readplane.http import answer
 from readplane.stores.aws import Unanswered
@@ -14,6 +17,7 @@ from tests.unit.support import (
     BOB,
     CLIENT_ID,
     COLLECTIONS,
+    NOW_MS,
     MemoryDocuments,
     MemoryItems,
     api_event,
@@ -31,6 +35,11 @@ SETTINGS = ReadSettings(
     pending_ms=900_000,
     horizon_ms=30 * 86_400_000,
     collections=COLLECTIONS,
+    sources={
+        "shop": DeclaredSource("shop", "products", 60_000),
+        "desk": DeclaredSource("desk", "orders", 60_000),
+        "people": DeclaredSource("people", "profiles", 60_000),
+    },
 )
 
 
@@ -208,3 +217,174 @@ def test_routes_and_collections_of_another_deployment_are_404(service: Service) 
     assert service("/items/nowhere")[0] == 404
     assert service("/")[0] == 404
     assert service("/other/products/{item_id}", {"item_id": "a"})[0] == 404
+
+
+# sources
+
+
+def fresh(age_ms: int, breaker: str = "closed") -> Freshness:
+    return Freshness(rfc3339(NOW_MS - age_ms), breaker, rfc3339(NOW_MS))
+
+
+class Clocked(Service):
+    """A service at a time that the test sets, which counts what it reads of sources."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.now_ms = NOW_MS
+        self.asked: list[str] = []
+        self.fault: Unanswered | None = None
+        monkeypatch.setattr("readplane.handlers.read.now_ms", lambda: self.now_ms)
+        monkeypatch.setattr(self.items, "freshness", self.freshness)
+
+    def freshness(self, source: str) -> Freshness | None:
+        self.asked.append(source)
+        if self.fault:
+            raise self.fault
+        return self.items.sources.get(source)
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> Clocked:
+    return Clocked(monkeypatch)
+
+
+def test_a_source_tells_how_fresh_it_is(clocked: Clocked) -> None:
+    clocked.items.sources["shop"] = fresh(12_345)
+    status, body, headers = clocked("/sources/shop", anonymous=True)
+    assert (status, headers["Cache-Control"]) == (200, "no-store")
+    assert body == {
+        "source": "shop",
+        "collection": "products",
+        "fresh_as_of": rfc3339(NOW_MS - 12_345),
+        "staleness": 12.345,
+        "staleness_budget": 60,
+        "stale": False,
+        "breaker": "closed",
+    }
+    clocked.items.sources["shop"] = fresh(60_001, "open")
+    told = clocked("/sources/shop")[1]
+    assert (told["staleness"], told["stale"], told["breaker"]) == (60.001, True, "open")
+
+
+def test_a_source_that_was_never_polled_is_stale(clocked: Clocked) -> None:
+    for never in (None, Freshness(None, "open", rfc3339(NOW_MS))):
+        if never:
+            clocked.items.sources["shop"] = never
+        status, body, _ = clocked("/sources/shop")
+        assert (status, body["fresh_as_of"], body["staleness"], body["stale"]) == (200, None, None, True)
+        assert body["breaker"] == (never.breaker if never else None)
+
+
+def test_a_source_is_as_open_as_its_collection(clocked: Clocked) -> None:
+    for name in ("desk", "people"):
+        for route in (f"/sources/{name}", f"/documents/sources/{name}"):
+            assert clocked(route, anonymous=True)[0] == 401
+            assert clocked(route, claims={"client_id": "another"})[0] == 401
+        assert clocked(f"/sources/{name}")[0] == 200
+
+
+def test_routes_of_no_source_are_not_found(clocked: Clocked) -> None:
+    for route in ("/sources/nope", "/documents/sources/nope", "/sources", "/items/sources/shop", "/sources/shop/items"):
+        assert clocked(route)[0] == 404
+    clocked.fault = Unanswered("ReadTimeoutError", sent=True)
+    status, _, headers = clocked("/sources/shop")
+    assert status == 503 and headers["Retry-After"] == "60"
+
+
+def test_the_document_that_tells_of_a_source(clocked: Clocked) -> None:
+    assert clocked("/documents/sources/shop")[0] == 404
+    clocked.documents.held = {
+        "public/sources/shop.json": '{"source":"shop"}',
+        "authenticated/sources/desk.json": '{"source":"desk"}',
+        "authenticated/sources/people.json": '{"source":"people"}',
+    }
+    status, body, headers = clocked("/documents/sources/shop", anonymous=True)
+    assert (status, body) == (200, {"source": "shop"})
+    assert clocked("/documents/sources/shop", headers={"If-None-Match": headers["ETag"]})[0] == 304
+    for name in ("desk", "people"):
+        assert clocked(f"/documents/sources/{name}")[1] == {"source": name}
+    assert clocked.asked == []
+
+
+def stale(clocked: Clocked) -> list[bool]:
+    """Whether an item, the same item revalidated, and a list each say that they are stale."""
+    item = clocked(ITEM, {"item_id": "p-1"})
+    again = clocked(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": item[2]["ETag"]})
+    listed = clocked("/items/products")
+    assert (item[0], again[0], listed[0]) == (200, 304, 200)
+    return [answered[2].get("Readplane-Stale") == "true" for answered in (item, again, listed)]
+
+
+@pytest.mark.parametrize(("age_ms", "expected"), [(None, True), (60_001, True), (60_000, False), (-5_000, False)])
+def test_items_and_lists_say_when_their_source_is_behind_its_budget(
+    clocked: Clocked, age_ms: int | None, expected: bool
+) -> None:
+    clocked.items.apply(change())
+    if age_ms is not None:
+        clocked.items.sources["shop"] = fresh(age_ms)
+    assert stale(clocked) == [expected] * 3
+    assert clocked.asked == ["shop"], "once, for all of them"
+
+
+def test_a_collection_that_clients_write_is_never_stale(clocked: Clocked) -> None:
+    clocked.items.apply(change())
+    clocked.read = Read(SETTINGS._replace(sources={}), clocked.items, clocked.documents, Telemetry("read", "demo"))
+    assert stale(clocked) == [False] * 3 and clocked.asked == []
+
+
+def test_a_watermark_is_read_again_after_five_seconds_and_judged_by_the_present(clocked: Clocked) -> None:
+    clocked.items.apply(change())
+    clocked.items.sources["shop"] = fresh(58_000)
+    assert stale(clocked) == [False] * 3
+    clocked.items.sources["shop"] = fresh(0)
+    clocked.now_ms += 2_001
+    assert stale(clocked) == [True] * 3, "by what is known, which grows older"
+    clocked.now_ms += 2_998
+    assert stale(clocked) == [True] * 3 and clocked.asked == ["shop"]
+    clocked.now_ms += 1
+    assert stale(clocked) == [False] * 3 and clocked.asked == ["shop"] * 2
+    clocked.now_ms -= 60_000  # a clock that is set back
+    stale(clocked)
+    assert clocked.asked == ["shop"] * 3
+
+
+def test_a_watermark_that_cannot_be_read_fails_no_read(clocked: Clocked, capsys: pytest.CaptureFixture[str]) -> None:
+    clocked.items.apply(change())
+    clocked.fault = Unanswered("ReadTimeoutError", sent=True)
+    assert stale(clocked) == [True] * 3, "nothing vouches for it"
+    assert clocked.asked == ["shop"] and "watermark not read" in capsys.readouterr().out
+    clocked.fault, clocked.now_ms = None, clocked.now_ms + 5_000
+    clocked.items.sources["shop"] = fresh(0)
+    assert stale(clocked) == [False] * 3
+    clocked.fault, clocked.now_ms = Unanswered("ReadTimeoutError", sent=True), clocked.now_ms + 50_000
+    assert stale(clocked) == [False] * 3, "what was read last still holds"
+    clocked.now_ms += 5_001
+    assert stale(clocked) == [True] * 3 and len(clocked.asked) == 4
+
+
+def test_what_is_not_there_asks_for_no_watermark(clocked: Clocked) -> None:
+    assert clocked(ITEM, {"item_id": "p-9"})[0] == 404
+    assert (
+        clocked("/items/products/{item_id}/changes/{change_id}", {"item_id": "a", "change_id": version_at(1)})[0] == 404
+    )
+    assert clocked.asked == []
+
+
+def test_the_status_of_a_sourced_change(clocked: Clocked) -> None:
+    """Its version is as old as upstream says: it is told once the item, or a marker, knows of it."""
+    old, new = (change(ms=NOW_MS - days * 86_400_000, accepted_ms=NOW_MS, source="shop") for days in (900, 400))
+
+    def told(entry: Change) -> Any:
+        return clocked(
+            "/items/products/{item_id}/changes/{change_id}", {"item_id": entry.item_id, "change_id": entry.change_id}
+        )[:2]
+
+    assert told(old)[0] == 404
+    clocked.items.apply(new)
+    assert told(old) == (200, {"status": "superseded", "reason": None})
+    assert told(new) == (200, {"status": "applied", "reason": None})
+    clocked.items.mark_quarantined(old, "too_large", NOW_MS)
+    assert told(old) == (200, {"status": "quarantined", "reason": "too_large"})
+    fresh = change("p-2", ms=NOW_MS - 1, source="shop")
+    assert told(fresh) == (200, {"status": "pending", "reason": None})

@@ -10,7 +10,7 @@ from .timestamp import ms_of, rfc3339
 from .version import is_version, time_ms
 
 API = "api"
-"""The ``source`` of a change that a client made; any other is a declared source, whose versions tell upstream's time."""
+"""The ``source`` of a change that a client made. Any other is a declared one, whose versions tell upstream's time."""
 
 MAX_DATA_BYTES = 256 * 1024
 """Largest body of an item, in UTF-8 bytes: with its other attributes it stays below DynamoDB's 400 KB per item."""

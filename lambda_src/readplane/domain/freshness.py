@@ -5,6 +5,14 @@ from typing import NamedTuple
 from .timestamp import ms_of
 
 
+class DeclaredSource(NamedTuple):
+    """What `read` knows of a source: the collection that it feeds, and how stale that may be (milliseconds)."""
+
+    name: str
+    collection: str
+    staleness_budget_ms: int
+
+
 class Freshness(NamedTuple):
     """What `poll` last told of a source, every text ``None`` where there is nothing to tell.
 

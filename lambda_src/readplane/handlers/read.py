@@ -1,4 +1,5 @@
-"""Answers a client's reads from the stores: item, list, change status, and documents where S3 isn't asked directly."""
+"""Answers a client's reads from the stores: item, list, change status, how fresh a source is, and documents where S3
+isn't asked directly."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 
 from ..clock import now_ms
 from ..config import DAY_MS, load
-from ..domain.collection import Collection, document_key, item_key
+from ..domain.collection import Collection, Visibility, document_key, item_key
+from ..domain.freshness import NEVER, DeclaredSource, Freshness, is_stale
 from ..domain.listing import encode_cursor, parse_cursor, parse_limit, partitions
 from ..domain.problem import Problem, bad_parameter
 from ..domain.status import status_of
@@ -22,6 +24,9 @@ from ..telemetry import Telemetry
 
 LIST_SECONDS = 4.0
 """How long a list may go on to further partitions; its last query may take 6 s more, of the function's 15 s."""
+
+WATERMARK_MS = 5_000
+"""How long a sandbox goes by what it last read of a source's freshness: staleness budgets are minutes."""
 
 
 class ReadSettings(NamedTuple):
@@ -36,6 +41,7 @@ class ReadSettings(NamedTuple):
     pending_ms: int
     horizon_ms: int
     collections: Mapping[str, Collection]
+    sources: Mapping[str, DeclaredSource]
 
 
 def read_settings() -> ReadSettings:
@@ -51,6 +57,7 @@ def read_settings() -> ReadSettings:
             pending_ms=given.number("pending_seconds") * 1000,
             horizon_ms=given.number("horizon_days") * DAY_MS,
             collections=given.collections(),
+            sources=given.sources(),
         )
     )
 
@@ -63,24 +70,41 @@ class Read:
         self.telemetry = telemetry
         self._items = items
         self._documents = documents
+        self._fed_by = {source.collection: source for source in settings.sources.values()}
+        self._watermarks: dict[str, tuple[int, Freshness]] = {}
 
     def __call__(self, request: Request) -> Response:
-        """GET: one call to a store for an item, a document or a status; a list queries until its page is full.
+        """GET: one call to a store for an item, a status, a document or a source; a list asks until its page is full.
+
+        Now and then one more, for the freshness of the source that feeds the collection.
 
         :raises Problem: 4xx.
         """
-        collection = request.collection(self.settings.collections)
+        source = self._source_named(request)
+        collections = self.settings.collections
+        collection = collections[source.collection] if source else request.collection(collections)
         try:
-            return self._serve(request, collection)
+            return self._serve(request, collection, source)
         except FAULTS as error:
             self.telemetry.failure("store failed", error, request_id=request.request_id)
             # As long as API Gateway may keep this answer, which it caches like any other.
             raise unavailable(max(1, collection.cache_ttl)) from error
 
-    def _serve(self, request: Request, collection: Collection) -> Response:
+    def _source_named(self, request: Request) -> DeclaredSource | None:
+        """The source whose static route was called, of its freshness or of the document that tells of it."""
+        match request.resource:
+            case ("sources", name) | ("documents", "sources", name):
+                if name not in self.settings.sources:
+                    raise _not_found("source")
+                return self.settings.sources[name]
+        return None
+
+    def _serve(self, request: Request, collection: Collection, source: DeclaredSource | None) -> Response:
         # Public routes have no authorizer. Elsewhere the claims are checked even though the gateway let them pass.
         caller = None if collection.read == "public" else request.caller(self.settings.client_ids)
         owner = caller.sub if caller and collection.owned else None
+        if source:
+            return self._source(request, collection, source)
         match request.resource[0], len(request.resource):
             case "items", 2:
                 return self._list(request, collection, owner)
@@ -89,7 +113,8 @@ class Read:
             case "items", 5:
                 return self._status(request, collection, owner)
             case "documents", 3:
-                return self._document(request, collection, owner)
+                key = document_key(collection.read, collection.name, request.item_id(), owner)
+                return self._document(request, key)
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such route.")
 
     def _item(self, request: Request, collection: Collection, owner: str | None) -> Response:
@@ -105,6 +130,7 @@ class Read:
             raise _not_found()
         etag = f'"{item.version}"'
         headers = {"ETag": etag, "Cache-Control": "no-store" if named else collection.cache_control}
+        headers |= self._staleness(collection)
         if _matches(request.headers.get("if-none-match"), etag):
             return Response(HTTPStatus.NOT_MODIFIED, "", headers)
         headers |= {"Content-Type": "application/json", "Readplane-Version": item.version}
@@ -118,6 +144,7 @@ class Read:
         text = ",".join(item.representation() for item in items)
         cursor = dumps(encode_cursor(following) if following else None)
         headers = {"Content-Type": "application/json", "Cache-Control": collection.cache_control}
+        headers |= self._staleness(collection)
         return Response(HTTPStatus.OK, f'{{"items":[{text}],"next":{cursor}}}', headers)
 
     def _status(self, request: Request, collection: Collection, owner: str | None) -> Response:
@@ -132,8 +159,49 @@ class Read:
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
         return Response(HTTPStatus.OK, dumps({"status": status.status, "reason": status.reason}), headers)
 
-    def _document(self, request: Request, collection: Collection, owner: str | None) -> Response:
-        key = document_key(collection.read, collection.name, request.item_id(), owner)
+    def _source(self, request: Request, collection: Collection, source: DeclaredSource) -> Response:
+        if request.resource[0] == "documents":
+            # How fresh a source is isn't any one owner's.
+            visibility: Visibility = "public" if collection.read == "public" else "authenticated"
+            return self._document(request, document_key(visibility, "sources", source.name, None))
+        freshness = self._items.freshness(source.name) or NEVER
+        now = now_ms()
+        staleness_ms = freshness.staleness_ms(now)
+        told = {
+            "source": source.name,
+            "collection": source.collection,
+            "fresh_as_of": freshness.fresh_as_of,
+            "staleness": None if staleness_ms is None else staleness_ms / 1000,
+            "staleness_budget": source.staleness_budget_ms // 1000,
+            "stale": is_stale(freshness, source.staleness_budget_ms, now),
+            "breaker": freshness.breaker,
+        }
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        return Response(HTTPStatus.OK, dumps(told), headers)
+
+    def _staleness(self, collection: Collection) -> dict[str, str]:
+        """The header of an answer from a collection whose source is behind its budget."""
+        source = self._fed_by.get(collection.name)
+        if source is None:
+            return {}
+        now = now_ms()
+        stale = is_stale(self._watermark(source.name, now), source.staleness_budget_ms, now)
+        return {"Readplane-Stale": "true"} if stale else {}
+
+    def _watermark(self, source: str, now: int) -> Freshness:
+        read_ms, freshness = self._watermarks.get(source, (0, NEVER))
+        if 0 <= now - read_ms < WATERMARK_MS:
+            return freshness
+        try:
+            freshness = self._items.freshness(source) or NEVER
+        except FAULTS as error:
+            # The answer is there, and is given; whether it is stale is told by what was known. Nor is it asked again at
+            # once: a store that fails would be waited for by every read.
+            self.telemetry.failure("watermark not read", error, source=source)
+        self._watermarks[source] = now, freshness
+        return freshness
+
+    def _document(self, request: Request, key: str) -> Response:
         condition = request.headers.get("if-none-match")
         document = self._documents.get(key, condition) if self._documents else None
         if document is None:
