@@ -1,7 +1,7 @@
 """Says which back office an API key opens: API Gateway's authorizer for the backends that take keys.
 
-API Gateway itself only checks that some usage plan of the stage knows the key. It remembers this function's answer per key
-and holds it against each request, so the answer names paths and is the same for every request with that key.
+API Gateway itself only checks that some usage plan of the stage knows the key. It remembers this function's answer per
+key and holds it against each request, so the answer names paths and is the same for every request with that key.
 """
 
 import hashlib
