@@ -79,11 +79,17 @@ class BackOffice:
         told = self._order(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
         return sum(number for path, number in told["requests"].items() if match in path)
 
+    def add_table(self, table: str, *columns: str) -> None:
+        """Add an empty table, the first column of which is its key; Datasette serves it at once."""
+        with self._connected() as connection:
+            _make_table(connection, table, columns)
+
     def get(self, table: str, key: str) -> dict[str, Any] | None:
         """A row as it is in SQLite."""
-        with _connected(database(self.name)) as connection:
+        with self._connected() as connection:
             connection.row_factory = sqlite3.Row
-            row = connection.execute(f"SELECT * FROM {table} WHERE {_columns(table)[0]} = ?", [key]).fetchone()
+            key_column = _columns(connection, table)[0]
+            row = connection.execute(f"SELECT * FROM {table} WHERE {key_column} = ?", [key]).fetchone()
         return dict(row) if row else None
 
     def put(self, table: str, key: str, **columns: str | int | None) -> str:
@@ -92,14 +98,14 @@ class BackOffice:
         :raises Failure: for a table or column that there isn't
         """
         modified = timestamp(datetime.datetime.now(datetime.UTC))
-        known = _columns(table)
-        if unknown := set(columns) - set(known):
-            raise Failure(f"{table} has no {', '.join(sorted(unknown))}; its columns are {', '.join(known)}.")
-        if "modified" in known:
-            columns = {"modified": modified, **columns}
-        names = [known[0], *columns]
-        updates = ", ".join(f"{column} = excluded.{column}" for column in names)
-        with _connected(database(self.name)) as connection:
+        with self._connected() as connection:
+            known = _columns(connection, table)
+            if unknown := set(columns) - set(known):
+                raise Failure(f"{table} has no {', '.join(sorted(unknown))}; its columns are {', '.join(known)}.")
+            if "modified" in known:
+                columns = {"modified": modified, **columns}
+            names = [known[0], *columns]
+            updates = ", ".join(f"{column} = excluded.{column}" for column in names)
             connection.execute(
                 f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
                 f" ON CONFLICT ({known[0]}) DO UPDATE SET {updates}",
@@ -109,14 +115,18 @@ class BackOffice:
 
     def delete(self, table: str, key: str) -> bool:
         """Take a row out, without a trace that a poll could see; whether there was one."""
-        with _connected(database(self.name)) as connection:
-            found = connection.execute(f"DELETE FROM {table} WHERE {_columns(table)[0]} = ?", [key])
-            return found.rowcount > 0
+        with self._connected() as connection:
+            key_column = _columns(connection, table)[0]
+            return connection.execute(f"DELETE FROM {table} WHERE {key_column} = ?", [key]).rowcount > 0
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
-        with _connected(database(self.name)) as connection:
-            return int(connection.execute(f"SELECT count(*) FROM {_known(table)}").fetchone()[0])
+        with self._connected() as connection:
+            _columns(connection, table)
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    def _connected(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        return _connected(database(self.name))
 
     @staticmethod
     def _order(request: urllib.request.Request) -> dict[str, Any]:
@@ -228,11 +238,7 @@ def make(path: Path, rows: int | None = None) -> None:
     """Make the SQLite file; `rows` limits how many subdivisions there are."""
     with _connected(path) as connection:
         for table, columns in TABLES.items():
-            typed = ", ".join(f"{column} {_TYPES.get(column, 'TEXT')}" for column in columns[1:])
-            connection.execute(f"CREATE TABLE {table} ({columns[0]} TEXT PRIMARY KEY, {typed}) WITHOUT ROWID")
-        # Datasette orders its first page by `modified` alone and takes the others to go on by key. Without row ids the
-        # index goes by time and key, so that it is right.
-        connection.execute("CREATE INDEX subdivisions_modified ON subdivisions (modified)")
+            _make_table(connection, table, columns)
         for table, made in (("subdivisions", _subdivisions()[:rows]), ("languages", _languages())):
             _insert(connection, table, made)
         _insert(connection, "currencies", _currencies())
@@ -283,14 +289,21 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _columns(table: str) -> tuple[str, ...]:
-    return TABLES[_known(table)]
+def _make_table(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
+    typed = ", ".join(f"{column} {_TYPES.get(column, 'TEXT')}" for column in columns[1:])
+    connection.execute(f"CREATE TABLE {table} ({columns[0]} TEXT PRIMARY KEY, {typed}) WITHOUT ROWID")
+    if "modified" in columns:
+        # Datasette orders its first page by `modified` alone and takes the others to go on by key. Without row ids the
+        # index goes by time and key, so that it is right.
+        connection.execute(f"CREATE INDEX {table}_modified ON {table} (modified)")
 
 
-def _known(table: str) -> str:
-    if table not in TABLES:
-        raise Failure(f"There is no table {table}; there are {', '.join(TABLES)}.")
-    return table
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """A table's columns, its key first."""
+    found = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY pk = 0, cid", [table]).fetchall()
+    if not found:
+        raise Failure(f"There is no table {table}.")
+    return [name for (name,) in found]
 
 
 def _note(name: str) -> Path:

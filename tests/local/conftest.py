@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from ops.console import Failure, Progress
-from ops.local import emulator, session
+from ops.local import backoffice, emulator, session
 from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
 from tests.local.support import Local
+
+ROWS = 300
+"""How many subdivisions the back office has: real ones, but not all 5,000, whose documents would take a minute."""
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +46,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
     if not os.environ.get("KEEP"):
         if not emulator.stop(name):  # the logs stay in .local/test until the next run
             destroy(applied)  # the emulator isn't ours, and goes on
+        backoffice.stop(name)
         forget_state(name)
 
 
@@ -56,7 +60,7 @@ def _applied(name: str, *, reuse: bool) -> Stack:
     if not reuse:
         emulator.stop(name)  # left over from a run that was killed
     try:
-        return up(name, 0, progress)
+        return up(name, 0, progress, ROWS)
     except Failure as failure:
         pytest.exit(str(failure), returncode=1)
 

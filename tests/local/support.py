@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import boto3
 import requests
 
+from ops.local import backoffice
 from ops.local.emulator import running
 from ops.local.session import Api, User, root
 from ops.local.stack import Outputs, Stack
@@ -52,6 +53,13 @@ class Local:
         chosen = {"READPLANE_CLIENT": kind, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         with unittest.mock.patch.dict(os.environ, chosen):
             return client(service, connections=50)
+
+    @cached_property
+    def office(self) -> backoffice.BackOffice:
+        """The back office that the stack's sources poll."""
+        office = backoffice.running(self.stack.name)
+        assert office, "started with the stack"
+        return office
 
     @cached_property
     def ministack(self) -> bool:
