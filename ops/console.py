@@ -45,13 +45,16 @@ class Progress:
         return time.monotonic() - self._start
 
 
-def run_tool(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Run a command quietly and return what it printed; its output is shown when it fails."""
+def run_tool(
+    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, given: str = ""
+) -> str:
+    """Run a command quietly and return what it printed; its output is shown when it fails.
+
+    :param given: what it reads on its standard input.
+    """
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(
-            words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(words, env=env, cwd=cwd, input=given, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise Failure(f"{words[0]} isn't there.") from error
     if done.returncode:
