@@ -10,7 +10,7 @@ A source names it as ``function = "readplane.translations.columns:ColumnsAndRows
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..domain.source import CannotTranslate
 from ..domain.translation import parse_time
@@ -54,6 +54,6 @@ class ColumnsAndRows:
         }
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
     # By its very type: what stands where a name occurs twice is a kind of list as well.
     return type(value) is list

@@ -1,0 +1,83 @@
+"""What back offices want to see: secrets from Secrets Manager or SSM Parameter Store, kept for minutes."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..domain.source import Secret
+from .aws import FAULTS, Client, Refused
+from .boto import BotoClient
+from .upstream import SecretFault
+
+KEPT_SECONDS = 300.0
+"""How long a secret is used without being read again."""
+
+
+class Secrets:
+    """Reads secrets by their ARN."""
+
+    def __init__(
+        self,
+        clients: Callable[[str], Client] = BotoClient,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take what makes a client of a service (``secretsmanager``, ``ssm``), asked once, when it is needed."""
+        self._make = clients
+        self._clients: dict[str, Client] = {}
+        self._clock = clock
+        self._known: dict[str, tuple[float, str]] = {}
+
+    def get(self, secret: Secret) -> str:
+        """The secret's value, or its field's; read at most once in five minutes.
+
+        :raises SecretFault: when it can't be read, or has no such field.
+        """
+        known = self._known.get(secret.arn)
+        if known is None or self._clock() - known[0] >= KEPT_SECONDS:
+            return self.refresh(secret)
+        return _field(known[1], secret.field)
+
+    def refresh(self, secret: Secret) -> str:
+        """The same, read now: after a 401, which a rotated secret gets.
+
+        :raises SecretFault: as above.
+        """
+        text = self._read(secret.arn)
+        self._known[secret.arn] = (self._clock(), text)
+        return _field(text, secret.field)
+
+    def _read(self, arn: str) -> str:
+        service = arn.split(":")[2]
+        try:
+            if service == "ssm":
+                # By its ARN: of `x` and `/x` it is the same, and one that another account shares has no name here.
+                value = self._client(service).call("GetParameter", Name=arn, WithDecryption=True)["Parameter"]["Value"]
+            else:
+                value = self._client(service).call("GetSecretValue", SecretId=arn).get("SecretString")
+        except FAULTS as fault:
+            said = fault.code if isinstance(fault, Refused) else "no answer"
+            raise SecretFault(f"{service} doesn't give it ({said})") from fault
+        if not isinstance(value, str):
+            raise SecretFault("it is binary; only text can be sent in a header")
+        return value
+
+    def _client(self, service: str) -> Client:
+        if service not in self._clients:
+            self._clients[service] = self._make(service)
+        return self._clients[service]
+
+
+def _field(text: str, field: str | None) -> str:
+    if field is None:
+        return text
+    try:
+        members: Any = json.loads(text)
+    except ValueError:
+        # Not `from`: the error holds the text.
+        raise SecretFault("it isn't JSON, so it has no fields") from None
+    value = members.get(field) if isinstance(members, Mapping) else None
+    if not isinstance(value, str):
+        raise SecretFault("its JSON has no text in the field that the source names")
+    return value
