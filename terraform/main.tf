@@ -2,8 +2,11 @@
 #
 #            write                                                  publish                 read
 #  client -> API -> write -> Firehose -> write log (S3) -> apply -> items -> stream -> documents (S3) <- API <- client
+#  back office <- poll -> change stream (Kinesis) -------> apply
+#                  └ snapshot -> documents (S3)
 #
-# `identity` knows the users, `items` is one table in every Region, and `region` is the rest, once per Region.
+# `identity` knows the users, `items` is one table in every Region, `region` is the rest, once per Region; `change_stream` and `sync` are
+# there if a back office is to be polled, in the primary Region alone.
 
 module "identity" {
   source = "./modules/identity"
@@ -42,6 +45,10 @@ module "region" {
   identity              = local.identity
   items                 = module.items.primary
   collections           = var.collections
+  sources               = local.freshness
+  change_stream_arn     = local.polled ? module.change_stream[0].arn : null # one(…[*]) would wait for the whole module, which waits for `apply`
+  backends              = local.backends["primary"]
+  backend_api_keys      = var.backend_api_keys
   api                   = local.api
   documents_integration = var.documents_integration
   functions             = var.functions
@@ -65,6 +72,9 @@ module "replica" {
   identity              = local.identity
   items                 = module.items.replica
   collections           = var.collections
+  sources               = local.freshness
+  backends              = local.backends["replica"]
+  backend_api_keys      = module.region.backend_api_keys
   api                   = local.api
   documents_integration = var.documents_integration
   functions             = var.functions

@@ -1,3 +1,7 @@
+locals {
+  api_url = var.api_base_url == null ? module.region.api_url : replace(var.api_base_url, "{api_id}", module.region.api_id)
+}
+
 output "name" {
   description = "Stack name."
   value       = var.name
@@ -15,7 +19,7 @@ output "replica_region" {
 
 output "api_url" {
   description = "Base URL of the API, without the stage /v1."
-  value       = var.api_base_url == null ? module.region.api_url : replace(var.api_base_url, "{api_id}", module.region.api_id)
+  value       = local.api_url
 }
 
 output "replica_api_url" {
@@ -97,7 +101,31 @@ output "apply_dead_letter_url" {
   value       = module.region.apply_dead_letter_url
 }
 
+output "checkpoints_table" {
+  description = "Table of how far each source was read; null without sources."
+  value       = one(module.sync[*].checkpoints_table)
+}
+
+output "change_stream" {
+  description = "Kinesis stream of what the back offices changed; null without sources."
+  value       = one(module.change_stream[*].name)
+}
+
+output "poll_function" {
+  description = "Name of the function that polls; null without sources."
+  value       = one(module.sync[*].function_name)
+}
+
+output "sources" {
+  description = "Source -> its schedule's input as JSON text."
+  value       = { for name, settings in local.source_settings : name => "{\"source\":${settings},\"sweep\":false}" }
+}
+
 output "policies" {
   description = "Every policy of the primary Region and the keys' policies as JSON text, for tests and reviews."
-  value       = merge(module.region.policies, { keys = local.key_policies })
+  value = merge(module.region.policies, {
+    keys          = local.key_policies
+    change_stream = one(module.change_stream[*].policies)
+    sync          = one(module.sync[*].policies)
+  })
 }

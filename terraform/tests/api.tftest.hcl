@@ -294,7 +294,7 @@ run "everything" {
 
   assert {
     condition = (
-      !can(regex("(?i)authorization[^.]|header|identity.apiKey|error.message|input|[$]context.path\"", aws_api_gateway_stage.this.access_log_settings[0].format))
+      !can(regex("(?i)authorization[^.]|header|identity.apiKey[^I]|error.message|input|[$]context.path\"", aws_api_gateway_stage.this.access_log_settings[0].format))
       && jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format).request_id == "$context.requestId"
     )
     error_message = "The access log is JSON and holds no token, header or message that could quote one."

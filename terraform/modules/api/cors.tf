@@ -13,7 +13,10 @@ locals {
   preflight_headers = { for path in local.preflight_paths : path => {
     "Access-Control-Allow-Origin" = local.cors_headers["Access-Control-Allow-Origin"]
     # A "*" wouldn't cover Authorization.
-    "Access-Control-Allow-Headers" = "Authorization,Content-Type,Idempotency-Key,If-None-Match,Readplane-Min-Version"
+    "Access-Control-Allow-Headers" = join(",", concat(
+      ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Readplane-Min-Version"],
+      startswith(path, "backends/") ? ["X-Api-Key"] : [],
+    ))
     "Access-Control-Allow-Methods" = join(",", sort([for route in values(local.routes) : route.method if route.path == path]))
     "Access-Control-Max-Age"       = "7200" # Chromium keeps an answer no longer
   } }

@@ -2,25 +2,25 @@ locals {
   # What the answer of a cached route can depend on besides what the route says it reads. A missing one would hand the answer to one
   # request to another: a 304 to somebody who has no copy, an old version to somebody who asked for his own write, another origin's CORS header.
   key_rules = { for key, route in local.routes : key => distinct(concat(
-    [for found in regexall("[{]([^}]*)[}]", route.path) : "path.${found[0]}"],
+    route.inputs,
     route.reads,
-    ["header.If-None-Match", "header.Readplane-Min-Version"],
+    route.backend == null ? ["header.If-None-Match", "header.Readplane-Min-Version"] : [],
     length(var.cors_origins) > 1 ? ["header.Origin"] : [],
   )) if route.cache != null }
 
   # Header names are compared without case; parameters of the path and the query aren't.
   missing_keys = { for key, needed in local.key_rules : key => [
     for input in needed : input if !contains(
-      [for entry in local.routes[key].cache.key : startswith(entry, "header.") ? lower(entry) : entry],
+      [for entry in local.cache_keys[key] : startswith(entry, "header.") ? lower(entry) : entry],
       startswith(input, "header.") ? lower(input) : input,
     )
   ] }
 
   # API Gateway refuses a cache key or mapping whose parameter the method doesn't declare. Only a path parameter is always there.
   parameters = { for key, route in local.routes : key => { for input in distinct(concat(
-    [for found in regexall("[{]([^}]*)[}]", route.path) : "path.${found[0]}"],
+    route.inputs,
     route.reads,
-    try(route.cache.key, []),
+    local.cache_keys[key],
     route.document == null ? [] : ["header.If-None-Match"],
   )) : "method.request.${input}" => startswith(input, "path.") } }
 }
@@ -45,11 +45,14 @@ resource "aws_api_gateway_method" "route" {
   rest_api_id   = aws_api_gateway_rest_api.this.id
   resource_id   = local.resource_ids[each.value.path]
   http_method   = each.value.method
-  authorization = length(each.value.scopes) > 0 ? "COGNITO_USER_POOLS" : "NONE"
-  authorizer_id = length(each.value.scopes) > 0 ? aws_api_gateway_authorizer.this[0].id : null
+  authorization = length(each.value.scopes) > 0 ? "COGNITO_USER_POOLS" : each.value.api_key ? "CUSTOM" : "NONE"
+  authorizer_id = length(each.value.scopes) > 0 ? aws_api_gateway_authorizer.this[0].id : each.value.api_key ? aws_api_gateway_authorizer.key[0].id : null
 
   # Without scopes API Gateway takes ID tokens, with scopes access tokens only.
   authorization_scopes = length(each.value.scopes) > 0 ? each.value.scopes : null
+
+  # Beside the authorizer: this is what counts a call in the key's usage plan.
+  api_key_required = each.value.api_key
 
   request_parameters = local.parameters[each.key]
 }

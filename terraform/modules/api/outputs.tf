@@ -22,3 +22,8 @@ output "routes" {
   description = "What is deployed: \"METHOD /path\", preflights aside."
   value       = sort(keys(var.routes))
 }
+
+output "policy" {
+  description = "The API's resource policy as JSON text, for tests; null without back offices."
+  value       = one(aws_api_gateway_rest_api_policy.this[*].policy)
+}

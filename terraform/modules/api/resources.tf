@@ -31,6 +31,16 @@ resource "aws_api_gateway_rest_api" "this" {
     }
 
     precondition {
+      condition     = var.key_authorizer != null || length(local.key_routes) == 0
+      error_message = "Some routes take an API key and no token, but there is no function to say which key opens what: set key_authorizer."
+    }
+
+    precondition {
+      condition     = length(setsubtract([for route in values(local.backend_routes) : route.backend.name if route.api_key], keys(var.usage_plans))) == 0
+      error_message = "A route takes an API key, but its back office has no usage plan: API Gateway would refuse every key. Add it to usage_plans."
+    }
+
+    precondition {
       condition     = var.documents_bucket != null || length(local.document_routes) == 0
       error_message = "Some routes answer with a document: set documents_bucket."
     }
@@ -46,11 +56,14 @@ locals {
   routes = { for key, route in var.routes : key => merge(route, {
     method = split(" ", key)[0]
     path   = trimprefix(split(" ", key)[1], "/")
+    # The greedy {proxy+} is the parameter "proxy".
+    inputs = [for found in regexall("[{]([^}+]*)[+]?[}]", key) : "path.${found[0]}"]
   }) }
 
   function_routes = { for key, route in local.routes : key => route if route.function != null }
   document_routes = { for key, route in local.routes : key => route if route.document != null }
   fixed_routes    = { for key, route in local.routes : key => route if route.fixed != null }
+  backend_routes  = { for key, route in local.routes : key => route if route.backend != null }
 
   authorised = anytrue([for route in values(local.routes) : length(route.scopes) > 0])
 

@@ -16,7 +16,7 @@ locals {
 
   details = {
     "400" = "The request is malformed."
-    "401" = "Send a valid access token as a bearer token."
+    "401" = "Send a valid access token as a bearer token, or an API key where one is asked for."
     "403" = "This caller may not do that."
     "404" = "There is nothing here."
     "413" = "The request is too large."

@@ -36,21 +36,31 @@ variable "documents_bucket" {
 
 variable "routes" {
   description = <<-EOT
-    "METHOD /path" -> what answers: exactly one of function, document and fixed.
+    "METHOD /path" -> what answers: exactly one of function, document, fixed and backend.
     scopes: empty means open to everybody; else an access token with one of these scopes.
     function: key of var.functions.
     document: object key in the bucket, with path parameters in braces and {sub} for the caller's own subject, and the role that reads it.
     fixed: a constant JSON answer.
+    backend: a back office that gets what {proxy+}, the end of the path, stands for; forward_headers: credentials that it may see.
+    api_key: callers need a key of the backend's usage plan.
     per_caller: the answer depends on who asks, so it is never cached.
     reads: every input that the answer depends on, as "path.x", "querystring.x" or "header.X".
     cache: seconds, and the inputs that make up the cache key. null: not cached.
     throttle: requests per second and burst of this route alone. null: the stage's.
   EOT
   type = map(object({
-    scopes     = optional(list(string), [])
-    function   = optional(string)
-    document   = optional(object({ key = string, role_arn = string }))
-    fixed      = optional(object({ status = number, body = string }))
+    scopes   = optional(list(string), [])
+    function = optional(string)
+    document = optional(object({ key = string, role_arn = string }))
+    fixed    = optional(object({ status = number, body = string }))
+    backend = optional(object({
+      name            = string
+      url             = string
+      timeout_ms      = number
+      forward_headers = list(string)
+      vpc_link_id     = optional(string)
+    }))
+    api_key    = optional(bool, false)
     per_caller = optional(bool, false)
     reads      = optional(list(string), [])
     cache      = optional(object({ ttl = number, key = list(string) }))
@@ -64,28 +74,40 @@ variable "routes" {
 
   validation {
     condition = alltrue([for route in keys(var.routes) : can(regex(
-      "^(GET|PUT|POST|DELETE|PATCH) (/([A-Za-z0-9._~-]+|[{][A-Za-z][A-Za-z0-9_]*[}])){1,5}$", route
+      "^(GET|HEAD|PUT|POST|DELETE|PATCH) (/([A-Za-z0-9._~-]+|[{][A-Za-z][A-Za-z0-9_]*[}])){1,5}$", replace(route, "/{proxy+}", "/{proxy}")
     ))])
-    error_message = "A route is written \"METHOD /path\" with GET, PUT, POST, DELETE or PATCH and one to five path segments, each a name or {parameter}: \"GET /items/products/{item_id}\"."
+    error_message = "A route is written \"METHOD /path\" with GET, HEAD, PUT, POST, DELETE or PATCH and one to five path segments, each a name or {parameter}: \"GET /items/products/{item_id}\"."
   }
 
   validation {
     condition = alltrue([for route in values(var.routes) : 1 == length([
-      for present in [route.function != null, route.document != null, route.fixed != null] : present if present
+      for present in [route.function != null, route.document != null, route.fixed != null, route.backend != null] : present if present
     ])])
-    error_message = "Give every route exactly one of function, document and fixed: one thing answers a request."
+    error_message = "Give every route exactly one of function, document, fixed and backend: one thing answers a request."
+  }
+
+  validation {
+    condition = alltrue([for key, route in var.routes :
+      route.backend != null ? can(regex(" /backends/[^{/]+/[{]proxy[+][}]$", key)) : !strcontains(key, "+}") && !strcontains(key, " /backends/")
+    ])
+    error_message = "A route with a backend, and no other, is written \"METHOD /backends/name/{proxy+}\": what protects base paths looks there."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.backend != null if route.api_key])
+    error_message = "Only a route with a backend takes an API key: everywhere else the token says who calls."
   }
 
   validation {
     condition = alltrue([for route in values(var.routes) : alltrue([
-      for input in concat(route.reads, try(route.cache.key, [])) : can(regex("^(path|querystring|header)[.][A-Za-z0-9_-]+$", input))
+      for input in concat(route.reads, try(route.cache.key, [])) : can(regex("^(path|querystring|header)[.][A-Za-z0-9._$-]+$", input))
     ])])
     error_message = "Write reads and cache.key entries as \"path.x\", \"querystring.x\" or \"header.X\"."
   }
 
   validation {
     condition = alltrue([for key, route in var.routes : alltrue([
-      for input in concat(route.reads, try(route.cache.key, [])) : strcontains(key, "{${trimprefix(input, "path.")}}") if startswith(input, "path.")
+      for input in concat(route.reads, try(route.cache.key, [])) : strcontains(replace(key, "+}", "}"), "{${trimprefix(input, "path.")}}") if startswith(input, "path.")
     ])])
     error_message = "A route reads or keys on a path parameter that its path doesn't have: \"path.x\" needs {x} in the path."
   }
@@ -146,6 +168,26 @@ variable "routes" {
     condition     = alltrue([for route in values(var.routes) : route.cache.ttl >= 1 && route.cache.ttl <= 3600 if route.cache != null])
     error_message = "cache.ttl is 1 to 3600 seconds, API Gateway's limits. Leave cache out to switch it off."
   }
+}
+
+variable "key_authorizer" {
+  description = "The function that says which back office an API key opens; null where no route needs it. arn and invoke_arn are the alias's."
+  type = object({
+    invoke_arn    = string
+    function_name = string
+    qualifier     = string
+  })
+  default = null
+}
+
+variable "usage_plans" {
+  description = "Back office -> its key's id and limits."
+  type = map(object({
+    key_id   = string
+    throttle = object({ rate = number, burst = number })
+    quota    = optional(object({ limit = number, period = string }))
+  }))
+  default = {}
 }
 
 variable "cors_origins" {

@@ -18,6 +18,11 @@ output "qualifier" {
   value       = aws_lambda_alias.this.name
 }
 
+output "version" {
+  description = "The published version that the alias names."
+  value       = aws_lambda_alias.this.function_version
+}
+
 output "runs" {
   description = "What the function runs: its artefact, its layers and its environment beside the settings, for tests."
   value = {
@@ -30,4 +35,13 @@ output "runs" {
 output "policy" {
   description = "The role's policy, for tests."
   value       = local.policy
+}
+
+output "authorizer" {
+  description = "What an API needs to have the function authorise its callers."
+  value = {
+    invoke_arn    = aws_lambda_alias.this.invoke_arn
+    function_name = aws_lambda_function.this.function_name
+    qualifier     = aws_lambda_alias.this.name
+  }
 }

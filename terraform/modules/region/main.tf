@@ -51,6 +51,8 @@ module "api" {
   functions              = { for key in ["write", "read"] : key => local.api_functions[key] }
   documents_bucket       = module.documents.bucket
   routes                 = local.routes
+  usage_plans            = local.usage_plans
+  key_authorizer         = one(module.backend_auth[*].authorizer)
   cors_origins           = var.api.cors_origins
   cache_size             = var.api.cache_size
   throttle               = var.api.throttle

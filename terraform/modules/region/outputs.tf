@@ -23,6 +23,31 @@ output "write_log_bucket" {
   value       = module.write_log.bucket
 }
 
+output "write_log" {
+  description = "The same bucket, for what else is kept in it."
+  value       = { name = module.write_log.bucket, arn = module.write_log.bucket_arn }
+}
+
+output "documents" {
+  description = "Where the Region's documents are, for what else publishes there."
+  value       = { region = local.region, bucket = module.documents.bucket, arn = module.documents.bucket_arn, kms_key_arn = var.kms_key_arn }
+}
+
+output "apply" {
+  description = "The function that folds changes in: its alias and its name."
+  value       = { arn = module.function["apply"].arn, function_name = module.function["apply"].function_name }
+}
+
+output "layer_arn" {
+  description = "The layer of what the functions need beyond the runtime."
+  value       = aws_lambda_layer_version.this.arn
+}
+
+output "delivery_alarm_seconds" {
+  description = "Age at which a record that Firehose hasn't delivered is late."
+  value       = local.pending_seconds
+}
+
 output "delivery_stream" {
   description = "Firehose stream that accepts changes."
   value       = module.write_log.delivery_stream
@@ -71,4 +96,10 @@ output "force_destroy" {
 output "freshness_alarm_seconds" {
   description = "Age of undelivered records that raises the alarm, for tests; null without alarms."
   value       = module.write_log.freshness_alarm_seconds
+}
+
+output "backend_api_keys" {
+  description = "Back office -> the value of its API key."
+  value       = { for name, key in aws_api_gateway_api_key.backend : name => key.value }
+  sensitive   = true
 }

@@ -1,6 +1,9 @@
 # Static routes per collection: authorisation, cache and S3 prefix belong to a route, so no path value can confuse them.
 locals {
-  written = { for c, collection in var.collections : c => collection if collection.read == "owner" || length(collection.write_groups) > 0 }
+  # What a source feeds takes no client's writes, whoever owns the items: the next poll would overwrite them.
+  sourced = toset([for source in values(var.sources) : source.collection])
+  written = { for c, collection in var.collections : c => collection
+  if !contains(local.sourced, c) && (collection.read == "owner" || length(collection.write_groups) > 0) }
 
   # An item's and a list's answer depend on these headers: conditional requests and read-your-writes.
   read_headers = ["header.If-None-Match", "header.Readplane-Min-Version"]
@@ -57,10 +60,53 @@ locals {
     throttle = collection.throttle
   } }]...)
 
+  # How fresh a source is: as open as its collection. It changes with every poll and every second, so it is never cached.
+  routes_of_sources = merge([for name, source in var.sources : { for path, route in {
+    "GET /sources/${name}" = { function = "read", document = null }
+    "GET /documents/sources/${name}" = {
+      function = local.documents_from_s3 ? null : "read"
+      document = local.documents_from_s3 ? {
+        key      = "${local.source_visibility[name]}/sources/${name}.json"
+        role_arn = module.documents.role_arns[local.source_visibility[name]]
+      } : null
+    }
+    } : path => merge(route, {
+      scopes = local.source_visibility[name] == "public" ? [] : var.identity.scopes.read
+      reads  = local.read_headers
+  }) }]...)
+
+  # No owner's: a source isn't anybody's.
+  source_visibility = { for name, source in var.sources : name => var.collections[source.collection].read == "public" ? "public" : "authenticated" }
+
+  # One API Gateway method for each that is allowed: what isn't is no route, and a cache is the GET's alone. (Methods of one path share a
+  # cache's name space, so a cached HEAD could be given to a GET.)
+  routes_of_backends = merge([for name, backend in var.backends : { for method in backend.methods : "${method} /backends/${name}/{proxy+}" => {
+    backend = {
+      name            = name
+      url             = backend.url
+      timeout_ms      = backend.timeout_ms
+      forward_headers = backend.forward_headers
+      vpc_link_id     = lookup(local.vpc_link_ids, name, null)
+    }
+    api_key  = backend.api_key
+    scopes   = backend.scopes
+    throttle = backend.throttle
+    cache = method != "GET" || backend.cache == null ? null : {
+      ttl = backend.cache.ttl
+      key = distinct(concat(
+        ["path.proxy"],
+        [for parameter in backend.cache.cache_query_parameters : "querystring.${parameter}"],
+        [for header in backend.cache.headers : "header.${header}"],
+      ))
+    }
+  } }]...)
+
   routes = merge(
     { "GET /health" = { fixed = { status = 200, body = jsonencode({ status = "ok" }) } } },
     local.routes_of_reads,
     local.routes_of_changes,
     local.routes_of_writes,
+    local.routes_of_sources,
+    local.routes_of_backends,
   )
 }
