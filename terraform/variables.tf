@@ -70,6 +70,11 @@ variable "collections" {
   }
 
   validation {
+    condition     = !contains(keys(var.collections), "sources")
+    error_message = "Rename the collection \"sources\": its documents would lie where the freshness of the sources is published."
+  }
+
+  validation {
     condition     = alltrue([for c in values(var.collections) : contains(["public", "authenticated", "owner"], c.read)])
     error_message = "Set each collection's read to \"public\", \"authenticated\" or \"owner\"."
   }
@@ -245,6 +250,7 @@ variable "functions" {
     apply   = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 300), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     publish = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 120), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     read    = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
+    poll    = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 120), reserved_concurrency = optional(number) }), {})
   })
   default = {}
 
@@ -395,6 +401,17 @@ variable "layer_zip" {
   validation {
     condition     = fileexists(var.layer_zip)
     error_message = "There is no file ${var.layer_zip}: run `make build` first, or set layer_zip."
+  }
+}
+
+variable "poll_layer_zip" {
+  description = "The artefact of the layer that `poll` alone has, made by `make build`."
+  type        = string
+  default     = "../dist/poll-layer-arm64.zip"
+
+  validation {
+    condition     = length(var.sources) == 0 || fileexists(var.poll_layer_zip)
+    error_message = "There is no file ${var.poll_layer_zip}: run `make build` first, or set poll_layer_zip."
   }
 }
 

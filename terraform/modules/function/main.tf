@@ -47,12 +47,42 @@ locals {
         Resource  = [var.kms_key_arn]
         Condition = { StringEquals = { "kms:EncryptionContext:aws:lambda:FunctionArn" = [local.function_arn] } }
       }],
+      local.vpc_statements,
       [for statement in var.statements : merge(
         { Effect = "Allow" },
         { for key, value in statement : key => value if value != null },
       )],
     )
   })
+}
+
+# In a VPC, Lambda makes network interfaces with the function's own role. It deletes and describes them without naming one, so these
+# permissions can't be narrowed to some; therefore the function's code, which has no use for them, is denied them.
+locals {
+  interface_actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
+  describe_actions  = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+
+  vpc_statements = [for statement in [
+    {
+      Sid      = "KeepNetworkInterfaces"
+      Effect   = "Allow"
+      Action   = local.interface_actions
+      Resource = ["arn:${data.aws_partition.current.partition}:ec2:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:*/*"]
+    },
+    {
+      Sid      = "FindNetworkInterfaces"
+      Effect   = "Allow"
+      Action   = local.describe_actions
+      Resource = ["*"]
+    },
+    {
+      Sid       = "KeepCodeFromInterfaces"
+      Effect    = "Deny"
+      Action    = concat(local.interface_actions, local.describe_actions)
+      Resource  = ["*"]
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = [local.function_arn] } }
+    },
+  ] : statement if var.vpc != null]
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -74,8 +104,8 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_116:No function is invoked asynchronously: the API waits, queue and stream have their own dead letters.
-  #checkov:skip=CKV_AWS_117:Only AWS APIs are called; a VPC would add NAT cost and cold-start time and protect nothing.
+  #checkov:skip=CKV_AWS_116:The API waits, queue and streams have their own dead letters, and a poll that fails is made good by the next.
+  #checkov:skip=CKV_AWS_117:Only poll calls more than AWS's APIs, and may join a VPC; for the others it would add NAT cost and protect nothing.
   #checkov:skip=CKV_AWS_272:Artefacts are reproducible byte for byte; code signing needs a signing profile of the account.
 
   function_name = local.function_name
@@ -101,6 +131,17 @@ resource "aws_lambda_function" "this" {
 
     content {
       apply_on = "PublishedVersions"
+    }
+  }
+
+  # No internet from there, public subnets included: what the function calls (AWS's APIs too, each in its Region) must be reachable through a
+  # NAT gateway or through endpoints. Removing a VPC takes Lambda up to 45 minutes.
+  dynamic "vpc_config" {
+    for_each = var.vpc[*]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
     }
   }
 

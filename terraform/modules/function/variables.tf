@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "function" {
-  description = "What the function is called: write, apply, publish, read."
+  description = "What the function is called: write, apply, publish, read, poll."
   type        = string
 }
 
@@ -35,6 +35,12 @@ variable "reserved_concurrency" {
 variable "snap_start" {
   description = "Start from a snapshot of the initialised function (cached and restored for a fee)."
   type        = bool
+}
+
+variable "vpc" {
+  description = "Where the function runs; null: outside of any VPC."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
+  default     = null
 }
 
 variable "settings" {

@@ -51,6 +51,7 @@ locals {
         pending_seconds  = local.pending_seconds
         horizon_days     = var.horizon_days
         collections      = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
+        sources          = var.sources
       }))
       apply = jsonencode({
         name              = var.name

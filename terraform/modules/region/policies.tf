@@ -1,9 +1,13 @@
+locals {
+  reads_stream = var.change_stream_arn != null
+}
+
 # What each function may do, beside its own log, traces and settings (module function).
 locals {
   # The key only through the service that holds the data: a function can't use it on anything else.
   use_key = { for function, services in {
     write   = ["s3"]
-    apply   = ["s3", "sqs", "dynamodb"]
+    apply   = concat(["s3", "sqs", "dynamodb"], local.reads_stream ? ["kinesis"] : [])
     publish = ["s3", "dynamodb"]
     read    = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
     } : function => var.kms_key_arn == null ? [] : [{
@@ -41,6 +45,20 @@ locals {
           Condition = null
         },
       ],
+      # The Region that polls has its changes from the stream, too.
+      local.reads_stream ? [
+        {
+          Sid       = "ReadChangeStream"
+          Action    = ["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]
+          Resource  = [var.change_stream_arn]
+          Condition = null
+        },
+        # Lambda checks for it when the mapping is made; the action knows no resource.
+        { Sid = "ListChangeStreams", Action = ["kinesis:ListStreams"], Resource = ["*"], Condition = null },
+        # Lambda itself writes there with the function's role, under this prefix.
+        { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
+        { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
+      ] : [],
       local.use_key["apply"],
     )
 

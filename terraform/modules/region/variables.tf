@@ -44,6 +44,18 @@ variable "collections" {
   }))
 }
 
+variable "sources" {
+  description = "The back offices that are polled: which collection each feeds, and how many seconds its data may be behind."
+  type        = map(object({ collection = string, staleness_budget = number }))
+  default     = {}
+}
+
+variable "change_stream_arn" {
+  description = "The stream of what the back offices changed; null where it doesn't exist, and in the Region that doesn't poll."
+  type        = string
+  default     = null
+}
+
 variable "api" {
   description = "How the API answers."
   type = object({
@@ -67,7 +79,7 @@ variable "functions" {
     memory_mb            = number
     timeout_seconds      = number
     reserved_concurrency = optional(number)
-    snap_start           = bool
+    snap_start           = optional(bool, false)
   }))
 }
 

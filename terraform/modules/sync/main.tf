@@ -1,0 +1,152 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_region" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  region     = data.aws_region.current.name
+  partition  = data.aws_partition.current.partition
+  keyed      = var.kms_key_arn != null
+
+  table_name = "${var.name}-checkpoints"
+}
+
+# How far each source was read, who reads it now, and what a sweep has seen. Only in the Region that polls: a global table keeps no order
+# between items, so a checkpoint could arrive in the other Region before the changes that it stands for.
+resource "aws_dynamodb_table" "checkpoints" {
+  name         = local.table_name
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "pk"
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  # Left out, DynamoDB encrypts with a key of its own, free of charge; enabled without an ARN would be the paid aws/dynamodb key.
+  dynamic "server_side_encryption" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value
+    }
+  }
+
+  deletion_protection_enabled = var.deletion_protection
+}
+
+# Beside those of `write` (module region) and not among them: `write` loads its object at every start.
+locals {
+  schemas     = jsonencode({ for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null })
+  schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"
+}
+
+resource "aws_s3_object" "schemas" {
+  bucket       = var.log_bucket.name
+  key          = local.schemas_key
+  content      = local.schemas
+  content_type = "application/json"
+  kms_key_id   = var.kms_key_arn
+
+  # The live version of `poll` still starts from the old object while the new version is being made.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_lambda_layer_version" "poll" {
+  layer_name               = "${var.name}-poll"
+  description              = "What poll alone needs beyond the runtime: an HTTP client"
+  filename                 = var.code.poll_layer_zip
+  source_code_hash         = filebase64sha256(var.code.poll_layer_zip)
+  compatible_runtimes      = ["python3.13"]
+  compatible_architectures = [var.code.architecture]
+
+  # The function's present version uses the old layer until the new version is live.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+locals {
+  settings = jsonencode({
+    name              = var.name
+    items_table       = var.items.name
+    items_index       = var.items.index_name
+    checkpoints_table = local.table_name
+    stream            = var.stream.name
+    log_bucket        = var.log_bucket.name
+    quarantine_prefix = "quarantine/"
+    documents         = [for place in var.documents : { region = place.region, bucket = place.bucket }]
+    horizon_days      = var.horizon_days
+    schemas           = { bucket = var.log_bucket.name, key = aws_s3_object.schemas.key, sha256 = sha256(local.schemas) }
+    collections       = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
+  })
+}
+
+module "poll" {
+  source = "../function"
+
+  name     = var.name
+  function = "poll"
+  code = {
+    zip          = var.code.zip
+    architecture = var.code.architecture
+    layers       = [var.code.layer_arn, aws_lambda_layer_version.poll.arn]
+  }
+
+  memory_mb            = var.function.memory_mb
+  timeout_seconds      = var.function.timeout_seconds
+  reserved_concurrency = var.function.reserved_concurrency
+  snap_start           = false # nobody waits for its start, and a snapshot is paid for while it exists
+  vpc                  = var.vpc
+  settings             = local.settings
+  statements           = local.statements
+
+  kms_key_arn        = var.kms_key_arn
+  log_retention_days = var.log_retention_days
+  alarms             = var.alarms
+  alarm_actions      = var.alarm_actions
+}
+
+# Schedules invoke asynchronously, and Lambda would try a failed event twice more, for six hours if it can't start. The next run is the
+# retry: an event that waited for longer than a minute has a successor already.
+resource "aws_lambda_function_event_invoke_config" "poll" {
+  function_name                = module.poll.function_name
+  qualifier                    = module.poll.qualifier
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
+}
+
+# Terraform can't check JMESPath. So `poll` does, before any schedule exists or changes: an apply with a source that can't be polled fails
+# with the whole list of what is wrong.
+resource "aws_lambda_invocation" "validate" {
+  function_name = module.poll.function_name
+  qualifier     = module.poll.qualifier
+  input         = jsonencode({ validate = [for source in values(var.sources) : jsondecode(source.settings)] })
+
+  # New code checks again: what failed for a fault of the code mustn't go on failing.
+  triggers = { version = module.poll.version }
+
+  lifecycle {
+    postcondition {
+      condition     = length(jsondecode(self.result).problems) == 0
+      error_message = "Correct the sources; nothing was scheduled with these settings:\n- ${join("\n- ", jsondecode(self.result).problems)}"
+    }
+  }
+
+  # Its first event must find no retries configured, and the secrets' and tables' statements in place.
+  depends_on = [aws_lambda_function_event_invoke_config.poll]
+}

@@ -1,0 +1,34 @@
+output "checkpoints_table" {
+  description = "Name of the checkpoint table."
+  value       = aws_dynamodb_table.checkpoints.name
+}
+
+output "function_name" {
+  description = "Name of `poll`."
+  value       = module.poll.function_name
+}
+
+output "schedules" {
+  description = "Each schedule's expression and input, for tests."
+  value       = { for key, schedule in local.schedules : key => { expression = schedule.expression, input = schedule.input } }
+}
+
+output "settings" {
+  description = "`poll`'s settings as JSON text, for tests."
+  value       = local.settings
+}
+
+output "runs" {
+  description = "What `poll` runs, for tests."
+  value       = module.poll.runs
+}
+
+output "policies" {
+  description = "The policies, for tests."
+  value       = { poll = module.poll.policy, scheduler = local.scheduler_policy, scheduler_trust = local.scheduler_trust_policy }
+}
+
+output "deletion_protection" {
+  description = "Whether the checkpoints are protected, for tests."
+  value       = aws_dynamodb_table.checkpoints.deletion_protection_enabled
+}

@@ -1,0 +1,87 @@
+# What `poll` may do, beside its own log, traces and settings (module function).
+locals {
+  # A source of an owner collection has no public document; its freshness is for whoever is signed in.
+  visibilities = distinct([for source in values(var.sources) : var.collections[source.collection].read == "public" ? "public" : "authenticated"])
+
+  snapshot_prefixes = [for source in values(var.sources) : "${var.collections[source.collection].read}/${source.collection}" if source.mode == "snapshot"]
+
+  secret_arns = {
+    for service in ["secretsmanager", "ssm"] : service => distinct([for source in values(var.sources) : source.secret.arn if strcontains(try(source.secret.arn, ""), ":${service}:")])
+  }
+
+  secret_keys = distinct([for source in values(var.sources) : source.secret.kms_key_arn if try(source.secret.kms_key_arn, null) != null])
+
+  # The key of each Region's documents, once.
+  document_keys = { for place in var.documents : place.region => place.kms_key_arn if place.kms_key_arn != null }
+
+  secret_statements = concat(
+    length(local.secret_arns["secretsmanager"]) == 0 ? [] : [
+      { Sid = "ReadSecrets", Action = ["secretsmanager:GetSecretValue"], Resource = local.secret_arns["secretsmanager"], Condition = null },
+    ],
+    length(local.secret_arns["ssm"]) == 0 ? [] : [
+      { Sid = "ReadParameters", Action = ["ssm:GetParameter"], Resource = local.secret_arns["ssm"], Condition = null },
+    ],
+    length(local.secret_keys) == 0 ? [] : [{
+      Sid       = "DecryptSecrets"
+      Action    = ["kms:Decrypt"]
+      Resource  = local.secret_keys
+      Condition = { StringEquals = { "kms:ViaService" = ["secretsmanager.${local.region}.amazonaws.com", "ssm.${local.region}.amazonaws.com"] } }
+    }],
+  )
+
+  # The key only through the service that holds the data: the function can't use it on anything else.
+  key_statements = concat(
+    !local.keyed ? [] : [{
+      Sid       = "UseKey"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = [var.kms_key_arn]
+      Condition = { StringEquals = { "kms:ViaService" = [for service in ["s3", "dynamodb", "kinesis"] : "${service}.${local.region}.amazonaws.com"] } }
+    }],
+    [for region, key in local.document_keys : {
+      Sid       = "UseKeyIn${replace(title(replace(region, "-", " ")), " ", "")}"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = [key]
+      Condition = { StringEquals = { "kms:ViaService" = ["s3.${region}.amazonaws.com"] } }
+    } if region != local.region],
+  )
+
+  statements = concat(
+    [
+      { Sid = "PutChanges", Action = ["kinesis:PutRecords"], Resource = [var.stream.arn], Condition = null },
+      {
+        Sid       = "KeepCheckpoints"
+        Action    = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        Resource  = [aws_dynamodb_table.checkpoints.arn]
+        Condition = null
+      },
+      { Sid = "ReadItems", Action = ["dynamodb:GetItem", "dynamodb:BatchGetItem"], Resource = [var.items.arn], Condition = null },
+      { Sid = "ListItems", Action = ["dynamodb:Query"], Resource = ["${var.items.arn}/index/${var.items.index_name}"], Condition = null },
+      {
+        # Items come through `apply` alone: of the table, `poll` writes only the sources' own records.
+        Sid       = "RecordFreshness"
+        Action    = ["dynamodb:PutItem"]
+        Resource  = [var.items.arn]
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["source/*"] } }
+      },
+      { Sid = "ReadSchemas", Action = ["s3:GetObject"], Resource = ["${var.log_bucket.arn}/config/poll-schemas/*"], Condition = null },
+      {
+        Sid       = "KeepQuarantine" # writes what can't be translated; reads and removes what is redriven
+        Action    = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
+        Resource  = ["${var.log_bucket.arn}/quarantine/*"]
+        Condition = null
+      },
+      {
+        # S3 asks for GetObject, too, where an object is replaced on condition.
+        Sid    = "PublishDocuments"
+        Action = ["s3:PutObject", "s3:GetObject"]
+        Resource = flatten([for place in var.documents : concat(
+          [for visibility in local.visibilities : "${place.arn}/${visibility}/sources/*"],
+          [for prefix in local.snapshot_prefixes : "${place.arn}/${prefix}/*"],
+        )])
+        Condition = null
+      },
+    ],
+    local.secret_statements,
+    local.key_statements,
+  )
+}

@@ -1,0 +1,96 @@
+variable "name" {
+  description = "Stack name."
+  type        = string
+}
+
+variable "code" {
+  description = "The artefacts of `poll`: its zip, its layers, the processor."
+  type = object({
+    zip            = string
+    layer_arn      = string
+    poll_layer_zip = string
+    architecture   = string
+  })
+}
+
+variable "function" {
+  description = "Size of `poll`."
+  type = object({
+    memory_mb            = number
+    timeout_seconds      = number
+    reserved_concurrency = optional(number)
+  })
+}
+
+variable "vpc" {
+  description = "Where `poll` runs; null: outside of any VPC."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
+}
+
+variable "sources" {
+  description = "The back offices, as the root checked them; settings is what `poll` reads, as JSON text."
+  type = map(object({
+    settings         = string
+    schedule         = string
+    sweep_schedule   = optional(string)
+    staleness_budget = number
+    mode             = string
+    collection       = string
+    secret           = optional(object({ arn = string, kms_key_arn = optional(string) }))
+  }))
+}
+
+variable "collections" {
+  description = "The collections that a source feeds: who reads them, how long answers are cached, their JSON Schema as text."
+  type        = map(object({ read = string, cache_ttl = number, schema = optional(string) }))
+}
+
+variable "items" {
+  description = "The items table in this Region."
+  type        = object({ name = string, arn = string, index_name = string })
+}
+
+variable "stream" {
+  description = "The change stream, and the name of its archive once that exists."
+  type        = object({ name = string, arn = string, archive = string })
+}
+
+variable "log_bucket" {
+  description = "The write-log bucket, which keeps quarantine and schemas."
+  type        = object({ name = string, arn = string })
+}
+
+variable "documents" {
+  description = "Every Region's documents bucket, and the key that encrypts it (null: S3's own)."
+  type        = list(object({ region = string, bucket = string, arn = string, kms_key_arn = optional(string) }))
+}
+
+variable "horizon_days" {
+  description = "Days that tombstones live and late changes are accepted."
+  type        = number
+}
+
+variable "kms_key_arn" {
+  description = "This Region's customer managed key; null: keys that AWS owns."
+  type        = string
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the checkpoints."
+  type        = bool
+}
+
+variable "log_retention_days" {
+  description = "Days that the log is kept."
+  type        = number
+}
+
+variable "alarms" {
+  description = "Create the alarms."
+  type        = bool
+}
+
+variable "alarm_actions" {
+  description = "SNS topics that alarms notify."
+  type        = list(string)
+}

@@ -1,0 +1,90 @@
+# Back offices that are polled. Without one, none of this exists: a stream costs by the hour.
+locals {
+  polled = length(var.sources) > 0
+
+  # What `read` has to know of a source.
+  freshness = { for name, source in var.sources : name => { collection = source.collection, staleness_budget = source.staleness_budget } }
+
+  # A source as its schedule's input tells it to `poll`. What isn't set isn't said: `poll` has the same defaults. Which key decrypts the
+  # secret is the policy's matter.
+  source_settings = { for name, source in var.sources : name => jsonencode(merge(
+    { name = name },
+    { for field, value in source : field => value if value != null && !contains(["secret", "paging", "version", "cursor", "sweep"], field) },
+    {
+      for field, part in {
+        paging  = source.paging
+        version = source.version
+        cursor  = source.cursor
+        sweep   = source.sweep
+        secret  = source.secret
+      } : field => { for key, value in part : key => value if value != null && key != "kms_key_arn" } if part != null
+    },
+  )) }
+}
+
+module "change_stream" {
+  source = "./modules/change_stream"
+  count  = local.polled ? 1 : 0
+
+  name = var.name
+  stream = {
+    on_demand       = var.change_stream.on_demand
+    shards          = var.change_stream.shards
+    retention_hours = var.change_stream.retention_hours
+  }
+  apply = {
+    arn                    = module.region.apply.arn
+    function_name          = module.region.apply.function_name
+    batch_size             = var.change_stream.batch_size
+    parallelization_factor = var.change_stream.parallelization_factor
+  }
+  archive = {
+    bucket_arn = module.region.write_log.arn
+    seconds    = var.write_log.buffering_seconds
+    megabytes  = var.write_log.buffering_megabytes
+  }
+  kms_key_arn             = local.primary_key_arn
+  freshness_alarm_seconds = module.region.delivery_alarm_seconds
+  log_retention_days      = var.log_retention_days
+  alarms                  = var.alarms
+  alarm_actions           = var.alarm_actions
+}
+
+module "sync" {
+  source = "./modules/sync"
+  count  = local.polled ? 1 : 0
+
+  name = var.name
+  code = {
+    zip            = var.functions_zip
+    layer_arn      = module.region.layer_arn
+    poll_layer_zip = var.poll_layer_zip
+    architecture   = var.architecture
+  }
+  function = var.functions.poll
+  vpc      = var.sync.vpc
+  sources = { for name, source in var.sources : name => {
+    settings         = local.source_settings[name]
+    schedule         = source.schedule
+    sweep_schedule   = try(source.sweep.schedule, null)
+    staleness_budget = source.staleness_budget
+    mode             = source.mode
+    collection       = source.collection
+    secret           = source.secret
+  } }
+  collections = { for source in values(var.sources) : source.collection => {
+    read      = var.collections[source.collection].read
+    cache_ttl = var.collections[source.collection].cache_ttl
+    schema    = var.collections[source.collection].schema
+  } }
+  items               = module.items.primary
+  stream              = { name = module.change_stream[0].name, arn = module.change_stream[0].arn, archive = module.change_stream[0].archive }
+  log_bucket          = module.region.write_log
+  documents           = concat([module.region.documents], module.replica[*].documents)
+  horizon_days        = var.horizon_days
+  kms_key_arn         = local.primary_key_arn
+  deletion_protection = var.deletion_protection
+  log_retention_days  = var.log_retention_days
+  alarms              = var.alarms
+  alarm_actions       = var.alarm_actions
+}
