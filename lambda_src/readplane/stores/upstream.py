@@ -436,8 +436,14 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        # Else the library reads a redirect's body, however long, to have the next request ready.
+        return None
+
+
 def _session() -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     # Neither a proxy nor a .netrc of the environment decides where a secret goes.
     session.trust_env = False
     session.headers = CaseInsensitiveDict(
