@@ -359,6 +359,13 @@ class Publishing:
         return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
 
 
+def test_a_sourced_items_document_is_what_read_answers() -> None:
+    publishing = Publishing()
+    sourced = change(ms=NOW_MS - 400 * 86_400_000, accepted_ms=NOW_MS, source="shop")
+    assert publishing(stream_record(None, sourced, 1)) == []
+    assert publishing.documents.held == {"public/products/p-1.json": sourced.representation()}
+
+
 def test_documents_follow_the_items() -> None:
     publishing = Publishing()
     put, again, gone = change(ms=NOW_MS), change(ms=NOW_MS + 1, data='{"n":2.0}'), change(ms=NOW_MS + 2, data=None)
@@ -436,8 +443,12 @@ def test_a_failure_names_the_items_first_record_and_holds_up_no_other() -> None:
     assert len(publishing.documents.held) == 3
 
 
-def test_markers_and_undeclared_collections_publish_nothing() -> None:
+def test_markers_freshness_and_undeclared_collections_publish_nothing() -> None:
     publishing = Publishing()
+    told = stream_record(None, change(), 3)
+    image = {"pk": {"S": "source/shop"}, "fresh_as_of": {"S": "2026-11-21T08:00:00.000Z"}, "breaker": {"S": "closed"}}
+    told["dynamodb"] |= {"OldImage": image, "NewImage": image}
+    assert publishing(told) == []
     marker = stream_record(None, change(), 1)
     marker["dynamodb"]["NewImage"] = {"pk": {"S": "quarantine/x"}, "reason": {"S": "expired"}}
     assert publishing(marker, stream_record(None, change(collection="undeclared"), 2)) == []

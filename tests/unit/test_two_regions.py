@@ -83,19 +83,22 @@ class Stores:
     st.lists(st.tuples(st.sampled_from(["apply", "deliver", "publish"]), st.integers(0, 1), st.integers(0, 8))),
     st.integers(-5, 5),
     st.booleans(),
+    st.sampled_from([0, 400 * 86_400_000]),
 )
 # Two older writes overtake the newest one before its Region has published: to put it back only "instead of" the one
 # that was seen first would lose it.
-@example([("apply", 0, 1), ("apply", 1, 0), ("apply", 1, 0)], 0, False)
+@example([("apply", 0, 1), ("apply", 1, 0), ("apply", 1, 0)], 0, False, 0)
 def test_both_regions_end_with_the_greatest_version_and_its_document(
-    steps: list[tuple[str, int, int]], skew: int, deletes: bool
+    steps: list[tuple[str, int, int]], skew: int, deletes: bool, age_ms: int
 ) -> None:
+    """Also where a back office's versions are older than any horizon, and only their acceptance is of now."""
     regions = [Region(0), Region(1, skew)]
     applied: list[Change] = []
     for clock, (step, where, tick) in enumerate(steps):
         region, other = regions[where], regions[1 - where]
         if step == "apply":
-            new = change(ms=NOW_MS + tick, tail=clock, data=None if deletes and tick % 3 == 0 else f'{{"t":{clock}}}')
+            data = None if deletes and tick % 3 == 0 else f'{{"t":{clock}}}'
+            new = change(ms=NOW_MS - age_ms + tick, tail=clock, data=data, accepted_ms=NOW_MS)
             applied.append(new)
             region.apply(clock, new)
         elif step == "deliver" and other.outgoing:
@@ -136,4 +139,7 @@ def test_a_removed_item_is_put_back_unless_it_is_a_tombstone_whose_time_has_come
     assert decide(living, None, NOW_MS, HORIZON_MS) == ToMend(living)
     assert decide(young, None, NOW_MS, HORIZON_MS) == ToMend(young)
     assert decide(old, None, NOW_MS, HORIZON_MS) is None
+    sourced = change(data=None, ms=NOW_MS - 9 * HORIZON_MS, accepted_ms=NOW_MS - HORIZON_MS, source="shop")
+    assert decide(sourced, None, NOW_MS, HORIZON_MS) == ToMend(sourced)
+    assert decide(sourced, None, NOW_MS + 86_400_000, HORIZON_MS) is None
     assert decide(None, None, NOW_MS, HORIZON_MS) is None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 
 from ..clock import now_ms
@@ -38,7 +38,7 @@ REDRIVEN = "log/redrive/"
 METRIC = {"applied": "ChangesApplied", "duplicate": "ChangesDuplicate", "superseded": "ChangesSuperseded"}
 
 Event = dict[str, Any]
-_Job = Callable[[], Counter[str]]
+Done = TypeVar("Done")
 
 
 class ApplySettings(NamedTuple):
@@ -121,42 +121,38 @@ class Apply:
         stops what stands behind it: of an item that is done already, a repeat only costs a read.
         """
         half = remaining_ms() / 2
-        batch = _Batch(self._items, self._telemetry, lambda: remaining_ms() < half)
+        tries = _Tries(self._telemetry, lambda: remaining_ms() < half)
         tally: Counter[str] = Counter()
         window = Window()  # one, however wide: the event is in memory anyway, and 6 MB at most
         places: dict[str, int] = {}  # of the changes that can win
-        poisons: list[_Job] = []
         for place, record in enumerate(records):
-            if batch.is_late():
-                batch.failed.append(place)
-                break
-            line = b64decode(record["kinesis"]["data"])
-            try:
-                change = self._parsed(line)
-            except Poison as poison:
-                put_away = partial(self._quarantine, line, poison, f"stream/{record['eventID']}")
-                poisons.append(partial(batch.attempt, [place], put_away))
-            except FAULTS as error:
-                batch.fail([place], error)
-            else:
-                loser = _fold(window, change, tally)
-                if loser is not change:
-                    places[change.key] = place
-        writes = [
-            partial(batch.write, part, [places[change.key] for change in part])
-            for part in parts(window.take(), MAX_CHANGES, sent_bytes)
-        ]
-        jobs = writes + poisons
-        # A lone part, as most are, needs no other thread.
-        for counted in map(_do, jobs) if len(jobs) == 1 else self._pool.map(_do, jobs):
-            tally.update(counted)
+            line, origin = b64decode(record["kinesis"]["data"]), f"stream/{record['eventID']}"
+            change = tries.run([place], partial(self._change, line, origin, tally))
+            if change and _fold(window, change, tally) is not change:
+                places[change.key] = place
+        cut = parts(window.take(), MAX_CHANGES, sent_bytes)
+        for outcomes in self._pool.map(lambda part: self._written(part, places, tries), cut):
+            tally.update(_counted(outcomes))
         self._telemetry.event("applied", metrics=tally, records=len(records), first=records[0]["eventID"])
-        if not batch.failed:
+        if not tries.failed:
             return []
         # The handler itself doesn't fail, so Lambda's own error metric stays silent.
-        self._telemetry.event("to be tried again", level="WARN", metrics={"ChangesFailed": len(batch.failed)})
-        again: str = records[min(batch.failed)]["kinesis"]["sequenceNumber"]
+        self._telemetry.event("to be tried again", level="WARN", metrics={"ChangesFailed": len(tries.failed)})
+        again: str = records[min(tries.failed)]["kinesis"]["sequenceNumber"]
         return [again]
+
+    def _written(self, part: list[Change], places: Mapping[str, int], tries: "_Tries") -> Counter[Outcome]:
+        """Have changes of different items written, one by one where DynamoDB refuses one: it stops no other."""
+
+        def write() -> Counter[Outcome]:
+            try:
+                return self._items.apply_all(part)
+            except Refused:
+                if len(part) == 1:
+                    raise
+            return sum((self._written([change], places, tries) for change in part), Counter())
+
+        return tries.run([places[change.key] for change in part], write) or Counter()
 
     def _applied(self, message: Event) -> bool:
         try:
@@ -188,7 +184,7 @@ class Apply:
         finally:
             writing.stop()
         number = tally.pop("RecordsHandled", 0)
-        tally.update({METRIC[outcome]: count for outcome, count in outcomes.items()})
+        tally.update(_counted(outcomes))
         self._telemetry.event("applied", metrics=tally, key=key)
         if key.startswith(REDRIVEN):
             return
@@ -201,36 +197,41 @@ class Apply:
         number = 0
         try:
             for number, line in enumerate(self._log.lines(key), 1):
-                try:
-                    change = self._parsed(line)
-                except Poison as poison:
-                    tally.update(self._quarantine(line, poison, f"{key}:{number}"))
-                else:
+                change = self._change(line, f"{key}:{number}", tally)
+                if change:
                     yield change
         except Poison as poison:  # the object itself is damaged from here on
-            tally.update(self._quarantine(b"", poison, f"{key}:{number + 1}"))
+            self._quarantine(b"", poison, f"{key}:{number + 1}", tally)
         tally["RecordsHandled"] = number
 
-    def _parsed(self, line: bytes) -> Change:
-        change = parse_line(line, self._settings.collections)
+    def _change(self, line: bytes, origin: str, tally: Counter[str]) -> Change | None:
+        """The change in a line; ``None`` for one that can't be applied, which is in quarantine then."""
+        try:
+            change = parse_line(line, self._settings.collections)
+            self._refuse_expired(change)
+        except Poison as poison:
+            self._quarantine(line, poison, origin, tally)
+            return None
+        return change
+
+    def _refuse_expired(self, change: Change) -> None:
         if not is_expired(change, now_ms(), self._settings.horizon_ms):
-            return change
+            return
         # A replay brings old changes again. Those that the item has seen are settled; only one that would have an
         # effect could resurrect what a tombstone, gone by now, had deleted.
         item = self._items.get(change.key, consistent=True)
         if item is None or item.version < change.version:
             raise Poison("expired", "the change is older than the horizon", change)
-        return change
 
-    def _quarantine(self, line: bytes, poison: Poison, origin: str) -> Counter[str]:
+    def _quarantine(self, line: bytes, poison: Poison, origin: str, tally: Counter[str]) -> None:
         self._log.quarantine(line, poison, origin)
         change_id = poison.change.change_id if poison.change else None
         if poison.change is not None:
             self._items.mark_quarantined(poison.change, poison.reason, now_ms())
+        tally["ChangesQuarantined"] += 1
         self._telemetry.event(
             "quarantined", level="WARN", reason=poison.reason, detail=poison.detail, origin=origin, change_id=change_id
         )
-        return Counter(ChangesQuarantined=1)
 
 
 class _Writing:
@@ -271,50 +272,28 @@ class _Writing:
         wait(self._parts)
 
 
-class _Batch:
-    """What became of a batch of records: each is tried, whatever became of the others, as long as there is time."""
+def _counted(outcomes: Mapping[Outcome, int]) -> Counter[str]:
+    return Counter({METRIC[outcome]: count for outcome, count in outcomes.items()})
 
-    def __init__(self, items: Bulk, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
-        self.is_late = is_late
+
+class _Tries:
+    """What is tried of a batch, as long as there is time, and what of it must come again."""
+
+    def __init__(self, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
         self.failed: list[int] = []
-        """The places of the records that must come again; threads append to it."""
-        self._items = items
+        """Places in the batch; threads append to it."""
         self._telemetry = telemetry
+        self._is_late = is_late
 
-    def attempt(self, places: Sequence[int], job: _Job) -> Counter[str]:
-        """Do what concerns the records at these places, and give back its counts; none where it fails."""
-        if self.is_late():
-            self.failed += places
-            return Counter()
+    def run(self, places: list[int], job: Callable[[], Done]) -> Done | None:
+        """Do what concerns the records at these places; ``None`` where it fails, or comes too late."""
         try:
-            return job()
-        except Exception as error:
-            self.fail(places, error)
-            return Counter()
-
-    def fail(self, places: Sequence[int], error: Exception) -> None:
-        """Note that the records at these places must come again."""
+            if not self._is_late():
+                return job()
+        except Exception as error:  # one that fails must not hold up the others
+            self._telemetry.failure("records failed", error, records=str(len(places)))
         self.failed += places
-        self._telemetry.failure("records failed", error, records=str(len(places)))
-
-    def write(self, part: Sequence[Change], places: Sequence[int]) -> Counter[str]:
-        """Have changes of different items written."""
-        return self.attempt(places, partial(self._write, part, places))
-
-    def _write(self, part: Sequence[Change], places: Sequence[int]) -> Counter[str]:
-        try:
-            outcomes = self._items.apply_all(part)
-        except Refused:
-            if len(part) == 1:
-                raise
-            # One item that DynamoDB doesn't take must not hold up the others of its part.
-            counted = (self.write([change], [place]) for change, place in zip(part, places, strict=True))
-            return sum(counted, Counter())
-        return Counter({METRIC[outcome]: count for outcome, count in outcomes.items()})
-
-
-def _do(job: _Job) -> Counter[str]:
-    return job()
+        return None
 
 
 def _fold(window: Window, change: Change, tally: Counter[str]) -> Change | None:
