@@ -6,9 +6,9 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
-from jmespath.visitor import Options
+from jmespath.visitor import Options, TreeInterpreter
 
-from .numbers import Twice, print_json, to_number
+from .numbers import NameTwice, Twice, print_json, to_number
 
 
 class Unfit(Exception):
@@ -27,6 +27,16 @@ class _Functions(Functions):
         return to_number(value)
 
 
+class _Interpreter(TreeInterpreter):
+    """JMESPath's own, which refuses a name that occurs twice: some operators would take it for nothing."""
+
+    def visit_field(self, node: Any, value: Any) -> Any:
+        found = super().visit_field(node, value)
+        if isinstance(found, Twice):
+            raise NameTwice
+        return found
+
+
 _OPTIONS = Options(custom_functions=_Functions())
 
 
@@ -43,28 +53,49 @@ class Expression:
         :raises Unfit: when a function is given what it doesn't take, or a name that occurs twice is looked at.
         """
         try:
-            found = self._compiled.search(value, options=_OPTIONS)
+            found = _Interpreter(_OPTIONS).visit(self._compiled.parsed, value)
         except JMESPathTypeError as error:
             raise Unfit(
                 f"{error.function_name}() takes {' or '.join(error.expected_types)}, and found {error.actual_type}"
             ) from error
         except JMESPathError as error:
             raise Unfit(f"the expression fails ({type(error).__name__})") from error
-        except Unfit:
-            raise
+        except NameTwice as error:
+            raise Unfit(str(error)) from error
         except Exception as error:  # whatever Python raises below a function: the ceiling of 1e400, a list as a key
             raise Unfit(f"the expression fails ({type(error).__name__})") from error
         if isinstance(found, Twice):
-            raise Unfit("the name occurs twice in one object")
+            raise Unfit(str(NameTwice()))
         return found
 
 
 def compile_expression(text: str) -> Expression:
     """Compile one JMESPath expression.
 
-    :raises ValueError: says what is wrong with it, and where.
+    :raises ValueError: says what is wrong with it, and where: functions that don't exist included, and the number of
+        what they are given, which JMESPath itself finds out only when it gets there.
     """
     try:
-        return Expression(text, jmespath.compile(text))
+        compiled = jmespath.compile(text)
     except (JMESPathError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+    _check_functions(compiled.parsed)
+    return Expression(text, compiled)
+
+
+def _check_functions(node: Any) -> None:
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        if not isinstance(node, dict):
+            continue  # a slice's numbers are children, too
+        todo += node["children"]
+        if node["type"] != "function_expression":
+            continue
+        name, given = node["value"], len(node["children"])
+        function = _Functions.FUNCTION_TABLE.get(name)
+        if function is None:
+            raise ValueError(f"there is no function {name[:60]}()")
+        takes = len(function["signature"])
+        if given < takes or (given > takes and not function["signature"][-1].get("variadic")):
+            raise ValueError(f"{name}() takes {takes}, and is given {given}")
