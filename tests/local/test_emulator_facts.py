@@ -3,6 +3,7 @@
 When one of these fails, an upgrade of the emulator has changed the fact: drop the workaround that it is named with.
 """
 
+import inspect
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from ministack.core import iam_actions
+from ministack.services import lambda_svc
 
 from tests.local.pipeline import log_keys
 from tests.local.support import Local, eventually
@@ -106,3 +108,22 @@ def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
     action = iam_actions.extract_iam_action("dynamodb", "POST", "/", headers, body, {})
     assert action == "dynamodb:BatchExecuteStatement"
     assert iam_actions.dynamodb_transaction_checks(action, body, "eu-central-1", "000000000000") == []
+
+
+def test_iam_is_not_told_which_item_a_request_is_about() -> None:
+    """The context in LAUNCH (ops/local/emulator.py): without it `poll` could write every item, unseen."""
+    body = json.dumps({"TableName": "items", "Item": {"pk": {"S": "source/x"}}}).encode()
+    assert "dynamodb:LeadingKeys" not in iam_actions.dynamodb_service_context(body)
+
+
+def test_a_batch_from_kinesis_counts_as_done_whatever_the_function_reports() -> None:
+    """The execution in LAUNCH: without it what `apply` reports as failed would be lost."""
+    assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_kinesis)
+    assert "batchItemFailures" in inspect.getsource(lambda_svc._run_sqs_batch), "from a queue it is heard"
+
+
+def test_a_batch_from_kinesis_is_retried_for_ever_and_set_aside_nowhere() -> None:
+    """The mapping's bounds (modules/change_stream) are asserted in terraform/tests: here none of them counts."""
+    source = inspect.getsource(lambda_svc._poll_kinesis)
+    for bound in ("MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "OnFailure"):
+        assert bound not in source
