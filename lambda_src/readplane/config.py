@@ -79,6 +79,16 @@ class Given:
             return value
         return self._problem(path, "a whole number, not negative", 0)
 
+    def parts(self, *path: str) -> list["Given"]:
+        """A list of objects, each to be asked for its members."""
+        values = self._at(path)
+        if not isinstance(values, list):
+            values = self._problem(path, "a list", [])
+        parts = [Given(value) for value in values]
+        for part in parts:
+            part.problems = self.problems
+        return parts
+
     def collections(self) -> dict[str, Collection]:
         """The declared collections, by name."""
         declared = self._at(("collections",))

@@ -47,10 +47,11 @@ class Validators:
 
 @dataclass(frozen=True)
 class Failures:
-    """Failed polls in a row, and until when (Unix ms) the source is left alone."""
+    """Failed polls in a row; until when (Unix ms) the source is left alone for that, or because it said so."""
 
     count: int = 0
     open_until_ms: int = 0
+    wanted_until_ms: int = 0
 
 
 Breaker = Literal["closed", "open", "half_open"]
@@ -60,15 +61,17 @@ Breaker = Literal["closed", "open", "half_open"]
 class Checkpoint:
     """All that is known of a source.
 
-    ``watermark_ms``: how far it is read, in upstream's time. ``fresh_as_of_ms``: what it held at this time of ours is
-    read. ``changed_ms``: when a change of it was last made. ``version``: of its snapshot's document. ``seen``: see
-    :class:`~readplane.domain.sourcing.Seen`. ``swept_ms``: the request that the last sweep answered.
+    ``begun_ms``: when it was first polled. ``watermark_ms``: how far it is read, in upstream's time.
+    ``fresh_as_of_ms``: what it held at this time of ours is read. ``changed_ms``: when a change of it was last made.
+    ``version``: of its snapshot's document. ``seen``: see :class:`~readplane.domain.sourcing.Seen`. ``swept_ms``: the
+    request that the last sweep answered.
 
     ``paused``, ``sweep_asked_ms``, ``owner``, ``lease_until_ms`` and ``generation`` are told by the store, and not
     saved with the rest: ``generation`` counts the leases, ``owner`` holds one until ``lease_until_ms``.
     """
 
     source: str
+    begun_ms: int = 0
     watermark_ms: int | None = None
     fresh_as_of_ms: int | None = None
     changed_ms: int = 0

@@ -7,17 +7,16 @@ a counter between the two, for which the checkpoint remembers the youngest recor
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
 
-from .version import MAX_AHEAD_MS, time_ms
+from .version import time_ms
 
 STATE_BITS = 62
 """Low bits of a sourced version, which tell what the record says."""
 
 MAX_TIE = (1 << 12) - 1
-MAX_MS = (1 << 48) - 1
 
 MAX_SEEN = 4_000
 """Entries kept at most, 96 KB: a checkpoint must stay below DynamoDB's 400 KB per item."""
@@ -69,15 +68,6 @@ def bumped(version: str, state: int) -> str:
     return sourced_version(ms, tie + 1, state) if tie < MAX_TIE else sourced_version(ms + 1, 0, state)
 
 
-def bad_time(ms: int, now_ms: int) -> str | None:
-    """Why a record's modification time (Unix ms) can't be true; ``None`` if it can."""
-    if ms < 0:
-        return "the version is before 1970"
-    if ms > now_ms + MAX_AHEAD_MS or ms > MAX_MS:
-        return "the version is more than 5 minutes ahead of our clock"
-    return None
-
-
 def watermark(before_ms: int | None, newest_ms: int | None, started_ms: int) -> int | None:
     """How far a complete pass has read, in upstream's time: the next one asks from a lag before.
 
@@ -127,38 +117,49 @@ class Seen:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[tuple[int, Entry]]:
-        return iter(self._entries.items())
+    @property
+    def pending(self) -> bool:
+        """Whether Kinesis may lack any."""
+        return any(entry.pending for entry in self._entries.values())
 
     def get(self, key: int) -> Entry | None:
         """What is remembered under a key hash."""
         return self._entries.get(key)
 
-    def put(self, key: int, entry: Entry) -> None:
-        """Remember an entry instead of what stood under its key."""
-        self._entries[key] = entry
+    def meet(self, key: int, ms: int, state: int) -> Entry | None:
+        """Remember a record as it was read now; give back its entry, or ``None`` where there is nothing to send.
 
-    def judge(self, key: int, ms: int, state: int) -> Entry | None:
-        """The entry of a record as it was read now; ``None`` where its change is made already, or a later one is.
-
-        A change that may not have reached Kinesis keeps its id, so that sending it again is harmless.
+        What is given back stays pending until :meth:`settle`: its change keeps its id if it must be sent again.
         """
         known = self._entries.get(key)
         if known is None or known.refused or ms > known.ms:
-            return Entry(ms, state)
-        if ms < known.ms:
-            # Older than what is known, as a replica behind its master tells. Unless that one was never sent: then
-            # this may be all there is.
-            return Entry(ms, state) if known.pending else None
-        if state == known.state:
+            entry = Entry(ms, state, pending=True)
+        elif ms < known.ms:
+            # Older than what is known, as a replica behind its master tells. If that one was never sent, though, this
+            # may be all there is.
+            return Entry(ms, state, pending=True) if known.pending else None
+        elif state == known.state:
             return known if known.pending else None
-        return Entry(ms, state, min(known.tie + 1, MAX_TIE))
+        else:
+            entry = Entry(ms, state, min(known.tie + 1, MAX_TIE), pending=True)
+        self._entries[key] = entry
+        return entry
 
-    def settle(self) -> None:
-        """Kinesis has all that was pending."""
-        for key, entry in self._entries.items():
-            if entry.pending:
-                self._entries[key] = entry._replace(pending=False)
+    def refuse(self, key: int, now_ms: int) -> bool:
+        """Remember that a record goes to quarantine; say whether that is news."""
+        known = self._entries.get(key)
+        self._entries[key] = Entry(now_ms, 0, refused=True)
+        return known is None
+
+    def settle(self, keys: Iterable[int]) -> None:
+        """Kinesis has these."""
+        for key in keys:
+            if key in self._entries:
+                self._entries[key] = self._entries[key]._replace(pending=False)
+
+    def drop(self, key: int) -> None:
+        """Judge a record anew when it is met again."""
+        self._entries.pop(key, None)
 
     def doubt(self) -> None:
         """Have every change sent again when it is met, by its own id, and every refused record tried again."""

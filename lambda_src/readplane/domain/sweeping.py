@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from .sourcing import bumped, key_hash, sourced_version, state_hash, state_of
+from .sourcing import bumped, key_hash, state_of
 from .version import time_ms
 
 MAX_MISSING = 20_000
@@ -64,21 +64,18 @@ def refusal(living: int, missing: int, listed: bool, unreadable: int, max_percen
     return None
 
 
-def reconciled(source: str, key: str, data: str | None, ms: int, held: str | None, settled_ms: int) -> str | None:
-    """The version that makes an item what a full listing says; ``None`` where it is that, or will be.
+def reconciled(version: str, held: str | None, settled_ms: int, *, versioned: bool) -> str | None:
+    """The version that makes an item what a full listing says; ``None`` where it is that, or is left alone.
 
-    :param data: what the listing says, ``None`` for a delete.
-    :param ms: the record's modification time, or that of the request where it tells none.
+    :param version: of the listing's record.
     :param held: the item's version, ``None`` where there is none.
-    :param settled_ms: an item of a later time than this is left alone where the listing is older: the listing may have
-        been read before, or from a replica behind its master. The next sweep looks again.
+    :param settled_ms: an item of a later time than this keeps its content where the record is older: the page may have
+        been read before the item changed, or come from a replica behind its master. The next listing tells.
+    :param versioned: whether the record tells its time. One that doesn't is news only by what it says.
     """
-    state = state_hash(source, key, data)
     if held is None:
-        return None if data is None else sourced_version(ms, 0, state)
-    if state_of(held) == state:
-        return None
-    version = sourced_version(ms, 0, state)
-    if version > held:
         return version
-    return bumped(held, state) if time_ms(held) <= settled_ms else None
+    same = state_of(held) == state_of(version)
+    if version > held:
+        return version if versioned or not same else None
+    return None if same or time_ms(held) > settled_ms else bumped(held, state_of(version))

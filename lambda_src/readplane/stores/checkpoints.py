@@ -54,7 +54,8 @@ class Checkpoints(Protocol):
     def rewind(self, source: str, to_ms: int) -> None:
         """Have the next poll read again what was modified from then on (upstream's time), and a lag before.
 
-        Never forward; nothing happens to a source that was never polled. A poll that is running loses its lease. Every change keeps its id, so none has an effect twice.
+        Never forward; nothing happens to a source that was never polled. A poll that is running loses its lease. Every
+        change keeps its id, so none has an effect twice.
         """
 
     def reset(self, source: str) -> None:

@@ -1,0 +1,330 @@
+"""Reads the back offices: what changed there becomes changes on Kinesis, a snapshot becomes a document."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+from ..clock import now_ms
+from ..config import DAY_MS, load
+from ..domain.body import Validator, compile_schemas
+from ..domain.checkpoint import Failures
+from ..domain.collection import Collection
+from ..domain.source import BadSource, Source, parse_source
+from ..domain.translation import BadPage, Translator
+from ..polling import freshness, snapshot, sweep
+from ..polling.feed import Feed
+from ..polling.pages import Moved, Pages
+from ..polling.redrive import redrive
+from ..polling.session import OWN, Fetch, Session, Stores
+from ..stores.boto import BotoClient
+from ..stores.change_stream import KinesisChangeStream
+from ..stores.checkpoints import DynamoCheckpoints, LeaseLost
+from ..stores.quarantine import S3Quarantine
+from ..stores.schemas import read_schemas
+from ..stores.secrets import Secrets
+from ..stores.snapshots import S3Snapshots
+from ..stores.sourced_items import DynamoSourcedItems
+from ..stores.upstream import RETRIED, Upstream, UpstreamFault
+from ..telemetry import Telemetry
+
+MAX_WANTED_SECONDS = 60 * 60
+"""Longest Retry-After that is kept to: a back office must not be able to switch itself off for good."""
+
+Event = dict[str, Any]
+Outcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
+
+
+class Bucket(NamedTuple):
+    """One Region's documents."""
+
+    region: str
+    bucket: str
+
+
+class PollSettings(NamedTuple):
+    """What Terraform tells the function."""
+
+    name: str
+    items_table: str
+    items_index: str
+    checkpoints_table: str
+    stream: str
+    log_bucket: str
+    quarantine_prefix: str
+    documents: tuple[Bucket, ...]
+    horizon_ms: int
+    schemas: Mapping[str, str]
+    collections: Mapping[str, Collection]
+
+
+def poll_settings() -> PollSettings:
+    """:raises BadSettings: with every problem."""
+    return load(
+        lambda given: PollSettings(
+            name=given.text("name"),
+            items_table=given.text("items_table"),
+            items_index=given.text("items_index"),
+            checkpoints_table=given.text("checkpoints_table"),
+            stream=given.text("stream"),
+            log_bucket=given.text("log_bucket"),
+            quarantine_prefix=given.text("quarantine_prefix"),
+            documents=tuple(Bucket(place.text("region"), place.text("bucket")) for place in given.parts("documents")),
+            horizon_ms=given.number("horizon_days") * DAY_MS,
+            schemas={name: given.text("schemas", name) for name in ("bucket", "key", "sha256")},
+            collections=given.collections(),
+        )
+    )
+
+
+class Poll:
+    """The function, with what it needs handed in.
+
+    :param validators: each collection's compiled schema.
+    :param upstream: makes what asks a source's back office.
+    """
+
+    def __init__(
+        self,
+        settings: PollSettings,
+        validators: Mapping[str, Validator],
+        stores: Stores,
+        upstream: Callable[[Source], Fetch],
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._validators = validators
+        self._stores = stores
+        self._upstream = upstream
+        self._telemetry = telemetry
+
+    def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> Event:
+        """Do what the event names: ``source`` (poll it), ``validate``, ``freshness`` or ``redrive``.
+
+        :param remaining_ms: how long the invocation may still take.
+        :raises BadSource: when the settings of the source to poll or redrive can't be used.
+        """
+        if "validate" in event:
+            return {"problems": self._problems(event["validate"])}
+        if "freshness" in event:
+            return self._tell_staleness(event["freshness"])
+        if "redrive" in event:
+            return self._redrive(event["redrive"], remaining_ms)
+        return self._poll(self._source(event["source"]), bool(event.get("sweep")), remaining_ms)
+
+    def _source(self, raw: object) -> Source:
+        return parse_source(raw, self._settings.collections)
+
+    def _validate(self, source: Source) -> Validator:
+        """Its collection's schema; one without takes any object."""
+        return self._validators.get(source.collection, bool)
+
+    def _problems(self, sources: list[object]) -> list[str]:
+        problems: list[str] = []
+        for raw in sources:
+            try:
+                self._source(raw)
+            except BadSource as bad:
+                problems += bad.problems
+        return problems
+
+    def _tell_staleness(self, sources: list[Event]) -> Event:
+        """A metric per source from its checkpoint: a poll that never comes can't tell that it is late."""
+        told = {}
+        for source in sources:
+            name = source["name"]
+            checkpoint = self._stores.checkpoints.get(name)
+            if checkpoint is None:
+                continue
+            # Before the first whole pass it is at least as stale as that takes.
+            since_ms = checkpoint.fresh_as_of_ms or checkpoint.begun_ms
+            if since_ms:
+                told[name] = max(0, now_ms() - since_ms) / 1000
+                self._telemetry.event("staleness", seconds={"Staleness": told[name]}, source=name)
+        return {"staleness": told}
+
+    def _redrive(self, wanted: Event, remaining_ms: Callable[[], int]) -> Event:
+        source = self._source(wanted["source"])
+        collection = self._settings.collections[source.collection]
+        translator = Translator(source, self._validate(source))
+        seconds = remaining_ms() / 2000
+        answer = redrive(source, collection, translator, wanted["keys"], self._stores, seconds)
+        self._telemetry.event(
+            "redriven",
+            metrics={"RecordsRedriven": answer["redriven"]},
+            source=source.name,
+            failed=len(answer["failed"]),
+        )
+        return answer
+
+    def _poll(self, source: Source, sweep_now: bool, remaining_ms: Callable[[], int]) -> Event:
+        now = now_ms()
+        if sweep_now:  # before the lease is asked for, so that whoever holds it, or comes next, sweeps
+            self._stores.checkpoints.request_sweep(source.name, now)
+        owner = os.urandom(16).hex()
+        checkpoint = self._stores.checkpoints.acquire(source.name, owner, now, now + remaining_ms())
+        if checkpoint is None:
+            self._telemetry.event("already running", source=source.name)
+            return {"outcome": "running"}
+        session = Session(
+            source,
+            self._settings.collections[source.collection],
+            checkpoint,
+            owner,
+            self._stores,
+            self._telemetry,
+            remaining_ms,
+        )
+        if not checkpoint.begun_ms:
+            session.keep(begun_ms=now)
+        try:
+            outcome = self._run(session)
+            session.release()
+        except LeaseLost:
+            self._telemetry.event("lease lost", level="WARN", source=source.name)
+            return {"outcome": "running"}
+        except Exception as error:  # of ours: nothing is lost, as nothing is saved, and the next poll tries again
+            self._telemetry.failure("poll failed", error, source=source.name)
+            outcome = "failed"
+            self._give_back(session)
+        return self._told(session, outcome)
+
+    def _run(self, session: Session) -> Outcome:
+        """Poll; what the back office does wrong is an outcome, and counts for the breaker."""
+        source, checkpoint = session.source, session.checkpoint
+        now = now_ms()
+        breaker = checkpoint.breaker(source.breaker.failures, now)
+        if checkpoint.paused:
+            return "paused"
+        if breaker == "open" or now < checkpoint.failures.wanted_until_ms:
+            return "open"
+        try:
+            return self._read(session, probe=breaker == "half_open")
+        except (UpstreamFault, BadPage, Moved) as fault:
+            return self._failed(session, fault, probed=breaker == "half_open" and not session.tally.pages)
+
+    def _read(self, session: Session, *, probe: bool) -> Outcome:
+        source = session.source
+        fetch = self._upstream(source)
+        validate = self._validate(source)
+        if source.mode == "snapshot":
+            return snapshot.take(session, fetch, validate, probe=probe)
+        pages = Pages(source, fetch, Translator(source, validate), session.seconds_left, probe=probe)
+        outcome = Feed(session, pages, full=not source.incremental, sweep=False).run()
+        if outcome == "unfinished":
+            return outcome
+        if session.checkpoint.changes:
+            sweep.finish(session, "changes")
+        elif source.sweep and source.incremental and (session.checkpoint.sweep or session.checkpoint.sweep_due):
+            self._sweep(session, pages)
+        return outcome
+
+    def _sweep(self, session: Session, pages: Pages) -> None:
+        if Feed(session, pages, full=True, sweep=True).run() == "completed":
+            sweep.finish(session, "sweep")
+
+    def _failed(self, session: Session, fault: UpstreamFault | BadPage | Moved, *, probed: bool) -> Outcome:
+        source = session.source
+        kind = fault.kind if isinstance(fault, UpstreamFault) else type(fault).__name__
+        detail = fault.detail if isinstance(fault, UpstreamFault) else str(fault)
+        self._telemetry.event("back office failed", level="WARN", source=source.name, kind=kind, detail=detail)
+        if kind == "deadline":
+            return "unfinished"
+        if kind in OWN or isinstance(fault, Moved):
+            return "failed"
+        now = now_ms()
+        count = session.checkpoint.failures.count + 1
+        wanted = min(MAX_WANTED_SECONDS, getattr(fault, "retry_after", None) or 0)
+        opens = count >= source.breaker.failures
+        session.keep(
+            failures=Failures(
+                count,
+                now + int(source.breaker.cooldown_seconds * 1000) if opens else 0,
+                now + int(wanted * 1000) if wanted else 0,
+            )
+        )
+        if isinstance(fault, BadPage) or (isinstance(fault, UpstreamFault) and _leads_nowhere(fault, probed=probed)):
+            # A place of an earlier invocation may be one that the back office doesn't know any more.
+            session.keep(changes=None, sweep=None)
+        return "failed"
+
+    def _give_back(self, session: Session) -> None:
+        try:
+            session.release()
+        except Exception as error:  # then it is over when the invocation is
+            self._telemetry.failure("lease not given back", error, source=session.source.name)
+
+    def _told(self, session: Session, outcome: Outcome) -> Event:
+        """Tell what has been done, in logs, metrics and the answer."""
+        source, tally, checkpoint = session.source, session.tally, session.checkpoint
+        if outcome not in ("paused", "open"):
+            freshness.tell(session)
+        since_ms = checkpoint.fresh_as_of_ms or checkpoint.begun_ms
+        self._telemetry.event(
+            "polled",
+            source=source.name,
+            outcome=outcome,
+            pages=tally.pages,
+            metrics={
+                "PollsCompleted": int(outcome in ("completed", "not_modified")),
+                "PollsFailed": int(outcome == "failed"),
+                "RecordsPolled": tally.records,
+                "ChangesPolled": tally.changes,
+                "RecordsQuarantined": tally.quarantined,
+                "BreakerOpen": int(checkpoint.breaker(source.breaker.failures, now_ms()) != "closed"),
+                "SweepMissing": tally.missing,
+                "SweepRefused": tally.refused,
+            },
+            seconds={"Staleness": max(0, now_ms() - since_ms) / 1000},
+        )
+        return {
+            "outcome": outcome,
+            "pages": tally.pages,
+            "records": tally.records,
+            "changes": tally.changes,
+            "quarantined": tally.quarantined,
+            "missing": tally.missing,
+            "sweep_refused": bool(tally.refused),
+        }
+
+
+def _leads_nowhere(fault: UpstreamFault, *, probed: bool) -> bool:
+    if fault.kind in ("origin", "redirect", "not_data"):
+        return True
+    return fault.status is not None and (probed or fault.status not in RETRIED)
+
+
+def _fetch(secrets: Secrets) -> Callable[[Source], Fetch]:
+    return lambda source: Upstream(source, secrets).fetch
+
+
+@cache
+def function() -> Poll:
+    """Make the function from its environment, once per sandbox.
+
+    :raises BadSettings: with every problem.
+    """
+    settings = poll_settings()
+    dynamodb = BotoClient("dynamodb", attempts=5)
+    s3 = BotoClient("s3", attempts=5)
+    stores = Stores(
+        checkpoints=DynamoCheckpoints(dynamodb, settings.checkpoints_table),
+        items=DynamoSourcedItems(dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms),
+        stream=KinesisChangeStream(BotoClient("kinesis", attempts=5), settings.stream),
+        quarantine=S3Quarantine(s3, settings.log_bucket, settings.quarantine_prefix),
+        documents={
+            place.region: S3Snapshots(BotoClient("s3", region=place.region), place.bucket)
+            for place in settings.documents
+        },
+    )
+    validators = compile_schemas(read_schemas(s3, **settings.schemas))
+    return Poll(settings, validators, stores, _fetch(Secrets()), Telemetry("poll", settings.name))
+
+
+def handler(event: Event, context: Any) -> Event:
+    """Lambda entry point."""
+    return function()(event, context.get_remaining_time_in_millis)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    function()  # during init

@@ -1,0 +1,1 @@
+"""What `poll` does with one source: its pages, its passes, its sweeps, its snapshot."""

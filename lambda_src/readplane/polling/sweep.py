@@ -1,0 +1,110 @@
+"""The end of a sweep: which items the full listing lacks, and which of them may go."""
+
+from typing import Literal
+
+from ..clock import now_ms
+from ..domain.change import Change
+from ..domain.checkpoint import Missing, Pass
+from ..domain.collection import item_key
+from ..domain.listing import partitions
+from ..domain.sourcing import bumped, key_hash, state_hash
+from ..domain.sweeping import MAX_MISSING, HashSet, missing_hash, packed, refusal
+from ..domain.timestamp import rfc3339
+from ..domain.version import time_ms
+from ..stores.checkpoints import ChunkGone
+from .session import Session
+
+MAX_DELETES_PERCENT = 10.0
+"""Where the source declares no sweep, for each of its passes reads the full listing."""
+
+Found = list[tuple[str, str]]
+"""Item ids and versions."""
+
+
+def finish(session: Session, field: Literal["changes", "sweep"]) -> None:
+    """Delete what two complete listings in a row have missed, if nothing speaks against it.
+
+    :param field: which pass of the checkpoint has read the whole listing.
+    """
+    walk = session.checkpoint.changes if field == "changes" else session.checkpoint.sweep
+    assert walk is not None and walk.listed
+    try:
+        met = _set(session, str(walk.started_ms), walk.chunks)
+        before = session.checkpoint.missing
+        missed = _set(session, before.name, before.chunks) if before else HashSet()
+    except ChunkGone:  # it has waited for longer than its parts are kept
+        session.keep(**{field: None, "missing": None})
+        return
+    living, missing, found = _missing(session, walk, met)
+    why_not = refusal(living, missing, bool(met), walk.unreadable, _max_percent(session))
+    session.tally.missing += missing
+    if why_not:
+        session.tally.refused += 1
+        session.telemetry.event(
+            "sweep refused", level="WARN", source=session.source.name, reason=why_not, living=living, missing=missing
+        )
+        session.keep(**{field: None, "missing": None, "swept_ms": walk.started_ms})
+        return
+    gone = [pair for pair in found if _hash(session, *pair) in missed]
+    _delete(session, gone)
+    again = Missing(f"{walk.started_ms}.missing", 1) if len(gone) < len(found) else None
+    if again:
+        doubted = packed(_hash(session, *pair) for pair in found)
+        session.stores.checkpoints.put_chunk(session.checkpoint, again.name, 0, doubted, now_ms())
+    session.keep(**{field: None, "missing": again, "swept_ms": walk.started_ms})
+
+
+def _set(session: Session, name: str, chunks: int) -> HashSet:
+    return HashSet(session.stores.checkpoints.chunks(session.source.name, name, chunks))
+
+
+def _missing(session: Session, walk: Pass, met: HashSet) -> tuple[int, int, Found]:
+    """How many items there are, how many the listing lacks, and which, up to a bound."""
+    # Younger than the pages that it could have stood on, perhaps.
+    settled_ms = walk.started_ms - int(session.source.lag_seconds * 1000)
+    living = missing = 0
+    found: Found = []
+    for item_id, version in session.stores.items.living(partitions(session.collection, None)):
+        living += 1
+        if key_hash(_key(session, item_id)) in met or time_ms(version) > settled_ms:
+            continue
+        missing += 1
+        if len(found) < MAX_MISSING:
+            found.append((item_id, version))
+    return living, missing, found
+
+
+def _delete(session: Session, gone: Found) -> None:
+    if not gone:
+        return
+    session.check()
+    at_ms = now_ms()
+    session.stores.stream.put((_tombstone(session, *pair, at_ms) for pair in gone), session.seconds_to_send())
+    session.tally.changes += len(gone)
+    session.keep(changed_ms=at_ms)
+
+
+def _tombstone(session: Session, item_id: str, version: str, at_ms: int) -> Change:
+    """The least change above what is there, so that any later one, on its way perhaps, wins."""
+    source = session.source.name
+    return Change(
+        change_id=bumped(version, state_hash(source, _key(session, item_id), None)),
+        collection=session.collection.name,
+        item_id=item_id,
+        data=None,
+        actor=f"source/{source}",
+        source=source,
+        accepted_at=rfc3339(at_ms),
+    )
+
+
+def _key(session: Session, item_id: str) -> str:
+    return item_key(session.collection.name, item_id, None)
+
+
+def _hash(session: Session, item_id: str, version: str) -> int:
+    return missing_hash(_key(session, item_id), version)
+
+
+def _max_percent(session: Session) -> float:
+    return session.source.sweep.max_deletes_percent if session.source.sweep else MAX_DELETES_PERCENT
