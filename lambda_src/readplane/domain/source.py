@@ -407,7 +407,7 @@ def _read(given: _Given) -> Source:
 
 def _url(given: _Given, field: str) -> str | None:
     value = given.text_or_none(field, must_be="an http(s) URL")
-    if value is None:
+    if not value:
         return None
     bare = value.replace(CURSOR, "")
     parts = urlsplit(value) if origin(bare) is not None else None
@@ -524,6 +524,8 @@ def _paging(given: _Given) -> Paging:
         first=part.whole("first", 1, 0, 1_000_000),
         size=part.whole("size", 1, 1, 1_000_000) if part.has("size") else None,
     )
+    if part.values.get("style") not in (None, *_STYLES):
+        return paging  # what goes with it can't be told
     if style == "token" and not part.has("next") and not given.has("function"):
         part.problem("next", "must say where the token is")
     if style not in ("link", "token") and part.has("next"):
@@ -567,7 +569,7 @@ def _sweep(given: _Given) -> Sweep | None:
     url = _url(part, "url")
     if url and CURSOR in url:
         part.problem("url", f"must not hold {CURSOR}: a sweep lists everything")
-    if url and origin(url) != origin(str(given.values.get("url"))):
+    if url and origin(url) != (origin(str(given.values.get("url"))) or origin(url)):
         part.problem("url", "must have the scheme, host and port of the source's url")
     return Sweep(
         schedule=part.text("schedule", "", _SCHEDULE, _SCHEDULE_RULE),
