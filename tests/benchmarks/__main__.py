@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,16 @@ from tests.benchmarks.checks import Different, check_answers
 from tests.benchmarks.measure import FULL, FUNCTIONS, QUICK, Bench, progress
 from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
 from tests.benchmarks.report import chart, goal_table, goals, labels_of, tables
-from tests.benchmarks.subjects import POOL, ROOT, hot_zip, pools, subjects, unpack
+from tests.benchmarks.subjects import POOL, ROOT, hot_zip, pools, subjects, synced, unpack
+from tests.benchmarks.sync import catch_up, outage
+from tests.benchmarks.sync.catch_up import CatchUp
+from tests.benchmarks.sync.report import chart as outage_chart
 
-PARTS = ("cold", "warm", "bulk", "growth")
+PARTS = ("cold", "warm", "bulk", "growth", "outage", "catch-up")
 RESULTS = ROOT / ".local" / "bench"
 DOCS = ROOT / "docs"
 BEGIN, END = "<!-- begin: written by python -m tests.benchmarks --docs -->", "<!-- end -->"
-PACKAGES = ("boto3", "botocore", "aws-xray-sdk", "aws-lambda-powertools", "fastapi", "mangum", "chalice")
+PACKAGES = ("boto3", "botocore", "requests", "aws-xray-sdk", "aws-lambda-powertools", "fastapi", "mangum", "chalice")
 
 
 def main() -> int:
@@ -44,7 +48,7 @@ def main() -> int:
     print(tables(result, labels))
     _save(result, labels, RESULTS, asked.docs)
     if asked.docs:
-        _write_page(f"![The same figures as bars](performance.svg)\n\n{tables(result, labels)}\n\n{goal_table(found)}")
+        _write_page(f"{tables(result, labels, pictured=True)}\n\n### Goals\n\n{goal_table(found)}")
     return _verdict(found)
 
 
@@ -75,6 +79,13 @@ def _measured(asked: argparse.Namespace) -> dict[str, Any]:
                     result["bulk_latency"] = bench.bulk(traced, asked.latency_ms)
             if "growth" in parts:
                 result["growth"] = bench.growth()
+            fed = synced(folder, schemas)
+            if "outage" in parts:
+                extent = outage.QUICK if asked.quick else outage.FULL
+                result["outage"] = outage.measure(fake, runner, folder, fed, extent)
+            if "catch-up" in parts:
+                caught = CatchUp(fake, runner, folder, fed)
+                result["catch_up"] = caught.run(catch_up.QUICK if asked.quick else catch_up.FULL)
     result["labels"] = labels_of([*everybody.values(), *bulk_pools.values()])
     return result
 
@@ -111,9 +122,14 @@ def _save(result: dict[str, Any], labels: dict[str, str], folder: Path, docs: bo
     for place in (folder / "results.json", *([DOCS / "performance.json"] if docs else [])):
         place.write_text(text)
         progress(f"wrote {place.relative_to(ROOT)}")
+    charts = []
     if all(part in result for part in ("cold", "warm", "bulk")):
-        for place in (folder / "performance.svg", *([DOCS / "performance.svg"] if docs else [])):
-            chart(result, labels, place)
+        charts.append(("performance.svg", partial(chart, result, labels)))
+    if "outage" in result:
+        charts.append(("outage.svg", partial(outage_chart, result["outage"])))
+    for name, draw in charts:
+        for place in (folder / name, *([DOCS / name] if docs else [])):
+            draw(place)
             progress(f"wrote {place.relative_to(ROOT)}")
 
 

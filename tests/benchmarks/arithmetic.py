@@ -47,6 +47,18 @@ def spread(samples: Iterable[float]) -> Spread:
     return Spread(median, low, high, len(values))
 
 
+def percentile(samples: Iterable[float], percent: float) -> float:
+    """The smallest sample that so many percent of them don't pass (nearest rank): 99.9 of 1,000 is the second greatest.
+
+    :raises ValueError: for no samples.
+    """
+    values = sorted(samples)
+    if not values:
+        raise ValueError("no samples")
+    # Rounded first: 99.9 * 1,000 / 100 is a little more than 999.
+    return values[max(1, math.ceil(round(percent * len(values) / 100, 6))) - 1]
+
+
 def exponent(points: Sequence[tuple[float, float]]) -> float:
     """The ``k`` of the least-squares fit of ``y = c * x**k``, on logarithms: 1 is linear.
 

@@ -1,4 +1,4 @@
-"""The AWS that every subject talks to: DynamoDB, Firehose, S3 and the X-Ray daemon, over TLS, on this machine.
+"""The AWS that every subject talks to: DynamoDB, Firehose, Kinesis, S3, the X-Ray daemon; over TLS, on this machine.
 
 A process of its own (``python -m tests.benchmarks.fake <folder>``), told what to do by lines of JSON on standard input.
 It must not be what limits a subject: connections stay open, fixed answers are encoded once, and the table keeps
@@ -13,14 +13,15 @@ import sys
 import threading
 import time
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from readplane.stores.aws import Refused
-from tests.benchmarks.load import TABLE, mark
+from tests.benchmarks.load import CHECKPOINTS, TABLE, mark
 from tests.fakes.dynamodb import FakeDynamo
+from tests.fakes.table import FakeTable
 
 CHUNK = 256 * 1024
 _EMPTY: Mapping[str, str] = {"S": ""}
@@ -29,10 +30,68 @@ Head = dict[bytes, bytes]
 
 
 class Table(FakeDynamo):
-    """The table, which of a million items of 1 KB keeps no more than it needs to judge the next write."""
+    """The items. Unless they are kept ``whole``, it keeps of each no more than it needs to judge the next write."""
+
+    def __init__(self, whole: bool) -> None:
+        super().__init__(TABLE)
+        self._whole = whole
 
     def _write(self, pk: str, item: Mapping[str, Mapping[str, str]]) -> None:
-        self.items[pk] = {**dict.fromkeys(item, _EMPTY), "pk": item["pk"], "version": item["version"]}
+        kept = ("pk", "version") if not self._whole and "version" in item else item.keys()
+        self.items[pk] = {**dict.fromkeys(item, _EMPTY), **{name: item[name] for name in kept}}
+
+
+class Shard:
+    """The change stream: what PutRecords put there and no function has been given yet, in its order."""
+
+    def __init__(self) -> None:
+        self._records: deque[dict[str, str]] = deque()
+        self._number = 0
+        self._lock = threading.Lock()
+
+    def put(self, records: list[dict[str, str]]) -> bytes:
+        """Take records; the answer of PutRecords."""
+        with self._lock:
+            first = self._number
+            self._number += len(records)
+            self._records.extend(records)
+        told = [{"SequenceNumber": f"{_SEQUENCE + first + n}", "ShardId": _SHARD} for n in range(len(records))]
+        return _encoded({"FailedRecordCount": 0, "Records": told})
+
+    def write_event(self, file: Path, limit: int) -> int:
+        """Write the event by which Lambda hands on the next records, ``limit`` at most; how many they are."""
+        with self._lock:
+            number = min(limit, len(self._records))
+            first = self._number - len(self._records)
+            taken = [self._records.popleft() for _ in range(number)]
+        if taken:
+            file.write_bytes(_encoded({"Records": [_handed(record, first + n) for n, record in enumerate(taken)]}))
+        return number
+
+
+_SHARD = "shardId-000000000000"
+_SEQUENCE = 49590338271490256608559692538361571095921575989136588898
+_STREAM_ARN = "arn:aws:kinesis:eu-central-1:123456789012:stream/demo-changes"
+
+
+def _handed(record: Mapping[str, str], number: int) -> dict[str, Any]:
+    sequence = f"{_SEQUENCE + number}"
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": record["PartitionKey"],
+            "sequenceNumber": sequence,
+            "data": record["Data"],
+            "approximateArrivalTimestamp": round(time.time(), 3),
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"{_SHARD}:{sequence}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": "arn:aws:iam::123456789012:role/demo-apply",
+        "awsRegion": "eu-central-1",
+        "eventSourceARN": _STREAM_ARN,
+    }
 
 
 class Fake:
@@ -45,17 +104,24 @@ class Fake:
         self._ready = {key: _encoded({"Item": item}) for key, item in items.items()}
         self.reset(0)
 
-    def reset(self, latency_ms: float) -> None:
-        """Empty the table and the counts; answer later by this much from now on."""
-        self._table = Table(TABLE)
+    def reset(self, latency_ms: float, whole: bool = False) -> None:
+        """Empty the tables, the stream and the counts; answer later by this much from now on."""
+        self._table = Table(whole)
+        self._checkpoints = FakeTable(CHECKPOINTS)
+        self.shard = Shard()
         self.counts: Counter[str] = Counter()
         self.record = b""
         self._latency = latency_ms / 1000
 
     def state(self) -> dict[str, Any]:
-        """How many items there are, and a sum over all of them that any other version would change."""
-        items = self._table.items
-        return {"items": len(items), "sum": sum(mark(key, item["version"]["S"]) for key, item in items.items())}
+        """How many items there are, and sums over all of them: ``sum`` any other version would change, ``stamps`` any
+        version of another time."""
+        versions = {key: item["version"]["S"] for key, item in self._table.items.items() if "version" in item}
+        return {
+            "items": len(versions),
+            "sum": sum(mark(key, version) for key, version in versions.items()),
+            "stamps": sum(mark(key, version[:13]) for key, version in versions.items()),
+        }
 
     def answer(self, connection: ssl.SSLSocket, method: bytes, path: bytes, head: Head, body: bytes) -> None:
         """Answer one request.
@@ -74,8 +140,10 @@ class Fake:
         if target:
             status, content = self._dispatch(operation, body)
             connection.sendall(_answer(status, content))
-        else:
+        elif method == b"GET":
             self._object(connection, path)
+        else:
+            connection.sendall(_answer(200, b""))
 
     def datagram(self, content: bytes) -> None:
         """Count what reaches the X-Ray daemon, if it is in its format."""
@@ -85,12 +153,24 @@ class Fake:
 
     def _dispatch(self, operation: str, body: bytes) -> tuple[int, bytes]:
         if operation == "GetItem":
-            return 200, self._ready.get(json.loads(body)["Key"]["pk"]["S"], b"{}")
+            asked = json.loads(body)
+            key = asked["Key"]["pk"]["S"]
+            if key in self._ready:
+                return 200, self._ready[key]
+            return self._called(operation, asked)
+        if operation == "PutRecords":
+            return 200, self.shard.put(json.loads(body)["Records"])
         if operation == "PutRecord":
             self.record = body
             return 200, b'{"Encrypted":true,"RecordId":"' + b"r" * 200 + b'"}'
+        return self._called(operation, json.loads(body))
+
+    def _called(self, operation: str, asked: dict[str, Any]) -> tuple[int, bytes]:
         try:
-            return 200, _encoded(self._table.call(operation, **json.loads(body)))
+            if CHECKPOINTS in (asked.get("TableName"), *asked.get("RequestItems", ())):
+                with self._lock:  # its table is no more than a dictionary
+                    return 200, _encoded(self._checkpoints.call(operation, **asked))
+            return 200, _encoded(self._table.call(operation, **asked))
         except Refused as refusal:
             kind = f"com.amazonaws.dynamodb.v20120810#{refusal.code}"
             return refusal.status, _encoded({"__type": kind, **refusal.answer})
@@ -180,7 +260,10 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if asked["do"] == "reset":
-            fake.reset(asked.get("latency_ms", 0))
+            fake.reset(asked.get("latency_ms", 0), asked.get("whole", False))
+        if asked["do"] == "shard":
+            print(json.dumps({"records": fake.shard.write_event(Path(asked["file"]), asked["limit"])}), flush=True)
+            continue
         told: dict[str, Any] = {"counts": dict(fake.counts), "cpu": time.process_time()}
         if asked["do"] == "state":
             told |= {"state": fake.state(), "record": json.loads(fake.record or b"null")}

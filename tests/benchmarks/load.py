@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from tests.benchmarks.schema import SCHEMA
 
 TABLE = "items-0"
+CHECKPOINTS = "checkpoints"
+SOURCE = "backoffice"
 RECORD_BYTES = 1024
 CLIENT_ID = "4h5j6k7l8m9n0p1q2r3s4t5u6v"
 VERSION = "019a9f3e-7c00-7abc-8def-0123456789ab"

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 import sysconfig
+import threading
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tests.benchmarks.subjects import ROOT, Subject
 
@@ -22,46 +25,75 @@ class SampleFailed(Exception):
     """A sample's process failed; the message is the end of what it had to say."""
 
 
-class FakeProcess:
-    """The fake AWS, as long as the ``with`` block lasts."""
+class Told:
+    """A process that is told what to do by lines of JSON, and answers each; it lasts as long as the ``with`` block.
 
-    def __init__(self, folder: Path) -> None:
+    ``told`` is its first line, written when it is ready.
+    """
+
+    def __init__(
+        self, module: str, *arguments: str, env: Mapping[str, str] | None = None, errors: Path | None = None
+    ) -> None:
+        """Run a module of this project.
+
+        :param env: a function's own environment; ours, with everything on the path, without.
+        :param errors: the file that it complains to, if not to ours.
+        """
         path = os.pathsep.join((str(ROOT), str(ROOT / "lambda_src")))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.fake", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        told = self._line()
-        self.env = {
-            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{told['port']}",
-            "AWS_CA_BUNDLE": str(folder / "ca.pem"),
-            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{told['daemon']}",
-        }
+        self._name = module.rpartition(".")[2]
+        self._errors = errors
+        self._lock = threading.Lock()
+        with errors.open("wb") if errors else nullcontext() as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                env={**os.environ, "PYTHONPATH": path} if env is None else {**env, "PYTHONPATH": str(ROOT)},
+            )
+        self.told = self.line()
 
-    def __enter__(self) -> "FakeProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._process.stdin
         self._process.stdin.close()
+        if error:
+            self._process.kill()  # it may be amid something that nobody waits for any more
         self._process.wait(30)
 
     def do(self, what: str, **told: Any) -> dict[str, Any]:
-        """Tell the fake ``reset``, ``counts`` or ``state``; its answer."""
+        """Have it do something; its answer. Threads may share it."""
         assert self._process.stdin
-        print(json.dumps({"do": what, **told}), file=self._process.stdin, flush=True)
-        return self._line()
+        with self._lock:
+            print(json.dumps({"do": what, **told}), file=self._process.stdin, flush=True)
+            return self.line()
 
-    def _line(self) -> dict[str, Any]:
+    def line(self) -> dict[str, Any]:
+        """Its next line.
+
+        :raises SampleFailed: where it has ended instead.
+        """
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise SampleFailed("the fake has ended")
+            raise SampleFailed(f"{self._name} has ended: {_told(self._errors) if self._errors else ''}")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class FakeProcess(Told):
+    """The fake AWS: ``reset``, ``counts`` or ``state``, and ``shard``, see there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("tests.benchmarks.fake", str(folder))
+        self.env = {
+            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{self.told['port']}",
+            "AWS_CA_BUNDLE": str(folder / "ca.pem"),
+            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{self.told['daemon']}",
+        }
 
 
 class Runner:
@@ -90,7 +122,7 @@ class Runner:
         out, told = os.pipe()
         process = self._start(subject, function, "warm", [event], told)
         os.close(told)
-        return Server(process, out, self._errors(subject, function, "warm"))
+        return Server(process, out, self.errors(subject, function, "warm"))
 
     def _once(self, subject: Subject, function: str, mode: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         out, told = os.pipe()
@@ -104,7 +136,7 @@ class Runner:
             process.kill()  # only when interrupted it hasn't ended yet
             process.wait()
         if process.returncode or not text:
-            raise SampleFailed(f"{subject.label}, {function}: {_told(self._errors(subject, function, mode))}")
+            raise SampleFailed(f"{subject.label}, {function}: {_told(self.errors(subject, function, mode))}")
         found: list[dict[str, Any]] = json.loads(text)
         return found
 
@@ -121,7 +153,7 @@ class Runner:
         file = self._folder / f"{subject.name}-{function}-{mode}.spec"
         file.write_bytes(marshal.dumps(spec))
         # A file, not a pipe: nobody reads it while the process runs, and a full pipe would stop it for ever.
-        with self._errors(subject, function, mode).open("wb") as errors:
+        with self.errors(subject, function, mode).open("wb") as errors:
             return subprocess.Popen(
                 # -I: nothing of this process's environment or folder; -B: nobody compiles anything for the next sample.
                 [_PYTHON, "-I", "-B", str(_STAGES if mode == "stages" else _SAMPLE), str(file), str(out)],
@@ -129,13 +161,15 @@ class Runner:
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 pass_fds=[out],
-                env=self._env(subject, function),
+                env=self.environment(subject, function),
             )
 
-    def _errors(self, subject: Subject, function: str, mode: str) -> Path:
+    def errors(self, subject: Subject, function: str, mode: str) -> Path:
+        """The file that a sample or a host complains to."""
         return self._folder / f"{subject.name}-{function}-{mode}.errors"
 
-    def _env(self, subject: Subject, function: str) -> dict[str, str]:
+    def environment(self, subject: Subject, function: str) -> dict[str, str]:
+        """What stands in a function's environment, and nothing else."""
         return {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self._folder / "home"),

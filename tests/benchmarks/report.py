@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.arithmetic import Goal
+from tests.benchmarks.markdown import table
 from tests.benchmarks.subjects import CLIENT, FLOOR, OURS, POOL, POWERTOOLS, Subject
+from tests.benchmarks.sync import report as sync
 
 MIB = 1024 * 1024
 KB = 1000
@@ -45,12 +47,13 @@ def goals(result: Result) -> list[Goal]:
             Goal("growth, memory of the last step against the one before", growth["memory_ratio"], 1.1),
             Goal("growth, greatest memory in MB", max(point["memory"] for point in growth["points"]) / MIB, 80),
         ]
-    return found
+    return found + sync.goals(result)
 
 
-def tables(result: Result, labels: dict[str, str]) -> str:
-    """All tables, as Markdown."""
-    parts = [_cold(function, rows, labels) for function, rows in result.get("cold", {}).items()]
+def tables(result: Result, labels: dict[str, str], *, pictured: bool = False) -> str:
+    """All tables, as Markdown; ``pictured`` with the charts, where they lie beside the text."""
+    parts = ["![The same figures as bars](performance.svg)"] if pictured else []
+    parts += [_cold(function, rows, labels) for function, rows in result.get("cold", {}).items()]
     if "stages" in result:
         steps, stores = result["stages"]["steps"], result["stages"]["stores"]
         parts += [_stages("cold start of ours, CPU ms", steps), _stages("roots to trust, CPU ms", stores)]
@@ -61,6 +64,11 @@ def tables(result: Result, labels: dict[str, str]) -> str:
             parts.append(_bulk(result[name], labels))
     if "growth" in result:
         parts.append(_growth(result["growth"]))
+    if "outage" in result:
+        parts += ["### While the back office stalls, is down and recovers", *([sync.PICTURE] if pictured else [])]
+        parts.append(sync.outage(result["outage"]))
+    if "catch_up" in result:
+        parts += ["### Catching up", sync.catch_up(result["catch_up"])]
     return "\n\n".join(parts)
 
 
@@ -75,24 +83,12 @@ def goal_table(found: list[Goal]) -> str:
         ]
         for goal in found
     ]
-    return _table(["goal", "measured", "limit", "met"], body)
+    return table(["goal", "measured", "limit", "met"], body)
 
 
 def labels_of(everybody: Iterable[Subject]) -> dict[str, str]:
     """The name that a table gives each subject."""
     return {subject.name: subject.label for subject in everybody}
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    cells = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    lines = []
-    for row in cells:
-        padded = [row[0].ljust(widths[0])] + [
-            cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)
-        ]
-        lines.append("| " + " | ".join(padded) + " |")
-    return "\n".join(lines)
 
 
 def _cold(function: str, rows: Result, labels: dict[str, str]) -> str:
@@ -113,7 +109,7 @@ def _cold(function: str, rows: Result, labels: dict[str, str]) -> str:
                 _ratio(name, ours, cpu["median"]),
             ]
         )
-    return _table(head, body)
+    return table(head, body)
 
 
 def _stages(title: str, functions: Result) -> str:
@@ -121,7 +117,7 @@ def _stages(title: str, functions: Result) -> str:
     body = [
         [name, *(f"{rows[name] * 1e3:.1f}" if name in rows else "" for rows in functions.values())] for name in names
     ]
-    return _table([title, *(f"`{function}`" for function in functions)], body)
+    return table([title, *(f"`{function}`" for function in functions)], body)
 
 
 def _warm(functions: Result, labels: dict[str, str]) -> str:
@@ -139,7 +135,7 @@ def _warm(functions: Result, labels: dict[str, str]) -> str:
                 _ratio(name, rows[OURS]["cpu"]["median"], cpu["median"]),
             ]
         body.append(line)
-    return _table(head, body)
+    return table(head, body)
 
 
 def _ratio(name: str, ours: float, theirs: float) -> str:
@@ -173,7 +169,7 @@ def _bulk(bulk: Result, labels: dict[str, str]) -> str:
                 f"{row['calls']['median'] / bulk['winners']:.3f}",
             ]
         )
-    return _table(head, body)
+    return table(head, body)
 
 
 def _growth(growth: Result) -> str:
@@ -189,7 +185,7 @@ def _growth(growth: Result) -> str:
         ]
         for point in growth["points"]
     ]
-    return _table(head, body) + f"\n\nTime grows with records to the power of {growth['exponent']:.2f}."
+    return table(head, body) + f"\n\nTime grows with records to the power of {growth['exponent']:.2f}."
 
 
 def chart(result: Result, labels: dict[str, str], file: Path) -> None:
@@ -220,6 +216,4 @@ def chart(result: Result, labels: dict[str, str], file: Path) -> None:
         place.margins(x=0.12)
         place.set_title(title, loc="left")
         place.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, metadata={"Date": None}, facecolor="white")
-    # The backend leaves white space at the ends of lines.
-    file.write_text("\n".join(line.rstrip() for line in file.read_text().splitlines()) + "\n")
+    sync.write_svg(figure, file)

@@ -1,6 +1,6 @@
 """One sample: a fresh interpreter that is started, loads one handler and serves it events, as Lambda's runtime does.
 
-Run as a script, never imported. Until the clock starts it may use only what an interpreter holds anyway, or it would
+Run as a script. Until the clock starts it may use only what an interpreter holds anyway, or it would
 pay for imports that are the handler's to pay: hence `marshal`, which is built in, and no argument parser.
 """
 
@@ -95,4 +95,5 @@ def main() -> None:
     os.write(out, json.dumps(found).encode())
 
 
-main()
+if __name__ == "__main__":
+    main()

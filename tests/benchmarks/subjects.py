@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.benchmarks.load import CLIENT_ID, TABLE
+from tests.benchmarks.load import CHECKPOINTS, CLIENT_ID, SOURCE, TABLE
 
 ROOT = Path(__file__).parents[2]
 ZIPS = ROOT / "dist" / "local"
@@ -22,6 +22,7 @@ OURS, CLIENT, POWERTOOLS = "readplane", "boto3_client", "powertools"
 """Those that the goals name."""
 FLOOR = "constant"
 POOL = "boto3_pool"
+PROXY, POLL = "proxy", "poll"
 
 
 class Subject(NamedTuple):
@@ -39,7 +40,7 @@ def unpack(folder: Path) -> None:
 
     :raises FileNotFoundError: where ``make build`` hasn't been run.
     """
-    for name in ("hot", "layer"):
+    for name in ("hot", "layer", "functions"):
         with zipfile.ZipFile(ZIPS / f"{name}.zip") as artefact:
             artefact.extractall(folder / name)
     shutil.copytree(Path(__file__).parent / "references", folder / "references" / "references")
@@ -90,6 +91,23 @@ def pools(folder: Path) -> dict[str, Subject]:
     return {subject.name: subject for subject in found}
 
 
+def synced(folder: Path, schemas: str) -> dict[str, Subject]:
+    """Who takes part where a back office feeds the items: ours as told of it, ``poll``, and the proxy.
+
+    The libraries that Lambda's runtime and the layers bring ``poll`` are the interpreter's own here.
+    """
+    theirs = (str(folder / "references"), sysconfig.get_path("purelib"))
+    env = {"READPLANE_SETTINGS": _settings(schemas, **_SYNC)}
+    path = (str(folder / "functions"), str(folder / "layer" / "python"))
+    ours = subjects(folder, schemas)[OURS]
+    found = [
+        ours._replace(env=ours.env | env),
+        Subject(POLL, "Readplane", "readplane.handlers.{}", path, env),
+        Subject(PROXY, "proxy with requests", f"references.{{}}_{PROXY}", theirs, {}),
+    ]
+    return {subject.name: subject for subject in found}
+
+
 def hot_zip() -> Path:
     """The zip of the hot functions, the one for AWS if it has been built."""
     return next(path for path in HOT_ZIPS if path.exists())
@@ -104,7 +122,15 @@ def _trusting(folder: Path, name: str, roots: str) -> dict[str, str]:
 _BOTO3 = {"READPLANE_CLIENT": "boto3"}
 
 
-def _settings(schemas: str) -> str:
+_SYNC: dict[str, Any] = {
+    "checkpoints_table": CHECKPOINTS,
+    "stream": "changes",
+    "documents": [{"region": "eu-central-1", "bucket": "bucket"}],
+    "sources": {SOURCE: {"collection": "products", "staleness_budget": 60}},
+}
+
+
+def _settings(schemas: str, **more: Any) -> str:
     settings: dict[str, Any] = {
         "name": "demo",
         "client_ids": [CLIENT_ID],
@@ -123,5 +149,6 @@ def _settings(schemas: str) -> str:
         "log_bucket": "bucket",
         "quarantine_prefix": "quarantine/",
         "collections": {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}},
+        **more,
     }
     return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()

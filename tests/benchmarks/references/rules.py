@@ -13,7 +13,15 @@ CACHE_CONTROL = "public, max-age=60"
 
 _ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,255}")
 _BETWEEN_GROUPS = re.compile(r"[\s,\[\]]+")
-_TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 415: "Unsupported Media Type"}
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    415: "Unsupported Media Type",
+    502: "Bad Gateway",
+    504: "Gateway Timeout",
+}
 
 Answer = tuple[int, str, dict[str, str]]
 """Status, body and headers, which each framework then answers in its own way."""

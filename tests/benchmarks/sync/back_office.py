@@ -1,0 +1,209 @@
+"""The back office: a legacy system's HTTP interface, with its moods. A process of its own.
+
+``GET /products/<id>`` gives a row, ``GET /changes?since=<ms>`` the rows modified since then, in pages, oldest first.
+A ``slow`` one takes its time for each request, now and then a second or three, and for a while it is down, see
+:class:`Phases`. Lines of JSON on standard input tell it what to do.
+"""
+
+import asyncio
+import json
+import random
+import resource
+import socket
+import sys
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.benchmarks.sync.phases import Phases
+
+BEAT = "beat"
+"""The row that says when it was asked for: by it the age of what a client sees is measured."""
+
+FIRST_MS = 1_735_689_600_000
+"""When the first row was modified."""
+
+ANSWER = 0.020
+STALLS = 0.01
+STALL = (1.0, 3.0)
+SEED = 4711
+
+_TEXT = "Boils a litre and a half in under three minutes and switches itself off. "
+
+
+def modified_ms(number: int) -> int:
+    """When a row was modified: four of them in the same millisecond, as a batch job leaves them, each second."""
+    return FIRST_MS + number // 4 * 1000
+
+
+def item_id(number: int) -> str:
+    """A row's id."""
+    return f"p-{number:07}"
+
+
+class Rows:
+    """So many rows of about ``size`` bytes, made when they are asked for, and maybe the beat, always the newest."""
+
+    def __init__(self, number: int, size: int, beats: bool) -> None:
+        self._number = number
+        self._beats = beats
+        self._description = (_TEXT * (size // len(_TEXT) + 1))[: max(1, size - 110)]
+
+    def one(self, name: str) -> str | None:
+        """A row's JSON; ``None`` for none."""
+        if name == BEAT:
+            return self._beat() if self._beats else None
+        number = int(name[2:]) if name[:2] == "p-" and name[2:].isdecimal() else self._number
+        return self._row(number) if number < self._number else None
+
+    def page(self, since_ms: int, after: int, size: int) -> tuple[list[str], int | None]:
+        """The rows of a page from index ``after`` on (0: from ``since_ms`` on), and where the next one starts."""
+        first = after or bisect_left(range(self._number), since_ms, key=modified_ms)
+        last = min(first + size, self._number)
+        rows = [self._row(number) for number in range(first, last)]
+        if last < self._number:
+            return rows, last
+        return [*rows, self._beat()] if self._beats else rows, None
+
+    def _row(self, number: int) -> str:
+        return (
+            f'{{"code":"{item_id(number)}","title":"Product {number}","price":{number % 10_000 / 100},'
+            f'"text":"{self._description}","modified":{modified_ms(number)},"removed":0}}'
+        )
+
+    def _beat(self) -> str:
+        now = time.time()
+        return (
+            f'{{"code":"{BEAT}","title":"Beat","price":0.0,"text":"{now:.3f}",'
+            f'"modified":{int(now * 1000)},"removed":0}}'
+        )
+
+
+class BackOffice:
+    """The state behind the connections. Everything runs in one event loop."""
+
+    def __init__(self, rows: Rows, page: int, slow: bool) -> None:
+        self._rows = rows
+        self._page = page
+        self._slow = slow
+        self._chance = random.Random(SEED)
+        self._phases: Phases | None = None
+        self._start = 0.0
+        self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.counts: Counter[str] = Counter()
+        # Bound and not listening, it keeps the port ours while connections are refused.
+        self._holder = _bound(0)
+        self.port: int = self._holder.getsockname()[1]
+
+    async def open(self) -> None:
+        """Listen."""
+        listener = _bound(self.port)
+        self._server = await asyncio.start_server(self._serve, sock=listener, backlog=1024)
+
+    async def begin(self, phases: Phases, start: float) -> None:
+        """Go through the phases, from ``start`` on the monotonic clock; the same chances each time."""
+        self._phases, self._start = phases, start
+        self._chance.seed(SEED)
+        self.counts.clear()
+        await _until(start + phases.down_at)
+        assert self._server
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await _until(start + phases.hangs_at)
+        await self.open()
+
+    def _phase(self) -> str:
+        return self._phases.at(time.monotonic() - self._start) if self._phases else "recovered"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                target = head.split(b" ", 2)[1].decode()
+                self.counts["changes" if target.startswith("/changes") else "rows"] += 1
+                status, body = self._found(target)  # what is told was true before the wait
+                await self._delay(reader)
+                writer.write(
+                    b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                    % (status, len(body), body)
+                )
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            return  # the client has gone, or we are down
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _delay(self, reader: asyncio.StreamReader) -> None:
+        if not self._slow:
+            return
+        phase = self._phase()
+        if phase == "down":
+            await reader.read(1)  # until the client has had enough
+            raise ConnectionResetError
+        stalls = phase == "stalling" and self._chance.random() < STALLS
+        await asyncio.sleep(self._chance.uniform(*STALL) if stalls else ANSWER)
+
+    def _found(self, target: str) -> tuple[bytes, bytes]:
+        parts = urlsplit(target)
+        if parts.path == "/changes":
+            asked = {name: int(values[0]) for name, values in parse_qs(parts.query).items()}
+            since = asked.get("since", 0)
+            rows, following = self._rows.page(since, asked.get("after", 0), self._page)
+            address = f"http://127.0.0.1:{self.port}/changes?since={since}&after={following}"
+            more = json.dumps(address if following else None)
+            return b"200 OK", f'{{"rows":[{",".join(rows)}],"next_url":{more}}}'.encode()
+        row = self._rows.one(parts.path.rpartition("/")[2])
+        return (b"200 OK", row.encode()) if row else (b"404 Not Found", b"{}")
+
+
+def allow_many_connections() -> None:
+    """Let this process hold as many connections as the system lets it: what hangs piles up by the thousand."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+
+
+def _bound(port: int) -> socket.socket:
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    found.bind(("127.0.0.1", port))
+    return found
+
+
+async def _until(moment: float) -> None:
+    await asyncio.sleep(moment - time.monotonic())
+
+
+async def _main(office: BackOffice) -> None:
+    await office.open()
+    print(json.dumps({"port": office.port}), flush=True)
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    async def do(asked: dict[str, Any]) -> None:
+        if asked["do"] == "begin":
+            tasks.append(asyncio.create_task(office.begin(Phases(*asked["phases"]), asked["start"])))
+        print(json.dumps({"counts": dict(office.counts), "cpu": time.process_time()}), flush=True)
+
+    def listen() -> None:
+        for line in sys.stdin:
+            asyncio.run_coroutine_threadsafe(do(json.loads(line)), loop).result()
+        loop.call_soon_threadsafe(ended.set)
+
+    tasks: list[asyncio.Task[None]] = []
+    threading.Thread(target=listen, daemon=True).start()
+    await ended.wait()
+
+
+if __name__ == "__main__":
+    allow_many_connections()
+    number, size, page, *moods = sys.argv[1:]
+    slow = "slow" in moods
+    asyncio.run(_main(BackOffice(Rows(int(number), int(size), slow), int(page), slow)))
