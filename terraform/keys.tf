@@ -35,6 +35,18 @@ locals {
         }
       },
       {
+        # An alarm publishes to the encrypted topic as the service, not as a role.
+        Sid       = "AlarmsPublish"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+        Resource  = "*"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = local.account_id }
+          ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:cloudwatch:${region}:${local.account_id}:alarm:*" }
+        }
+      },
+      {
         # CloudWatch Logs encrypts as itself and names the log group in the encryption context.
         Sid       = "LogsEncrypt"
         Effect    = "Allow"

@@ -58,7 +58,7 @@ module "region" {
   force_destroy         = !var.deletion_protection
   tls_only              = !var.emulator.plain_http
   alarms                = var.alarms
-  alarm_actions         = var.alarm_actions
+  alarm_actions         = local.alarm_actions
 }
 
 module "replica" {
@@ -84,7 +84,7 @@ module "replica" {
   force_destroy         = !var.deletion_protection
   tls_only              = !var.emulator.plain_http
   alarms                = var.alarms
-  alarm_actions         = var.replica_alarm_actions
+  alarm_actions         = local.replica_alarm_actions
 }
 
 locals {

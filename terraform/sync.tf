@@ -47,7 +47,7 @@ module "change_stream" {
   freshness_alarm_seconds = module.region.delivery_alarm_seconds
   log_retention_days      = var.log_retention_days
   alarms                  = var.alarms
-  alarm_actions           = var.alarm_actions
+  alarm_actions           = local.alarm_actions
 }
 
 module "sync" {
@@ -86,5 +86,5 @@ module "sync" {
   deletion_protection = var.deletion_protection
   log_retention_days  = var.log_retention_days
   alarms              = var.alarms
-  alarm_actions       = var.alarm_actions
+  alarm_actions       = local.alarm_actions
 }

@@ -344,7 +344,7 @@ variable "manage_account_logging" {
 }
 
 variable "alarms" {
-  description = "Create the alarms (0.10 $ a month each)."
+  description = "Create the alarms (0.10 $ a month each), a topic that they notify, and a dashboard."
   type        = bool
   default     = true
 }

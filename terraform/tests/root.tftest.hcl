@@ -16,6 +16,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_sns_topic" {
+    defaults = {
+      arn = "arn:aws:sns:eu-west-1:111122223333:readplane-alarms"
+    }
+  }
+
   mock_resource "aws_kms_key" {
     defaults = {
       id  = "99999999-8888-7777-6666-555555555555"
@@ -67,11 +73,15 @@ run "two_regions_with_keys" {
         StringEquals                               = { "aws:SourceAccount" = "111122223333" }
         ArnLike                                    = { "aws:SourceArn" = "arn:aws:s3:::readplane-write-log-111122223333-eu-west-1" }
       }],
+      ["AlarmsPublish", "Allow", { Service = "cloudwatch.amazonaws.com" }, {
+        StringEquals                       = { "aws:SourceAccount" = "111122223333" }
+        ArnLike                            = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:*" }
+      }],
       ["LogsEncrypt", "Allow", { Service = "logs.eu-west-1.amazonaws.com" }, {
         ArnLike                          = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:eu-west-1:111122223333:log-group:*" }
       }],
     ])
-    error_message = "The key serves the account, this Region's bucket notifications and this account's log groups; nobody else, and never everybody."
+    error_message = "The key serves the account, this Region's bucket notifications, this account's alarms and log groups; nobody else, and never everybody."
   }
 
   assert {
@@ -132,6 +142,59 @@ run "two_regions_with_keys" {
   }
 }
 
+run "back_offices_and_alarms_in_two_regions" {
+  command = plan
+
+  variables {
+    replica_region   = "eu-west-1"
+    notify           = { emails = ["operations@example.com"] }
+    alarm_actions    = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    backend_api_keys = { crm = "a-key-of-ours-0123456789" }
+    backends = {
+      crm = {
+        url              = "https://crm.example.internal/api"
+        vpc_link         = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/crm/1" }
+        replica_vpc_link = { id = "abc123" }
+      }
+      erp   = { url = "https://erp.example.com" }
+      staff = { url = "https://staff.example.com", api_key = false, scopes = ["read"] }
+    }
+  }
+
+  assert {
+    condition = (
+      module.region.route_table["GET /backends/crm/{proxy+}"].backend.vpc_link_id == "link01"
+      && module.replica[0].route_table["GET /backends/crm/{proxy+}"].backend.vpc_link_id == "abc123"
+      && module.region.route_table["GET /backends/erp/{proxy+}"].backend.vpc_link_id == null
+    )
+    error_message = "Each Region reaches a private back office by its own VPC link, made for a load balancer or given."
+  }
+
+  assert {
+    condition     = toset(module.region.route_table["GET /backends/staff/{proxy+}"].scopes) == toset(module.identity.scopes.read) && length(module.region.route_table["GET /backends/erp/{proxy+}"].scopes) == 0
+    error_message = "A back office's scopes are this stack's."
+  }
+
+  assert {
+    condition     = nonsensitive(output.backend_api_keys) == { crm = "a-key-of-ours-0123456789", erp = "a-key-that-aws-has-generated-0123" } && nonsensitive(module.replica[0].backend_api_keys) == nonsensitive(output.backend_api_keys)
+    error_message = "Each back office that takes a key has one, given or generated, and it is the same in both Regions."
+  }
+
+  assert {
+    condition     = output.backends["crm"] == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1/backends/crm" && toset(keys(output.backends)) == toset(["crm", "erp", "staff"])
+    error_message = "It is told where the back offices are reached."
+  }
+
+  assert {
+    condition = (
+      local.alarm_actions == ["arn:aws:sns:eu-central-1:111122223333:readplane-alarms", "arn:aws:sns:eu-central-1:111122223333:operators"]
+      && local.replica_alarm_actions == ["arn:aws:sns:eu-west-1:111122223333:readplane-alarms"]
+      && output.alarm_topic_arn == local.alarm_actions[0] && output.replica_alarm_topic_arn == local.replica_alarm_actions[0]
+    )
+    error_message = "Every Region's alarms notify its own topic, and whatever else is to hear them."
+  }
+}
+
 run "in_another_partition" {
   command = plan
 
@@ -141,7 +204,7 @@ run "in_another_partition" {
   }
 
   assert {
-    condition     = length(regexall("\"arn:aws:", output.policies.keys["primary"])) == 0 && length(regexall("\"arn:aws-us-gov:", output.policies.keys["primary"])) == 3
+    condition     = length(regexall("\"arn:aws:", output.policies.keys["primary"])) == 0 && length(regexall("\"arn:aws-us-gov:", output.policies.keys["primary"])) == 4
     error_message = "The key's policy names the partition that the stack is in."
   }
 }
@@ -177,6 +240,11 @@ run "one_region_without_key" {
   assert {
     condition     = module.region.route_table["GET /documents/products/{item_id}"].function == "read" && module.region.freshness_alarm_seconds == null
     error_message = "Documents through read, and no alarms, where told so."
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn == null && output.replica_alarm_topic_arn == null && length(output.backends) == 0 && length(nonsensitive(output.backend_api_keys)) == 0
+    error_message = "No alarms, no topic; no back office is passed through unless asked for."
   }
 
   assert {

@@ -145,3 +145,28 @@ mock_data "aws_partition" {
     dns_suffix = "amazonaws.com"
   }
 }
+
+mock_resource "aws_api_gateway_api_key" {
+  defaults = {
+    id    = "key001"
+    value = "a-key-that-aws-has-generated-0123"
+  }
+}
+
+mock_resource "aws_api_gateway_usage_plan" {
+  defaults = {
+    id = "plan01"
+  }
+}
+
+mock_resource "aws_api_gateway_vpc_link" {
+  defaults = {
+    id = "link01"
+  }
+}
+
+mock_resource "aws_sns_topic" {
+  defaults = {
+    arn = "arn:aws:sns:eu-central-1:111122223333:readplane-alarms"
+  }
+}

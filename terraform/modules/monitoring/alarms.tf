@@ -1,0 +1,78 @@
+# The age of what a source's items are as of. `poll` tells it every minute, whether or not it could poll. When even that is missing, nobody
+# knows how old the data is: that is breaching, too.
+resource "aws_cloudwatch_metric_alarm" "staleness" {
+  for_each = var.sources
+
+  alarm_name        = "${var.name}-stale-${each.key}"
+  alarm_description = "What came from ${each.key} is older than its budget of ${each.value.staleness_budget} seconds, or nobody tells how old it is. Reads go on. See: ops/readplane sources list"
+
+  namespace           = "Readplane"
+  metric_name         = "Staleness"
+  dimensions          = { Stack = var.name, Source = each.key }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 5
+  datapoints_to_alarm = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.staleness_budget
+  treat_missing_data  = "breaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
+# What a back office delivered and nobody could use. The rest of its records goes on.
+resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
+  for_each = var.sources
+
+  alarm_name        = "${var.name}-quarantine-${each.key}"
+  alarm_description = "Records of ${each.key} were put in quarantine. See why: ops/readplane quarantine list. Redrive them after the repair."
+
+  namespace           = "Readplane"
+  metric_name         = "RecordsQuarantined"
+  dimensions          = { Stack = var.name, Source = each.key }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
+# The same for what reached `apply`: accepted from a client, or from a source, and not to be applied.
+resource "aws_cloudwatch_metric_alarm" "quarantine" {
+  alarm_name        = "${var.name}-quarantine"
+  alarm_description = "Accepted changes were put in quarantine: they are whole, and in no item. See why: ops/readplane quarantine list."
+
+  namespace           = "Readplane"
+  metric_name         = "ChangesQuarantined"
+  dimensions          = { Stack = var.name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
+# `apply` says which of a batch failed and so doesn't fail itself: Lambda's own count of errors stays at nought. A failed object comes
+# again after 2 seconds, then after twice as long, up to 15 minutes: one that fails in two such periods in a row isn't a passing fault.
+resource "aws_cloudwatch_metric_alarm" "objects_failed" {
+  alarm_name        = "${var.name}-apply-objects-failed"
+  alarm_description = "Write-log objects have failed in apply for half an hour. They are tried again for hours, then they are dead letters. Look for \"object failed\" in /aws/lambda/${var.name}-apply."
+
+  namespace           = "Readplane"
+  metric_name         = "ObjectsFailed"
+  dimensions          = { Stack = var.name }
+  statistic           = "Sum"
+  period              = 900
+  evaluation_periods  = 2
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}

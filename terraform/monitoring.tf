@@ -1,0 +1,39 @@
+# Every alarm of a Region notifies that Region's topic, and whatever else alarm_actions names.
+locals {
+  alarm_actions         = concat(module.monitoring[*].topic_arn, var.alarm_actions)
+  replica_alarm_actions = concat(module.replica_monitoring[*].topic_arn, var.replica_alarm_actions)
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+  count  = var.alarms ? 1 : 0
+
+  name          = var.name
+  notify        = var.notify
+  kms_key_arn   = local.primary_key_arn
+  alarm_actions = var.alarm_actions
+
+  # Sources are polled in the primary Region, which knows how old their data is.
+  sources = { for name, source in var.sources : name => { staleness_budget = source.staleness_budget } }
+}
+
+module "replica_monitoring" {
+  source    = "./modules/monitoring"
+  count     = var.alarms && var.replica_region != null ? 1 : 0
+  providers = { aws = aws.replica }
+
+  name          = var.name
+  notify        = var.notify
+  kms_key_arn   = local.replica_key_arn
+  alarm_actions = var.replica_alarm_actions
+}
+
+output "alarm_topic_arn" {
+  description = "SNS topic that the primary Region's alarms notify; null without alarms."
+  value       = one(module.monitoring[*].topic_arn)
+}
+
+output "replica_alarm_topic_arn" {
+  description = "SNS topic that the replica Region's alarms notify; null without a replica or alarms."
+  value       = one(module.replica_monitoring[*].topic_arn)
+}

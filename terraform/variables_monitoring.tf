@@ -1,0 +1,31 @@
+variable "notify" {
+  description = "Who hears of alarms, by e-mail (each address must confirm) and by SMS (see modules/monitoring about AWS's SMS sandbox); beside alarm_actions."
+  type = object({
+    emails        = optional(list(string), [])
+    phone_numbers = optional(list(string), [])
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for address in var.notify.emails : can(regex("^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])+[A-Za-z]{2,63}$", address))])
+    error_message = "Give notify.emails as addresses, for example operations@example.com, without a name or brackets around them."
+  }
+
+  # E.164: no country's numbers begin with 0, and none is longer than 15 digits.
+  validation {
+    condition     = alltrue([for number in var.notify.phone_numbers : can(regex("^[+][1-9][0-9]{6,14}$", number))])
+    error_message = "Give notify.phone_numbers in international form, a plus and 7 to 15 digits without spaces: +4915112345678."
+  }
+
+  validation {
+    condition = alltrue([for list in [
+      [for address in var.notify.emails : lower(address)], var.notify.phone_numbers
+    ] : length(distinct(list)) == length(list)])
+    error_message = "Name each address and number once in notify: SNS keeps one subscription for it."
+  }
+
+  validation {
+    condition     = var.alarms || length(var.notify.emails) + length(var.notify.phone_numbers) == 0
+    error_message = "Set alarms to true or remove notify: without alarms there is nothing to hear."
+  }
+}
