@@ -1,12 +1,17 @@
 """The benchmark's arithmetic, what it holds to be a goal, and the load it makes."""
 
+import asyncio
 import gzip
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +19,17 @@ from typing import Any
 import pytest
 
 from readplane.domain.change import parse_line
-from tests.benchmarks.arithmetic import Goal, exponent, interleaved, spread
+from tests.benchmarks.arithmetic import Goal, exponent, interleaved, percentile, spread
+from tests.benchmarks.fake import Shard
 from tests.benchmarks.load import RECORD_BYTES, mark, write_log
 from tests.benchmarks.processes import Runner, SampleFailed
 from tests.benchmarks.report import goals, tables
 from tests.benchmarks.subjects import Subject
+from tests.benchmarks.sync.back_office import BEAT, Rows, item_id, modified_ms
+from tests.benchmarks.sync.clients import Clients, Plan, Sample
+from tests.benchmarks.sync.outage import Extent, found
+from tests.benchmarks.sync.phases import Phases
+from tests.benchmarks.sync.plant import BackOffice
 from tests.unit.support import COLLECTIONS
 
 
@@ -140,3 +151,203 @@ def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
         signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
+
+
+def test_a_percentile_is_one_of_the_samples() -> None:
+    samples = [float(number) for number in range(1_000, 0, -1)]
+    assert [percentile(samples, percent) for percent in (50, 99, 99.9, 100)] == [500, 990, 999, 1_000]
+    assert percentile([3.0], 99.9) == 3.0
+    with pytest.raises(ValueError, match="no samples"):
+        percentile([], 50)
+
+
+PHASES = Phases(calm=1, stalling=2, down=4, recovered=3)
+
+
+def test_phases_follow_one_another() -> None:
+    assert (PHASES.seconds, PHASES.down_at, PHASES.hangs_at, PHASES.up_at) == (10, 3, 5, 7)
+    names = [PHASES.at(second) for second in (-1, 0, 1, 2.9, 3, 6.9, 7, 99)]
+    assert names == ["calm", "calm", "stalling", "stalling", "down", "down", "recovered", "recovered"]
+
+
+def test_the_back_offices_pages_hold_every_row_once_and_the_beat_last() -> None:
+    rows, found, after = Rows(10, 300, beats=True), list[dict[str, Any]](), 0
+    while True:
+        page, following = rows.page(0, after, 4)
+        assert len(page) <= 4 and all(len(row) == pytest.approx(300, abs=30) for row in page if BEAT not in row)
+        found += map(json.loads, page)
+        if following is None:
+            break
+        after = following
+    assert [row["code"] for row in found] == [*map(item_id, range(10)), BEAT]
+    times = [row["modified"] for row in found]
+    assert times == sorted(times) and len(set(times)) < len(times)  # equal ones stand across the pages' edges
+    assert abs(time.time() * 1000 - times[-1]) < 5_000
+    since, _ = rows.page(modified_ms(8), 0, 4)
+    assert [json.loads(row)["code"] for row in since] == [item_id(8), item_id(9), BEAT]
+    assert json.loads(rows.one(item_id(9)) or "") == found[9]
+    assert [rows.one(name) for name in (item_id(10), "p-", "x")] == [None] * 3
+    assert Rows(1, 300, beats=False).one(BEAT) is None
+
+
+def fetched(port: int, path: str = f"/products/{item_id(0)}", timeout: float = 0.3) -> str:
+    """What became of a request: its status, or how it failed."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        return str(connection.getresponse().status)
+    except OSError as error:
+        return type(error).__name__
+    finally:
+        connection.close()
+
+
+def test_a_slow_back_office_answers_refuses_hangs_and_answers_again() -> None:
+    with BackOffice(1, 300, 10, slow=True) as office:
+        assert fetched(office.port) == "200"
+        phases = Phases(calm=1, stalling=0, down=2, recovered=1)
+        start = time.monotonic()
+        office.do("begin", phases=phases, start=start)
+        told = {}
+        # in the middle of each, as at the edges it may be either
+        for name, at in (("calm", 0.4), ("refuses", 1.5), ("hangs", 2.3), ("recovered", 3.5)):
+            time.sleep(max(0, start + at - time.monotonic()))
+            told[name] = fetched(office.port)
+        assert told == {
+            "calm": "200",
+            "refuses": "ConnectionRefusedError",
+            "hangs": "TimeoutError",
+            "recovered": "200",
+        }
+        assert fetched(office.port, "/changes?since=0") == "200"
+        assert office.do("counts")["counts"]["changes"] == 1
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Takes a third of a second for its first request, and none for the others."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    requests = 0
+
+    def do_GET(self) -> None:
+        type(self).requests += 1
+        if type(self).requests == 1:
+            time.sleep(0.35)
+        name = self.path.rpartition("/")[2]
+        body = f'{{"id":"{name}","data":{{"description":"{time.time() - 2}"}}}}'.encode()
+        self.send_response(200 if name != item_id(0) else 500)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def slow_port() -> Iterator[int]:
+    Slow.requests = 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def run_clients(port: int, rate: float, clients: int) -> list[Sample]:
+    plan = Plan(port, time.monotonic() + 0.1, 1.0, rows=3, rate=rate, clients=clients, think=0.05)
+    running = Clients(plan)
+    asyncio.run(running.run())
+    return sorted(running.samples)
+
+
+def test_in_the_open_loop_requests_are_due_whatever_became_of_the_others(slow_port: int) -> None:
+    samples = run_clients(slow_port, rate=50, clients=0)
+    assert [sample.at for sample in samples] == pytest.approx([number / 50 for number in range(50)])
+    assert samples[0].took >= 0.35
+    assert sum(sample.took < 0.35 for sample in samples) >= 40  # nobody waits behind the slow one
+    assert all(sample.took >= sample.late >= 0 for sample in samples)
+    assert {sample.good for sample in samples} == {True, False}  # one of the three rows fails
+    ages = [sample.age for sample in samples if sample.age is not None]
+    assert len(ages) == 5 and all(2 <= age < 4 for age in ages)
+
+
+def test_in_the_closed_loop_a_client_waits_for_its_answer(slow_port: int) -> None:
+    samples = run_clients(slow_port, rate=0, clients=1)
+    assert samples[0].took >= 0.35 and samples[1].at >= 0.40
+    assert 5 <= len(samples) <= 13
+
+
+def test_a_client_whose_target_is_gone_has_no_good_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert {sample.good for sample in run_clients(port, rate=20, clients=0)} == {False}
+
+
+def samples_of(took: float, *, good_while_down: bool, age: float) -> list[Sample]:
+    """Ten requests a second through all phases."""
+    found = []
+    for number in range(int(PHASES.seconds * 10)):
+        at = number / 10
+        good = good_while_down or PHASES.at(at) != "down"
+        found.append(Sample(at, took, 0.001, good, age if good else None))
+    return found
+
+
+def test_what_the_clients_saw_is_held_to_the_goals_of_the_outage() -> None:
+    extent = Extent(PHASES, interval=0.5, timeout=1)
+    ours = samples_of(0.02, good_while_down=True, age=1.2)
+    # Old data in the outage, and a moment after it, is what the bound allows.
+    ours = [sample._replace(age=30) if 3 <= sample.at < 8 else sample for sample in ours]
+    samples = {"readplane": ours, "proxy": samples_of(1.0, good_while_down=False, age=0)}
+    told = found(samples, extent, calls=2)
+    assert told["ratio"] == pytest.approx(0.02) and told["calls_per_read"] == 0.02
+    assert told["fresh_again"] == pytest.approx(1.02) and told["age_after"] == 1.2
+    assert told["targets"]["proxy"]["phases"]["down"]["good"] == 0
+    assert told["targets"]["proxy"]["all"]["good"] == pytest.approx(0.6)
+    assert [second for second, *_ in told["targets"]["proxy"]["curve"]] == list(range(10))
+    outage = {**extent._asdict(), "bound": extent.bound, "loops": {"open": told}}
+    missed = [goal.name for goal in goals({"outage": outage}) if not goal.met]
+    assert missed == [
+        "outage, open loop, p99.9 of a read against the proxy's",
+        "outage, open loop, calls of the back office per read",
+    ]
+    stale = [sample._replace(age=1.6) if sample.at > 9 else sample for sample in ours]
+    told = found({**samples, "readplane": stale}, extent, calls=0)
+    assert told["age_after"] == 1.6
+    (late,) = [goal for goal in goals({"outage": {**outage, "loops": {"open": told}}}) if "age of data" in goal.name]
+    assert not late.met
+    text = tables({"outage": outage}, {})
+    assert "| read model, down" in text and "within 1.0 ms" in text
+
+
+def test_an_outage_that_no_data_outlived_says_nothing() -> None:
+    lost = [sample._replace(age=None) for sample in samples_of(0.02, good_while_down=True, age=1)]
+    with pytest.raises(SampleFailed, match="no good answer"):
+        found({"readplane": lost, "proxy": lost}, Extent(PHASES, 0.5, 1), 0)
+
+
+def test_catching_up_is_held_to_its_goals() -> None:
+    point = {"changes": 1_000.0, "poll": 1.0, "poll_cpu": 0.5, "memory": 100 * 2**20, "invocations": 3, "apply": 2.0}
+    caught = {"points": [point], "exponents": {"poll": 1.2, "apply": 1.0}, "memory_ratio": 1.0}
+    missed = [goal.name for goal in goals({"catch_up": caught}) if not goal.met]
+    assert missed == [
+        "catch-up, exponent of the time of poll",
+        "catch-up, invocations that the last step was resumed over",
+    ]
+    assert "1.20" in tables({"catch_up": caught}, {})
+
+
+def test_the_shard_hands_on_what_was_put_there_in_order_and_nothing_twice(tmp_path: Path) -> None:
+    shard, file = Shard(), tmp_path / "event.json"
+    shard.put([{"Data": f"{number}", "PartitionKey": "k"} for number in range(3)])
+    answer = json.loads(shard.put([{"Data": "3", "PartitionKey": "k"}]))
+    assert answer["FailedRecordCount"] == 0 and len(answer["Records"]) == 1
+    handed = []
+    while shard.write_event(file, 3):
+        handed.append([record["kinesis"] for record in json.loads(file.read_text())["Records"]])
+    assert [[record["data"] for record in records] for records in handed] == [["0", "1", "2"], ["3"]]
+    numbers = [int(record["sequenceNumber"]) for records in handed for record in records]
+    assert numbers == sorted(set(numbers)) and f"{numbers[-1]}" == answer["Records"][0]["SequenceNumber"]
