@@ -1,0 +1,163 @@
+# Every rule of variables_monitoring.tf refuses what it should: one run per rule, each with one mistake.
+
+variables {
+  region        = "eu-central-1"
+  cache_size    = "0.5"
+  hot_zip       = "tests/mocks/hot.txt"
+  functions_zip = "tests/mocks/artefact.txt"
+  layer_zip     = "tests/mocks/artefact.txt"
+  collections   = { products = { read = "public" } }
+}
+
+run "everybody_who_can_be_named" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { emails = ["operations@example.com", "o.n+alarms@sub.example.co.uk"], phone_numbers = ["+4915112345678", "+12025550123"] }
+  }
+}
+
+run "address_without_domain" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { emails = ["operations"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "address_with_a_name" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { emails = ["Operations <operations@example.com>"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "address_without_top_level_domain" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { emails = ["operations@localhost"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "number_without_plus" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { phone_numbers = ["004915112345678"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "number_with_spaces" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { phone_numbers = ["+49 151 12345678"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "number_of_no_country" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { phone_numbers = ["+0151123456"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "number_that_is_too_long" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { phone_numbers = ["+4915112345678901"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "address_twice" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { emails = ["operations@example.com", "Operations@example.com"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "number_twice" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    notify = { phone_numbers = ["+4915112345678", "+4915112345678"] }
+  }
+
+  expect_failures = [var.notify]
+}
+
+run "nothing_to_hear" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    alarms = false
+    notify = { emails = ["operations@example.com"] }
+  }
+
+  expect_failures = [var.notify]
+}
