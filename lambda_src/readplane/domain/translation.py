@@ -80,10 +80,9 @@ class _Refusal(Exception):
 class Translator:
     """One source's translation into its collection."""
 
-    def __init__(self, source: Source, validate: Validator, *, owned: bool = False) -> None:
-        """Take the source, of mode ``changes``, and of its collection the compiled schema and whether it has owners."""
+    def __init__(self, source: Source, validate: Validator) -> None:
+        """Take the source, of mode ``changes``, and its collection's compiled schema (``domain.body``)."""
         self._source = source
-        self._owned = owned
         self._validate = validate
         self._expressions: dict[str, Expression | None] = {
             "id": source.id,
@@ -125,7 +124,7 @@ class Translator:
             item_id = _item_id(get("id"))
             version_ms = self._version_ms(get("version"), now_ms)
             deleted = _deleted(get("deleted"))
-            owner = _owner(get("owner"), wanted=self._owned)
+            owner = _owner(get("owner"))
             data_text = None if deleted else self._data_text(get("data"))
         except _Refusal as refusal:
             return Untranslatable(refusal.reason, refusal.detail, value, item_id)
@@ -316,13 +315,11 @@ def _deleted(value: Any) -> bool:
     raise _Refusal("untranslatable", f"deleted: found {_kind(value)}; compare it, so that it is true or false")
 
 
-def _owner(value: Any, *, wanted: bool) -> str | None:
-    if not wanted:
-        if value is not None:
-            raise _Refusal("bad_owner", "owner: the collection isn't an owner collection")
+def _owner(value: Any) -> str | None:
+    if value is None:
         return None
     if not isinstance(value, str) or not is_owner(value):
-        raise _Refusal("bad_owner", f"owner: found {_kind(value)} that isn't the `sub` of a user")
+        raise _Refusal("bad_owner", f"owner: found {_kind(value)}, not the `sub` of a user")
     return value
 
 

@@ -1,0 +1,549 @@
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readplane.domain.body import MAX_DEPTH, compile_schemas
+from readplane.domain.change import MAX_DATA_BYTES
+from readplane.domain.source import CannotTranslate, Format, Source, parse_source
+from readplane.domain.translation import (
+    BadPage,
+    Page,
+    Record,
+    Translator,
+    Untranslatable,
+    check_snapshot,
+    parse_time,
+)
+from readplane.translations import columns
+
+NOW = 1_750_000_000_000
+SCHEMA = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1},
+        "price": {"type": "number", "multipleOf": 0.01},
+        "stock": {"type": "integer"},
+    },
+}
+VALIDATE = compile_schemas({"articles": SCHEMA})["articles"]
+ANYTHING = compile_schemas({"articles": {}})["articles"]
+
+
+def source(**settings: Any) -> Source:
+    base: dict[str, Any] = {
+        "name": "articles",
+        "mode": "changes",
+        "collection": "articles",
+        "url": "http://office.example/",
+        "records": "rows",
+        "id": "no",
+        "version": {"expression": "changed", "format": "unix_ms"},
+        "deleted": "removed",
+        "owner": "customer",
+        "translation": "{name: name, price: price, stock: stock}",
+        "paging": {"style": "link", "next": "next"},
+        "staleness_budget": 60,
+    }
+    return parse_source(base | settings)
+
+
+def page(answer: str | bytes, **settings: Any) -> Page:
+    body = answer.encode() if isinstance(answer, str) else answer
+    return Translator(source(**settings), VALIDATE).page(body)
+
+
+def bad_page(answer: str | bytes, **settings: Any) -> str:
+    with pytest.raises(BadPage) as caught:
+        page(answer, **settings)
+    assert "hidden" not in str(caught.value)
+    return str(caught.value)
+
+
+def told(result: Record | Untranslatable) -> tuple[Any, ...]:
+    if isinstance(result, Untranslatable):
+        return result.reason, result.detail, result.raw_text, result.item_id
+    return result[:5]
+
+
+def translate(record: str, validate: Any = ANYTHING, **settings: Any) -> Record | Untranslatable:
+    """One record, by its JSON text."""
+    translator = Translator(source(**settings), validate)
+    (value,) = translator.page(f'{{"rows": [{record}]}}'.encode()).records
+    result = translator.record(value, NOW)
+    # A record comes out of quarantine as it went in.
+    assert told(translator.again(result.raw_text, NOW)) == told(result)
+    return result
+
+
+def good(record: str, validate: Any = ANYTHING, **settings: Any) -> Record:
+    result = translate(record, validate, **settings)
+    assert isinstance(result, Record), result
+    return result
+
+
+def refused(record: str, validate: Any = ANYTHING, **settings: Any) -> Untranslatable:
+    result = translate(record, validate, **settings)
+    assert isinstance(result, Untranslatable), result
+    assert "hidden" not in result.detail
+    return result
+
+
+def row(**values: Any) -> str:
+    return json.dumps({"no": "a", "changed": NOW, "name": "n", **values})
+
+
+def nested(lists: int) -> str:
+    return row()[:-1] + ', "x": ' + "[" * lists + "]" * lists + "}"
+
+
+def test_a_record_becomes_an_item_digit_for_digit() -> None:
+    told = '"price": 1.10, "no": "a-1", "name": "Käse", "stock": 1e2, "changed": 1700000000123, "x": 0'
+    record = good(f"{{{told}}}", VALIDATE)
+    assert record[:5] == ("a-1", 1_700_000_000_123, False, None, '{"name":"Käse","price":1.10,"stock":1e2}')
+    assert record.raw_text == '{"changed":1700000000123,"name":"Käse","no":"a-1","price":1.10,"stock":1e2,"x":0}'
+
+
+def test_the_same_record_is_the_same_text_in_whatever_order_it_comes() -> None:
+    one, other = good('{"no": 1, "changed": 5, "name": "n"}'), good('{"name":"n",\n"changed":5,"no":1}')
+    assert one.data_text == other.data_text and one.raw_text == other.raw_text
+
+
+def test_a_page_is_a_list_and_what_leads_on() -> None:
+    assert page('{"rows": [], "next": "/p2"}') == Page([], "/p2")
+    assert page('\ufeff{"rows": [1]}') == Page([1], None)
+    assert page('{"rows": [1], "next": "/p2"}', paging={"style": "none"}) == Page([1], None)
+    assert page("[1, 2]", records="@") == Page([1, 2], None)
+
+
+@pytest.mark.parametrize(
+    ("following", "found"),
+    [("null", None), ("false", None), ('""', None), ('"t"', "t"), ("7", "7"), ("0", "0"), ("1.0", "1.0"), ('" "', " ")],
+)
+def test_what_leads_on_is_a_text(following: str, found: str | None) -> None:
+    assert page(f'{{"rows": [], "next": {following}}}').next == found
+
+
+@pytest.mark.parametrize("following", ["true", "[]", "{}", '["hidden"]', '"a", "next": "b"'])
+def test_what_leads_on_and_is_no_text_is_an_error_of_the_page(following: str) -> None:
+    assert bad_page(f'{{"rows": [], "next": {following}}}').startswith("paging.next: ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("", "it is not JSON"),
+        ('{"rows": [{"no": 1', "it is not JSON"),
+        ("<html>hidden</html>", "it is not JSON"),
+        ('{"rows": [NaN]}', "it is not JSON"),
+        (b'{"rows": ["\xff"]}', "not UTF-8"),
+        (b"\xff\xfe{\x00}\x00", "not UTF-8"),
+        ("[" * 1_000_000, "too deep"),
+        ("{}", "records: found nothing, not a list"),
+        ("null", "records: found nothing, not a list"),
+        ('{"error": "hidden"}', "records: found nothing, not a list"),
+        ('{"rows": {}}', "records: found an object, not a list"),
+        ('{"rows": "hidden"}', "records: found a text, not a list"),
+        ('{"rows": 1.50}', "records: found a number, not a list"),
+        ('{"rows": true}', "records: found a truth value, not a list"),
+        ('{"rows": [1], "rows": []}', "records: a name occurs twice in one object"),
+    ],
+)
+def test_what_is_not_a_list_is_an_error_of_the_page_and_never_an_empty_list(answer: str | bytes, problem: str) -> None:
+    assert problem in bad_page(answer)
+
+
+def test_an_expression_that_fails_is_an_error_of_the_page() -> None:
+    assert bad_page('{"rows": 7}', records="sort(rows)") == (
+        "records: sort() takes array-string or array-number, and found number"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "item_id"),
+    [('"a"', "a"), ('"A-1._~"', "A-1._~"), ("7", "7"), ("0", "0"), ("123456789012345678901", "123456789012345678901")],
+)
+def test_an_id_is_a_text_or_a_whole_number(value: str, item_id: str) -> None:
+    assert good(f'{{"no": {value}, "changed": 1}}').item_id == item_id
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("null", "found nothing"),
+        ("1.0", "found a number"),
+        ("1e3", "found a number"),
+        ("true", "found a truth value"),
+        ('["hidden"]', "found a list"),
+        ('{"hidden": 1}', "found an object"),
+        ('""', "must be 1 to 256"),
+        ('"hidden/a"', "must be 1 to 256"),
+        ('"-7"', "must be 1 to 256"),
+        ("-7", "must be 1 to 256"),
+        ("1" * 257, "must be 1 to 256"),
+        ('"ä"', "must be 1 to 256"),
+        ('"a\\u0000"', "must be 1 to 256"),
+        ('"a", "no": "b"', "a name occurs twice"),
+    ],
+)
+def test_any_other_id_is_refused(value: str, problem: str) -> None:
+    result = refused(f'{{"no": {value}, "changed": 1}}')
+    assert result.item_id is None and result.detail.startswith("id: ") and problem in result.detail
+    assert result.reason == ("untranslatable" if "twice" in problem else "bad_id")
+
+
+@pytest.mark.parametrize("record", ["null", "7", '"hidden"', "[]", "{}"])
+def test_what_is_no_record_at_all_spoils_itself_only(record: str) -> None:
+    result = refused(record)
+    assert result.reason == "bad_id" and result.raw_text == record
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("null", "found nothing, not a Unix time"),
+        ('"hidden"', "found a text, not a Unix time"),
+        ("true", "found a truth value"),
+        ("-1", "before 1970"),
+        (str(NOW + 5 * 60_000 + 1), "more than 300 s ahead, read as unix_ms"),
+        ("1e400", "found a number"),
+        ("1e99", "more than 300 s ahead"),
+        ("9" * 5000, "found a number"),
+    ],
+)
+def test_a_version_that_cannot_be_is_refused(value: str, problem: str) -> None:
+    result = refused(f'{{"no": "a", "changed": {value}}}')
+    assert (result.reason, result.item_id) == ("bad_version", "a") and problem in result.detail
+
+
+def test_a_version_may_be_as_far_ahead_as_a_clock() -> None:
+    assert good(row(changed=NOW + 5 * 60_000)).version_ms == NOW + 5 * 60_000
+    assert good(row(changed=0)).version_ms == 0
+
+
+def test_without_a_version_there_is_none() -> None:
+    assert good(row(changed="hidden"), version=None).version_ms is None
+
+
+@pytest.mark.parametrize(("value", "deleted"), [(None, False), (False, False), (0, False), (True, True), (1, True)])
+def test_a_record_is_deleted_where_it_says_so(value: Any, deleted: bool) -> None:
+    record = good(row(removed=value))
+    assert record.deleted is deleted and (record.data_text is None) is deleted
+
+
+@pytest.mark.parametrize("value", ["0", "1", "", "false", "N", "2025-01-01", 2, 0.5, [], {}])
+def test_what_is_neither_true_nor_false_deletes_nothing(value: Any) -> None:
+    result = refused(row(removed=value))
+    assert result.reason == "untranslatable" and "compare it" in result.detail
+
+
+def test_a_deleted_record_needs_no_data() -> None:
+    record = good(row(removed=1, name=None), VALIDATE, translation="abs(name)")
+    assert (record.item_id, record.version_ms, record.data_text) == ("a", NOW, None)
+
+
+def test_an_owner_is_the_sub_of_a_user() -> None:
+    sub = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    assert good(row(customer=sub)).owner == sub
+    assert good(row()).owner is None
+    for value in (7, "", "a/hidden", ["a"], True):
+        result = refused(row(customer=value))
+        assert result.reason == "bad_owner" and result.item_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("record", "translation", "problem"),
+    [
+        (row(), "nothing", "translation: found nothing, not an object"),
+        (row(), "name", "translation: found a text, not an object"),
+        (row(), "[name]", "translation: found a list, not an object"),
+        (row(), "{a: abs(name)}", "translation: abs() takes number, and found string"),
+        (row(), "{a: &name}", "translation: JSON knows no _Expression"),
+        (row()[:-1] + ', "x": 1, "x": 2}', "@", "translation: a name occurs twice in one object"),
+        (row()[:-1] + ', "x": {"y": 1, "y": 2}}', "{x: x.y}", "translation: a name occurs twice in one object"),
+        (row()[:-1] + ', "x": [{"y": 1, "y": 2}]}', "{x: x}", "translation: a name occurs twice in one object"),
+        (
+            row()[:-1] + ', "x": ' + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1) + "}",
+            "@",
+            "nested more than 100 deep",
+        ),
+        (row()[:-1] + ', "x": ' + "[" * 900 + "]" * 900 + "}", "@", "nested more than 100 deep"),
+    ],
+)
+def test_data_is_one_object(record: str, translation: str, problem: str) -> None:
+    result = refused(record, translation=translation)
+    assert (result.reason, result.item_id) == ("untranslatable", "a") and problem in result.detail
+
+
+def test_data_may_be_as_deep_as_a_body() -> None:
+    assert good(nested(MAX_DEPTH), translation="@").data_text
+
+
+def test_a_name_that_occurs_twice_where_nobody_looks_spoils_nothing() -> None:
+    assert good(row()[:-1] + ', "x": 1, "x": 2}').data_text == '{"name":"n","price":null,"stock":null}'
+
+
+def test_data_is_bounded() -> None:
+    largest = MAX_DATA_BYTES - len('{"name":""}')
+    for letter, size in (("a", 1), ("ä", 2), ("😀", 4)):
+        fits = letter * (largest // size) + "a" * (largest % size)
+        record = good(row(name=fits), translation="{name: name}")
+        assert record.data_text and len(record.data_text.encode()) == MAX_DATA_BYTES
+        result = refused(row(name=fits + "a"), translation="{name: name}")
+        assert (result.reason, result.item_id) == ("too_large", "a")
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"name": ""}, "/name: The schema says minLength: 1 here."),
+        ({"name": None}, '/name: The schema says type: "string" here.'),
+        ({"price": "hidden"}, '/price: The schema says type: "number" here.'),
+        ({"price": 1.105}, "/price: The schema says multipleOf: 0.01 here."),
+    ],
+)
+def test_data_fits_the_collections_schema(values: Mapping[str, Any], problem: str) -> None:
+    result = refused(row(**{"price": 1, "stock": 1, **values}), VALIDATE)
+    assert (result.reason, result.item_id, result.detail) == ("invalid", "a", problem)
+
+
+def test_what_the_schema_requires_is_told_for_the_whole() -> None:
+    result = refused(row(), VALIDATE, translation="{price: `1`}")
+    assert result.detail == 'the whole of it: The schema requires "name" here.'
+
+
+def test_numbers_are_numbers_to_the_schema() -> None:
+    for text in ("1.10", "1e2", "100", "-0"):
+        good(f'{{"no": "a", "changed": 1, "name": "n", "price": {text}, "stock": 1.0}}', VALIDATE)
+    for price, stock in (("1e400", "1"), ("1", "1.5"), ("1", "1e400")):
+        record = f'{{"no": "a", "changed": 1, "name": "n", "price": {price}, "stock": {stock}}}'
+        assert refused(record, VALIDATE).reason == "invalid"
+
+
+def test_one_bad_record_leaves_the_others_alone() -> None:
+    rows = ",".join(row(no=f"i{at}", name=7 if at == 50 else "n", price=1, stock=1) for at in range(100))
+    translator = Translator(source(), VALIDATE)
+    results = [translator.record(value, NOW) for value in translator.page(f'{{"rows": [{rows}]}}'.encode()).records]
+    assert [at for at, result in enumerate(results) if isinstance(result, Untranslatable)] == [50]
+
+
+RFC3339 = [
+    ("1970-01-01T00:00:00Z", 0),
+    ("2023-11-14T22:13:20.123Z", 1_700_000_000_123),
+    ("2023-11-14 22:13:20.1239999z", 1_700_000_000_123),
+    ("2023-11-14t23:13:20.1+01:00", 1_700_000_000_100),
+    ("2023-11-14T12:28:20-09:45", 1_700_000_000_000),
+    ("2016-12-31T23:59:60Z", 1_483_228_800_000),
+    ("1969-12-31T23:59:59.999Z", -1),
+]
+
+
+@pytest.mark.parametrize(("text", "ms"), RFC3339)
+def test_rfc_3339_is_read_to_the_millisecond(text: str, ms: int) -> None:
+    assert parse_time(text, "rfc3339") == ms
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30)), st.integers(-23 * 60 - 59, 23 * 60 + 59))
+def test_rfc_3339_of_any_moment_and_offset(moment: datetime, minutes: int) -> None:
+    ms = (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    there = moment.replace(tzinfo=UTC).astimezone(timezone(timedelta(minutes=minutes)))
+    assert parse_time(there.isoformat(), "rfc3339") == ms
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "now", "2025-01-01", "2025-01-01T00:00:00", "2025-13-01T00:00:00Z", "2025-02-29T00:00:00Z"),
+        *("2025-01-01T24:00:00Z", "2025-01-01T00:60:00Z", "2025-01-01T00:00:61Z", "2025-01-01T00:00:00+24:00"),
+        *("2025-01-01T00:00:00.Z", "20250101T000000Z", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00"),
+        *("٢٠٢٥-01-01T00:00:00Z", "2025-01-01T00:00:00Z ", 1_700_000_000, None, True, [], {}),
+    ],
+)
+def test_what_is_not_rfc_3339_with_an_offset_is_no_time(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"RFC 3339|no such time") as caught:
+        parse_time(value, "rfc3339")
+    assert not isinstance(value, str) or len(value) < 5 or value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "ms"),
+    [
+        ("1700000000", "unix_s", 1_700_000_000_000),
+        ("1700000000.123999", "unix_s", 1_700_000_000_123),
+        ("1700000000.999999999999999999999999999999", "unix_s", 1_700_000_000_999),
+        ('"1700000000.5"', "unix_s", 1_700_000_000_500),
+        ("1.7e9", "unix_s", 1_700_000_000_000),
+        ("1700000000123", "unix_ms", 1_700_000_000_123),
+        ("1700000000123.9", "unix_ms", 1_700_000_000_123),
+        ("0", "unix_ms", 0),
+        ("-0.5", "unix_ms", -1),
+        ("-1", "unix_s", -1000),
+    ],
+)
+def test_unix_times_are_read_from_their_digits(text: str, form: Format, ms: int) -> None:
+    expression = source(version={"expression": "changed", "format": form}).version
+    assert expression
+    ((value,), _) = page(f'{{"rows": [{{"changed": {text}}}]}}')
+    assert parse_time(expression.expression.search(value), form) == ms
+
+
+NO_TIMES: list[Any] = ["", "1 ", "1e400", "0x1", "nan", "inf", "1_0", "2025-01-01", None, True, [], {}, float("nan")]
+
+
+@pytest.mark.parametrize("value", NO_TIMES)
+def test_what_is_no_unix_time_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="not a Unix time"):
+        parse_time(value, "unix_s")
+
+
+def test_a_snapshot_is_json_that_fits() -> None:
+    check_snapshot(b' {"name": "n", "price": 1.10}\n', VALIDATE)
+    check_snapshot(b"[1, 2]", ANYTHING)
+    for body, problem in (
+        (b"", "not JSON"),
+        (b'{"name": "n"', "not JSON"),
+        (b"<html>", "not JSON"),
+        (b'\xef\xbb\xbf{"name": "n"}', "byte order mark"),
+        (b'{"name": "\xff"}', "UTF-8"),
+        (b'{"name": "n", "name": "m"}', "occurs twice"),
+        (b'{"name": "n", "a": [{"b": 1, "b": 2}]}', "occurs twice"),
+        (b"[" * 102 + b"]" * 102, "deep"),
+        (b'{"name": ""}', "/name: The schema says minLength"),
+        (b"{}", "the answer: The schema requires"),
+    ):
+        with pytest.raises(BadPage, match=problem):
+            check_snapshot(body, VALIDATE)
+
+
+FUNCTION = "readplane.translations.columns:"
+
+
+def by_function(name: str) -> Translator:
+    raw = {"name": "a", "mode": "changes", "collection": "a", "url": "http://o.example/", "staleness_budget": 1}
+    return Translator(parse_source({**raw, "paging": {"style": "link"}, "function": FUNCTION + name}), VALIDATE)
+
+
+def test_columns_and_rows_are_paired() -> None:
+    translator = by_function("ColumnsAndRows")
+    answer = {
+        "columns": ["id", "name", "modified", "removed"],
+        "rows": [["a", "n", "2023-11-14T22:13:20Z", 0], [7, "m", "2023-11-14T22:13:20Z", 1], ["c", "n", "hidden", 0]],
+        "next": "/p2",
+    }
+    records, following = translator.page(json.dumps(answer).encode())
+    one, gone, bad = (translator.record(record, NOW) for record in records)
+    assert following == "/p2"
+    assert one[:5] == ("a", 1_700_000_000_000, False, None, '{"id":"a","name":"n"}')
+    assert gone[:5] == ("7", 1_700_000_000_000, True, None, None)
+    assert isinstance(bad, Untranslatable) and bad.reason == "untranslatable"
+    assert bad.detail.startswith("function: modified: found a text, not RFC 3339")
+    assert translator.again(one.raw_text, NOW) == one
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["[]", "{}", '{"columns": ["id"]}', '{"columns": ["id"], "rows": [[1, 2]]}', '{"columns": [1], "rows": []}',
+     '{"columns": ["id"], "rows": [{}]}', '{"columns": ["id"], "rows": [], "rows": []}',
+     '{"columns": ["id"], "rows": [[]], "next": {}}'],
+)  # fmt: skip
+def test_other_answers_are_an_error_of_the_page(answer: str) -> None:
+    with pytest.raises(BadPage, match=r"columns|rows|answer|next"):
+        by_function("ColumnsAndRows").page(answer.encode())
+
+
+class Careless:
+    versioned = True
+    pages: Any = ([{}], None)
+    item_is: Any = None
+
+    def page(self, payload: Any) -> Any:
+        if isinstance(self.pages, Exception):
+            raise self.pages
+        return self.pages
+
+    def item(self, record: Any) -> Any:
+        if isinstance(self.item_is, Exception):
+            raise self.item_is
+        return self.item_is
+
+
+@pytest.fixture
+def careless(monkeypatch: pytest.MonkeyPatch) -> type[Careless]:
+    made = type("Careless", (Careless,), {})
+    monkeypatch.setattr(columns, "Careless", made, raising=False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("pages", "problem"),
+    [
+        (ValueError("hidden"), "function: page() fails (ValueError)"),
+        (CannotTranslate("no rows"), "function: no rows"),
+        (None, "function: page() fails (TypeError)"),
+        ((None, None), "function: records: found nothing, not a list"),
+        (([object()], None), "function: page() fails (ValueError)"),
+        (([float("nan")], None), "function: page() fails (ValueError)"),
+        (([], []), "paging.next: found a list, not a text"),
+    ],
+)
+def test_a_careless_function_spoils_its_page_with_a_word_why(careless: Any, pages: Any, problem: str) -> None:
+    careless.pages = pages
+    with pytest.raises(BadPage) as caught:
+        by_function("Careless").page(b"{}")
+    assert str(caught.value) == problem
+
+
+GOOD: dict[str, Any] = {"id": "a", "version": 5, "data": {"name": "n"}}
+
+
+@pytest.mark.parametrize(
+    ("item", "reason", "problem"),
+    [
+        (KeyError("hidden"), "untranslatable", "function: item() fails (KeyError)"),
+        (CannotTranslate("no name"), "untranslatable", "function: no name"),
+        (None, "untranslatable", "function: item() fails (TypeError)"),
+        ({}, "bad_id", "id: found nothing"),
+        (GOOD | {"version": None}, "bad_version", "version: found nothing"),
+        (GOOD | {"version": datetime.now(UTC)}, "bad_version", "version: found datetime"),
+        (GOOD | {"deleted": "hidden"}, "untranslatable", "deleted: found a text"),
+        (GOOD | {"owner": object()}, "bad_owner", "owner: found object"),
+        (GOOD | {"data": ()}, "untranslatable", "translation: found tuple"),
+        (GOOD | {"data": {"name": ("n",)}}, "untranslatable", "translation: JSON knows no tuple"),
+        (GOOD | {"data": {"name": "n", 1: 2}}, "untranslatable", "translation: "),
+        (GOOD | {"data": {"name": float("inf")}}, "untranslatable", "translation: JSON knows no NaN"),
+        (GOOD | {"data": {}}, "invalid", "the whole of it: The schema requires"),
+    ],
+)
+def test_a_careless_function_spoils_its_record_with_a_word_why(
+    careless: Any, item: Any, reason: str, problem: str
+) -> None:
+    careless.item_is = item
+    result = by_function("Careless").record({}, NOW)
+    assert isinstance(result, Untranslatable) and result.reason == reason and result.detail.startswith(problem)
+    careless.item_is = GOOD
+    assert by_function("Careless").record({}, NOW)[:5] == ("a", 5, False, None, '{"name":"n"}')
+    careless.versioned = False
+    assert by_function("Careless").record({}, NOW)[1] is None
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda part: st.lists(part) | st.dictionaries(st.text() | st.sampled_from(["no", "changed", "name"]), part),
+    max_leaves=15,
+)
+
+
+@given(VALUES)
+def test_whatever_comes_is_a_page_of_records_or_a_bad_page(value: Any) -> None:
+    translator = Translator(source(), VALIDATE)
+    try:
+        records, _ = translator.page(json.dumps({"rows": [value, value], "next": None}).encode())
+    except BadPage:
+        return
+    for record in records:
+        assert translator.record(record, NOW).raw_text
