@@ -11,7 +11,7 @@ from ..clock import now_ms
 from ..domain.change import Change
 from ..domain.checkpoint import Failures, Pass, Validators
 from ..domain.collection import item_key
-from ..domain.sourcing import Seen, cursor, key_hash, sourced_version, state_hash, watermark
+from ..domain.sourcing import Entry, Seen, cursor, key_hash, sourced_version, state_hash, watermark
 from ..domain.sweeping import packed, reconciled
 from ..domain.timestamp import rfc3339
 from ..domain.translation import Record, Untranslatable
@@ -71,6 +71,7 @@ class Feed:
 
         :raises Moved: when the list doesn't hold still; the pass is begun anew by the next poll.
         """
+        self._session.begin()
         for restarts in range(MAX_RESTARTS + 1):
             try:
                 return self._run()
@@ -96,6 +97,8 @@ class Feed:
                 session.keep(changes=None)
                 return "not_modified"
             self._take(walk, read, read.records)
+            if read.place is None:
+                return "completed"
 
     def _begun(self) -> Pass:
         checkpoint = self._session.checkpoint
@@ -190,7 +193,10 @@ class Feed:
         known = self._seen.get(hashed)
         entry = self._seen.meet(hashed, record.version_ms, state)
         if entry is None:
-            return None
+            if not self._full or known is None or known.ms == record.version_ms:
+                return None
+            # The full listing goes back behind what was sent: if that has arrived, and is settled, upstream is right.
+            entry = Entry(record.version_ms, state)
         return _Candidate(self._change(record, entry.version, asked_ms), hashed, known is None)
 
     def _change(self, record: Record, version: str, asked_ms: int) -> Change:

@@ -81,6 +81,7 @@ class Session:
         self._owner = owner
         self._remaining_ms = remaining_ms
         self._pages_until = time.monotonic() + source.max_seconds
+        self._pages_before = 0
 
     def keep(self, **changes: Any) -> None:
         """Change the checkpoint, to be saved with what comes next."""
@@ -118,11 +119,15 @@ class Session:
         """For Kinesis, with some left to save the checkpoint."""
         return max(0.0, (self._remaining_ms() - RESERVED_MS / 2) / 1000)
 
+    def begin(self) -> None:
+        """Count pages anew, for a pass of its own: a sweep must not starve beside a busy list."""
+        self._pages_before = self.tally.pages
+
     @property
     def may_go_on(self) -> bool:
-        """Whether there is time, and leave, for another page."""
+        """Whether there is time, and leave, for another page of the pass."""
         return (
-            self.tally.pages < self.source.max_pages
+            self.tally.pages - self._pages_before < self.source.max_pages
             and time.monotonic() < self._pages_until
             and self.seconds_left() > 0
         )

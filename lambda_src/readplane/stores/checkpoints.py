@@ -88,7 +88,7 @@ class DynamoCheckpoints:
                 source,
                 "SET holder = :owner, lease_until = :until, generation = if_not_exists(generation, :zero) + :one",
                 # The client's own retry must not find its first try's lease in its way.
-                condition="attribute_not_exists(lease_until) OR lease_until < :now OR holder = :owner",
+                condition="attribute_not_exists(lease_until) OR lease_until <= :now OR holder = :owner",
                 values={
                     ":owner": {"S": owner},
                     ":until": _number(until_ms),
