@@ -101,9 +101,149 @@ collections = {
     JSON
   }
 
-  # Nobody writes it here: for what a back office delivers. A throttle of its own, low enough to be met.
+  # Nobody writes it, and no source feeds it. A throttle of its own, low enough to be met.
   tariffs = {
     read     = "public"
     throttle = { rate = 1, burst = 2 }
   }
+
+  # Three that the back office feeds: ISO 3166-2, ISO 639-1, ISO 4217.
+  subdivisions = {
+    read   = "public"
+    schema = <<-JSON
+      {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "required": ["code", "country", "name", "type"],
+        "properties": {
+          "code": { "type": "string", "minLength": 1, "maxLength": 64 },
+          "country": { "type": "string", "pattern": "^[A-Z]{2}$" },
+          "name": { "type": "string", "minLength": 1, "maxLength": 200 },
+          "type": { "type": "string", "minLength": 1, "maxLength": 100 },
+          "parent": { "type": ["string", "null"], "maxLength": 64 }
+        }
+      }
+    JSON
+  }
+
+  languages = {
+    read   = "authenticated"
+    schema = <<-JSON
+      {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "required": ["code", "name"],
+        "properties": {
+          "code": { "type": "string", "pattern": "^[a-z]{2}$" },
+          "alpha_3": { "type": "string", "pattern": "^[a-z]{3}$" },
+          "name": { "type": "string", "minLength": 1, "maxLength": 200 }
+        }
+      }
+    JSON
+  }
+
+  currencies = {
+    read   = "public"
+    schema = <<-JSON
+      {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "array",
+        "items": {
+          "type": "object",
+          "required": ["code", "name"],
+          "properties": { "code": { "type": "string", "pattern": "^[A-Z]{3}$" } }
+        }
+      }
+    JSON
+  }
+}
+
+# The back office is Datasette over SQLite (ops/local/backoffice.py). Each run's has a port of its own, which is put in place of this one.
+sources = {
+  # What changed since the last time, in the order in which it changed. Rows are marked as removed, and some vanish: hence the sweep.
+  subdivisions = {
+    mode             = "changes"
+    collection       = "subdivisions"
+    schedule         = "rate(1 minute)"
+    staleness_budget = 90
+    url              = "http://localhost:8765/backoffice/subdivisions.json?_shape=objects&_nocount=1&_sort=modified&_size=100&modified__gte={cursor}"
+    records          = "rows"
+    id               = "code"
+    version          = { expression = "modified", format = "rfc3339" }
+    deleted          = "removed == `1`"
+    translation      = "{code: code, country: country, name: name, type: type, parent: parent}"
+    paging           = { style = "link", next = "next_url" }
+    lag_seconds      = 5 # a row is there as soon as it is stamped
+    timeout_seconds  = 5
+    sweep = {
+      schedule = "rate(1 day)"
+      url      = "http://localhost:8765/backoffice/subdivisions.json?_shape=objects&_nocount=1&_size=1000"
+    }
+  }
+
+  # A table without a modification time: each poll reads the whole of it, a change is what differs from the item, and what is missing
+  # twice is deleted.
+  languages = {
+    mode             = "changes"
+    collection       = "languages"
+    schedule         = "rate(5 minutes)"
+    staleness_budget = 600
+    url              = "http://localhost:8765/backoffice/languages.json?_shape=objects&_nocount=1&_size=100"
+    records          = "rows"
+    id               = "code"
+    translation      = "{code: code, alpha_3: alpha_3, name: name, scope: scope, type: type}"
+    paging           = { style = "token", next = "next", parameter = "_next" }
+    timeout_seconds  = 5
+  }
+
+  # One payload, which becomes one document as it is.
+  currencies = {
+    mode             = "snapshot"
+    collection       = "currencies"
+    schedule         = "rate(5 minutes)"
+    staleness_budget = 600
+    url              = "http://localhost:8765/backoffice/currencies.json?_shape=array&_size=max"
+    timeout_seconds  = 5
+  }
+}
+
+# The same back office, passed through as it is. The emulator sends it every header, credentials too, and waits for it for as long as it
+# takes: tests/localstack shows what becomes of headers, the Terraform tests what AWS is told of time-outs.
+backends = {
+  # As much as it can take, by key.
+  backoffice = {
+    url        = "http://localhost:8765/backoffice"
+    methods    = ["GET", "HEAD"]
+    timeout_ms = 2000
+    throttle   = { rate = 1000, burst = 1000 }
+  }
+
+  # Limits low enough to be met.
+  reports = {
+    url      = "http://localhost:8765/backoffice"
+    methods  = ["GET"]
+    throttle = { rate = 1, burst = 2 }
+  }
+  metered = {
+    url      = "http://localhost:8765/backoffice"
+    methods  = ["GET"]
+    throttle = { rate = 1000, burst = 1000 }
+    quota    = { limit = 3 }
+  }
+
+  # For whoever is signed in, without a key.
+  staff = {
+    url      = "http://localhost:8765/backoffice"
+    methods  = ["GET"]
+    throttle = { rate = 1000, burst = 1000 }
+    api_key  = false
+    scopes   = ["read"]
+  }
+}
+
+# The emulator makes no keys: the provider sends an empty value for "make one", which it refuses. These open nothing else.
+backend_api_keys = {
+  backoffice = "local-key-of-the-backoffice"
+  reports    = "local-key-of-the-reports"
+  metered    = "local-key-of-the-metered"
 }

@@ -38,6 +38,8 @@ run "local" {
     log_retention_days    = run.files.files.local.log_retention_days
     throttle              = run.files.files.local.throttle
     cors_origins          = run.files.files.local.cors_origins
+    backends              = run.files.files.local.backends
+    backend_api_keys      = run.files.files.local.backend_api_keys
     collections           = run.files.files.local.collections
   }
 
@@ -49,6 +51,11 @@ run "local" {
   assert {
     condition     = var.collections["countries"].read == "public" && contains(var.collections["countries"].write_groups, "editors") && var.collections["profiles"].read == "owner"
     error_message = "The demonstration writes countries as an editor and a profile as its owner."
+  }
+
+  assert {
+    condition     = toset([for b in values(var.backends) : b.api_key]) == toset([true, false]) && toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
+    error_message = "The local run passes back offices through by key and by token, and has a key for each, which the emulator wouldn't make."
   }
 
   assert {

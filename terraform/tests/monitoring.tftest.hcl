@@ -73,6 +73,14 @@ run "with_key_and_sources" {
   }
 
   assert {
+    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.sweep_refused : (
+      alarm.metric_name == "SweepRefused" && alarm.dimensions == tomap({ Stack = "readplane", Source = name }) && alarm.threshold == 0
+      && alarm.datapoints_to_alarm == 1 && alarm.period * alarm.evaluation_periods <= 86400
+    )]) && length(aws_cloudwatch_metric_alarm.sweep_refused) == 2
+    error_message = "One refused sweep is heard of. CloudWatch looks back a day at most."
+  }
+
+  assert {
     condition = (
       aws_cloudwatch_metric_alarm.quarantine.metric_name == "ChangesQuarantined" && aws_cloudwatch_metric_alarm.quarantine.dimensions == tomap({ Stack = "readplane" })
       && aws_cloudwatch_metric_alarm.objects_failed.metric_name == "ObjectsFailed" && aws_cloudwatch_metric_alarm.objects_failed.dimensions == tomap({ Stack = "readplane" })
@@ -83,7 +91,7 @@ run "with_key_and_sources" {
 
   assert {
     condition = alltrue([for alarm in concat(
-      values(aws_cloudwatch_metric_alarm.staleness), values(aws_cloudwatch_metric_alarm.source_quarantine),
+      values(aws_cloudwatch_metric_alarm.staleness), values(aws_cloudwatch_metric_alarm.source_quarantine), values(aws_cloudwatch_metric_alarm.sweep_refused),
       [aws_cloudwatch_metric_alarm.quarantine, aws_cloudwatch_metric_alarm.objects_failed],
       ) : alarm.alarm_actions == toset(concat([output.topic_arn], var.alarm_actions)) && alarm.ok_actions == alarm.alarm_actions
     ])
@@ -101,6 +109,13 @@ run "with_key_and_sources" {
     condition = alltrue([for name, source in var.sources : [for widget in jsondecode(output.dashboard).widgets : widget.properties.annotations.horizontal[0].value
     if widget.properties.title == "${name}: staleness in seconds"] == [source.staleness_budget]])
     error_message = "A source's staleness is shown beside its budget."
+  }
+
+  assert {
+    condition = alltrue([for name in keys(var.sources) : toset(flatten([for widget in jsondecode(output.dashboard).widgets : [
+      for metric in widget.properties.metrics : metric[1] if metric[length(metric) - 1] == name
+    ]])) == toset(["Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsQuarantined", "BreakerOpen", "SweepRefused"])])
+    error_message = "A source's row shows what poll counts."
   }
 
   assert {

@@ -40,7 +40,29 @@ resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
   ok_actions          = local.alarm_actions
 }
 
-# The same for what reached `apply`: accepted from a client, or from a source, and not to be applied.
+# A listing that lacks too much, or all, deletes nothing: somebody must say whether the back office meant it. A sweep may come once a day
+# only, so one refusal is enough, and it stays for a day.
+resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
+  for_each = var.sources
+
+  alarm_name        = "${var.name}-sweep-refused-${each.key}"
+  alarm_description = "A sweep of ${each.key} would have deleted more than max_deletes_percent allows, or couldn't read everything: it deleted nothing. Look at the back office; if it is right, raise max_deletes_percent for one sweep."
+
+  namespace           = "Readplane"
+  metric_name         = "SweepRefused"
+  dimensions          = { Stack = var.name, Source = each.key }
+  statistic           = "Maximum"
+  period              = 3600
+  evaluation_periods  = 24
+  datapoints_to_alarm = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
+# As for a source, for what reached `apply`: accepted from a client, or from a source, and not to be applied.
 resource "aws_cloudwatch_metric_alarm" "quarantine" {
   alarm_name        = "${var.name}-quarantine"
   alarm_description = "Accepted changes were put in quarantine: they are whole, and in no item. See why: ops/readplane quarantine list."

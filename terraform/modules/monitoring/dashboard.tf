@@ -17,8 +17,8 @@ locals {
     [for name, source in var.sources : [
       { title = "${name}: staleness in seconds", metrics = [["Readplane", "Staleness", "Stack", var.name, "Source", name]], stat = "Maximum", budget = source.staleness_budget },
       { title = "${name}: polls", metrics = [for metric in ["PollsCompleted", "PollsFailed"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
-      { title = "${name}: changes", metrics = [for metric in ["RecordsRead", "ChangesSourced"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
-      { title = "${name}: quarantined, breaker open", metrics = [for metric in ["RecordsQuarantined", "BreakerOpen"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
+      { title = "${name}: changes", metrics = [for metric in ["RecordsPolled", "ChangesPolled"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
+      { title = "${name}: quarantined, breaker open, sweeps refused", metrics = [for metric in ["RecordsQuarantined", "BreakerOpen", "SweepRefused"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
     ]],
     [
       [
