@@ -47,18 +47,30 @@ HOT = tuple(f"readplane.handlers.{function}" for function in ("read", "write", "
 #
 # Our own modules travel as x.pyc in place of x.py, without docstrings: less to download, and no source that could be
 # compiled by mistake. Tracebacks still tell file and line; the columns, which only mark a place in a source that isn't
-# there, are a fifth of the byte-code and left out (no_debug_ranges). Such a module is of use to the very minor version
-# that compiled it and to no other (ImportError: bad magic number), hence the search for AWS_PYTHON below. The libraries
-# keep their sources: nobody promises that they do without.
+# there, are a fifth of the byte-code and left out (no_debug_ranges). So are the annotations of functions, which nothing
+# reads at run time and every import would evaluate: 6 % of the zip. (Those of classes stay: they make NamedTuples.)
+# Such a module is of use to the very minor version that compiled it and to no other (ImportError: bad magic number),
+# hence the search for AWS_PYTHON below. The libraries keep their sources: nobody promises that they do without.
 COMPILE = """
-import json, pathlib, platform, py_compile, sys
+import ast, importlib.util, json, marshal, pathlib, platform, py_compile, sys
 tree, prefix, alone = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "alone"
 for source in sorted(tree.rglob("*.py")):
-    py_compile.compile(str(source), cfile=str(source.with_suffix(".pyc")) if alone else None,
-                       dfile=prefix + "/" + source.relative_to(tree).as_posix(), doraise=True,
-                       optimize=2 if alone else 0, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    if alone:
-        source.unlink()
+    name = prefix + "/" + source.relative_to(tree).as_posix()
+    if not alone:
+        py_compile.compile(str(source), dfile=name, doraise=True,
+                           invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        continue
+    text = source.read_bytes()
+    parsed = ast.parse(text, name)
+    for node in ast.walk(parsed):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+    code = compile(parsed, name, "exec", dont_inherit=True, optimize=2)
+    unchecked_hash = (1).to_bytes(4, "little") + importlib.util.source_hash(text)
+    source.with_suffix(".pyc").write_bytes(importlib.util.MAGIC_NUMBER + unchecked_hash + marshal.dumps(code))
+    source.unlink()
 print(json.dumps({"implementation": platform.python_implementation(), "python": platform.python_version()}))
 """
 
