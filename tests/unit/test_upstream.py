@@ -1,14 +1,22 @@
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from readplane.domain.source import Secret, Source, parse_source
 from readplane.stores.upstream import Answer, SecretFault, Upstream, UpstreamFault
@@ -22,12 +30,13 @@ PAGE = b'{"rows": []}'
 class BackOffice:
     """A server that does with each request what the test says, byte for byte; one thread per connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.seen: list[bytes] = []
+        self._tls = tls
         self.connections = 0
         self.behaviours: list[Serve] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def then(self, *behaviours: Serve) -> None:
@@ -52,6 +61,11 @@ class BackOffice:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self._tls:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection:
             received = b""
             while True:
@@ -188,6 +202,13 @@ def fault(office: BackOffice, clock: Time, *, more: dict[str, Any] | None = None
     return caught.value
 
 
+def no_thread_reads_on() -> None:
+    ends = time.monotonic() + 2
+    while any(thread.name.startswith("upstream") for thread in threading.enumerate()):
+        assert time.monotonic() < ends, "a thread reads on"
+        time.sleep(0.02)
+
+
 def test_a_page_comes_as_it_is_over_one_connection(office: BackOffice, clock: Time) -> None:
     office.then(
         says(ETag='"1"', Last_Modified="Sat, 01 Jan 2000 00:00:00 GMT", Link='</p?n=2>; rel="next", <x>; rel=a')
@@ -279,10 +300,7 @@ def test_bytes_that_drip_do_not_outlive_the_time_of_a_try(office: BackOffice, cl
     caught = fault(office, clock, timeout_seconds=0.4, attempts=2)
     assert caught.kind == "timeout" and 0.8 <= time.monotonic() - begun < 2
     assert len(office.seen) == 2
-    ends = time.monotonic() + 2
-    while any(thread.name.startswith("upstream") for thread in threading.enumerate()):
-        assert time.monotonic() < ends, "a thread reads on"
-        time.sleep(0.02)
+    no_thread_reads_on()
 
 
 def test_the_callers_deadline_is_no_fault_of_the_back_office(office: BackOffice, clock: Time) -> None:
@@ -474,3 +492,42 @@ def test_the_environment_decides_nothing(
     for _ in range(2):
         assert fetch(client, office, clock).status == 200
     assert office.header("Authorization") is None and office.header("Cookie") is None
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of 127.0.0.1, signed by nobody, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "back office")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    return path
+
+
+def test_tls_is_checked_and_its_drips_end_in_time(clock: Time, certificate: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    office = BackOffice(tls)
+    office.then(says())
+    caught = fault(office, clock, attempts=1)
+    assert (caught.kind, caught.detail, office.seen) == ("connect", "SSLCertVerificationError", [])
+
+    client = upstream(office, clock, timeout_seconds=0.5, attempts=1)
+    client._session.verify = str(certificate)
+    assert [fetch(client, office, clock).status for _ in range(2)] == [200, 200]
+    office.then(drips(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"))
+    begun = time.monotonic()
+    with pytest.raises(UpstreamFault) as slow:
+        fetch(client, office, clock)
+    assert slow.value.kind == "timeout" and time.monotonic() - begun < 2
+    no_thread_reads_on()
+    office.close()

@@ -37,7 +37,7 @@ class _Interpreter(TreeInterpreter):
         return found
 
 
-_OPTIONS = Options(custom_functions=_Functions())
+_INTERPRETER = _Interpreter(Options(custom_functions=_Functions()))
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Expression:
         :raises Unfit: when a function is given what it doesn't take, or a name that occurs twice is looked at.
         """
         try:
-            found = _Interpreter(_OPTIONS).visit(self._compiled.parsed, value)
+            found = _INTERPRETER.visit(self._compiled.parsed, value)
         except JMESPathTypeError as error:
             raise Unfit(
                 f"{error.function_name}() takes {' or '.join(error.expected_types)}, and found {error.actual_type}"
