@@ -132,7 +132,7 @@ class Seen:
         What is given back stays pending until :meth:`settle`: its change keeps its id if it must be sent again.
         """
         known = self._entries.get(key)
-        if known is None or known.refused or ms > known.ms:
+        if known is None or ms > known.ms:
             entry = Entry(ms, state, pending=True)
         elif ms < known.ms:
             # Older than what is known, as a replica behind its master tells. If that one was never sent, though, this
