@@ -145,6 +145,9 @@ def settings(function: str) -> dict[str, Any]:
         }
         | {"quarantine_prefix": "quarantine/"},
         "publish": {"items_table": "items", "documents_bucket": "documents", "horizon_days": 30},
+        "poll": {"items_table": "items", "items_index": "by_collection", "checkpoints_table": "checkpoints"}
+        | {"stream": "changes", "log_bucket": "log", "quarantine_prefix": "quarantine/", "horizon_days": 30}
+        | {"documents": [{"region": "eu-central-1", "bucket": "documents"}], "schemas": schemas},
     }
     return common | own[function]
 
@@ -164,6 +167,7 @@ class Laid(NamedTuple):
     hot: Path
     functions: Path
     layer: Path
+    poll_layer: Path
     runtime: Path
 
 
@@ -181,7 +185,10 @@ def laid_out(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -
     for name, zips in built.items():
         folder = tmp_path_factory.mktemp(name)
         hot, functions = unpack(zips.hot, folder / "hot"), unpack(zips.functions, folder / "functions")
-        laid[name] = Laid(hot, functions, unpack(zips.layer, folder / "opt", without_sources=True) / "python", runtime)
+        layer, poll_layer = (
+            unpack(path, folder / path.stem, without_sources=True) / "python" for path in (zips.layer, zips.poll_layer)
+        )
+        laid[name] = Laid(hot, functions, layer, poll_layer, runtime)
     return laid
 
 
@@ -195,6 +202,17 @@ def request(method: str, body: str | None = None) -> Any:
     return api_event(method, "/items/products/{item_id}", {"item_id": "p-1"}, claims={"sub": ALICE}, body=body)
 
 
+SOURCE = {
+    "name": "products",
+    "mode": "changes",
+    "collection": "products",
+    "url": "https://erp.example.com/products",
+    "function": "readplane.translations.columns:ColumnsAndRows",
+    "schedule": "rate(1 minute)",
+    "staleness_budget": 600,
+}
+
+
 # function, event, answer or its status, the calls that it costs beside those of its start
 CALLS: dict[str, tuple[str, Any, object, list[str]]] = {
     "write, bad body": ("write", request("PUT", "[1]"), 400, []),
@@ -202,7 +220,9 @@ CALLS: dict[str, tuple[str, Any, object, list[str]]] = {
     "read": ("read", request("GET"), 404, ["GetItem"]),
     "apply": ("apply", NOTIFICATION, NOTHING_FAILED, ["/log/log/a.gz", "BatchGetItem", "BatchExecuteStatement"]),
     "publish": ("publish", {"Records": []}, NOTHING_FAILED, []),
+    "poll": ("poll", {"validate": [SOURCE]}, {"problems": []}, []),
 }
+CLIENTS_WAIT_FOR = [call for call in CALLS if call not in ("publish", "poll")]
 
 
 def invoke(target: str, folders: list[Path], call: str, aws: Aws, **variables: str) -> dict[str, Any]:
@@ -249,7 +269,7 @@ def hot_folders(laid: Laid, call: str) -> list[Path]:
     return [laid.hot, laid.layer] if CALLS[call][0] == "write" else [laid.hot]
 
 
-@pytest.mark.parametrize("call", [call for call in CALLS if call != "publish"])
+@pytest.mark.parametrize("call", CLIENTS_WAIT_FOR)
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_a_client_waits_for_works_without_boto3(
     target: str, call: str, laid_out: dict[str, Laid], aws: Aws
@@ -259,7 +279,7 @@ def test_what_a_client_waits_for_works_without_boto3(
     assert not [path for path in shown["came_from"] if "site-packages" in path]
 
 
-@pytest.mark.parametrize("call", [call for call in CALLS if call != "publish"])
+@pytest.mark.parametrize("call", CLIENTS_WAIT_FOR)
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_cold_start_loads_few_modules_and_none_that_are_dear(
     target: str, call: str, laid_out: dict[str, Laid], aws: Aws
@@ -279,9 +299,10 @@ def test_each_handler_works_with_either_client_beside_the_layer_and_the_runtime(
     target: str, call: str, client: str, laid_out: dict[str, Laid], aws: Aws
 ) -> None:
     laid = laid_out[target]
-    own = laid.functions if call == "publish" else laid.hot
-    shown = invoke(target, [own, laid.layer, laid.runtime], call, aws, READPLANE_CLIENT=client)
-    assert ("boto3" in shown["modules"]) == (client == "boto3" or call == "publish")
+    own = laid.hot if call in CLIENTS_WAIT_FOR else laid.functions
+    layers = [laid.layer, laid.poll_layer] if call == "poll" else [laid.layer]
+    shown = invoke(target, [own, *layers, laid.runtime], call, aws, READPLANE_CLIENT=client)
+    assert ("boto3" in shown["modules"]) == (client == "boto3" or call not in CLIENTS_WAIT_FOR)
     foreign = [
         path for path in shown["came_from"] if "site-packages" in path and not path.startswith(str(laid.runtime))
     ]
