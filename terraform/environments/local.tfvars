@@ -210,7 +210,7 @@ sources = {
 # The same back office, passed through as it is. The emulator sends it every header, credentials too, and waits for it for as long as it
 # takes: tests/localstack shows what becomes of headers, the Terraform tests what AWS is told of time-outs.
 backends = {
-  # As much as it can take, by key.
+  # By key, and as much as it can take.
   backoffice = {
     url        = "http://localhost:8765/backoffice"
     methods    = ["GET", "HEAD"]
@@ -218,25 +218,12 @@ backends = {
     throttle   = { rate = 1000, burst = 1000 }
   }
 
-  # Limits low enough to be met.
-  reports = {
-    url      = "http://localhost:8765/backoffice"
-    methods  = ["GET"]
-    throttle = { rate = 1, burst = 2 }
-  }
-  metered = {
-    url      = "http://localhost:8765/backoffice"
-    methods  = ["GET"]
-    throttle = { rate = 1000, burst = 1000 }
-    quota    = { limit = 3 }
-  }
-
-  # For whoever is signed in, without a key.
+  # For whoever is signed in. The key only counts, with limits low enough to be met.
   staff = {
     url      = "http://localhost:8765/backoffice"
     methods  = ["GET"]
-    throttle = { rate = 1000, burst = 1000 }
-    api_key  = false
+    throttle = { rate = 1, burst = 2 }
+    quota    = { limit = 3 }
     scopes   = ["read"]
   }
 }
@@ -244,6 +231,5 @@ backends = {
 # The emulator makes no keys: the provider sends an empty value for "make one", which it refuses. These open nothing else.
 backend_api_keys = {
   backoffice = "local-key-of-the-backoffice"
-  reports    = "local-key-of-the-reports"
-  metered    = "local-key-of-the-metered"
+  staff      = "local-key-of-the-staff"
 }

@@ -54,8 +54,8 @@ run "local" {
   }
 
   assert {
-    condition     = toset([for b in values(var.backends) : b.api_key]) == toset([true, false]) && toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
-    error_message = "The local run passes back offices through by key and by token, and has a key for each, which the emulator wouldn't make."
+    condition     = toset([for b in values(var.backends) : length(b.scopes) > 0]) == toset([true, false]) && toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
+    error_message = "The local run passes a back office through by key and by token, and has a key for each way, which the emulator wouldn't make."
   }
 
   assert {
