@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from readplane.domain.expression import Unfit, compile_expression
@@ -26,6 +26,7 @@ def printed(expression: str, text: str) -> str:
     return print_json(found(expression, text))
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 @example("1e400")
 @example("-0")
@@ -42,6 +43,7 @@ def test_numbers_go_out_digit_for_digit(text: str) -> None:
     assert printed("to_number(@)", json.dumps(text)) == text
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_printed_is_the_same_json_in_one_form(value: Any) -> None:
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -188,6 +190,7 @@ def test_functions_are_checked_before_they_are_called(text: str, message: str) -
     assert str(caught.value) == message
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab.[]*|&!<>=@`'\"{}():,0-? ", max_size=30))
 def test_compiling_raises_nothing_else(text: str) -> None:
     try:

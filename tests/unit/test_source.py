@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readplane.domain.collection import Collection
@@ -154,6 +154,7 @@ def test_the_cursor_stands_in_the_url_as_text_of_its_form() -> None:
     assert by_function.url_at(None) == "http://o.example/since/0/x"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4_000_000_000_000))
 def test_the_cursor_is_never_later_than_the_time_asked_for(ms: int) -> None:
     assert int(time_text(ms, "unix_ms")) == ms
@@ -306,16 +307,19 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_nothing_but_a_bad_source_is_ever_raised(raw: object) -> None:
     assert all(problem.startswith("sources.") for problem in problems(raw))
 
 
+@settings(deadline=None)
 @given(st.sampled_from([CHANGES, LEAST, SNAPSHOT, BY_FUNCTION]), st.sampled_from(sorted(CHANGES)), JSON)
 def test_nothing_but_a_bad_source_is_raised_by_one_bad_setting(base: dict[str, Any], field: str, value: object) -> None:
     problems(base | {field: value})
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([(name, inner) for name, part in CHANGES.items() if isinstance(part, dict) for inner in part]), JSON
 )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readplane.domain.body import MAX_DEPTH, compile_schemas
@@ -348,6 +348,7 @@ def test_rfc_3339_is_read_to_the_millisecond(text: str, ms: int) -> None:
     assert parse_time(text, "rfc3339") == ms
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30)), st.integers(-23 * 60 - 59, 23 * 60 + 59))
 def test_rfc_3339_of_any_moment_and_offset(moment: datetime, minutes: int) -> None:
     ms = (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
@@ -538,6 +539,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_whatever_comes_is_a_page_of_records_or_a_bad_page(value: Any) -> None:
     translator = Translator(source(), VALIDATE)
