@@ -46,11 +46,16 @@ class CatchUp:
 
     def run(self, extent: Extent) -> Result:
         """All steps, the exponents of their times, and the last one's memory against that of the one before."""
-        points = []
-        for changes, times in extent.steps:
-            progress(f"catch-up: {changes} changes, {times} times")
-            runs = [self._step(changes, extent.max_pages) for _ in range(times)]
-            points.append({name: spread(run[name] for run in runs).median for name in runs[0]})
+        runs: dict[int, list[dict[str, float]]] = {}
+        for turn in range(max(times for _, times in extent.steps)):
+            # There and back again: a machine that gets slower meanwhile makes no curve of a straight line.
+            for changes, times in extent.steps if turn % 2 == 0 else reversed(extent.steps):
+                if turn < times:
+                    progress(f"catch-up: {changes} changes")
+                    runs.setdefault(changes, []).append(self._step(changes, extent.max_pages))
+        points = [
+            {name: spread(run[name] for run in some).median for name in some[0]} for _, some in sorted(runs.items())
+        ]
         exponents = {
             name: exponent([(point["changes"], point[name]) for point in points]) for name in ("poll", "apply")
         }
