@@ -96,6 +96,16 @@ def test_who_lost_the_lease_saves_nothing(checkpoints: DynamoCheckpoints) -> Non
         checkpoints.save(new, "two")
 
 
+def test_a_release_may_be_tried_again_until_another_holds_the_source(checkpoints: DynamoCheckpoints) -> None:
+    held = acquired(checkpoints)
+    checkpoints.release(held, "one")
+    checkpoints.release(held, "one")
+    for interfere in (lambda: checkpoints.rewind("erp", 1), lambda: acquired(checkpoints, "two")):
+        interfere()
+        with pytest.raises(LeaseLost):
+            checkpoints.release(held, "one")
+
+
 def test_operators_and_polls_do_not_overwrite_each_other(checkpoints: DynamoCheckpoints) -> None:
     held = acquired(checkpoints)
     checkpoints.set_paused("erp", True)
@@ -114,6 +124,7 @@ def test_operators_and_polls_do_not_overwrite_each_other(checkpoints: DynamoChec
 def test_what_was_never_polled_can_be_paused_and_swept(checkpoints: DynamoCheckpoints) -> None:
     checkpoints.set_paused("erp", True)
     checkpoints.request_sweep("erp", NOW_MS)
+    checkpoints.rewind("erp", 5)
     checkpoints.rewind("other", 5)
     assert checkpoints.get("other") is None
     held = acquired(checkpoints)

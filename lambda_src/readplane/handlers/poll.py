@@ -17,6 +17,7 @@ from ..polling.feed import Feed
 from ..polling.pages import Moved, Pages
 from ..polling.redrive import redrive
 from ..polling.session import OWN, Fetch, Session, Stores
+from ..stores.aws import FAULTS
 from ..stores.boto import BotoClient
 from ..stores.change_stream import KinesisChangeStream
 from ..stores.checkpoints import DynamoCheckpoints, LeaseLost
@@ -178,16 +179,27 @@ class Poll:
         if not checkpoint.begun_ms:
             session.keep(begun_ms=now)
         try:
-            outcome = self._run(session)
-            session.release()
+            outcome = self._guarded(session)
         except LeaseLost:
             self._telemetry.event("lease lost", level="WARN", source=source.name)
             return {"outcome": "running"}
-        except Exception as error:  # of ours: nothing is lost, as nothing is saved, and the next poll tries again
-            self._telemetry.failure("poll failed", error, source=source.name)
-            outcome = "failed"
-            self._give_back(session)
         return self._told(session, outcome)
+
+    def _guarded(self, session: Session) -> Outcome:
+        """Poll and give the lease back; a fault of ours loses nothing, and the next poll tries again."""
+        try:
+            outcome = self._run(session)
+        except LeaseLost:
+            raise
+        except Exception as error:
+            self._telemetry.failure("poll failed", error, source=session.source.name)
+            outcome = "failed"
+        try:
+            session.release()
+        except FAULTS as error:  # it is over when the invocation would have been
+            self._telemetry.failure("lease not given back", error, source=session.source.name)
+            outcome = "failed"
+        return outcome
 
     def _run(self, session: Session) -> Outcome:
         """Poll; what the back office does wrong is an outcome, and counts for the breaker."""
@@ -247,12 +259,6 @@ class Poll:
             # A place of an earlier invocation may be one that the back office doesn't know any more.
             session.keep(changes=None, sweep=None)
         return "failed"
-
-    def _give_back(self, session: Session) -> None:
-        try:
-            session.release()
-        except Exception as error:  # then it is over when the invocation is
-            self._telemetry.failure("lease not given back", error, source=session.source.name)
 
     def _told(self, session: Session, outcome: Outcome) -> Event:
         """Tell what has been done, in logs, metrics and the answer."""

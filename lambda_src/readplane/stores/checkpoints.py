@@ -104,11 +104,18 @@ class DynamoCheckpoints:
 
     def save(self, checkpoint: Checkpoint, owner: str) -> None:
         """See :class:`Checkpoints`."""
-        self._save(checkpoint, owner, "")
+        self._save(checkpoint, owner, "", "holder = :owner")
 
     def release(self, checkpoint: Checkpoint, owner: str) -> None:
         """See :class:`Checkpoints`."""
-        self._save(checkpoint, owner, " REMOVE holder, lease_until")
+        # Once released it may be released again, until another has it: the first try's answer may have got lost.
+        self._save(
+            checkpoint,
+            owner,
+            " REMOVE holder, lease_until",
+            "holder = :owner OR (attribute_not_exists(holder) AND generation = :generation)",
+            generation=_number(checkpoint.generation),
+        )
 
     def get(self, source: str) -> Checkpoint | None:
         """See :class:`Checkpoints`."""
@@ -138,9 +145,14 @@ class DynamoCheckpoints:
         # Whoever polls meanwhile loses the lease by this; what it saved since the read is taken back, and read again.
         self._update(
             source,
-            "SET poll_state = :state, seen = :seen, generation = generation + :one REMOVE holder, lease_until",
-            condition="attribute_exists(pk)",
-            values={":state": {"S": state_text(back)}, ":seen": {"B": back.seen}, ":one": _number(1)},
+            "SET poll_state = :state, seen = :seen, generation = if_not_exists(generation, :zero) + :one "
+            "REMOVE holder, lease_until",
+            values={
+                ":state": {"S": state_text(back)},
+                ":seen": {"B": back.seen},
+                ":zero": _number(0),
+                ":one": _number(1),
+            },
         )
 
     def reset(self, source: str) -> None:
@@ -181,12 +193,13 @@ class DynamoCheckpoints:
         if found < count:
             raise ChunkGone
 
-    def _save(self, checkpoint: Checkpoint, owner: str, besides: str) -> None:
+    def _save(self, checkpoint: Checkpoint, owner: str, besides: str, condition: str, **values: Any) -> None:
+        told = {"state": {"S": state_text(checkpoint)}, "seen": {"B": checkpoint.seen}, "owner": {"S": owner}, **values}
         self._update(
             checkpoint.source,
             f"SET poll_state = :state, seen = :seen{besides}",
-            condition="holder = :owner",
-            values={":state": {"S": state_text(checkpoint)}, ":seen": {"B": checkpoint.seen}, ":owner": {"S": owner}},
+            condition=condition,
+            values={f":{name}": value for name, value in told.items()},
         )
 
     def _update(
