@@ -250,7 +250,8 @@ class Feed:
         for key, one in candidates.items():
             known = held.get(key)
             version = None
-            if known is not None or one.change.data is not None:
+            # Without an item there is nothing to delete, unless it is on its way: a record that is known was sent.
+            if known is not None or one.change.data is not None or (self._source.versioned and not one.new):
                 version = reconciled(one.change.version, known, settled_ms, versioned=self._source.versioned)
             if version is not None:
                 chosen.append(one._replace(change=one.change._replace(change_id=version)))
