@@ -141,7 +141,7 @@ def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
     def interrupt() -> None:
         while not pid.exists() or not pid.read_text():
             time.sleep(0.01)
-        time.sleep(0.2)  # until the sample is waited for: on a busy machine its process is faster than its start returns
+        time.sleep(0.2)  # on a busy machine the sample is faster than the call that starts it
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
