@@ -146,7 +146,7 @@ def test_a_name_that_occurs_twice_spoils_only_who_looks_at_it() -> None:
         "a", "a.x", "a[0]", "a[]", "a[*]", "a[*].x", "a.*", "a[::2]", "a[?x]", "a || b", "a && b", "!a", "a == `1`",
         "a != b",
         "b == a", "a > `1`", "to_string(a)", "to_string(@)", "length(a)", "keys(a)", "contains(a, `1`)", "a | [0]",
-        "to_array(a)[0]", "[a][]", "sort(a)", "not_null(a)", "reverse(a)", "to_number(a)", "type(a)",
+        "to_array(a)[0]", "[a][]", "sort(a)", "not_null(a)", "values(@)[1]", "reverse(a)", "to_number(a)", "type(a)",
     ],
 )  # fmt: skip
 def test_nobody_takes_a_name_that_occurs_twice_for_a_value(expression: str) -> None:

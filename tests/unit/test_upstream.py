@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from urllib3 import HTTPResponse
 
 from readplane.domain.source import Secret, Source, parse_source
 from readplane.stores.upstream import Answer, SecretFault, Upstream, UpstreamFault
@@ -333,6 +334,14 @@ def test_what_breaks_off_is_a_fault_and_tried_again(office: BackOffice, clock: T
     assert fetch(upstream(office, clock), office, clock).body == PAGE
     office.then(broken)
     assert fault(office, clock, attempts=1).kind == "broken"
+
+
+def test_a_short_body_is_noticed_whatever_version_of_the_library_reads_it(
+    office: BackOffice, clock: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HTTPResponse, "stream", lambda *_, **__: iter([PAGE[:-1]]))
+    caught = fault(office, clock, attempts=1)
+    assert (caught.kind, caught.detail) == ("broken", "its answer is cut off")
 
 
 def test_a_port_where_nobody_listens_is_no_connection(office: BackOffice, clock: Time) -> None:
