@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,23 @@ def test_metrics_are_embedded_with_their_time_and_dimensions(capsys: pytest.Capt
             }
         ],
     }
+
+
+def test_a_sources_metrics_are_its_own_and_may_be_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    Telemetry("poll", "demo").event("polled", metrics={"RecordsPolled": 2}, seconds={"Staleness": 1.5}, source="erp")
+    Telemetry("poll", "demo").event("late", seconds={"Staleness": 3}, source="erp")
+    Telemetry("poll", "demo").event("quarantined", source="erp")
+    both, seconds, none = lines(capsys)
+    assert (both["Stack"], both["Source"], both["Staleness"], both["RecordsPolled"]) == ("demo", "erp", 1.5, 2)
+    told: Any = both["_aws"]
+    assert told["CloudWatchMetrics"] == [
+        {
+            "Namespace": "Readplane",
+            "Dimensions": [["Stack", "Source"]],
+            "Metrics": [{"Name": "RecordsPolled", "Unit": "Count"}, {"Name": "Staleness", "Unit": "Seconds"}],
+        }
+    ]
+    assert "_aws" in seconds and "_aws" not in none
 
 
 def test_a_failure_is_told_with_its_causes_and_places_but_without_their_texts(

@@ -170,12 +170,12 @@ class Seen:
         self._entries = {key: entry for key, entry in self._entries.items() if entry.refused or entry.ms >= before_ms}
 
     def packed(self) -> bytes:
-        """The youngest entries as bytes, at most :data:`MAX_SEEN`."""
-        refused = [pair for pair in self._entries.items() if pair[1].refused]
-        kept = _youngest(refused, MAX_REFUSED)
-        taken = [pair for pair in self._entries.items() if not pair[1].refused]
-        kept += _youngest(taken, MAX_SEEN - len(kept))
-        return b"".join(_pack(key, entry) for key, entry in kept)
+        """The youngest entries as bytes, at most :data:`MAX_SEEN`; the others are forgotten here, too."""
+        if len(self._entries) > MAX_SEEN - MAX_REFUSED:
+            refused = _youngest([pair for pair in self._entries.items() if pair[1].refused], MAX_REFUSED)
+            taken = [pair for pair in self._entries.items() if not pair[1].refused]
+            self._entries = dict(refused + _youngest(taken, MAX_SEEN - len(refused)))
+        return b"".join(_pack(key, entry) for key, entry in self._entries.items())
 
 
 def _youngest(pairs: list[tuple[int, Entry]], count: int) -> list[tuple[int, Entry]]:
