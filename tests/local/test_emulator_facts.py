@@ -5,6 +5,9 @@ When one of these fails, an upgrade of the emulator has changed the fact: drop t
 
 import inspect
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -127,3 +130,51 @@ def test_a_batch_from_kinesis_is_retried_for_ever_and_set_aside_nowhere() -> Non
     source = inspect.getsource(lambda_svc._poll_kinesis)
     for bound in ("MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "OnFailure"):
         assert bound not in source
+
+
+def test_a_key_s_value_is_known_in_one_region_only(stack: Local) -> None:
+    """test_backends.py calls back offices in the primary Region."""
+    key, path = "local-key-of-the-backoffice", "/backends/backoffice/languages.json?_size=1"
+    statuses = [
+        stack.api(replica=replica)("GET", path, headers={"X-Api-Key": key}).status_code for replica in (False, True)
+    ]
+    assert statuses == [200, 403]
+
+
+def test_http_integrations_pass_every_header_and_wait_for_ever(stack: Local) -> None:
+    """tests/localstack and terraform/tests show what AWS is told of headers and time-outs."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as office, rest_api(stack) as (gateway, api, resource):
+        gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
+        gateway.put_integration(
+            restApiId=api,
+            resourceId=resource,
+            httpMethod="GET",
+            type="HTTP_PROXY",
+            integrationHttpMethod="GET",
+            uri=f"http://127.0.0.1:{office.getsockname()[1]}/",
+            timeoutInMillis=50,
+            requestParameters={"integration.request.header.Authorization": "'-'"},
+        )
+        gateway.create_deployment(restApiId=api, stageName="v1")
+
+        def answer() -> None:
+            connection, _ = office.accept()
+            with connection:
+                heard.append(connection.recv(65536))
+                time.sleep(0.5)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        url = f"{stack.stack.endpoint}/_aws/execute-api/{api}/v1/"
+        assert requests.get(url, headers={"Authorization": "Bearer x"}, timeout=10).status_code == 200
+        answering.join()
+    assert b"authorization: bearer x" in heard[0].lower()
+
+
+def test_the_provider_s_way_to_ask_for_a_new_key_is_refused(stack: Local) -> None:
+    """backend_api_keys."""
+    gateway: Any = stack.root().client("apigateway")
+    with pytest.raises(gateway.exceptions.BadRequestException, match="at least 20 characters"):
+        gateway.create_api_key(name="facts", value="")
