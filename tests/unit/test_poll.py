@@ -472,7 +472,7 @@ def test_a_second_poll_does_nothing_and_leaves_its_sweep_to_the_first(world: Wor
     answers: list[Any] = []
     world.office.before = lambda: answers.append(world(SWEPT, sweep=True))
     world(SWEPT)
-    assert answers == [{"outcome": "running"}]
+    assert [(answer["outcome"], answer["pages"]) for answer in answers] == [("running", 0)]
     assert world.checkpoint().sweep_due
     world(SWEPT)
     assert not world.checkpoint().sweep_due
@@ -575,10 +575,21 @@ def test_a_place_that_the_back_office_has_forgotten_is_given_up(world: World) ->
         world.office.row(name, NOW_MS - DAY_MS)
     assert world({**CHANGES, "max_pages": 1})["outcome"] == "unfinished"
     world.office.fault = UpstreamFault("status", "it answers 410", status=410)
-    world()
+    world(), world()
     world.office.fault = None
-    assert world()["outcome"] == "completed"
+    assert world()["pages"] == 3
     assert len(world.values()) == 3
+
+
+def test_one_bad_page_costs_no_place(world: World) -> None:
+    world.office.page_size = 1
+    for name in "abc":
+        world.office.row(name, NOW_MS - DAY_MS)
+    world({**CHANGES, "max_pages": 1})
+    world.office.answer = lambda url: b"{"
+    assert world()["outcome"] == "failed"
+    world.office.answer = None
+    assert world()["pages"] == 2
 
 
 def test_an_outage_gives_no_place_up(world: World) -> None:

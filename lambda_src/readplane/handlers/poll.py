@@ -16,7 +16,7 @@ from ..polling import freshness, snapshot, sweep
 from ..polling.feed import Feed
 from ..polling.pages import Moved, Pages
 from ..polling.redrive import redrive
-from ..polling.session import OWN, Fetch, Session, Stores
+from ..polling.session import OWN, Fetch, Session, Stores, Tally
 from ..stores.aws import FAULTS
 from ..stores.boto import BotoClient
 from ..stores.change_stream import KinesisChangeStream
@@ -166,7 +166,7 @@ class Poll:
         checkpoint = self._stores.checkpoints.acquire(source.name, owner, now, now + remaining_ms())
         if checkpoint is None:
             self._telemetry.event("already running", source=source.name)
-            return {"outcome": "running"}
+            return _answer("running", Tally())
         session = Session(
             source,
             self._settings.collections[source.collection],
@@ -182,7 +182,7 @@ class Poll:
             outcome = self._guarded(session)
         except LeaseLost:
             self._telemetry.event("lease lost", level="WARN", source=source.name)
-            return {"outcome": "running"}
+            return _answer("running", session.tally)
         return self._told(session, outcome)
 
     def _guarded(self, session: Session) -> Outcome:
@@ -255,9 +255,8 @@ class Poll:
                 now + int(wanted * 1000) if wanted else 0,
             )
         )
-        if isinstance(fault, BadPage) or (isinstance(fault, UpstreamFault) and _leads_nowhere(fault, probed=probed)):
-            # A place of an earlier invocation may be one that the back office doesn't know any more.
-            session.keep(changes=None, sweep=None)
+        if count > 1 and _leads_nowhere(fault, probed=probed):
+            session.give_up_place()
         return "failed"
 
     def _told(self, session: Session, outcome: Outcome) -> Event:
@@ -283,18 +282,25 @@ class Poll:
             },
             seconds={"Staleness": max(0, now_ms() - since_ms) / 1000},
         )
-        return {
-            "outcome": outcome,
-            "pages": tally.pages,
-            "records": tally.records,
-            "changes": tally.changes,
-            "quarantined": tally.quarantined,
-            "missing": tally.missing,
-            "sweep_refused": bool(tally.refused),
-        }
+        return _answer(outcome, tally)
 
 
-def _leads_nowhere(fault: UpstreamFault, *, probed: bool) -> bool:
+def _answer(outcome: Outcome, tally: Tally) -> Event:
+    return {
+        "outcome": outcome,
+        "pages": tally.pages,
+        "records": tally.records,
+        "changes": tally.changes,
+        "quarantined": tally.quarantined,
+        "missing": tally.missing,
+        "sweep_refused": bool(tally.refused),
+    }
+
+
+def _leads_nowhere(fault: UpstreamFault | BadPage, *, probed: bool) -> bool:
+    """Whether the place that was asked for may be one that the back office doesn't know any more."""
+    if isinstance(fault, BadPage):
+        return True
     if fault.kind in ("origin", "redirect", "not_data"):
         return True
     return fault.status is not None and (probed or fault.status not in RETRIED)

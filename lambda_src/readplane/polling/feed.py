@@ -56,7 +56,7 @@ class Feed:
         self._source = session.source
         self._pages = pages
         self._full = full
-        self._field = "sweep" if sweep else "changes"
+        self._field: Literal["changes", "sweep"] = "sweep" if sweep else "changes"
         self._sweep = sweep
         self._lag_ms = int(session.source.lag_seconds * 1000)
         self._seen = Seen(session.checkpoint.seen)
@@ -71,12 +71,12 @@ class Feed:
 
         :raises Moved: when the list doesn't hold still; the pass is begun anew by the next poll.
         """
-        self._session.begin()
+        self._session.begin(self._field)
         for restarts in range(MAX_RESTARTS + 1):
             try:
                 return self._run()
             except Moved:
-                self._session.keep(**{self._field: None})
+                self._session.give_up_place()
                 if restarts == MAX_RESTARTS:
                     raise
         raise AssertionError("the last restart returns or raises")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ..clock import now_ms
 from ..domain.checkpoint import Checkpoint
@@ -82,6 +82,7 @@ class Session:
         self._remaining_ms = remaining_ms
         self._pages_until = time.monotonic() + source.max_seconds
         self._pages_before = 0
+        self._walking: Literal["changes", "sweep"] = "changes"
 
     def keep(self, **changes: Any) -> None:
         """Change the checkpoint, to be saved with what comes next."""
@@ -119,9 +120,17 @@ class Session:
         """For Kinesis, with some left to save the checkpoint."""
         return max(0.0, (self._remaining_ms() - RESERVED_MS / 2) / 1000)
 
-    def begin(self) -> None:
-        """Count pages anew, for a pass of its own: a sweep must not starve beside a busy list."""
+    def begin(self, walking: Literal["changes", "sweep"]) -> None:
+        """Count pages anew, for a pass of its own: a sweep must not starve beside a busy list.
+
+        :param walking: which pass of the checkpoint.
+        """
+        self._walking = walking
         self._pages_before = self.tally.pages
+
+    def give_up_place(self) -> None:
+        """Have the pass that was begun last begin anew."""
+        self.keep(**{self._walking: None})
 
     @property
     def may_go_on(self) -> bool:
