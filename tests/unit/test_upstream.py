@@ -315,6 +315,17 @@ def test_the_callers_deadline_is_no_fault_of_the_back_office(office: BackOffice,
     assert len(office.seen) == 1
 
 
+def test_a_try_that_failed_before_the_deadline_is_what_is_told(office: BackOffice, clock: Time) -> None:
+    office.then(says(503), stalls)
+    caught = fault(office, clock, timeout_seconds=30, more={"deadline": clock.now() + 2})
+    assert (caught.kind, caught.status, len(office.seen)) == ("status", 503, 2)
+
+
+def test_who_had_nearly_all_of_its_time_was_too_slow(office: BackOffice, clock: Time) -> None:
+    office.then(stalls)
+    assert fault(office, clock, timeout_seconds=1, more={"deadline": clock.now() + 0.9}).kind == "timeout"
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -422,6 +433,15 @@ def test_what_a_redirect_says_besides_is_not_read(office: BackOffice, clock: Tim
     office.then(drips(b"HTTP/1.1 302 Moved\r\nLocation: /there\r\n\r\n"), says())
     assert fetch(upstream(office, clock), office, clock).url == f"{office.url}/there"
     assert office.seen[1].startswith(b"GET /there ")
+
+
+def test_a_redirect_that_stalls_in_the_end_is_a_slow_back_office(office: BackOffice, clock: Time) -> None:
+    def late(connection: socket.socket) -> None:
+        time.sleep(0.4)
+        says(302, Location="/there")(connection)
+
+    office.then(late, stalls)
+    assert fault(office, clock, timeout_seconds=0.6, attempts=1).kind == "timeout"
 
 
 def test_redirects_in_a_circle_end(office: BackOffice, clock: Time) -> None:

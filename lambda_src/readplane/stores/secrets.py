@@ -19,12 +19,12 @@ class Secrets:
 
     def __init__(
         self,
-        clients: Callable[[str], Client] = BotoClient,
+        clients: Callable[[str], Client] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take what makes a client of a service (``secretsmanager``, ``ssm``), asked once, when it is needed."""
-        self._make = clients
+        self._make = clients or _impatient
         self._clients: dict[str, Client] = {}
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
@@ -67,6 +67,11 @@ class Secrets:
         if service not in self._clients:
             self._clients[service] = self._make(service)
         return self._clients[service]
+
+
+def _impatient(service: str) -> Client:
+    # Two tries of 3 s and the pause between them: a poll has its own time to keep.
+    return BotoClient(service, attempts=2, read_timeout=2)
 
 
 def _field(text: str, field: str | None) -> str:

@@ -34,6 +34,8 @@ _MAX_HOPS = 5
 _CONNECT_SECONDS = 5.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
+_FAIR_SHARE = 0.5
+"""Of its time-out, a try must have been given this much before it is the back office that was too slow."""
 _CHUNK = 64 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 _JITTER = random.SystemRandom().random
@@ -166,10 +168,15 @@ class Upstream:
         headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         conditions = {name: value for name, value in headers.items() if value}
         attempts = 1 if probe else self._source.attempts
+        before: UpstreamFault | None = None
         for attempt in range(1, attempts + 1):
             try:
                 return self._try_with_secret(url, conditions, deadline)
             except UpstreamFault as fault:
+                if before and fault.kind == "deadline":
+                    # Tries that failed took the time: that is the back office's doing, and what it did counts.
+                    raise before from fault
+                before = fault
                 if not fault.again or attempt == attempts:
                     raise
                 pause = fault.retry_after
@@ -263,9 +270,12 @@ class Upstream:
         return pause
 
     def _overrun(self, ends: float, deadline: float) -> UpstreamFault:
-        if deadline < ends:
+        """The fault of a try that is over: whether its time was cut too short, or the answer was too slow."""
+        seconds = self._source.timeout_seconds
+        given = seconds - max(0.0, ends - deadline)
+        if given < _FAIR_SHARE * seconds:
             return UpstreamFault("deadline", "the time for this poll ran out before the answer came")
-        return UpstreamFault("timeout", f"no whole answer within {self._source.timeout_seconds:g} s", again=True)
+        return UpstreamFault("timeout", f"no whole answer within {given:.3g} s", again=True)
 
     def _retry_after(self, value: str | None) -> float | None:
         if value is None:
