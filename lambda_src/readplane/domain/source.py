@@ -7,19 +7,18 @@ Terraform (JMESPath, a Python function's name), hence ``poll`` checks the whole 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast, get_args
 from urllib.parse import quote, unquote_plus, urljoin, urlsplit, urlunsplit
 
 from .collection import Collection, is_item_id
 from .expression import Expression, compile_expression
+from .timestamp import rfc3339
 
 Mode = Literal["changes", "snapshot"]
 Format = Literal["rfc3339", "unix_s", "unix_ms"]
 Style = Literal["none", "link", "page", "offset", "token"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PORTS = {"http": 80, "https": 443}
 _MIB = 1024 * 1024
 
@@ -255,8 +254,7 @@ def time_text(ms: int, form: Format) -> str:
         return str(ms)
     if form == "unix_s":
         return str(ms // 1000)
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return rfc3339(ms)
 
 
 def parse_source(raw: object, collections: Mapping[str, Collection] | None = None) -> Source:
