@@ -796,6 +796,21 @@ def test_a_sweep_whose_parts_are_gone_begins_anew(world: World) -> None:
     assert len(world.values()) == 4
 
 
+def test_a_sweep_whose_place_is_forgotten_begins_anew(world: World) -> None:
+    world.office.page_size = 1
+    for days in range(1, 5):
+        world.office.row(f"r{days}", NOW_MS - days * DAY_MS)
+    world(SWEPT)
+    world({**SWEPT, "max_pages": 2}, sweep=True)
+    old = world.checkpoint().sweep
+    world.office.answer = lambda url: b"gone" if "from=2" in url else world.office._page(url)
+    assert world(SWEPT)["outcome"] == "failed"
+    world.office.answer = None
+    assert old and world.checkpoint().sweep is None
+    world(SWEPT)
+    assert not world.checkpoint().sweep_due
+
+
 def test_a_young_item_is_not_missing(world: World) -> None:
     """It may have come to be behind the page that would have held it."""
     for name in "abc":

@@ -3,20 +3,18 @@
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ..clock import now_ms
 from ..config import DAY_MS, load
 from ..domain.body import Validator, compile_schemas
-from ..domain.checkpoint import Failures
 from ..domain.collection import Collection
 from ..domain.source import BadSource, Source, parse_source
-from ..domain.translation import BadPage, Translator
-from ..polling import freshness, snapshot, sweep
-from ..polling.feed import Feed
-from ..polling.pages import Moved, Pages
+from ..domain.translation import Translator
+from ..polling import freshness
 from ..polling.redrive import redrive
-from ..polling.session import OWN, Fetch, Session, Stores, Tally
+from ..polling.run import Outcome, run
+from ..polling.session import Fetch, Session, Stores, Tally
 from ..stores.aws import FAULTS
 from ..stores.boto import BotoClient
 from ..stores.change_stream import KinesisChangeStream
@@ -26,14 +24,10 @@ from ..stores.schemas import read_schemas
 from ..stores.secrets import Secrets
 from ..stores.snapshots import S3Snapshots
 from ..stores.sourced_items import DynamoSourcedItems
-from ..stores.upstream import RETRIED, Upstream, UpstreamFault
+from ..stores.upstream import Upstream
 from ..telemetry import Telemetry
 
-MAX_WANTED_SECONDS = 60 * 60
-"""Longest Retry-After that is kept to: a back office must not be able to switch itself off for good."""
-
 Event = dict[str, Any]
-Outcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
 
 
 class Bucket(NamedTuple):
@@ -188,7 +182,7 @@ class Poll:
     def _guarded(self, session: Session) -> Outcome:
         """Poll and give the lease back; a fault of ours loses nothing, and the next poll tries again."""
         try:
-            outcome = self._run(session)
+            outcome = run(session, self._upstream, self._validate(session.source))
         except LeaseLost:
             raise
         except Exception as error:
@@ -200,64 +194,6 @@ class Poll:
             self._telemetry.failure("lease not given back", error, source=session.source.name)
             outcome = "failed"
         return outcome
-
-    def _run(self, session: Session) -> Outcome:
-        """Poll; what the back office does wrong is an outcome, and counts for the breaker."""
-        source, checkpoint = session.source, session.checkpoint
-        now = now_ms()
-        breaker = checkpoint.breaker(source.breaker.failures, now)
-        if checkpoint.paused:
-            return "paused"
-        if breaker == "open" or now < checkpoint.failures.wanted_until_ms:
-            return "open"
-        try:
-            return self._read(session, probe=breaker == "half_open")
-        except (UpstreamFault, BadPage, Moved) as fault:
-            return self._failed(session, fault, probed=breaker == "half_open" and not session.tally.pages)
-
-    def _read(self, session: Session, *, probe: bool) -> Outcome:
-        source = session.source
-        fetch = self._upstream(source)
-        validate = self._validate(source)
-        if source.mode == "snapshot":
-            return snapshot.take(session, fetch, validate, probe=probe)
-        pages = Pages(source, fetch, Translator(source, validate), session.seconds_left, probe=probe)
-        outcome = Feed(session, pages, full=not source.incremental, sweep=False).run()
-        if outcome == "unfinished":
-            return outcome
-        if session.checkpoint.changes:
-            sweep.finish(session, "changes")
-        elif source.sweep and source.incremental and (session.checkpoint.sweep or session.checkpoint.sweep_due):
-            self._sweep(session, pages)
-        return outcome
-
-    def _sweep(self, session: Session, pages: Pages) -> None:
-        if Feed(session, pages, full=True, sweep=True).run() == "completed":
-            sweep.finish(session, "sweep")
-
-    def _failed(self, session: Session, fault: UpstreamFault | BadPage | Moved, *, probed: bool) -> Outcome:
-        source = session.source
-        kind = fault.kind if isinstance(fault, UpstreamFault) else type(fault).__name__
-        detail = fault.detail if isinstance(fault, UpstreamFault) else str(fault)
-        self._telemetry.event("back office failed", level="WARN", source=source.name, kind=kind, detail=detail)
-        if kind == "deadline":
-            return "unfinished"
-        if kind in OWN or isinstance(fault, Moved):
-            return "failed"
-        now = now_ms()
-        count = session.checkpoint.failures.count + 1
-        wanted = min(MAX_WANTED_SECONDS, getattr(fault, "retry_after", None) or 0)
-        opens = count >= source.breaker.failures
-        session.keep(
-            failures=Failures(
-                count,
-                now + int(source.breaker.cooldown_seconds * 1000) if opens else 0,
-                now + int(wanted * 1000) if wanted else 0,
-            )
-        )
-        if count > 1 and _leads_nowhere(fault, probed=probed):
-            session.give_up_place()
-        return "failed"
 
     def _told(self, session: Session, outcome: Outcome) -> Event:
         """Tell what has been done, in logs, metrics and the answer."""
@@ -295,15 +231,6 @@ def _answer(outcome: Outcome, tally: Tally) -> Event:
         "missing": tally.missing,
         "sweep_refused": bool(tally.refused),
     }
-
-
-def _leads_nowhere(fault: UpstreamFault | BadPage, *, probed: bool) -> bool:
-    """Whether the place that was asked for may be one that the back office doesn't know any more."""
-    if isinstance(fault, BadPage):
-        return True
-    if fault.kind in ("origin", "redirect", "not_data"):
-        return True
-    return fault.status is not None and (probed or fault.status not in RETRIED)
 
 
 def _fetch(secrets: Secrets) -> Callable[[Source], Fetch]:

@@ -20,9 +20,6 @@ from ..telemetry import Telemetry
 RESERVED_MS = 5_000
 """Of the invocation's time, left for Kinesis and the checkpoint when the back office has had all the rest."""
 
-OWN = frozenset({"deadline", "secret"})
-"""Kinds of fault that aren't the back office's."""
-
 
 class Fetch(Protocol):
     """Asks the back office: :meth:`readplane.stores.upstream.Upstream.fetch`."""
@@ -78,11 +75,11 @@ class Session:
         self.stores = stores
         self.telemetry = telemetry
         self.tally = Tally()
+        self.walking: Literal["changes", "sweep"] = "changes"
         self._owner = owner
         self._remaining_ms = remaining_ms
         self._pages_until = time.monotonic() + source.max_seconds
         self._pages_before = 0
-        self._walking: Literal["changes", "sweep"] = "changes"
 
     def keep(self, **changes: Any) -> None:
         """Change the checkpoint, to be saved with what comes next."""
@@ -125,12 +122,12 @@ class Session:
 
         :param walking: which pass of the checkpoint.
         """
-        self._walking = walking
+        self.walking = walking
         self._pages_before = self.tally.pages
 
     def give_up_place(self) -> None:
         """Have the pass that was begun last begin anew."""
-        self.keep(**{self._walking: None})
+        self.keep(**{self.walking: None})
 
     @property
     def may_go_on(self) -> bool:

@@ -1,0 +1,99 @@
+"""A poll of one source, once its lease is held: what is due, and what becomes of it when the back office fails."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from ..clock import now_ms
+from ..domain.body import Validator
+from ..domain.checkpoint import Failures
+from ..domain.source import Source
+from ..domain.translation import BadPage, Translator
+from ..stores.upstream import RETRIED, UpstreamFault
+from . import snapshot, sweep
+from .feed import Feed
+from .pages import Moved, Pages
+from .session import Fetch, Session
+
+MAX_WANTED_SECONDS = 60 * 60
+"""Longest Retry-After that is kept to: a back office must not be able to switch itself off for good."""
+
+OWN = frozenset({"deadline", "secret"})
+"""Kinds of fault that aren't the back office's."""
+
+Outcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
+
+
+def run(session: Session, upstream: Callable[[Source], Fetch], validate: Validator) -> Outcome:
+    """Poll; what the back office does wrong is an outcome, and counts for the breaker.
+
+    :param upstream: makes what asks the back office.
+    :param validate: the collection's compiled schema.
+    :raises LeaseLost: when another has the source.
+    """
+    source, checkpoint = session.source, session.checkpoint
+    now = now_ms()
+    breaker = checkpoint.breaker(source.breaker.failures, now)
+    if checkpoint.paused:
+        return "paused"
+    if breaker == "open" or now < checkpoint.failures.wanted_until_ms:
+        return "open"
+    probe = breaker == "half_open"
+    try:
+        return _read(session, upstream(source), validate, probe=probe)
+    except (UpstreamFault, BadPage, Moved) as fault:
+        return _failed(session, fault, probed=probe and not session.tally.pages)
+
+
+def _read(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) -> Outcome:
+    source = session.source
+    if source.mode == "snapshot":
+        return snapshot.take(session, fetch, validate, probe=probe)
+    pages = Pages(source, fetch, Translator(source, validate), session.seconds_left, probe=probe)
+    outcome = Feed(session, pages, full=not source.incremental, sweep=False).run()
+    if outcome == "unfinished":
+        return outcome
+    if session.checkpoint.changes:
+        sweep.finish(session, "changes")
+    elif _sweep_due(session) and Feed(session, pages, full=True, sweep=True).run() == "completed":
+        sweep.finish(session, "sweep")
+    return outcome
+
+
+def _sweep_due(session: Session) -> bool:
+    source, checkpoint = session.source, session.checkpoint
+    return bool(source.sweep and source.incremental and (checkpoint.sweep or checkpoint.sweep_due))
+
+
+def _failed(session: Session, fault: UpstreamFault | BadPage | Moved, *, probed: bool) -> Outcome:
+    source = session.source
+    kind = fault.kind if isinstance(fault, UpstreamFault) else type(fault).__name__
+    detail = fault.detail if isinstance(fault, UpstreamFault) else str(fault)
+    session.telemetry.event("back office failed", level="WARN", source=source.name, kind=kind, detail=detail)
+    if kind == "deadline":
+        return "unfinished"
+    if kind in OWN or isinstance(fault, Moved):
+        return "failed"
+    now = now_ms()
+    count = session.checkpoint.failures.count + 1
+    wanted = min(MAX_WANTED_SECONDS, getattr(fault, "retry_after", None) or 0)
+    opens = count >= source.breaker.failures
+    session.keep(
+        failures=Failures(
+            count,
+            now + int(source.breaker.cooldown_seconds * 1000) if opens else 0,
+            now + int(wanted * 1000) if wanted else 0,
+        )
+    )
+    # Once may be chance. A sweep has no second chance, since the pass before it starts the count anew.
+    if (count > 1 or session.walking == "sweep") and _leads_nowhere(fault, probed=probed):
+        session.give_up_place()
+    return "failed"
+
+
+def _leads_nowhere(fault: UpstreamFault | BadPage, *, probed: bool) -> bool:
+    """Whether the place that was asked for may be one that the back office doesn't know any more."""
+    if isinstance(fault, BadPage):
+        return True
+    if fault.kind in ("origin", "redirect", "not_data"):
+        return True
+    return fault.status is not None and (probed or fault.status not in RETRIED)
