@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -118,7 +119,8 @@ def _made(asked: argparse.Namespace) -> dict[str, Any]:
 
 def _save(result: dict[str, Any], labels: dict[str, str], folder: Path, docs: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1) + "\n"
+    # A list of numbers on one line: those of the chart would be thousands.
+    text = re.sub(r"\[[\s\d.,e+-]+\]", lambda found: " ".join(found[0].split()), json.dumps(result, indent=1)) + "\n"
     for place in (folder / "results.json", *([DOCS / "performance.json"] if docs else [])):
         place.write_text(text)
         progress(f"wrote {place.relative_to(ROOT)}")

@@ -218,7 +218,7 @@ def found(samples: dict[str, list[Sample]], extent: Extent, calls: int) -> Resul
         "calls_per_read": calls / len(samples[OURS]),
         "age_after": max(after),
         "fresh_again": fresh[0],
-        "ages": [[second, max(age for _, age in some)] for second, some in _by_second(ages)],
+        "ages": [[second, round(max(age for _, age in some), 2)] for second, some in _by_second(ages)],
     }
 
 
@@ -229,7 +229,7 @@ def _summary(samples: Sequence[Sample], phases: Phases) -> Result:
     for second, some in _by_second((sample.at, sample) for sample in samples):
         took = [sample.took for _, sample in some]
         bad = sum(not sample.good for _, sample in some)
-        curve.append([second, percentile(took, 50), percentile(took, 99), max(took), bad])
+        curve.append([second, *(round(value, 4) for value in (percentile(took, 50), max(took))), bad])
     return {
         "requests": len(samples),
         "all": _percentiles(samples),

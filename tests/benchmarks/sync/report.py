@@ -107,7 +107,7 @@ def chart(told: Result, file: Path) -> None:
     figure, places = pyplot.subplots(3, 1, figsize=(11, 9), layout="constrained", sharex=True, height_ratios=(3, 3, 2))
     for place, (loop, found) in zip(places, told["loops"].items(), strict=False):
         for name, target in found["targets"].items():
-            seconds, p50, _, slowest, bad = zip(*target["curve"], strict=True)
+            seconds, p50, slowest, bad = zip(*target["curve"], strict=True)
             colour, label = COLOURS[name], NAMES[name]
             place.plot(seconds, [value * 1e3 for value in slowest], color=colour, label=f"{label}, the slowest")
             place.plot(seconds, [value * 1e3 for value in p50], color=colour, ls=":", label=f"{label}, median")
