@@ -135,7 +135,9 @@ def test_a_rewind_reads_again_under_the_same_ids_and_takes_the_lease(checkpoints
     held = acquired(checkpoints)
     seen = Seen()
     seen.meet(1, 90, 7), seen.meet(1, 90, 8)
-    seen.settle([1])
+    entry = seen.get(1)
+    assert entry
+    seen.settle([(1, entry)])
     seen.refuse(2, 90)
     known = replace(held, watermark_ms=100, fresh_as_of_ms=110, changes=Pass(95), seen=seen.packed())
     checkpoints.save(known, "one")

@@ -106,11 +106,15 @@ def met(seen: Seen, ms: int, state: int) -> str | None:
     return entry and entry.version
 
 
+def settle(seen: Seen, *keys: int) -> None:
+    seen.settle([(key, entry) for key in keys if (entry := seen.get(key))])
+
+
 def test_a_state_is_sent_until_it_has_arrived_and_then_no_more() -> None:
     seen = Seen()
     first = met(seen, 100, 7)
     assert first == sourced_version(100, 0, 7) == met(seen, 100, 7) == met(Seen(seen.packed()), 100, 7)
-    seen.settle([1])
+    settle(seen, 1)
     assert met(seen, 100, 7) is None
     assert met(Seen(seen.packed()), 100, 7) is None
 
@@ -134,7 +138,7 @@ def test_an_older_time_is_sent_only_while_the_later_one_may_be_lost() -> None:
     seen = Seen()
     met(seen, 100, 9)
     assert met(seen, 90, 1) == sourced_version(90, 0, 1)
-    seen.settle([1])
+    settle(seen, 1)
     assert met(seen, 90, 1) is None
     assert met(seen, 100, 9) is None, "the later one is what is known"
 
@@ -142,16 +146,25 @@ def test_an_older_time_is_sent_only_while_the_later_one_may_be_lost() -> None:
 def test_only_what_was_sent_is_settled() -> None:
     seen = Seen()
     seen.meet(1, 100, 1), seen.meet(2, 100, 2)
-    seen.settle([1, 3])
+    settle(seen, 1, 3)
     assert seen.meet(1, 100, 1) is None
     assert seen.meet(2, 100, 2) is not None
     assert seen.pending
 
 
+def test_what_is_still_to_be_sent_is_not_settled_by_an_older_state() -> None:
+    seen = Seen()
+    met(seen, 100, 9)
+    older = seen.meet(1, 90, 1)
+    assert older
+    seen.settle([(1, older)])
+    assert met(seen, 100, 9) == sourced_version(100, 0, 9)
+
+
 def test_what_is_doubted_is_sent_again_by_its_own_id() -> None:
     seen = Seen()
     met(seen, 100, 9), met(seen, 100, 3)
-    seen.settle([1])
+    settle(seen, 1)
     seen.refuse(5, 100)
     seen.doubt()
     assert met(seen, 100, 3) == sourced_version(100, 1, 3)
@@ -198,7 +211,7 @@ def test_packing_changes_nothing(records: list[tuple[int, int, int, bool]]) -> N
     for key, ms, state, settled in records:
         seen.meet(key, ms, state)
         if settled:
-            seen.settle([key])
+            settle(seen, key)
     again = Seen(seen.packed())
     assert {key: again.get(key) for key, *_ in records} == {key: seen.get(key) for key, *_ in records}
 

@@ -151,11 +151,11 @@ class Seen:
         self._entries[key] = Entry(now_ms, 0, refused=True)
         return known is None
 
-    def settle(self, keys: Iterable[int]) -> None:
-        """Kinesis has these."""
-        for key in keys:
-            if key in self._entries:
-                self._entries[key] = self._entries[key]._replace(pending=False)
+    def settle(self, made: Iterable[tuple[int, Entry]]) -> None:
+        """Kinesis has the changes of these entries; one that has followed under the same key is still pending."""
+        for key, entry in made:
+            if self._entries.get(key) == entry:
+                self._entries[key] = entry._replace(pending=False)
 
     def drop(self, key: int) -> None:
         """Judge a record anew when it is met again."""

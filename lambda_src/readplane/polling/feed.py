@@ -11,7 +11,7 @@ from ..clock import now_ms
 from ..domain.change import Change
 from ..domain.checkpoint import Failures, Pass, Validators
 from ..domain.collection import item_key
-from ..domain.sourcing import Entry, Seen, cursor, key_hash, sourced_version, state_hash, watermark
+from ..domain.sourcing import Entry, Seen, cursor, key_hash, state_hash, watermark
 from ..domain.sweeping import packed, reconciled
 from ..domain.timestamp import rfc3339
 from ..domain.translation import Record, Untranslatable
@@ -32,11 +32,17 @@ Outcome = Literal["completed", "not_modified", "unfinished"]
 
 
 class _Candidate(NamedTuple):
-    """A record's change, the hash of its key, and whether the checkpoint knew nothing of the record."""
+    """A record's change, what is remembered of it under which hash, and whether nothing was known of the record."""
 
     change: Change
     hash: int
+    entry: Entry
     new: bool
+
+    @property
+    def remembered(self) -> tuple[int, Entry]:
+        """To be settled."""
+        return self.hash, self.entry
 
     @property
     def ms(self) -> int:
@@ -189,7 +195,8 @@ class Feed:
         state = state_hash(self._source.name, key, record.data_text)
         hashed = key_hash(key)
         if record.version_ms is None:
-            return _Candidate(self._change(record, sourced_version(asked_ms, 0, state), asked_ms), hashed, False)
+            young = Entry(asked_ms, state)
+            return _Candidate(self._change(record, young.version, asked_ms), hashed, young, new=False)
         known = self._seen.get(hashed)
         entry = self._seen.meet(hashed, record.version_ms, state)
         if entry is None:
@@ -197,7 +204,7 @@ class Feed:
                 return None
             # The full listing goes back behind what was sent: if that has arrived, and is settled, upstream is right.
             entry = Entry(record.version_ms, state)
-        return _Candidate(self._change(record, entry.version, asked_ms), hashed, known is None)
+        return _Candidate(self._change(record, entry.version, asked_ms), hashed, entry, new=known is None)
 
     def _change(self, record: Record, version: str, asked_ms: int) -> Change:
         return Change(
@@ -223,7 +230,7 @@ class Feed:
             session.save(seen=self._seen.packed())
         session.check()
         session.stores.stream.put((one.change for one in chosen), session.seconds_to_send())
-        self._seen.settle(one.hash for one in chosen)
+        self._seen.settle(one.remembered for one in chosen)
         return len(chosen)
 
     def _unmade(self, candidates: dict[str, _Candidate]) -> list[_Candidate]:
@@ -238,7 +245,7 @@ class Feed:
         doubtful = [key for key, one in candidates.items() if one.new and one.ms <= watermark_ms]
         held = self._session.stores.items.versions(doubtful) if doubtful else {}
         made = {key for key in doubtful if held.get(key, "") >= candidates[key].change.version}
-        self._seen.settle(candidates[key].hash for key in made)
+        self._seen.settle(candidates[key].remembered for key in made)
         return [one for key, one in candidates.items() if key not in made]
 
     def _reconciled(self, candidates: dict[str, _Candidate], asked_ms: int) -> list[_Candidate]:
@@ -258,7 +265,7 @@ class Feed:
             elif one.new:
                 self._seen.drop(one.hash)
             else:
-                self._seen.settle([one.hash])
+                self._seen.settle([one.remembered])
         return chosen
 
     def _remember(self, walk: Pass, met: list[int]) -> Pass:

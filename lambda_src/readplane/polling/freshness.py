@@ -26,7 +26,7 @@ def tell(session: Session) -> None:
     )
     failed = 0
     try:
-        session.stores.items.put_freshness(source.name, freshness)
+        freshness = session.stores.items.put_freshness(source.name, freshness)
     except FAULTS as error:
         session.telemetry.failure("freshness not told", error, source=source.name)
         failed += 1
