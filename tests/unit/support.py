@@ -180,8 +180,11 @@ class MemorySourcedItems(MemoryItems):
                 if item.data is not None and list_key(item.collection, item.item_id, item.owner) == partition:
                     yield item.item_id, item.version
 
-    def put_freshness(self, source: str, freshness: Freshness) -> None:
-        self.sources[source] = freshness
+    def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
+        known = self.sources.get(source, freshness)
+        fresh_as_of = max(known.fresh_as_of or "", freshness.fresh_as_of or "") or None
+        self.sources[source] = freshness._replace(fresh_as_of=fresh_as_of)
+        return self.sources[source]
 
 
 class MemoryDocuments:

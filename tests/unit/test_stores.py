@@ -232,14 +232,15 @@ def test_living_items_come_once_each_with_their_versions(sourced: Any) -> None:
 
 
 FRESH = Freshness("2026-11-21T08:00:00.123Z", "closed", "2026-11-21T08:00:01.000Z")
+NEVER_READ = Freshness(None, "open", FRESH.checked_at)
 
 
-@pytest.mark.parametrize("told", [FRESH, Freshness(None, "open", FRESH.checked_at)])
+@pytest.mark.parametrize("told", [FRESH, FRESH._replace(fresh_as_of="2026-11-21T07:59:59.999Z"), NEVER_READ])
 def test_freshness_is_told_back_and_is_no_item(sourced: Any, told: Freshness) -> None:
     assert sourced.freshness("shop") is None
-    sourced.put_freshness("shop", FRESH)
-    sourced.put_freshness("shop", told)
-    assert sourced.freshness("shop") == told
+    assert sourced.put_freshness("shop", FRESH) == FRESH
+    # Not less fresh than before: a poll that tells late may have been overtaken.
+    assert sourced.put_freshness("shop", told) == sourced.freshness("shop") == told._replace(fresh_as_of=FRESH[0])
     assert sourced.freshness("other") is None and sourced.get("item/products/shop") is None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ..domain.freshness import Freshness
+from .aws import Refused
 from .bulk import MAX_CHANGES, parts, read_all
 from .items import DynamoItems, source_key
 
@@ -23,8 +24,11 @@ class SourcedItems(Protocol):
         Eventually consistent: an item that changes meanwhile may come as it was a moment ago, or not at all.
         """
 
-    def put_freshness(self, source: str, freshness: Freshness) -> None:
-        """Publish how fresh a source's items are, in every Region. One call."""
+    def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
+        """Publish how fresh a source's items are, in every Region; ``fresh_as_of`` never goes back.
+
+        :returns: what is published: with the later ``fresh_as_of`` where another has told one. One call, else two.
+        """
 
     def freshness(self, source: str) -> Freshness | None:
         """How fresh a source's items are; ``None`` before its first poll. One call."""
@@ -59,7 +63,23 @@ class DynamoSourcedItems(DynamoItems):
                     break
                 query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def put_freshness(self, source: str, freshness: Freshness) -> None:
+    def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
         """See :class:`SourcedItems`. Without a version, so that `publish` takes it for no item."""
-        told = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
-        self._client.call("PutItem", TableName=self._table, Item={"pk": {"S": source_key(source)}, **told})
+        while True:
+            told = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
+            try:
+                self._client.call(
+                    "PutItem",
+                    TableName=self._table,
+                    Item={"pk": {"S": source_key(source)}, **told},
+                    # A poll gives its lease back before it tells, so another may have told by then.
+                    ConditionExpression="attribute_not_exists(fresh_as_of) OR fresh_as_of <= :fresh_as_of",
+                    ExpressionAttributeValues={":fresh_as_of": {"S": freshness.fresh_as_of or "-"}},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except Refused as refusal:
+                if refusal.code != "ConditionalCheckFailedException":
+                    raise
+                freshness = freshness._replace(fresh_as_of=refusal.answer["Item"]["fresh_as_of"]["S"])
+            else:
+                return freshness
