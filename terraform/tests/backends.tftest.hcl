@@ -311,3 +311,21 @@ run "back_office_cache_without_path" {
 
   expect_failures = [terraform_data.cache_rule["GET /backends/crm/{proxy+}"]]
 }
+
+# Two resources for each back office, and one for all of them.
+run "more_back_offices_than_an_api_holds" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    routes = { for n in range(150) : "GET /backends/b${n}/{proxy+}" => {
+      backend = { name = "b${n}", url = "https://crm.example.com", timeout_ms = 50, forward_headers = [] }
+      scopes  = ["readplane/read"]
+    } }
+  }
+
+  expect_failures = [aws_api_gateway_rest_api.this]
+}

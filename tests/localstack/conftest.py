@@ -7,9 +7,11 @@ import json
 import os
 import secrets
 import shutil
+import threading
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,49 @@ from ops.local import stack as local_stack
 
 NAME = "localstack-test"
 REGION = "eu-central-1"
+API_KEY = "a-key-for-the-back-office"
+
+
+class BackOffice(ThreadingHTTPServer):
+    """A back office that answers with what it was asked, as it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Echo)
+
+    @property
+    def url(self) -> str:
+        """Where it is called."""
+        return f"http://localhost:{self.server_port}"
+
+
+class _Echo(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = [[name.lower(), value] for name, value in self.headers.items()]
+        told = {"method": self.command, "target": self.path, "headers": headers, "body": sent.decode()}
+        body = json.dumps(told).encode()
+        self.send_response(207 if self.command == "POST" else 200)
+        self.send_header("Content-Type", "application/vnd.echo+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Back-Office", "yes")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - the name is http.server's
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing: the tests say what they saw."""
+
+
+@pytest.fixture(scope="session")
+def back_office() -> Iterator[BackOffice]:
+    """The back office that is passed through. A LocalStack in a container doesn't reach it."""
+    with BackOffice() as office:
+        threading.Thread(target=office.serve_forever, daemon=True).start()
+        yield office
+        office.shutdown()
 
 
 @dataclass(frozen=True)
@@ -63,7 +108,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def applied(endpoint: str) -> Iterator[Applied]:
+def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
     """The stack, applied from a copy of the sources, so that no state or provider gets into the tree."""
     copy = emulator.folder("localstack-stack")
     shutil.rmtree(copy, ignore_errors=True)
@@ -76,7 +121,8 @@ def applied(endpoint: str) -> Iterator[Applied]:
     try:
         terraform.init(root, env)
         program = [terraform.terraform(), f"-chdir={root}"]
-        options = ["-auto-approve", "-input=false", "-no-color", "-parallelism=20", f"-var=name={name}"]
+        given = [f"-var=name={name}", f"-var=back_office={back_office.url}", f"-var=api_key={API_KEY}"]
+        options = ["-auto-approve", "-input=false", "-no-color", "-parallelism=20", *given]
         run_tool([*program, "apply", *options], env=env)
         outputs = {k: v["value"] for k, v in json.loads(run_tool([*program, "output", "-json"], env=env)).items()}
     except Failure as failure:

@@ -15,6 +15,16 @@ variable "name" {
   type        = string
 }
 
+variable "back_office" {
+  description = "URL of the back office that is passed through."
+  type        = string
+}
+
+variable "api_key" {
+  description = "What opens it."
+  type        = string
+}
+
 provider "aws" {
   region                      = "eu-central-1"
   s3_use_path_style           = true
@@ -32,6 +42,18 @@ module "documents" {
 
   # LocalStack is called over plain HTTP, by its own API Gateway too.
   tls_only = false
+}
+
+locals {
+  keyed = {
+    backend = { name = "keyed", url = "${var.back_office}/base", timeout_ms = 1500, forward_headers = [] }
+    scopes  = ["aws.cognito.signin.user.admin"]
+  }
+}
+
+resource "aws_api_gateway_api_key" "this" {
+  name  = var.name
+  value = var.api_key
 }
 
 module "api" {
@@ -60,7 +82,16 @@ module "api" {
       per_caller = true
       reads      = ["path.item_id"]
     }
+    # With scopes, because there is no Lambda for an authorizer: what is shown here is API Gateway's own part.
+    "GET /backends/keyed/{proxy+}"  = merge(local.keyed, { api_key = true })
+    "POST /backends/keyed/{proxy+}" = merge(local.keyed, { api_key = true })
+    "GET /backends/named/{proxy+}" = merge(local.keyed, {
+      backend = merge(local.keyed.backend, { name = "named", forward_headers = ["Authorization", "cookie", "X-API-KEY"] })
+    })
+    "GET /backends/gone/{proxy+}" = merge(local.keyed, { backend = merge(local.keyed.backend, { name = "gone", url = "http://localhost:1" }) })
   }
+
+  usage_plans = { keyed = { key_id = aws_api_gateway_api_key.this.id, throttle = { rate = 100, burst = 100 } } }
 
   cors_origins       = ["https://app.example.com"]
   throttle           = { rate = 1000, burst = 1000 }
