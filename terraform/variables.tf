@@ -321,7 +321,7 @@ variable "customer_managed_key" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete users, items and buckets that hold objects. Set to false and apply before `terraform destroy`."
+  description = "Refuse to delete users, items, checkpoints and buckets that hold objects. Set to false and apply before `terraform destroy`, and before the last source is removed."
   type        = bool
   default     = true
 }

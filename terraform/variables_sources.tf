@@ -52,10 +52,16 @@ variable "sources" {
   default  = {}
   nullable = false
 
-  # Each has two routes of the 300 resources that API Gateway allows, and its statements in `poll`'s policy (10,240 characters).
+  # Each takes room in `read`'s environment, in `poll`'s policy and in the schedule that reports their freshness.
   validation {
     condition     = length(var.sources) <= 20
     error_message = "Declare at most 20 sources; split the rest into a second stack."
+  }
+
+  # Of a collection there are up to six, of a source and of a backend two each, and a few above them all.
+  validation {
+    condition     = 6 * length(var.collections) + 2 * length(var.sources) + 2 * length(var.backends) + 7 <= 300
+    error_message = "Declare fewer collections, sources or backends: the API would have more than the 300 resources that API Gateway allows."
   }
 
   validation {
@@ -156,7 +162,7 @@ variable "sources" {
 
   # A function may tell its records' times; whether it does, `poll` knows.
   validation {
-    condition     = alltrue([for s in values(var.sources) : !strcontains(s.url, "{cursor}") || (s.mode == "changes" && (s.version != null || s.function != null))])
+    condition     = alltrue([for s in values(var.sources) : !strcontains(s.url, "{cursor}") || (s.mode != "snapshot" && (s.version != null || s.function != null))])
     error_message = "Remove {cursor} from the url, or set version: without the records' modification times there is no point to go on from."
   }
 

@@ -120,6 +120,8 @@ def forget_state(name: str) -> None:
 def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office: str = BACK_OFFICE) -> Stack:
     """Apply terraform/ to the emulator at an endpoint, with the back office at a URL."""
     folder = _copy(name, back_office)
+    # Terraform reads them when it plans and again minutes later, and a build for another run may come in between.
+    zips = Zips(*(Path(shutil.copy(path, folder)) for path in zips))
     env = terraform.environment() | environment(endpoint)
     progress.say("terraform init …")
     progress.say(f"Providers from {terraform.init(folder, env)}.")

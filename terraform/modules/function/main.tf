@@ -101,6 +101,13 @@ resource "aws_iam_role_policy" "this" {
   name   = var.function
   role   = aws_iam_role.this.id
   policy = local.policy
+
+  lifecycle {
+    precondition {
+      condition     = length(local.policy) <= 10240
+      error_message = "The policy of ${local.function_name} has ${length(local.policy)} characters and IAM allows a role 10240: declare fewer sources, or secrets with shorter names."
+    }
+  }
 }
 
 resource "aws_lambda_function" "this" {

@@ -11,41 +11,8 @@ locals {
 
   secret_keys = distinct([for source in values(var.sources) : source.secret.kms_key_arn if try(source.secret.kms_key_arn, null) != null])
 
-  # The key of each Region's documents, once.
-  document_keys = { for place in var.documents : place.region => place.kms_key_arn if place.kms_key_arn != null }
-
-  secret_statements = concat(
-    length(local.secret_arns["secretsmanager"]) == 0 ? [] : [
-      { Sid = "ReadSecrets", Action = ["secretsmanager:GetSecretValue"], Resource = local.secret_arns["secretsmanager"], Condition = null },
-    ],
-    length(local.secret_arns["ssm"]) == 0 ? [] : [
-      { Sid = "ReadParameters", Action = ["ssm:GetParameter"], Resource = local.secret_arns["ssm"], Condition = null },
-    ],
-    length(local.secret_keys) == 0 ? [] : [{
-      Sid       = "DecryptSecrets"
-      Action    = ["kms:Decrypt"]
-      Resource  = local.secret_keys
-      Condition = { StringEquals = { "kms:ViaService" = ["secretsmanager.${local.region}.amazonaws.com", "ssm.${local.region}.amazonaws.com"] } }
-    }],
-  )
-
-  # The key only through the service that holds the data: the function can't use it on anything else.
-  key_statements = concat(
-    !local.keyed ? [] : [{
-      Sid       = "UseKey"
-      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-      Resource  = [var.kms_key_arn]
-      Condition = { StringEquals = { "kms:ViaService" = [for service in ["s3", "dynamodb", "kinesis"] : "${service}.${local.region}.amazonaws.com"] } }
-    }],
-    [for region, key in local.document_keys : {
-      Sid       = "UseKeyIn${replace(title(replace(region, "-", " ")), " ", "")}"
-      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-      Resource  = [key]
-      Condition = { StringEquals = { "kms:ViaService" = ["s3.${region}.amazonaws.com"] } }
-    } if region != local.region],
-  )
-
-  statements = concat(
+  # Those without a resource (no secret, no key) are left out.
+  statements = [for statement in concat(
     [
       { Sid = "PutChanges", Action = ["kinesis:PutRecords"], Resource = [var.stream.arn], Condition = null },
       {
@@ -80,8 +47,27 @@ locals {
         )])
         Condition = null
       },
+      { Sid = "ReadSecrets", Action = ["secretsmanager:GetSecretValue"], Resource = local.secret_arns["secretsmanager"], Condition = null },
+      { Sid = "ReadParameters", Action = ["ssm:GetParameter"], Resource = local.secret_arns["ssm"], Condition = null },
+      {
+        Sid       = "DecryptSecrets"
+        Action    = ["kms:Decrypt"]
+        Resource  = local.secret_keys
+        Condition = { StringEquals = { "kms:ViaService" = ["secretsmanager.${local.region}.amazonaws.com", "ssm.${local.region}.amazonaws.com"] } }
+      },
+      # The key only through the service that holds the data: the function can't use it on anything else.
+      {
+        Sid       = "UseKey"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = var.kms_key_arn[*]
+        Condition = { StringEquals = { "kms:ViaService" = [for service in ["s3", "dynamodb", "kinesis"] : "${service}.${local.region}.amazonaws.com"] } }
+      },
     ],
-    local.secret_statements,
-    local.key_statements,
-  )
+    [for place in var.documents : {
+      Sid       = "UseKeyIn${replace(title(replace(place.region, "-", " ")), " ", "")}"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = place.kms_key_arn[*]
+      Condition = { StringEquals = { "kms:ViaService" = ["s3.${place.region}.amazonaws.com"] } }
+    } if place.region != local.region],
+  ) : statement if length(statement.Resource) > 0]
 }

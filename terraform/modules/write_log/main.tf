@@ -20,12 +20,11 @@ module "bucket" {
   tls_only        = var.tls_only
   noncurrent_days = 30
 
-  transitions = {
-    "log/" = [
-      { days = var.storage.infrequent_access_days, storage_class = "STANDARD_IA" },
-      { days = var.storage.glacier_instant_days, storage_class = "GLACIER_IR" },
-    ]
-  }
+  # The log, and what came from back offices (module change_stream): together the whole history.
+  transitions = { for prefix in ["log/", "stream/"] : prefix => [
+    { days = var.storage.infrequent_access_days, storage_class = "STANDARD_IA" },
+    { days = var.storage.glacier_instant_days, storage_class = "GLACIER_IR" },
+  ] }
 }
 
 resource "aws_cloudwatch_log_group" "firehose" {

@@ -170,3 +170,16 @@ mock_resource "aws_sns_topic" {
     arn = "arn:aws:sns:eu-central-1:111122223333:readplane-alarms"
   }
 }
+
+mock_resource "aws_kinesis_stream" {
+  defaults = {
+    arn = "arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"
+  }
+}
+
+# What `poll` answers to {"validate": …} when nothing is wrong.
+mock_resource "aws_lambda_invocation" {
+  defaults = {
+    result = "{\"problems\":[]}"
+  }
+}
