@@ -22,7 +22,7 @@ from readplane.domain.version import time_ms
 from readplane.handlers.poll import Bucket, Poll, PollSettings, poll_settings
 from readplane.polling.session import Fetch, Stores
 from readplane.stores.aws import Unanswered
-from readplane.stores.checkpoints import ChunkGone, LeaseLost
+from readplane.stores.checkpoints import CHUNK_SECONDS, ChunkGone, LeaseLost
 from readplane.stores.quarantine import Kept
 from readplane.stores.snapshots import Held
 from readplane.stores.upstream import Answer, UpstreamFault
@@ -65,6 +65,7 @@ class MemoryCheckpoints:
     def __init__(self) -> None:
         self.held: dict[str, Checkpoint] = {}
         self.parts: dict[str, bytes] = {}
+        self.kept_seconds: dict[str, int] = {}
         self.saves = 0
         self.before_save: Callable[[int], None] | None = None
 
@@ -107,8 +108,17 @@ class MemoryCheckpoints:
     def reset(self, source: str) -> None:
         raise NotImplementedError
 
-    def put_chunk(self, checkpoint: Checkpoint, name: str, number: int, content: bytes, now_ms: int) -> None:
+    def put_chunk(
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        number: int,
+        content: bytes,
+        now_ms: int,
+        seconds: int = CHUNK_SECONDS,
+    ) -> None:
         self.parts[f"{checkpoint.source}/{name}/{number}"] = content
+        self.kept_seconds[f"{checkpoint.source}/{name}/{number}"] = seconds
 
     def chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
         for number in range(count):
@@ -811,6 +821,105 @@ def test_a_sweep_whose_place_is_forgotten_begins_anew(world: World) -> None:
     assert not world.checkpoint().sweep_due
 
 
+@pytest.mark.parametrize("source", [SWEPT, {**LISTING, "version": CHANGES["version"]}], ids=["swept", "listing"])
+def test_a_record_that_comes_back_as_it_was_is_there_again(world: World, source: dict[str, Any]) -> None:
+    """What a back office left out for a while is still remembered, by its time: the newest that there is."""
+    for name in "abc":
+        world.office.row(name, NOW_MS - DAY_MS)
+    world(source)
+    row = world.office.rows.pop("b")
+    for _ in range(2):
+        world(source, sweep=True)
+    assert "b" not in world.values()
+    world.office.rows["b"] = row
+    world(source, sweep=True)
+    assert world.values() == {"a": 1, "b": 1, "c": 1}
+    assert world(source, sweep=True)["changes"] == 0
+
+
+def test_a_listing_of_one_huge_page_is_remembered_in_parts_that_dynamodb_takes(world: World) -> None:
+    world.office.page_size = 100_000
+    world.office.answer = lambda url: json.dumps(
+        {"rows": [{"id": f"r{n}", "n": "bad"} for n in range(60_000)]}
+    ).encode()
+    with patch.object(world.quarantine, "put"):
+        assert world(LISTING)["records"] == 60_000
+    assert sum(map(len, world.checkpoints.parts.values())) == 60_000 * 8
+    assert max(map(len, world.checkpoints.parts.values())) < 390 * 1024
+
+
+def test_what_a_sweep_doubted_is_deleted_by_the_next_however_late_that_comes(world: World) -> None:
+    for name in "abc":
+        world.office.row(name, NOW_MS - DAY_MS)
+    world(SWEPT)
+    del world.office.rows["b"]
+    world(SWEPT, sweep=True)
+    for key in [key for key in world.checkpoints.parts if not key.endswith(".missing/0")]:
+        del world.checkpoints.parts[key]
+    assert world.checkpoints.kept_seconds[next(iter(world.checkpoints.parts))] >= 366 * 86_400
+    world.ms += 60 * DAY_MS
+    world(SWEPT, sweep=True)
+    assert "b" not in world.values()
+
+
+def test_doubts_that_are_gone_cost_no_more_than_one_sweep(world: World) -> None:
+    for name in "abc":
+        world.office.row(name, NOW_MS - DAY_MS)
+    world(SWEPT)
+    del world.office.rows["b"]
+    world(SWEPT, sweep=True)
+    world.checkpoints.parts.clear()
+    world(SWEPT, sweep=True)
+    assert "b" in world.values()
+    world(SWEPT, sweep=True)
+    assert "b" not in world.values()
+
+
+def test_a_pass_is_kept_before_what_is_missing_is_looked_for(world: World) -> None:
+    """That takes as long as the collection is large: a time-out there must not cost the pass."""
+    for name in "abc":
+        world.office.row(name, NOW_MS - DAY_MS)
+    world(SWEPT)
+    with patch.object(world.items, "living", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        world(SWEPT, sweep=True)
+    assert world.checkpoint().fresh_as_of_ms == world.ms
+    begun = world.checkpoint().sweep
+    assert begun and begun.listed
+    pages = len(world.office.asked)
+    world.ms += 60_000
+    world(SWEPT)
+    assert len(world.office.asked) == pages + 1, "the listing isn't read again"
+    assert world.checkpoint().sweep is None
+
+
+@pytest.mark.parametrize("source", [SWEPT, LISTING], ids=["swept", "listing"])
+def test_a_collection_too_large_to_be_looked_through_stops_no_pass(world: World, source: dict[str, Any]) -> None:
+    for name in "abc":
+        world.office.row(name, NOW_MS - DAY_MS)
+    world(source)
+    remaining = [60_000]
+
+    def living(_: Iterable[str]) -> Iterator[tuple[str, str]]:
+        for number in range(1_000):
+            remaining[0] -= 100
+            yield f"r{number}", "00000000-0000-7000-8000-000000000000"
+
+    for _ in range(2):
+        remaining[0] = 60_000
+        pages = len(world.office.asked)
+        with (
+            patch.object(world.items, "living", living),
+            patch("readplane.clock.time.time_ns", lambda: world.ms * 10**6),
+        ):
+            answer = world.poll({"source": source, "sweep": True}, lambda: remaining[0])
+        assert (answer["outcome"], answer["sweep_refused"], answer["changes"]) == ("completed", True, 0)
+        assert len(world.office.asked) > pages
+        assert world.checkpoint().fresh_as_of_ms == world.ms
+        world.ms += 60_000
+    world(source)
+    assert world.checkpoint().sweep is world.checkpoint().changes is None
+
+
 def test_a_young_item_is_not_missing(world: World) -> None:
     """It may have come to be behind the page that would have held it."""
     for name in "abc":
@@ -870,17 +979,44 @@ def test_an_older_snapshot_never_replaces_a_newer(world: World) -> None:
     assert region.held_documents[DOCUMENT][2] == b"newer"
 
 
-def test_a_snapshot_is_not_fresh_while_a_region_lacks_it(world: World) -> None:
+def test_a_region_that_is_down_keeps_a_snapshot_from_no_other(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.office.etags, world.office.answer = True, lambda url: b"[1]"
+    world(SNAPSHOT)
+    here, there = world.regions.values()
+    there.down = True
+    world.office.answer = lambda url: b"[2]"
+    for _ in range(2):
+        assert world(SNAPSHOT)["outcome"] == "completed"
+        assert b"[2]" in here.held_documents[DOCUMENT][2]
+        assert world.checkpoint("fx").fresh_as_of_ms == world.ms - 1
+        told = metrics(capsys.readouterr().out)
+        assert [line["SnapshotsFailed"] for line in told if "SnapshotsFailed" in line] == [1]
+    there.down = False
+    assert world(SNAPSHOT)["outcome"] == "completed"
+    assert here.held_documents[DOCUMENT][2] == there.held_documents[DOCUMENT][2]
+
+
+def test_a_snapshot_is_not_fresh_while_the_region_that_polls_lacks_it(world: World) -> None:
     world.office.answer = lambda url: b"[1]"
     world(SNAPSHOT)
     fresh = world.checkpoint("fx").fresh_as_of_ms
     world.office.answer = lambda url: b"[2]"
-    world.regions["eu-west-1"].down = True
+    here, there = world.regions.values()
+    here.down = True
     assert world(SNAPSHOT)["outcome"] == "failed"
+    assert b"[2]" in there.held_documents[DOCUMENT][2]
     assert world.checkpoint("fx").fresh_as_of_ms == fresh
-    world.regions["eu-west-1"].down = False
+    assert world.checkpoint("fx").failures.count == 0, "the back office isn't to blame"
+    here.down = False
     assert world(SNAPSHOT)["outcome"] == "completed"
-    assert all(b"[2]" in region.held_documents[DOCUMENT][2] for region in world.regions.values())
+    assert b"[2]" in here.held_documents[DOCUMENT][2]
+
+
+def test_snapshots_that_fit_no_schema_open_the_breaker(world: World) -> None:
+    world.office.answer = lambda url: b"<html>"
+    for _ in range(5):
+        assert world(SNAPSHOT)["outcome"] == "failed"
+    assert world(SNAPSHOT)["outcome"] == "open"
 
 
 def test_what_is_no_snapshot_replaces_none(world: World) -> None:

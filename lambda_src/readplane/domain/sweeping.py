@@ -16,6 +16,10 @@ MAX_MISSING = 20_000
 """Items that one sweep deals with at most; the next ones deal with the rest. Bounds its memory."""
 
 
+CHUNK_HASHES = 40_000
+"""Hashes kept in one record at most: 320 KB, of the 400 KB that DynamoDB takes. A page may hold more."""
+
+
 class HashSet:
     """A set of 64-bit hashes: eight bytes each, however many."""
 

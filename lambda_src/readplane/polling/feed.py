@@ -12,7 +12,7 @@ from ..domain.change import Change
 from ..domain.checkpoint import Failures, Pass, Validators
 from ..domain.collection import item_key
 from ..domain.sourcing import Entry, Seen, cursor, key_hash, state_hash, watermark
-from ..domain.sweeping import packed, reconciled
+from ..domain.sweeping import CHUNK_HASHES, packed, reconciled
 from ..domain.timestamp import rfc3339
 from ..domain.translation import Record, Untranslatable
 from ..domain.version import time_ms
@@ -200,10 +200,11 @@ class Feed:
         known = self._seen.get(hashed)
         entry = self._seen.meet(hashed, record.version_ms, state)
         if entry is None:
-            if not self._full or known is None or known.ms == record.version_ms:
+            if not self._full or known is None:
                 return None
-            # The full listing goes back behind what was sent: if that has arrived, and is settled, upstream is right.
-            entry = Entry(record.version_ms, state)
+            # What was sent isn't what the item says for ever: a sweep may have deleted it, as a listing lacked it; or
+            # this one goes back behind it. The item tells; if it is settled, the listing is right.
+            entry = known if known.ms == record.version_ms else Entry(record.version_ms, state)
         return _Candidate(self._change(record, entry.version, asked_ms), hashed, entry, new=known is None)
 
     def _change(self, record: Record, version: str, asked_ms: int) -> Change:
@@ -270,13 +271,12 @@ class Feed:
 
     def _remember(self, walk: Pass, met: list[int]) -> Pass:
         """Keep which items a page held."""
-        if not met:
-            return walk
-        session = self._session
-        session.stores.checkpoints.put_chunk(
-            session.checkpoint, str(walk.started_ms), walk.chunks, packed(met), now_ms()
-        )
-        return replace(walk, chunks=walk.chunks + 1)
+        session, chunks = self._session, walk.chunks
+        for start in range(0, len(met), CHUNK_HASHES):
+            some = packed(met[start : start + CHUNK_HASHES])
+            session.stores.checkpoints.put_chunk(session.checkpoint, str(walk.started_ms), chunks, some, now_ms())
+            chunks += 1
+        return replace(walk, chunks=chunks)
 
     def _forget(self, walk: Pass) -> int | None:
         """Drop what no later pass will meet; give back the watermark as far as it is known by now."""

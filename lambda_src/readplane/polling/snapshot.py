@@ -11,7 +11,7 @@ from ..domain.collection import document_key
 from ..domain.sourcing import sourced_version, state_hash, state_of
 from ..domain.timestamp import rfc3339
 from ..domain.translation import check_snapshot
-from ..stores.aws import Unanswered
+from ..stores.aws import FAULTS, Unanswered
 from ..stores.snapshots import Held
 from .pages import validators_of
 from .session import Fetch, Session
@@ -22,16 +22,17 @@ _TRIES = 3
 def take(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) -> Literal["completed", "not_modified"]:
     """Ask for the payload and put it wherever it isn't yet.
 
+    A Region that fails keeps no other from it: that is told by metric, and done by the next poll.
+
     :raises UpstreamFault: when none comes.
     :raises BadPage: when it isn't JSON that fits the collection's schema.
+    :raises Refused: when the Region that polls can't keep it; then it is no fresher. Also :class:`Unanswered`.
     """
     source, checkpoint = session.source, session.checkpoint
-    key = document_key(session.collection.read, source.collection, source.document, None)
     asked_ms = now_ms()
-    held = {region: store.held(key) for region, store in session.stores.documents.items()}
-    # A Region that was added, or lost its document, must be given the payload even if that hasn't changed.
-    whole = {one.version if one else None for one in held.values()} == {checkpoint.version}
-    known = checkpoint.validators if whole and checkpoint.version else None
+    regions = _Regions(session)
+    # A Region that was added, lost its document or can't be asked needs the payload even if that hasn't changed.
+    known = checkpoint.validators if checkpoint.version and regions.all_hold(checkpoint.version) else None
     answer = fetch(
         source.url,
         etag=known.etag if known and known.url == source.url else None,
@@ -39,48 +40,89 @@ def take(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) ->
         probe=probe,
         deadline=time.monotonic() + session.seconds_left(),
     )
-    session.keep(failures=Failures())
     session.tally.pages += 1
     if answer.body is None:
-        session.keep(fresh_as_of_ms=asked_ms)
+        session.keep(failures=Failures(), fresh_as_of_ms=asked_ms)
         return "not_modified"
     check_snapshot(answer.body, validate)
+    session.keep(failures=Failures())
     session.tally.records += 1
-    version = _put(session, key, answer.body, asked_ms, held)
+    version = regions.put(answer.body, asked_ms)
+    regions.tell()
     session.keep(fresh_as_of_ms=asked_ms, version=version, validators=validators_of(source.url, answer))
     return "completed"
 
 
-def _put(session: Session, key: str, body: bytes, asked_ms: int, held: dict[str, Held | None]) -> str:
-    """Have every Region's document say what ``body`` says; give back the version it has."""
-    source = session.source
-    state = state_hash(source.name, key, body.decode())
-    versions = {one.version if one else "" for one in held.values()}
-    same = versions.pop() if len(versions) == 1 else ""
-    if same and state_of(same) == state:
-        return same
-    version = sourced_version(asked_ms, 0, state)
-    document = b'{"id":%s,"collection":%s,"version":"%s","as_of":"%s","data":%s}' % (
-        json.dumps(source.document).encode(),
-        json.dumps(source.collection).encode(),
-        version.encode(),
-        rfc3339(asked_ms).encode(),
-        body,
-    )
-    session.check()
-    for region in session.stores.documents:
-        _put_one(session, region, key, document, version, held[region])
-    session.tally.changes += 1
-    session.keep(changed_ms=asked_ms)
-    return version
+class _Regions:
+    """The document in every Region; those that fail are left alone for the rest of the poll."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._key = document_key(session.collection.read, session.source.collection, session.source.document, None)
+        self._faults: dict[str, Exception] = {}
+        self._held: dict[str, Held | None] = {}
+        for region, store in session.stores.documents.items():
+            try:
+                self._held[region] = store.held(self._key)
+            except FAULTS as error:
+                self._faults[region] = error
 
-def _put_one(session: Session, region: str, key: str, document: bytes, version: str, held: Held | None) -> None:
-    store = session.stores.documents[region]
-    for _ in range(_TRIES):
-        if held is not None and held.version >= version:  # of a later request than ours
-            return
-        if store.replace(key, document, version, session.collection.cache_control, held):
-            return
-        held = store.held(key)
-    raise Unanswered("DocumentTaken", sent=True)
+    def all_hold(self, version: str) -> bool:
+        """Whether every Region's document is of this version."""
+        return not self._faults and all(held and held.version == version for held in self._held.values())
+
+    def put(self, body: bytes, asked_ms: int) -> str:
+        """Have the documents say what ``body`` says; give back the version they have."""
+        session, source = self._session, self._session.source
+        state = state_hash(source.name, self._key, body.decode())
+        versions = {held.version if held else "" for held in self._held.values()}
+        same = versions.pop() if len(versions) == 1 else ""
+        if same and state_of(same) == state:
+            return same
+        version = sourced_version(asked_ms, 0, state)
+        document = b'{"id":%s,"collection":%s,"version":"%s","as_of":"%s","data":%s}' % (
+            json.dumps(source.document).encode(),
+            json.dumps(source.collection).encode(),
+            version.encode(),
+            rfc3339(asked_ms).encode(),
+            body,
+        )
+        session.check()
+        for region, held in self._held.items():
+            try:
+                self._put_one(region, document, version, held)
+            except FAULTS as error:
+                self._faults[region] = error
+        session.tally.changes += 1
+        session.keep(changed_ms=asked_ms)
+        return version
+
+    def tell(self) -> None:
+        """Tell which Regions failed.
+
+        :raises Refused: when the Region that polls, the first, is one of them. Also :class:`Unanswered`.
+        """
+        session = self._session
+        for region, error in self._faults.items():
+            session.telemetry.failure("snapshot not put", error, source=session.source.name, region=region)
+        if self._faults:
+            session.telemetry.event(
+                "snapshot not put everywhere",
+                level="WARN",
+                metrics={"SnapshotsFailed": len(self._faults)},
+                source=session.source.name,
+            )
+        own = next(iter(session.stores.documents))
+        if own in self._faults:
+            raise self._faults[own]
+
+    def _put_one(self, region: str, document: bytes, version: str, held: Held | None) -> None:
+        session = self._session
+        store = session.stores.documents[region]
+        for _ in range(_TRIES):
+            if held is not None and held.version >= version:  # of a later request than ours
+                return
+            if store.replace(self._key, document, version, session.collection.cache_control, held):
+                return
+            held = store.held(self._key)
+        raise Unanswered("DocumentTaken", sent=True)

@@ -17,8 +17,17 @@ from .session import Session
 MAX_DELETES_PERCENT = 10.0
 """Where the source declares no sweep, for each of its passes reads the full listing."""
 
+DOUBT_SECONDS = 2 * 366 * 24 * 60 * 60
+"""How long it is kept what a sweep has missed: until the next one, and no schedule is slower than once a year."""
+
 Found = list[tuple[str, str]]
 """Item ids and versions."""
+
+TOO_LARGE = "the collection can't be looked through within an invocation's time"
+
+
+class _Late(Exception):
+    """The time is up."""
 
 
 def finish(session: Session, field: Literal["changes", "sweep"]) -> None:
@@ -28,21 +37,26 @@ def finish(session: Session, field: Literal["changes", "sweep"]) -> None:
     """
     walk = session.checkpoint.changes if field == "changes" else session.checkpoint.sweep
     assert walk is not None and walk.listed
+    # What comes takes as long as the collection is large: should the invocation end in it, all before is done.
+    session.save()
     try:
         met = _set(session, str(walk.started_ms), walk.chunks)
-        before = session.checkpoint.missing
-        missed = _set(session, before.name, before.chunks) if before else HashSet()
     except ChunkGone:  # it has waited for longer than its parts are kept
-        session.keep(**{field: None, "missing": None})
+        session.keep(**{field: None})
         return
-    living, missing, found = _missing(session, walk, met)
-    why_not = refusal(living, missing, bool(met), walk.unreadable, _max_percent(session))
+    missed = _missed_before(session)
+    try:
+        living, missing, found = _missing(session, walk, met)
+    except _Late:
+        _refuse(session, TOO_LARGE)
+        # A sweep is ended by the next invocation, which has more time. A pass must not wait: the next may be faster.
+        if field == "changes":
+            session.keep(changes=None)
+        return
     session.tally.missing += missing
+    why_not = refusal(living, missing, bool(met), walk.unreadable, _max_percent(session))
     if why_not:
-        session.tally.refused += 1
-        session.telemetry.event(
-            "sweep refused", level="WARN", source=session.source.name, reason=why_not, living=living, missing=missing
-        )
+        _refuse(session, why_not, living, missing)
         session.keep(**{field: None, "missing": None, "swept_ms": walk.started_ms})
         return
     gone = [pair for pair in found if _hash(session, *pair) in missed]
@@ -50,8 +64,24 @@ def finish(session: Session, field: Literal["changes", "sweep"]) -> None:
     again = Missing(f"{walk.started_ms}.missing", 1) if len(gone) < len(found) else None
     if again:
         doubted = packed(_hash(session, *pair) for pair in found)
-        session.stores.checkpoints.put_chunk(session.checkpoint, again.name, 0, doubted, now_ms())
+        session.stores.checkpoints.put_chunk(session.checkpoint, again.name, 0, doubted, now_ms(), DOUBT_SECONDS)
     session.keep(**{field: None, "missing": again, "swept_ms": walk.started_ms})
+
+
+def _refuse(session: Session, reason: str, living: int | None = None, missing: int | None = None) -> None:
+    session.tally.refused += 1
+    session.telemetry.event(
+        "sweep refused", level="WARN", source=session.source.name, reason=reason, living=living, missing=missing
+    )
+
+
+def _missed_before(session: Session) -> HashSet:
+    """What the last sweep missed; nothing where that isn't kept any more: then this one is the first of two."""
+    before = session.checkpoint.missing
+    try:
+        return _set(session, before.name, before.chunks) if before else HashSet()
+    except ChunkGone:
+        return HashSet()
 
 
 def _set(session: Session, name: str, chunks: int) -> HashSet:
@@ -59,13 +89,18 @@ def _set(session: Session, name: str, chunks: int) -> HashSet:
 
 
 def _missing(session: Session, walk: Pass, met: HashSet) -> tuple[int, int, Found]:
-    """How many items there are, how many the listing lacks, and which, up to a bound."""
+    """How many items there are, how many the listing lacks, and which, up to a bound.
+
+    :raises _Late: when the time for that is up.
+    """
     # Younger than the pages that it could have stood on, perhaps.
     settled_ms = walk.started_ms - int(session.source.lag_seconds * 1000)
     living = missing = 0
     found: Found = []
     for item_id, version in session.stores.items.living(partitions(session.collection, None)):
         living += 1
+        if living % 1_000 == 0 and session.seconds_left() <= 0:
+            raise _Late
         if key_hash(_key(session, item_id)) in met or time_ms(version) > settled_ms:
             continue
         missing += 1

@@ -13,7 +13,7 @@ from .aws import Client, Refused
 from .bulk import MAX_CHANGES, parts, read_all
 
 CHUNK_SECONDS = 7 * 24 * 60 * 60
-"""A part of a sweep's set goes after this time; the next sweep has its own."""
+"""How long a part of a set is kept, unless told otherwise: the next sweep has its own."""
 
 
 class LeaseLost(Exception):
@@ -61,8 +61,16 @@ class Checkpoints(Protocol):
     def reset(self, source: str) -> None:
         """Forget all but whether it is paused: the next poll reads everything. A running poll loses its lease."""
 
-    def put_chunk(self, checkpoint: Checkpoint, name: str, number: int, content: bytes, now_ms: int) -> None:
-        """Keep part ``number`` (from 0) of a set.
+    def put_chunk(
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        number: int,
+        content: bytes,
+        now_ms: int,
+        seconds: int = CHUNK_SECONDS,
+    ) -> None:
+        """Keep part ``number`` (from 0) of a set for some time, at most 400 KB.
 
         :raises LeaseLost: when a later lease has kept the same part.
         """
@@ -164,7 +172,15 @@ class DynamoCheckpoints:
             values={":zero": _number(0), ":one": _number(1)},
         )
 
-    def put_chunk(self, checkpoint: Checkpoint, name: str, number: int, content: bytes, now_ms: int) -> None:
+    def put_chunk(
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        number: int,
+        content: bytes,
+        now_ms: int,
+        seconds: int = CHUNK_SECONDS,
+    ) -> None:
         """See :class:`Checkpoints`."""
         try:
             self._client.call(
@@ -174,7 +190,7 @@ class DynamoCheckpoints:
                     "pk": {"S": _chunk_key(checkpoint.source, name, number)},
                     "content": {"B": content},
                     "generation": _number(checkpoint.generation),
-                    "expires_at": _number(now_ms // 1000 + CHUNK_SECONDS),
+                    "expires_at": _number(now_ms // 1000 + seconds),
                 },
                 ConditionExpression="attribute_not_exists(pk) OR generation <= :generation",
                 ExpressionAttributeValues={":generation": _number(checkpoint.generation)},
