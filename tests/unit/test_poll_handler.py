@@ -1,0 +1,158 @@
+"""The whole of `poll`, from its environment to Kinesis: over moto's AWS and HTTP to a back office on this machine."""
+
+import hashlib
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import pytest
+
+from readplane.domain.change import parse_line
+from readplane.domain.collection import Collection
+from readplane.handlers import poll
+from tests.unit.aws import REGION, Aws
+from tests.unit.support import settings_text
+from tests.unit.test_stores import new_table
+
+COLLECTIONS = {"things": {"read": "public", "cache_ttl": 60}, "rates": {"read": "authenticated", "cache_ttl": 0}}
+SCHEMAS = {"things": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}}
+ROWS = [{"id": f"r{number}", "at": f"2026-01-01T00:00:0{number}Z", "n": number} for number in range(3)]
+
+
+class BackOffice(BaseHTTPRequestHandler):
+    """Rows to who knows the key."""
+
+    def do_GET(self) -> None:
+        known = self.headers["Authorization"] == "Bearer k3y"
+        body = json.dumps({"rows": [*ROWS, {"id": "bad", "at": "never"}]} if "rows" in self.path else [1.0]).encode()
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the tests' output."""
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@pytest.fixture
+def office() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BackOffice)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """What Terraform makes, and the settings it gives."""
+    log, here, there, name = (f"{part}-{uuid.uuid4()}" for part in ("log", "here", "there", "poll"))
+    for bucket, region in ((log, REGION), (here, REGION), (there, "eu-west-1")):
+        place: Any = {"LocationConstraint": region}
+        boto3.client("s3", region_name=region).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    schemas = json.dumps(SCHEMAS).encode()
+    boto3.client("s3").put_object(Bucket=log, Key="config/s.json", Body=schemas)
+    boto3.client("kinesis").create_stream(StreamName=name, ShardCount=1)
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+    )
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString='{"key":"k3y"}')
+    settings = {
+        "name": "model",
+        "items_table": new_table()[1],
+        "items_index": "by_collection",
+        "checkpoints_table": name,
+        "stream": name,
+        "log_bucket": log,
+        "quarantine_prefix": "quarantine/",
+        "documents": [{"region": REGION, "bucket": here}, {"region": "eu-west-1", "bucket": there}],
+        "horizon_days": 30,
+        "schemas": {"bucket": log, "key": "config/s.json", "sha256": hashlib.sha256(schemas).hexdigest()},
+        "collections": COLLECTIONS,
+    }
+    monkeypatch.setenv("READPLANE_SETTINGS", settings_text(settings))
+    poll.function.cache_clear()
+    yield settings
+    poll.function.cache_clear()
+
+
+def secret(stack: dict[str, Any]) -> dict[str, str]:
+    arn = boto3.client("secretsmanager").describe_secret(SecretId=stack["checkpoints_table"])["ARN"]
+    return {"arn": arn, "header": "Authorization", "format": "Bearer {secret}", "field": "key"}
+
+
+def document(bucket: str, key: str) -> Any:
+    region = "eu-west-1" if bucket.startswith("there") else REGION
+    return json.loads(boto3.client("s3", region_name=region).get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def test_a_back_offices_rows_arrive_on_kinesis(
+    stack: dict[str, Any], office: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {
+        "name": "erp",
+        "mode": "changes",
+        "collection": "things",
+        "url": f"{office}/rows?since={{cursor}}&token=hush",
+        "secret": secret(stack),
+        "records": "rows",
+        "id": "id",
+        "version": {"expression": "at", "format": "rfc3339"},
+        "translation": "{n: n}",
+        "sweep": {"schedule": "rate(1 day)"},
+        "staleness_budget": 60,
+        "schedule": "rate(1 minute)",
+    }
+    assert poll.handler({"validate": [source]}, Context()) == {"problems": []}
+    answer = poll.handler({"source": source, "sweep": True}, Context())
+    assert {name: answer[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
+        "outcome": "completed",
+        "pages": 2,
+        "changes": 6,  # nothing is applied here, so that the sweep finds nothing yet
+        "quarantined": 1,
+    }
+    kinesis = boto3.client("kinesis")
+    shard = kinesis.list_shards(StreamName=stack["stream"])["Shards"][0]["ShardId"]
+    start = kinesis.get_shard_iterator(StreamName=stack["stream"], ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    lines = [record["Data"] for record in kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"]]
+    changes = [parse_line(line, {"things": Collection("things", "public")}) for line in lines]
+    assert {change.item_id: change.data for change in changes} == {f"r{n}": f'{{"n":{n}}}' for n in range(3)}
+    assert len({change.version for change in changes}) == 3
+    for place in stack["documents"]:
+        told = document(place["bucket"], "public/sources/erp.json")
+        assert told["fresh_as_of"] and told["breaker"] == "closed"
+    assert poll.handler({"freshness": [{"name": "erp", "staleness_budget": 60}]}, Context())["staleness"]["erp"] < 30
+    kept = boto3.client("s3").list_objects_v2(Bucket=stack["log_bucket"], Prefix="quarantine/")["Contents"]
+    redriven = poll.handler({"redrive": {"source": source, "keys": [kept[0]["Key"]]}}, Context())
+    assert (redriven["redriven"], len(redriven["failed"])) == (0, 1)
+    assert "hush" not in capsys.readouterr().out
+
+
+def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], office: str) -> None:
+    source = {
+        "name": "fx",
+        "mode": "snapshot",
+        "collection": "rates",
+        "url": f"{office}/fx",
+        "secret": secret(stack),
+        "staleness_budget": 60,
+    }
+    assert poll.handler({"source": source}, Context())["outcome"] == "completed"
+    assert [document(place["bucket"], "authenticated/rates/current.json")["data"] for place in stack["documents"]] == [
+        [1.0],
+        [1.0],
+    ]
+    assert poll.handler({"source": {**source, "secret": None}}, Context())["outcome"] == "failed"
