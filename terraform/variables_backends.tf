@@ -3,7 +3,8 @@ variable "backends" {
     Back offices that clients reach under /v1/backends/<name>/: what follows goes to the same path below url.
     methods: what is passed; timeout_ms: until 504; throttle: requests per second and burst, per method of the API and, where api_key, over all of them; quota: per key and DAY, WEEK or MONTH.
     cache: answers to GET, for ttl seconds. cache_query_parameters and headers must name everything that an answer depends on: whatever else a request holds reaches the back office, and its answer everybody.
-    api_key: callers need this back office's key (in X-Api-Key); scopes: they need an access token, of this stack's "read" or "write" scope.
+    api_key: callers need this back office's key (in X-Api-Key); scopes: they need an access token, of this stack's "read" or "write" scope (from whichever client of the pool: only functions check that).
+    With both, the token decides and the key counts; then a key of another backend of the stack would do, too.
     forward_headers: which of Authorization, Cookie and X-Api-Key the back office may see; it gets a "-" for the others.
     vpc_link: a private back office, by its Network Load Balancer's ARN or by an API Gateway VPC link that you have; replica_vpc_link: the same in replica_region.
     Answers must be text (JSON, XML, HTML): API Gateway would spoil binary ones here. CORS headers are the back office's own.

@@ -9,6 +9,7 @@ from ops.console import ROOT
 from tests.local.support import Local
 
 SPEC: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+PUBLIC = ("countries", "tariffs", "subdivisions", "currencies")
 METHODS = ("get", "put", "post", "delete")
 
 
@@ -28,18 +29,33 @@ def collections(stack: Local) -> dict[str, bool]:
     return {name: f"POST /items/{name}" in stack.outputs.routes for name in names}
 
 
+def sources(stack: Local) -> set[str]:
+    """The deployed sources."""
+    return {route.split("/")[2] for route in stack.outputs.routes if " /sources/" in route}
+
+
 def test_the_document_and_the_deployed_routes_are_the_same(stack: Local) -> None:
     expected = set()
     for route, operation in documented().items():
         when = operation["x-readplane-when"]
-        assert when in ("always", "clients write"), route
+        assert when in ("always", "clients write", "source declared"), route
+        if "{source}" in route:
+            expected |= {route.replace("{source}", name) for name in sources(stack)}
+            continue
         if "{collection}" not in route:
             expected.add(route)
             continue
         for name, written in collections(stack).items():
             if when == "always" or written:
                 expected.add(route.replace("{collection}", name))
-    assert {route for route in stack.outputs.routes if not route.startswith("OPTIONS")} == expected
+    # What a back office answers is its own documents' matter.
+    ours = {route for route in stack.outputs.routes if " /backends/" not in route}
+    assert ours == expected
+    assert set(stack.outputs.routes) - ours == {
+        "GET /backends/backoffice/{proxy+}",
+        "HEAD /backends/backoffice/{proxy+}",
+        "GET /backends/staff/{proxy+}",
+    }
 
 
 def test_the_deployed_api_has_exactly_these_methods_and_authorizers(stack: Local) -> None:
@@ -56,8 +72,12 @@ def test_the_deployed_api_has_exactly_these_methods_and_authorizers(stack: Local
     assert set(deployed) == {route for route in stack.outputs.routes if not route.startswith("OPTIONS")}
     for route, (resource_id, method) in deployed.items():
         found = gateway.get_method(restApiId=api["id"], resourceId=resource_id, httpMethod=method)
-        is_open = route == "GET /health" or (method == "GET" and ("/countries" in route or "/tariffs" in route))
+        is_open = route == "GET /health" or (method == "GET" and any(f"/{name}" in route for name in PUBLIC))
         scopes = set(found.get("authorizationScopes", []))
+        assert found["apiKeyRequired"] == (" /backends/" in route), route
+        if " /backends/backoffice/" in route:
+            assert (found["authorizationType"], scopes) == ("CUSTOM", set()), route
+            continue
         assert found["authorizationType"] == ("NONE" if is_open else "COGNITO_USER_POOLS"), route
         needed = "read" if method == "GET" else "write"
         assert scopes == (set() if is_open else {f"{stack.outputs.name}/{needed}", "aws.cognito.signin.user.admin"}), (

@@ -18,7 +18,7 @@ def operation(stack: Local, method: str, path: str) -> str | None:
     written = collections(stack)
     for route, found in documented().items():
         documented_method, _, pattern = route.partition(" ")
-        shape = re.sub(r"\\{(item_id|change_id)\\}", "([^/]+)", re.escape(pattern))
+        shape = re.sub(r"\\{(item_id|change_id|source)\\}", "([^/]+)", re.escape(pattern))
         matched = re.fullmatch(shape.replace(r"\{collection\}", "(?P<collection>[^/]+)"), plain, re.DOTALL)
         if method != documented_method or not matched or {".", ".."} & set(plain.split("/")):
             continue
