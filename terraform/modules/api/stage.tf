@@ -88,6 +88,7 @@ resource "aws_api_gateway_deployment" "this" {
 }
 
 resource "aws_api_gateway_stage" "this" {
+  #checkov:skip=CKV_AWS_120:A cache cluster is paid by the hour, used or not: cache_size asks for one.
   #checkov:skip=CKV2_AWS_29:Throttling protects the back; a firewall costs by the month and is a module of its own.
   #checkov:skip=CKV2_AWS_51:A client certificate would prove the gateway to a back office; few check one. Private back offices are reached by VPC link.
 
