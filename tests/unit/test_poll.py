@@ -1186,3 +1186,25 @@ def test_a_checkpoint_survives_being_saved() -> None:
     assert replace(checkpoint_of("rows", text), seen=saved.seen, generation=saved.generation) == saved
     assert len(Seen(saved.seen)) == 2
     assert state_of(world.stream.taken[0].version)
+
+
+def test_a_checkpoint_of_another_version_of_the_code_is_understood() -> None:
+    text = json.dumps({"watermark_ms": 5, "later": 1, "failures": {"count": 2, "later": 1}})
+    found = checkpoint_of("rows", text)
+    assert (found.watermark_ms, found.failures.count, found.failures.open_until_ms) == (5, 2, 0)
+
+
+def test_a_page_that_kinesis_cannot_take_at_once_gets_there(world: World) -> None:
+    """What was applied of it isn't sent again, so that every poll gets further."""
+    listed = [{"id": f"r{number}", "at": NOW_MS - DAY_MS, "n": 1} for number in range(6_000)]
+    world.office.answer = lambda url: json.dumps({"rows": listed}).encode()
+    put = world.stream.put
+
+    def some(changes: Iterable[Change], seconds: float) -> None:
+        put(itertools.islice(changes, 2_000), seconds)
+        raise Unanswered("FailedRecords", sent=True)
+
+    with patch.object(world.stream, "put", some):
+        assert [world()["outcome"] for _ in range(2)] == ["failed"] * 2
+    assert world()["changes"] == 2_000
+    assert len(world.values()) == 6_000

@@ -56,6 +56,9 @@ class Failures:
 
 Breaker = Literal["closed", "open", "half_open"]
 
+EVER = (1 << 48) - 1
+"""A time (Unix ms) that no version is later than."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -63,6 +66,8 @@ class Checkpoint:
 
     ``begun_ms``: when it was first polled. ``watermark_ms``: how far it is read, in upstream's time.
     ``fresh_as_of_ms``: what it held at this time of ours is read. ``changed_ms``: when a change of it was last made.
+    ``meaning``: what its settings told a record to mean (:attr:`~readplane.domain.source.Source.meaning`).
+    ``again_ms``: up to this time of upstream's, records are read that were read before, and aren't remembered.
     ``version``: of its snapshot's document. ``seen``: see :class:`~readplane.domain.sourcing.Seen`. ``swept_ms``: the
     request that the last sweep answered.
 
@@ -72,6 +77,8 @@ class Checkpoint:
 
     source: str
     begun_ms: int = 0
+    meaning: str | None = None
+    again_ms: int = 0
     watermark_ms: int | None = None
     fresh_as_of_ms: int | None = None
     changed_ms: int = 0
@@ -93,6 +100,18 @@ class Checkpoint:
     def sweep_due(self) -> bool:
         """Whether a sweep was asked for, and none has answered."""
         return self.sweep_asked_ms > self.swept_ms
+
+    def anew(self) -> "Checkpoint":
+        """A checkpoint that has read nothing, but knows that others have been before it."""
+        return Checkpoint(
+            self.source,
+            again_ms=EVER,
+            paused=self.paused,
+            sweep_asked_ms=self.sweep_asked_ms,
+            owner=self.owner,
+            lease_until_ms=self.lease_until_ms,
+            generation=self.generation,
+        )
 
     def breaker(self, limit: int, now_ms: int) -> Breaker:
         """The state of its breaker, which opens at ``limit`` failures in a row; half open, one request may probe."""
@@ -121,8 +140,14 @@ def state_text(checkpoint: Checkpoint) -> str:
 
 def checkpoint_of(source: str, text: str, **told: Any) -> Checkpoint:
     """The checkpoint that :func:`state_text` printed; ``told`` are the members of :data:`TOLD`."""
-    state = json.loads(text)
+    state = known_members(Checkpoint, json.loads(text))
     for name, kind in _NESTED.items():
         if state.get(name) is not None:
-            state[name] = kind(**state[name])
+            state[name] = kind(**known_members(kind, state[name]))
     return Checkpoint(source=source, **state, **told)
+
+
+def known_members(kind: type, members: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that ``kind`` has: another version of this code may have saved others."""
+    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    return {name: value for name, value in members.items() if name in names}

@@ -4,7 +4,7 @@ Two kinds. One asks what changed since the watermark. The other reads the full l
 its item, and remembers which items it met, so that a sweep can tell which are missing.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from ..clock import now_ms
@@ -22,6 +22,9 @@ from .session import Session
 SETTLING_MS = 60 * 60 * 1000
 """For this long after a change a full listing is never left out for being unmodified: until `apply` has the change, it
 can't be told from the item whether that says what the listing does."""
+
+LARGE_PAGE = 5_000
+"""Changes; a shard takes 1,000 a second."""
 
 MAX_RESTARTS = 2
 _FOREVER = 1 << 48
@@ -48,6 +51,16 @@ class _Candidate(NamedTuple):
     def ms(self) -> int:
         """The time in its version."""
         return time_ms(self.change.version)
+
+
+@dataclass
+class _Batch:
+    """A page's changes by item key, the hashes of the items that it names, and what else it tells."""
+
+    candidates: dict[str, _Candidate]
+    met: list[int]
+    newest_ms: int | None = None
+    unreadable: int = 0
 
 
 class Feed:
@@ -126,33 +139,15 @@ class Feed:
     def _take(self, walk: Pass, read: Read, records: list[Record | Untranslatable]) -> None:
         """Send what a page brings, then save that it is sent."""
         session = self._session
-        candidates: dict[str, _Candidate] = {}
-        met: list[int] = []
-        newest, unreadable = walk.newest_ms, walk.unreadable
-        for record in records:
-            record = self._fitting(record)
-            if isinstance(record, Untranslatable):
-                self._refuse(record, read.asked_ms)
-                unreadable += record.item_id is None
-                if record.item_id is not None:
-                    met.append(key_hash(self._key(record.item_id, None)))
-                continue
-            key = self._key(record.item_id, record.owner)
-            met.append(key_hash(key))
-            if record.version_ms is not None:
-                newest = max(newest or 0, record.version_ms)
-            candidate = self._judged(record, key, read.asked_ms)
-            known = candidates.get(key)
-            if candidate and (known is None or known.change.version < candidate.change.version):
-                candidates[key] = candidate
-        sent = self._send(candidates, read.asked_ms)
+        batch = self._sorted(records, read.asked_ms)
+        sent = self._send(batch.candidates, read.asked_ms)
         session.tally.records += len(records)
         session.tally.changes += sent
         walk = replace(
             walk,
             place=read.place,
-            newest_ms=newest,
-            unreadable=unreadable,
+            newest_ms=max((ms for ms in (walk.newest_ms, batch.newest_ms) if ms is not None), default=None),
+            unreadable=walk.unreadable + batch.unreadable,
             pages=walk.pages + 1,
             records=walk.records + len(records),
             changes=walk.changes + sent,
@@ -160,12 +155,33 @@ class Feed:
         if sent:
             session.keep(changed_ms=read.asked_ms)
         if self._full and not session.collection.owned:
-            walk = self._remember(walk, met)
+            walk = self._remember(walk, batch.met)
         if read.place is None:
             self._complete(walk, read.validators)
         else:
             self._forget(walk)
             session.save(**{self._field: walk, "seen": self._seen.packed()})
+
+    def _sorted(self, records: list[Record | Untranslatable], asked_ms: int) -> _Batch:
+        """Tell changes from what was made before and what goes to quarantine."""
+        batch = _Batch({}, [])
+        for record in map(self._fitting, records):
+            if isinstance(record, Untranslatable):
+                self._refuse(record, asked_ms)
+                if record.item_id is None:
+                    batch.unreadable += 1
+                else:
+                    batch.met.append(key_hash(self._key(record.item_id, None)))
+                continue
+            key = self._key(record.item_id, record.owner)
+            batch.met.append(key_hash(key))
+            if record.version_ms is not None:
+                batch.newest_ms = max(batch.newest_ms or 0, record.version_ms)
+            candidate = self._judged(record, key, asked_ms)
+            known = batch.candidates.get(key)
+            if candidate and (known is None or known.change.version < candidate.change.version):
+                batch.candidates[key] = candidate
+        return batch
 
     def _fitting(self, record: Record | Untranslatable) -> Record | Untranslatable:
         if isinstance(record, Record) and (record.owner is not None) != self._session.collection.owned:
@@ -238,11 +254,12 @@ class Feed:
         """All but those that the items have already.
 
         A record from before the watermark should be known. It isn't where it was committed late, or there were too many
-        to remember, or it was never asked for.
+        to remember, or it was never asked for. And a page may be too large for Kinesis to take it in one invocation:
+        what has been applied of it need not be sent again.
         """
-        watermark_ms = self._session.checkpoint.watermark_ms
-        if watermark_ms is None:
-            return list(candidates.values())
+        watermark_ms = self._session.checkpoint.watermark_ms or 0
+        if len(candidates) > LARGE_PAGE:
+            watermark_ms = _FOREVER
         doubtful = [key for key, one in candidates.items() if one.new and one.ms <= watermark_ms]
         held = self._session.stores.items.versions(doubtful) if doubtful else {}
         made = {key for key in doubtful if held.get(key, "") >= candidates[key].change.version}

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from ..clock import now_ms
-from ..domain.checkpoint import Validators
+from ..domain.checkpoint import Validators, known_members
 from ..domain.source import Source, next_url
 from ..domain.translation import Page, Record, Translator, Untranslatable
 from ..stores.upstream import Answer, UpstreamFault
@@ -89,7 +89,7 @@ class Pages:
         :raises BadPage: when it isn't what the source's settings say.
         :raises Moved: when the list has changed since the page before.
         """
-        place = Place(**json.loads(place_text)) if place_text else Place(number=self._start())
+        place = Place(**known_members(Place, json.loads(place_text))) if place_text else Place(number=self._start())
         page_url = self._url(url, place)
         asked_ms = now_ms()
         for _ in range(2):

@@ -1,11 +1,12 @@
 """A poll of one source, once its lease is held: what is due, and what becomes of it when the back office fails."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from ..clock import now_ms
 from ..domain.body import Validator
-from ..domain.checkpoint import Failures
+from ..domain.checkpoint import Checkpoint, Failures
 from ..domain.source import Source
 from ..domain.translation import BadPage, Translator
 from ..stores.upstream import RETRIED, UpstreamFault
@@ -32,9 +33,10 @@ def run(session: Session, upstream: Callable[[Source], Fetch], validate: Validat
     """
     source, checkpoint = session.source, session.checkpoint
     now = now_ms()
-    breaker = checkpoint.breaker(source.breaker.failures, now)
     if checkpoint.paused:
         return "paused"
+    checkpoint = _meant(session, now)
+    breaker = checkpoint.breaker(source.breaker.failures, now)
     if breaker == "open" or now < checkpoint.failures.wanted_until_ms:
         return "open"
     probe = breaker == "half_open"
@@ -42,6 +44,16 @@ def run(session: Session, upstream: Callable[[Source], Fetch], validate: Validat
         return _read(session, upstream(source), validate, probe=probe)
     except (UpstreamFault, BadPage, Moved) as fault:
         return _failed(session, fault, probed=probe and not session.tally.pages)
+
+
+def _meant(session: Session, now: int) -> Checkpoint:
+    """The checkpoint, unless it is of other settings: then one that begins anew."""
+    known, meaning = session.checkpoint.meaning, session.source.meaning
+    if known is not None and known != meaning:
+        session.telemetry.event("read anew, as its settings mean something else", source=session.source.name)
+        session.checkpoint = replace(session.checkpoint.anew(), begun_ms=now)
+    session.keep(meaning=meaning)
+    return session.checkpoint
 
 
 def _read(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) -> Outcome:
