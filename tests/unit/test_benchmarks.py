@@ -321,7 +321,8 @@ def test_what_the_clients_saw_is_held_to_the_goals_of_the_outage() -> None:
     (late,) = [goal for goal in goals({"outage": {**outage, "loops": {"open": told}}}) if "age of data" in goal.name]
     assert not late.met
     text = tables({"outage": outage}, {})
-    assert "| read model, down" in text and "within 1.0 ms" in text
+    assert "| read model, down" in text and "within 1.0 ms" in text and "svg" not in text
+    assert "(outage.svg)" in tables({"outage": outage}, {}, pictured=True)
 
 
 def test_an_outage_that_no_data_outlived_says_nothing() -> None:
