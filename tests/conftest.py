@@ -1,12 +1,14 @@
 """How property tests run: in CI the same examples every time, elsewhere new ones; a slow machine fails none of them.
 
-`make test-long` runs them with the profile "long": 20 times as many examples, the same for the same SEED.
+`make test-long` runs them with the profile "long": 20 times as many examples, the same for the same SEED. Whatever
+fails is told with the command that runs it again, with the same examples.
 """
 
 import os
+import random
 
 import pytest
-from hypothesis import settings
+from hypothesis import core, settings
 
 settings.register_profile("readplane", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.register_profile(
@@ -15,10 +17,23 @@ settings.register_profile(
 settings.load_profile("readplane")
 
 
+def pytest_configure() -> None:
+    """Draw the seed here, so that it can be told: the plugin, which goes by its option, may come before or after."""
+    if "CI" not in os.environ and core.global_force_seed is None:
+        core.global_force_seed = random.SystemRandom().getrandbits(32)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how to run again what failed in a long run."""
-    failed = [report.nodeid for report in terminalreporter.stats.get("failed", [])]
-    if failed and config.getoption("--hypothesis-profile") == "long":
-        tests = " ".join(f"'{test}'" for test in failed)
-        seed = config.getoption("--hypothesis-seed")
-        terminalreporter.write_line(f'Again, with the same examples: make test-long SEED={seed} TESTS="{tests}"')
+    """Say how to run again what failed."""
+    reports = terminalreporter.stats.get("failed", [])
+    tests = " ".join(f"'{report.nodeid}'" for report in reports if "hypothesis" in report.keywords)
+    if not tests:
+        return
+    seed = core.global_force_seed
+    if config.getoption("--hypothesis-profile") == "long":
+        command = f'make test-long SEED={seed} TESTS="{tests}"'
+    elif seed is None:
+        command = f"CI=true .venv/bin/python -m pytest {tests}"
+    else:
+        command = f".venv/bin/python -m pytest --hypothesis-seed={seed} {tests}"
+    terminalreporter.write_line(f"Again, with the same examples: {command}")

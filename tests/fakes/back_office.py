@@ -1,0 +1,279 @@
+"""A back office in memory: rows with a modification time, served page by page over HTTP in every paging style.
+
+Its times have a resolution and a skew of their own, transactions may be seen later than they are stamped, and its
+answers may be made to go wrong in every way that a real one's do. It speaks HTTP at the level of ``requests``' adapter,
+so all of our own client runs.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPResponse
+
+ORIGIN = "http://office.test"
+PATH = "/v2/rows"
+
+Style = Literal["none", "link", "header", "token", "scroll", "page", "offset"]
+"""``header``: the link stands in the Link header. ``scroll``: a token that reads on in what the first page saw."""
+
+Fault = Literal[
+    "429",
+    "500",
+    "503",
+    "timeout",
+    "refused",
+    "cut",
+    "garbage",
+    "half",
+    "html",
+    "object",
+    "null",
+    "redirect",
+    "stray_link",
+    "uncalled_304",
+    "slow",
+    "fewer",
+    "repeated",
+    "empty",
+]
+"""``fewer``: a page with fewer rows than it could have, and an honest next; ``repeated``: the answer before this one
+once more; ``empty``: no rows and no next, with status 200, a lie."""
+
+
+class Shape(NamedTuple):
+    """How a back office is made; times in milliseconds."""
+
+    style: Style = "link"
+    order: Literal["modified", "id"] = "modified"
+    page_size: int = 2
+    versions: Literal["rfc3339", "unix_s", "unix_ms"] | None = "rfc3339"
+    """Format of the modification time, and of ``since``; ``None``: a full listing without times."""
+    validator: Literal["etag", "last_modified"] | None = None
+    resolution_ms: int = 1
+    skew_ms: int = 0
+    relative_links: bool = False
+
+
+class Row(NamedTuple):
+    """``value`` is JSON text, ``modified`` Unix ms; ``raw`` replaces the row's text where it is no good row."""
+
+    id: str
+    value: str
+    modified: int
+    removed: bool = False
+    raw: str | None = None
+
+
+class BackOffice:
+    """The rows, and the server.
+
+    :param clock: Unix milliseconds.
+    """
+
+    def __init__(self, shape: Shape, clock: Callable[[], int]) -> None:
+        self.shape = shape
+        self.rows: dict[str, Row] = {}
+        self.touched: dict[str, int] = {}
+        """When each row was last changed, by the clock that is right."""
+        self._clock = clock
+        self._touched = 0
+        self._scrolls: list[list[Row]] = []
+        self._previous: tuple[int, dict[str, str], bytes] | None = None
+
+    # -- what its users do -------------------------------------------------------------------------------------------
+
+    def put(self, row_id: str, value: str, late_ms: int = 0, raw: str | None = None) -> None:
+        """Insert or update a row, in a transaction that began ``late_ms`` ago; a row's own times never go back."""
+        self._write(row_id, value, late_ms, False, raw)
+
+    def remove(self, row_id: str, late_ms: int = 0) -> None:
+        """Mark a row as removed, which is an update."""
+        if row_id in self.rows:
+            self._write(row_id, self.rows[row_id].value, late_ms, True, None)
+
+    def delete(self, row_id: str) -> None:
+        """Delete a row without a trace."""
+        if self.rows.pop(row_id, None):
+            self._touched = self._clock() + self.shape.skew_ms
+            del self.touched[row_id]
+
+    def _write(self, row_id: str, value: str, late_ms: int, removed: bool, raw: str | None) -> None:
+        now = self._clock() + self.shape.skew_ms
+        tick = (now - late_ms) // self.shape.resolution_ms * self.shape.resolution_ms
+        known = self.rows.get(row_id)
+        modified = max(tick, known.modified) if known else tick
+        self.rows[row_id] = Row(row_id, value, modified, removed, raw)
+        self.touched[row_id] = self._clock()
+        self._touched = now
+
+    def text(self, row: Row) -> str:
+        """A row as it is served."""
+        if row.raw is not None:
+            return row.raw.replace("MODIFIED", json.dumps(self.time(row.modified)))
+        head = {"id": row.id, "removed": row.removed}
+        if self.shape.versions:
+            head["modified"] = self.time(row.modified)
+        return f'{json.dumps(head)[:-1]},"value":{row.value}}}'
+
+    def time(self, ms: int) -> Any:
+        """A time as it stands in a row and in ``since``."""
+        if self.shape.versions == "unix_ms":
+            return ms
+        if self.shape.versions == "unix_s":
+            return ms // 1000
+        precision = "seconds" if self.shape.resolution_ms >= 1000 else "milliseconds"
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+    # -- the server --------------------------------------------------------------------------------------------------
+
+    def respond(self, request: requests.PreparedRequest, fault: Fault | None = None) -> requests.Response:
+        """Answer a request, or raise what ``requests`` raises when there is no answer.
+
+        :param fault: what goes wrong with this answer.
+        """
+        if fault == "timeout":
+            raise requests.ReadTimeout(request=request)
+        if fault == "refused":
+            raise requests.ConnectionError(request=request)
+        status, headers, body = self._faulty(request, fault)
+        return _response(request, status, headers, body, cut=fault == "cut")
+
+    def is_first(self, request: requests.PreparedRequest) -> bool:
+        """Whether a request is for the first page of a listing."""
+        query = dict(parse_qsl(urlsplit(request.url or "").query))
+        return "token" not in query and query.get("page", "1") == "1" and query.get("offset", "0") == "0"
+
+    def _faulty(self, request: requests.PreparedRequest, fault: Fault | None) -> tuple[int, dict[str, str], bytes]:
+        if fault == "repeated" and self._previous:
+            return self._previous
+        answer = self._answer(request, fault)
+        status, headers, body = answer
+        bad: dict[str, tuple[int, dict[str, str], bytes]] = {
+            "429": (429, {"Retry-After": "2", **_JSON}, b'{"error":"slow down"}'),
+            "500": (500, _HTML, b"<h1>Internal Server Error</h1>"),
+            "503": (503, {"Retry-After": formatdate(self._clock() / 1000 + 3, usegmt=True)}, b""),
+            "garbage": (200, headers, bytes(range(128, 200)) + body),
+            "half": (200, headers, body[: len(body) // 2]),
+            "html": (200, _HTML, b"<!DOCTYPE html><html><body>Please log in</body></html>"),
+            "object": (200, _JSON, b"{}"),
+            "null": (200, _JSON, b'{"rows":null,"next":null}'),
+            "redirect": (302, {"Location": "http://elsewhere.test/login"}, b""),
+            "stray_link": (200, _JSON, b'{"rows":[],"next":"http://elsewhere.test/rows"}'),
+            "uncalled_304": (304, {}, b""),
+            "empty": (200, _JSON, b"[]" if self.shape.style == "none" else b'{"rows":[],"next":null}'),
+        }
+        if fault in bad and not (fault == "uncalled_304" and "If-None-Match" in request.headers):
+            return bad[fault]
+        self._previous = answer
+        return status, headers, body
+
+    def _answer(self, request: requests.PreparedRequest, fault: Fault | None) -> tuple[int, dict[str, str], bytes]:
+        assert request.url and request.method == "GET", request
+        parts = urlsplit(request.url)
+        assert f"{parts.scheme}://{parts.netloc}" == ORIGIN and parts.path == PATH, request.url
+        query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+        rows, following = self._page(query, 1 if fault == "fewer" else self.shape.page_size)
+        headers = dict(_JSON)
+        listed = ",".join(map(self.text, rows))
+        if self.shape.style == "none":
+            body = f"[{listed}]".encode()
+        else:
+            link = following if self.shape.style != "header" else None
+            body = f'{{"rows":[{listed}],"next":{json.dumps(link)}}}'.encode()
+        if self.shape.style == "header" and following:
+            headers["Link"] = f'<{ORIGIN}{PATH}>; rel="first", <{following}>; rel="next"'
+        if self._unchanged(request.headers, headers, body):
+            return 304, headers, b""
+        return 200, headers, body
+
+    def _unchanged(self, asked: Mapping[str, str], headers: dict[str, str], body: bytes) -> bool:
+        if self.shape.validator == "etag":
+            headers["ETag"] = f'W/"{hashlib.sha256(body).hexdigest()[:12]}"'
+            return asked.get("If-None-Match") == headers["ETag"]
+        if self.shape.validator == "last_modified":
+            headers["Last-Modified"] = formatdate(self._touched // 1000, usegmt=True)
+            headers["Date"] = formatdate((self._clock() + self.shape.skew_ms) // 1000, usegmt=True)
+            return asked.get("If-Modified-Since") == headers["Last-Modified"]
+        return False
+
+    def _page(self, query: dict[str, str], size: int) -> tuple[list[Row], str | None]:
+        """The rows of a page, and the link or token of the next one."""
+        style = self.shape.style
+        if style == "scroll" and "token" in query:
+            scroll, at = map(int, query["token"].split("."))
+            listed = self._scrolls[scroll]
+            return listed[at : at + size], f"{scroll}.{at + size}" if at + size < len(listed) else None
+        listed = self._listed(query.get("since"))
+        if style == "none":
+            return listed, None
+        if style == "scroll":
+            self._scrolls.append(listed)
+            return listed[:size], f"{len(self._scrolls) - 1}.{size}" if size < len(listed) else None
+        if style in ("page", "offset"):
+            # The pages are cut by number, so a page of fewer rows would be a page that lies.
+            at = (
+                (int(query.get("page", "1")) - 1) * self.shape.page_size
+                if style == "page"
+                else int(query.get("offset", "0"))
+            )
+            size = self.shape.page_size if style == "page" else size
+            return listed[at : at + max(size, 2 if style == "offset" else 1)], None
+        after = json.loads(query["token"]) if "token" in query else None
+        rest = [row for row in listed if after is None or self._place(row) > after]
+        if len(rest) <= size:
+            return rest, None
+        token = json.dumps(self._place(rest[size - 1]))
+        if style == "token":
+            return rest[:size], token
+        link = f"{PATH}?{urlencode(query | {'token': token})}"
+        return rest[:size], link if self.shape.relative_links else f"{ORIGIN}{link}"
+
+    def _place(self, row: Row) -> list[Any]:
+        return [row.modified, row.id] if self.shape.order == "modified" else [row.id]
+
+    def _listed(self, since: str | None) -> list[Row]:
+        rows = sorted(self.rows.values(), key=self._place)
+        if since is None or self.shape.versions is None:
+            return rows
+        return [row for row in rows if row.modified >= self.parsed(since)]
+
+    def parsed(self, text: str) -> int:
+        """Unix ms of a ``since``; one that isn't in the declared format fails the test."""
+        if self.shape.versions == "rfc3339":
+            moment = datetime.fromisoformat(text)
+            assert moment.tzinfo is not None, text
+            return round(moment.timestamp() * 1000)
+        return int(text) * (1000 if self.shape.versions == "unix_s" else 1)
+
+
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+_HTML = {"Content-Type": "text/html"}
+_ADAPTER = HTTPAdapter()
+
+
+def _response(
+    request: requests.PreparedRequest, status: int, headers: Mapping[str, str], body: bytes, *, cut: bool
+) -> requests.Response:
+    length = {"Content-Length": str(len(body) + (7 if cut else 0))}
+    raw = HTTPResponse(
+        io.BytesIO(body),
+        headers={**headers, **length},
+        status=status,
+        reason=str(status),
+        preload_content=False,
+        decode_content=False,
+        enforce_content_length=True,
+        request_method="GET",
+    )
+    response = _ADAPTER.build_response(request, raw)
+    assert isinstance(response.headers, CaseInsensitiveDict)
+    return response
