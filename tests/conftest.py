@@ -20,7 +20,7 @@ settings.load_profile("readplane")
 def pytest_configure() -> None:
     """Draw the seed here, so that it can be told: the plugin, which goes by its option, may come before or after."""
     if "CI" not in os.environ and core.global_force_seed is None:
-        core.global_force_seed = random.SystemRandom().getrandbits(32)
+        core.global_force_seed = random.SystemRandom().getrandbits(32)  # type: ignore[assignment]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -167,7 +167,11 @@ class BackOffice:
             "object": (200, _JSON, b"{}"),
             "null": (200, _JSON, b'{"rows":null,"next":null}'),
             "redirect": (302, {"Location": "http://elsewhere.test/login"}, b""),
-            "stray_link": (200, _JSON, b'{"rows":[],"next":"http://elsewhere.test/rows"}'),
+            "stray_link": (
+                200,
+                {**_JSON, "Link": '<http://elsewhere.test/rows>; rel="next"'},
+                b'{"rows":[],"next":"http://elsewhere.test/rows"}',
+            ),
             "uncalled_304": (304, {}, b""),
             "empty": (200, _JSON, b"[]" if self.shape.style == "none" else b'{"rows":[],"next":null}'),
         }

@@ -394,6 +394,8 @@ class World:
             self.clock.ms += 8_000
         elif fault == "repeated" and (self.answered is not run or self.office.is_first(request)):
             fault = None  # a whole page out of another walk is a lie that nobody can tell
+        elif fault == "stray_link" and self.setting.shape.style not in ("link", "header"):
+            fault = "500"
         elif fault == "empty":
             self.lied_ms = self.clock.ms
             # By time, what is behind an empty page is asked for again; by name it is not.
