@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 from ministack.core import iam_actions
-from ministack.services import lambda_svc
+from ministack.services import dynamodb, lambda_svc
 
 from tests.local.pipeline import log_keys
 from tests.local.support import Local, eventually
@@ -117,6 +117,13 @@ def test_iam_is_not_told_which_item_a_request_is_about() -> None:
     """The context in LAUNCH (ops/local/emulator.py): without it `poll` could write every item, unseen."""
     body = json.dumps({"TableName": "items", "Item": {"pk": {"S": "source/x"}}}).encode()
     assert "dynamodb:LeadingKeys" not in iam_actions.dynamodb_service_context(body)
+
+
+def test_what_a_statement_writes_reaches_no_stream() -> None:
+    """The statements in LAUNCH: without it nothing that is applied in bulk would be published or replicated."""
+    for statement in (dynamodb._partiql_insert, dynamodb._partiql_update):
+        assert "_set_item" in inspect.getsource(statement)
+        assert "_emit_stream_event" not in inspect.getsource(statement)
 
 
 def test_a_batch_from_kinesis_counts_as_done_whatever_the_function_reports() -> None:
