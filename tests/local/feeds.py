@@ -10,7 +10,7 @@ from typing import Any
 from ops.local import session
 from ops.local.fault_proxy import Fault
 from readplane.stores.checkpoints import DynamoCheckpoints
-from tests.local.pipeline import items, quarantined
+from tests.local.pipeline import items, lines_of, quarantined
 from tests.local.support import Local, eventually
 
 COLLECTION = "subdivisions"
@@ -19,8 +19,11 @@ COLLECTION = "subdivisions"
 class Feed:
     """A table of its own in the back office, and a source that polls it into the collection of subdivisions.
 
-    Nothing schedules it, and no fault that is meant for it meets another source.
+    Nothing schedules it, and no fault that is meant for it meets another source. A row without a name is poison.
     """
+
+    FIXED = "{code: code, country: 'XA', name: name || code, type: 'Feed'}"
+    """A translation that does with poison."""
 
     def __init__(self, stack: Local, **settings: object) -> None:
         self.name = f"feed-{uuid.uuid4().hex[:8]}"
@@ -76,6 +79,19 @@ class Feed:
         found = [store.get(f"item/{COLLECTION}/{self.code(number)}") for number in range(count)]
         return [json.loads(item.data)["name"] if item and item.data else None for item in found]
 
+    def archived(self) -> dict[str, Any] | None:
+        """The change of the first row, as the latest objects of the archive have it."""
+        s3 = self._stack.root().client("s3")
+        bucket = self._stack.outputs.write_log_bucket
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="stream/")
+        kept = sorted((entry["LastModified"], entry["Key"]) for page in pages for entry in page.get("Contents", []))
+        for _, key in kept[-10:]:
+            for line in lines_of(self._stack, key, s3):
+                change: dict[str, Any] = json.loads(line)
+                if change["item_id"] == self.code(1):
+                    return change
+        return None
+
     def quarantine(self) -> list[dict[str, Any]]:
         """Its entries."""
         return [entry for entry in quarantined(self._stack) if entry.get("source") == self.name]
@@ -87,9 +103,12 @@ def source_of(stack: Local, name: str) -> dict[str, Any]:
     return settings
 
 
-def poll(stack: Local, name: str, *, sweep: bool = False) -> dict[str, Any]:
-    """Poll one of the stack's own sources as its schedule does; after a poll that its schedule has begun."""
-    event = json.loads((stack.outputs.sources or {})[name]) | {"sweep": sweep}
+def poll(stack: Local, name: str, *, sweep: bool = False, **settings: object) -> dict[str, Any]:
+    """Poll one of the stack's own sources as its schedule does, or with some settings changed.
+
+    A poll that its schedule has begun is waited for.
+    """
+    event = {"source": {**source_of(stack, name), **settings}, "sweep": sweep}
 
     def told() -> dict[str, Any] | None:
         said = session.poll(stack.outputs, event)
