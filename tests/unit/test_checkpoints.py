@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from readplane.domain.checkpoint import Checkpoint, Failures, Missing, Pass, Validators
+from readplane.domain.checkpoint import EVER, Checkpoint, Failures, Missing, Pass, Validators
 from readplane.domain.sourcing import Seen
 from readplane.stores.aws import Refused
 from readplane.stores.boto import BotoClient
@@ -146,12 +146,13 @@ def test_a_rewind_reads_again_under_the_same_ids_and_takes_the_lease(checkpoints
         checkpoints.save(known, "one")
     found = checkpoints.get("erp")
     assert found and (found.watermark_ms, found.fresh_as_of_ms, found.changes) == (50, 110, None)
+    assert found.again_ms == 100
     again = Seen(found.seen).meet(1, 90, 8)
     assert again and again.tie == 1
     assert len(Seen(found.seen)) == 1
     checkpoints.rewind("erp", 70)
     found = checkpoints.get("erp")
-    assert found and found.watermark_ms == 50, "never forward"
+    assert found and (found.watermark_ms, found.again_ms) == (50, 100), "never forward"
 
 
 def test_a_source_that_has_not_been_read_whole_has_nothing_to_rewind_to(checkpoints: DynamoCheckpoints) -> None:
@@ -168,7 +169,7 @@ def test_a_reset_forgets_all_but_the_pause(checkpoints: DynamoCheckpoints) -> No
     checkpoints.reset("erp")
     with pytest.raises(LeaseLost):
         checkpoints.save(held, "one")
-    assert checkpoints.get("erp") == Checkpoint("erp", paused=True, generation=2)
+    assert checkpoints.get("erp") == Checkpoint("erp", again_ms=EVER, paused=True, generation=2)
 
 
 def test_parts_of_a_set_are_read_back_or_missed(checkpoints: DynamoCheckpoints, table: str) -> None:

@@ -205,6 +205,16 @@ def test_a_full_memory_keeps_the_youngest_and_fits_an_item() -> None:
     assert again.get(key_hash(f"refused {2 * MAX_REFUSED - 1}"))
 
 
+def test_what_was_refused_may_fill_a_memory_that_holds_little_else() -> None:
+    seen = Seen()
+    seen.meet(1, 1, 1)
+    for number in range(2 * MAX_SEEN):
+        seen.refuse(key_hash(f"refused {number}"), number)
+    again = Seen(seen.packed())
+    assert len(again) == MAX_SEEN
+    assert again.get(1)
+
+
 @given(st.lists(st.tuples(st.integers(0, (1 << 64) - 1), times, states, st.booleans()), max_size=50))
 def test_packing_changes_nothing(records: list[tuple[int, int, int, bool]]) -> None:
     seen = Seen()

@@ -4,6 +4,8 @@ A source's settings are its schedule's input, so they come with every event; wha
 Terraform (JMESPath, a Python function's name), hence ``poll`` checks the whole of them, here.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -192,6 +194,26 @@ class Source:
     def incremental(self) -> bool:
         """Whether a pass asks for what changed since; otherwise every pass is a full listing."""
         return self.cursor is not None
+
+    @property
+    def meaning(self) -> str:
+        """A hash of the settings that say which records there are, and what they mean.
+
+        Where these change, what was read by them says nothing of what would be read now: another back office has times
+        of its own, and a corrected translation has yet to reach what was modified before. A function's own code isn't
+        looked at.
+        """
+        expressions = (
+            *(self.records, self.id, self.deleted, self.owner, self.translation),
+            self.version.expression if self.version else None,
+        )
+        told = [
+            *(self.mode, self.collection, self.document, self.url, self.cursor.initial if self.cursor else None),
+            *(expression.text if expression else None for expression in expressions),
+            self.version.format if self.version else None,
+            f"{type(self.function).__module__}.{type(self.function).__qualname__}" if self.function else None,
+        ]
+        return hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
 
     def url_at(self, cursor_ms: int | None) -> str:
         """The URL of a pass' first page: what changed since ``cursor_ms`` (Unix milliseconds; ``None``: all)."""

@@ -22,7 +22,7 @@ MAX_SEEN = 4_000
 """Entries kept at most, 96 KB: a checkpoint must stay below DynamoDB's 400 KB per item."""
 
 MAX_REFUSED = 1_000
-"""Entries among them for records that went to quarantine."""
+"""Entries among them for records that went to quarantine, or more where there is room."""
 
 _ENTRY = struct.Struct(">QQIHH")  # key, state, the time's upper and lower bits, flags and counter
 _PENDING, _REFUSED = 1 << 15, 1 << 14
@@ -157,6 +157,10 @@ class Seen:
             if self._entries.get(key) == entry:
                 self._entries[key] = entry._replace(pending=False)
 
+    def put(self, key: int, entry: Entry) -> None:
+        """Remember this, whatever was known."""
+        self._entries[key] = entry
+
     def drop(self, key: int) -> None:
         """Judge a record anew when it is met again."""
         self._entries.pop(key, None)
@@ -171,9 +175,10 @@ class Seen:
 
     def packed(self) -> bytes:
         """The youngest entries as bytes, at most :data:`MAX_SEEN`; the others are forgotten here, too."""
-        if len(self._entries) > MAX_SEEN - MAX_REFUSED:
-            refused = _youngest([pair for pair in self._entries.items() if pair[1].refused], MAX_REFUSED)
+        if len(self._entries) > MAX_SEEN:
+            refused = [pair for pair in self._entries.items() if pair[1].refused]
             taken = [pair for pair in self._entries.items() if not pair[1].refused]
+            refused = _youngest(refused, max(MAX_REFUSED, MAX_SEEN - len(taken)))
             self._entries = dict(refused + _youngest(taken, MAX_SEEN - len(refused)))
         return b"".join(_pack(key, entry) for key, entry in self._entries.items())
 

@@ -4,6 +4,7 @@ Two kinds. One asks what changed since the watermark. The other reads the full l
 its item, and remembers which items it met, so that a sweep can tell which are missing.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -11,10 +12,21 @@ from ..clock import now_ms
 from ..domain.change import Change
 from ..domain.checkpoint import Failures, Pass, Validators
 from ..domain.collection import item_key
-from ..domain.sourcing import Entry, Seen, cursor, key_hash, state_hash, watermark
+from ..domain.sourcing import (
+    MAX_REFUSED,
+    Entry,
+    Seen,
+    bumped,
+    cursor,
+    key_hash,
+    state_hash,
+    state_of,
+    tie_of,
+    watermark,
+)
 from ..domain.sweeping import CHUNK_HASHES, packed, reconciled
 from ..domain.timestamp import rfc3339
-from ..domain.translation import Record, Untranslatable
+from ..domain.translation import BadPage, Record, Untranslatable
 from ..domain.version import time_ms
 from .pages import Moved, Pages, Read
 from .session import Session
@@ -27,6 +39,7 @@ LARGE_PAGE = 5_000
 """Changes; a shard takes 1,000 a second."""
 
 MAX_RESTARTS = 2
+_WORKERS = 8
 _FOREVER = 1 << 48
 _COARSE_MS = 1000
 """Cursors in whole seconds ask from up to so much earlier."""
@@ -55,9 +68,10 @@ class _Candidate(NamedTuple):
 
 @dataclass
 class _Batch:
-    """A page's changes by item key, the hashes of the items that it names, and what else it tells."""
+    """A page's changes by item key, what can't be translated, the hashes of the items that it names, and more."""
 
     candidates: dict[str, _Candidate]
+    refused: list[Untranslatable]
     met: list[int]
     newest_ms: int | None = None
     unreadable: int = 0
@@ -140,6 +154,7 @@ class Feed:
         """Send what a page brings, then save that it is sent."""
         session = self._session
         batch = self._sorted(records, read.asked_ms)
+        self._quarantine(batch.refused, read.asked_ms)
         sent = self._send(batch.candidates, read.asked_ms)
         session.tally.records += len(records)
         session.tally.changes += sent
@@ -164,10 +179,10 @@ class Feed:
 
     def _sorted(self, records: list[Record | Untranslatable], asked_ms: int) -> _Batch:
         """Tell changes from what was made before and what goes to quarantine."""
-        batch = _Batch({}, [])
+        batch = _Batch({}, [], [])
         for record in map(self._fitting, records):
             if isinstance(record, Untranslatable):
-                self._refuse(record, asked_ms)
+                batch.refused.append(record)
                 if record.item_id is None:
                     batch.unreadable += 1
                 else:
@@ -193,17 +208,26 @@ class Feed:
     def _key(self, item_id: str, owner: str | None) -> str:
         return item_key(self._source.collection, item_id, owner)
 
-    def _refuse(self, record: Untranslatable, asked_ms: int) -> None:
-        key = key_hash(f"refused {record.raw_text}")
-        if self._seen.refuse(key, asked_ms):
-            self._session.stores.quarantine.put(self._source.name, record, asked_ms)
-            self._session.tally.quarantined += 1
-            self._session.telemetry.event(
-                "quarantined",
-                level="WARN",
-                source=self._source.name,
-                reason=record.reason,
-                detail=record.detail,
+    def _quarantine(self, refused: list[Untranslatable], asked_ms: int) -> None:
+        """Keep what can't be translated, each record once.
+
+        :raises BadPage: when it is too much to be chance: then the settings are wrong, or the back office is, and a
+            quarantine that holds it all would have to be redriven.
+        """
+        session, name = self._session, self._source.name
+        news = [record for record in refused if self._seen.refuse(key_hash(f"refused {record.raw_text}"), asked_ms)]
+        if len(news) > MAX_REFUSED:
+            raise BadPage(f"more than {MAX_REFUSED} records of a page can't be translated, one for {news[0].detail}")
+        if len(news) <= _WORKERS:
+            for record in news:
+                session.stores.quarantine.put(name, record, asked_ms)
+        else:
+            with ThreadPoolExecutor(_WORKERS) as workers:
+                list(workers.map(lambda record: session.stores.quarantine.put(name, record, asked_ms), news))
+        session.tally.quarantined += len(news)
+        for record in news:
+            session.telemetry.event(
+                "quarantined", level="WARN", source=name, reason=record.reason, detail=record.detail
             )
 
     def _judged(self, record: Record, key: str, asked_ms: int) -> _Candidate | None:
@@ -254,17 +278,35 @@ class Feed:
         """All but those that the items have already.
 
         A record from before the watermark should be known. It isn't where it was committed late, or there were too many
-        to remember, or it was never asked for. And a page may be too large for Kinesis to take it in one invocation:
-        what has been applied of it need not be sent again.
+        to remember, or it was never asked for, or all is read again. And a page may be too large for Kinesis to take it
+        in one invocation: what has been applied of it need not be sent again.
         """
-        watermark_ms = self._session.checkpoint.watermark_ms or 0
+        checkpoint = self._session.checkpoint
+        read_ms = max(checkpoint.again_ms, checkpoint.watermark_ms or 0)
         if len(candidates) > LARGE_PAGE:
-            watermark_ms = _FOREVER
-        doubtful = [key for key, one in candidates.items() if one.new and one.ms <= watermark_ms]
+            read_ms = _FOREVER
+        doubtful = [key for key, one in candidates.items() if one.new and one.ms <= read_ms]
         held = self._session.stores.items.versions(doubtful) if doubtful else {}
-        made = {key for key in doubtful if held.get(key, "") >= candidates[key].change.version}
-        self._seen.settle(candidates[key].remembered for key in made)
-        return [one for key, one in candidates.items() if key not in made]
+        chosen = []
+        for key, one in candidates.items():
+            known = held.get(key, "")
+            if known:
+                one = self._told_apart(one, known)
+            if known >= one.change.version:
+                self._seen.settle([one.remembered])
+            else:
+                chosen.append(one)
+        return chosen
+
+    def _told_apart(self, one: _Candidate, held: str) -> _Candidate:
+        """A record that isn't remembered as the state after its item's, if that is of the same time: its hash alone
+        would leave it to chance which of the two stays."""
+        version = held if state_of(held) == one.entry.state else bumped(held, one.entry.state)
+        if time_ms(version) != one.ms:
+            return one
+        entry = one.entry._replace(tie=tie_of(version))
+        self._seen.put(one.hash, entry)
+        return one._replace(change=one.change._replace(change_id=version), entry=entry)
 
     def _reconciled(self, candidates: dict[str, _Candidate], asked_ms: int) -> list[_Candidate]:
         """Those that the items don't say, each with a version that beats its item's."""
@@ -314,6 +356,7 @@ class Feed:
         session.keep(
             changes=left,
             watermark_ms=reached,
+            again_ms=0,
             fresh_as_of_ms=max(session.checkpoint.fresh_as_of_ms or 0, walk.started_ms),
             validators=validators,
             seen=self._seen.packed(),

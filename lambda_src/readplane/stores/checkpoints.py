@@ -149,7 +149,10 @@ class DynamoCheckpoints:
         seen.doubt()
         # Never forward: what was not read yet must not be left out.
         watermark_ms = None if known.watermark_ms is None else min(known.watermark_ms, to_ms)
-        back = replace(known, watermark_ms=watermark_ms, changes=None, validators=None, seen=seen.packed())
+        again_ms = max(known.again_ms, known.watermark_ms or 0)
+        back = replace(
+            known, watermark_ms=watermark_ms, again_ms=again_ms, changes=None, validators=None, seen=seen.packed()
+        )
         # Whoever polls meanwhile loses the lease by this; what it saved since the read is taken back, and read again.
         self._update(
             source,
@@ -167,9 +170,13 @@ class DynamoCheckpoints:
         """See :class:`Checkpoints`."""
         self._update(
             source,
-            "SET generation = if_not_exists(generation, :zero) + :one "
-            "REMOVE poll_state, seen, holder, lease_until, sweep_asked",
-            values={":zero": _number(0), ":one": _number(1)},
+            "SET poll_state = :state, generation = if_not_exists(generation, :zero) + :one "
+            "REMOVE seen, holder, lease_until, sweep_asked",
+            values={
+                ":state": {"S": state_text(Checkpoint(source).anew())},
+                ":zero": _number(0),
+                ":one": _number(1),
+            },
         )
 
     def put_chunk(
