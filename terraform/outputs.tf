@@ -127,5 +127,6 @@ output "policies" {
     keys          = local.key_policies
     change_stream = one(module.change_stream[*].policies)
     sync          = one(module.sync[*].policies)
+    alarms        = one(module.monitoring[*].policies)
   })
 }

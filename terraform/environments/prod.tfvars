@@ -10,7 +10,9 @@ deletion_protection  = true
 log_retention_days   = 365
 alarms               = true
 
-# Somebody must hear the alarms: SNS topics of yours.
+# Somebody must hear the alarms: people, who get a link to confirm by e-mail (SMS first needs the account out of its sandbox), or SNS topics
+# of yours.
+# notify                = { emails = ["operations@example.com"], phone_numbers = ["+4915112345678"] }
 # alarm_actions         = ["arn:aws:sns:eu-central-1:<account id>:<topic>"]
 # replica_alarm_actions = ["arn:aws:sns:eu-west-1:<account id>:<topic>"]
 

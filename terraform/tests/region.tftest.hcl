@@ -12,6 +12,7 @@ override_module {
     invoke_url = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1"
     stage_name = "v1"
     routes     = []
+    policy     = null
   }
 }
 
@@ -35,6 +36,7 @@ variables {
     prices   = { read = "authenticated", write_groups = [], cache_ttl = 0 }
     profiles = { read = "owner", write_groups = [], cache_ttl = 0 }
   }
+  change_stream_arn     = "arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"
   api                   = { endpoint_type = "REGIONAL", cors_origins = ["https://a.example.com", "https://b.example.com"], cache_size = "0.5", throttle = { rate = 500, burst = 1000 }, manage_account_logging = true }
   documents_integration = "s3"
   functions = {
@@ -148,6 +150,7 @@ run "keyed_cached_and_documents_from_s3" {
       cors_origins = ["https://a.example.com", "https://b.example.com"]
       items_table  = "readplane-items", items_index = "by_collection", documents_bucket = null, pending_seconds = 1200, horizon_days = 30
       collections  = { products = { read = "public", cache_ttl = 60 }, prices = { read = "authenticated", cache_ttl = 0 }, profiles = { read = "owner", cache_ttl = 0 } }
+      sources      = {}
     }))
     error_message = "read takes buffering into account before it calls a change unknown, and leaves documents to S3."
   }
@@ -204,9 +207,13 @@ run "keyed_cached_and_documents_from_s3" {
       ReadLogObjects       = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/log/*"]]
       QuarantineChanges    = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/*"]]
       FoldItems            = [["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"], [var.items.arn]]
+      ReadChangeStream     = [["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"], [var.change_stream_arn]]
+      ListChangeStreams    = [["kinesis:ListStreams"], ["*"]]
+      KeepFailedBatches    = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/aws/lambda/*"]]
+      FindFailedBatches    = [["s3:ListBucket"], ["arn:aws:s3:::a-bucket"]]
       UseKey               = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
     })
-    error_message = "apply reads the log, reads and writes items, writes quarantine. It deletes nothing but its messages, and says when a failed one comes again."
+    error_message = "apply reads the stream and the log, reads and writes items, writes quarantine. It deletes nothing but its messages, and says when a failed one comes again."
   }
 
   assert {
@@ -240,7 +247,7 @@ run "keyed_cached_and_documents_from_s3" {
   assert {
     condition = jsonencode({ for f, policy in output.policies.functions : f => one([for s in jsondecode(policy).Statement : s.Condition if s.Sid == "UseKey"]) }) == jsonencode({
       write   = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
-      apply   = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com", "sqs.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com"] } }
+      apply   = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com", "sqs.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com", "kinesis.eu-central-1.amazonaws.com"] } }
       publish = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com"] } }
       read    = { StringEquals = { "kms:ViaService" = ["dynamodb.eu-central-1.amazonaws.com"] } }
     })
@@ -250,7 +257,7 @@ run "keyed_cached_and_documents_from_s3" {
   assert {
     condition = alltrue([for policy in concat(values(output.policies.functions), values(output.policies.document_readers), [output.policies.write_log.firehose]) : (
       alltrue([for action in flatten([for s in jsondecode(policy).Statement : s.Action]) : !strcontains(action, "*")])
-      && alltrue([for s in jsondecode(policy).Statement : !contains(s.Resource, "*") || contains(["SendTraces", "ListStreams"], s.Sid)])
+      && alltrue([for s in jsondecode(policy).Statement : !contains(s.Resource, "*") || contains(["SendTraces", "ListStreams", "ListChangeStreams"], s.Sid)])
       && length(distinct([for s in jsondecode(policy).Statement : s.Sid])) == length(jsondecode(policy).Statement)
     )])
     error_message = "No wildcard action, no wildcard resource where AWS knows a narrower one, and every statement has its own Sid."
@@ -333,6 +340,7 @@ run "unkeyed_uncached_and_documents_from_read" {
     kms_key_arn           = null
     documents_integration = "lambda"
     alarms                = false
+    change_stream_arn     = null
     api                   = { endpoint_type = "REGIONAL", cors_origins = ["https://a.example.com"], throttle = { rate = 500, burst = 1000 }, manage_account_logging = true }
     write_log             = { buffering_seconds = 0, buffering_megabytes = 4, infrequent_access_days = 30, glacier_instant_days = 90, apply_concurrency = 2 }
   }
@@ -359,6 +367,11 @@ run "unkeyed_uncached_and_documents_from_read" {
   assert {
     condition     = !contains(output.route_table["GET /items/products"].cache.key, "header.Origin")
     error_message = "With one origin every answer is the same for all."
+  }
+
+  assert {
+    condition     = !strcontains(output.policies.functions.apply, "kinesis:") && !contains([for s in jsondecode(output.policies.functions.apply).Statement : s.Sid], "KeepFailedBatches")
+    error_message = "Where nothing is polled there is no stream that apply could read."
   }
 
   assert {

@@ -81,7 +81,8 @@ output "functions" {
 output "policies" {
   description = "Every policy of the Region as JSON text, for tests."
   value = {
-    functions        = { for key, function in module.function : key => function.policy }
+    functions        = merge({ for key, function in module.function : key => function.policy }, { for function in module.backend_auth : "backend_auth" => function.policy })
+    api              = module.api.policy
     write_log        = module.write_log.policies
     document_readers = module.documents.role_policies
     documents_bucket = module.documents.bucket_policy
