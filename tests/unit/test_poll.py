@@ -20,6 +20,7 @@ from readplane.domain.timestamp import rfc3339
 from readplane.domain.translation import Untranslatable
 from readplane.domain.version import time_ms
 from readplane.handlers.poll import Bucket, Poll, PollSettings, poll_settings
+from readplane.polling.pages import validators_of
 from readplane.polling.session import Fetch, Stores
 from readplane.stores.aws import Unanswered
 from readplane.stores.checkpoints import CHUNK_SECONDS, ChunkGone, LeaseLost
@@ -656,6 +657,43 @@ def test_a_place_that_the_back_office_has_forgotten_is_given_up(world: World) ->
     world.office.fault = None
     assert world()["pages"] == 3
     assert len(world.values()) == 3
+
+
+@pytest.mark.parametrize("style", ["link", "token"])
+@pytest.mark.parametrize("lead", ["\ud800", "x" * 400_000], ids=["surrogate", "endless"])
+def test_a_lead_that_cannot_be_followed_is_not_kept(world: World, style: str, lead: str) -> None:
+    paging = {"style": style, "next": "next"} | ({"parameter": "from"} if style == "token" else {})
+    rows = [{"id": "a", "at": NOW_MS - DAY_MS, "n": 1}]
+    world.office.answer = lambda url: json.dumps({"rows": rows, "next": lead}).encode()
+    assert world({**CHANGES, "paging": paging})["outcome"] == "failed"
+    assert world.checkpoint().failures.count == 1
+    world.office.answer = lambda url: json.dumps({"rows": rows}).encode()
+    assert world({**CHANGES, "paging": paging})["outcome"] == "completed"
+
+
+@pytest.mark.parametrize("source", [CHANGES, LISTING, SNAPSHOT], ids=["changes", "listing", "snapshot"])
+def test_a_back_office_that_takes_no_conditional_requests_gets_others(world: World, source: dict[str, Any]) -> None:
+    world.office.etags = True
+    world.office.row("a", NOW_MS - DAY_MS)
+    world.office.answer = (lambda url: b"[1]") if source is SNAPSHOT else None
+    world(source)
+    world(source)
+    world.ms += DAY_MS
+
+    def refuse() -> None:
+        if world.office.conditions[-1]:
+            raise UpstreamFault("status", "it answers 412", status=412)
+
+    outcomes = []
+    for _ in range(3):
+        world.office.before = refuse
+        outcomes.append(world(source)["outcome"])
+    assert outcomes == ["failed", "failed", "completed"]
+
+
+def test_an_etag_that_no_header_can_hold_is_not_kept() -> None:
+    assert validators_of("u", Answer(200, b"", {"ETag": '"a\r\n b"'}, "u")) is None
+    assert validators_of("u", Answer(200, b"", {"ETag": 'W/"é"'}, "u"))
 
 
 def test_one_bad_page_costs_no_place(world: World) -> None:

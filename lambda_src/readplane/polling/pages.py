@@ -25,6 +25,10 @@ SETTLED_SECONDS = 60
 """A Last-Modified this much before the answer's own Date names one state only (RFC 9110, section 8.8.2.2)."""
 
 
+MAX_LINK = 8_192
+"""Characters of what leads to the next page: servers take no longer URLs, and it stands in the checkpoint."""
+
+
 class Moved(Exception):
     """The list changed under the walk, which must begin anew."""
 
@@ -137,13 +141,16 @@ class Pages:
     def _link(self, url: str, answer: Answer, page: Page) -> str | None:
         """The URL of the next page, where the answer tells it."""
         paging = self._source.paging
-        if paging.style == "token":
-            return self._source.page_url(url, page.next) if page.next else None
-        if paging.style != "link":
+        if paging.style not in ("link", "token"):
             return None
-        link = page.next if paging.next or self._source.function else answer.next_link
+        by_header = paging.style == "link" and not paging.next and not self._source.function
+        link = answer.next_link if by_header else page.next
         if link is None:
             return None
+        if len(link) > MAX_LINK or not _is_text(link):
+            raise UpstreamFault("not_data", "what leads to its next page is too long, or no text")
+        if paging.style == "token":
+            return self._source.page_url(url, link)
         leads_to = next_url(answer.url, link)
         if leads_to is None:
             raise UpstreamFault("origin", "its next link leaves the source's scheme, host and port")
@@ -207,7 +214,18 @@ def validators_of(url: str, answer: Answer) -> Validators | None:
     """What an answer can be named by when its URL is asked again."""
     # A Last-Modified of the same second as the answer may hide what is modified in the rest of that second.
     last_modified = answer.last_modified if _is_settled(answer.headers) else None
-    return Validators(url, answer.etag, last_modified) if answer.etag or last_modified else None
+    # What no header can hold would fail every request that names it.
+    etag = answer.etag if answer.etag and answer.etag.isprintable() else None
+    return Validators(url, etag, last_modified) if etag or last_modified else None
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be sent at all: half of a surrogate pair can be written in JSON, and not in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_settled(headers: Mapping[str, str]) -> bool:

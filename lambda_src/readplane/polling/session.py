@@ -126,8 +126,8 @@ class Session:
         self._pages_before = self.tally.pages
 
     def give_up_place(self) -> None:
-        """Have the pass that was begun last begin anew."""
-        self.keep(**{self.walking: None})
+        """Have the pass that was begun last begin anew, with a request like any other."""
+        self.keep(**{self.walking: None}, validators=None)
 
     @property
     def may_go_on(self) -> bool:
