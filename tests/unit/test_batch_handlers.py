@@ -317,16 +317,18 @@ def test_an_old_change_that_cannot_be_judged_comes_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("records_in_time", "parts_in_time", "again", "done"), [(3, 2, None, 3), (3, 1, 2, 2), (3, 0, 0, 0), (2, 0, 0, 0)]
+    ("records_in_time", "parts_in_time", "again", "done"),
+    [(3, 2, None, 3), (3, 1, 2, 2), (3, 0, 0, 0), (2, 1, 2, 2), (0, 1, 0, 0)],
 )
-def test_nothing_of_a_batch_is_begun_in_the_second_half_of_the_time(
+def test_nothing_of_a_batch_is_begun_in_the_second_half_of_the_time_nor_all_of_the_first_taken_to_read_it(
     records_in_time: int, parts_in_time: int, again: int | None, done: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("readplane.handlers.apply.MAX_CHANGES", 2)
     monkeypatch.setattr("readplane.handlers.apply.WORKERS", 1)
     items = MemoryItems()
     # It asks at first, before each record, and before each part.
-    left = chain([30_000], repeat(15_000, records_in_time + parts_in_time), repeat(14_999))
+    late_records = repeat(22_499, 3 - records_in_time)
+    left = chain([30_000], repeat(22_500, records_in_time), late_records, repeat(15_000, parts_in_time), repeat(14_999))
     late = apply_with(items, MemoryLog(), left_ms=left)
     answered = reported(late(kinesis_event([change(name).line() for name in "abc"])))
     assert answered == ([] if again is None else [sequence(again)]) and len(items.held) == done

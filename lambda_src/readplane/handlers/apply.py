@@ -120,8 +120,10 @@ class Apply:
         Lambda goes back to the lowest sequence number that is reported, and sends all behind it again. So no failure
         stops what stands behind it: of an item that is done already, a repeat only costs a read.
         """
-        half = remaining_ms() / 2
-        tries = _Tries(self._telemetry, lambda: remaining_ms() < half)
+        all_ms = remaining_ms()
+        # Much poison takes long to put away. Were no time left to write what stands among it, the same batch would come
+        # again and get no further.
+        tries = _Tries(self._telemetry, lambda: remaining_ms() < 3 / 4 * all_ms)
         tally: Counter[str] = Counter()
         window = Window()  # one, however wide: the event is in memory anyway, and 6 MB at most
         places: dict[str, int] = {}  # of the changes that can win
@@ -130,6 +132,7 @@ class Apply:
             change = tries.run([place], partial(self._change, line, origin, tally))
             if change and _fold(window, change, tally) is not change:
                 places[change.key] = place
+        tries.is_late = lambda: remaining_ms() < all_ms / 2
         cut = parts(window.take(), MAX_CHANGES, sent_bytes)
         for outcomes in self._pool.map(lambda part: self._written(part, places, tries), cut):
             tally.update(_counted(outcomes))
@@ -282,13 +285,13 @@ class _Tries:
     def __init__(self, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
         self.failed: list[int] = []
         """Places in the batch; threads append to it."""
+        self.is_late = is_late
         self._telemetry = telemetry
-        self._is_late = is_late
 
     def run(self, places: list[int], job: Callable[[], Done]) -> Done | None:
         """Do what concerns the records at these places; ``None`` where it fails, or comes too late."""
         try:
-            if not self._is_late():
+            if not self.is_late():
                 return job()
         except Exception as error:  # one that fails must not hold up the others
             self._telemetry.failure("records failed", error, records=str(len(places)))
