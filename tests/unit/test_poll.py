@@ -605,6 +605,19 @@ def test_the_breaker_opens_after_failures_in_a_row_probes_and_closes(world: Worl
     assert world.items.sources["rows"].breaker == "closed"
 
 
+def test_a_poll_that_fails_says_why(world: World) -> None:
+    assert world()["fault"] is None
+    world.office.fault = UpstreamFault("timeout", "no answer within 10 s", again=True)
+    assert world()["fault"] == "timeout: no answer within 10 s"
+    world.office.fault = None
+    world.office.answer = lambda url: b'{"rows": "hush"}'
+    assert world()["fault"] == "BadPage: records: found a text, not a list"
+    world.office.answer = None
+    world.office.row("a")
+    world.stream.failure = Unanswered("FailedRecords", sent=True)
+    assert world()["fault"] == "Unanswered"
+
+
 def test_a_good_page_ends_the_row_of_failures(world: World) -> None:
     source = {**CHANGES, "breaker": {"failures": 2, "cooldown_seconds": 30}}
     for _ in range(3):

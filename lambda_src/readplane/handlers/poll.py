@@ -187,11 +187,13 @@ class Poll:
             raise
         except Exception as error:
             self._telemetry.failure("poll failed", error, source=session.source.name)
+            session.tally.fault = type(error).__name__
             outcome = "failed"
         try:
             session.release()
         except FAULTS as error:  # it is over when the invocation would have been
             self._telemetry.failure("lease not given back", error, source=session.source.name)
+            session.tally.fault = type(error).__name__
             outcome = "failed"
         return outcome
 
@@ -230,6 +232,7 @@ def _answer(outcome: Outcome, tally: Tally) -> Event:
         "quarantined": tally.quarantined,
         "missing": tally.missing,
         "sweep_refused": bool(tally.refused),
+        "fault": tally.fault,
     }
 
 

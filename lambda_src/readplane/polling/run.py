@@ -80,6 +80,7 @@ def _failed(session: Session, fault: UpstreamFault | BadPage | Moved, *, probed:
     source = session.source
     kind = fault.kind if isinstance(fault, UpstreamFault) else type(fault).__name__
     detail = fault.detail if isinstance(fault, UpstreamFault) else str(fault)
+    session.tally.fault = f"{kind}: {detail}"
     session.telemetry.event("back office failed", level="WARN", source=source.name, kind=kind, detail=detail)
     if kind == "deadline":
         return "unfinished"

@@ -51,6 +51,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.pages = self.records = self.changes = self.quarantined = self.missing = self.refused = 0
+        self.fault: str | None = None
 
 
 class Session:
