@@ -19,6 +19,9 @@ write_log = { buffering_seconds = 10 }
 throttle     = { rate = 20, burst = 40 }
 cors_origins = ["http://localhost:8080"]
 
+# A back office to poll would cost some 12 $ a month, busy or not: 11 for one shard of the stream between `poll` and `apply`, the rest for
+# `poll` itself, every minute. So it is left out here; environments/prod.tfvars shows one.
+
 collections = {
   products = {
     read         = "public"

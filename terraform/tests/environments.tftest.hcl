@@ -4,6 +4,8 @@ variables {
   hot_zip       = "tests/mocks/hot.txt"
   functions_zip = "tests/mocks/artefact.txt"
   layer_zip     = "tests/mocks/artefact.txt"
+
+  poll_layer_zip = "tests/mocks/artefact.txt"
 }
 
 run "files" {
@@ -41,6 +43,7 @@ run "local" {
     backends              = run.files.files.local.backends
     backend_api_keys      = run.files.files.local.backend_api_keys
     collections           = run.files.files.local.collections
+    sources               = run.files.files.local.sources
   }
 
   assert {
@@ -61,6 +64,15 @@ run "local" {
   assert {
     condition     = var.replica_region != null && var.documents_integration == "lambda" && var.cache_size == null && var.write_log.buffering_seconds == 0
     error_message = "The emulator runs two Regions at once, without S3 integration, cache cluster and buffering."
+  }
+
+  assert {
+    condition = (
+      toset([for source in values(var.sources) : source.mode]) == toset(["changes", "snapshot"])
+      && alltrue([for source in values(var.sources) : startswith(source.url, "http://localhost:8765/")])
+      && strcontains(var.sources["subdivisions"].url, "{cursor}") && var.sources["languages"].version == null
+    )
+    error_message = "The local back office shows a feed with a cursor, one that is always read whole, and a snapshot; its port is put in place of 8765."
   }
 }
 
@@ -87,12 +99,12 @@ run "dev" {
   }
 
   assert {
-    condition     = !var.customer_managed_key && var.cache_size == null && var.replica_region == null && !var.alarms
-    error_message = "Development costs next to nothing when idle: no key, no cache cluster, no replica, no alarms."
+    condition     = !var.customer_managed_key && var.cache_size == null && var.replica_region == null && length(var.sources) == 0 && !var.alarms
+    error_message = "Development costs next to nothing when idle: no key, no cache cluster, no replica, no stream, no alarms."
   }
 
   assert {
-    condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency == null && !f.snap_start])
+    condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency == null && !try(f.snap_start, false)])
     error_message = "Development shares the account's concurrency and caches no snapshots."
   }
 

@@ -22,6 +22,57 @@ variables {
   ]
 }
 
+run "in_a_vpc" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    vpc = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-1"])
+    error_message = "The function runs in the subnets that were asked for."
+  }
+
+  assert {
+    condition = jsonencode([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s if strcontains(jsonencode(s.Action), "ec2:")]) == jsonencode([
+      {
+        Action   = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
+        Effect   = "Allow"
+        Resource = ["arn:aws:ec2:eu-central-1:111122223333:*/*"]
+        Sid      = "KeepNetworkInterfaces"
+      },
+      { Action = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], Effect = "Allow", Resource = ["*"], Sid = "FindNetworkInterfaces" },
+      {
+        Action    = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = ["arn:aws:lambda:eu-central-1:111122223333:function:readplane-write"] } }
+        Effect    = "Deny"
+        Resource  = ["*"]
+        Sid       = "KeepCodeFromInterfaces"
+      },
+    ])
+    error_message = "Lambda may keep the function's network interfaces; the function's own code may not."
+  }
+}
+
+run "with_a_policy_that_is_too_long" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    statements = [for n in range(100) : { Sid = "Statement${n}", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::a-bucket-with-a-long-name/prefix-${n}/*"] }]
+  }
+
+  expect_failures = [aws_iam_role_policy.this]
+}
+
 run "with_everything" {
   command = plan
 

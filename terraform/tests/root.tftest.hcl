@@ -181,7 +181,7 @@ run "back_offices_and_alarms_in_two_regions" {
   }
 
   assert {
-    condition     = output.backends["crm"] == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1/backends/crm" && toset(keys(output.backends)) == toset(["crm", "erp", "staff"])
+    condition     = output.backends["crm"] == { url = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1/backends/crm", api_key = true } && !output.backends["staff"].api_key && toset(keys(output.backends)) == toset(["crm", "erp", "staff"])
     error_message = "It is told where the back offices are reached."
   }
 
@@ -192,6 +192,109 @@ run "back_offices_and_alarms_in_two_regions" {
       && output.alarm_topic_arn == local.alarm_actions[0] && output.replica_alarm_topic_arn == local.replica_alarm_actions[0]
     )
     error_message = "Every Region's alarms notify its own topic, and whatever else is to hear them."
+  }
+}
+
+run "polled_back_offices_in_two_regions" {
+  command = plan
+
+  variables {
+    replica_region = "eu-west-1"
+    poll_layer_zip = "tests/mocks/artefact.txt"
+    collections = {
+      products = { read = "public", write_groups = ["editors"] }
+      prices   = { read = "authenticated" }
+      rates    = { read = "public", cache_ttl = 60, schema = "{}" }
+    }
+    cache_size = "0.5"
+    sources = {
+      prices = {
+        mode             = "changes"
+        collection       = "prices"
+        schedule         = "rate(1 minute)"
+        staleness_budget = 90
+        url              = "https://erp.example.com/prices?since={cursor}"
+        headers          = { X-Tenant = "1" }
+        secret           = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf", header = "Authorization", format = "Bearer {secret}", kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/theirs" }
+        records          = "rows"
+        id               = "code"
+        version          = { expression = "changed", format = "rfc3339" }
+        translation      = "@"
+        paging           = { style = "link", next = "next_url" }
+        sweep            = { schedule = "rate(1 day)" }
+      }
+      rates = {
+        mode             = "snapshot"
+        collection       = "rates"
+        schedule         = "rate(1 hour)"
+        staleness_budget = 7200
+        url              = "https://erp.example.com/rates"
+      }
+    }
+  }
+
+  assert {
+    condition = jsondecode(output.sources["prices"]) == jsondecode(jsonencode({
+      sweep = false
+      source = {
+        name             = "prices"
+        mode             = "changes"
+        collection       = "prices"
+        schedule         = "rate(1 minute)"
+        staleness_budget = 90
+        url              = "https://erp.example.com/prices?since={cursor}"
+        headers          = { X-Tenant = "1" }
+        secret           = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf", header = "Authorization", format = "Bearer {secret}" }
+        records          = "rows"
+        id               = "code"
+        version          = { expression = "changed", format = "rfc3339" }
+        translation      = "@"
+        paging           = { style = "link", next = "next_url", first = 1 }
+        lag_seconds      = 60
+        timeout_seconds  = 10
+        attempts         = 3
+        max_pages        = 100
+        max_seconds      = 45
+        max_bytes        = 10485760
+        breaker          = { failures = 5, cooldown_seconds = 30 }
+        sweep            = { schedule = "rate(1 day)", max_deletes_percent = 10 }
+        document         = "current"
+      }
+    }))
+    error_message = "A schedule's input holds the source's settings as poll reads them, defaults included; the secret's key is the policy's matter."
+  }
+
+  assert {
+    condition     = module.sync[0].schedules["poll.prices"].input == output.sources["prices"] && toset(keys(module.sync[0].schedules)) == toset(["poll.prices", "sweep.prices", "poll.rates", "freshness"])
+    error_message = "What is told of a source is what its schedule says."
+  }
+
+  assert {
+    condition     = output.checkpoints_table == "readplane-checkpoints" && output.change_stream == "readplane-changes" && output.poll_function != null
+    error_message = "Tools learn where checkpoints, stream and poller are."
+  }
+
+  assert {
+    condition     = jsondecode(module.sync[0].settings).documents[*].region == jsondecode("[\"eu-central-1\",\"eu-west-1\"]") && keys(jsondecode(module.sync[0].settings).collections) == ["prices", "rates"]
+    error_message = "One Region polls, for both: its documents, and the collections that it feeds."
+  }
+
+  assert {
+    condition = (
+      contains([for s in jsondecode(module.region.policies.functions.apply).Statement : s.Sid], "ReadChangeStream")
+      && !contains([for s in jsondecode(module.replica[0].policies.functions.apply).Statement : s.Sid], "ReadChangeStream")
+    )
+    error_message = "Changes are applied where they are polled; the global table brings the items to the other Region."
+  }
+
+  assert {
+    condition     = alltrue([for region in [module.region, module.replica[0]] : jsondecode(region.settings.read).sources == jsondecode(jsonencode({ prices = { collection = "prices", staleness_budget = 90 }, rates = { collection = "rates", staleness_budget = 7200 } }))])
+    error_message = "Both Regions say how fresh the data is."
+  }
+
+  assert {
+    condition     = module.sync[0].deletion_protection && one([for s in jsondecode(output.policies.sync.poll).Statement : s.Resource if s.Sid == "UseKeyInEuWest1"]) == jsondecode("[\"arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555\"]")
+    error_message = "Checkpoints are protected by default, and documents are encrypted with each Region's own key."
   }
 }
 
@@ -245,6 +348,11 @@ run "one_region_without_key" {
   assert {
     condition     = output.alarm_topic_arn == null && output.replica_alarm_topic_arn == null && length(output.backends) == 0 && length(nonsensitive(output.backend_api_keys)) == 0
     error_message = "No alarms, no topic; no back office is passed through unless asked for."
+  }
+
+  assert {
+    condition     = length(module.change_stream) + length(module.sync) == 0 && output.change_stream == null && output.checkpoints_table == null && output.poll_function == null && length(output.sources) == 0
+    error_message = "No source, no stream and no poller: they would cost by the hour."
   }
 
   assert {
