@@ -7,8 +7,8 @@ locals {
 }
 
 output "backends" {
-  description = "Back office -> the URL below which it is reached."
-  value       = { for name in keys(var.backends) : name => "${local.api_url}/v1/backends/${name}" }
+  description = "Back office -> the URL below which it is reached, and whether it takes a key (see backend_api_keys)."
+  value       = { for name, backend in var.backends : name => { url = "${local.api_url}/v1/backends/${name}", api_key = backend.api_key } }
 }
 
 output "backend_api_keys" {
