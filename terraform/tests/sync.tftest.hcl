@@ -220,7 +220,7 @@ run "keyed_in_two_regions" {
       DecryptOwnSettings = [["kms:Decrypt"], ["arn:aws:kms:eu-central-1:111122223333:key/k"]]
       PutChanges         = [["kinesis:PutRecords"], ["arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"]]
       KeepCheckpoints    = [["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-checkpoints"]]
-      ReadItems          = [["dynamodb:GetItem", "dynamodb:BatchGetItem"], ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]]
+      ReadItems          = [["dynamodb:BatchGetItem"], ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]]
       ListItems          = [["dynamodb:Query"], ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/index/by_collection"]]
       RecordFreshness    = [["dynamodb:PutItem"], ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]]
       ReadSchemas        = [["s3:GetObject"], ["arn:aws:s3:::log/config/poll-schemas/*"]]

@@ -21,7 +21,7 @@ locals {
         Resource  = [aws_dynamodb_table.checkpoints.arn]
         Condition = null
       },
-      { Sid = "ReadItems", Action = ["dynamodb:GetItem", "dynamodb:BatchGetItem"], Resource = [var.items.arn], Condition = null },
+      { Sid = "ReadItems", Action = ["dynamodb:BatchGetItem"], Resource = [var.items.arn], Condition = null },
       { Sid = "ListItems", Action = ["dynamodb:Query"], Resource = ["${var.items.arn}/index/${var.items.index_name}"], Condition = null },
       {
         # Items come through `apply` alone: of the table, `poll` writes only the sources' own records.
@@ -38,7 +38,8 @@ locals {
         Condition = null
       },
       {
-        # S3 asks for GetObject, too, where an object is replaced on condition.
+        # GetObject to see what stands there, and because S3 asks for it where an object is replaced on condition. Without s3:ListBucket a
+        # missing document is a 403 to `poll`, which takes that for missing.
         Sid    = "PublishDocuments"
         Action = ["s3:PutObject", "s3:GetObject"]
         Resource = flatten([for place in var.documents : concat(
