@@ -81,7 +81,7 @@ def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool)
         click.echo(", ".join(f"{key} {value}" for key, value in answer.items() if value is not None))
         if answer["outcome"] == "running" and until_done and time.monotonic() < until:
             time.sleep(WAIT)
-        elif answer["outcome"] == "unfinished" and until_done:
+        elif until_done and answer["outcome"] not in BAD and (answer["outcome"] == "unfinished" or answer["sweeping"]):
             event = event | {"sweep": False}  # it is begun, and goes on by itself
         else:
             break

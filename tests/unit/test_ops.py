@@ -149,10 +149,15 @@ def test_a_source_is_run_until_it_is_through(
     asked, answers = polls
     assert run("sources", "run", "products", "--dry-run").exit_code == 0
     assert asked == []
-    answers += [{"outcome": "running"}, {"outcome": "unfinished", "pages": 9}, {"outcome": "completed", "pages": 2}]
+    answers += [
+        {"outcome": "running", "sweeping": False},
+        {"outcome": "unfinished", "sweeping": False},
+        {"outcome": "completed", "sweeping": True},
+        {"outcome": "completed", "sweeping": False, "pages": 2},
+    ]
     shown = run("sources", "run", "products", "--sweep", "--until-done")
-    assert shown.exit_code == 0 and "outcome completed, pages 2" in shown.output
-    assert [event["sweep"] for event in asked] == [True, True, False]
+    assert shown.exit_code == 0 and "sweeping False, pages 2" in shown.output
+    assert [event["sweep"] for event in asked] == [True, True, False, False]
     assert asked[0]["source"] == SOURCE
 
 

@@ -914,7 +914,8 @@ def test_a_sweep_whose_parts_are_gone_begins_anew(world: World) -> None:
     for days in range(1, 5):
         world.office.row(f"r{days}", NOW_MS - days * DAY_MS)
     world(SWEPT)
-    world({**SWEPT, "max_pages": 2}, sweep=True)
+    answer = world({**SWEPT, "max_pages": 2}, sweep=True)
+    assert (answer["outcome"], answer["sweeping"]) == ("completed", True)
     assert world.checkpoint().sweep is not None
     world.checkpoints.parts.clear()
     assert world(SWEPT)["missing"] == 0

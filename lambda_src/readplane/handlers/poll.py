@@ -220,10 +220,10 @@ class Poll:
             },
             seconds={"Staleness": max(0, now_ms() - since_ms) / 1000},
         )
-        return _answer(outcome, tally)
+        return _answer(outcome, tally, sweeping=checkpoint.sweep is not None)
 
 
-def _answer(outcome: Outcome, tally: Tally) -> Event:
+def _answer(outcome: Outcome, tally: Tally, *, sweeping: bool = False) -> Event:
     return {
         "outcome": outcome,
         "pages": tally.pages,
@@ -231,6 +231,7 @@ def _answer(outcome: Outcome, tally: Tally) -> Event:
         "changes": tally.changes,
         "quarantined": tally.quarantined,
         "missing": tally.missing,
+        "sweeping": sweeping,
         "sweep_refused": bool(tally.refused),
         "fault": tally.fault,
     }
