@@ -45,6 +45,9 @@ def integrations(applied: Applied) -> dict[str, Any]:
 
 def test_no_part_of_the_request_goes_straight_into_a_key(integrations: dict[str, Any]) -> None:
     documents = {path: i for path, i in integrations.items() if i["type"] == "AWS"}
+    fixed = documents.pop("/documents/sources/shop")
+    assert fixed["uri"].endswith("/public/sources/shop.json")
+    assert set(fixed["requestParameters"].values()) == {"method.request.header.If-None-Match"}
 
     assert len(documents) == 3
     for path, integration in documents.items():

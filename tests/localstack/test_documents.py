@@ -153,6 +153,17 @@ def stored(applied: Applied, key: str) -> dict[str, Any]:
     return head
 
 
+def test_a_source_s_document_has_no_parameter(applied: Applied) -> None:
+    assert call(applied, "/documents/sources/shop").status == 404
+    applied.s3.put_object(Bucket=applied.bucket, Key="public/sources/shop.json", Body=TEXT.encode())
+
+    answer = call(applied, "/documents/sources/shop")
+
+    assert (answer.status, answer.body) == (200, TEXT.encode())
+    again = call(applied, "/documents/sources/shop", {"If-None-Match": answer.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
 def test_document_comes_out_byte_for_byte(applied: Applied, documents: S3Documents) -> None:
     answer = call(applied, "/documents/products/apple")
 

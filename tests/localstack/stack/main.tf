@@ -71,6 +71,7 @@ module "api" {
       document = { key = "public/products/{item_id}.json", role_arn = module.documents.role_arns["public"] }
       reads    = ["path.item_id"]
     }
+    "GET /documents/sources/shop" = { document = { key = "public/sources/shop.json", role_arn = module.documents.role_arns["public"] } }
     # In the product this route has scopes.
     "GET /documents/staff/{item_id}" = {
       document = { key = "authenticated/staff/{item_id}.json", role_arn = module.documents.role_arns["authenticated"] }
