@@ -112,7 +112,6 @@ resource "aws_iam_role_policy" "this" {
 
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_116:The API waits, queue and streams have their own dead letters, and a poll that fails is made good by the next.
-  #checkov:skip=CKV_AWS_117:Only poll calls more than AWS's APIs, and may join a VPC; for the others it would add NAT cost and protect nothing.
   #checkov:skip=CKV_AWS_272:Artefacts are reproducible byte for byte; code signing needs a signing profile of the account.
 
   function_name = local.function_name
