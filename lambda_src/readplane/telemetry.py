@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 NAMESPACE = "Readplane"
+MAX_CAUSES = 10
+"""Of an error, told of it."""
 
 Level = Literal["INFO", "WARN", "ERROR"]
 
@@ -65,7 +67,8 @@ class Telemetry:
         """Write an error with its kind and place, chain included, but never its text."""
         kinds, place = [], []
         cause: BaseException | None = error
-        while cause is not None:
+        # An error may be its own cause, by a slip (`raise error from error`): a log line must not go on for ever.
+        while cause is not None and len(kinds) < MAX_CAUSES:
             kinds.append(type(cause).__name__)
             place += _frames(cause.__traceback__)
             cause = cause.__cause__

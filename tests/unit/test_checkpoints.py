@@ -195,5 +195,6 @@ def test_an_older_lease_overwrites_no_part(checkpoints: DynamoCheckpoints) -> No
 
 
 def test_a_fault_is_no_lost_lease(aws: Aws) -> None:
-    with pytest.raises(Refused, match="ResourceNotFoundException"):
+    with pytest.raises(Refused, match="ResourceNotFoundException") as raised:
         DynamoCheckpoints(BotoClient("dynamodb"), "none").acquire("erp", "one", NOW_MS, UNTIL_MS)
+    assert not isinstance(raised.value.__cause__, Refused), "an error that is its own cause has no end"

@@ -66,3 +66,12 @@ def test_a_failure_is_told_with_its_causes_and_places_but_without_their_texts(
     told = json.loads(out)
     assert told["error"] == ["RuntimeError", "ValueError"] and told["level"] == "ERROR"
     assert any(place.endswith(" inner") for place in told["place"])
+
+
+def test_an_error_that_is_its_own_cause_is_told_in_a_line_that_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError
+    except ValueError as error:
+        error.__cause__ = error
+        Telemetry("poll", "demo").failure("failed", error)
+    assert set(json.loads(capsys.readouterr().out)["error"]) == {"ValueError"}

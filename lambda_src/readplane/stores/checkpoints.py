@@ -15,6 +15,8 @@ from .bulk import MAX_CHANGES, parts, read_all
 CHUNK_SECONDS = 7 * 24 * 60 * 60
 """How long a part of a set is kept, unless told otherwise: the next sweep has its own."""
 
+_LOST = "ConditionalCheckFailedException"
+
 
 class LeaseLost(Exception):
     """Another poll holds the source, or an operator took it away: nothing more may be done for it."""
@@ -203,7 +205,9 @@ class DynamoCheckpoints:
                 ExpressionAttributeValues={":generation": _number(checkpoint.generation)},
             )
         except Refused as refusal:
-            raise _lost(refusal) from refusal
+            if refusal.code == _LOST:
+                raise LeaseLost from refusal
+            raise
 
     def chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
         """See :class:`Checkpoints`."""
@@ -240,11 +244,9 @@ class DynamoCheckpoints:
                 **more,
             )
         except Refused as refusal:
-            raise _lost(refusal) from refusal
-
-
-def _lost(refusal: Refused) -> Exception:
-    return LeaseLost() if refusal.code == "ConditionalCheckFailedException" else refusal
+            if refusal.code == _LOST:
+                raise LeaseLost from refusal
+            raise
 
 
 def _checkpoint(source: str, record: dict[str, Any]) -> Checkpoint:
