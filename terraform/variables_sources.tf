@@ -267,6 +267,12 @@ variable "sources" {
     error_message = "Set max_bytes to 1024 to 67108864 (64 MiB): the most that one answer may hold."
   }
 
+  # Measured, until Kinesis has all of it: an answer of rows of 80 bytes takes 20 times its size, one of rows of eight short numbers 45 times.
+  validation {
+    condition     = alltrue([for s in values(var.sources) : 32 + 48 * ceil(s.max_bytes / 1048576) <= var.functions.poll.memory_mb])
+    error_message = "Set functions.poll.memory_mb to at least 32 plus 48 for each MiB of max_bytes (512 for 10 MiB), or max_bytes lower: an answer that doesn't fit would end the poll, each time anew."
+  }
+
   validation {
     condition     = alltrue([for s in values(var.sources) : s.breaker.failures >= 1 && s.breaker.failures <= 1000 && floor(s.breaker.failures) == s.breaker.failures && s.breaker.cooldown_seconds >= 0 && s.breaker.cooldown_seconds <= 86400])
     error_message = "Set breaker.failures to 1 to 1000 and breaker.cooldown_seconds to 0 to 86400."
@@ -342,7 +348,7 @@ variable "sources" {
 }
 
 variable "change_stream" {
-  description = "Between `poll` and `apply`: shards of the Kinesis stream (a shard takes 1,000 records or 1 MB a second and costs about 11 $ a month, busy or not) or on_demand (about 29 $ a month idle), how long it keeps a record, and how many batches of a shard `apply` gets at once."
+  description = "Between `poll` and `apply`: shards of the Kinesis stream (a shard takes 1,000 records or 1 MB a second and costs 11 to 15 $ a month by Region, busy or not) or on_demand (30 to 40 $ a month idle), how long it keeps a record, and how many batches of a shard `apply` gets at once."
   type = object({
     on_demand              = optional(bool, false)
     shards                 = optional(number, 1)

@@ -19,8 +19,8 @@ write_log = { buffering_seconds = 10 }
 throttle     = { rate = 20, burst = 40 }
 cors_origins = ["http://localhost:8080"]
 
-# A back office to poll would cost some 12 $ a month, busy or not: 11 for one shard of the stream between `poll` and `apply`, the rest for
-# `poll` itself, every minute. So it is left out here; environments/prod.tfvars shows one.
+# A back office to poll would cost some 15 $ a month, busy or not: one shard of the stream between `poll` and `apply`, and about 1 $ for
+# `poll` and what it tells, every minute. So it is left out here; environments/prod.tfvars shows one.
 
 collections = {
   products = {

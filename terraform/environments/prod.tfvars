@@ -71,8 +71,8 @@ collections = {
   }
 }
 
-# A back office that is polled every minute: some 12 $ a month more, busy or not (11 for the stream's shard, the rest for `poll`'s runs). Each
-# further source adds its runs only. The collection is declared above, without write_groups:
+# A back office that is polled every minute: some 15 $ a month more, busy or not: the stream's shard, and about 1 $ for `poll` and what it tells.
+# Each further source adds that 1 $ only. The collection is declared above, without write_groups:
 #   stock = { read = "public", cache_ttl = 10 }
 #
 # sources = {
