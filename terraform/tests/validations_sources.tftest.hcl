@@ -904,6 +904,21 @@ run "no_request_at_all" {
   expect_failures = [var.sources]
 }
 
+run "answer_larger_than_one_may_be" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources   = { erp = merge(var.feed, { max_bytes = 67108865 }) }
+    functions = { poll = { memory_mb = 4096 } }
+  }
+
+  expect_failures = [var.sources]
+}
+
 run "answer_larger_than_memory" {
   command = plan
 
@@ -912,7 +927,8 @@ run "answer_larger_than_memory" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { max_bytes = 67108865 }) }
+    sources   = { erp = merge(var.feed, { max_bytes = 10485761 }) }
+    functions = { poll = { memory_mb = 512 } }
   }
 
   expect_failures = [var.sources]
@@ -1436,7 +1452,7 @@ run "what_the_rules_allow" {
     }
     change_stream = { on_demand = true, retention_hours = 8760, parallelization_factor = 10, batch_size = 10000 }
     write_log     = { apply_concurrency = 20 }
-    functions     = { apply = { reserved_concurrency = 60 }, poll = { timeout_seconds = 120, reserved_concurrency = 7 } }
+    functions     = { apply = { reserved_concurrency = 60 }, poll = { memory_mb = 3104, timeout_seconds = 120, reserved_concurrency = 7 } }
     sync          = { vpc = { subnet_ids = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"], security_group_ids = ["sg-0123456789abcdef0"] } }
   }
 
