@@ -909,6 +909,28 @@ def test_a_sweep_goes_on_where_it_stopped_beside_the_passes(world: World) -> Non
     assert len(world.values()) == 9
 
 
+def test_a_back_office_that_wants_no_sweep_for_a_while_is_polled_on(world: World) -> None:
+    world.office.row("a", NOW_MS - DAY_MS)
+    world(SWEPT)
+
+    def busy(url: str) -> bytes:
+        if "since=0" in url:
+            raise UpstreamFault("status", "it answers 429", status=429, retry_after=600, again=True)
+        return world.office._page(url)
+
+    world.office.answer = busy
+    world.ms += 60_000
+    assert world(SWEPT, sweep=True)["outcome"] == "failed"
+    asked = len(world.office.asked)
+    world.ms += 60_000
+    assert world(SWEPT)["outcome"] == "completed"
+    assert (len(world.office.asked), world.checkpoint().fresh_as_of_ms) == (asked + 1, world.ms - 1)
+    world.office.answer = None
+    world.ms += 600_000
+    world(SWEPT)
+    assert not world.checkpoint().sweep_due
+
+
 def test_a_sweep_whose_parts_are_gone_begins_anew(world: World) -> None:
     world.office.page_size = 1
     for days in range(1, 5):

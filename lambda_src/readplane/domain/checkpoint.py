@@ -69,7 +69,7 @@ class Checkpoint:
     ``meaning``: what its settings told a record to mean (:attr:`~readplane.domain.source.Source.meaning`).
     ``again_ms``: up to this time of upstream's, records are read that were read before, and aren't remembered.
     ``version``: of its snapshot's document. ``seen``: see :class:`~readplane.domain.sourcing.Seen`. ``swept_ms``: the
-    request that the last sweep answered.
+    request that the last sweep answered. ``sweep_wanted_ms``: until when it wants no sweep to go on.
 
     ``paused``, ``sweep_asked_ms``, ``owner``, ``lease_until_ms`` and ``generation`` are told by the store, and not
     saved with the rest: ``generation`` counts the leases, ``owner`` holds one until ``lease_until_ms``.
@@ -85,6 +85,7 @@ class Checkpoint:
     changes: Pass | None = None
     sweep: Pass | None = None
     swept_ms: int = 0
+    sweep_wanted_ms: int = 0
     missing: Missing | None = None
     validators: Validators | None = None
     version: str | None = None

@@ -73,7 +73,8 @@ def _read(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) -
 
 def _sweep_due(session: Session) -> bool:
     source, checkpoint = session.source, session.checkpoint
-    return bool(source.sweep and source.incremental and (checkpoint.sweep or checkpoint.sweep_due))
+    due = checkpoint.sweep or checkpoint.sweep_due
+    return bool(source.sweep and source.incremental and due and now_ms() >= checkpoint.sweep_wanted_ms)
 
 
 def _failed(session: Session, fault: UpstreamFault | BadPage | Moved, *, probed: bool) -> Outcome:
@@ -90,15 +91,20 @@ def _failed(session: Session, fault: UpstreamFault | BadPage | Moved, *, probed:
     count = session.checkpoint.failures.count + 1
     wanted = min(MAX_WANTED_SECONDS, getattr(fault, "retry_after", None) or 0)
     opens = count >= source.breaker.failures
+    wanted_until_ms = now + int(wanted * 1000) if wanted else 0
+    sweeping = session.walking == "sweep"
     session.keep(
         failures=Failures(
             count,
             now + int(source.breaker.cooldown_seconds * 1000) if opens else 0,
-            now + int(wanted * 1000) if wanted else 0,
+            # A listing of everything may be asked for less often than what has changed: passes go on.
+            0 if sweeping else wanted_until_ms,
         )
     )
+    if sweeping:
+        session.keep(sweep_wanted_ms=wanted_until_ms)
     # Once may be chance. A sweep has no second chance, since the pass before it starts the count anew.
-    if (count > 1 or session.walking == "sweep") and _leads_nowhere(fault, probed=probed):
+    if (count > 1 or sweeping) and _leads_nowhere(fault, probed=probed):
         session.give_up_place()
     return "failed"
 
