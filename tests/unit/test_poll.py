@@ -880,6 +880,18 @@ def test_a_sweep_mends_what_upstream_changed_without_a_new_time(world: World) ->
     assert world.values()["a"] == 10, "whatever is modified later wins"
 
 
+def test_a_sweep_takes_a_collection_over_from_clients(world: World) -> None:
+    """Their versions are younger than the back office's times."""
+    world.office.row("a", NOW_MS - DAY_MS, 2)
+    version = f"{NOW_MS - 1000:012x}"
+    theirs = f"{version[:8]}-{version[8:]}-7fff-bfff-ffffffffffff"
+    world.items.apply(Change(theirs, "things", "a", '{"n":1}', "someone", "api", rfc3339(NOW_MS - 1000)))
+    world(SWEPT)
+    world.ms += 2 * 60_000
+    world(SWEPT, sweep=True)
+    assert world.values() == {"a": 2}
+
+
 def test_a_sweep_sends_nothing_twice(world: World) -> None:
     for number in range(20):
         world.office.row(f"r{number}", NOW_MS - DAY_MS * (number % 2) - 1000, number)
