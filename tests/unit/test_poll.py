@@ -437,6 +437,15 @@ def test_a_corrected_translation_reaches_what_was_not_modified_since(world: Worl
     assert not world.checkpoint().again_ms
 
 
+def test_a_record_that_stands_on_a_page_twice_ends_as_the_later_says_when_it_is_read_again(world: World) -> None:
+    for factor in range(1, 9):
+        rows = [{"id": "a", "at": NOW_MS - DAY_MS, "n": factor * n} for n in (1, 2)]
+        world.office.answer = lambda url, rows=rows: json.dumps({"rows": rows}).encode()
+        world()
+        assert world.values() == {"a": 2 * factor}
+        world.checkpoints.reset("rows")
+
+
 def test_a_record_that_stands_on_two_pages_in_two_states_ends_as_the_later_page_says(world: World) -> None:
     """As a feed of events tells it, and again when all of it is read again."""
     ms = NOW_MS - DAY_MS

@@ -105,7 +105,8 @@ class Records:
             candidate = self._judged(record, key, asked_ms)
             known = batch.candidates.get(key)
             if candidate and (known is None or known.change.version < candidate.change.version):
-                batch.candidates[key] = candidate
+                # Of a record that stands twice on the page, only the first is unknown.
+                batch.candidates[key] = candidate._replace(new=candidate.new or (known is not None and known.new))
         return batch
 
     def _fitting(self, record: Record | Untranslatable) -> Record | Untranslatable:
