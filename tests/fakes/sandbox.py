@@ -78,7 +78,6 @@ def world_of(clock: Clock, wire: Callable[..., requests.Response]) -> Iterator[N
         until = clock.ms + int(seconds * 1000)
         exchange.run()
         if clock.ms > until:
-            clock.ms = until
             raise TimeoutError
         if exchange._error:
             raise exchange._error
