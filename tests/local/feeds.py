@@ -26,7 +26,7 @@ class Feed:
     """A translation that does with poison."""
 
     def __init__(self, stack: Local, **settings: object) -> None:
-        self.name = f"feed-{uuid.uuid4().hex[:8]}"
+        self.name = self.fresh_name()
         self.table = self.name.replace("-", "_")
         self._stack = stack
         stack.office.add_table(self.table, "code", "name", "modified", "removed")
@@ -47,6 +47,11 @@ class Feed:
             "staleness_budget": 60,
             **settings,
         }
+
+    @staticmethod
+    def fresh_name() -> str:
+        """A name that no source has."""
+        return f"feed-{uuid.uuid4().hex[:8]}"
 
     def code(self, number: int) -> str:
         """A row's key, which no other feed's row has."""
