@@ -145,6 +145,7 @@ def settings(function: str) -> dict[str, Any]:
         }
         | {"quarantine_prefix": "quarantine/"},
         "publish": {"items_table": "items", "documents_bucket": "documents", "horizon_days": 30},
+        "backend_auth": {"keys": [f"{sha256(b'the key').hexdigest()}/crm"]},
         "poll": {"items_table": "items", "items_index": "by_collection", "checkpoints_table": "checkpoints"}
         | {"stream": "changes", "log_bucket": "log", "quarantine_prefix": "quarantine/", "horizon_days": 30}
         | {"documents": [{"region": "eu-central-1", "bucket": "documents"}], "schemas": schemas},
@@ -307,6 +308,19 @@ def test_each_handler_works_with_either_client_beside_the_layer_and_the_runtime(
         path for path in shown["came_from"] if "site-packages" in path and not path.startswith(str(laid.runtime))
     ]
     assert not foreign, "everything comes from the zips, the runtime or the standard library"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_check_of_api_keys_starts_fast_and_needs_its_zip_alone(
+    target: str, laid_out: dict[str, Laid], aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1"
+    event = {"headers": {"x-api-key": "another"}, "methodArn": f"{stage}/GET/backends/crm/x"}
+    refused = {"Effect": "Deny", "Action": "execute-api:Invoke", "Resource": [f"{stage}/*"]}
+    answer = {"principalId": "nobody", "policyDocument": {"Version": "2012-10-17", "Statement": [refused]}}
+    monkeypatch.setitem(CALLS, "backend_auth", ("backend_auth", event, answer, []))
+    shown = invoke(target, [laid_out[target].functions], "backend_auth", aws)
+    assert not shown["boto3"] and len(shown["modules"]) <= HOT_MODULES
 
 
 @pytest.mark.parametrize("target", TARGETS)
