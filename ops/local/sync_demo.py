@@ -55,10 +55,14 @@ def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> Non
         told = _poll(stack, source)
         if told["outcome"] not in ("completed", "not_modified"):
             raise Failure(f"{source} was polled, and it says {told}")
+        progress.say(f"  {source}: {told['records']} records, {told['changes']} changes")
     rows = office.count(SOURCE)
     _until(lambda: sum(1 for _ in _listed(api)) >= rows, f"GET /items/{SOURCE} doesn't list {rows} items", every=1.0)
     _until(lambda: api("GET", DOCUMENT).status_code == 200, f"{DOCUMENT} isn't there")
-    progress.say(f"{rows} rows of {SOURCE} are items, currencies are one document, {time.monotonic() - start:.1f} s.")
+    took = time.monotonic() - start
+    progress.say(
+        f"{rows} rows of {SOURCE} are items, the currencies are one document, {took:.1f} s after the polls began."
+    )
 
 
 def _change(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
@@ -74,9 +78,10 @@ def _outage(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> N
         polled = pool.submit(_poll, stack, SOURCE)
         progress.say(f"Stalled:   {_read(api, OUTAGE)}. A poll hangs meanwhile.")
         office.faults(Fault("refuse"))
-        progress.say(f"Vanished:  {_read(api, OUTAGE)}.")
+        budget = json.loads((stack.outputs.sources or {})[SOURCE])["source"]["staleness_budget"]
+        progress.say(f"Vanished:  {_read(api, OUTAGE)}. After {budget} s of it they would say Readplane-Stale: true.")
         told = polled.result()
-    progress.say(f"That poll says: {json.dumps(told)}")
+    progress.say(f"That poll says: {told['outcome']}, {told.get('fault')}.")
     took = _changed(stack, office, api, "Zürich")
     progress.say(f"The back office is back, and what changed in it is an item {took:.2f} s later.")
 
@@ -92,13 +97,18 @@ def _changed(stack: Stack, office: BackOffice, api: Api, name: str) -> float:
 
 
 def _poll(stack: Stack, source: str) -> dict[str, Any]:
-    """Poll with the schedule's own input, until there is no more to fetch; after a poll that the schedule has begun."""
+    """Poll with the schedule's own input, until there is no more to fetch; what the last poll says, with all counts.
+
+    A poll that the schedule has begun is waited for.
+    """
     event = json.loads((stack.outputs.sources or {})[source])
     deadline = time.monotonic() + PATIENCE
+    counts = {"records": 0, "changes": 0}
     while True:
         told = poll(stack.outputs, event)
+        counts = {name: count + told.get(name, 0) for name, count in counts.items()}
         if told["outcome"] not in ("running", "unfinished", "open"):
-            return told
+            return told | counts
         if time.monotonic() > deadline:
             raise Failure(f"{source} isn't polled to its end within {PATIENCE:.0f} s; it says {told}")
         time.sleep(0.5)

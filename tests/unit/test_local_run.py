@@ -1,17 +1,19 @@
 """The local run's own promises: never an AWS account, plain words for what is in the way, nothing left half done."""
 
 import dataclasses
+import io
 import json
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops import terraform
 from ops.build import Zips
 from ops.console import ROOT, Failure, Progress
-from ops.local import backoffice, down, emulator, session, stack, up
+from ops.local import backoffice, down, emulator, session, stack, sync_demo, up
 from readplane.stores.aws import CLIENTS
 
 OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
@@ -111,15 +113,22 @@ def test_an_apply_is_given_the_artefacts_and_the_client(monkeypatch: pytest.Monk
     monkeypatch.setattr(terraform, "terraform", lambda: "terraform")
     monkeypatch.setattr(stack, "_run_apply", lambda *_: None)
     monkeypatch.setattr(stack, "run_tool", lambda *_, **__: OUTPUTS)
-    applied = stack.apply(".", "http://localhost:4566", ZIPS, Progress())
+    built = Zips(*(tmp_path / "dist" / path for path in ZIPS))
+    built.hot.parent.mkdir()
+    for path in built:
+        path.write_text(path.name)
+    applied = stack.apply(".", "http://localhost:4566", built, Progress())
+    for path in built:  # somebody else's build may come while Terraform works
+        path.unlink()
     assert json.loads((tmp_path / "run.tfvars.json").read_text()) == {
-        "hot_zip": "h.zip",
-        "functions_zip": "f.zip",
-        "layer_zip": "l.zip",
-        "poll_layer_zip": "p.zip",
+        "hot_zip": str(tmp_path / "h.zip"),
+        "functions_zip": str(tmp_path / "f.zip"),
+        "layer_zip": str(tmp_path / "l.zip"),
+        "poll_layer_zip": str(tmp_path / "p.zip"),
         "aws_client": "boto3",
         "api_base_url": "http://localhost:4566/_aws/execute-api/{api_id}",
     }
+    assert [(tmp_path / path).read_text() for path in ZIPS] == [str(path) for path in ZIPS]
     monkeypatch.setattr(emulator, "healthy", lambda endpoint: True)
     assert stack.load(".") == applied and applied.aws_client == "boto3"
 
@@ -193,6 +202,62 @@ def test_the_copy_leaves_nothing_out_but_the_settings_of_a_backend_and_the_tests
     kept -= {path for path in kept if path.name == "backend.tf" or path.name.startswith("terraform.tfstate")}
     folder = stack._copy("x", stack.BACK_OFFICE)
     assert {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} == kept
+
+
+APPLIED = stack.Stack(
+    "x",
+    "http://localhost:4566",
+    stack.Outputs(**{**{n: e["value"] for n, e in json.loads(OUTPUTS).items()}, "sources": {"s": '{"source":{}}'}}),
+    "slim",
+)
+
+
+def test_a_catch_up_is_polled_to_its_end_and_counted_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [
+        {"outcome": "running"},  # the schedule was faster
+        {"outcome": "unfinished", "records": 3, "changes": 2},
+        {"outcome": "completed", "records": 4, "changes": 4},
+    ]
+    monkeypatch.setattr(sync_demo, "poll", lambda outputs, event: told.pop(0))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert sync_demo._poll(APPLIED, "s") == {"outcome": "completed", "records": 7, "changes": 6}
+
+
+def test_a_source_that_never_gets_there_ends_the_demo_with_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_demo, "poll", lambda outputs, event: {"outcome": "open"})
+    monkeypatch.setattr(sync_demo, "PATIENCE", 0.0)
+    with pytest.raises(Failure, match="'outcome': 'open'"):
+        sync_demo._poll(APPLIED, "s")
+
+
+def test_stale_reads_are_told() -> None:
+    seconds = [0.01] * 98 + [0.2] * 2
+    assert str(sync_demo.Reads(seconds, 0)) == "100 reads, all 200, median 10 ms, p99 200 ms"
+    assert str(sync_demo.Reads(seconds, 7)).endswith(", 7 of them with Readplane-Stale")
+
+
+def test_a_poll_that_raises_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        {"Payload": io.BytesIO(b'{"outcome":"completed"}')},
+        {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage":"no such collection"}')},
+    ]
+    asked: list[Any] = []
+
+    class Functions:
+        def client(self, service: str, config: object) -> "Functions":
+            return self
+
+        def invoke(self, **given: Any) -> Any:
+            asked.append(given)
+            return answers.pop(0)
+
+    monkeypatch.setattr(session, "root", lambda region: Functions())
+    assert session.poll(APPLIED.outputs, {"validate": []}) == {"outcome": "completed"}
+    assert asked == [{"FunctionName": "x", "Payload": b'{"validate": []}'}]
+    with pytest.raises(Failure, match="no such collection"):
+        session.poll(APPLIED.outputs, {"validate": []})
+    with pytest.raises(Failure, match="nothing to poll"):
+        session.poll(dataclasses.replace(APPLIED.outputs, poll_function=None), {})
 
 
 def test_down_says_what_it_would_remove_and_removes_it(tmp_path: Path) -> None:
