@@ -402,6 +402,22 @@ def test_what_is_committed_late_within_the_lag_is_found(world: World) -> None:
     assert set(world.values()) == {"a", "late"}
 
 
+def test_a_state_behind_one_that_is_in_doubt_is_sent_until_the_item_has_it(world: World) -> None:
+    """As where a row was deleted and put in again by an older transaction while a poll was killed."""
+    world.office.row("a", NOW_MS - 1000, n=2)
+    world.stream.failure = KeyboardInterrupt()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        world()
+    world.stream.failure = None
+    world.office.row("a", NOW_MS - 2000, n=1)
+    world.ms += 60_000
+    assert [world()["changes"] for _ in range(3)] == [1, 0, 0]
+    assert world.values() == {"a": 1}
+    world.office.row("a", NOW_MS - 1000, n=2)
+    world()
+    assert world.values() == {"a": 2}
+
+
 def test_what_was_modified_during_a_pass_is_not_passed_over(world: World) -> None:
     """A page's record may be younger than pages that were read before it: the watermark ends at the first request."""
     world.office.row("a", NOW_MS + 100_000)

@@ -190,18 +190,20 @@ class Records:
 
         A record from before the watermark should be known. It isn't where it was committed late, or there were too many
         to remember, or it was never asked for, or all is read again. And a page may be too large for Kinesis to take it
-        in one invocation: what has been applied of it need not be sent again.
+        in one invocation: what has been applied of it need not be sent again. Nor need a state that upstream went back
+        to, behind one whose sending is in doubt: that stays in doubt for as long as nobody meets it again.
         """
         checkpoint = self._session.checkpoint
         read_ms = max(checkpoint.again_ms, checkpoint.watermark_ms or 0)
         if len(candidates) > LARGE_PAGE:
             read_ms = _FOREVER
-        doubtful = [key for key, one in candidates.items() if one.new and one.ms <= read_ms]
+        behind = {key for key, one in candidates.items() if self._seen.get(one.hash) != one.entry}
+        doubtful = [key for key, one in candidates.items() if key in behind or (one.new and one.ms <= read_ms)]
         held = self._session.stores.items.versions(doubtful) if doubtful else {}
         chosen = []
         for key, one in candidates.items():
             known = held.get(key, "")
-            if known:
+            if known and key not in behind:
                 one = self._told_apart(one, known)
             if known >= one.change.version:
                 self._seen.settle([one.remembered])
