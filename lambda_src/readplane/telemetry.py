@@ -65,7 +65,8 @@ class Telemetry:
 
     def failure(self, message: str, error: BaseException, **fields: str) -> None:
         """Write an error with its kind and place, chain included, but never its text."""
-        kinds, place = [], []
+        kinds: list[str] = []
+        place: list[str] = []
         cause: BaseException | None = error
         # An error may be its own cause, by a slip (`raise error from error`): a log line must not go on for ever.
         while cause is not None and len(kinds) < MAX_CAUSES:

@@ -770,6 +770,36 @@ def test_without_times_only_what_says_something_else_is_a_change(world: World) -
     assert time_ms(world.items.held["item/things/b"].version) == NOW_MS + 2
 
 
+def test_what_is_on_its_way_to_an_item_counts(world: World) -> None:
+    """A change that `apply` doesn't have yet would put away what the listing has said since."""
+    world.office.row("a", n=1)
+    world.office.row("b", n=1)
+    world(LISTING)
+    world.stream.holding = True
+    world.office.row("a", n=2)
+    world.office.row("c", n=1)
+    assert world(LISTING)["changes"] == 2
+    assert world(LISTING)["changes"] == 0
+    world.office.row("a", n=1)
+    world.office.row("c", n=1, gone=True)
+    assert world(LISTING)["changes"] == 2
+    for change in reversed(world.stream.taken):
+        world.items.apply(change)
+    world.stream.holding = False
+    assert world.values() == {"a": 1, "b": 1}
+    assert world(LISTING)["changes"] == 0
+
+
+def test_what_got_lost_on_its_way_is_sent_again(world: World) -> None:
+    world.stream.holding = True
+    world.office.row("a")
+    assert [world(LISTING)["changes"] for _ in range(2)] == [1, 0]
+    world.stream.holding = False
+    world.ms += 2 * 3_600_000
+    assert world(LISTING)["changes"] == 1
+    assert world.values() == {"a": 1}
+
+
 def test_a_clock_behind_the_item_is_overruled(world: World) -> None:
     world.office.row("a", n=1)
     world(LISTING)

@@ -13,12 +13,8 @@ from ..domain.sourcing import Seen, cursor, watermark
 from ..domain.sweeping import CHUNK_HASHES, packed
 from ..domain.translation import Record, Untranslatable
 from .pages import Moved, Pages, Read
-from .records import Records
+from .records import SETTLING_MS, Records
 from .session import Session
-
-SETTLING_MS = 60 * 60 * 1000
-"""For this long after a change a full listing is never left out for being unmodified: until `apply` has the change, it
-can't be told from the item whether that says what the listing does."""
 
 MAX_RESTARTS = 2
 _COARSE_MS = 1000
@@ -97,6 +93,7 @@ class Feed:
         checkpoint = self._session.checkpoint
         if self._sweep or walk.place is not None or self._seen.pending:
             return None
+        # Until `apply` has a change, it can't be told from the item whether that says what the listing does.
         if self._full and (checkpoint.missing or walk.started_ms < checkpoint.changed_ms + SETTLING_MS):
             return None
         return checkpoint.validators
@@ -138,7 +135,7 @@ class Feed:
     def _forget(self, walk: Pass) -> int | None:
         """Drop what no later pass will meet; give back the watermark as far as it is known by now."""
         reached = watermark(self._session.checkpoint.watermark_ms, walk.newest_ms, walk.started_ms)
-        since = cursor(reached, self._lag_ms)
+        since = cursor(reached, self._lag_ms) if self._source.versioned else walk.started_ms - SETTLING_MS
         if since is not None:
             self._seen.forget(since - _COARSE_MS)
         return reached

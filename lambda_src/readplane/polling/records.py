@@ -16,6 +16,9 @@ from .session import Session
 LARGE_PAGE = 5_000
 """Changes; a shard takes 1,000 a second."""
 
+SETTLING_MS = 60 * 60 * 1000
+"""How long a change may be on its way to its item, at most."""
+
 _WORKERS = 8
 _FOREVER = 1 << 48
 
@@ -176,7 +179,7 @@ class Records:
         if not chosen:
             return 0
         session = self._session
-        if self._source.versioned and any(one.ms > asked_ms - self._lag_ms for one in chosen):
+        if any(one.ms > asked_ms - self._lag_ms for one in chosen):
             # These may yet be modified again within the same timestamp. Which state came first is saved before any of
             # them is sent, so that whoever goes on after a crash can tell.
             session.save(seen=self._seen.packed())
@@ -224,19 +227,42 @@ class Records:
     def _reconciled(self, candidates: dict[str, _Candidate], asked_ms: int) -> list[_Candidate]:
         """Those that the items don't say, each with a version that beats its item's."""
         held = self._session.stores.items.versions(candidates) if candidates else {}
-        # A record without a time is stamped with ours, and is as young as its page.
-        settled_ms = asked_ms - self._lag_ms if self._source.versioned else _FOREVER
-        chosen = []
-        for key, one in candidates.items():
-            known = held.get(key)
-            version = None
-            # Without an item there is nothing to delete, unless it is on its way: a record that is known was sent.
-            if known is not None or one.change.data is not None or (self._source.versioned and not one.new):
-                version = reconciled(one.change.version, known, settled_ms, versioned=self._source.versioned)
-            if version is not None:
-                chosen.append(one._replace(change=one.change._replace(change_id=version)))
-            elif one.new:
-                self._seen.drop(one.hash)
-            else:
-                self._seen.settle([one.remembered])
-        return chosen
+        choose = self._dated if self._source.versioned else self._undated
+        return [one for key in candidates if (one := choose(candidates[key], held.get(key), asked_ms))]
+
+    def _dated(self, one: _Candidate, held: str | None, asked_ms: int) -> _Candidate | None:
+        """A record that tells its time: the greater version wins, and the listing where its item is settled."""
+        version = None
+        # Without an item there is nothing to delete, unless it is on its way: a record that is known was sent.
+        if held is not None or one.change.data is not None or not one.new:
+            version = reconciled(one.change.version, held, asked_ms - self._lag_ms, versioned=True)
+        if version is not None:
+            return one._replace(change=one.change._replace(change_id=version))
+        if one.new:
+            self._seen.drop(one.hash)
+        else:
+            self._seen.settle([one.remembered])
+        return None
+
+    def _undated(self, one: _Candidate, held: str | None, asked_ms: int) -> _Candidate | None:
+        """A record without a time, stamped with that of its page: it is news by what it says alone.
+
+        What was sent last, and `apply` doesn't have yet, is what its item will say. After an hour it won't any more:
+        then it has got lost on the way, and is sent again.
+        """
+        last = self._seen.get(one.hash)
+        if last and ((held or "") >= last.version or last.ms < asked_ms - SETTLING_MS):
+            self._seen.drop(one.hash)
+            last = None
+        if last and last.state == one.entry.state:
+            change = one.change._replace(change_id=last.version)
+            return one._replace(change=change, entry=last) if last.pending else None
+        known = last.version if last else held
+        if known is None and one.change.data is None:
+            return None
+        version = reconciled(one.change.version, known, _FOREVER, versioned=False)
+        if version is None:
+            return None
+        entry = Entry(time_ms(version), one.entry.state, tie_of(version), pending=True)
+        self._seen.put(one.hash, entry)
+        return one._replace(change=one.change._replace(change_id=version), entry=entry)
