@@ -241,7 +241,6 @@ class World:
         """Answers that only a sweep can find out."""
         self.lied_ms = 0
         self.empty = 0
-        self.blind = False
         self.answered: Run | None = None
         self._trouble: dict[int, str] = {}
         self._told = Checkpoint(SOURCE)
@@ -332,8 +331,6 @@ class World:
             run = Run(lambda run: self._work(run, sweep), self.clock, deadline, immortal=immortal)
             run.faults, self._trouble = self._trouble, {}
             self.slots[slot] = run
-            # A record without a time is compared with its item, so what is on its way is news once it has arrived.
-            self.blind = self.setting.shape.versions is None and (bool(self.stream.records) or None not in self.slots)
         self.go(slot, calls)
 
     def _work(self, run: Run, sweep: bool) -> Any:
@@ -380,7 +377,8 @@ class World:
             return
         self.outcome = run.result["outcome"]
         assert self.outcome in OUTCOMES, run.result
-        if self.outcome in ("completed", "not_modified") and not self.lies:
+        # A record without a time is compared with its item, so what is on its way is told from it once it has arrived.
+        if self.outcome in WHOLE and not self.lies and self.setting.shape.versions:
             self.check_freshness()
 
     def wire(self, request: requests.PreparedRequest, **given: Any) -> requests.Response:
@@ -466,7 +464,7 @@ class World:
         """Whatever the source held at ``fresh_as_of`` is in the items, or on its way there."""
         fresh_ms = self.checkpoint().fresh_as_of_ms
         assert fresh_ms is not None
-        if fresh_ms <= self.lied_ms or self.blind:
+        if fresh_ms <= self.lied_ms:
             return
         newest = {item["pk"]["S"]: change_of(item) for item in self.items.items.values() if "version" in item}
         for _, data in self.stream.records:
