@@ -85,6 +85,8 @@ class CatchUp:
         wall = cpu = memory = 0.0
         unfinished = True
         for until in (changes / 2, math.inf):
+            if not unfinished:
+                break  # few changes need no second process
             with Function(self._runner, self._subjects[POLL], "poll") as poll:
                 while unfinished and taken < until:
                     found = poll.invoke(SECONDS, event=event)
