@@ -25,7 +25,7 @@ from readplane.domain.sweeping import HashSet, packed, reconciled, refusal
 from readplane.domain.version import is_version, time_ms
 from tests.unit.support import NOW_MS
 
-times = st.integers(0, (1 << 48) - 2)
+times = st.integers(0, (1 << 48) - 3)
 ties = st.integers(0, MAX_TIE)
 states = st.integers(0, (1 << 62) - 1)
 
