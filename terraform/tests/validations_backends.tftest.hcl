@@ -25,6 +25,11 @@ run "all_that_is_allowed" {
     }
     backend_api_keys = { crm = "0123456789-abcdefghi_" }
   }
+
+  assert {
+    condition     = length(var.backends) == 3 && var.backends["crm"].timeout_ms == 29000 && var.backends["staff"].timeout_ms == 50
+    error_message = "The values at the edge of each rule are allowed."
+  }
 }
 
 run "more_backends_than_fit" {

@@ -19,6 +19,11 @@ run "everybody_who_can_be_named" {
   variables {
     notify = { emails = ["operations@example.com", "o.n+alarms@sub.example.co.uk"], phone_numbers = ["+4915112345678", "+12025550123"] }
   }
+
+  assert {
+    condition     = length(var.notify.emails) == 2 && length(var.notify.phone_numbers) == 2
+    error_message = "Addresses with a tag and of a subdomain, and numbers of any country, are allowed."
+  }
 }
 
 run "address_without_domain" {
