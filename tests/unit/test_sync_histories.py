@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 import requests
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from readplane.domain.body import compile_schemas
@@ -240,6 +240,7 @@ class World:
         self.lies = 0
         """Answers that only a sweep can find out."""
         self.lied_ms = 0
+        self.killed = 0
         self.empty = 0
         self.answered: Run | None = None
         self._trouble: dict[int, str] = {}
@@ -281,6 +282,7 @@ class World:
                 self.go(slot, calls)
             case Kill(slot):
                 if run := self.slots[slot]:
+                    self.killed += 1
                     run.kill()
                     self.ended(slot)
             case Trouble(kind, nth):
@@ -635,7 +637,43 @@ def play(setting: Setting, steps: list[Step]) -> World:
     return world
 
 
+ALL = Poll(0, sweep=False, calls=None, immortal=False)
+SWEEP = Poll(0, sweep=True, calls=None, immortal=False)
+ONE = VALUES[0]
+
+
 @settings(max_examples=max(HISTORIES, 2 * settings().max_examples))
 @given(histories())
+# A row is marked as removed while a sweep, in the same poll, is about to read it, and its item is still on its way.
+@example((Setting(), [Put("a", ONE, 0), SWEEP._replace(calls=3), Remove("a", 0)]))
+# Of two polls the one that gave its lease back first tells last how fresh the source is.
+@example((Setting(), [Put("a", ONE, 0), ALL._replace(calls=5), ALL._replace(slot=1), Go(0, None)]))
 def test_in_the_end_the_items_are_what_the_back_office_says(history: tuple[Setting, list[Step]]) -> None:
     play(*history)
+
+
+def test_a_poll_can_be_killed_before_any_of_its_calls_and_another_goes_on() -> None:
+    """Every place of one poll, sweep included, and not only those that chance comes to."""
+    steps: list[Step] = [Put(row, ONE, 0) for row in IDS]
+    calls = 0
+    while True:
+        calls += 1
+        world = play(Setting(), [*steps, SWEEP._replace(calls=calls), Put("a", VALUES[2], 0), Kill(0), Remove("b", 0)])
+        if not world.killed:
+            break
+    assert calls > 20
+
+
+def test_two_polls_may_take_turns_at_any_of_their_calls() -> None:
+    """One stops at its n-th call for as long as its lease lasts, and goes on when another has polled."""
+    steps: list[Step] = [Put(row, ONE, 0) for row in IDS]
+    for calls in range(1, 20):
+        frozen = SWEEP._replace(calls=calls, immortal=True)
+        more: list[Step] = [
+            Put("a", VALUES[2], 0),
+            Wait(FUNCTION_MS),
+            Put("b", VALUES[2], 0),
+            SWEEP._replace(slot=1),
+            Go(0, None),
+        ]
+        play(Setting(), [*steps, frozen, *more])
