@@ -466,7 +466,8 @@ class World:
         """Whatever the source held at ``fresh_as_of`` is in the items, or on its way there."""
         fresh_ms = self.checkpoint().fresh_as_of_ms
         assert fresh_ms is not None
-        if fresh_ms <= self.lied_ms:
+        # Where rows go and come back while pages are counted, none may look moved, and one be left out.
+        if fresh_ms <= self.lied_ms or (self.setting.shape.style == "page" and self.ever_deleted):
             return
         newest = {item["pk"]["S"]: change_of(item) for item in self.items.items.values() if "version" in item}
         for _, data in self.stream.records:
@@ -609,7 +610,7 @@ def histories() -> st.SearchStrategy[tuple[Setting, list[Step]]]:
     setting = st.builds(
         Setting,
         shape=shape,
-        max_pages=st.sampled_from([100, 3, 4]),
+        max_pages=st.sampled_from([100, 1, 3]),
         latency_ms=st.sampled_from([5, 900, 3_000]),
         max_deletes_percent=st.sampled_from([100, 100, 50]),
     )
@@ -640,6 +641,7 @@ def play(setting: Setting, steps: list[Step]) -> World:
 ALL = Poll(0, sweep=False, calls=None, immortal=False)
 SWEEP = Poll(0, sweep=True, calls=None, immortal=False)
 ONE = VALUES[0]
+MOVED = [Put("b", VALUES[2], 0), Wait(1), Put("a", VALUES[2], 0), Wait(1)]
 
 
 @settings(max_examples=max(HISTORIES, 2 * settings().max_examples))
@@ -648,6 +650,13 @@ ONE = VALUES[0]
 @example((Setting(), [Put("a", ONE, 0), SWEEP._replace(calls=3), Remove("a", 0)]))
 # Of two polls the one that gave its lease back first tells last how fresh the source is.
 @example((Setting(), [Put("a", ONE, 0), ALL._replace(calls=5), ALL._replace(slot=1), Go(0, None)]))
+# Two rows of the first page move behind the one on the second, and the first page still ends as it did.
+@example(
+    (
+        Setting(Shape("page"), max_pages=1),
+        [Put("a", ONE, 0), Put("b", ONE, 0), Put("c", ONE, 0), Wait(40_000), ALL, *MOVED, ALL],
+    )
+)
 def test_in_the_end_the_items_are_what_the_back_office_says(history: tuple[Setting, list[Step]]) -> None:
     play(*history)
 

@@ -38,8 +38,9 @@ class Place:
     """Where a walk goes on.
 
     ``url``: of the next page (link and token); ``number``: the next page's, or the records read so far (offset).
-    ``last``: the last record read, ``body``: the last answer, as hashes. ``anchor``: the URL ``steps`` pages ago, which
-    a walk in circles meets again (Brent's algorithm: the anchor moves on after 1, 2, 4, 8, … pages).
+    ``last``: the last record read, where pages have numbers all of the last page; ``body``: the last answer, as hashes.
+    ``anchor``: the URL ``steps`` pages ago, which a walk in circles meets again (Brent's algorithm: the anchor moves on
+    after 1, 2, 4, 8, … pages).
     """
 
     url: str | None = None
@@ -164,10 +165,13 @@ class Pages:
         )
 
     def _look_back(self, url: str, place: Place, now_ms: int) -> None:
-        """See that the page before still ends where it did: else records have moved over to it, or from it."""
+        """See that the page before still holds the same: else records have moved over to it, or from it.
+
+        All of it: where one has gone and its last has moved behind another, it still ends where it did.
+        """
         before = self._ask(self._url(url, replace(place, number=place.number - 1)))
         page = self._translator.page(before.body or b"")
-        if not page.records or _identity(self._translator.record(page.records[-1], now_ms)) != place.last:
+        if _identities([self._translator.record(record, now_ms) for record in page.records]) != place.last:
             raise Moved
 
     def _following(
@@ -177,7 +181,7 @@ class Pages:
         last = _identity(records[-1]) if records else place.last
         body = _digest(answer.body or b"")
         if style == "page":
-            return Place(number=place.number + 1, last=last, body=body) if records else None
+            return Place(number=place.number + 1, last=_identities(records), body=body) if records else None
         if style == "offset":
             return Place(number=place.number + len(records), last=last) if records else None
         # An empty page may lead on, for a back office may filter what it has cut; but not where the walk has been.
@@ -203,6 +207,11 @@ def _behind(records: list[Record | Untranslatable], last: str) -> list[Record | 
 def _identity(record: Record | Untranslatable) -> str:
     """What a record is known by, whatever it says; its text where its id can't be read."""
     return _digest(record.item_id or record.raw_text)
+
+
+def _identities(records: list[Record | Untranslatable]) -> str:
+    """What a page is known by."""
+    return _digest(" ".join(map(_identity, records)))
 
 
 def _digest(content: str | bytes) -> str:
