@@ -250,7 +250,7 @@ variable "functions" {
     apply   = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 300), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     publish = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 120), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     read    = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
-    poll    = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 120), reserved_concurrency = optional(number) }), {})
+    poll    = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 120), reserved_concurrency = optional(number) }), {})
   })
   default = {}
 

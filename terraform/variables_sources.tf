@@ -43,7 +43,7 @@ variable "sources" {
     max_pages           = optional(number, 100)
     max_seconds         = optional(number, 45)
     requests_per_second = optional(number)
-    max_bytes           = optional(number, 10485760)
+    max_bytes           = optional(number, 8388608)
     breaker             = optional(object({ failures = optional(number, 5), cooldown_seconds = optional(number, 30) }), {})
 
     sweep    = optional(object({ schedule = string, url = optional(string), max_deletes_percent = optional(number, 10) }))
@@ -106,6 +106,12 @@ variable "sources" {
   validation {
     condition     = alltrue([for s in values(var.sources) : s.mode != "snapshot" || try(var.collections[s.collection].read, "") != "owner"])
     error_message = "Choose a public or authenticated collection for a snapshot: it has no owner."
+  }
+
+  # Readplane-Stale is cached with the answer that says so.
+  validation {
+    condition     = alltrue([for s in values(var.sources) : try(var.collections[s.collection].cache_ttl, 0) <= s.staleness_budget])
+    error_message = "Set cache_ttl of a collection that a source feeds to no more than the source's staleness_budget: cached answers would go on saying that they are fresh."
   }
 
   # --- what a mode needs, and what it leaves out
@@ -267,10 +273,16 @@ variable "sources" {
     error_message = "Set max_bytes to 1024 to 67108864 (64 MiB): the most that one answer may hold."
   }
 
-  # Measured, until Kinesis has all of it: an answer of rows of 80 bytes takes 20 times its size, one of rows of eight short numbers 45 times.
+  # Measured, until Kinesis has all of it: an answer of rows of 80 bytes takes 20 times its size, one of rows of a single short number 70 times.
   validation {
-    condition     = alltrue([for s in values(var.sources) : 32 + 48 * ceil(s.max_bytes / 1048576) <= var.functions.poll.memory_mb])
-    error_message = "Set functions.poll.memory_mb to at least 32 plus 48 for each MiB of max_bytes (512 for 10 MiB), or max_bytes lower: an answer that doesn't fit would end the poll, each time anew."
+    condition     = alltrue([for s in values(var.sources) : 100 + 72 * ceil(s.max_bytes / 1048576) <= var.functions.poll.memory_mb])
+    error_message = "Set functions.poll.memory_mb to at least 100 plus 72 for each MiB of max_bytes (676 for 8 MiB), or max_bytes lower: an answer that doesn't fit would end the poll, each time anew."
+  }
+
+  # API Gateway hands out at most 10 MB, and a document is a little more than its payload.
+  validation {
+    condition     = alltrue([for s in values(var.sources) : s.mode != "snapshot" || s.max_bytes <= 9437184])
+    error_message = "Set max_bytes of a snapshot to at most 9437184 (9 MiB): API Gateway couldn't hand out a larger document."
   }
 
   validation {

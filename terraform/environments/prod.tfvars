@@ -30,7 +30,7 @@ functions = {
   apply   = { memory_mb = 1024, reserved_concurrency = 22 }
   publish = { memory_mb = 1024, reserved_concurrency = 40 }
   read    = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
-  poll    = { memory_mb = 512, reserved_concurrency = 5 }
+  poll    = { memory_mb = 1024, reserved_concurrency = 5 }
 }
 
 # Where your web application lives.

@@ -81,6 +81,15 @@ run "with_key_and_sources" {
   }
 
   assert {
+    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.region_behind : (
+      toset(flatten([for query in alarm.metric_query : query.metric[*].metric_name])) == toset(["PollsCompleted", "SnapshotsFailed", "FreshnessFailed"])
+      && alltrue([for query in alarm.metric_query : alltrue([for metric in query.metric : metric.dimensions == tomap({ Stack = "readplane", Source = name })])])
+      && alarm.treat_missing_data == "notBreaching"
+    )]) && length(aws_cloudwatch_metric_alarm.region_behind) == 2
+    error_message = "A Region that takes no documents is heard of, though no poll fails for it."
+  }
+
+  assert {
     condition = (
       aws_cloudwatch_metric_alarm.quarantine.metric_name == "ChangesQuarantined" && aws_cloudwatch_metric_alarm.quarantine.dimensions == tomap({ Stack = "readplane" })
       && aws_cloudwatch_metric_alarm.objects_failed.metric_name == "ObjectsFailed" && aws_cloudwatch_metric_alarm.objects_failed.dimensions == tomap({ Stack = "readplane" })
@@ -92,7 +101,7 @@ run "with_key_and_sources" {
   assert {
     condition = alltrue([for alarm in concat(
       values(aws_cloudwatch_metric_alarm.staleness), values(aws_cloudwatch_metric_alarm.source_quarantine), values(aws_cloudwatch_metric_alarm.sweep_refused),
-      [aws_cloudwatch_metric_alarm.quarantine, aws_cloudwatch_metric_alarm.objects_failed],
+      values(aws_cloudwatch_metric_alarm.region_behind), [aws_cloudwatch_metric_alarm.quarantine, aws_cloudwatch_metric_alarm.objects_failed],
       ) : alarm.alarm_actions == toset(concat([output.topic_arn], var.alarm_actions)) && alarm.ok_actions == alarm.alarm_actions
     ])
     error_message = "Every alarm notifies the topic and whatever else is to hear it, of its end, too."

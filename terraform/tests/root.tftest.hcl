@@ -255,7 +255,7 @@ run "polled_back_offices_in_two_regions" {
         attempts         = 3
         max_pages        = 100
         max_seconds      = 45
-        max_bytes        = 10485760
+        max_bytes        = 8388608
         breaker          = { failures = 5, cooldown_seconds = 30 }
         sweep            = { schedule = "rate(1 day)", max_deletes_percent = 10 }
         document         = "current"

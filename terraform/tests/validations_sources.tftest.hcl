@@ -913,7 +913,7 @@ run "answer_larger_than_one_may_be" {
 
   variables {
     sources   = { erp = merge(var.feed, { max_bytes = 67108865 }) }
-    functions = { poll = { memory_mb = 4096 } }
+    functions = { poll = { memory_mb = 8192 } }
   }
 
   expect_failures = [var.sources]
@@ -927,8 +927,38 @@ run "answer_larger_than_memory" {
   }
 
   variables {
-    sources   = { erp = merge(var.feed, { max_bytes = 10485761 }) }
-    functions = { poll = { memory_mb = 512 } }
+    sources   = { erp = merge(var.feed, { max_bytes = 8388609 }) }
+    functions = { poll = { memory_mb = 676 } }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "snapshot_larger_than_api_gateway_hands_out" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.payload, { max_bytes = 9437185 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "answers_cached_for_longer_than_they_may_be_stale" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    collections = merge(var.collections, { products = { read = "public", cache_ttl = 91 } })
+    cache_size  = "0.5"
+    sources     = { erp = var.feed }
   }
 
   expect_failures = [var.sources]
@@ -1452,7 +1482,7 @@ run "what_the_rules_allow" {
     }
     change_stream = { on_demand = true, retention_hours = 8760, parallelization_factor = 10, batch_size = 10000 }
     write_log     = { apply_concurrency = 20 }
-    functions     = { apply = { reserved_concurrency = 60 }, poll = { memory_mb = 3104, timeout_seconds = 120, reserved_concurrency = 7 } }
+    functions     = { apply = { reserved_concurrency = 60 }, poll = { memory_mb = 4708, timeout_seconds = 120, reserved_concurrency = 7 } }
     sync          = { vpc = { subnet_ids = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"], security_group_ids = ["sg-0123456789abcdef0"] } }
   }
 
@@ -1464,7 +1494,7 @@ run "what_the_rules_allow" {
   assert {
     condition = (
       var.sources.plants.lag_seconds == 60 && var.sources.plants.timeout_seconds == 10 && var.sources.plants.attempts == 3
-      && var.sources.plants.max_pages == 100 && var.sources.plants.max_seconds == 45 && var.sources.plants.max_bytes == 10485760
+      && var.sources.plants.max_pages == 100 && var.sources.plants.max_seconds == 45 && var.sources.plants.max_bytes == 8388608
       && var.sources.plants.breaker.failures == 5 && var.sources.plants.breaker.cooldown_seconds == 30
     )
     error_message = "A source needs no more than where it is, what it feeds, and how it is read."

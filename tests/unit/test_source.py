@@ -130,7 +130,7 @@ def test_what_is_left_out_takes_its_default(nothing: dict[str, Any]) -> None:
     assert (source.headers, source.secret, source.version, source.cursor, source.sweep) == ({}, None, None, None, None)
     assert (source.paging.style, source.paging.first, source.breaker) == ("none", 1, Breaker(5, 30))
     assert (source.lag_seconds, source.timeout_seconds, source.attempts, source.max_pages) == (60, 10, 3, 100)
-    assert (source.max_seconds, source.requests_per_second, source.max_bytes) == (45, None, 10 * 1024 * 1024)
+    assert (source.max_seconds, source.requests_per_second, source.max_bytes) == (45, None, 8 * 1024 * 1024)
     assert not source.versioned and not source.incremental
     assert source.url_at(None) == source.sweep_url() == LEAST["url"]
 

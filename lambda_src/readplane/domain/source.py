@@ -416,7 +416,7 @@ def _read(given: _Given) -> Source:
         max_pages=given.whole("max_pages", 100, 1, 100_000),
         max_seconds=given.number("max_seconds", 45, 1, 840, "1 to 840 seconds"),
         requests_per_second=_rate(given),
-        max_bytes=given.whole("max_bytes", 10 * _MIB, 1024, 64 * _MIB),
+        max_bytes=given.whole("max_bytes", 8 * _MIB, 1024, 64 * _MIB),
         breaker=_breaker(given),
         sweep=_sweep(given),
         staleness_budget=given.whole("staleness_budget", 0, 1, 365 * 86_400) if given.has("staleness_budget") else 0,

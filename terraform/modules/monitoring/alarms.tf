@@ -62,6 +62,49 @@ resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   ok_actions          = local.alarm_actions
 }
 
+# A Region whose documents can't be written costs that Region, and no poll: its snapshots and what it says of freshness grow old. An hour in
+# which every poll met that is more than a hiccup. (SampleCount: each of these polls tells it once.)
+resource "aws_cloudwatch_metric_alarm" "region_behind" {
+  for_each = var.sources
+
+  alarm_name        = "${var.name}-region-behind-${each.key}"
+  alarm_description = "For an hour no poll of ${each.key} could write to every Region's documents: one says what was true before. Look for \"everywhere\" in the log of ${var.name}-poll."
+
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+
+  metric_query {
+    id          = "behind"
+    label       = "Every poll of ${each.key} left a Region behind"
+    expression  = "IF(polls > 0 AND (FILL(snapshots, 0) >= polls OR FILL(freshness, 0) >= polls), 1, 0)"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      polls     = { metric_name = "PollsCompleted", stat = "Sum" }
+      snapshots = { metric_name = "SnapshotsFailed", stat = "SampleCount" }
+      freshness = { metric_name = "FreshnessFailed", stat = "SampleCount" }
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "Readplane"
+        metric_name = metric_query.value.metric_name
+        dimensions  = { Stack = var.name, Source = each.key }
+        stat        = metric_query.value.stat
+        period      = 3600
+      }
+    }
+  }
+}
+
 # As for a source, for what reached `apply`: accepted from a client, or from a source, and not to be applied.
 resource "aws_cloudwatch_metric_alarm" "quarantine" {
   alarm_name        = "${var.name}-quarantine"

@@ -33,9 +33,9 @@ locals {
   alarm_actions = concat([aws_sns_topic.alarms.arn], var.alarm_actions)
 }
 
+# Without a key of the account's own it isn't encrypted: CloudWatch may not use AWS's key for SNS, whose policy can't be changed, and no
+# alarm would come through.
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:With AWS's own key for SNS no alarm would come through: its policy, which can't be changed, leaves CloudWatch out.
-
   name              = "${var.name}-alarms"
   display_name      = var.name # what an SMS begins with
   kms_master_key_id = var.kms_key_arn
