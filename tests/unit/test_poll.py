@@ -525,9 +525,11 @@ def test_a_poison_record_goes_to_quarantine_once_and_the_others_go_on(
 def test_a_page_of_poison_is_a_fault_and_floods_no_quarantine(world: World) -> None:
     """A translation that fits no record is to be mended, not to be redriven a million times."""
     rows = [{"id": f"r{number}", "at": NOW_MS, "n": "bad"} for number in range(1_001)]
+    rows.append({"id": "good", "at": NOW_MS, "n": 1})
     world.office.answer = lambda url: json.dumps({"rows": rows}).encode()
     assert world()["outcome"] == "failed"
     assert world.quarantine.puts == 0 and world.checkpoint().failures.count == 1
+    assert list(world.items.held) == ["item/things/good"], "what is right goes on all the same"
     del rows[0]
     answer = world()
     assert (answer["outcome"], answer["quarantined"]) == ("completed", 1_000)

@@ -80,14 +80,15 @@ class Records:
         self._lag_ms = int(session.source.lag_seconds * 1000)
 
     def take(self, records: list[Record | Untranslatable], asked_ms: int) -> Taken:
-        """Keep in quarantine what can't be translated, send what is new.
+        """Send what is new, keep in quarantine what can't be translated.
 
         :param asked_ms: the time before their request.
         :raises BadPage: when more can't be translated than chance would have it.
         """
         batch = self._sorted(records, asked_ms)
-        self._quarantine(batch.refused, asked_ms)
+        # The good ones first: even a page with too many bad ones brings what it can.
         sent = self._send(batch.candidates, asked_ms)
+        self._quarantine(batch.refused, asked_ms)
         return Taken(sent, batch.met, batch.newest_ms, batch.unreadable)
 
     def _sorted(self, records: list[Record | Untranslatable], asked_ms: int) -> _Batch:
