@@ -78,7 +78,7 @@ test-localstack: $(STAMP) ## what only LocalStack shows, on the one at AWS_ENDPO
 	@$(PY) -m pytest tests/localstack
 
 .PHONY: bench
-bench: $(BENCH_VENV)/.made-from-lock ## cold start, warm request and bulk apply beside other tools, held to the goals
+bench: $(BENCH_VENV)/.made-from-lock ## cold start, warm request, bulk apply, outage and catch-up beside other tools, held to the goals
 	@$(BENCH_VENV)/bin/python -m ops.build
 	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
