@@ -351,10 +351,10 @@ def test_a_listing_that_suddenly_lacks_much_deletes_nothing(stack: Local) -> Non
             body = json.dumps({"rows": rows, "next": None})
             fault = Fault("answer", "/languages.json", status=200, content_type="application/json", body=body)
             with office.failing(fault):
-                told = [list_languages(stack) for _ in range(3)]
-            assert [(one["changes"], one["sweep_refused"]) for one in told] == [(0, True)] * 3
+                told = [list_languages(stack) for _ in range(2)]
+            assert [(one["changes"], one["sweep_refused"]) for one in told] == [(0, True)] * 2
         assert list_languages(stack)["missing"] == 0
-        assert all(language(stack, row["code"]) for row in kept)
+        assert all(language(stack, row["code"]) for row in kept[::20])
 
 
 def test_settings_that_can_not_work_are_told_all_at_once(stack: Local) -> None:
