@@ -490,11 +490,13 @@ class World:
         if gone:
             assert not [item for item in items.values() if item.data is not None and self.is_good(item.item_id)]
 
-    def may_go(self) -> bool:
-        """Whether a sweep may delete what is missing: not all of it, nor more than the source's settings allow."""
-        living = {item["item_id"]["S"] for item in self.items.items.values() if "data" in item}
-        missing = living - self.office.rows.keys()
-        return bool(self.office.rows) and len(missing) <= max(1, len(living) * self.setting.max_deletes_percent / 100)
+    def living(self) -> set[str]:
+        return {item["item_id"]["S"] for item in self.items.items.values() if "data" in item}
+
+    def may_go(self, missing: int) -> bool:
+        """Whether a sweep may delete so many items: not all, nor more than the source's settings allow."""
+        most = max(1, len(self.living()) * self.setting.max_deletes_percent / 100)
+        return bool(self.office.rows) and missing <= most
 
     def is_good(self, row_id: str) -> bool:
         return row_id not in self.office.rows or self.office.rows[row_id].raw is None
@@ -534,7 +536,8 @@ def settle(world: World) -> None:
     for row in list(world.office.rows.values()):
         if row.raw is not None:
             world.do(Delete(row.id))
-    may_go = world.may_go()
+    missing = world.living() - world.office.rows.keys()
+    may_go = world.may_go(len(missing))
     sweeps = 0
     for _ in range(60):
         world.clock.ms += 10_000
@@ -548,6 +551,8 @@ def settle(world: World) -> None:
     else:
         raise AssertionError("no sweep comes to an end")
     world.check_items(gone=may_go)
+    if not may_go:
+        assert missing <= world.living(), "more is deleted than the settings allow"
 
 
 def histories() -> st.SearchStrategy[tuple[Setting, list[Step]]]:
@@ -643,6 +648,8 @@ ALL = Poll(0, sweep=False, calls=None, immortal=False)
 SWEEP = Poll(0, sweep=True, calls=None, immortal=False)
 ARRIVES = Deliver(100, "in order")
 ONE, OTHER = VALUES[0], VALUES[2]
+LAST: list[Step] = [*[Fail("slow")] * 3, Fail("empty")]
+"""For the last of four pages: two of what changed, two of everything."""
 THREE: list[Step] = [Put("a", ONE, 0), Put("b", ONE, 0), Put("c", ONE, 0)]
 
 FOUND: dict[str, tuple[Setting, list[Step]]] = {
@@ -672,7 +679,11 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
     ),
     "a listing ends before its end, once": (
         Setting(),
-        [*THREE, ALL, ARRIVES, Put("b", OTHER, 0), ALL, ARRIVES, Wait(10_000), Fail("slow"), Fail("empty"), SWEEP],
+        [*THREE, ALL, ARRIVES, Put("b", OTHER, 0), ALL, ARRIVES, Wait(10_000), *LAST, SWEEP],
+    ),
+    "too much is missing": (
+        Setting(max_deletes_percent=50),
+        [*THREE, ALL, ARRIVES, Put("b", OTHER, 0), ALL, ARRIVES, Wait(10_000), Delete("a"), Delete("c")],
     ),
     "every listing is empty": (
         Setting(Shape(versions=None)),
@@ -705,7 +716,7 @@ def test_a_poll_can_be_killed_before_any_of_its_calls_and_another_goes_on(first:
     calls = 0
     while True:
         calls += 1
-        more: list[Step] = [Put("a", second, 0), Kill(0), Put("b", second, 0)]
+        more: list[Step] = [Put("a", second, 0), Kill(0), Put("b", second, 0), Wait(100_000), ALL]
         if not play(setting, [*steps, SWEEP._replace(calls=calls), *more]).killed:
             break
     assert calls > 10
