@@ -678,7 +678,7 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
         [*THREE, ALL, ARRIVES, Put("b", OTHER, 0), ALL, ARRIVES, Wait(10_000), Poison("a", "no id"), SWEEP, SWEEP],
     ),
     "a listing ends before its end, once": (
-        Setting(),
+        Setting(Shape(order="id")),
         [*THREE, ALL, ARRIVES, Put("b", OTHER, 0), ALL, ARRIVES, Wait(10_000), *LAST, SWEEP],
     ),
     "too much is missing": (
@@ -708,11 +708,11 @@ def test_in_the_end_the_items_are_what_the_back_office_says(history: tuple[Setti
     play(*history)
 
 
-@pytest.mark.parametrize("first, second", [(ONE, OTHER), (OTHER, ONE)])
-def test_a_poll_can_be_killed_before_any_of_its_calls_and_another_goes_on(first: str, second: str) -> None:
-    """Every place of one poll, sweep included, and not only those that chance comes to; all within one timestamp."""
+@pytest.mark.parametrize("first, second, wait", [(ONE, OTHER, 1), (OTHER, ONE, 1), (ONE, OTHER, 40_000)])
+def test_a_poll_can_be_killed_before_any_of_its_calls_and_another_goes_on(first: str, second: str, wait: int) -> None:
+    """Every place of one poll, sweep included, and not only those that chance comes to; within one timestamp or not."""
     setting = Setting(Shape(page_size=10, resolution_ms=1_000))
-    steps: list[Step] = [Put(row, first, 0) for row in IDS]
+    steps: list[Step] = [*(Put(row, first, 0) for row in IDS), Wait(wait)]
     calls = 0
     while True:
         calls += 1
