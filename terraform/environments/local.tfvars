@@ -166,7 +166,7 @@ sources = {
     collection       = "subdivisions"
     schedule         = "rate(1 minute)"
     staleness_budget = 90
-    url              = "http://localhost:8765/backoffice/subdivisions.json?_shape=objects&_nocount=1&_sort=modified&_size=100&modified__gte={cursor}"
+    url              = "http://localhost:8765/backoffice/subdivisions.json?_shape=objects&_nocount=1&_sort=modified&_size=500&modified__gte={cursor}"
     records          = "rows"
     id               = "code"
     version          = { expression = "modified", format = "rfc3339" }
