@@ -669,6 +669,10 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
         Setting(Shape(validator="etag")),
         [*THREE, ALL, ALL, Put("d", ONE, 0), ALL],
     ),
+    "a page is full, and what its entity tag names doesn't change when its Link header names another": (
+        Setting(Shape("header", page_size=3, validator="etag")),
+        [*THREE, ALL, ALL, Put("d", ONE, 0), ALL],
+    ),
     "a numbered page comes twice": (
         Setting(Shape("page")),
         [*THREE, Put("d", ONE, 0), Put("e", ONE, 0), Wait(40_000), Fail("slow"), Fail("repeated"), ALL],

@@ -114,8 +114,16 @@ class Pages:
         if self._source.paging.style == "offset" and place.last is not None:
             records = _behind(records, place.last)
         following = self._following(place, page_url, answer, records, link)
-        known = validators_of(page_url, answer) if place_text is None and following is None else None
+        # They name a body: a full page's stays the same when its Link header begins to lead to another.
+        whole = place_text is None and following is None and not self._by_header
+        known = validators_of(page_url, answer) if whole else None
         return Read(asked_ms, records, following.text() if following else None, known)
+
+    @property
+    def _by_header(self) -> bool:
+        """Whether the Link header leads to the next page."""
+        paging = self._source.paging
+        return paging.style == "link" and not paging.next and not self._source.function
 
     def _start(self) -> int:
         return self._source.paging.first if self._source.paging.style == "page" else 0
@@ -144,8 +152,7 @@ class Pages:
         paging = self._source.paging
         if paging.style not in ("link", "token"):
             return None
-        by_header = paging.style == "link" and not paging.next and not self._source.function
-        link = answer.next_link if by_header else page.next
+        link = answer.next_link if self._by_header else page.next
         if link is None:
             return None
         if len(link) > MAX_LINK or not _is_text(link):
