@@ -76,6 +76,8 @@ def environment(data: Path | None = None) -> dict[str, str]:
     """The environment for Terraform: nobody's AWS account, no prompts, providers downloaded once for all runs here."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TF_CLI_ARGS"))}
     env |= {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    # A plan of 900 resources spends half of its time collecting garbage: with twice the memory (0.9 GB) it doesn't.
+    env.setdefault("GOGC", "400")
     env.setdefault("TF_PLUGIN_CACHE_DIR", str(ROOT / ".local/plugin-cache"))
     Path(env["TF_PLUGIN_CACHE_DIR"]).mkdir(parents=True, exist_ok=True)
     if data:
