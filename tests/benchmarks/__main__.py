@@ -43,14 +43,22 @@ def main() -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     labels = result.pop("labels")
-    found = goals(result)
-    result["goals"] = [{**goal._asdict(), "met": goal.met} for goal in found]
     progress(f"done in {time.monotonic() - start:.0f} s")
     print(tables(result, labels))
-    _save(result, labels, RESULTS, asked.docs)
+    _save(result, labels, RESULTS)
     if asked.docs:
-        _write_page(f"{tables(result, labels, pictured=True)}\n\n### Goals\n\n{goal_table(found)}")
-    return _verdict(found)
+        told = _renewed(result) if asked.only else result
+        _save(told, labels, DOCS)
+        _write_page(f"{tables(told, labels, pictured=True)}\n\n### Goals\n\n{goal_table(goals(told))}")
+    return _verdict(goals(result))
+
+
+def _renewed(result: dict[str, Any]) -> dict[str, Any]:
+    """The results in docs/ with the parts that were measured now; `renewed` says with what, and when."""
+    known: dict[str, Any] = json.loads((DOCS / "performance.json").read_text("utf-8"))
+    parts = {name: part for name, part in result.items() if name != "made"}
+    renewed = known.get("renewed", {}) | dict.fromkeys(parts, result["made"])
+    return known | parts | {"renewed": renewed}
 
 
 def _measured(asked: argparse.Namespace) -> dict[str, Any]:
@@ -98,10 +106,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--latency-ms", type=float, default=0, metavar="MS", help="apply the bulk once more, with every call this late"
     )
-    parser.add_argument("--docs", action="store_true", help="put tables, results and chart into docs/ too (a full run)")
+    parser.add_argument("--docs", action="store_true", help="put tables, results and charts into docs/ too")
     asked = parser.parse_args()
-    if asked.docs and (asked.quick or asked.only):
-        parser.error("--docs takes a full run")
+    if asked.docs and asked.quick:
+        parser.error("--docs takes no --quick")
     return asked
 
 
@@ -117,22 +125,22 @@ def _made(asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _save(result: dict[str, Any], labels: dict[str, str], folder: Path, docs: bool) -> None:
+def _save(result: dict[str, Any], labels: dict[str, str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    result = result | {"goals": [{**goal._asdict(), "met": goal.met} for goal in goals(result)]}
     # A list of numbers on one line: those of the chart would be thousands.
     text = re.sub(r"\[[\s\d.,e+-]+\]", lambda found: " ".join(found[0].split()), json.dumps(result, indent=1)) + "\n"
-    for place in (folder / "results.json", *([DOCS / "performance.json"] if docs else [])):
-        place.write_text(text)
-        progress(f"wrote {place.relative_to(ROOT)}")
+    place = folder / ("performance.json" if folder == DOCS else "results.json")
+    place.write_text(text)
+    progress(f"wrote {place.relative_to(ROOT)}")
     charts = []
     if all(part in result for part in ("cold", "warm", "bulk")):
         charts.append(("performance.svg", partial(chart, result, labels)))
     if "outage" in result:
         charts.append(("outage.svg", partial(outage_chart, result["outage"])))
     for name, draw in charts:
-        for place in (folder / name, *([DOCS / name] if docs else [])):
-            draw(place)
-            progress(f"wrote {place.relative_to(ROOT)}")
+        draw(folder / name)
+        progress(f"wrote {(folder / name).relative_to(ROOT)}")
 
 
 def _write_page(text: str) -> None:
