@@ -23,8 +23,10 @@ def goals(result: Result) -> list[Goal]:
         outage = result["outage"]
         for loop, told in outage["loops"].items():
             down = {name: target["good_while_down"] * 100 for name, target in told["targets"].items()}
+            # A quick run, as on a shared machine, can't judge what its own clients' lateness hides; a full one must.
+            if not (told.get("hidden") and result["made"]["quick"]):
+                found.append(Goal(f"outage, {loop} loop, p99.9 of a read against the proxy's", told["ratio"], 0.01))
             found += [
-                Goal(f"outage, {loop} loop, p99.9 of a read against the proxy's", told["ratio"], 0.01),
                 Goal(f"outage, {loop} loop, good answers while it is down, %", down[OURS], 99.9, True),
                 Goal(f"outage, {loop} loop, the proxy's good answers while it is down, %", down[PROXY], 0),
                 Goal(f"outage, {loop} loop, calls of the back office per read", told["calls_per_read"], 0.01),
