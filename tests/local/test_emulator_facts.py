@@ -185,3 +185,22 @@ def test_the_provider_s_way_to_ask_for_a_new_key_is_refused(stack: Local) -> Non
     gateway: Any = stack.root().client("apigateway")
     with pytest.raises(gateway.exceptions.BadRequestException, match="at least 20 characters"):
         gateway.create_api_key(name="facts", value="")
+
+
+def test_a_request_that_is_sent_again_is_carried_out_once(stack: Local) -> None:
+    """It wouldn't be, but for the way it is started here; see ops/local/emulator.py."""
+    iam: Any = stack.root().client("iam")
+    role = {"RoleName": "facts", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}
+    tries = iter(("one", "one", "another"))
+
+    def name_the_try(request: Any, **_: object) -> None:
+        request.headers["amz-sdk-invocation-id"] = next(tries)
+
+    iam.meta.events.register("before-send.iam.CreateRole", name_the_try)
+    try:
+        first, second = iam.create_role(**role)["Role"], iam.create_role(**role)["Role"]
+        assert first["RoleId"] == second["RoleId"]
+        with pytest.raises(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(**role)
+    finally:
+        iam.delete_role(RoleName="facts")
