@@ -416,14 +416,22 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def service(stack: Local) -> Service:
+def service(stack: Local) -> Iterator[Service]:
     """The API beside its document."""
     made = Service(stack)
     for name, body in BODIES.items():
         content = (("Content-Type", b"application/json"),)
         assert made.check(Call("PUT", f"/items/{name}/{KEPT}", content, json.dumps(body).encode())) == 202
         eventually(lambda: made.check(Call("GET", f"/documents/{name}/{KEPT}")) == 200)
-    return made
+    yield made
+    # What was accepted here is applied and published first, and the next test's documents wait behind it.
+    last = stack.api(stack.eve)("PUT", f"/items/countries/{KEPT}", BODIES["countries"]).json()["change_id"]
+
+    def published() -> bool:
+        found = stack.api()("GET", f"/documents/countries/{KEPT}")
+        return bool(found.headers.get("Readplane-Version", "") >= last)
+
+    eventually(published, within=180)
 
 
 def fuzz(strategy: st.SearchStrategy[Call], examples: int, probe: Callable[[Call], int]) -> set[int]:
