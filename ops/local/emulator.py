@@ -111,7 +111,18 @@ def updated(table, parsed):
 dynamodb._partiql_insert = streamed(dynamodb._partiql_insert, inserted)
 dynamodb._partiql_update = streamed(dynamodb._partiql_update, updated)
 
+from functools import cache
+
+from ministack.core import iam_evaluator
 from ministack.services import apigateway_v1
+
+compiled = iam_evaluator._fnmatch_compile
+
+@cache
+def matcher(pattern, ignore_case):
+    return re.compile(compiled(pattern, ignore_case).pattern, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+iam_evaluator._fnmatch_compile = matcher
 
 arn_matches = apigateway_v1._arn_matches
 apigateway_v1._arn_matches = lambda pattern, arn: arn_matches(pattern, arn.replace("\\n", " "))

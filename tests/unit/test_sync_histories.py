@@ -539,7 +539,7 @@ def settle(world: World) -> None:
     missing = world.living() - world.office.rows.keys()
     may_go = world.may_go(len(missing))
     sweeps = 0
-    for _ in range(60):
+    for _ in range(200):  # of a page at a time, each behind a pass of several polls, it takes more than 60
         world.clock.ms += 10_000
         before = world.checkpoint().swept_ms
         world.do(Poll(0, True, None, False))
