@@ -536,6 +536,8 @@ def settle(world: World) -> None:
     for row in list(world.office.rows.values()):
         if row.raw is not None:
             world.do(Delete(row.id))
+    # What a sweep may delete is judged by what it sees: an index that is behind shows fewer items, and fewer missing.
+    world.items.refresh_index()
     missing = world.living() - world.office.rows.keys()
     may_go = world.may_go(len(missing))
     sweeps = 0
