@@ -26,7 +26,7 @@ variable "sources" {
     deleted     = optional(string)
     owner       = optional(string)
     translation = optional(string)
-    function    = optional(string) # readplane.translations.<module>:<name>, instead of all these
+    function    = optional(string) # readplane.poll.source.functions.<module>:<name>, instead of all these
 
     cursor = optional(object({ format = optional(string), initial = optional(string) }))
     paging = optional(object({
@@ -140,8 +140,8 @@ variable "sources" {
   }
 
   validation {
-    condition     = alltrue([for s in values(var.sources) : can(regex("^readplane\\.translations(\\.[a-z_][a-z0-9_]*)+:[A-Za-z][A-Za-z0-9_]*$", s.function)) if s.function != null])
-    error_message = "Name a function as readplane.translations.<module>:<name>: no other module of the package is called."
+    condition     = alltrue([for s in values(var.sources) : can(regex("^readplane\\.poll\\.source\\.functions(\\.[a-z_][a-z0-9_]*)+:[A-Za-z][A-Za-z0-9_]*$", s.function)) if s.function != null])
+    error_message = "Name a function as readplane.poll.source.functions.<module>:<name>: no other module of the package is called."
   }
 
   validation {

@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from .domain.collection import VISIBILITIES, Collection, Visibility
-from .domain.freshness import DeclaredSource
+from .model.collection import VISIBILITIES, Collection, Visibility
+from .model.freshness import DeclaredSource
 
 VARIABLE = "READPLANE_SETTINGS"
 DAY_MS = 24 * 60 * 60 * 1000

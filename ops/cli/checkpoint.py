@@ -12,9 +12,9 @@ import click
 from ops.cli.sources import dry_run_option
 from ops.cli.target import Chosen, checkpoints
 from ops.console import Failure
-from readplane.domain.checkpoint import Checkpoint
-from readplane.domain.sourcing import Seen
-from readplane.domain.timestamp import rfc3339
+from readplane.model.timestamp import rfc3339
+from readplane.poll.checkpoint import Checkpoint
+from readplane.poll.remembered import Seen
 
 
 @click.group()

@@ -14,7 +14,7 @@ import click
 from ops.cli.invoke import poll
 from ops.cli.target import Chosen, Place, Target, table
 from ops.console import Failure
-from readplane.domain.collection import item_key
+from readplane.model.collection import item_key
 from readplane.stores.items import marker_key
 
 PREFIX = "quarantine/"

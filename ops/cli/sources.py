@@ -16,9 +16,9 @@ from ops.cli.invoke import poll
 from ops.cli.target import Chosen, Target, checkpoints, table
 from ops.console import Failure, run_tool
 from readplane.clock import now_ms
-from readplane.domain.checkpoint import Checkpoint
-from readplane.domain.source import BadSource, parse_source
-from readplane.domain.timestamp import rfc3339
+from readplane.model.timestamp import rfc3339
+from readplane.poll.checkpoint import Checkpoint
+from readplane.poll.source.settings import BadSource, parse_source
 
 WAIT = 2.0
 """Seconds until a poll is asked for again while another one runs."""

@@ -16,8 +16,8 @@ from botocore.config import Config
 from ops import terraform
 from ops.console import Failure, run_tool
 from ops.local import session, stack
-from readplane.stores.boto import BotoClient
-from readplane.stores.checkpoints import DynamoCheckpoints
+from readplane.aws.boto import BotoClient
+from readplane.poll.checkpoint_table import DynamoCheckpoints
 
 NEEDED = ("name", "region", "items_table", "write_log_bucket")
 """What a stack's outputs must give, whatever else it has."""

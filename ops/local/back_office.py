@@ -312,7 +312,7 @@ def _note(name: str) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, start, stop, trouble or change a back office."""
-    parser = argparse.ArgumentParser(prog="python -m ops.local.backoffice", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m ops.local.back_office", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--name", default="demo", help="which run (default: demo)")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("start", help="start it on a free port")

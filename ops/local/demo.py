@@ -19,9 +19,9 @@ from typing import Any
 import pycountry
 import requests
 
-from ops.build import TARGETS
+from ops.build.zips import TARGETS
 from ops.console import ROOT, Failure, Progress, failures
-from ops.local import backoffice, emulator, sync_demo
+from ops.local import back_office, emulator, poll_demo
 from ops.local.session import PASSWORD, Api, claims, sign_in
 from ops.local.stack import Stack
 from ops.local.up import up
@@ -119,14 +119,14 @@ What a user keeps about themselves, which nobody else can read:
   curl -i -X PUT {base}/items/profiles/me {bearer} -H 'Content-Type: application/json' -d '{{"display_name":"Demo"}}'
   curl -i {base}/items/profiles/me {bearer}
 What a back office feeds, and how fresh it is; in SQLite a row changes, and within a minute the item does:
-  curl -i {base}/items/{sync_demo.SOURCE}/{sync_demo.ROW}
-  curl -i {base}{sync_demo.DOCUMENT}
-  curl {base}/sources/{sync_demo.SOURCE}
-  {python} -m ops.local.backoffice set {sync_demo.SOURCE} {sync_demo.ROW} name='Züri'
+  curl -i {base}/items/{poll_demo.SOURCE}/{poll_demo.ROW}
+  curl -i {base}{poll_demo.DOCUMENT}
+  curl {base}/sources/{poll_demo.SOURCE}
+  {python} -m ops.local.back_office set {poll_demo.SOURCE} {poll_demo.ROW} name='Züri'
 Stall the back office, let it vanish, bring it back; the reads go on:
-  {python} -m ops.local.backoffice delay 30
-  {python} -m ops.local.backoffice refuse
-  {python} -m ops.local.backoffice pass
+  {python} -m ops.local.back_office delay 30
+  {python} -m ops.local.back_office refuse
+  {python} -m ops.local.back_office pass
 Remove it all: make down
 """
 
@@ -163,9 +163,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(distribution("its acknowledgement (durable)", (t.accepted for t in timings)))
     print(distribution("GET /items shows it", (t.item for t in timings)))
     print(distribution("GET /documents shows it", (t.document for t in timings)))
-    office = backoffice.running(stack.name)
-    if office and sync_demo.SOURCE in (stack.outputs.sources or {}):
-        sync_demo.show(stack, office, progress)
+    office = back_office.running(stack.name)
+    if office and poll_demo.SOURCE in (stack.outputs.sources or {}):
+        poll_demo.show(stack, office, progress)
     change = Api(stack.outputs.api_url)("GET", f"/items/{COLLECTION}/CH").json()["version"]
     print(instructions(stack, token, int(claims(user.access_token)["exp"] - time.time()) // 60, change), flush=True)
     progress.say("The demo is up.")

@@ -7,7 +7,7 @@ import shutil
 import sys
 
 from ops.console import failures
-from ops.local import backoffice, emulator, stack
+from ops.local import back_office, emulator, stack
 
 
 def down(name: str, *, dry_run: bool = False) -> list[str]:
@@ -22,10 +22,10 @@ def down(name: str, *, dry_run: bool = False) -> list[str]:
         done.append(f"destroyed the stack on the emulator at {applied.endpoint}, which goes on running")
         if not dry_run:
             stack.destroy(applied)
-    if office := backoffice.running(name):
+    if office := back_office.running(name):
         done.append(f"stopped the back office at {office.url} (process {office.pid})")
         if not dry_run:
-            backoffice.stop(name)
+            back_office.stop(name)
     if home.exists():
         done.append(f"removed {home}")
         if not dry_run:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ops.console import Failure, Progress
-from ops.local.backoffice import BackOffice
+from ops.local.back_office import BackOffice
 from ops.local.fault_proxy import Fault
 from ops.local.session import Api, poll
 from ops.local.stack import Stack

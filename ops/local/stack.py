@@ -18,7 +18,7 @@ import urllib.parse
 from pathlib import Path
 
 from ops import terraform
-from ops.build import Zips
+from ops.build.zips import Zips
 from ops.console import Failure, Progress, run_tool
 from ops.local import emulator
 

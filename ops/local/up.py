@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 
-from ops.build import TARGETS, Zips, build
+from ops.build.zips import TARGETS, Zips, build
 from ops.console import Failure, Progress, failures
-from ops.local import backoffice, emulator, session, stack
+from ops.local import back_office, emulator, session, stack
 from ops.terraform import terraform
 
 
@@ -63,16 +63,16 @@ def _kept(name: str, port: int) -> emulator.Emulator | None:
 
 def _back_office(name: str, progress: Progress, rows: int | None) -> str:
     """The URL of the run's back office, started unless it is up."""
-    office = backoffice.running(name) or backoffice.start(name, rows=rows)
-    progress.say(f"The back office, Datasette, is up at {office.url} (log: {backoffice.log_file(name)}).")
+    office = back_office.running(name) or back_office.start(name, rows=rows)
+    progress.say(f"The back office, Datasette, is up at {office.url} (log: {back_office.log_file(name)}).")
     return office.url
 
 
 def _fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
     """Start an emulator and apply to it; when that fails it is stopped: half a stack is of no use to the next run."""
     stack.forget_state(name)
-    backoffice.stop(name)
-    backoffice.forget(name)
+    back_office.stop(name)
+    back_office.forget(name)
     started = emulator.start(name, port)
     progress.say(f"The emulator is up at {started.endpoint}, IAM enforced (log: {emulator.log_file(name)}).")
     try:
@@ -81,7 +81,7 @@ def _fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | Non
         return stack.apply(name, started.endpoint, zips, progress, _back_office(name, progress, rows))
     except BaseException:
         emulator.stop(name)
-        backoffice.stop(name)
+        back_office.stop(name)
         raise
 
 

@@ -136,7 +136,7 @@ run "with_everything" {
 
   assert {
     condition = (
-      aws_lambda_function.this.handler == "readplane.handlers.write.handler"
+      aws_lambda_function.this.handler == "readplane.write.handler.handler"
       && aws_lambda_function.this.runtime == "python3.13"
       && aws_lambda_function.this.tracing_config[0].mode == "Active"
       && aws_lambda_function.this.kms_key_arn == "arn:aws:kms:eu-central-1:111122223333:key/k"

@@ -32,7 +32,7 @@ variables {
     schedule         = "cron(0/5 * * * ? *)"
     staleness_budget = 900
     url              = "https://erp.example.com/prices"
-    function         = "readplane.translations.erp:Prices"
+    function         = "readplane.poll.source.functions.erp:Prices"
   }
 
   payload = {
@@ -337,7 +337,7 @@ run "snapshot_with_function" {
   }
 
   variables {
-    sources = { erp = merge(var.payload, { function = "readplane.translations.erp:Prices" }) }
+    sources = { erp = merge(var.payload, { function = "readplane.poll.source.functions.erp:Prices" }) }
   }
 
   expect_failures = [var.sources]

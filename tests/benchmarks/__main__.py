@@ -19,12 +19,12 @@ from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.certificate import write_certificate
 from tests.benchmarks.checks import Different, check_answers
 from tests.benchmarks.measure import FULL, FUNCTIONS, QUICK, Bench, progress
+from tests.benchmarks.poll import catch_up, outage
+from tests.benchmarks.poll.catch_up import CatchUp
+from tests.benchmarks.poll.report import chart as outage_chart
 from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
 from tests.benchmarks.report import chart, goal_table, goals, labels_of, tables
 from tests.benchmarks.subjects import POOL, ROOT, hot_zip, pools, subjects, synced, unpack
-from tests.benchmarks.sync import catch_up, outage
-from tests.benchmarks.sync.catch_up import CatchUp
-from tests.benchmarks.sync.report import chart as outage_chart
 
 PARTS = ("cold", "warm", "bulk", "growth", "outage", "catch-up")
 RESULTS = ROOT / ".local" / "bench"

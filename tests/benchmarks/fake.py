@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from readplane.stores.aws import Refused
+from readplane.aws.client import Refused
 from tests.benchmarks.load import CHECKPOINTS, TABLE, mark
 from tests.fakes.dynamodb import FakeDynamo
 from tests.fakes.table import FakeTable

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.markdown import table
+from tests.benchmarks.poll import report as sync
 from tests.benchmarks.subjects import CLIENT, FLOOR, OURS, POOL, POWERTOOLS, Subject
-from tests.benchmarks.sync import report as sync
 
 MIB = 1024 * 1024
 KB = 1000

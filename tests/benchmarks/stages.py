@@ -40,7 +40,7 @@ def main() -> None:
         __import__("fastjsonschema")
         done("fastjsonschema")
     module = __import__(spec["module"], fromlist=["handler"])
-    __import__("readplane.stores.slim")
+    __import__("readplane.aws.slim.client")
     done("our own modules")
     module.function()
     done("init: settings, clients; in `write` the schemas from S3, compiled")
@@ -56,7 +56,7 @@ def main() -> None:
 def _stores(botocore: str) -> dict[str, float]:
     import ssl
 
-    from readplane.stores.amazon_roots import PEM
+    from readplane.aws.slim.roots import PEM
 
     took = {}
     for name, store in STORES.items():

@@ -64,7 +64,7 @@ def subjects(folder: Path, schemas: str) -> dict[str, Subject]:
     def reference(name: str, label: str, **env: str) -> Subject:
         return Subject(name, label, f"references.{{}}_{name}", theirs, large | env)
 
-    handlers = "readplane.handlers.{}"
+    handlers = "readplane.{}.handler"
     found = [
         reference(FLOOR, "constant handler"),
         Subject(OURS, "Readplane", handlers, ours, small | settings),
@@ -102,7 +102,7 @@ def synced(folder: Path, schemas: str) -> dict[str, Subject]:
     ours = subjects(folder, schemas)[OURS]
     found = [
         ours._replace(env=ours.env | env),
-        Subject(POLL, "Readplane", "readplane.handlers.{}", path, env),
+        Subject(POLL, "Readplane", "readplane.{}.handler", path, env),
         Subject(PROXY, "proxy with requests", f"references.{{}}_{PROXY}", theirs, {}),
     ]
     return {subject.name: subject for subject in found}

@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from readplane.stores.aws import Refused
+from readplane.aws.client import Refused
 
 MAX_STATEMENTS = 25
 MAX_STATEMENT = 8192
@@ -27,7 +27,7 @@ Item = Mapping[str, Mapping[str, str]]
 
 
 class FakeDynamo:
-    """A :class:`readplane.stores.aws.Client` for one table whose key is ``pk``; threads may share it.
+    """A :class:`readplane.aws.client.Client` for one table whose key is ``pk``; threads may share it.
 
     ``items`` is the table, ``calls`` counts the calls by operation. Hooks make it misbehave; they run outside
     the table's lock, so that they may themselves write to it and play another writer:
@@ -56,7 +56,7 @@ class FakeDynamo:
         }
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.stores.aws.Client`."""
+        """See :class:`readplane.aws.client.Client`."""
         with self._lock:
             self.calls[operation] += 1
         if self.fail_call and (code := self.fail_call(operation)):

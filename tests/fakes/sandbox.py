@@ -17,8 +17,8 @@ from unittest.mock import patch
 import requests
 from requests.adapters import HTTPAdapter
 
-from readplane.stores import upstream
-from readplane.stores.aws import Client, Refused, Unanswered
+from readplane.aws.client import Client, Refused, Unanswered
+from readplane.poll.upstream import client
 
 
 class Killed(BaseException):
@@ -87,7 +87,7 @@ def world_of(clock: Clock, wire: Callable[..., requests.Response]) -> Iterator[N
     with ExitStack() as patches:
         patches.enter_context(patch.object(HTTPAdapter, "send", wire))
         # No thread beside the run's own: whoever waits for it would wait in real time.
-        patches.enter_context(patch.object(upstream._Exchange, "within", within))
+        patches.enter_context(patch.object(client._Exchange, "within", within))
         for name, module in list(sys.modules.items()):
             if name.startswith("readplane."):
                 for known, fake in ((time, clock), (os, random)):
@@ -183,7 +183,7 @@ class GatedClient:
         self._label = label
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.stores.aws.Client`."""
+        """See :class:`readplane.aws.client.Client`."""
         run = self._run
         run.gate(f"{self._label}.{operation}")
         run.clock.ms += 1
@@ -210,7 +210,7 @@ class FakeStream:
         self.refuse: Callable[[], bool] = bool
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.stores.aws.Client`."""
+        """See :class:`readplane.aws.client.Client`."""
         assert operation == "PutRecords", operation
         entries = parameters["Records"]
         assert 0 < len(entries) <= 500 and sum(len(entry["Data"]) for entry in entries) <= 5 * 1024 * 1024
@@ -231,7 +231,7 @@ class FakeBuckets:
         self.objects: dict[tuple[str, str], bytes] = {}
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.stores.aws.Client`."""
+        """See :class:`readplane.aws.client.Client`."""
         place = parameters["Bucket"], parameters["Key"]
         if operation == "PutObject":
             self.objects[place] = bytes(parameters["Body"])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from readplane.stores.aws import Refused
+from readplane.aws.client import Refused
 
 MAX_ITEM_BYTES = 400 * 1024
 
@@ -28,14 +28,14 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class FakeTable:
-    """A :class:`readplane.stores.aws.Client` for one table."""
+    """A :class:`readplane.aws.client.Client` for one table."""
 
     def __init__(self, table: str) -> None:
         self.table = table
         self.items: dict[str, Item] = {}
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.stores.aws.Client`."""
+        """See :class:`readplane.aws.client.Client`."""
         operations: dict[str, Callable[..., dict[str, Any]]] = {
             "GetItem": self._get,
             "PutItem": self._put,

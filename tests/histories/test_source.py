@@ -18,26 +18,26 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.body import compile_schemas
-from readplane.domain.change import parse_line
-from readplane.domain.checkpoint import Checkpoint
-from readplane.domain.collection import Collection, item_key
-from readplane.domain.numbers import parse_json, print_json
-from readplane.domain.source import Source
-from readplane.handlers.apply import Apply, ApplySettings
-from readplane.handlers.poll import Poll as PollFunction
-from readplane.handlers.poll import PollSettings
-from readplane.polling.session import Fetch, Stores
-from readplane.stores.aws import FAULTS
-from readplane.stores.bulk import DynamoBulk
-from readplane.stores.change_stream import KinesisChangeStream
-from readplane.stores.checkpoints import DynamoCheckpoints, LeaseLost
+from readplane.apply.handler import Apply, ApplySettings
+from readplane.apply.objects import S3LogObjects
+from readplane.apply.queue import SqsNotifications
+from readplane.aws.client import FAULTS
+from readplane.model.change import parse_line
+from readplane.model.collection import Collection, item_key
+from readplane.model.exact_json import parse_json, print_json
+from readplane.model.schema import compile_schemas
+from readplane.poll.change_stream import KinesisChangeStream
+from readplane.poll.checkpoint import Checkpoint
+from readplane.poll.checkpoint_table import DynamoCheckpoints, LeaseLost
+from readplane.poll.handler import Poll as PollFunction
+from readplane.poll.handler import PollSettings
+from readplane.poll.lease import Fetch, Stores
+from readplane.poll.quarantine import S3Quarantine
+from readplane.poll.source.settings import Source
+from readplane.poll.sourced_items import DynamoSourcedItems
+from readplane.poll.upstream.client import Upstream
 from readplane.stores.items import change_of
-from readplane.stores.log_objects import S3LogObjects
-from readplane.stores.notifications import SqsNotifications
-from readplane.stores.quarantine import S3Quarantine
-from readplane.stores.sourced_items import DynamoSourcedItems
-from readplane.stores.upstream import Upstream
+from readplane.stores.items_bulk import DynamoBulk
 from readplane.telemetry import Telemetry
 from tests.fakes.back_office import ORIGIN, PATH, BackOffice, Fault, Row, Shape, Style
 from tests.fakes.dynamodb import FakeDynamo, Item

@@ -12,9 +12,9 @@ from typing import cast
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.change import Change
-from readplane.domain.publishing import ToMend, decide
-from readplane.handlers.publish import Publish, PublishSettings
+from readplane.model.change import Change
+from readplane.publish.decide import ToMend, decide
+from readplane.publish.handler import Publish, PublishSettings
 from readplane.stores.documents import Documents
 from readplane.stores.items import Items, Outcome
 from readplane.telemetry import Telemetry

@@ -9,7 +9,7 @@ from typing import Any
 
 from ops.local import session
 from ops.local.fault_proxy import Fault
-from readplane.stores.checkpoints import DynamoCheckpoints
+from readplane.poll.checkpoint_table import DynamoCheckpoints
 from tests.local.pipeline import items, lines_of, quarantined
 from tests.local.support import Local, eventually
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ops.console import Failure, Progress
-from ops.local import backoffice, emulator, session
+from ops.local import back_office, emulator, session
 from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
 from tests.local.support import Local
@@ -46,7 +46,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
     if not os.environ.get("KEEP"):
         if not emulator.stop(name):  # the logs stay in .local/test until the next run
             destroy(applied)  # the emulator isn't ours, and goes on
-        backoffice.stop(name)
+        back_office.stop(name)
         forget_state(name)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from readplane.domain.change import Change
-from readplane.domain.status import Status, status_of
-from readplane.domain.version import stamp
+from readplane.model.change import Change
+from readplane.model.version import stamp
+from readplane.read.status import Status, status_of
 from readplane.stores.items import DynamoItems
 from tests.local.support import Local
 

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import boto3
 import requests
 
-from ops.local import backoffice
+from ops.local import back_office
 from ops.local.emulator import running
 from ops.local.session import Api, User, root
 from ops.local.stack import Outputs, Stack
-from readplane.stores.aws import Client, client
+from readplane.aws.client import Client, client
 
 Value = TypeVar("Value")
 
@@ -55,9 +55,9 @@ class Local:
             return client(service, connections=50)
 
     @cached_property
-    def office(self) -> backoffice.BackOffice:
+    def office(self) -> back_office.BackOffice:
         """The back office that the stack's sources poll."""
-        office = backoffice.running(self.stack.name)
+        office = back_office.running(self.stack.name)
         assert office, "started with the stack"
         return office
 

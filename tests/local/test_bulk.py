@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from readplane.domain.change import Change
-from readplane.stores.bulk import DynamoBulk
+from readplane.model.change import Change
 from readplane.stores.items import DynamoItems, Outcome
+from readplane.stores.items_bulk import DynamoBulk
 from tests.fakes.dynamodb import FakeDynamo
 from tests.local.pipeline import HORIZON_MS, made, now_ms
 from tests.local.support import Local

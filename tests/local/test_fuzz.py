@@ -25,7 +25,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from readplane.domain.version import stamp
+from readplane.model.version import stamp
 from tests.local.support import Local, eventually
 from tests.local.test_openapi import METHODS, SPEC
 

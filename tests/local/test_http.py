@@ -13,7 +13,7 @@ import requests
 
 from ops.local import session
 from ops.local.session import Api
-from readplane.domain.version import stamp
+from readplane.model.version import stamp
 from tests.local.pipeline import items, lines_of, made, now_ms
 from tests.local.support import Local, eventually
 

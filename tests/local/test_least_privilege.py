@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from ops.build import TARGETS
+from ops.build.zips import TARGETS
 from ops.console import ROOT, Failure
 from ops.local import session
-from readplane.domain.version import is_version
-from tests.local.feeds import Feed, source_of
+from readplane.model.version import is_version
+from tests.local.back_offices import Feed, source_of
 from tests.local.permissions import BOTH, actions, without
 from tests.local.pipeline import items, made, new_key, notify, now_ms, put_object, quarantined, shown
 from tests.local.support import Local, eventually

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from readplane.domain.change import Change, keep_newest
+from readplane.model.change import Change, keep_newest
 from tests.local.pipeline import items, lines_of, log_keys, made, notify, now_ms, put_object, shown, status
 from tests.local.support import Local, eventually
 

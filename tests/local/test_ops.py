@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from ops.console import ROOT
-from tests.local.feeds import unscheduled
+from tests.local.back_offices import unscheduled
 from tests.local.pipeline import log_keys, put_object
 from tests.local.support import Local, eventually
 

@@ -18,7 +18,7 @@ import requests
 from ops.local import session
 from ops.local.fault_proxy import Fault
 from ops.local.session import Api
-from tests.local.feeds import COLLECTION, Feed, checkpoints, poll, source_of, unscheduled
+from tests.local.back_offices import COLLECTION, Feed, checkpoints, poll, source_of, unscheduled
 from tests.local.pipeline import items, now_ms
 from tests.local.support import Local, eventually
 

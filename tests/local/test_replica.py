@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from readplane.domain.change import Change
+from readplane.model.change import Change
 from tests.local.permissions import without
 from tests.local.pipeline import items, made, now_ms, put_object
 from tests.local.support import Local, eventually

@@ -4,20 +4,9 @@ import json
 import re
 from typing import Any
 
-from readplane.domain.change import MAX_DATA_BYTES
-from readplane.domain.status import Status
-from tests.local.pipeline import (
-    items,
-    lines_of,
-    log_keys,
-    made,
-    notify,
-    now_ms,
-    put_object,
-    quarantined,
-    shown,
-    status,
-)
+from readplane.model.change import MAX_DATA_BYTES
+from readplane.read.status import Status
+from tests.local.pipeline import items, lines_of, log_keys, made, notify, now_ms, put_object, quarantined, shown, status
 from tests.local.support import Local, eventually
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Applied
-from .test_documents import call
+from tests.localstack.conftest import Applied
+from tests.localstack.test_documents import call
 
 
 def test_health(applied: Applied) -> None:

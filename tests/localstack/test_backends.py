@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import API_KEY, Answer, Applied, BackOffice
-from .test_documents import call
+from tests.localstack.conftest import API_KEY, Answer, Applied, BackOffice
+from tests.localstack.test_documents import call
 
 KEYED = {"X-Api-Key": API_KEY}
 SECRETS = {

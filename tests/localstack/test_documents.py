@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from ops.local import stack as local_stack
-from readplane.stores.boto import BotoClient
+from readplane.aws.boto import BotoClient
 from readplane.stores.documents import S3Documents
-
-from .conftest import REGION, Answer, Applied, host_of
+from tests.localstack.conftest import REGION, Answer, Applied, host_of
 
 VERSION = "01981234-5678-7abc-8def-0123456789ab"
 # Key order, spacing, digits and characters that a decoder and encoder would change.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.aws import REGION, Aws
+from tests.fakes.moto_aws import REGION, Aws
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from readplane.domain.change import Change, Poison
-from readplane.domain.collection import Collection
-from readplane.domain.freshness import Freshness
-from readplane.domain.listing import Place, list_key
-from readplane.domain.version import stamp
+from readplane.model.change import Change, Poison
+from readplane.model.collection import Collection
+from readplane.model.freshness import Freshness
+from readplane.model.version import stamp
+from readplane.read.page import Place, list_key
 from readplane.stores.documents import Document
 from readplane.stores.items import DynamoItems, Outcome
 from tests.fakes.dynamodb import FakeDynamo
@@ -169,7 +169,7 @@ class MemoryItems:
 
 
 class MemorySourcedItems(MemoryItems):
-    """:class:`readplane.stores.sourced_items.SourcedItems` in a dictionary, and :class:`MemoryItems` too."""
+    """:class:`readplane.poll.sourced_items.SourcedItems` in a dictionary, and :class:`MemoryItems` too."""
 
     def versions(self, keys: Iterable[str]) -> dict[str, str]:
         return {key: self.held[key].version for key in keys if key in self.held}

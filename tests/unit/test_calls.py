@@ -13,14 +13,14 @@ from typing import Any
 import boto3
 import pytest
 
+from readplane.aws.client import client
 from readplane.config import VARIABLE, BadSettings
-from readplane.domain.freshness import Freshness
-from readplane.domain.timestamp import rfc3339
-from readplane.stores.aws import client
-from readplane.stores.sourced_items import DynamoSourcedItems
-from tests.unit.aws import Aws
+from readplane.model.freshness import Freshness
+from readplane.model.timestamp import rfc3339
+from readplane.poll.sourced_items import DynamoSourcedItems
+from tests.fakes.moto_aws import Aws
+from tests.unit.stores.test_items import new_bucket, new_table
 from tests.unit.support import CLIENT_ID, NOW_MS, api_event, change, event, kinesis_event, settings_text
-from tests.unit.test_stores import new_bucket, new_table
 
 COLLECTIONS = {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}}
 SCHEMAS = json.dumps({"products": {"type": "object"}}).encode()
@@ -64,7 +64,7 @@ def calls(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 
 def handler_of(name: str) -> Callable[[Any, Any], Any]:
-    module = importlib.import_module(f"readplane.handlers.{name}")
+    module = importlib.import_module(f"readplane.{name}.handler")
     module.function.cache_clear()
     module.function()
     made: Callable[[Any, Any], Any] = module.handler
@@ -117,7 +117,7 @@ def test_a_read_of_a_sourced_collection_is_one_call_and_its_watermark_one_in_fiv
     DynamoSourcedItems(client("dynamodb"), table, horizon_ms=1).put_freshness("shop", fresh)
     boto3.client("s3").put_object(Bucket="bucket", Key="public/sources/shop.json", Body=b"{}")
     time_ms = NOW_MS
-    monkeypatch.setattr("readplane.handlers.read.now_ms", lambda: time_ms)
+    monkeypatch.setattr("readplane.read.handler.now_ms", lambda: time_ms)
     read = handler_of("read")
     get = api_event("GET", "/items/products/{item_id}", {"item_id": "p-1"})
     answered, made = calls.during(lambda: read(get, None))

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
+from readplane.apply.handler import apply_settings
 from readplane.config import VARIABLE, BadSettings
-from readplane.domain.freshness import DeclaredSource
-from readplane.handlers.apply import apply_settings
-from readplane.handlers.publish import publish_settings
-from readplane.handlers.read import read_settings
-from readplane.handlers.write import write_settings
+from readplane.model.freshness import DeclaredSource
+from readplane.publish.handler import publish_settings
+from readplane.read.handler import read_settings
+from readplane.write.handler import write_settings
 from tests.unit.support import settings_text
 
 GOOD: dict[str, Any] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
-from .collection import Collection, is_owner
+from ..model.collection import Collection, is_owner
 from .problem import Problem
 
 _BETWEEN_GROUPS = re.compile(r"[\s,\[\]]+")

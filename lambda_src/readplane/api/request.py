@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from .domain.caller import Caller, caller_from_claims
-from .domain.collection import Collection, is_item_id
-from .domain.problem import Problem, bad_body, bad_parameter
-from .domain.version import MAX_AHEAD_MS, is_version, time_ms
-from .telemetry import Telemetry
+from ..model.collection import Collection, is_item_id
+from ..model.version import MAX_AHEAD_MS, is_version, time_ms
+from ..telemetry import Telemetry
+from .caller import Caller, caller_from_claims
+from .problem import Problem, bad_body, bad_parameter
 
 EXPOSED = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
 """Response headers that a browser's script may read besides the safelisted ones."""

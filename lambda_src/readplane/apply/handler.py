@@ -11,16 +11,16 @@ from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 
+from ..aws.client import FAULTS, Refused, client
 from ..clock import now_ms
 from ..config import DAY_MS, load
-from ..domain.change import Change, Poison, Window, is_expired, parse_line
-from ..domain.collection import Collection
-from ..stores.aws import FAULTS, Refused, client
-from ..stores.bulk import MAX_CHANGES, Bulk, DynamoBulk, parts, sent_bytes
+from ..model.change import Change, Poison, Window, is_expired, parse_line
+from ..model.collection import Collection
 from ..stores.items import Outcome
-from ..stores.log_objects import LogObjects, S3LogObjects
-from ..stores.notifications import Notifications, SqsNotifications
+from ..stores.items_bulk import MAX_CHANGES, Bulk, DynamoBulk, parts, sent_bytes
 from ..telemetry import Telemetry
+from .objects import LogObjects, S3LogObjects
+from .queue import Notifications, SqsNotifications
 
 WORKERS = 8
 """Threads that write. With calls of 8 ms this many hide the waiting; twice as many bring nothing, as the interpreter's

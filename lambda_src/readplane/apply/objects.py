@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Protocol, cast
 
-from ..domain.change import Poison
-from .aws import Client
+from ..aws.client import Client
+from ..model.change import Poison
 
 CHUNK_BYTES = 64 * 1024
 """What is read from S3, and unpacked, at once."""

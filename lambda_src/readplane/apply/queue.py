@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from .aws import Client
+from ..aws.client import Client
 
 
 class Notifications(Protocol):

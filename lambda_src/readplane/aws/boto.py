@@ -14,14 +14,14 @@ from botocore.exceptions import (
 )
 from botocore.response import StreamingBody
 
-from ..tracing import tracing
-from .aws import Refused, Unanswered
+from .client import Refused, Unanswered
+from .tracing import tracing
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
 
 
 class BotoClient:
-    """:class:`~readplane.stores.aws.Client` over boto3."""
+    """:class:`~readplane.aws.client.Client` over boto3."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class BotoClient:
         connections: int = 10,
         region: str | None = None,
     ) -> None:
-        """See :func:`readplane.stores.aws.client`; any service that boto3 knows, in any Region.
+        """See :func:`readplane.aws.client.client`; any service that boto3 knows, in any Region.
 
         :param region: ``None`` for the function's own.
         """
@@ -53,7 +53,7 @@ class BotoClient:
         self._tracing = tracing("sdk")
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`~readplane.stores.aws.Client`."""
+        """See :class:`~readplane.aws.client.Client`."""
         span = self._tracing.begin(self._service, operation, parameters) if self._tracing else None
         status, request_id, retries = None, None, 0
         try:

@@ -73,7 +73,7 @@ def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connecti
     kind = os.environ.get(VARIABLE, CLIENTS[0])
     # Only the one that is used is imported: boto3 alone takes several times what everything else does.
     if kind == "slim":
-        from .slim import SlimClient
+        from .slim.client import SlimClient
 
         return SlimClient(service, attempts=attempts, read_timeout=read_timeout, connections=connections)
     if kind == "boto3":

@@ -1,1 +1,1 @@
-"""The rules, pure: no AWS, no environment, no clock of its own."""
+"""What a change is and which rules it follows: pure, without AWS, HTTP, environment or clock."""

@@ -13,8 +13,8 @@ from typing import Any
 import fastjsonschema
 from fastjsonschema.draft07 import CodeGeneratorDraft07
 
+from ..api.problem import Problem, bad_body
 from .change import MAX_DATA_BYTES
-from .problem import Problem, bad_body
 
 MAX_DEPTH = 100
 """Deepest nesting of a body. The parser recurses: what `write` accepts, every later reader must be able to parse."""

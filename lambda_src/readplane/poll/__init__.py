@@ -1,1 +1,1 @@
-"""What `poll` does with one source: its pages, its passes, its sweeps, its snapshot."""
+"""Reads the back offices: pulls what changed there, or a snapshot, and keeps a checkpoint per source."""

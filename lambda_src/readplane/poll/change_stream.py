@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ..domain.change import Change
-from ..domain.sourcing import key_hash
-from .aws import Client, Unanswered, pause
+from ..aws.client import Client, Unanswered, pause
+from ..model.change import Change
+from .remembered import key_hash
 
 MAX_RECORDS = 500
 MAX_BYTES = 5 * 1024 * 1024

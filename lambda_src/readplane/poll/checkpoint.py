@@ -66,9 +66,9 @@ class Checkpoint:
 
     ``begun_ms``: when it was first polled. ``watermark_ms``: how far it is read, in upstream's time.
     ``fresh_as_of_ms``: what it held at this time of ours is read. ``changed_ms``: when a change of it was last made.
-    ``meaning``: what its settings told a record to mean (:attr:`~readplane.domain.source.Source.meaning`).
+    ``meaning``: what its settings told a record to mean (:attr:`~readplane.poll.source.settings.Source.meaning`).
     ``again_ms``: up to this time of upstream's, records are read that were read before, and aren't remembered.
-    ``version``: of its snapshot's document. ``seen``: see :class:`~readplane.domain.sourcing.Seen`. ``swept_ms``: the
+    ``version``: of its snapshot's document. ``seen``: see :class:`~readplane.poll.remembered.Seen`. ``swept_ms``: the
     request that the last sweep answered. ``sweep_wanted_ms``: until when it wants no sweep to go on.
 
     ``paused``, ``sweep_asked_ms``, ``owner``, ``lease_until_ms`` and ``generation`` are told by the store, and not

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from ..domain.checkpoint import Checkpoint, checkpoint_of, state_text
-from ..domain.sourcing import Seen
-from .aws import Client, Refused
-from .bulk import MAX_CHANGES, parts, read_all
+from ..aws.client import Client, Refused
+from ..stores.items_bulk import MAX_CHANGES, parts, read_all
+from .checkpoint import Checkpoint, checkpoint_of, state_text
+from .remembered import Seen
 
 CHUNK_SECONDS = 7 * 24 * 60 * 60
 """How long a part of a set is kept, unless told otherwise: the next sweep has its own."""

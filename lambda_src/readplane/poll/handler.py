@@ -5,27 +5,27 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from ..aws.boto import BotoClient
+from ..aws.client import FAULTS
 from ..clock import now_ms
 from ..config import DAY_MS, load
-from ..domain.body import Validator, compile_schemas
-from ..domain.collection import Collection
-from ..domain.source import BadSource, Source, parse_source
-from ..domain.translation import Translator
-from ..polling import freshness
-from ..polling.redrive import redrive
-from ..polling.run import Outcome, run
-from ..polling.session import Fetch, Session, Stores, Tally
-from ..stores.aws import FAULTS
-from ..stores.boto import BotoClient
-from ..stores.change_stream import KinesisChangeStream
-from ..stores.checkpoints import DynamoCheckpoints, LeaseLost
-from ..stores.quarantine import S3Quarantine
+from ..model.collection import Collection
+from ..model.schema import Validator, compile_schemas
 from ..stores.schemas import read_schemas
-from ..stores.secrets import Secrets
-from ..stores.snapshots import S3Snapshots
-from ..stores.sourced_items import DynamoSourcedItems
-from ..stores.upstream import Upstream
 from ..telemetry import Telemetry
+from . import report
+from .change_stream import KinesisChangeStream
+from .checkpoint_table import DynamoCheckpoints, LeaseLost
+from .lease import Fetch, Session, Stores, Tally
+from .quarantine import S3Quarantine
+from .redrive import redrive
+from .run import Outcome, run
+from .snapshot_documents import S3Snapshots
+from .source.settings import BadSource, Source, parse_source
+from .source.translate import Translator
+from .sourced_items import DynamoSourcedItems
+from .upstream.client import Upstream
+from .upstream.secret_values import Secrets
 
 Event = dict[str, Any]
 
@@ -201,7 +201,7 @@ class Poll:
         """Tell what has been done, in logs, metrics and the answer."""
         source, tally, checkpoint = session.source, session.tally, session.checkpoint
         if outcome not in ("paused", "open"):
-            freshness.tell(session)
+            report.tell(session)
         since_ms = checkpoint.fresh_as_of_ms or checkpoint.begun_ms
         self._telemetry.event(
             "polled",

@@ -6,23 +6,23 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 from ..clock import now_ms
-from ..domain.checkpoint import Checkpoint
-from ..domain.collection import Collection
-from ..domain.source import Source
-from ..stores.change_stream import ChangeStream
-from ..stores.checkpoints import Checkpoints, LeaseLost
-from ..stores.quarantine import Quarantine
-from ..stores.snapshots import Snapshots
-from ..stores.sourced_items import SourcedItems
-from ..stores.upstream import Answer
+from ..model.collection import Collection
 from ..telemetry import Telemetry
+from .change_stream import ChangeStream
+from .checkpoint import Checkpoint
+from .checkpoint_table import Checkpoints, LeaseLost
+from .quarantine import Quarantine
+from .snapshot_documents import Snapshots
+from .source.settings import Source
+from .sourced_items import SourcedItems
+from .upstream.client import Answer
 
 RESERVED_MS = 5_000
 """Of the invocation's time, left for Kinesis and the checkpoint when the back office has had all the rest."""
 
 
 class Fetch(Protocol):
-    """Asks the back office: :meth:`readplane.stores.upstream.Upstream.fetch`."""
+    """Asks the back office: :meth:`readplane.poll.upstream.client.Upstream.fetch`."""
 
     def __call__(
         self,

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Literal
 
 from ..clock import now_ms
-from ..domain.checkpoint import Failures, Pass, Validators
-from ..domain.sourcing import Seen, cursor, watermark
-from ..domain.sweeping import CHUNK_HASHES, packed
-from ..domain.translation import Record, Untranslatable
-from .pages import Moved, Pages, Read
+from .checkpoint import Failures, Pass, Validators
+from .lease import Session
 from .records import SETTLING_MS, Records
-from .session import Session
+from .remembered import Seen, cursor, watermark
+from .source.translate import Record, Untranslatable
+from .sweep_rules import CHUNK_HASHES, packed
+from .upstream.pages import Moved, Pages, Read
 
 MAX_RESTARTS = 2
 _COARSE_MS = 1000

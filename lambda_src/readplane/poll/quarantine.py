@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple, Protocol
 
-from ..domain.translation import Untranslatable
-from .aws import Client, Refused
+from ..aws.client import Client, Refused
+from .source.translate import Untranslatable
 
 
 class Kept(NamedTuple):

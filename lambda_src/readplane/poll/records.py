@@ -4,14 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..domain.change import Change
-from ..domain.collection import item_key
-from ..domain.sourcing import MAX_REFUSED, Entry, Seen, bumped, key_hash, state_hash, state_of, tie_of
-from ..domain.sweeping import reconciled
-from ..domain.timestamp import rfc3339
-from ..domain.translation import BadPage, Record, Untranslatable
-from ..domain.version import time_ms
-from .session import Session
+from ..model.change import Change
+from ..model.collection import item_key
+from ..model.timestamp import rfc3339
+from ..model.version import time_ms
+from .lease import Session
+from .remembered import MAX_REFUSED, Entry, Seen, bumped, key_hash, state_hash, state_of, tie_of
+from .source.translate import BadPage, Record, Untranslatable
+from .sweep_rules import reconciled
 
 LARGE_PAGE = 5_000
 """Changes; a shard takes 1,000 a second."""

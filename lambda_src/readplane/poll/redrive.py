@@ -3,13 +3,13 @@
 from typing import Any, NamedTuple
 
 from ..clock import now_ms
-from ..domain.change import Change
-from ..domain.collection import Collection, item_key
-from ..domain.source import Source
-from ..domain.sourcing import sourced_version, state_hash
-from ..domain.timestamp import rfc3339
-from ..domain.translation import BadPage, Translator, Untranslatable
-from .session import Stores
+from ..model.change import Change
+from ..model.collection import Collection, item_key
+from ..model.timestamp import rfc3339
+from .lease import Stores
+from .remembered import sourced_version, state_hash
+from .source.settings import Source
+from .source.translate import BadPage, Translator, Untranslatable
 
 
 class _Todo(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
 
-from .version import time_ms
+from ..model.version import time_ms
 
 STATE_BITS = 62
 """Low bits of a sourced version, which tell what the record says."""

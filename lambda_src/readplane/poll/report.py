@@ -2,13 +2,13 @@
 
 import json
 
+from ..aws.client import FAULTS
 from ..clock import now_ms
-from ..domain.collection import Visibility, document_key
-from ..domain.freshness import Freshness
-from ..domain.sourcing import sourced_version
-from ..domain.timestamp import rfc3339
-from ..stores.aws import FAULTS
-from .session import Session
+from ..model.collection import Visibility, document_key
+from ..model.freshness import Freshness
+from ..model.timestamp import rfc3339
+from .lease import Session
+from .remembered import sourced_version
 
 CACHE_CONTROL = "no-cache"
 """Of the document: an answer that is kept for longer than the truth lasts says nothing about freshness."""

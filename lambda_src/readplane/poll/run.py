@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Literal
 
 from ..clock import now_ms
-from ..domain.body import Validator
-from ..domain.checkpoint import Checkpoint, Failures
-from ..domain.source import Source
-from ..domain.translation import BadPage, Translator
-from ..stores.upstream import RETRIED, UpstreamFault
+from ..model.schema import Validator
 from . import snapshot, sweep
-from .feed import Feed
-from .pages import Moved, Pages
-from .session import Fetch, Session
+from .checkpoint import Checkpoint, Failures
+from .lease import Fetch, Session
+from .passes import Feed
+from .source.settings import Source
+from .source.translate import BadPage, Translator
+from .upstream.client import RETRIED, UpstreamFault
+from .upstream.pages import Moved, Pages
 
 MAX_WANTED_SECONDS = 60 * 60
 """Longest Retry-After that is kept to: a back office must not be able to switch itself off for good."""

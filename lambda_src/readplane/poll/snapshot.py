@@ -4,17 +4,17 @@ import json
 import time
 from typing import Literal
 
+from ..aws.client import FAULTS, Unanswered
 from ..clock import now_ms
-from ..domain.body import Validator
-from ..domain.checkpoint import Failures
-from ..domain.collection import document_key
-from ..domain.sourcing import sourced_version, state_hash, state_of
-from ..domain.timestamp import rfc3339
-from ..domain.translation import check_snapshot
-from ..stores.aws import FAULTS, Unanswered
-from ..stores.snapshots import Held
-from .pages import validators_of
-from .session import Fetch, Session
+from ..model.collection import document_key
+from ..model.schema import Validator
+from ..model.timestamp import rfc3339
+from .checkpoint import Failures
+from .lease import Fetch, Session
+from .remembered import sourced_version, state_hash, state_of
+from .snapshot_documents import Held
+from .source.translate import check_snapshot
+from .upstream.pages import validators_of
 
 _TRIES = 3
 

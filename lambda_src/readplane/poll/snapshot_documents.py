@@ -2,8 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
-from .aws import Refused
-from .documents import VERSION_METADATA, S3Documents
+from ..aws.client import Refused
+from ..stores.documents import VERSION_METADATA, S3Documents
 
 _TAKEN = frozenset({404, 409, 412})
 """How S3 refuses a conditional put: the object is gone, is being written, or is another by now."""

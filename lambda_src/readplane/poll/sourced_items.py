@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from ..domain.freshness import Freshness
-from .aws import Refused
-from .bulk import MAX_CHANGES, parts, read_all
-from .items import DynamoItems, source_key
+from ..aws.client import Refused
+from ..model.freshness import Freshness
+from ..stores.items import DynamoItems, source_key
+from ..stores.items_bulk import MAX_CHANGES, parts, read_all
 
 
 class SourcedItems(Protocol):

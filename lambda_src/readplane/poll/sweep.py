@@ -3,16 +3,16 @@
 from typing import Literal
 
 from ..clock import now_ms
-from ..domain.change import Change
-from ..domain.checkpoint import Missing, Pass
-from ..domain.collection import item_key
-from ..domain.listing import partitions
-from ..domain.sourcing import bumped, key_hash, state_hash
-from ..domain.sweeping import MAX_MISSING, HashSet, missing_hash, packed, refusal
-from ..domain.timestamp import rfc3339
-from ..domain.version import time_ms
-from ..stores.checkpoints import ChunkGone
-from .session import Session
+from ..model.change import Change
+from ..model.collection import item_key
+from ..model.timestamp import rfc3339
+from ..model.version import time_ms
+from ..read.page import partitions
+from .checkpoint import Missing, Pass
+from .checkpoint_table import ChunkGone
+from .lease import Session
+from .remembered import bumped, key_hash, state_hash
+from .sweep_rules import MAX_MISSING, HashSet, missing_hash, packed, refusal
 
 MAX_DELETES_PERCENT = 10.0
 """Where the source declares no sweep, for each of its passes reads the full listing."""

@@ -9,8 +9,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from .sourcing import bumped, key_hash, state_of
-from .version import time_ms
+from ..model.version import time_ms
+from .remembered import bumped, key_hash, state_of
 
 MAX_MISSING = 20_000
 """Items that one sweep deals with at most; the next ones deal with the rest. Bounds its memory."""

@@ -9,7 +9,7 @@ that was seen would lose the greater one then.
 
 from dataclasses import dataclass
 
-from .change import Change
+from ..model.change import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, NamedTuple
 
+from ..aws.boto import BotoClient
 from ..clock import now_ms
 from ..config import DAY_MS, load
-from ..domain.change import Change
-from ..domain.collection import Collection, document_key
-from ..domain.publishing import ToMend, ToPublish, decide
-from ..stores.boto import BotoClient
+from ..model.change import Change
+from ..model.collection import Collection, document_key
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items, image_of
 from ..telemetry import Telemetry
+from .decide import ToMend, ToPublish, decide
 
 WORKERS = 16
 

@@ -8,19 +8,19 @@ from http import HTTPStatus
 from json import dumps
 from typing import Any, NamedTuple
 
+from ..api.problem import Problem, bad_parameter
+from ..api.request import Event, Request, Response, answer, unavailable
+from ..aws.client import FAULTS, client
 from ..clock import now_ms
 from ..config import DAY_MS, load
-from ..domain.collection import Collection, Visibility, document_key, item_key
-from ..domain.freshness import NEVER, DeclaredSource, Freshness, is_stale
-from ..domain.listing import encode_cursor, parse_cursor, parse_limit, partitions
-from ..domain.problem import Problem, bad_parameter
-from ..domain.status import status_of
-from ..domain.version import is_version
-from ..http import Event, Request, Response, answer, unavailable
-from ..stores.aws import FAULTS, client
+from ..model.collection import Collection, Visibility, document_key, item_key
+from ..model.freshness import NEVER, DeclaredSource, Freshness, is_stale
+from ..model.version import is_version
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items
 from ..telemetry import Telemetry
+from .page import encode_cursor, parse_cursor, parse_limit, partitions
+from .status import status_of
 
 LIST_SECONDS = 4.0
 """How long a list may go on to further partitions; its last query may take 6 s more, of the function's 15 s."""

@@ -11,8 +11,8 @@ import json
 import zlib
 from typing import NamedTuple
 
-from .collection import Collection, is_item_id
-from .problem import bad_parameter
+from ..api.problem import bad_parameter
+from ..model.collection import Collection, is_item_id
 
 SHARDS = 8
 """Partitions per collection. Fixed: an item written under another number would be looked for in the wrong place."""

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from .version import MAX_AHEAD_MS, time_ms
+from ..model.version import MAX_AHEAD_MS, time_ms
 
 Outcome = Literal["applied", "superseded", "quarantined", "pending"]
 

@@ -1,1 +1,1 @@
-"""The only place that talks to AWS or a database: one module per store."""
+"""The stores that two or more functions use."""

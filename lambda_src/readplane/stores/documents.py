@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from .aws import Client, Refused
+from ..aws.client import Client, Refused
 
 VERSION_METADATA = "readplane-version"
 """The object's user metadata (``x-amz-meta-…``) that API Gateway passes on as ``Readplane-Version``."""

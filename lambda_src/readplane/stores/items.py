@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
 
-from ..domain.change import Change
-from ..domain.freshness import Freshness
-from ..domain.listing import Place, list_key
-from .aws import Client, Refused, Unanswered
+from ..aws.client import Client, Refused, Unanswered
+from ..model.change import Change
+from ..model.freshness import Freshness
+from ..read.page import Place, list_key
 
 PAGE_BYTES = 1024 * 1024
 """A page of a list ends at this much data: Lambda answers at most 6 MB, in which every quote costs two bytes."""

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from ..domain.change import Change
-from .aws import Client, Refused, Unanswered, pause
+from ..aws.client import Client, Refused, Unanswered, pause
+from ..model.change import Change
 from .items import DynamoItems, Items, Outcome, Record
 
 MAX_CHANGES = 100

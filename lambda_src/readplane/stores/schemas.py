@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from .aws import Client
+from ..aws.client import Client
 
 
 def read_schemas(client: Client, bucket: str, key: str, sha256: str) -> dict[str, Any]:

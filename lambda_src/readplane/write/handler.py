@@ -8,20 +8,20 @@ from http import HTTPStatus
 from json import dumps
 from typing import Any, NamedTuple
 
+from ..api.caller import Caller, check_may_write
+from ..api.problem import Problem, bad_parameter
+from ..api.request import Event, Request, Response, answer
+from ..aws.client import client
 from ..clock import now_ms
 from ..config import load
-from ..domain.body import Validator, check_content_type, compile_schemas, parse_body
-from ..domain.caller import Caller, check_may_write
-from ..domain.change import API, Change
-from ..domain.collection import Collection
-from ..domain.problem import Problem, bad_parameter
-from ..domain.timestamp import rfc3339
-from ..domain.version import stamp
-from ..http import Event, Request, Response, answer
-from ..stores.aws import client
+from ..model.change import API, Change
+from ..model.collection import Collection
+from ..model.schema import Validator, check_content_type, compile_schemas, parse_body
+from ..model.timestamp import rfc3339
+from ..model.version import stamp
 from ..stores.schemas import read_schemas
-from ..stores.write_log import FirehoseWriteLog, NotAppended, WriteLog
 from ..telemetry import Telemetry
+from .log import FirehoseWriteLog, NotAppended, WriteLog
 
 
 class Schemas(NamedTuple):

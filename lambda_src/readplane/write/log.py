@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from .aws import Client, Refused, Unanswered, pause
+from ..aws.client import Client, Refused, Unanswered, pause
 
 ATTEMPTS = 3
 _BASE_SECONDS = 0.05

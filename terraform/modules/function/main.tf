@@ -116,7 +116,7 @@ resource "aws_lambda_function" "this" {
 
   function_name = local.function_name
   role          = aws_iam_role.this.arn
-  handler       = "readplane.handlers.${var.function}.handler"
+  handler       = "readplane.${var.function}.handler.handler"
   runtime       = "python3.13"
 
   filename         = var.code.zip

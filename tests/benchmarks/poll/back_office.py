@@ -18,7 +18,7 @@ from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.benchmarks.sync.phases import Phases
+from tests.benchmarks.poll.phases import Phases
 
 BEAT = "beat"
 """The row that says when it was asked for: by it the age of what a client sees is measured."""

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from tests.benchmarks.arithmetic import exponent, spread
 from tests.benchmarks.load import mark
 from tests.benchmarks.measure import progress
+from tests.benchmarks.poll.back_office import item_id, modified_ms
+from tests.benchmarks.poll.plant import BackOffice, Function, Stream
 from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
 from tests.benchmarks.subjects import OURS, POLL, Subject
-from tests.benchmarks.sync.back_office import item_id, modified_ms
-from tests.benchmarks.sync.plant import BackOffice, Function, Stream
 
 ROW_BYTES = 1024
 PAGE = 500

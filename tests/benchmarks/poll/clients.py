@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks.sync.back_office import BEAT, allow_many_connections, item_id
+from tests.benchmarks.poll.back_office import BEAT, allow_many_connections, item_id
 
 PATIENCE = 10.0
 """Seconds until a client gives up."""

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+from tests.benchmarks.poll.back_office import allow_many_connections
 from tests.benchmarks.sample import Context, peak_memory
-from tests.benchmarks.sync.back_office import allow_many_connections
 
 TRACE = "Root=1-67a1b2c3-000000000000000000000001;Parent=53995c3f42cd8ad8;Sampled=1"
 

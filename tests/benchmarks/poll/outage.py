@@ -18,12 +18,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from tests.benchmarks.arithmetic import percentile
 from tests.benchmarks.measure import progress
+from tests.benchmarks.poll.back_office import item_id
+from tests.benchmarks.poll.clients import Plan, Sample
+from tests.benchmarks.poll.phases import Phases
+from tests.benchmarks.poll.plant import BackOffice, Function, Steps, Stream
 from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed, Told
 from tests.benchmarks.subjects import OURS, POLL, PROXY, Subject
-from tests.benchmarks.sync.back_office import item_id
-from tests.benchmarks.sync.clients import Plan, Sample
-from tests.benchmarks.sync.phases import Phases
-from tests.benchmarks.sync.plant import BackOffice, Function, Steps, Stream
 
 ROWS = 1_000
 ROW_BYTES = 600
@@ -154,7 +154,7 @@ class Outage:
             for name, port in self._ports.items():
                 out = self._folder / f"{name}-samples.json"
                 plan = json.dumps(Plan(port, start, self._extent.phases.seconds, ROWS, rate, clients, THINK)._asdict())
-                running[name] = stack.enter_context(Told("tests.benchmarks.sync.clients", plan, str(out))), out
+                running[name] = stack.enter_context(Told("tests.benchmarks.poll.clients", plan, str(out))), out
             for name, (process, out) in running.items():
                 process.line()
                 samples[name] = [Sample(*row) for row in json.loads(out.read_text())]

@@ -20,7 +20,7 @@ class BackOffice(Told):
 
     def __init__(self, rows: int, size: int, page: int, *, slow: bool = False) -> None:
         arguments = [str(value) for value in (rows, size, page, *(["slow"] if slow else []))]
-        super().__init__("tests.benchmarks.sync.back_office", *arguments)
+        super().__init__("tests.benchmarks.poll.back_office", *arguments)
         self.port: int = self.told["port"]
 
     def source(self, **settings: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Function(Told):
         if http:
             told["event"] = request("GET")
         super().__init__(
-            "tests.benchmarks.sync.host",
+            "tests.benchmarks.poll.host",
             json.dumps(told),
             env=runner.environment(subject, function) | env,
             errors=runner.errors(subject, function, "host"),

@@ -5,8 +5,8 @@ from typing import Any
 
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.markdown import table
+from tests.benchmarks.poll.phases import Phases
 from tests.benchmarks.subjects import OURS, PROXY
-from tests.benchmarks.sync.phases import Phases
 
 PICTURE = "![How long a read takes, and how old what it tells is, second by second](outage.svg)"
 MIB = 1024 * 1024

@@ -4,8 +4,8 @@ import json
 
 import fastjsonschema
 
-from .declared import SCHEMA
-from .rules import Answer, problem
+from tests.benchmarks.references.declared import SCHEMA
+from tests.benchmarks.references.rules import Answer, problem
 
 _validate = fastjsonschema.compile(SCHEMA)
 

@@ -3,8 +3,17 @@
 import os
 from typing import Any
 
-from .bodies import unfit
-from .rules import accepted_answer, bad_item_id, change_of, header, is_item_id, log_accepted, proxy, refusal
+from tests.benchmarks.references.bodies import unfit
+from tests.benchmarks.references.rules import (
+    accepted_answer,
+    bad_item_id,
+    change_of,
+    header,
+    is_item_id,
+    log_accepted,
+    proxy,
+    refusal,
+)
 
 STREAM = os.environ["STREAM"]
 

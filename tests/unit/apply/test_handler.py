@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 import pytest
 
-from readplane.domain.change import Change, Poison
-from readplane.handlers.apply import Apply, ApplySettings
-from readplane.handlers.publish import Publish, PublishSettings
-from readplane.stores.aws import Refused, Unanswered
+from readplane.apply.handler import Apply, ApplySettings
+from readplane.apply.queue import Notifications
+from readplane.aws.client import Refused, Unanswered
+from readplane.model.change import Change, Poison
+from readplane.publish.handler import Publish, PublishSettings
 from readplane.stores.items import Outcome
-from readplane.stores.notifications import Notifications
 from readplane.telemetry import Telemetry
 from tests.unit.support import (
     ALICE,
@@ -268,7 +268,7 @@ def test_a_refused_change_stops_only_its_own_item(capsys: pytest.CaptureFixture[
 
 
 def test_a_failed_part_stops_no_other(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("readplane.handlers.apply.MAX_CHANGES", 10)
+    monkeypatch.setattr("readplane.apply.handler.MAX_CHANGES", 10)
     items = MemoryItems()
     items.fail = {"i57", "i34"}
     lines = [change(f"i{number}").line() for number in range(100)]
@@ -323,8 +323,8 @@ def test_an_old_change_that_cannot_be_judged_comes_again() -> None:
 def test_nothing_of_a_batch_is_begun_in_the_second_half_of_the_time_nor_all_of_the_first_taken_to_read_it(
     records_in_time: int, parts_in_time: int, again: int | None, done: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("readplane.handlers.apply.MAX_CHANGES", 2)
-    monkeypatch.setattr("readplane.handlers.apply.WORKERS", 1)
+    monkeypatch.setattr("readplane.apply.handler.MAX_CHANGES", 2)
+    monkeypatch.setattr("readplane.apply.handler.WORKERS", 1)
     items = MemoryItems()
     # It asks at first, before each record, and before each part.
     late_records = repeat(22_499, 3 - records_in_time)

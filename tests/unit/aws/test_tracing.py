@@ -11,10 +11,10 @@ from typing import Any, Literal
 import pytest
 
 from ops.console import ROOT
+from readplane.aws.client import Refused, Unanswered, client
+from readplane.aws.tracing import DAEMON, HEADER, Tracing, tracing
 from readplane.config import VARIABLE
-from readplane.stores.aws import Refused, Unanswered, client
-from readplane.tracing import DAEMON, HEADER, Tracing, tracing
-from tests.unit.aws import Aws
+from tests.fakes.moto_aws import Aws
 from tests.unit.support import api_event, change, event
 from tests.unit.test_calls import calls  # noqa: F401 (a fixture)
 from tests.xray import Daemon, new_trace, problems
@@ -387,14 +387,14 @@ def test_datagrams_cost_a_cold_start_next_to_nothing(daemon: Daemon) -> None:
 import os, sys
 sys.path.insert(0, {str(ROOT / "lambda_src")!r})
 os.environ[{DAEMON!r}] = {daemon.address!r}
-from readplane.tracing import tracing
+from readplane.aws.tracing import tracing
 assert tracing("datagrams")
 print(*sys.modules)
 """
     ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True)
     costly = {"contextlib", "logging", "random", "dataclasses", "uuid", "inspect", "aws_xray_sdk", "botocore"}
     assert not costly & set(ran.stdout.split())
-    assert "readplane.tracing" in ran.stdout.split()
+    assert "readplane.aws.tracing" in ran.stdout.split()
 
 
 # What Lambda does: import the handler's module during init, then set the trace header anew for each invocation.
@@ -402,7 +402,7 @@ RUNTIME = """
 import importlib, json, os, sys
 handlers = {}
 for name in ("write", "read"):
-    handlers[name] = importlib.import_module(f"readplane.handlers.{name}").handler
+    handlers[name] = importlib.import_module(f"readplane.{name}.handler").handler
 print("ready", flush=True)
 for line in sys.stdin:
     name, header, event = json.loads(line)

@@ -2,23 +2,23 @@ import fnmatch
 import hashlib
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from readplane.config import VARIABLE, BadSettings
-from readplane.handlers.backend_auth import (
+from ops.console import ROOT
+from readplane.backend_auth.handler import (
     REFUSED_IN_PATHS,
     BackendAuth,
     BackendAuthSettings,
     Event,
     backend_auth_settings,
 )
+from readplane.config import VARIABLE, BadSettings
 from readplane.telemetry import Telemetry
 from tests.unit.support import settings_text
 
-TERRAFORM = Path(__file__).parents[2] / "terraform"
+TERRAFORM = ROOT / "terraform"
 STAGE = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1"
 CRM, ERP = "crm-key-0123456789abcdef", "erp-key-0123456789abcdef"
 

@@ -18,18 +18,18 @@ from typing import Any
 
 import pytest
 
-from readplane.domain.change import parse_line
+from readplane.model.change import parse_line
 from tests.benchmarks.arithmetic import Goal, exponent, interleaved, percentile, spread
 from tests.benchmarks.fake import Shard
 from tests.benchmarks.load import RECORD_BYTES, mark, write_log
+from tests.benchmarks.poll.back_office import BEAT, Rows, item_id, modified_ms
+from tests.benchmarks.poll.clients import Clients, Plan, Sample
+from tests.benchmarks.poll.outage import Extent, found
+from tests.benchmarks.poll.phases import Phases
+from tests.benchmarks.poll.plant import BackOffice
 from tests.benchmarks.processes import Runner, SampleFailed
 from tests.benchmarks.report import goals, tables
 from tests.benchmarks.subjects import Subject
-from tests.benchmarks.sync.back_office import BEAT, Rows, item_id, modified_ms
-from tests.benchmarks.sync.clients import Clients, Plan, Sample
-from tests.benchmarks.sync.outage import Extent, found
-from tests.benchmarks.sync.phases import Phases
-from tests.benchmarks.sync.plant import BackOffice
 from tests.unit.support import COLLECTIONS
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from readplane.domain.change import MAX_DATA_BYTES, Change, Poison, Window, is_expired, keep_newest, parse_line
-from readplane.domain.publishing import ToMend, decide
-from readplane.domain.timestamp import ms_of, rfc3339
+from readplane.model.change import MAX_DATA_BYTES, Change, Poison, Window, is_expired, keep_newest, parse_line
+from readplane.model.timestamp import ms_of, rfc3339
+from readplane.publish.decide import ToMend, decide
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
 texts = st.text(max_size=20)

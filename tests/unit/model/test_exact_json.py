@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.expression import Unfit, compile_expression
-from readplane.domain.numbers import NameTwice, Number, number_text, parse_json, print_json, to_number
+from readplane.model.exact_json import NameTwice, Number, number_text, parse_json, print_json, to_number
+from readplane.poll.source.expression import Unfit, compile_expression
 
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)
 VALUES: st.SearchStrategy[Any] = st.recursive(

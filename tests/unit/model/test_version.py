@@ -3,7 +3,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.domain.version import is_version, stamp, time_ms
+from readplane.model.version import is_version, stamp, time_ms
 
 clocks = st.integers(0, (1 << 48) - 10_000)
 randoms = st.binary(min_size=10, max_size=10)

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ops.build import HOT, REQUIREMENTS, TARGETS, Target, Zips, _wheels, build, hot_files
+from ops.build.zips import HOT, REQUIREMENTS, TARGETS, Target, Zips, _wheels, build, hot_files
 from ops.console import ROOT, Failure
-from readplane.stores.aws import CLIENTS
+from readplane.aws.client import CLIENTS
 from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_text
 
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
@@ -49,7 +49,7 @@ class Context:
 folders, name, event = map(json.loads, sys.argv[1:])
 sys.path[:0] = folders
 import importlib.machinery
-module = importlib.import_module(f"readplane.handlers.{name}")
+module = importlib.import_module(f"readplane.{name}.handler")
 answer = module.handler(event, Context())
 print(json.dumps({
     "answer": answer,
@@ -208,7 +208,7 @@ SOURCE = {
     "mode": "changes",
     "collection": "products",
     "url": "https://erp.example.com/products",
-    "function": "readplane.translations.columns:ColumnsAndRows",
+    "function": "readplane.poll.source.functions.columns:ColumnsAndRows",
     "schedule": "rate(1 minute)",
     "staleness_budget": 600,
 }
@@ -384,7 +384,7 @@ def test_an_import_of_a_module_that_is_not_there_fails_the_build(line: str, tmp_
 def test_terraform_gives_the_hot_zip_to_the_functions_that_it_is_made_for() -> None:
     text = (ROOT / "terraform/modules/region/functions.tf").read_text()
     (functions,) = re.findall(r"^  hot = (\[.*\])$", text, re.M)
-    assert sorted(HOT) == sorted(f"readplane.handlers.{function}" for function in json.loads(functions))
+    assert sorted(HOT) == sorted(f"readplane.{function}.handler" for function in json.loads(functions))
 
 
 def build_elsewhere(folder: Path, target: Target, umask: int, clock: str, zone: str) -> list[bytes]:
@@ -401,7 +401,9 @@ def build_elsewhere(folder: Path, target: Target, umask: int, clock: str, zone: 
     cache = ROOT / "dist/.wheels"
     (dist / ".wheels").parent.mkdir(parents=True)
     (dist / ".wheels").symlink_to(cache)  # the wheels are inputs, pinned by hash
-    code = f"import os; os.umask({umask}); from ops.build import main; main(['--target={target.name}', '--dist=out'])"
+    code = (
+        f"import os; os.umask({umask}); from ops.build.zips import main; main(['--target={target.name}', '--dist=out'])"
+    )
     environment = {**os.environ, "TZ": zone, "SOURCE_DATE_EPOCH": clock[:4], "PYTHONHASHSEED": str(umask), "HOME": "/"}
     subprocess.run(
         [sys.executable, "-c", code],
@@ -454,7 +456,7 @@ def test_zips_hold_unchecked_byte_code_and_nothing_that_varies(target: str, buil
 def test_our_byte_code_has_no_docstrings_and_the_functions_are_all_there(target: str, built: dict[str, Zips]) -> None:
     with zipfile.ZipFile(built[target].functions) as archive:
         names = set(archive.namelist()) - {"build.json"}
-        assert b"Answers a client's reads" not in archive.read("readplane/handlers/read.pyc")
+        assert b"Answers a client's reads" not in archive.read("readplane/read/handler.pyc")
     source = ROOT / "lambda_src"
     files = [p for p in (source / "readplane").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     assert names == {re.sub(r"\.py$", ".pyc", path.relative_to(source).as_posix()) for path in files}
@@ -482,9 +484,11 @@ def test_no_layer_ships_what_the_runtime_brings_or_another_layer_has(built: dict
 
 def test_nothing_is_built_twice_and_a_zip_changed_by_hand_is_built_again(tmp_path: Path) -> None:
     copy = tmp_path / "lambda_src"
-    (copy / "readplane/handlers").mkdir(parents=True)
-    for name in ("__init__", "handlers/__init__", "handlers/read", "handlers/write", "handlers/apply"):
-        (copy / f"readplane/{name}.py").touch()
+    for name in ("read", "write", "apply"):
+        (copy / f"readplane/{name}").mkdir(parents=True)
+        for module in ("__init__", "handler"):
+            (copy / f"readplane/{name}/{module}.py").touch()
+    (copy / "readplane/__init__.py").touch()
     (copy / "readplane/a.py").write_text("A = 1\n")
     for path in REQUIREMENTS.values():
         (tmp_path / path).write_text("# nothing\n")
@@ -509,7 +513,7 @@ def test_two_first_builds_at_once_both_find_their_wheels(tmp_path: Path, monkeyp
             folder.mkdir(parents=True)
             (folder / "a.whl").touch()
 
-    monkeypatch.setattr("ops.build.run_tool", download)
+    monkeypatch.setattr("ops.build.zips.run_tool", download)
     target = TARGETS["local"]
     (wheel,) = _wheels(target, target.interpreter(), ROOT / REQUIREMENTS["layer"], tmp_path)
     assert wheel.exists() and list((tmp_path / ".wheels").iterdir()) == [wheel.parent]
@@ -518,6 +522,6 @@ def test_two_first_builds_at_once_both_find_their_wheels(tmp_path: Path, monkeyp
 def test_without_a_python_of_the_runtime_s_version_the_build_says_how_to_get_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("ops.build.AWS_PYTHON", "3.99")
+    monkeypatch.setattr("ops.build.zips.AWS_PYTHON", "3.99")
     with pytest.raises(Failure, match=r"Python 3\.99[\s\S]*uv python install 3\.99"):
         build(TARGETS["arm64"], tmp_path)

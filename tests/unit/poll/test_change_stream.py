@@ -7,11 +7,11 @@ from typing import Any
 import boto3
 import pytest
 
-from readplane.domain.change import Change, parse_line
-from readplane.stores.aws import Refused, Unanswered
-from readplane.stores.boto import BotoClient
-from readplane.stores.change_stream import MAX_BYTES, MAX_RECORDS, KinesisChangeStream
-from tests.unit.aws import Aws
+from readplane.aws.boto import BotoClient
+from readplane.aws.client import Refused, Unanswered
+from readplane.model.change import Change, parse_line
+from readplane.poll.change_stream import MAX_BYTES, MAX_RECORDS, KinesisChangeStream
+from tests.fakes.moto_aws import Aws
 from tests.unit.support import COLLECTIONS, change
 
 
@@ -40,7 +40,7 @@ class FakeKinesis:
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
-    monkeypatch.setattr("readplane.stores.change_stream.pause", taken.append)
+    monkeypatch.setattr("readplane.poll.change_stream.pause", taken.append)
     return taken
 
 

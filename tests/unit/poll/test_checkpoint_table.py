@@ -7,12 +7,12 @@ from typing import Any
 import boto3
 import pytest
 
-from readplane.domain.checkpoint import EVER, Checkpoint, Failures, Missing, Pass, Validators
-from readplane.domain.sourcing import Seen
-from readplane.stores.aws import Refused
-from readplane.stores.boto import BotoClient
-from readplane.stores.checkpoints import CHUNK_SECONDS, ChunkGone, DynamoCheckpoints, LeaseLost
-from tests.unit.aws import Aws
+from readplane.aws.boto import BotoClient
+from readplane.aws.client import Refused
+from readplane.poll.checkpoint import EVER, Checkpoint, Failures, Missing, Pass, Validators
+from readplane.poll.checkpoint_table import CHUNK_SECONDS, ChunkGone, DynamoCheckpoints, LeaseLost
+from readplane.poll.remembered import Seen
+from tests.fakes.moto_aws import Aws
 from tests.unit.support import NOW_MS
 
 UNTIL_MS = NOW_MS + 60_000

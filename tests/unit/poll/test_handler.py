@@ -11,12 +11,12 @@ from typing import Any
 import boto3
 import pytest
 
-from readplane.domain.change import parse_line
-from readplane.domain.collection import Collection
-from readplane.handlers import poll
-from tests.unit.aws import REGION, Aws
+from readplane.model.change import parse_line
+from readplane.model.collection import Collection
+from readplane.poll import handler
+from tests.fakes.moto_aws import REGION, Aws
+from tests.unit.stores.test_items import new_table
 from tests.unit.support import settings_text
-from tests.unit.test_stores import new_table
 
 COLLECTIONS = {"things": {"read": "public", "cache_ttl": 60}, "rates": {"read": "authenticated", "cache_ttl": 0}}
 SCHEMAS = {"things": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}}
@@ -84,9 +84,9 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]
         "collections": COLLECTIONS,
     }
     monkeypatch.setenv("READPLANE_SETTINGS", settings_text(settings))
-    poll.function.cache_clear()
+    handler.function.cache_clear()
     yield settings
-    poll.function.cache_clear()
+    handler.function.cache_clear()
 
 
 def secret(stack: dict[str, Any]) -> dict[str, str]:
@@ -116,8 +116,8 @@ def test_a_back_offices_rows_arrive_on_kinesis(
         "staleness_budget": 60,
         "schedule": "rate(1 minute)",
     }
-    assert poll.handler({"validate": [source]}, Context()) == {"problems": []}
-    answer = poll.handler({"source": source, "sweep": True}, Context())
+    assert handler.handler({"validate": [source]}, Context()) == {"problems": []}
+    answer = handler.handler({"source": source, "sweep": True}, Context())
     assert {name: answer[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
         "outcome": "completed",
         "pages": 2,
@@ -134,9 +134,9 @@ def test_a_back_offices_rows_arrive_on_kinesis(
     for place in stack["documents"]:
         told = document(place["bucket"], "public/sources/erp.json")
         assert told["fresh_as_of"] and told["breaker"] == "closed"
-    assert poll.handler({"freshness": [{"name": "erp", "staleness_budget": 60}]}, Context())["staleness"]["erp"] < 30
+    assert handler.handler({"freshness": [{"name": "erp", "staleness_budget": 60}]}, Context())["staleness"]["erp"] < 30
     kept = boto3.client("s3").list_objects_v2(Bucket=stack["log_bucket"], Prefix="quarantine/")["Contents"]
-    redriven = poll.handler({"redrive": {"source": source, "keys": [kept[0]["Key"]]}}, Context())
+    redriven = handler.handler({"redrive": {"source": source, "keys": [kept[0]["Key"]]}}, Context())
     assert (redriven["redriven"], len(redriven["failed"])) == (0, 1)
     assert "hush" not in capsys.readouterr().out
 
@@ -150,9 +150,9 @@ def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], o
         "secret": secret(stack),
         "staleness_budget": 60,
     }
-    assert poll.handler({"source": source}, Context())["outcome"] == "completed"
+    assert handler.handler({"source": source}, Context())["outcome"] == "completed"
     assert [document(place["bucket"], "authenticated/rates/current.json")["data"] for place in stack["documents"]] == [
         [1.0],
         [1.0],
     ]
-    assert poll.handler({"source": {**source, "secret": None}}, Context())["outcome"] == "failed"
+    assert handler.handler({"source": {**source, "secret": None}}, Context())["outcome"] == "failed"

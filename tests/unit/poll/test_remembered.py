@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.domain.sourcing import (
+from readplane.model.version import is_version, time_ms
+from readplane.poll.remembered import (
     MAX_REFUSED,
     MAX_SEEN,
     MAX_TIE,
@@ -21,8 +22,7 @@ from readplane.domain.sourcing import (
     tie_of,
     watermark,
 )
-from readplane.domain.sweeping import HashSet, packed, reconciled, refusal
-from readplane.domain.version import is_version, time_ms
+from readplane.poll.sweep_rules import HashSet, packed, reconciled, refusal
 from tests.unit.support import NOW_MS
 
 times = st.integers(0, (1 << 48) - 3)

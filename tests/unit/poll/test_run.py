@@ -10,23 +10,23 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from readplane.domain.body import compile_schemas
-from readplane.domain.change import Change
-from readplane.domain.checkpoint import Checkpoint, checkpoint_of, state_text
-from readplane.domain.collection import Collection
-from readplane.domain.source import Source
-from readplane.domain.sourcing import Seen, state_of
-from readplane.domain.timestamp import rfc3339
-from readplane.domain.translation import Untranslatable
-from readplane.domain.version import time_ms
-from readplane.handlers.poll import Bucket, Poll, PollSettings, poll_settings
-from readplane.polling.pages import validators_of
-from readplane.polling.session import Fetch, Stores
-from readplane.stores.aws import Unanswered
-from readplane.stores.checkpoints import CHUNK_SECONDS, ChunkGone, LeaseLost
-from readplane.stores.quarantine import Kept
-from readplane.stores.snapshots import Held
-from readplane.stores.upstream import Answer, UpstreamFault
+from readplane.aws.client import Unanswered
+from readplane.model.change import Change
+from readplane.model.collection import Collection
+from readplane.model.schema import compile_schemas
+from readplane.model.timestamp import rfc3339
+from readplane.model.version import time_ms
+from readplane.poll.checkpoint import Checkpoint, checkpoint_of, state_text
+from readplane.poll.checkpoint_table import CHUNK_SECONDS, ChunkGone, LeaseLost
+from readplane.poll.handler import Bucket, Poll, PollSettings, poll_settings
+from readplane.poll.lease import Fetch, Stores
+from readplane.poll.quarantine import Kept
+from readplane.poll.remembered import Seen, state_of
+from readplane.poll.snapshot_documents import Held
+from readplane.poll.source.settings import Source
+from readplane.poll.source.translate import Untranslatable
+from readplane.poll.upstream.client import Answer, UpstreamFault
+from readplane.poll.upstream.pages import validators_of
 from readplane.telemetry import Telemetry
 from tests.unit.support import NOW_MS, MemorySourcedItems, settings_text
 
@@ -62,7 +62,7 @@ SNAPSHOT = {"name": "fx", "mode": "snapshot", "collection": "rates", "url": ORIG
 
 
 class MemoryCheckpoints:
-    """:class:`readplane.stores.checkpoints.Checkpoints` in a dictionary; ``fail_save`` counts down to a kill."""
+    """:class:`readplane.poll.checkpoint_table.Checkpoints` in a dictionary; ``fail_save`` counts down to a kill."""
 
     def __init__(self) -> None:
         self.held: dict[str, Checkpoint] = {}
@@ -131,7 +131,7 @@ class MemoryCheckpoints:
 
 
 class MemoryStream:
-    """:class:`readplane.stores.change_stream.ChangeStream`; ``apply`` has what it takes at once, unless held back."""
+    """:class:`readplane.poll.change_stream.ChangeStream`; ``apply`` has what it takes at once, unless held back."""
 
     def __init__(self, items: MemorySourcedItems) -> None:
         self.taken: list[Change] = []
@@ -149,7 +149,7 @@ class MemoryStream:
 
 
 class MemoryQuarantine:
-    """:class:`readplane.stores.quarantine.Quarantine` in a dictionary."""
+    """:class:`readplane.poll.quarantine.Quarantine` in a dictionary."""
 
     def __init__(self) -> None:
         self.held: dict[str, Kept] = {}
@@ -167,7 +167,7 @@ class MemoryQuarantine:
 
 
 class MemoryRegion:
-    """:class:`readplane.stores.snapshots.Snapshots` in a dictionary."""
+    """:class:`readplane.poll.snapshot_documents.Snapshots` in a dictionary."""
 
     def __init__(self) -> None:
         self.held_documents: dict[str, tuple[str, str, bytes]] = {}

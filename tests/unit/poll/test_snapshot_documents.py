@@ -7,12 +7,12 @@ from typing import Any
 import boto3
 import pytest
 
-from readplane.domain.translation import Untranslatable
-from readplane.stores.aws import Refused
-from readplane.stores.boto import BotoClient
-from readplane.stores.quarantine import Kept, S3Quarantine
-from readplane.stores.snapshots import Held, S3Snapshots
-from tests.unit.aws import REGION, Aws
+from readplane.aws.boto import BotoClient
+from readplane.aws.client import Refused
+from readplane.poll.quarantine import Kept, S3Quarantine
+from readplane.poll.snapshot_documents import Held, S3Snapshots
+from readplane.poll.source.translate import Untranslatable
+from tests.fakes.moto_aws import REGION, Aws
 
 KEY = "public/rates/current.json"
 

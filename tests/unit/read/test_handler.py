@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from readplane.domain.change import Change
-from readplane.domain.freshness import DeclaredSource, Freshness
-from readplane.domain.listing import SHARDS
-from readplane.domain.timestamp import rfc3339
-from readplane.handlers.read import Read, ReadSettings
-from readplane.http import answer
-from readplane.stores.aws import Unanswered
+from readplane.api.request import answer
+from readplane.aws.client import Unanswered
+from readplane.model.change import Change
+from readplane.model.freshness import DeclaredSource, Freshness
+from readplane.model.timestamp import rfc3339
+from readplane.read.handler import Read, ReadSettings
+from readplane.read.page import SHARDS
 from readplane.telemetry import Telemetry
 from tests.unit.support import (
     ALICE,
@@ -234,7 +234,7 @@ class Clocked(Service):
         self.now_ms = NOW_MS
         self.asked: list[str] = []
         self.fault: Unanswered | None = None
-        monkeypatch.setattr("readplane.handlers.read.now_ms", lambda: self.now_ms)
+        monkeypatch.setattr("readplane.read.handler.now_ms", lambda: self.now_ms)
         monkeypatch.setattr(self.items, "freshness", self.freshness)
 
     def freshness(self, source: str) -> Freshness | None:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.domain.caller import caller_from_claims, check_may_write, groups_from_claim
-from readplane.domain.collection import Visibility, document_key, is_item_id, is_owner, item_key
-from readplane.domain.listing import SHARDS, Place, encode_cursor, list_key, parse_cursor, parse_limit, partitions
-from readplane.domain.problem import Problem
-from readplane.domain.status import Status, status_of
-from readplane.domain.version import MAX_AHEAD_MS
+from readplane.api.caller import caller_from_claims, check_may_write, groups_from_claim
+from readplane.api.problem import Problem
+from readplane.model.collection import Visibility, document_key, is_item_id, is_owner, item_key
+from readplane.model.version import MAX_AHEAD_MS
+from readplane.read.page import SHARDS, Place, encode_cursor, list_key, parse_cursor, parse_limit, partitions
+from readplane.read.status import Status, status_of
 from tests.unit.support import ALICE, BOB, CLIENT_ID, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
 CLAIMS: dict[str, object] = {"sub": ALICE, "client_id": CLIENT_ID, "token_use": "access", "cognito:groups": "editors"}

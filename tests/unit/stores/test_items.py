@@ -17,20 +17,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.change import Change, Poison
-from readplane.domain.freshness import Freshness
-from readplane.domain.listing import Place, partitions
-from readplane.stores.aws import Client, Refused, Unanswered, client
-from readplane.stores.boto import BotoClient
+from readplane.apply.objects import S3LogObjects
+from readplane.aws.boto import BotoClient
+from readplane.aws.client import Client, Refused, Unanswered, client
+from readplane.model.change import Change, Poison
+from readplane.model.freshness import Freshness
+from readplane.poll.sourced_items import DynamoSourcedItems
+from readplane.read.page import Place, partitions
 from readplane.stores.documents import S3Documents
 from readplane.stores.items import DynamoItems, Items, change_of, image_of
-from readplane.stores.log_objects import S3LogObjects
 from readplane.stores.schemas import read_schemas
-from readplane.stores.sourced_items import DynamoSourcedItems
-from readplane.stores.write_log import ATTEMPTS, FirehoseWriteLog, NotAppended
+from readplane.write.log import ATTEMPTS, FirehoseWriteLog, NotAppended
 from tests.fakes.dynamodb import FakeDynamo
-from tests.unit.aws import REGION, Aws
-from tests.unit.slim_server import Received, Server, raw
+from tests.fakes.moto_aws import REGION, Aws
+from tests.unit.aws.slim.server import Received, Server, raw
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemorySourcedItems, change, version_at
 
 HORIZON_MS = 30 * 86_400_000

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.change import Change, Poison, Window
-from readplane.handlers import apply as handler
-from readplane.handlers.apply import AHEAD, WORKERS, Apply, ApplySettings
-from readplane.stores import bulk
-from readplane.stores.aws import Refused, Unanswered
-from readplane.stores.bulk import MAX_CHANGES, STATEMENTS, TRIES, DynamoBulk
+from readplane.apply import handler as handler
+from readplane.apply.handler import AHEAD, WORKERS, Apply, ApplySettings
+from readplane.apply.objects import S3LogObjects
+from readplane.aws.client import Refused, Unanswered
+from readplane.model.change import Change, Poison, Window
+from readplane.stores import items_bulk
 from readplane.stores.items import DynamoItems, Outcome
-from readplane.stores.log_objects import S3LogObjects
+from readplane.stores.items_bulk import MAX_CHANGES, STATEMENTS, TRIES, DynamoBulk
 from readplane.telemetry import Telemetry
 from tests.fakes.dynamodb import MAX_STATEMENT, FakeDynamo
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemoryLog, change, event, kinesis_event
@@ -34,7 +34,7 @@ EVENT = event("log_object")
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time_ns", lambda: NOW_MS * 1_000_000)
-    monkeypatch.setattr(bulk, "_PAUSE", 0.0)
+    monkeypatch.setattr(items_bulk, "_PAUSE", 0.0)
 
 
 def store(fake: FakeDynamo) -> DynamoBulk:
@@ -326,7 +326,7 @@ def test_requests_are_bounded_in_bytes(letter: str, size: int, calls: int) -> No
 
     fake, lines = Measuring(), many(40, size=size, letter=letter)
     assert store(fake).apply_all(lines) == {"applied": 40}
-    assert 0.9 * bulk.BATCH_BYTES < fake.largest < 1.3 * bulk.BATCH_BYTES
+    assert 0.9 * items_bulk.BATCH_BYTES < fake.largest < 1.3 * items_bulk.BATCH_BYTES
     assert fake.items == records(lines) and fake.calls["BatchExecuteStatement"] == calls
 
 
@@ -340,7 +340,7 @@ def test_parts_are_bounded_in_bytes() -> None:
 
     items, lines = Measuring(), many(40, size=250_000)
     applying(items, lines)()
-    assert 0.9 * bulk.BATCH_BYTES < items.largest <= bulk.BATCH_BYTES
+    assert 0.9 * items_bulk.BATCH_BYTES < items.largest <= items_bulk.BATCH_BYTES
     assert len(items.held) == 40
 
 
@@ -438,12 +438,12 @@ def test_a_statement_that_can_never_pass_fails_the_object(code: str, capsys: pyt
 
 def test_pauses_are_spread_from_nothing_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(bulk, "_PAUSE", 0.05)
+    monkeypatch.setattr(items_bulk, "_PAUSE", 0.05)
     monkeypatch.setattr(time, "sleep", slept.append)
     for _ in range(200):
-        bulk._pause(0)
+        items_bulk._pause(0)
     assert 0 <= min(slept) < 0.01 < 0.04 < max(slept) <= 0.05
-    bulk._pause(30)
+    items_bulk._pause(30)
     assert slept[-1] <= 2
 
 

@@ -1,9 +1,9 @@
 """The dashboard and the alarms name metrics in Terraform, the functions in Python: a misspelt one would stay silent."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from ops.console import ROOT
+
 MONITORING = ROOT / "terraform/modules/monitoring"
 
 

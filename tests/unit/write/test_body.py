@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.domain.body import MAX_DEPTH, check_content_type, compile_schemas, parse_body
-from readplane.domain.change import MAX_DATA_BYTES
-from readplane.domain.problem import Problem
+from readplane.api.problem import Problem
+from readplane.model.change import MAX_DATA_BYTES
+from readplane.model.schema import MAX_DEPTH, check_content_type, compile_schemas, parse_body
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

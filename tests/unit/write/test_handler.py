@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from readplane.domain.body import compile_schemas
-from readplane.domain.change import parse_line
-from readplane.domain.version import is_version, stamp, time_ms
-from readplane.handlers.write import Schemas, Write, WriteSettings
-from readplane.http import answer
-from readplane.stores.write_log import NotAppended
+from readplane.api.request import answer
+from readplane.model.change import parse_line
+from readplane.model.schema import compile_schemas
+from readplane.model.version import is_version, stamp, time_ms
 from readplane.telemetry import Telemetry
+from readplane.write.handler import Schemas, Write, WriteSettings
+from readplane.write.log import NotAppended
 from tests.unit.support import ALICE, BOB, CLIENT_ID, COLLECTIONS, MemoryLog, api_event, event
 
 SETTINGS = WriteSettings(

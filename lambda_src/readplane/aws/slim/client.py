@@ -16,12 +16,12 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from ..client import Refused, Unanswered, pause
 from ..tracing import tracing
 from . import credentials
-from .aws import Refused, Unanswered, pause
+from .connection import Answer, Pool
 from .endpoint import Endpoint, endpoint, region
 from .signing import Signer, uri_encode_path
-from .transport import Answer, Pool
 
 BACKOFF_SECONDS = 0.05
 """The longest wait before the second try; it doubles with each further one."""
@@ -80,10 +80,10 @@ class Request(NamedTuple):
 
 
 class SlimClient:
-    """:class:`~readplane.stores.aws.Client` of our own."""
+    """:class:`~readplane.aws.client.Client` of our own."""
 
     def __init__(self, service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> None:
-        """See :func:`readplane.stores.aws.client`. Connects to nothing, and looks for no credentials yet.
+        """See :func:`readplane.aws.client.client`. Connects to nothing, and looks for no credentials yet.
 
         :raises ValueError: for an unknown service, and when the environment holds no Region or a bad URL.
         """
@@ -98,7 +98,7 @@ class SlimClient:
         self._tracing = tracing("datagrams")
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`~readplane.stores.aws.Client`.
+        """See :class:`~readplane.aws.client.Client`.
 
         :raises ValueError: for an S3 operation or parameter that isn't known here.
         """

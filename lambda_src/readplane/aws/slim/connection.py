@@ -11,7 +11,7 @@ import ssl
 import time
 from typing import NamedTuple
 
-from .aws import Unanswered
+from ..client import Unanswered
 
 CONNECT_SECONDS = 1.0
 """A connection is made in this long, TLS included, however many addresses the name has, or it isn't. Not in it is
@@ -375,7 +375,7 @@ def _context(host: str) -> ssl.SSLContext:
     context = _contexts.get(bundle)
     if context is None:
         if bundle == "amazon":
-            from .amazon_roots import PEM
+            from .roots import PEM
 
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(cadata=PEM)

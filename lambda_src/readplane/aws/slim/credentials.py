@@ -8,9 +8,9 @@ from _thread import allocate_lock
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .aws import Unanswered
+from ..client import Unanswered
+from .connection import Pool
 from .endpoint import parse
-from .transport import Pool
 
 URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 REFRESH_SECONDS = 15 * 60

@@ -8,7 +8,7 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from .numbers import NameTwice, Twice, print_json, to_number
+from ...model.exact_json import NameTwice, Twice, print_json, to_number
 
 
 class Unfit(Exception):
@@ -48,7 +48,7 @@ class Expression:
     _compiled: Any = field(compare=False, repr=False)
 
     def search(self, value: Any) -> Any:
-        """What the expression finds in a value of :func:`~readplane.domain.numbers.parse_json`, ``None`` for nothing.
+        """What the expression finds in a value of :func:`~readplane.model.exact_json.parse_json`, ``None`` for nothing.
 
         :raises Unfit: when a function is given what it doesn't take, or a name that occurs twice is looked at.
         """

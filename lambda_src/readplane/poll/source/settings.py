@@ -13,9 +13,9 @@ from importlib import import_module
 from typing import Any, Literal, Protocol, cast, get_args
 from urllib.parse import quote, unquote_plus, urljoin, urlsplit, urlunsplit
 
-from .collection import Collection, is_item_id
+from ...model.collection import Collection, is_item_id
+from ...model.timestamp import rfc3339
 from .expression import Expression, compile_expression
-from .timestamp import rfc3339
 
 Mode = Literal["changes", "snapshot"]
 Format = Literal["rfc3339", "unix_s", "unix_ms"]
@@ -37,8 +37,8 @@ _URL_TEXT = re.compile(r"[!-~]{1,2048}")
 _PARAMETER = re.compile(r"[!-~]{1,100}")
 _SCHEDULE = re.compile(r"(rate|cron)\(.+\)")
 _SCHEDULE_RULE = "rate(…) or cron(…)"
-_FUNCTION = re.compile(r"(readplane\.translations(?:\.[a-z_][a-z0-9_]*)+):([A-Za-z][A-Za-z0-9_]*)")
-_FUNCTION_RULE = "readplane.translations.<module>:<name>"
+_FUNCTION = re.compile(r"(readplane\.poll\.source\.functions(?:\.[a-z_][a-z0-9_]*)+):([A-Za-z][A-Za-z0-9_]*)")
+_FUNCTION_RULE = "readplane.poll.source.functions.<module>:<name>"
 _SECRET_ARN = re.compile(
     r"arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:\d{12}:secret:.+|ssm:[a-z0-9-]+:\d{12}:parameter/.+)"
 )

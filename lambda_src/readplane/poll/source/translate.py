@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, localcontext
 from typing import Any, Literal, NamedTuple
 
-from .body import MAX_DEPTH, Validator, check_fits, depth
-from .change import MAX_DATA_BYTES
-from .collection import is_item_id, is_owner
+from ...api.problem import Problem
+from ...model.change import MAX_DATA_BYTES
+from ...model.collection import is_item_id, is_owner
+from ...model.exact_json import NameTwice, Twice, number_text, parse_json, print_json
+from ...model.schema import MAX_DEPTH, Validator, check_fits, depth
+from ...model.version import MAX_AHEAD_MS
 from .expression import Expression, Unfit
-from .numbers import NameTwice, Twice, number_text, parse_json, print_json
-from .problem import Problem
-from .source import CannotTranslate, Format, Source
-from .version import MAX_AHEAD_MS
+from .settings import CannotTranslate, Format, Source
 
 Reason = Literal["untranslatable", "bad_id", "bad_version", "bad_owner", "too_large", "invalid"]
 
@@ -220,7 +220,7 @@ def check_snapshot(body: bytes, validate: Validator) -> None:
 def parse_time(value: Any, form: Format) -> int:
     """Read a back office's time.
 
-    :param value: as :func:`~readplane.domain.numbers.parse_json` gives it; Unix times may come as text.
+    :param value: as :func:`~readplane.model.exact_json.parse_json` gives it; Unix times may come as text.
     :returns: Unix milliseconds, what is finer cut off.
     :raises ValueError: says what it should have been; quotes nothing.
     """

@@ -1,1 +1,1 @@
-"""Lambda entry points: an event in, a response out. The rules live in ``readplane.domain``."""
+"""The back office over HTTP: requests, pages and the secrets they need."""

@@ -20,7 +20,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from ..domain.source import Secret, Source, next_url, origin
+from ..source.settings import Secret, Source, next_url, origin
 
 Kind = Literal[
     "connect", "timeout", "deadline", "broken", "status", "not_data", "too_large", "redirect", "origin", "secret"
@@ -98,7 +98,7 @@ class Answer(NamedTuple):
 
 
 class SecretReader(Protocol):
-    """Where secrets come from: :class:`~readplane.stores.secrets.Secrets`."""
+    """Where secrets come from: :class:`~readplane.poll.upstream.secret_values.Secrets`."""
 
     def get(self, secret: Secret) -> str:
         """The value, as known.

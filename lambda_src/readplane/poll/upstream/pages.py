@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from ..clock import now_ms
-from ..domain.checkpoint import Validators, known_members
-from ..domain.source import Source, next_url
-from ..domain.translation import Page, Record, Translator, Untranslatable
-from ..stores.upstream import Answer, UpstreamFault
-from .session import Fetch
+from ...clock import now_ms
+from ..checkpoint import Validators, known_members
+from ..lease import Fetch
+from ..source.settings import Source, next_url
+from ..source.translate import Page, Record, Translator, Untranslatable
+from .client import Answer, UpstreamFault
 
 SETTLED_SECONDS = 60
 """A Last-Modified this much before the answer's own Date names one state only (RFC 9110, section 8.8.2.2)."""

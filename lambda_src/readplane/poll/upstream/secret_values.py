@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..domain.source import Secret
-from .aws import FAULTS, Client, Refused
-from .boto import BotoClient
-from .upstream import SecretFault
+from ...aws.boto import BotoClient
+from ...aws.client import FAULTS, Client, Refused
+from ..source.settings import Secret
+from .client import SecretFault
 
 KEPT_SECONDS = 300.0
 """How long a secret is used without being read again."""

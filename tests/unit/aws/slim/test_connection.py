@@ -27,22 +27,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import readplane
-from readplane.stores import amazon_roots, slim, transport
-from readplane.stores.aws import Refused, Unanswered, pause
-from readplane.stores.slim import SlimClient
-from tests.unit.slim_server import (
-    Received,
-    Server,
-    Step,
-    answer,
-    authority,
-    close,
-    echo,
-    hang,
-    raw,
-    refusal,
-    reset,
-)
+from readplane.aws.client import Refused, Unanswered, pause
+from readplane.aws.slim import client as slim
+from readplane.aws.slim import connection as transport
+from readplane.aws.slim import roots as amazon_roots
+from readplane.aws.slim.client import SlimClient
+from tests.unit.aws.slim.server import Received, Server, Step, answer, authority, close, echo, hang, raw, refusal, reset
 
 Serve = Callable[..., Server]
 GET = {"TableName": "items", "Key": {"pk": {"S": "products/p-1"}}}
@@ -1040,7 +1030,7 @@ def test_a_call_brings_few_modules_along(serve: Serve, monkeypatch: pytest.Monke
     code = f"""
 import sys
 sys.path.append({str(Path(readplane.__file__).parent.parent)!r})
-from readplane.stores.slim import SlimClient
+from readplane.aws.slim.client import SlimClient
 SlimClient("dynamodb").call("GetItem", **{GET!r})
 print(*sys.modules)
 """

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from botocore.utils import ContainerMetadataFetcher
 
-from readplane.stores import credentials, slim
-from readplane.stores.aws import Refused, Unanswered
-from readplane.stores.credentials import REFRESH_SECONDS, RETRY_SECONDS, URI, Container, Credentials
-from readplane.stores.slim import SlimClient
-from tests.unit.slim_server import Received, Server, Step, answer, close, hang, refusal
+from readplane.aws.client import Refused, Unanswered
+from readplane.aws.slim import client as slim
+from readplane.aws.slim import credentials
+from readplane.aws.slim.client import SlimClient
+from readplane.aws.slim.credentials import REFRESH_SECONDS, RETRY_SECONDS, URI, Container, Credentials
+from tests.unit.aws.slim.server import Received, Server, Step, answer, close, hang, refusal
 
 Serve = Callable[..., Server]
 NOW = 1_800_000_000.0

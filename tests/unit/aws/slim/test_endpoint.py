@@ -8,7 +8,7 @@ import pytest
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
 
-from readplane.stores.endpoint import Endpoint, endpoint, parse
+from readplane.aws.slim.endpoint import Endpoint, endpoint, parse
 
 SERVICES: dict[str, dict[str, str]] = {"dynamodb": {}, "firehose": {}, "s3": {"Bucket": "docs"}, "sqs": {}}
 PARTITIONS = ("aws", "aws-cn", "aws-eusc", "aws-us-gov")

@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.stores.signing import Signer, canonical_request, uri_encode, uri_encode_path
+from readplane.aws.slim.signing import Signer, canonical_request, uri_encode, uri_encode_path
 
 VECTORS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sigv4/vectors.json").read_text("utf-8"))
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

@@ -12,15 +12,15 @@ from click.testing import CliRunner, Result
 
 from ops.cli import quarantine
 from ops.cli.main import main
-from readplane.domain.change import Poison
-from readplane.domain.checkpoint import Checkpoint
-from readplane.domain.timestamp import rfc3339
-from readplane.domain.version import stamp, time_ms
-from readplane.stores.boto import BotoClient
-from readplane.stores.checkpoints import DynamoCheckpoints
+from readplane.apply.objects import S3LogObjects
+from readplane.aws.boto import BotoClient
+from readplane.model.change import Poison
+from readplane.model.timestamp import rfc3339
+from readplane.model.version import stamp, time_ms
+from readplane.poll.checkpoint import Checkpoint
+from readplane.poll.checkpoint_table import DynamoCheckpoints
 from readplane.stores.items import DynamoItems, marker_key
-from readplane.stores.log_objects import S3LogObjects
-from tests.unit.aws import REGION, Aws
+from tests.fakes.moto_aws import REGION, Aws
 from tests.unit.support import change
 
 SOURCE = {

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from ops.console import Failure
-from ops.local import backoffice, emulator
-from ops.local.backoffice import BackOffice
+from ops.local import back_office, emulator
+from ops.local.back_office import BackOffice
 from ops.local.fault_proxy import Fault
 
 ROWS = 400
@@ -23,8 +23,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackOffice]:
     home = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(emulator, "folder", lambda name: home / name)
-        yield backoffice.start("unit", rows=ROWS)
-        assert backoffice.stop("unit")
+        yield back_office.start("unit", rows=ROWS)
+        assert back_office.stop("unit")
 
 
 def get(office: BackOffice, path: str) -> requests.Response:
@@ -48,14 +48,14 @@ def test_it_serves_what_iso_lists(office: BackOffice) -> None:
     languages = [row for page in pages(office, "languages.json?_shape=objects") for row in page["rows"]]
     assert {row["code"] for row in languages} == {one.alpha_2 for one in pycountry.languages if hasattr(one, "alpha_2")}
     (row,) = get(office, "subdivisions.json?code=AZ-BAB&_shape=array").json()
-    assert backoffice.FIRST_MODIFIED.isoformat()[:10] == row.pop("modified")[:10]
+    assert back_office.FIRST_MODIFIED.isoformat()[:10] == row.pop("modified")[:10]
     iso = {"code": "AZ-BAB", "country": "AZ", "name": "Babək", "type": "Rayon", "parent": "AZ-NX"}
     assert row == {**iso, "removed": 0}
 
 
 def test_without_a_limit_every_subdivision_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "folder", lambda name: tmp_path)
-    backoffice.make(backoffice.database("x"))
+    back_office.make(back_office.database("x"))
     office = BackOffice("x", 1, 1, 1)
     assert office.count("subdivisions") == len(pycountry.subdivisions) > 5000
     zurich = office.get("subdivisions", "CH-ZH")
@@ -110,7 +110,7 @@ def test_a_stall_holds_the_requests_it_is_meant_for(office: BackOffice) -> None:
 def test_an_outage_refuses_connections_until_it_ends_and_cuts_the_open_ones(office: BackOffice) -> None:
     for _ in range(3):
         with office.failing(Fault("refuse")):
-            assert not backoffice.healthy(office)
+            assert not back_office.healthy(office)
             with pytest.raises(requests.ConnectionError, match="refused"):
                 get(office, "currencies.json")
         assert get(office, "currencies.json").status_code == 200
@@ -118,8 +118,8 @@ def test_an_outage_refuses_connections_until_it_ends_and_cuts_the_open_ones(offi
 
 def test_a_port_that_somebody_has_is_refused(office: BackOffice) -> None:
     with pytest.raises(Failure, match=rf"Port {office.port}, which the back office needs, is in use by .+fault_proxy"):
-        backoffice.start("other", office.port, rows=1)
-    assert backoffice.running("other") is None
+        back_office.start("other", office.port, rows=1)
+    assert back_office.running("other") is None
 
 
 def test_a_refusal_of_some_paths_cuts_their_connections(office: BackOffice) -> None:
@@ -152,22 +152,22 @@ def test_it_is_found_again_and_keeps_its_rows_until_they_are_forgotten(
     monkeypatch.setattr(emulator, "folder", lambda name: tmp_path / name)
 
     def call(*words: str) -> str:
-        assert backoffice.main(["--name", "again", *words]) == 0
+        assert back_office.main(["--name", "again", *words]) == 0
         return capsys.readouterr().out
 
     try:
-        first = backoffice.start("again", rows=10)
-        assert backoffice.running("again") == first
+        first = back_office.start("again", rows=10)
+        assert back_office.running("again") == first
         assert first.url in call("start"), "what is up stays up"
         assert "Changed at 20" in call("set", "subdivisions", "AD-02", "name=Kept")
         assert call("refuse") == "refuse: done.\n" and "does not answer" in call("status")
-        assert "Stopped" in call("stop") and backoffice.running("again") is None
+        assert "Stopped" in call("stop") and back_office.running("again") is None
         with pytest.raises(Failure, match="isn't up"):
             call("pass")
-        second = backoffice.start("again", first.port)
+        second = back_office.start("again", first.port)
         assert second.port == first.port and second.pid != first.pid
         assert json.loads(call("show", "subdivisions", "AD-02"))["name"] == "Kept"
     finally:
-        backoffice.stop("again")
-    backoffice.forget("again")
-    assert not backoffice.database("again").exists()
+        back_office.stop("again")
+    back_office.forget("again")
+    assert not back_office.database("again").exists()

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ops import terraform
-from ops.build import Zips
+from ops.build.zips import Zips
 from ops.console import ROOT, Failure, Progress
-from ops.local import backoffice, down, emulator, session, stack, sync_demo, up
-from readplane.stores.aws import CLIENTS
+from ops.local import back_office, down, emulator, poll_demo, session, stack, up
+from readplane.aws.client import CLIENTS
 
 OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
 ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"), Path("p.zip"))
@@ -143,8 +143,8 @@ class Runs:
         monkeypatch.setattr(up, "build", lambda target: (ZIPS, False))
         monkeypatch.setattr(emulator, "start", self.start)
         monkeypatch.setattr(emulator, "stop", lambda name: self.done.append("stop"))
-        monkeypatch.setattr(backoffice, "start", self.start_office)
-        monkeypatch.setattr(backoffice, "stop", self.stop_office)
+        monkeypatch.setattr(back_office, "start", self.start_office)
+        monkeypatch.setattr(back_office, "stop", self.stop_office)
         monkeypatch.setattr(stack, "apply", self.apply)
         monkeypatch.setattr(session, "use", lambda endpoint: None)
         monkeypatch.setattr(session, "make_managed_keys", lambda regions: None)
@@ -153,9 +153,9 @@ class Runs:
         self.done.append("start")
         return emulator.Emulator(name, 1, 4566)
 
-    def start_office(self, name: str, rows: int | None) -> backoffice.BackOffice:
+    def start_office(self, name: str, rows: int | None) -> back_office.BackOffice:
         self.offices += 1
-        return backoffice.BackOffice(name, 1, 8000 + self.offices, 1)
+        return back_office.BackOffice(name, 1, 8000 + self.offices, 1)
 
     def stop_office(self, name: str) -> None:
         self.offices_stopped = self.offices
@@ -218,22 +218,22 @@ def test_a_catch_up_is_polled_to_its_end_and_counted_whole(monkeypatch: pytest.M
         {"outcome": "unfinished", "records": 3, "changes": 2},
         {"outcome": "completed", "records": 4, "changes": 4},
     ]
-    monkeypatch.setattr(sync_demo, "poll", lambda outputs, event: told.pop(0))
+    monkeypatch.setattr(poll_demo, "poll", lambda outputs, event: told.pop(0))
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    assert sync_demo._poll(APPLIED, "s") == {"outcome": "completed", "records": 7, "changes": 6}
+    assert poll_demo._poll(APPLIED, "s") == {"outcome": "completed", "records": 7, "changes": 6}
 
 
 def test_a_source_that_never_gets_there_ends_the_demo_with_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_demo, "poll", lambda outputs, event: {"outcome": "open"})
-    monkeypatch.setattr(sync_demo, "PATIENCE", 0.0)
+    monkeypatch.setattr(poll_demo, "poll", lambda outputs, event: {"outcome": "open"})
+    monkeypatch.setattr(poll_demo, "PATIENCE", 0.0)
     with pytest.raises(Failure, match="'outcome': 'open'"):
-        sync_demo._poll(APPLIED, "s")
+        poll_demo._poll(APPLIED, "s")
 
 
 def test_stale_reads_are_told() -> None:
     seconds = [0.01] * 98 + [0.2] * 2
-    assert str(sync_demo.Reads(seconds, 0)) == "100 reads, all 200, median 10 ms, p99 200 ms"
-    assert str(sync_demo.Reads(seconds, 7)).endswith(", 7 of them with Readplane-Stale")
+    assert str(poll_demo.Reads(seconds, 0)) == "100 reads, all 200, median 10 ms, p99 200 ms"
+    assert str(poll_demo.Reads(seconds, 7)).endswith(", 7 of them with Readplane-Stale")
 
 
 def test_a_poll_that_raises_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

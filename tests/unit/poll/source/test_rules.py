@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.collection import Collection
-from readplane.domain.source import (
+from readplane.model.collection import Collection
+from readplane.poll.source.functions.columns import ColumnsAndRows
+from readplane.poll.source.settings import (
     BadSource,
     Breaker,
     Cursor,
@@ -21,10 +22,9 @@ from readplane.domain.source import (
     time_text,
     with_parameter,
 )
-from readplane.translations.columns import ColumnsAndRows
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:back-office-AbCdEf"
-FUNCTION = "readplane.translations.columns:ColumnsAndRows"
+FUNCTION = "readplane.poll.source.functions.columns:ColumnsAndRows"
 
 CHANGES: dict[str, Any] = {
     "name": "articles",
@@ -229,12 +229,27 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (changed(LEAST, paging={"style": "page", "parameter": "p", "first": -1}), "paging.first: must be a whole number"),
     (changed(LEAST, paging={"style": "page", "parameter": "p", "size": 0}), "paging.size: must be a whole number"),
     (changed(BY_FUNCTION, records="rows"), "records: must be left out where a function translates"),
-    (changed(BY_FUNCTION, function="os:system"), "function: must be readplane.translations.<module>:<name>"),
-    (changed(BY_FUNCTION, function="readplane.translations.columns"), "function: must be readplane.translations"),
-    (changed(BY_FUNCTION, function="readplane.translations..os:system"), "function: must be readplane.translations"),
-    (changed(BY_FUNCTION, function="readplane.translations.nothing:X"), "function: can't be imported and called"),
-    (changed(BY_FUNCTION, function="readplane.translations.columns:Nothing"), "function: can't be imported and called"),
-    (changed(BY_FUNCTION, function="readplane.translations.columns:Mapping"), "function: can't be imported and called"),
+    (changed(BY_FUNCTION, function="os:system"), "function: must be readplane.poll.source.functions.<module>:<name>"),
+    (
+        changed(BY_FUNCTION, function="readplane.poll.source.functions.columns"),
+        "function: must be readplane.poll",
+    ),
+    (
+        changed(BY_FUNCTION, function="readplane.poll.source.functions..os:system"),
+        "function: must be readplane.poll",
+    ),
+    (
+        changed(BY_FUNCTION, function="readplane.poll.source.functions.nothing:X"),
+        "function: can't be imported and called",
+    ),
+    (
+        changed(BY_FUNCTION, function="readplane.poll.source.functions.columns:Nothing"),
+        "function: can't be imported and called",
+    ),
+    (
+        changed(BY_FUNCTION, function="readplane.poll.source.functions.columns:Mapping"),
+        "function: can't be imported and called",
+    ),
     (changed(BY_FUNCTION, paging={"style": "link", "next": "n"}), "paging.next: must be left out where a function"),
     (changed(CHANGES, lag_seconds=-1), "lag_seconds: must be 0 to 604800 seconds"),
     (changed(CHANGES, lag_seconds="60"), "lag_seconds: must be 0 to 604800 seconds"),

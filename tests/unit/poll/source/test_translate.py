@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readplane.domain.body import MAX_DEPTH, compile_schemas
-from readplane.domain.change import MAX_DATA_BYTES
-from readplane.domain.source import CannotTranslate, Format, Source, parse_source
-from readplane.domain.translation import (
+from readplane.model.change import MAX_DATA_BYTES
+from readplane.model.schema import MAX_DEPTH, compile_schemas
+from readplane.poll.source.functions import columns
+from readplane.poll.source.settings import CannotTranslate, Format, Source, parse_source
+from readplane.poll.source.translate import (
     BadPage,
     Page,
     Record,
@@ -19,7 +20,6 @@ from readplane.domain.translation import (
     check_snapshot,
     parse_time,
 )
-from readplane.translations import columns
 
 NOW = 1_750_000_000_000
 SCHEMA = {
@@ -421,7 +421,7 @@ def test_a_snapshot_is_json_that_fits() -> None:
             check_snapshot(body, VALIDATE)
 
 
-FUNCTION = "readplane.translations.columns:"
+FUNCTION = "readplane.poll.source.functions.columns:"
 
 
 def by_function(name: str) -> Translator:

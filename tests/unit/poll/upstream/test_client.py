@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from urllib3 import HTTPResponse
 
-from readplane.domain.source import Secret, Source, parse_source
-from readplane.stores.upstream import Answer, SecretFault, Upstream, UpstreamFault
+from readplane.poll.source.settings import Secret, Source, parse_source
+from readplane.poll.upstream.client import Answer, SecretFault, Upstream, UpstreamFault
 
 Serve = Callable[[socket.socket], None]
 

@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from readplane.domain.source import parse_source
-from readplane.domain.translation import Record, Translator
-from readplane.polling.pages import Moved, Pages, validators_of
-from readplane.stores.upstream import Answer, UpstreamFault
-from tests.unit.test_poll import CHANGES, ORIGIN
+from readplane.poll.source.settings import parse_source
+from readplane.poll.source.translate import Record, Translator
+from readplane.poll.upstream.client import Answer, UpstreamFault
+from readplane.poll.upstream.pages import Moved, Pages, validators_of
+from tests.unit.poll.test_run import CHANGES, ORIGIN
 
 Row = dict[str, Any]
 

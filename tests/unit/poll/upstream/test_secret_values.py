@@ -4,11 +4,11 @@ from typing import Any
 import boto3
 import pytest
 
-from readplane.domain.source import Secret
-from readplane.stores.boto import BotoClient
-from readplane.stores.secrets import KEPT_SECONDS, Secrets
-from readplane.stores.upstream import SecretFault
-from tests.unit.aws import Aws
+from readplane.aws.boto import BotoClient
+from readplane.poll.source.settings import Secret
+from readplane.poll.upstream.client import SecretFault
+from readplane.poll.upstream.secret_values import KEPT_SECONDS, Secrets
+from tests.fakes.moto_aws import Aws
 
 VALUE = "s3cret-of-the-back-office"
 

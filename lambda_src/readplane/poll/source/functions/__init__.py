@@ -1,1 +1,1 @@
-"""Translations that JMESPath can't express: a source's ``function`` names a class in a module of this package."""
+"""Translations that JMESPath cannot express: the `function` of a source names a class in a module of this package."""

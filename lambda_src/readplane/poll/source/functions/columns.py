@@ -6,14 +6,14 @@ JMESPath can't pair two lists, so this is an example of a source's ``function``,
         id_column = "article_no"
         version_column = "changed_at"
 
-A source names it as ``function = "readplane.translations.columns:ColumnsAndRows"``.
+A source names it as ``function = "readplane.poll.source.functions.columns:ColumnsAndRows"``.
 """
 
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from ..domain.source import CannotTranslate
-from ..domain.translation import parse_time
+from ..settings import CannotTranslate
+from ..translate import parse_time
 
 
 class ColumnsAndRows:
@@ -29,7 +29,7 @@ class ColumnsAndRows:
     deleted_column = "removed"
 
     def page(self, payload: Any) -> tuple[list[Any], str | None]:
-        """See :class:`~readplane.domain.source.SourceFunction`; each record is a row as an object."""
+        """See :class:`~readplane.poll.source.settings.SourceFunction`; each record is a row as an object."""
         if not isinstance(payload, dict):
             raise CannotTranslate("the answer must be an object")
         columns, rows = payload.get("columns"), payload.get("rows")
@@ -40,7 +40,7 @@ class ColumnsAndRows:
         return [dict(zip(columns, row, strict=True)) for row in rows], payload.get("next")
 
     def item(self, record: Any) -> Mapping[str, Any]:
-        """See :class:`~readplane.domain.source.SourceFunction`."""
+        """See :class:`~readplane.poll.source.settings.SourceFunction`."""
         try:
             version_ms = parse_time(record.get(self.version_column), "rfc3339")
         except ValueError as error:

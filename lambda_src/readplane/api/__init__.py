@@ -1,0 +1,1 @@
+"""The HTTP edge of `read` and `write`: API Gateway events in, responses and problem documents out."""

@@ -1,0 +1,1 @@
+"""Folds changes into items."""

@@ -1,0 +1,1 @@
+"""How AWS is called: one interface, two clients, one family of errors."""

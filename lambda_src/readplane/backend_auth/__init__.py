@@ -1,0 +1,1 @@
+"""Says which backend an API key opens."""

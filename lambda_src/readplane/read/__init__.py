@@ -1,0 +1,1 @@
+"""Answers a client's reads from the stores."""

@@ -1,0 +1,1 @@
+"""Accepts a client's write and makes it durable before it acknowledges it."""
