@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Failure(Exception):
+class CommandError(Exception):
     """Something the user can mend; the message says what and how. Shown without a traceback."""
 
 
@@ -21,7 +21,7 @@ def failures() -> Iterator[None]:
     """Turn failures into a message and exit code 1, an interrupt into 130."""
     try:
         yield
-    except Failure as failure:
+    except CommandError as failure:
         print(f"\nError: {failure}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -56,8 +56,8 @@ def run_tool(
     try:
         done = subprocess.run(words, env=env, cwd=cwd, input=given, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise Failure(f"{words[0]} isn't there.") from error
+        raise CommandError(f"{words[0]} isn't there.") from error
     if done.returncode:
         output = (done.stderr or done.stdout).strip()
-        raise Failure(f"`{' '.join(words[:4])} …` failed ({done.returncode}):\n{output[-4000:]}")
+        raise CommandError(f"`{' '.join(words[:4])} …` failed ({done.returncode}):\n{output[-4000:]}")
     return done.stdout

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ops.console import ROOT, Failure, failures, run_tool
+from ops.console import ROOT, CommandError, failures, run_tool
 
 SOURCE = ROOT / "terraform"
 MINIMUM = (1, 11)
@@ -30,10 +30,10 @@ def terraform() -> str:
     wanted = ".".join(map(str, MINIMUM))
     path = shutil.which("terraform")
     if not path:
-        raise Failure(f"Terraform {wanted} or newer is needed and isn't on PATH. {INSTALL}")
+        raise CommandError(f"Terraform {wanted} or newer is needed and isn't on PATH. {INSTALL}")
     version: str = json.loads(run_tool([path, "version", "-json"]))["terraform_version"]
     if tuple(int(part) for part in version.split("-")[0].split(".")[:2]) < MINIMUM:
-        raise Failure(f"Terraform {wanted} or newer is needed; {path} is {version}. {INSTALL}")
+        raise CommandError(f"Terraform {wanted} or newer is needed; {path} is {version}. {INSTALL}")
     return path
 
 
@@ -48,10 +48,10 @@ def init(folder: Path, env: Mapping[str, str]) -> str:
     try:
         run_tool(command, env=env)
         return "the registry"
-    except Failure as failure:
+    except CommandError as failure:
         mirror = next(_mirrors(Path("/"), 4), None)
         if mirror is None:
-            raise Failure(
+            raise CommandError(
                 f"{failure}\n\nNo provider mirror (a folder registry.terraform.io) was found either."
             ) from None
     run_tool([*command, f"-plugin-dir={mirror}"], env=env)

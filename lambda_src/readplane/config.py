@@ -23,20 +23,20 @@ Settings = TypeVar("Settings")
 Value = TypeVar("Value")
 
 
-class BadSettings(Exception):
+class SettingsError(Exception):
     """The function can't start; the message lists every problem at once."""
 
 
-def load(build: Callable[["Given"], Settings]) -> Settings:
+def load(build: Callable[["SettingsReader"], Settings]) -> Settings:
     """Read the function's settings from its environment.
 
     :param build: makes them of what is given; its values are of the right kinds, or the settings are refused.
     :raises BadSettings: with every problem.
     """
-    given = Given(_decode(os.environ.get(VARIABLE, "")))
+    given = SettingsReader(_decode(os.environ.get(VARIABLE, "")))
     settings = build(given)
     if given.problems:
-        raise BadSettings(f"{VARIABLE}: " + "; ".join(given.problems))
+        raise SettingsError(f"{VARIABLE}: " + "; ".join(given.problems))
     return settings
 
 
@@ -44,10 +44,10 @@ def _decode(text: str) -> Any:
     try:
         return json.loads(zlib.decompress(base64.b64decode(text, validate=True), _GZIP))
     except (ValueError, zlib.error) as error:
-        raise BadSettings(f"{VARIABLE} must be base64gzip(jsonencode(…)) of the function's settings") from error
+        raise SettingsError(f"{VARIABLE} must be base64gzip(jsonencode(…)) of the function's settings") from error
 
 
-class Given:
+class SettingsReader:
     """The settings as they came; collects a problem for each that is missing or of the wrong kind."""
 
     def __init__(self, values: Any) -> None:
@@ -79,12 +79,12 @@ class Given:
             return value
         return self._problem(path, "a whole number, not negative", 0)
 
-    def parts(self, *path: str) -> list["Given"]:
+    def parts(self, *path: str) -> list["SettingsReader"]:
         """A list of objects, each to be asked for its members."""
         values = self._at(path)
         if not isinstance(values, list):
             values = self._problem(path, "a list", [])
-        parts = [Given(value) for value in values]
+        parts = [SettingsReader(value) for value in values]
         for part in parts:
             part.problems = self.problems
         return parts

@@ -28,6 +28,7 @@ class Telemetry:
 
     def event(
         self,
+        code: str,
         message: str,
         *,
         level: Level = "INFO",
@@ -40,12 +41,20 @@ class Telemetry:
     ) -> None:
         """Write one event.
 
+        :param code: names the kind of event for good; alarms, runbooks and log queries quote it.
+        :param message: says in one sentence what happened, and what follows from it.
         :param metrics: counts, by stack, and by collection too where one is named; by source alone where one is.
         :param seconds: metrics of that unit.
         :param timestamp_ms: when the metrics count, if that isn't now (CloudWatch takes up to 14 days back).
         :param fields: ids and numbers of the event, for one ``request_id`` and ``change_id``.
         """
-        line: dict[str, object] = {"level": level, "message": message, "function": self._function, **fields}
+        line: dict[str, object] = {
+            "level": level,
+            "event": code,
+            "message": message,
+            "function": self._function,
+            **fields,
+        }
         if collection is not None:
             line["Collection"] = collection
         if source is not None:
@@ -63,7 +72,7 @@ class Telemetry:
             }
         sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
 
-    def failure(self, message: str, error: BaseException, **fields: str) -> None:
+    def failure(self, code: str, message: str, error: BaseException, **fields: str) -> None:
         """Write an error with its kind and place, chain included, but never its text."""
         kinds: list[str] = []
         place: list[str] = []
@@ -73,8 +82,13 @@ class Telemetry:
             kinds.append(type(cause).__name__)
             place += _frames(cause.__traceback__)
             cause = cause.__cause__
-        told: dict[str, Any] = {**fields, "error": kinds, "code": getattr(error, "code", None), "place": place}
-        self.event(message, level="ERROR", **told)
+        details: dict[str, Any] = {
+            **fields,
+            "error": kinds,
+            "error_code": getattr(error, "code", None),
+            "place": place,
+        }
+        self.event(code, message, level="ERROR", **details)
 
 
 def _frames(trace: TracebackType | None) -> list[str]:

@@ -34,7 +34,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ops.console import ROOT, Failure, run_tool
+from ops.console import ROOT, CommandError, run_tool
 
 PACKAGE = Path("lambda_src/readplane")
 REQUIREMENTS = {"layer": Path("lambda_src/requirements.txt"), "poll_layer": Path("lambda_src/requirements-poll.txt")}
@@ -105,7 +105,7 @@ class Target:
             return Path(sys.executable)
         found = subprocess.run([ROOT / "ops/find-python", AWS_PYTHON], capture_output=True, text=True, check=False)
         if found.returncode:
-            raise Failure(f"The zips for AWS need byte-code of Python {AWS_PYTHON}.\n{found.stderr.strip()}")
+            raise CommandError(f"The zips for AWS need byte-code of Python {AWS_PYTHON}.\n{found.stderr.strip()}")
         return Path(found.stdout.strip())
 
 
@@ -201,7 +201,7 @@ def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:
             continue
         path = _module(package, name)
         if path is None:
-            raise Failure(f"{name} is imported, and there is no such module in {package}.")
+            raise CommandError(f"{name} is imported, and there is no such module in {package}.")
         modules[name] = path
         waiting += _imports(package, name, path)
         if "." in name:
@@ -239,7 +239,7 @@ def _inputs(target: Target, interpreter: Path, root: Path) -> str:
     digest = hashlib.sha256()
     sources = _files(root / PACKAGE)
     if not sources:
-        raise Failure(f"There is nothing to build in {root / PACKAGE}.")
+        raise CommandError(f"There is nothing to build in {root / PACKAGE}.")
     for path in [*sources, *(root / path for path in REQUIREMENTS.values()), Path(__file__)]:
         content = path.read_bytes()
         digest.update(f"{path.name if path == Path(__file__) else path.relative_to(root)}\0{len(content)}\0".encode())

@@ -11,10 +11,10 @@ import click
 
 from ops.cli.sources import dry_run_option
 from ops.cli.target import Chosen, checkpoints
-from ops.console import Failure
+from ops.console import CommandError
 from readplane.model.timestamp import rfc3339
 from readplane.poll.checkpoint import Checkpoint
-from readplane.poll.remembered import Seen
+from readplane.poll.remembered import Remembered
 
 
 @click.group()
@@ -31,7 +31,7 @@ def show(chosen: Chosen, name: str) -> None:
     target.source(name)
     known = checkpoints(target).get(name)
     if known is None:
-        raise Failure(f"{name} was never polled.")
+        raise CommandError(f"{name} was never polled.")
     click.echo(json.dumps(_told(known), indent=2))
 
 
@@ -47,9 +47,11 @@ def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
     target.source(name)
     known = checkpoints(target).get(name)
     if known is None or known.watermark_ms is None:
-        raise Failure(f"{name} has no watermark to take back: its next poll reads everything anyway.")
+        raise CommandError(f"{name} has no watermark to take back: its next poll reads everything anyway.")
     if to_ms >= known.watermark_ms:
-        raise Failure(f"{name} is read up to {rfc3339(known.watermark_ms)}: it can be rewound to an earlier time only.")
+        raise CommandError(
+            f"{name} is read up to {rfc3339(known.watermark_ms)}: it can be rewound to an earlier time only."
+        )
     if dry_run:
         click.echo(f"Would rewind {name} from {rfc3339(known.watermark_ms)} to {rfc3339(to_ms)}.")
         return
@@ -68,7 +70,7 @@ def _ms_of(moment: str) -> int:
 
 
 def _told(known: Checkpoint) -> dict[str, Any]:
-    return {**_worded(asdict(known)), "seen": len(Seen(known.seen))}
+    return {**_worded(asdict(known)), "seen": len(Remembered(known.seen))}
 
 
 def _worded(state: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import click
 from ops.cli.invoke import call
 from ops.cli.quarantine import put_lines, replica
 from ops.cli.target import Chosen, Place, Target, table
-from ops.console import Failure
+from ops.console import CommandError
 
 PREFIX = "aws/lambda/"
 TRIES = 5
@@ -159,11 +159,11 @@ def _publish_again(target: Target, place: Place, records: list[dict[str, Any]]) 
                 ]
             }
             if call(target, f"{target.name}-publish:live", event, place.region)["batchItemFailures"]:
-                raise Failure(f"{pk} can't be published. The log of {target.name}-publish says why.")
+                raise CommandError(f"{pk} can't be published. The log of {target.name}-publish says why.")
             if (now := _item(target, place, pk)) and now["version"] == image["version"]:
                 break  # nothing newer can have been published before ours
         else:
-            raise Failure(f"{pk} goes on changing. Try again.")
+            raise CommandError(f"{pk} goes on changing. Try again.")
 
 
 def _item(target: Target, place: Place, pk: str) -> dict[str, Any] | None:

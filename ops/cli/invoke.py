@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ops.cli.target import Target
-from ops.console import Failure
+from ops.console import CommandError
 
 
 def poll(target: Target, event: dict[str, Any]) -> dict[str, Any]:
@@ -25,5 +25,5 @@ def call(target: Target, function: str, event: dict[str, Any], region: str) -> d
     answer = target.client("lambda", region).invoke(FunctionName=function, Payload=json.dumps(event).encode())
     told: dict[str, Any] = json.loads(answer["Payload"].read() or b"null") or {}
     if "FunctionError" in answer:
-        raise Failure(f"{function} failed ({told.get('errorType', 'no reason given')}). Its log says where.")
+        raise CommandError(f"{function} failed ({told.get('errorType', 'no reason given')}). Its log says where.")
     return told

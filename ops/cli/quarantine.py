@@ -13,7 +13,7 @@ import click
 
 from ops.cli.invoke import poll
 from ops.cli.target import Chosen, Place, Target, table
-from ops.console import Failure
+from ops.console import CommandError
 from readplane.model.collection import item_key
 from readplane.stores.items import marker_key
 
@@ -129,7 +129,7 @@ def redrive(
     failed = sum(_records_again(target, name, records) for name, records in by_source.items())
     click.echo(f"Sent in again: {len(entries) - failed} of {len(entries)}.")
     if failed:
-        raise Failure(f"{failed} records can't be translated yet; they stay in quarantine.")
+        raise CommandError(f"{failed} records can't be translated yet; they stay in quarantine.")
 
 
 def put_lines(target: Target, place: Place, lines: list[bytes]) -> str:
@@ -144,7 +144,7 @@ def put_lines(target: Target, place: Place, lines: list[bytes]) -> str:
 def _lines_again(target: Target, place: Place, entries: list[Entry]) -> None:
     empty = [entry for entry in entries if not entry.line()]
     if empty:
-        raise Failure(f"{empty[0].key} holds no line: its object is damaged from {empty[0].kept['origin']} on.")
+        raise CommandError(f"{empty[0].key} holds no line: its object is damaged from {empty[0].kept['origin']} on.")
     if not entries:
         return
     # Before `apply` can leave new ones: a marker would tell of a change as quarantined that is applied by then.
@@ -199,5 +199,5 @@ def _read(target: Target, place: Place, key: str) -> Entry:
     try:
         answer = s3.get_object(Bucket=place.log_bucket, Key=key)
     except s3.exceptions.NoSuchKey as error:
-        raise Failure(f"There is no {key} in {place.log_bucket}.") from error
+        raise CommandError(f"There is no {key} in {place.log_bucket}.") from error
     return Entry(key, answer.get("VersionId"), json.loads(answer["Body"].read()))

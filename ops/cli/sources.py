@@ -14,11 +14,12 @@ import click
 from ops import terraform
 from ops.cli.invoke import poll
 from ops.cli.target import Chosen, Target, checkpoints, table
-from ops.console import Failure, run_tool
+from ops.console import CommandError, run_tool
 from readplane.clock import now_ms
 from readplane.model.timestamp import rfc3339
 from readplane.poll.checkpoint import Checkpoint
-from readplane.poll.source.settings import BadSource, parse_source
+from readplane.poll.errors import SourceError
+from readplane.poll.source.settings import parse_source
 
 WAIT = 2.0
 """Seconds until a poll is asked for again while another one runs."""
@@ -86,7 +87,7 @@ def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool)
         else:
             break
     if answer["outcome"] in BAD:
-        raise Failure(f"{name} is no fresher than before: {answer['outcome']}.")
+        raise CommandError(f"{name} is no fresher than before: {answer['outcome']}.")
 
 
 @sources.command()
@@ -146,7 +147,7 @@ def check(files: tuple[Path, ...]) -> None:
     declared = _declared(files)
     problems = [problem for name, settings in declared.items() for problem in _problems(name, settings)]
     if problems:
-        raise Failure("\n  ".join(["These sources can't be used:", *problems]))
+        raise CommandError("\n  ".join(["These sources can't be used:", *problems]))
     click.echo(f"Nothing to mend in {len(declared)} sources: {', '.join(declared) or 'none are declared'}.")
 
 
@@ -173,7 +174,7 @@ def _declared(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
 def _problems(name: str, settings: dict[str, Any]) -> list[str]:
     try:
         parse_source({"name": name, **settings})
-    except BadSource as bad:
+    except SourceError as bad:
         return bad.problems
     return []
 

@@ -14,7 +14,7 @@ import click
 from botocore.config import Config
 
 from ops import terraform
-from ops.console import Failure, run_tool
+from ops.console import CommandError, run_tool
 from ops.local import session, stack
 from readplane.aws.boto import BotoClient
 from readplane.poll.checkpoint_table import DynamoCheckpoints
@@ -40,7 +40,7 @@ class Target:
         """
         missing = [name for name in NEEDED if not outputs.get(name)]
         if missing:
-            raise Failure(
+            raise CommandError(
                 f"These outputs aren't a Readplane stack's: {', '.join(missing)} missing. Apply terraform/ first."
             )
         self.outputs = outputs
@@ -54,7 +54,7 @@ class Target:
         """
         value = self.outputs.get(name)
         if not value:
-            raise Failure(f"This stack has no {name}: {why}")
+            raise CommandError(f"This stack has no {name}: {why}")
         return value
 
     def place(self, replica: bool) -> Place:
@@ -75,7 +75,7 @@ class Target:
         sources: dict[str, str] = self.outputs.get("sources") or {}
         if name not in sources:
             known = ", ".join(sorted(sources)) or "none"
-            raise Failure(f"There is no source {name}. Declared are: {known}.")
+            raise CommandError(f"There is no source {name}. Declared are: {known}.")
         read: dict[str, Any] = json.loads(sources[name])
         return read
 
@@ -121,7 +121,7 @@ def find(local: str | None, file: Path | None) -> Target:
     if local:
         found = stack.load(local)
         if found is None:
-            raise Failure(f"`{local}` isn't up. Bring it up with: make demo")
+            raise CommandError(f"`{local}` isn't up. Bring it up with: make demo")
         session.use(found.endpoint)
         folder, settings = found.home / "terraform", stack.environment(found.endpoint)
     command = [terraform.terraform(), f"-chdir={folder}", "output", "-json"]
@@ -132,7 +132,7 @@ def _values(text: str, where: str) -> dict[str, Any]:
     try:
         return {name: entry["value"] for name, entry in json.loads(text).items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:
-        raise Failure(f"{where} isn't what `terraform output -json` prints.") from error
+        raise CommandError(f"{where} isn't what `terraform output -json` prints.") from error
 
 
 def checkpoints(target: Target) -> DynamoCheckpoints:

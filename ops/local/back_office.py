@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ops.console import ROOT, Failure, Progress, failures
+from ops.console import ROOT, CommandError, Progress, failures
 from ops.local import emulator
 from ops.local.fault_proxy import Fault
 
@@ -101,7 +101,7 @@ class BackOffice:
         with self._connected() as connection:
             known = _columns(connection, table)
             if unknown := set(columns) - set(known):
-                raise Failure(f"{table} has no {', '.join(sorted(unknown))}; its columns are {', '.join(known)}.")
+                raise CommandError(f"{table} has no {', '.join(sorted(unknown))}; its columns are {', '.join(known)}.")
             if "modified" in known:
                 columns = {"modified": modified, **columns}
             names = [known[0], *columns]
@@ -135,9 +135,9 @@ class BackOffice:
                 told: dict[str, Any] = json.load(answer)
                 return told
         except urllib.error.HTTPError as error:
-            raise Failure(f"The proxy refuses this: {error.read().decode()}") from error
+            raise CommandError(f"The proxy refuses this: {error.read().decode()}") from error
         except OSError as error:
-            raise Failure(f"The proxy doesn't answer ({error}).") from error
+            raise CommandError(f"The proxy doesn't answer ({error}).") from error
 
 
 def timestamp(moment: datetime.datetime) -> str:
@@ -176,7 +176,7 @@ def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
         make(database(name), rows)
     port, control, upstream = port or emulator.free_port(), emulator.free_port(), emulator.free_port()
     if holder := emulator.port_holder(port):
-        raise Failure(f"Port {port}, which the back office needs, is in use by {holder}.")
+        raise CommandError(f"Port {port}, which the back office needs, is in use by {holder}.")
     serve = [sys.executable, "-m", "datasette", "serve", database(name), "--port", upstream]
     for setting, value in (
         ("default_page_size", 100),
@@ -206,7 +206,7 @@ def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
         if process.poll() is not None or time.monotonic() > deadline:
             tail = log_file(name).read_text(errors="replace")[-2000:]
             stop(name)
-            raise Failure(f"The back office didn't start. The end of {log_file(name)}:\n{tail}")
+            raise CommandError(f"The back office didn't start. The end of {log_file(name)}:\n{tail}")
         time.sleep(0.1)
     return started
 
@@ -302,7 +302,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     """A table's columns, its key first."""
     found = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY pk = 0, cid", [table]).fetchall()
     if not found:
-        raise Failure(f"There is no table {table}.")
+        raise CommandError(f"There is no table {table}.")
     return [name for (name,) in found]
 
 
@@ -339,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     up = running(options.name)
     if up is None:
-        raise Failure(f"The back office of `{options.name}` isn't up.")
+        raise CommandError(f"The back office of `{options.name}` isn't up.")
     print(_done(up, options))
     return 0
 
@@ -356,7 +356,7 @@ def _done(office: BackOffice, options: argparse.Namespace) -> str:
         case "set":
             given = dict(pair.split("=", 1) for pair in options.columns if "=" in pair)
             if len(given) != len(options.columns):
-                raise Failure("Each column is given as column=value.")
+                raise CommandError("Each column is given as column=value.")
             return f"Changed at {office.put(options.table, options.key, **given)}."
         case "delay":
             fault = [Fault("delay", seconds=options.seconds)]

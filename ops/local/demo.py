@@ -20,7 +20,7 @@ import pycountry
 import requests
 
 from ops.build.zips import TARGETS
-from ops.console import ROOT, Failure, Progress, failures
+from ops.console import ROOT, CommandError, Progress, failures
 from ops.local import back_office, emulator, poll_demo
 from ops.local.session import PASSWORD, Api, claims, sign_in
 from ops.local.stack import Stack
@@ -63,14 +63,14 @@ def _write(api: Api, country: dict[str, Any]) -> Timing:
     start = time.monotonic()
     answer = api("PUT", item, country)
     if answer.status_code != 202:
-        raise Failure(f"PUT {item} was answered {answer.status_code}: {answer.text}")
+        raise CommandError(f"PUT {item} was answered {answer.status_code}: {answer.text}")
     accepted = time.monotonic() - start
     version = answer.json()["change_id"]
     shown = []
     for path in (item, f"/documents/{COLLECTION}/{country['alpha_2']}"):
         while not _shows(api("GET", path), version):
             if time.monotonic() - start > PATIENCE:
-                raise Failure(f"{path} doesn't show the change {version} after {PATIENCE:.0f} s.")
+                raise CommandError(f"{path} doesn't show the change {version} after {PATIENCE:.0f} s.")
             time.sleep(0.05)
         shown.append(time.monotonic() - start)
     return Timing(accepted, *shown)
@@ -78,7 +78,7 @@ def _write(api: Api, country: dict[str, Any]) -> Timing:
 
 def _shows(answer: requests.Response, version: str) -> bool:
     if answer.status_code not in (200, 404):
-        raise Failure(f"GET {answer.url} was answered {answer.status_code}: {answer.text}")
+        raise CommandError(f"GET {answer.url} was answered {answer.status_code}: {answer.text}")
     return bool(answer.status_code == 200 and answer.json()["version"] >= version)
 
 

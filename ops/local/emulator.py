@@ -20,7 +20,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ops.console import ROOT, Failure, Progress, failures
+from ops.console import ROOT, CommandError, Progress, failures
 
 # MiniStack takes this pair for the account's root; no real account knows it.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -204,7 +204,7 @@ def start(name: str, port: int = 0) -> Emulator:
     home = folder(name)
     port = port or free_port()
     if holder := port_holder(port):
-        raise Failure(
+        raise CommandError(
             f"Port {port} is in use by {holder}. Stop that program, or choose another port: make demo PORT={port + 1}"
         )
     for kind in ("state", "s3", "tmp"):
@@ -243,7 +243,7 @@ def start(name: str, port: int = 0) -> Emulator:
         if process.poll() is not None or time.monotonic() > deadline:
             tail = log_file(name).read_text(errors="replace")[-2000:]
             stop(name)
-            raise Failure(f"The emulator didn't start. The end of {log_file(name)}:\n{tail}")
+            raise CommandError(f"The emulator didn't start. The end of {log_file(name)}:\n{tail}")
         time.sleep(0.2)
     return emulator
 
@@ -306,7 +306,7 @@ def port_holder(port: int) -> str | None:
             return None
         except OSError as error:
             if isinstance(error, PermissionError):
-                raise Failure(f"Port {port} may not be opened by this user. Choose one above 1023.") from None
+                raise CommandError(f"Port {port} may not be opened by this user. Choose one above 1023.") from None
     inodes = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         for line in table.read_text().splitlines()[1:] if table.exists() else ():

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
-from ops.console import Failure, failures
+from ops.console import CommandError, failures
 
 HOST = "127.0.0.1"
 MODES = ("pass", "delay", "refuse", "answer")
@@ -196,7 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return asyncio.run(_serve(options.command, options.upstream, options.port, options.control))
     except OSError as error:
-        raise Failure(f"The proxy can't start: {error}") from error
+        raise CommandError(f"The proxy can't start: {error}") from error
 
 
 if __name__ == "__main__":

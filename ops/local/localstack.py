@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from ops.console import ROOT, Failure, Progress, failures, run_tool
+from ops.console import ROOT, CommandError, Progress, failures, run_tool
 from ops.local import emulator
 
 SERVICES = "apigateway,iam,logs,s3,sts"
@@ -66,7 +66,7 @@ def start(name: str, port: int, progress: Progress) -> str:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
     elif holder := emulator.port_holder(port):
-        raise Failure(f"Port {port} is in use by {holder}. Stop that program, or choose another port with --port.")
+        raise CommandError(f"Port {port} is in use by {holder}. Stop that program, or choose another port with --port.")
     home = emulator.folder(name)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -99,7 +99,7 @@ def start(name: str, port: int, progress: Progress) -> str:
         if process.poll() is not None or time.monotonic() > deadline:
             tail = log_file(name).read_text(errors="replace")[-2000:]
             stop(name)
-            raise Failure(f"LocalStack didn't start. The end of {log_file(name)}:\n{tail}")
+            raise CommandError(f"LocalStack didn't start. The end of {log_file(name)}:\n{tail}")
         time.sleep(0.2)
     return endpoint
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ops.console import Failure, Progress
+from ops.console import CommandError, Progress
 from ops.local.back_office import BackOffice
 from ops.local.fault_proxy import Fault
 from ops.local.session import Api, poll
@@ -54,7 +54,7 @@ def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> Non
     for source in sorted(stack.outputs.sources or ()):
         told = _poll(stack, source)
         if told["outcome"] not in ("completed", "not_modified"):
-            raise Failure(f"{source} was polled, and it says {told}")
+            raise CommandError(f"{source} was polled, and it says {told}")
         progress.say(f"  {source}: {told['records']} records, {told['changes']} changes")
     rows = office.count(SOURCE)
     _until(lambda: sum(1 for _ in _listed(api)) >= rows, f"GET /items/{SOURCE} doesn't list {rows} items", every=1.0)
@@ -110,7 +110,7 @@ def _poll(stack: Stack, source: str) -> dict[str, Any]:
         if told["outcome"] not in ("running", "unfinished", "open"):
             return told | counts
         if time.monotonic() > deadline:
-            raise Failure(f"{source} isn't polled to its end within {PATIENCE:.0f} s; it says {told}")
+            raise CommandError(f"{source} isn't polled to its end within {PATIENCE:.0f} s; it says {told}")
         time.sleep(0.5)
 
 
@@ -123,7 +123,7 @@ def _read(api: Api, seconds: float) -> Reads:
         answer = api("GET", path)
         took.append(time.monotonic() - start)
         if answer.status_code != 200:
-            raise Failure(f"GET {path} was answered {answer.status_code}: {answer.text}")
+            raise CommandError(f"GET {path} was answered {answer.status_code}: {answer.text}")
         stale += answer.headers.get("Readplane-Stale") == "true"
         time.sleep(max(0.0, 0.05 - took[-1]))
     return Reads(took, stale)
@@ -144,5 +144,5 @@ def _until(check: Callable[[], bool], otherwise: str, every: float = 0.05) -> No
     deadline = time.monotonic() + PATIENCE
     while not check():
         if time.monotonic() > deadline:
-            raise Failure(f"{otherwise} after {PATIENCE:.0f} s.")
+            raise CommandError(f"{otherwise} after {PATIENCE:.0f} s.")
         time.sleep(every)

@@ -17,7 +17,7 @@ import botocore.config
 import requests
 from pycognito.aws_srp import AWSSRP
 
-from ops.console import Failure
+from ops.console import CommandError
 from ops.local.stack import Outputs, environment
 
 PASSWORD = "Correct-horse-battery-1"  # of every user made here; the emulator forgets them with the stack
@@ -79,14 +79,14 @@ def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
     :raises Failure: when it raised instead of saying something, or there is none
     """
     if not outputs.poll_function:
-        raise Failure("The stack has no sources, so there is nothing to poll.")
+        raise CommandError("The stack has no sources, so there is nothing to poll.")
     # Once: another try would be another poll.
     config = botocore.config.Config(read_timeout=120, retries={"total_max_attempts": 1})
     functions = root(outputs.region).client("lambda", config=config)
     answer = functions.invoke(FunctionName=outputs.poll_function, Payload=json.dumps(event).encode())
     told: dict[str, Any] = json.load(answer["Payload"])
     if "FunctionError" in answer:
-        raise Failure(f"{outputs.poll_function} failed: {told.get('errorMessage', told)}")
+        raise CommandError(f"{outputs.poll_function} failed: {told.get('errorMessage', told)}")
     return told
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ops import terraform
 from ops.build.zips import Zips
-from ops.console import Failure, Progress, run_tool
+from ops.console import CommandError, Progress, run_tool
 from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
@@ -27,7 +27,7 @@ BACK_OFFICE = "http://localhost:8765"  # what the local settings call it: each r
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
-class Conflict(Failure):
+class Conflict(CommandError):
     """The emulator says that something exists which the run hasn't made."""
 
 
@@ -84,7 +84,7 @@ def environment(endpoint: str) -> dict[str, str]:
     """The AWS settings of everything that talks to the emulator: Terraform, boto3."""
     host = urllib.parse.urlsplit(endpoint).hostname or ""
     if not host or host.endswith(("amazonaws.com", "amazonaws.com.cn", "api.aws")):
-        raise Failure(f"AWS_ENDPOINT_URL={endpoint}: a local run needs the URL of an emulator, not of AWS.")
+        raise CommandError(f"AWS_ENDPOINT_URL={endpoint}: a local run needs the URL of an emulator, not of AWS.")
     return emulator.CREDENTIALS | {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_CONFIG_FILE": "/dev/null",
@@ -100,7 +100,7 @@ def aws_client() -> str:
     """
     client = os.environ.get("READPLANE_CLIENT", "slim")
     if client not in ("slim", "boto3"):
-        raise Failure(f"READPLANE_CLIENT={client}: set it to slim or boto3, or not at all (slim).")
+        raise CommandError(f"READPLANE_CLIENT={client}: set it to slim or boto3, or not at all (slim).")
     return client
 
 
@@ -140,7 +140,7 @@ def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office:
     values = {key: entry["value"] for key, entry in read.items()}
     known = {field.name: field for field in dataclasses.fields(Outputs)}
     if missing := [n for n, f in known.items() if f.default is dataclasses.MISSING and not values.get(n)]:
-        raise Failure(f"terraform/outputs.tf doesn't give {', '.join(missing)}.")
+        raise CommandError(f"terraform/outputs.tf doesn't give {', '.join(missing)}.")
     given = {key: value for key, value in values.items() if key in known}
     stack = Stack(name, endpoint, Outputs(**given), aws_client())
     (stack.home / "stack.json").write_text(json.dumps(dataclasses.asdict(stack), indent=2) + "\n")
@@ -213,7 +213,7 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
                     progress.say(f"{done} of {total}: {message['hook']['resource']['addr']}")
     if process.returncode:
         told = "\n".join(problems[:10]) or "(no message)"
-        kind = Conflict if re.search(r"ConflictException|AlreadyExists", told) else Failure
+        kind = Conflict if re.search(r"ConflictException|AlreadyExists", told) else CommandError
         raise kind(f"terraform apply failed:\n{told}\nThe whole log: {log}")
 
 

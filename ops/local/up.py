@@ -11,7 +11,7 @@ import os
 import sys
 
 from ops.build.zips import TARGETS, Zips, build
-from ops.console import Failure, Progress, failures
+from ops.console import CommandError, Progress, failures
 from ops.local import back_office, emulator, session, stack
 from ops.terraform import terraform
 
@@ -47,7 +47,7 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
 def _on(endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
     """Apply to somebody else's emulator. From within a container it doesn't reach this machine's back office."""
     if not emulator.healthy(endpoint):
-        raise Failure(f"No emulator answers at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
+        raise CommandError(f"No emulator answers at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
     progress.say(f"Using the emulator at {endpoint}.")
     session.use(endpoint)
     return stack.apply(name, endpoint, zips, progress, _back_office(name, progress, rows))
@@ -57,7 +57,7 @@ def _kept(name: str, port: int) -> emulator.Emulator | None:
     """The emulator of an earlier run."""
     kept = emulator.running(name)
     if kept and port not in (0, kept.port):
-        raise Failure(f"`{name}` is up on port {kept.port}. Remove it first: make down")
+        raise CommandError(f"`{name}` is up on port {kept.port}. Remove it first: make down")
     return kept
 
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from readplane.aws.client import Refused
+from readplane.aws.faults import RefusedError
 from tests.benchmarks.load import CHECKPOINTS, TABLE, mark
 from tests.fakes.dynamodb import FakeDynamo
 from tests.fakes.table import FakeTable
@@ -172,7 +172,7 @@ class Fake:
                 with self._lock:  # its table is no more than a dictionary
                     return 200, _encoded(self._checkpoints.call(operation, **asked))
             return 200, _encoded(self._table.call(operation, **asked))
-        except Refused as refusal:
+        except RefusedError as refusal:
             kind = f"com.amazonaws.dynamodb.v20120810#{refusal.code}"
             return refusal.status, _encoded({"__type": kind, **refusal.answer})
 

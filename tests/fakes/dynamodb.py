@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from readplane.aws.client import Refused
+from readplane.aws.faults import RefusedError
 
 MAX_STATEMENTS = 25
 MAX_STATEMENT = 8192
@@ -60,7 +60,7 @@ class FakeDynamo:
         with self._lock:
             self.calls[operation] += 1
         if self.fail_call and (code := self.fail_call(operation)):
-            raise Refused(code, 500 if code == "InternalServerError" else 400)
+            raise RefusedError(code, 500 if code == "InternalServerError" else 400)
         return self._operations[operation](**parameters)
 
     def _get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
@@ -85,7 +85,7 @@ class FakeDynamo:
             known = self.items.get(pk)
             if ConditionExpression and known and known["version"]["S"] >= ExpressionAttributeValues[":version"]["S"]:
                 shown = {"Item": known} if ReturnValuesOnConditionCheckFailure == "ALL_OLD" else {}
-                raise Refused("ConditionalCheckFailedException", 400, shown)
+                raise RefusedError("ConditionalCheckFailedException", 400, shown)
             self._write(pk, dict(Item))
         return {}
 
@@ -156,7 +156,7 @@ class FakeDynamo:
 
     def _own(self, table: str) -> None:
         if table != self.table:
-            raise Refused("ResourceNotFoundException", 400)
+            raise RefusedError("ResourceNotFoundException", 400)
 
 
 class _Statement(NamedTuple):
@@ -202,8 +202,8 @@ def _error(code: str, table: str | None = None) -> dict[str, Any]:
     return answer if table is None else {**answer, "TableName": table}
 
 
-def _invalid(why: str) -> Refused:
-    return Refused("ValidationException", 400, {"message": why})
+def _invalid(why: str) -> RefusedError:
+    return RefusedError("ValidationException", 400, {"message": why})
 
 
 def _length(value: Mapping[str, str]) -> int:

@@ -17,7 +17,8 @@ from unittest.mock import patch
 import requests
 from requests.adapters import HTTPAdapter
 
-from readplane.aws.client import Client, Refused, Unanswered
+from readplane.aws.client import Client
+from readplane.aws.faults import RefusedError, UnansweredError
 from readplane.poll.upstream import client
 
 
@@ -190,12 +191,12 @@ class GatedClient:
         run.calls += 1
         trouble = run.faults.get(run.calls)
         if trouble == "throttled":
-            raise Refused("ThrottlingException", 400)
+            raise RefusedError("ThrottlingException", 400)
         if trouble == "unsent":
-            raise Unanswered("ConnectTimeoutError", sent=False)
+            raise UnansweredError("ConnectTimeoutError", sent=False)
         answer = self._inner.call(operation, **parameters)
         if trouble == "lost":
-            raise Unanswered("ReadTimeoutError", sent=True)
+            raise UnansweredError("ReadTimeoutError", sent=True)
         return answer
 
 

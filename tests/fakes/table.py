@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from readplane.aws.client import Refused
+from readplane.aws.faults import RefusedError
 
 MAX_ITEM_BYTES = 400 * 1024
 
@@ -97,7 +97,7 @@ class FakeTable:
         if condition is None or _Expression(condition, known or {}, given).condition():
             return
         shown = given.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and known
-        raise Refused("ConditionalCheckFailedException", 400, {"Item": known} if shown else {})
+        raise RefusedError("ConditionalCheckFailedException", 400, {"Item": known} if shown else {})
 
 
 class _Expression:
@@ -183,7 +183,7 @@ class _Expression:
             return self._item.get(name, other)
         value = self._operand()
         if value is None:
-            raise Refused("ValidationException", 400, {"message": "an operand isn't there"})
+            raise RefusedError("ValidationException", 400, {"message": "an operand isn't there"})
         return value
 
     def _operand(self) -> dict[str, Any] | None:

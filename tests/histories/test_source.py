@@ -20,24 +20,25 @@ from hypothesis import strategies as st
 
 from readplane.apply.handler import Apply, ApplySettings
 from readplane.apply.objects import S3LogObjects
-from readplane.apply.queue import SqsNotifications
-from readplane.aws.client import FAULTS
+from readplane.apply.queue import SqsApplyQueue
+from readplane.aws.faults import AwsError
 from readplane.model.change import parse_line
 from readplane.model.collection import Collection, item_key
 from readplane.model.exact_json import parse_json, print_json
 from readplane.model.schema import compile_schemas
 from readplane.poll.change_stream import KinesisChangeStream
 from readplane.poll.checkpoint import Checkpoint
-from readplane.poll.checkpoint_table import DynamoCheckpoints, LeaseLost
+from readplane.poll.checkpoint_table import DynamoCheckpoints
+from readplane.poll.errors import LeaseLostError
 from readplane.poll.handler import Poll as PollFunction
 from readplane.poll.handler import PollSettings
-from readplane.poll.lease import Fetch, Stores
+from readplane.poll.lease import Fetch, PollStores
 from readplane.poll.quarantine import S3Quarantine
 from readplane.poll.source.settings import Source
 from readplane.poll.sourced_items import DynamoSourcedItems
-from readplane.poll.upstream.client import Upstream
+from readplane.poll.upstream.client import BackOfficeClient
 from readplane.stores.items import change_of
-from readplane.stores.items_bulk import DynamoBulk
+from readplane.stores.items_bulk import DynamoBulkItems
 from readplane.telemetry import Telemetry
 from tests.fakes.back_office import ORIGIN, PATH, BackOffice, Fault, Row, Shape, Style
 from tests.fakes.dynamodb import FakeDynamo, Item
@@ -212,10 +213,10 @@ class Silent(Telemetry):
         super().__init__("poll", "model")
         self.failures: list[BaseException] = []
 
-    def event(self, message: str, **fields: Any) -> None:
+    def event(self, code: str, message: str, **fields: Any) -> None:
         pass
 
-    def failure(self, message: str, error: BaseException, **fields: str) -> None:
+    def failure(self, code: str, message: str, error: BaseException, **fields: str) -> None:
         self.failures.append(error)
 
 
@@ -249,9 +250,9 @@ class World:
         self._fresh_as_of = ""
         self._apply = Apply(
             ApplySettings("model", "items", "q", "log", "quarantine/", HORIZON_MS, COLLECTIONS),
-            DynamoBulk(self.items, "items", horizon_ms=HORIZON_MS),
+            DynamoBulkItems(self.items, "items", horizon_ms=HORIZON_MS),
             S3LogObjects(self.buckets, "log", "quarantine/"),
-            SqsNotifications(self.buckets, "q"),
+            SqsApplyQueue(self.buckets, "q"),
             Silent(),
         )
 
@@ -338,7 +339,7 @@ class World:
 
     def _work(self, run: Run, sweep: bool) -> Any:
         telemetry = Silent()
-        stores = Stores(
+        stores = PollStores(
             checkpoints=DynamoCheckpoints(GatedClient(self.table, run, "checkpoints"), "checkpoints"),
             items=DynamoSourcedItems(
                 GatedClient(self.items, run, "items"), "items", "by_collection", horizon_ms=HORIZON_MS
@@ -353,12 +354,14 @@ class World:
         finally:
             for error in telemetry.failures:
                 # Where only the answer was lost, the lease is given back already.
-                if not isinstance(error, (*FAULTS, LeaseLost)):
+                if not isinstance(error, (AwsError, LeaseLostError)):
                     raise AssertionError("poll trips over itself") from error
 
     def _upstream(self, source: Source) -> Fetch:
         clock = self.clock
-        return Upstream(source, clock=clock.monotonic, sleep=clock.sleep, jitter=lambda: 0.5, wall=clock.time).fetch
+        return BackOfficeClient(
+            source, clock=clock.monotonic, sleep=clock.sleep, jitter=lambda: 0.5, wall=clock.time
+        ).fetch
 
     def go(self, slot: int, calls: int | None) -> None:
         run = self.slots[slot]
@@ -375,7 +378,7 @@ class World:
         self.slots[slot] = None
         if run.error is not None:
             # Lambda's own retries bring the event again after a failure of AWS.
-            if not isinstance(run.error, Killed) and not (run.faults and isinstance(run.error, FAULTS)):
+            if not isinstance(run.error, Killed) and not (run.faults and isinstance(run.error, AwsError)):
                 raise run.error
             return
         self.outcome = run.result["outcome"]

@@ -16,7 +16,7 @@ from readplane.model.change import Change
 from readplane.publish.decide import ToMend, decide
 from readplane.publish.handler import Publish, PublishSettings
 from readplane.stores.documents import Documents
-from readplane.stores.items import Items, Outcome
+from readplane.stores.items import ApplyOutcome, Items
 from readplane.telemetry import Telemetry
 from tests.unit.support import COLLECTIONS, NOW_MS, change, stream_record
 
@@ -39,7 +39,7 @@ class Region:
         self.item = new
         self.outgoing.append((self.time, new))
 
-    def apply(self, clock: int, new: Change) -> Outcome:
+    def apply(self, clock: int, new: Change) -> ApplyOutcome:
         if self.item is None or self.item.version < new.version:
             self.write(clock, new)
             return "applied"
@@ -67,7 +67,7 @@ class Stores:
         self.region = region
         self.clock = clock
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: Change) -> ApplyOutcome:
         return self.region.apply(self.clock, change)
 
     def put(self, key: str, text: str, version: str, cache_control: str) -> None:

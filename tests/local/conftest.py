@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.console import Failure, Progress
+from ops.console import CommandError, Progress
 from ops.local import back_office, emulator, session
 from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
@@ -61,7 +61,7 @@ def _applied(name: str, *, reuse: bool) -> Stack:
         emulator.stop(name)  # left over from a run that was killed
     try:
         return up(name, 0, progress, ROWS)
-    except Failure as failure:
+    except CommandError as failure:
         pytest.exit(str(failure), returncode=1)
 
 

@@ -69,21 +69,21 @@ class Local:
         return told
 
     def events(
-        self, function: str, message: str, *, since_ms: int = 0, replica: bool = False, **fields: object
+        self, function: str, code: str, *, since_ms: int = 0, replica: bool = False, **fields: object
     ) -> list[dict[str, Any]]:
-        """What one Region's function logged under a message, with these fields.
+        """What one Region's function logged under an event code, with these fields.
 
         MiniStack shows a line that came late with the function's next invocation: see pipeline.shown().
         """
         pages = self.root(replica=replica).client("logs").get_paginator("filter_log_events")
         found = pages.paginate(
             logGroupName=f"/aws/lambda/{self.outputs.name}-{function}",
-            filterPattern=f'"{message}"',
+            filterPattern=f'"{code}"',
             startTime=since_ms,
         )
         lines = [event["message"] for page in found for event in page["events"]]
         events: list[dict[str, Any]] = [json.loads(line) for line in lines if line.startswith("{")]
-        return [e for e in events if e["message"] == message and all(e.get(k) == v for k, v in fields.items())]
+        return [e for e in events if e["event"] == code and all(e.get(k) == v for k, v in fields.items())]
 
 
 def eventually(check: Callable[[], Value | None], *, within: float = 20, every: float = 0.1) -> Value:

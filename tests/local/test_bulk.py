@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from readplane.model.change import Change
-from readplane.stores.items import DynamoItems, Outcome
-from readplane.stores.items_bulk import DynamoBulk
+from readplane.stores.items import ApplyOutcome, DynamoItems
+from readplane.stores.items_bulk import DynamoBulkItems
 from tests.fakes.dynamodb import FakeDynamo
 from tests.local.pipeline import HORIZON_MS, made, now_ms
 from tests.local.support import Local
@@ -60,11 +60,11 @@ def newest(changes: list[Change]) -> list[Change]:
 @pytest.mark.parametrize("kind", ["slim", "boto3"])
 def test_bulk_leaves_and_tells_what_single_does_and_so_does_the_fake(stack: Local, table: str, kind: str) -> None:
     real, fake, single = stack.client("dynamodb", kind=kind), FakeDynamo(table), FakeDynamo(table)
-    emulated, faked = (DynamoBulk(client, table, horizon_ms=HORIZON_MS) for client in (real, fake))
+    emulated, faked = (DynamoBulkItems(client, table, horizon_ms=HORIZON_MS) for client in (real, fake))
     one_by_one = DynamoItems(single, table, horizon_ms=HORIZON_MS)
     changes = history(3, 60, 600)
     shuffled = random.Random(4).sample(changes, len(changes))
-    told: Counter[Outcome] = Counter()
+    told: Counter[ApplyOutcome] = Counter()
     for cut in range(0, len(changes), 75):
         lump = newest(shuffled[cut : cut + 75])
         outcomes = emulated.apply_all(lump)
@@ -79,7 +79,7 @@ def test_statements_answer_as_the_fake_does_when_somebody_was_faster(stack: Loca
     """The read saw nothing, or an older record; the table has moved on since."""
     old, new = (made("raced", data, ms=now_ms() - age) for age, data in ((20, '{"n":1}'), (10, '{"n":2}')))
     for client in (stack.client("dynamodb"), FakeDynamo(table)):
-        store = DynamoBulk(client, table, horizon_ms=HORIZON_MS)
+        store = DynamoBulkItems(client, table, horizon_ms=HORIZON_MS)
         insert, update = store._insert(store._record(old)), store._update(store._record(new), store._record(old))
         codes = [
             client.call("BatchExecuteStatement", Statements=[statement])["Responses"][0].get("Error", {}).get("Code")
@@ -93,11 +93,11 @@ def test_statements_answer_as_the_fake_does_when_somebody_was_faster(stack: Loca
 def test_racing_writers_leave_the_newest(stack: Local, table: str, kind: str) -> None:
     client = stack.client("dynamodb", kind=kind)
     changes = history(5, 90, 900)
-    told: list[Counter[Outcome]] = []
+    told: list[Counter[ApplyOutcome]] = []
 
     def apply(seed: int) -> None:
         mine = random.Random(seed).sample(changes, len(changes))
-        store = DynamoBulk(client, table, horizon_ms=HORIZON_MS)
+        store = DynamoBulkItems(client, table, horizon_ms=HORIZON_MS)
         for cut in range(0, len(mine), 90):
             told.append(store.apply_all(newest(mine[cut : cut + 90])))
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ops.build.zips import TARGETS
-from ops.console import ROOT, Failure
+from ops.console import ROOT, CommandError
 from ops.local import session
 from readplane.model.version import is_version
 from tests.local.back_offices import Feed, source_of
@@ -103,7 +103,7 @@ def brings_failed_objects_back_soon(stack: Local) -> bool:
     key = new_key()
     (message,) = notify(stack, [key])
     try:
-        return soon(lambda: shown(stack) and len(stack.events("apply", "object failed", message_id=message)) >= 2)
+        return soon(lambda: shown(stack) and len(stack.events("apply", "object_failed", message_id=message)) >= 2)
     finally:
         put_object(stack, [], key=key)
 
@@ -195,7 +195,7 @@ def polls_changes(stack: Local) -> bool:
     feed.put(1)
     try:
         told = feed.poll()
-    except Failure:  # without a checkpoint there is no poll that could fail
+    except CommandError:  # without a checkpoint there is no poll that could fail
         return False
     return told["outcome"] == "completed" and soon(lambda: feed.names(2)[1])
 
@@ -221,7 +221,7 @@ def tells_staleness(stack: Local) -> bool:
     feed.poll()
     try:
         told = session.poll(stack.outputs, {"freshness": [{"name": feed.name, "staleness_budget": 60}]})
-    except Failure:
+    except CommandError:
         return False
     return feed.name in told["staleness"]
 
@@ -267,7 +267,7 @@ def redrives_records(stack: Local) -> bool:
     feed.poll()
     try:
         told = feed.redrive([entry["key"] for entry in feed.quarantine()], translation=feed.FIXED)
-    except Failure:
+    except CommandError:
         return False
     return told["redriven"] == 1 and feed.quarantine() == []
 

@@ -135,7 +135,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
         assert told[key] == [len(change_ids)] * len(told[key]), key
     totals: Counter[str] = Counter()
     deliveries: Counter[str] = Counter()
-    for event in stack.events("apply", "applied", since_ms=began):
+    for event in stack.events("apply", "changes_applied", since_ms=began):
         if event.get("key") not in lines:  # somebody else's object, or a batch from Kinesis
             continue
         counts = {name: int(event.get(name, 0)) for name in OUTCOMES}
@@ -189,7 +189,7 @@ def all_delivered(stack: Local, before: set[str], lines: dict[str, list[str]], a
 def handled(stack: Local, since_ms: int) -> dict[str, list[int]]:
     """Each log object's lines as `apply` counted them, once per time that it handled the object."""
     told: dict[str, list[int]] = {}
-    for event in stack.events("apply", "handled", since_ms=since_ms):
+    for event in stack.events("apply", "object_handled", since_ms=since_ms):
         told.setdefault(event["key"], []).append(event["RecordsHandled"])
     return told
 

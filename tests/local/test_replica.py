@@ -83,7 +83,7 @@ def test_publish_mends_a_version_that_went_down(stack: Local, written: bool, men
 
 def mends(stack: Local, change: Change, *, replica: bool) -> list[dict[str, Any]]:
     """What one Region's `publish` says of having put this very change back."""
-    return stack.events("publish", "version went down: put back", replica=replica, change_id=change.change_id)
+    return stack.events("publish", "regression_mended", replica=replica, change_id=change.change_id)
 
 
 def test_publish_puts_a_removed_item_back(stack: Local) -> None:

@@ -63,15 +63,15 @@ def test_poison_is_kept_whole_counted_told_and_holds_up_nothing(stack: Local) ->
     assert told == {"status": "quarantined", "reason": "expired"}
     assert api("GET", f"/items/notices/other/changes/{expired.change_id}").status_code == 404
     # counted
-    counts = eventually(lambda: told_of(stack, "applied", key), every=0.5)
+    counts = eventually(lambda: told_of(stack, "changes_applied", key), every=0.5)
     assert {(event["ChangesApplied"], event["ChangesQuarantined"]) for event in counts} == {(3, 5)}
-    handled = eventually(lambda: told_of(stack, "handled", key), every=0.5)
+    handled = eventually(lambda: told_of(stack, "object_handled", key), every=0.5)
     assert {event["RecordsHandled"] for event in handled} == {8}
 
 
-def told_of(stack: Local, message: str, key: str) -> list[dict[str, Any]]:
+def told_of(stack: Local, code: str, key: str) -> list[dict[str, Any]]:
     shown(stack)
-    return stack.events("apply", message, key=key)
+    return stack.events("apply", code, key=key)
 
 
 def five(stack: Local, key: str) -> list[dict[str, str]] | None:

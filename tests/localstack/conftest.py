@@ -20,7 +20,7 @@ import pytest
 from botocore.config import Config
 
 from ops import terraform
-from ops.console import ROOT, Failure, Progress, run_tool
+from ops.console import ROOT, CommandError, Progress, run_tool
 from ops.local import emulator, localstack
 from ops.local import stack as local_stack
 
@@ -95,13 +95,13 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
     try:
         if given:
             if not emulator.healthy(given):
-                raise Failure(f"No LocalStack answers at AWS_ENDPOINT_URL={given}.")
+                raise CommandError(f"No LocalStack answers at AWS_ENDPOINT_URL={given}.")
             yield given.rstrip("/")
             return
         localstack.stop(NAME)  # left over from a run that was killed
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             started = localstack.start(NAME, 0, Progress())
-    except Failure as failure:
+    except CommandError as failure:
         pytest.exit(str(failure), returncode=1)
     yield started
     localstack.stop(NAME)
@@ -125,7 +125,7 @@ def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
         options = ["-auto-approve", "-input=false", "-no-color", "-parallelism=20", *given]
         run_tool([*program, "apply", *options], env=env)
         outputs = {k: v["value"] for k, v in json.loads(run_tool([*program, "output", "-json"], env=env)).items()}
-    except Failure as failure:
+    except CommandError as failure:
         pytest.exit(str(failure), returncode=1)
     settings: dict[str, Any] = {
         "endpoint_url": endpoint,

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from readplane.model.change import Change, Poison
+from readplane.model.change import Change, PoisonError
 from readplane.model.collection import Collection
 from readplane.model.freshness import Freshness
 from readplane.model.version import stamp
-from readplane.read.page import Place, list_key
+from readplane.read.page import ListPosition, list_key
 from readplane.stores.documents import Document
-from readplane.stores.items import DynamoItems, Outcome
+from readplane.stores.items import ApplyOutcome, DynamoItems
 from tests.fakes.dynamodb import FakeDynamo
 
 EVENTS = Path(__file__).parent / "events"
@@ -131,7 +131,7 @@ class MemoryItems:
     def get(self, key: str, *, consistent: bool = False) -> Change | None:
         return self.held.get(key)
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: Change) -> ApplyOutcome:
         if change.item_id in self.fail:
             raise TimeoutError
         known = self.held.get(change.key)
@@ -140,7 +140,7 @@ class MemoryItems:
         self.held[change.key] = change
         return "applied"
 
-    def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+    def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         return Counter(map(self.apply, changes))
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
@@ -151,8 +151,8 @@ class MemoryItems:
         return (known.version if known else None), self.markers.get(f"{change_id}/{key}")
 
     def page(
-        self, partitions: list[str], start: Place, limit: int, seconds: float
-    ) -> tuple[list[Change], Place | None]:
+        self, partitions: list[str], start: ListPosition, limit: int, seconds: float
+    ) -> tuple[list[Change], ListPosition | None]:
         found: list[Change] = []
         for shard in range(start.shard, len(partitions)):
             after = (start.after or "") if shard == start.shard else ""
@@ -161,7 +161,7 @@ class MemoryItems:
                 if here and item.data is not None and item.item_id > after:
                     found.append(item)
                     if len(found) == limit:
-                        return found, Place(shard, item.item_id)
+                        return found, ListPosition(shard, item.item_id)
         return found, None
 
     def freshness(self, source: str) -> Freshness | None:
@@ -232,7 +232,7 @@ class MemoryLog:
     def lines(self, key: str) -> Iterator[bytes]:
         yield from self.objects[key]
         if key in self.damaged:
-            raise Poison("unparsable", "the object is not whole GZIP data")
+            raise PoisonError("unparsable", "the object is not whole GZIP data")
 
-    def quarantine(self, line: bytes, poison: Poison, origin: str) -> None:
+    def quarantine(self, line: bytes, poison: PoisonError, origin: str) -> None:
         self.quarantined.append((line, poison.reason, origin))

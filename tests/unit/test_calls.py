@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from readplane.aws.client import client
-from readplane.config import VARIABLE, BadSettings
+from readplane.config import VARIABLE, SettingsError
 from readplane.model.freshness import Freshness
 from readplane.model.timestamp import rfc3339
 from readplane.poll.sourced_items import DynamoSourcedItems
@@ -153,7 +153,7 @@ def test_every_function_starts_from_its_settings_and_says_what_is_wrong_with_the
 ) -> None:
     assert callable(handler_of(name))
     monkeypatch.setenv(VARIABLE, settings_text({}))
-    with pytest.raises(BadSettings, match="name must be"):
+    with pytest.raises(SettingsError, match="name must be"):
         handler_of(name)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from readplane.apply.handler import apply_settings
-from readplane.config import VARIABLE, BadSettings
+from readplane.config import VARIABLE, SettingsError
 from readplane.model.freshness import DeclaredSource
 from readplane.publish.handler import publish_settings
 from readplane.read.handler import read_settings
@@ -51,7 +51,7 @@ def test_good_settings_load(load: Callable[[], Any], change: dict[str, Any], mon
 @pytest.mark.parametrize("load", [write_settings, read_settings, apply_settings, publish_settings])
 def test_every_problem_is_told_at_once(load: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text({"collections": {"c": {"read": "everybody", "cache_ttl": -1}}}))
-    with pytest.raises(BadSettings) as caught:
+    with pytest.raises(SettingsError) as caught:
         load()
     message = str(caught.value)
     for part in ("name must be", "collections.c.read must be one of public", "collections.c.cache_ttl must be"):
@@ -70,10 +70,10 @@ def test_the_sources_that_feed_collections(monkeypatch: pytest.MonkeyPatch) -> N
     odd: list[Any] = [[], {"shop": None}, {"shop": {"collection": "nope", "staleness_budget": 1}}]
     for wrong in odd:
         monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": wrong}))
-        with pytest.raises(BadSettings, match="sources"):
+        with pytest.raises(SettingsError, match="sources"):
             read_settings()
     monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": {"shop": {"collection": "nope"}}}))
-    with pytest.raises(BadSettings) as caught:
+    with pytest.raises(SettingsError) as caught:
         read_settings()
     assert "sources.shop.collection must be a declared collection" in str(caught.value)
     assert "sources.shop.staleness_budget must be a whole number" in str(caught.value)
@@ -81,7 +81,7 @@ def test_the_sources_that_feed_collections(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_odd_entries_are_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"collections": {"a": None, "b": {"read": []}}}))
-    with pytest.raises(BadSettings) as caught:
+    with pytest.raises(SettingsError) as caught:
         apply_settings()
     assert str(caught.value).count("collections.") == 2
 
@@ -89,6 +89,6 @@ def test_odd_entries_are_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", ["", "e30=", "{}", "%%%", settings_text([]), "H4sIAAAAAAAAA" + "/" * 40 + "==="])
 def test_what_is_no_settings_object_is_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, text)
-    with pytest.raises(BadSettings) as caught:
+    with pytest.raises(SettingsError) as caught:
         write_settings()
     assert VARIABLE in str(caught.value)

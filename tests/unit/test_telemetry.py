@@ -11,12 +11,16 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 
 def test_an_event_without_metrics_is_plain_json(capsys: pytest.CaptureFixture[str]) -> None:
-    Telemetry("read", "demo").event("hello", request_id="r", number=1)
-    assert lines(capsys) == [{"level": "INFO", "message": "hello", "function": "read", "request_id": "r", "number": 1}]
+    Telemetry("read", "demo").event("hello", "Hello.", request_id="r", number=1)
+    assert lines(capsys) == [
+        {"level": "INFO", "event": "hello", "message": "Hello.", "function": "read", "request_id": "r", "number": 1}
+    ]
 
 
 def test_metrics_are_embedded_with_their_time_and_dimensions(capsys: pytest.CaptureFixture[str]) -> None:
-    Telemetry("apply", "demo").event("handled", metrics={"RecordsHandled": 3}, timestamp_ms=1_700_000_000_000)
+    Telemetry("apply", "demo").event(
+        "object_handled", "Handled.", metrics={"RecordsHandled": 3}, timestamp_ms=1_700_000_000_000
+    )
     (line,) = lines(capsys)
     assert line["RecordsHandled"] == 3 and line["Stack"] == "demo"
     assert line["_aws"] == {
@@ -32,9 +36,11 @@ def test_metrics_are_embedded_with_their_time_and_dimensions(capsys: pytest.Capt
 
 
 def test_a_sources_metrics_are_its_own_and_may_be_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    Telemetry("poll", "demo").event("polled", metrics={"RecordsPolled": 2}, seconds={"Staleness": 1.5}, source="erp")
-    Telemetry("poll", "demo").event("late", seconds={"Staleness": 3}, source="erp")
-    Telemetry("poll", "demo").event("quarantined", source="erp")
+    Telemetry("poll", "demo").event(
+        "polled", "Polled.", metrics={"RecordsPolled": 2}, seconds={"Staleness": 1.5}, source="erp"
+    )
+    Telemetry("poll", "demo").event("late", "Late.", seconds={"Staleness": 3}, source="erp")
+    Telemetry("poll", "demo").event("quarantined", "Quarantined.", source="erp")
     both, seconds, none = lines(capsys)
     assert (both["Stack"], both["Source"], both["Staleness"], both["RecordsPolled"]) == ("demo", "erp", 1.5, 2)
     told: Any = both["_aws"]
@@ -60,7 +66,7 @@ def test_a_failure_is_told_with_its_causes_and_places_but_without_their_texts(
         except ValueError as error:
             raise RuntimeError("another secret") from error
     except RuntimeError as error:
-        Telemetry("read", "demo").failure("failed", error, request_id="r")
+        Telemetry("read", "demo").failure("failed", "It failed.", error, request_id="r")
     out = capsys.readouterr().out
     assert "secret" not in out
     told = json.loads(out)
@@ -73,5 +79,5 @@ def test_an_error_that_is_its_own_cause_is_told_in_a_line_that_ends(capsys: pyte
         raise ValueError
     except ValueError as error:
         error.__cause__ = error
-        Telemetry("poll", "demo").failure("failed", error)
+        Telemetry("poll", "demo").failure("failed", "It failed.", error)
     assert set(json.loads(capsys.readouterr().out)["error"]) == {"ValueError"}

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from ..model.collection import Collection, is_owner
-from .problem import Problem
+from .problem import ProblemError
 
 _BETWEEN_GROUPS = re.compile(r"[\s,\[\]]+")
 
@@ -53,8 +53,8 @@ def check_may_write(caller: Caller, collection: Collection) -> None:
     :raises Problem: 403.
     """
     if not collection.owned and caller.groups.isdisjoint(collection.write_groups):
-        raise Problem(HTTPStatus.FORBIDDEN, f"Only members of its write groups may write to {collection.name}.")
+        raise ProblemError(HTTPStatus.FORBIDDEN, f"Only members of its write groups may write to {collection.name}.")
 
 
-def _unauthorized(detail: str) -> Problem:
-    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+def _unauthorized(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})

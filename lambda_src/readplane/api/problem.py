@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """A request that can't be served, with what the caller needs to know.
 
     :param status: the HTTP status.
@@ -34,11 +34,11 @@ class Problem(Exception):
         }
 
 
-def bad_parameter(name: str, detail: str) -> Problem:
+def bad_parameter(name: str, detail: str) -> ProblemError:
     """A 400 that names the path, query or header parameter."""
-    return Problem(HTTPStatus.BAD_REQUEST, detail, parameter=name)
+    return ProblemError(HTTPStatus.BAD_REQUEST, detail, parameter=name)
 
 
-def bad_body(pointer: str, detail: str) -> Problem:
+def bad_body(pointer: str, detail: str) -> ProblemError:
     """A 400 that names the place in the body as a JSON pointer (RFC 6901; empty for the whole body)."""
-    return Problem(HTTPStatus.BAD_REQUEST, detail, pointer=pointer)
+    return ProblemError(HTTPStatus.BAD_REQUEST, detail, pointer=pointer)

@@ -10,7 +10,7 @@ from ..model.collection import Collection, is_item_id
 from ..model.version import MAX_AHEAD_MS, is_version, time_ms
 from ..telemetry import Telemetry
 from .caller import Caller, caller_from_claims
-from .problem import Problem, bad_body, bad_parameter
+from .problem import ProblemError, bad_body, bad_parameter
 
 EXPOSED = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
 """Response headers that a browser's script may read besides the safelisted ones."""
@@ -53,7 +53,7 @@ class Request(NamedTuple):
         """
         name = self.resource[1] if len(self.resource) > 1 else ""
         if name not in collections:
-            raise Problem(HTTPStatus.NOT_FOUND, "There is no such collection.")
+            raise ProblemError(HTTPStatus.NOT_FOUND, "There is no such collection.")
         return collections[name]
 
     def item_id(self) -> str:
@@ -119,11 +119,12 @@ def answer(
     request = request_of(event)
     try:
         response = serve(request)
-    except Problem as problem:
+    except ProblemError as problem:
         response = _refusal(problem, request)
         # Not the detail or the pointer: both may hold names that the caller made up.
         telemetry.event(
-            "refused",
+            "request_refused",
+            "A request was refused.",
             request_id=request.request_id,
             method=request.method,
             resource="/".join(request.resource),
@@ -131,7 +132,13 @@ def answer(
             parameter=problem.members.get("parameter"),
         )
     except Exception as error:  # the last resort: a bug or a dead dependency must not reach the client as it is
-        telemetry.failure("failed", error, request_id=request.request_id, method=request.method)
+        telemetry.failure(
+            "request_failed",
+            "A request failed for a reason of ours.",
+            error,
+            request_id=request.request_id,
+            method=request.method,
+        )
         response = _refusal(unavailable(1), request)
     return {
         "statusCode": int(response.status),
@@ -141,13 +148,13 @@ def answer(
     }
 
 
-def unavailable(seconds: int) -> Problem:
+def unavailable(seconds: int) -> ProblemError:
     """A 503 for a dependency that doesn't answer; ask again in ``seconds``."""
     detail = "The request could not be served now."
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
 
 
-def _refusal(problem: Problem, request: Request) -> Response:
+def _refusal(problem: ProblemError, request: Request) -> Response:
     headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **problem.headers}
     return Response(problem.status, json.dumps(problem.document(request.request_id)), headers)
 

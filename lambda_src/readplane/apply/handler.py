@@ -11,16 +11,17 @@ from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 
-from ..aws.client import FAULTS, Refused, client
+from ..aws.client import client
+from ..aws.faults import AwsError, RefusedError
 from ..clock import now_ms
 from ..config import DAY_MS, load
-from ..model.change import Change, Poison, Window, is_expired, parse_line
+from ..model.change import Change, PoisonError, Window, is_expired, parse_line
 from ..model.collection import Collection
-from ..stores.items import Outcome
-from ..stores.items_bulk import MAX_CHANGES, Bulk, DynamoBulk, parts, sent_bytes
+from ..stores.items import ApplyOutcome
+from ..stores.items_bulk import MAX_CHANGES, BulkItems, DynamoBulkItems, parts, sent_bytes
 from ..telemetry import Telemetry
 from .objects import LogObjects, S3LogObjects
-from .queue import Notifications, SqsNotifications
+from .queue import ApplyQueue, SqsApplyQueue
 
 WORKERS = 8
 """Threads that write. With calls of 8 ms this many hide the waiting; twice as many bring nothing, as the interpreter's
@@ -74,9 +75,9 @@ class Apply:
     def __init__(
         self,
         settings: ApplySettings,
-        items: Bulk,
+        items: BulkItems,
         log: LogObjects,
-        notifications: Notifications,
+        notifications: ApplyQueue,
         telemetry: Telemetry,
     ) -> None:
         self._settings = settings
@@ -136,21 +137,32 @@ class Apply:
         cut = parts(window.take(), MAX_CHANGES, sent_bytes)
         for outcomes in self._pool.map(lambda part: self._written(part, places, tries), cut):
             tally.update(_counted(outcomes))
-        self._telemetry.event("applied", metrics=tally, records=len(records), first=records[0]["eventID"])
+        self._telemetry.event(
+            "changes_applied",
+            "Changes are applied to their items.",
+            metrics=tally,
+            records=len(records),
+            first=records[0]["eventID"],
+        )
         if not tries.failed:
             return []
         # The handler itself doesn't fail, so Lambda's own error metric stays silent.
-        self._telemetry.event("to be tried again", level="WARN", metrics={"ChangesFailed": len(tries.failed)})
+        self._telemetry.event(
+            "retry_requested",
+            "Part of the batch comes again.",
+            level="WARN",
+            metrics={"ChangesFailed": len(tries.failed)},
+        )
         again: str = records[min(tries.failed)]["kinesis"]["sequenceNumber"]
         return [again]
 
-    def _written(self, part: list[Change], places: Mapping[str, int], tries: "_Tries") -> Counter[Outcome]:
+    def _written(self, part: list[Change], places: Mapping[str, int], tries: "_Tries") -> Counter[ApplyOutcome]:
         """Have changes of different items written, one by one where DynamoDB refuses one: it stops no other."""
 
-        def write() -> Counter[Outcome]:
+        def write() -> Counter[ApplyOutcome]:
             try:
                 return self._items.apply_all(part)
-            except Refused:
+            except RefusedError:
                 if len(part) == 1:
                     raise
             return sum((self._written([change], places, tries) for change in part), Counter())
@@ -162,17 +174,29 @@ class Apply:
             for key, created_ms in _objects(message):
                 self._object(key, created_ms)
         except Exception as error:  # one object that fails must not hold up the others of the batch
-            self._telemetry.failure("object failed", error, message_id=message["messageId"])
+            self._telemetry.failure(
+                "object_failed",
+                "A write-log object could not be applied; its message comes again.",
+                error,
+                message_id=message["messageId"],
+            )
             # The handler itself doesn't fail, so Lambda's own error metric stays silent.
-            self._telemetry.event("to be tried again", level="WARN", metrics={"ObjectsFailed": 1})
+            self._telemetry.event(
+                "retry_requested", "Part of the batch comes again.", level="WARN", metrics={"ObjectsFailed": 1}
+            )
             return False
         return True
 
     def _again_in(self, message: Event, seconds: int) -> None:
         try:
             self._notifications.again_in(message["receiptHandle"], seconds)
-        except FAULTS as error:  # then it comes when its visibility time-out is over
-            self._telemetry.failure("retry not brought forward", error, message_id=message["messageId"])
+        except AwsError as error:  # then it comes when its visibility time-out is over
+            self._telemetry.failure(
+                "retry_not_scheduled",
+                "The retry of a message was not brought forward; it comes after its visibility time-out.",
+                error,
+                message_id=message["messageId"],
+            )
 
     def _object(self, key: str, created_ms: int) -> None:
         tally: Counter[str] = Counter()
@@ -188,12 +212,18 @@ class Apply:
             writing.stop()
         number = tally.pop("RecordsHandled", 0)
         tally.update(_counted(outcomes))
-        self._telemetry.event("applied", metrics=tally, key=key)
+        self._telemetry.event("changes_applied", "Changes are applied to their items.", metrics=tally, key=key)
         if key.startswith(REDRIVEN):
             return
         # At the minute when Firehose delivered the object, as its own count of delivered records is, so that the alarm
         # compares like with like however late the object is applied.
-        self._telemetry.event("handled", metrics={"RecordsHandled": number}, timestamp_ms=created_ms, key=key)
+        self._telemetry.event(
+            "object_handled",
+            "All lines of a write-log object are handled.",
+            metrics={"RecordsHandled": number},
+            timestamp_ms=created_ms,
+            key=key,
+        )
 
     def _changes(self, key: str, tally: Counter[str]) -> Iterator[Change]:
         """The changes of an object as they are read; what can't be applied goes to quarantine on the way."""
@@ -203,7 +233,7 @@ class Apply:
                 change = self._change(line, f"{key}:{number}", tally)
                 if change:
                     yield change
-        except Poison as poison:  # the object itself is damaged from here on
+        except PoisonError as poison:  # the object itself is damaged from here on
             self._quarantine(b"", poison, f"{key}:{number + 1}", tally)
         tally["RecordsHandled"] = number
 
@@ -212,7 +242,7 @@ class Apply:
         try:
             change = parse_line(line, self._settings.collections)
             self._refuse_expired(change)
-        except Poison as poison:
+        except PoisonError as poison:
             self._quarantine(line, poison, origin, tally)
             return None
         return change
@@ -224,16 +254,22 @@ class Apply:
         # effect could resurrect what a tombstone, gone by now, had deleted.
         item = self._items.get(change.key, consistent=True)
         if item is None or item.version < change.version:
-            raise Poison("expired", "the change is older than the horizon", change)
+            raise PoisonError("expired", "the change is older than the horizon", change)
 
-    def _quarantine(self, line: bytes, poison: Poison, origin: str, tally: Counter[str]) -> None:
+    def _quarantine(self, line: bytes, poison: PoisonError, origin: str, tally: Counter[str]) -> None:
         self._log.quarantine(line, poison, origin)
         change_id = poison.change.change_id if poison.change else None
         if poison.change is not None:
             self._items.mark_quarantined(poison.change, poison.reason, now_ms())
         tally["ChangesQuarantined"] += 1
         self._telemetry.event(
-            "quarantined", level="WARN", reason=poison.reason, detail=poison.detail, origin=origin, change_id=change_id
+            "quarantined",
+            "A change or record is in quarantine.",
+            level="WARN",
+            reason=poison.reason,
+            detail=poison.detail,
+            origin=origin,
+            change_id=change_id,
         )
 
 
@@ -244,11 +280,11 @@ class _Writing:
     Two parts may hold the same item and be written in any order, as may two objects: the store decides.
     """
 
-    def __init__(self, items: Bulk, pool: Executor) -> None:
+    def __init__(self, items: BulkItems, pool: Executor) -> None:
         self._items = items
         self._pool = pool
-        self._parts: deque[Future[Counter[Outcome]]] = deque()
-        self._outcomes: Counter[Outcome] = Counter()
+        self._parts: deque[Future[Counter[ApplyOutcome]]] = deque()
+        self._outcomes: Counter[ApplyOutcome] = Counter()
 
     def go_on(self, changes: Iterable[Change]) -> None:
         """Have changes of different items written; wait while :data:`AHEAD` parts are under way."""
@@ -257,7 +293,7 @@ class _Writing:
                 self._outcomes.update(self._parts.popleft().result())
             self._parts.append(self._pool.submit(self._items.apply_all, part))
 
-    def finish(self, changes: Sequence[Change]) -> Counter[Outcome]:
+    def finish(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         """Have the last changes written; give back what became of all."""
         last = list(parts(changes, MAX_CHANGES, sent_bytes))
         if len(last) == 1 and not self._parts:  # most objects are small, and need no other thread
@@ -275,7 +311,7 @@ class _Writing:
         wait(self._parts)
 
 
-def _counted(outcomes: Mapping[Outcome, int]) -> Counter[str]:
+def _counted(outcomes: Mapping[ApplyOutcome, int]) -> Counter[str]:
     return Counter({METRIC[outcome]: count for outcome, count in outcomes.items()})
 
 
@@ -294,7 +330,12 @@ class _Tries:
             if not self.is_late():
                 return job()
         except Exception as error:  # one that fails must not hold up the others
-            self._telemetry.failure("records failed", error, records=str(len(places)))
+            self._telemetry.failure(
+                "records_failed",
+                "Records of the change stream could not be applied; Lambda sends them again.",
+                error,
+                records=str(len(places)),
+            )
         self.failed += places
         return None
 
@@ -322,9 +363,9 @@ def function() -> Apply:
     """
     settings = apply_settings()
     dynamodb = client("dynamodb", attempts=5, connections=WORKERS)
-    items = DynamoBulk(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms)
+    items = DynamoBulkItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms)
     log = S3LogObjects(client("s3", read_timeout=20), settings.log_bucket, settings.quarantine_prefix)
-    notifications = SqsNotifications(client("sqs"), settings.queue_url)
+    notifications = SqsApplyQueue(client("sqs"), settings.queue_url)
     return Apply(settings, items, log, notifications, Telemetry("apply", settings.name))
 
 

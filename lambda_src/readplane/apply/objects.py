@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Protocol, cast
 
 from ..aws.client import Client
-from ..model.change import Poison
+from ..model.change import PoisonError
 
 CHUNK_BYTES = 64 * 1024
 """What is read from S3, and unpacked, at once."""
@@ -27,7 +27,7 @@ class LogObjects(Protocol):
         :raises Poison: ``unparsable`` where the object itself is damaged; what came before it was given.
         """
 
-    def quarantine(self, line: bytes, poison: Poison, origin: str) -> None:
+    def quarantine(self, line: bytes, poison: PoisonError, origin: str) -> None:
         """Keep a line whole, with the reason and the place it came from (``<object key>:<line number>``)."""
 
 
@@ -49,11 +49,11 @@ class S3LogObjects:
                 if not line.isspace():
                     yield line
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise Poison("unparsable", "the object is not whole GZIP data") from error
+            raise PoisonError("unparsable", "the object is not whole GZIP data") from error
         finally:
             body.close()
 
-    def quarantine(self, line: bytes, poison: Poison, origin: str) -> None:
+    def quarantine(self, line: bytes, poison: PoisonError, origin: str) -> None:
         """See :class:`LogObjects`. The key is the line's hash, so a line that comes twice is kept once."""
         text = line.rstrip(b"\r\n")
         try:

@@ -5,7 +5,7 @@ from typing import Protocol
 from ..aws.client import Client
 
 
-class Notifications(Protocol):
+class ApplyQueue(Protocol):
     """Messages that Lambda took from the queue for `apply`."""
 
     def again_in(self, receipt_handle: str, seconds: int) -> None:
@@ -13,15 +13,15 @@ class Notifications(Protocol):
         visibility time-out is over (six times the function's time-out)."""
 
 
-class SqsNotifications:
-    """:class:`Notifications` in SQS."""
+class SqsApplyQueue:
+    """:class:`ApplyQueue` in SQS."""
 
     def __init__(self, client: Client, queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
 
     def again_in(self, receipt_handle: str, seconds: int) -> None:
-        """See :class:`Notifications`."""
+        """See :class:`ApplyQueue`."""
         self._client.call(
             "ChangeMessageVisibility",
             QueueUrl=self._queue_url,

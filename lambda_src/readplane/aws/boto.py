@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 from botocore.response import StreamingBody
 
-from .client import Refused, Unanswered
+from .faults import RefusedError, UnansweredError
 from .tracing import tracing
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
@@ -64,11 +64,11 @@ class BotoClient:
             told = error.response["ResponseMetadata"]
             status, request_id, retries = told["HTTPStatusCode"], told.get("RequestId"), told.get("RetryAttempts", 0)
             members: Any = error.response
-            raise Refused(error.response["Error"]["Code"], status, members) from error
+            raise RefusedError(error.response["Error"]["Code"], status, members) from error
         except BotoCoreError as error:
             # Only the last try's fault is told; what became of those before it isn't.
             sent = not (self._once and isinstance(error, _NEVER_SENT))
-            raise Unanswered(type(error).__name__, sent=sent) from error
+            raise UnansweredError(type(error).__name__, sent=sent) from error
         finally:
             if span:
                 span.end(status, request_id, retries)
@@ -91,7 +91,7 @@ class _Body:
         try:
             data: bytes = self._body.read(size if size >= 0 else None)
         except BotoCoreError as error:
-            raise Unanswered(type(error).__name__, sent=True) from error
+            raise UnansweredError(type(error).__name__, sent=True) from error
         return data
 
     def close(self) -> None:

@@ -5,44 +5,10 @@ third of the CPU per call (docs/performance.md). ``READPLANE_CLIENT=boto3`` puts
 """
 
 import os
-import time
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 VARIABLE = "READPLANE_CLIENT"
 CLIENTS = ("slim", "boto3")
-
-
-class Refused(Exception):
-    """AWS answered with an error, after the client's retries.
-
-    :param code: AWS's error code without a namespace, ``ConditionalCheckFailedException``.
-    :param status: the HTTP status.
-    :param answer: the error's own members, for one the ``Item`` that failed a condition.
-    """
-
-    def __init__(self, code: str, status: int, answer: Mapping[str, Any] | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.status = status
-        self.answer = answer or {}
-
-
-class Unanswered(Exception):
-    """No whole answer came, after the client's retries.
-
-    :param code: the kind of fault, ``ReadTimeoutError``.
-    :param sent: whether the request may have reached AWS in any of the tries.
-    """
-
-    def __init__(self, code: str, *, sent: bool) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sent = sent
-
-
-FAULTS = (Refused, Unanswered)
-"""What a call raises."""
 
 
 class Client(Protocol):
@@ -81,12 +47,3 @@ def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connecti
 
         return BotoClient(service, attempts=attempts, read_timeout=read_timeout, connections=connections)
     raise ValueError(f"{VARIABLE} must be one of {', '.join(CLIENTS)}")
-
-
-def pause(longest: float) -> None:
-    """Wait before another try: up to ``longest`` seconds, with full jitter.
-
-    What failed together mustn't come back together. The jitter is the system's: ``random`` has a state, which all
-    sandboxes from one snapshot would share.
-    """
-    time.sleep(longest * int.from_bytes(os.urandom(4), "big") / 2**32)

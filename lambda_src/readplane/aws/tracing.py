@@ -74,7 +74,7 @@ def tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
     daemon = _udp_address(os.environ.get(DAEMON, ""))
     if daemon is None:
         return None
-    return Datagrams(*daemon) if kind == "datagrams" else SdkTracing()
+    return UdpTracing(*daemon) if kind == "datagrams" else SdkTracing()
 
 
 def _udp_address(text: str) -> tuple[str, int] | None:
@@ -122,7 +122,7 @@ def _finish(about: dict[str, Any], request_id: str | None, retries: int) -> dict
     return about
 
 
-class Datagrams:
+class UdpTracing:
     """:class:`Tracing` by one UDP datagram per finished span."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -160,7 +160,7 @@ class _Datagram:
 
     __slots__ = ("_about", "_name", "_parent", "_start", "_tracing")
 
-    def __init__(self, tracing: Datagrams, name: str, parent: tuple[str, str], about: dict[str, Any]) -> None:
+    def __init__(self, tracing: UdpTracing, name: str, parent: tuple[str, str], about: dict[str, Any]) -> None:
         self._tracing = tracing
         self._name = name
         self._parent = parent

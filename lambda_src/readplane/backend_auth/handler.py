@@ -51,7 +51,7 @@ class BackendAuth:
         backend = self._settings.backends.get(hashlib.sha256(key.encode()).hexdigest())
         stage = "/".join(event["methodArn"].split("/")[:2])
         if backend is None:
-            self._telemetry.event("api key refused", level="WARN")
+            self._telemetry.event("api_key_refused", "No backend has this API key.", level="WARN")
             return _answer("nobody", [_statement("Deny", [f"{stage}/*"])])
         base = f"{stage}/*/backends/{backend}/"
         refused = [f"{base}*{text}*" for text in REFUSED_IN_PATHS]

@@ -18,7 +18,7 @@ MAX_DATA_BYTES = 256 * 1024
 TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
 """A tombstone outlives the horizon by this much, so that no two clocks leave a gap between the two."""
 
-Reason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
+PoisonReason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
 
 _DATA = ',"data":'
 _FIELDS = ("change_id", "collection", "item_id", "op", "actor", "source", "accepted_at")
@@ -108,13 +108,13 @@ class Change(NamedTuple):
         return f"{text}\n".encode()
 
 
-class Poison(Exception):
+class PoisonError(Exception):
     """A line that can never be applied: it goes whole to quarantine, with the reason.
 
     ``change`` is the change as far as it could be read, so that its status can tell what became of it.
     """
 
-    def __init__(self, reason: Reason, detail: str, change: Change | None = None) -> None:
+    def __init__(self, reason: PoisonReason, detail: str, change: Change | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -133,18 +133,18 @@ def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
         fields = _decode(head + "}" if cut else head)
         data = tail.removesuffix("}") if cut else None
         if data is not None and not isinstance(_decode(data), dict):
-            raise Poison("unparsable", "data is not a JSON object")
+            raise PoisonError("unparsable", "data is not a JSON object")
     except (ValueError, RecursionError) as error:
-        raise Poison("unparsable", "the line is not one JSON object in UTF-8") from error
+        raise PoisonError("unparsable", "the line is not one JSON object in UTF-8") from error
     change = _change(fields, data)
     collection = collections.get(change.collection)
     if collection is None:
-        raise Poison("unknown_collection", "no such collection is declared", change)
+        raise PoisonError("unknown_collection", "no such collection is declared", change)
     if collection.owned != (change.owner is not None):
-        raise Poison("unparsable", "owner is for owner collections, and only for them")
+        raise PoisonError("unparsable", "owner is for owner collections, and only for them")
     # A character is at most four bytes: few texts need be encoded to be measured.
     if data is not None and 4 * len(data) > MAX_DATA_BYTES and len(data.encode()) > MAX_DATA_BYTES:
-        raise Poison("too_large", f"data is larger than {MAX_DATA_BYTES} bytes", change)
+        raise PoisonError("too_large", f"data is larger than {MAX_DATA_BYTES} bytes", change)
     return change
 
 
@@ -153,7 +153,7 @@ def _change(fields: Any, data: str | None) -> Change:
         change_id, collection, item_id, op, actor, source, accepted_at = texts = _values(fields)
         owner = fields.get("owner")
     except (KeyError, TypeError) as error:
-        raise Poison("unparsable", _malformed(fields, data)) from error
+        raise PoisonError("unparsable", _malformed(fields, data)) from error
     if not (
         _TEXT.issuperset(map(type, texts))
         and is_version(change_id)
@@ -161,7 +161,7 @@ def _change(fields: Any, data: str | None) -> Change:
         and op == ("delete" if data is None else "put")
         and (owner is None or (isinstance(owner, str) and is_owner(owner)))
     ):
-        raise Poison("unparsable", _malformed(fields, data))
+        raise PoisonError("unparsable", _malformed(fields, data))
     return Change(change_id, collection, item_id, data, actor, source, accepted_at, owner)
 
 

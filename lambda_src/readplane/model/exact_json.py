@@ -33,14 +33,14 @@ class Number(float):
 Number.__name__ = "float"
 
 
-class NameTwice(ValueError):
+class DuplicateNameError(ValueError):
     """A value was looked at whose name occurs twice in its object, so that nobody knows which one is meant."""
 
     def __init__(self) -> None:
         super().__init__("a name occurs twice in one object")
 
 
-class Twice(list[Any]):
+class DuplicateName(list[Any]):
     """Stands where a name occurs twice, and refuses to be looked at; what doesn't look at it goes on.
 
     Hence one bad record among many spoils only itself. A list, since JMESPath takes whatever it can't look into for
@@ -52,7 +52,7 @@ class Twice(list[Any]):
         self.all_values = values
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise NameTwice
+        raise DuplicateNameError
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __iter__ = __getitem__ = __len__ = __contains__ = get = values = _refuse
@@ -65,7 +65,7 @@ class _Token(str):
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON into what ``json.loads`` makes of it, but for :class:`Number` and :class:`Twice`.
+    """Parse JSON into what ``json.loads`` makes of it, but for :class:`Number` and :class:`DuplicateName`.
 
     :raises ValueError: for what isn't JSON; says where, quotes nothing.
     """
@@ -96,7 +96,9 @@ def print_json(value: Any, *, twice: bool = False) -> str:
             todo.append(_Token("}"))
             comma = _Token(",")
             for name in sorted(value, reverse=True):
-                members = reversed(value[name].all_values) if twice and type(value[name]) is Twice else (value[name],)
+                members = (
+                    reversed(value[name].all_values) if twice and type(value[name]) is DuplicateName else (value[name],)
+                )
                 for member in members:
                     todo += (member, _Token(f"{_string(name)}:"), comma)
             if todo[-1] is comma:
@@ -141,8 +143,8 @@ def _scalar(value: Any) -> str:
         return "false"
     if isinstance(value, str):
         return _string(value)
-    if isinstance(value, Twice):
-        raise NameTwice
+    if isinstance(value, DuplicateName):
+        raise DuplicateNameError
     text = number_text(value)
     if text is None:
         raise ValueError(f"JSON knows no {type(value).__name__}")
@@ -174,7 +176,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     every: dict[str, list[Any]] = {}
     for name, value in pairs:
         every.setdefault(name, []).append(value)
-    return {name: values[0] if len(values) == 1 else Twice(values) for name, values in every.items()}
+    return {name: values[0] if len(values) == 1 else DuplicateName(values) for name, values in every.items()}
 
 
 _decode = json.JSONDecoder(

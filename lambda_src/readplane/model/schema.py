@@ -13,7 +13,7 @@ from typing import Any
 import fastjsonschema
 from fastjsonschema.draft07 import CodeGeneratorDraft07
 
-from ..api.problem import Problem, bad_body
+from ..api.problem import ProblemError, bad_body
 from .change import MAX_DATA_BYTES
 
 MAX_DEPTH = 100
@@ -22,7 +22,7 @@ MAX_DEPTH = 100
 DRAFTS = tuple(f"http://json-schema.org/draft-{draft}/schema" for draft in ("04", "06", "07"))
 """What ``$schema`` may say (a trailing ``#`` is ignored): the drafts that the validator implements."""
 
-Validator = Callable[[Any], object]
+SchemaValidator = Callable[[Any], object]
 
 _ASCII = "(?a)"
 _FORMATS = {name: _ASCII + pattern for name, pattern in CodeGeneratorDraft07.FORMAT_REGEXS.items()}
@@ -38,10 +38,12 @@ def check_content_type(value: str | None) -> None:
     :raises Problem: 415.
     """
     if (value or "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", parameter="Content-Type")
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", parameter="Content-Type"
+        )
 
 
-def parse_body(body: bytes, validate: Validator) -> str:
+def parse_body(body: bytes, validate: SchemaValidator) -> str:
     """Check a request body and give back its JSON text, on one line.
 
     :param body: the raw bytes.
@@ -50,7 +52,7 @@ def parse_body(body: bytes, validate: Validator) -> str:
         fits the schema.
     """
     if len(body) > MAX_DATA_BYTES:
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {MAX_DATA_BYTES} bytes.")
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {MAX_DATA_BYTES} bytes.")
     twice = False
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def parse_body(body: bytes, validate: Validator) -> str:
     return text.strip().replace("\r", " ").replace("\n", " ")
 
 
-def check_fits(value: Any, validate: Validator) -> None:
+def check_fits(value: Any, validate: SchemaValidator) -> None:
     """Check a parsed value against its collection's schema.
 
     :raises Problem: 400 with a ``pointer``; repeats nothing of the value but names that the schema doesn't know.
@@ -103,13 +105,13 @@ def check_fits(value: Any, validate: Validator) -> None:
         raise bad_body("", "A number is too large for the schema's rules to be checked.") from error
 
 
-def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, Validator]:
+def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
     """Compile each collection's JSON Schema.
 
     :param schemas: collection name to schema.
     :raises ValueError: one message that lists every schema that can't be used.
     """
-    validators: dict[str, Validator] = {}
+    validators: dict[str, SchemaValidator] = {}
     problems: list[str] = []
     for name, schema in schemas.items():
         draft = schema.get("$schema", DRAFTS[-1]) if isinstance(schema, dict) else DRAFTS[-1]
@@ -217,5 +219,5 @@ def _rule(error: fastjsonschema.JsonSchemaValueException) -> str:
     return f"The schema's {rule} rule is broken here." if len(shown) > 200 else f"The schema says {rule}: {shown} here."
 
 
-def _too_deep() -> Problem:
+def _too_deep() -> ProblemError:
     return bad_body("", f"The body is nested more than {MAX_DEPTH} deep.")

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ..aws.client import Client, Unanswered, pause
+from ..aws.client import Client
+from ..aws.faults import UnansweredError, pause
 from ..model.change import Change
 from .remembered import key_hash
 
@@ -66,6 +67,6 @@ class KinesisChangeStream:
                 attempt = 0
             longest = min(_LONGEST_PAUSE, _PAUSE * 2**attempt)
             if time.monotonic() + longest > until:
-                raise Unanswered("FailedRecords", sent=True)
+                raise UnansweredError("FailedRecords", sent=True)
             pause(longest)
             batch, attempt = refused, attempt + 1

@@ -29,7 +29,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissedItems:
     """The items that the last complete sweep missed for the first time: ``chunks`` parts of a set, under ``name``."""
 
     name: str
@@ -37,7 +37,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Validators:
+class ConditionalRequest:
     """What an answer named itself by; a request that names them back may be answered "not modified" (304)."""
 
     url: str
@@ -46,7 +46,7 @@ class Validators:
 
 
 @dataclass(frozen=True)
-class Failures:
+class FailureState:
     """Failed polls in a row; until when (Unix ms) the source is left alone for that, or because it said so."""
 
     count: int = 0
@@ -54,7 +54,7 @@ class Failures:
     wanted_until_ms: int = 0
 
 
-Breaker = Literal["closed", "open", "half_open"]
+BreakerState = Literal["closed", "open", "half_open"]
 
 EVER = (1 << 48) - 1
 """A time (Unix ms) that no version is later than."""
@@ -86,10 +86,10 @@ class Checkpoint:
     sweep: Pass | None = None
     swept_ms: int = 0
     sweep_wanted_ms: int = 0
-    missing: Missing | None = None
-    validators: Validators | None = None
+    missing: MissedItems | None = None
+    validators: ConditionalRequest | None = None
     version: str | None = None
-    failures: Failures = field(default_factory=Failures)
+    failures: FailureState = field(default_factory=FailureState)
     seen: bytes = b""
     paused: bool = False
     sweep_asked_ms: int = 0
@@ -114,7 +114,7 @@ class Checkpoint:
             generation=self.generation,
         )
 
-    def breaker(self, limit: int, now_ms: int) -> Breaker:
+    def breaker(self, limit: int, now_ms: int) -> BreakerState:
         """The state of its breaker, which opens at ``limit`` failures in a row; half open, one request may probe."""
         if self.failures.count < limit:
             return "closed"
@@ -127,9 +127,9 @@ TOLD = ("source", "seen", "paused", "sweep_asked_ms", "owner", "lease_until_ms",
 _NESTED: Mapping[str, type] = {
     "changes": Pass,
     "sweep": Pass,
-    "missing": Missing,
-    "validators": Validators,
-    "failures": Failures,
+    "missing": MissedItems,
+    "validators": ConditionalRequest,
+    "failures": FailureState,
 }
 
 

@@ -7,23 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from ..aws.client import Client, Refused
+from ..aws.client import Client
+from ..aws.faults import RefusedError
 from ..stores.items_bulk import MAX_CHANGES, parts, read_all
 from .checkpoint import Checkpoint, checkpoint_of, state_text
-from .remembered import Seen
+from .errors import ChunkMissingError, LeaseLostError
+from .remembered import Remembered
 
 CHUNK_SECONDS = 7 * 24 * 60 * 60
 """How long a part of a set is kept, unless told otherwise: the next sweep has its own."""
 
 _LOST = "ConditionalCheckFailedException"
-
-
-class LeaseLost(Exception):
-    """Another poll holds the source, or an operator took it away: nothing more may be done for it."""
-
-
-class ChunkGone(Exception):
-    """A part of a sweep's set isn't there any more; the sweep must begin anew."""
 
 
 class Checkpoints(Protocol):
@@ -108,7 +102,7 @@ class DynamoCheckpoints:
                 },
                 ReturnValues="ALL_NEW",
             )
-        except LeaseLost:
+        except LeaseLostError:
             return None
         return _checkpoint(source, answer["Attributes"])
 
@@ -147,7 +141,7 @@ class DynamoCheckpoints:
         known = self.get(source)
         if known is None:
             return
-        seen = Seen(known.seen)
+        seen = Remembered(known.seen)
         seen.doubt()
         # Never forward: what was not read yet must not be left out.
         watermark_ms = None if known.watermark_ms is None else min(known.watermark_ms, to_ms)
@@ -204,9 +198,9 @@ class DynamoCheckpoints:
                 ConditionExpression="attribute_not_exists(pk) OR generation <= :generation",
                 ExpressionAttributeValues={":generation": _number(checkpoint.generation)},
             )
-        except Refused as refusal:
+        except RefusedError as refusal:
             if refusal.code == _LOST:
-                raise LeaseLost from refusal
+                raise LeaseLostError from refusal
             raise
 
     def chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
@@ -218,7 +212,7 @@ class DynamoCheckpoints:
                 found += 1
                 yield bytes(record["content"]["B"])
         if found < count:
-            raise ChunkGone
+            raise ChunkMissingError
 
     def _save(self, checkpoint: Checkpoint, owner: str, besides: str, condition: str, **values: Any) -> None:
         told = {"state": {"S": state_text(checkpoint)}, "seen": {"B": checkpoint.seen}, "owner": {"S": owner}, **values}
@@ -243,9 +237,9 @@ class DynamoCheckpoints:
                 ExpressionAttributeValues=values,
                 **more,
             )
-        except Refused as refusal:
+        except RefusedError as refusal:
             if refusal.code == _LOST:
-                raise LeaseLost from refusal
+                raise LeaseLostError from refusal
             raise
 
 

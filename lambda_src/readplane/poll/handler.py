@@ -6,31 +6,32 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ..aws.boto import BotoClient
-from ..aws.client import FAULTS
+from ..aws.faults import AwsError
 from ..clock import now_ms
 from ..config import DAY_MS, load
 from ..model.collection import Collection
-from ..model.schema import Validator, compile_schemas
+from ..model.schema import SchemaValidator, compile_schemas
 from ..stores.schemas import read_schemas
 from ..telemetry import Telemetry
 from . import report
 from .change_stream import KinesisChangeStream
-from .checkpoint_table import DynamoCheckpoints, LeaseLost
-from .lease import Fetch, Session, Stores, Tally
+from .checkpoint_table import DynamoCheckpoints
+from .errors import LeaseLostError, SourceError
+from .lease import Fetch, Lease, PollCounts, PollStores
 from .quarantine import S3Quarantine
 from .redrive import redrive
-from .run import Outcome, run
-from .snapshot_documents import S3Snapshots
-from .source.settings import BadSource, Source, parse_source
+from .run import PollOutcome, run
+from .snapshot_documents import S3SnapshotDocuments
+from .source.settings import Source, parse_source
 from .source.translate import Translator
 from .sourced_items import DynamoSourcedItems
-from .upstream.client import Upstream
-from .upstream.secret_values import Secrets
+from .upstream.client import BackOfficeClient
+from .upstream.secret_values import AwsSecretValues
 
 Event = dict[str, Any]
 
 
-class Bucket(NamedTuple):
+class DocumentsBucket(NamedTuple):
     """One Region's documents."""
 
     region: str
@@ -47,7 +48,7 @@ class PollSettings(NamedTuple):
     stream: str
     log_bucket: str
     quarantine_prefix: str
-    documents: tuple[Bucket, ...]
+    documents: tuple[DocumentsBucket, ...]
     horizon_ms: int
     schemas: Mapping[str, str]
     collections: Mapping[str, Collection]
@@ -64,7 +65,9 @@ def poll_settings() -> PollSettings:
             stream=given.text("stream"),
             log_bucket=given.text("log_bucket"),
             quarantine_prefix=given.text("quarantine_prefix"),
-            documents=tuple(Bucket(place.text("region"), place.text("bucket")) for place in given.parts("documents")),
+            documents=tuple(
+                DocumentsBucket(place.text("region"), place.text("bucket")) for place in given.parts("documents")
+            ),
             horizon_ms=given.number("horizon_days") * DAY_MS,
             schemas={name: given.text("schemas", name) for name in ("bucket", "key", "sha256")},
             collections=given.collections(),
@@ -82,8 +85,8 @@ class Poll:
     def __init__(
         self,
         settings: PollSettings,
-        validators: Mapping[str, Validator],
-        stores: Stores,
+        validators: Mapping[str, SchemaValidator],
+        stores: PollStores,
         upstream: Callable[[Source], Fetch],
         telemetry: Telemetry,
     ) -> None:
@@ -110,7 +113,7 @@ class Poll:
     def _source(self, raw: object) -> Source:
         return parse_source(raw, self._settings.collections)
 
-    def _validate(self, source: Source) -> Validator:
+    def _validate(self, source: Source) -> SchemaValidator:
         """Its collection's schema; one without takes any object."""
         return self._validators.get(source.collection, bool)
 
@@ -119,7 +122,7 @@ class Poll:
         for raw in sources:
             try:
                 self._source(raw)
-            except BadSource as bad:
+            except SourceError as bad:
                 problems += bad.problems
         return problems
 
@@ -135,7 +138,12 @@ class Poll:
             since_ms = checkpoint.fresh_as_of_ms or checkpoint.begun_ms
             if since_ms:
                 told[name] = max(0, now_ms() - since_ms) / 1000
-                self._telemetry.event("staleness", seconds={"Staleness": told[name]}, source=name)
+                self._telemetry.event(
+                    "staleness_measured",
+                    "How stale a source's items are.",
+                    seconds={"Staleness": told[name]},
+                    source=name,
+                )
         return {"staleness": told}
 
     def _redrive(self, wanted: Event, remaining_ms: Callable[[], int]) -> Event:
@@ -146,6 +154,7 @@ class Poll:
         answer = redrive(source, collection, translator, wanted["keys"], self._stores, seconds)
         self._telemetry.event(
             "redriven",
+            "Quarantined records are on the change stream again.",
             metrics={"RecordsRedriven": answer["redriven"]},
             source=source.name,
             failed=len(answer["failed"]),
@@ -159,9 +168,9 @@ class Poll:
         owner = os.urandom(16).hex()
         checkpoint = self._stores.checkpoints.acquire(source.name, owner, now, now + remaining_ms())
         if checkpoint is None:
-            self._telemetry.event("already running", source=source.name)
-            return _answer("running", Tally())
-        session = Session(
+            self._telemetry.event("poll_already_running", "Another poll holds the source.", source=source.name)
+            return _answer("running", PollCounts())
+        session = Lease(
             source,
             self._settings.collections[source.collection],
             checkpoint,
@@ -174,30 +183,39 @@ class Poll:
             session.keep(begun_ms=now)
         try:
             outcome = self._guarded(session)
-        except LeaseLost:
-            self._telemetry.event("lease lost", level="WARN", source=source.name)
+        except LeaseLostError:
+            self._telemetry.event(
+                "lease_lost", "Another poll took the source's lease.", level="WARN", source=source.name
+            )
             return _answer("running", session.tally)
         return self._told(session, outcome)
 
-    def _guarded(self, session: Session) -> Outcome:
+    def _guarded(self, session: Lease) -> PollOutcome:
         """Poll and give the lease back; a fault of ours loses nothing, and the next poll tries again."""
         try:
             outcome = run(session, self._upstream, self._validate(session.source))
-        except LeaseLost:
+        except LeaseLostError:
             raise
         except Exception as error:
-            self._telemetry.failure("poll failed", error, source=session.source.name)
+            self._telemetry.failure(
+                "poll_failed", "A poll failed for a reason of ours.", error, source=session.source.name
+            )
             session.tally.fault = type(error).__name__
             outcome = "failed"
         try:
             session.release()
-        except FAULTS as error:  # it is over when the invocation would have been
-            self._telemetry.failure("lease not given back", error, source=session.source.name)
+        except AwsError as error:  # it is over when the invocation would have been
+            self._telemetry.failure(
+                "lease_release_failed",
+                "The lease was not released; it ends by itself when its time is over.",
+                error,
+                source=session.source.name,
+            )
             session.tally.fault = type(error).__name__
             outcome = "failed"
         return outcome
 
-    def _told(self, session: Session, outcome: Outcome) -> Event:
+    def _told(self, session: Lease, outcome: PollOutcome) -> Event:
         """Tell what has been done, in logs, metrics and the answer."""
         source, tally, checkpoint = session.source, session.tally, session.checkpoint
         if outcome not in ("paused", "open"):
@@ -205,6 +223,7 @@ class Poll:
         since_ms = checkpoint.fresh_as_of_ms or checkpoint.begun_ms
         self._telemetry.event(
             "polled",
+            "A poll is done.",
             source=source.name,
             outcome=outcome,
             pages=tally.pages,
@@ -223,7 +242,7 @@ class Poll:
         return _answer(outcome, tally, sweeping=checkpoint.sweep is not None)
 
 
-def _answer(outcome: Outcome, tally: Tally, *, sweeping: bool = False) -> Event:
+def _answer(outcome: PollOutcome, tally: PollCounts, *, sweeping: bool = False) -> Event:
     return {
         "outcome": outcome,
         "pages": tally.pages,
@@ -237,8 +256,8 @@ def _answer(outcome: Outcome, tally: Tally, *, sweeping: bool = False) -> Event:
     }
 
 
-def _fetch(secrets: Secrets) -> Callable[[Source], Fetch]:
-    return lambda source: Upstream(source, secrets).fetch
+def _fetch(secrets: AwsSecretValues) -> Callable[[Source], Fetch]:
+    return lambda source: BackOfficeClient(source, secrets).fetch
 
 
 @cache
@@ -250,18 +269,18 @@ def function() -> Poll:
     settings = poll_settings()
     dynamodb = BotoClient("dynamodb", attempts=5)
     s3 = BotoClient("s3", attempts=5)
-    stores = Stores(
+    stores = PollStores(
         checkpoints=DynamoCheckpoints(dynamodb, settings.checkpoints_table),
         items=DynamoSourcedItems(dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms),
         stream=KinesisChangeStream(BotoClient("kinesis", attempts=5), settings.stream),
         quarantine=S3Quarantine(s3, settings.log_bucket, settings.quarantine_prefix),
         documents={
-            place.region: S3Snapshots(BotoClient("s3", region=place.region), place.bucket)
+            place.region: S3SnapshotDocuments(BotoClient("s3", region=place.region), place.bucket)
             for place in settings.documents
         },
     )
     validators = compile_schemas(read_schemas(s3, **settings.schemas))
-    return Poll(settings, validators, stores, _fetch(Secrets()), Telemetry("poll", settings.name))
+    return Poll(settings, validators, stores, _fetch(AwsSecretValues()), Telemetry("poll", settings.name))
 
 
 def handler(event: Event, context: Any) -> Event:

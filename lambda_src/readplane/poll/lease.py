@@ -10,12 +10,13 @@ from ..model.collection import Collection
 from ..telemetry import Telemetry
 from .change_stream import ChangeStream
 from .checkpoint import Checkpoint
-from .checkpoint_table import Checkpoints, LeaseLost
+from .checkpoint_table import Checkpoints
+from .errors import LeaseLostError
 from .quarantine import Quarantine
-from .snapshot_documents import Snapshots
+from .snapshot_documents import SnapshotDocuments
 from .source.settings import Source
 from .sourced_items import SourcedItems
-from .upstream.client import Answer
+from .upstream.client import BackOfficeResponse
 
 RESERVED_MS = 5_000
 """Of the invocation's time, left for Kinesis and the checkpoint when the back office has had all the rest."""
@@ -32,21 +33,21 @@ class Fetch(Protocol):
         last_modified: str | None = None,
         probe: bool = False,
         deadline: float,
-    ) -> Answer:
+    ) -> BackOfficeResponse:
         """GET one page."""
 
 
-class Stores(NamedTuple):
+class PollStores(NamedTuple):
     """Where things come from and go to; ``documents`` by Region."""
 
     checkpoints: Checkpoints
     items: SourcedItems
     stream: ChangeStream
     quarantine: Quarantine
-    documents: Mapping[str, Snapshots]
+    documents: Mapping[str, SnapshotDocuments]
 
 
-class Tally:
+class PollCounts:
     """What an invocation has done."""
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class Tally:
         self.fault: str | None = None
 
 
-class Session:
+class Lease:
     """A source under this invocation's lease.
 
     :param remaining_ms: how long the invocation may still take.
@@ -66,7 +67,7 @@ class Session:
         collection: Collection,
         checkpoint: Checkpoint,
         owner: str,
-        stores: Stores,
+        stores: PollStores,
         telemetry: Telemetry,
         remaining_ms: Callable[[], int],
     ) -> None:
@@ -75,7 +76,7 @@ class Session:
         self.checkpoint = checkpoint
         self.stores = stores
         self.telemetry = telemetry
-        self.tally = Tally()
+        self.tally = PollCounts()
         self.walking: Literal["changes", "sweep"] = "changes"
         self._owner = owner
         self._remaining_ms = remaining_ms
@@ -108,7 +109,7 @@ class Session:
         :raises LeaseLost: when the lease is over. A sandbox may be frozen at any moment; another may poll by now.
         """
         if now_ms() >= self.checkpoint.lease_until_ms:
-            raise LeaseLost
+            raise LeaseLostError
 
     def seconds_left(self) -> float:
         """For the back office, in this invocation."""

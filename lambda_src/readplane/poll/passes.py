@@ -8,29 +8,30 @@ from dataclasses import replace
 from typing import Literal
 
 from ..clock import now_ms
-from .checkpoint import Failures, Pass, Validators
-from .lease import Session
+from .checkpoint import ConditionalRequest, FailureState, Pass
+from .errors import ListMovedError
+from .lease import Lease
 from .records import SETTLING_MS, Records
-from .remembered import Seen, cursor, watermark
-from .source.translate import Record, Untranslatable
+from .remembered import Remembered, cursor, watermark
+from .source.translate import TranslatedRecord, UntranslatableRecord
 from .sweep_rules import CHUNK_HASHES, packed
-from .upstream.pages import Moved, Pages, Read
+from .upstream.pages import FetchedPage, Pages
 
 MAX_RESTARTS = 2
 _COARSE_MS = 1000
 """Cursors in whole seconds ask from up to so much earlier."""
 
-Outcome = Literal["completed", "not_modified", "unfinished"]
+PassOutcome = Literal["completed", "not_modified", "unfinished"]
 
 
-class Feed:
+class PassRun:
     """One pass.
 
     :param full: whether it reads the full listing.
     :param sweep: whether that is a sweep beside the passes of a source that tells what changed.
     """
 
-    def __init__(self, session: Session, pages: Pages, *, full: bool, sweep: bool) -> None:
+    def __init__(self, session: Lease, pages: Pages, *, full: bool, sweep: bool) -> None:
         self._session = session
         self._source = session.source
         self._pages = pages
@@ -38,7 +39,7 @@ class Feed:
         self._field: Literal["changes", "sweep"] = "sweep" if sweep else "changes"
         self._sweep = sweep
         self._lag_ms = int(session.source.lag_seconds * 1000)
-        self._seen = Seen(session.checkpoint.seen)
+        self._seen = Remembered(session.checkpoint.seen)
         self._records = Records(session, self._seen, full=full)
 
     @property
@@ -46,7 +47,7 @@ class Feed:
         """The pass as the checkpoint has it."""
         return self._session.checkpoint.sweep if self._sweep else self._session.checkpoint.changes
 
-    def run(self) -> Outcome:
+    def run(self) -> PassOutcome:
         """Read pages until the listing's end or this invocation's.
 
         :raises Moved: when the list doesn't hold still; the pass is begun anew by the next poll.
@@ -55,13 +56,13 @@ class Feed:
         for restarts in range(MAX_RESTARTS + 1):
             try:
                 return self._run()
-            except Moved:
+            except ListMovedError:
                 self._session.give_up_place()
                 if restarts == MAX_RESTARTS:
                     raise
         raise AssertionError("the last restart returns or raises")
 
-    def _run(self) -> Outcome:
+    def _run(self) -> PassOutcome:
         session = self._session
         while True:
             walk = self.walk or self._begun()
@@ -70,7 +71,7 @@ class Feed:
             if not session.may_go_on:
                 return "unfinished"
             read = self._pages.read(self._url(walk), walk.place, self._validators(walk))
-            session.keep(failures=Failures())
+            session.keep(failures=FailureState())
             session.tally.pages += 1
             if read.records is None:
                 self._complete(walk, read.validators)
@@ -88,7 +89,7 @@ class Feed:
     def _url(self, walk: Pass) -> str:
         return self._source.sweep_url() if self._sweep else self._source.url_at(walk.cursor_ms)
 
-    def _validators(self, walk: Pass) -> Validators | None:
+    def _validators(self, walk: Pass) -> ConditionalRequest | None:
         """Those of the last answer, where nothing but a new one could bring work."""
         checkpoint = self._session.checkpoint
         if self._sweep or walk.place is not None or self._seen.pending:
@@ -98,7 +99,7 @@ class Feed:
             return None
         return checkpoint.validators
 
-    def _take(self, walk: Pass, read: Read, records: list[Record | Untranslatable]) -> None:
+    def _take(self, walk: Pass, read: FetchedPage, records: list[TranslatedRecord | UntranslatableRecord]) -> None:
         """Send what a page brings, then save that it is sent."""
         session = self._session
         taken = self._records.take(records, read.asked_ms)
@@ -140,7 +141,7 @@ class Feed:
             self._seen.forget(since - _COARSE_MS)
         return reached
 
-    def _complete(self, walk: Pass, validators: Validators | None) -> None:
+    def _complete(self, walk: Pass, validators: ConditionalRequest | None) -> None:
         """All pages are read. What a full listing is missing has yet to be found."""
         session = self._session
         left = replace(walk, listed=True, place=None) if self._full and not session.collection.owned else None

@@ -4,11 +4,12 @@ import hashlib
 import json
 from typing import Any, NamedTuple, Protocol
 
-from ..aws.client import Client, Refused
-from .source.translate import Untranslatable
+from ..aws.client import Client
+from ..aws.faults import RefusedError
+from .source.translate import UntranslatableRecord
 
 
-class Kept(NamedTuple):
+class QuarantineEntry(NamedTuple):
     """A record in quarantine: its source, its JSON text, and when it was last read (Unix ms)."""
 
     source: str
@@ -19,10 +20,10 @@ class Kept(NamedTuple):
 class Quarantine(Protocol):
     """Keeps what can't be translated."""
 
-    def put(self, source: str, record: Untranslatable, at_ms: int) -> None:
+    def put(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
         """Keep a record with the reason; the same one is kept once."""
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> QuarantineEntry | None:
         """Read an entry; ``None`` where there is none that `poll` made."""
 
     def remove(self, key: str) -> None:
@@ -37,7 +38,7 @@ class S3Quarantine:
         self._bucket = bucket
         self._prefix = prefix
 
-    def put(self, source: str, record: Untranslatable, at_ms: int) -> None:
+    def put(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
         """See :class:`Quarantine`."""
         raw = record.raw_text
         digest = hashlib.sha256(f"{source}\n{raw}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -57,13 +58,13 @@ class S3Quarantine:
             ContentType="application/json",
         )
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> QuarantineEntry | None:
         """See :class:`Quarantine`."""
         if not key.startswith(self._prefix):
             return None
         try:
             answer = self._client.call("GetObject", Bucket=self._bucket, Key=key)
-        except Refused as refusal:
+        except RefusedError as refusal:
             if refusal.status == 404 or refusal.code == "AccessDenied":  # without s3:ListBucket, a missing key
                 return None
             raise
@@ -74,10 +75,10 @@ class S3Quarantine:
         self._client.call("DeleteObject", Bucket=self._bucket, Key=key)
 
 
-def _kept(content: bytes) -> Kept | None:
+def _kept(content: bytes) -> QuarantineEntry | None:
     try:
         entry: Any = json.loads(content)
-        kept = Kept(entry["source"], entry["record"], entry["at_ms"])
+        kept = QuarantineEntry(entry["source"], entry["record"], entry["at_ms"])
     except (ValueError, KeyError, TypeError):
         return None
     return kept if isinstance(kept.source, str) and isinstance(kept.record, str) and type(kept.at_ms) is int else None

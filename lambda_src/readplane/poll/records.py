@@ -8,9 +8,10 @@ from ..model.change import Change
 from ..model.collection import item_key
 from ..model.timestamp import rfc3339
 from ..model.version import time_ms
-from .lease import Session
-from .remembered import MAX_REFUSED, Entry, Seen, bumped, key_hash, state_hash, state_of, tie_of
-from .source.translate import BadPage, Record, Untranslatable
+from .errors import PageError
+from .lease import Lease
+from .remembered import MAX_REFUSED, Remembered, RememberedRecord, bumped, key_hash, state_hash, state_of, tie_of
+from .source.translate import TranslatedRecord, UntranslatableRecord
 from .sweep_rules import reconciled
 
 LARGE_PAGE = 5_000
@@ -23,7 +24,7 @@ _WORKERS = 8
 _FOREVER = 1 << 48
 
 
-class Taken(NamedTuple):
+class TakenPage(NamedTuple):
     """What a page came to.
 
     ``sent``: changes that Kinesis has. ``met``: hashes of the items that it names. ``newest_ms``: its greatest version.
@@ -41,11 +42,11 @@ class _Candidate(NamedTuple):
 
     change: Change
     hash: int
-    entry: Entry
+    entry: RememberedRecord
     new: bool
 
     @property
-    def remembered(self) -> tuple[int, Entry]:
+    def remembered(self) -> tuple[int, RememberedRecord]:
         """To be settled."""
         return self.hash, self.entry
 
@@ -60,7 +61,7 @@ class _Batch:
     """A page's changes by item key, what can't be translated, the hashes of the items that it names, and more."""
 
     candidates: dict[str, _Candidate]
-    refused: list[Untranslatable]
+    refused: list[UntranslatableRecord]
     met: list[int]
     newest_ms: int | None = None
     unreadable: int = 0
@@ -72,14 +73,14 @@ class Records:
     :param full: whether they are a full listing's, to be compared with their items.
     """
 
-    def __init__(self, session: Session, seen: Seen, *, full: bool) -> None:
+    def __init__(self, session: Lease, seen: Remembered, *, full: bool) -> None:
         self._session = session
         self._source = session.source
         self._seen = seen
         self._full = full
         self._lag_ms = int(session.source.lag_seconds * 1000)
 
-    def take(self, records: list[Record | Untranslatable], asked_ms: int) -> Taken:
+    def take(self, records: list[TranslatedRecord | UntranslatableRecord], asked_ms: int) -> TakenPage:
         """Send what is new, keep in quarantine what can't be translated.
 
         :param asked_ms: the time before their request.
@@ -89,13 +90,13 @@ class Records:
         # The good ones first: even a page with too many bad ones brings what it can.
         sent = self._send(batch.candidates, asked_ms)
         self._quarantine(batch.refused, asked_ms)
-        return Taken(sent, batch.met, batch.newest_ms, batch.unreadable)
+        return TakenPage(sent, batch.met, batch.newest_ms, batch.unreadable)
 
-    def _sorted(self, records: list[Record | Untranslatable], asked_ms: int) -> _Batch:
+    def _sorted(self, records: list[TranslatedRecord | UntranslatableRecord], asked_ms: int) -> _Batch:
         """Tell changes from what was made before and what goes to quarantine."""
         batch = _Batch({}, [], [])
         for record in map(self._fitting, records):
-            if isinstance(record, Untranslatable):
+            if isinstance(record, UntranslatableRecord):
                 batch.refused.append(record)
                 if record.item_id is None:
                     batch.unreadable += 1
@@ -113,9 +114,9 @@ class Records:
                 batch.candidates[key] = candidate._replace(new=candidate.new or (known is not None and known.new))
         return batch
 
-    def _fitting(self, record: Record | Untranslatable) -> Record | Untranslatable:
-        if isinstance(record, Record) and (record.owner is not None) != self._session.collection.owned:
-            return Untranslatable(
+    def _fitting(self, record: TranslatedRecord | UntranslatableRecord) -> TranslatedRecord | UntranslatableRecord:
+        if isinstance(record, TranslatedRecord) and (record.owner is not None) != self._session.collection.owned:
+            return UntranslatableRecord(
                 "bad_owner", "owner: is for owner collections, and for all of them", record.raw, record.item_id
             )
         return record
@@ -123,7 +124,7 @@ class Records:
     def _key(self, item_id: str, owner: str | None) -> str:
         return item_key(self._source.collection, item_id, owner)
 
-    def _quarantine(self, refused: list[Untranslatable], asked_ms: int) -> None:
+    def _quarantine(self, refused: list[UntranslatableRecord], asked_ms: int) -> None:
         """Keep what can't be translated, each record once.
 
         :raises BadPage: when it is too much to be chance: then the settings are wrong, or the back office is, and a
@@ -132,7 +133,7 @@ class Records:
         session, name = self._session, self._source.name
         news = [record for record in refused if self._seen.refuse(key_hash(f"refused {record.raw_text}"), asked_ms)]
         if len(news) > MAX_REFUSED:
-            raise BadPage(f"more than {MAX_REFUSED} records of a page can't be translated, one for {news[0].detail}")
+            raise PageError(f"more than {MAX_REFUSED} records of a page can't be translated, one for {news[0].detail}")
         if len(news) <= _WORKERS:
             for record in news:
                 session.stores.quarantine.put(name, record, asked_ms)
@@ -142,15 +143,20 @@ class Records:
         session.tally.quarantined += len(news)
         for record in news:
             session.telemetry.event(
-                "quarantined", level="WARN", source=name, reason=record.reason, detail=record.detail
+                "quarantined",
+                "A change or record is in quarantine.",
+                level="WARN",
+                source=name,
+                reason=record.reason,
+                detail=record.detail,
             )
 
-    def _judged(self, record: Record, key: str, asked_ms: int) -> _Candidate | None:
+    def _judged(self, record: TranslatedRecord, key: str, asked_ms: int) -> _Candidate | None:
         """The change that a record asks for, unless it was made before."""
         state = state_hash(self._source.name, key, record.data_text)
         hashed = key_hash(key)
         if record.version_ms is None:
-            young = Entry(asked_ms, state)
+            young = RememberedRecord(asked_ms, state)
             return _Candidate(self._change(record, young.version, asked_ms), hashed, young, new=False)
         known = self._seen.get(hashed)
         entry = self._seen.meet(hashed, record.version_ms, state)
@@ -159,10 +165,10 @@ class Records:
                 return None
             # What was sent isn't what the item says for ever: a sweep may have deleted it, as a listing lacked it; or
             # this one goes back behind it. The item tells; if it is settled, the listing is right.
-            entry = known if known.ms == record.version_ms else Entry(record.version_ms, state)
+            entry = known if known.ms == record.version_ms else RememberedRecord(record.version_ms, state)
         return _Candidate(self._change(record, entry.version, asked_ms), hashed, entry, new=known is None)
 
-    def _change(self, record: Record, version: str, asked_ms: int) -> Change:
+    def _change(self, record: TranslatedRecord, version: str, asked_ms: int) -> Change:
         return Change(
             change_id=version,
             collection=self._source.collection,
@@ -264,6 +270,6 @@ class Records:
         version = reconciled(one.change.version, known, _FOREVER, versioned=False)
         if version is None:
             return None
-        entry = Entry(time_ms(version), one.entry.state, tie_of(version), pending=True)
+        entry = RememberedRecord(time_ms(version), one.entry.state, tie_of(version), pending=True)
         self._seen.put(one.hash, entry)
         return one._replace(change=one.change._replace(change_id=version), entry=entry)

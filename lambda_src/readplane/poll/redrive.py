@@ -6,10 +6,11 @@ from ..clock import now_ms
 from ..model.change import Change
 from ..model.collection import Collection, item_key
 from ..model.timestamp import rfc3339
-from .lease import Stores
+from .errors import PageError
+from .lease import PollStores
 from .remembered import sourced_version, state_hash
 from .source.settings import Source
-from .source.translate import BadPage, Translator, Untranslatable
+from .source.translate import Translator, UntranslatableRecord
 
 
 class _Todo(NamedTuple):
@@ -18,7 +19,7 @@ class _Todo(NamedTuple):
 
 
 def redrive(
-    source: Source, collection: Collection, translator: Translator, keys: list[str], stores: Stores, seconds: float
+    source: Source, collection: Collection, translator: Translator, keys: list[str], stores: PollStores, seconds: float
 ) -> dict[str, Any]:
     """Put the changes that quarantined records are now on Kinesis, and remove their entries.
 
@@ -42,7 +43,9 @@ def redrive(
     return {"redriven": len(todos), "failed": failed}
 
 
-def _change(source: Source, collection: Collection, translator: Translator, key: str, stores: Stores) -> Change | str:
+def _change(
+    source: Source, collection: Collection, translator: Translator, key: str, stores: PollStores
+) -> Change | str:
     """An entry's change, or why there is none."""
     kept = stores.quarantine.get(key)
     if kept is None:
@@ -52,9 +55,9 @@ def _change(source: Source, collection: Collection, translator: Translator, key:
     now = now_ms()
     try:
         record = translator.again(kept.record, now)
-    except BadPage as error:
+    except PageError as error:
         return str(error)
-    if isinstance(record, Untranslatable):
+    if isinstance(record, UntranslatableRecord):
         return f"{record.reason}: {record.detail}"
     if (record.owner is not None) != collection.owned:
         return "bad_owner: is for owner collections, and for all of them"

@@ -2,7 +2,7 @@
 
 A change's id is made of the record alone: its upstream modification time, and a hash of what it says. So whoever reads
 the same record, however often, makes the same change. Two states of one record within one timestamp are told apart by
-a counter between the two, for which the checkpoint remembers the youngest records (:class:`Seen`).
+a counter between the two, for which the checkpoint remembers the youngest records (:class:`Remembered`).
 """
 
 import hashlib
@@ -85,7 +85,7 @@ def cursor(watermark_ms: int | None, lag_ms: int) -> int | None:
     return None if watermark_ms is None else max(0, watermark_ms - lag_ms)
 
 
-class Entry(NamedTuple):
+class RememberedRecord(NamedTuple):
     """What is remembered of a record: its modification time (Unix ms), what it said, its counter within that time.
 
     ``pending``: Kinesis may not have it yet. ``refused``: it went to quarantine; its time is when that was last seen.
@@ -103,16 +103,16 @@ class Entry(NamedTuple):
         return sourced_version(self.ms, self.tie, self.state)
 
 
-class Seen:
+class Remembered:
     """The records that the next pass will meet again, by :func:`key_hash`."""
 
     def __init__(self, packed: bytes = b"") -> None:
         """:param packed: what :meth:`packed` gave."""
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, RememberedRecord] = {}
         for key, state, high, low, flags in _ENTRY.iter_unpack(packed):
             ms = high << 16 | low
             tie, pending, refused = flags & MAX_TIE, bool(flags & _PENDING), bool(flags & _REFUSED)
-            self._entries[key] = Entry(ms, state, tie, pending, refused)
+            self._entries[key] = RememberedRecord(ms, state, tie, pending, refused)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -122,42 +122,42 @@ class Seen:
         """Whether Kinesis may lack any."""
         return any(entry.pending for entry in self._entries.values())
 
-    def get(self, key: int) -> Entry | None:
+    def get(self, key: int) -> RememberedRecord | None:
         """What is remembered under a key hash."""
         return self._entries.get(key)
 
-    def meet(self, key: int, ms: int, state: int) -> Entry | None:
+    def meet(self, key: int, ms: int, state: int) -> RememberedRecord | None:
         """Remember a record as it was read now; give back its entry, or ``None`` where there is nothing to send.
 
         What is given back stays pending until :meth:`settle`: its change keeps its id if it must be sent again.
         """
         known = self._entries.get(key)
         if known is None or ms > known.ms:
-            entry = Entry(ms, state, pending=True)
+            entry = RememberedRecord(ms, state, pending=True)
         elif ms < known.ms:
             # Older than what is known, as a replica behind its master tells. If that one was never sent, though, this
             # may be all there is.
-            return Entry(ms, state, pending=True) if known.pending else None
+            return RememberedRecord(ms, state, pending=True) if known.pending else None
         elif state == known.state:
             return known if known.pending else None
         else:
-            entry = Entry(ms, state, min(known.tie + 1, MAX_TIE), pending=True)
+            entry = RememberedRecord(ms, state, min(known.tie + 1, MAX_TIE), pending=True)
         self._entries[key] = entry
         return entry
 
     def refuse(self, key: int, now_ms: int) -> bool:
         """Remember that a record goes to quarantine; say whether that is news."""
         known = self._entries.get(key)
-        self._entries[key] = Entry(now_ms, 0, refused=True)
+        self._entries[key] = RememberedRecord(now_ms, 0, refused=True)
         return known is None
 
-    def settle(self, made: Iterable[tuple[int, Entry]]) -> None:
+    def settle(self, made: Iterable[tuple[int, RememberedRecord]]) -> None:
         """Kinesis has the changes of these entries; one that has followed under the same key is still pending."""
         for key, entry in made:
             if self._entries.get(key) == entry:
                 self._entries[key] = entry._replace(pending=False)
 
-    def put(self, key: int, entry: Entry) -> None:
+    def put(self, key: int, entry: RememberedRecord) -> None:
         """Remember this, whatever was known."""
         self._entries[key] = entry
 
@@ -183,11 +183,11 @@ class Seen:
         return b"".join(_pack(key, entry) for key, entry in self._entries.items())
 
 
-def _youngest(pairs: list[tuple[int, Entry]], count: int) -> list[tuple[int, Entry]]:
+def _youngest(pairs: list[tuple[int, RememberedRecord]], count: int) -> list[tuple[int, RememberedRecord]]:
     return pairs if len(pairs) <= count else nlargest(count, pairs, key=lambda pair: pair[1].ms)
 
 
-def _pack(key: int, entry: Entry) -> bytes:
+def _pack(key: int, entry: RememberedRecord) -> bytes:
     flags = entry.tie | (_PENDING if entry.pending else 0) | (_REFUSED if entry.refused else 0)
     return _ENTRY.pack(key, entry.state, entry.ms >> 16, entry.ms & 0xFFFF, flags)
 

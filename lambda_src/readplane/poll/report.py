@@ -2,19 +2,19 @@
 
 import json
 
-from ..aws.client import FAULTS
+from ..aws.faults import AwsError
 from ..clock import now_ms
 from ..model.collection import Visibility, document_key
 from ..model.freshness import Freshness
 from ..model.timestamp import rfc3339
-from .lease import Session
+from .lease import Lease
 from .remembered import sourced_version
 
 CACHE_CONTROL = "no-cache"
 """Of the document: an answer that is kept for longer than the truth lasts says nothing about freshness."""
 
 
-def tell(session: Session) -> None:
+def tell(session: Lease) -> None:
     """Tell it, wherever that works; what fails is told by metric, and done by the next poll."""
     source, checkpoint = session.source, session.checkpoint
     now = now_ms()
@@ -27,8 +27,10 @@ def tell(session: Session) -> None:
     failed = 0
     try:
         freshness = session.stores.items.put_freshness(source.name, freshness)
-    except FAULTS as error:
-        session.telemetry.failure("freshness not told", error, source=source.name)
+    except AwsError as error:
+        session.telemetry.failure(
+            "freshness_failed", "Freshness was not written to the items table.", error, source=source.name
+        )
         failed += 1
     document = {
         "source": source.name,
@@ -44,10 +46,20 @@ def tell(session: Session) -> None:
     for region, store in session.stores.documents.items():
         try:
             store.put(key, json.dumps(document, separators=(",", ":")), sourced_version(now, 0, 0), CACHE_CONTROL)
-        except FAULTS as error:
-            session.telemetry.failure("freshness document not put", error, source=source.name, region=region)
+        except AwsError as error:
+            session.telemetry.failure(
+                "freshness_document_failed",
+                "The freshness document of a Region was not written.",
+                error,
+                source=source.name,
+                region=region,
+            )
             failed += 1
     if failed:
         session.telemetry.event(
-            "freshness not told everywhere", level="WARN", metrics={"FreshnessFailed": failed}, source=source.name
+            "freshness_incomplete",
+            "Freshness was not published everywhere; the next poll publishes it again.",
+            level="WARN",
+            metrics={"FreshnessFailed": failed},
+            source=source.name,
         )

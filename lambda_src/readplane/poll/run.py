@@ -5,15 +5,16 @@ from dataclasses import replace
 from typing import Literal
 
 from ..clock import now_ms
-from ..model.schema import Validator
+from ..model.schema import SchemaValidator
 from . import snapshot, sweep
-from .checkpoint import Checkpoint, Failures
-from .lease import Fetch, Session
-from .passes import Feed
+from .checkpoint import Checkpoint, FailureState
+from .errors import BackOfficeError, ListMovedError, PageError
+from .lease import Fetch, Lease
+from .passes import PassRun
 from .source.settings import Source
-from .source.translate import BadPage, Translator
-from .upstream.client import RETRIED, UpstreamFault
-from .upstream.pages import Moved, Pages
+from .source.translate import Translator
+from .upstream.client import RETRIED
+from .upstream.pages import Pages
 
 MAX_WANTED_SECONDS = 60 * 60
 """Longest Retry-After that is kept to: a back office must not be able to switch itself off for good."""
@@ -21,10 +22,10 @@ MAX_WANTED_SECONDS = 60 * 60
 OWN = frozenset({"deadline", "secret"})
 """Kinds of fault that aren't the back office's."""
 
-Outcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
+PollOutcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
 
 
-def run(session: Session, upstream: Callable[[Source], Fetch], validate: Validator) -> Outcome:
+def run(session: Lease, upstream: Callable[[Source], Fetch], validate: SchemaValidator) -> PollOutcome:
     """Poll; what the back office does wrong is an outcome, and counts for the breaker.
 
     :param upstream: makes what asks the back office.
@@ -42,50 +43,61 @@ def run(session: Session, upstream: Callable[[Source], Fetch], validate: Validat
     probe = breaker == "half_open"
     try:
         return _read(session, upstream(source), validate, probe=probe)
-    except (UpstreamFault, BadPage, Moved) as fault:
+    except (BackOfficeError, PageError, ListMovedError) as fault:
         return _failed(session, fault, probed=probe and not session.tally.pages)
 
 
-def _meant(session: Session, now: int) -> Checkpoint:
+def _meant(session: Lease, now: int) -> Checkpoint:
     """The checkpoint, unless it is of other settings: then one that begins anew."""
     known, meaning = session.checkpoint.meaning, session.source.meaning
     if known is not None and known != meaning:
-        session.telemetry.event("read anew, as its settings mean something else", source=session.source.name)
+        session.telemetry.event(
+            "settings_changed",
+            "The source's settings mean something else now; the poll reads everything again.",
+            source=session.source.name,
+        )
         session.checkpoint = replace(session.checkpoint.anew(), begun_ms=now)
     session.keep(meaning=meaning)
     return session.checkpoint
 
 
-def _read(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) -> Outcome:
+def _read(session: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> PollOutcome:
     source = session.source
     if source.mode == "snapshot":
         return snapshot.take(session, fetch, validate, probe=probe)
     pages = Pages(source, fetch, Translator(source, validate), session.seconds_left, probe=probe)
-    outcome = Feed(session, pages, full=not source.incremental, sweep=False).run()
+    outcome = PassRun(session, pages, full=not source.incremental, sweep=False).run()
     if outcome == "unfinished":
         return outcome
     if session.checkpoint.changes:
         sweep.finish(session, "changes")
-    elif _sweep_due(session) and Feed(session, pages, full=True, sweep=True).run() == "completed":
+    elif _sweep_due(session) and PassRun(session, pages, full=True, sweep=True).run() == "completed":
         sweep.finish(session, "sweep")
     return outcome
 
 
-def _sweep_due(session: Session) -> bool:
+def _sweep_due(session: Lease) -> bool:
     source, checkpoint = session.source, session.checkpoint
     due = checkpoint.sweep or checkpoint.sweep_due
     return bool(source.sweep and source.incremental and due and now_ms() >= checkpoint.sweep_wanted_ms)
 
 
-def _failed(session: Session, fault: UpstreamFault | BadPage | Moved, *, probed: bool) -> Outcome:
+def _failed(session: Lease, fault: BackOfficeError | PageError | ListMovedError, *, probed: bool) -> PollOutcome:
     source = session.source
-    kind = fault.kind if isinstance(fault, UpstreamFault) else type(fault).__name__
-    detail = fault.detail if isinstance(fault, UpstreamFault) else str(fault)
+    kind = fault.kind if isinstance(fault, BackOfficeError) else type(fault).__name__
+    detail = fault.detail if isinstance(fault, BackOfficeError) else str(fault)
     session.tally.fault = f"{kind}: {detail}"
-    session.telemetry.event("back office failed", level="WARN", source=source.name, kind=kind, detail=detail)
+    session.telemetry.event(
+        "back_office_failed",
+        "The back office gave no usable data.",
+        level="WARN",
+        source=source.name,
+        kind=kind,
+        detail=detail,
+    )
     if kind == "deadline":
         return "unfinished"
-    if kind in OWN or isinstance(fault, Moved):
+    if kind in OWN or isinstance(fault, ListMovedError):
         return "failed"
     now = now_ms()
     count = session.checkpoint.failures.count + 1
@@ -94,7 +106,7 @@ def _failed(session: Session, fault: UpstreamFault | BadPage | Moved, *, probed:
     wanted_until_ms = now + int(wanted * 1000) if wanted else 0
     sweeping = session.walking == "sweep"
     session.keep(
-        failures=Failures(
+        failures=FailureState(
             count,
             now + int(source.breaker.cooldown_seconds * 1000) if opens else 0,
             # A listing of everything may be asked for less often than what has changed: passes go on.
@@ -109,9 +121,9 @@ def _failed(session: Session, fault: UpstreamFault | BadPage | Moved, *, probed:
     return "failed"
 
 
-def _leads_nowhere(fault: UpstreamFault | BadPage, *, probed: bool) -> bool:
+def _leads_nowhere(fault: BackOfficeError | PageError, *, probed: bool) -> bool:
     """Whether the place that was asked for may be one that the back office doesn't know any more."""
-    if isinstance(fault, BadPage):
+    if isinstance(fault, PageError):
         return True
     if fault.kind in ("origin", "redirect", "not_data"):
         return True

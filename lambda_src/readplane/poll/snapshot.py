@@ -4,29 +4,31 @@ import json
 import time
 from typing import Literal
 
-from ..aws.client import FAULTS, Unanswered
+from ..aws.faults import AwsError, UnansweredError
 from ..clock import now_ms
 from ..model.collection import document_key
-from ..model.schema import Validator
+from ..model.schema import SchemaValidator
 from ..model.timestamp import rfc3339
-from .checkpoint import Failures
-from .lease import Fetch, Session
+from .checkpoint import FailureState
+from .lease import Fetch, Lease
 from .remembered import sourced_version, state_hash, state_of
-from .snapshot_documents import Held
+from .snapshot_documents import StoredDocument
 from .source.translate import check_snapshot
 from .upstream.pages import validators_of
 
 _TRIES = 3
 
 
-def take(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) -> Literal["completed", "not_modified"]:
+def take(
+    session: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool
+) -> Literal["completed", "not_modified"]:
     """Ask for the payload and put it wherever it isn't yet.
 
     A Region that fails keeps no other from it: that is told by metric, and done by the next poll.
 
     :raises UpstreamFault: when none comes.
     :raises BadPage: when it isn't JSON that fits the collection's schema.
-    :raises Refused: when the Region that polls can't keep it; then it is no fresher. Also :class:`Unanswered`.
+    :raises Refused: when the Region that polls can't keep it; then it is no fresher. Also :class:`UnansweredError`.
     """
     source, checkpoint = session.source, session.checkpoint
     asked_ms = now_ms()
@@ -42,10 +44,10 @@ def take(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) ->
     )
     session.tally.pages += 1
     if answer.body is None:
-        session.keep(failures=Failures(), fresh_as_of_ms=asked_ms)
+        session.keep(failures=FailureState(), fresh_as_of_ms=asked_ms)
         return "not_modified"
     check_snapshot(answer.body, validate)
-    session.keep(failures=Failures())
+    session.keep(failures=FailureState())
     session.tally.records += 1
     version = regions.put(answer.body, asked_ms)
     regions.tell()
@@ -56,15 +58,15 @@ def take(session: Session, fetch: Fetch, validate: Validator, *, probe: bool) ->
 class _Regions:
     """The document in every Region; those that fail are left alone for the rest of the poll."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Lease) -> None:
         self._session = session
         self._key = document_key(session.collection.read, session.source.collection, session.source.document, None)
         self._faults: dict[str, Exception] = {}
-        self._held: dict[str, Held | None] = {}
+        self._held: dict[str, StoredDocument | None] = {}
         for region, store in session.stores.documents.items():
             try:
                 self._held[region] = store.held(self._key)
-            except FAULTS as error:
+            except AwsError as error:
                 self._faults[region] = error
 
     def all_hold(self, version: str) -> bool:
@@ -91,7 +93,7 @@ class _Regions:
         for region, held in self._held.items():
             try:
                 self._put_one(region, document, version, held)
-            except FAULTS as error:
+            except AwsError as error:
                 self._faults[region] = error
         session.tally.changes += 1
         session.keep(changed_ms=asked_ms)
@@ -100,14 +102,21 @@ class _Regions:
     def tell(self) -> None:
         """Tell which Regions failed.
 
-        :raises Refused: when the Region that polls, the first, is one of them. Also :class:`Unanswered`.
+        :raises Refused: when the Region that polls, the first, is one of them. Also :class:`UnansweredError`.
         """
         session = self._session
         for region, error in self._faults.items():
-            session.telemetry.failure("snapshot not put", error, source=session.source.name, region=region)
+            session.telemetry.failure(
+                "snapshot_failed",
+                "The snapshot of a Region was not written.",
+                error,
+                source=session.source.name,
+                region=region,
+            )
         if self._faults:
             session.telemetry.event(
-                "snapshot not put everywhere",
+                "snapshot_incomplete",
+                "The snapshot was not written in every Region; the next poll writes it again.",
                 level="WARN",
                 metrics={"SnapshotsFailed": len(self._faults)},
                 source=session.source.name,
@@ -116,7 +125,7 @@ class _Regions:
         if own in self._faults:
             raise self._faults[own]
 
-    def _put_one(self, region: str, document: bytes, version: str, held: Held | None) -> None:
+    def _put_one(self, region: str, document: bytes, version: str, held: StoredDocument | None) -> None:
         session = self._session
         store = session.stores.documents[region]
         for _ in range(_TRIES):
@@ -125,4 +134,4 @@ class _Regions:
             if store.replace(self._key, document, version, session.collection.cache_control, held):
                 return
             held = store.held(self._key)
-        raise Unanswered("DocumentTaken", sent=True)
+        raise UnansweredError("DocumentTaken", sent=True)

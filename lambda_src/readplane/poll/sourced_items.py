@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from ..aws.client import Refused
+from ..aws.faults import RefusedError
 from ..model.freshness import Freshness
 from ..stores.items import DynamoItems, source_key
 from ..stores.items_bulk import MAX_CHANGES, parts, read_all
@@ -77,7 +77,7 @@ class DynamoSourcedItems(DynamoItems):
                     ExpressionAttributeValues={":fresh_as_of": {"S": freshness.fresh_as_of or "-"}},
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
-            except Refused as refusal:
+            except RefusedError as refusal:
                 if refusal.code != "ConditionalCheckFailedException":
                     raise
                 freshness = freshness._replace(fresh_as_of=refusal.answer["Item"]["fresh_as_of"]["S"])

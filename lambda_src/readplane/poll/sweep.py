@@ -8,9 +8,9 @@ from ..model.collection import item_key
 from ..model.timestamp import rfc3339
 from ..model.version import time_ms
 from ..read.page import partitions
-from .checkpoint import Missing, Pass
-from .checkpoint_table import ChunkGone
-from .lease import Session
+from .checkpoint import MissedItems, Pass
+from .errors import ChunkMissingError
+from .lease import Lease
 from .remembered import bumped, key_hash, state_hash
 from .sweep_rules import MAX_MISSING, HashSet, missing_hash, packed, refusal
 
@@ -30,7 +30,7 @@ class _Late(Exception):
     """The time is up."""
 
 
-def finish(session: Session, field: Literal["changes", "sweep"]) -> None:
+def finish(session: Lease, field: Literal["changes", "sweep"]) -> None:
     """Delete what two complete listings in a row have missed, if nothing speaks against it.
 
     :param field: which pass of the checkpoint has read the whole listing.
@@ -41,7 +41,7 @@ def finish(session: Session, field: Literal["changes", "sweep"]) -> None:
     session.save()
     try:
         met = _set(session, str(walk.started_ms), walk.chunks)
-    except ChunkGone:  # it has waited for longer than its parts are kept
+    except ChunkMissingError:  # it has waited for longer than its parts are kept
         session.keep(**{field: None})
         return
     missed = _missed_before(session)
@@ -61,34 +61,40 @@ def finish(session: Session, field: Literal["changes", "sweep"]) -> None:
         return
     gone = [pair for pair in found if _hash(session, *pair) in missed]
     _delete(session, gone)
-    again = Missing(f"{walk.started_ms}.missing", 1) if len(gone) < len(found) else None
+    again = MissedItems(f"{walk.started_ms}.missing", 1) if len(gone) < len(found) else None
     if again:
         doubted = packed(_hash(session, *pair) for pair in found)
         session.stores.checkpoints.put_chunk(session.checkpoint, again.name, 0, doubted, now_ms(), DOUBT_SECONDS)
     session.keep(**{field: None, "missing": again, "swept_ms": walk.started_ms})
 
 
-def _refuse(session: Session, reason: str, living: int | None = None, missing: int | None = None) -> None:
+def _refuse(session: Lease, reason: str, living: int | None = None, missing: int | None = None) -> None:
     session.tally.refused += 1
     session.telemetry.event(
-        "sweep refused", level="WARN", source=session.source.name, reason=reason, living=living, missing=missing
+        "sweep_refused",
+        "A sweep deleted nothing.",
+        level="WARN",
+        source=session.source.name,
+        reason=reason,
+        living=living,
+        missing=missing,
     )
 
 
-def _missed_before(session: Session) -> HashSet:
+def _missed_before(session: Lease) -> HashSet:
     """What the last sweep missed; nothing where that isn't kept any more: then this one is the first of two."""
     before = session.checkpoint.missing
     try:
         return _set(session, before.name, before.chunks) if before else HashSet()
-    except ChunkGone:
+    except ChunkMissingError:
         return HashSet()
 
 
-def _set(session: Session, name: str, chunks: int) -> HashSet:
+def _set(session: Lease, name: str, chunks: int) -> HashSet:
     return HashSet(session.stores.checkpoints.chunks(session.source.name, name, chunks))
 
 
-def _missing(session: Session, walk: Pass, met: HashSet) -> tuple[int, int, Found]:
+def _missing(session: Lease, walk: Pass, met: HashSet) -> tuple[int, int, Found]:
     """How many items there are, how many the listing lacks, and which, up to a bound.
 
     :raises _Late: when the time for that is up.
@@ -109,7 +115,7 @@ def _missing(session: Session, walk: Pass, met: HashSet) -> tuple[int, int, Foun
     return living, missing, found
 
 
-def _delete(session: Session, gone: Found) -> None:
+def _delete(session: Lease, gone: Found) -> None:
     if not gone:
         return
     session.check()
@@ -119,7 +125,7 @@ def _delete(session: Session, gone: Found) -> None:
     session.keep(changed_ms=at_ms)
 
 
-def _tombstone(session: Session, item_id: str, version: str, at_ms: int) -> Change:
+def _tombstone(session: Lease, item_id: str, version: str, at_ms: int) -> Change:
     """The least change above what is there, so that any later one, on its way perhaps, wins."""
     source = session.source.name
     return Change(
@@ -133,13 +139,13 @@ def _tombstone(session: Session, item_id: str, version: str, at_ms: int) -> Chan
     )
 
 
-def _key(session: Session, item_id: str) -> str:
+def _key(session: Lease, item_id: str) -> str:
     return item_key(session.collection.name, item_id, None)
 
 
-def _hash(session: Session, item_id: str, version: str) -> int:
+def _hash(session: Lease, item_id: str, version: str) -> int:
     return missing_hash(_key(session, item_id), version)
 
 
-def _max_percent(session: Session) -> float:
+def _max_percent(session: Lease) -> float:
     return session.source.sweep.max_deletes_percent if session.source.sweep else MAX_DELETES_PERCENT

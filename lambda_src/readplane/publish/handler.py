@@ -76,7 +76,12 @@ class Publish:
         with ThreadPoolExecutor(WORKERS) as workers:
             failed = [key for key in workers.map(self._do, todos.values()) if key]
         published = sum(isinstance(todo, ToPublish) for key, todo in todos.items() if key not in failed)
-        self._telemetry.event("published", metrics={"DocumentsPublished": published}, records=len(event["Records"]))
+        self._telemetry.event(
+            "documents_published",
+            "A batch of the items stream is published.",
+            metrics={"DocumentsPublished": published},
+            records=len(event["Records"]),
+        )
         return {"batchItemFailures": [{"itemIdentifier": first[key]} for key in failed]}
 
     def _do(self, todo: ToPublish | ToMend) -> str | None:
@@ -87,7 +92,12 @@ class Publish:
             else:
                 self._publish(todo.change)
         except Exception as error:
-            self._telemetry.failure("publish failed", error, change_id=todo.change.change_id)
+            self._telemetry.failure(
+                "publish_failed",
+                "A change could not be published; Lambda sends it again.",
+                error,
+                change_id=todo.change.change_id,
+            )
             return todo.change.key
         return None
 
@@ -95,7 +105,12 @@ class Publish:
         collection = self._settings.collections.get(change.collection)
         if collection is None:
             # Undeclared since: nothing can read its documents any more, and the item is still there.
-            self._telemetry.event("collection is not declared", level="WARN", change_id=change.change_id)
+            self._telemetry.event(
+                "collection_not_declared",
+                "The item's collection is no longer declared; its document stays as it is.",
+                level="WARN",
+                change_id=change.change_id,
+            )
             return
         key = document_key(collection.read, change.collection, change.item_id, change.owner)
         if change.data is None:
@@ -106,7 +121,8 @@ class Publish:
     def _mend(self, change: Change) -> None:
         if self._items.apply(change) == "applied":
             self._telemetry.event(
-                "version went down: put back",
+                "regression_mended",
+                "An item's version went down; the greater one is applied again.",
                 level="WARN",
                 metrics={"RegressionsMended": 1},
                 change_id=change.change_id,

@@ -8,9 +8,10 @@ from http import HTTPStatus
 from json import dumps
 from typing import Any, NamedTuple
 
-from ..api.problem import Problem, bad_parameter
+from ..api.problem import ProblemError, bad_parameter
 from ..api.request import Event, Request, Response, answer, unavailable
-from ..aws.client import FAULTS, client
+from ..aws.client import client
+from ..aws.faults import AwsError
 from ..clock import now_ms
 from ..config import DAY_MS, load
 from ..model.collection import Collection, Visibility, document_key, item_key
@@ -85,8 +86,10 @@ class Read:
         collection = collections[source.collection] if source else request.collection(collections)
         try:
             return self._serve(request, collection, source)
-        except FAULTS as error:
-            self.telemetry.failure("store failed", error, request_id=request.request_id)
+        except AwsError as error:
+            self.telemetry.failure(
+                "store_failed", "A store did not answer a read.", error, request_id=request.request_id
+            )
             # As long as API Gateway may keep this answer, which it caches like any other.
             raise unavailable(max(1, collection.cache_ttl)) from error
 
@@ -115,7 +118,7 @@ class Read:
             case "documents", 3:
                 key = document_key(collection.read, collection.name, request.item_id(), owner)
                 return self._document(request, key)
-        raise Problem(HTTPStatus.NOT_FOUND, "There is no such route.")
+        raise ProblemError(HTTPStatus.NOT_FOUND, "There is no such route.")
 
     def _item(self, request: Request, collection: Collection, owner: str | None) -> Response:
         item_id = request.item_id()
@@ -125,7 +128,7 @@ class Read:
         if named and (item is None or item.version < max(named)):
             # API Gateway caches every answer, this one too, under a key that holds the named version.
             wait = {"Retry-After": str(max(1, collection.cache_ttl))}
-            raise Problem(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers=wait)
+            raise ProblemError(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers=wait)
         if item is None or item.data is None:
             raise _not_found()
         etag = f'"{item.version}"'
@@ -194,10 +197,15 @@ class Read:
             return freshness
         try:
             freshness = self._items.freshness(source) or NEVER
-        except FAULTS as error:
+        except AwsError as error:
             # The answer is there, and is given; whether it is stale is told by what was known. Nor is it asked again at
             # once: a store that fails would be waited for by every read.
-            self.telemetry.failure("watermark not read", error, source=source)
+            self.telemetry.failure(
+                "freshness_not_read",
+                "The source's freshness was not read; the last known one counts.",
+                error,
+                source=source,
+            )
         self._watermarks[source] = now, freshness
         return freshness
 
@@ -217,8 +225,8 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
     return etag in tags or "*" in tags
 
 
-def _not_found(what: str = "item") -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
+def _not_found(what: str = "item") -> ProblemError:
+    return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {what}.")
 
 
 @cache

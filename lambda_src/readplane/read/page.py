@@ -21,7 +21,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 
-class Place(NamedTuple):
+class ListPosition(NamedTuple):
     """Where a walk stands: in partition ``shard``, behind item ``after`` (``None``: at the partition's start)."""
 
     shard: int
@@ -54,13 +54,13 @@ def parse_limit(text: str | None) -> int:
     return int(text)
 
 
-def encode_cursor(place: Place) -> str:
+def encode_cursor(place: ListPosition) -> str:
     """The opaque text that names ``place`` in a URL."""
     text = json.dumps([place.shard, place.after], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def parse_cursor(text: str | None, shards: int) -> Place:
+def parse_cursor(text: str | None, shards: int) -> ListPosition:
     """The place that a request's cursor names; the start without one.
 
     A cursor holds no key, only a place within what the route and the caller may see anyway, so it needs no signature.
@@ -69,7 +69,7 @@ def parse_cursor(text: str | None, shards: int) -> Place:
     :raises Problem: 400 for anything that :func:`encode_cursor` doesn't make.
     """
     if text is None:
-        return Place(0, None)
+        return ListPosition(0, None)
     try:
         decoded = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
@@ -78,5 +78,5 @@ def parse_cursor(text: str | None, shards: int) -> Place:
         case [int(shard), None | str() as after] if (
             not isinstance(shard, bool) and 0 <= shard < shards and (after is None or is_item_id(after))
         ):
-            return Place(shard, after)
+            return ListPosition(shard, after)
     raise bad_parameter("cursor", "cursor must be the `next` of an earlier page of this list.")

@@ -4,13 +4,13 @@ from typing import Literal, NamedTuple
 
 from ..model.version import MAX_AHEAD_MS, time_ms
 
-Outcome = Literal["applied", "superseded", "quarantined", "pending"]
+ChangeOutcome = Literal["applied", "superseded", "quarantined", "pending"]
 
 
 class Status(NamedTuple):
     """The answer of the status route; ``reason`` is set for a quarantined change."""
 
-    status: Outcome
+    status: ChangeOutcome
     reason: str | None = None
 
 

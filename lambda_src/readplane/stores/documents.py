@@ -2,7 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
-from ..aws.client import Client, Refused
+from ..aws.client import Client
+from ..aws.faults import RefusedError
 
 VERSION_METADATA = "readplane-version"
 """The object's user metadata (``x-amz-meta-…``) that API Gateway passes on as ``Readplane-Version``."""
@@ -57,7 +58,7 @@ class S3Documents:
         condition = {"IfNoneMatch": if_none_match} if if_none_match and _is_plain(if_none_match) else {}
         try:
             answer = self._client.call("GetObject", Bucket=self._bucket, Key=key, **condition)
-        except Refused as error:
+        except RefusedError as error:
             if error.status == 304:
                 return Document(None, {"ETag": if_none_match or ""})
             # Not any 403: S3 answers that to a wrong signature, time or key, too.

@@ -4,18 +4,19 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
 
-from ..aws.client import Client, Refused, Unanswered
+from ..aws.client import Client
+from ..aws.faults import RefusedError, UnansweredError
 from ..model.change import Change
 from ..model.freshness import Freshness
-from ..read.page import Place, list_key
+from ..read.page import ListPosition, list_key
 
 PAGE_BYTES = 1024 * 1024
 """A page of a list ends at this much data: Lambda answers at most 6 MB, in which every quote costs two bytes."""
 
 _BATCH_TRIES = 3
 
-Outcome = Literal["applied", "duplicate", "superseded"]
-Record = Mapping[str, Any]
+ApplyOutcome = Literal["applied", "duplicate", "superseded"]
+TableRecord = Mapping[str, Any]
 
 
 class Items(Protocol):
@@ -24,7 +25,7 @@ class Items(Protocol):
     def get(self, key: str, *, consistent: bool = False) -> Change | None:
         """The newest change of an item, tombstones included. One call."""
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: Change) -> ApplyOutcome:
         """Fold one change in: it wins if no greater version was ever applied. One conditional call."""
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
@@ -34,8 +35,8 @@ class Items(Protocol):
         """The item's version and the reason in the change's quarantine marker. One call."""
 
     def page(
-        self, partitions: list[str], start: Place, limit: int, seconds: float
-    ) -> tuple[list[Change], Place | None]:
+        self, partitions: list[str], start: ListPosition, limit: int, seconds: float
+    ) -> tuple[list[Change], ListPosition | None]:
         """Up to ``limit`` living items from ``start`` on, and where the next page starts (``None``: no more).
 
         After ``seconds`` a page ends where it is, however few it holds: a slow store makes short pages, not late ones.
@@ -60,7 +61,7 @@ class DynamoItems:
         record = answer.get("Item")
         return change_of(record) if record else None
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: Change) -> ApplyOutcome:
         """See :class:`Items`."""
         try:
             self._client.call(
@@ -72,7 +73,7 @@ class DynamoItems:
                 # The version in the way comes with the refusal, without a second call.
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except Refused as refusal:
+        except RefusedError as refusal:
             if refusal.code != "ConditionalCheckFailedException":
                 raise
             return "duplicate" if refusal.answer["Item"]["version"]["S"] == change.version else "superseded"
@@ -102,7 +103,7 @@ class DynamoItems:
                 "ProjectionExpression": "pk, version, reason",
             }
         }
-        found: dict[str, Record] = {}
+        found: dict[str, TableRecord] = {}
         for _ in range(_BATCH_TRIES):
             answer = self._client.call("BatchGetItem", RequestItems=request)
             found |= {record["pk"]["S"]: record for record in answer["Responses"].get(self._table, [])}
@@ -110,27 +111,27 @@ class DynamoItems:
             if not request:
                 break
         else:
-            raise Unanswered("UnprocessedKeys", sent=True)
+            raise UnansweredError("UnprocessedKeys", sent=True)
         version = found[key]["version"]["S"] if key in found else None
         reason = found[marker]["reason"]["S"] if marker in found else None
         return version, reason
 
     def page(
-        self, partitions: list[str], start: Place, limit: int, seconds: float
-    ) -> tuple[list[Change], Place | None]:
+        self, partitions: list[str], start: ListPosition, limit: int, seconds: float
+    ) -> tuple[list[Change], ListPosition | None]:
         """See :class:`Items`. Queries only until the page is full, by count or by :data:`PAGE_BYTES`."""
         changes: list[Change] = []
         size = 0
         until = time.monotonic() + seconds
         for shard in range(start.shard, len(partitions)):
             if shard > start.shard and time.monotonic() > until:
-                return changes, Place(shard, None)
+                return changes, ListPosition(shard, None)
             after = start.after if shard == start.shard else None
             for change in self._partition(partitions[shard], after, limit - len(changes)):
                 changes.append(change)
                 size += len(change.data or "")
                 if len(changes) == limit or size >= PAGE_BYTES:
-                    return changes, Place(shard, change.item_id)
+                    return changes, ListPosition(shard, change.item_id)
         return changes, None
 
     def _partition(self, partition: str, after: str | None, limit: int) -> Iterator[Change]:
@@ -181,7 +182,7 @@ class DynamoItems:
         return record
 
 
-def change_of(record: Record) -> Change:
+def change_of(record: TableRecord) -> Change:
     """The change that a table record or stream image (DynamoDB JSON) holds."""
     return Change(
         change_id=record["version"]["S"],
@@ -195,7 +196,7 @@ def change_of(record: Record) -> Change:
     )
 
 
-def image_of(image: Record | None) -> Change | None:
+def image_of(image: TableRecord | None) -> Change | None:
     """The change in a stream image; ``None`` for no image and for a quarantine marker, which is no item."""
     return change_of(image) if image and "version" in image else None
 

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from ..aws.client import Client, Refused, Unanswered, pause
+from ..aws.client import Client
+from ..aws.faults import RefusedError, UnansweredError, pause
 from ..model.change import Change
-from .items import DynamoItems, Items, Outcome, Record
+from .items import ApplyOutcome, DynamoItems, Items, TableRecord
 
 MAX_CHANGES = 100
-"""Most changes of one call of :meth:`Bulk.apply_all`: the keys that one BatchGetItem takes."""
+"""Most changes of one call of :meth:`BulkItems.apply_all`: the keys that one BatchGetItem takes."""
 
 SINGLY = 2
 """So few changes are put one by one: the read and its batch are two calls already, and the read costs read units."""
@@ -57,10 +58,10 @@ _TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
 Thing = TypeVar("Thing")
 
 
-class Bulk(Items, Protocol):
+class BulkItems(Items, Protocol):
     """:class:`~readplane.stores.items.Items` that take many changes at once."""
 
-    def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+    def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         """Fold up to :data:`MAX_CHANGES` changes of different items in, in any order; the same outcomes as ``apply``'s.
 
         :returns: how many changes had each outcome; all are counted.
@@ -74,12 +75,12 @@ class _Write(NamedTuple):
     statement: dict[str, Any]
 
 
-class DynamoBulk(DynamoItems):
-    """:class:`Bulk` over DynamoDB."""
+class DynamoBulkItems(DynamoItems):
+    """:class:`BulkItems` over DynamoDB."""
 
-    def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
-        """See :class:`Bulk`."""
-        outcomes: Counter[Outcome] = Counter()
+    def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
+        """See :class:`BulkItems`."""
+        outcomes: Counter[ApplyOutcome] = Counter()
         if len(changes) <= SINGLY:
             outcomes.update(map(self.apply, changes))
             return outcomes
@@ -98,7 +99,7 @@ class DynamoBulk(DynamoItems):
             self._write(batch, outcomes)
         return outcomes
 
-    def _seen(self, keys: list[str]) -> dict[str, Record]:
+    def _seen(self, keys: list[str]) -> dict[str, TableRecord]:
         """What the table holds of these keys: version, and whether it is a tombstone.
 
         Eventually consistent, for half the read units: what it misses, the statements' conditions find.
@@ -111,7 +112,7 @@ class DynamoBulk(DynamoItems):
     def _insert(self, record: dict[str, Any]) -> dict[str, Any]:
         return {"Statement": _insertion(self._table, tuple(record)), "Parameters": list(record.values())}
 
-    def _update(self, record: dict[str, Any], known: Record) -> dict[str, Any]:
+    def _update(self, record: dict[str, Any], known: TableRecord) -> dict[str, Any]:
         """Replace exactly the record that the read saw.
 
         A version stands for one content for ever, so its attributes are known, and those that the new one doesn't have
@@ -123,7 +124,7 @@ class DynamoBulk(DynamoItems):
         statement = _replacement(self._table, tuple(record), removed)
         return {"Statement": statement, "Parameters": [*record.values(), record["pk"], known["version"]][1:]}
 
-    def _write(self, batch: list[_Write], outcomes: Counter[Outcome]) -> None:
+    def _write(self, batch: list[_Write], outcomes: Counter[ApplyOutcome]) -> None:
         for attempt in range(TRIES):
             if attempt:
                 _pause(attempt)
@@ -139,18 +140,20 @@ class DynamoBulk(DynamoItems):
                 elif code in _PASSING:
                     again.append(write)
                 else:
-                    raise Refused(code, 400, told["Error"])
+                    raise RefusedError(code, 400, told["Error"])
             if not again:
                 return
             batch = again
-        raise Unanswered("UnprocessedStatements", sent=True)
+        raise UnansweredError("UnprocessedStatements", sent=True)
 
 
-def read_all(client: Client, table: str, keys: list[str], attributes: str, *, consistent: bool) -> Iterator[Record]:
+def read_all(
+    client: Client, table: str, keys: list[str], attributes: str, *, consistent: bool
+) -> Iterator[TableRecord]:
     """What the table holds of up to :data:`MAX_CHANGES` different keys, in no particular order.
 
     :param attributes: a projection expression.
-    :raises Unanswered: when :data:`TRIES` reads in a row get nothing; :class:`Refused` as any call.
+    :raises Unanswered: when :data:`TRIES` reads in a row get nothing; :class:`RefusedError` as any call.
     """
     request: dict[str, Any] = {
         table: {
@@ -170,7 +173,7 @@ def read_all(client: Client, table: str, keys: list[str], attributes: str, *, co
         # A read ends at 16 MB, and at 1 MB of one partition, counted in whole items: large ones take many.
         attempt = 0 if records else attempt + 1
         _pause(attempt)
-    raise Unanswered("UnprocessedKeys", sent=True)
+    raise UnansweredError("UnprocessedKeys", sent=True)
 
 
 def sent_bytes(change: Change) -> int:

@@ -9,22 +9,22 @@ from json import dumps
 from typing import Any, NamedTuple
 
 from ..api.caller import Caller, check_may_write
-from ..api.problem import Problem, bad_parameter
+from ..api.problem import ProblemError, bad_parameter
 from ..api.request import Event, Request, Response, answer
 from ..aws.client import client
 from ..clock import now_ms
 from ..config import load
 from ..model.change import API, Change
 from ..model.collection import Collection
-from ..model.schema import Validator, check_content_type, compile_schemas, parse_body
+from ..model.schema import SchemaValidator, check_content_type, compile_schemas, parse_body
 from ..model.timestamp import rfc3339
 from ..model.version import stamp
 from ..stores.schemas import read_schemas
 from ..telemetry import Telemetry
-from .log import FirehoseWriteLog, NotAppended, WriteLog
+from .log import FirehoseWriteLog, NotAppendedError, WriteLog
 
 
-class Schemas(NamedTuple):
+class SchemasObject(NamedTuple):
     """Where the collections' JSON Schemas are, and what they must hash to."""
 
     bucket: str
@@ -39,7 +39,7 @@ class WriteSettings(NamedTuple):
     client_ids: frozenset[str]
     cors_origins: tuple[str, ...]
     delivery_stream: str
-    schemas: Schemas
+    schemas: SchemasObject
     collections: Mapping[str, Collection]
 
 
@@ -51,7 +51,7 @@ def write_settings() -> WriteSettings:
             client_ids=frozenset(given.texts("client_ids")),
             cors_origins=given.texts("cors_origins"),
             delivery_stream=given.text("delivery_stream"),
-            schemas=Schemas(
+            schemas=SchemasObject(
                 given.text("schemas", "bucket"), given.text("schemas", "key"), given.text("schemas", "sha256")
             ),
             collections=given.collections(),
@@ -63,7 +63,7 @@ class Write:
     """The function, with what it needs handed in."""
 
     def __init__(
-        self, settings: WriteSettings, validators: Mapping[str, Validator], log: WriteLog, telemetry: Telemetry
+        self, settings: WriteSettings, validators: Mapping[str, SchemaValidator], log: WriteLog, telemetry: Telemetry
     ) -> None:
         self.settings = settings
         self.telemetry = telemetry
@@ -82,7 +82,8 @@ class Write:
         change = self._change(request, collection, caller, accepted_ms)
         self._append(change, request)
         self.telemetry.event(
-            "accepted",
+            "write_accepted",
+            "A write is durable.",
             metrics={"ChangesAccepted": 1},
             collection=collection.name,
             request_id=request.request_id,
@@ -119,10 +120,11 @@ class Write:
     def _append(self, change: Change, request: Request) -> None:
         try:
             self._log.append(change.line())
-        except NotAppended as error:
+        except NotAppendedError as error:
             outcome = "not_accepted" if error.refused else "unknown"
             self.telemetry.event(
-                "not appended",
+                "write_not_confirmed",
+                "Firehose did not confirm a write.",
                 level="ERROR",
                 metrics={"ChangesUnconfirmed": 1},
                 collection=change.collection,
@@ -136,7 +138,7 @@ class Write:
                 if error.refused
                 else "Whether the write was accepted is unknown; send it again, which is safe."
             )
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 detail,
                 headers={"Retry-After": "2"},

@@ -2,14 +2,15 @@
 
 from typing import Protocol
 
-from ..aws.client import Client, Refused, Unanswered, pause
+from ..aws.client import Client
+from ..aws.faults import RefusedError, UnansweredError, pause
 
 ATTEMPTS = 3
 _BASE_SECONDS = 0.05
 _RETRIABLE = frozenset({"ServiceUnavailableException", "ThrottlingException", "SlowDown", "RequestLimitExceeded"})
 
 
-class NotAppended(Exception):
+class NotAppendedError(Exception):
     """The write log didn't confirm a line.
 
     ``refused`` is true when no try can have been kept: the line is not accepted. Otherwise its fate is unknown, and to
@@ -49,16 +50,16 @@ class FirehoseWriteLog:
             try:
                 self._client.call("PutRecord", DeliveryStreamName=self._delivery_stream, Record={"Data": line})
                 return
-            except Refused as error:
+            except RefusedError as error:
                 cause = error.code
                 again = cause in _RETRIABLE
                 # An answer of the 5xx class other than "unavailable" says nothing about what was kept.
                 if error.status >= 500 and not again:
                     refused, again = False, True
-            except Unanswered as error:
+            except UnansweredError as error:
                 cause = error.code
                 again = True
                 refused = refused and not error.sent
             if not again or attempt == ATTEMPTS:
-                raise NotAppended(refused=refused, cause=cause)
+                raise NotAppendedError(refused=refused, cause=cause)
             pause(_BASE_SECONDS * 2**attempt)

@@ -114,7 +114,8 @@ def log_accepted(change_id: str, request_id: str) -> None:
     metrics = {"Namespace": "Readplane", "Dimensions": [["Stack"], ["Stack", "Collection"]], "Metrics": units}
     line = {
         "level": "INFO",
-        "message": "accepted",
+        "event": "write_accepted",
+        "message": "A write is durable.",
         "function": "write",
         "request_id": request_id,
         "change_id": change_id,

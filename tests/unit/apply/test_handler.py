@@ -9,11 +9,11 @@ from urllib.parse import quote
 import pytest
 
 from readplane.apply.handler import Apply, ApplySettings
-from readplane.apply.queue import Notifications
-from readplane.aws.client import Refused, Unanswered
-from readplane.model.change import Change, Poison
+from readplane.apply.queue import ApplyQueue
+from readplane.aws.faults import RefusedError, UnansweredError
+from readplane.model.change import Change, PoisonError
 from readplane.publish.handler import Publish, PublishSettings
-from readplane.stores.items import Outcome
+from readplane.stores.items import ApplyOutcome
 from readplane.telemetry import Telemetry
 from tests.unit.support import (
     ALICE,
@@ -47,7 +47,7 @@ class MemoryNotifications:
 
 
 def apply_with(
-    items: MemoryItems, log: MemoryLog, notifications: Notifications | None = None, left_ms: Iterator[int] | None = None
+    items: MemoryItems, log: MemoryLog, notifications: ApplyQueue | None = None, left_ms: Iterator[int] | None = None
 ) -> Callable[[Any], Any]:
     settings = ApplySettings("demo", "t", "q", "b", "quarantine/", HORIZON_MS, COLLECTIONS)
     apply = Apply(settings, items, log, notifications or MemoryNotifications(), Telemetry("apply", "demo"))
@@ -160,7 +160,7 @@ def test_only_the_message_that_failed_comes_again_and_soon(capsys: pytest.Captur
 def test_a_message_whose_pause_cannot_be_set_is_still_only_reported() -> None:
     class Refusing:
         def again_in(self, receipt_handle: str, seconds: int) -> None:
-            raise Unanswered("ConnectTimeout", sent=False)
+            raise UnansweredError("ConnectTimeout", sent=False)
 
     items = MemoryItems()
     items.fail.add("bad")
@@ -247,9 +247,9 @@ class Refusing(MemoryItems):
         super().__init__()
         self.refused = set(refused)
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: Change) -> ApplyOutcome:
         if change.item_id in self.refused:
-            raise Refused("ValidationException", 400)
+            raise RefusedError("ValidationException", 400)
         return super().apply(change)
 
 
@@ -293,8 +293,8 @@ def test_lambda_starts_again_at_the_change_that_can_win() -> None:
 
 def test_poison_that_cannot_be_put_away_comes_again() -> None:
     class Closed(MemoryLog):
-        def quarantine(self, line: bytes, poison: Poison, origin: str) -> None:
-            raise Unanswered("ConnectTimeout", sent=False)
+        def quarantine(self, line: bytes, poison: PoisonError, origin: str) -> None:
+            raise UnansweredError("ConnectTimeout", sent=False)
 
     items = MemoryItems()
     lines = [change("a").line(), b"poison", change("b").line()]
@@ -307,7 +307,7 @@ def test_poison_that_cannot_be_put_away_comes_again() -> None:
 def test_an_old_change_that_cannot_be_judged_comes_again() -> None:
     class Silent(MemoryItems):
         def get(self, key: str, *, consistent: bool = False) -> Change | None:
-            raise Unanswered("ReadTimeoutError", sent=True)
+            raise UnansweredError("ReadTimeoutError", sent=True)
 
     items = Silent()
     lines = [change("a").line(), change("old", ms=NOW_MS - HORIZON_MS - 1).line(), change("b").line()]

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pytest
 
 from ops.console import ROOT
-from readplane.aws.client import Refused, Unanswered, client
+from readplane.aws.client import client
+from readplane.aws.faults import RefusedError, UnansweredError
 from readplane.aws.tracing import DAEMON, HEADER, Tracing, tracing
 from readplane.config import VARIABLE
 from tests.fakes.moto_aws import Aws
@@ -522,8 +523,8 @@ def test_calls_that_fail_are_told_alike_by_either_client(
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and doesn't listen: a connection is refused
         endpoints: dict[str, tuple[type[Exception], dict[str, Any]]] = {
-            aws.url: (Refused, {"error": True, "http": {"response": {"status": 400}}}),
-            f"http://127.0.0.1:{nobody.getsockname()[1]}": (Unanswered, {"fault": True}),
+            aws.url: (RefusedError, {"error": True, "http": {"response": {"status": 400}}}),
+            f"http://127.0.0.1:{nobody.getsockname()[1]}": (UnansweredError, {"fault": True}),
         }
         for endpoint, (failure, told) in endpoints.items():
             monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -538,4 +539,4 @@ def test_calls_that_fail_are_told_alike_by_either_client(
                 assert ("error" in document, "fault" in document) == ("error" in told, "fault" in told)
                 about = {name: value for name, value in document["aws"].items() if name != "request_id"}
                 assert about == {"operation": "GetItem", "region": REGION, "table_name": "none", "retries": 0}
-                assert ("request_id" in document["aws"]) == (failure is Refused)
+                assert ("request_id" in document["aws"]) == (failure is RefusedError)

@@ -14,7 +14,7 @@ from readplane.backend_auth.handler import (
     Event,
     backend_auth_settings,
 )
-from readplane.config import VARIABLE, BadSettings
+from readplane.config import VARIABLE, SettingsError
 from readplane.telemetry import Telemetry
 from tests.unit.support import settings_text
 
@@ -74,7 +74,7 @@ def test_no_other_key_opens_anything(
     assert not allowed(answer, "GET", "/backends/crm/items/5")
     assert {statement["Effect"] for statement in answer["policyDocument"]["Statement"]} == {"Deny"}
     line = json.loads(capsys.readouterr().out)
-    assert line["message"] == "api key refused" and (not key or key not in json.dumps(line))
+    assert line["event"] == "api_key_refused" and (not key or key not in json.dumps(line))
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,5 @@ def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text(good))
     assert backend_auth_settings() == BackendAuthSettings("demo", {hashed(CRM): "crm", hashed(ERP): "erp"})
     monkeypatch.setenv(VARIABLE, settings_text({"keys": "all"}))
-    with pytest.raises(BadSettings, match=r"name must be .*keys must be"):
+    with pytest.raises(SettingsError, match=r"name must be .*keys must be"):
         backend_auth_settings()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from readplane.model.change import MAX_DATA_BYTES, Change, Poison, Window, is_expired, keep_newest, parse_line
+from readplane.model.change import MAX_DATA_BYTES, Change, PoisonError, Window, is_expired, keep_newest, parse_line
 from readplane.model.timestamp import ms_of, rfc3339
 from readplane.publish.decide import ToMend, decide
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
@@ -154,7 +154,7 @@ GOOD = json.loads(change().line())
     ],
 )
 def test_poison_is_told_by_its_reason(line: bytes, reason: str) -> None:
-    with pytest.raises(Poison) as caught:
+    with pytest.raises(PoisonError) as caught:
         parse_line(line, COLLECTIONS)
     assert caught.value.reason == reason
     # What can be told apart keeps its change, so that its status can show the quarantine.

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from readplane.model.exact_json import NameTwice, Number, number_text, parse_json, print_json, to_number
-from readplane.poll.source.expression import Unfit, compile_expression
+from readplane.model.exact_json import DuplicateNameError, Number, number_text, parse_json, print_json, to_number
+from readplane.poll.errors import ExpressionError
+from readplane.poll.source.expression import compile_expression
 
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -136,7 +137,7 @@ TWICE = '{"ok": 1, "a": {"x": 1}, "a": [2.0], "b": "text"}'
 def test_a_name_that_occurs_twice_spoils_only_who_looks_at_it() -> None:
     assert found("[ok, b]", TWICE) == [1, "text"]
     assert print_json(parse_json(TWICE), twice=True) == '{"a":{"x":1},"a":[2.0],"b":"text","ok":1}'
-    with pytest.raises(NameTwice):
+    with pytest.raises(DuplicateNameError):
         print_json(parse_json(TWICE))
 
 
@@ -150,7 +151,7 @@ def test_a_name_that_occurs_twice_spoils_only_who_looks_at_it() -> None:
     ],
 )  # fmt: skip
 def test_nobody_takes_a_name_that_occurs_twice_for_a_value(expression: str) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(ExpressionError):
         print_json(found(expression, TWICE))
 
 
@@ -164,7 +165,7 @@ def test_nobody_takes_a_name_that_occurs_twice_for_a_value(expression: str) -> N
     ],
 )
 def test_what_an_expression_cannot_work_with_is_told_without_quoting_it(expression: str, message: str) -> None:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(ExpressionError) as caught:
         found(expression, '{"a": 12345.0, "b": "hidden", "c": 1e400, "d": [{"x": {"hidden": 1}}]}')
     assert str(caught.value) == message
 
@@ -200,7 +201,7 @@ def test_compiling_raises_nothing_else(text: str) -> None:
     assert compiled == compile_expression(text)
     try:
         compiled.search(parse_json('{"a": [1.0, {"b": "c"}], "b": null}'))
-    except Unfit:
+    except ExpressionError:
         return
 
 

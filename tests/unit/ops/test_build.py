@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ops.build.zips import HOT, REQUIREMENTS, TARGETS, Target, Zips, _wheels, build, hot_files
-from ops.console import ROOT, Failure
+from ops.console import ROOT, CommandError
 from readplane.aws.client import CLIENTS
 from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_text
 
@@ -377,7 +377,7 @@ def test_the_hot_files_are_what_is_imported_anywhere_and_the_data_beside_it(tmp_
 @pytest.mark.parametrize("line", ["import p.gone", "from .gone import x", "from ..stores.gone import x"])
 def test_an_import_of_a_module_that_is_not_there_fails_the_build(line: str, tmp_path: Path) -> None:
     place = package(tmp_path, PACKAGE | {"stores/slim.py": f"def f():\n    {line}\n"})
-    with pytest.raises(Failure, match=r"p\.(stores\.)?gone is imported, and there is no such module"):
+    with pytest.raises(CommandError, match=r"p\.(stores\.)?gone is imported, and there is no such module"):
         hot_files(place, ["p.handlers.hot"])
 
 
@@ -523,5 +523,5 @@ def test_without_a_python_of_the_runtime_s_version_the_build_says_how_to_get_one
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("ops.build.zips.AWS_PYTHON", "3.99")
-    with pytest.raises(Failure, match=r"Python 3\.99[\s\S]*uv python install 3\.99"):
+    with pytest.raises(CommandError, match=r"Python 3\.99[\s\S]*uv python install 3\.99"):
         build(TARGETS["arm64"], tmp_path)

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from readplane.aws.boto import BotoClient
-from readplane.aws.client import Refused, Unanswered
+from readplane.aws.faults import RefusedError, UnansweredError
 from readplane.model.change import Change, parse_line
 from readplane.poll.change_stream import MAX_BYTES, MAX_RECORDS, KinesisChangeStream
 from tests.fakes.moto_aws import Aws
@@ -63,7 +63,7 @@ def test_kinesis_has_each_change_as_a_line_by_its_items_key(aws: Aws) -> None:
 
 
 def test_a_stream_that_is_not_there_is_an_error(aws: Aws) -> None:
-    with pytest.raises(Refused, match="ResourceNotFoundException"):
+    with pytest.raises(RefusedError, match="ResourceNotFoundException"):
         KinesisChangeStream(BotoClient("kinesis"), "none").put(some(1), 5)
 
 
@@ -94,7 +94,7 @@ def test_only_what_was_refused_comes_again(pauses: list[float]) -> None:
 
 def test_what_is_refused_for_good_is_an_error(pauses: list[float]) -> None:
     kinesis = FakeKinesis(lambda call, place: place == 0)
-    with pytest.raises(Unanswered, match="FailedRecords"):
+    with pytest.raises(UnansweredError, match="FailedRecords"):
         KinesisChangeStream(kinesis, "changes").put(some(3), 0.5)
     assert all(longest <= 2 for longest in pauses)
 

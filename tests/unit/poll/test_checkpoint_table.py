@@ -8,10 +8,11 @@ import boto3
 import pytest
 
 from readplane.aws.boto import BotoClient
-from readplane.aws.client import Refused
-from readplane.poll.checkpoint import EVER, Checkpoint, Failures, Missing, Pass, Validators
-from readplane.poll.checkpoint_table import CHUNK_SECONDS, ChunkGone, DynamoCheckpoints, LeaseLost
-from readplane.poll.remembered import Seen
+from readplane.aws.faults import RefusedError
+from readplane.poll.checkpoint import EVER, Checkpoint, ConditionalRequest, FailureState, MissedItems, Pass
+from readplane.poll.checkpoint_table import CHUNK_SECONDS, DynamoCheckpoints
+from readplane.poll.errors import ChunkMissingError, LeaseLostError
+from readplane.poll.remembered import Remembered
 from tests.fakes.moto_aws import Aws
 from tests.unit.support import NOW_MS
 
@@ -47,7 +48,7 @@ def test_a_new_source_has_nothing_behind_it(checkpoints: DynamoCheckpoints) -> N
 
 
 def test_all_of_it_is_saved(checkpoints: DynamoCheckpoints) -> None:
-    seen = Seen()
+    seen = Remembered()
     seen.meet(1, NOW_MS, 2)
     full = replace(
         acquired(checkpoints),
@@ -58,10 +59,10 @@ def test_all_of_it_is_saved(checkpoints: DynamoCheckpoints) -> None:
         changes=Pass(5, 6, '{"url":"é"}', False, 7, 8, 9, 10, 11, 12),
         sweep=Pass(13),
         swept_ms=14,
-        missing=Missing("x", 15),
-        validators=Validators("https://office.test", '"e"', None),
+        missing=MissedItems("x", 15),
+        validators=ConditionalRequest("https://office.test", '"e"', None),
         version="v",
-        failures=Failures(16, 17, 18),
+        failures=FailureState(16, 17, 18),
         seen=seen.packed(),
     )
     checkpoints.save(full, "one")
@@ -87,12 +88,12 @@ def test_who_lost_the_lease_saves_nothing(checkpoints: DynamoCheckpoints) -> Non
     old = acquired(checkpoints)
     new = acquired(checkpoints, "two", UNTIL_MS)
     for lost in (checkpoints.save, checkpoints.release):
-        with pytest.raises(LeaseLost):
+        with pytest.raises(LeaseLostError):
             lost(replace(old, watermark_ms=9), "one")
     assert checkpoints.get("erp") == new
     checkpoints.save(replace(new, watermark_ms=1), "two")
     checkpoints.release(replace(new, watermark_ms=1), "two")
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         checkpoints.save(new, "two")
 
 
@@ -102,7 +103,7 @@ def test_a_release_may_be_tried_again_until_another_holds_the_source(checkpoints
     checkpoints.release(held, "one")
     for interfere in (lambda: checkpoints.rewind("erp", 1), lambda: acquired(checkpoints, "two")):
         interfere()
-        with pytest.raises(LeaseLost):
+        with pytest.raises(LeaseLostError):
             checkpoints.release(held, "one")
 
 
@@ -133,7 +134,7 @@ def test_what_was_never_polled_can_be_paused_and_swept(checkpoints: DynamoCheckp
 
 def test_a_rewind_reads_again_under_the_same_ids_and_takes_the_lease(checkpoints: DynamoCheckpoints) -> None:
     held = acquired(checkpoints)
-    seen = Seen()
+    seen = Remembered()
     seen.meet(1, 90, 7), seen.meet(1, 90, 8)
     entry = seen.get(1)
     assert entry
@@ -142,14 +143,14 @@ def test_a_rewind_reads_again_under_the_same_ids_and_takes_the_lease(checkpoints
     known = replace(held, watermark_ms=100, fresh_as_of_ms=110, changes=Pass(95), seen=seen.packed())
     checkpoints.save(known, "one")
     checkpoints.rewind("erp", 50)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         checkpoints.save(known, "one")
     found = checkpoints.get("erp")
     assert found and (found.watermark_ms, found.fresh_as_of_ms, found.changes) == (50, 110, None)
     assert found.again_ms == 100
-    again = Seen(found.seen).meet(1, 90, 8)
+    again = Remembered(found.seen).meet(1, 90, 8)
     assert again and again.tie == 1
-    assert len(Seen(found.seen)) == 1
+    assert len(Remembered(found.seen)) == 1
     checkpoints.rewind("erp", 70)
     found = checkpoints.get("erp")
     assert found and (found.watermark_ms, found.again_ms) == (50, 100), "never forward"
@@ -167,7 +168,7 @@ def test_a_reset_forgets_all_but_the_pause(checkpoints: DynamoCheckpoints) -> No
     checkpoints.save(replace(held, watermark_ms=100, seen=b""), "one")
     checkpoints.set_paused("erp", True)
     checkpoints.reset("erp")
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         checkpoints.save(held, "one")
     assert checkpoints.get("erp") == Checkpoint("erp", again_ms=EVER, paused=True, generation=2)
 
@@ -178,7 +179,7 @@ def test_parts_of_a_set_are_read_back_or_missed(checkpoints: DynamoCheckpoints, 
         checkpoints.put_chunk(held, "a", number, bytes([number]), NOW_MS)
     assert sorted(checkpoints.chunks("erp", "a", 120)) == [bytes([number]) for number in range(120)]
     assert list(checkpoints.chunks("erp", "a", 0)) == []
-    with pytest.raises(ChunkGone):
+    with pytest.raises(ChunkMissingError):
         list(checkpoints.chunks("erp", "a", 121))
     kept: Any = boto3.client("dynamodb").get_item(TableName=table, Key={"pk": {"S": "chunk/erp/a/0"}})
     assert int(kept["Item"]["expires_at"]["N"]) == NOW_MS // 1000 + CHUNK_SECONDS
@@ -189,12 +190,12 @@ def test_an_older_lease_overwrites_no_part(checkpoints: DynamoCheckpoints) -> No
     checkpoints.put_chunk(old, "a", 0, b"old", NOW_MS)
     new = acquired(checkpoints, "two", UNTIL_MS)
     checkpoints.put_chunk(new, "a", 0, b"new", NOW_MS)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         checkpoints.put_chunk(old, "a", 0, b"old", NOW_MS)
     assert list(checkpoints.chunks("erp", "a", 1)) == [b"new"]
 
 
 def test_a_fault_is_no_lost_lease(aws: Aws) -> None:
-    with pytest.raises(Refused, match="ResourceNotFoundException") as raised:
+    with pytest.raises(RefusedError, match="ResourceNotFoundException") as raised:
         DynamoCheckpoints(BotoClient("dynamodb"), "none").acquire("erp", "one", NOW_MS, UNTIL_MS)
-    assert not isinstance(raised.value.__cause__, Refused), "an error that is its own cause has no end"
+    assert not isinstance(raised.value.__cause__, RefusedError), "an error that is its own cause has no end"

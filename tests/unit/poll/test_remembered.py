@@ -12,7 +12,7 @@ from readplane.poll.remembered import (
     MAX_REFUSED,
     MAX_SEEN,
     MAX_TIE,
-    Seen,
+    Remembered,
     bumped,
     cursor,
     key_hash,
@@ -101,41 +101,41 @@ def test_a_pass_asks_from_a_lag_before_the_watermark() -> None:
 # -- what is remembered ------------------------------------------------------------------------------------------------
 
 
-def met(seen: Seen, ms: int, state: int) -> str | None:
+def met(seen: Remembered, ms: int, state: int) -> str | None:
     entry = seen.meet(1, ms, state)
     return entry and entry.version
 
 
-def settle(seen: Seen, *keys: int) -> None:
+def settle(seen: Remembered, *keys: int) -> None:
     seen.settle([(key, entry) for key in keys if (entry := seen.get(key))])
 
 
 def test_a_state_is_sent_until_it_has_arrived_and_then_no_more() -> None:
-    seen = Seen()
+    seen = Remembered()
     first = met(seen, 100, 7)
-    assert first == sourced_version(100, 0, 7) == met(seen, 100, 7) == met(Seen(seen.packed()), 100, 7)
+    assert first == sourced_version(100, 0, 7) == met(seen, 100, 7) == met(Remembered(seen.packed()), 100, 7)
     settle(seen, 1)
     assert met(seen, 100, 7) is None
-    assert met(Seen(seen.packed()), 100, 7) is None
+    assert met(Remembered(seen.packed()), 100, 7) is None
 
 
 def test_states_of_one_time_are_counted() -> None:
-    seen = Seen()
+    seen = Remembered()
     versions = []
     for state in (9, 3, 9, 3):
         versions.append(met(seen, 100, state))
-        seen = Seen(seen.packed())
+        seen = Remembered(seen.packed())
     assert versions == [sourced_version(100, tie, state) for tie, state in enumerate((9, 3, 9, 3))]
 
 
 def test_a_later_time_starts_a_new_count() -> None:
-    seen = Seen()
+    seen = Remembered()
     met(seen, 100, 9), met(seen, 100, 3)
     assert met(seen, 101, 9) == sourced_version(101, 0, 9)
 
 
 def test_an_older_time_is_sent_only_while_the_later_one_may_be_lost() -> None:
-    seen = Seen()
+    seen = Remembered()
     met(seen, 100, 9)
     assert met(seen, 90, 1) == sourced_version(90, 0, 1)
     settle(seen, 1)
@@ -144,7 +144,7 @@ def test_an_older_time_is_sent_only_while_the_later_one_may_be_lost() -> None:
 
 
 def test_only_what_was_sent_is_settled() -> None:
-    seen = Seen()
+    seen = Remembered()
     seen.meet(1, 100, 1), seen.meet(2, 100, 2)
     settle(seen, 1, 3)
     assert seen.meet(1, 100, 1) is None
@@ -153,7 +153,7 @@ def test_only_what_was_sent_is_settled() -> None:
 
 
 def test_what_is_still_to_be_sent_is_not_settled_by_an_older_state() -> None:
-    seen = Seen()
+    seen = Remembered()
     met(seen, 100, 9)
     older = seen.meet(1, 90, 1)
     assert older
@@ -162,7 +162,7 @@ def test_what_is_still_to_be_sent_is_not_settled_by_an_older_state() -> None:
 
 
 def test_what_is_doubted_is_sent_again_by_its_own_id() -> None:
-    seen = Seen()
+    seen = Remembered()
     met(seen, 100, 9), met(seen, 100, 3)
     settle(seen, 1)
     seen.refuse(5, 100)
@@ -172,7 +172,7 @@ def test_what_is_doubted_is_sent_again_by_its_own_id() -> None:
 
 
 def test_what_no_pass_will_meet_is_forgotten_but_not_what_was_refused() -> None:
-    seen = Seen()
+    seen = Remembered()
     for key, ms in enumerate((99, 100, 101)):
         seen.meet(key, ms, 0)
     seen.refuse(9, 1)
@@ -181,16 +181,16 @@ def test_what_no_pass_will_meet_is_forgotten_but_not_what_was_refused() -> None:
 
 
 def test_a_record_is_refused_once() -> None:
-    seen = Seen()
+    seen = Remembered()
     assert seen.refuse(1, 100)
-    seen = Seen(seen.packed())
+    seen = Remembered(seen.packed())
     assert not seen.refuse(1, 200)
     entry = seen.get(1)
     assert entry and entry.ms == 200
 
 
 def test_a_full_memory_keeps_the_youngest_and_fits_an_item() -> None:
-    seen = Seen()
+    seen = Remembered()
     order = list(range(3 * MAX_SEEN))
     random.Random(1).shuffle(order)
     for ms in order:
@@ -199,30 +199,30 @@ def test_a_full_memory_keeps_the_youngest_and_fits_an_item() -> None:
         seen.refuse(key_hash(f"refused {number}"), number)
     kept = seen.packed()
     assert len(kept) <= 100_000
-    again = Seen(kept)
+    again = Remembered(kept)
     assert len(again) == MAX_SEEN
     assert all(again.get(key_hash(str(ms))) for ms in order if ms >= 3 * MAX_SEEN - (MAX_SEEN - MAX_REFUSED))
     assert again.get(key_hash(f"refused {2 * MAX_REFUSED - 1}"))
 
 
 def test_what_was_refused_may_fill_a_memory_that_holds_little_else() -> None:
-    seen = Seen()
+    seen = Remembered()
     seen.meet(1, 1, 1)
     for number in range(2 * MAX_SEEN):
         seen.refuse(key_hash(f"refused {number}"), number)
-    again = Seen(seen.packed())
+    again = Remembered(seen.packed())
     assert len(again) == MAX_SEEN
     assert again.get(1)
 
 
 @given(st.lists(st.tuples(st.integers(0, (1 << 64) - 1), times, states, st.booleans()), max_size=50))
 def test_packing_changes_nothing(records: list[tuple[int, int, int, bool]]) -> None:
-    seen = Seen()
+    seen = Remembered()
     for key, ms, state, settled in records:
         seen.meet(key, ms, state)
         if settled:
             settle(seen, key)
-    again = Seen(seen.packed())
+    again = Remembered(seen.packed())
     assert {key: again.get(key) for key, *_ in records} == {key: seen.get(key) for key, *_ in records}
 
 

@@ -10,22 +10,23 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from readplane.aws.client import Unanswered
+from readplane.aws.faults import UnansweredError
 from readplane.model.change import Change
 from readplane.model.collection import Collection
 from readplane.model.schema import compile_schemas
 from readplane.model.timestamp import rfc3339
 from readplane.model.version import time_ms
 from readplane.poll.checkpoint import Checkpoint, checkpoint_of, state_text
-from readplane.poll.checkpoint_table import CHUNK_SECONDS, ChunkGone, LeaseLost
-from readplane.poll.handler import Bucket, Poll, PollSettings, poll_settings
-from readplane.poll.lease import Fetch, Stores
-from readplane.poll.quarantine import Kept
-from readplane.poll.remembered import Seen, state_of
-from readplane.poll.snapshot_documents import Held
+from readplane.poll.checkpoint_table import CHUNK_SECONDS
+from readplane.poll.errors import BackOfficeError, ChunkMissingError, LeaseLostError
+from readplane.poll.handler import DocumentsBucket, Poll, PollSettings, poll_settings
+from readplane.poll.lease import Fetch, PollStores
+from readplane.poll.quarantine import QuarantineEntry
+from readplane.poll.remembered import Remembered, state_of
+from readplane.poll.snapshot_documents import StoredDocument
 from readplane.poll.source.settings import Source
-from readplane.poll.source.translate import Untranslatable
-from readplane.poll.upstream.client import Answer, UpstreamFault
+from readplane.poll.source.translate import UntranslatableRecord
+from readplane.poll.upstream.client import BackOfficeResponse
 from readplane.poll.upstream.pages import validators_of
 from readplane.telemetry import Telemetry
 from tests.unit.support import NOW_MS, MemorySourcedItems, settings_text
@@ -84,7 +85,7 @@ class MemoryCheckpoints:
             self.before_save(self.saves)
         known = self.held[checkpoint.source]
         if known.owner != owner:
-            raise LeaseLost
+            raise LeaseLostError
         told = {name: getattr(known, name) for name in ("paused", "sweep_asked_ms", "owner", "lease_until_ms")}
         text = state_text(checkpoint)
         self.held[checkpoint.source] = checkpoint_of(
@@ -126,7 +127,7 @@ class MemoryCheckpoints:
         for number in range(count):
             part = self.parts.get(f"{source}/{name}/{number}")
             if part is None:
-                raise ChunkGone
+                raise ChunkMissingError
             yield part
 
 
@@ -152,14 +153,14 @@ class MemoryQuarantine:
     """:class:`readplane.poll.quarantine.Quarantine` in a dictionary."""
 
     def __init__(self) -> None:
-        self.held: dict[str, Kept] = {}
+        self.held: dict[str, QuarantineEntry] = {}
         self.puts = 0
 
-    def put(self, source: str, record: Untranslatable, at_ms: int) -> None:
+    def put(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
         self.puts += 1
-        self.held[f"quarantine/{record.reason}/{record.raw_text}"] = Kept(source, record.raw_text, at_ms)
+        self.held[f"quarantine/{record.reason}/{record.raw_text}"] = QuarantineEntry(source, record.raw_text, at_ms)
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> QuarantineEntry | None:
         return self.held.get(key)
 
     def remove(self, key: str) -> None:
@@ -176,12 +177,12 @@ class MemoryRegion:
         self.before_replace: Callable[[], None] | None = None
         self._etags = itertools.count()
 
-    def held(self, key: str) -> Held | None:
+    def held(self, key: str) -> StoredDocument | None:
         self._reach()
         known = self.held_documents.get(key)
-        return Held(known[0], known[1]) if known else None
+        return StoredDocument(known[0], known[1]) if known else None
 
-    def replace(self, key: str, body: bytes, version: str, cache_control: str, held: Held | None) -> bool:
+    def replace(self, key: str, body: bytes, version: str, cache_control: str, held: StoredDocument | None) -> bool:
         self._reach()
         if self.before_replace:
             before, self.before_replace = self.before_replace, None
@@ -201,7 +202,7 @@ class MemoryRegion:
 
     def _reach(self) -> None:
         if self.down:
-            raise Unanswered("ConnectTimeoutError", sent=False)
+            raise UnansweredError("ConnectTimeoutError", sent=False)
 
 
 class Office:
@@ -212,7 +213,7 @@ class Office:
         self.page_size = 100
         self.asked: list[str] = []
         self.conditions: list[str | None] = []
-        self.fault: UpstreamFault | None = None
+        self.fault: BackOfficeError | None = None
         self.answer: Callable[[str], bytes] | None = None
         self.etags = False
         self.link = False
@@ -229,7 +230,7 @@ class Office:
         last_modified: str | None = None,
         probe: bool = False,
         deadline: float,
-    ) -> Answer:
+    ) -> BackOfficeResponse:
         self.asked.append(url)
         self.conditions.append(etag)
         if self.before:
@@ -240,8 +241,8 @@ class Office:
         body = self.answer(url) if self.answer else self._page(url)
         headers = {"ETag": f'"{hash(body)}"'} if self.etags else {}
         if self.etags and etag == headers["ETag"]:
-            return Answer(304, None, headers, url)
-        return Answer(200, body, headers, url)
+            return BackOfficeResponse(304, None, headers, url)
+        return BackOfficeResponse(200, body, headers, url)
 
     def _page(self, url: str) -> bytes:
         query = dict(parse_qsl(urlsplit(url).query))
@@ -268,7 +269,7 @@ class World:
         self.poll = Poll(
             PollSettings("model", "i", "x", "c", "s", "log", "quarantine/", (), 30 * DAY_MS, {}, COLLECTIONS),
             compile_schemas({"things": SCHEMA}),
-            Stores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions),
+            PollStores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions),
             self._upstream,
             Telemetry("poll", "model"),
         )
@@ -372,7 +373,7 @@ def test_a_kill_before_kinesis_has_a_page_loses_none_of_it(world: World) -> None
 
 def test_the_checkpoint_stands_while_kinesis_refuses(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.office.row("a")
-    world.stream.failure = Unanswered("FailedRecords", sent=True)
+    world.stream.failure = UnansweredError("FailedRecords", sent=True)
     assert world()["outcome"] == "failed"
     assert world.checkpoint().watermark_ms is None
     assert world.checkpoint().failures.count == 0, "the back office isn't to blame"
@@ -619,7 +620,7 @@ def test_a_paused_source_is_left_alone(world: World) -> None:
 
 def test_the_breaker_opens_after_failures_in_a_row_probes_and_closes(world: World) -> None:
     source = {**CHANGES, "breaker": {"failures": 2, "cooldown_seconds": 30}}
-    world.office.fault = UpstreamFault("timeout", "no answer within 10 s", again=True)
+    world.office.fault = BackOfficeError("timeout", "no answer within 10 s", again=True)
     assert [world(source)["outcome"] for _ in range(3)] == ["failed", "failed", "open"]
     assert len(world.office.asked) == 2
     assert world.items.sources["rows"].breaker == "open"
@@ -634,28 +635,28 @@ def test_the_breaker_opens_after_failures_in_a_row_probes_and_closes(world: Worl
 
 def test_a_poll_that_fails_says_why(world: World) -> None:
     assert world()["fault"] is None
-    world.office.fault = UpstreamFault("timeout", "no answer within 10 s", again=True)
+    world.office.fault = BackOfficeError("timeout", "no answer within 10 s", again=True)
     assert world()["fault"] == "timeout: no answer within 10 s"
     world.office.fault = None
     world.office.answer = lambda url: b'{"rows": "hush"}'
-    assert world()["fault"] == "BadPage: records: found a text, not a list"
+    assert world()["fault"] == "PageError: records: found a text, not a list"
     world.office.answer = None
     world.office.row("a")
-    world.stream.failure = Unanswered("FailedRecords", sent=True)
+    world.stream.failure = UnansweredError("FailedRecords", sent=True)
     assert world()["fault"] == "Unanswered"
 
 
 def test_a_good_page_ends_the_row_of_failures(world: World) -> None:
     source = {**CHANGES, "breaker": {"failures": 2, "cooldown_seconds": 30}}
     for _ in range(3):
-        world.office.fault = UpstreamFault("connect", "ConnectionRefusedError", again=True)
+        world.office.fault = BackOfficeError("connect", "ConnectionRefusedError", again=True)
         assert world(source)["outcome"] == "failed"
         world.office.fault = None
         assert world(source)["outcome"] == "completed"
 
 
 def test_a_back_office_that_wants_to_be_left_alone_is(world: World) -> None:
-    world.office.fault = UpstreamFault("status", "it answers 429", status=429, retry_after=120, again=True)
+    world.office.fault = BackOfficeError("status", "it answers 429", status=429, retry_after=120, again=True)
     world()
     world.office.fault = None
     world.ms += 100_000
@@ -665,7 +666,7 @@ def test_a_back_office_that_wants_to_be_left_alone_is(world: World) -> None:
 
 
 def test_running_out_of_time_is_no_fault_of_the_back_office(world: World) -> None:
-    world.office.fault = UpstreamFault("deadline", "the time for this poll ran out before the answer came")
+    world.office.fault = BackOfficeError("deadline", "the time for this poll ran out before the answer came")
     assert world()["outcome"] == "unfinished"
     assert world.checkpoint().failures.count == 0
 
@@ -692,7 +693,7 @@ def test_a_place_that_the_back_office_has_forgotten_is_given_up(world: World) ->
     for name in "abc":
         world.office.row(name, NOW_MS - DAY_MS)
     assert world({**CHANGES, "max_pages": 1})["outcome"] == "unfinished"
-    world.office.fault = UpstreamFault("status", "it answers 410", status=410)
+    world.office.fault = BackOfficeError("status", "it answers 410", status=410)
     world(), world()
     world.office.fault = None
     assert world()["pages"] == 3
@@ -722,7 +723,7 @@ def test_a_back_office_that_takes_no_conditional_requests_gets_others(world: Wor
 
     def refuse() -> None:
         if world.office.conditions[-1]:
-            raise UpstreamFault("status", "it answers 412", status=412)
+            raise BackOfficeError("status", "it answers 412", status=412)
 
     outcomes = []
     for _ in range(3):
@@ -732,8 +733,8 @@ def test_a_back_office_that_takes_no_conditional_requests_gets_others(world: Wor
 
 
 def test_an_etag_that_no_header_can_hold_is_not_kept() -> None:
-    assert validators_of("u", Answer(200, b"", {"ETag": '"a\r\n b"'}, "u")) is None
-    assert validators_of("u", Answer(200, b"", {"ETag": 'W/"é"'}, "u"))
+    assert validators_of("u", BackOfficeResponse(200, b"", {"ETag": '"a\r\n b"'}, "u")) is None
+    assert validators_of("u", BackOfficeResponse(200, b"", {"ETag": 'W/"é"'}, "u"))
 
 
 def test_one_bad_page_costs_no_place(world: World) -> None:
@@ -752,7 +753,7 @@ def test_an_outage_gives_no_place_up(world: World) -> None:
     for name in "abc":
         world.office.row(name, NOW_MS - DAY_MS)
     world({**CHANGES, "max_pages": 1})
-    world.office.fault = UpstreamFault("status", "it answers 503", status=503, again=True)
+    world.office.fault = BackOfficeError("status", "it answers 503", status=503, again=True)
     world()
     world.office.fault = None
     assert world()["pages"] == 2
@@ -984,7 +985,7 @@ def test_a_back_office_that_wants_no_sweep_for_a_while_is_polled_on(world: World
 
     def busy(url: str) -> bytes:
         if "since=0" in url:
-            raise UpstreamFault("status", "it answers 429", status=429, retry_after=600, again=True)
+            raise BackOfficeError("status", "it answers 429", status=429, retry_after=600, again=True)
         return world.office._page(url)
 
     world.office.answer = busy
@@ -1268,7 +1269,7 @@ def test_every_metric_is_the_sources_own(world: World, capsys: pytest.CaptureFix
     world.office.row("a")
     world.office.row("b", n="bad")
     world()
-    (line,) = [line for line in metrics(capsys.readouterr().out) if line["message"] == "polled"]
+    (line,) = [line for line in metrics(capsys.readouterr().out) if line["event"] == "polled"]
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Stack", "Source"]]
     told = {metric["Name"]: line[metric["Name"]] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert told == {
@@ -1289,7 +1290,7 @@ def test_staleness_grows_while_nothing_is_polled(world: World, capsys: pytest.Ca
     world.ms = NOW_MS + 90_000
     event = {"freshness": [{"name": "rows", "staleness_budget": 60}, {"name": "never", "staleness_budget": 60}]}
     assert world.call(event) == {"staleness": {"rows": 90.0}}
-    world.office.fault = UpstreamFault("connect", "ConnectionRefusedError", again=True)
+    world.office.fault = BackOfficeError("connect", "ConnectionRefusedError", again=True)
     world({**CHANGES, "name": "failing"})
     world.ms += 30_000
     answer = world.call({"freshness": [{"name": "failing", "staleness_budget": 60}]})
@@ -1375,7 +1376,7 @@ def test_the_settings_are_those_that_terraform_gives(monkeypatch: pytest.MonkeyP
     }
     monkeypatch.setenv("READPLANE_SETTINGS", settings_text(given))
     settings = poll_settings()
-    assert settings.documents == (Bucket("eu-central-1", "one"), Bucket("eu-west-1", "two"))
+    assert settings.documents == (DocumentsBucket("eu-central-1", "one"), DocumentsBucket("eu-west-1", "two"))
     assert settings.horizon_ms == 30 * DAY_MS
     assert settings.collections["things"].cache_ttl == 60
     monkeypatch.setenv("READPLANE_SETTINGS", settings_text({**given, "documents": [{"region": 1}], "stream": ""}))
@@ -1392,7 +1393,7 @@ def test_a_checkpoint_survives_being_saved() -> None:
     saved = world.checkpoint()
     text = state_text(saved)
     assert replace(checkpoint_of("rows", text), seen=saved.seen, generation=saved.generation) == saved
-    assert len(Seen(saved.seen)) == 2
+    assert len(Remembered(saved.seen)) == 2
     assert state_of(world.stream.taken[0].version)
 
 
@@ -1410,7 +1411,7 @@ def test_a_page_that_kinesis_cannot_take_at_once_gets_there(world: World) -> Non
 
     def some(changes: Iterable[Change], seconds: float) -> None:
         put(itertools.islice(changes, 2_000), seconds)
-        raise Unanswered("FailedRecords", sent=True)
+        raise UnansweredError("FailedRecords", sent=True)
 
     with patch.object(world.stream, "put", some):
         assert [world()["outcome"] for _ in range(2)] == ["failed"] * 2

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from readplane.api.request import answer
-from readplane.aws.client import Unanswered
+from readplane.aws.faults import UnansweredError
 from readplane.model.change import Change
 from readplane.model.freshness import DeclaredSource, Freshness
 from readplane.model.timestamp import rfc3339
@@ -204,7 +204,7 @@ def test_a_store_that_fails_is_a_503_for_as_long_as_the_answer_may_be_cached(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise Unanswered("EndpointConnectionError", sent=False)
+        raise UnansweredError("EndpointConnectionError", sent=False)
 
     monkeypatch.setattr(service.items, "get", fail)
     for collection, seconds in (("products", "60"), ("orders", "1")):
@@ -233,7 +233,7 @@ class Clocked(Service):
         super().__init__()
         self.now_ms = NOW_MS
         self.asked: list[str] = []
-        self.fault: Unanswered | None = None
+        self.fault: UnansweredError | None = None
         monkeypatch.setattr("readplane.read.handler.now_ms", lambda: self.now_ms)
         monkeypatch.setattr(self.items, "freshness", self.freshness)
 
@@ -287,7 +287,7 @@ def test_a_source_is_as_open_as_its_collection(clocked: Clocked) -> None:
 def test_routes_of_no_source_are_not_found(clocked: Clocked) -> None:
     for route in ("/sources/nope", "/documents/sources/nope", "/sources", "/items/sources/shop", "/sources/shop/items"):
         assert clocked(route)[0] == 404
-    clocked.fault = Unanswered("ReadTimeoutError", sent=True)
+    clocked.fault = UnansweredError("ReadTimeoutError", sent=True)
     status, _, headers = clocked("/sources/shop")
     assert status == 503 and headers["Retry-After"] == "60"
 
@@ -351,13 +351,13 @@ def test_a_watermark_is_read_again_after_five_seconds_and_judged_by_the_present(
 
 def test_a_watermark_that_cannot_be_read_fails_no_read(clocked: Clocked, capsys: pytest.CaptureFixture[str]) -> None:
     clocked.items.apply(change())
-    clocked.fault = Unanswered("ReadTimeoutError", sent=True)
+    clocked.fault = UnansweredError("ReadTimeoutError", sent=True)
     assert stale(clocked) == [True] * 3, "nothing vouches for it"
     assert clocked.asked == ["shop"] and "watermark not read" in capsys.readouterr().out
     clocked.fault, clocked.now_ms = None, clocked.now_ms + 5_000
     clocked.items.sources["shop"] = fresh(0)
     assert stale(clocked) == [False] * 3
-    clocked.fault, clocked.now_ms = Unanswered("ReadTimeoutError", sent=True), clocked.now_ms + 50_000
+    clocked.fault, clocked.now_ms = UnansweredError("ReadTimeoutError", sent=True), clocked.now_ms + 50_000
     assert stale(clocked) == [False] * 3, "what was read last still holds"
     clocked.now_ms += 5_001
     assert stale(clocked) == [True] * 3 and len(clocked.asked) == 4

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readplane.api.caller import caller_from_claims, check_may_write, groups_from_claim
-from readplane.api.problem import Problem
+from readplane.api.problem import ProblemError
 from readplane.model.collection import Visibility, document_key, is_item_id, is_owner, item_key
 from readplane.model.version import MAX_AHEAD_MS
-from readplane.read.page import SHARDS, Place, encode_cursor, list_key, parse_cursor, parse_limit, partitions
+from readplane.read.page import SHARDS, ListPosition, encode_cursor, list_key, parse_cursor, parse_limit, partitions
 from readplane.read.status import Status, status_of
 from tests.unit.support import ALICE, BOB, CLIENT_ID, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
@@ -43,7 +43,7 @@ def test_no_groups() -> None:
     ],
 )
 def test_only_access_tokens_of_our_clients_name_a_caller(wrong: dict[str, object]) -> None:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         caller_from_claims(CLAIMS | wrong, {CLIENT_ID})
     assert caught.value.status == HTTPStatus.UNAUTHORIZED
     assert caught.value.headers["WWW-Authenticate"] == "Bearer"
@@ -54,7 +54,7 @@ def test_who_may_write() -> None:
     nobody = caller_from_claims(CLAIMS | {"cognito:groups": "auditors"}, {CLIENT_ID})
     check_may_write(editor, COLLECTIONS["products"])
     check_may_write(nobody, COLLECTIONS["profiles"])
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         check_may_write(nobody, COLLECTIONS["products"])
     assert caught.value.status == HTTPStatus.FORBIDDEN
 
@@ -77,7 +77,7 @@ def test_keys_tell_items_apart(which: tuple[str, str, str | None]) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "201", "1.0", "", " 1", "1e2", "٣", "9" * 5000, "abc", "%2F"])
 def test_limits_out_of_bounds_are_refused_by_name(text: str) -> None:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         parse_limit(text)
     assert caught.value.members == {"parameter": "limit"}
 
@@ -88,25 +88,29 @@ def test_limits() -> None:
 
 @given(st.integers(0, SHARDS - 1), st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,20}", fullmatch=True))
 def test_a_cursor_comes_back_as_the_place_it_names(shard: int, after: str | None) -> None:
-    assert parse_cursor(encode_cursor(Place(shard, after)), SHARDS) == Place(shard, after)
+    assert parse_cursor(encode_cursor(ListPosition(shard, after)), SHARDS) == ListPosition(shard, after)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_cursor_or_a_400(text: str) -> None:
     try:
         place = parse_cursor(text, SHARDS)
-    except Problem as problem:
+    except ProblemError as problem:
         assert problem.members == {"parameter": "cursor"}
     else:
         assert 0 <= place.shard < SHARDS
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:
-    for cursor in (encode_cursor(Place(SHARDS, None)), encode_cursor(Place(-1, None)), encode_cursor(Place(0, "../x"))):
-        with pytest.raises(Problem):
+    for cursor in (
+        encode_cursor(ListPosition(SHARDS, None)),
+        encode_cursor(ListPosition(-1, None)),
+        encode_cursor(ListPosition(0, "../x")),
+    ):
+        with pytest.raises(ProblemError):
             parse_cursor(cursor, SHARDS)
-    with pytest.raises(Problem):
-        parse_cursor(encode_cursor(Place(1, "a")), len(partitions(COLLECTIONS["profiles"], ALICE)))
+    with pytest.raises(ProblemError):
+        parse_cursor(encode_cursor(ListPosition(1, "a")), len(partitions(COLLECTIONS["profiles"], ALICE)))
 
 
 def test_a_collection_is_spread_and_an_owner_is_not() -> None:
@@ -129,7 +133,7 @@ def test_a_walk_sees_what_exists_throughout_exactly_once(
     changes = iter(meanwhile)
     touched: set[int] = set()
     seen: list[str] = []
-    place: Place | None = Place(0, None)
+    place: ListPosition | None = ListPosition(0, None)
     spread = partitions(COLLECTIONS["products"], None)
     tick = NOW_MS
     while place is not None:

@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 
 from readplane.apply.objects import S3LogObjects
 from readplane.aws.boto import BotoClient
-from readplane.aws.client import Client, Refused, Unanswered, client
-from readplane.model.change import Change, Poison
+from readplane.aws.client import Client, client
+from readplane.aws.faults import RefusedError, UnansweredError
+from readplane.model.change import Change, PoisonError
 from readplane.model.freshness import Freshness
 from readplane.poll.sourced_items import DynamoSourcedItems
-from readplane.read.page import Place, partitions
+from readplane.read.page import ListPosition, partitions
 from readplane.stores.documents import S3Documents
 from readplane.stores.items import DynamoItems, Items, change_of, image_of
 from readplane.stores.schemas import read_schemas
-from readplane.write.log import ATTEMPTS, FirehoseWriteLog, NotAppended
+from readplane.write.log import ATTEMPTS, FirehoseWriteLog, NotAppendedError
 from tests.fakes.dynamodb import FakeDynamo
 from tests.fakes.moto_aws import REGION, Aws
 from tests.unit.aws.slim.server import Received, Server, raw
@@ -100,15 +101,15 @@ def test_a_list_holds_the_living_items_of_its_collection_or_owner(items: Items) 
     items.apply(change("mine", collection="profiles", owner=ALICE))
     items.mark_quarantined(change("p-99"), "too_large", NOW_MS)
     seen: list[str] = []
-    place: Place | None = Place(0, None)
+    place: ListPosition | None = ListPosition(0, None)
     while place is not None:
         page, place = items.page(partitions(COLLECTIONS["products"], None), place, 4, 60)
         assert len(page) <= 4
         seen += [item.item_id for item in page]
     assert sorted(seen) == sorted(f"p-{number}" for number in range(30) if number != 7)
-    owned, _ = items.page(partitions(COLLECTIONS["profiles"], ALICE), Place(0, None), 10, 60)
+    owned, _ = items.page(partitions(COLLECTIONS["profiles"], ALICE), ListPosition(0, None), 10, 60)
     assert [item.item_id for item in owned] == ["mine"]
-    assert items.page(partitions(COLLECTIONS["profiles"], "somebody"), Place(0, None), 10, 60) == ([], None)
+    assert items.page(partitions(COLLECTIONS["profiles"], "somebody"), ListPosition(0, None), 10, 60) == ([], None)
 
 
 @settings(
@@ -126,7 +127,7 @@ def test_the_table_does_what_its_model_does(history: list[tuple[int, int, bool]]
         assert table.apply(entry) == model.apply(entry)
         assert table.get(entry.key) == model.get(entry.key)
     spread = partitions(COLLECTIONS["products"], None)
-    assert table.page(spread, Place(0, None), 50, 60)[0] == model.page(spread, Place(0, None), 50, 60)[0]
+    assert table.page(spread, ListPosition(0, None), 50, 60)[0] == model.page(spread, ListPosition(0, None), 50, 60)[0]
 
 
 def test_each_read_is_one_call_and_a_list_queries_until_its_page_is_full(aws: Aws) -> None:
@@ -136,9 +137,9 @@ def test_each_read_is_one_call_and_a_list_queries_until_its_page_is_full(aws: Aw
     assert aws.during(lambda: items.get(change().key))[1] == ["GetItem"]
     assert aws.during(lambda: items.status(change().key, change().change_id))[1] == ["BatchGetItem"]
     spread = partitions(COLLECTIONS["products"], None)
-    (page, _), made = aws.during(lambda: items.page(spread, Place(0, None), 2, 60))
+    (page, _), made = aws.during(lambda: items.page(spread, ListPosition(0, None), 2, 60))
     assert len(page) == 2 and made == ["Query"]
-    (page, _), made = aws.during(lambda: items.page(spread, Place(0, None), 40, 60))
+    (page, _), made = aws.during(lambda: items.page(spread, ListPosition(0, None), 40, 60))
     assert len(page) == 40 and made == ["Query"] * 8
 
 
@@ -146,7 +147,7 @@ def test_a_page_ends_at_a_mebibyte() -> None:
     items, _ = new_table()
     for number in range(12):
         items.apply(change(f"p-{number}", data='{"a":"' + "x" * 200_000 + '"}'))
-    page, place = items.page(partitions(COLLECTIONS["products"], None), Place(0, None), 200, 60)
+    page, place = items.page(partitions(COLLECTIONS["products"], None), ListPosition(0, None), 200, 60)
     assert len(page) == 6 and place is not None
 
 
@@ -155,8 +156,8 @@ def test_a_slow_table_makes_a_short_page_not_a_late_one(aws: Aws) -> None:
     for number in range(40):
         items.apply(change(f"p-{number}"))
     spread = partitions(COLLECTIONS["products"], None)
-    (page, place), made = aws.during(lambda: items.page(spread, Place(0, None), 40, 0))
-    assert made == ["Query"] and 0 < len(page) < 40 and place == Place(1, None)
+    (page, place), made = aws.during(lambda: items.page(spread, ListPosition(0, None), 40, 0))
+    assert made == ["Query"] and 0 < len(page) < 40 and place == ListPosition(1, None)
 
 
 def test_keys_that_stay_unprocessed_end_in_a_fault() -> None:
@@ -168,7 +169,7 @@ def test_keys_that_stay_unprocessed_end_in_a_fault() -> None:
             return {"Responses": {}, "UnprocessedKeys": parameters["RequestItems"]}
 
     throttled = Throttled()
-    with pytest.raises(Unanswered):
+    with pytest.raises(UnansweredError):
         DynamoItems(throttled, "t", horizon_ms=HORIZON_MS).status("k", change().change_id)
     assert throttled.calls == 3
 
@@ -197,7 +198,7 @@ def test_a_quarantine_marker_is_no_item() -> None:
 
 def test_other_faults_of_the_table_are_raised() -> None:
     missing = DynamoItems(client("dynamodb"), "nowhere", horizon_ms=HORIZON_MS)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         missing.apply(change())
     assert caught.value.code == "ResourceNotFoundException"
 
@@ -309,10 +310,10 @@ def test_a_document_is_published_read_revalidated_and_removed() -> None:
 
 
 def test_a_document_store_that_fails_is_no_missing_document() -> None:
-    with pytest.raises(Refused, match="InternalError"):
+    with pytest.raises(RefusedError, match="InternalError"):
         S3Documents(Failing("InternalError", 500), "bucket").get("k", None)
     for code in ("InvalidAccessKeyId", "RequestTimeTooSkewed", "SignatureDoesNotMatch"):
-        with pytest.raises(Refused, match=code):
+        with pytest.raises(RefusedError, match=code):
             S3Documents(Failing(code, 403), "bucket").get("k", None)
     assert S3Documents(Failing("AccessDenied", 403), "bucket").get("k", None) is None
 
@@ -328,7 +329,7 @@ class Failing:
     """A client whose every call is answered with one error."""
 
     def __init__(self, code: str, status: int) -> None:
-        self.error = Refused(code, status)
+        self.error = RefusedError(code, status)
         self.calls = 0
 
     def call(self, operation: str, /, **parameters: Any) -> Any:
@@ -361,7 +362,7 @@ def test_a_damaged_object_gives_what_it_can_and_then_says_so(count: int, kept: f
     cut = packed[: int(len(packed) * kept)]
     whole = [line for line in zlib.decompressobj(31).decompress(cut).splitlines(True) if line.endswith(b"\n")]
     given: list[bytes] = []
-    with pytest.raises(Poison) as caught:
+    with pytest.raises(PoisonError) as caught:
         given.extend(log_of(cut).lines("log/a.gz"))
     assert caught.value.reason == "unparsable"
     assert given == whole and (count == 10 or len(whole) > 400), "every line before the damage"
@@ -375,8 +376,8 @@ def test_poison_is_kept_whole_and_once() -> None:
     log = log_of(b"")
     line = b'{"half": "\xff'
     for _ in range(2):
-        log.quarantine(line + b"\n", Poison("unparsable", "told why"), "log/a.gz:7")
-    log.quarantine(b"text", Poison("expired", "old"), "log/a.gz:8")
+        log.quarantine(line + b"\n", PoisonError("unparsable", "told why"), "log/a.gz:7")
+    log.quarantine(b"text", PoisonError("expired", "old"), "log/a.gz:8")
     listed = boto3.client("s3").list_objects_v2(Bucket="bucket", Prefix="quarantine/")["Contents"]
     assert [entry["Key"].split("/")[1] for entry in listed] == ["expired", "unparsable"]
     kept = [json.load(boto3.client("s3").get_object(Bucket="bucket", Key=entry["Key"])["Body"]) for entry in listed]
@@ -409,7 +410,7 @@ def test_schemas_are_read_and_must_be_what_was_deployed() -> None:
 )
 def test_what_firehose_answers_tells_refused_from_unknown(code: str, status: int, refused: bool, calls: int) -> None:
     failing = Failing(code, status)
-    with pytest.raises(NotAppended) as caught:
+    with pytest.raises(NotAppendedError) as caught:
         FirehoseWriteLog(failing, "stream").append(b"line\n")
     assert (caught.value.refused, caught.value.cause, failing.calls) == (refused, code, calls)
 
@@ -427,7 +428,7 @@ def test_a_refusal_after_a_time_out_is_still_unknown() -> None:
         def call(self, operation: str, /, **parameters: Any) -> Any:
             raise next(errors)
 
-    with pytest.raises(NotAppended) as caught:
+    with pytest.raises(NotAppendedError) as caught:
         FirehoseWriteLog(Changing(), "stream").append(b"line\n")
     assert caught.value.refused is False
 
@@ -478,7 +479,7 @@ def test_a_stream_that_breaks_off_is_a_fault_like_any_other(monkeypatch: pytest.
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
     for size in (-1, 9):
         body = client("s3").call("GetObject", Bucket="bucket", Key="k")["Body"]
-        with pytest.raises(Unanswered) as unanswered:
+        with pytest.raises(UnansweredError) as unanswered:
             while body.read(size):
                 pass
         assert unanswered.value.sent
@@ -493,17 +494,17 @@ def test_a_try_that_could_not_be_sent_takes_none_back(monkeypatch: pytest.Monkey
 
     server = Server([last])
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    with pytest.raises(Unanswered, match="EndpointConnectionError") as unanswered:
+    with pytest.raises(UnansweredError, match="EndpointConnectionError") as unanswered:
         client("dynamodb", attempts=2).call("GetItem", TableName="t", Key={"pk": {"S": "k"}})
     assert unanswered.value.sent
 
 
 def test_silence_is_unknown_and_a_closed_door_is_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotAppended) as silent:
+    with pytest.raises(NotAppendedError) as silent:
         FirehoseWriteLog(firehose_at(port, monkeypatch), "stream").append(b"line\n")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         unused = closed.getsockname()[1]
-    with pytest.raises(NotAppended) as shut:
+    with pytest.raises(NotAppendedError) as shut:
         FirehoseWriteLog(firehose_at(unused, monkeypatch), "stream").append(b"line\n")
     assert silent.value.refused is False and shut.value.refused is True
 

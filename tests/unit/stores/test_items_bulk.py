@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from readplane.apply import handler as handler
 from readplane.apply.handler import AHEAD, WORKERS, Apply, ApplySettings
 from readplane.apply.objects import S3LogObjects
-from readplane.aws.client import Refused, Unanswered
-from readplane.model.change import Change, Poison, Window
+from readplane.aws.faults import RefusedError, UnansweredError
+from readplane.model.change import Change, PoisonError, Window
 from readplane.stores import items_bulk
-from readplane.stores.items import DynamoItems, Outcome
-from readplane.stores.items_bulk import MAX_CHANGES, STATEMENTS, TRIES, DynamoBulk
+from readplane.stores.items import ApplyOutcome, DynamoItems
+from readplane.stores.items_bulk import MAX_CHANGES, STATEMENTS, TRIES, DynamoBulkItems
 from readplane.telemetry import Telemetry
 from tests.fakes.dynamodb import MAX_STATEMENT, FakeDynamo
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemoryLog, change, event, kinesis_event
@@ -37,8 +37,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items_bulk, "_PAUSE", 0.0)
 
 
-def store(fake: FakeDynamo) -> DynamoBulk:
-    return DynamoBulk(fake, "items", horizon_ms=HORIZON_MS)
+def store(fake: FakeDynamo) -> DynamoBulkItems:
+    return DynamoBulkItems(fake, "items", horizon_ms=HORIZON_MS)
 
 
 def records(changes: Sequence[Change]) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def test_an_item_that_is_never_taken_holds_up_no_other(
     class Stuck(FakeDynamo):
         def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
             if operation == "PutItem" and parameters["Item"]["pk"]["S"] in refused:
-                raise Refused("ValidationException", 400)
+                raise RefusedError("ValidationException", 400)
             return super().call(operation, **parameters)
 
     fake = Stuck()
@@ -257,7 +257,7 @@ def test_bulk_and_single_leave_and_tell_the_same(before: list[Change], after: li
     contents = {(entry.key, entry.version): entry for entry in [*before, *after]}
     after = list({entry.key: contents[entry.key, entry.version] for entry in after}.values())
     in_bulk, singly = FakeDynamo(), FakeDynamo()
-    outcomes: Counter[Outcome] = Counter()
+    outcomes: Counter[ApplyOutcome] = Counter()
     for entry in contents.values():
         if entry in before:
             store(in_bulk).apply(entry)
@@ -334,7 +334,7 @@ def test_parts_are_bounded_in_bytes() -> None:
     class Measuring(MemoryItems):
         largest = 0
 
-        def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+        def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
             self.largest = max(self.largest, sum(len(entry.data or "") for entry in changes))
             return super().apply_all(changes)
 
@@ -354,7 +354,7 @@ def test_statements_stay_within_their_limit() -> None:
             return super().call(operation, **parameters)
 
     fake = Longest("t" * 255)
-    items = DynamoBulk(fake, "t" * 255, horizon_ms=HORIZON_MS)
+    items = DynamoBulkItems(fake, "t" * 255, horizon_ms=HORIZON_MS)
     for tick in range(4):
         entries = [made(number, tick, tick % 2 == 1, True) for number in range(3)]
         assert items.apply_all(entries) == {"applied": 3}
@@ -407,12 +407,12 @@ def test_a_read_that_is_out_of_date_costs_a_call_and_no_change() -> None:
 def test_what_stays_throttled_fails_after_some_tries() -> None:
     fake = FakeDynamo()
     fake.fail_statement = lambda pk: "ThrottlingError" if pk == "item/products/i7" else None
-    with pytest.raises(Unanswered):
+    with pytest.raises(UnansweredError):
         store(fake).apply_all(many(25))
     assert fake.calls["BatchExecuteStatement"] == TRIES and len(fake.items) == 24
     fake.fail_statement, fake.leave = None, lambda pk: True
     fake.calls.clear()
-    with pytest.raises(Unanswered):
+    with pytest.raises(UnansweredError):
         store(fake).apply_all(many(25))
     assert fake.calls == {"BatchGetItem": TRIES}
 
@@ -429,7 +429,7 @@ def test_where_a_statement_is_refused_the_single_put_decides(code: str) -> None:
 def test_a_statement_that_can_never_pass_fails_the_object(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeDynamo()
     fake.fail_statement = lambda pk: code
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         store(fake).apply_all(many(3))
     assert caught.value.code == code
     assert applying(store(fake), many(3))()["batchItemFailures"]
@@ -466,7 +466,7 @@ class Blocking(MemoryItems):
         super().__init__()
         self.may = threading.Event()
 
-    def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+    def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         assert self.may.wait(30)
         return super().apply_all(changes)
 
@@ -502,7 +502,7 @@ def test_after_a_failure_nothing_is_written_any_more(capsys: pytest.CaptureFixtu
     """The message is reported failed: whatever wrote on would do so in a sandbox that may be frozen."""
 
     class Failing(Blocking):
-        def apply_all(self, changes: Sequence[Change]) -> Counter[Outcome]:
+        def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
             if any(entry.item_id == "i0" for entry in changes):
                 threading.Timer(1, self.may.set).start()  # the others under way end when all has failed
                 raise TimeoutError
@@ -530,7 +530,7 @@ def test_the_objects_connection_is_given_back(damage: int) -> None:
     try:
         assert len(list(S3LogObjects(OneObject(), "bucket", "quarantine/").lines("log/a"))) == 10
         assert not damage
-    except Poison:
+    except PoisonError:
         assert damage
     assert body.closed
 
@@ -539,7 +539,7 @@ def test_the_fake_refuses_what_aws_would() -> None:
     fake = FakeDynamo()
 
     def refused(operation: str, **parameters: Any) -> str:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(RefusedError) as caught:
             fake.call(operation, **parameters)
         return caught.value.code
 

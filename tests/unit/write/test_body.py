@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.api.problem import Problem
+from readplane.api.problem import ProblemError
 from readplane.model.change import MAX_DATA_BYTES
 from readplane.model.schema import MAX_DEPTH, check_content_type, compile_schemas, parse_body
 
@@ -26,8 +26,8 @@ VALIDATE = compile_schemas({"products": SCHEMA})["products"]
 ANYTHING = compile_schemas({"any": {}})["any"]
 
 
-def refused(body: bytes, validate: Any = VALIDATE) -> Problem:
-    with pytest.raises(Problem) as caught:
+def refused(body: bytes, validate: Any = VALIDATE) -> ProblemError:
+    with pytest.raises(ProblemError) as caught:
         parse_body(body, validate)
     return caught.value
 
@@ -108,7 +108,7 @@ def test_too_large_and_too_deep() -> None:
 
 @pytest.mark.parametrize("value", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
 def test_other_content_types_are_refused(value: str | None) -> None:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         check_content_type(value)
     assert caught.value.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 

@@ -8,8 +8,8 @@ from readplane.model.change import parse_line
 from readplane.model.schema import compile_schemas
 from readplane.model.version import is_version, stamp, time_ms
 from readplane.telemetry import Telemetry
-from readplane.write.handler import Schemas, Write, WriteSettings
-from readplane.write.log import NotAppended
+from readplane.write.handler import SchemasObject, Write, WriteSettings
+from readplane.write.log import NotAppendedError
 from tests.unit.support import ALICE, BOB, CLIENT_ID, COLLECTIONS, MemoryLog, api_event, event
 
 SETTINGS = WriteSettings(
@@ -17,7 +17,7 @@ SETTINGS = WriteSettings(
     client_ids=frozenset({CLIENT_ID}),
     cors_origins=("https://app.example.com", "https://admin.example.com"),
     delivery_stream="demo",
-    schemas=Schemas("b", "k", "0"),
+    schemas=SchemasObject("b", "k", "0"),
     collections=COLLECTIONS,
 )
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}
@@ -143,7 +143,7 @@ def test_refusals_are_problem_documents(
 def test_an_unconfirmed_write_says_what_is_known_of_it(
     service: Service, refused: bool, outcome: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service.log.failure = NotAppended(refused=refused, cause="ServiceUnavailableException")
+    service.log.failure = NotAppendedError(refused=refused, cause="ServiceUnavailableException")
     status, body, headers = service(put())
     assert status == 503 and headers["Retry-After"] == "2" and body["outcome"] == outcome
     logged = json.loads(capsys.readouterr().out.splitlines()[0])

@@ -16,10 +16,10 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from ..client import Refused, Unanswered, pause
+from ..faults import RefusedError, UnansweredError, pause
 from ..tracing import tracing
 from . import credentials
-from .connection import Answer, Pool
+from .connection import ConnectionPool, HttpResponse
 from .endpoint import Endpoint, endpoint, region
 from .signing import Signer, uri_encode_path
 
@@ -68,7 +68,7 @@ _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _skew = 0.0  # what to add to this machine's clock, for the whole process
 
 
-class Request(NamedTuple):
+class AwsRequest(NamedTuple):
     """What a service is asked; ``headers`` are all signed, their names in lower case."""
 
     method: str
@@ -94,7 +94,7 @@ class SlimClient:
         self._attempts = attempts
         self._read_timeout = read_timeout
         self._connections = connections
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, ConnectionPool] = {}
         self._tracing = tracing("datagrams")
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class SlimClient:
             if span:
                 span.end(told.status, told.request_id, told.retries)
 
-    def _result(self, operation: str, request: Request, told: "_Told") -> dict[str, Any]:
+    def _result(self, operation: str, request: AwsRequest, told: "_Told") -> dict[str, Any]:
         attempts, mended = self._attempts, False
         for attempt in itertools.count(1):
             told.retries = attempt - 1
@@ -122,7 +122,7 @@ class SlimClient:
                 if answer.status < 300:
                     return self._service.read(operation, answer)
                 refusal = self._service.refusal(answer)
-            except Unanswered as fault:
+            except UnansweredError as fault:
                 told.missed(fault)
                 if attempt >= attempts:
                     fault.sent = told.sent
@@ -140,7 +140,7 @@ class SlimClient:
             pause(min(longest * 2 ** (attempt - 1), _LONGEST_SECONDS))
         raise AssertionError
 
-    def _send(self, request: Request, who: credentials.Credentials, skew: float) -> Answer:
+    def _send(self, request: AwsRequest, who: credentials.Credentials, skew: float) -> HttpResponse:
         headers = request.headers | {"x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + skew))}
         if who.token:
             headers["x-amz-security-token"] = who.token
@@ -163,11 +163,11 @@ class SlimClient:
         # conditional or idempotent writes, lines whose applying is idempotent. Not where the caller counts the tries.
         return self._pool(request.host).exchange(head + request.body, again=self._attempts > 1)
 
-    def _pool(self, authority: str) -> Pool:
+    def _pool(self, authority: str) -> ConnectionPool:
         pool = self._pools.get(authority)
         if pool is None:
             where = self._where
-            fresh = Pool(
+            fresh = ConnectionPool(
                 where.host if where.custom else authority,  # S3's buckets have hosts of their own
                 where.port,
                 secure=where.secure,
@@ -187,12 +187,12 @@ class _Told:
         self.retries = 0
         self.sent = False
 
-    def heard(self, answer: Answer) -> None:
+    def heard(self, answer: HttpResponse) -> None:
         self.sent = True
         self.status = answer.status
         self.request_id = answer.headers.get("x-amzn-requestid") or answer.headers.get("x-amz-request-id")
 
-    def missed(self, fault: Unanswered) -> None:
+    def missed(self, fault: UnansweredError) -> None:
         self.sent = self.sent or fault.sent
         self.status = None
 
@@ -201,7 +201,7 @@ class _Json:
     """AWS's JSON protocols: DynamoDB's, Firehose's and SQS's.
 
     ``request`` puts a call into HTTP; ``read`` takes what AWS gave, ``refusal`` its error, and both raise
-    :class:`Unanswered` when that isn't whole.
+    :class:`UnansweredError` when that isn't whole.
     """
 
     def __init__(self, service: str, where: Endpoint) -> None:
@@ -212,21 +212,21 @@ class _Json:
         self._host = where.authority
         self._path = where.path or "/"
 
-    def request(self, operation: str, parameters: Mapping[str, Any]) -> Request:
+    def request(self, operation: str, parameters: Mapping[str, Any]) -> AwsRequest:
         body = _encode(parameters).encode()
         headers = {"host": self._host, "content-type": self._type, "x-amz-target": f"{self._target}.{operation}"}
-        return Request("POST", self._host, self._path, headers, body, sha256(body).hexdigest())
+        return AwsRequest("POST", self._host, self._path, headers, body, sha256(body).hexdigest())
 
-    def read(self, operation: str, answer: Answer) -> dict[str, Any]:
+    def read(self, operation: str, answer: HttpResponse) -> dict[str, Any]:
         return _members(answer)
 
-    def refusal(self, answer: Answer) -> Refused:
+    def refusal(self, answer: HttpResponse) -> RefusedError:
         members = _members(answer)
         # SQS's own codes, as its older protocol had them and boto3 gives them, come in a header of their own.
         query = answer.headers.get("x-amzn-query-error", "").partition(";")[0]
         told = query or members.get("__type") or answer.headers.get("x-amzn-errortype") or str(answer.status)
         code = str(told).partition(":")[0].rpartition("#")[2]
-        return Refused(code, answer.status, members)
+        return RefusedError(code, answer.status, members)
 
 
 _TARGETS = {
@@ -245,16 +245,16 @@ def _blob(value: object) -> str:
 _encode = json.JSONEncoder(separators=(",", ":"), default=_blob).encode
 
 
-def _members(answer: Answer) -> dict[str, Any]:
+def _members(answer: HttpResponse) -> dict[str, Any]:
     body = answer.body.rest()
     # DynamoDB's checksum of what it sent, which AWS's SDKs compare too.
     if answer.headers.get("x-amz-crc32", (told := str(crc32(body)))) != told:
-        raise Unanswered("ChecksumError", sent=True)
+        raise UnansweredError("ChecksumError", sent=True)
     try:
         members = json.loads(body) if body else {}
     except ValueError as error:
         if answer.status < 300:
-            raise Unanswered("ResponseParserError", sent=True) from error
+            raise UnansweredError("ResponseParserError", sent=True) from error
         members = {}  # an error of something in between, which knows no JSON; its status is told
     return members if isinstance(members, dict) else {}
 
@@ -265,7 +265,7 @@ class _S3:
     def __init__(self, where: Endpoint) -> None:
         self._where = where
 
-    def request(self, operation: str, parameters: Mapping[str, Any]) -> Request:
+    def request(self, operation: str, parameters: Mapping[str, Any]) -> AwsRequest:
         rest = dict(parameters)
         try:
             method, names = _S3_OPERATIONS[operation]
@@ -286,9 +286,9 @@ class _S3:
             headers["x-amz-checksum-sha256"] = b2a_base64(digest.digest(), newline=False).decode()
         host, path = self._place(bucket, uri_encode_path(key))
         headers |= {"host": host, "x-amz-content-sha256": digest.hexdigest()}
-        return Request(method, host, path, headers, body, digest.hexdigest())
+        return AwsRequest(method, host, path, headers, body, digest.hexdigest())
 
-    def read(self, operation: str, answer: Answer) -> dict[str, Any]:
+    def read(self, operation: str, answer: HttpResponse) -> dict[str, Any]:
         headers = answer.headers
         if operation == "PutObject":
             answer.body.rest()
@@ -298,9 +298,9 @@ class _S3:
         told["Body"] = answer.body
         return told
 
-    def refusal(self, answer: Answer) -> Refused:
+    def refusal(self, answer: HttpResponse) -> RefusedError:
         found = re.search(rb"<Code>([^<]+)</Code>", answer.body.rest())
-        return Refused(found[1].decode() if found else str(answer.status), answer.status)
+        return RefusedError(found[1].decode() if found else str(answer.status), answer.status)
 
     def _place(self, bucket: str, path: str) -> tuple[str, str]:
         # A bucket's own host is what AWS wants. Its wildcard certificate covers no name with a dot, and emulators
@@ -319,7 +319,7 @@ _S3_OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
 _S3_MEMBERS = (("etag", "ETag"), ("content-type", "ContentType"), ("cache-control", "CacheControl"))
 
 
-def _longest_pause(refusal: Refused) -> float:
+def _longest_pause(refusal: RefusedError) -> float:
     """Seconds to wait at most before the second try; negative where there is nothing to wait for."""
     if refusal.code in _THROTTLED or refusal.status == 429:
         return THROTTLED_SECONDS
@@ -328,7 +328,7 @@ def _longest_pause(refusal: Refused) -> float:
     return -1
 
 
-def _mend(code: str, answer: Answer, who: credentials.Credentials, skew: float) -> bool:
+def _mend(code: str, answer: HttpResponse, who: credentials.Credentials, skew: float) -> bool:
     """Mend what AWS refused the request for before it looked inside: its time, or expired credentials.
 
     Compared is what this request was signed with: another thread may have mended the same already.

@@ -11,7 +11,7 @@ import ssl
 import time
 from typing import NamedTuple
 
-from ..client import Unanswered
+from ..faults import UnansweredError
 
 CONNECT_SECONDS = 1.0
 """A connection is made in this long, TLS included, however many addresses the name has, or it isn't. Not in it is
@@ -27,11 +27,11 @@ _EVER = float("inf")
 _AMAZON = (".amazonaws.com", ".api.aws")
 
 
-class Stale(Unanswered):
+class StaleConnectionError(UnansweredError):
     """A connection that was used before had been closed meanwhile: it ended before the first byte of an answer."""
 
 
-class Body:
+class ResponseBody:
     """An answer's body, read from the connection as it is asked for; at its end the connection is kept or closed."""
 
     def __init__(self, connection: "Connection", status: int, headers: dict[str, str]) -> None:
@@ -51,7 +51,7 @@ class Body:
         elif length.isdecimal():
             self._left = int(length)
         else:
-            raise Unanswered("BadContentLength", sent=True)
+            raise UnansweredError("BadContentLength", sent=True)
 
     def start(self) -> None:
         """An empty body is at its end before anyone reads."""
@@ -111,13 +111,13 @@ class Body:
             if not self._chunked:
                 self._finish()
             elif self._connection.line():
-                raise Unanswered("BadChunk", sent=True)
+                raise UnansweredError("BadChunk", sent=True)
         return data
 
     def _next_chunk(self, connection: "Connection") -> bool:
         size = connection.line().partition(b";")[0].strip().lower()
         if not size or size.strip(b"0123456789abcdef"):
-            raise Unanswered("BadChunk", sent=True)
+            raise UnansweredError("BadChunk", sent=True)
         self._left = int(size, 16)
         if self._left:
             return True
@@ -135,18 +135,18 @@ class Body:
                 connection.close()
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """An HTTP answer; the headers' names are in lower case."""
 
     status: int
     headers: dict[str, str]
-    body: Body  # not as a text: the first one that typing has to resolve takes 1.5 ms
+    body: ResponseBody  # not as a text: the first one that typing has to resolve takes 1.5 ms
 
 
 class Connection:
     """One connection; one request at a time."""
 
-    def __init__(self, pool: "Pool", connected: socket.socket) -> None:
+    def __init__(self, pool: "ConnectionPool", connected: socket.socket) -> None:
         self.idle_since = 0.0
         self._pool = pool
         self._socket = connected
@@ -157,8 +157,8 @@ class Connection:
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
-    def exchange(self, request: bytes, until: float = _EVER) -> Answer:
-        """See :meth:`Pool.exchange`; ``until`` is when the try is over, by the monotonic clock."""
+    def exchange(self, request: bytes, until: float = _EVER) -> HttpResponse:
+        """See :meth:`ConnectionPool.exchange`; ``until`` is when the try is over, by the monotonic clock."""
         self.allow(until)
         try:
             answer = self._exchange(request)
@@ -198,15 +198,15 @@ class Connection:
             return data
         data = self._receive(limit)
         if not data and not may_end:
-            raise Unanswered("IncompleteReadError", sent=True)
+            raise UnansweredError("IncompleteReadError", sent=True)
         return data
 
-    def _exchange(self, request: bytes) -> Answer:
+    def _exchange(self, request: bytes) -> HttpResponse:
         try:
             self._in_time().sendall(request)
             self._held = self._in_time().recv(_PIECE)
         except TimeoutError as error:
-            raise Unanswered("ReadTimeoutError", sent=True) from error
+            raise UnansweredError("ReadTimeoutError", sent=True) from error
         except OSError as error:
             raise self._ended() from error
         if not self._held:
@@ -214,16 +214,16 @@ class Connection:
         status, headers = self._head()
         while 100 <= status < 200:  # says nothing yet
             status, headers = self._head()
-        return Answer(status, headers, Body(self, status, headers))
+        return HttpResponse(status, headers, ResponseBody(self, status, headers))
 
-    def _ended(self) -> Unanswered:
-        return (Stale if self._used else Unanswered)("ConnectionClosedError", sent=True)
+    def _ended(self) -> UnansweredError:
+        return (StaleConnectionError if self._used else UnansweredError)("ConnectionClosedError", sent=True)
 
     def _head(self) -> tuple[int, dict[str, str]]:
         first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
         if version not in ("HTTP/1.1", "HTTP/1.0") or not rest[:3].isdecimal():
-            raise Unanswered("BadStatusLine", sent=True)
+            raise UnansweredError("BadStatusLine", sent=True)
         headers = {"connection": "close"} if version == "HTTP/1.0" else {}
         for line in lines:
             name, _, value = line.partition(":")
@@ -233,10 +233,10 @@ class Connection:
     def _until(self, mark: bytes) -> bytes:
         while (end := self._held.find(mark)) < 0:
             if len(self._held) > _MAX_HEAD:
-                raise Unanswered("LineTooLong", sent=True)
+                raise UnansweredError("LineTooLong", sent=True)
             more = self._receive(_PIECE)
             if not more:
-                raise Unanswered("IncompleteReadError", sent=True)
+                raise UnansweredError("IncompleteReadError", sent=True)
             self._held += more
         found, self._held = self._held[:end], self._held[end + len(mark) :]
         return found
@@ -245,9 +245,9 @@ class Connection:
         try:
             return self._in_time().recv(limit)
         except TimeoutError as error:
-            raise Unanswered("ReadTimeoutError", sent=True) from error
+            raise UnansweredError("ReadTimeoutError", sent=True) from error
         except OSError as error:
-            raise Unanswered("ConnectionClosedError", sent=True) from error
+            raise UnansweredError("ConnectionClosedError", sent=True) from error
 
     def _in_time(self) -> socket.socket:
         # The socket's own time-out is for one wait. An answer that comes drop by drop would take any number of them.
@@ -258,7 +258,7 @@ class Connection:
         return self._socket
 
 
-class Pool:
+class ConnectionPool:
     """Connections to one host. The one used last is used next, so that the others may age. Threads may share it."""
 
     def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
@@ -272,7 +272,7 @@ class Pool:
         self._connections = connections
         self._idle: list[Connection] = []
 
-    def exchange(self, request: bytes, *, again: bool) -> Answer:
+    def exchange(self, request: bytes, *, again: bool) -> HttpResponse:
         """Send a request and read the head of its answer, in ``CONNECT_SECONDS`` and ``read_timeout`` together.
 
         :param request: all of it, head and body.
@@ -285,13 +285,13 @@ class Pool:
             return Connection(self, self._connect()).exchange(request)
         try:
             return kept.exchange(request)
-        except Stale:
+        except StaleConnectionError:
             if not again:
                 raise
         try:
             return Connection(self, self._connect()).exchange(request, until)
-        except Unanswered as fault:
-            raise Unanswered(fault.code, sent=True) from fault  # the first time, perhaps
+        except UnansweredError as fault:
+            raise UnansweredError(fault.code, sent=True) from fault  # the first time, perhaps
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection that has been read to the end of an answer."""
@@ -316,9 +316,9 @@ class Pool:
         try:
             plain, until = self._dial()
         except TimeoutError as error:
-            raise Unanswered("ConnectTimeoutError", sent=False) from error
+            raise UnansweredError("ConnectTimeoutError", sent=False) from error
         except OSError as error:  # no such name, no route, refused
-            raise Unanswered("EndpointConnectionError", sent=False) from error
+            raise UnansweredError("EndpointConnectionError", sent=False) from error
         if not self._secure:
             return plain
         try:
@@ -328,10 +328,10 @@ class Pool:
             return context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
         except TimeoutError as error:
             plain.close()
-            raise Unanswered("ConnectTimeoutError", sent=False) from error
+            raise UnansweredError("ConnectTimeoutError", sent=False) from error
         except OSError as error:  # as ssl.SSLError is
             plain.close()
-            raise Unanswered("SSLError", sent=False) from error
+            raise UnansweredError("SSLError", sent=False) from error
 
     def _dial(self) -> tuple[socket.socket, float]:
         """A connection, and until when TLS may be begun on it."""

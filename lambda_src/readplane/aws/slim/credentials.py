@@ -8,8 +8,8 @@ from _thread import allocate_lock
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..client import Unanswered
-from .connection import Pool
+from ..faults import UnansweredError
+from .connection import ConnectionPool
 from .endpoint import parse
 
 URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -44,7 +44,7 @@ def current() -> Credentials:
     # Read each time, not kept: it costs two microseconds, and a snapshot must not hold what the environment replaced.
     access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key:
-        raise Unanswered("NoCredentialsError", sent=False)
+        raise UnansweredError("NoCredentialsError", sent=False)
     return Credentials(access_key, secret_key, os.environ.get("AWS_SESSION_TOKEN"))
 
 
@@ -53,7 +53,7 @@ def expired(credentials: Credentials) -> bool:
     return URI in os.environ and _container.drop(credentials)
 
 
-class Container:
+class ContainerCredentials:
     """Credentials from the endpoint that the environment names, kept until they have to be fetched anew."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -79,7 +79,7 @@ class Container:
                 return held
             if not held and self._failures > failures:
                 # The fetch that this thread waited for. If each then made its own, the last would wait for all of them.
-                raise Unanswered("CredentialRetrievalError", sent=False)
+                raise UnansweredError("CredentialRetrievalError", sent=False)
             return self._renewed(held)
 
     def drop(self, credentials: Credentials) -> bool:
@@ -98,8 +98,8 @@ class Container:
         try:
             fresh, ends_at = _fetch()
             if ends_at <= self._clock():
-                raise Unanswered("CredentialRetrievalError", sent=False)
-        except Unanswered:
+                raise UnansweredError("CredentialRetrievalError", sent=False)
+        except UnansweredError:
             self._failures += 1
             if not old:
                 raise
@@ -109,7 +109,7 @@ class Container:
         return fresh
 
 
-_container = Container()
+_container = ContainerCredentials()
 
 
 def _fetch() -> tuple[Credentials, float]:
@@ -119,7 +119,7 @@ def _fetch() -> tuple[Credentials, float]:
         address = parse(os.environ[URI], URI)
         if not (address.secure or re.fullmatch(_PLAIN_HOSTS, address.host)):
             raise ValueError(f"{URI} must be https, or on this machine")
-        pool = Pool(address.host, address.port, secure=address.secure, read_timeout=_TIMEOUT, connections=0)
+        pool = ConnectionPool(address.host, address.port, secure=address.secure, read_timeout=_TIMEOUT, connections=0)
         head = [
             f"GET {address.path or '/'} HTTP/1.1",
             f"host: {address.authority}",
@@ -134,9 +134,9 @@ def _fetch() -> tuple[Credentials, float]:
         told = json.loads(text)
         ends_at = datetime.fromisoformat(told["Expiration"]).timestamp()
         return Credentials(told["AccessKeyId"], told["SecretAccessKey"], told["Token"]), ends_at
-    except (Unanswered, OSError, ValueError, KeyError, TypeError) as error:
+    except (UnansweredError, OSError, ValueError, KeyError, TypeError) as error:
         # None of the request's own bytes is on its way yet.
-        raise Unanswered("CredentialRetrievalError", sent=False) from error
+        raise UnansweredError("CredentialRetrievalError", sent=False) from error
 
 
 def _authorization() -> list[str]:

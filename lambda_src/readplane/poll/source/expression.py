@@ -8,11 +8,8 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from ...model.exact_json import NameTwice, Twice, print_json, to_number
-
-
-class Unfit(Exception):
-    """An expression met a value that it can't work with; the message quotes nothing of the value."""
+from ...model.exact_json import DuplicateName, DuplicateNameError, print_json, to_number
+from ..errors import ExpressionError
 
 
 class _Functions(Functions):
@@ -32,8 +29,8 @@ class _Interpreter(TreeInterpreter):
 
     def visit_field(self, node: Any, value: Any) -> Any:
         found = super().visit_field(node, value)
-        if isinstance(found, Twice):
-            raise NameTwice
+        if isinstance(found, DuplicateName):
+            raise DuplicateNameError
         return found
 
 
@@ -55,17 +52,17 @@ class Expression:
         try:
             found = _INTERPRETER.visit(self._compiled.parsed, value)
         except JMESPathTypeError as error:
-            raise Unfit(
+            raise ExpressionError(
                 f"{error.function_name}() takes {' or '.join(error.expected_types)}, and found {error.actual_type}"
             ) from error
         except JMESPathError as error:
-            raise Unfit(f"the expression fails ({type(error).__name__})") from error
-        except NameTwice as error:
-            raise Unfit(str(error)) from error
+            raise ExpressionError(f"the expression fails ({type(error).__name__})") from error
+        except DuplicateNameError as error:
+            raise ExpressionError(str(error)) from error
         except Exception as error:  # whatever Python raises below a function: the ceiling of 1e400, a list as a key
-            raise Unfit(f"the expression fails ({type(error).__name__})") from error
-        if isinstance(found, Twice):
-            raise Unfit(str(NameTwice()))
+            raise ExpressionError(f"the expression fails ({type(error).__name__})") from error
+        if isinstance(found, DuplicateName):
+            raise ExpressionError(str(DuplicateNameError()))
         return found
 
 

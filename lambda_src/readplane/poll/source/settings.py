@@ -15,18 +15,19 @@ from urllib.parse import quote, unquote_plus, urljoin, urlsplit, urlunsplit
 
 from ...model.collection import Collection, is_item_id
 from ...model.timestamp import rfc3339
+from ..errors import SourceError
 from .expression import Expression, compile_expression
 
-Mode = Literal["changes", "snapshot"]
-Format = Literal["rfc3339", "unix_s", "unix_ms"]
-Style = Literal["none", "link", "page", "offset", "token"]
+SourceMode = Literal["changes", "snapshot"]
+TimeFormat = Literal["rfc3339", "unix_s", "unix_ms"]
+PagingStyle = Literal["none", "link", "page", "offset", "token"]
 
 _PORTS = {"http": 80, "https": 443}
 _MIB = 1024 * 1024
 
-_MODES = get_args(Mode)
-_FORMATS = get_args(Format)
-_STYLES = get_args(Style)
+_MODES = get_args(SourceMode)
+_FORMATS = get_args(TimeFormat)
+_STYLES = get_args(PagingStyle)
 _BY_PARAMETER = ("page", "offset", "token")
 _BY_EXPRESSION = ("records", "id", "version", "deleted", "owner", "translation")
 
@@ -57,10 +58,6 @@ CURSOR = "{cursor}"
 """Stands in a source's URL where its cursor goes."""
 
 
-class CannotTranslate(Exception):
-    """A source's function can't make sense of what it was given; the message quotes nothing of it."""
-
-
 class SourceFunction(Protocol):
     """What ``function`` names: a class without arguments for a back office that JMESPath can't express."""
 
@@ -83,15 +80,15 @@ class SourceFunction(Protocol):
 
 
 @dataclass(frozen=True)
-class Version:
+class VersionField:
     """Where a record tells its modification time."""
 
     expression: Expression
-    format: Format
+    format: TimeFormat
 
 
 @dataclass(frozen=True)
-class Secret:
+class SecretHeader:
     """What the back office wants to see: a secret's value, or one ``field`` of its JSON, in a header."""
 
     arn: str
@@ -105,10 +102,10 @@ class Secret:
 
 
 @dataclass(frozen=True)
-class Cursor:
+class CursorSettings:
     """How a point in time is written into the URL; ``initial`` is what the first pass asks from."""
 
-    format: Format
+    format: TimeFormat
     initial: str
 
     def text(self, ms: int | None) -> str:
@@ -117,7 +114,7 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class Paging:
+class PagingSettings:
     """How one page leads to the next.
 
     ``next`` finds the link or token in the answer's body (style ``link`` without it: the ``Link`` header);
@@ -125,7 +122,7 @@ class Paging:
     first page (style ``page``; offsets start at 0); ``size`` is how many records a full page holds, where known.
     """
 
-    style: Style
+    style: PagingStyle
     next: Expression | None
     parameter: str | None
     first: int
@@ -133,7 +130,7 @@ class Paging:
 
 
 @dataclass(frozen=True)
-class Breaker:
+class BreakerSettings:
     """After how many ``failures`` in a row a source is left alone, and for how long."""
 
     failures: int
@@ -141,7 +138,7 @@ class Breaker:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepSettings:
     """The periodic full listing that finds deletes; refused where more of the collection would vanish than allowed."""
 
     schedule: str
@@ -158,20 +155,20 @@ class Source:
     """
 
     name: str
-    mode: Mode
+    mode: SourceMode
     collection: str
     url: str
     headers: Mapping[str, str]
-    secret: Secret | None
+    secret: SecretHeader | None
     records: Expression | None
     id: Expression | None
-    version: Version | None
+    version: VersionField | None
     deleted: Expression | None
     owner: Expression | None
     translation: Expression | None
     function: SourceFunction | None
-    cursor: Cursor | None
-    paging: Paging
+    cursor: CursorSettings | None
+    paging: PagingSettings
     lag_seconds: float
     timeout_seconds: float
     attempts: int
@@ -179,8 +176,8 @@ class Source:
     max_seconds: float
     requests_per_second: float | None
     max_bytes: int
-    breaker: Breaker
-    sweep: Sweep | None
+    breaker: BreakerSettings
+    sweep: SweepSettings | None
     staleness_budget: int
     document: str
     schedule: str | None
@@ -234,14 +231,6 @@ class Source:
 _FIELDS = frozenset(field.name for field in fields(Source))
 
 
-class BadSource(Exception):
-    """Settings that can't be used: ``problems`` names every one, each beginning with ``sources.<name>.<field>``."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
 def origin(url: str) -> tuple[str, str, int | None] | None:
     """Scheme, host and port of an ``http(s)`` URL, the port as it is implied; ``None`` for anything else."""
     try:
@@ -270,7 +259,7 @@ def next_url(page_url: str, link: str) -> str | None:
     return url if origin(url) is not None and origin(url) == origin(page_url) else None
 
 
-def time_text(ms: int, form: Format) -> str:
+def time_text(ms: int, form: TimeFormat) -> str:
     """Unix milliseconds as back offices write them; parts that a form has no room for are cut off."""
     if form == "unix_ms":
         return str(ms)
@@ -288,20 +277,20 @@ def parse_source(raw: object, collections: Mapping[str, Collection] | None = Non
     """
     values = raw if isinstance(raw, dict) else {}
     name = values.get("name")
-    given = _Given(values, name if isinstance(name, str) and _NAME.fullmatch(name) else "?")
+    given = SourceReader(values, name if isinstance(name, str) and _NAME.fullmatch(name) else "?")
     if not isinstance(raw, dict):
-        raise BadSource([f"{given.path} must be an object"])
+        raise SourceError([f"{given.path} must be an object"])
     source = _read(given)
     given.unknown(_FIELDS)
     _check_whole(given, source)
     if collections is not None:
         _check_collection(given, source, collections)
     if given.problems:
-        raise BadSource(given.problems)
+        raise SourceError(given.problems)
     return source
 
 
-class _Given:
+class SourceReader:
     """Settings as they came, at one place; collects a problem for each that can't be used."""
 
     def __init__(self, values: Mapping[Any, Any], name: str, *path: str, problems: list[str] | None = None) -> None:
@@ -319,13 +308,13 @@ class _Given:
         """Whether something is said."""
         return self.values.get(field) is not None
 
-    def part(self, field: str) -> "_Given | None":
+    def part(self, field: str) -> "SourceReader | None":
         """The object at ``field``, where there is one."""
         value = self.values.get(field)
         if value is None:
             return None
         if isinstance(value, dict):
-            return _Given(value, self._name, *self._path, field, problems=self.problems)
+            return SourceReader(value, self._name, *self._path, field, problems=self.problems)
         self.problem(field, "must be an object")
         return None
 
@@ -390,13 +379,13 @@ class _Given:
                 self.problem(str(field)[:60], "no such field")
 
 
-def _read(given: _Given) -> Source:
+def _read(given: SourceReader) -> Source:
     """Each field by its own rules; where it breaks them it takes what lets the others be looked at."""
     version = _version(given)
     url = _url(given, "url") or ""
     return Source(
         name=given.text("name", pattern=_NAME, must_be=_NAME_RULE),
-        mode=cast(Mode, given.choice("mode", _MODES)),
+        mode=cast(SourceMode, given.choice("mode", _MODES)),
         collection=given.text("collection", pattern=_NAME, must_be=_NAME_RULE),
         url=url,
         headers=_headers(given),
@@ -425,7 +414,7 @@ def _read(given: _Given) -> Source:
     )
 
 
-def _url(given: _Given, field: str) -> str | None:
+def _url(given: SourceReader, field: str) -> str | None:
     value = given.text_or_none(field, must_be="an http(s) URL")
     if not value:
         return None
@@ -444,7 +433,7 @@ def _url(given: _Given, field: str) -> str | None:
     return value
 
 
-def _headers(given: _Given) -> dict[str, str]:
+def _headers(given: SourceReader) -> dict[str, str]:
     part = given.part("headers")
     headers: dict[str, str] = {}
     for name, value in part.values.items() if part else ():
@@ -464,12 +453,12 @@ def _headers(given: _Given) -> dict[str, str]:
     return headers
 
 
-def _secret(given: _Given) -> Secret | None:
+def _secret(given: SourceReader) -> SecretHeader | None:
     part = given.part("secret")
     if part is None:
         return None
     part.unknown(frozenset({"arn", "header", "format", "field"}))
-    secret = Secret(
+    secret = SecretHeader(
         arn=part.text("arn", "", _SECRET_ARN, "the ARN of a Secrets Manager secret or of an SSM parameter"),
         header=part.text("header", "", _HEADER, "the name of a header"),
         format=part.text("format", "{secret}", _HEADER_VALUE, "printable ASCII characters"),
@@ -485,7 +474,7 @@ def _secret(given: _Given) -> Secret | None:
     return secret
 
 
-def _version(given: _Given) -> Version | None:
+def _version(given: SourceReader) -> VersionField | None:
     part = given.part("version")
     if part is None:
         return None
@@ -493,11 +482,11 @@ def _version(given: _Given) -> Version | None:
     if not part.has("expression"):
         part.problem("expression", "must be a JMESPath expression")
     expression = part.expression("expression")
-    form = cast(Format, part.choice("format", _FORMATS))
-    return Version(expression, form) if expression else None
+    form = cast(TimeFormat, part.choice("format", _FORMATS))
+    return VersionField(expression, form) if expression else None
 
 
-def _function(given: _Given) -> SourceFunction | None:
+def _function(given: SourceReader) -> SourceFunction | None:
     name = given.text_or_none("function", _FUNCTION, _FUNCTION_RULE)
     match = _FUNCTION.fullmatch(name or "")
     if not match:
@@ -515,7 +504,7 @@ def _function(given: _Given) -> SourceFunction | None:
     return cast(SourceFunction, function)
 
 
-def _cursor(given: _Given, url: str, version: Version | None) -> Cursor | None:
+def _cursor(given: SourceReader, url: str, version: VersionField | None) -> CursorSettings | None:
     part = given.part("cursor")
     if part:
         part.unknown(frozenset({"format", "initial"}))
@@ -527,17 +516,17 @@ def _cursor(given: _Given, url: str, version: Version | None) -> Cursor | None:
         return None
     if form is None and given.has("function"):
         given.problem("cursor.format", f"is needed where a function reads the records and `url` holds {CURSOR}")
-    form = cast(Format, form or "unix_ms")
-    return Cursor(form, initial or time_text(0, form))
+    form = cast(TimeFormat, form or "unix_ms")
+    return CursorSettings(form, initial or time_text(0, form))
 
 
-def _paging(given: _Given) -> Paging:
+def _paging(given: SourceReader) -> PagingSettings:
     part = given.part("paging")
     if part is None:
-        return Paging("none", None, None, 1, None)
+        return PagingSettings("none", None, None, 1, None)
     part.unknown(frozenset({"style", "next", "parameter", "first", "size"}))
-    style = cast(Style, part.choice("style", _STYLES, "none"))
-    paging = Paging(
+    style = cast(PagingStyle, part.choice("style", _STYLES, "none"))
+    paging = PagingSettings(
         style=style,
         next=part.expression("next"),
         parameter=part.text_or_none("parameter", _PARAMETER, "the name of a query parameter"),
@@ -557,31 +546,31 @@ def _paging(given: _Given) -> Paging:
     return paging
 
 
-def _document(given: _Given) -> str:
+def _document(given: SourceReader) -> str:
     document = given.text("document", "current")
     if not is_item_id(document):
         given.problem("document", "must be an item's id: 1 to 256 of A-Z a-z 0-9 . _ ~ -, the first a letter or digit")
     return document
 
 
-def _rate(given: _Given) -> float | None:
+def _rate(given: SourceReader) -> float | None:
     if not given.has("requests_per_second"):
         return None
     return given.number("requests_per_second", 1, 0.01, 1_000, "0.01 to 1000")
 
 
-def _breaker(given: _Given) -> Breaker:
+def _breaker(given: SourceReader) -> BreakerSettings:
     part = given.part("breaker")
     if part is None:
-        return Breaker(5, 30)
+        return BreakerSettings(5, 30)
     part.unknown(frozenset({"failures", "cooldown_seconds"}))
-    return Breaker(
+    return BreakerSettings(
         failures=part.whole("failures", 5, 1, 1_000),
         cooldown_seconds=part.number("cooldown_seconds", 30, 0, 86_400, "0 to 86400 seconds"),
     )
 
 
-def _sweep(given: _Given) -> Sweep | None:
+def _sweep(given: SourceReader) -> SweepSettings | None:
     part = given.part("sweep")
     if part is None:
         return None
@@ -591,14 +580,14 @@ def _sweep(given: _Given) -> Sweep | None:
         part.problem("url", f"must not hold {CURSOR}: a sweep lists everything")
     if url and origin(url) != (origin(str(given.values.get("url"))) or origin(url)):
         part.problem("url", "must have the scheme, host and port of the source's url")
-    return Sweep(
+    return SweepSettings(
         schedule=part.text("schedule", "", _SCHEDULE, _SCHEDULE_RULE),
         url=url,
         max_deletes_percent=part.number("max_deletes_percent", 10, 0, 100, "0 to 100"),
     )
 
 
-def _check_whole(given: _Given, source: Source) -> None:
+def _check_whole(given: SourceReader, source: Source) -> None:
     """What no field can tell alone."""
     for field in ("url", "staleness_budget"):
         if not given.has(field):
@@ -624,7 +613,7 @@ def _check_whole(given: _Given, source: Source) -> None:
         given.problem("url", f"holds {CURSOR}, but no `version` says where a record tells its modification time")
 
 
-def _check_snapshot(given: _Given, source: Source) -> None:
+def _check_snapshot(given: SourceReader, source: Source) -> None:
     for field in (*_BY_EXPRESSION, "function", "sweep"):
         if given.has(field):
             given.problem(field, "must be left out of a snapshot: its payload stands as it came")
@@ -634,7 +623,7 @@ def _check_snapshot(given: _Given, source: Source) -> None:
         given.problem("url", f"must not hold {CURSOR} in a snapshot")
 
 
-def _check_collection(given: _Given, source: Source, collections: Mapping[str, Collection]) -> None:
+def _check_collection(given: SourceReader, source: Source, collections: Mapping[str, Collection]) -> None:
     collection = collections.get(source.collection)
     if collection is None:
         if source.collection:

@@ -1,7 +1,7 @@
 """Translation: a back office's answer into records of ours, the anti-corruption layer.
 
 An answer that isn't what it should be is an error of the page, never an empty list. A record that isn't spoils only
-itself: it comes out as :class:`Untranslatable`, with the reason, and goes to quarantine.
+itself: it comes out as :class:`UntranslatableRecord`, with the reason, and goes to quarantine.
 """
 
 import re
@@ -10,16 +10,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, localcontext
 from typing import Any, Literal, NamedTuple
 
-from ...api.problem import Problem
+from ...api.problem import ProblemError
 from ...model.change import MAX_DATA_BYTES
 from ...model.collection import is_item_id, is_owner
-from ...model.exact_json import NameTwice, Twice, number_text, parse_json, print_json
-from ...model.schema import MAX_DEPTH, Validator, check_fits, depth
+from ...model.exact_json import DuplicateName, DuplicateNameError, number_text, parse_json, print_json
+from ...model.schema import MAX_DEPTH, SchemaValidator, check_fits, depth
 from ...model.version import MAX_AHEAD_MS
-from .expression import Expression, Unfit
-from .settings import CannotTranslate, Format, Source
+from ..errors import ExpressionError, PageError, TranslationError
+from .expression import Expression
+from .settings import Source, TimeFormat
 
-Reason = Literal["untranslatable", "bad_id", "bad_version", "bad_owner", "too_large", "invalid"]
+UntranslatableReason = Literal["untranslatable", "bad_id", "bad_version", "bad_owner", "too_large", "invalid"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
@@ -29,18 +30,14 @@ _UNIX = re.compile(r"(?a)-?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?")
 _KINDS = {bool: "a truth value", str: "a text", list: "a list", dict: "an object", type(None): "nothing"}
 
 
-class BadPage(Exception):
-    """An answer that isn't what the source's settings say; the message quotes nothing of it."""
-
-
-class Page(NamedTuple):
+class ParsedPage(NamedTuple):
     """One answer: its ``records`` as the back office tells them, and the link or token of the next page."""
 
     records: list[Any]
     next: str | None
 
 
-class Record(NamedTuple):
+class TranslatedRecord(NamedTuple):
     """One record, translated. ``version_ms`` is in Unix milliseconds; ``data_text`` is ``None`` where it is deleted."""
 
     item_id: str
@@ -56,10 +53,10 @@ class Record(NamedTuple):
         return print_json(self.raw, twice=True)
 
 
-class Untranslatable(NamedTuple):
+class UntranslatableRecord(NamedTuple):
     """One record that goes to quarantine, with the reason; ``item_id`` where it could be read."""
 
-    reason: Reason
+    reason: UntranslatableReason
     detail: str
     raw: Any
     item_id: str | None = None
@@ -71,7 +68,7 @@ class Untranslatable(NamedTuple):
 
 
 class _Refusal(Exception):
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: UntranslatableReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -80,7 +77,7 @@ class _Refusal(Exception):
 class Translator:
     """One source's translation into its collection."""
 
-    def __init__(self, source: Source, validate: Validator) -> None:
+    def __init__(self, source: Source, validate: SchemaValidator) -> None:
         """Take the source, of mode ``changes``, and its collection's compiled schema (``domain.body``)."""
         self._source = source
         self._validate = validate
@@ -92,7 +89,7 @@ class Translator:
             "data": source.translation,
         }
 
-    def page(self, body: bytes) -> Page:
+    def page(self, body: bytes) -> ParsedPage:
         """Cut an answer into records.
 
         :raises BadPage: when it isn't JSON, or its records aren't a list, or what leads on is neither text nor number.
@@ -103,17 +100,17 @@ class Translator:
             return self._page_by_function(payload)
         try:
             records = source.records.search(payload) if source.records else None
-        except Unfit as error:
-            raise BadPage(f"records: {error}") from error
+        except ExpressionError as error:
+            raise PageError(f"records: {error}") from error
         if not isinstance(records, list):
-            raise BadPage(f"records: found {_kind(records)}, not a list")
+            raise PageError(f"records: found {_kind(records)}, not a list")
         try:
             found = source.paging.next.search(payload) if source.paging.next else None
-        except Unfit as error:
-            raise BadPage(f"paging.next: {error}") from error
-        return Page(records, _next(found))
+        except ExpressionError as error:
+            raise PageError(f"paging.next: {error}") from error
+        return ParsedPage(records, _next(found))
 
-    def record(self, value: Any, now_ms: int) -> Record | Untranslatable:
+    def record(self, value: Any, now_ms: int) -> TranslatedRecord | UntranslatableRecord:
         """Translate one of a page's records.
 
         :param now_ms: Unix milliseconds; a version that is further ahead than a clock may be is refused.
@@ -127,29 +124,29 @@ class Translator:
             owner = _owner(get("owner"))
             data_text = None if deleted else self._data_text(get("data"))
         except _Refusal as refusal:
-            return Untranslatable(refusal.reason, refusal.detail, value, item_id)
-        return Record(item_id, version_ms, deleted, owner, data_text, value)
+            return UntranslatableRecord(refusal.reason, refusal.detail, value, item_id)
+        return TranslatedRecord(item_id, version_ms, deleted, owner, data_text, value)
 
-    def again(self, raw_text: str, now_ms: int) -> Record | Untranslatable:
+    def again(self, raw_text: str, now_ms: int) -> TranslatedRecord | UntranslatableRecord:
         """Translate a record out of quarantine, from its ``raw_text``.
 
         :raises BadPage: when that isn't JSON.
         """
         return self.record(_parsed(raw_text.encode()), now_ms)
 
-    def _page_by_function(self, payload: Any) -> Page:
+    def _page_by_function(self, payload: Any) -> ParsedPage:
         assert self._source.function
         try:
             records, following = self._source.function.page(payload)
             if not isinstance(records, list):
-                raise CannotTranslate(f"records: found {_kind(records)}, not a list")
+                raise TranslationError(f"records: found {_kind(records)}, not a list")
             for record in records:
                 print_json(record, twice=True)
-        except CannotTranslate as error:
-            raise BadPage(f"function: {error}") from error
+        except TranslationError as error:
+            raise PageError(f"function: {error}") from error
         except Exception as error:  # an operator's code may raise anything, with anything in its message
-            raise BadPage(f"function: page() fails ({type(error).__name__})") from error
-        return Page(records, _next(following))
+            raise PageError(f"function: page() fails ({type(error).__name__})") from error
+        return ParsedPage(records, _next(following))
 
     def _getter(self, value: Any) -> Callable[[str], Any]:
         """Gives each field as the back office means it."""
@@ -157,7 +154,7 @@ class Translator:
             return lambda field: _search(self._expressions[field], _shown(field), value)
         try:
             item = dict(self._source.function.item(value))
-        except CannotTranslate as error:
+        except TranslationError as error:
             raise _Refusal("untranslatable", f"function: {error}") from error
         except Exception as error:  # as above
             raise _Refusal("untranslatable", f"function: item() fails ({type(error).__name__})") from error
@@ -178,7 +175,7 @@ class Translator:
         return ms
 
     def _data_text(self, value: Any) -> str:
-        if isinstance(value, Twice) or not isinstance(value, dict):
+        if isinstance(value, DuplicateName) or not isinstance(value, dict):
             raise _Refusal("untranslatable", f"translation: found {_kind(value)}, not an object")
         try:
             too_deep = depth(value) > MAX_DEPTH
@@ -192,32 +189,32 @@ class Translator:
             raise _Refusal("too_large", f"translation: is larger than {MAX_DATA_BYTES} bytes")
         try:
             check_fits(value, self._validate)
-        except Problem as problem:
+        except ProblemError as problem:
             place = problem.members.get("pointer") or "the whole of it"
             raise _Refusal("invalid", f"{place}: {problem.detail}") from problem
         return text
 
 
-def check_snapshot(body: bytes, validate: Validator) -> None:
+def check_snapshot(body: bytes, validate: SchemaValidator) -> None:
     """Check the payload of a snapshot, whose bytes will stand as they are.
 
     :param validate: the collection's compiled schema.
     :raises BadPage: for anything but JSON in UTF-8 without duplicate names that fits the schema.
     """
     if body.startswith(b"\xef\xbb\xbf"):
-        raise BadPage("the answer begins with a byte order mark, which can't stand inside a document")
+        raise PageError("the answer begins with a byte order mark, which can't stand inside a document")
     payload = _parsed(body)
     try:
         if depth(payload) > MAX_DEPTH:
-            raise BadPage(f"the answer is nested more than {MAX_DEPTH} deep")
+            raise PageError(f"the answer is nested more than {MAX_DEPTH} deep")
         check_fits(payload, validate)
-    except NameTwice as error:
-        raise BadPage(f"the answer can't be read: {error}") from error
-    except Problem as problem:
-        raise BadPage(f"{problem.members.get('pointer') or 'the answer'}: {problem.detail}") from problem
+    except DuplicateNameError as error:
+        raise PageError(f"the answer can't be read: {error}") from error
+    except ProblemError as problem:
+        raise PageError(f"{problem.members.get('pointer') or 'the answer'}: {problem.detail}") from problem
 
 
-def parse_time(value: Any, form: Format) -> int:
+def parse_time(value: Any, form: TimeFormat) -> int:
     """Read a back office's time.
 
     :param value: as :func:`~readplane.model.exact_json.parse_json` gives it; Unix times may come as text.
@@ -262,9 +259,9 @@ def _parsed(body: bytes) -> Any:
     try:
         return parse_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise BadPage("the answer is not UTF-8") from error
+        raise PageError("the answer is not UTF-8") from error
     except ValueError as error:
-        raise BadPage(f"the answer can't be read: {error}") from error
+        raise PageError(f"the answer can't be read: {error}") from error
 
 
 def _search(expression: Expression | None, field: str, value: Any) -> Any:
@@ -272,7 +269,7 @@ def _search(expression: Expression | None, field: str, value: Any) -> Any:
         return None
     try:
         return expression.search(value)
-    except Unfit as error:
+    except ExpressionError as error:
         raise _Refusal("untranslatable", f"{field}: {error}") from error
 
 
@@ -288,7 +285,7 @@ def _next(found: Any) -> str | None:
         return found
     text = number_text(found)
     if text is None:
-        raise BadPage(f"paging.next: found {_kind(found)}, not a text")
+        raise PageError(f"paging.next: found {_kind(found)}, not a text")
     return text
 
 
@@ -324,6 +321,6 @@ def _owner(value: Any) -> str | None:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, Twice):
-        return str(NameTwice())
+    if isinstance(value, DuplicateName):
+        return str(DuplicateNameError())
     return _KINDS.get(type(value), "a number" if number_text(value) is not None else type(value).__name__)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,11 +20,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from ..source.settings import Secret, Source, next_url, origin
-
-Kind = Literal[
-    "connect", "timeout", "deadline", "broken", "status", "not_data", "too_large", "redirect", "origin", "secret"
-]
+from ..errors import BackOfficeError, BackOfficeErrorKind, SecretError
+from ..source.settings import SecretHeader, Source, next_url, origin
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """What another try may mend; any other status says the same again."""
@@ -42,35 +39,7 @@ _JITTER = random.SystemRandom().random
 _MARKUP = ("text/html", "application/xhtml+xml")
 
 
-class UpstreamFault(Exception):
-    """The back office gave no data, after the tries that were allowed. The text names no URL and no secret.
-
-    :param kind: ``deadline`` says that the caller's time ran out, and nothing of the back office; ``connect``,
-        ``timeout``, ``broken`` (an answer cut off) and ``status``; ``not_data`` (a page for people, an unknown
-        encoding), ``too_large``, ``redirect`` and ``origin`` (it leads elsewhere); ``secret`` (it can't be read).
-    :param status: of its last answer.
-    :param retry_after: the seconds that it asked to be left alone for.
-    :param again: whether another try may mend it.
-    """
-
-    def __init__(
-        self,
-        kind: Kind,
-        detail: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-        again: bool = False,
-    ) -> None:
-        super().__init__(f"{kind}: {detail}")
-        self.kind = kind
-        self.detail = detail
-        self.status = status
-        self.retry_after = retry_after
-        self.again = again
-
-
-class Answer(NamedTuple):
+class BackOfficeResponse(NamedTuple):
     """What the back office said: 200 with its ``body``, or 304 without. ``url`` is where it came from in the end."""
 
     status: int
@@ -80,12 +49,12 @@ class Answer(NamedTuple):
 
     @property
     def etag(self) -> str | None:
-        """To be handed to the next :meth:`Upstream.fetch` of the same URL."""
+        """To be handed to the next :meth:`BackOfficeClient.fetch` of the same URL."""
         return self.headers.get("ETag")
 
     @property
     def last_modified(self) -> str | None:
-        """To be handed to the next :meth:`Upstream.fetch` of the same URL."""
+        """To be handed to the next :meth:`BackOfficeClient.fetch` of the same URL."""
         return self.headers.get("Last-Modified")
 
     @property
@@ -97,33 +66,29 @@ class Answer(NamedTuple):
         return None
 
 
-class SecretReader(Protocol):
+class SecretValues(Protocol):
     """Where secrets come from: :class:`~readplane.poll.upstream.secret_values.Secrets`."""
 
-    def get(self, secret: Secret) -> str:
+    def get(self, secret: SecretHeader) -> str:
         """The value, as known.
 
         :raises SecretFault: when it can't be read.
         """
 
-    def refresh(self, secret: Secret) -> str:
+    def refresh(self, secret: SecretHeader) -> str:
         """The value, read anew.
 
         :raises SecretFault: when it can't be read.
         """
 
 
-class SecretFault(Exception):
-    """A secret can't be read or used; the text holds nothing of it."""
-
-
-class Upstream:
+class BackOfficeClient:
     """One source's back office."""
 
     def __init__(
         self,
         source: Source,
-        secrets: SecretReader | None = None,
+        secrets: SecretValues | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -156,7 +121,7 @@ class Upstream:
         last_modified: str | None = None,
         probe: bool = False,
         deadline: float,
-    ) -> Answer:
+    ) -> BackOfficeResponse:
         """GET one page.
 
         :param url: on the source's own origin.
@@ -168,11 +133,11 @@ class Upstream:
         headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         conditions = {name: value for name, value in headers.items() if value}
         attempts = 1 if probe else self._source.attempts
-        before: UpstreamFault | None = None
+        before: BackOfficeError | None = None
         for attempt in range(1, attempts + 1):
             try:
                 return self._try_with_secret(url, conditions, deadline)
-            except UpstreamFault as fault:
+            except BackOfficeError as fault:
                 if before and fault.kind == "deadline":
                     # Tries that failed took the time: that is the back office's doing, and what it did counts.
                     raise before from fault
@@ -192,14 +157,14 @@ class Upstream:
         """Close the connections that are kept open between pages."""
         self._session.close()
 
-    def _try_with_secret(self, url: str, conditions: Mapping[str, str], deadline: float) -> Answer:
+    def _try_with_secret(self, url: str, conditions: Mapping[str, str], deadline: float) -> BackOfficeResponse:
         secret = self._source.secret
         if secret is None:
             return self._try(url, conditions, deadline)
         known = self._secret(secret, refresh=False)
         try:
             return self._try(url, {**conditions, secret.header: known}, deadline)
-        except UpstreamFault as fault:
+        except BackOfficeError as fault:
             if fault.status != 401:
                 raise
             # It may have been rotated since it was read.
@@ -208,34 +173,34 @@ class Upstream:
                 raise
         return self._try(url, {**conditions, secret.header: fresh}, deadline)
 
-    def _secret(self, secret: Secret, *, refresh: bool) -> str:
+    def _secret(self, secret: SecretHeader, *, refresh: bool) -> str:
         if self._secrets is None:
-            raise UpstreamFault("secret", "nothing here can read secrets")
+            raise BackOfficeError("secret", "nothing here can read secrets")
         try:
             value = (self._secrets.refresh if refresh else self._secrets.get)(secret).strip()
-        except SecretFault as fault:
-            raise UpstreamFault("secret", str(fault)) from fault
+        except SecretError as fault:
+            raise BackOfficeError("secret", str(fault)) from fault
         if not value or not value.isascii() or not value.isprintable():
-            raise UpstreamFault("secret", "it isn't printable ASCII, so no header can hold it")
+            raise BackOfficeError("secret", "it isn't printable ASCII, so no header can hold it")
         return secret.value(value)
 
-    def _try(self, url: str, headers: Mapping[str, str], deadline: float) -> Answer:
+    def _try(self, url: str, headers: Mapping[str, str], deadline: float) -> BackOfficeResponse:
         """One try, redirects within the origin included, in a bounded time."""
         ends = self._clock() + self._source.timeout_seconds
         for _ in range(_MAX_HOPS + 1):
             if self._origin is None or origin(url) != self._origin:
-                raise UpstreamFault("origin", "the URL leaves the source's scheme, host and port")
+                raise BackOfficeError("origin", "the URL leaves the source's scheme, host and port")
             ends += self._wait_for_turn(deadline)
             answer = self._request(url, headers, ends, deadline)
             if answer.status not in _REDIRECTS:
                 return answer
             target = next_url(url, answer.headers.get("Location", ""))
             if target is None:
-                raise UpstreamFault("redirect", "it redirects to another scheme, host or port", status=answer.status)
+                raise BackOfficeError("redirect", "it redirects to another scheme, host or port", status=answer.status)
             url = target
-        raise UpstreamFault("redirect", f"it redirects more than {_MAX_HOPS} times")
+        raise BackOfficeError("redirect", f"it redirects more than {_MAX_HOPS} times")
 
-    def _request(self, url: str, headers: Mapping[str, str], ends: float, deadline: float) -> Answer:
+    def _request(self, url: str, headers: Mapping[str, str], ends: float, deadline: float) -> BackOfficeResponse:
         seconds = min(ends, deadline) - self._clock()
         if seconds <= 0:
             raise self._overrun(ends, deadline)
@@ -248,7 +213,7 @@ class Upstream:
         status, conditional = response.status, "If-None-Match" in headers or "If-Modified-Since" in headers
         if status == 200 or status in _REDIRECTS or (status == 304 and conditional):
             return response
-        raise UpstreamFault(
+        raise BackOfficeError(
             "status",
             f"it answers {status}",
             status=status,
@@ -263,19 +228,19 @@ class Upstream:
         now = self._clock()
         pause = max(0.0, self._free_at - now)
         if now + pause >= deadline:
-            raise UpstreamFault("deadline", "the rate limit leaves no time for another request")
+            raise BackOfficeError("deadline", "the rate limit leaves no time for another request")
         self._free_at = now + pause + 1 / self._source.requests_per_second
         if pause:
             self._sleep(pause)
         return pause
 
-    def _overrun(self, ends: float, deadline: float) -> UpstreamFault:
+    def _overrun(self, ends: float, deadline: float) -> BackOfficeError:
         """The fault of a try that is over: whether its time was cut too short, or the answer was too slow."""
         seconds = self._source.timeout_seconds
         given = seconds - max(0.0, ends - deadline)
         if given < _FAIR_SHARE * seconds:
-            return UpstreamFault("deadline", "the time for this poll ran out before the answer came")
-        return UpstreamFault("timeout", f"no whole answer within {given:.3g} s", again=True)
+            return BackOfficeError("deadline", "the time for this poll ran out before the answer came")
+        return BackOfficeError("timeout", f"no whole answer within {given:.3g} s", again=True)
 
     def _retry_after(self, value: str | None) -> float | None:
         if value is None:
@@ -301,12 +266,12 @@ class _Exchange(threading.Thread):
         self._source = source
         self._url = url
         self._headers = headers
-        self._answer: Answer | None = None
+        self._answer: BackOfficeResponse | None = None
         self._error: BaseException | None = None
         self._left = False
         self.socket: socket.socket | None = None
 
-    def within(self, seconds: float) -> Answer:
+    def within(self, seconds: float) -> BackOfficeResponse:
         """Wait for the answer.
 
         :raises TimeoutError: when it isn't whole by then.
@@ -337,7 +302,7 @@ class _Exchange(threading.Thread):
         except BaseException as error:  # raised again where it is waited for
             self._error = error
 
-    def _exchange(self) -> Answer:
+    def _exchange(self) -> BackOfficeResponse:
         seconds = self._source.timeout_seconds
         try:
             with self._session.get(
@@ -348,25 +313,25 @@ class _Exchange(threading.Thread):
                 stream=True,
             ) as response:
                 body = _body(response, self._source.max_bytes) if response.status_code == 200 else None
-                return Answer(response.status_code, body, response.headers, self._url)
+                return BackOfficeResponse(response.status_code, body, response.headers, self._url)
         except requests.ConnectTimeout as error:
-            raise UpstreamFault("connect", "no connection in time", again=True) from error
+            raise BackOfficeError("connect", "no connection in time", again=True) from error
         except (requests.Timeout, ReadTimeoutError) as error:
-            raise UpstreamFault("timeout", f"no answer within {seconds:g} s", again=True) from error
+            raise BackOfficeError("timeout", f"no answer within {seconds:g} s", again=True) from error
         except (requests.RequestException, HTTPError, HTTPException, OSError, zlib.error) as error:
-            kind: Kind = "broken" if self.socket else "connect"
+            kind: BackOfficeErrorKind = "broken" if self.socket else "connect"
             # The kind of error alone: its text may hold the URL.
-            raise UpstreamFault(kind, _cause(error), again=not isinstance(error, ValueError)) from error
+            raise BackOfficeError(kind, _cause(error), again=not isinstance(error, ValueError)) from error
 
 
 def _body(response: requests.Response, max_bytes: int) -> bytes:
     """Read an answer whole, at most ``max_bytes`` of it, unpacked."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in _MARKUP:
-        raise UpstreamFault("not_data", f"it answers 200 with a page for people ({kind})", status=200)
+        raise BackOfficeError("not_data", f"it answers 200 with a page for people ({kind})", status=200)
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", ""):
-        raise UpstreamFault("not_data", "it answers in an encoding that wasn't asked for", status=200)
+        raise BackOfficeError("not_data", "it answers in an encoding that wasn't asked for", status=200)
     # Unpacked here, a bounded piece at a time: a few packed bytes may be gigabytes, and half of a packed body is an
     # error, which not every version of the library takes it for.
     unpack = _Gunzip(max_bytes) if "gzip" in coding else None
@@ -376,11 +341,11 @@ def _body(response: requests.Response, max_bytes: int) -> bytes:
         received += len(piece)
         body += unpack.unpack(piece) if unpack else piece
         if len(body) > max_bytes:
-            raise UpstreamFault("too_large", f"its answer is larger than {max_bytes} bytes", status=200)
+            raise BackOfficeError("too_large", f"its answer is larger than {max_bytes} bytes", status=200)
     # urllib3 2 has told of a body that is too short by now, 1.26 hasn't: which one there is, the runtime says.
     length = response.headers.get("Content-Length", "")
     if (length.isdecimal() and int(length) != received) or (unpack and not unpack.whole):
-        raise UpstreamFault("broken", "its answer is cut off", status=200, again=True)
+        raise BackOfficeError("broken", "its answer is cut off", status=200, again=True)
     return bytes(body)
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...aws.boto import BotoClient
-from ...aws.client import FAULTS, Client, Refused
-from ..source.settings import Secret
-from .client import SecretFault
+from ...aws.client import Client
+from ...aws.faults import AwsError, RefusedError
+from ..errors import SecretError
+from ..source.settings import SecretHeader
 
 KEPT_SECONDS = 300.0
 """How long a secret is used without being read again."""
 
 
-class Secrets:
+class AwsSecretValues:
     """Reads secrets by their ARN."""
 
     def __init__(
@@ -29,7 +30,7 @@ class Secrets:
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
 
-    def get(self, secret: Secret) -> str:
+    def get(self, secret: SecretHeader) -> str:
         """The secret's value, or its field's; read at most once in five minutes.
 
         :raises SecretFault: when it can't be read, or has no such field.
@@ -39,7 +40,7 @@ class Secrets:
             return self.refresh(secret)
         return _field(known[1], secret.field)
 
-    def refresh(self, secret: Secret) -> str:
+    def refresh(self, secret: SecretHeader) -> str:
         """The same, read now: after a 401, which a rotated secret gets.
 
         :raises SecretFault: as above.
@@ -56,11 +57,11 @@ class Secrets:
                 value = self._client(service).call("GetParameter", Name=arn, WithDecryption=True)["Parameter"]["Value"]
             else:
                 value = self._client(service).call("GetSecretValue", SecretId=arn).get("SecretString")
-        except FAULTS as fault:
-            said = fault.code if isinstance(fault, Refused) else "no answer"
-            raise SecretFault(f"{service} doesn't give it ({said})") from fault
+        except AwsError as fault:
+            said = fault.code if isinstance(fault, RefusedError) else "no answer"
+            raise SecretError(f"{service} doesn't give it ({said})") from fault
         if not isinstance(value, str):
-            raise SecretFault("it is binary; only text can be sent in a header")
+            raise SecretError("it is binary; only text can be sent in a header")
         return value
 
     def _client(self, service: str) -> Client:
@@ -81,8 +82,8 @@ def _field(text: str, field: str | None) -> str:
         members: Any = json.loads(text)
     except ValueError:
         # Not `from`: the error holds the text.
-        raise SecretFault("it isn't JSON, so it has no fields") from None
+        raise SecretError("it isn't JSON, so it has no fields") from None
     value = members.get(field) if isinstance(members, Mapping) else None
     if not isinstance(value, str):
-        raise SecretFault("its JSON has no text in the field that the source names")
+        raise SecretError("its JSON has no text in the field that the source names")
     return value

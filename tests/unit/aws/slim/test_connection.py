@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import readplane
-from readplane.aws.client import Refused, Unanswered, pause
+from readplane.aws.faults import RefusedError, UnansweredError, pause
 from readplane.aws.slim import client as slim
 from readplane.aws.slim import connection as transport
 from readplane.aws.slim import roots as amazon_roots
@@ -276,7 +276,7 @@ def test_an_answer_is_what_boto3_would_give(serve: Serve) -> None:
 )
 def test_a_refusal_has_awss_code(serve: Serve, step: Step, code: str) -> None:
     server = serve(step)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         dynamodb().call("PutItem")
     assert (refused.value.code, refused.value.status) == (code, 400)
     assert len(server.requests) == 1  # not tried again
@@ -284,7 +284,7 @@ def test_a_refusal_has_awss_code(serve: Serve, step: Step, code: str) -> None:
 
 def test_a_refusal_has_the_errors_own_members(serve: Serve) -> None:
     serve(refusal("ConditionalCheckFailedException", Item={"version": {"S": "7"}}))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         dynamodb().call("PutItem")
     assert refused.value.answer["Item"] == {"version": {"S": "7"}}
 
@@ -306,7 +306,7 @@ def test_s3s_refusals(serve: Serve, step: Step, code: str, status: int) -> None:
     server = serve(step)
     client = SlimClient("s3")
     for _ in range(2):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedError) as refused:
             client.call("GetObject", Bucket="b", Key="k")
         assert (refused.value.code, refused.value.status) == (code, status)
     assert server.connections == 1  # read to its end, so that the connection could be used again
@@ -382,14 +382,14 @@ def test_what_is_no_answer_is_a_fault_and_tried_again(serve: Serve, piece: bytes
     assert len(server.requests) == 2
 
     serve(raw(piece))
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(UnansweredError) as unanswered:
         dynamodb().call("GetItem", **GET)
     assert unanswered.value.sent
 
 
 def test_a_head_that_never_ends_is_given_up(serve: Serve) -> None:
     serve(raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 150_000))
-    with pytest.raises(Unanswered, match="LineTooLong"):
+    with pytest.raises(UnansweredError, match="LineTooLong"):
         dynamodb(attempts=1).call("GetItem", **GET)
 
 
@@ -397,7 +397,7 @@ def test_dynamodbs_checksum_is_compared(serve: Serve) -> None:
     server = serve(answer(BODY, x_amz_crc32=str(zlib.crc32(BODY))), answer(BODY, x_amz_crc32="7"))
     client = dynamodb(attempts=2)
     assert client.call("GetItem", **GET) == {"Item": {}}
-    with pytest.raises(Unanswered, match="ChecksumError"):
+    with pytest.raises(UnansweredError, match="ChecksumError"):
         client.call("GetItem", **GET)
     assert len(server.requests) == 3
 
@@ -433,7 +433,7 @@ def test_a_stream_reads_like_a_file(chunked: bool, content: bytes, cuts: list[in
     with here, there:
         for piece in sent:
             there.sendall(piece)
-        pool = transport.Pool("nowhere", 80, secure=False, read_timeout=1, connections=1)
+        pool = transport.ConnectionPool("nowhere", 80, secure=False, read_timeout=1, connections=1)
         body = transport.Connection(pool, here).exchange(b"GET").body
         left = content
         for size in sizes:
@@ -468,7 +468,7 @@ def test_a_stream_that_breaks_off_is_a_fault(serve: Serve, step: Step) -> None:
 
     client, body = object_of(broken, serve=serve, read_timeout=0.2)
     assert body.read(2) == b"ha"
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(UnansweredError) as unanswered:
         body.read()
     assert unanswered.value.sent
     assert not connections_kept(client)
@@ -478,7 +478,7 @@ def test_each_read_of_a_stream_has_its_own_time(serve: Serve) -> None:
     _, body = object_of(drip(b"x", 12, 0.05), serve=serve, read_timeout=0.4)
     assert [body.read(2) for _ in range(6)] == [b"xx"] * 6  # 0.6 s
     _, body = object_of(drip(b"x", 12, 0.05), serve=serve, read_timeout=0.4)
-    with pytest.raises(Unanswered, match="ReadTimeoutError"):
+    with pytest.raises(UnansweredError, match="ReadTimeoutError"):
         body.read()
 
 
@@ -501,7 +501,7 @@ def drip(piece: bytes, number: int, seconds: float) -> Step:
 def test_an_answer_that_comes_drop_by_drop_has_no_more_time_than_any_other(serve: Serve) -> None:
     serve(drip(b" ", 40, 0.05))
     began = time.monotonic()
-    with pytest.raises(Unanswered, match="ReadTimeoutError"):
+    with pytest.raises(UnansweredError, match="ReadTimeoutError"):
         dynamodb(attempts=1, read_timeout=0.2).call("GetItem", **GET)
     assert time.monotonic() - began < 1
 
@@ -520,7 +520,7 @@ def test_a_try_has_no_more_time_for_being_made_on_two_connections(
     client.call("GetItem", **GET)
     (pool,) = client._pools.values()
     began = time.monotonic()
-    with pytest.raises(Unanswered, match="ReadTimeoutError"):
+    with pytest.raises(UnansweredError, match="ReadTimeoutError"):
         pool.exchange(b"GET / HTTP/1.1\r\n\r\n", again=True)
     assert time.monotonic() - began < 1.5
 
@@ -548,7 +548,7 @@ def test_without_an_answer_the_request_may_have_been_kept(
     trusted = authority("127.0.0.1")
     monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
     server = serve(step, tls=trusted.server if tls else None)
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(UnansweredError) as unanswered:
         dynamodb(read_timeout=0.15).call("PutItem")
     assert unanswered.value.sent
     # Over TLS a bare end is an error of its own.
@@ -561,7 +561,7 @@ def test_without_an_answer_the_request_may_have_been_kept(
     assert len(server.requests) == 2
 
     server = serve(step, OK, tls=trusted.server if tls else None)
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(UnansweredError) as unanswered:
         dynamodb(read_timeout=0.15, attempts=1).call("PutItem")
     assert unanswered.value.sent
     assert len(server.requests) == 1
@@ -569,7 +569,7 @@ def test_without_an_answer_the_request_may_have_been_kept(
 
 def test_a_refused_connection_has_sent_nothing(serve: Serve, pauses: list[float]) -> None:
     serve(OK).stop()
-    with pytest.raises(Unanswered, match="EndpointConnectionError") as unanswered:
+    with pytest.raises(UnansweredError, match="EndpointConnectionError") as unanswered:
         dynamodb().call("GetItem", **GET)
     assert not unanswered.value.sent
     assert len(pauses) == 2
@@ -578,7 +578,7 @@ def test_a_refused_connection_has_sent_nothing(serve: Serve, pauses: list[float]
 def test_a_name_that_is_not_found_has_sent_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(OK)
     monkeypatch.setattr(socket, "getaddrinfo", mock.Mock(side_effect=socket.gaierror(-2, "Name not known")))
-    with pytest.raises(Unanswered, match="EndpointConnectionError") as unanswered:
+    with pytest.raises(UnansweredError, match="EndpointConnectionError") as unanswered:
         dynamodb().call("GetItem", **GET)
     assert not unanswered.value.sent
 
@@ -589,7 +589,7 @@ def test_what_was_sent_once_stays_sent(serve: Serve) -> None:
         return False
 
     server = serve(last)
-    with pytest.raises(Unanswered, match="EndpointConnectionError") as unanswered:
+    with pytest.raises(UnansweredError, match="EndpointConnectionError") as unanswered:
         dynamodb().call("PutItem")
     assert unanswered.value.sent
 
@@ -599,7 +599,7 @@ def test_a_connection_that_does_not_come_is_given_up(serve: Serve, monkeypatch: 
     silent = socket.create_server(("127.0.0.1", 0))  # takes connections, and says nothing in TLS
     with silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(Unanswered, match="ConnectTimeoutError") as unanswered:
+        with pytest.raises(UnansweredError, match="ConnectTimeoutError") as unanswered:
             dynamodb().call("GetItem", **GET)
     assert not unanswered.value.sent
 
@@ -607,7 +607,7 @@ def test_a_connection_that_does_not_come_is_given_up(serve: Serve, monkeypatch: 
 def test_without_credentials_nothing_is_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     server = serve(OK)
-    with pytest.raises(Unanswered, match="NoCredentialsError") as unanswered:
+    with pytest.raises(UnansweredError, match="NoCredentialsError") as unanswered:
         dynamodb().call("GetItem", **GET)
     assert not unanswered.value.sent
     assert not server.connections
@@ -637,13 +637,13 @@ def test_a_passing_refusal_is_tried_again(serve: Serve, pauses: list[float], ste
     assert server.connections == 1
 
     server = serve(step)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         dynamodb().call("GetItem", **GET)
     assert len(server.requests) == 3
     assert pauses[1:] == [longest, 2 * longest]
 
     server = serve(step)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         dynamodb(attempts=1).call("GetItem", **GET)
     assert len(server.requests) == 1
 
@@ -669,7 +669,7 @@ def test_pauses_have_full_jitter_and_an_end(serve: Serve, monkeypatch: pytest.Mo
 
 def test_pauses_stop_growing(serve: Serve, pauses: list[float]) -> None:
     serve(refusal("ThrottlingException"))
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         dynamodb(attempts=9).call("GetItem", **GET)
     assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5, 5]
 
@@ -711,7 +711,7 @@ def test_a_clock_that_another_thread_corrected_meanwhile_is_no_reason_to_give_up
 @pytest.mark.parametrize("date", [{}, {"Date": "yesterday"}, {"Date": formatdate(usegmt=True)}])
 def test_a_bad_signature_at_the_right_time_is_just_refused(serve: Serve, date: dict[str, Any]) -> None:
     server = serve(answer(b'{"__type": "InvalidSignatureException"}', 403, **date))
-    with pytest.raises(Refused, match="InvalidSignatureException"):
+    with pytest.raises(RefusedError, match="InvalidSignatureException"):
         dynamodb().call("GetItem", **GET)
     assert len(server.requests) == 1
 
@@ -722,7 +722,7 @@ def test_a_clock_that_stays_wrong_is_corrected_once_per_call(serve: Serve) -> No
         for hours in (1, 2, 3)
     ]
     server = serve(*steps)
-    with pytest.raises(Refused, match="RequestExpired"):
+    with pytest.raises(RefusedError, match="RequestExpired"):
         dynamodb().call("GetItem", **GET)
     assert len(server.requests) == 2
 
@@ -770,7 +770,7 @@ def test_a_swallowed_request_stays_sent_when_nobody_listens_any_more(serve: Serv
     server = serve(OK, last)
     client = dynamodb(attempts=2)
     client.call("PutItem")
-    with pytest.raises(Unanswered, match="EndpointConnectionError") as unanswered:
+    with pytest.raises(UnansweredError, match="EndpointConnectionError") as unanswered:
         client.call("PutItem")
     assert unanswered.value.sent
 
@@ -779,7 +779,7 @@ def test_where_tries_are_counted_a_swallowed_request_is_told(serve: Serve) -> No
     server = serve(OK, close, OK)
     client = dynamodb(attempts=1)
     client.call("PutItem")
-    with pytest.raises(Unanswered, match="ConnectionClosedError") as unanswered:
+    with pytest.raises(UnansweredError, match="ConnectionClosedError") as unanswered:
         client.call("PutItem")
     assert unanswered.value.sent
     assert len(server.requests) == 2
@@ -833,7 +833,7 @@ def test_over_tls_a_bare_end_is_not_the_end_of_an_answer(serve: Serve, monkeypat
     monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
     # Without a length, only TLS tells the end from a connection that somebody cut.
     serve(raw(b"HTTP/1.1 200 OK\r\n\r\n{}", close=True), tls=trusted.server)
-    with pytest.raises(Unanswered, match="ConnectionClosedError"):
+    with pytest.raises(UnansweredError, match="ConnectionClosedError"):
         dynamodb(attempts=1).call("GetItem", **GET)
 
 
@@ -861,7 +861,7 @@ def test_a_server_that_is_not_trusted_gets_no_request(
     if trusted:
         monkeypatch.setenv("AWS_CA_BUNDLE", authority(*trusted).bundle)
     server = serve(OK, tls=authority(*served).server)
-    with pytest.raises(Unanswered, match="SSLError") as unanswered:
+    with pytest.raises(UnansweredError, match="SSLError") as unanswered:
         dynamodb().call("GetItem", **GET)
     assert not unanswered.value.sent
     assert not server.requests
@@ -959,7 +959,7 @@ def test_addresses_that_do_not_answer_share_the_time(serve: Serve, monkeypatch: 
             filler.connect_ex(full.getsockname())
         addresses_of(monkeypatch, silent, silent, silent, silent)
         began = time.monotonic()
-        with pytest.raises(Unanswered, match="ConnectTimeoutError"):
+        with pytest.raises(UnansweredError, match="ConnectTimeoutError"):
             dynamodb(attempts=1).call("GetItem", **GET)
         assert time.monotonic() - began < 0.8
         addresses_of(monkeypatch, silent, (socket.AF_INET, "127.0.0.1", server.port))
@@ -974,7 +974,7 @@ def test_an_address_of_a_kind_that_the_machine_does_not_have_is_passed_over(
     addresses_of(monkeypatch, (unknown, "::1", server.port), (socket.AF_INET, "127.0.0.1", server.port))
     assert "Item" in dynamodb(attempts=1).call("GetItem", **GET)
     addresses_of(monkeypatch, (unknown, "::1", server.port))
-    with pytest.raises(Unanswered, match="EndpointConnectionError"):
+    with pytest.raises(UnansweredError, match="EndpointConnectionError"):
         dynamodb(attempts=1).call("GetItem", **GET)
 
 
@@ -1014,9 +1014,9 @@ def test_every_call_has_a_span(serve: Serve, monkeypatch: pytest.MonkeyPatch) ->
     client = dynamodb()
     client.call("GetItem", **GET)
     client.call("GetItem", **GET)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         client.call("PutItem")
-    with pytest.raises(Unanswered):
+    with pytest.raises(UnansweredError):
         client.call("PutItem")
     assert spans.begun == [("dynamodb", operation) for operation in ("GetItem", "GetItem", "PutItem", "PutItem")]
     assert spans.ended == [(200, "r1", 0), (200, "r2", 1), (400, None, 0), (None, None, 2)]

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from botocore.utils import ContainerMetadataFetcher
 
-from readplane.aws.client import Refused, Unanswered
+from readplane.aws.faults import RefusedError, UnansweredError
 from readplane.aws.slim import client as slim
 from readplane.aws.slim import credentials
 from readplane.aws.slim.client import SlimClient
-from readplane.aws.slim.credentials import REFRESH_SECONDS, RETRY_SECONDS, URI, Container, Credentials
+from readplane.aws.slim.credentials import REFRESH_SECONDS, RETRY_SECONDS, URI, ContainerCredentials, Credentials
 from tests.unit.aws.slim.server import Received, Server, Step, answer, close, hang, refusal
 
 Serve = Callable[..., Server]
@@ -38,8 +38,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def container(clock: Clock) -> Container:
-    return Container(clock)
+def container(clock: Clock) -> ContainerCredentials:
+    return ContainerCredentials(clock)
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ def test_the_environments_are_read_anew_each_time(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_half_of_them_is_none(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.delenv(missing)
-    with pytest.raises(Unanswered, match="NoCredentialsError"):
+    with pytest.raises(UnansweredError, match="NoCredentialsError"):
         credentials.current()
 
 
 def test_the_endpoint_goes_before_the_environment(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "_container", Container(lambda: NOW))
+    monkeypatch.setattr(credentials, "_container", ContainerCredentials(lambda: NOW))
     server = serve(keys("fetched"))
     assert not server.connections  # not before they are needed: a snapshot must not hold them
     assert credentials.current() == Credentials("fetched", "s", "t")
@@ -89,7 +89,7 @@ def test_the_endpoint_goes_before_the_environment(serve: Serve, monkeypatch: pyt
 
 
 def test_the_authorization_token_is_sent(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: Container, clock: Clock, tmp_path: Path
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials, clock: Clock, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc")
     server = serve(keys("one"), keys("two", ENDS + 3600), keys("three", ENDS + 7200))
@@ -106,16 +106,16 @@ def test_the_authorization_token_is_sent(
 
 @pytest.mark.parametrize("token", ["a\nb", "a\r\nx: y"])
 def test_a_token_that_is_no_header_is_not_sent(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: Container, token: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials, token: str
 ) -> None:
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", token)
     server = serve(keys("one"))
-    with pytest.raises(Unanswered, match="CredentialRetrievalError"):
+    with pytest.raises(UnansweredError, match="CredentialRetrievalError"):
         container.current()
     assert not server.connections
 
 
-def test_they_are_fetched_anew_in_time(serve: Serve, container: Container, clock: Clock) -> None:
+def test_they_are_fetched_anew_in_time(serve: Serve, container: ContainerCredentials, clock: Clock) -> None:
     server = serve(keys("one"), keys("two", ENDS + 3600))
     assert container.current().access_key == "one"
     clock.now = ENDS - REFRESH_SECONDS - 1
@@ -129,7 +129,7 @@ def test_they_are_fetched_anew_in_time(serve: Serve, container: Container, clock
 
 @pytest.mark.parametrize("failure", [answer(b"", 500), keys("two", NOW), close])
 def test_a_fetch_that_fails_keeps_the_old_ones_until_they_end(
-    serve: Serve, container: Container, clock: Clock, failure: Step
+    serve: Serve, container: ContainerCredentials, clock: Clock, failure: Step
 ) -> None:
     server = serve(keys("one"), failure)
     container.current()
@@ -142,13 +142,15 @@ def test_a_fetch_that_fails_keeps_the_old_ones_until_they_end(
     assert len(server.requests) == 3
     clock.now = ENDS
     for _ in range(2):
-        with pytest.raises(Unanswered, match="CredentialRetrievalError") as unanswered:
+        with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
             container.current()
         assert not unanswered.value.sent
     assert len(server.requests) == 5
 
 
-def test_short_lived_ones_are_not_fetched_with_every_call(serve: Serve, container: Container, clock: Clock) -> None:
+def test_short_lived_ones_are_not_fetched_with_every_call(
+    serve: Serve, container: ContainerCredentials, clock: Clock
+) -> None:
     server = serve(keys("one", NOW + 300), keys("two", NOW + 600))
     assert [container.current().access_key for _ in range(3)] == ["one"] * 3
     clock.now += RETRY_SECONDS
@@ -169,15 +171,15 @@ def test_short_lived_ones_are_not_fetched_with_every_call(serve: Serve, containe
         close,
     ],
 )
-def test_what_is_not_whole_is_not_used(serve: Serve, container: Container, step: Step) -> None:
+def test_what_is_not_whole_is_not_used(serve: Serve, container: ContainerCredentials, step: Step) -> None:
     serve(step, keys("two"))
-    with pytest.raises(Unanswered, match="CredentialRetrievalError") as unanswered:
+    with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
         container.current()
     assert not unanswered.value.sent
     assert container.current().access_key == "two"
 
 
-def test_many_threads_fetch_once(serve: Serve, container: Container) -> None:
+def test_many_threads_fetch_once(serve: Serve, container: ContainerCredentials) -> None:
     server = serve(keys("one"))
     with ThreadPoolExecutor(8) as workers:
         found = list(workers.map(lambda _: container.current().access_key, range(64)))
@@ -186,7 +188,7 @@ def test_many_threads_fetch_once(serve: Serve, container: Container) -> None:
 
 
 def test_threads_that_waited_for_a_fetch_that_failed_have_failed_too(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: Container
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials
 ) -> None:
     monkeypatch.setattr(credentials, "_TIMEOUT", 0.5)
     server = serve(hang)
@@ -194,19 +196,21 @@ def test_threads_that_waited_for_a_fetch_that_failed_have_failed_too(
 
     def fails() -> bool:
         together.wait()
-        with pytest.raises(Unanswered, match="CredentialRetrievalError") as unanswered:
+        with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
             container.current()
         return not unanswered.value.sent
 
     with ThreadPoolExecutor(8) as workers:
         assert list(workers.map(lambda _: fails(), range(8))) == [True] * 8
     assert len(server.requests) == 1
-    with pytest.raises(Unanswered, match="CredentialRetrievalError"):
+    with pytest.raises(UnansweredError, match="CredentialRetrievalError"):
         container.current()
     assert len(server.requests) == 2  # whoever comes later tries anew
 
 
-def test_nobody_waits_for_a_fetch_while_the_old_ones_are_good(serve: Serve, container: Container, clock: Clock) -> None:
+def test_nobody_waits_for_a_fetch_while_the_old_ones_are_good(
+    serve: Serve, container: ContainerCredentials, clock: Clock
+) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def slow(connection: Any, request: Received) -> bool:
@@ -257,24 +261,24 @@ def test_a_token_travels_in_the_clear_only_where_botocore_lets_it(monkeypatch: p
             dialled.append(host)
             raise Dialled
 
-    monkeypatch.setattr(credentials, "Pool", Pool)
+    monkeypatch.setattr(credentials, "ConnectionPool", Pool)
     monkeypatch.setenv(URI, url)
     fetcher: Any = ContainerMetadataFetcher()
     try:
         fetcher._validate_allowed_url(url)
     except ValueError:
-        with pytest.raises(Unanswered, match="CredentialRetrievalError"):
-            Container().current()
+        with pytest.raises(UnansweredError, match="CredentialRetrievalError"):
+            ContainerCredentials().current()
         assert not dialled
     else:
         with pytest.raises(Dialled):
-            Container().current()
+            ContainerCredentials().current()
 
 
 def test_a_url_that_is_none_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URI, "localhost/credentials")
-    with pytest.raises(Unanswered, match="CredentialRetrievalError"):
-        Container().current()
+    with pytest.raises(UnansweredError, match="CredentialRetrievalError"):
+        ContainerCredentials().current()
 
 
 # --- with the client
@@ -292,7 +296,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Sl
 
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setattr(slim, "pause", lambda _: None)
-    monkeypatch.setattr(credentials, "_container", Container())
+    monkeypatch.setattr(credentials, "_container", ContainerCredentials())
     yield start
     for server in servers:
         server.stop()
@@ -312,7 +316,7 @@ def test_expired_ones_are_fetched_anew_and_the_call_made_again(
 
 def test_expired_ones_of_the_environment_are_refused(dynamodb: Callable[..., tuple[SlimClient, Server]]) -> None:
     client, server = dynamodb(refusal("ExpiredTokenException"))
-    with pytest.raises(Refused, match="ExpiredTokenException"):
+    with pytest.raises(RefusedError, match="ExpiredTokenException"):
         client.call("GetItem")
     assert len(server.requests) == 1
 
@@ -323,7 +327,7 @@ def test_an_endpoint_that_does_not_answer_has_sent_nothing(
     monkeypatch.setattr(credentials, "_TIMEOUT", 0.1)
     endpoint = serve(hang)
     client, server = dynamodb(answer(b"{}"), attempts=2)
-    with pytest.raises(Unanswered, match="CredentialRetrievalError") as unanswered:
+    with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
         client.call("GetItem")
     assert not unanswered.value.sent
     assert len(endpoint.requests) == 2

@@ -14,7 +14,7 @@ from ops.cli import quarantine
 from ops.cli.main import main
 from readplane.apply.objects import S3LogObjects
 from readplane.aws.boto import BotoClient
-from readplane.model.change import Poison
+from readplane.model.change import PoisonError
 from readplane.model.timestamp import rfc3339
 from readplane.model.version import stamp, time_ms
 from readplane.poll.checkpoint import Checkpoint
@@ -199,7 +199,7 @@ def poison(number: int) -> bytes:
     """A line in quarantine, with its marker."""
     late = change(f"p-{number}")
     log = S3LogObjects(BotoClient("s3"), "log", "quarantine/")
-    log.quarantine(late.line(), Poison("expired", "too old", late), "log/x:1")
+    log.quarantine(late.line(), PoisonError("expired", "too old", late), "log/x:1")
     DynamoItems(BotoClient("dynamodb"), "items", horizon_ms=10**12).mark_quarantined(late, "expired", 10**12)
     return late.line()
 

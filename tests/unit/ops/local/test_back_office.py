@@ -10,7 +10,7 @@ import pycountry
 import pytest
 import requests
 
-from ops.console import Failure
+from ops.console import CommandError
 from ops.local import back_office, emulator
 from ops.local.back_office import BackOffice
 from ops.local.fault_proxy import Fault
@@ -89,9 +89,9 @@ def test_a_changed_row_shows_at_once_by_its_time_of_change(office: BackOffice) -
 
 
 def test_what_is_not_there_can_not_be_changed(office: BackOffice) -> None:
-    with pytest.raises(Failure, match="no colour; its columns are code, country"):
+    with pytest.raises(CommandError, match="no colour; its columns are code, country"):
         office.put("subdivisions", "AD-02", colour="red")
-    with pytest.raises(Failure, match="no table provinces"):
+    with pytest.raises(CommandError, match="no table provinces"):
         office.delete("provinces", "AD-02")
 
 
@@ -117,7 +117,9 @@ def test_an_outage_refuses_connections_until_it_ends_and_cuts_the_open_ones(offi
 
 
 def test_a_port_that_somebody_has_is_refused(office: BackOffice) -> None:
-    with pytest.raises(Failure, match=rf"Port {office.port}, which the back office needs, is in use by .+fault_proxy"):
+    with pytest.raises(
+        CommandError, match=rf"Port {office.port}, which the back office needs, is in use by .+fault_proxy"
+    ):
         back_office.start("other", office.port, rows=1)
     assert back_office.running("other") is None
 
@@ -141,7 +143,7 @@ def test_a_fault_that_there_is_not_is_refused_and_changes_nothing(office: BackOf
     with office.failing(Fault("answer", status=418)):
         fault = Fault()
         object.__setattr__(fault, "mode", "melt")
-        with pytest.raises(Failure, match="the mode is one of pass, delay, refuse, answer"):
+        with pytest.raises(CommandError, match="the mode is one of pass, delay, refuse, answer"):
             office.faults(fault)
         assert get(office, "currencies.json").status_code == 418
 
@@ -162,7 +164,7 @@ def test_it_is_found_again_and_keeps_its_rows_until_they_are_forgotten(
         assert "Changed at 20" in call("set", "subdivisions", "AD-02", "name=Kept")
         assert call("refuse") == "refuse: done.\n" and "does not answer" in call("status")
         assert "Stopped" in call("stop") and back_office.running("again") is None
-        with pytest.raises(Failure, match="isn't up"):
+        with pytest.raises(CommandError, match="isn't up"):
             call("pass")
         second = back_office.start("again", first.port)
         assert second.port == first.port and second.pid != first.pid

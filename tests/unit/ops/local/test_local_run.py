@@ -12,7 +12,7 @@ import pytest
 
 from ops import terraform
 from ops.build.zips import Zips
-from ops.console import ROOT, Failure, Progress
+from ops.console import ROOT, CommandError, Progress
 from ops.local import back_office, down, emulator, poll_demo, session, stack, up
 from readplane.aws.client import CLIENTS
 
@@ -30,7 +30,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ["https://s3.eu-central-1.amazonaws.com", "https://sts.amazonaws.com.cn", "https://x.api.aws", "aws"],
 )
 def test_an_endpoint_at_aws_is_refused(endpoint: str) -> None:
-    with pytest.raises(Failure, match="needs the URL of an emulator"):
+    with pytest.raises(CommandError, match="needs the URL of an emulator"):
         stack.environment(endpoint)
 
 
@@ -53,18 +53,18 @@ def test_a_busy_port_names_its_holder_and_what_to_do() -> None:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        with pytest.raises(Failure, match=rf"Port {port} is in use by .+make demo PORT={port + 1}"):
+        with pytest.raises(CommandError, match=rf"Port {port} is in use by .+make demo PORT={port + 1}"):
             emulator.start("busy", port)
 
 
 def test_without_terraform_the_failure_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Failure, match=r"Terraform 1\.11 or newer is needed[\s\S]*developer\.hashicorp\.com"):
+    with pytest.raises(CommandError, match=r"Terraform 1\.11 or newer is needed[\s\S]*developer\.hashicorp\.com"):
         terraform.terraform()
     old = tmp_path / "terraform"
     old.write_text('#!/bin/sh\necho \'{"terraform_version": "1.9.8"}\'\n')
     old.chmod(0o755)
-    with pytest.raises(Failure, match=r"is 1\.9\.8"):
+    with pytest.raises(CommandError, match=r"is 1\.9\.8"):
         terraform.terraform()
 
 
@@ -101,7 +101,7 @@ def test_a_client_that_there_is_not_is_refused_before_anything_is_done(
 ) -> None:
     runs = Runs(monkeypatch)
     monkeypatch.setenv("READPLANE_CLIENT", client)
-    with pytest.raises(Failure, match="set it to slim or boto3"):
+    with pytest.raises(CommandError, match="set it to slim or boto3"):
         up.up("x", 4566, Progress())
     assert runs.done == []
 
@@ -174,13 +174,13 @@ def test_a_lost_answer_is_worth_one_fresh_start(monkeypatch: pytest.MonkeyPatch)
     assert runs.done == ["start", "apply", "stop", "start", "apply"]
     assert (runs.offices, runs.offices_stopped) == (2, 1), "the new stack has a new back office"
     runs = Runs(monkeypatch, stack.Conflict("there already"), stack.Conflict("there again"))
-    with pytest.raises(Failure, match="there again"):
+    with pytest.raises(CommandError, match="there again"):
         up.up("x", 4566, Progress())
 
 
 def test_a_failed_apply_leaves_no_half_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = Runs(monkeypatch, Failure("bad"))
-    with pytest.raises(Failure, match="bad"):
+    runs = Runs(monkeypatch, CommandError("bad"))
+    with pytest.raises(CommandError, match="bad"):
         up.up("x", 4566, Progress())
     assert runs.done == ["start", "apply", "stop"]
     assert (runs.offices, runs.offices_stopped) == (1, 1)
@@ -226,7 +226,7 @@ def test_a_catch_up_is_polled_to_its_end_and_counted_whole(monkeypatch: pytest.M
 def test_a_source_that_never_gets_there_ends_the_demo_with_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poll_demo, "poll", lambda outputs, event: {"outcome": "open"})
     monkeypatch.setattr(poll_demo, "PATIENCE", 0.0)
-    with pytest.raises(Failure, match="'outcome': 'open'"):
+    with pytest.raises(CommandError, match="'outcome': 'open'"):
         poll_demo._poll(APPLIED, "s")
 
 
@@ -254,9 +254,9 @@ def test_a_poll_that_raises_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(session, "root", lambda region: Functions())
     assert session.poll(APPLIED.outputs, {"validate": []}) == {"outcome": "completed"}
     assert asked == [{"FunctionName": "x", "Payload": b'{"validate": []}'}]
-    with pytest.raises(Failure, match="no such collection"):
+    with pytest.raises(CommandError, match="no such collection"):
         session.poll(APPLIED.outputs, {"validate": []})
-    with pytest.raises(Failure, match="nothing to poll"):
+    with pytest.raises(CommandError, match="nothing to poll"):
         session.poll(dataclasses.replace(APPLIED.outputs, poll_function=None), {})
 
 

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readplane.model.collection import Collection
+from readplane.poll.errors import SourceError
 from readplane.poll.source.functions.columns import ColumnsAndRows
 from readplane.poll.source.settings import (
-    BadSource,
-    Breaker,
-    Cursor,
-    Secret,
+    BreakerSettings,
+    CursorSettings,
+    SecretHeader,
     Source,
-    Sweep,
+    SweepSettings,
     next_url,
     origin,
     parse_source,
@@ -93,7 +93,7 @@ def changed(base: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
 def problems(raw: object, collections: Mapping[str, Collection] | None = None) -> list[str]:
     try:
         parse_source(raw, collections)
-    except BadSource as bad:
+    except SourceError as bad:
         assert str(bad) == "; ".join(bad.problems) and bad.problems
         return bad.problems
     return []
@@ -103,7 +103,7 @@ def test_everything_that_is_said_is_read() -> None:
     source = parse_source(CHANGES)
     assert (source.name, source.mode, source.collection) == ("articles", "changes", "articles")
     assert source.headers == {"X-Tenant": "7"}
-    assert source.secret == Secret(ARN, "Authorization", "Bearer {secret}", "token")
+    assert source.secret == SecretHeader(ARN, "Authorization", "Bearer {secret}", "token")
     assert source.secret.value("s") == "Bearer s"
     assert source.records and source.records.search({"rows": [1]}) == [1]
     assert source.id and source.id.search({"no": "a"}) == "a"
@@ -111,9 +111,9 @@ def test_everything_that_is_said_is_read() -> None:
     assert source.deleted and source.deleted.search({"removed": 1}) is True
     assert source.translation and source.translation.search({"name": "n", "x": 1}) == {"name": "n"}
     assert source.paging.style == "link" and source.paging.next and source.paging.next.text == "next_url"
-    assert source.cursor == Cursor("rfc3339", "1970-01-01T00:00:00.000Z")
-    assert source.breaker == Breaker(2, 10)
-    assert source.sweep == Sweep("rate(1 day)", "https://office.example/all.json", 5)
+    assert source.cursor == CursorSettings("rfc3339", "1970-01-01T00:00:00.000Z")
+    assert source.breaker == BreakerSettings(2, 10)
+    assert source.sweep == SweepSettings("rate(1 day)", "https://office.example/all.json", 5)
     assert (source.lag_seconds, source.timeout_seconds, source.attempts, source.max_pages) == (30, 5, 2, 10)
     assert (source.max_seconds, source.requests_per_second, source.max_bytes) == (20, 2.5, 2048)
     assert (source.staleness_budget, source.document, source.schedule) == (300, "current", "rate(1 minute)")
@@ -128,7 +128,7 @@ def test_everything_that_is_said_is_read() -> None:
 def test_what_is_left_out_takes_its_default(nothing: dict[str, Any]) -> None:
     source = parse_source(LEAST | nothing)
     assert (source.headers, source.secret, source.version, source.cursor, source.sweep) == ({}, None, None, None, None)
-    assert (source.paging.style, source.paging.first, source.breaker) == ("none", 1, Breaker(5, 30))
+    assert (source.paging.style, source.paging.first, source.breaker) == ("none", 1, BreakerSettings(5, 30))
     assert (source.lag_seconds, source.timeout_seconds, source.attempts, source.max_pages) == (60, 10, 3, 100)
     assert (source.max_seconds, source.requests_per_second, source.max_bytes) == (45, None, 8 * 1024 * 1024)
     assert not source.versioned and not source.incremental

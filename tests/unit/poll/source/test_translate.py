@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from readplane.model.change import MAX_DATA_BYTES
 from readplane.model.schema import MAX_DEPTH, compile_schemas
+from readplane.poll.errors import PageError, TranslationError
 from readplane.poll.source.functions import columns
-from readplane.poll.source.settings import CannotTranslate, Format, Source, parse_source
+from readplane.poll.source.settings import Source, TimeFormat, parse_source
 from readplane.poll.source.translate import (
-    BadPage,
-    Page,
-    Record,
+    ParsedPage,
+    TranslatedRecord,
     Translator,
-    Untranslatable,
+    UntranslatableRecord,
     check_snapshot,
     parse_time,
 )
@@ -53,25 +53,25 @@ def source(**settings: Any) -> Source:
     return parse_source(base | settings)
 
 
-def page(answer: str | bytes, **settings: Any) -> Page:
+def page(answer: str | bytes, **settings: Any) -> ParsedPage:
     body = answer.encode() if isinstance(answer, str) else answer
     return Translator(source(**settings), VALIDATE).page(body)
 
 
 def bad_page(answer: str | bytes, **settings: Any) -> str:
-    with pytest.raises(BadPage) as caught:
+    with pytest.raises(PageError) as caught:
         page(answer, **settings)
     assert "hidden" not in str(caught.value)
     return str(caught.value)
 
 
-def told(result: Record | Untranslatable) -> tuple[Any, ...]:
-    if isinstance(result, Untranslatable):
+def told(result: TranslatedRecord | UntranslatableRecord) -> tuple[Any, ...]:
+    if isinstance(result, UntranslatableRecord):
         return result.reason, result.detail, result.raw_text, result.item_id
     return result[:5]
 
 
-def translate(record: str, validate: Any = ANYTHING, **settings: Any) -> Record | Untranslatable:
+def translate(record: str, validate: Any = ANYTHING, **settings: Any) -> TranslatedRecord | UntranslatableRecord:
     """One record, by its JSON text."""
     translator = Translator(source(**settings), validate)
     (value,) = translator.page(f'{{"rows": [{record}]}}'.encode()).records
@@ -81,15 +81,15 @@ def translate(record: str, validate: Any = ANYTHING, **settings: Any) -> Record 
     return result
 
 
-def good(record: str, validate: Any = ANYTHING, **settings: Any) -> Record:
+def good(record: str, validate: Any = ANYTHING, **settings: Any) -> TranslatedRecord:
     result = translate(record, validate, **settings)
-    assert isinstance(result, Record), result
+    assert isinstance(result, TranslatedRecord), result
     return result
 
 
-def refused(record: str, validate: Any = ANYTHING, **settings: Any) -> Untranslatable:
+def refused(record: str, validate: Any = ANYTHING, **settings: Any) -> UntranslatableRecord:
     result = translate(record, validate, **settings)
-    assert isinstance(result, Untranslatable), result
+    assert isinstance(result, UntranslatableRecord), result
     assert "hidden" not in result.detail
     return result
 
@@ -115,10 +115,10 @@ def test_the_same_record_is_the_same_text_in_whatever_order_it_comes() -> None:
 
 
 def test_a_page_is_a_list_and_what_leads_on() -> None:
-    assert page('{"rows": [], "next": "/p2"}') == Page([], "/p2")
-    assert page('\ufeff{"rows": [1]}') == Page([1], None)
-    assert page('{"rows": [1], "next": "/p2"}', paging={"style": "none"}) == Page([1], None)
-    assert page("[1, 2]", records="@") == Page([1, 2], None)
+    assert page('{"rows": [], "next": "/p2"}') == ParsedPage([], "/p2")
+    assert page('\ufeff{"rows": [1]}') == ParsedPage([1], None)
+    assert page('{"rows": [1], "next": "/p2"}', paging={"style": "none"}) == ParsedPage([1], None)
+    assert page("[1, 2]", records="@") == ParsedPage([1, 2], None)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_one_bad_record_leaves_the_others_alone() -> None:
     rows = ",".join(row(no=f"i{at}", name=7 if at == 50 else "n", price=1, stock=1) for at in range(100))
     translator = Translator(source(), VALIDATE)
     results = [translator.record(value, NOW) for value in translator.page(f'{{"rows": [{rows}]}}'.encode()).records]
-    assert [at for at, result in enumerate(results) if isinstance(result, Untranslatable)] == [50]
+    assert [at for at, result in enumerate(results) if isinstance(result, UntranslatableRecord)] == [50]
 
 
 RFC3339 = [
@@ -386,7 +386,7 @@ def test_what_is_not_rfc_3339_with_an_offset_is_no_time(value: Any) -> None:
         ("-1", "unix_s", -1000),
     ],
 )
-def test_unix_times_are_read_from_their_digits(text: str, form: Format, ms: int) -> None:
+def test_unix_times_are_read_from_their_digits(text: str, form: TimeFormat, ms: int) -> None:
     expression = source(version={"expression": "changed", "format": form}).version
     assert expression
     ((value,), _) = page(f'{{"rows": [{{"changed": {text}}}]}}')
@@ -417,7 +417,7 @@ def test_a_snapshot_is_json_that_fits() -> None:
         (b'{"name": ""}', "/name: The schema says minLength"),
         (b"{}", "the answer: The schema requires"),
     ):
-        with pytest.raises(BadPage, match=problem):
+        with pytest.raises(PageError, match=problem):
             check_snapshot(body, VALIDATE)
 
 
@@ -441,7 +441,7 @@ def test_columns_and_rows_are_paired() -> None:
     assert following == "/p2"
     assert one[:5] == ("a", 1_700_000_000_000, False, None, '{"id":"a","name":"n"}')
     assert gone[:5] == ("7", 1_700_000_000_000, True, None, None)
-    assert isinstance(bad, Untranslatable) and bad.reason == "untranslatable"
+    assert isinstance(bad, UntranslatableRecord) and bad.reason == "untranslatable"
     assert bad.detail.startswith("function: modified: found a text, not RFC 3339")
     assert translator.again(one.raw_text, NOW) == one
 
@@ -453,7 +453,7 @@ def test_columns_and_rows_are_paired() -> None:
      '{"columns": ["id"], "rows": [[]], "next": {}}'],
 )  # fmt: skip
 def test_other_answers_are_an_error_of_the_page(answer: str) -> None:
-    with pytest.raises(BadPage, match=r"columns|rows|answer|next"):
+    with pytest.raises(PageError, match=r"columns|rows|answer|next"):
         by_function("ColumnsAndRows").page(answer.encode())
 
 
@@ -484,7 +484,7 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> type[Careless]:
     ("pages", "problem"),
     [
         (ValueError("hidden"), "function: page() fails (ValueError)"),
-        (CannotTranslate("no rows"), "function: no rows"),
+        (TranslationError("no rows"), "function: no rows"),
         (None, "function: page() fails (TypeError)"),
         ((None, None), "function: records: found nothing, not a list"),
         (([object()], None), "function: page() fails (ValueError)"),
@@ -494,7 +494,7 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> type[Careless]:
 )
 def test_a_careless_function_spoils_its_page_with_a_word_why(careless: Any, pages: Any, problem: str) -> None:
     careless.pages = pages
-    with pytest.raises(BadPage) as caught:
+    with pytest.raises(PageError) as caught:
         by_function("Careless").page(b"{}")
     assert str(caught.value) == problem
 
@@ -506,7 +506,7 @@ GOOD: dict[str, Any] = {"id": "a", "version": 5, "data": {"name": "n"}}
     ("item", "reason", "problem"),
     [
         (KeyError("hidden"), "untranslatable", "function: item() fails (KeyError)"),
-        (CannotTranslate("no name"), "untranslatable", "function: no name"),
+        (TranslationError("no name"), "untranslatable", "function: no name"),
         (None, "untranslatable", "function: item() fails (TypeError)"),
         ({}, "bad_id", "id: found nothing"),
         (GOOD | {"version": None}, "bad_version", "version: found nothing"),
@@ -525,7 +525,7 @@ def test_a_careless_function_spoils_its_record_with_a_word_why(
 ) -> None:
     careless.item_is = item
     result = by_function("Careless").record({}, NOW)
-    assert isinstance(result, Untranslatable) and result.reason == reason and result.detail.startswith(problem)
+    assert isinstance(result, UntranslatableRecord) and result.reason == reason and result.detail.startswith(problem)
     careless.item_is = GOOD
     assert by_function("Careless").record({}, NOW)[:5] == ("a", 5, False, None, '{"name":"n"}')
     careless.versioned = False
@@ -545,7 +545,7 @@ def test_whatever_comes_is_a_page_of_records_or_a_bad_page(value: Any) -> None:
     translator = Translator(source(), VALIDATE)
     try:
         records, _ = translator.page(json.dumps({"rows": [value, value], "next": None}).encode())
-    except BadPage:
+    except PageError:
         return
     for record in records:
         assert translator.record(record, NOW).raw_text

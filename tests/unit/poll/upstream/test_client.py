@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from urllib3 import HTTPResponse
 
-from readplane.poll.source.settings import Secret, Source, parse_source
-from readplane.poll.upstream.client import Answer, SecretFault, Upstream, UpstreamFault
+from readplane.poll.errors import BackOfficeError, SecretError
+from readplane.poll.source.settings import SecretHeader, Source, parse_source
+from readplane.poll.upstream.client import BackOfficeClient, BackOfficeResponse
 
 Serve = Callable[[socket.socket], None]
 
@@ -145,10 +146,10 @@ class Vault:
         self.values = list(values)
         self.read = 0
 
-    def get(self, secret: Secret) -> str:
+    def get(self, secret: SecretHeader) -> str:
         return self.values[0]
 
-    def refresh(self, secret: Secret) -> str:
+    def refresh(self, secret: SecretHeader) -> str:
         self.read += 1
         if len(self.values) > 1:
             self.values.pop(0)
@@ -186,19 +187,21 @@ def source(office: BackOffice, **settings: Any) -> Source:
     )
 
 
-def upstream(office: BackOffice, clock: Time, vault: Vault | None = None, **settings: Any) -> Upstream:
-    return Upstream(
+def upstream(office: BackOffice, clock: Time, vault: Vault | None = None, **settings: Any) -> BackOfficeClient:
+    return BackOfficeClient(
         source(office, **settings), vault, clock=clock.now, sleep=clock.sleep, jitter=lambda: 1.0, wall=lambda: 1e9
     )
 
 
-def fetch(client: Upstream, office: BackOffice, clock: Time, path: str = "/feed", **more: Any) -> Answer:
+def fetch(
+    client: BackOfficeClient, office: BackOffice, clock: Time, path: str = "/feed", **more: Any
+) -> BackOfficeResponse:
     more.setdefault("deadline", clock.now() + 90)
     return client.fetch(office.url + path, **more)
 
 
-def fault(office: BackOffice, clock: Time, *, more: dict[str, Any] | None = None, **settings: Any) -> UpstreamFault:
-    with pytest.raises(UpstreamFault) as caught:
+def fault(office: BackOffice, clock: Time, *, more: dict[str, Any] | None = None, **settings: Any) -> BackOfficeError:
+    with pytest.raises(BackOfficeError) as caught:
         fetch(upstream(office, clock, **settings), office, clock, "/feed?token=hidden", **(more or {}))
     text = f"{caught.value} {caught.value!r}"
     assert "hidden" not in text and "token" not in text
@@ -422,7 +425,7 @@ def test_redirects_are_followed_within_the_origin_only(office: BackOffice, clock
         "ftp://x",
     ):
         office.then(says(302, Location=target))
-        with pytest.raises(UpstreamFault) as caught:
+        with pytest.raises(BackOfficeError) as caught:
             fetch(upstream(office, clock, vault, secret=secret), office, clock)
         assert caught.value.kind == "redirect"
     assert elsewhere.seen == []
@@ -458,7 +461,7 @@ def test_no_other_origin_is_ever_asked(office: BackOffice, clock: Time) -> None:
         f"http://127.0.0.1@{host}.evil.example/",
         "file:///x",
     ):
-        with pytest.raises(UpstreamFault) as caught:
+        with pytest.raises(BackOfficeError) as caught:
             client.fetch(url, deadline=clock.now() + 60)
         assert caught.value.kind == "origin"
     assert client.requests == 0
@@ -471,7 +474,7 @@ def test_the_secret_is_sent_and_read_again_once_after_a_401(office: BackOffice, 
     assert fetch(upstream(office, clock, vault, secret=secret), office, clock).status == 200
     assert [office.header("Authorization", at) for at in (0, 1)] == ["Bearer old", "Bearer new"]
     office.then(says(401))
-    with pytest.raises(UpstreamFault) as caught:
+    with pytest.raises(BackOfficeError) as caught:
         fetch(upstream(office, clock, vault, secret=secret), office, clock)
     # The same value again would get the same answer.
     assert (caught.value.status, len(office.seen), vault.read) == (401, 3, 2)
@@ -479,7 +482,7 @@ def test_the_secret_is_sent_and_read_again_once_after_a_401(office: BackOffice, 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "", "schlüssel"])
 def test_a_secret_that_no_header_can_hold_is_never_shown(office: BackOffice, clock: Time, value: str) -> None:
-    with pytest.raises(UpstreamFault) as caught:
+    with pytest.raises(BackOfficeError) as caught:
         fetch(upstream(office, clock, Vault(value), secret={"arn": ARN, "header": "X-Key"}), office, clock)
     assert caught.value.kind == "secret" and (not value or value not in str(caught.value))
     assert office.seen == []
@@ -487,10 +490,10 @@ def test_a_secret_that_no_header_can_hold_is_never_shown(office: BackOffice, clo
 
 def test_a_secret_that_cannot_be_read_is_a_fault(office: BackOffice, clock: Time) -> None:
     class Locked(Vault):
-        def get(self, secret: Secret) -> str:
-            raise SecretFault("secretsmanager doesn't give it (AccessDeniedException)")
+        def get(self, secret: SecretHeader) -> str:
+            raise SecretError("secretsmanager doesn't give it (AccessDeniedException)")
 
-    with pytest.raises(UpstreamFault, match="AccessDenied") as caught:
+    with pytest.raises(BackOfficeError, match="AccessDenied") as caught:
         fetch(upstream(office, clock, Locked(), secret={"arn": ARN, "header": "X-Key"}), office, clock)
     assert caught.value.kind == "secret"
 
@@ -501,7 +504,7 @@ def test_requests_keep_their_distance(office: BackOffice, clock: Time) -> None:
     for _ in range(3):
         fetch(client, office, clock)
     assert clock.now() - begun >= 40 and len(clock.slept) == 2 and max(clock.slept) <= 20
-    with pytest.raises(UpstreamFault) as caught:
+    with pytest.raises(BackOfficeError) as caught:
         fetch(client, office, clock, deadline=clock.now() + 0.5)
     assert caught.value.kind == "deadline" and len(office.seen) == 3
 
@@ -560,7 +563,7 @@ def test_tls_is_checked_and_its_drips_end_in_time(clock: Time, certificate: Path
     assert [fetch(client, office, clock).status for _ in range(2)] == [200, 200]
     office.then(drips(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"))
     begun = time.monotonic()
-    with pytest.raises(UpstreamFault) as slow:
+    with pytest.raises(BackOfficeError) as slow:
         fetch(client, office, clock)
     assert slow.value.kind == "timeout" and time.monotonic() - begun < 10
     no_thread_reads_on()

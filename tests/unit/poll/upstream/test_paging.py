@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from readplane.poll.errors import BackOfficeError, ListMovedError
 from readplane.poll.source.settings import parse_source
-from readplane.poll.source.translate import Record, Translator
-from readplane.poll.upstream.client import Answer, UpstreamFault
-from readplane.poll.upstream.pages import Moved, Pages, validators_of
+from readplane.poll.source.translate import TranslatedRecord, Translator
+from readplane.poll.upstream.client import BackOfficeResponse
+from readplane.poll.upstream.pages import Pages, validators_of
 from tests.unit.poll.test_run import CHANGES, ORIGIN
 
 Row = dict[str, Any]
@@ -33,11 +34,11 @@ class Server:
         last_modified: str | None = None,
         probe: bool = False,
         deadline: float,
-    ) -> Answer:
+    ) -> BackOfficeResponse:
         self.asked.append(url)
         self.probes.append(probe)
         answer = self.answer(dict(parse_qsl(urlsplit(url).query)))
-        return Answer(200, json.dumps(answer).encode(), self.headers, url)
+        return BackOfficeResponse(200, json.dumps(answer).encode(), self.headers, url)
 
 
 def pages(server: Server, probe: bool = False, **paging: Any) -> Pages:
@@ -52,7 +53,7 @@ def walk(server: Server, most: int = 50, **paging: Any) -> list[str]:
     for _ in range(most):
         read = pages(server, **paging).read(ORIGIN, place)
         assert read.records is not None
-        found += [record.item_id for record in read.records if isinstance(record, Record)]
+        found += [record.item_id for record in read.records if isinstance(record, TranslatedRecord)]
         place = read.place
         if place is None:
             return found
@@ -130,7 +131,7 @@ def test_a_walk_in_circles_ends_with_a_fault(length: int) -> None:
         at = int(query.get("t", "0"))
         return {"rows": [{"id": f"r{at}", "at": 1, "n": 1}], "more": 3 + (at + 1 - 3) % length if at > 2 else at + 1}
 
-    with pytest.raises(UpstreamFault, match="was there before"):
+    with pytest.raises(BackOfficeError, match="was there before"):
         walk(Server(circle), style="token", next="more", parameter="t")
 
 
@@ -150,7 +151,7 @@ def test_a_page_that_was_there_before_is_asked_for_again() -> None:
     "link", ["https://elsewhere.test/rows", "http://office.test/rows", "//elsewhere.test/", "https://office.test:444/"]
 )
 def test_a_link_that_leaves_the_origin_is_a_fault(link: str) -> None:
-    with pytest.raises(UpstreamFault, match="origin"):
+    with pytest.raises(BackOfficeError, match="origin"):
         walk(Server(lambda query: {"rows": rows(1), "more": link}), style="link", next="more")
 
 
@@ -163,7 +164,7 @@ def test_a_list_that_moves_between_two_pages_is_noticed(style: str) -> None:
     reader = pages(server, style=style, parameter=style[0])
     first = reader.read(ORIGIN, None)
     del listed[0]
-    with pytest.raises(Moved):
+    with pytest.raises(ListMovedError):
         reader.read(ORIGIN, first.place)
     reader.read(ORIGIN, None)
 
@@ -180,7 +181,7 @@ def test_a_record_that_changes_where_it_stands_has_not_moved(style: str) -> None
 
 
 def test_a_parameter_that_is_not_heeded_is_noticed() -> None:
-    for style, failure in (("page", UpstreamFault), ("offset", Moved)):
+    for style, failure in (("page", BackOfficeError), ("offset", ListMovedError)):
         with pytest.raises(failure):
             walk(Server(lambda query: {"rows": rows(3)}), style=style, parameter="x")
 
@@ -218,5 +219,5 @@ MODIFIED = "Tue, 17 Nov 2026 08:00:00 GMT"
     ],
 )
 def test_what_may_hide_a_modification_names_no_answer(headers: dict[str, str], known: Any) -> None:
-    found = validators_of(ORIGIN, Answer(200, b"", headers, ORIGIN))
+    found = validators_of(ORIGIN, BackOfficeResponse(200, b"", headers, ORIGIN))
     assert (found and (found.etag, found.last_modified)) == known

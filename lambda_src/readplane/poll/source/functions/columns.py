@@ -12,7 +12,7 @@ A source names it as ``function = "readplane.poll.source.functions.columns:Colum
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from ..settings import CannotTranslate
+from ...errors import TranslationError
 from ..translate import parse_time
 
 
@@ -31,12 +31,12 @@ class ColumnsAndRows:
     def page(self, payload: Any) -> tuple[list[Any], str | None]:
         """See :class:`~readplane.poll.source.settings.SourceFunction`; each record is a row as an object."""
         if not isinstance(payload, dict):
-            raise CannotTranslate("the answer must be an object")
+            raise TranslationError("the answer must be an object")
         columns, rows = payload.get("columns"), payload.get("rows")
         if not _is_list(columns) or not all(isinstance(name, str) for name in columns):
-            raise CannotTranslate("columns must be a list of texts")
+            raise TranslationError("columns must be a list of texts")
         if not _is_list(rows) or not all(_is_list(row) and len(row) == len(columns) for row in rows):
-            raise CannotTranslate("rows must be a list of lists, each as long as the columns")
+            raise TranslationError("rows must be a list of lists, each as long as the columns")
         return [dict(zip(columns, row, strict=True)) for row in rows], payload.get("next")
 
     def item(self, record: Any) -> Mapping[str, Any]:
@@ -44,7 +44,7 @@ class ColumnsAndRows:
         try:
             version_ms = parse_time(record.get(self.version_column), "rfc3339")
         except ValueError as error:
-            raise CannotTranslate(f"{self.version_column}: {error}") from error
+            raise TranslationError(f"{self.version_column}: {error}") from error
         feed_only = (self.version_column, self.deleted_column)
         return {
             "id": record.get(self.id_column),
