@@ -2,20 +2,21 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
-# One customer managed key per Region: keys don't leave theirs.
+# One customer managed key per Region, because a KMS key can't be used outside its own Region.
 locals {
   key_regions = var.customer_managed_key ? { for role, region in { primary = var.region, replica = var.replica_region } : role => region if region != null } : {}
 
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 
-  # In a key policy the resource "*" means this key; AWS knows no other way to write it.
+  # In a key policy, the resource "*" means the key itself. AWS offers no other way to name it.
   key_policies = { for role, region in local.key_regions : role => jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        # Hands decisions about the key to the account's IAM policies, as AWS's own default does. Without it nobody could manage the key;
-        # with it alone no principal can use the key: each function's role says what for, through which service.
+        # Delegates access decisions to the account's IAM policies, as AWS's default key policy does. Without this
+        # statement nobody could manage the key. The statement alone lets no principal use the key: each function's role
+        # states the actions and the service through which the function may use it.
         Sid       = "AccountDecides"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
@@ -23,7 +24,8 @@ locals {
         Resource  = "*"
       },
       {
-        # S3 notifies an encrypted queue as itself, not as a role.
+        # S3 notifies the encrypted queue as a service principal and not through a
+        # role, so the key policy must allow it.
         Sid       = "WriteLogNotifiesQueue"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
@@ -35,7 +37,7 @@ locals {
         }
       },
       {
-        # An alarm publishes to the encrypted topic as the service, not as a role.
+        # CloudWatch publishes alarms to the encrypted topic as a service principal and not through a role.
         Sid       = "AlarmsPublish"
         Effect    = "Allow"
         Principal = { Service = "cloudwatch.amazonaws.com" }
@@ -47,7 +49,7 @@ locals {
         }
       },
       {
-        # CloudWatch Logs encrypts as itself and names the log group in the encryption context.
+        # CloudWatch Logs encrypts as a service principal and puts the log group's ARN into the encryption context.
         Sid       = "LogsEncrypt"
         Effect    = "Allow"
         Principal = { Service = "logs.${region}.amazonaws.com" }
@@ -58,7 +60,8 @@ locals {
     ]
   }) }
 
-  # Every action that a symmetric encryption key knows, written out: a wildcard would take in whatever AWS adds.
+  # Every action that exists for a symmetric encryption key. They are listed one by one, because a wildcard would
+  # also allow actions that AWS adds later.
   key_actions = [
     "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
     "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:Encrypt", "kms:GenerateDataKey",

@@ -5,8 +5,9 @@
 #  back office <- poll -> change stream (Kinesis) -------> apply
 #                  └ snapshot -> documents (S3)
 #
-# `identity` knows the users, `items` is one table in every Region, `region` is the rest, once per Region; `change_stream` and `sync` are
-# there if a back office is to be polled, in the primary Region alone.
+# Module `identity` holds the users, `items` is one DynamoDB table in every Region, and `region` is
+# everything else, once per Region. Modules `change_stream` and `poll` exist only if a source is
+# declared, and only in the primary Region.
 
 module "identity" {
   source = "./modules/identity"
@@ -39,14 +40,15 @@ module "items" {
 module "region" {
   source = "./modules/region"
 
-  name                  = var.name
-  code                  = local.code
-  kms_key_arn           = local.primary_key_arn
-  identity              = local.identity
-  items                 = module.items.primary
-  collections           = var.collections
-  sources               = local.freshness
-  change_stream_arn     = local.polled ? module.change_stream[0].arn : null # one(…[*]) would wait for the whole module, which waits for `apply`
+  name        = var.name
+  code        = local.code
+  kms_key_arn = local.primary_key_arn
+  identity    = local.identity
+  items       = module.items.primary
+  collections = var.collections
+  sources     = local.freshness
+  # one(module.change_stream[*].arn) would wait for that whole module, which in turn waits for this module's `apply`.
+  change_stream_arn     = local.polled ? module.change_stream[0].arn : null
   backends              = local.backends["primary"]
   backend_api_keys      = var.backend_api_keys
   api                   = local.api
@@ -99,7 +101,7 @@ locals {
     aws_client    = var.aws_client
   }
 
-  # Users sign in at the primary Region's pool; both Regions' authorizers trust it.
+  # Users sign in at the primary Region's user pool. The authorizers of both Regions accept that pool's tokens.
   identity = {
     user_pool_arn = module.identity.user_pool_arn
     client_ids    = module.identity.client_ids

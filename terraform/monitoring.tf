@@ -1,4 +1,5 @@
-# Every alarm of a Region notifies that Region's topic, and whatever else alarm_actions names.
+# Every alarm notifies the topic of its own Region, and also the topics that alarm_actions (in the
+# replica Region: replica_alarm_actions) names.
 locals {
   alarm_actions         = concat(module.monitoring[*].topic_arn, var.alarm_actions)
   replica_alarm_actions = concat(module.replica_monitoring[*].topic_arn, var.replica_alarm_actions)
@@ -13,7 +14,7 @@ module "monitoring" {
   kms_key_arn   = local.primary_key_arn
   alarm_actions = var.alarm_actions
 
-  # Sources are polled in the primary Region, which knows how old their data is.
+  # Only the primary Region polls, so only its module gets the sources, for their alarms and widgets.
   sources = { for name, source in var.sources : name => { staleness_budget = source.staleness_budget } }
 }
 

@@ -13,7 +13,7 @@ output "region" {
 }
 
 output "replica_region" {
-  description = "Second Region; null without one."
+  description = "Replica Region; null without a replica."
   value       = var.replica_region
 }
 
@@ -23,7 +23,7 @@ output "api_url" {
 }
 
 output "replica_api_url" {
-  description = "Base URL of the replica Region's API; null without one."
+  description = "Base URL of the replica Region's API; null without a replica."
   value = (
     var.replica_region == null ? null :
     var.api_base_url == null ? module.replica[0].api_url :
@@ -32,17 +32,17 @@ output "replica_api_url" {
 }
 
 output "edge_url" {
-  description = "Base URL of the CloudFront distribution; null without one."
+  description = "Base URL of the CloudFront distribution; null, because the stack doesn't create one yet."
   value       = null
 }
 
 output "routes" {
-  description = "METHOD /path of every route, without the stage."
+  description = "\"METHOD /path\" of every route; the path is without the stage."
   value       = module.region.routes
 }
 
 output "user_pool_id" {
-  description = "Cognito user pool."
+  description = "Id of the Cognito user pool."
   value       = module.identity.user_pool_id
 }
 
@@ -57,67 +57,67 @@ output "mobile_client_id" {
 }
 
 output "sign_in_url" {
-  description = "Hosted sign-in page."
+  description = "URL of the hosted sign-in page."
   value       = module.identity.sign_in_url
 }
 
 output "items_table" {
-  description = "Items table, of the same name in every Region."
+  description = "Name of the items table, the same in every Region."
   value       = module.items.primary.name
 }
 
 output "documents_bucket" {
-  description = "Bucket of the published documents."
+  description = "Bucket of the primary Region's published documents."
   value       = module.region.documents_bucket
 }
 
 output "replica_documents_bucket" {
-  description = "The replica Region's bucket of published documents; null without one."
+  description = "Bucket of the replica Region's published documents; null without a replica."
   value       = one(module.replica[*].documents_bucket)
 }
 
 output "write_log_bucket" {
-  description = "Bucket of the write log."
+  description = "Bucket of the primary Region's write log."
   value       = module.region.write_log_bucket
 }
 
 output "replica_write_log_bucket" {
-  description = "The replica Region's write log; null without one."
+  description = "Bucket of the replica Region's write log; null without a replica."
   value       = one(module.replica[*].write_log_bucket)
 }
 
 output "delivery_stream" {
-  description = "Firehose stream that accepts changes."
+  description = "Name of the Firehose stream that accepts changes."
   value       = module.region.delivery_stream
 }
 
 output "apply_queue_url" {
-  description = "Queue of new write-log objects."
+  description = "URL of the apply queue, which announces new write-log objects to `apply`."
   value       = module.region.apply_queue_url
 }
 
 output "apply_dead_letter_url" {
-  description = "Its dead-letter queue."
+  description = "URL of the apply queue's dead-letter queue."
   value       = module.region.apply_dead_letter_url
 }
 
 output "checkpoints_table" {
-  description = "Table of how far each source was read; null without sources."
-  value       = one(module.sync[*].checkpoints_table)
+  description = "Name of the table that holds each source's checkpoint; null without sources."
+  value       = one(module.poll[*].checkpoints_table)
 }
 
 output "change_stream" {
-  description = "Kinesis stream of what the back offices changed; null without sources."
+  description = "Name of the change stream, the Kinesis stream from `poll` to `apply`; null without sources."
   value       = one(module.change_stream[*].name)
 }
 
 output "poll_function" {
-  description = "Name of the function that polls; null without sources."
-  value       = one(module.sync[*].function_name)
+  description = "Name of the `poll` function; null without sources."
+  value       = one(module.poll[*].function_name)
 }
 
 output "sources" {
-  description = "Source -> its schedule's input as JSON text."
+  description = "Source name -> the input that its schedule passes to `poll`, as JSON text."
   value       = { for name, settings in local.source_settings : name => "{\"source\":${settings},\"sweep\":false}" }
 }
 
@@ -126,7 +126,7 @@ output "policies" {
   value = merge(module.region.policies, {
     keys          = local.key_policies
     change_stream = one(module.change_stream[*].policies)
-    sync          = one(module.sync[*].policies)
+    poll          = one(module.poll[*].policies)
     alarms        = one(module.monitoring[*].policies)
   })
 }

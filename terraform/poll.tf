@@ -1,12 +1,14 @@
-# Back offices that are polled. Without one, none of this exists: a stream costs by the hour.
+# The back offices that are polled. Without a source, nothing in this file is created, because AWS bills a
+# Kinesis stream by the hour, used or not.
 locals {
   polled = length(var.sources) > 0
 
-  # What `read` has to know of a source.
+  # What `read` needs to know about each source.
   freshness = { for name, source in var.sources : name => { collection = source.collection, staleness_budget = source.staleness_budget } }
 
-  # A source as its schedule's input tells it to `poll`. What isn't set isn't said: `poll` has the same defaults. Which key decrypts the
-  # secret is the policy's matter.
+  # Each source's settings as JSON text, which the source's schedule passes to `poll` as input. Fields that
+  # aren't set are left out, because `poll` has the same defaults. The secret's key is left out too,
+  # because only `poll`'s policy needs it.
   source_settings = { for name, source in var.sources : name => jsonencode(merge(
     { name = name },
     { for field, value in source : field => value if value != null && !contains(["secret", "paging", "version", "cursor", "sweep"], field) },
@@ -50,8 +52,8 @@ module "change_stream" {
   alarm_actions           = local.alarm_actions
 }
 
-module "sync" {
-  source = "./modules/sync"
+module "poll" {
+  source = "./modules/poll"
   count  = local.polled ? 1 : 0
 
   name = var.name
@@ -62,7 +64,7 @@ module "sync" {
     architecture   = var.architecture
   }
   function = var.functions.poll
-  vpc      = var.sync.vpc
+  vpc      = var.poll.vpc
   sources = { for name, source in var.sources : name => {
     settings         = local.source_settings[name]
     schedule         = source.schedule

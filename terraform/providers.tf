@@ -11,7 +11,8 @@ provider "aws" {
   }
 }
 
-# Always configured, so that a replica can be removed again: destroying its resources needs the provider they were made with.
+# This provider is configured even without a replica, because after a replica is removed from the settings, Terraform
+# needs the provider that created its resources to destroy them.
 provider "aws" {
   alias  = "replica"
   region = coalesce(var.replica_region, var.region)

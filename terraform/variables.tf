@@ -1,9 +1,10 @@
 variable "name" {
-  description = "Stack name: prefix of everything, and the `Stack` dimension of the metrics."
+  description = "Stack name. It prefixes every AWS name and is the `Stack` dimension of the metrics."
   type        = string
   default     = "readplane"
 
-  # 20: the longest name that AWS limits is a bucket's, 63 with "-write-log-", account id and Region.
+  # At most 20 characters, because S3 limits a bucket's name to 63, and the write log's bucket adds
+  # "-write-log-", the account id and the Region.
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
     error_message = "Choose a name of 2 to 20 lower-case letters, digits and hyphens that starts with a letter and doesn't end in a hyphen."
@@ -21,7 +22,7 @@ variable "region" {
 }
 
 variable "replica_region" {
-  description = "Second Region, which takes reads and writes too; null: none."
+  description = "Second Region, which also accepts reads and writes; null: no second Region."
   type        = string
   default     = null
 
@@ -32,7 +33,7 @@ variable "replica_region" {
 }
 
 variable "endpoint_type" {
-  description = "REGIONAL, or EDGE to enter AWS's network at the nearest edge location."
+  description = "Type of the API's endpoint: REGIONAL, or EDGE to enter AWS's network at the nearest edge location."
   type        = string
   default     = "REGIONAL"
 
@@ -41,7 +42,7 @@ variable "endpoint_type" {
     error_message = "Set endpoint_type to REGIONAL or EDGE."
   }
 
-  # Two edge-optimised APIs can't share a custom domain, so clients couldn't be moved to the other Region.
+  # Two edge-optimised APIs can't share a custom domain, so clients couldn't fail over to the other Region.
   validation {
     condition     = var.endpoint_type != "EDGE" || var.replica_region == null
     error_message = "Set endpoint_type to REGIONAL, or replica_region to null: edge-optimised APIs can't fail over between Regions."
@@ -49,7 +50,13 @@ variable "endpoint_type" {
 }
 
 variable "collections" {
-  description = "What is kept: who reads it (`public`, `authenticated`, or only its `owner`), which groups write it, its JSON Schema as text, how long answers may be cached."
+  description = <<-EOT
+    The collections of items.
+    read: who reads them: `public`, `authenticated` (every signed-in user) or `owner` (each item's own user).
+    write_groups: which user groups write them; schema: the JSON Schema of their data, as text.
+    cache_ttl: seconds for which the API may cache responses; 0: not cached.
+    throttle: requests per second and burst of each of the collection's methods; null: the stack's throttle.
+  EOT
   type = map(object({
     read         = string
     write_groups = optional(list(string), [])
@@ -58,7 +65,7 @@ variable "collections" {
     throttle     = optional(object({ rate = number, burst = number }))
   }))
 
-  # API Gateway allows 300 resources per API and a collection takes up to six.
+  # API Gateway allows 300 resources per API, and a collection uses up to six.
   validation {
     condition     = length(var.collections) >= 1 && length(var.collections) <= 40
     error_message = "Declare 1 to 40 collections; split the rest into a second stack."
@@ -94,7 +101,7 @@ variable "collections" {
     error_message = "Remove cache_ttl from owner collections: a cached answer would reach other callers."
   }
 
-  # 3600 is API Gateway's own limit.
+  # API Gateway caches a response for at most 3600 seconds.
   validation {
     condition     = alltrue([for c in values(var.collections) : c.cache_ttl >= 0 && c.cache_ttl <= 3600 && floor(c.cache_ttl) == c.cache_ttl])
     error_message = "Set cache_ttl to whole seconds from 0 (not cached) to 3600."
@@ -117,7 +124,7 @@ variable "collections" {
 }
 
 variable "sign_in" {
-  description = "Cognito: MFA, registration, where the hosted page returns to, token lifetimes."
+  description = "Cognito sign-in: MFA, self-registration, URLs to which the hosted page returns, token lifetimes."
   type = object({
     mfa                  = optional(string, "OPTIONAL")
     self_sign_up         = optional(bool, false)
@@ -146,7 +153,7 @@ variable "sign_in" {
     error_message = "Give the mobile client's URLs as an application scheme (app://callback) or https://…."
   }
 
-  # Cognito's limits.
+  # Cognito allows 5 minutes to one day for access and ID tokens.
   validation {
     condition     = alltrue([for minutes in [var.sign_in.access_minutes, var.sign_in.id_minutes] : minutes >= 5 && minutes <= 1440])
     error_message = "Set sign_in.access_minutes and sign_in.id_minutes to 5 to 1440 minutes."
@@ -159,7 +166,13 @@ variable "sign_in" {
 }
 
 variable "cors_origins" {
-  description = "Browser origins that may call the API; none: no preflight and no CORS header. One: every answer names it. Several: the functions name the one that asked, and answers that can't choose say `*` (bearer tokens, no cookies)."
+  description = <<-EOT
+    Browser origins that may call the API.
+    None: the API answers no preflight and sends no CORS header.
+    One: every response names that origin.
+    Several: the functions name the origin that asked. Responses that API Gateway makes itself say `*`, which is safe
+    because callers send bearer tokens and no cookies.
+  EOT
   type        = list(string)
   default     = []
 
@@ -168,7 +181,7 @@ variable "cors_origins" {
     error_message = "Give cors_origins as https://host or https://host:port (http only for localhost), in lower case, without path or trailing slash: browsers send exactly that."
   }
 
-  # The same origin twice would count as several.
+  # An origin that is listed twice would be treated as several origins.
   validation {
     condition     = length(distinct(var.cors_origins)) == length(var.cors_origins)
     error_message = "Name each origin once in cors_origins."
@@ -176,7 +189,7 @@ variable "cors_origins" {
 }
 
 variable "cache_size" {
-  description = "Size of the API's cache cluster in GB as text; null: none. Paid by the hour, used or not."
+  description = "Size of the API's cache cluster in GB, as text; null: none. AWS bills it by the hour, used or not."
   type        = string
   default     = null
 
@@ -187,7 +200,7 @@ variable "cache_size" {
 }
 
 variable "throttle" {
-  description = "Requests per second and burst for each method of the API, unless a collection says otherwise."
+  description = "Requests per second and burst of each method of the API, unless a collection or backend sets its own."
   type        = object({ rate = number, burst = number })
   default     = { rate = 500, burst = 1000 }
 
@@ -198,7 +211,10 @@ variable "throttle" {
 }
 
 variable "write_log" {
-  description = "Firehose's buffering, the age at which log objects move to cheaper classes, and how many `apply` run at once."
+  description = <<-EOT
+    How long and how much Firehose buffers, the age at which log objects move to cheaper storage classes, and how many
+    executions of `apply` the queue may start at once.
+  EOT
   type = object({
     buffering_seconds      = optional(number, 60)
     buffering_megabytes    = optional(number, 4)
@@ -213,13 +229,14 @@ variable "write_log" {
     error_message = "Set write_log.buffering_seconds to 0 to 900: what Firehose allows for S3."
   }
 
-  # Firehose itself would go up to 128. An object is as large as its buffer, and a megabyte can hold some 2,400 small changes.
+  # Firehose allows up to 128. The limit here is lower, because an object is as large as the buffer, a megabyte can hold
+  # some 2,400 small changes, and `apply` must finish an object within its timeout.
   validation {
     condition     = var.write_log.buffering_megabytes >= 1 && var.write_log.buffering_megabytes <= 16
     error_message = "Set write_log.buffering_megabytes to 1 to 16: `apply` must finish an object within its time-out, or the object never gets done."
   }
 
-  # S3 refuses a move to STANDARD_IA before 30 days, and asks for 30 more in it before the next.
+  # S3 moves an object to STANDARD_IA after 30 days at the earliest, and to a cheaper class at least 30 days later.
   validation {
     condition     = var.write_log.infrequent_access_days >= 30 && var.write_log.glacier_instant_days >= var.write_log.infrequent_access_days + 30
     error_message = "Set write_log.infrequent_access_days to at least 30 and glacier_instant_days at least 30 days later."
@@ -232,11 +249,12 @@ variable "write_log" {
 }
 
 variable "horizon_days" {
-  description = "Days that a tombstone lives; a change that arrives later than that goes to quarantine."
+  description = "Days for which a tombstone is kept. `apply` quarantines a change that is older than that."
   type        = number
   default     = 30
 
-  # A dead letter lives 14 days: redriven on its last day it must still meet the tombstone.
+  # The dead-letter queue keeps a message for 14 days. A change that is redriven on its last day must still find the
+  # tombstone, or it would bring a deleted item back.
   validation {
     condition     = var.horizon_days >= 15 && floor(var.horizon_days) == var.horizon_days
     error_message = "Set horizon_days to 15 or more: longer than the 14 days of the dead-letter queue, or a redrive could bring deleted items back."
@@ -244,7 +262,7 @@ variable "horizon_days" {
 }
 
 variable "functions" {
-  description = "Size of each function; reserved_concurrency null: from the account's pool."
+  description = "Memory, timeout and concurrency of each function; reserved_concurrency null: the account's pool."
   type = object({
     write   = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     apply   = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 300), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
@@ -254,21 +272,23 @@ variable "functions" {
   })
   default = {}
 
-  # API Gateway gives up after 29 seconds: a longer time-out is paid for nobody. Below 13 the function would be stopped between its tries
-  # at the write log, and the client wouldn't learn whether the change was accepted.
+  # API Gateway stops waiting after 29 seconds, so a longer timeout would only cost money. With less than 13
+  # seconds, Lambda could stop `write` between its attempts to reach the write log, and the client wouldn't
+  # learn whether the change was accepted.
   validation {
     condition     = var.functions.write.timeout_seconds >= 13 && var.functions.write.timeout_seconds <= 29
     error_message = "Set functions.write.timeout_seconds to 13 to 29: its three tries at the write log take up to 12.3 seconds, and API Gateway waits 29."
   }
 
-  # A list goes on to further partitions for 4 seconds, and its last query may take 6 more.
+  # For a list, `read` queries one partition of the index after another. It starts queries for 4
+  # seconds, and the last query may take 6 more.
   validation {
     condition     = var.functions.read.timeout_seconds >= 12 && var.functions.read.timeout_seconds <= 29
     error_message = "Set functions.read.timeout_seconds to 12 to 29: a list and its retries take up to 10 seconds, and API Gateway waits 29."
   }
 
-  # A megabyte of buffer can hold some 2,400 small changes, and `apply` writes thousands a second at best, but a
-  # few hundred with a third of a core, or while DynamoDB throttles.
+  # A megabyte of buffer can hold some 2,400 small changes. `apply` writes thousands of changes a second at best, but
+  # only a few hundred with a third of a core or while DynamoDB throttles.
   validation {
     condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
     error_message = "Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or buffer less: `apply` must finish an object within its time-out."
@@ -284,13 +304,14 @@ variable "functions" {
     error_message = "Set reserved_concurrency to at least 1, or null: 0 stops the function."
   }
 
-  # A queue that may start more than the function's reservation sees its messages throttled into the dead letters.
+  # If the queue may start more executions than are reserved, Lambda throttles the rest. SQS counts each throttled
+  # delivery as a failure and in the end moves the message to the dead-letter queue.
   validation {
     condition     = coalesce(var.functions.apply.reserved_concurrency, 1000) >= var.write_log.apply_concurrency
     error_message = "Set functions.apply.reserved_concurrency to at least write_log.apply_concurrency, or null."
   }
 
-  # AWS keeps 100 of the account's quota unreserved.
+  # AWS lets an account reserve its whole quota except 100.
   validation {
     condition     = sum([for f in values(var.functions) : coalesce(f.reserved_concurrency, 0)]) <= var.account_concurrency_quota - 100
     error_message = "Reserve less concurrency: the sum over the functions may be at most account_concurrency_quota minus the 100 that AWS keeps unreserved."
@@ -298,13 +319,20 @@ variable "functions" {
 }
 
 variable "account_concurrency_quota" {
-  description = "The account's quota of concurrent executions per Region. New accounts may have less than 1000: see Service Quotas."
+  description = <<-EOT
+    The account's quota of concurrent executions per Region. New accounts may have less than 1000; Service Quotas shows
+    the number.
+  EOT
   type        = number
   default     = 1000
 }
 
 variable "documents_integration" {
-  description = "s3: API Gateway reads documents itself, without a function; lambda: `read` serves the same bytes, for emulators without that integration."
+  description = <<-EOT
+    Who reads documents from their bucket.
+    s3: API Gateway itself, without a function.
+    lambda: `read`, which serves the same bytes, for emulators that lack API Gateway's S3 integration.
+  EOT
   type        = string
   default     = "s3"
 
@@ -315,19 +343,25 @@ variable "documents_integration" {
 }
 
 variable "customer_managed_key" {
-  description = "Encrypt with a key of your own in each Region (about 1 $ a month each, and per request); false: keys that AWS owns."
+  description = <<-EOT
+    Encrypt with a customer managed KMS key in each Region (about 1 $ a month each, plus requests); false: keys that AWS
+    owns.
+  EOT
   type        = bool
   default     = true
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete users, items, checkpoints and buckets that hold objects. Set to false and apply before `terraform destroy`, and before the last source is removed."
+  description = <<-EOT
+    Refuse to delete users, items, checkpoints and buckets that hold objects. Set it to false and apply before
+    `terraform destroy`, and before you remove the last source.
+  EOT
   type        = bool
   default     = true
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days for which logs are kept."
   type        = number
   default     = 365
 
@@ -338,7 +372,10 @@ variable "log_retention_days" {
 }
 
 variable "manage_account_logging" {
-  description = "Manage the role with which API Gateway writes logs: one per account and Region. False where another stack manages it."
+  description = <<-EOT
+    Manage the role with which API Gateway writes logs. An account has only one such role per Region, so set it to false
+    if another stack manages it.
+  EOT
   type        = bool
   default     = true
 }
@@ -372,7 +409,7 @@ variable "replica_alarm_actions" {
 }
 
 variable "hot_zip" {
-  description = "The artefact of the functions on a client's path (`read`, `write`) and of `apply`, made by `make build`: only what these three import."
+  description = "Zip of `read`, `write` and `apply`, built by `make build`. It holds only what these three import."
   type        = string
   default     = "../dist/hot-arm64.zip"
 
@@ -383,7 +420,7 @@ variable "hot_zip" {
 }
 
 variable "functions_zip" {
-  description = "The other functions' artefact, made by `make build`."
+  description = "Zip of the other functions, built by `make build`."
   type        = string
   default     = "../dist/functions-arm64.zip"
 
@@ -394,7 +431,7 @@ variable "functions_zip" {
 }
 
 variable "layer_zip" {
-  description = "The layer's artefact, made by `make build`."
+  description = "Zip of the functions' shared layer, built by `make build`."
   type        = string
   default     = "../dist/layer-arm64.zip"
 
@@ -405,7 +442,7 @@ variable "layer_zip" {
 }
 
 variable "poll_layer_zip" {
-  description = "The artefact of the layer that `poll` alone has, made by `make build`."
+  description = "Zip of the layer that only `poll` uses, built by `make build`."
   type        = string
   default     = "../dist/poll-layer-arm64.zip"
 
@@ -416,7 +453,11 @@ variable "poll_layer_zip" {
 }
 
 variable "aws_client" {
-  description = "How `read`, `write` and `apply` call AWS: slim (the project's own client, which starts several times faster) or boto3 (AWS's SDK: the way back, without a new build, should AWS ever answer in a way that slim doesn't know)."
+  description = <<-EOT
+    How `read`, `write` and `apply` call AWS.
+    slim: the project's own client, which starts several times faster.
+    boto3: AWS's SDK. If AWS ever sends a response that slim can't read, switch to boto3; that needs no new build.
+  EOT
   type        = string
   default     = "slim"
 
@@ -427,7 +468,7 @@ variable "aws_client" {
 }
 
 variable "architecture" {
-  description = "Processor of the functions, the one that the artefacts were built for."
+  description = "Processor architecture of the functions. The zips must be built for it."
   type        = string
   default     = "arm64"
 
@@ -438,7 +479,7 @@ variable "architecture" {
 }
 
 variable "api_base_url" {
-  description = "Base URL of the API with {api_id} in it, where it isn't AWS's own (an emulator)."
+  description = "Base URL of an emulator's API, with {api_id} as a placeholder; null: AWS's own URL."
   type        = string
   default     = null
 
@@ -449,7 +490,11 @@ variable "api_base_url" {
 }
 
 variable "emulator" {
-  description = "Provider settings for an emulator; plain_http where it speaks no TLS (buckets and queues then don't refuse plain HTTP); plain_method_paths where it doesn't escape method paths. On AWS leave them out."
+  description = <<-EOT
+    Provider settings for an emulator. Leave them out on AWS.
+    plain_http: the emulator speaks no TLS, so buckets and queues must not refuse plain HTTP.
+    plain_method_paths: the emulator doesn't escape the paths of methods.
+  EOT
   type = object({
     s3_use_path_style           = optional(bool, false)
     skip_credentials_validation = optional(bool, false)
@@ -462,7 +507,7 @@ variable "emulator" {
 }
 
 variable "tags" {
-  description = "Tags for everything, beside Project and Stack."
+  description = "Tags of every resource, in addition to Project and Stack."
   type        = map(string)
   default     = {}
 }

@@ -1,5 +1,8 @@
 variable "notify" {
-  description = "Who hears of alarms, by e-mail (each address must confirm) and by SMS (see modules/monitoring about AWS's SMS sandbox); beside alarm_actions."
+  description = <<-EOT
+    Who is notified of alarms, in addition to alarm_actions. emails: each address must confirm its subscription;
+    phone_numbers: AWS's SMS sandbox limits them at first (modules/monitoring says how).
+  EOT
   type = object({
     emails        = optional(list(string), [])
     phone_numbers = optional(list(string), [])
@@ -11,7 +14,7 @@ variable "notify" {
     error_message = "Give notify.emails as addresses, for example operations@example.com, without a name or brackets around them."
   }
 
-  # E.164: no country's numbers begin with 0, and none is longer than 15 digits.
+  # E.164: no country code begins with 0, and a number has at most 15 digits.
   validation {
     condition     = alltrue([for number in var.notify.phone_numbers : can(regex("^[+][1-9][0-9]{6,14}$", number))])
     error_message = "Give notify.phone_numbers in international form, a plus and 7 to 15 digits without spaces: +4915112345678."

@@ -1,37 +1,42 @@
-# Back offices that are polled. What can be told without calling anything is told here, at plan; the rest (JMESPath, a function's name) `poll`
-# tells at apply, before anything is scheduled (modules/sync).
+# The back offices that are polled. Terraform checks at plan whatever it can check without a call. `poll` checks the
+# rest (JMESPath expressions, a function's name) at apply, before anything is scheduled (modules/poll).
 
 variable "sources" {
-  description = "Back offices, each polled on its schedule into one collection: a feed of `changes` or one payload (`snapshot`). Null or none: neither stream nor poller exists."
+  description = <<-EOT
+    The back offices to poll, each on its own schedule and into one collection. If it is null or empty, neither the
+    change stream nor `poll` is created.
+  EOT
   type = map(object({
-    mode             = string # changes: a paged list of records; snapshot: one payload, published as it came
+    mode             = string # changes: a paged list of records; snapshot: one payload, published unchanged
     collection       = string
     schedule         = string # rate(…) or cron(…)
-    staleness_budget = number # seconds that the data may be behind, before answers say so and an alarm fires
+    staleness_budget = number # age of the data in seconds above which responses say so and an alarm fires
 
-    url     = string # {cursor} in it: the time from which on changes are asked for
+    url     = string # {cursor} in it: the time from which `poll` asks for changes
     headers = optional(map(string), {})
     secret = optional(object({
-      arn         = string # in Secrets Manager, or an SSM parameter
+      arn         = string # of a Secrets Manager secret or an SSM parameter
       header      = string
       format      = optional(string, "{secret}")
-      field       = optional(string) # of the secret's JSON
-      kms_key_arn = optional(string) # null: the key that AWS manages
+      field       = optional(string) # name of the field, if the secret is a JSON object
+      kms_key_arn = optional(string) # key that encrypts the secret; null: the key that AWS manages
     }))
 
-    # JMESPath. The first finds the list in an answer, the others look at one record of it; translation gives our item's data.
+    # JMESPath expressions. `records` finds the list of records in a response; `poll` evaluates the others on each
+    # record. `version` finds a record's modification time, in the format rfc3339, unix_s or unix_ms. `translation`
+    # builds the item's data.
     records     = optional(string)
     id          = optional(string)
-    version     = optional(object({ expression = string, format = string })) # modification time: rfc3339, unix_s or unix_ms
+    version     = optional(object({ expression = string, format = string }))
     deleted     = optional(string)
     owner       = optional(string)
     translation = optional(string)
-    function    = optional(string) # readplane.poll.source.functions.<module>:<name>, instead of all these
+    function    = optional(string) # readplane.poll.source.functions.<module>:<name>, replaces the expressions
 
     cursor = optional(object({ format = optional(string), initial = optional(string) }))
     paging = optional(object({
-      style     = optional(string, "none") # link, page, offset, token
-      next      = optional(string)         # JMESPath; style link without it: the Link header
+      style     = optional(string, "none") # none, link, page, offset or token
+      next      = optional(string)         # JMESPath of the next URL or token; style link: null means the Link header
       parameter = optional(string)
       first     = optional(number, 1)
       size      = optional(number)
@@ -47,18 +52,20 @@ variable "sources" {
     breaker             = optional(object({ failures = optional(number, 5), cooldown_seconds = optional(number, 30) }), {})
 
     sweep    = optional(object({ schedule = string, url = optional(string), max_deletes_percent = optional(number, 10) }))
-    document = optional(string, "current") # a snapshot's item id
+    document = optional(string, "current") # item id of a snapshot's document
   }))
   default  = {}
   nullable = false
 
-  # Each takes room in `read`'s environment, in `poll`'s policy and in the schedule that reports their freshness.
+  # Each source takes room in `read`'s environment, in `poll`'s policy and in the input of the
+  # freshness schedule, and AWS limits all three.
   validation {
     condition     = length(var.sources) <= 20
     error_message = "Declare at most 20 sources; split the rest into a second stack."
   }
 
-  # Of a collection there are up to six, of a source and of a backend two each, and a few above them all.
+  # A collection uses up to six of the API's resources, a source two and a backend
+  # two. The paths above them use up to seven.
   validation {
     condition     = 6 * length(var.collections) + 2 * length(var.sources) + 2 * length(var.backends) + 7 <= 300
     error_message = "Declare fewer collections, sources or backends: the API would have more than the 300 resources that API Gateway allows."
@@ -108,13 +115,14 @@ variable "sources" {
     error_message = "Choose a public or authenticated collection for a snapshot: it has no owner."
   }
 
-  # Readplane-Stale is cached with the answer that says so.
+  # API Gateway caches the header Readplane-Stale with the response. A response that is cached for longer than the
+  # budget would still say that its data is fresh.
   validation {
     condition     = alltrue([for s in values(var.sources) : try(var.collections[s.collection].cache_ttl, 0) <= s.staleness_budget])
     error_message = "Set cache_ttl of a collection that a source feeds to no more than the source's staleness_budget: cached answers would go on saying that they are fresh."
   }
 
-  # --- what a mode needs, and what it leaves out
+  # --- fields that a mode needs, and fields that it excludes
 
   validation {
     condition     = alltrue([for s in values(var.sources) : s.mode != "changes" || s.function != null || (s.records != null && s.id != null && s.translation != null)])
@@ -166,7 +174,7 @@ variable "sources" {
     error_message = "Use no placeholder but {cursor} in url; write other braces as %7B and %7D."
   }
 
-  # A function may tell its records' times; whether it does, `poll` knows.
+  # A function may return its records' modification times. Only `poll` can check whether it does.
   validation {
     condition     = alltrue([for s in values(var.sources) : !strcontains(s.url, "{cursor}") || (s.mode != "snapshot" && (s.version != null || s.function != null))])
     error_message = "Remove {cursor} from the url, or set version: without the records' modification times there is no point to go on from."
@@ -194,7 +202,7 @@ variable "sources" {
     error_message = "Write schedule and sweep.schedule as rate(1 minute), rate(5 minutes) (also hours and days), or cron() with six fields, for example cron(0 3 * * ? *)."
   }
 
-  # A cron expression's interval can't be told here.
+  # The rule covers rate(…) only, because Terraform can't compute the interval of a cron expression.
   validation {
     condition = alltrue([for s in values(var.sources) : s.staleness_budget > (
       tonumber(regex("[0-9]+", s.schedule)) * { minute = 60, hour = 3600, day = 86400 }[regex("minute|hour|day", s.schedule)]
@@ -243,7 +251,7 @@ variable "sources" {
 
   validation {
     condition     = alltrue([for s in values(var.sources) : s.lag_seconds >= 0 && s.lag_seconds <= 604800])
-    error_message = "Set lag_seconds to 0 to 604800: how late a change may show in the feed."
+    error_message = "Set lag_seconds to 0 to 604800: how late the back office may show a change."
   }
 
   validation {
@@ -256,7 +264,8 @@ variable "sources" {
     error_message = "Set max_pages to 1 to 100000 and max_seconds to 1 to 840: what one run of `poll` does before it leaves the rest to the next."
   }
 
-  # A request that begins as the time runs out may still take its whole time-out, and what it brought has to be put.
+  # A request that starts just before max_seconds is over may still take its whole timeout. After that, `poll` needs
+  # time to put the records on the change stream and to save its checkpoint.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.timeout_seconds <= s.max_seconds && s.max_seconds + s.timeout_seconds + 5 <= var.functions.poll.timeout_seconds])
     error_message = "Set timeout_seconds to at most max_seconds, and both together to at least 5 seconds less than functions.poll.timeout_seconds: `poll` would be stopped before it has kept where it was."
@@ -267,19 +276,20 @@ variable "sources" {
     error_message = "Set requests_per_second to 0.01 to 1000, or leave it out: no limit."
   }
 
-  # A payload is held whole, beside what is made of it.
+  # `poll` holds a whole response in memory, together with the changes that it makes from it.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.max_bytes >= 1024 && s.max_bytes <= 67108864 && floor(s.max_bytes) == s.max_bytes])
     error_message = "Set max_bytes to 1024 to 67108864 (64 MiB): the most that one answer may hold."
   }
 
-  # Measured, until Kinesis has all of it: an answer of rows of 80 bytes takes 20 times its size, one of rows of a single short number 70 times.
+  # Measured peak of memory, before Kinesis has accepted everything: a response of 80-byte rows takes 20 times its size,
+  # a response whose rows are a single short number takes 70 times its size.
   validation {
     condition     = alltrue([for s in values(var.sources) : 100 + 72 * ceil(s.max_bytes / 1048576) <= var.functions.poll.memory_mb])
     error_message = "Set functions.poll.memory_mb to at least 100 plus 72 for each MiB of max_bytes (676 for 8 MiB), or max_bytes lower: an answer that doesn't fit would end the poll, each time anew."
   }
 
-  # API Gateway hands out at most 10 MB, and a document is a little more than its payload.
+  # API Gateway returns at most 10 MB, and a document is slightly larger than its payload.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.mode != "snapshot" || s.max_bytes <= 9437184])
     error_message = "Set max_bytes of a snapshot to at most 9437184 (9 MiB): API Gateway couldn't hand out a larger document."
@@ -317,7 +327,7 @@ variable "sources" {
     error_message = "Put Authorization, Proxy-Authorization, Cookie and X-Api-Key into secret: headers stand in the schedule and in the state for all to read."
   }
 
-  # These belong to the request and not to the back office; conditional requests are made by `poll` itself.
+  # `poll` sets these headers itself, because they belong to its own request or make that request conditional.
   validation {
     condition = alltrue([for header in flatten([for s in values(var.sources) : concat(keys(s.headers), s.secret[*].header)]) : !contains([
       "accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-modified-since", "if-none-match", "if-range",
@@ -331,7 +341,7 @@ variable "sources" {
     error_message = "Name each header once, in whatever case, in headers and secret together."
   }
 
-  # The service looks a secret up in its own Region, whatever the ARN says.
+  # Secrets Manager and SSM look a secret up in the Region that is called, whatever Region its ARN names.
   validation {
     condition     = alltrue([for s in values(var.sources) : can(regex("^arn:aws[a-z-]*:(secretsmanager:${var.region}:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|ssm:${var.region}:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+)$", s.secret.arn)) if s.secret != null])
     error_message = "Give secret.arn as the whole ARN of one Secrets Manager secret (with its six last characters) or SSM parameter in region, without wildcards."
@@ -348,11 +358,19 @@ variable "sources" {
   }
 
   validation {
-    condition     = alltrue([for s in values(var.sources) : startswith(lower(s.url), "https://") || can(regex("^http://localhost[:/?]", lower(s.url))) || var.sync.vpc != null if s.secret != null])
-    error_message = "Use https for a source with a secret, or set sync.vpc where the way to it is private: over plain HTTP the secret could be read on the way."
+    condition = alltrue([
+      for s in values(var.sources) :
+      startswith(lower(s.url), "https://") || can(regex("^http://localhost[:/?]", lower(s.url))) || var.poll.vpc != null
+      if s.secret != null
+    ])
+    error_message = join(" ", [
+      "Use https for a source with a secret, or set poll.vpc where the way to it is private:",
+      "over plain HTTP the secret could be read on the way.",
+    ])
   }
 
-  # A throttled event is dropped after a minute; each source may run while the others do, and the freshness report beside them.
+  # All sources and the freshness report may run at the same time, and Lambda drops
+  # an event that is throttled for a minute.
   validation {
     condition     = coalesce(var.functions.poll.reserved_concurrency, 1000) >= length(var.sources) + 1
     error_message = "Set functions.poll.reserved_concurrency to at least one more than there are sources, or null."
@@ -360,7 +378,13 @@ variable "sources" {
 }
 
 variable "change_stream" {
-  description = "Between `poll` and `apply`: shards of the Kinesis stream (a shard takes 1,000 records or 1 MB a second and costs 11 to 15 $ a month by Region, busy or not) or on_demand (30 to 40 $ a month idle), how long it keeps a record, and how many batches of a shard `apply` gets at once."
+  description = <<-EOT
+    The Kinesis stream between `poll` and `apply`.
+    shards: a shard accepts 1,000 records or 1 MB a second and costs 11 to 15 $ a month by Region, used or not.
+    on_demand: Kinesis chooses the number of shards (30 to 40 $ a month idle).
+    retention_hours: hours for which the stream keeps a record.
+    parallelization_factor: how many batches of one shard `apply` handles at once; batch_size: records in a batch.
+  EOT
   type = object({
     on_demand              = optional(bool, false)
     shards                 = optional(number, 1)
@@ -391,8 +415,9 @@ variable "change_stream" {
     error_message = "Set change_stream.batch_size to 1 to 10000: what Lambda allows."
   }
 
-  # `apply` has two shares of concurrency, one for the queue and one for the stream. A reservation that holds less than both would have one
-  # starve the other: throttled deliveries of the queue count towards its dead letters. An on-demand stream begins with four shards.
+  # The write log's queue and the change stream each need a share of `apply`'s concurrency. If the reservation is
+  # smaller than both shares together, one starves the other, and SQS counts the queue's throttled deliveries as
+  # failures, which lead to its dead-letter queue. An on-demand stream starts with four shards.
   validation {
     condition = length(var.sources) == 0 || coalesce(var.functions.apply.reserved_concurrency, 100000) >= (
       var.write_log.apply_concurrency + (var.change_stream.on_demand ? 4 : var.change_stream.shards) * var.change_stream.parallelization_factor
@@ -401,8 +426,8 @@ variable "change_stream" {
   }
 }
 
-variable "sync" {
-  description = "Where `poll` runs: in a VPC if its back offices are private, else outside of any (null)."
+variable "poll" {
+  description = "Where `poll` runs: in a VPC if its back offices are private, otherwise outside any VPC (vpc = null)."
   type = object({
     vpc = optional(object({ subnet_ids = list(string), security_group_ids = list(string) }))
   })
@@ -410,12 +435,20 @@ variable "sync" {
   nullable = false
 
   validation {
-    condition     = var.sync.vpc == null || try(length(var.sync.vpc.subnet_ids) >= 1 && length(var.sync.vpc.security_group_ids) >= 1, false)
-    error_message = "Name at least one subnet (better two, in two availability zones) and one security group in sync.vpc, or leave it out."
+    condition = var.poll.vpc == null || try(
+      length(var.poll.vpc.subnet_ids) >= 1 && length(var.poll.vpc.security_group_ids) >= 1, false
+    )
+    error_message = join(" ", [
+      "Name at least one subnet (better two, in two availability zones) and one security group in poll.vpc,",
+      "or leave it out.",
+    ])
   }
 
   validation {
-    condition     = var.sync.vpc == null || try(alltrue([for id in var.sync.vpc.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))]) && alltrue([for id in var.sync.vpc.security_group_ids : can(regex("^sg-[0-9a-f]+$", id))]), false)
-    error_message = "Give sync.vpc.subnet_ids as subnet-… and sync.vpc.security_group_ids as sg-…."
+    condition = var.poll.vpc == null || try(alltrue(concat(
+      [for id in var.poll.vpc.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))],
+      [for id in var.poll.vpc.security_group_ids : can(regex("^sg-[0-9a-f]+$", id))],
+    )), false)
+    error_message = "Give poll.vpc.subnet_ids as subnet-… and poll.vpc.security_group_ids as sg-…."
   }
 }

@@ -1,4 +1,5 @@
-# No backend block: the local run must never be able to touch a real state. On AWS copy backend.tf.example to backend.tf.
+# There is no backend block, so that the local run can never touch a real state. For AWS,
+# copy backend.tf.example to backend.tf.
 terraform {
   required_version = ">= 1.11"
 

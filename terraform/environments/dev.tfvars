@@ -1,10 +1,11 @@
-# For trying things out: nothing here costs money while nothing happens, and everything can be deleted.
-# Left at 0 $ when idle: DynamoDB on demand, Lambda, API Gateway, Cognito, SQS and S3 bill by use.
+# For trying things out. An idle stack costs nothing, because DynamoDB on demand, Lambda, API Gateway, Cognito, SQS and
+# S3 bill by use, and everything can be deleted.
 
 name   = "readplane-dev"
 region = "eu-central-1"
 
-# No own key (1 $ a month per Region), no cache cluster (15 $ a month and up), no replica, no alarms (0.10 $ a month each).
+# No customer managed key (1 $ a month per Region), no cache cluster (15 $ a month and up), no
+# replica, no alarms (0.10 $ a month each).
 customer_managed_key = false
 cache_size           = null
 replica_region       = null
@@ -13,14 +14,14 @@ alarms               = false
 deletion_protection = false
 log_retention_days  = 7
 
-# Ten seconds instead of a minute until a write can be read.
+# Clients can read a write after about ten seconds instead of a minute.
 write_log = { buffering_seconds = 10 }
 
 throttle     = { rate = 20, burst = 40 }
 cors_origins = ["http://localhost:8080"]
 
-# A back office to poll would cost some 15 $ a month, busy or not: one shard of the stream between `poll` and `apply`, and about 1 $ for
-# `poll` and what it tells, every minute. So it is left out here; environments/prod.tfvars shows one.
+# There are no sources, because polling costs some 15 $ a month, busy or not: one shard of the change stream, and about
+# 1 $ for `poll` and the metrics that it reports every minute. environments/prod.tfvars shows a source.
 
 collections = {
   products = {

@@ -1,11 +1,11 @@
-# The whole stack on the emulator. Everything that differs from AWS is here, each with its reason.
+# The whole stack on the emulator. This file holds every setting that differs from AWS, each with its reason.
 
 name           = "readplane"
 region         = "us-east-1"
 replica_region = "eu-west-1"
 
-# The emulator has one address for every bucket, knows no instance metadata, accepts any credentials, speaks plain HTTP (which its
-# queues would refuse), and keeps a method's settings under its plain path.
+# The emulator has one address for all buckets and no instance metadata, and it accepts any credentials. It speaks plain
+# HTTP, which the queues' policies otherwise refuse. It stores a method's settings under the method's unescaped path.
 emulator = {
   s3_use_path_style           = true
   skip_credentials_validation = true
@@ -14,35 +14,38 @@ emulator = {
   plain_method_paths          = true
 }
 
-# The emulator doesn't enforce key policies, so an own key would prove nothing and cost 15 seconds; the Terraform tests assert them.
+# The emulator doesn't enforce key policies, so customer managed keys would prove nothing here and take 15 seconds.
+# The Terraform tests check the policies.
 customer_managed_key = false
 
-# API Gateway's S3 integration is missing there (504): `read` serves the same bytes.
+# The emulator lacks API Gateway's S3 integration and responds 504, so `read` serves the same bytes.
 documents_integration = "lambda"
 
-# The provider fails on the emulator's empty cache status, so no cache cluster and no cache_ttl below.
+# The AWS provider fails on the emulator's empty cache status, so there is no cache cluster and no cache_ttl below.
 cache_size = null
 
-# Firehose delivers at once: tests and the demonstration needn't wait. A small buffer, for the short time-out below.
+# Firehose delivers at once, so that tests and the demo needn't wait. The buffer is small,
+# because `apply` has a short timeout below.
 write_log = { buffering_seconds = 0, buffering_megabytes = 1 }
 
-# A message whose function died is seen again after six time-outs; production's half hour is too long for a test.
+# If `apply` dies, SQS delivers the message again after six timeouts. In production that takes half
+# an hour, which is too long for a test.
 functions = {
   apply   = { timeout_seconds = 30 }
   publish = { timeout_seconds = 30 }
 }
 
-# Torn down with `make down`, data and all.
+# `make down` deletes the stack with all its data.
 deletion_protection = false
 log_retention_days  = 1
 
-# Above what one machine can send, so that load tests measure the stack and not the throttle.
+# The limit is above what one machine can send, so that load tests measure the stack and not the throttle.
 throttle = { rate = 5000, burst = 5000 }
 
 cors_origins = ["http://localhost:8080"]
 
 collections = {
-  # Everybody reads, editors write: ISO 3166.
+  # ISO 3166. Everybody reads this collection, and editors write it.
   countries = {
     read         = "public"
     write_groups = ["editors"]
@@ -64,7 +67,7 @@ collections = {
     JSON
   }
 
-  # Whoever is signed in reads, editors and support write.
+  # Signed-in users read this collection, and editors and support write it.
   notices = {
     read         = "authenticated"
     write_groups = ["editors", "support"]
@@ -85,7 +88,7 @@ collections = {
     JSON
   }
 
-  # What a user keeps about themselves: nobody else reads or writes it.
+  # A user's own profile, which nobody else reads or writes.
   profiles = {
     read   = "owner"
     schema = <<-JSON
@@ -101,13 +104,13 @@ collections = {
     JSON
   }
 
-  # Nobody writes it, and no source feeds it. A throttle of its own, low enough to be met.
+  # No client writes this collection, and no source feeds it. Its throttle is low, so that a test can exceed it.
   tariffs = {
     read     = "public"
     throttle = { rate = 1, burst = 2 }
   }
 
-  # Three that the back office feeds: ISO 3166-2, ISO 639-1, ISO 4217.
+  # The back office feeds the next three collections: ISO 3166-2, ISO 639-1 and ISO 4217.
   subdivisions = {
     read   = "public"
     schema = <<-JSON
@@ -158,9 +161,11 @@ collections = {
   }
 }
 
-# The back office is Datasette over SQLite (ops/local/backoffice.py). Each run's has a port of its own, which is put in place of this one.
+# The back office is Datasette over SQLite (ops/local/back_office.py). Each run starts one on a port of its
+# own and puts that port in place of 8765.
 sources = {
-  # What changed since the last time, in the order in which it changed. Rows are marked as removed, and some vanish: hence the sweep.
+  # `poll` reads the rows that changed since the last poll, oldest change first. The back office marks some rows as
+  # removed and deletes others without a trace, so a sweep looks for those.
   subdivisions = {
     mode             = "changes"
     collection       = "subdivisions"
@@ -173,7 +178,7 @@ sources = {
     deleted          = "removed == `1`"
     translation      = "{code: code, country: country, name: name, type: type, parent: parent}"
     paging           = { style = "link", next = "next_url" }
-    lag_seconds      = 5 # a row is there as soon as it is stamped
+    lag_seconds      = 5 # a row is visible as soon as it has its timestamp
     timeout_seconds  = 5
     sweep = {
       schedule = "rate(1 day)"
@@ -181,8 +186,8 @@ sources = {
     }
   }
 
-  # A table without a modification time: each poll reads the whole of it, a change is what differs from the item, and what is missing
-  # twice is deleted.
+  # A table without modification times. Each poll reads the whole table and makes a change for every row that differs
+  # from its item. `poll` deletes an item whose row is missing from two polls.
   languages = {
     mode             = "changes"
     collection       = "languages"
@@ -196,7 +201,7 @@ sources = {
     timeout_seconds  = 5
   }
 
-  # One payload, which becomes one document as it is.
+  # One payload, which becomes one document unchanged.
   currencies = {
     mode             = "snapshot"
     collection       = "currencies"
@@ -207,10 +212,10 @@ sources = {
   }
 }
 
-# The same back office, passed through as it is. The emulator sends it every header, credentials too, and waits for it for as long as it
-# takes: tests/localstack shows what becomes of headers, the Terraform tests what AWS is told of time-outs.
+# The same back office, passed through. The emulator forwards every header, credentials too, and ignores timeouts. So
+# tests/localstack tests the headers, and the Terraform tests check the timeouts.
 backends = {
-  # By key, and as much as it can take.
+  # Callers need a key. The throttle is above what one machine can send.
   backoffice = {
     url        = "http://localhost:8765/backoffice"
     methods    = ["GET", "HEAD"]
@@ -218,7 +223,7 @@ backends = {
     throttle   = { rate = 1000, burst = 1000 }
   }
 
-  # For whoever is signed in. The key only counts, with limits low enough to be met.
+  # For signed-in users. The key is only counted, and its limits are low, so that a test can exceed them.
   staff = {
     url      = "http://localhost:8765/backoffice"
     methods  = ["GET"]
@@ -228,7 +233,8 @@ backends = {
   }
 }
 
-# The emulator makes no keys: the provider sends an empty value for "make one", which it refuses. These open nothing else.
+# The emulator can't generate keys, because the provider asks for one by an empty value, which the emulator refuses. So
+# the keys are given here. They open only this local stack.
 backend_api_keys = {
   backoffice = "local-key-of-the-backoffice"
   staff      = "local-key-of-the-staff"

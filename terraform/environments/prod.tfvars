@@ -1,5 +1,6 @@
-# The safe shape: own keys, a second Region that reads and writes, protection against deletion, alarms. Idle it costs about 45 $ a
-# month: 30 for the two cache clusters, the rest for SnapStart's snapshots, alarms and keys.
+# The safe configuration: customer managed keys, a second Region that accepts reads and writes, protection against
+# deletion, and alarms. Idle, it costs about 45 $ a month: 30 $ for the two cache clusters, the rest for
+# SnapStart's snapshots, alarms and keys.
 
 name           = "readplane"
 region         = "eu-central-1"
@@ -10,8 +11,8 @@ deletion_protection  = true
 log_retention_days   = 365
 alarms               = true
 
-# Somebody must hear the alarms: people, who get a link to confirm by e-mail (SMS first needs the account out of its sandbox), or SNS topics
-# of yours.
+# Name who gets the alarms: people or SNS topics of yours. AWS sends each e-mail address a link to confirm. It sends SMS
+# to any number only after the account has left the SMS sandbox.
 # notify                = { emails = ["operations@example.com"], phone_numbers = ["+4915112345678"] }
 # alarm_actions         = ["arn:aws:sns:eu-central-1:<account id>:<topic>"]
 # replica_alarm_actions = ["arn:aws:sns:eu-west-1:<account id>:<topic>"]
@@ -22,9 +23,12 @@ throttle   = { rate = 500, burst = 1000 }
 write_log    = { buffering_seconds = 60, apply_concurrency = 20 }
 horizon_days = 30
 
-# Reserved, so that neither a flood of reads nor a backlog of changes can starve the other. Together 267 of the 900 that an account
-# with the usual quota of 1000 can reserve. `apply` has room for its queue (20) and for the change stream of the sources below (1 shard x 2). Every deployment leaves a version of `write` and `read` behind, whose snapshot is billed while
-# it exists: delete the versions that you won't go back to.
+# Concurrency is reserved, so that neither a flood of reads nor a backlog of changes can starve the other. Together this
+# is 267 of the 900 that an account with the usual quota of 1000 can reserve. `apply` has room for its queue (20) and
+# for the change stream of the source below (1 shard x 2).
+#
+# Every deployment leaves an old version of `write` and `read` behind, and AWS bills its snapshot while it exists.
+# Delete the versions that you won't go back to.
 functions = {
   write   = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
   apply   = { memory_mb = 1024, reserved_concurrency = 22 }
@@ -33,7 +37,7 @@ functions = {
   poll    = { memory_mb = 1024, reserved_concurrency = 5 }
 }
 
-# Where your web application lives.
+# The address of your web application.
 cors_origins = ["https://app.example.com"]
 sign_in = {
   mfa                  = "OPTIONAL"
@@ -71,8 +75,8 @@ collections = {
   }
 }
 
-# A back office that is polled every minute: some 15 $ a month more, busy or not: the stream's shard, and about 1 $ for `poll` and what it tells.
-# Each further source adds that 1 $ only. The collection is declared above, without write_groups:
+# A back office that is polled every minute costs some 15 $ a month more, busy or not: the stream's shard, and about 1 $
+# for `poll` and its metrics. Each further source adds only that 1 $. Declare its collection above (no write_groups):
 #   stock = { read = "public", cache_ttl = 10 }
 #
 # sources = {
@@ -95,6 +99,6 @@ collections = {
 #
 # change_stream = { shards = 1, parallelization_factor = 2 }
 #
-# Where the back office is private. From there `poll` reaches AWS's APIs and the replica Region's bucket through a NAT gateway (from 33 $ a
-# month) or, in its own Region, through endpoints.
-# sync = { vpc = { subnet_ids = ["subnet-<id>", "subnet-<id>"], security_group_ids = ["sg-<id>"] } }
+# If the back office is private, run `poll` in its VPC. From there, `poll` reaches AWS's APIs and the replica Region's
+# bucket through a NAT gateway (from 33 $ a month) or, in its own Region, through VPC endpoints.
+# poll = { vpc = { subnet_ids = ["subnet-<id>", "subnet-<id>"], security_group_ids = ["sg-<id>"] } }

@@ -1,4 +1,4 @@
-# What API Gateway can't undo at run time is refused at plan: one run per rule, each with one mistake.
+# Terraform refuses at plan what API Gateway couldn't handle at run time: one run per rule, each with one mistake.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -77,7 +77,7 @@ run "everything" {
 
   assert {
     condition     = output.routes == sort(keys(var.routes)) && output.stage_name == "v1"
-    error_message = "Every route is deployed and reported, and the stage is the first segment of every path."
+    error_message = "Every route is deployed and in the output, and the stage is the first segment of every path."
   }
 
   assert {
@@ -90,7 +90,7 @@ run "everything" {
 
   assert {
     condition     = try(length(aws_api_gateway_rest_api.this.binary_media_types), 0) == 0
-    error_message = "With binary media types API Gateway would encode bodies again, and documents must come out byte for byte."
+    error_message = "Without binary media types, API Gateway doesn't re-encode bodies, so documents stay byte for byte."
   }
 
   assert {
@@ -101,7 +101,7 @@ run "everything" {
         : method.authorization == "COGNITO_USER_POOLS" && method.authorizer_id == "auth01" && toset(method.authorization_scopes) == toset(var.routes[key].scopes)
       ])
     )
-    error_message = "Every route with scopes is behind the authorizer, with its scopes: without any it would take ID tokens."
+    error_message = "Every route with scopes has the authorizer and its scopes. Without them it would accept ID tokens."
   }
 
   assert {
@@ -150,7 +150,7 @@ run "everything" {
         && integration.request_parameters["integration.request.header.If-None-Match"] == "method.request.header.If-None-Match"
       ])
     )
-    error_message = "Nothing that a caller sends is mapped into an object key; the constant there is no item's id."
+    error_message = "No part of a request is mapped into an object key. The constant there is no item's id."
   }
 
   assert {
@@ -159,7 +159,7 @@ run "everything" {
         integration.passthrough_behavior == "NEVER" && keys(integration.request_templates) == tolist(["application/json"])
       ])
     )
-    error_message = "A GET with another Content-Type must not slip past the template."
+    error_message = "A GET with another Content-Type is refused, because the template wouldn't run for it."
   }
 
   assert {
@@ -171,7 +171,7 @@ run "everything" {
         "#end",
       ])
     )
-    error_message = "Only an id of the allowed form, whole, gets into the key: encoded slashes, dots and zero bytes have none."
+    error_message = "Only a whole id of the allowed form gets into the key, so nothing encoded gets into it."
   }
 
   assert {
@@ -186,7 +186,7 @@ run "everything" {
       ])
       && aws_api_gateway_integration.document["GET /documents/profiles/{item_id}"].request_parameters["integration.request.path.sub"] == "'-'"
     )
-    error_message = "An owner's document is found by the subject of the checked token and by nothing of the request."
+    error_message = "The subject of the checked token, and nothing of the request, selects an owner's document."
   }
 
   assert {
@@ -197,7 +197,7 @@ run "everything" {
       && aws_api_gateway_integration_response.document["GET /documents/products/{item_id} 200"].response_parameters["method.response.header.Readplane-Version"] == "integration.response.header.x-amz-meta-readplane-version"
       && try(length(aws_api_gateway_integration_response.document["GET /documents/products/{item_id} 200"].response_templates), 0) == 0
     )
-    error_message = "S3's headers and its bytes pass as they are."
+    error_message = "S3's headers and bytes pass through unchanged."
   }
 
   assert {
@@ -206,7 +206,7 @@ run "everything" {
         "200" = "200", "304" = "304", "404" = "403|404", "502" = null, "503" = "500|503"
       })
     )
-    error_message = "S3 says 403 for a missing key to a role that may not list, and what nobody foresaw is a 502."
+    error_message = "S3's 403 for a missing key becomes a 404, and every status without a pattern becomes a 502."
   }
 
   assert {
@@ -216,7 +216,7 @@ run "everything" {
         && aws_api_gateway_integration_response.document["GET /documents/products/{item_id} ${status}"].response_parameters["method.response.header.Content-Type"] == "'application/problem+json'"
       ])
     )
-    error_message = "S3's errors become problem documents: nothing of its XML, with bucket and key, comes out."
+    error_message = "S3's errors become problem documents, without S3's XML, which names bucket and key."
   }
 
   assert {
@@ -243,7 +243,7 @@ run "everything" {
         WAF_FILTERED                   = "403"
       }
     )
-    error_message = "Each refusal has its status; an unknown route, which API Gateway calls a missing token, is 404."
+    error_message = "Each refusal has its status. An unknown route, which API Gateway calls a missing token, is a 404."
   }
 
   assert {
@@ -263,12 +263,12 @@ run "everything" {
         !strcontains(response.response_templates["application/json"], "context.error")
       ])
     )
-    error_message = "The gateway's own messages can quote the Authorization header."
+    error_message = "The body leaves out API Gateway's own message, which can quote the Authorization header."
   }
 
   assert {
     condition     = alltrue([for response in aws_api_gateway_gateway_response.default : try(response.status_code, null) == null])
-    error_message = "A status on a default would be forced on other types."
+    error_message = "The defaults set no status, because it would be forced on other types."
   }
 
   assert {
@@ -276,7 +276,7 @@ run "everything" {
       aws_api_gateway_gateway_response.this["UNAUTHORIZED"].response_parameters["gatewayresponse.header.WWW-Authenticate"] == "'Bearer'"
       && aws_api_gateway_gateway_response.this["THROTTLED"].response_parameters["gatewayresponse.header.Retry-After"] == "'1'"
     )
-    error_message = "A client is told how to sign in and when to come back."
+    error_message = "WWW-Authenticate says how to sign in, and Retry-After when to retry."
   }
 
   assert {
@@ -284,7 +284,7 @@ run "everything" {
       aws_api_gateway_integration.fixed["GET /health"].type == "MOCK"
       && aws_api_gateway_integration_response.fixed["GET /health"].response_templates["application/json"] == var.routes["GET /health"].fixed.body
     )
-    error_message = "A fixed answer calls nothing."
+    error_message = "A fixed response calls nothing."
   }
 
   assert {
@@ -309,7 +309,7 @@ run "everything" {
       && aws_api_gateway_method_settings.stage.settings[0].throttling_rate_limit == 100
       && aws_api_gateway_method_settings.stage.settings[0].throttling_burst_limit == 200
     )
-    error_message = "The stage is throttled and measured, logs no bodies, and caches nothing unless a route says so."
+    error_message = "The stage has throttles and metrics, logs no bodies, and caches nothing unless a route says so."
   }
 
   assert {
@@ -320,7 +320,7 @@ run "everything" {
         "~1documents~1products~1{item_id}/GET",
       ])
     )
-    error_message = "Settings of a method need its path with every slash written ~1; unescaped ones are kept and do nothing."
+    error_message = "A method's settings have its path with ~1 for every slash; with plain slashes they have no effect."
   }
 
   assert {
@@ -351,7 +351,7 @@ run "everything" {
       && aws_api_gateway_method_settings.route["GET /items/products/{item_id}"].settings[0].throttling_rate_limit == 5
       && aws_api_gateway_method_settings.route["GET /items/products/{item_id}"].settings[0].throttling_burst_limit == 10
     )
-    error_message = "A route has its own time to live and throttle, else the stage's."
+    error_message = "A route uses its own cache TTL and throttle, or else the stage's."
   }
 
   assert {
@@ -383,12 +383,12 @@ run "everything" {
       && aws_cloudwatch_log_group.execution.name == "API-Gateway-Execution-Logs_a1b2c3d4e5/v1"
       && aws_cloudwatch_log_group.execution.retention_in_days == 30
     )
-    error_message = "API Gateway would keep its execution log for ever in a group that it makes itself."
+    error_message = "The execution log expires. API Gateway would create a log group that never does."
   }
 
   assert {
     condition     = aws_api_gateway_stage.this.cache_cluster_enabled && aws_api_gateway_stage.this.cache_cluster_size == "0.5"
-    error_message = "cache_size makes the cache cluster."
+    error_message = "cache_size creates the cache cluster."
   }
 
   assert {
@@ -398,7 +398,7 @@ run "everything" {
         aws_api_gateway_gateway_response.this["UNAUTHORIZED"].response_parameters["gatewayresponse.header.Access-Control-Allow-Origin"],
       ] : value == "'*'"])
     )
-    error_message = "Answers that can't choose among several origins allow all: callers are known by their bearer token, never by a cookie."
+    error_message = "With several origins, API Gateway's own responses allow all of them."
   }
 
   assert {
@@ -407,16 +407,16 @@ run "everything" {
       && aws_iam_role_policy_attachment.logging[0].policy_arn == "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
       && jsondecode(aws_iam_role.logging[0].assume_role_policy).Statement[0].Principal.Service == "apigateway.amazonaws.com"
     )
-    error_message = "Without the account's role API Gateway refuses a stage with logs."
+    error_message = "The account has a role for logs. Without it, API Gateway refuses a stage with logs."
   }
 
   assert {
     condition     = aws_cloudwatch_log_group.access.kms_key_id == null && aws_cloudwatch_log_group.execution.kms_key_id == null
-    error_message = "Without a key nothing of KMS is needed."
+    error_message = "Without a key, the log groups have none."
   }
 }
 
-run "nothing_optional" {
+run "without_optional_settings" {
   command = plan
 
   module {
@@ -435,12 +435,12 @@ run "nothing_optional" {
 
   assert {
     condition     = !aws_api_gateway_stage.this.cache_cluster_enabled && length(aws_api_gateway_method_settings.route) == 0 && !aws_api_gateway_method_settings.stage.settings[0].caching_enabled
-    error_message = "A cluster costs by the hour: null makes none."
+    error_message = "cache_size = null creates no cluster, because a cluster costs by the hour."
   }
 
   assert {
     condition     = length(aws_api_gateway_authorizer.this) == 0 && length(aws_api_gateway_integration.document) == 0 && length(aws_lambda_permission.invoke) == 0
-    error_message = "What no route needs isn't made."
+    error_message = "Nothing is created that no route needs."
   }
 }
 
@@ -458,7 +458,7 @@ run "edge_and_one_origin" {
 
   assert {
     condition     = aws_api_gateway_rest_api.this.endpoint_configuration[0].types == tolist(["EDGE"])
-    error_message = "EDGE puts API Gateway's own CloudFront in front."
+    error_message = "The endpoint's type is EDGE."
   }
 
   assert {
@@ -466,7 +466,7 @@ run "edge_and_one_origin" {
       toset(keys(aws_api_gateway_method.preflight)) == toset([for route in keys(var.routes) : trimprefix(split(" ", route)[1], "/")])
       && alltrue([for method in aws_api_gateway_method.preflight : method.http_method == "OPTIONS" && method.authorization == "NONE"])
     )
-    error_message = "Every path with a method has a preflight, which carries no token."
+    error_message = "Every path with a method has a preflight, which needs no token."
   }
 
   assert {
@@ -474,7 +474,7 @@ run "edge_and_one_origin" {
       aws_api_gateway_integration_response.preflight["items/products/{item_id}"].response_parameters["method.response.header.Access-Control-Allow-Methods"] == "'DELETE,GET,PUT'"
       && strcontains(aws_api_gateway_integration_response.preflight["items/products/{item_id}"].response_parameters["method.response.header.Access-Control-Allow-Headers"], "Authorization")
     )
-    error_message = "A preflight allows the path's own methods and names Authorization, which no wildcard covers."
+    error_message = "A preflight allows the path's own methods, and names Authorization because no wildcard covers it."
   }
 
   assert {
@@ -487,11 +487,11 @@ run "edge_and_one_origin" {
         aws_api_gateway_gateway_response.default["DEFAULT_5XX"].response_parameters["gatewayresponse.header.Access-Control-Allow-Origin"],
       ] : value == "'https://app.example.com'"])
     )
-    error_message = "Answers that can't choose name the one origin, errors included: a script could not read them otherwise."
+    error_message = "All responses, errors included, name the one origin. Otherwise a script couldn't read them."
   }
 }
 
-run "other_choices" {
+run "key_unescaped_paths_and_foreign_logging" {
   command = plan
 
   module {
@@ -517,7 +517,7 @@ run "other_choices" {
 
   assert {
     condition     = length(aws_api_gateway_account.this) == 0 && length(aws_iam_role.logging) == 0 && length(aws_iam_role_policy_attachment.logging) == 0
-    error_message = "A second stack in the account and Region must not take over the setting."
+    error_message = "manage_account_logging = false leaves the account's setting alone."
   }
 
   assert {
@@ -527,7 +527,7 @@ run "other_choices" {
 
   assert {
     condition     = aws_api_gateway_method_settings.route["GET /items/products"].method_path == "items/products/GET"
-    error_message = "MiniStack stores the name unescaped, and the provider looks for what it wrote."
+    error_message = "For MiniStack, which stores paths unescaped, the setting's path is unescaped too."
   }
 }
 
@@ -559,11 +559,11 @@ run "unknown_method" {
     }
   }
 
-  # API Gateway knows no such method.
+  # API Gateway has no such method.
   expect_failures = [var.routes]
 }
 
-run "too_deep" {
+run "path_that_is_too_deep" {
   command = plan
 
   module {
@@ -576,7 +576,7 @@ run "too_deep" {
     }
   }
 
-  # There is one resource block per depth, for five.
+  # The module has a resource block for each depth from one to five.
   expect_failures = [var.routes]
 }
 
@@ -593,11 +593,11 @@ run "proxy_path" {
     }
   }
 
-  # A greedy parameter would hold slashes: routes are static so that a path value can't confuse them.
+  # A greedy parameter may contain slashes. Routes are static, so that no value in a path can confuse them.
   expect_failures = [var.routes]
 }
 
-run "nothing_answers" {
+run "route_without_an_integration" {
   command = plan
 
   module {
@@ -614,7 +614,7 @@ run "nothing_answers" {
   expect_failures = [var.routes]
 }
 
-run "two_answers" {
+run "route_with_two_integrations" {
   command = plan
 
   module {
@@ -627,11 +627,11 @@ run "two_answers" {
     }
   }
 
-  # One of them would silently never be called.
+  # API Gateway would never call one of the two, without an error.
   expect_failures = [var.routes]
 }
 
-run "reads_of_no_kind" {
+run "reads_an_unknown_kind_of_input" {
   command = plan
 
   module {
@@ -648,7 +648,7 @@ run "reads_of_no_kind" {
   expect_failures = [var.routes]
 }
 
-run "key_of_no_kind" {
+run "cache_key_with_an_unknown_kind_of_input" {
   command = plan
 
   module {
@@ -695,7 +695,7 @@ run "document_of_an_unknown_parameter" {
     }
   }
 
-  # The brace would stay in the object key, and every document would be missing.
+  # The brace would stay in the object key, and S3 would have no such document.
   expect_failures = [var.routes]
 }
 
@@ -712,7 +712,7 @@ run "document_key_with_a_leading_slash" {
     }
   }
 
-  # S3 keys have no leading slash: every document would be missing.
+  # The documents' keys have no leading slash, so S3 would have no such document.
   expect_failures = [var.routes]
 }
 
@@ -733,7 +733,7 @@ run "path_parameter_called_sub" {
   expect_failures = [var.routes]
 }
 
-run "document_written" {
+run "document_route_that_writes" {
   command = plan
 
   module {
@@ -746,7 +746,7 @@ run "document_written" {
     }
   }
 
-  # Documents are written by publish alone.
+  # Only `publish` and `poll` write documents.
   expect_failures = [var.routes]
 }
 
@@ -763,11 +763,11 @@ run "owner_document_without_a_caller" {
     }
   }
 
-  # An open route has no caller, so no subject.
+  # An open route has no caller, so there is no subject for {sub}.
   expect_failures = [var.routes]
 }
 
-run "owner_document_not_marked" {
+run "owner_document_without_per_caller" {
   command = plan
 
   module {
@@ -780,7 +780,7 @@ run "owner_document_not_marked" {
     }
   }
 
-  # Unmarked it could be cached, and one owner would get another's document.
+  # Without per_caller the route could be cached, and one owner would get another's document.
   expect_failures = [var.routes]
 }
 
@@ -797,7 +797,7 @@ run "fixed_body_is_not_json" {
     }
   }
 
-  # The answer is labelled application/json.
+  # The response's Content-Type is application/json.
   expect_failures = [var.routes]
 }
 
@@ -818,7 +818,7 @@ run "fixed_body_is_a_template" {
   expect_failures = [var.routes]
 }
 
-run "fixed_status" {
+run "fixed_response_with_an_invalid_status" {
   command = plan
 
   module {
@@ -865,7 +865,7 @@ run "cached_write" {
     }
   }
 
-  # A cached answer to a write means that the write didn't happen.
+  # A cached response to a write means that the write didn't happen.
   expect_failures = [var.routes]
 }
 
@@ -882,11 +882,11 @@ run "cached_per_caller" {
     }
   }
 
-  # The key doesn't hold the caller: one would get another's answer.
+  # The cache key doesn't hold the caller, so one caller would get another's response.
   expect_failures = [var.routes]
 }
 
-run "cached_constant" {
+run "cached_fixed_response" {
   command = plan
 
   module {
@@ -899,7 +899,7 @@ run "cached_constant" {
     }
   }
 
-  # There is nothing to save.
+  # A fixed response calls nothing, so a cache would save nothing.
   expect_failures = [var.routes]
 }
 
@@ -916,7 +916,7 @@ run "cache_too_short" {
     }
   }
 
-  # API Gateway takes 1 to 3600 seconds; 0 switches the cache off behind its back.
+  # API Gateway accepts 1 to 3600 seconds. With 0 it would not cache, although the route says that it is cached.
   expect_failures = [var.routes]
 }
 
@@ -933,7 +933,7 @@ run "cache_too_long" {
     }
   }
 
-  # API Gateway takes 1 to 3600 seconds; 0 switches the cache off behind its back.
+  # API Gateway accepts 1 to 3600 seconds. With 0 it would not cache, although the route says that it is cached.
   expect_failures = [var.routes]
 }
 
@@ -952,7 +952,7 @@ run "cache_key_complete" {
 
   assert {
     condition     = length(terraform_data.cache_rule) == 1
-    error_message = "A complete key is accepted, header names in any case."
+    error_message = "A complete cache key is accepted, with header names in any case."
   }
 }
 
@@ -975,19 +975,19 @@ run "cache_key_incomplete" {
     }
   }
 
-  # One route per input that its key lacks: requests that differ in it would get each other's answers.
+  # Each route's key lacks one input, so requests that differ in that input would get each other's responses.
   expect_failures = [
-    terraform_data.cache_rule["GET /path/{item_id}"],          # every item would be the first one asked for
-    terraform_data.cache_rule["GET /query/{item_id}"],         # every page would be the first one asked for
-    terraform_data.cache_rule["GET /if_none_match/{item_id}"], # somebody without a copy would get a 304
-    terraform_data.cache_rule["GET /min_version/{item_id}"],   # somebody would not see his own write
+    terraform_data.cache_rule["GET /path/{item_id}"],          # every item would be the one requested first
+    terraform_data.cache_rule["GET /query/{item_id}"],         # every page would be the one requested first
+    terraform_data.cache_rule["GET /if_none_match/{item_id}"], # a client without a copy would get a 304
+    terraform_data.cache_rule["GET /min_version/{item_id}"],   # a client wouldn't see its own write
     terraform_data.cache_rule["GET /origin/{item_id}"],        # one origin would get the CORS header of another
     terraform_data.cache_rule["GET /forgotten/{item_id}"],     # a path parameter counts whether or not reads names it
     terraform_data.cache_rule["GET /document/{item_id}"],      # the rule holds for documents too
   ]
 }
 
-run "cache_key_without_origin_where_there_is_one" {
+run "cache_key_without_the_only_origin" {
   command = plan
 
   module {
@@ -1003,7 +1003,7 @@ run "cache_key_without_origin_where_there_is_one" {
 
   assert {
     condition     = length(terraform_data.cache_rule) == 1
-    error_message = "With a single origin every answer has the same CORS header."
+    error_message = "With a single origin, the key needn't hold it, because every response has the same CORS header."
   }
 }
 
@@ -1021,7 +1021,7 @@ run "cached_route_without_a_cluster" {
     cache_size = null
   }
 
-  # The route would look cached and never be.
+  # The route has a cache, but without a cluster API Gateway never caches.
   expect_failures = [terraform_data.cache_rule["GET /x/{item_id}"]]
 }
 
@@ -1039,7 +1039,7 @@ run "scopes_without_a_user_pool" {
     user_pool_arn = null
   }
 
-  # There is nothing to check tokens with.
+  # Without a user pool, API Gateway can't check tokens.
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
@@ -1057,7 +1057,7 @@ run "document_without_a_bucket" {
     documents_bucket = null
   }
 
-  # There is nothing to read from.
+  # The document route has no bucket to read from.
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
@@ -1075,7 +1075,7 @@ run "unknown_function" {
     }
   }
 
-  # A misspelt function has no address.
+  # No function has the misspelt name.
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
@@ -1090,6 +1090,7 @@ run "too_many_resources" {
     routes = { for n in range(60) : "GET /a${n}/b/c/d/e" => { fixed = { status = 200, body = "{}" } } }
   }
 
-  # API Gateway allows 300 resources, the root among them, and says so only at the 301st: 60 paths of 5 and the root are 301.
+  # API Gateway allows 300 resources, the root included, and fails only at the
+  # 301st. 60 paths of 5 and the root are 301.
   expect_failures = [aws_api_gateway_rest_api.this]
 }

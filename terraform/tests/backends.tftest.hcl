@@ -1,5 +1,5 @@
-# Back offices that are passed through: what the API and the Region make of them, and what is refused. What the root refuses, one run per
-# rule, is in validations_backends.tftest.hcl.
+# Back offices that are passed through: the API and the Region that the modules make of them, and what the modules
+# refuse. validations_backends.tftest.hcl has what the root refuses.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -75,7 +75,7 @@ run "everything" {
 
   assert {
     condition     = { for key, integration in aws_api_gateway_integration.backend : key => integration.timeout_milliseconds if startswith(key, "GET ") } == { "GET /backends/both/{proxy+}" = 50, "GET /backends/crm/{proxy+}" = 1500, "GET /backends/staff/{proxy+}" = 50 }
-    error_message = "Each back office has its own time-out."
+    error_message = "Each backend has its own timeout."
   }
 
   assert {
@@ -97,7 +97,7 @@ run "everything" {
         { for header in hidden : "integration.request.header.${header}" => "'-'" },
       ))
     ])
-    error_message = "No back office sees a credential that isn't named for it, in whatever case the name is written; a proxy's it never sees."
+    error_message = "A back office sees only credentials that forward_headers names, in any case, never a proxy's."
   }
 
   # --- who may call
@@ -110,7 +110,7 @@ run "everything" {
       "HEAD /backends/erp/{proxy+}"  = ["CUSTOM", true]
       "POST /backends/crm/{proxy+}"  = ["CUSTOM", true]
     })
-    error_message = "A key alone is held against the back office that it opens; with scopes the token decides, and the key counts."
+    error_message = "Without scopes, the authorizer checks which backend the key opens. With scopes, the token decides."
   }
 
   assert {
@@ -120,7 +120,7 @@ run "everything" {
       && aws_lambda_permission.authorizer[0].source_arn == "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/authorizers/auth01"
       && aws_lambda_permission.authorizer[0].qualifier == "live" && aws_lambda_permission.authorizer[0].principal == "apigateway.amazonaws.com"
     )
-    error_message = "The authorizer's answer is kept for as long as API Gateway sees the same key, and only this authorizer may call the function."
+    error_message = "API Gateway caches the authorizer's decision by key. Only this authorizer may call the function."
   }
 
   assert {
@@ -143,7 +143,7 @@ run "everything" {
       }
       && alltrue([for settings in aws_api_gateway_method_settings.route : settings.settings[0].throttling_rate_limit == 5 && settings.settings[0].throttling_burst_limit == 10])
     )
-    error_message = "A back office's throttle holds for its methods, keys or not."
+    error_message = "A backend's throttle applies to its methods, with or without a key."
   }
 
   # --- paths
@@ -159,7 +159,7 @@ run "everything" {
         Resource = [for text in ["..", "%2e", "%2E", "%2f", "%2F", "%25", "%00"] : "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1/*/backends/*${text}*"]
       },
     ]))
-    error_message = "Dots and slashes that climb, encoded or not, are refused for every back office; everything else is the methods' matter."
+    error_message = "The policy refuses dots and slashes that leave the base path, encoded or not, and nothing else."
   }
 
   # --- cache
@@ -170,7 +170,7 @@ run "everything" {
       && aws_api_gateway_method_settings.route["GET /backends/crm/{proxy+}"].settings[0].cache_ttl_in_seconds == 30
       && !aws_api_gateway_method_settings.route["POST /backends/crm/{proxy+}"].settings[0].caching_enabled
     )
-    error_message = "Of a cached back office the GET is cached, and nothing else."
+    error_message = "Only the GET of a cached backend is cached."
   }
 
   assert {
@@ -178,7 +178,7 @@ run "everything" {
       ["path.proxy", "querystring.page", "querystring.$filter", "header.X-Tenant"],
       [for header in ["Accept", "Accept-Language", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Origin", "Range"] : "header.${header}"],
     ) : "method.request.${input}"])
-    error_message = "The key holds the path, what was declared, and every header that asks for another answer: a 304 or a part of a body is for the one who asked."
+    error_message = "The cache key holds the path, the declared inputs, and every header that changes the response."
   }
 
   assert {
@@ -194,11 +194,11 @@ run "everything" {
       && aws_api_gateway_integration_response.preflight["backends/crm/{proxy+}"].response_parameters["method.response.header.Access-Control-Allow-Methods"] == "'GET,POST'"
       && !strcontains(aws_api_gateway_integration_response.preflight["health"].response_parameters["method.response.header.Access-Control-Allow-Headers"], "X-Api-Key")
     )
-    error_message = "A browser may send a key where one is taken."
+    error_message = "A browser may send X-Api-Key to a backend."
   }
 }
 
-run "without_back_offices" {
+run "without_backends" {
   command = plan
 
   module {
@@ -213,11 +213,11 @@ run "without_back_offices" {
 
   assert {
     condition     = length(aws_api_gateway_rest_api_policy.this) + length(aws_api_gateway_authorizer.key) + length(aws_lambda_permission.authorizer) + length(aws_api_gateway_usage_plan.this) == 0 && output.policy == null
-    error_message = "What only back offices need isn't there without one."
+    error_message = "Without a backend, nothing is created for backends."
   }
 }
 
-run "no_authorizer_for_keys" {
+run "keys_without_an_authorizer" {
   command = plan
 
   module {
@@ -235,7 +235,7 @@ run "no_authorizer_for_keys" {
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
-run "no_usage_plan_for_a_key" {
+run "key_without_a_usage_plan" {
   command = plan
 
   module {
@@ -249,7 +249,7 @@ run "no_usage_plan_for_a_key" {
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
-run "key_without_back_office" {
+run "key_without_a_backend" {
   command = plan
 
   module {
@@ -263,7 +263,7 @@ run "key_without_back_office" {
   expect_failures = [var.routes]
 }
 
-run "back_office_elsewhere" {
+run "backend_route_outside_backends" {
   command = plan
 
   module {
@@ -280,7 +280,7 @@ run "back_office_elsewhere" {
   expect_failures = [var.routes]
 }
 
-run "greedy_path_without_back_office" {
+run "greedy_path_without_a_backend" {
   command = plan
 
   module {
@@ -294,7 +294,7 @@ run "greedy_path_without_back_office" {
   expect_failures = [var.routes]
 }
 
-run "back_office_cache_without_path" {
+run "backend_cache_without_the_path" {
   command = plan
 
   module {
@@ -312,8 +312,8 @@ run "back_office_cache_without_path" {
   expect_failures = [terraform_data.cache_rule["GET /backends/crm/{proxy+}"]]
 }
 
-# Two resources for each back office, and one for all of them.
-run "more_back_offices_than_an_api_holds" {
+# A backend uses two resources, and all backends share one more.
+run "more_backends_than_an_api_holds" {
   command = plan
 
   module {

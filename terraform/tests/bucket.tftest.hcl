@@ -47,12 +47,12 @@ run "keyed_and_protected" {
       && rule.apply_server_side_encryption_by_default[0].kms_master_key_id == "arn:aws:kms:eu-central-1:111122223333:key/k"
       && rule.bucket_key_enabled
     ])
-    error_message = "The stack's key encrypts, through a bucket key that saves a KMS call per object."
+    error_message = "The stack's key encrypts the objects, with a bucket key, which saves a KMS call per object."
   }
 
   assert {
     condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled" && !aws_s3_bucket.this.force_destroy
-    error_message = "An overwritten object can be had back, and a full bucket isn't deleted."
+    error_message = "An overwritten object can be restored, and Terraform doesn't delete a bucket with objects."
   }
 
   assert {
@@ -66,7 +66,7 @@ run "keyed_and_protected" {
       aws_s3_bucket_lifecycle_configuration.this.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30,
       aws_s3_bucket_lifecycle_configuration.this.rule[0].expiration[0].expired_object_delete_marker,
     ])
-    error_message = "Broken uploads, old versions and lone delete markers go."
+    error_message = "S3 deletes incomplete uploads, old versions and expired delete markers."
   }
 
   assert {
@@ -92,12 +92,12 @@ run "unkeyed_on_an_emulator" {
 
   assert {
     condition     = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule : rule.apply_server_side_encryption_by_default[0].sse_algorithm == "AES256" && !rule.bucket_key_enabled])
-    error_message = "Without a key S3's own encrypts."
+    error_message = "Without a key, S3's own key encrypts."
   }
 
   assert {
     condition     = length(aws_s3_bucket_policy.this) == 0 && aws_s3_bucket.this.force_destroy && length(aws_s3_bucket_lifecycle_configuration.this.rule) == 1
-    error_message = "Plain HTTP, deletion and a single clean-up rule only where asked for."
+    error_message = "The variables allow plain HTTP and deletion, and only the clean-up rule remains."
   }
 }
 

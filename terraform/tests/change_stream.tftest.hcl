@@ -1,5 +1,5 @@
-# The way of back-office changes to `apply`, and their archive. What the emulator doesn't model of it (bounds, failure destination, roles)
-# is proved here and nowhere else.
+# The change stream from `poll` to `apply`, and its archive. The emulator doesn't model the mapping's bounds, the
+# failure destination and the roles, so only these tests check them.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -31,12 +31,12 @@ run "keyed" {
       && aws_kinesis_stream.this.retention_period == 48
       && aws_kinesis_stream.this.encryption_type == "KMS" && aws_kinesis_stream.this.kms_key_id == var.kms_key_arn
     )
-    error_message = "As many shards as asked for, kept as long, encrypted with the stack's own key."
+    error_message = "The stream has the declared shards and retention, and the stack's own key encrypts it."
   }
 
   assert {
     condition     = output.arn == aws_kinesis_stream.this.arn && output.name == "readplane-changes"
-    error_message = "The ARN that policies are given ahead is the stream's."
+    error_message = "The ARN that the module composes for policies is the stream's ARN."
   }
 
   assert {
@@ -48,7 +48,7 @@ run "keyed" {
       && aws_lambda_event_source_mapping.apply.batch_size == 500
       && aws_lambda_event_source_mapping.apply.function_response_types == toset(["ReportBatchItemFailures"])
     )
-    error_message = "apply misses nothing from the start on, gets so many batches of a shard at once, and says which records failed."
+    error_message = "apply gets every record from the start, several batches at once, and reports which records failed."
   }
 
   assert {
@@ -58,12 +58,15 @@ run "keyed" {
       && aws_lambda_event_source_mapping.apply.maximum_record_age_in_seconds == 21600
       && aws_lambda_event_source_mapping.apply.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::a-bucket"
     )
-    error_message = "Retries end, by number and by age, and what is given up is kept whole: by default one batch would stop its shard until it is forgotten."
+    error_message = join(" ", [
+      "Retries end by number and by age, and S3 keeps the failed records whole. By default, one batch would stop its",
+      "shard until the stream deletes it.",
+    ])
   }
 
   assert {
     condition     = aws_lambda_event_source_mapping.apply.maximum_record_age_in_seconds < 3600 * var.stream.retention_hours
-    error_message = "A record is set aside before the stream forgets it."
+    error_message = "Lambda moves a failed record to S3 before the stream deletes the record."
   }
 
   # --- archive
@@ -75,17 +78,21 @@ run "keyed" {
       && aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].compression_format == "GZIP"
       && aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].kms_key_arn == var.kms_key_arn
     )
-    error_message = "Whatever is put on the stream is archived in S3, compressed and encrypted with the stack's own key."
+    error_message = "Firehose archives every record in S3, compressed and encrypted with the stack's own key."
   }
 
   assert {
-    condition     = startswith(aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].prefix, "stream/year=") && startswith(aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].error_output_prefix, "errors/stream/")
-    error_message = "Not under log/: objects there are sent to apply, which has these changes from the stream already."
+    condition = startswith(
+      aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].prefix, "stream/year="
+      ) && startswith(
+      aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].error_output_prefix, "errors/stream/"
+    )
+    error_message = "The archive isn't under log/, because apply would get its changes a second time from there."
   }
 
   assert {
     condition     = length(aws_kinesis_firehose_delivery_stream.archive.server_side_encryption) == 0
-    error_message = "AWS refuses Firehose's own encryption where a Kinesis stream is the source."
+    error_message = "Firehose's own encryption is off, because AWS refuses it for a Kinesis source."
   }
 
   assert {
@@ -143,7 +150,7 @@ run "keyed" {
       Action    = ["sts:AssumeRole"]
       Condition = { StringEquals = { "sts:ExternalId" = "111122223333" } }
     }]))
-    error_message = "Only Firehose, acting for this account, may borrow the role."
+    error_message = "Only Firehose, acting for this account, may assume the role."
   }
 
   # --- alarms
@@ -175,17 +182,17 @@ run "unkeyed_and_on_demand" {
 
   assert {
     condition     = aws_kinesis_stream.this.stream_mode_details[0].stream_mode == "ON_DEMAND" && aws_kinesis_stream.this.shard_count == null
-    error_message = "On demand, Kinesis decides on the shards; it refuses a number."
+    error_message = "On demand, no number of shards is set, because Kinesis refuses one."
   }
 
   assert {
     condition     = aws_kinesis_stream.this.encryption_type == "KMS" && aws_kinesis_stream.this.kms_key_id == "alias/aws/kinesis"
-    error_message = "Without a key of one's own the stream is encrypted with AWS's."
+    error_message = "Without a customer managed key, AWS's managed key encrypts the stream."
   }
 
   assert {
     condition     = !strcontains(aws_iam_role_policy.archive.policy, "kms:") && length(aws_cloudwatch_metric_alarm.apply_behind) + length(aws_cloudwatch_metric_alarm.archive_freshness) == 0
-    error_message = "No key, no statement about one; no alarms, none."
+    error_message = "Without a key no statement mentions one, and alarms = false creates no alarm."
   }
 }
 

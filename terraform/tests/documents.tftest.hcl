@@ -35,17 +35,17 @@ run "keyed" {
         },
       ]))
     ])
-    error_message = "Each visibility's role reads its own prefix and no other, and can't list: a missing document looks like a forbidden one."
+    error_message = "Each visibility's role reads only its own prefix and can't list the bucket."
   }
 
   assert {
     condition     = alltrue([for role in aws_iam_role.reader : jsondecode(role.assume_role_policy).Statement[0].Principal == jsondecode("{\"Service\":\"apigateway.amazonaws.com\"}")])
-    error_message = "API Gateway alone reads documents."
+    error_message = "Only API Gateway may assume the roles."
   }
 
   assert {
     condition     = toset([for role in aws_iam_role.reader : role.name]) == toset(["readplane-eu-central-1-documents-public", "readplane-eu-central-1-documents-authenticated", "readplane-eu-central-1-documents-owner"])
-    error_message = "Role names tell the Region."
+    error_message = "The roles' names hold the Region."
   }
 }
 
@@ -62,6 +62,6 @@ run "unkeyed" {
 
   assert {
     condition     = alltrue([for policy in values(output.role_policies) : [for s in jsondecode(policy).Statement : s.Sid] == ["ReadDocuments"]])
-    error_message = "Without a key there is nothing to decrypt with."
+    error_message = "Without a key, the roles have no statement to decrypt."
   }
 }

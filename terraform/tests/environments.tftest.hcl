@@ -1,4 +1,4 @@
-# The variable files that come with the project obey the rules and are what they say they are.
+# The variable files in environments/ obey the rules of the variables and have the settings that they promise.
 
 variables {
   hot_zip       = "tests/mocks/hot.txt"
@@ -53,12 +53,15 @@ run "local" {
 
   assert {
     condition     = var.collections["countries"].read == "public" && contains(var.collections["countries"].write_groups, "editors") && var.collections["profiles"].read == "owner"
-    error_message = "The demonstration writes countries as an editor and a profile as its owner."
+    error_message = "The demo can write countries as an editor and a profile as its owner."
   }
 
   assert {
-    condition     = toset([for b in values(var.backends) : length(b.scopes) > 0]) == toset([true, false]) && toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
-    error_message = "The local run passes a back office through by key and by token, and has a key for each way, which the emulator wouldn't make."
+    condition = (
+      toset([for b in values(var.backends) : length(b.scopes) > 0]) == toset([true, false])
+      && toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
+    )
+    error_message = "The local run passes a back office through by key and by token, with keys that the file gives."
   }
 
   assert {
@@ -72,7 +75,7 @@ run "local" {
       && alltrue([for source in values(var.sources) : startswith(source.url, "http://localhost:8765/")])
       && strcontains(var.sources["subdivisions"].url, "{cursor}") && var.sources["languages"].version == null
     )
-    error_message = "The local back office shows a feed with a cursor, one that is always read whole, and a snapshot; its port is put in place of 8765."
+    error_message = "The local sources are one with a cursor, one that is read whole, and a snapshot, at port 8765."
   }
 }
 
@@ -105,12 +108,12 @@ run "dev" {
 
   assert {
     condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency == null && !try(f.snap_start, false)])
-    error_message = "Development shares the account's concurrency and caches no snapshots."
+    error_message = "Development reserves no concurrency and uses no SnapStart."
   }
 
   assert {
     condition     = !var.deletion_protection && var.log_retention_days <= 7
-    error_message = "A development stack can be thrown away."
+    error_message = "A development stack can be deleted."
   }
 
   assert {
@@ -151,7 +154,7 @@ run "prod" {
 
   assert {
     condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency != null])
-    error_message = "In production no function can starve another."
+    error_message = "In production, every function has reserved concurrency, so none can starve another."
   }
 
   assert {

@@ -35,7 +35,7 @@ run "in_a_vpc" {
 
   assert {
     condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-1"])
-    error_message = "The function runs in the subnets that were asked for."
+    error_message = "The function runs in the subnets and security groups of var.vpc."
   }
 
   assert {
@@ -118,7 +118,7 @@ run "with_everything" {
         },
       ]
     }))
-    error_message = "The role holds its own log, traces, its settings and what the caller gave, and nothing else."
+    error_message = "The role allows only the function's own log, traces and settings, and the given statements."
   }
 
   assert {
@@ -126,12 +126,12 @@ run "with_everything" {
       jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Service == "lambda.amazonaws.com"
       && aws_iam_role.this.name == "readplane-eu-central-1-write"
     )
-    error_message = "Lambda alone takes the role, whose name tells the Region (roles aren't regional)."
+    error_message = "Only Lambda may assume the role. Its name holds the Region, because IAM roles are global."
   }
 
   assert {
     condition     = aws_lambda_function.this.environment[0].variables == tomap({ READPLANE_SETTINGS = base64gzip("{\"name\":\"readplane\"}") })
-    error_message = "The settings travel compressed, in one variable, and nothing else of ours is in the environment."
+    error_message = "The settings are compressed in one variable, and the environment holds no other variable."
   }
 
   assert {
@@ -148,7 +148,7 @@ run "with_everything" {
 
   assert {
     condition     = aws_cloudwatch_log_group.this.retention_in_days == 30 && aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:eu-central-1:111122223333:key/k"
-    error_message = "Logs end and are encrypted."
+    error_message = "Logs expire and are encrypted."
   }
 
   assert {
@@ -164,16 +164,16 @@ run "with_everything" {
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.errors[0].dimensions.FunctionName == "readplane-write" && aws_cloudwatch_metric_alarm.throttles[0].dimensions.FunctionName == "readplane-write"
-    error_message = "An alarm without its dimension watches nothing."
+    error_message = "Each alarm has the dimension of its function, without which it would watch nothing."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.errors[0].alarm_actions == toset(["arn:aws:sns:eu-central-1:111122223333:operators"])
-    error_message = "Alarms tell somebody."
+    error_message = "The alarms notify the given topics."
   }
 }
 
-run "with_nothing" {
+run "with_required_variables_only" {
   command = plan
 
   module {
@@ -190,18 +190,18 @@ run "with_nothing" {
 
   assert {
     condition     = [for s in jsondecode(output.policy).Statement : s.Sid] == ["WriteOwnLog", "SendTraces"]
-    error_message = "Without a key and without statements only log and traces remain."
+    error_message = "Without a key and statements, the role allows only log and traces."
   }
 
-  # -1 is the provider's word for "not reserved".
+  # The provider writes "not reserved" as -1.
   assert {
     condition     = coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1 && length(aws_lambda_function.this.snap_start) == 0
-    error_message = "Nothing is reserved or cached unless asked for."
+    error_message = "By default, no concurrency is reserved and SnapStart is off."
   }
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.errors) == 0 && length(aws_cloudwatch_metric_alarm.throttles) == 0
-    error_message = "No alarms means none."
+    error_message = "alarms = false creates no alarm."
   }
 }
 
@@ -221,12 +221,12 @@ run "with_a_variable_of_its_own" {
       READPLANE_CLIENT   = "boto3"
       READPLANE_SETTINGS = base64gzip("{\"name\":\"readplane\"}")
     })
-    error_message = "What the caller gives stands beside the settings."
+    error_message = "The environment holds the given variable and the settings."
   }
 
   assert {
     condition     = jsonencode(output.runs) == "{\"environment\":{\"READPLANE_CLIENT\":\"boto3\"},\"layers\":[\"arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1\"],\"zip\":\"tests/mocks/artefact.txt\"}"
-    error_message = "Tests of the whole see the artefact, the layers and the environment."
+    error_message = "The output runs shows the zip, the layers and the environment."
   }
 }
 
@@ -258,7 +258,7 @@ run "settings_that_do_not_fit" {
     source = "./modules/function"
   }
 
-  # Hashes don't compress: 100 of them are more than 4 KB however they are packed.
+  # Hashes don't compress, so 100 of them take more than 4 KB.
   variables {
     settings = jsonencode([for n in range(100) : sha256(tostring(n))])
   }
@@ -273,7 +273,7 @@ run "settings_that_do_not_fit_beside_another_variable" {
     source = "./modules/function"
   }
 
-  # The settings alone would fit.
+  # The settings alone would fit, but not with the other variable.
   variables {
     environment = { PADDING = join("", [for n in range(64) : sha256(tostring(n))]) }
   }

@@ -29,12 +29,12 @@ run "safe_shape" {
       && client.prevent_user_existence_errors == "ENABLED"
       && client.enable_token_revocation
     ])
-    error_message = "Clients sign in by code or SRP, without secret and implicit flow, and learn nothing about who exists."
+    error_message = "Clients sign in by code or SRP, without secret or implicit flow, and can't probe for users."
   }
 
   assert {
     condition     = toset(keys(aws_cognito_user_pool_client.this)) == toset(["web", "mobile"])
-    error_message = "The pool holds this stack's clients and no other: API Gateway doesn't check the client."
+    error_message = "The pool holds only this stack's clients, because API Gateway doesn't check the client."
   }
 
   assert {
@@ -49,12 +49,12 @@ run "safe_shape" {
       client.access_token_validity == 30 && client.id_token_validity == 20 && client.refresh_token_validity == 10
       && client.token_validity_units[0].access_token == "minutes" && client.token_validity_units[0].id_token == "minutes" && client.token_validity_units[0].refresh_token == "days"
     ])
-    error_message = "Token lifetimes are the ones asked for, in the right units."
+    error_message = "Token lifetimes follow the variables, in the right units."
   }
 
   assert {
     condition     = aws_cognito_user_pool_client.this["web"].callback_urls == toset(["https://app.example.com/callback"]) && aws_cognito_user_pool_client.this["mobile"].logout_urls == toset(["com.example.app://signed-out"])
-    error_message = "Each client returns to its own application."
+    error_message = "Each client has its own application's callback URLs."
   }
 
   assert {
@@ -68,7 +68,7 @@ run "safe_shape" {
 
   assert {
     condition     = aws_cognito_user_pool.this.user_pool_tier == "ESSENTIALS" && aws_cognito_user_pool.this.password_policy[0].password_history_size == 5
-    error_message = "Old passwords don't come back, which takes the Essentials tier."
+    error_message = "Old passwords are refused, which needs the tier ESSENTIALS."
   }
 
   assert {
@@ -78,7 +78,7 @@ run "safe_shape" {
 
   assert {
     condition     = aws_cognito_user_pool.this.deletion_protection == "ACTIVE" && aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
-    error_message = "The pool can't be deleted by mistake, and nobody registers unasked."
+    error_message = "The pool is protected against deletion, and only administrators create users."
   }
 
   assert {
@@ -87,18 +87,21 @@ run "safe_shape" {
   }
 
   assert {
-    condition     = output.scopes == { read = ["readplane/read", "aws.cognito.signin.user.admin"], write = ["readplane/write", "aws.cognito.signin.user.admin"] }
-    error_message = "Protected methods accept this stack's scope and what SRP sign-in yields; a reader's scope doesn't write."
+    condition = output.scopes == {
+      read  = ["readplane/read", "aws.cognito.signin.user.admin"]
+      write = ["readplane/write", "aws.cognito.signin.user.admin"]
+    }
+    error_message = "Protected methods accept this stack's scope or SRP's. The scope read doesn't allow writing."
   }
 
   assert {
     condition     = toset(keys(aws_cognito_user_group.this)) == toset(["editors", "pricing"])
-    error_message = "Every group that a collection names exists."
+    error_message = "Every group of a collection's write_groups is created."
   }
 
   assert {
     condition     = aws_cognito_user_pool_domain.this.domain == "readplane-111122223333-eu-central-1"
-    error_message = "Sign-in domains are global: account and Region make them unique."
+    error_message = "The sign-in domain holds account id and Region, which make it unique across AWS."
   }
 }
 

@@ -36,22 +36,22 @@ run "two_regions" {
 
   assert {
     condition     = aws_dynamodb_table.this.stream_enabled && aws_dynamodb_table.this.stream_view_type == "NEW_AND_OLD_IMAGES"
-    error_message = "publish compares the old with the new image."
+    error_message = "The stream holds old and new images, which publish compares."
   }
 
   assert {
     condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.this.hash_key == "pk" && aws_dynamodb_table.this.range_key == null
-    error_message = "An idle table costs nothing, and one key finds one item."
+    error_message = "The table is billed by request, and its key is pk."
   }
 
   assert {
     condition     = aws_dynamodb_table.this.ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.this.ttl[0].enabled
-    error_message = "Tombstones end."
+    error_message = "TTL is on, so that tombstones expire."
   }
 
   assert {
     condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table_replica.this[0].point_in_time_recovery
-    error_message = "Every Region can go back in time."
+    error_message = "Every Region has point-in-time recovery."
   }
 
   assert {
@@ -66,7 +66,7 @@ run "two_regions" {
     condition = alltrue([for index in aws_dynamodb_table.this.global_secondary_index :
       index.name == "by_collection" && index.hash_key == "list_key" && index.range_key == "item_id" && index.projection_type == "ALL"
     ])
-    error_message = "Lists are read from the index alone; items without list_key (tombstones) aren't in it."
+    error_message = "The index holds whole items, so lists need no other read. Tombstones (no list_key) aren't in it."
   }
 
   assert {
@@ -80,7 +80,7 @@ run "two_regions" {
 
   assert {
     condition     = data.aws_dynamodb_table.replica[0].name == "readplane-items"
-    error_message = "The stream is looked up by the name that is in the replica's ARN."
+    error_message = "The replica's stream is looked up by the name in the replica's ARN."
   }
 }
 
@@ -105,11 +105,11 @@ run "one_region" {
 
   assert {
     condition     = length(aws_dynamodb_table_replica.this) == 0 && output.replica == null
-    error_message = "No replica unless asked for."
+    error_message = "replica = false creates no replica."
   }
 
   assert {
     condition     = !aws_dynamodb_table.this.deletion_protection_enabled && !contains([for sse in aws_dynamodb_table.this.server_side_encryption : sse.enabled], true)
-    error_message = "Unprotected, and encrypted with DynamoDB's own key, only where asked for."
+    error_message = "The variables switch off deletion protection and the customer managed key."
   }
 }

@@ -1,4 +1,4 @@
-# Who hears of what: the topic, its policy, the alarms and the dashboard.
+# Module monitoring: the topic, its policy, the alarms and the dashboard.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -26,7 +26,7 @@ run "with_key_and_sources" {
 
   assert {
     condition     = aws_sns_topic.alarms.kms_master_key_id == var.kms_key_arn && output.topic_arn == "arn:aws:sns:eu-central-1:111122223333:readplane-alarms"
-    error_message = "The topic is encrypted with the own key: with AWS's no alarm would come through."
+    error_message = "The customer managed key encrypts the topic. With AWS's key, no alarm would get through."
   }
 
   assert {
@@ -41,7 +41,7 @@ run "with_key_and_sources" {
         ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:*" }
       }
     }]))
-    error_message = "This account's alarms of this Region may publish, and nobody else."
+    error_message = "Only this account's alarms in this Region may publish."
   }
 
   assert {
@@ -50,7 +50,7 @@ run "with_key_and_sources" {
       && aws_sns_topic_subscription.phone["+4915112345678"].protocol == "sms"
       && alltrue([for s in concat(values(aws_sns_topic_subscription.email), values(aws_sns_topic_subscription.phone)) : s.topic_arn == output.topic_arn])
     )
-    error_message = "Who is named hears of alarms, by e-mail or by SMS."
+    error_message = "Each address and number of notify has a subscription."
   }
 
   # --- alarms
@@ -61,7 +61,7 @@ run "with_key_and_sources" {
       && alarm.threshold == var.sources[name].staleness_budget && alarm.comparison_operator == "GreaterThanThreshold" && alarm.statistic == "Maximum"
       && alarm.period == 60 && alarm.treat_missing_data == "breaching"
     )]) && toset(keys(aws_cloudwatch_metric_alarm.staleness)) == toset(["currencies", "subdivisions"])
-    error_message = "Each source has an alarm at its own budget, and an age that nobody tells counts as too old."
+    error_message = "Each source has an alarm at its own budget, and a missing age counts as too old."
   }
 
   assert {
@@ -69,7 +69,7 @@ run "with_key_and_sources" {
       alarm.metric_name == "RecordsQuarantined" && alarm.dimensions == tomap({ Stack = "readplane", Source = name })
       && alarm.threshold == 0 && alarm.treat_missing_data == "notBreaching"
     )]) && length(aws_cloudwatch_metric_alarm.source_quarantine) == 2
-    error_message = "One record of a source in quarantine is enough; none told means none."
+    error_message = "One quarantined record of a source raises the alarm, and missing data doesn't."
   }
 
   assert {
@@ -77,7 +77,7 @@ run "with_key_and_sources" {
       alarm.metric_name == "SweepRefused" && alarm.dimensions == tomap({ Stack = "readplane", Source = name }) && alarm.threshold == 0
       && alarm.datapoints_to_alarm == 1 && alarm.period * alarm.evaluation_periods <= 86400
     )]) && length(aws_cloudwatch_metric_alarm.sweep_refused) == 2
-    error_message = "One refused sweep is heard of. CloudWatch looks back a day at most."
+    error_message = "One refused sweep raises the alarm, for a day, the longest that CloudWatch looks back."
   }
 
   assert {
@@ -86,7 +86,7 @@ run "with_key_and_sources" {
       && alltrue([for query in alarm.metric_query : alltrue([for metric in query.metric : metric.dimensions == tomap({ Stack = "readplane", Source = name })])])
       && alarm.treat_missing_data == "notBreaching"
     )]) && length(aws_cloudwatch_metric_alarm.region_behind) == 2
-    error_message = "A Region that takes no documents is heard of, though no poll fails for it."
+    error_message = "A Region whose documents can't be written raises an alarm, although no poll fails."
   }
 
   assert {
@@ -95,7 +95,7 @@ run "with_key_and_sources" {
       && aws_cloudwatch_metric_alarm.objects_failed.metric_name == "ObjectsFailed" && aws_cloudwatch_metric_alarm.objects_failed.dimensions == tomap({ Stack = "readplane" })
       && aws_cloudwatch_metric_alarm.objects_failed.period * aws_cloudwatch_metric_alarm.objects_failed.evaluation_periods >= 1800
     )
-    error_message = "What apply quarantines, and what fails there again and again, is heard of."
+    error_message = "Changes that apply quarantines, and objects that fail repeatedly, raise an alarm."
   }
 
   assert {
@@ -104,7 +104,7 @@ run "with_key_and_sources" {
       values(aws_cloudwatch_metric_alarm.region_behind), [aws_cloudwatch_metric_alarm.quarantine, aws_cloudwatch_metric_alarm.objects_failed],
       ) : alarm.alarm_actions == toset(concat([output.topic_arn], var.alarm_actions)) && alarm.ok_actions == alarm.alarm_actions
     ])
-    error_message = "Every alarm notifies the topic and whatever else is to hear it, of its end, too."
+    error_message = "Every alarm notifies the topic and alarm_actions, when it starts and when it ends."
   }
 
   # --- dashboard
@@ -124,14 +124,14 @@ run "with_key_and_sources" {
     condition = alltrue([for name in keys(var.sources) : toset(flatten([for widget in jsondecode(output.dashboard).widgets : [
       for metric in widget.properties.metrics : metric[1] if metric[length(metric) - 1] == name
     ]])) == toset(["Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsQuarantined", "BreakerOpen", "SweepRefused"])])
-    error_message = "A source's row shows what poll counts."
+    error_message = "A source's row shows the metrics of poll."
   }
 
   assert {
     condition = alltrue([for name in keys(var.sources) : length(distinct([
       for widget in jsondecode(output.dashboard).widgets : widget.y if startswith(widget.properties.title, "${name}: ")
     ])) == 1])
-    error_message = "All of a source is in one row."
+    error_message = "All widgets of a source are in one row."
   }
 
   assert {
@@ -139,11 +139,11 @@ run "with_key_and_sources" {
       alltrue([for widget in jsondecode(output.dashboard).widgets : widget.properties.region == "eu-central-1" && widget.x + widget.width <= 24])
       && length(distinct([for widget in jsondecode(output.dashboard).widgets : "${widget.x} ${widget.y}"])) == length(jsondecode(output.dashboard).widgets)
     )
-    error_message = "The widgets show this Region, fit into the 24 columns and cover no other."
+    error_message = "The widgets show this Region, fit into the 24 columns and don't overlap."
   }
 }
 
-run "without_key_sources_and_listeners" {
+run "without_key_sources_and_recipients" {
   command = plan
 
   module {
@@ -159,16 +159,16 @@ run "without_key_sources_and_listeners" {
 
   assert {
     condition     = aws_sns_topic.alarms.kms_master_key_id == null
-    error_message = "Without an own key the topic takes none: AWS's own would shut CloudWatch out."
+    error_message = "Without a customer managed key, the topic has none, because AWS's key would shut CloudWatch out."
   }
 
   assert {
     condition     = length(aws_sns_topic_subscription.email) + length(aws_sns_topic_subscription.phone) + length(aws_cloudwatch_metric_alarm.staleness) == 0 && length(jsondecode(output.dashboard).widgets) == 16
-    error_message = "Nobody hears and nothing is polled: the topic, the other alarms and the other rows are there."
+    error_message = "Without recipients and sources, the topic, the other alarms and the other rows still exist."
   }
 }
 
-run "elsewhere" {
+run "in_another_partition_and_region" {
   command = plan
 
   module {

@@ -1,4 +1,5 @@
-# The poller: its schedules, its checkpoints, what it may do. The emulator asks neither the scheduler's role nor any key.
+# Module poll: its schedules, checkpoints and permissions. The emulator checks neither the scheduler's
+# role nor any key, so only these tests do.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -80,7 +81,7 @@ run "keyed_in_two_regions" {
   command = plan
 
   module {
-    source = "./modules/sync"
+    source = "./modules/poll"
   }
 
   # --- checkpoints
@@ -94,7 +95,10 @@ run "keyed_in_two_regions" {
       && aws_dynamodb_table.checkpoints.deletion_protection_enabled
       && length(aws_dynamodb_table.checkpoints.replica) == 0
     )
-    error_message = "Checkpoints are kept in the Region that polls alone: protected, recoverable, encrypted with the stack's own key; leftovers of sweeps expire."
+    error_message = join(" ", [
+      "Only the Region that polls has the checkpoints table. It is protected, recoverable and encrypted with the",
+      "stack's own key, and leftovers of sweeps expire.",
+    ])
   }
 
   # --- poll
@@ -114,7 +118,7 @@ run "keyed_in_two_regions" {
 
   assert {
     condition     = aws_s3_object.schemas.bucket == "log" && aws_s3_object.schemas.content == "{\"products\":{\"type\":\"object\"}}" && aws_s3_object.schemas.kms_key_id == var.kms_key_arn
-    error_message = "The schemas lie where poll looks, apart from those that write loads."
+    error_message = "The schemas are in the object that poll reads, apart from those that write loads."
   }
 
   assert {
@@ -123,7 +127,7 @@ run "keyed_in_two_regions" {
       layers      = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1", "arn:aws:lambda:eu-central-1:111122223333:layer:readplane-poll:1"]
       zip         = "tests/mocks/artefact.txt"
     })
-    error_message = "poll has the libraries that the other functions do without in a layer of its own."
+    error_message = "A layer of poll's own has the libraries that the other functions don't need."
   }
 
   assert {
@@ -132,7 +136,7 @@ run "keyed_in_two_regions" {
       && aws_lambda_function_event_invoke_config.poll.maximum_event_age_in_seconds == 60
       && aws_lambda_function_event_invoke_config.poll.qualifier == "live"
     )
-    error_message = "The next run is the retry: Lambda tries no event again, and drops one that couldn't start within a minute."
+    error_message = "Lambda retries no event and drops one that couldn't start within a minute. The next run retries."
   }
 
   # --- validation
@@ -146,7 +150,7 @@ run "keyed_in_two_regions" {
 
   assert {
     condition     = aws_lambda_invocation.validate.triggers["version"] == "7" && aws_lambda_invocation.validate.qualifier == "live"
-    error_message = "New code checks anew: a fault of the old must not fail every apply after it."
+    error_message = "New code checks the sources again. Otherwise a bug of the old code would fail every later apply."
   }
 
   # --- schedules
@@ -170,7 +174,7 @@ run "keyed_in_two_regions" {
         { name = "contracts", staleness_budget = 90 }, { name = "products", staleness_budget = 600 }, { name = "rates", staleness_budget = 7200 },
       ] }))
     )
-    error_message = "A schedule's input is all that poll is told."
+    error_message = "A schedule's input holds everything that poll needs to know."
   }
 
   assert {
@@ -180,7 +184,10 @@ run "keyed_in_two_regions" {
       && schedule.target[0].retry_policy[0].maximum_retry_attempts == 0 && schedule.target[0].retry_policy[0].maximum_event_age_in_seconds == 60
       && strcontains(schedule.description, var.stream.archive)
     )])
-    error_message = "Schedules invoke poll's alias, once, in this stack's group, are encrypted with its key, and are made after the archive, which begins at the stream's latest record."
+    error_message = join(" ", [
+      "Schedules invoke poll's alias, without retries. They are in this stack's group, encrypted with its key, and",
+      "created after the archive, which starts at the stream's latest record.",
+    ])
   }
 
   assert {
@@ -194,7 +201,7 @@ run "keyed_in_two_regions" {
         ArnEquals    = { "aws:SourceArn" = "arn:aws:scheduler:eu-central-1:111122223333:schedule-group/readplane" }
       }
     }]))
-    error_message = "Only this stack's schedules may borrow the role."
+    error_message = "Only this stack's schedules may assume the role."
   }
 
   assert {
@@ -235,12 +242,16 @@ run "keyed_in_two_regions" {
       UseKey          = [["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-central-1:111122223333:key/k"]]
       UseKeyInEuWest1 = [["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:111122223333:key/k2"]]
     })
-    error_message = "poll puts changes on the stream, keeps checkpoints and quarantine, and writes the documents of snapshots and of freshness in every Region. It changes no item, and reads the secrets that its sources name."
+    error_message = join(" ", [
+      "poll puts changes on the stream, reads and writes checkpoints and quarantine, and writes the documents of",
+      "snapshots and of freshness in every Region. It changes no item, and reads only the secrets that its sources",
+      "name.",
+    ])
   }
 
   assert {
     condition     = one([for s in jsondecode(output.policies.poll).Statement : s.Condition if s.Sid == "RecordFreshness"]) == jsondecode(jsonencode({ "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["source/*"] } }))
-    error_message = "In the items table poll writes the sources' own records and no item."
+    error_message = "In the items table, poll writes only the sources' freshness records and no item."
   }
 
   assert {
@@ -249,7 +260,7 @@ run "keyed_in_two_regions" {
       UseKey          = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com", "dynamodb.eu-central-1.amazonaws.com", "kinesis.eu-central-1.amazonaws.com"] } }
       UseKeyInEuWest1 = { StringEquals = { "kms:ViaService" = ["s3.eu-west-1.amazonaws.com"] } }
     })
-    error_message = "Keys are used only through the services that hold the data, each in its Region."
+    error_message = "poll uses each key only through the services that hold the data, each in its Region."
   }
 
   assert {
@@ -258,12 +269,12 @@ run "keyed_in_two_regions" {
       && alltrue([for s in jsondecode(output.policies.poll).Statement : !contains(s.Resource, "*") || s.Sid == "SendTraces"])
       && length(distinct([for s in jsondecode(output.policies.poll).Statement : s.Sid])) == length(jsondecode(output.policies.poll).Statement)
     )
-    error_message = "No wildcard action, no wildcard resource where AWS knows a narrower one, and every statement has its own Sid."
+    error_message = "No action is a wildcard, no resource either if AWS allows a narrower one, and every Sid is unique."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.not_invoked[0].dimensions == tomap({ ScheduleGroup = "readplane" }) && aws_cloudwatch_metric_alarm.not_invoked[0].metric_name == "InvocationDroppedCount" && aws_cloudwatch_metric_alarm.not_invoked[0].alarm_actions == toset(var.alarm_actions)
-    error_message = "Schedules that don't get through raise an alarm."
+    error_message = "Schedules that can't invoke poll raise an alarm."
   }
 }
 
@@ -271,7 +282,7 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
   command = plan
 
   module {
-    source = "./modules/sync"
+    source = "./modules/poll"
   }
 
   variables {
@@ -286,29 +297,29 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
 
   assert {
     condition     = toset(keys(aws_scheduler_schedule.this)) == toset(["poll.products", "freshness"])
-    error_message = "No sweep unless asked for."
+    error_message = "A source without sweep_schedule has no sweep."
   }
 
   assert {
     condition = alltrue([for policy in [output.policies.poll, output.policies.scheduler] : !strcontains(policy, "kms:")]) && alltrue([
       for sid in ["ReadSecrets", "ReadParameters", "DecryptSecrets"] : !contains([for s in jsondecode(output.policies.poll).Statement : s.Sid], sid)
     ])
-    error_message = "No key and no secret, no statement about one."
+    error_message = "Without a key or secret, no statement mentions one."
   }
 
   assert {
     condition     = one([for s in jsondecode(output.policies.poll).Statement : s.Resource if s.Sid == "PublishDocuments"]) == jsondecode("[\"arn:aws:s3:::docs-1/public/sources/*\"]")
-    error_message = "Without a snapshot only the freshness is published, for those who read the collection."
+    error_message = "Without a snapshot, poll publishes only the freshness, for the readers of the collection."
   }
 
   assert {
     condition     = length(aws_dynamodb_table.checkpoints.server_side_encryption) == 0 && !aws_dynamodb_table.checkpoints.deletion_protection_enabled && aws_scheduler_schedule.this["freshness"].kms_key_arn == null && aws_s3_object.schemas.content == "{}"
-    error_message = "Keys that AWS owns cost nothing; what needn't last may be deleted."
+    error_message = "Without a key, AWS's own keys encrypt, and without protection the checkpoints may be deleted."
   }
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.not_invoked) == 0
-    error_message = "No alarms means none."
+    error_message = "alarms = false creates no alarm."
   }
 }
 
@@ -316,7 +327,7 @@ run "settings_that_poll_refuses" {
   command = plan
 
   module {
-    source = "./modules/sync"
+    source = "./modules/poll"
   }
 
   override_resource {

@@ -1,4 +1,5 @@
-# One Region with everything it can have: routes, settings, policies and mappings. tests/api.tftest.hcl shows what the API makes of the routes.
+# One Region with every optional part: routes, settings, policies and mappings. tests/api.tftest.hcl
+# tests what the API makes of the routes.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -72,7 +73,7 @@ run "keyed_cached_and_documents_from_s3" {
       "GET /items/profiles", "GET /items/profiles/{item_id}", "GET /items/profiles/{item_id}/changes/{change_id}", "GET /documents/profiles/{item_id}",
       "POST /items/profiles", "PUT /items/profiles/{item_id}", "DELETE /items/profiles/{item_id}",
     ])
-    error_message = "Every collection has its own routes; one that no client writes has no writing route."
+    error_message = "Every collection has its own routes. A collection that no client writes has no route to write."
   }
 
   assert {
@@ -85,17 +86,17 @@ run "keyed_cached_and_documents_from_s3" {
       route.scopes == (startswith(path, "GET ") ? var.identity.scopes.read : var.identity.scopes.write)
       if path != "GET /health" && !(startswith(path, "GET ") && strcontains(path, "/products"))
     ])
-    error_message = "Everything else asks for the scope that matches what it does."
+    error_message = "All other routes require the scope read or write, by what they do."
   }
 
   assert {
     condition     = alltrue([for path, route in output.route_table : route.per_caller if startswith(path, "GET ") && strcontains(path, "/profiles")])
-    error_message = "An owner's answers depend on who asks."
+    error_message = "Responses of an owner collection depend on the caller."
   }
 
   assert {
     condition     = alltrue([for path, route in output.route_table : try(route.cache, null) == null if !strcontains(path, "/products") || strcontains(path, "/changes/") || !startswith(path, "GET ")])
-    error_message = "Only the collection that asks for it is cached, and never a change's status."
+    error_message = "Only a collection with cache_ttl is cached, and never the status of a change."
   }
 
   assert {
@@ -104,7 +105,7 @@ run "keyed_cached_and_documents_from_s3" {
       && toset(output.route_table["GET /items/products/{item_id}"].cache.key) == toset(["path.item_id", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"])
       && output.route_table["GET /items/products"].cache.ttl == 60
     )
-    error_message = "A cached answer's key holds all it depends on, the origin too where several are allowed."
+    error_message = "The cache key holds every input of the response, and the origin if there are several."
   }
 
   assert {
@@ -114,7 +115,7 @@ run "keyed_cached_and_documents_from_s3" {
       && output.route_table["GET /documents/profiles/{item_id}"].document.key == "owner/profiles/{sub}/{item_id}.json"
       && output.route_table["GET /documents/profiles/{item_id}"].function == null
     )
-    error_message = "A document's prefix belongs to its route; an owner's to the token."
+    error_message = "A document's prefix comes from its route. In an owner collection, the rest comes from the token."
   }
 
   assert {
@@ -123,7 +124,7 @@ run "keyed_cached_and_documents_from_s3" {
       && output.route_table["GET /items/products"].throttle == { rate = 5, burst = 10 }
       && output.route_table["GET /items/prices"].throttle == null
     )
-    error_message = "A collection's own throttle counts for all of its routes and for no other."
+    error_message = "A collection's own throttle applies to all of its routes and to no others."
   }
 
   # --- settings
@@ -136,12 +137,12 @@ run "keyed_cached_and_documents_from_s3" {
       schemas         = { bucket = "a-bucket", key = "config/schemas/${sha256("{\"products\":{\"type\":\"object\"}}")}.json", sha256 = sha256("{\"products\":{\"type\":\"object\"}}") }
       collections     = { products = { read = "public", write_groups = ["editors"] }, profiles = { read = "owner", write_groups = [] } }
     }))
-    error_message = "write knows the collections that clients write, and where their schemas are."
+    error_message = "write knows the collections that clients write, and the object with their schemas."
   }
 
   assert {
     condition     = aws_s3_object.schemas.content == "{\"products\":{\"type\":\"object\"}}" && aws_s3_object.schemas.key == jsondecode(output.settings.write).schemas.key
-    error_message = "The schemas lie where write looks, under the hash of their content."
+    error_message = "The schemas are in the object that write reads, whose name is the hash of the content."
   }
 
   assert {
@@ -152,7 +153,7 @@ run "keyed_cached_and_documents_from_s3" {
       collections  = { products = { read = "public", cache_ttl = 60 }, prices = { read = "authenticated", cache_ttl = 0 }, profiles = { read = "owner", cache_ttl = 0 } }
       sources      = {}
     }))
-    error_message = "read takes buffering into account before it calls a change unknown, and leaves documents to S3."
+    error_message = "A change is pending at least for the buffering interval, and read serves no documents."
   }
 
   assert {
@@ -161,7 +162,7 @@ run "keyed_cached_and_documents_from_s3" {
       queue_url   = "https://sqs.eu-central-1.amazonaws.com/111122223333/readplane-apply"
       collections = { products = { read = "public" }, prices = { read = "authenticated" }, profiles = { read = "owner" } }
     }))
-    error_message = "apply knows every collection, and the queue that it tells when a failed message comes again."
+    error_message = "apply knows every collection, and the queue in which it sets when a failed message comes again."
   }
 
   assert {
@@ -181,10 +182,10 @@ run "keyed_cached_and_documents_from_s3" {
       read    = { environment = {}, layers = [], zip = "tests/mocks/hot.txt" }
       write   = { environment = {}, layers = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"], zip = "tests/mocks/hot.txt" }
     })
-    error_message = "read, write and apply run the small artefact with the slim client; the layer is where its libraries are used."
+    error_message = "read, write and apply run the hot zip with the slim client. Only publish and write have the layer."
   }
 
-  # --- what each function may do; what the emulator doesn't enforce is proved here and nowhere else
+  # --- what each function may do (the emulator doesn't enforce all of it, so only these tests check it)
 
   assert {
     condition = jsonencode({ for s in jsondecode(output.policies.functions.write).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({
@@ -213,7 +214,10 @@ run "keyed_cached_and_documents_from_s3" {
       FindFailedBatches    = [["s3:ListBucket"], ["arn:aws:s3:::a-bucket"]]
       UseKey               = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
     })
-    error_message = "apply reads the stream and the log, reads and writes items, writes quarantine. It deletes nothing but its messages, and says when a failed one comes again."
+    error_message = join(" ", [
+      "apply reads the stream and the log, reads and writes items, and writes quarantine. It deletes nothing but its",
+      "messages, and sets when a failed message comes again.",
+    ])
   }
 
   assert {
@@ -229,7 +233,7 @@ run "keyed_cached_and_documents_from_s3" {
       FindFailedBatches  = [["s3:ListBucket"], ["arn:aws:s3:::a-bucket"]]
       UseKey             = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
     })
-    error_message = "publish reads the stream, writes documents, mends items and sets failed batches aside."
+    error_message = "publish reads the stream, writes documents, repairs items and writes failed batches to S3."
   }
 
   assert {
@@ -241,7 +245,7 @@ run "keyed_cached_and_documents_from_s3" {
       ListItems          = [["dynamodb:Query"], ["${var.items.arn}/index/by_collection"]]
       UseKey             = [["kms:Decrypt"], [var.kms_key_arn]]
     })
-    error_message = "read reads: items by key, lists by index. It scans and writes nothing."
+    error_message = "read reads items by key and lists by index. It scans and writes nothing."
   }
 
   assert {
@@ -260,7 +264,7 @@ run "keyed_cached_and_documents_from_s3" {
       && alltrue([for s in jsondecode(policy).Statement : !contains(s.Resource, "*") || contains(["SendTraces", "ListStreams", "ListChangeStreams"], s.Sid)])
       && length(distinct([for s in jsondecode(policy).Statement : s.Sid])) == length(jsondecode(policy).Statement)
     )])
-    error_message = "No wildcard action, no wildcard resource where AWS knows a narrower one, and every statement has its own Sid."
+    error_message = "No action is a wildcard, no resource either if AWS allows a narrower one, and every Sid is unique."
   }
 
   # --- mappings
@@ -271,17 +275,17 @@ run "keyed_cached_and_documents_from_s3" {
       && contains(aws_lambda_event_source_mapping.apply.function_response_types, "ReportBatchItemFailures")
       && endswith(aws_lambda_event_source_mapping.apply.function_name, ":live")
     )
-    error_message = "apply's concurrency is bounded at the queue, and one failed object doesn't bring back the others."
+    error_message = "The mapping limits apply's concurrency, and one failed object doesn't bring back the others."
   }
 
   assert {
     condition     = module.write_log.visibility_timeout_seconds >= 6 * var.functions.apply.timeout_seconds
-    error_message = "A message stays hidden for six time-outs of apply, or a slow batch would be seen twice."
+    error_message = "A message stays hidden for six timeouts of apply. Otherwise SQS would deliver a slow batch twice."
   }
 
   assert {
     condition     = module.write_log.freshness_alarm_seconds == 1200
-    error_message = "The freshness alarm leaves the buffering interval out of account."
+    error_message = "The threshold of the freshness alarm includes the buffering interval."
   }
 
   assert {
@@ -293,16 +297,16 @@ run "keyed_cached_and_documents_from_s3" {
       && contains(aws_lambda_event_source_mapping.publish.function_response_types, "ReportBatchItemFailures")
       && aws_lambda_event_source_mapping.publish.event_source_arn == var.items.stream_arn
     )
-    error_message = "publish misses nothing from the start on, retries for a bounded time and keeps what it gives up, whole."
+    error_message = "publish gets every record from the start, retries for a limited time, and S3 keeps failed records."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.publish_behind[0].dimensions.FunctionName == "readplane-publish" && aws_cloudwatch_metric_alarm.publish_behind[0].alarm_actions == toset(var.alarm_actions)
-    error_message = "Documents that lag raise an alarm."
+    error_message = "Documents that lag behind the items raise an alarm."
   }
 }
 
-run "with_aws_s_own_sdk" {
+run "with_boto3" {
   command = plan
 
   module {
@@ -315,12 +319,12 @@ run "with_aws_s_own_sdk" {
 
   assert {
     condition     = jsonencode({ for f, runs in output.functions : f => runs.environment }) == jsonencode({ apply = { READPLANE_CLIENT = "boto3" }, publish = {}, read = { READPLANE_CLIENT = "boto3" }, write = { READPLANE_CLIENT = "boto3" } })
-    error_message = "The functions that would use the slim client are told to use boto3; publish always does."
+    error_message = "The functions of the hot zip get READPLANE_CLIENT = boto3. publish needs no variable for it."
   }
 
   assert {
     condition     = jsonencode({ for f, runs in output.functions : f => runs.zip }) == jsonencode({ apply = "tests/mocks/hot.txt", publish = "tests/mocks/artefact.txt", read = "tests/mocks/hot.txt", write = "tests/mocks/hot.txt" })
-    error_message = "The same artefacts serve either client: the way back needs no build."
+    error_message = "The same zips serve both clients, so switching needs no new build."
   }
 
   assert {
@@ -347,7 +351,7 @@ run "unkeyed_uncached_and_documents_from_read" {
 
   assert {
     condition     = alltrue([for path, route in output.route_table : route.document == null && route.function == "read" if startswith(path, "GET /documents/")])
-    error_message = "Where API Gateway can't read S3, read serves the documents."
+    error_message = "With documents_integration = lambda, read serves the documents."
   }
 
   assert {
@@ -356,26 +360,26 @@ run "unkeyed_uncached_and_documents_from_read" {
       && jsondecode(output.settings.read).pending_seconds == 900
       && one([for s in jsondecode(output.policies.functions.read).Statement : s if s.Sid == "ReadDocuments"]).Resource == jsondecode("[\"arn:aws:s3:::a-bucket/*\"]")
     )
-    error_message = "read then knows the bucket, and may read it."
+    error_message = "If read serves documents, it knows the bucket and may read it."
   }
 
   assert {
     condition     = alltrue([for policy in values(output.policies.functions) : length([for s in jsondecode(policy).Statement : s if strcontains(jsonencode(s.Action), "kms:")]) == 0])
-    error_message = "Without a key no function may use one."
+    error_message = "Without a key, no function has a statement about one."
   }
 
   assert {
     condition     = !contains(output.route_table["GET /items/products"].cache.key, "header.Origin")
-    error_message = "With one origin every answer is the same for all."
+    error_message = "With one origin, the cache key doesn't hold the origin."
   }
 
   assert {
     condition     = !strcontains(output.policies.functions.apply, "kinesis:") && !contains([for s in jsondecode(output.policies.functions.apply).Statement : s.Sid], "KeepFailedBatches")
-    error_message = "Where nothing is polled there is no stream that apply could read."
+    error_message = "Without a change stream, apply has no statement about one."
   }
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.publish_behind) == 0
-    error_message = "No alarms means none."
+    error_message = "alarms = false creates no alarm."
   }
 }

@@ -1,5 +1,5 @@
-# A Region's routes of sources and of back offices, and what authorises their callers. tests/backends.tftest.hcl shows what the API makes of
-# such routes.
+# A Region's routes of sources and backends, and what authorises their callers. tests/backends.tftest.hcl
+# tests what the API makes of such routes.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -96,24 +96,24 @@ run "sources_and_backends" {
       output.route_table["GET /sources/${name}"].function == "read" && jsonencode(output.route_table["GET /sources/${name}"].scopes) == jsonencode(read)
       && jsonencode(output.route_table["GET /documents/sources/${name}"].scopes) == jsonencode(read)
     )])
-    error_message = "How fresh a source is may know whoever may read a public collection's items; else whoever is signed in."
+    error_message = "Everybody may read the freshness of a public collection's source, signed-in users all others."
   }
 
   assert {
     condition = { for name in keys(var.sources) : name => output.route_table["GET /documents/sources/${name}"].document.key } == {
       books = "authenticated/sources/books.json", list = "authenticated/sources/list.json", shop = "public/sources/shop.json"
     }
-    error_message = "A source's document is where poll puts it; no owner's prefix holds one."
+    error_message = "A source's document is under the key that poll writes, and never under the owner prefix."
   }
 
   assert {
     condition     = alltrue([for path, route in output.route_table : try(route.cache, null) == null if strcontains(path, "/sources/")])
-    error_message = "A staleness that is cached isn't one."
+    error_message = "A source's freshness is never cached."
   }
 
   assert {
     condition     = toset([for path in keys(output.route_table) : path if !startswith(path, "GET ")]) == toset(["POST /items/profiles", "PUT /items/profiles/{item_id}", "DELETE /items/profiles/{item_id}", "POST /backends/crm/{proxy+}"])
-    error_message = "What a source feeds no client writes, owners included."
+    error_message = "No client writes a collection that a source feeds, not even an owner."
   }
 
   # --- back offices
@@ -122,12 +122,12 @@ run "sources_and_backends" {
     condition = jsonencode(output.route_table["GET /backends/crm/{proxy+}"].backend) == jsonencode({
       forward_headers = [], name = "crm", timeout_ms = 1500, url = "https://crm.example.com/api", vpc_link_id = "link01"
     }) && jsonencode({ for name, link in aws_api_gateway_vpc_link.backend : name => link.target_arns }) == jsonencode({ crm = [var.backends.crm.vpc_link.nlb_arn] })
-    error_message = "A VPC link is made for a load balancer, and only for one."
+    error_message = "Only a backend with nlb_arn gets a new VPC link."
   }
 
   assert {
     condition     = output.route_table["GET /backends/staff/{proxy+}"].backend.vpc_link_id == "abc123" && output.route_table["GET /backends/open/{proxy+}"].backend.vpc_link_id == null
-    error_message = "A VPC link that exists is used; who needs none gets none."
+    error_message = "A backend with a VPC link's id uses that link, and one without vpc_link uses none."
   }
 
   assert {
@@ -136,22 +136,25 @@ run "sources_and_backends" {
       && output.route_table["POST /backends/crm/{proxy+}"].cache == null
       && jsonencode(output.route_table["POST /backends/crm/{proxy+}"].throttle) == jsonencode({ burst = 10, rate = 5 })
     )
-    error_message = "Only the GET of a cached back office is cached; the throttle is every method's."
+    error_message = "Only the GET of a cached backend is cached. The throttle applies to every method."
   }
 
   assert {
     condition     = toset(keys(aws_api_gateway_api_key.backend)) == toset(["crm", "staff"]) && nonsensitive(output.backend_api_keys["crm"]) == "a-key-that-aws-has-generated-0123"
-    error_message = "Each back office that takes a key has one."
+    error_message = "Each backend with api_key has a key."
   }
 
   assert {
-    condition     = jsondecode(local.backend_auth_settings) == jsondecode(jsonencode({ name = "readplane", keys = ["${sha256("a-key-that-aws-has-generated-0123")}/crm"] }))
-    error_message = "The function knows which back office a key opens, by the key's hash; where a token decides it isn't asked."
+    condition = jsondecode(local.backend_auth_settings) == jsondecode(jsonencode({
+      name = "readplane"
+      keys = ["${sha256("a-key-that-aws-has-generated-0123")}/crm"]
+    }))
+    error_message = "The function knows the hashes of the keys, except for backends with scopes."
   }
 
   assert {
     condition     = jsonencode([for s in jsondecode(module.backend_auth[0].policy).Statement : s.Sid]) == jsonencode(["WriteOwnLog", "SendTraces", "DecryptOwnSettings"]) && module.backend_auth[0].runs.zip == "tests/mocks/artefact.txt"
-    error_message = "It may do nothing but log, trace and read its own settings."
+    error_message = "backend_auth may do nothing but log, trace and read its own settings."
   }
 }
 
@@ -177,12 +180,12 @@ run "documents_through_read_and_no_key_to_check" {
 
   assert {
     condition     = alltrue([for path, route in output.route_table : route.function == "read" && route.document == null if startswith(path, "GET /documents/sources/")])
-    error_message = "Where API Gateway can't read S3, read serves a source's document."
+    error_message = "With documents_integration = lambda, read serves a source's document."
   }
 
   assert {
     condition     = length(module.backend_auth) + length(aws_api_gateway_api_key.backend) + length(aws_api_gateway_vpc_link.backend) == 0
-    error_message = "Without keys nobody needs to say what they open."
+    error_message = "Without API keys there is no backend_auth."
   }
 }
 
@@ -199,6 +202,6 @@ run "keys_that_callers_have" {
 
   assert {
     condition     = nonsensitive(aws_api_gateway_api_key.backend["crm"].value) == "a-key-of-ours-0123456789" && strcontains(local.backend_auth_settings, "${sha256("a-key-of-ours-0123456789")}/crm")
-    error_message = "A key that is given is the one that opens."
+    error_message = "A given key is the backend's key."
   }
 }

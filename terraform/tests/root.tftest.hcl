@@ -1,4 +1,4 @@
-# The whole stack, with and without its second Region. What the modules do is in their own files.
+# The whole stack, with and without its second Region. The modules' own test files test what each module does.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -53,7 +53,7 @@ run "two_regions_with_keys" {
 
   assert {
     condition     = alltrue([for region in [module.region, module.replica[0]] : jsonencode(region.functions.read.environment) == "{\"READPLANE_CLIENT\":\"boto3\"}" && region.functions.read.zip == "tests/mocks/hot.txt" && region.functions.publish.zip == "tests/mocks/artefact.txt"])
-    error_message = "Both Regions run the same artefacts with the same client."
+    error_message = "Both Regions run the same zips with the same client."
   }
 
   assert {
@@ -81,7 +81,7 @@ run "two_regions_with_keys" {
         ArnLike                          = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:eu-west-1:111122223333:log-group:*" }
       }],
     ])
-    error_message = "The key serves the account, this Region's bucket notifications, this account's alarms and log groups; nobody else, and never everybody."
+    error_message = "Only the account, its bucket notifications, alarms and log groups of this Region may use the key."
   }
 
   assert {
@@ -90,7 +90,7 @@ run "two_regions_with_keys" {
       && one([for s in jsondecode(output.policies.keys["primary"]).Statement : s.Principal.Service if s.Sid == "LogsEncrypt"]) == "logs.eu-central-1.amazonaws.com"
       && !strcontains(output.policies.keys["primary"], "kms:*")
     )
-    error_message = "S3 needs two actions to notify an encrypted queue, the logs service is the Region's own, and no action is a wildcard."
+    error_message = "S3 has the two actions for an encrypted queue, the logs service is the Region's, no wildcards."
   }
 
   assert {
@@ -108,7 +108,7 @@ run "two_regions_with_keys" {
 
   assert {
     condition     = module.items.deletion_protection && module.identity.deletion_protection && !anytrue(concat(values(module.region.force_destroy), values(module.replica[0].force_destroy)))
-    error_message = "By default nothing that holds data is deleted."
+    error_message = "By default, Terraform refuses to delete anything that holds data."
   }
 
   assert {
@@ -128,7 +128,7 @@ run "two_regions_with_keys" {
 
   assert {
     condition     = output.api_url == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com" && output.edge_url == null
-    error_message = "The API's URL comes without its stage: paths begin with /v1 everywhere."
+    error_message = "The API's URL is without its stage, because every path begins with /v1."
   }
 
   assert {
@@ -172,17 +172,17 @@ run "back_offices_and_alarms_in_two_regions" {
 
   assert {
     condition     = toset(module.region.route_table["GET /backends/staff/{proxy+}"].scopes) == toset(module.identity.scopes.read) && length(module.region.route_table["GET /backends/erp/{proxy+}"].scopes) == 0
-    error_message = "A back office's scopes are this stack's."
+    error_message = "The scopes of a backend are this stack's scopes."
   }
 
   assert {
     condition     = nonsensitive(output.backend_api_keys) == { crm = "a-key-of-ours-0123456789", erp = "a-key-that-aws-has-generated-0123" } && nonsensitive(module.replica[0].backend_api_keys) == nonsensitive(output.backend_api_keys)
-    error_message = "Each back office that takes a key has one, given or generated, and it is the same in both Regions."
+    error_message = "Each backend with api_key has a key, given or generated, the same in both Regions."
   }
 
   assert {
     condition     = output.backends["crm"] == { url = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1/backends/crm", api_key = true } && !output.backends["staff"].api_key && toset(keys(output.backends)) == toset(["crm", "erp", "staff"])
-    error_message = "It is told where the back offices are reached."
+    error_message = "The output backends says under which URL each back office is reached."
   }
 
   assert {
@@ -191,7 +191,7 @@ run "back_offices_and_alarms_in_two_regions" {
       && local.replica_alarm_actions == ["arn:aws:sns:eu-west-1:111122223333:readplane-alarms"]
       && output.alarm_topic_arn == local.alarm_actions[0] && output.replica_alarm_topic_arn == local.replica_alarm_actions[0]
     )
-    error_message = "Every Region's alarms notify its own topic, and whatever else is to hear them."
+    error_message = "Every Region's alarms notify its own topic and the topics that alarm_actions names."
   }
 }
 
@@ -261,22 +261,28 @@ run "polled_back_offices_in_two_regions" {
         document         = "current"
       }
     }))
-    error_message = "A schedule's input holds the source's settings as poll reads them, defaults included; the secret's key is the policy's matter."
+    error_message = "A schedule's input holds the source's settings, defaults included, but not the secret's KMS key."
   }
 
   assert {
-    condition     = module.sync[0].schedules["poll.prices"].input == output.sources["prices"] && toset(keys(module.sync[0].schedules)) == toset(["poll.prices", "sweep.prices", "poll.rates", "freshness"])
-    error_message = "What is told of a source is what its schedule says."
+    condition = (
+      module.poll[0].schedules["poll.prices"].input == output.sources["prices"]
+      && toset(keys(module.poll[0].schedules)) == toset(["poll.prices", "sweep.prices", "poll.rates", "freshness"])
+    )
+    error_message = "The output sources shows the input of each source's schedule."
   }
 
   assert {
     condition     = output.checkpoints_table == "readplane-checkpoints" && output.change_stream == "readplane-changes" && output.poll_function != null
-    error_message = "Tools learn where checkpoints, stream and poller are."
+    error_message = "Tools can find the checkpoints table, the change stream and poll."
   }
 
   assert {
-    condition     = jsondecode(module.sync[0].settings).documents[*].region == jsondecode("[\"eu-central-1\",\"eu-west-1\"]") && keys(jsondecode(module.sync[0].settings).collections) == ["prices", "rates"]
-    error_message = "One Region polls, for both: its documents, and the collections that it feeds."
+    condition = (
+      jsondecode(module.poll[0].settings).documents[*].region == jsondecode("[\"eu-central-1\",\"eu-west-1\"]")
+      && keys(jsondecode(module.poll[0].settings).collections) == ["prices", "rates"]
+    )
+    error_message = "poll knows both Regions' documents, and the collections that sources feed."
   }
 
   assert {
@@ -284,16 +290,18 @@ run "polled_back_offices_in_two_regions" {
       contains([for s in jsondecode(module.region.policies.functions.apply).Statement : s.Sid], "ReadChangeStream")
       && !contains([for s in jsondecode(module.replica[0].policies.functions.apply).Statement : s.Sid], "ReadChangeStream")
     )
-    error_message = "Changes are applied where they are polled; the global table brings the items to the other Region."
+    error_message = "Only the Region that polls applies the changes. The global table replicates the items."
   }
 
   assert {
     condition     = alltrue([for region in [module.region, module.replica[0]] : jsondecode(region.settings.read).sources == jsondecode(jsonencode({ prices = { collection = "prices", staleness_budget = 90 }, rates = { collection = "rates", staleness_budget = 7200 } }))])
-    error_message = "Both Regions say how fresh the data is."
+    error_message = "read knows the sources in both Regions."
   }
 
   assert {
-    condition     = module.sync[0].deletion_protection && one([for s in jsondecode(output.policies.sync.poll).Statement : s.Resource if s.Sid == "UseKeyInEuWest1"]) == jsondecode("[\"arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555\"]")
+    condition = module.poll[0].deletion_protection && one([
+      for s in jsondecode(output.policies.poll.poll).Statement : s.Resource if s.Sid == "UseKeyInEuWest1"
+    ]) == jsondecode("[\"arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555\"]")
     error_message = "Checkpoints are protected by default, and documents are encrypted with each Region's own key."
   }
 }
@@ -332,41 +340,44 @@ run "one_region_without_key" {
 
   assert {
     condition     = !module.items.deletion_protection && !module.identity.deletion_protection && alltrue(values(module.region.force_destroy))
-    error_message = "A stack without protection can be torn down, data and all."
+    error_message = "A stack without deletion protection can be destroyed with all its data."
   }
 
   assert {
     condition     = !contains([for s in jsondecode(output.policies.write_log.apply_queue).Statement : s.Sid], "DenyPlainHttp")
-    error_message = "An emulator's plain HTTP is let through where told so."
+    error_message = "emulator.plain_http lets plain HTTP through."
   }
 
   assert {
     condition     = module.region.route_table["GET /documents/products/{item_id}"].function == "read" && module.region.freshness_alarm_seconds == null
-    error_message = "Documents through read, and no alarms, where told so."
+    error_message = "The variables switch documents to read, and alarms off."
   }
 
   assert {
     condition     = output.alarm_topic_arn == null && output.replica_alarm_topic_arn == null && length(output.backends) == 0 && length(nonsensitive(output.backend_api_keys)) == 0
-    error_message = "No alarms, no topic; no back office is passed through unless asked for."
+    error_message = "Without alarms there is no topic, and without backends no back office is passed through."
   }
 
   assert {
-    condition     = length(module.change_stream) + length(module.sync) == 0 && output.change_stream == null && output.checkpoints_table == null && output.poll_function == null && length(output.sources) == 0
-    error_message = "No source, no stream and no poller: they would cost by the hour."
+    condition = (
+      length(module.change_stream) + length(module.poll) == 0 && output.change_stream == null
+      && output.checkpoints_table == null && output.poll_function == null && length(output.sources) == 0
+    )
+    error_message = "Without a source there is neither a change stream nor poll, because they cost by the hour."
   }
 
   assert {
     condition     = length(module.replica) == 0 && output.replica_api_url == null && output.replica_documents_bucket == null && output.replica_write_log_bucket == null
-    error_message = "No second Region unless asked for."
+    error_message = "There is no second Region by default."
   }
 
   assert {
     condition     = length(aws_kms_key.primary) + length(aws_kms_key.replica) + length(aws_kms_alias.primary) + length(aws_kms_alias.replica) == 0 && length(output.policies.keys) == 0
-    error_message = "No key unless asked for."
+    error_message = "customer_managed_key = false creates no key."
   }
 
   assert {
     condition     = output.api_url == "http://localhost:4566/_aws/execute-api/a1b2c3d4e5"
-    error_message = "An emulator's URL names the API."
+    error_message = "An emulator's URL holds the API's id."
   }
 }

@@ -1,5 +1,5 @@
-# Every rule of variables.tf refuses what it should. One run per rule; the name says what is wrong. tests/rules holds variables.tf and nothing
-# else (a link): without a provider to start, a run takes milliseconds.
+# Every rule of variables.tf refuses what it should. One run per rule; the name says what is wrong. tests/rules holds
+# only links to the files of the root's variables. Without a provider to start, a run takes milliseconds.
 
 variables {
   region        = "eu-central-1"
@@ -51,7 +51,7 @@ run "name_that_cognito_reserves" {
   expect_failures = [var.name]
 }
 
-run "replica_in_the_primary_region" {
+run "replica_region_equal_to_region" {
   command = plan
 
   module {
@@ -94,7 +94,7 @@ run "edge_endpoint_with_a_replica" {
   expect_failures = [var.endpoint_type]
 }
 
-run "no_collection" {
+run "without_a_collection" {
   command = plan
 
   module {
@@ -461,7 +461,7 @@ run "throttle_without_a_burst" {
   expect_failures = [var.throttle]
 }
 
-run "buffering_beyond_firehose" {
+run "buffering_longer_than_firehose_allows" {
   command = plan
 
   module {
@@ -475,7 +475,7 @@ run "buffering_beyond_firehose" {
   expect_failures = [var.write_log]
 }
 
-run "object_larger_than_apply_can_finish" {
+run "buffering_of_more_than_apply_can_finish" {
   command = plan
 
   module {
@@ -531,7 +531,7 @@ run "horizon_shorter_than_dead_letters" {
   expect_failures = [var.horizon_days]
 }
 
-run "write_slower_than_api_gateway" {
+run "write_timeout_longer_than_api_gateway_waits" {
   command = plan
 
   module {
@@ -545,7 +545,7 @@ run "write_slower_than_api_gateway" {
   expect_failures = [var.functions]
 }
 
-run "write_stopped_between_its_tries" {
+run "write_timeout_shorter_than_its_retries" {
   command = plan
 
   module {
@@ -559,7 +559,7 @@ run "write_stopped_between_its_tries" {
   expect_failures = [var.functions]
 }
 
-run "read_slower_than_api_gateway" {
+run "read_timeout_longer_than_api_gateway_waits" {
   command = plan
 
   module {
@@ -573,7 +573,7 @@ run "read_slower_than_api_gateway" {
   expect_failures = [var.functions]
 }
 
-run "read_stopped_in_the_middle_of_a_list" {
+run "read_timeout_shorter_than_a_list" {
   command = plan
 
   module {
@@ -587,7 +587,7 @@ run "read_stopped_in_the_middle_of_a_list" {
   expect_failures = [var.functions]
 }
 
-run "apply_stopped_in_the_middle_of_an_object" {
+run "apply_timeout_shorter_than_an_object_takes" {
   command = plan
 
   module {
@@ -615,7 +615,7 @@ run "function_with_too_little_memory" {
   expect_failures = [var.functions]
 }
 
-run "function_slower_than_lambda" {
+run "function_timeout_longer_than_lambda_allows" {
   command = plan
 
   module {
@@ -629,7 +629,7 @@ run "function_slower_than_lambda" {
   expect_failures = [var.functions]
 }
 
-run "function_that_may_not_run" {
+run "function_with_zero_concurrency" {
   command = plan
 
   module {
@@ -643,7 +643,7 @@ run "function_that_may_not_run" {
   expect_failures = [var.functions]
 }
 
-run "queue_that_outruns_apply" {
+run "queue_with_more_concurrency_than_apply" {
   command = plan
 
   module {
@@ -728,7 +728,7 @@ run "replica_alarm_topic_without_a_replica" {
   expect_failures = [var.replica_alarm_actions]
 }
 
-run "hot_functions_that_were_not_built" {
+run "hot_zip_that_was_not_built" {
   command = plan
 
   module {
@@ -742,7 +742,7 @@ run "hot_functions_that_were_not_built" {
   expect_failures = [var.hot_zip]
 }
 
-run "functions_that_were_not_built" {
+run "functions_zip_that_was_not_built" {
   command = plan
 
   module {
@@ -845,6 +845,6 @@ run "what_the_rules_allow" {
 
   assert {
     condition     = var.collections["mine"].cache_ttl == 0 && length(var.collections["mine"].write_groups) == 0 && var.collections["mine"].schema == null
-    error_message = "A collection needs no more than who reads it."
+    error_message = "A collection needs only read."
   }
 }

@@ -9,7 +9,7 @@ variables {
   collections   = { products = { read = "public" } }
 }
 
-run "all_that_is_allowed" {
+run "what_the_rules_allow" {
   command = plan
 
   module {
@@ -214,7 +214,7 @@ run "method_that_the_api_answers" {
   expect_failures = [var.backends]
 }
 
-run "time_out_below_the_gateway_s" {
+run "timeout_below_api_gateways_minimum" {
   command = plan
 
   module {
@@ -228,7 +228,7 @@ run "time_out_below_the_gateway_s" {
   expect_failures = [var.backends]
 }
 
-run "time_out_above_the_gateway_s" {
+run "timeout_above_api_gateways_maximum" {
   command = plan
 
   module {
@@ -242,7 +242,7 @@ run "time_out_above_the_gateway_s" {
   expect_failures = [var.backends]
 }
 
-run "time_out_in_parts_of_a_millisecond" {
+run "timeout_in_parts_of_a_millisecond" {
   command = plan
 
   module {
@@ -256,7 +256,7 @@ run "time_out_in_parts_of_a_millisecond" {
   expect_failures = [var.backends]
 }
 
-run "backend_that_takes_nothing" {
+run "backend_with_a_throttle_of_zero" {
   command = plan
 
   module {
@@ -284,7 +284,7 @@ run "backend_without_burst" {
   expect_failures = [var.backends]
 }
 
-run "quota_of_nothing" {
+run "quota_of_zero" {
   command = plan
 
   module {
@@ -425,7 +425,7 @@ run "cache_without_cluster" {
   expect_failures = [var.backends]
 }
 
-run "cache_of_what_credentials_bring" {
+run "cache_with_forwarded_credentials" {
   command = plan
 
   module {
@@ -453,7 +453,7 @@ run "forwarded_header_that_is_no_credential" {
   expect_failures = [var.backends]
 }
 
-run "proxy_s_credential_forwarded" {
+run "proxy_credential_forwarded" {
   command = plan
 
   module {
@@ -481,7 +481,7 @@ run "scope_of_another_stack" {
   expect_failures = [var.backends]
 }
 
-run "backend_open_to_everybody" {
+run "backend_without_key_and_scopes" {
   command = plan
 
   module {
@@ -655,7 +655,7 @@ run "key_of_no_backend" {
   expect_failures = [var.backend_api_keys]
 }
 
-run "key_of_a_backend_without" {
+run "key_of_a_backend_that_takes_none" {
   command = plan
 
   module {

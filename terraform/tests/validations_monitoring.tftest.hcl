@@ -9,7 +9,7 @@ variables {
   collections   = { products = { read = "public" } }
 }
 
-run "everybody_who_can_be_named" {
+run "what_the_rules_allow" {
   command = plan
 
   module {
@@ -96,7 +96,7 @@ run "number_with_spaces" {
   expect_failures = [var.notify]
 }
 
-run "number_of_no_country" {
+run "number_without_a_country_code" {
   command = plan
 
   module {
@@ -152,7 +152,7 @@ run "number_twice" {
   expect_failures = [var.notify]
 }
 
-run "nothing_to_hear" {
+run "recipients_without_alarms" {
   command = plan
 
   module {

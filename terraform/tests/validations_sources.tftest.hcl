@@ -1,4 +1,4 @@
-# Every rule of sources, change_stream and sync refuses what it should, and refuses it alone: each run breaks one rule.
+# Every rule of sources, change_stream and poll refuses what it should, and refuses it alone. Each run breaks one rule.
 
 variables {
   region         = "eu-central-1"
@@ -25,7 +25,7 @@ variables {
     translation      = "@"
   }
 
-  # Read by a function, as a whole.
+  # A function reads the whole response, so the source has no expressions.
   called = {
     mode             = "changes"
     collection       = "prices"
@@ -91,7 +91,7 @@ run "source_name_with_a_dot" {
   expect_failures = [var.sources]
 }
 
-run "source_name_longer_than_a_schedule_s" {
+run "source_name_longer_than_schedule_names_allow" {
   command = plan
 
   module {
@@ -427,7 +427,7 @@ run "unknown_version_format" {
   expect_failures = [var.sources]
 }
 
-run "document_that_is_no_item_id" {
+run "document_that_is_not_an_item_id" {
   command = plan
 
   module {
@@ -693,7 +693,7 @@ run "unknown_paging" {
   expect_failures = [var.sources]
 }
 
-run "pages_without_a_parameter" {
+run "page_paging_without_a_parameter" {
   command = plan
 
   module {
@@ -707,7 +707,7 @@ run "pages_without_a_parameter" {
   expect_failures = [var.sources]
 }
 
-run "links_with_a_parameter" {
+run "link_paging_with_a_parameter" {
   command = plan
 
   module {
@@ -735,7 +735,7 @@ run "parameter_with_a_space" {
   expect_failures = [var.sources]
 }
 
-run "tokens_that_nothing_finds" {
+run "token_paging_without_next" {
   command = plan
 
   module {
@@ -749,7 +749,7 @@ run "tokens_that_nothing_finds" {
   expect_failures = [var.sources]
 }
 
-run "offsets_with_a_next_page" {
+run "offset_paging_with_next" {
   command = plan
 
   module {
@@ -904,7 +904,7 @@ run "no_request_at_all" {
   expect_failures = [var.sources]
 }
 
-run "answer_larger_than_one_may_be" {
+run "response_larger_than_the_limit" {
   command = plan
 
   module {
@@ -919,7 +919,7 @@ run "answer_larger_than_one_may_be" {
   expect_failures = [var.sources]
 }
 
-run "answer_larger_than_memory" {
+run "response_larger_than_memory" {
   command = plan
 
   module {
@@ -934,7 +934,7 @@ run "answer_larger_than_memory" {
   expect_failures = [var.sources]
 }
 
-run "snapshot_larger_than_api_gateway_hands_out" {
+run "snapshot_larger_than_api_gateway_returns" {
   command = plan
 
   module {
@@ -948,7 +948,7 @@ run "snapshot_larger_than_api_gateway_hands_out" {
   expect_failures = [var.sources]
 }
 
-run "answers_cached_for_longer_than_they_may_be_stale" {
+run "cache_ttl_longer_than_the_staleness_budget" {
   command = plan
 
   module {
@@ -1146,7 +1146,7 @@ run "header_twice" {
   expect_failures = [var.sources]
 }
 
-run "secret_in_a_header_that_is_set" {
+run "secret_in_a_header_that_headers_sets" {
   command = plan
 
   module {
@@ -1216,7 +1216,7 @@ run "secret_key_by_alias" {
   expect_failures = [var.sources]
 }
 
-run "secret_that_is_not_sent" {
+run "secret_format_without_the_secret" {
   command = plan
 
   module {
@@ -1244,7 +1244,7 @@ run "secret_over_plain_http" {
   expect_failures = [var.sources]
 }
 
-run "poll_that_one_source_keeps_busy" {
+run "poll_with_less_concurrency_than_sources" {
   command = plan
 
   module {
@@ -1356,10 +1356,10 @@ run "vpc_without_a_subnet" {
   }
 
   variables {
-    sync = { vpc = { subnet_ids = [], security_group_ids = ["sg-0123456789abcdef0"] } }
+    poll = { vpc = { subnet_ids = [], security_group_ids = ["sg-0123456789abcdef0"] } }
   }
 
-  expect_failures = [var.sync]
+  expect_failures = [var.poll]
 }
 
 run "vpc_without_a_security_group" {
@@ -1370,10 +1370,10 @@ run "vpc_without_a_security_group" {
   }
 
   variables {
-    sync = { vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = [] } }
+    poll = { vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = [] } }
   }
 
-  expect_failures = [var.sync]
+  expect_failures = [var.poll]
 }
 
 run "vpc_by_name" {
@@ -1384,10 +1384,10 @@ run "vpc_by_name" {
   }
 
   variables {
-    sync = { vpc = { subnet_ids = ["private"], security_group_ids = ["sg-0123456789abcdef0"] } }
+    poll = { vpc = { subnet_ids = ["private"], security_group_ids = ["sg-0123456789abcdef0"] } }
   }
 
-  expect_failures = [var.sync]
+  expect_failures = [var.poll]
 }
 
 run "poll_layer_that_was_not_built" {
@@ -1405,7 +1405,7 @@ run "poll_layer_that_was_not_built" {
   expect_failures = [var.poll_layer_zip]
 }
 
-run "no_source_needs_nothing" {
+run "without_sources" {
   command = plan
 
   module {
@@ -1415,17 +1415,19 @@ run "no_source_needs_nothing" {
   variables {
     sources        = null
     change_stream  = null
-    sync           = null
+    poll           = null
     poll_layer_zip = "nowhere/layer.zip"
 
-    # There is no stream to share it with.
+    # Without a source there is no change stream, so the queue need not share `apply` with one.
     write_log = { apply_concurrency = 20 }
     functions = { apply = { reserved_concurrency = 20 }, poll = { reserved_concurrency = 1 } }
   }
 
   assert {
-    condition     = length(var.sources) == 0 && var.change_stream.shards == 1 && !var.change_stream.on_demand && var.sync.vpc == null
-    error_message = "Null means none, and the defaults."
+    condition = (
+      length(var.sources) == 0 && var.change_stream.shards == 1 && !var.change_stream.on_demand && var.poll.vpc == null
+    )
+    error_message = "null gives no sources and the defaults of the other variables."
   }
 }
 
@@ -1483,7 +1485,10 @@ run "what_the_rules_allow" {
     change_stream = { on_demand = true, retention_hours = 8760, parallelization_factor = 10, batch_size = 10000 }
     write_log     = { apply_concurrency = 20 }
     functions     = { apply = { reserved_concurrency = 60 }, poll = { memory_mb = 4708, timeout_seconds = 120, reserved_concurrency = 7 } }
-    sync          = { vpc = { subnet_ids = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"], security_group_ids = ["sg-0123456789abcdef0"] } }
+    poll = { vpc = {
+      subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
+      security_group_ids = ["sg-0123456789abcdef0"]
+    } }
   }
 
   assert {
@@ -1497,11 +1502,11 @@ run "what_the_rules_allow" {
       && var.sources.plants.max_pages == 100 && var.sources.plants.max_seconds == 45 && var.sources.plants.max_bytes == 8388608
       && var.sources.plants.breaker.failures == 5 && var.sources.plants.breaker.cooldown_seconds == 30
     )
-    error_message = "A source needs no more than where it is, what it feeds, and how it is read."
+    error_message = "A source needs only a URL, a collection, a schedule, and the expressions that read its records."
   }
 }
 
-run "secret_on_a_private_way" {
+run "secret_over_plain_http_in_a_vpc" {
   command = plan
 
   module {
@@ -1510,7 +1515,7 @@ run "secret_on_a_private_way" {
 
   variables {
     sources = { erp = merge(var.feed, { url = "http://10.0.0.1/{cursor}", secret = var.secret }) }
-    sync    = { vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] } }
+    poll    = { vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] } }
   }
 
   assert {

@@ -52,7 +52,7 @@ run "keyed" {
         Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
       },
     ]))
-    error_message = "Firehose adds to the log and its errors, and reads or deletes nothing."
+    error_message = "Firehose writes to log/ and errors/, and reads or deletes nothing."
   }
 
   assert {
@@ -63,7 +63,7 @@ run "keyed" {
       Action    = ["sts:AssumeRole"]
       Condition = { StringEquals = { "sts:ExternalId" = "111122223333" } }
     }]))
-    error_message = "Another account's Firehose can't borrow the role."
+    error_message = "A Firehose stream of another account can't assume the role."
   }
 
   assert {
@@ -93,7 +93,7 @@ run "keyed" {
 
   assert {
     condition     = [for s in jsondecode(aws_sqs_queue.dead_letters.policy).Statement : s.Sid] == ["DenyPlainHttp"]
-    error_message = "Nobody outside the account puts dead letters."
+    error_message = "The dead-letter queue's policy allows nobody outside the account."
   }
 
   assert {
@@ -114,7 +114,7 @@ run "keyed" {
 
   assert {
     condition     = aws_sqs_queue.apply.visibility_timeout_seconds == 1800
-    error_message = "A message stays hidden as long as the caller says."
+    error_message = "A message stays hidden for visibility_timeout_seconds."
   }
 
   assert {
@@ -123,7 +123,7 @@ run "keyed" {
       && aws_s3_bucket_notification.this.queue[0].filter_prefix == "log/"
       && aws_s3_bucket_notification.this.queue[0].events == toset(["s3:ObjectCreated:*"])
     )
-    error_message = "Only log objects call apply: what apply itself writes must not."
+    error_message = "Only objects under log/ notify the queue, not those that apply itself writes."
   }
 
   assert {
@@ -136,7 +136,7 @@ run "keyed" {
       && startswith(aws_kinesis_firehose_delivery_stream.this.extended_s3_configuration[0].error_output_prefix, "errors/!{firehose:error-output-type}/")
       && aws_kinesis_firehose_delivery_stream.this.extended_s3_configuration[0].cloudwatch_logging_options[0].enabled
     )
-    error_message = "Firehose writes compressed hourly objects below log/ and tells why when it can't."
+    error_message = "Firehose writes compressed objects below log/, by the hour, and logs why a delivery fails."
   }
 
   assert {
@@ -150,7 +150,7 @@ run "keyed" {
       && aws_cloudwatch_metric_alarm.delivery_freshness[0].threshold == 900
       && aws_cloudwatch_metric_alarm.delivery_freshness[0].dimensions.DeliveryStreamName == "readplane-write-log"
     )
-    error_message = "15 minutes without delivery raise the alarm: Firehose forgets after 24 hours."
+    error_message = "15 minutes without delivery raise the alarm, because Firehose drops records after 24 hours."
   }
 
   assert {
@@ -200,7 +200,7 @@ run "keyed" {
   # CloudWatch refuses an alarm that looks back more than a day.
   assert {
     condition     = aws_cloudwatch_metric_alarm.records_lost[0].evaluation_periods * 900 <= 86400 && aws_cloudwatch_metric_alarm.records_lost[0].datapoints_to_alarm == 4
-    error_message = "Records in flight show in the newest period only: four must breach."
+    error_message = "Four periods must breach, because records in flight show in the newest period only."
   }
 }
 
@@ -241,22 +241,22 @@ run "unkeyed_on_an_emulator" {
 
   assert {
     condition     = alltrue([for queue in [aws_sqs_queue.apply, aws_sqs_queue.dead_letters] : queue.sqs_managed_sse_enabled && queue.kms_master_key_id == null])
-    error_message = "Without a key SQS's own encrypts."
+    error_message = "Without a key, SQS's own key encrypts."
   }
 
   assert {
     condition     = aws_kinesis_firehose_delivery_stream.this.server_side_encryption[0].key_type == "AWS_OWNED_CMK" && aws_kinesis_firehose_delivery_stream.this.server_side_encryption[0].enabled
-    error_message = "Without a key Firehose's own encrypts."
+    error_message = "Without a key, Firehose's own key encrypts."
   }
 
   assert {
     condition     = !contains([for s in jsondecode(output.policies.firehose).Statement : s.Sid], "EncryptLogObjects")
-    error_message = "Without a key there is nothing to encrypt with."
+    error_message = "Without a key, the role has no statement about one."
   }
 
   assert {
     condition     = [for s in jsondecode(output.policies.apply_queue).Statement : s.Sid] == ["WriteLogNotifies"] && length(jsondecode(output.policies.dead_letters).Statement) == 0
-    error_message = "Plain HTTP is refused except where told otherwise."
+    error_message = "tls_only = false allows plain HTTP."
   }
 
   assert {
@@ -266,6 +266,6 @@ run "unkeyed_on_an_emulator" {
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.delivery_freshness) + length(aws_cloudwatch_metric_alarm.dead_letters) + length(aws_cloudwatch_metric_alarm.apply_behind) + length(aws_cloudwatch_metric_alarm.records_lost) == 0
-    error_message = "No alarms means none."
+    error_message = "alarms = false creates no alarm."
   }
 }

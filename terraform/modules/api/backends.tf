@@ -1,13 +1,14 @@
-# Back offices behind the same domain: passed through by API Gateway itself. No function waits for them, so a back office that stalls
-# holds up nobody else.
+# API Gateway itself passes requests through to the back offices, on the API's own domain. No function waits for a back
+# office, so a back office that stalls delays only its own callers.
 locals {
-  # What identifies the caller here is nobody else's business. HTTP_PROXY passes every header on and can't drop one, but a mapping replaces
-  # what came. By a constant and not by '', because an empty mapping may count as none (on LocalStack it does) and let the header through;
-  # no server takes "-" for a credential. The header of a browser's session and of a proxy in between are no different.
+  # A back office must not see the caller's credentials for this API. HTTP_PROXY passes every header on and can't drop
+  # one, but a mapping overwrites the header's value. The value is "-", which no server accepts as a credential. It
+  # isn't '', because an empty mapping may count as no mapping (on LocalStack it does) and let the header through.
+  # Cookies of a browser's session and credentials for a proxy are overwritten too.
   credential_headers = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"]
 
-  # Whatever a back office is likely to answer differently for, so that a cached 304, a part of a body or another language is only given
-  # to those who asked for just that.
+  # Request headers on which a back office's response is likely to depend. They are part of the cache key, so that a
+  # cached 304, a part of a body or another language goes only to callers who asked for it.
   negotiation_headers = [
     "header.Accept", "header.Accept-Language", "header.If-Match", "header.If-Modified-Since", "header.If-None-Match", "header.If-Range",
     "header.If-Unmodified-Since", "header.Origin", "header.Range",
@@ -20,23 +21,25 @@ locals {
 
   backend_parameters = { for key, route in local.backend_routes : key => merge(
     { "integration.request.path.proxy" = "method.request.path.proxy" },
-    # This API has no binary media types (see resources.tf): a compressed body would be read as text, and spoiled.
+    # The back office is asked not to compress. This API has no binary media types (see resources.tf), so it would read
+    # a compressed body as text and corrupt it.
     { "integration.request.header.Accept-Encoding" = "'identity'" },
     { for header in local.credential_headers : "integration.request.header.${header}" => "'-'"
     if !contains([for named in route.backend.forward_headers : lower(named)], lower(header)) },
   ) }
 
-  # API Gateway decodes a path parameter before it puts it into the back office's URL, where dots would climb out of the base path. So these
-  # are refused in any path below /backends, as they are and as they are written encoded, once or twice: AWS doesn't say which of the two
-  # forms a policy is compared with. None of them is needed: an encoded slash would arrive as a plain one.
+  # API Gateway decodes a path parameter before it puts it into the back office's URL, so dots could leave the base
+  # path. The policy refuses these texts in any path below /backends, both plain and encoded once or twice, because AWS
+  # doesn't say whether it compares a policy with the decoded or the encoded path. No request needs any of them, because
+  # even an encoded slash would arrive as a plain one.
   refused_in_paths = ["..", "%2e", "%2E", "%2f", "%2F", "%25", "%00"]
 
-  # Holds for every method, whoever authorises it.
+  # The API's resource policy. It applies to every method, whatever authorises the method.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        # Who may call what is decided by each method's authorizer; without this statement nobody could call anything.
+        # Each method's authorizer decides who may call it. Without this statement the policy would refuse every call.
         Sid       = "MethodsDecide"
         Effect    = "Allow"
         Principal = "*"
@@ -53,7 +56,7 @@ locals {
     ]
   })
 
-  # With scopes the token decides. Without, the key does.
+  # The routes whose callers need a key and no token. On these, the key alone decides who may call.
   key_routes = { for key, route in local.backend_routes : key => route if route.api_key && length(route.scopes) == 0 }
 }
 
@@ -64,9 +67,11 @@ resource "aws_api_gateway_rest_api_policy" "this" {
   policy      = local.policy
 }
 
-# API Gateway itself only checks that a key is in some usage plan of the stage: the key of one back office would open every other, and AWS
-# advises against keys as authorisation for just that reason. (A throttle of 0 for the others' methods is no way out: AWS calls throttles
-# best effort.) So this authorizer says which back office a key opens. Its answer is kept per key and names paths, not the request at hand.
+# API Gateway itself only checks that a key belongs to some usage plan of the stage, so one backend's key
+# would open every other backend. For that reason AWS advises against keys as authorisation. (A throttle of 0
+# on the other backends' methods is no solution, because AWS calls throttles best effort.) So this authorizer
+# decides which backend a key opens. API Gateway caches its decision per key, so the decision names paths and
+# doesn't depend on the current request.
 resource "aws_api_gateway_authorizer" "key" {
   count = length(local.key_routes) > 0 ? 1 : 0
 
@@ -105,7 +110,8 @@ resource "aws_api_gateway_integration" "backend" {
   cache_key_parameters    = [for input in local.cache_keys[each.key] : "method.request.${input}"]
 }
 
-# The limits of one back office's callers, counted over all its methods. AWS applies them with best effort: they protect, they don't bill.
+# Limits the callers of one backend, counted over all of its methods. AWS enforces the limits with best effort, so they
+# protect a back office but are too inexact for billing.
 resource "aws_api_gateway_usage_plan" "this" {
   for_each = var.usage_plans
 

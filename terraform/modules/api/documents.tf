@@ -1,22 +1,24 @@
-# Documents come from S3 through API Gateway's own integration: no function, no cold start.
+# API Gateway reads documents from S3 through its own integration, without a function and its cold start.
 #
-# What a caller sends must reach no other object. So the integration maps nothing of the request straight into the object key: each
-# parameter of the key is the constant "-", which is no item's id, and only the template replaces it, by a value that consists of
-# unreserved characters alone (nothing in it needs or has an encoding). A value that isn't such an id, encoded slashes and dots
-# included, leaves the "-", and S3 has no such object: 404.
+# A request must not be able to reach another object. So the integration maps nothing of the request directly into the
+# object key. Each parameter of the key is the constant "-", which is no item's id. Only the template replaces the "-",
+# and only by a value of unreserved characters, which need no encoding and have none. For any other value, such as one
+# with encoded slashes or dots, the "-" stays. S3 has no such object, so the response is a 404.
 locals {
-  # parameter of an object key -> its value and what that must look like
+  # Each parameter of an object key -> where its value comes from, and the pattern that the value must match.
   key_sources = { for key, route in local.document_routes : key => {
     for found in regexall("[{]([^}]*)[}]", route.document.key) : found[0] => (
       found[0] == "sub"
-      # The caller's own subject, from the token that the authorizer has checked; never from the request.
+      # {sub} is the caller's own subject. It comes from the token that the
+      # authorizer has checked, never from the request.
       ? { value = "$context.authorizer.claims.sub", pattern = "[A-Za-z0-9][A-Za-z0-9-]{0,127}" }
       : { value = "$input.params().path.get('${found[0]}')", pattern = "[A-Za-z0-9][A-Za-z0-9._~-]{0,255}" }
     )
   } }
 
-  # An override is final and can be made once per parameter, so all conditions come first. One line and no output, because what a
-  # template prints becomes the body of the call to S3.
+  # The template that overrides the parameters. An override is final, and a parameter can be overridden
+  # only once, so all conditions come first. The template is one line without output, because its
+  # output becomes the body of the call to S3.
   document_templates = { for key, sources in local.key_sources : key => length(sources) == 0 ? "##" : join("", concat(
     [for name, source in sources : format("#set($%s = \"%s\")", name, source.value)],
     [format("#if(%s)", join(" && ", [for name, source in sources : format("$%s.matches('%s')", name, source.pattern)]))],
@@ -40,18 +42,18 @@ locals {
     { for header, value in local.cors_headers : header => "'${value}'" },
   )
 
-  # For AWS services the pattern is matched with the status. What no pattern matches is the one without a pattern.
-  document_answers = {
+  # API Gateway compares a pattern with S3's status. The entry without a pattern is for all other statuses.
+  document_statuses = {
     "200" = { pattern = "200", headers = local.document_headers, body = null }
     "304" = {
       pattern = "304"
       headers = { for header, value in local.document_headers : header => value if !contains(["Content-Type", "Last-Modified"], header) }
       body    = null
     }
-    # S3 answers 403 for a missing key to a role that may not list the bucket.
+    # S3 responds 403 for a missing key if the role may not list the bucket.
     "404" = { pattern = "403|404", headers = local.document_problem_headers, body = local.problems["404"] }
     "503" = {
-      pattern = "500|503" # S3's "slow down" and its own passing errors: asking again helps
+      pattern = "500|503" # S3's "slow down" and transient errors, for which a retry helps
       headers = merge(local.document_problem_headers, { "Retry-After" = "'1'" })
       body    = local.problems["503"]
     }
@@ -59,7 +61,8 @@ locals {
   }
 
   document_responses = merge([for key, route in local.document_routes : {
-    for status, answer in local.document_answers : "${key} ${status}" => merge(answer, { route = key, path = route.path, status = status })
+    for status, response in local.document_statuses :
+    "${key} ${status}" => merge(response, { route = key, path = route.path, status = status })
   }]...)
 }
 
@@ -82,8 +85,9 @@ resource "aws_api_gateway_integration" "document" {
     { for name in keys(local.key_sources[each.key]) : "integration.request.path.${name}" => "'-'" },
   )
 
-  # The template is chosen by the request's Content-Type, on a GET too; without that header it is application/json's. NEVER answers 415 to
-  # any other, where the default would skip the template and pass the body on.
+  # API Gateway chooses the template by the request's Content-Type, even for a GET, and takes application/json
+  # if there is no such header. For any other type, NEVER makes API Gateway respond 415. The default would
+  # skip the template and pass the body on.
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = local.document_templates[each.key] }
 
@@ -112,6 +116,6 @@ resource "aws_api_gateway_integration_response" "document" {
 
   response_parameters = { for header, value in each.value.headers : "method.response.header.${header}" => value }
 
-  # Without a template the body passes as it is. The one template there is serves any Accept header.
+  # Without a template, API Gateway passes the body through unchanged. A single template serves any Accept header.
   response_templates = each.value.body == null ? {} : { "application/json" = each.value.body }
 }

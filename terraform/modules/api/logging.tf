@@ -4,27 +4,28 @@ resource "aws_cloudwatch_log_group" "access" {
   kms_key_id        = var.kms_key_arn
 }
 
-# The name is API Gateway's.
+# API Gateway prescribes the name of this log group.
 resource "aws_cloudwatch_log_group" "execution" {
   name              = "API-Gateway-Execution-Logs_${aws_api_gateway_rest_api.this.id}/${local.stage_name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
 }
 
-# One setting for all APIs of the account in this Region, so a second stack there leaves it alone. It isn't reset on destroy: other
-# APIs may rely on it by then.
+# All APIs of the account in this Region share this one setting, so a second stack there must not manage it. A destroy
+# doesn't reset the setting, because other APIs may rely on it by then.
 resource "aws_api_gateway_account" "this" {
   count = var.manage_account_logging ? 1 : 0
 
   cloudwatch_role_arn = aws_iam_role.logging[0].arn
 
-  # API Gateway tries the role when it is set.
+  # API Gateway tests the role's permissions when the setting is made.
   depends_on = [aws_iam_role_policy_attachment.logging]
 }
 
 locals {
-  # Without aws:SourceAccount: AWS doesn't document that API Gateway sends it when it takes this role, and a condition on what isn't sent
-  # would end logging. iam:PassRole, checked when the account's setting names the role, keeps other principals from using it.
+  # This policy has no condition on aws:SourceAccount, because AWS doesn't document that API Gateway sends that key when
+  # it assumes this role, and a condition on a missing key would end logging. AWS checks iam:PassRole when the account's
+  # setting names the role, which keeps other principals from using the role.
   logging_trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -39,13 +40,13 @@ locals {
 resource "aws_iam_role" "logging" {
   count = var.manage_account_logging ? 1 : 0
 
-  # Roles aren't regional, this setting is.
+  # IAM roles are global, but this setting is regional, so the name holds the Region.
   name               = "${var.name}-${data.aws_region.current.name}-api-logging"
   assume_role_policy = local.logging_trust_policy
 }
 
-# AWS's own policy for exactly this role. API Gateway checks for its permissions, and it serves every API of the account, so it can't
-# be limited to this stack's log groups.
+# AWS's managed policy for this very role. API Gateway checks that the role has the policy's permissions, and the role
+# serves every API of the account, so it can't be limited to this stack's log groups.
 resource "aws_iam_role_policy_attachment" "logging" {
   count = var.manage_account_logging ? 1 : 0
 

@@ -1,6 +1,7 @@
 locals {
-  # What the answer of a cached route can depend on besides what the route says it reads. A missing one would hand the answer to one
-  # request to another: a 304 to somebody who has no copy, an old version to somebody who asked for his own write, another origin's CORS header.
+  # The inputs that the key of a cached route must hold. If one is missing, a request can get the response to another
+  # request: a 304 although the client has no copy, an old version although the client asked for its own write, or
+  # another origin's CORS header.
   key_rules = { for key, route in local.routes : key => distinct(concat(
     route.inputs,
     route.reads,
@@ -8,7 +9,7 @@ locals {
     length(var.cors_origins) > 1 ? ["header.Origin"] : [],
   )) if route.cache != null }
 
-  # Header names are compared without case; parameters of the path and the query aren't.
+  # Header names are compared without case, parameters of path and query with case.
   missing_keys = { for key, needed in local.key_rules : key => [
     for input in needed : input if !contains(
       [for entry in local.cache_keys[key] : startswith(entry, "header.") ? lower(entry) : entry],
@@ -16,7 +17,8 @@ locals {
     )
   ] }
 
-  # API Gateway refuses a cache key or mapping whose parameter the method doesn't declare. Only a path parameter is always there.
+  # The parameters that each method declares, and whether they are required. API Gateway refuses a cache key or mapping
+  # whose parameter the method doesn't declare. Only a path parameter is required, because every request has it.
   parameters = { for key, route in local.routes : key => { for input in distinct(concat(
     route.inputs,
     route.reads,
@@ -34,11 +36,12 @@ resource "aws_api_gateway_authorizer" "this" {
   provider_arns   = [var.user_pool_arn]
   identity_source = "method.request.header.Authorization"
 
-  # It checks signature, issuer, expiry and scopes, never the client that the token was given to.
+  # This authorizer checks signature, issuer, expiry and scopes of a token, but not the client that the token was
+  # issued to. The functions check the client.
 }
 
 resource "aws_api_gateway_method" "route" {
-  #checkov:skip=CKV2_AWS_53:Bodies are validated in the function, with errors that name the place; a Content-Type slips past a gateway model.
+  #checkov:skip=CKV2_AWS_53:The function validates bodies; an unusual Content-Type would bypass a gateway model.
 
   for_each = local.routes
 
@@ -48,16 +51,16 @@ resource "aws_api_gateway_method" "route" {
   authorization = length(each.value.scopes) > 0 ? "COGNITO_USER_POOLS" : each.value.api_key ? "CUSTOM" : "NONE"
   authorizer_id = length(each.value.scopes) > 0 ? aws_api_gateway_authorizer.this[0].id : each.value.api_key ? aws_api_gateway_authorizer.key[0].id : null
 
-  # Without scopes API Gateway takes ID tokens, with scopes access tokens only.
+  # With scopes, API Gateway accepts access tokens only. Without scopes, it would accept ID tokens.
   authorization_scopes = length(each.value.scopes) > 0 ? each.value.scopes : null
 
-  # Beside the authorizer: this is what counts a call in the key's usage plan.
+  # This is needed in addition to the authorizer, so that API Gateway counts the call in the key's usage plan.
   api_key_required = each.value.api_key
 
   request_parameters = local.parameters[each.key]
 }
 
-# The cache settings of a route are one rule, so they stand in one place whatever answers the route.
+# Checks the cache settings of every cached route in one place, whatever kind of integration the route has.
 resource "terraform_data" "cache_rule" {
   for_each = { for key, route in local.routes : key => route.cache if route.cache != null }
 
@@ -83,14 +86,14 @@ resource "aws_api_gateway_integration" "function" {
   resource_id             = local.resource_ids[each.value.path]
   http_method             = aws_api_gateway_method.route[each.key].http_method
   type                    = "AWS_PROXY"
-  integration_http_method = "POST" # Lambda's Invoke is a POST, whatever the route's method
+  integration_http_method = "POST" # Lambda's Invoke API is always a POST
   uri                     = var.functions[each.value.function].invoke_arn
 
   cache_key_parameters = [for input in try(each.value.cache.key, []) : "method.request.${input}"]
 }
 
-# One statement per function and method: a function's policy holds 20 KB, one per route would outgrow it with some 50 collections.
-# The stage is part of it, so the console's test stage can't call the functions.
+# One statement per function and method. With one statement per route, some 50 collections would exceed the 20 KB that a
+# function's policy may have. The ARN names the stage, so the console's test stage can't call the functions.
 resource "aws_lambda_permission" "invoke" {
   for_each = { for pair in distinct([for route in values(local.function_routes) : { function = route.function, method = route.method }]) :
   "${pair.function} ${pair.method}" => pair }
@@ -111,11 +114,13 @@ resource "aws_api_gateway_integration" "fixed" {
   http_method = aws_api_gateway_method.route[each.key].http_method
   type        = "MOCK"
 
-  # A request with another Content-Type has no template: passed through it would be a 500, because a mock needs the status code.
+  # A mock integration needs the status code from the template, but a request with another Content-Type has no template.
+  # NEVER refuses such a request with a 415; passed through, it would be a 500.
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = jsonencode({ statusCode = each.value.fixed.status }) }
 
-  # Nothing is called, so there is no such method; MiniStack reports one, and a difference would replace the integration.
+  # A mock integration calls nothing, so it has no HTTP method. MiniStack reports one all the same, and Terraform would
+  # replace the integration because of the difference.
   lifecycle {
     ignore_changes = [integration_http_method]
   }

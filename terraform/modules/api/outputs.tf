@@ -4,7 +4,7 @@ output "id" {
 }
 
 output "invoke_url" {
-  description = "Where AWS serves the stage."
+  description = "URL under which AWS serves the stage."
   value       = aws_api_gateway_stage.this.invoke_url
 }
 
@@ -14,16 +14,16 @@ output "stage_name" {
 }
 
 output "execution_arn" {
-  description = "What permissions to call the API name."
+  description = "Execution ARN of the API, for permissions to call it."
   value       = aws_api_gateway_rest_api.this.execution_arn
 }
 
 output "routes" {
-  description = "What is deployed: \"METHOD /path\", preflights aside."
+  description = "\"METHOD /path\" of every deployed route, without preflights."
   value       = sort(keys(var.routes))
 }
 
 output "policy" {
-  description = "The API's resource policy as JSON text, for tests; null without back offices."
+  description = "The API's resource policy as JSON text, for tests; null without backends."
   value       = one(aws_api_gateway_rest_api_policy.this[*].policy)
 }

@@ -6,12 +6,12 @@ resource "aws_api_gateway_rest_api" "this" {
   name        = var.name
   description = "Readplane: reads from the read plane, writes to the write log."
 
-  # The clients call this address: there is no custom domain in front. TLS 1.2 as a minimum can only be set on a custom domain; a
-  # default endpoint negotiates the best that both sides know.
+  # Clients call this default endpoint, because there is no custom domain. A minimum of TLS 1.2 can be set only on a
+  # custom domain. The default endpoint negotiates the best version that both sides support.
   disable_execute_api_endpoint = false
 
-  # No binary_media_types and no compression: either would have API Gateway re-encode bodies, and documents must come out byte for byte,
-  # under the ETag that S3 gave them.
+  # binary_media_types and compression stay unset, because with either of them API Gateway would re-encode bodies. A
+  # document must leave byte for byte as S3 stores it, because its ETag is S3's.
 
   endpoint_configuration {
     types = [var.endpoint_type]
@@ -56,7 +56,7 @@ locals {
   routes = { for key, route in var.routes : key => merge(route, {
     method = split(" ", key)[0]
     path   = trimprefix(split(" ", key)[1], "/")
-    # The greedy {proxy+} is the parameter "proxy".
+    # The greedy {proxy+} declares a parameter named "proxy".
     inputs = [for found in regexall("[{]([^}+]*)[+]?[}]", key) : "path.${found[0]}"]
   }) }
 
@@ -82,7 +82,7 @@ locals {
   ) : path => resource.id }
 }
 
-# One block per depth: instances of one resource can't refer to each other.
+# One block per depth, because instances of one resource block can't refer to each other.
 resource "aws_api_gateway_resource" "depth_1" {
   for_each = local.paths_by_depth[1]
 

@@ -1,4 +1,5 @@
-# What API Gateway refuses itself, as problem documents like every other error.
+# The responses that API Gateway itself makes when it refuses a request. They are
+# problem documents like every other error.
 locals {
   titles = {
     "400" = "Bad Request"
@@ -28,7 +29,7 @@ locals {
     "504" = "The answer took too long."
   }
 
-  # The gateway's own messages stay out: they can quote the Authorization header.
+  # API Gateway's own message is left out, because it can quote the Authorization header.
   problems = { for status, title in local.titles : status => jsonencode({
     type       = "about:blank"
     title      = title
@@ -37,8 +38,8 @@ locals {
     request_id = "$context.requestId"
   }) }
 
-  # Type -> status. Every method here is open or behind the authorizer, none takes AWS signatures: a missing or odd signature
-  # (a bearer token on an unknown path is read as one) only ever means that there is no such route.
+  # Response type -> status. No method here takes AWS signatures, but API Gateway reads a bearer token on an unknown
+  # path as one. So a missing or invalid signature only ever means that there is no such route: 404.
   gateway_responses = {
     ACCESS_DENIED                  = "403"
     API_CONFIGURATION_ERROR        = "500"
@@ -61,7 +62,8 @@ locals {
     WAF_FILTERED                   = "403"
   }
 
-  # The rest. They keep whatever status applies (one set here would be forced on every type above that has none), so the document can't name it.
+  # The defaults for all other response types. They set no status, because API Gateway would force that status on every
+  # type above that sets none. So the problem document can't name the status.
   default_responses = {
     DEFAULT_4XX = "The request was refused."
     DEFAULT_5XX = "The request could not be served now."

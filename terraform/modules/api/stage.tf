@@ -2,8 +2,8 @@ locals {
   # The stage is the first segment of every path, here and on the emulators.
   stage_name = "v1"
 
-  # Names and numbers only: no header, no body, no message of the gateway (it can quote the Authorization header) and no path with
-  # its values, because an item id can be personal.
+  # The access log holds names and numbers only. It leaves out headers, bodies, API Gateway's messages (they can quote
+  # the Authorization header) and the values in a path, because an item's id can be personal.
   access_log_format = jsonencode({
     request_id          = "$context.requestId"
     extended_request_id = "$context.extendedRequestId"
@@ -24,9 +24,9 @@ locals {
     trace_id            = "$context.xrayTraceId"
   })
 
-  # Settings of a single method don't fall back to the stage's one by one, so a route with any of its own gets all of them.
-  # API Gateway writes such a path with "~1" for every slash, the leading one included; with plain slashes it keeps the settings
-  # under a name that no method has, and they do nothing.
+  # A method with settings of its own inherits none of the stage's, so a route that sets one of them sets all. In a
+  # method's path, API Gateway writes every slash as "~1", the leading slash included. With plain slashes it would store
+  # the settings under a name that no method has, and they would have no effect.
   method_settings = { for key, route in local.routes : key => {
     path  = "${var.escape_method_paths ? replace("/${route.path}", "/", "~1") : route.path}/${route.method}"
     cache = route.cache != null
@@ -39,8 +39,8 @@ locals {
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
-  # A deployment is a copy of the API: it has to be made again when anything that it copies changes. The files stand for what is
-  # written in them and comes from no variable.
+  # A deployment is a copy of the API, so it must be created anew when anything that it copies changes. The hashes of
+  # the files cover everything that is written in this module and comes from no variable.
   triggers = {
     configuration = sha256(jsonencode([
       local.routes,
@@ -53,7 +53,7 @@ resource "aws_api_gateway_deployment" "this" {
       local.backend_parameters,
       local.policy,
       var.key_authorizer,
-      local.document_answers,
+      local.document_statuses,
       local.fixed_headers,
       local.preflight_headers,
       local.gateway_headers,
@@ -63,10 +63,12 @@ resource "aws_api_gateway_deployment" "this" {
     ]))
   }
 
-  # A stage always points to a deployment: the old one can go only when the stage has moved on. Terraform then makes everything that a
-  # deployment depends on before it removes what that replaces. So where a route gets another kind of answer (document, function,
-  # fixed), the removal of the old integration takes the new one with it, because both have the same name: the deployment, a copy
-  # made in between, serves on, and the next apply puts it back. Apply twice after such a change.
+  # A stage always points to a deployment, so the old deployment can be deleted only after the stage points to the new
+  # one. With create_before_destroy, Terraform also creates new versions of everything that the deployment depends on
+  # before it deletes the old versions. So if a route changes its kind of integration (document, function, fixed),
+  # deleting the old integration also deletes the new one, because both have the same name in API Gateway. The
+  # deployment is a copy that was made in between, so it keeps serving, and the next apply creates the integration
+  # again. Apply twice after such a change.
   lifecycle {
     create_before_destroy = true
   }
@@ -88,9 +90,9 @@ resource "aws_api_gateway_deployment" "this" {
 }
 
 resource "aws_api_gateway_stage" "this" {
-  #checkov:skip=CKV_AWS_120:A cache cluster is paid by the hour, used or not: cache_size asks for one.
-  #checkov:skip=CKV2_AWS_29:Throttling protects the back; a firewall costs by the month and is a module of its own.
-  #checkov:skip=CKV2_AWS_51:A client certificate would prove the gateway to a back office; few check one. Private back offices are reached by VPC link.
+  #checkov:skip=CKV_AWS_120:AWS bills a cache cluster by the hour, used or not; cache_size creates one.
+  #checkov:skip=CKV2_AWS_29:Throttles protect what is behind the API; a firewall costs by the month.
+  #checkov:skip=CKV2_AWS_51:Few back offices check a client certificate; private ones are reached by VPC link.
 
   rest_api_id   = aws_api_gateway_rest_api.this.id
   deployment_id = aws_api_gateway_deployment.this.id
@@ -105,14 +107,14 @@ resource "aws_api_gateway_stage" "this" {
     format          = local.access_log_format
   }
 
-  # API Gateway refuses a stage with logs while the account has no role for them, and makes the execution log's group itself, without
-  # an end to what it keeps, if it finds none.
+  # API Gateway refuses a stage with logs while the account has no role for them. If the execution log's group doesn't
+  # exist, API Gateway creates one that keeps its entries forever.
   depends_on = [aws_api_gateway_account.this, aws_cloudwatch_log_group.execution, aws_lambda_permission.authorizer, aws_lambda_permission.invoke]
 }
 
-# Everything that isn't set for a route. Caching is off unless a route asks for it.
+# The settings of every method that has none of its own. Caching is off unless a route asks for it.
 resource "aws_api_gateway_method_settings" "stage" {
-  #checkov:skip=CKV_AWS_225:Cached by default, every new route would share answers between callers; a route asks for its cache.
+  #checkov:skip=CKV_AWS_225:A default cache would share a new route's responses between callers; a route opts in.
 
   rest_api_id = aws_api_gateway_rest_api.this.id
   stage_name  = aws_api_gateway_stage.this.stage_name
@@ -133,7 +135,7 @@ resource "aws_api_gateway_method_settings" "stage" {
 }
 
 resource "aws_api_gateway_method_settings" "route" {
-  #checkov:skip=CKV_AWS_225:Only the routes that have a cache and a complete key are cached; the others are here for their throttle.
+  #checkov:skip=CKV_AWS_225:Only routes with a cache and a complete key are cached; the others set a throttle here.
 
   for_each = local.method_settings
 
@@ -152,11 +154,13 @@ resource "aws_api_gateway_method_settings" "route" {
     cache_ttl_in_seconds = each.value.ttl
     cache_data_encrypted = true
 
-    # A caller can't empty the cache. A browser's reload sends the header that would: it is ignored, because a 403 would break reloading.
+    # A caller can't empty the cache. A browser's reload sends a Cache-Control header that would empty it. API Gateway
+    # ignores that header, because a 403 would break reloading.
     require_authorization_for_cache_control    = true
     unauthorized_cache_control_header_strategy = "SUCCEED_WITHOUT_RESPONSE_HEADER"
   }
 
-  # The stage's settings first: written later, they would still be right, but the routes' would be made from defaults meanwhile.
+  # The stage's settings are written first. In the other order, a route's settings would be made from API Gateway's
+  # defaults until the stage's settings are written.
   depends_on = [aws_api_gateway_method_settings.stage]
 }

@@ -1,24 +1,25 @@
-# What the stack's own variables hold is checked there (../../variables.tf), once. The rules here are about routes, which the caller makes.
+# The root module validates the stack's own variables once (../../variables.tf). The rules here are about
+# routes, which the calling module builds.
 
 variable "name" {
-  description = "Name of the API; the stack's name."
+  description = "Name of the API, which is the stack's name."
   type        = string
 }
 
 variable "endpoint_type" {
-  description = "REGIONAL, or EDGE: behind a CloudFront distribution that API Gateway itself runs."
+  description = "REGIONAL, or EDGE (behind a CloudFront distribution that API Gateway itself runs)."
   type        = string
   default     = "REGIONAL"
 }
 
 variable "user_pool_arn" {
-  description = "Cognito user pool whose access tokens the routes with scopes take; null where no route has scopes."
+  description = "Cognito user pool whose access tokens the routes with scopes accept; null if no route has scopes."
   type        = string
   default     = null
 }
 
 variable "functions" {
-  description = "Functions that routes can name. arn and invoke_arn are the alias's."
+  description = "Functions that routes can name. arn and invoke_arn are those of the alias."
   type = map(object({
     arn           = string
     invoke_arn    = string
@@ -29,24 +30,25 @@ variable "functions" {
 }
 
 variable "documents_bucket" {
-  description = "Bucket that routes with a document read from; null where none does."
+  description = "Bucket from which routes with a document read; null if no route has a document."
   type        = string
   default     = null
 }
 
 variable "routes" {
   description = <<-EOT
-    "METHOD /path" -> what answers: exactly one of function, document, fixed and backend.
-    scopes: empty means open to everybody; else an access token with one of these scopes.
+    "METHOD /path" -> what serves the request: exactly one of function, document, fixed and backend.
+    scopes: callers need an access token with one of these scopes; empty: open to everybody.
     function: key of var.functions.
-    document: object key in the bucket, with path parameters in braces and {sub} for the caller's own subject, and the role that reads it.
-    fixed: a constant JSON answer.
-    backend: a back office that gets what {proxy+}, the end of the path, stands for; forward_headers: credentials that it may see.
+    document: an object's key in the bucket, and the role that reads it. The key may hold path parameters in braces, and
+    {sub} for the caller's own subject.
+    fixed: a constant JSON response.
+    backend: a back office, which gets the end of the path ({proxy+}); forward_headers: credentials that it may see.
     api_key: callers need a key of the backend's usage plan.
-    per_caller: the answer depends on who asks, so it is never cached.
-    reads: every input that the answer depends on, as "path.x", "querystring.x" or "header.X".
-    cache: seconds, and the inputs that make up the cache key. null: not cached.
-    throttle: requests per second and burst of this route alone. null: the stage's.
+    per_caller: the response depends on the caller, so it is never cached.
+    reads: every input on which the response depends, as "path.x", "querystring.x" or "header.X".
+    cache: seconds, and the inputs that form the cache key; null: not cached.
+    throttle: requests per second and burst of this route alone; null: the stage's throttle.
   EOT
   type = map(object({
     scopes   = optional(list(string), [])
@@ -171,7 +173,7 @@ variable "routes" {
 }
 
 variable "key_authorizer" {
-  description = "The function that says which back office an API key opens; null where no route needs it. arn and invoke_arn are the alias's."
+  description = "The function that decides which backend an API key opens; null if no route needs it."
   type = object({
     invoke_arn    = string
     function_name = string
@@ -181,7 +183,7 @@ variable "key_authorizer" {
 }
 
 variable "usage_plans" {
-  description = "Back office -> its key's id and limits."
+  description = "Backend name -> the id of its API key, and the key's limits."
   type = map(object({
     key_id   = string
     throttle = object({ rate = number, burst = number })
@@ -197,7 +199,7 @@ variable "cors_origins" {
 }
 
 variable "cache_size" {
-  description = "Size of the stage's cache in GB; null: no cache cluster. It costs by the hour, used or not."
+  description = "Size of the stage's cache in GB; null: no cache cluster. AWS bills it by the hour, used or not."
   type        = string
   default     = null
 }
@@ -208,7 +210,7 @@ variable "throttle" {
 }
 
 variable "log_retention_days" {
-  description = "Days that access and execution logs are kept."
+  description = "Days for which access and execution logs are kept."
   type        = number
 }
 
@@ -219,13 +221,19 @@ variable "kms_key_arn" {
 }
 
 variable "manage_account_logging" {
-  description = "Set the role with which API Gateway writes logs, a setting of the whole account and Region. false where something else sets it."
+  description = <<-EOT
+    Set the role with which API Gateway writes logs. The whole account shares that setting in a Region; false: something
+    else sets it.
+  EOT
   type        = bool
   default     = true
 }
 
 variable "escape_method_paths" {
-  description = "Name methods in the stage's settings as API Gateway does. false only for MiniStack, which stores the name unescaped, so that the provider can't find it."
+  description = <<-EOT
+    Escape the paths of methods in the stage's settings, as API Gateway does. Set it to false only for MiniStack, which
+    stores paths unescaped, so that the provider wouldn't find an escaped one.
+  EOT
   type        = bool
   default     = true
 }

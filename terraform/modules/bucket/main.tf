@@ -1,8 +1,8 @@
-# The one place that knows how a bucket of this stack is made: private, TLS only, encrypted, versioned.
+# Creates every bucket of the stack: private, TLS only, encrypted and versioned.
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_144:The replica Region has a write log and documents of its own; what connects them is the global table.
-  #checkov:skip=CKV2_AWS_62:The write log notifies (module write_log); nothing waits for documents.
-  #checkov:skip=CKV_AWS_18:Access is recorded by CloudTrail data events where an account wants them; a log bucket per bucket is the account's decision.
+  #checkov:skip=CKV_AWS_144:Each Region has its own write log and documents; the global table connects the Regions.
+  #checkov:skip=CKV2_AWS_62:Module write_log sets notifications up; nothing needs those of documents.
+  #checkov:skip=CKV_AWS_18:The account decides on access logs; CloudTrail data events record access if it wants them.
 
   bucket        = var.name
   force_destroy = var.force_destroy
@@ -28,7 +28,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    # A bucket key saves a KMS call per object: without it the key's request quota caps the write rate.
+    # A bucket key saves a KMS call per object. Without it, the key's request quota would limit the write rate.
     bucket_key_enabled = var.kms_key_arn != null
 
     apply_server_side_encryption_by_default {
@@ -63,7 +63,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       noncurrent_days = var.noncurrent_days
     }
 
-    # A delete in a versioned bucket leaves a marker; without this rule they pile up and slow listings down.
+    # A delete in a versioned bucket leaves a marker. Without this rule, markers would pile up and slow listings down.
     expiration {
       expired_object_delete_marker = true
     }
@@ -80,8 +80,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
         prefix = rule.key
       }
 
-      # S3 leaves objects below 128 KB where they are, unless a filter by size says otherwise: a move is paid per object, and the cheaper
-      # classes bill each as at least 128 KB.
+      # S3 doesn't move objects below 128 KB, unless a filter by size says so. They stay, because AWS bills every move,
+      # and the cheaper classes bill an object as at least 128 KB.
       dynamic "transition" {
         for_each = rule.value
 
@@ -110,12 +110,12 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  # S3 refuses rules about noncurrent versions while the bucket has none.
+  # S3 refuses rules about noncurrent versions until versioning is on.
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
 locals {
-  # A deny must name everybody: an IAM allow elsewhere would otherwise let plain HTTP through.
+  # The deny names everybody, because otherwise an IAM allow elsewhere could let plain HTTP through.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -135,6 +135,6 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = local.policy
 
-  # S3 answers 409 when both are changed at the same time.
+  # S3 responds 409 if the policy and the public access block are changed at the same time.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }

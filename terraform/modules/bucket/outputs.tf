@@ -1,5 +1,5 @@
 output "name" {
-  description = "Bucket name; known once the bucket can't be read publicly or over plain HTTP."
+  description = "Bucket name, known only once the bucket refuses public access and plain HTTP."
   value       = aws_s3_bucket.this.id
   depends_on  = [aws_s3_bucket_policy.this]
 }

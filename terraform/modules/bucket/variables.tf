@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Bucket name; bucket names are shared by all of AWS, so it ends in account id and Region."
+  description = "Bucket name. All AWS accounts share one namespace of buckets, so it ends in account id and Region."
   type        = string
 
   validation {
@@ -15,12 +15,12 @@ variable "kms_key_arn" {
 }
 
 variable "noncurrent_days" {
-  description = "Days that overwritten and deleted object versions are kept, to undo a mistake."
+  description = "Days for which overwritten and deleted object versions are kept, to undo a mistake."
   type        = number
 }
 
 variable "transitions" {
-  description = "Moves to cheaper storage classes: prefix -> class and age in days. Only classes that are readable at once."
+  description = "Prefix -> cheaper storage classes and the age in days of the move. Only classes readable at once."
   type        = map(list(object({ days = number, storage_class = string })))
   default     = {}
 
@@ -31,7 +31,7 @@ variable "transitions" {
 }
 
 variable "expirations" {
-  description = "Prefix -> days after which its objects go."
+  description = "Prefix -> days after which S3 deletes its objects."
   type        = map(number)
   default     = {}
 }
@@ -42,6 +42,6 @@ variable "force_destroy" {
 }
 
 variable "tls_only" {
-  description = "Refuse plain HTTP. Only an emulator, which speaks nothing else, needs it off."
+  description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
 }

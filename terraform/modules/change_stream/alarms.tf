@@ -4,7 +4,7 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   alarm_name        = "${local.stream_name}-behind"
   alarm_description = "What the back offices changed has waited for apply for more than a minute. Is apply failing or throttled, or are shards and parallelization_factor too low? After six hours the changes are set aside under aws/lambda/ in the write-log bucket."
 
-  # The stream is the only one that `apply` reads, so the function's iterator age is the stream's.
+  # `apply` reads no other stream, so the function's iterator age is that of this stream.
   namespace           = "AWS/Lambda"
   metric_name         = "IteratorAge"
   dimensions          = { FunctionName = var.apply.function_name }
@@ -19,7 +19,8 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   ok_actions          = var.alarm_actions
 }
 
-# Firehose tries for 24 hours, as long as the stream keeps a record at least: the alarm leaves nearly all of them for the repair.
+# Firehose retries for 24 hours, and the stream keeps a record for at least as long. This alarm fires early enough to
+# leave nearly all of that time for the repair.
 resource "aws_cloudwatch_metric_alarm" "archive_freshness" {
   count = var.alarms ? 1 : 0
 

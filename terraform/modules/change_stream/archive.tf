@@ -1,5 +1,6 @@
-# The stream forgets; the archive doesn't, so items can be rebuilt from S3 alone. It lies beside the log and not in it: objects under log/
-# are sent to `apply`, which has these changes from the stream already.
+# Kinesis deletes a record after retention_hours, but the archive in S3 keeps it, so the items can be rebuilt from S3
+# alone. The archive lies under stream/ and not under log/, because S3 notifies `apply` of every object under log/, and
+# `apply` already gets these changes from the stream.
 
 resource "aws_cloudwatch_log_group" "archive" {
   name              = "/aws/kinesisfirehose/${local.stream_name}-archive"
@@ -20,7 +21,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "firehose.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # Firehose passes the stream owner's account as external id: nobody else's stream can borrow this role.
+      # Firehose sends the account of the stream's owner as external id, so another
+      # account's stream can't assume this role.
       Condition = { StringEquals = { "sts:ExternalId" = local.account_id } }
     }]
   })
@@ -80,7 +82,7 @@ locals {
 }
 
 resource "aws_iam_role" "archive" {
-  # Roles aren't regional: the name says whose it is.
+  # IAM roles are global, so the name holds the Region.
   name               = "${var.name}-${local.region}-archive"
   assume_role_policy = local.archive_trust_policy
 }
@@ -91,8 +93,8 @@ resource "aws_iam_role_policy" "archive" {
   policy = local.archive_policy
 }
 
-# Firehose begins at the stream's LATEST record, so the schedules wait until it is there (module sync). It encrypts nothing itself: a stream
-# with a Kinesis source keeps no record of its own (AWS refuses server_side_encryption for it).
+# Firehose starts at the stream's LATEST record, so the schedules are created after it (module poll). It has no
+# server_side_encryption, because AWS refuses that for a Kinesis source: Firehose then stores no records of its own.
 resource "aws_kinesis_firehose_delivery_stream" "archive" {
   name        = "${local.stream_name}-archive"
   destination = "extended_s3"
@@ -121,6 +123,6 @@ resource "aws_kinesis_firehose_delivery_stream" "archive" {
     }
   }
 
-  # Firehose reads the source as soon as it exists; without its policy the creation fails.
+  # Firehose reads its source as soon as it is created, so the creation fails if the role has no policy yet.
   depends_on = [aws_iam_role_policy.archive]
 }

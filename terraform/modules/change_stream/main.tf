@@ -9,21 +9,24 @@ locals {
   region     = data.aws_region.current.name
   keyed      = var.kms_key_arn != null
 
-  # Known before the stream is, which takes half a minute: policies and settings needn't wait for it.
+  # Name and ARN are composed here, so that policies and settings needn't wait for the half
+  # minute in which AWS creates the stream.
   stream_name = "${var.name}-changes"
   stream_arn  = "arn:${data.aws_partition.current.partition}:kinesis:${local.region}:${local.account_id}:stream/${local.stream_name}"
 }
 
-# What `poll` found at the back offices, on its way to `apply`: ordered per item, since the item's key is the partition key.
+# Carries the changes that `poll` finds at the back offices to `apply`. The changes of one item stay in order,
+# because the item's key is the partition key.
 #
-# A shard takes 1,000 records or 1 MB a second; Kinesis refuses what is more, and `poll` sends that again.
+# A shard accepts 1,000 records or 1 MB a second. Kinesis refuses what exceeds that, and
+# `poll` sends the refused records again.
 resource "aws_kinesis_stream" "this" {
   name             = local.stream_name
   shard_count      = var.stream.on_demand ? null : var.stream.shards
   retention_period = var.stream.retention_hours
 
-  # With alias/aws/kinesis everybody in the account who may use the stream may use its key; a key of one's own asks for statements (region,
-  # sync, and the archive below).
+  # Everybody in the account who may use the stream may also use the key alias/aws/kinesis. A customer managed key needs
+  # policy statements (in the modules region and poll, and for the archive in this module).
   encryption_type = "KMS"
   kms_key_id      = coalesce(var.kms_key_arn, "alias/aws/kinesis")
 
@@ -32,10 +35,11 @@ resource "aws_kinesis_stream" "this" {
   }
 }
 
-# Stream -> apply, in order per item. TRIM_HORIZON: nothing that was put before the mapping existed is left out.
+# Delivers the stream's records to `apply`, in order for each item. With TRIM_HORIZON, `apply` also gets the records
+# that were put before this mapping existed.
 #
-# At most shards x parallelization_factor batches are with `apply` at once: the stream's share of its concurrency. The queue of the write
-# log has a share of its own (module region), so that neither starves the other.
+# `apply` handles at most shards x parallelization_factor batches at once, which is the stream's share of its
+# concurrency. The write log's queue has a share of its own (module region), so that neither starves the other.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn                   = aws_kinesis_stream.this.arn
   function_name                      = var.apply.arn
@@ -45,13 +49,15 @@ resource "aws_lambda_event_source_mapping" "apply" {
   parallelization_factor             = var.apply.parallelization_factor
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # By default Lambda retries until the stream forgets the record, and everything behind it waits. `apply` quarantines poison, so what fails
-  # is an outage: six hours outlast one, 10,000 attempts (Lambda's most) last as long, and the alarm below has long fired.
+  # By default, Lambda retries until the stream deletes the record, and everything behind it waits. `apply` quarantines
+  # a change that can't be applied, so a batch fails only in an outage. Here Lambda retries for six hours, which outlast
+  # an outage. 10,000 attempts (Lambda's maximum) last as long, and the alarm `apply_behind` fires long before.
   bisect_batch_on_function_error = true
   maximum_retry_attempts         = 10000
   maximum_record_age_in_seconds  = 21600
 
-  # S3 is the destination that gets the records themselves, under aws/lambda/; SQS and SNS only learn where they were in the stream.
+  # Only an S3 destination gets the failed records themselves (under aws/lambda/). SQS and SNS would
+  # get only their positions in the stream.
   destination_config {
     on_failure {
       destination_arn = var.archive.bucket_arn

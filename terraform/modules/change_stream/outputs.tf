@@ -1,10 +1,10 @@
 output "name" {
-  description = "Name of the stream; known before it exists."
+  description = "Name of the stream, known before the stream exists."
   value       = local.stream_name
 }
 
 output "arn" {
-  description = "ARN of the stream, known before it exists: for policies, which needn't wait for it."
+  description = "ARN of the stream, composed before the stream exists, so that policies needn't wait for it."
   value       = local.stream_arn
 }
 

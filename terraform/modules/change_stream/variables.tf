@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "stream" {
-  description = "Capacity and retention; shards count where it isn't on_demand."
+  description = "Capacity and retention of the stream. shards has no effect if on_demand is true."
   type = object({
     on_demand       = bool
     shards          = number
@@ -13,7 +13,7 @@ variable "stream" {
 }
 
 variable "apply" {
-  description = "Alias of the function that folds the changes in, and how many batches of one shard it gets at once."
+  description = "The alias of `apply`, the records in a batch, and the batches of a shard that it handles at once."
   type = object({
     arn                    = string
     function_name          = string
@@ -23,7 +23,7 @@ variable "apply" {
 }
 
 variable "archive" {
-  description = "The write-log bucket, and how long and how much Firehose gathers before it writes an object."
+  description = "The write-log bucket, and the seconds and megabytes that Firehose buffers before it writes an object."
   type        = object({ bucket_arn = string, seconds = number, megabytes = number })
 }
 
@@ -33,12 +33,12 @@ variable "kms_key_arn" {
 }
 
 variable "freshness_alarm_seconds" {
-  description = "Age of the oldest record outside the archive that raises the alarm."
+  description = "Age in seconds of the oldest record not yet archived that raises the alarm."
   type        = number
 }
 
 variable "log_retention_days" {
-  description = "Days that Firehose's error log is kept."
+  description = "Days for which Firehose's error log is kept."
   type        = number
 }
 

@@ -10,15 +10,16 @@ module "bucket" {
   force_destroy = var.force_destroy
   tls_only      = var.tls_only
 
-  # Documents are made from the items and can be made again: old versions only help to undo a mistake.
+  # Documents are made from the items and can be made again, so old versions only help to undo a mistake.
   noncurrent_days = 1
 }
 
 locals {
   visibilities = toset(["public", "authenticated", "owner"])
 
-  # One role per visibility: a route of a public collection can't reach an owner's document, whatever its path parameter says.
-  # No s3:ListBucket: with it S3 would tell a missing key from a forbidden one (404 instead of 403); the API answers 404 to both.
+  # One role per visibility, so that a route of a public collection can't reach an owner's document, whatever its path
+  # parameter says. The roles don't have s3:ListBucket. With it, S3 would respond 404 instead of 403 for a missing
+  # key, but the API responds 404 to both.
   role_policies = { for visibility in local.visibilities : visibility => jsonencode({
     Version = "2012-10-17"
     Statement = concat(
@@ -38,8 +39,9 @@ locals {
     )
   }) }
 
-  # Without aws:SourceAccount: AWS doesn't document that API Gateway sends it when it takes an integration's role, and a condition on what
-  # isn't sent would refuse every document. iam:PassRole, checked when an integration names the role, keeps other principals from using it.
+  # This policy has no condition on aws:SourceAccount, because AWS doesn't document that API Gateway sends that key when
+  # it assumes an integration's role, and a condition on a missing key would refuse every document. AWS checks
+  # iam:PassRole when an integration names the role, which keeps other principals from using the role.
   trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -54,7 +56,7 @@ locals {
 resource "aws_iam_role" "reader" {
   for_each = local.visibilities
 
-  # Roles aren't regional: the name says whose it is.
+  # IAM roles are global, so the name holds the Region.
   name               = "${var.name}-${data.aws_region.current.name}-documents-${each.value}"
   assume_role_policy = local.trust_policy
 }

@@ -9,10 +9,10 @@ output "bucket_arn" {
 }
 
 output "role_arns" {
-  description = "Visibility -> role with which API Gateway reads its documents."
+  description = "Visibility -> ARN of the role with which API Gateway reads documents of that visibility."
   value       = { for visibility, role in aws_iam_role.reader : visibility => role.arn }
 
-  # A route that is deployed before its role may read would answer 404 for every document.
+  # If a route were deployed before its role may read, it would respond 404 for every document.
   depends_on = [aws_iam_role_policy.reader]
 }
 

@@ -14,6 +14,6 @@ variable "force_destroy" {
 }
 
 variable "tls_only" {
-  description = "Refuse plain HTTP. Only an emulator, which speaks nothing else, needs it off."
+  description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
 }

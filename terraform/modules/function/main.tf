@@ -8,7 +8,7 @@ locals {
   function_name = "${var.name}-${var.function}"
   function_arn  = "arn:${data.aws_partition.current.partition}:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
 
-  # Lambda allows 4 KB for all names and values together.
+  # Lambda allows 4 KB for the names and values of all environment variables together.
   environment      = merge(var.environment, { READPLANE_SETTINGS = base64gzip(var.settings) })
   environment_size = sum([for key, value in local.environment : length(key) + length(value)])
 
@@ -33,7 +33,7 @@ locals {
           Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
         },
         {
-          # X-Ray has no resources that a segment could be limited to.
+          # X-Ray offers no resource to limit these actions to.
           Sid      = "SendTraces"
           Effect   = "Allow"
           Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
@@ -56,8 +56,9 @@ locals {
   })
 }
 
-# In a VPC, Lambda makes network interfaces with the function's own role. It deletes and describes them without naming one, so these
-# permissions can't be narrowed to some; therefore the function's code, which has no use for them, is denied them.
+# In a VPC, Lambda creates network interfaces with the function's own role. Lambda deletes and describes interfaces
+# without naming one, so the allow can't be limited to some of them. The function's code needs none of these
+# permissions, so a deny takes them away from the code.
 locals {
   interface_actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
   describe_actions  = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
@@ -92,7 +93,7 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  # Roles aren't regional: the name says whose it is.
+  # IAM roles are global, so the name holds the Region.
   name               = "${var.name}-${data.aws_region.current.name}-${var.function}"
   assume_role_policy = local.trust_policy
 }
@@ -111,8 +112,8 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_116:The API waits, queue and streams have their own dead letters, and a poll that fails is made good by the next.
-  #checkov:skip=CKV_AWS_272:Artefacts are reproducible byte for byte; code signing needs a signing profile of the account.
+  #checkov:skip=CKV_AWS_116:API callers see errors, S3 and SQS keep failed batches, the next poll is a retry.
+  #checkov:skip=CKV_AWS_272:Zips are reproducible byte for byte; code signing needs a signing profile of the account.
 
   function_name = local.function_name
   role          = aws_iam_role.this.arn
@@ -129,7 +130,7 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = var.reserved_concurrency
   kms_key_arn                    = var.kms_key_arn
 
-  # The alias needs a version; SnapStart works for published versions only.
+  # The alias points to a published version, and SnapStart works for published versions only.
   publish = true
 
   dynamic "snap_start" {
@@ -140,8 +141,9 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # No internet from there, public subnets included: what the function calls (AWS's APIs too, each in its Region) must be reachable through a
-  # NAT gateway or through endpoints. Removing a VPC takes Lambda up to 45 minutes.
+  # A function in a VPC has no internet access, even in a public subnet. It needs a NAT gateway or VPC endpoints for
+  # everything that it calls, including AWS's APIs in each Region. Removing the VPC from a function takes Lambda up to
+  # 45 minutes.
   dynamic "vpc_config" {
     for_each = var.vpc[*]
 
@@ -159,7 +161,8 @@ resource "aws_lambda_function" "this" {
     mode = "Active"
   }
 
-  # Text: the functions print whole JSON lines already (embedded metrics among them), which Lambda's JSON format would wrap in another object.
+  # The format is Text, because the functions already print whole JSON lines (embedded metrics among them), and Lambda's
+  # JSON format would wrap each line in another object.
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.this.name
@@ -172,7 +175,7 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # Whatever calls the function first must find its permissions in place.
+  # The function's permissions must exist before anything calls the function.
   depends_on = [aws_iam_role_policy.this]
 }
 

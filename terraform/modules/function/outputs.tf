@@ -1,10 +1,10 @@
 output "arn" {
-  description = "ARN of the alias: what mappings and permissions name."
+  description = "ARN of the alias, for event source mappings and permissions."
   value       = aws_lambda_alias.this.arn
 }
 
 output "invoke_arn" {
-  description = "What API Gateway calls."
+  description = "Invoke ARN of the alias, for API Gateway."
   value       = aws_lambda_alias.this.invoke_arn
 }
 
@@ -19,12 +19,12 @@ output "qualifier" {
 }
 
 output "version" {
-  description = "The published version that the alias names."
+  description = "The published version that the alias points to."
   value       = aws_lambda_alias.this.function_version
 }
 
 output "runs" {
-  description = "What the function runs: its artefact, its layers and its environment beside the settings, for tests."
+  description = "The function's zip, layers and environment variables without the settings, for tests."
   value = {
     zip         = aws_lambda_function.this.filename
     layers      = coalesce(aws_lambda_function.this.layers, [])
@@ -38,7 +38,7 @@ output "policy" {
 }
 
 output "authorizer" {
-  description = "What an API needs to have the function authorise its callers."
+  description = "What an API needs to use the function as its authorizer."
   value = {
     invoke_arn    = aws_lambda_alias.this.invoke_arn
     function_name = aws_lambda_function.this.function_name

@@ -4,12 +4,12 @@ variable "name" {
 }
 
 variable "function" {
-  description = "What the function is called: write, apply, publish, read, poll."
+  description = "Name of the function and of its Python package: write, apply, publish, read, poll or backend_auth."
   type        = string
 }
 
 variable "code" {
-  description = "The artefact and how it runs."
+  description = "The function's zip, its processor architecture and its layers."
   type = object({
     zip          = string
     architecture = string
@@ -18,17 +18,17 @@ variable "code" {
 }
 
 variable "memory_mb" {
-  description = "Memory; CPU grows with it."
+  description = "Memory in MB. Lambda gives a function CPU in proportion to its memory."
   type        = number
 }
 
 variable "timeout_seconds" {
-  description = "Time-out."
+  description = "Timeout in seconds."
   type        = number
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrent executions kept for, and the most given to, this function; null: it shares the account's pool."
+  description = "Concurrent executions reserved for this function, which is also its maximum; null: the account's pool."
   type        = number
 }
 
@@ -38,7 +38,7 @@ variable "snap_start" {
 }
 
 variable "vpc" {
-  description = "Where the function runs; null: outside of any VPC."
+  description = "Subnets and security groups of the function; null: outside any VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
   default     = null
 }
@@ -49,13 +49,13 @@ variable "settings" {
 }
 
 variable "environment" {
-  description = "Environment variables beside the settings."
+  description = "Environment variables in addition to the settings."
   type        = map(string)
   default     = {}
 }
 
 variable "statements" {
-  description = "What the function may do besides logging and tracing."
+  description = "Policy statements in addition to those for the function's own log, traces and settings."
   type = list(object({
     Sid       = string
     Action    = list(string)
@@ -70,7 +70,7 @@ variable "kms_key_arn" {
 }
 
 variable "log_retention_days" {
-  description = "Days that the log is kept."
+  description = "Days for which the log is kept."
   type        = number
 }
 

@@ -2,14 +2,15 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
-# The pool holds only this stack's clients. API Gateway's Cognito authorizer checks signature, issuer, expiry and scopes but not
-# the client: a foreign client in this pool could have tokens issued that the API accepts. The functions check `client_id` as well.
+# The pool must hold no clients but this stack's. API Gateway's Cognito authorizer checks signature,
+# issuer, expiry and scopes but not the client, so the API would accept tokens of a foreign client in this
+# pool. The functions check `client_id` as well.
 resource "aws_cognito_user_pool" "this" {
   name                = var.name
   deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
   mfa_configuration   = var.mfa
 
-  # Lite would cost less but remembers no old passwords; Plus would cost more, for threat protection.
+  # The tier LITE costs less but keeps no password history. The tier PLUS costs more and adds threat protection.
   user_pool_tier = "ESSENTIALS"
 
   username_attributes      = ["email"]
@@ -23,7 +24,7 @@ resource "aws_cognito_user_pool" "this" {
     allow_admin_create_user_only = !var.self_sign_up
   }
 
-  # Length beats character classes; Cognito itself refuses more than 99 characters.
+  # Length protects more than character classes do. Cognito allows a minimum length of at most 99.
   password_policy {
     minimum_length                   = 12
     require_lowercase                = true
@@ -50,13 +51,14 @@ resource "aws_cognito_user_pool" "this" {
     }
   }
 
-  # A changed address counts only once its owner has confirmed it; until then the old one signs in.
+  # A changed e-mail address counts only after its user has confirmed it. Until
+  # then, the user signs in with the old one.
   user_attribute_update_settings {
     attributes_require_verification_before_update = ["email"]
   }
 }
 
-# Sign-in domains share one name space per Region across all of AWS.
+# All AWS accounts share one namespace of sign-in domains per Region, so the domain holds the account id and the Region.
 resource "aws_cognito_user_pool_domain" "this" {
   domain       = "${var.name}-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.name}"
   user_pool_id = aws_cognito_user_pool.this.id
@@ -96,11 +98,12 @@ resource "aws_cognito_user_pool_client" "this" {
   name         = "${var.name}-${each.key}"
   user_pool_id = aws_cognito_user_pool.this.id
 
-  # Public clients: what ships to browsers and phones can't keep a secret. Without one Cognito demands PKCE's verifier
-  # from whoever sent a challenge.
+  # Both clients are public, because an application in a browser or on a phone can't keep a secret. For a client without
+  # a secret, Cognito requires the PKCE verifier if the client sent a challenge.
   generate_secret = false
 
-  # Authorisation code only: the implicit flow puts tokens into URLs, which end up in histories and logs.
+  # Only the authorisation code flow is on, because the implicit flow puts tokens into URLs,
+  # which end up in browser histories and logs.
   allowed_oauth_flows_user_pool_client = true
   allowed_oauth_flows                  = ["code"]
   allowed_oauth_scopes = concat(
@@ -111,10 +114,10 @@ resource "aws_cognito_user_pool_client" "this" {
   callback_urls                = each.value.callback_urls
   logout_urls                  = each.value.logout_urls
 
-  # SRP proves the password without sending it; the flows that send it stay off.
+  # SRP proves the password without sending it. The flows that send the password stay off.
   explicit_auth_flows = ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
 
-  # An unknown user gets the same answer as a wrong password.
+  # Cognito sends the same response for an unknown user as for a wrong password.
   prevent_user_existence_errors = "ENABLED"
   enable_token_revocation       = true
 

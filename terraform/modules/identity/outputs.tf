@@ -19,12 +19,15 @@ output "mobile_client_id" {
 }
 
 output "client_ids" {
-  description = "Every client of the pool: the functions refuse tokens of any other."
+  description = "Ids of all clients of the pool. The functions refuse the tokens of other clients."
   value       = [aws_cognito_user_pool_client.this["web"].id, aws_cognito_user_pool_client.this["mobile"].id]
 }
 
 output "scopes" {
-  description = "Scopes that a protected method accepts. SRP sign-in yields only `aws.cognito.signin.user.admin`, the hosted page the others too."
+  description = <<-EOT
+    Scopes that a protected method accepts. A token from SRP sign-in has only `aws.cognito.signin.user.admin`; one from
+    the hosted page can have the others too.
+  EOT
   value = {
     read  = ["${aws_cognito_resource_server.this.identifier}/read", "aws.cognito.signin.user.admin"]
     write = ["${aws_cognito_resource_server.this.identifier}/write", "aws.cognito.signin.user.admin"]
@@ -32,7 +35,7 @@ output "scopes" {
 }
 
 output "sign_in_url" {
-  description = "Hosted sign-in page."
+  description = "URL of the hosted sign-in page."
   value       = "https://${aws_cognito_user_pool_domain.this.domain}.auth.${data.aws_region.current.name}.amazoncognito.com"
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Stack name; prefix of the pool, identifier of the resource server."
+  description = "Stack name, which is also the pool's name and the identifier of the resource server."
   type        = string
 }
 
@@ -19,21 +19,21 @@ variable "self_sign_up" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the pool: its users' passwords can't be restored from anywhere."
+  description = "Refuse to delete the pool, because its users' passwords can't be restored."
   type        = bool
 }
 
 variable "web" {
-  description = "Where the hosted sign-in page sends the browser back to."
+  description = "URLs to which the hosted sign-in page returns the browser."
   type        = object({ callback_urls = list(string), logout_urls = list(string) })
 }
 
 variable "mobile" {
-  description = "Where the hosted sign-in page sends the mobile application back to."
+  description = "URLs with which the hosted sign-in page opens the mobile application again."
   type        = object({ callback_urls = list(string), logout_urls = list(string) })
 }
 
 variable "tokens" {
-  description = "Lifetimes. A signed-out user's access token stays valid until it expires: keep it short."
+  description = "Lifetimes of tokens. Keep access_minutes short, because an access token stays valid after sign-out."
   type        = object({ access_minutes = number, id_minutes = number, refresh_days = number })
 }

@@ -22,8 +22,8 @@ resource "aws_dynamodb_table" "this" {
     type = "S"
   }
 
-  # Lists a collection. `list_key` holds the collection and a shard number, so that no collection becomes one hot partition; an item
-  # without it (a tombstone, a quarantine marker) isn't in the index at all.
+  # The index for listing a collection. `list_key` holds the collection and a shard number, so that a large collection
+  # is spread over partitions. An entry without `list_key` (a tombstone, a quarantine marker) isn't in the index.
   global_secondary_index {
     name            = local.index_name
     hash_key        = "list_key"
@@ -31,8 +31,9 @@ resource "aws_dynamodb_table" "this" {
     projection_type = "ALL"
   }
 
-  # One consumer per stream (`publish`): more than two readers of a shard are throttled, and for global tables Lambda's documentation
-  # advises one. Old images show `publish` when a replicated write made an item older.
+  # The stream has one consumer, `publish`, because DynamoDB throttles more than two readers of a shard, and for global
+  # tables Lambda's documentation advises one. From the old image `publish` sees that a replicated write made an item
+  # older.
   stream_enabled   = true
   stream_view_type = "NEW_AND_OLD_IMAGES"
 
@@ -45,7 +46,8 @@ resource "aws_dynamodb_table" "this" {
     enabled = true
   }
 
-  # Left out, DynamoDB encrypts with a key of its own, free of charge; enabled without an ARN would be the paid aws/dynamodb key.
+  # Without this block, DynamoDB encrypts with a key that it owns, free of charge. With `enabled = true` but without an
+  # ARN, it would use the paid key aws/dynamodb.
   dynamic "server_side_encryption" {
     for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
 
@@ -58,12 +60,13 @@ resource "aws_dynamodb_table" "this" {
   deletion_protection_enabled = var.deletion_protection
 
   lifecycle {
-    # Replicas are resources of their own, below: the `replica` block can't protect them from deletion.
+    # The replica is a resource of its own (below), because a `replica` block can't protect a replica from deletion.
     ignore_changes = [replica]
   }
 }
 
-# The Region's own stream, index and TTL come with the replica; encryption, recovery and protection have to be asked for.
+# A replica gets its stream, index and TTL from the table. Encryption, recovery and deletion
+# protection must be set for the replica.
 resource "aws_dynamodb_table_replica" "this" {
   count    = var.replica ? 1 : 0
   provider = aws.replica
@@ -74,7 +77,8 @@ resource "aws_dynamodb_table_replica" "this" {
   deletion_protection_enabled = var.deletion_protection
 }
 
-# The replica resource doesn't tell the stream's ARN. Read through the replica's ARN, so that it is read after the replica exists.
+# The replica resource doesn't export the ARN of the replica's stream, so this data source looks it up. It takes the
+# name from the replica's ARN, so that Terraform reads it only after the replica exists.
 data "aws_dynamodb_table" "replica" {
   count    = var.replica ? 1 : 0
   provider = aws.replica

@@ -9,7 +9,7 @@ output "primary" {
 }
 
 output "replica" {
-  description = "The table in the replica's Region; null without one."
+  description = "The table in the replica's Region; null without a replica."
   value = var.replica ? {
     name       = data.aws_dynamodb_table.replica[0].name
     arn        = aws_dynamodb_table_replica.this[0].arn

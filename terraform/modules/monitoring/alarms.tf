@@ -1,10 +1,13 @@
-# The age of what a source's items are as of. `poll` tells it every minute, whether or not it could poll. When even that is missing, nobody
-# knows how old the data is: that is breaching, too.
+# Fires if a source's data is older than its budget. `poll` reports the age every minute, even if it couldn't poll. If
+# that report is missing, nobody knows how old the data is, so missing data counts as breaching.
 resource "aws_cloudwatch_metric_alarm" "staleness" {
   for_each = var.sources
 
-  alarm_name        = "${var.name}-stale-${each.key}"
-  alarm_description = "What came from ${each.key} is older than its budget of ${each.value.staleness_budget} seconds, or nobody tells how old it is. Reads go on. See: ops/readplane sources list"
+  alarm_name = "${var.name}-stale-${each.key}"
+  alarm_description = join(" ", [
+    "The data of ${each.key} is older than its budget of ${each.value.staleness_budget} seconds,",
+    "or its age is unknown. Reads go on. See: ops/readplane sources list",
+  ])
 
   namespace           = "Readplane"
   metric_name         = "Staleness"
@@ -20,7 +23,8 @@ resource "aws_cloudwatch_metric_alarm" "staleness" {
   ok_actions          = local.alarm_actions
 }
 
-# What a back office delivered and nobody could use. The rest of its records goes on.
+# Fires if `poll` puts records of a back office in quarantine, because nobody can use them as they are.
+# `poll` still delivers all other records.
 resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
   for_each = var.sources
 
@@ -40,13 +44,17 @@ resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
   ok_actions          = local.alarm_actions
 }
 
-# A listing that lacks too much, or all, deletes nothing: somebody must say whether the back office meant it. A sweep may come once a day
-# only, so one refusal is enough, and it stays for a day.
+# A sweep deletes nothing if the listing lacks too much of the collection or couldn't be read whole. An operator
+# must then find out whether the items are really gone. A sweep may run only once a day, so one refusal raises the
+# alarm, and the alarm stays on for a day.
 resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   for_each = var.sources
 
-  alarm_name        = "${var.name}-sweep-refused-${each.key}"
-  alarm_description = "A sweep of ${each.key} would have deleted more than max_deletes_percent allows, or couldn't read everything: it deleted nothing. Look at the back office; if it is right, raise max_deletes_percent for one sweep."
+  alarm_name = "${var.name}-sweep-refused-${each.key}"
+  alarm_description = join(" ", [
+    "A sweep of ${each.key} deleted nothing, because it would have deleted more than max_deletes_percent allows, or",
+    "couldn't read everything. Look at the back office; if it is right, raise max_deletes_percent for one sweep.",
+  ])
 
   namespace           = "Readplane"
   metric_name         = "SweepRefused"
@@ -62,13 +70,17 @@ resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   ok_actions          = local.alarm_actions
 }
 
-# A Region whose documents can't be written costs that Region, and no poll: its snapshots and what it says of freshness grow old. An hour in
-# which every poll met that is more than a hiccup. (SampleCount: each of these polls tells it once.)
+# A poll doesn't fail if it can't write the documents of the other Region, or a source's freshness document in any
+# Region. Those documents then grow old. The alarm fires if that happened to every poll of an hour. (SampleCount counts
+# polls, because each such poll emits the metric once.)
 resource "aws_cloudwatch_metric_alarm" "region_behind" {
   for_each = var.sources
 
-  alarm_name        = "${var.name}-region-behind-${each.key}"
-  alarm_description = "For an hour no poll of ${each.key} could write to every Region's documents: one says what was true before. Look for \"everywhere\" in the log of ${var.name}-poll."
+  alarm_name = "${var.name}-region-behind-${each.key}"
+  alarm_description = join(" ", [
+    "For an hour, no poll of ${each.key} could write the documents of every Region, so one Region serves old ones.",
+    "Look for snapshot_failed and freshness_document_failed in the log of ${var.name}-poll.",
+  ])
 
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
@@ -105,10 +117,13 @@ resource "aws_cloudwatch_metric_alarm" "region_behind" {
   }
 }
 
-# As for a source, for what reached `apply`: accepted from a client, or from a source, and not to be applied.
+# Fires if `apply` puts changes in quarantine, because they can't be applied, whether from a client or from a source.
 resource "aws_cloudwatch_metric_alarm" "quarantine" {
-  alarm_name        = "${var.name}-quarantine"
-  alarm_description = "Accepted changes were put in quarantine: they are whole, and in no item. See why: ops/readplane quarantine list."
+  alarm_name = "${var.name}-quarantine"
+  alarm_description = join(" ", [
+    "Accepted changes were put in quarantine. They are kept whole there, but no item has them.",
+    "See why: ops/readplane quarantine list.",
+  ])
 
   namespace           = "Readplane"
   metric_name         = "ChangesQuarantined"
@@ -123,11 +138,15 @@ resource "aws_cloudwatch_metric_alarm" "quarantine" {
   ok_actions          = local.alarm_actions
 }
 
-# `apply` says which of a batch failed and so doesn't fail itself: Lambda's own count of errors stays at nought. A failed object comes
-# again after 2 seconds, then after twice as long, up to 15 minutes: one that fails in two such periods in a row isn't a passing fault.
+# `apply` reports which objects of a batch failed and doesn't fail itself, so Lambda's own metric of errors stays at
+# zero. A failed object comes again after 2 seconds, then after twice as long, up to 15 minutes. Failures in two such
+# periods in a row are no transient fault.
 resource "aws_cloudwatch_metric_alarm" "objects_failed" {
-  alarm_name        = "${var.name}-apply-objects-failed"
-  alarm_description = "Write-log objects have failed in apply for half an hour. They are tried again for hours, then they are dead letters. Look for \"object failed\" in /aws/lambda/${var.name}-apply."
+  alarm_name = "${var.name}-apply-objects-failed"
+  alarm_description = join(" ", [
+    "Write-log objects have failed in apply for half an hour. They are retried for hours and then become dead letters.",
+    "Look for object_failed in /aws/lambda/${var.name}-apply.",
+  ])
 
   namespace           = "Readplane"
   metric_name         = "ObjectsFailed"

@@ -1,6 +1,7 @@
-# One row for each source, and one for each step that a change or a read takes. A row is four widgets of the dashboard's 24 columns.
+# One row for each source, and one for each step of a change or a read. A row has four widgets,
+# each 6 of the dashboard's 24 columns wide.
 locals {
-  ours = { for name in [
+  own_metrics = { for name in [
     "ChangesAccepted", "ChangesUnconfirmed", "ChangesApplied", "ChangesDuplicate", "ChangesSuperseded", "ChangesQuarantined", "ChangesFailed",
     "ObjectsFailed", "DocumentsPublished", "RegressionsMended",
   ] : name => ["Readplane", name, "Stack", var.name] }
@@ -12,7 +13,7 @@ locals {
 
   api = { for name in ["Count", "Latency", "4XXError", "5XXError"] : name => ["AWS/ApiGateway", name, "ApiName", var.name, "Stage", "v1"] }
 
-  # title, metrics, statistic, and a line to compare with
+  # Each widget has a title, metrics, a statistic, and a budget that the widget shows as a line (null: no line).
   rows = concat(
     [for name, source in var.sources : [
       { title = "${name}: staleness in seconds", metrics = [["Readplane", "Staleness", "Stack", var.name, "Source", name]], stat = "Maximum", budget = source.staleness_budget },
@@ -22,19 +23,42 @@ locals {
     ]],
     [
       [
-        { title = "write: changes", metrics = [local.ours["ChangesAccepted"], local.ours["ChangesUnconfirmed"]], stat = "Sum", budget = null },
+        {
+          title   = "write: changes"
+          metrics = [local.own_metrics["ChangesAccepted"], local.own_metrics["ChangesUnconfirmed"]]
+          stat    = "Sum"
+          budget  = null
+        },
         { title = "write: duration p99 in ms", metrics = [local.functions["write"].duration], stat = "p99", budget = null },
         { title = "write: errors", metrics = [local.functions["write"].errors], stat = "Sum", budget = null },
         { title = "write log: seconds until in S3", metrics = [["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", "${var.name}-write-log"]], stat = "Maximum", budget = null },
       ],
       [
-        { title = "apply: changes", metrics = [for outcome in ["ChangesApplied", "ChangesDuplicate", "ChangesSuperseded", "ChangesQuarantined"] : local.ours[outcome]], stat = "Sum", budget = null },
-        { title = "apply: failed, to be tried again", metrics = [local.ours["ObjectsFailed"], local.ours["ChangesFailed"]], stat = "Sum", budget = null },
+        {
+          title = "apply: changes"
+          metrics = [
+            for outcome in ["ChangesApplied", "ChangesDuplicate", "ChangesSuperseded", "ChangesQuarantined"] :
+            local.own_metrics[outcome]
+          ]
+          stat   = "Sum"
+          budget = null
+        },
+        {
+          title   = "apply: failed, will be retried"
+          metrics = [local.own_metrics["ObjectsFailed"], local.own_metrics["ChangesFailed"]]
+          stat    = "Sum"
+          budget  = null
+        },
         { title = "apply: duration p99 in ms", metrics = [local.functions["apply"].duration], stat = "p99", budget = null },
         { title = "apply: seconds in the queue", metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${var.name}-apply"]], stat = "Maximum", budget = null },
       ],
       [
-        { title = "publish: documents", metrics = [local.ours["DocumentsPublished"], local.ours["RegressionsMended"]], stat = "Sum", budget = null },
+        {
+          title   = "publish: documents"
+          metrics = [local.own_metrics["DocumentsPublished"], local.own_metrics["RegressionsMended"]]
+          stat    = "Sum"
+          budget  = null
+        },
         { title = "publish: behind the items, in ms", metrics = [["AWS/Lambda", "IteratorAge", "FunctionName", "${var.name}-publish"]], stat = "Maximum", budget = null },
         { title = "publish: duration p99 in ms", metrics = [local.functions["publish"].duration], stat = "p99", budget = null },
         { title = "publish: errors", metrics = [local.functions["publish"].errors], stat = "Sum", budget = null },
@@ -61,7 +85,8 @@ locals {
   }]]) })
 }
 
-# Dashboards have no Region, their widgets do. The first three of an account are free, each further one is 3 $ a month.
+# Dashboards are global, but their widgets have a Region, so the name holds the Region. An account's first three
+# dashboards are free; each further one costs 3 $ a month.
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = "${var.name}-${local.region}"
   dashboard_body = local.dashboard

@@ -1,4 +1,4 @@
-# One topic per Region hears every alarm of the stack there: an alarm can't notify a topic of another Region.
+# One topic per Region gets every alarm of the stack there, because an alarm can't notify a topic of another Region.
 data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
@@ -10,11 +10,11 @@ locals {
   region     = data.aws_region.current.name
   partition  = data.aws_partition.current.partition
 
-  # Known before the topic is, for its own policy.
+  # The ARN is composed here, because the topic's own policy needs it before the topic exists.
   topic_arn = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name}-alarms"
 
-  # Without a policy SNS lets the account's principals publish, as far as IAM does; CloudWatch is none of them. Its service principal acts
-  # for every account, so the alarm's own account is asked for.
+  # Without a policy, SNS lets only the account's own principals publish, as far as IAM allows them to. CloudWatch is
+  # none of them. Its service principal acts for every account, so the condition admits only alarms of this account.
   topic_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -33,11 +33,11 @@ locals {
   alarm_actions = concat([aws_sns_topic.alarms.arn], var.alarm_actions)
 }
 
-# Without a key of the account's own it isn't encrypted: CloudWatch may not use AWS's key for SNS, whose policy can't be changed, and no
-# alarm would come through.
+# Without a customer managed key, the topic isn't encrypted. CloudWatch may not use AWS's managed key for SNS, whose
+# policy can't be changed, so no alarm would get through.
 resource "aws_sns_topic" "alarms" {
   name              = "${var.name}-alarms"
-  display_name      = var.name # what an SMS begins with
+  display_name      = var.name # the beginning of every SMS
   kms_master_key_id = var.kms_key_arn
 }
 
@@ -46,8 +46,8 @@ resource "aws_sns_topic_policy" "alarms" {
   policy = local.topic_policy
 }
 
-# Each address gets a message with a link and hears nothing before it was followed. Until then AWS can't delete the subscription either:
-# it goes by itself after two days.
+# SNS sends each address a message with a link, and no alarm until someone has followed the link. Until then, AWS can't
+# delete the subscription either. An unconfirmed subscription ends by itself after two days.
 resource "aws_sns_topic_subscription" "email" {
   for_each = toset(var.notify.emails)
 
@@ -56,9 +56,10 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value
 }
 
-# New accounts are in SNS's SMS sandbox, per Region: messages reach verified numbers only (at most ten) until AWS Support has lifted it,
-# and then up to a spend of 1 $ a month unless you ask for more. Some countries (the USA and Canada among them) need an origination identity
-# that is registered for the account. Not every Region sends SMS, and one that fails says so in SNS's delivery log alone: send a test.
+# New accounts are in SNS's SMS sandbox, in each Region. There, SNS sends messages only to verified numbers, at most
+# ten. After AWS Support has lifted the sandbox, SNS sends messages for up to 1 $ a month, unless you ask for more. Some
+# countries (the USA and Canada among them) need an origination identity that is registered for the account. Not every
+# Region sends SMS, and only SNS's delivery log shows that a message failed, so send a test message.
 resource "aws_sns_topic_subscription" "phone" {
   for_each = toset(var.notify.phone_numbers)
 

@@ -4,7 +4,7 @@ output "topic_arn" {
 }
 
 output "policies" {
-  description = "The policies, for tests."
+  description = "The topic's policy, for tests."
   value       = { topic = local.topic_policy }
 }
 

@@ -13,8 +13,9 @@ locals {
   table_name = "${var.name}-checkpoints"
 }
 
-# How far each source was read, who reads it now, and what a sweep has seen. Only in the Region that polls: a global table keeps no order
-# between items, so a checkpoint could arrive in the other Region before the changes that it stands for.
+# Holds each source's checkpoint, its lease, and what a sweep has seen. The table exists only in the Region that
+# polls. In a global table a checkpoint could reach the other Region before the changes that it covers, because a
+# global table keeps no order between items.
 resource "aws_dynamodb_table" "checkpoints" {
   name         = local.table_name
   billing_mode = "PAY_PER_REQUEST"
@@ -34,7 +35,8 @@ resource "aws_dynamodb_table" "checkpoints" {
     enabled = true
   }
 
-  # Left out, DynamoDB encrypts with a key of its own, free of charge; enabled without an ARN would be the paid aws/dynamodb key.
+  # Without this block, DynamoDB encrypts with a key that it owns, free of charge. With `enabled = true` but without an
+  # ARN, it would use the paid key aws/dynamodb.
   dynamic "server_side_encryption" {
     for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
 
@@ -47,7 +49,8 @@ resource "aws_dynamodb_table" "checkpoints" {
   deletion_protection_enabled = var.deletion_protection
 }
 
-# Beside those of `write` (module region) and not among them: `write` loads its object at every start.
+# The schemas of the polled collections. They are not in the object of `write` (module region), because `write` loads
+# that object at every start and doesn't need them.
 locals {
   schemas     = jsonencode({ for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"
@@ -60,7 +63,7 @@ resource "aws_s3_object" "schemas" {
   content_type = "application/json"
   kms_key_id   = var.kms_key_arn
 
-  # The live version of `poll` still starts from the old object while the new version is being made.
+  # The live version of `poll` still loads the old object until the new version is live.
   lifecycle {
     create_before_destroy = true
   }
@@ -74,7 +77,7 @@ resource "aws_lambda_layer_version" "poll" {
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = [var.code.architecture]
 
-  # The function's present version uses the old layer until the new version is live.
+  # The live version of `poll` still uses the old layer until the new version is live.
   lifecycle {
     create_before_destroy = true
   }
@@ -110,7 +113,7 @@ module "poll" {
   memory_mb            = var.function.memory_mb
   timeout_seconds      = var.function.timeout_seconds
   reserved_concurrency = var.function.reserved_concurrency
-  snap_start           = false # nobody waits for its start, and a snapshot is paid for while it exists
+  snap_start           = false # no client waits for its start, and AWS bills a snapshot while it exists
   vpc                  = var.vpc
   settings             = local.settings
   statements           = local.statements
@@ -121,8 +124,9 @@ module "poll" {
   alarm_actions      = var.alarm_actions
 }
 
-# Schedules invoke asynchronously, and Lambda would try a failed event twice more, for six hours if it can't start. The next run is the
-# retry: an event that waited for longer than a minute has a successor already.
+# A schedule invokes `poll` asynchronously. By default, Lambda would retry a failed event twice, and an event that can't
+# start for up to six hours. Here the next scheduled run is the retry, so Lambda drops an event that has waited for a
+# minute, because a newer one exists by then.
 resource "aws_lambda_function_event_invoke_config" "poll" {
   function_name                = module.poll.function_name
   qualifier                    = module.poll.qualifier
@@ -130,14 +134,14 @@ resource "aws_lambda_function_event_invoke_config" "poll" {
   maximum_event_age_in_seconds = 60
 }
 
-# Terraform can't check JMESPath. So `poll` does, before any schedule exists or changes: an apply with a source that can't be polled fails
-# with the whole list of what is wrong.
+# Terraform can't check JMESPath, so `poll` checks the sources before any schedule is created or changed. If a source
+# can't be polled, the apply fails with the whole list of problems.
 resource "aws_lambda_invocation" "validate" {
   function_name = module.poll.function_name
   qualifier     = module.poll.qualifier
   input         = jsonencode({ validate = [for source in values(var.sources) : jsondecode(source.settings)] })
 
-  # New code checks again: what failed for a fault of the code mustn't go on failing.
+  # New code checks the sources again, because the failure of an earlier check may have been a bug in the code.
   triggers = { version = module.poll.version }
 
   lifecycle {
@@ -147,6 +151,6 @@ resource "aws_lambda_invocation" "validate" {
     }
   }
 
-  # Its first event must find no retries configured, and the secrets' and tables' statements in place.
+  # Before `poll` is invoked for the first time, retries must be off and its policy must be in place.
   depends_on = [aws_lambda_function_event_invoke_config.poll]
 }

@@ -4,7 +4,7 @@ output "checkpoints_table" {
 }
 
 output "function_name" {
-  description = "Name of `poll`."
+  description = "Name of the `poll` function."
   value       = module.poll.function_name
 }
 
@@ -19,12 +19,12 @@ output "settings" {
 }
 
 output "runs" {
-  description = "What `poll` runs, for tests."
+  description = "The zip, layers and environment variables of `poll`, for tests."
   value       = module.poll.runs
 }
 
 output "policies" {
-  description = "The policies, for tests."
+  description = "The policies of `poll` and of the scheduler's role, for tests."
   value       = { poll = module.poll.policy, scheduler = local.scheduler_policy, scheduler_trust = local.scheduler_trust_policy }
 }
 

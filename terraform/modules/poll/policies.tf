@@ -1,6 +1,7 @@
-# What `poll` may do, beside its own log, traces and settings (module function).
+# The policy statements of `poll`, in addition to its own log, traces and settings (module function).
 locals {
-  # A source of an owner collection has no public document; its freshness is for whoever is signed in.
+  # The visibility of the sources' freshness documents. Signed-in users read the freshness of owner
+  # collections, because a source has no owner.
   visibilities = distinct([for source in values(var.sources) : var.collections[source.collection].read == "public" ? "public" : "authenticated"])
 
   snapshot_prefixes = [for source in values(var.sources) : "${var.collections[source.collection].read}/${source.collection}" if source.mode == "snapshot"]
@@ -11,7 +12,7 @@ locals {
 
   secret_keys = distinct([for source in values(var.sources) : source.secret.kms_key_arn if try(source.secret.kms_key_arn, null) != null])
 
-  # Those without a resource (no secret, no key) are left out.
+  # Statements without a resource (because there is no secret or no key) are left out.
   statements = [for statement in concat(
     [
       { Sid = "PutChanges", Action = ["kinesis:PutRecords"], Resource = [var.stream.arn], Condition = null },
@@ -24,7 +25,7 @@ locals {
       { Sid = "ReadItems", Action = ["dynamodb:BatchGetItem"], Resource = [var.items.arn], Condition = null },
       { Sid = "ListItems", Action = ["dynamodb:Query"], Resource = ["${var.items.arn}/index/${var.items.index_name}"], Condition = null },
       {
-        # Items come through `apply` alone: of the table, `poll` writes only the sources' own records.
+        # Only `apply` writes items. In the items table `poll` writes only the sources' freshness records.
         Sid       = "RecordFreshness"
         Action    = ["dynamodb:PutItem"]
         Resource  = [var.items.arn]
@@ -32,14 +33,15 @@ locals {
       },
       { Sid = "ReadSchemas", Action = ["s3:GetObject"], Resource = ["${var.log_bucket.arn}/config/poll-schemas/*"], Condition = null },
       {
-        Sid       = "KeepQuarantine" # writes what can't be translated; reads and removes what is redriven
+        Sid       = "KeepQuarantine" # writes refused records; reads and deletes redriven ones
         Action    = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
         Resource  = ["${var.log_bucket.arn}/quarantine/*"]
         Condition = null
       },
       {
-        # GetObject to see what stands there, and because S3 asks for it where an object is replaced on condition. Without s3:ListBucket a
-        # missing document is a 403 to `poll`, which takes that for missing.
+        # `poll` needs s3:GetObject to read the published document, and because S3 requires it to
+        # replace an object conditionally. Without s3:ListBucket, S3 responds 403 for a missing
+        # document, so `poll` treats a 403 as missing.
         Sid    = "PublishDocuments"
         Action = ["s3:PutObject", "s3:GetObject"]
         Resource = flatten([for place in var.documents : concat(
@@ -56,7 +58,7 @@ locals {
         Resource  = local.secret_keys
         Condition = { StringEquals = { "kms:ViaService" = ["secretsmanager.${local.region}.amazonaws.com", "ssm.${local.region}.amazonaws.com"] } }
       },
-      # The key only through the service that holds the data: the function can't use it on anything else.
+      # The function may use the key only through the services that hold its data.
       {
         Sid       = "UseKey"
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]

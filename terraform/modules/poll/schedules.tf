@@ -1,10 +1,10 @@
-# The group is named in the role's trust and in the metrics, so it is this stack's own.
+# The stack has a schedule group of its own, because the role's trust policy and the metrics name the group.
 resource "aws_scheduler_schedule_group" "this" {
   name = var.name
 }
 
 locals {
-  # Known before the group is: the role, which the schedules need first, names it.
+  # The ARNs are composed here, because the role's policies name them and the role must exist before the schedules.
   group_arn    = "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule-group/${var.name}"
   schedule_arn = "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/${var.name}/*"
 
@@ -15,7 +15,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "scheduler.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # The service acts for every account: only this group's schedules may borrow the role. AWS compares with the group, not the schedule.
+      # EventBridge Scheduler acts for every account, so only this group's schedules may assume the role. AWS sets
+      # aws:SourceArn to the ARN of the group, not of the schedule.
       Condition = {
         StringEquals = { "aws:SourceAccount" = local.account_id }
         ArnEquals    = { "aws:SourceArn" = local.group_arn }
@@ -32,7 +33,7 @@ locals {
         Action   = ["lambda:InvokeFunction"]
         Resource = [module.poll.arn]
       }],
-      # The scheduler decrypts a schedule's input with the role that it invokes with.
+      # EventBridge Scheduler decrypts a schedule's input with the role that it invokes `poll` with.
       local.keyed ? [{
         Sid       = "DecryptSchedules"
         Effect    = "Allow"
@@ -43,28 +44,30 @@ locals {
     )
   })
 
-  # A source's name has no dot, so no two schedules can have one name.
+  # A source's name has no dot, so two schedules can't have the same name.
   schedules = merge(
     { for name, source in var.sources : "poll.${name}" => {
-      expression = source.schedule
-      input      = "{\"source\":${source.settings},\"sweep\":false}"
-      says       = "Polls ${name}"
+      expression  = source.schedule
+      input       = "{\"source\":${source.settings},\"sweep\":false}"
+      description = "Polls ${name}"
     } },
     { for name, source in var.sources : "sweep.${name}" => {
-      expression = source.sweep_schedule
-      input      = "{\"source\":${source.settings},\"sweep\":true}"
-      says       = "Sweeps ${name}: finds what was deleted there"
+      expression  = source.sweep_schedule
+      input       = "{\"source\":${source.settings},\"sweep\":true}"
+      description = "Sweeps ${name}: finds what was deleted there"
     } if source.sweep_schedule != null },
     { freshness = {
-      expression = "rate(1 minute)"
-      input      = jsonencode({ freshness = [for name, source in var.sources : { name = name, staleness_budget = source.staleness_budget }] })
-      says       = "Reports how stale each source is"
+      expression  = "rate(1 minute)"
+      description = "Reports how stale each source is"
+      input = jsonencode({ freshness = [
+        for name, source in var.sources : { name = name, staleness_budget = source.staleness_budget }
+      ] })
     } },
   )
 }
 
 resource "aws_iam_role" "scheduler" {
-  # Roles aren't regional: the name says whose it is.
+  # IAM roles are global, so the name holds the Region.
   name               = "${var.name}-${local.region}-scheduler"
   assume_role_policy = local.scheduler_trust_policy
 }
@@ -81,8 +84,9 @@ resource "aws_scheduler_schedule" "this" {
   name       = each.key
   group_name = aws_scheduler_schedule_group.this.name
 
-  # Names the archive so as to be made after it: Firehose begins at the stream's latest record, and would miss what came before.
-  description = "${each.value.says}. Changes are archived by ${var.stream.archive}."
+  # The description names the archive, so that Terraform creates the schedules after it. The archive starts at the
+  # stream's latest record and would miss changes that `poll` had put before.
+  description = "${each.value.description}. Changes are archived by ${var.stream.archive}."
 
   schedule_expression = each.value.expression
   kms_key_arn         = var.kms_key_arn
@@ -96,7 +100,8 @@ resource "aws_scheduler_schedule" "this" {
     role_arn = aws_iam_role.scheduler.arn
     input    = each.value.input
 
-    # The next run is the retry. 60 seconds is the least that AWS takes; by default it would try 185 times in 24 hours.
+    # The next run is the retry. 60 seconds is the minimum that AWS accepts. By default, the scheduler
+    # would retry 185 times within 24 hours.
     retry_policy {
       maximum_retry_attempts       = 0
       maximum_event_age_in_seconds = 60

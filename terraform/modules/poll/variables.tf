@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "code" {
-  description = "The artefacts of `poll`: its zip, its layers, the processor."
+  description = "The zip of `poll`, its layers and the processor architecture."
   type = object({
     zip            = string
     layer_arn      = string
@@ -14,7 +14,7 @@ variable "code" {
 }
 
 variable "function" {
-  description = "Size of `poll`."
+  description = "Memory, timeout and concurrency of `poll`."
   type = object({
     memory_mb            = number
     timeout_seconds      = number
@@ -23,12 +23,12 @@ variable "function" {
 }
 
 variable "vpc" {
-  description = "Where `poll` runs; null: outside of any VPC."
+  description = "Subnets and security groups of `poll`; null: outside any VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
 }
 
 variable "sources" {
-  description = "The back offices, as the root checked them; settings is what `poll` reads, as JSON text."
+  description = "The sources, as the root module validated them; settings is what `poll` reads, as JSON text."
   type = map(object({
     settings         = string
     schedule         = string
@@ -41,7 +41,7 @@ variable "sources" {
 }
 
 variable "collections" {
-  description = "The collections that a source feeds: who reads them, how long answers are cached, their JSON Schema as text."
+  description = "The collections that a source feeds: who reads them, seconds of caching, their JSON Schema as text."
   type        = map(object({ read = string, cache_ttl = number, schema = optional(string) }))
 }
 
@@ -51,22 +51,22 @@ variable "items" {
 }
 
 variable "stream" {
-  description = "The change stream, and the name of its archive once that exists."
+  description = "The change stream, and the name of its archive, which is known once the archive exists."
   type        = object({ name = string, arn = string, archive = string })
 }
 
 variable "log_bucket" {
-  description = "The write-log bucket, which keeps quarantine and schemas."
+  description = "The write-log bucket, which also holds quarantine and schemas."
   type        = object({ name = string, arn = string })
 }
 
 variable "documents" {
-  description = "Every Region's documents bucket, and the key that encrypts it (null: S3's own)."
+  description = "Every Region's documents bucket, and the KMS key that encrypts it (null: S3's own key)."
   type        = list(object({ region = string, bucket = string, arn = string, kms_key_arn = optional(string) }))
 }
 
 variable "horizon_days" {
-  description = "Days that tombstones live and late changes are accepted."
+  description = "Days for which tombstones are kept and late changes are accepted."
   type        = number
 }
 
@@ -81,7 +81,7 @@ variable "deletion_protection" {
 }
 
 variable "log_retention_days" {
-  description = "Days that the log is kept."
+  description = "Days for which the log is kept."
   type        = number
 }
 

@@ -1,8 +1,9 @@
-# Back offices that clients reach through this API. See ../api/backends.tf for how.
+# The back offices that clients reach through this API. ../api/backends.tf explains how.
 locals {
   keyed_backends = { for name, backend in var.backends : name => backend if backend.api_key }
 
-  # With scopes the token decides who may call; without, the key does, and somebody must say which one opens what.
+  # The backends whose callers need a key and no token. On these, the key alone decides who may call, so
+  # `backend_auth` checks which backend the key opens.
   key_authorised = { for name, backend in local.keyed_backends : name => backend if length(backend.scopes) == 0 }
 
   linked_backends = { for name, backend in var.backends : name => backend.vpc_link if backend.vpc_link != null }
@@ -17,7 +18,7 @@ locals {
   } }
 }
 
-# A private back office behind a Network Load Balancer.
+# Connects API Gateway to a private back office through its Network Load Balancer.
 resource "aws_api_gateway_vpc_link" "backend" {
   for_each = local.new_vpc_links
 
@@ -26,7 +27,8 @@ resource "aws_api_gateway_vpc_link" "backend" {
   target_arns = [each.value]
 }
 
-# Keys are regional; both Regions' have the same value, so that a client can move to the other one. The values are in Terraform's state.
+# API keys are regional. Both Regions use the same values, so that a client can switch to the other
+# Region. Terraform's state holds the values.
 resource "aws_api_gateway_api_key" "backend" {
   for_each = local.keyed_backends
 
@@ -36,7 +38,7 @@ resource "aws_api_gateway_api_key" "backend" {
 }
 
 locals {
-  # The function knows the keys by their hashes alone.
+  # `backend_auth` gets only the hashes of the keys.
   backend_auth_settings = jsonencode({
     name = var.name
     keys = [for name in keys(local.key_authorised) : "${nonsensitive(sha256(aws_api_gateway_api_key.backend[name].value))}/${name}"]
@@ -52,7 +54,7 @@ module "backend_auth" {
   code     = { zip = var.code.functions_zip, architecture = var.code.architecture, layers = [] }
   settings = local.backend_auth_settings
 
-  # It hashes one key, and API Gateway remembers the answer for five minutes.
+  # Little memory is enough, because the function hashes one key, and API Gateway caches its decision for five minutes.
   memory_mb            = 256
   timeout_seconds      = 5
   reserved_concurrency = null

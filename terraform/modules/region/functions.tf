@@ -6,14 +6,14 @@ resource "aws_lambda_layer_version" "this" {
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = [var.code.architecture]
 
-  # The functions' present versions use the old layer until the new versions are live.
+  # The live versions of the functions still use the old layer until the new versions are live.
   lifecycle {
     create_before_destroy = true
   }
 }
 
-# The schemas don't fit into an environment (4 KB), so they travel as an object named by its content: new schemas, new name, new version
-# of `write`.
+# The schemas don't fit into an environment (4 KB), so `write` reads them from an S3 object. The object's name holds the
+# hash of its content, so new schemas get a new name and `write` gets a new version.
 locals {
   schemas     = jsonencode({ for c, collection in local.written : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/schemas/${sha256(local.schemas)}.json"
@@ -26,7 +26,7 @@ resource "aws_s3_object" "schemas" {
   content_type = "application/json"
   kms_key_id   = var.kms_key_arn
 
-  # The live version of `write` still starts from the old object while the new version is being made.
+  # The live version of `write` still loads the old object until the new version is live.
   lifecycle {
     create_before_destroy = true
   }
@@ -74,12 +74,13 @@ locals {
 }
 
 locals {
-  # Where every import counts: a client waits for the start of `read` and `write`, and `apply` shares their client.
+  # The functions of the hot zip, in which every import costs start time. Clients wait for the start of `read` and
+  # `write`, and `apply` uses the same AWS client.
   hot = ["write", "apply", "read"]
 
   uses_boto3 = { for function in keys(local.settings) : function => !contains(local.hot, function) || var.code.aws_client == "boto3" }
 
-  # The layer holds the schema validator for `write`, and X-Ray's SDK, which traces the calls of boto3.
+  # The layer holds the schema validator for `write`, and the X-Ray SDK, which traces the calls of boto3.
   uses_layer = { for function, boto3 in local.uses_boto3 : function => boto3 || function == "write" }
 }
 
@@ -95,7 +96,7 @@ module "function" {
     layers       = local.uses_layer[each.key] ? [aws_lambda_layer_version.this.arn] : []
   }
 
-  # The code's own default is slim on the hot path; elsewhere it knows no other than boto3.
+  # Without READPLANE_CLIENT, the hot functions use the slim client. The other functions always use boto3.
   environment = contains(local.hot, each.key) && local.uses_boto3[each.key] ? { READPLANE_CLIENT = "boto3" } : {}
 
   memory_mb            = var.functions[each.key].memory_mb

@@ -1,10 +1,10 @@
-# One self-contained Region: API, functions, write log, documents. Both Regions take reads and writes.
+# One self-contained Region: API, functions, write log and documents. Both Regions accept reads and writes.
 data "aws_region" "current" {}
 
 locals {
   region = data.aws_region.current.name
 
-  # A change that is neither applied nor quarantined after this time is unknown, not pending.
+  # Seconds after which a change that is neither applied nor quarantined is called unknown instead of pending.
   pending_seconds = max(900, var.write_log.buffering_seconds + 300)
 }
 
@@ -20,10 +20,10 @@ module "write_log" {
     glacier_instant_days   = var.write_log.glacier_instant_days
   }
 
-  # Lambda's own advice: six times the time-out, so that a throttled batch isn't seen twice.
+  # AWS advises six times the function's timeout, so that SQS doesn't deliver a throttled batch twice.
   visibility_timeout_seconds = 6 * var.functions["apply"].timeout_seconds
 
-  # Buffered records are as old as the buffering interval before anything is wrong.
+  # This includes the buffering interval, because a buffered record reaches that age although nothing is wrong.
   freshness_alarm_seconds = local.pending_seconds
 
   log_retention_days = var.log_retention_days

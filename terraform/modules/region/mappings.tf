@@ -1,5 +1,6 @@
-# Write log -> apply. Concurrency is bounded here and not by the function's reservation: SQS would count a throttled delivery as a
-# failed one and send it towards the dead letters.
+# Delivers notifications of new write-log objects to `apply`. The mapping itself limits the concurrency.
+# If only the function's reservation limited it, SQS would count a throttled delivery as failed and in
+# the end move it to the dead-letter queue.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn        = module.write_log.event_source_arn
   function_name           = module.function["apply"].arn
@@ -11,7 +12,8 @@ resource "aws_lambda_event_source_mapping" "apply" {
   }
 }
 
-# Items -> publish, in order per item. TRIM_HORIZON: nothing that was written before the mapping existed is left out.
+# Delivers the items stream to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets what
+# was written before this mapping existed.
 resource "aws_lambda_event_source_mapping" "publish" {
   event_source_arn                   = var.items.stream_arn
   function_name                      = module.function["publish"].arn
@@ -21,13 +23,14 @@ resource "aws_lambda_event_source_mapping" "publish" {
   parallelization_factor             = 4
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # By default Lambda retries until the stream forgets the record (24 hours), and everything behind it waits. Six hours outlast an
-  # outage; what is older goes to S3, whole, and the alarm below has long fired.
+  # By default, Lambda retries until the stream deletes the record (after 24 hours), and everything behind it
+  # waits. Here Lambda retries for six hours, which outlast an outage. Then it writes the records to S3,
+  # whole. The alarm below fires long before.
   bisect_batch_on_function_error = true
   maximum_retry_attempts         = -1
   maximum_record_age_in_seconds  = 21600
 
-  # S3 is the destination that gets the records themselves; SQS and SNS only learn where they were in the stream.
+  # Only an S3 destination gets the failed records themselves. SQS and SNS would get only their positions in the stream.
   destination_config {
     on_failure {
       destination_arn = module.write_log.bucket_arn

@@ -9,7 +9,7 @@ output "api_url" {
 }
 
 output "routes" {
-  description = "METHOD /path of every route."
+  description = "\"METHOD /path\" of every route."
   value       = module.api.routes
 }
 
@@ -24,47 +24,47 @@ output "write_log_bucket" {
 }
 
 output "write_log" {
-  description = "The same bucket, for what else is kept in it."
+  description = "Name and ARN of the write-log bucket, for modules that store other objects in it."
   value       = { name = module.write_log.bucket, arn = module.write_log.bucket_arn }
 }
 
 output "documents" {
-  description = "Where the Region's documents are, for what else publishes there."
+  description = "The Region's documents bucket and its key, for modules that also publish documents."
   value       = { region = local.region, bucket = module.documents.bucket, arn = module.documents.bucket_arn, kms_key_arn = var.kms_key_arn }
 }
 
 output "apply" {
-  description = "The function that folds changes in: its alias and its name."
+  description = "ARN of the alias of `apply`, and the function's name."
   value       = { arn = module.function["apply"].arn, function_name = module.function["apply"].function_name }
 }
 
 output "layer_arn" {
-  description = "The layer of what the functions need beyond the runtime."
+  description = "ARN of the layer with the libraries that the functions need beyond the runtime."
   value       = aws_lambda_layer_version.this.arn
 }
 
 output "delivery_alarm_seconds" {
-  description = "Age at which a record that Firehose hasn't delivered is late."
+  description = "Age in seconds at which a record that Firehose hasn't delivered is late."
   value       = local.pending_seconds
 }
 
 output "delivery_stream" {
-  description = "Firehose stream that accepts changes."
+  description = "Name of the Firehose stream that accepts changes."
   value       = module.write_log.delivery_stream
 }
 
 output "apply_queue_url" {
-  description = "Queue of new write-log objects."
+  description = "URL of the apply queue, which announces new write-log objects to `apply`."
   value       = module.write_log.queue_url
 }
 
 output "apply_dead_letter_url" {
-  description = "Its dead-letter queue."
+  description = "URL of the apply queue's dead-letter queue."
   value       = module.write_log.dead_letter_url
 }
 
 output "route_table" {
-  description = "The routes as given to the API, for tests."
+  description = "The routes as the API module gets them, for tests."
   value       = local.routes
 }
 
@@ -74,7 +74,7 @@ output "settings" {
 }
 
 output "functions" {
-  description = "What each function runs, for tests."
+  description = "Each function's zip, layers and environment variables, for tests."
   value       = { for key, function in module.function : key => function.runs }
 }
 
@@ -95,12 +95,12 @@ output "force_destroy" {
 }
 
 output "freshness_alarm_seconds" {
-  description = "Age of undelivered records that raises the alarm, for tests; null without alarms."
+  description = "Age in seconds of undelivered records that raises the alarm, for tests; null without alarms."
   value       = module.write_log.freshness_alarm_seconds
 }
 
 output "backend_api_keys" {
-  description = "Back office -> the value of its API key."
+  description = "Backend name -> the value of its API key."
   value       = { for name, key in aws_api_gateway_api_key.backend : name => key.value }
   sensitive   = true
 }

@@ -2,9 +2,9 @@ locals {
   reads_stream = var.change_stream_arn != null
 }
 
-# What each function may do, beside its own log, traces and settings (module function).
+# The policy statements of each function, in addition to its own log, traces and settings (module function).
 locals {
-  # The key only through the service that holds the data: a function can't use it on anything else.
+  # A function may use the key only through the services that hold its data.
   use_key = { for function, services in {
     write   = ["s3"]
     apply   = concat(["s3", "sqs", "dynamodb"], local.reads_stream ? ["kinesis"] : [])
@@ -12,7 +12,7 @@ locals {
     read    = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
     } : function => var.kms_key_arn == null ? [] : [{
       Sid = "UseKey"
-      # Only `apply` and `publish` write what the key encrypts; Firehose encrypts what `write` puts.
+      # Only `apply` and `publish` write data that the key encrypts. The changes of `write` are encrypted by Firehose.
       Action    = contains(["apply", "publish"], function) ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
       Resource  = [var.kms_key_arn]
       Condition = { StringEquals = { "kms:ViaService" = [for service in services : "${service}.${local.region}.amazonaws.com"] } }
@@ -39,13 +39,13 @@ locals {
         { Sid = "QuarantineChanges", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/quarantine/*"], Condition = null },
         {
           Sid = "FoldItems"
-          # BatchExecuteStatement is no action of its own: each statement asks for its PartiQL action.
+          # BatchExecuteStatement has no IAM action. DynamoDB checks the PartiQL action of each statement instead.
           Action    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"]
           Resource  = [var.items.arn]
           Condition = null
         },
       ],
-      # The Region that polls has its changes from the stream, too.
+      # In the Region that polls, `apply` also reads the change stream.
       local.reads_stream ? [
         {
           Sid       = "ReadChangeStream"
@@ -53,9 +53,9 @@ locals {
           Resource  = [var.change_stream_arn]
           Condition = null
         },
-        # Lambda checks for it when the mapping is made; the action knows no resource.
+        # Lambda checks for this permission when the mapping is created. AWS offers no resource to limit the action to.
         { Sid = "ListChangeStreams", Action = ["kinesis:ListStreams"], Resource = ["*"], Condition = null },
-        # Lambda itself writes there with the function's role, under this prefix.
+        # Lambda writes failed batches under this prefix, with the function's role.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ] : [],
@@ -70,11 +70,11 @@ locals {
           Resource  = [var.items.stream_arn]
           Condition = null
         },
-        # Lambda checks for it when the mapping is made; the action knows no resource.
+        # Lambda checks for this permission when the mapping is created. AWS offers no resource to limit the action to.
         { Sid = "ListStreams", Action = ["dynamodb:ListStreams"], Resource = ["*"], Condition = null },
         { Sid = "MendItems", Action = ["dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
         { Sid = "PublishDocuments", Action = ["s3:PutObject", "s3:DeleteObject"], Resource = ["${module.documents.bucket_arn}/*"], Condition = null },
-        # Lambda itself writes there with the function's role, under this prefix.
+        # Lambda writes failed batches under this prefix, with the function's role.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ],

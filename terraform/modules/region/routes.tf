@@ -1,19 +1,22 @@
-# Static routes per collection: authorisation, cache and S3 prefix belong to a route, so no path value can confuse them.
+# Every collection has static routes of its own. Authorisation, cache and S3 prefix belong to a route,
+# so no value in a path can confuse them.
 locals {
-  # What a source feeds takes no client's writes, whoever owns the items: the next poll would overwrite them.
+  # No client may write a collection that a source feeds, not even an owner collection, because
+  # the next poll would overwrite the write.
   sourced = toset([for source in values(var.sources) : source.collection])
   written = { for c, collection in var.collections : c => collection
   if !contains(local.sourced, c) && (collection.read == "owner" || length(collection.write_groups) > 0) }
 
-  # An item's and a list's answer depend on these headers: conditional requests and read-your-writes.
+  # The responses depend on these headers, which are for conditional requests and for read-your-writes.
   read_headers = ["header.If-None-Match", "header.Readplane-Min-Version"]
 
-  # With several origins each gets its own Access-Control-Allow-Origin, so a cached answer belongs to one of them.
+  # With several origins, each gets its own Access-Control-Allow-Origin, so a cached
+  # response is right for only one of them.
   cache_key_origin = length(var.api.cors_origins) > 1 ? ["header.Origin"] : []
 
   documents_from_s3 = var.documents_integration == "s3"
 
-  # What every GET of a collection has in common.
+  # What all GET routes of a collection have in common.
   gets = { for c, collection in var.collections : c => {
     scopes     = collection.read == "public" ? [] : var.identity.scopes.read
     per_caller = collection.read == "owner"
@@ -43,7 +46,7 @@ locals {
       cache = collection.cache_ttl > 0 ? { ttl = collection.cache_ttl, key = concat(route.reads, local.cache_key_origin) } : null
   }) }]...)
 
-  # A change's status moves from pending to its outcome: never cached.
+  # The status of a change is never cached, because it moves from pending to its outcome.
   routes_of_changes = { for c, collection in var.collections : "GET /items/${c}/{item_id}/changes/{change_id}" => merge(local.gets[c], {
     function = "read"
     reads    = ["path.item_id", "path.change_id"]
@@ -60,7 +63,8 @@ locals {
     throttle = collection.throttle
   } }]...)
 
-  # How fresh a source is: as open as its collection. It changes with every poll and every second, so it is never cached.
+  # The freshness of a source, for those who may read its collection. It is never cached, because it
+  # changes with every poll and every second.
   routes_of_sources = merge([for name, source in var.sources : { for path, route in {
     "GET /sources/${name}" = { function = "read", document = null }
     "GET /documents/sources/${name}" = {
@@ -75,11 +79,11 @@ locals {
       reads  = local.read_headers
   }) }]...)
 
-  # No owner's: a source isn't anybody's.
+  # A source belongs to no owner, so every signed-in user may read the freshness of an owner collection.
   source_visibility = { for name, source in var.sources : name => var.collections[source.collection].read == "public" ? "public" : "authenticated" }
 
-  # One API Gateway method for each that is allowed: what isn't is no route, and a cache is the GET's alone. (Methods of one path share a
-  # cache's name space, so a cached HEAD could be given to a GET.)
+  # One route for each allowed method, so that API Gateway refuses the others. Only a GET is cached. (Methods of one
+  # path share the cache's namespace, so a cached response to a HEAD could be given to a GET.)
   routes_of_backends = merge([for name, backend in var.backends : { for method in backend.methods : "${method} /backends/${name}/{proxy+}" => {
     backend = {
       name            = name

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "code" {
-  description = "The artefacts, and how the functions of hot_zip call AWS."
+  description = "The zips, their processor architecture, and how the functions of hot_zip call AWS."
   type = object({
     hot_zip       = string
     functions_zip = string
@@ -20,7 +20,7 @@ variable "kms_key_arn" {
 }
 
 variable "identity" {
-  description = "Who signs in: the pool, its clients and the scopes that protected methods accept."
+  description = "Sign-in: the user pool, its clients, and the scopes that protected methods accept."
   type = object({
     user_pool_arn = string
     client_ids    = list(string)
@@ -34,7 +34,7 @@ variable "items" {
 }
 
 variable "collections" {
-  description = "The collections, as the root checked them."
+  description = "The collections, as the root module validated them."
   type = map(object({
     read         = string
     write_groups = list(string)
@@ -45,19 +45,19 @@ variable "collections" {
 }
 
 variable "sources" {
-  description = "The back offices that are polled: which collection each feeds, and how many seconds its data may be behind."
+  description = "The sources: the collection that each feeds, and the seconds that its data may be behind."
   type        = map(object({ collection = string, staleness_budget = number }))
   default     = {}
 }
 
 variable "change_stream_arn" {
-  description = "The stream of what the back offices changed; null where it doesn't exist, and in the Region that doesn't poll."
+  description = "ARN of the change stream; null without sources, and in the Region that doesn't poll."
   type        = string
   default     = null
 }
 
 variable "api" {
-  description = "How the API answers."
+  description = "Settings of the API."
   type = object({
     endpoint_type          = string
     cors_origins           = list(string)
@@ -69,12 +69,12 @@ variable "api" {
 }
 
 variable "documents_integration" {
-  description = "s3: API Gateway reads documents itself; lambda: `read` does."
+  description = "Who reads documents from their bucket: s3 (API Gateway itself) or lambda (`read`)."
   type        = string
 }
 
 variable "functions" {
-  description = "Size of each function."
+  description = "Memory, timeout and concurrency of each function."
   type = map(object({
     memory_mb            = number
     timeout_seconds      = number
@@ -84,7 +84,7 @@ variable "functions" {
 }
 
 variable "write_log" {
-  description = "Buffering, storage and concurrency of the way from Firehose to `apply`."
+  description = "Firehose's buffering, the storage classes of log objects, and the concurrency of `apply`."
   type = object({
     buffering_seconds      = number
     buffering_megabytes    = number
@@ -95,12 +95,12 @@ variable "write_log" {
 }
 
 variable "horizon_days" {
-  description = "Days that tombstones live and late changes are accepted."
+  description = "Days for which tombstones are kept and late changes are accepted."
   type        = number
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days for which logs are kept."
   type        = number
 }
 
@@ -120,6 +120,6 @@ variable "alarm_actions" {
 }
 
 variable "tls_only" {
-  description = "Refuse plain HTTP. Only an emulator, which speaks nothing else, needs it off."
+  description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
 }

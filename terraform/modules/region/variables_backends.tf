@@ -1,5 +1,5 @@
 variable "backends" {
-  description = "The back offices that are passed through, as the root checked them. scopes: what a token must have one of. vpc_link: this Region's."
+  description = "The backends, validated by the root module. scopes: a token must have one; vpc_link: this Region's."
   type = map(object({
     url             = string
     methods         = list(string)
@@ -16,7 +16,7 @@ variable "backends" {
 }
 
 variable "backend_api_keys" {
-  description = "Back office -> the value of its API key; one that isn't in it gets a new one."
+  description = "Backend name -> the value of its API key; a backend that isn't named gets a new key."
   type        = map(string)
   default     = {}
   sensitive   = true

@@ -1,4 +1,5 @@
-# Firehose keeps a record for 24 hours if S3 refuses it; this alarm leaves nearly all of them for the repair.
+# If S3 refuses records, Firehose keeps them for 24 hours and then drops them. This alarm fires early enough to leave
+# nearly all of that time for the repair.
 resource "aws_cloudwatch_metric_alarm" "delivery_freshness" {
   count = var.alarms ? 1 : 0
 
@@ -37,11 +38,13 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   ok_actions          = var.alarm_actions
 }
 
-# Nobody fetches, or more comes in than `apply` can do. After 15 minutes the status of the changes turns from pending to unknown
-# (module region). Firehose's buffering isn't part of the age: a message is sent when its object exists.
+# Fires if nothing receives the queue's messages, or if more arrive than `apply` can handle. After 15 minutes the status
+# of the waiting changes turns from pending to unknown (module region). The age doesn't include Firehose's buffering,
+# because S3 sends a message only when the object exists.
 #
-# SQS leaves a message out of this age once it was received three times. One that `apply` gets and can't apply shows in the alarm
-# below within about an hour, long before it is a dead letter.
+# SQS leaves a message out of this age once the message was received three times. So an object that
+# `apply` receives but can't apply doesn't show here. It shows in the alarm `records_lost` within about an
+# hour, long before it is a dead letter.
 resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   count = var.alarms ? 1 : 0
 
@@ -62,16 +65,19 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   ok_actions          = var.alarm_actions
 }
 
-# Shows a lost notification: an object that S3 has and `apply` never saw. Remedy: replay the hours in question (applying is idempotent).
+# Shows a lost notification, that is, an object in S3 that `apply` never saw. To repair it, replay the
+# hours in question; applying is idempotent.
 #
-# `apply` stamps RecordsHandled with the minute in which the object was created, so a record counts in the same period on both sides,
-# however late it is applied. The running difference then stays above zero from the period of the loss on, whereas records in
-# flight show in the newest period only: four periods must breach.
+# `apply` gives the metric RecordsHandled the minute in which the object was created. So both metrics count a record in
+# the same period, however late it is applied. A lost record keeps the running difference above zero in every later
+# period. Records in flight show only in the newest period, so the alarm requires four breaching periods.
 #
-# The two clocks may still put an object at the turn of a period on either side of it. Where that is the turn at which the window
-# begins, the sum would be wrong in every period; so the smallest of three sums counts, which begin one period after another.
+# At the boundary of two periods, the clocks of the two metrics may still count an object in different periods. If the
+# window starts at that boundary, its running sum is wrong in every period. So the alarm uses the smallest of three
+# sums, each of which starts one period later.
 #
-# An object that is delivered twice counts twice as handled and can hide a loss of as many records in the same six hours.
+# An object that is delivered twice counts twice as handled, which can hide a loss of
+# as many records in the same six hours.
 resource "aws_cloudwatch_metric_alarm" "records_lost" {
   count = var.alarms ? 1 : 0
 

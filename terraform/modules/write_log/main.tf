@@ -10,7 +10,8 @@ locals {
   keyed      = var.kms_key_arn != null
 }
 
-# Every accepted change, whole and in the order of arrival: what the items are made from, and can be made from again.
+# Holds every accepted change, whole and in the order of arrival. The items are built
+# from this log and can be rebuilt from it.
 module "bucket" {
   source = "../bucket"
 
@@ -20,7 +21,8 @@ module "bucket" {
   tls_only        = var.tls_only
   noncurrent_days = 30
 
-  # The log, and what came from back offices (module change_stream): together the whole history.
+  # log/ holds the changes of clients, stream/ those of back offices (module
+  # change_stream). Together they are the whole history.
   transitions = { for prefix in ["log/", "stream/"] : prefix => [
     { days = var.storage.infrequent_access_days, storage_class = "STANDARD_IA" },
     { days = var.storage.glacier_instant_days, storage_class = "GLACIER_IR" },
@@ -46,7 +48,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "firehose.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # Firehose passes the stream owner's account as external id: nobody else's stream can borrow this role.
+      # Firehose sends the account of the stream's owner as external id, so another
+      # account's stream can't assume this role.
       Condition = { StringEquals = { "sts:ExternalId" = local.account_id } }
     }]
   })
@@ -86,7 +89,7 @@ locals {
 }
 
 resource "aws_iam_role" "firehose" {
-  # Roles aren't regional: the name says whose it is.
+  # IAM roles are global, so the name holds the Region.
   name               = "${var.name}-${local.region}-firehose"
   assume_role_policy = local.firehose_trust_policy
 }
@@ -97,8 +100,8 @@ resource "aws_iam_role_policy" "firehose" {
   policy = local.firehose_policy
 }
 
-# An acknowledged change is durable here: Firehose keeps it in three availability zones until S3 has it, for at most 24 hours when S3
-# refuses. Hence the freshness alarm.
+# Makes an acknowledged change durable. Firehose keeps it in three availability zones until S3 has it, but if S3
+# refuses, for at most 24 hours. So the alarm `delivery_freshness` watches the delay.
 resource "aws_kinesis_firehose_delivery_stream" "this" {
   name        = "${var.name}-write-log"
   destination = "extended_s3"
@@ -126,7 +129,7 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     role_arn   = aws_iam_role.firehose.arn
     bucket_arn = module.bucket.arn
 
-    # Whichever comes first; S3 is one of the destinations that take 0 seconds.
+    # Firehose writes an object when it reaches either limit. S3 is one of the destinations that accept 0 seconds.
     buffering_interval = var.buffering.seconds
     buffering_size     = var.buffering.megabytes
     compression_format = "GZIP"
@@ -142,6 +145,7 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     }
   }
 
-  # Delivery starts with the first record; without its policy that would fail and be retried for minutes.
+  # Delivery starts with the first record. If the role had no policy by then, delivery would
+  # fail, and Firehose would retry for minutes.
   depends_on = [aws_iam_role_policy.firehose]
 }

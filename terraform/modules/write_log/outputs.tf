@@ -19,32 +19,32 @@ output "delivery_stream_arn" {
 }
 
 output "queue_arn" {
-  description = "ARN of the queue that holds the notifications of new log objects; for policies, which needn't wait for it."
+  description = "ARN of the apply queue, composed before the queue exists, so that policies needn't wait for the queue."
   value       = local.queue_arn
 }
 
 output "event_source_arn" {
-  description = "The same ARN once the queue exists; for the mapping."
+  description = "ARN of the apply queue once it exists, for the event source mapping."
   value       = aws_sqs_queue.apply.arn
 }
 
 output "queue_url" {
-  description = "URL of that queue once it exists."
+  description = "URL of the apply queue once it exists."
   value       = aws_sqs_queue.apply.url
 }
 
 output "queue_url_ahead" {
-  description = "The same queue's URL on AWS; for settings, which needn't wait for it."
+  description = "URL of the apply queue, composed before it exists, so that functions' settings needn't wait for it."
   value       = local.queue_url
 }
 
 output "dead_letter_url" {
-  description = "URL of its dead-letter queue."
+  description = "URL of the apply queue's dead-letter queue."
   value       = aws_sqs_queue.dead_letters.url
 }
 
 output "policies" {
-  description = "The policies, for tests."
+  description = "The policies of bucket, queues and Firehose, for tests."
   value = {
     bucket         = module.bucket.policy
     firehose       = local.firehose_policy
@@ -60,11 +60,11 @@ output "force_destroy" {
 }
 
 output "visibility_timeout_seconds" {
-  description = "How long a notification stays hidden, for tests."
+  description = "Seconds for which SQS hides a received notification, for tests."
   value       = aws_sqs_queue.apply.visibility_timeout_seconds
 }
 
 output "freshness_alarm_seconds" {
-  description = "Age of undelivered records that raises the alarm, for tests; null without alarms."
+  description = "Age in seconds of undelivered records that raises the alarm, for tests; null without alarms."
   value       = one(aws_cloudwatch_metric_alarm.delivery_freshness[*].threshold)
 }

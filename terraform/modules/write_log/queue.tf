@@ -1,9 +1,10 @@
 locals {
   queue_name = "${var.name}-apply"
 
-  # Known before the queues are: the dead-letter queue names the only queue that may use it, which in turn names the dead-letter queue. And
-  # a new queue takes the provider 25 seconds, for which the functions needn't wait to learn its URL: the SDK takes the queue's name and
-  # account from it, and the host from its own configuration, so it serves on an emulator too.
+  # ARNs and URL are composed here, because they are needed before the queues exist. Each of the two queues
+  # names the other one. The functions need the URL, but needn't wait the 25 seconds in which the provider
+  # creates a queue. The URL works on an emulator too, because the SDK takes account and queue name from it,
+  # and the host from its own configuration.
   queue_arn        = "arn:${data.aws_partition.current.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
   queue_url        = "https://sqs.${local.region}.${data.aws_partition.current.dns_suffix}/${local.account_id}/${local.queue_name}"
   dead_letters_arn = "${local.queue_arn}-dead-letters"
@@ -13,10 +14,10 @@ resource "aws_sqs_queue" "dead_letters" {
   name   = "${local.queue_name}-dead-letters"
   policy = var.tls_only ? local.queue_policies["dead_letters"] : null
 
-  # SQS counts from when the message was first sent, not from when it came here: 14 days is the most that SQS keeps.
+  # 14 days, SQS's maximum. SQS counts them from when the message was first sent, not from when it became a dead letter.
   message_retention_seconds = 1209600
 
-  # SQS refuses both at once.
+  # SQS refuses a queue that has both its managed encryption and a KMS key.
   sqs_managed_sse_enabled           = local.keyed ? null : true
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = local.keyed ? 300 : null
@@ -38,10 +39,11 @@ resource "aws_sqs_queue" "apply" {
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = local.keyed ? 300 : null
 
-  # Poison changes never fail a message (`apply` quarantines them). What fails is an outage, and thirty attempts outlast a long one:
-  # `apply` has a failed message come again after 2 s, then after twice as long up to 900 s, in sum five and a half hours. Where it dies
-  # before it can say so, the message waits out its visibility time-out instead; thirty of the longest, 90 minutes, are still less than
-  # the four days that the queue keeps a message.
+  # A change that can't be applied never fails a message, because `apply` quarantines it. Messages fail only in an
+  # outage, and thirty attempts outlast a long one. `apply` makes a failed message visible again after 2 s, then after
+  # twice as long, up to 900 s, which adds up to five and a half hours. If `apply` dies before it can do that, the
+  # message stays hidden for its whole visibility timeout. Thirty of the longest, 90 minutes each, are still less than
+  # the four days for which the queue keeps a message.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
     maxReceiveCount     = 30
@@ -60,7 +62,7 @@ locals {
         Resource  = [arn]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }] : [],
-      # S3's service principal acts for every account: source bucket and account keep the others out.
+      # S3's service principal acts for every account, so the condition admits only this bucket of this account.
       key == "apply" ? [{
         Sid       = "WriteLogNotifies"
         Effect    = "Allow"
@@ -79,7 +81,7 @@ locals {
 resource "aws_s3_bucket_notification" "this" {
   bucket = module.bucket.name
 
-  # Only the log: an object that `apply` itself writes (quarantine/) must not call `apply`.
+  # Only objects of the log notify, because an object that `apply` itself writes (quarantine/) must not invoke `apply`.
   queue {
     id            = "apply"
     queue_arn     = aws_sqs_queue.apply.arn

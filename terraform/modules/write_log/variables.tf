@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Stack name; also the `Stack` dimension of the metrics that the functions emit."
+  description = "Stack name, which is also the `Stack` dimension of the metrics that the functions emit."
   type        = string
 }
 
@@ -9,27 +9,27 @@ variable "kms_key_arn" {
 }
 
 variable "buffering" {
-  description = "How long and how much Firehose gathers before it writes an object."
+  description = "Seconds and megabytes that Firehose buffers before it writes an object."
   type        = object({ seconds = number, megabytes = number })
 }
 
 variable "storage" {
-  description = "Age in days at which objects move to cheaper classes."
+  description = "Age in days at which objects move to cheaper storage classes."
   type        = object({ infrequent_access_days = number, glacier_instant_days = number })
 }
 
 variable "visibility_timeout_seconds" {
-  description = "How long a message stays hidden while `apply` works on it: at least six times the function's time-out."
+  description = "Seconds for which SQS hides a received message; at least six times the timeout of `apply`."
   type        = number
 }
 
 variable "freshness_alarm_seconds" {
-  description = "Age of the oldest undelivered record that raises the alarm."
+  description = "Age in seconds of the oldest undelivered record that raises the alarm."
   type        = number
 }
 
 variable "log_retention_days" {
-  description = "Days that Firehose's error log is kept."
+  description = "Days for which Firehose's error log is kept."
   type        = number
 }
 
@@ -49,6 +49,6 @@ variable "alarm_actions" {
 }
 
 variable "tls_only" {
-  description = "Refuse plain HTTP. Only an emulator, which speaks nothing else, needs it off."
+  description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
 }

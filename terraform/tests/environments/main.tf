@@ -1,4 +1,4 @@
-# Reads the variable files as Terraform does, so that tests/environments.tftest.hcl can hold them against the rules.
+# Reads the variable files as Terraform does, so that tests/environments.tftest.hcl can check them against the rules.
 terraform {
   required_providers {
     terraform = {
@@ -8,6 +8,6 @@ terraform {
 }
 
 output "files" {
-  description = "Environment -> the variables it sets."
+  description = "Environment -> the variables that its file sets."
   value       = { for name in ["local", "dev", "prod"] : name => provider::terraform::decode_tfvars(file("environments/${name}.tfvars")) }
 }

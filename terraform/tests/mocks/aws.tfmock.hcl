@@ -1,4 +1,4 @@
-# ARNs and ids as AWS would give them: the provider checks their form, and the policies under test are made of them.
+# ARNs and ids in AWS's form, because the provider checks the form, and the tested policies are made of the ARNs.
 
 mock_data "aws_caller_identity" {
   defaults = {
@@ -177,7 +177,7 @@ mock_resource "aws_kinesis_stream" {
   }
 }
 
-# What `poll` answers to {"validate": …} when nothing is wrong.
+# The response of `poll` to {"validate": …} if the sources have no problem.
 mock_resource "aws_lambda_invocation" {
   defaults = {
     result = "{\"problems\":[]}"
