@@ -1,1 +1,1 @@
-"""How AWS is called: one interface, two clients, one family of errors."""
+"""How AWS is called: one interface, two clients behind it, and one family of errors."""

@@ -1,4 +1,4 @@
-"""The stores' client over boto3: for everything off the hot path, and on it where ``READPLANE_CLIENT`` says so."""
+"""The client over boto3: for calls that no request waits for, and for all calls under ``READPLANE_CLIENT=boto3``."""
 
 import re
 from typing import Any
@@ -15,13 +15,18 @@ from botocore.exceptions import (
 from botocore.response import StreamingBody
 
 from .faults import RefusedError, UnansweredError
-from .tracing import tracing
+from .tracing import process_tracing
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
 
 
 class BotoClient:
-    """:class:`~readplane.aws.client.Client` over boto3."""
+    """:class:`~readplane.aws.client.Client` over boto3, for any service that boto3 supports.
+
+    The other parameters are those of :func:`readplane.aws.client.make_client`.
+
+    :param region: ``None`` for the function's own.
+    """
 
     def __init__(
         self,
@@ -32,12 +37,8 @@ class BotoClient:
         connections: int = 10,
         region: str | None = None,
     ) -> None:
-        """See :func:`readplane.aws.client.client`; any service that boto3 knows, in any Region.
-
-        :param region: ``None`` for the function's own.
-        """
-        make: Any = boto3.client
-        self._client = make(
+        factory: Any = boto3.client
+        self._client = factory(
             service,
             region_name=region,
             config=Config(
@@ -49,44 +50,46 @@ class BotoClient:
             ),
         )
         self._service = service
-        self._once = attempts == 1
-        self._tracing = tracing("sdk")
+        self._single_attempt = attempts == 1
+        self._tracing = process_tracing("sdk")
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`~readplane.aws.client.Client`."""
+        """Call one operation of the service's API, with retries.
+
+        :raises RefusedError: when AWS responds with an error.
+        :raises UnansweredError: when no complete response arrives.
+        """
         span = self._tracing.begin(self._service, operation, parameters) if self._tracing else None
         status, request_id, retries = None, None, 0
         try:
-            answer: dict[str, Any] = getattr(self._client, _snake(operation))(**parameters)
-            told = answer["ResponseMetadata"]
-            status, request_id, retries = told["HTTPStatusCode"], told.get("RequestId"), told.get("RetryAttempts", 0)
+            response: dict[str, Any] = getattr(self._client, _snake_case(operation))(**parameters)
+            status, request_id, retries = _describe_attempts(response)
         except ClientError as error:
-            told = error.response["ResponseMetadata"]
-            status, request_id, retries = told["HTTPStatusCode"], told.get("RequestId"), told.get("RetryAttempts", 0)
             members: Any = error.response
+            status, request_id, retries = _describe_attempts(members)
             raise RefusedError(error.response["Error"]["Code"], status, members) from error
         except BotoCoreError as error:
-            # Only the last try's fault is told; what became of those before it isn't.
-            sent = not (self._once and isinstance(error, _NEVER_SENT))
+            # boto3 reports the last attempt's fault only, so any earlier attempt may have reached AWS.
+            sent = not (self._single_attempt and isinstance(error, _NEVER_SENT))
             raise UnansweredError(type(error).__name__, sent=sent) from error
         finally:
             if span:
                 span.end(status, request_id, retries)
-        if isinstance(answer.get("Body"), StreamingBody):
-            answer["Body"] = _Body(answer["Body"])
-        return answer
+        if isinstance(response.get("Body"), StreamingBody):
+            response["Body"] = _ResponseStream(response["Body"])
+        return response
 
 
-class _Body:
-    """A stream that fails as a call does."""
+class _ResponseStream:
+    """An object's body, whose faults are :class:`UnansweredError` like those of a call."""
 
     def __init__(self, body: StreamingBody) -> None:
         self._body = body
 
     def read(self, size: int = -1) -> bytes:
-        """Read ``size`` bytes or less; all that is left without a size.
+        """Read up to ``size`` bytes, or the whole rest if ``size`` is negative.
 
-        :raises Unanswered: when the rest doesn't come.
+        :raises UnansweredError: when the bytes don't arrive.
         """
         try:
             data: bytes = self._body.read(size if size >= 0 else None)
@@ -99,5 +102,11 @@ class _Body:
         self._body.close()
 
 
-def _snake(operation: str) -> str:
+def _describe_attempts(response: dict[str, Any]) -> tuple[int, str | None, int]:
+    """Return a response's HTTP status, AWS's request id, and the number of retries before it."""
+    metadata = response["ResponseMetadata"]
+    return metadata["HTTPStatusCode"], metadata.get("RequestId"), metadata.get("RetryAttempts", 0)
+
+
+def _snake_case(operation: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()

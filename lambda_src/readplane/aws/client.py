@@ -1,7 +1,7 @@
-"""How the stores call AWS: one small interface, two clients behind it, one kind of fault for each way to fail.
+"""How the package calls AWS: one small interface, and the factory that picks the client behind it.
 
-``slim`` is our own client for the few calls on a client's path: it starts several times faster than boto3 and costs a
-third of the CPU per call (docs/performance.md). ``READPLANE_CLIENT=boto3`` puts boto3 there instead.
+The slim client is our own, for the few calls that a request waits for. It starts several times faster than boto3 and
+uses a third of its CPU per call (docs/performance.md). ``READPLANE_CLIENT=boto3`` uses boto3 instead.
 """
 
 import os
@@ -12,32 +12,32 @@ CLIENTS = ("slim", "boto3")
 
 
 class Client(Protocol):
-    """One AWS service. Threads may share it."""
+    """A client of one AWS service. Threads may share it."""
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Do one operation of the service's API.
+        """Call one operation of the service's API.
 
         :param operation: the API's own name, ``GetItem``.
-        :param parameters: as boto3 takes them: DynamoDB's typed values, bytes for blobs.
-        :returns: what boto3 gives back; the ``Body`` of an S3 object is a stream with ``read(size)`` and ``close()``.
-        :raises Refused: when AWS says no.
-        :raises Unanswered: when it says nothing.
+        :param parameters: what boto3 takes: DynamoDB's typed values, bytes for blobs.
+        :returns: what boto3 returns. The ``Body`` of an S3 object is a stream with ``read(size)`` and ``close()``.
+        :raises RefusedError: when AWS responds with an error.
+        :raises UnansweredError: when no complete response arrives.
         """
 
 
-def client(service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> Client:
-    """Make a client for the function's own Region and credentials, of the kind that ``READPLANE_CLIENT`` names.
+def make_client(service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> Client:
+    """Make a client of the kind that ``READPLANE_CLIENT`` names, for the function's own Region and credentials.
 
     :param service: ``dynamodb``, ``firehose``, ``s3`` or ``sqs``.
-    :param attempts: tries in all; both clients back off with jitter on throttling, 5xx and connection faults. 1 where
-        the caller must know the outcome of each try.
-    :param read_timeout: seconds to wait for an answer: with ``slim`` for all of it, or for each read of a stream; with
-        ``boto3`` for each piece that comes.
+    :param attempts: how often a call is tried in all. Both clients back off with jitter on throttling, 5xx and
+        connection faults. Pass 1 if the caller must know the outcome of each attempt.
+    :param read_timeout: seconds to wait for a response. The slim client applies it to the whole response, or to each
+        read of a stream; boto3 applies it to each read of the socket.
     :param connections: how many threads use the client at once.
-    :raises ValueError: for an unknown kind.
+    :raises ValueError: when ``READPLANE_CLIENT`` names an unknown kind.
     """
     kind = os.environ.get(VARIABLE, CLIENTS[0])
-    # Only the one that is used is imported: boto3 alone takes several times what everything else does.
+    # Import only the client in use, because importing boto3 alone takes several times as long as all other imports.
     if kind == "slim":
         from .slim.client import SlimClient
 

@@ -1,10 +1,10 @@
-"""What goes wrong when AWS is called, and how long to wait before another try.
+"""The errors that a call to AWS raises, and the backoff before a retry.
 
 ::
 
-    AwsError                what a call raises
-    ├── RefusedError        AWS answered with an error
-    └── UnansweredError     no whole answer came
+    AwsError                a call to AWS failed, after the client's retries
+    ├── RefusedError        AWS responded with an error
+    └── UnansweredError     no complete response arrived
 """
 
 import os
@@ -16,7 +16,8 @@ from typing import Any
 class AwsError(Exception):
     """A call to AWS failed, after the client's retries.
 
-    :param code: AWS's error code without its namespace (``ConditionalCheckFailedException``), or the kind of fault.
+    :param code: AWS's error code without its namespace (``ConditionalCheckFailedException``), or the kind of network
+        fault (``ReadTimeoutError``).
     """
 
     def __init__(self, code: str) -> None:
@@ -25,24 +26,24 @@ class AwsError(Exception):
 
 
 class RefusedError(AwsError):
-    """AWS answered with an error, after the client's retries.
+    """AWS responded with an error, after the client's retries.
 
-    :param code: AWS's error code without a namespace, ``ConditionalCheckFailedException``.
+    :param code: AWS's error code without its namespace, ``ConditionalCheckFailedException``.
     :param status: the HTTP status.
-    :param answer: the error's own members, for one the ``Item`` that failed a condition.
+    :param members: the other fields of AWS's error, such as the ``Item`` that failed a condition.
     """
 
-    def __init__(self, code: str, status: int, answer: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, code: str, status: int, members: Mapping[str, Any] | None = None) -> None:
         super().__init__(code)
         self.status = status
-        self.answer = answer or {}
+        self.members = members or {}
 
 
 class UnansweredError(AwsError):
-    """No whole answer came, after the client's retries.
+    """No complete response arrived, after the client's retries.
 
-    :param code: the kind of fault, ``ReadTimeoutError``.
-    :param sent: whether the request may have reached AWS in any of the tries.
+    :param code: the kind of network fault, ``ReadTimeoutError``.
+    :param sent: whether any attempt may have reached AWS.
     """
 
     def __init__(self, code: str, *, sent: bool) -> None:
@@ -50,10 +51,10 @@ class UnansweredError(AwsError):
         self.sent = sent
 
 
-def pause(longest: float) -> None:
-    """Wait before another try: up to ``longest`` seconds, with full jitter.
+def back_off(max_seconds: float) -> None:
+    """Sleep for a random time of up to ``max_seconds`` before a retry (full jitter).
 
-    What failed together mustn't come back together. The jitter is the system's: ``random`` has a state, which all
-    sandboxes from one snapshot would share.
+    The jitter spreads retries out, so that clients that failed together don't retry together. It comes from the
+    operating system, because every sandbox restored from one snapshot would share the state of ``random``.
     """
-    time.sleep(longest * int.from_bytes(os.urandom(4), "big") / 2**32)
+    time.sleep(max_seconds * int.from_bytes(os.urandom(4), "big") / 2**32)

@@ -1,7 +1,7 @@
 """Traces: one X-Ray subsegment per AWS call, behind one small interface.
 
-The Lambda service itself writes the segment of an invocation and decides whether it is sampled; both stand in
-``_X_AMZN_TRACE_ID``. What is sent here hangs below that segment, so API, function and AWS call are one trace.
+Lambda itself writes the segment of an invocation and decides whether X-Ray samples it. ``_X_AMZN_TRACE_ID`` holds that
+decision and the segment's id. Our subsegments name it as their parent, so API, function and AWS calls form one trace.
 """
 
 import json
@@ -17,12 +17,12 @@ HEADER = "_X_AMZN_TRACE_ID"
 
 _FORMAT = b'{"format": "json", "version": 1}\n'
 _HEX = frozenset("0123456789abcdefABCDEF")
-_LENGTHS = [1, 8, 24, 16]
-"""Of a trace id's three numbers and of a segment id."""
+_ID_LENGTHS = [1, 8, 24, 16]
+"""The lengths of a trace id's three numbers and of a segment id, in hex digits."""
 
-# What a call's parameters may leave in its subsegment: what the X-Ray SDK records of them, under the names that it
-# gives them (tests/unit/test_tracing.py compares), but no S3 keys: in an owner's prefix they hold the user's `sub`.
-_KEPT: Mapping[str, Mapping[str, str]] = {
+# The parameters that a subsegment records, with the names that the X-Ray SDK gives them (tests/unit/aws/test_tracing.py
+# compares the two). Unlike the SDK's, ours holds no S3 keys, because the keys of owner documents hold the user's `sub`.
+_RECORDED_PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "dynamodb": {
         "TableName": "table_name",
         "IndexName": "index_name",
@@ -39,37 +39,37 @@ _KEPT: Mapping[str, Mapping[str, str]] = {
 
 
 class Span(Protocol):
-    """A call that is under way."""
+    """The trace of one call, from its begin to its end."""
 
     def end(self, status: int | None, request_id: str | None, retries: int) -> None:
-        """The call is over; the thread that began it says so.
+        """Send the span, when the call is over. Call it in the thread that began the span.
 
-        :param status: the HTTP status; ``None`` where no answer came.
-        :param request_id: AWS's own id of the request.
-        :param retries: tries beyond the first.
+        :param status: the HTTP status; ``None`` if no complete response arrived.
+        :param request_id: AWS's id of the request.
+        :param retries: attempts after the first.
         """
 
 
 class Tracing(Protocol):
-    """Where spans go. Threads may share it. Whatever befalls a trace, the call itself never notices."""
+    """Begins spans. Threads may share it. A fault in tracing never fails the call."""
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
         """Begin a call's span, below the invocation's segment.
 
-        :param service: ``dynamodb``, as boto3 calls it.
-        :param operation: ``GetItem``.
-        :param parameters: the call's parameters; kept are names of tables, indexes, buckets and queues and how they
-            are read, no key, no value, no body.
-        :returns: ``None`` where this request isn't sampled.
+        :param service: boto3's name of the service, ``dynamodb``.
+        :param operation: the API's name of the operation, ``GetItem``.
+        :param parameters: the call's parameters. The span records the names of tables, indexes, buckets and queues, and
+            options of the read, but no keys, values or bodies.
+        :returns: the span, or ``None`` if X-Ray doesn't sample this invocation.
         """
 
 
 @cache
-def tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
-    """The process's tracing.
+def process_tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
+    """Return the process's tracing, and make it on the first call.
 
-    :param kind: ``datagrams`` costs a function on a client's path next to nothing; ``sdk`` is AWS's own library.
-    :returns: ``None`` where there is no X-Ray daemon to send to, or its address can't be understood.
+    :param kind: ``datagrams``, our own, which adds almost nothing to a cold start; or ``sdk``, AWS's own library.
+    :returns: ``None`` if the environment names no X-Ray daemon, or names it in an unknown form.
     """
     daemon = _udp_address(os.environ.get(DAEMON, ""))
     if daemon is None:
@@ -78,24 +78,27 @@ def tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
 
 
 def _udp_address(text: str) -> tuple[str, int] | None:
-    # "host:port" for TCP and UDP alike, or "tcp:host:port udp:host:port" in either order. The SDK refuses anything else
-    # with an exception, which would end a function for its traces' sake.
-    ways = [way.split(":") for way in text.split(" ")]
-    if len(ways) == 2 and sorted(way[0] for way in ways) == ["tcp", "udp"]:
-        ways = [way[1:] for way in ways if way[0] == "udp"]
-    if len(ways) != 1 or len(ways[0]) != 2:
+    # Either "host:port" for both TCP and UDP, or "tcp:host:port udp:host:port" in either order. The SDK raises an error
+    # for any other text, and a function must not fail because of its traces.
+    addresses = [address.split(":") for address in text.split(" ")]
+    if len(addresses) == 2 and sorted(address[0] for address in addresses) == ["tcp", "udp"]:
+        addresses = [address[1:] for address in addresses if address[0] == "udp"]
+    if len(addresses) != 1 or len(addresses[0]) != 2:
         return None
-    host, port = ways[0]
+    host, port = addresses[0]
     return (host, int(port)) if host and port.isdecimal() else None
 
 
-def _parent(header: str | None) -> tuple[str, str] | None:
-    """The trace's and the segment's id from ``Root=…;Parent=…;Sampled=1``; ``None`` for what isn't sampled or whole."""
+def _parent_ids(header: str | None) -> tuple[str, str] | None:
+    """Return the trace's and the segment's id from ``Root=…;Parent=…;Sampled=1``.
+
+    ``None`` if X-Ray doesn't sample the trace, or an id is missing or malformed.
+    """
     fields = dict(part.strip().partition("=")[::2] for part in (header or "").split(";"))
     root, segment = fields.get("Root", ""), fields.get("Parent", "")
-    whole = [len(number) for number in (*root.split("-"), segment)] == _LENGTHS
-    whole = whole and _HEX.issuperset(root.replace("-", "") + segment)
-    return (root, segment) if whole and fields.get("Sampled") == "1" else None
+    valid = [len(number) for number in (*root.split("-"), segment)] == _ID_LENGTHS
+    valid = valid and _HEX.issuperset(root.replace("-", "") + segment)
+    return (root, segment) if valid and fields.get("Sampled") == "1" else None
 
 
 def _region() -> dict[str, str]:
@@ -103,72 +106,78 @@ def _region() -> dict[str, str]:
     return {"region": name} if name else {}
 
 
-def _about(service: str, operation: str, region: Mapping[str, str], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``aws`` block of a subsegment, as far as it is known before the answer."""
-    about: dict[str, Any] = {"operation": operation, **region}
-    kept = _KEPT.get(service)
-    if kept:
+def _begin_metadata(
+    service: str, operation: str, region: Mapping[str, str], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a subsegment's ``aws`` block without what only the response tells."""
+    metadata: dict[str, Any] = {"operation": operation, **region}
+    recorded = _RECORDED_PARAMETERS.get(service)
+    if recorded:
         for name, value in parameters.items():
-            if name in kept:
-                # RequestItems: the tables' names, never the keys that are asked of them.
-                about[kept[name]] = list(value) if isinstance(value, dict) else value
-    return about
+            if name in recorded:
+                # RequestItems is a dict by table. Record the tables' names, never the requested keys.
+                metadata[recorded[name]] = list(value) if isinstance(value, dict) else value
+    return metadata
 
 
-def _finish(about: dict[str, Any], request_id: str | None, retries: int) -> dict[str, Any]:
+def _complete_metadata(metadata: dict[str, Any], request_id: str | None, retries: int) -> dict[str, Any]:
     if request_id:
-        about["request_id"] = request_id
-    about["retries"] = retries
-    return about
+        metadata["request_id"] = request_id
+    metadata["retries"] = retries
+    return metadata
 
 
 class UdpTracing:
-    """:class:`Tracing` by one UDP datagram per finished span."""
+    """:class:`Tracing` that sends one UDP datagram per finished span to the X-Ray daemon."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Take the address that the daemon listens at. Nothing is sent yet."""
-        # Not connected: that would keep the route of the sandbox that a snapshot was taken of, and the news that nobody
-        # listens would come in place of the next datagram.
+        """Open a socket. It sends nothing yet.
+
+        :param host: the X-Ray daemon's host.
+        :param port: the X-Ray daemon's UDP port.
+        """
+        # The socket stays unconnected. A connected one would keep its route across a snapshot, into another sandbox.
+        # And if no daemon listened to one datagram, the next send would report that instead of sending.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._daemon = (host, port)
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._region = _region()
-        self._known: tuple[str | None, tuple[str, str] | None] = (None, None)
+        self._cached: tuple[str | None, tuple[str, str] | None] = (None, None)  # a header and its parsed ids
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
-        """See :class:`Tracing`."""
-        header = os.environ.get(HEADER)  # Lambda sets it anew for every invocation
-        known, parent = self._known
-        if header != known:
-            parent = _parent(header)
-            self._known = (header, parent)
+        """Begin a call's span, or return ``None`` if X-Ray doesn't sample this invocation."""
+        header = os.environ.get(HEADER)  # Lambda replaces it at every invocation
+        cached_header, parent = self._cached
+        if header != cached_header:
+            parent = _parent_ids(header)
+            self._cached = (header, parent)
         if parent is None:
             return None
-        return _Datagram(self, service, parent, _about(service, operation, self._region, parameters))
+        return _DatagramSpan(self, service, parent, _begin_metadata(service, operation, self._region, parameters))
 
     def send(self, document: Mapping[str, Any]) -> None:
-        """Send a subsegment. What can't be sent at once is lost."""
+        """Send a subsegment, or drop it if it can't be sent at once."""
         try:
             self._socket.sendto(_FORMAT + self._encode(document).encode(), self._daemon)
         except (OSError, TypeError, ValueError):
-            return  # no daemon, no room, or a parameter that isn't JSON, which the call itself will complain of
+            return  # no daemon, a full buffer, or a parameter that isn't JSON, for which the call itself will fail
 
 
-class _Datagram:
-    """A span that becomes one datagram."""
+class _DatagramSpan:
+    """A :class:`Span` that becomes one datagram."""
 
-    __slots__ = ("_about", "_name", "_parent", "_start", "_tracing")
+    __slots__ = ("_metadata", "_name", "_parent", "_start", "_tracing")
 
-    def __init__(self, tracing: UdpTracing, name: str, parent: tuple[str, str], about: dict[str, Any]) -> None:
+    def __init__(self, tracing: UdpTracing, name: str, parent: tuple[str, str], metadata: dict[str, Any]) -> None:
         self._tracing = tracing
         self._name = name
         self._parent = parent
-        self._about = about
+        self._metadata = metadata
         self._start = time.time()
 
     def end(self, status: int | None, request_id: str | None, retries: int) -> None:
-        """See :class:`Span`."""
+        """Send the datagram."""
         trace_id, parent_id = self._parent
         document: dict[str, Any] = {
             "id": os.urandom(8).hex(),
@@ -176,7 +185,7 @@ class _Datagram:
             "start_time": self._start,
             "parent_id": parent_id,
             "in_progress": False,
-            "aws": _finish(self._about, request_id, retries),
+            "aws": _complete_metadata(self._metadata, request_id, retries),
             "trace_id": trace_id,
             "type": "subsegment",
             "namespace": "aws",
@@ -196,42 +205,43 @@ class _Datagram:
 class SdkTracing:
     """:class:`Tracing` through aws-xray-sdk, with what the SDK's own patch of botocore records.
 
-    Two things are left out. The text of an exception, which may hold what was written. And the patch's habit of calling
-    every error a fault: to X-Ray, 4xx is an error and 5xx a fault.
+    Two things differ from that patch. A subsegment holds no exception's text, because that may hold written data. And
+    only 5xx counts as a fault, because X-Ray defines a 4xx as an error; the patch counts both as faults.
     """
 
     def __init__(self) -> None:
-        """Import the SDK. It reads the daemon's address itself."""
-        from aws_xray_sdk.core import xray_recorder  # costly, and only needed beside boto3
+        """Import the SDK, which reads the daemon's address from the environment."""
+        from aws_xray_sdk.core import xray_recorder  # here, because the import is slow and only boto3 needs it
 
         self._recorder: Any = xray_recorder
         self._region = _region()
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
-        """See :class:`Tracing`."""
-        if _parent(os.environ.get(HEADER)) is None:
+        """Begin a call's span, or return ``None`` if X-Ray doesn't sample this invocation."""
+        if _parent_ids(os.environ.get(HEADER)) is None:
             return None
-        # The SDK takes over a new header when the trace is a new one, but one trace may have several invocations.
+        # The SDK reads the header again only for a new trace id, but two invocations may belong to one trace. Clearing
+        # its entities makes it read the header each time.
         self._recorder.clear_trace_entities()
         subsegment = self._recorder.begin_subsegment(service, "aws")
         if subsegment is None:
             return None
-        return _Subsegment(self._recorder, subsegment, _about(service, operation, self._region, parameters))
+        return _SdkSpan(self._recorder, subsegment, _begin_metadata(service, operation, self._region, parameters))
 
 
-class _Subsegment:
-    """A span that is a subsegment of the SDK's."""
+class _SdkSpan:
+    """A :class:`Span` that is a subsegment of the SDK's."""
 
-    def __init__(self, recorder: Any, subsegment: Any, about: dict[str, Any]) -> None:
+    def __init__(self, recorder: Any, subsegment: Any, metadata: dict[str, Any]) -> None:
         self._recorder = recorder
         self._subsegment = subsegment
-        self._about = about
+        self._metadata = metadata
 
     def end(self, status: int | None, request_id: str | None, retries: int) -> None:
-        """See :class:`Span`."""
+        """Send the subsegment."""
         if status is None:
             self._subsegment.add_fault_flag()
         else:
             self._subsegment.put_http_meta("status", status)
-        self._subsegment.set_aws(_finish(self._about, request_id, retries))
+        self._subsegment.set_aws(_complete_metadata(self._metadata, request_id, retries))
         self._recorder.end_subsegment()

@@ -1,53 +1,72 @@
 """The items: a DynamoDB (global) table that holds, per item, the newest change ever applied to it."""
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..aws.client import Client
 from ..aws.faults import RefusedError, UnansweredError
 from ..model.change import Change
 from ..model.freshness import Freshness
-from ..read.page import ListPosition, list_key
+from ..model.keys import ListPosition, list_key, marker_key, source_key
+
+if TYPE_CHECKING:  # `read` uses nothing else from `table`, so its cold start shouldn't load that module
+    from .table import TableRecord
 
 PAGE_BYTES = 1024 * 1024
-"""A page of a list ends at this much data: Lambda answers at most 6 MB, in which every quote costs two bytes."""
+"""The item data, in bytes, at which a page of a list ends. Lambda returns at most 6 MB, and JSON escapes each quote in
+the data with a second byte."""
 
-_BATCH_TRIES = 3
+_BATCH_ATTEMPTS = 3
 
 ApplyOutcome = Literal["applied", "duplicate", "superseded"]
-TableRecord = Mapping[str, Any]
 
 
 class Items(Protocol):
-    """The register of newest changes."""
+    """A register of each item's newest change."""
 
-    def get(self, key: str, *, consistent: bool = False) -> Change | None:
-        """The newest change of an item, tombstones included. One call."""
+    def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
+        """Return an item's newest change, or ``None`` for an unknown item. A deleted item returns its tombstone.
 
-    def apply(self, change: Change) -> ApplyOutcome:
-        """Fold one change in: it wins if no greater version was ever applied. One conditional call."""
-
-    def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
-        """Leave a marker for the horizon from now on, so that the change's status can tell."""
-
-    def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
-        """The item's version and the reason in the change's quarantine marker. One call."""
-
-    def page(
-        self, partitions: list[str], start: ListPosition, limit: int, seconds: float
-    ) -> tuple[list[Change], ListPosition | None]:
-        """Up to ``limit`` living items from ``start`` on, and where the next page starts (``None``: no more).
-
-        After ``seconds`` a page ends where it is, however few it holds: a slow store makes short pages, not late ones.
+        Makes one call.
         """
 
-    def freshness(self, source: str) -> Freshness | None:
-        """How fresh a source's items are; ``None`` before its first poll. One call."""
+    def apply(self, change: Change) -> ApplyOutcome:
+        """Apply a change, unless one of the same or a greater version has ever been applied to the item.
+
+        Makes one conditional call.
+
+        :returns: ``applied``; ``duplicate``, if the item already has this version; or ``superseded`` by a greater one.
+        """
+
+    def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
+        """Write a marker that tells the change's status, ``quarantined``; it expires one horizon after ``now_ms``."""
+
+    def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
+        """Return the item's version, and the reason why the change is quarantined; ``None`` for either if missing.
+
+        Makes one call.
+        """
+
+    def list_items(
+        self, partitions: list[str], start: ListPosition, limit: int, seconds: float
+    ) -> tuple[list[Change], ListPosition | None]:
+        """Return up to ``limit`` living items from ``start`` on, and the next page's start (``None`` at the end).
+
+        :param seconds: after this time the page ends with the items read so far, so that a slow table makes short
+            pages, not late ones.
+        """
+
+    def get_freshness(self, source: str) -> Freshness | None:
+        """Return how fresh a source's items are, or ``None`` before its first poll. Makes one call."""
 
 
 class DynamoItems:
-    """:class:`Items` over DynamoDB; ``horizon_ms`` is how long tombstones and markers live."""
+    """:class:`Items` in a DynamoDB table.
+
+    :param index: the index that lists read. A caller that lists nothing needs none.
+    :param horizon_ms: how long tombstones and quarantine markers live, in milliseconds.
+    """
 
     def __init__(self, client: Client, table: str, index: str = "", *, horizon_ms: int) -> None:
         self._client = client
@@ -55,14 +74,16 @@ class DynamoItems:
         self._index = index
         self._horizon_ms = horizon_ms
 
-    def get(self, key: str, *, consistent: bool = False) -> Change | None:
-        """See :class:`Items`."""
-        answer = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent)
-        record = answer.get("Item")
+    def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
+        """Return an item's newest change, or ``None`` for an unknown item. A deleted item returns its tombstone."""
+        response = self._client.call(
+            "GetItem", TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent
+        )
+        record = response.get("Item")
         return change_of(record) if record else None
 
     def apply(self, change: Change) -> ApplyOutcome:
-        """See :class:`Items`."""
+        """Apply a change unless the item already has its version or a greater one."""
         try:
             self._client.call(
                 "PutItem",
@@ -70,18 +91,18 @@ class DynamoItems:
                 Item=self._record(change),
                 ConditionExpression="attribute_not_exists(pk) OR version < :version",
                 ExpressionAttributeValues={":version": {"S": change.version}},
-                # The version in the way comes with the refusal, without a second call.
+                # With this the error returns the stored item, which saves a read of its version.
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except RefusedError as refusal:
-            if refusal.code != "ConditionalCheckFailedException":
+        except RefusedError as error:
+            if error.code != "ConditionalCheckFailedException":
                 raise
-            return "duplicate" if refusal.answer["Item"]["version"]["S"] == change.version else "superseded"
+            return "duplicate" if error.members["Item"]["version"]["S"] == change.version else "superseded"
         return "applied"
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
-        """See :class:`Items`. The marker stands in no list."""
-        # Not from the change's own time on: an expired change's marker would be gone at once.
+        """Write a marker that tells the change's status. It has no index key, so no list shows it."""
+        # Count from now, not from the change's own time, at which the marker of an expired change would expire at once.
         expires_at = (now_ms + self._horizon_ms) // 1000
         self._client.call(
             "PutItem",
@@ -93,8 +114,11 @@ class DynamoItems:
             },
         )
 
-    def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
-        """See :class:`Items`. Reads consistently: a change reported pending must not have been applied before."""
+    def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
+        """Return the item's version and the change's quarantine reason.
+
+        The read is consistent, because a change that was applied must not be reported as pending.
+        """
         marker = marker_key(key, change_id)
         request: dict[str, Any] = {
             self._table: {
@@ -103,38 +127,39 @@ class DynamoItems:
                 "ProjectionExpression": "pk, version, reason",
             }
         }
-        found: dict[str, TableRecord] = {}
-        for _ in range(_BATCH_TRIES):
-            answer = self._client.call("BatchGetItem", RequestItems=request)
-            found |= {record["pk"]["S"]: record for record in answer["Responses"].get(self._table, [])}
-            request = answer.get("UnprocessedKeys") or {}
+        records: dict[str, TableRecord] = {}
+        for _ in range(_BATCH_ATTEMPTS):
+            response = self._client.call("BatchGetItem", RequestItems=request)
+            records |= {record["pk"]["S"]: record for record in response["Responses"].get(self._table, [])}
+            request = response.get("UnprocessedKeys") or {}
             if not request:
                 break
         else:
             raise UnansweredError("UnprocessedKeys", sent=True)
-        version = found[key]["version"]["S"] if key in found else None
-        reason = found[marker]["reason"]["S"] if marker in found else None
+        version = records[key]["version"]["S"] if key in records else None
+        reason = records[marker]["reason"]["S"] if marker in records else None
         return version, reason
 
-    def page(
+    def list_items(
         self, partitions: list[str], start: ListPosition, limit: int, seconds: float
     ) -> tuple[list[Change], ListPosition | None]:
-        """See :class:`Items`. Queries only until the page is full, by count or by :data:`PAGE_BYTES`."""
+        """Return a page of living items. Query partitions until it has ``limit`` items or :data:`PAGE_BYTES` bytes."""
         changes: list[Change] = []
-        size = 0
-        until = time.monotonic() + seconds
+        page_bytes = 0
+        deadline = time.monotonic() + seconds
         for shard in range(start.shard, len(partitions)):
-            if shard > start.shard and time.monotonic() > until:
+            if shard > start.shard and time.monotonic() > deadline:
                 return changes, ListPosition(shard, None)
             after = start.after if shard == start.shard else None
-            for change in self._partition(partitions[shard], after, limit - len(changes)):
+            for change in self._query_partition(partitions[shard], after, limit - len(changes)):
                 changes.append(change)
-                size += len(change.data or "")
-                if len(changes) == limit or size >= PAGE_BYTES:
+                page_bytes += len(change.data or "")
+                if len(changes) == limit or page_bytes >= PAGE_BYTES:
                     return changes, ListPosition(shard, change.item_id)
         return changes, None
 
-    def _partition(self, partition: str, after: str | None, limit: int) -> Iterator[Change]:
+    def _query_partition(self, partition: str, after: str | None, limit: int) -> Iterator[Change]:
+        """Return a partition's items behind the item id ``after``, ``limit`` per query."""
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": self._index,
@@ -146,16 +171,19 @@ class DynamoItems:
             query["KeyConditionExpression"] += " AND item_id > :after"
             query["ExpressionAttributeValues"][":after"] = {"S": after}
         while True:
-            answer = self._client.call("Query", **query)
-            yield from map(change_of, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
+            response = self._client.call("Query", **query)
+            yield from map(change_of, response["Items"])
+            if "LastEvaluatedKey" not in response:
                 return
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
-    def freshness(self, source: str) -> Freshness | None:
-        """See :class:`Items`. It stands in the items table because that is what replicates to every Region."""
-        answer = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": source_key(source)}})
-        record = answer.get("Item")
+    def get_freshness(self, source: str) -> Freshness | None:
+        """Return how fresh a source's items are.
+
+        A record of the items table holds it, because DynamoDB replicates that table to every Region.
+        """
+        response = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": source_key(source)}})
+        record = response.get("Item")
         if record is None:
             return None
         return Freshness(*(record[name]["S"] if name in record else None for name in Freshness._fields))
@@ -166,7 +194,8 @@ class DynamoItems:
             "collection": {"S": change.collection},
             "item_id": {"S": change.item_id},
             "version": {"S": change.version},
-            # Acceptance, even where the representation tells upstream's time: the life of its tombstone hangs on it.
+            # The time of acceptance, even if the representation shows the back office's time, because a tombstone's
+            # expiry counts from it.
             "as_of": {"S": change.accepted_at},
             "actor": {"S": change.actor},
             "source": {"S": change.source},
@@ -174,7 +203,7 @@ class DynamoItems:
         if change.owner is not None:
             record["owner"] = {"S": change.owner}
         if change.data is None:
-            # Without its index key a tombstone stands in no list, and costs no index write.
+            # A tombstone has no index key, so that no list shows it and the index needs no write.
             record["expires_at"] = {"N": str(change.expires_at(self._horizon_ms))}
         else:
             record["data"] = {"S": change.data}
@@ -182,8 +211,8 @@ class DynamoItems:
         return record
 
 
-def change_of(record: TableRecord) -> Change:
-    """The change that a table record or stream image (DynamoDB JSON) holds."""
+def change_of(record: "TableRecord") -> Change:
+    """Return the change that a table record or an image of the items stream (both in DynamoDB JSON) holds."""
     return Change(
         change_id=record["version"]["S"],
         collection=record["collection"]["S"],
@@ -196,16 +225,9 @@ def change_of(record: TableRecord) -> Change:
     )
 
 
-def image_of(image: TableRecord | None) -> Change | None:
-    """The change in a stream image; ``None`` for no image and for a quarantine marker, which is no item."""
+def image_of(image: "TableRecord | None") -> Change | None:
+    """Return the change in an image of the items stream.
+
+    ``None`` stands for no image, and for a record without a version, which is a quarantine marker or a freshness.
+    """
     return change_of(image) if image and "version" in image else None
-
-
-def source_key(source: str) -> str:
-    """The items table's key of a source's freshness, which is no item: it has no version."""
-    return f"source/{source}"
-
-
-def marker_key(key: str, change_id: str) -> str:
-    """The items table's key of a change's quarantine marker; ``key`` is its item's."""
-    return f"quarantine/{change_id}/{key}"

@@ -1,49 +1,48 @@
-"""Many changes into the items with few calls: one read tells what can win, batches of conditional statements write it.
+"""Many changes into the items with few calls: one read shows which changes win, and batches of statements write those.
 
-What is left in the table, and what is told of it, is what :meth:`DynamoItems.apply` would leave and tell. Every
-statement is conditional on what the read saw, so a read that is out of date, or another writer in between, costs a
-call and never a change: where a statement fails its condition, or is one that DynamoDB doesn't take, ``apply`` decides.
+Table and outcomes are the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is conditional
+on what the read saw, so a stale read or a concurrent writer costs an extra call and never a change. When a statement's
+condition fails, or DynamoDB doesn't accept the statement, ``apply`` applies its change.
 
-What AWS documents, and this rests on: BatchExecuteStatement answers each statement for itself, in their order; INSERT
-fails with DuplicateItem where the key is there, UPDATE with ConditionalCheckFailed where its WHERE holds for no item;
-by its grammar SET and REMOVE may follow each other any number of times. Each statement needs its own permission
-(``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``), the call itself none. Names are quoted as some are reserved.
+This relies on what AWS documents. BatchExecuteStatement reports an outcome for each statement, in their order. INSERT
+fails with DuplicateItem if the key exists, and UPDATE with ConditionalCheckFailed if no item matches its WHERE. The
+grammar of PartiQL allows any number of SET and REMOVE clauses in a row. Each statement needs its own permission
+(``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``), and the call itself needs none. The statements quote the names
+of attributes, because some are reserved words.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
-from ..aws.client import Client
-from ..aws.faults import RefusedError, UnansweredError, pause
+from ..aws.faults import RefusedError, UnansweredError
 from ..model.change import Change
-from .items import ApplyOutcome, DynamoItems, Items, TableRecord
+from .items import ApplyOutcome, DynamoItems, Items
+from .table import (
+    MAX_ATTEMPTS,
+    MAX_KEYS,
+    TableRecord,
+    back_off_exponentially,
+    read_records,
+    split_into_batches,
+)
 
-MAX_CHANGES = 100
-"""Most changes of one call of :meth:`BulkItems.apply_all`: the keys that one BatchGetItem takes."""
+MAX_CHANGES = MAX_KEYS
+"""The most changes per call of :meth:`BulkItems.apply_all`, because it reads their items with one BatchGetItem."""
 
-SINGLY = 2
-"""So few changes are put one by one: the read and its batch are two calls already, and the read costs read units."""
+MAX_SINGLE_CHANGES = 2
+"""Up to this many changes are applied one by one, because the bulk read and its batch are two calls as well, and the
+read costs read units."""
 
-STATEMENTS = 25
-"""Most statements of one BatchExecuteStatement. A statement's own limit is 8,192 characters; values don't count."""
+MAX_STATEMENTS = 25
+"""The most statements of one BatchExecuteStatement. A statement may have 8,192 characters, without its values."""
 
-BATCH_BYTES = 1024 * 1024
-"""About the most data in one BatchExecuteStatement, by :func:`sent_bytes`. Its limit isn't documented
-(BatchWriteItem's is 16 MB); this much keeps the request's text, and its time on the wire, small."""
+# Codes of a single statement's error (API_BatchStatementError). The call itself succeeds, so no client retries it.
+_APPLY_INSTEAD_CODES = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
+"""Another writer came in between, or PartiQL refuses what PutItem accepts. Then ``apply`` applies the change."""
 
-TRIES = 8
-"""Tries of a statement that AWS puts off, and reads in a row that get nothing; with their pauses, 3 s on average."""
-
-_PAUSE = 0.05
-_LONGEST_PAUSE = 2.0
-
-# The codes of one statement's error (API_BatchStatementError). The call itself succeeds, so no client retries these.
-_PUT_INSTEAD = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
-"""Somebody else was there in between, or PartiQL doesn't take what PutItem may: the single put decides."""
-
-_PASSING = (
+_TRANSIENT_CODES = (
     "InternalServerError",
     "ProvisionedThroughputExceeded",
     "RequestLimitExceeded",
@@ -55,18 +54,17 @@ _LIVING_ONLY: tuple[str, ...] = ("data", "list_key")
 _TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
 
 
-Thing = TypeVar("Thing")
-
-
 class BulkItems(Items, Protocol):
-    """:class:`~readplane.stores.items.Items` that take many changes at once."""
+    """:class:`~readplane.stores.items.Items` that apply many changes at once."""
 
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
-        """Fold up to :data:`MAX_CHANGES` changes of different items in, in any order; the same outcomes as ``apply``'s.
+        """Apply up to :data:`MAX_CHANGES` changes of different items, in any order, with the outcomes of ``apply``.
 
-        :returns: how many changes had each outcome; all are counted.
-        :raises Refused: at the first change that can't be written; any others may have been. All may come again.
-        :raises Unanswered: likewise.
+        After an error any of the changes may have been applied, and the caller may apply them all again.
+
+        :returns: how many changes had each outcome. Every change has one.
+        :raises RefusedError: at the first change that AWS refuses.
+        :raises UnansweredError: when AWS gives no complete response, or defers a statement :data:`MAX_ATTEMPTS` times.
         """
 
 
@@ -76,142 +74,97 @@ class _Write(NamedTuple):
 
 
 class DynamoBulkItems(DynamoItems):
-    """:class:`BulkItems` over DynamoDB."""
+    """:class:`BulkItems` in a DynamoDB table."""
 
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
-        """See :class:`BulkItems`."""
+        """Apply up to :data:`MAX_CHANGES` changes of different items, in any order."""
         outcomes: Counter[ApplyOutcome] = Counter()
-        if len(changes) <= SINGLY:
+        if len(changes) <= MAX_SINGLE_CHANGES:
             outcomes.update(map(self.apply, changes))
             return outcomes
-        seen = self._seen([change.key for change in changes])
+        stored_records = self._read_stored([change.key for change in changes])
         writes = []
         for change in changes:
             record = self._record(change)
-            known = seen.get(record["pk"]["S"])
-            if known is None:
-                writes.append(_Write(change, self._insert(record)))
-            elif known["version"]["S"] < change.version:
-                writes.append(_Write(change, self._update(record, known)))
+            stored = stored_records.get(record["pk"]["S"])
+            if stored is None:
+                writes.append(_Write(change, self._insert_statement(record)))
+            elif stored["version"]["S"] < change.version:
+                writes.append(_Write(change, self._update_statement(record, stored)))
             else:
-                outcomes["duplicate" if known["version"]["S"] == change.version else "superseded"] += 1
-        for batch in parts(writes, STATEMENTS, lambda write: sent_bytes(write.change)):
-            self._write(batch, outcomes)
+                outcomes["duplicate" if stored["version"]["S"] == change.version else "superseded"] += 1
+        for batch in split_into_batches(writes, MAX_STATEMENTS, lambda write: sent_bytes(write.change)):
+            self._write_batch(batch, outcomes)
         return outcomes
 
-    def _seen(self, keys: list[str]) -> dict[str, TableRecord]:
-        """What the table holds of these keys: version, and whether it is a tombstone.
+    def _read_stored(self, keys: list[str]) -> dict[str, TableRecord]:
+        """Read the stored records by key, with their versions and, for tombstones, their expiry.
 
-        Eventually consistent, for half the read units: what it misses, the statements' conditions find.
+        The read is eventually consistent, which halves its read units. The statements' conditions catch what it misses.
         """
         return {
             record["pk"]["S"]: record
-            for record in read_all(self._client, self._table, keys, "pk, version, expires_at", consistent=False)
+            for record in read_records(self._client, self._table, keys, "pk, version, expires_at", consistent=False)
         }
 
-    def _insert(self, record: dict[str, Any]) -> dict[str, Any]:
-        return {"Statement": _insertion(self._table, tuple(record)), "Parameters": list(record.values())}
+    def _insert_statement(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {"Statement": _insert_text(self._table, tuple(record)), "Parameters": list(record.values())}
 
-    def _update(self, record: dict[str, Any], known: TableRecord) -> dict[str, Any]:
-        """Replace exactly the record that the read saw.
+    def _update_statement(self, record: dict[str, Any], stored: TableRecord) -> dict[str, Any]:
+        """Return a statement that replaces exactly the record that the read saw.
 
-        A version stands for one content for ever, so its attributes are known, and those that the new one doesn't have
-        can be removed by name. AWS doesn't say what removing an absent attribute does; this never does.
+        A version's content never changes, so the stored record's attributes are certain, and the statement removes by
+        name those that the new record lacks. AWS doesn't document the removal of a missing attribute, so the statement
+        never removes one.
         """
-        removed = _TOMBSTONE_ONLY if "expires_at" in known else _LIVING_ONLY
+        removed = _TOMBSTONE_ONLY if "expires_at" in stored else _LIVING_ONLY
         if removed[0] in record:
             removed = ()
-        statement = _replacement(self._table, tuple(record), removed)
-        return {"Statement": statement, "Parameters": [*record.values(), record["pk"], known["version"]][1:]}
+        statement = _update_text(self._table, tuple(record), removed)
+        return {"Statement": statement, "Parameters": [*record.values(), record["pk"], stored["version"]][1:]}
 
-    def _write(self, batch: list[_Write], outcomes: Counter[ApplyOutcome]) -> None:
-        for attempt in range(TRIES):
+    def _write_batch(self, batch: list[_Write], outcomes: Counter[ApplyOutcome]) -> None:
+        for attempt in range(MAX_ATTEMPTS):
             if attempt:
-                _pause(attempt)
-            answer = self._client.call("BatchExecuteStatement", Statements=[write.statement for write in batch])
-            again = []
-            # In the statements' order.
-            for write, told in zip(batch, answer["Responses"], strict=True):
-                code = told["Error"]["Code"] if "Error" in told else None
+                back_off_exponentially(attempt)
+            response = self._client.call("BatchExecuteStatement", Statements=[write.statement for write in batch])
+            deferred = []
+            for write, result in zip(batch, response["Responses"], strict=True):
+                code = result["Error"]["Code"] if "Error" in result else None
                 if code is None:
                     outcomes["applied"] += 1
-                elif code in _PUT_INSTEAD:
+                elif code in _APPLY_INSTEAD_CODES:
                     outcomes[self.apply(write.change)] += 1
-                elif code in _PASSING:
-                    again.append(write)
+                elif code in _TRANSIENT_CODES:
+                    deferred.append(write)
                 else:
-                    raise RefusedError(code, 400, told["Error"])
-            if not again:
+                    raise RefusedError(code, 400, result["Error"])
+            if not deferred:
                 return
-            batch = again
+            batch = deferred
         raise UnansweredError("UnprocessedStatements", sent=True)
 
 
-def read_all(
-    client: Client, table: str, keys: list[str], attributes: str, *, consistent: bool
-) -> Iterator[TableRecord]:
-    """What the table holds of up to :data:`MAX_CHANGES` different keys, in no particular order.
-
-    :param attributes: a projection expression.
-    :raises Unanswered: when :data:`TRIES` reads in a row get nothing; :class:`RefusedError` as any call.
-    """
-    request: dict[str, Any] = {
-        table: {
-            "Keys": [{"pk": {"S": key}} for key in keys],
-            "ProjectionExpression": attributes,
-            "ConsistentRead": consistent,
-        }
-    }
-    attempt = 0
-    while attempt < TRIES:
-        answer = client.call("BatchGetItem", RequestItems=request)
-        records = answer["Responses"].get(table, [])
-        yield from records
-        request = answer.get("UnprocessedKeys") or {}
-        if not request:
-            return
-        # A read ends at 16 MB, and at 1 MB of one partition, counted in whole items: large ones take many.
-        attempt = 0 if records else attempt + 1
-        _pause(attempt)
-    raise UnansweredError("UnprocessedKeys", sent=True)
-
-
 def sent_bytes(change: Change) -> int:
-    """About the bytes of its data in a request, whose text is ASCII: a letter beyond that is six, an emoji twelve."""
+    """Return about how many bytes a change's data takes in a request.
+
+    The request is ASCII JSON, so any other character takes six bytes, and an emoji twelve.
+    """
     data = change.data or ""
     return len(data) if data.isascii() else len(data.encode("ascii", "backslashreplace"))
 
 
-def parts(things: Iterable[Thing], most: int, size: Callable[[Thing], int]) -> Iterator[list[Thing]]:
-    """Cut things into lists of at most ``most``, and of :data:`BATCH_BYTES` where it is more than one."""
-    part: list[Thing] = []
-    total = 0
-    for thing in things:
-        length = size(thing)
-        if part and (len(part) == most or total + length > BATCH_BYTES):
-            yield part
-            part, total = [], 0
-        part.append(thing)
-        total += length
-    if part:
-        yield part
-
-
 @cache
-def _insertion(table: str, names: tuple[str, ...]) -> str:
-    """Fails with DuplicateItem where there is an item by now."""
+def _insert_text(table: str, names: tuple[str, ...]) -> str:
+    """Return an INSERT, which fails with DuplicateItem if another writer has stored the item meanwhile."""
     members = ",".join(f"'{name}':?" for name in names)
     return f'INSERT INTO "{table}" VALUE {{{members}}}'
 
 
 @cache
-def _replacement(table: str, names: tuple[str, ...], removed: tuple[str, ...]) -> str:
-    """Fails with ConditionalCheckFailed where the item is another by now, or gone: an UPDATE makes none."""
+def _update_text(table: str, names: tuple[str, ...], removed: tuple[str, ...]) -> str:
+    """Return an UPDATE, which fails with ConditionalCheckFailed if the item has another version by now, or is gone."""
     key, *values = names
     sets = "".join(f' SET "{name}"=?' for name in values)
     removes = "".join(f' REMOVE "{name}"' for name in removed)
     return f'UPDATE "{table}"{sets}{removes} WHERE "{key}"=? AND "version"=?'
-
-
-def _pause(attempt: int) -> None:
-    pause(min(_LONGEST_PAUSE, _PAUSE * 2**attempt))

@@ -1,4 +1,4 @@
-"""The collections' JSON Schemas: one S3 object, named by the hash of its content, read once at init."""
+"""The collections' JSON Schemas: one S3 object, named by the hash of its content, which a function reads at init."""
 
 import hashlib
 import json
@@ -8,11 +8,11 @@ from ..aws.client import Client
 
 
 def read_schemas(client: Client, bucket: str, key: str, sha256: str) -> dict[str, Any]:
-    """Read ``{collection: schema}``.
+    """Read the schemas, ``{collection: schema}``.
 
-    :param sha256: the hex digest that Terraform computed; new schemas come with a new one, hence a new version of the
-        function.
-    :raises ValueError: when the object is not what was deployed.
+    :param sha256: the SHA-256 in hex that Terraform computed. Changed schemas have another one, so Terraform also
+        deploys a new version of the function.
+    :raises ValueError: if the object isn't the one that Terraform wrote.
     """
     content = client.call("GetObject", Bucket=bucket, Key=key)["Body"].read()
     if hashlib.sha256(content).hexdigest() != sha256:

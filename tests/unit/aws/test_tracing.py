@@ -1,3 +1,5 @@
+"""Traces: one subsegment per AWS call, alike from both clients, with nothing secret in it."""
+
 import json
 import os
 import socket
@@ -6,28 +8,30 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from ops.console import ROOT
-from readplane.aws.client import client
+from readplane.aws.client import make_client
 from readplane.aws.faults import RefusedError, UnansweredError
-from readplane.aws.tracing import DAEMON, HEADER, Tracing, tracing
+from readplane.aws.tracing import DAEMON, HEADER, Tracing, process_tracing
 from readplane.config import VARIABLE
 from tests.fakes.moto_aws import Aws
 from tests.unit.support import api_event, change, event
 from tests.unit.test_calls import calls  # noqa: F401 (a fixture)
-from tests.xray import Daemon, new_trace, problems
+from tests.xray import Daemon, new_trace, violations_of
 
+HERE = Path(__file__).parent
 Kind = Literal["datagrams", "sdk"]
 KINDS: list[Kind] = ["datagrams", "sdk"]
 CLIENTS: list[tuple[Kind, str]] = [("datagrams", "slim"), ("sdk", "boto3")]
 SECRET = "not for others"
 REGION = "eu-central-1"
-TOLD = {"operation": "", "region": REGION, "request_id": "R1", "retries": 0}
+METADATA = {"operation": "", "region": REGION, "request_id": "R1", "retries": 0}
 
-# Every kind of call that the stores make, with what may be told of it. What's secret in it must not be.
+# Every kind of call that the stores make, with the parameters that its subsegment records. No SECRET may be in it.
 CALLS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
         "dynamodb",
@@ -94,34 +98,36 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
         monkeypatch.setenv(DAEMON, listening.address)
         monkeypatch.setenv("AWS_REGION", REGION)
         monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
-        tracing.cache_clear()
+        process_tracing.cache_clear()
         yield listening
-    tracing.cache_clear()
+    process_tracing.cache_clear()
 
 
-def made(kind: Kind) -> Tracing:
+def make_tracing(kind: Kind) -> Tracing:
     if kind == "sdk":
         from aws_xray_sdk.core import xray_recorder
         from aws_xray_sdk.core.lambda_launcher import LambdaContext
 
-        # As the SDK makes itself in Lambda; in this process it was imported for another test's daemon.
+        # Configure the SDK as in Lambda, because an earlier test's import configured it for another daemon.
         xray_recorder.configure(context=LambdaContext(), daemon_address=os.environ[DAEMON], streaming_threshold=0)
-    found = tracing(kind)
-    assert found is not None
-    return found
+    tracing = process_tracing(kind)
+    assert tracing is not None
+    return tracing
 
 
 def invoke(monkeypatch: pytest.MonkeyPatch, header: str | None = None) -> dict[str, str]:
-    """Begin an invocation, as Lambda's runtime does."""
+    """Set the trace header of a new invocation, as Lambda's runtime does."""
     trace = new_trace()
     monkeypatch.setenv(HEADER, trace["header"] if header is None else header)
     return trace
 
 
-def once(traces: Tracing, status: int | None = 200, *, call: tuple[Any, ...] = CALLS[0], retries: int = 0) -> bool:
-    """Make one call's span; whether there was one."""
+def trace_call(
+    tracing: Tracing, status: int | None = 200, *, call: tuple[Any, ...] = CALLS[0], retries: int = 0
+) -> bool:
+    """Begin and end one call's span. Return whether there was one."""
     service, operation, parameters, _ = call
-    span = traces.begin(service, operation, parameters)
+    span = tracing.begin(service, operation, parameters)
     if span:
         span.end(status, "R1" if status else None, retries)
     return span is not None
@@ -131,7 +137,7 @@ def without_ids(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name not in ("id", "start_time", "end_time")}
 
 
-def test_the_listener_refuses_what_xray_would_not_take() -> None:
+def test_the_test_daemon_refuses_what_xray_would() -> None:
     trace = new_trace()
     good = {
         "id": "53995c3f42cd8ad8",
@@ -143,9 +149,9 @@ def test_the_listener_refuses_what_xray_would_not_take() -> None:
         "start_time": 1.478293361271e9,
         "end_time": 1.478293361449e9,
     }
-    assert problems(good) == []
+    assert violations_of(good) == []
     for name in good:
-        assert problems({key: value for key, value in good.items() if key != name})
+        assert violations_of({key: value for key, value in good.items() if key != name})
     wrong: dict[str, list[Any]] = {
         "id": ["53995c3f42cd8ad", "53995c3f42cd8adx", 5],
         "name": ["", "a" * 201, "a?b"],
@@ -160,14 +166,14 @@ def test_the_listener_refuses_what_xray_would_not_take() -> None:
     }
     for name, values in wrong.items():
         for value in values:
-            assert problems({**good, name: value}), f"{name} = {value}"
+            assert violations_of({**good, name: value}), f"{name} = {value}"
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[1])
-def test_both_kinds_send_the_same_subsegment_of_the_invocations_segment(
+def test_both_kinds_send_the_same_subsegment_below_the_invocations_segment(
     call: tuple[Any, ...], daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service, operation, _, told = call
+    service, operation, _, recorded = call
     trace = invoke(monkeypatch)
     expected = {
         "name": service,
@@ -177,26 +183,26 @@ def test_both_kinds_send_the_same_subsegment_of_the_invocations_segment(
         "parent_id": trace["parent_id"],
         "in_progress": False,
         "http": {"response": {"status": 200}},
-        "aws": {**TOLD, "operation": operation, "retries": 2, **told},
+        "aws": {**METADATA, "operation": operation, "retries": 2, **recorded},
     }
     for kind in KINDS:
-        assert once(made(kind), call=call, retries=2)
+        assert trace_call(make_tracing(kind), call=call, retries=2)
         (document,) = daemon.received()
         assert without_ids(document) == expected, kind
         assert SECRET not in json.dumps(document)
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[1])
-def test_the_sdks_own_patch_of_botocore_tells_the_same_but_for_keys(call: tuple[Any, ...]) -> None:
+def test_the_sdks_own_patch_of_botocore_records_the_same_and_s3_keys(call: tuple[Any, ...]) -> None:
     from aws_xray_sdk.ext.boto_utils import _extract_whitelisted_params
 
-    service, operation, parameters, told = call
+    service, operation, parameters, expected = call
     recorded: dict[str, Any] = {}
     _extract_whitelisted_params(service, operation, recorded, (operation, parameters), {}, {})
     assert (recorded.pop("key", None) is not None) == (service == "s3")
     if "table_names" in recorded:
         recorded["table_names"] = list(recorded["table_names"])  # the SDK sends the repr of a dict's keys
-    assert recorded == told
+    assert recorded == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -213,11 +219,11 @@ def test_the_sdks_own_patch_of_botocore_tells_the_same_but_for_keys(call: tuple[
         (None, {"fault"}),
     ],
 )
-def test_flags_are_what_xray_means_by_them(
+def test_the_status_sets_the_flags_that_xray_defines_for_it(
     kind: Kind, status: int | None, flags: set[str], daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invoke(monkeypatch)
-    once(made(kind), status)
+    trace_call(make_tracing(kind), status)
     (document,) = daemon.received()
     assert {name for name in ("error", "throttle", "fault") if document.get(name)} == flags
     assert document.get("http") == ({"response": {"status": status}} if status else None)
@@ -248,20 +254,20 @@ ROOT_ID, SEGMENT = "1-67a1b2c3-4d5e6f708192a3b4c5d6e7f8", "53995c3f42cd8ad8"
         f"Root={ROOT_ID}=;Parent={SEGMENT};Sampled=1",
     ],
 )
-def test_nothing_is_sent_of_what_isnt_sampled_or_has_no_parent(
+def test_an_unsampled_or_malformed_trace_header_sends_nothing(
     kind: Kind, header: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    traces = made(kind)
+    tracing = make_tracing(kind)
     invoke(monkeypatch, header)
-    assert not once(traces)
+    assert not trace_call(tracing)
     assert daemon.received() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_sent_outside_an_invocation(kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    traces = made(kind)
+    tracing = make_tracing(kind)
     monkeypatch.delenv(HEADER, raising=False)  # as during init
-    assert not once(traces)
+    assert not trace_call(tracing)
     assert daemon.received() == []
 
 
@@ -274,24 +280,24 @@ def test_nothing_is_sent_outside_an_invocation(kind: Kind, daemon: Daemon, monke
         f"Self=1-67a1b2c3-000000000000000000000000;Root={ROOT_ID};Parent={SEGMENT};Sampled=1",
     ],
 )
-def test_headers_may_hold_more_in_any_order(
+def test_a_trace_header_may_hold_more_fields_in_any_order(
     kind: Kind, header: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invoke(monkeypatch, header)
-    assert once(made(kind))
+    assert trace_call(make_tracing(kind))
     (document,) = daemon.received()
     assert (document["trace_id"], document["parent_id"]) == (ROOT_ID, SEGMENT)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_invocation_has_its_own_trace_and_decision(
+def test_each_invocation_has_its_own_trace_and_sampling_decision(
     kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    traces = made(kind)
+    tracing = make_tracing(kind)
     first = new_trace()
     headers = [
         (first["trace_id"], first["parent_id"], 1),
-        (first["trace_id"], "00000000000000aa", 1),  # the same trace calls the function twice
+        (first["trace_id"], "00000000000000aa", 1),  # one trace invokes the function twice
         (first["trace_id"], "00000000000000ab", 0),
         (ROOT_ID, SEGMENT, 0),
         (ROOT_ID, SEGMENT, 1),
@@ -300,28 +306,30 @@ def test_each_invocation_has_its_own_trace_and_decision(
     for root, parent, sampled in headers:
         invoke(monkeypatch, f"Root={root};Parent={parent};Sampled={sampled}")
         for _ in range(2):
-            assert once(traces) == bool(sampled)
-    got = [(document["trace_id"], document["parent_id"]) for document in daemon.received()]
-    assert got == [(root, parent) for root, parent, sampled in headers if sampled for _ in range(2)]
+            assert trace_call(tracing) == bool(sampled)
+    received = [(document["trace_id"], document["parent_id"]) for document in daemon.received()]
+    assert received == [(root, parent) for root, parent, sampled in headers if sampled for _ in range(2)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_calls_of_several_threads_are_siblings(kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_calls_of_several_threads_are_siblings(
+    kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads, rounds = 4, 5
-    traces = made(kind)
+    tracing = make_tracing(kind)
     together = threading.Barrier(threads)
 
-    def work(_: int) -> None:
-        service, operation, parameters, _told = CALLS[0]
-        span = traces.begin(service, operation, parameters)
-        together.wait(10)  # all of them are under way at once
+    def trace_one_call(_: int) -> None:
+        service, operation, parameters, _recorded = CALLS[0]
+        span = tracing.begin(service, operation, parameters)
+        together.wait(10)  # all calls run at once
         assert span
         span.end(200, "R1", 0)
 
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(2):  # threads outlive an invocation
             trace = invoke(monkeypatch)
-            list(pool.map(work, range(threads * rounds)))
+            list(pool.map(trace_one_call, range(threads * rounds)))
             documents = daemon.received()
             assert len({document["id"] for document in documents}) == threads * rounds
             assert {document["parent_id"] for document in documents} == {trace["parent_id"]}
@@ -329,28 +337,28 @@ def test_calls_of_several_threads_are_siblings(kind: Kind, daemon: Daemon, monke
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_daemon_that_isnt_there_harms_nobody_and_may_come_later(
+def test_a_missing_daemon_fails_no_call_and_may_start_later(
     kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    traces = made(kind)
+    tracing = make_tracing(kind)
     invoke(monkeypatch)
     port = daemon.port
     with daemon:
         pass
     for _ in range(3):
-        assert once(traces)
+        assert trace_call(tracing)
     with Daemon(port) as later:
-        assert once(traces)
+        assert trace_call(tracing)
         assert len(later.received()) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_parameter_that_isnt_json_is_the_calls_own_problem(
+def test_a_parameter_that_isnt_json_does_not_fail_the_trace(
     kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invoke(monkeypatch)
-    assert once(made(kind), call=("dynamodb", "GetItem", {"TableName": b"items"}, {}))
-    assert once(made(kind), call=("dynamodb", "BatchGetItem", {"RequestItems": None}, {}))
+    assert trace_call(make_tracing(kind), call=("dynamodb", "GetItem", {"TableName": b"items"}, {}))
+    assert trace_call(make_tracing(kind), call=("dynamodb", "BatchGetItem", {"RequestItems": None}, {}))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -360,7 +368,7 @@ def test_the_daemons_address_has_two_forms(
 ) -> None:
     monkeypatch.setenv(DAEMON, form.format(daemon.address))
     invoke(monkeypatch)
-    assert once(made(kind))
+    assert trace_call(make_tracing(kind))
     assert len(daemon.received()) == 1
 
 
@@ -369,54 +377,33 @@ def test_the_daemons_address_has_two_forms(
     "address", ["", "here", "here:", ":2000", "here:x", "here:-1", "udp:here:2000", "tcp:a:1 tcp:b:2", "a:1 b:2 c:3"]
 )
 def test_without_a_daemon_there_is_no_tracing(kind: Kind, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracing.cache_clear()
+    process_tracing.cache_clear()
     monkeypatch.setenv(DAEMON, address)
-    assert tracing(kind) is None
+    assert process_tracing(kind) is None
     monkeypatch.delenv(DAEMON)
-    tracing.cache_clear()
-    assert tracing(kind) is None
-    tracing.cache_clear()
+    process_tracing.cache_clear()
+    assert process_tracing(kind) is None
+    process_tracing.cache_clear()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_is_one_per_process(kind: Kind, daemon: Daemon) -> None:
-    assert made(kind) is made(kind)
+def test_tracing_is_made_once_per_process(kind: Kind, daemon: Daemon) -> None:
+    assert make_tracing(kind) is make_tracing(kind)
 
 
-def test_datagrams_cost_a_cold_start_next_to_nothing(daemon: Daemon) -> None:
-    code = f"""
-import os, sys
-sys.path.insert(0, {str(ROOT / "lambda_src")!r})
-os.environ[{DAEMON!r}] = {daemon.address!r}
-from readplane.aws.tracing import tracing
-assert tracing("datagrams")
-print(*sys.modules)
-"""
-    ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True)
-    costly = {"contextlib", "logging", "random", "dataclasses", "uuid", "inspect", "aws_xray_sdk", "botocore"}
-    assert not costly & set(ran.stdout.split())
-    assert "readplane.aws.tracing" in ran.stdout.split()
-
-
-# What Lambda does: import the handler's module during init, then set the trace header anew for each invocation.
-RUNTIME = """
-import importlib, json, os, sys
-handlers = {}
-for name in ("write", "read"):
-    handlers[name] = importlib.import_module(f"readplane.{name}.handler").handler
-print("ready", flush=True)
-for line in sys.stdin:
-    name, header, event = json.loads(line)
-    os.environ["_X_AMZN_TRACE_ID"] = header
-    print("answered", handlers[name](event, None)["statusCode"], flush=True)
-"""
+def test_tracing_by_datagrams_loads_no_slow_modules(daemon: Daemon) -> None:
+    command = [sys.executable, "-I", "-S", str(HERE / "loaded_by_tracing.py"), str(ROOT / "lambda_src"), daemon.address]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    slow = {"contextlib", "logging", "random", "dataclasses", "uuid", "inspect", "aws_xray_sdk", "botocore"}
+    assert not slow & set(loaded)
+    assert "readplane.aws.tracing" in loaded
 
 
 class Runtime:
-    """The functions in a process of their own, as in Lambda's sandbox."""
+    """A process that runs `write` and `read` as a Lambda sandbox does."""
 
     def __init__(self, client: str, daemon: Daemon) -> None:
-        # Nothing of what a developer's shell sets, but what `calls` made for the functions: an AWS, and their settings.
+        # Pass on no variable of the developer's shell except what the fixture `calls` sets: AWS and the settings.
         env = {
             name: value for name, value in os.environ.items() if name in ("PATH", VARIABLE) or name.startswith("AWS_")
         }
@@ -428,23 +415,27 @@ class Runtime:
             DAEMON: daemon.address,
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-c", RUNTIME], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / "lambda_runtime.py")],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        self._told("ready")
+        self._read_line("ready")
 
     def __call__(self, function: str, trace: dict[str, str], event: Any) -> int:
-        """The HTTP status of one invocation."""
+        """Invoke a function and return the response's HTTP status."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps([function, trace["header"], event]) + "\n")
         self._process.stdin.flush()
-        return int(self._told("answered"))
+        return int(self._read_line("answered"))
 
-    def _told(self, word: str) -> str:
+    def _read_line(self, word: str) -> str:
         assert self._process.stdout
         for line in self._process.stdout:
             if line.startswith(word):
                 return line.removeprefix(word)
-        raise AssertionError("the functions' process ended")
+        raise AssertionError("the process ended")
 
     def close(self) -> None:
         self._process.communicate(timeout=10)
@@ -452,14 +443,14 @@ class Runtime:
 
 @pytest.fixture
 def start(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Runtime]]:
-    request.getfixturevalue("calls")  # the AWS that the functions meet
+    request.getfixturevalue("calls")  # the AWS that the functions call
     runtimes: list[Runtime] = []
 
-    def begin(client: str) -> Runtime:
+    def start_runtime(client: str) -> Runtime:
         runtimes.append(Runtime(client, daemon))
         return runtimes[-1]
 
-    yield begin
+    yield start_runtime
     for runtime in runtimes:
         runtime.close()
 
@@ -482,25 +473,25 @@ REQUESTS: list[tuple[str, Any, int, list[tuple[str, str, int]]]] = [
 ]
 
 
-def test_requests_are_connected_traces_and_the_same_with_either_client(
+def test_each_request_is_one_trace_and_the_same_with_either_client(
     start: Callable[[str], Runtime], daemon: Daemon
 ) -> None:
     seen: dict[str, list[list[dict[str, Any]]]] = {}
     for _, name in CLIENTS:
         functions = start(name)
-        assert daemon.received() == []  # of init, which belongs to no request
+        assert daemon.received() == []  # init belongs to no request
         seen[name] = []
-        for function, request, status, made in REQUESTS:
+        for function, request, status, calls_made in REQUESTS:
             trace = new_trace()
             assert functions(function, trace, request) == status
             documents = daemon.received()
-            # API Gateway's segment and the function's own are AWS's work; the ids in the header name them.
-            assert [document["trace_id"] for document in documents] == [trace["trace_id"]] * len(made)
-            assert [document["parent_id"] for document in documents] == [trace["parent_id"]] * len(made)
+            # AWS itself writes the segments of API Gateway and of the function, whose ids are in the header.
+            assert [document["trace_id"] for document in documents] == [trace["trace_id"]] * len(calls_made)
+            assert [document["parent_id"] for document in documents] == [trace["parent_id"]] * len(calls_made)
             assert [
                 (document["name"], document["aws"]["operation"], document["http"]["response"]["status"])
                 for document in documents
-            ] == made
+            ] == calls_made
             assert all(document["start_time"] <= document["end_time"] for document in documents)
             seen[name].append([anonymous(document) for document in documents])
             assert functions(function, new_trace(sampled=0), request) == status
@@ -509,34 +500,34 @@ def test_requests_are_connected_traces_and_the_same_with_either_client(
 
 
 def anonymous(document: dict[str, Any]) -> dict[str, Any]:
-    """A document without what no two requests have in common, where each was there."""
-    kept = without_ids(document)
+    """Return a document without its ids, which differ between any two requests."""
+    common = without_ids(document)
     for name in ("trace_id", "parent_id"):
-        del kept[name]
-    kept["aws"] = {name: value if name != "request_id" else bool(value) for name, value in kept["aws"].items()}
-    return kept
+        del common[name]
+    common["aws"] = {name: value if name != "request_id" else bool(value) for name, value in common["aws"].items()}
+    return common
 
 
-def test_calls_that_fail_are_told_alike_by_either_client(
+def test_failed_calls_have_the_same_trace_with_either_client(
     aws: Aws, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and doesn't listen: a connection is refused
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # it doesn't listen, so a connection is refused
         endpoints: dict[str, tuple[type[Exception], dict[str, Any]]] = {
             aws.url: (RefusedError, {"error": True, "http": {"response": {"status": 400}}}),
-            f"http://127.0.0.1:{nobody.getsockname()[1]}": (UnansweredError, {"fault": True}),
+            f"http://127.0.0.1:{unused.getsockname()[1]}": (UnansweredError, {"fault": True}),
         }
-        for endpoint, (failure, told) in endpoints.items():
+        for endpoint, (failure, expected) in endpoints.items():
             monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
             for kind, name in CLIENTS:
-                made(kind)
+                make_tracing(kind)
                 monkeypatch.setenv("READPLANE_CLIENT", name)
                 invoke(monkeypatch)
                 with pytest.raises(failure):
-                    client("dynamodb", attempts=1).call("GetItem", TableName="none", Key={"pk": {"S": SECRET}})
+                    make_client("dynamodb", attempts=1).call("GetItem", TableName="none", Key={"pk": {"S": SECRET}})
                 (document,) = daemon.received()
-                assert told.items() <= document.items(), name
-                assert ("error" in document, "fault" in document) == ("error" in told, "fault" in told)
-                about = {name: value for name, value in document["aws"].items() if name != "request_id"}
-                assert about == {"operation": "GetItem", "region": REGION, "table_name": "none", "retries": 0}
+                assert expected.items() <= document.items(), name
+                assert ("error" in document, "fault" in document) == ("error" in expected, "fault" in expected)
+                metadata = {name: value for name, value in document["aws"].items() if name != "request_id"}
+                assert metadata == {"operation": "GetItem", "region": REGION, "table_name": "none", "retries": 0}
                 assert ("request_id" in document["aws"]) == (failure is RefusedError)

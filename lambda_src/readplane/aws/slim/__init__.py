@@ -1,1 +1,1 @@
-"""Our own client for the few AWS calls on a client's path, without an SDK."""
+"""Our own client for the few AWS calls that a request waits for, without an SDK."""

@@ -1,200 +1,111 @@
-"""HTTP/1.1 to one host over connections that stay open, as little of it as AWS's answers need.
+"""HTTP/1.1 over connections that stay open: one host's connections, and one exchange of request and response.
 
-``http.client`` reads headers with the e-mail package, whose import takes 10 ms of CPU; all that the slim client imports
-takes 25. What is left out: proxies, redirects, cookies, compression; none of the services needs them.
+It does only what AWS's services need: no proxies, redirects, cookies or compression. ``http.client`` is no option,
+because it reads headers with the e-mail package, whose import alone takes 10 ms of CPU. The whole slim client takes 25.
 """
 
-import os
 import select
 import socket
 import ssl
 import time
-from typing import NamedTuple
 
 from ..faults import UnansweredError
+from .framing import MAX_PIECE_BYTES, BodyReader, make_body_reader
+from .tls import tls_context
 
 CONNECT_SECONDS = 1.0
-"""A connection is made in this long, TLS included, however many addresses the name has, or it isn't. Not in it is
-looking the name up, which only the system's resolver bounds."""
+"""Seconds to connect in all, TLS handshake included, across all addresses of the name. Resolving the name comes before
+and isn't included, because only the system's resolver limits it."""
 MAX_IDLE_SECONDS = 60
-"""A connection that nobody used for longer isn't used again (the AWS SDK for Java draws the same line). By the wall
-clock: Lambda freezes a function between requests, perhaps for minutes, and then the news that the other side has
-closed may never arrive."""
+"""Seconds after which an idle connection isn't used again, as in the AWS SDK for Java. The wall clock counts them,
+because Lambda may freeze a function for minutes between requests, and the frozen function may never learn that the
+server has closed the connection."""
 
-_MAX_HEAD = 65_536
-_PIECE = 65_536
-_EVER = float("inf")
-_AMAZON = (".amazonaws.com", ".api.aws")
+_MAX_HEAD_BYTES = 65_536
+_NO_DEADLINE = float("inf")
 
 
 class StaleConnectionError(UnansweredError):
-    """A connection that was used before had been closed meanwhile: it ended before the first byte of an answer."""
+    """The server had closed a reused connection: it ended before the first byte of a response."""
 
 
-class ResponseBody:
-    """An answer's body, read from the connection as it is asked for; at its end the connection is kept or closed."""
+class HttpResponse:
+    """An HTTP response.
 
-    def __init__(self, connection: "Connection", status: int, headers: dict[str, str]) -> None:
-        """:raises Unanswered: when the headers don't tell how long it is."""
-        self._connection: Connection | None = connection
-        self._keep = headers.get("connection", "").lower() != "close"
-        self._left = 0  # of the body, or of the chunk
-        self._chunked = self._to_the_end = False
-        if status in (204, 304):
-            return  # whatever the headers say, which may be those that the object itself would come with
-        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        if self._chunked:
-            return
-        length = headers.get("content-length")
-        if length is None:
-            self._to_the_end, self._keep = True, False
-        elif length.isdecimal():
-            self._left = int(length)
-        else:
-            raise UnansweredError("BadContentLength", sent=True)
+    It is no NamedTuple, because defining one adds 0.1 ms to every cold start.
 
-    def start(self) -> None:
-        """An empty body is at its end before anyone reads."""
-        if not (self._chunked or self._to_the_end or self._left):
-            self._finish()
+    :ivar status: the status code.
+    :ivar headers: the values by name, with names in lower case.
+    :ivar body: the body, still to be read.
+    """
 
-    def rest(self) -> bytes:
-        """Read all that is left, in what is left of the answer's time.
+    __slots__ = ("body", "headers", "status")
 
-        :raises Unanswered: when it doesn't come.
-        """
-        return self._read(-1)
-
-    def read(self, size: int = -1) -> bytes:
-        """Read ``size`` bytes, less only at the end; all that is left without a size.
-
-        Each such read has the answer's time anew: whoever reads a stream may do other things in between.
-
-        :raises Unanswered: when the rest doesn't come.
-        """
-        if self._connection:
-            self._connection.allow()
-        return self._read(size)
-
-    def _read(self, size: int) -> bytes:
-        if size < 0 and self._left and not self._chunked:
-            size = self._left
-        pieces = []
-        try:
-            while size and (piece := self._piece(size if size > 0 else _PIECE)):
-                pieces.append(piece)
-                size -= len(piece) if size > 0 else 0
-        except BaseException:
-            self.close()
-            raise
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def close(self) -> None:
-        """Leave the rest unread. The connection can't be used again, as the rest would still come."""
-        if self._connection:
-            self._connection.close()
-            self._connection = None
-
-    def _piece(self, limit: int) -> bytes:
-        if not self._connection:
-            return b""
-        if self._to_the_end:
-            data = self._connection.some(min(limit, _PIECE), may_end=True)
-            if not data:
-                self._finish()
-            return data
-        if self._chunked and not self._left and not self._next_chunk(self._connection):
-            return b""
-        data = self._connection.some(min(limit, self._left, _PIECE))
-        self._left -= len(data)
-        if not self._left:
-            if not self._chunked:
-                self._finish()
-            elif self._connection.line():
-                raise UnansweredError("BadChunk", sent=True)
-        return data
-
-    def _next_chunk(self, connection: "Connection") -> bool:
-        size = connection.line().partition(b";")[0].strip().lower()
-        if not size or size.strip(b"0123456789abcdef"):
-            raise UnansweredError("BadChunk", sent=True)
-        self._left = int(size, 16)
-        if self._left:
-            return True
-        while connection.line():  # trailers
-            pass
-        self._finish()
-        return False
-
-    def _finish(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection:
-            if self._keep:
-                connection.give_back()
-            else:
-                connection.close()
-
-
-class HttpResponse(NamedTuple):
-    """An HTTP answer; the headers' names are in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: ResponseBody  # not as a text: the first one that typing has to resolve takes 1.5 ms
+    def __init__(self, status: int, headers: dict[str, str], body: BodyReader) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class Connection:
-    """One connection; one request at a time."""
+    """One connection, which carries one request at a time."""
 
     def __init__(self, pool: "ConnectionPool", connected: socket.socket) -> None:
         self.idle_since = 0.0
         self._pool = pool
         self._socket = connected
-        self._held = b""  # read from the socket, and not used yet
+        self._buffer = b""  # received, and not consumed yet
         self._used = False
         self._deadline = 0.0  # by the monotonic clock
-        self._patience = -1.0  # the socket's own time-out, where we set it
+        self._socket_timeout = -1.0  # the last one set on the socket
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
-    def exchange(self, request: bytes, until: float = _EVER) -> HttpResponse:
-        """See :meth:`ConnectionPool.exchange`; ``until`` is when the try is over, by the monotonic clock."""
-        self.allow(until)
+    def exchange(self, request: bytes, deadline: float = _NO_DEADLINE) -> HttpResponse:
+        """Send a request and read the head of its response, within the pool's read timeout.
+
+        :param deadline: when the attempt ends at the latest, by the monotonic clock.
+        :raises UnansweredError: for every network fault.
+        """
+        self.reset_deadline(deadline)
         try:
-            answer = self._exchange(request)
+            response = self._exchange(request)
         except BaseException:
             self.close()
             raise
         self._used = True
-        answer.body.start()
-        return answer
+        response.body.start()
+        return response
 
-    def quiet(self) -> bool:
-        """Whether nothing came since the last answer; whatever did come means that the other side has ended it."""
-        # What TLS took from the socket, and nobody asked for, shows in no poll.
+    def is_quiet(self) -> bool:
+        """Return whether nothing has arrived since the last response.
+
+        The server sends nothing unasked, so anything that has arrived means that it has ended the connection.
+        """
+        # Bytes that TLS has already taken from the socket don't show in poll().
         pending = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
-        return not (self._held or pending or self._poll.poll(0))
+        return not (self._buffer or pending or self._poll.poll(0))
 
-    def allow(self, until: float = _EVER) -> None:
-        """Give what comes next the pool's time from now on, but none after ``until``."""
-        self._deadline = min(until, time.monotonic() + self._pool.read_timeout)
+    def reset_deadline(self, latest: float = _NO_DEADLINE) -> None:
+        """Allow the pool's read timeout from now on, but no time after ``latest`` (monotonic)."""
+        self._deadline = min(latest, time.monotonic() + self._pool.read_timeout)
 
-    def give_back(self) -> None:
-        """Keep the connection for the next request."""
-        self._pool.give_back(self)
+    def release(self) -> None:
+        """Return the connection to its pool."""
+        self._pool.release(self)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._socket.close()
 
-    def line(self) -> bytes:
-        """The next line, without its end."""
-        return self._until(b"\r\n")
+    def read_line(self) -> bytes:
+        """Return the next line without its line break."""
+        return self._read_until(b"\r\n")
 
-    def some(self, limit: int, *, may_end: bool = False) -> bytes:
-        """At least one and at most ``limit`` bytes; none at the end, where it may end."""
-        if self._held:
-            data, self._held = self._held[:limit], self._held[limit:]
+    def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
+        """Return 1 to ``limit`` bytes, or none at the end of the connection if ``may_end`` allows that end."""
+        if self._buffer:
+            data, self._buffer = self._buffer[:limit], self._buffer[limit:]
             return data
         data = self._receive(limit)
         if not data and not may_end:
@@ -203,24 +114,24 @@ class Connection:
 
     def _exchange(self, request: bytes) -> HttpResponse:
         try:
-            self._in_time().sendall(request)
-            self._held = self._in_time().recv(_PIECE)
+            self._timed_socket().sendall(request)
+            self._buffer = self._timed_socket().recv(MAX_PIECE_BYTES)
         except TimeoutError as error:
             raise UnansweredError("ReadTimeoutError", sent=True) from error
         except OSError as error:
-            raise self._ended() from error
-        if not self._held:
-            raise self._ended()
-        status, headers = self._head()
-        while 100 <= status < 200:  # says nothing yet
-            status, headers = self._head()
-        return HttpResponse(status, headers, ResponseBody(self, status, headers))
+            raise self._closed_error() from error
+        if not self._buffer:
+            raise self._closed_error()
+        status, headers = self._read_head()
+        while 100 <= status < 200:  # an interim response, which another one follows
+            status, headers = self._read_head()
+        return HttpResponse(status, headers, make_body_reader(self, status, headers))
 
-    def _ended(self) -> UnansweredError:
+    def _closed_error(self) -> UnansweredError:
         return (StaleConnectionError if self._used else UnansweredError)("ConnectionClosedError", sent=True)
 
-    def _head(self) -> tuple[int, dict[str, str]]:
-        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+    def _read_head(self) -> tuple[int, dict[str, str]]:
+        first, *lines = self._read_until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
         if version not in ("HTTP/1.1", "HTTP/1.0") or not rest[:3].isdecimal():
             raise UnansweredError("BadStatusLine", sent=True)
@@ -230,41 +141,49 @@ class Connection:
             headers[name.lower()] = value.strip()
         return int(rest[:3]), headers
 
-    def _until(self, mark: bytes) -> bytes:
-        while (end := self._held.find(mark)) < 0:
-            if len(self._held) > _MAX_HEAD:
+    def _read_until(self, mark: bytes) -> bytes:
+        while (end := self._buffer.find(mark)) < 0:
+            if len(self._buffer) > _MAX_HEAD_BYTES:
                 raise UnansweredError("LineTooLong", sent=True)
-            more = self._receive(_PIECE)
-            if not more:
+            data = self._receive(MAX_PIECE_BYTES)
+            if not data:
                 raise UnansweredError("IncompleteReadError", sent=True)
-            self._held += more
-        found, self._held = self._held[:end], self._held[end + len(mark) :]
-        return found
+            self._buffer += data
+        before, self._buffer = self._buffer[:end], self._buffer[end + len(mark) :]
+        return before
 
     def _receive(self, limit: int) -> bytes:
         try:
-            return self._in_time().recv(limit)
+            return self._timed_socket().recv(limit)
         except TimeoutError as error:
             raise UnansweredError("ReadTimeoutError", sent=True) from error
         except OSError as error:
             raise UnansweredError("ConnectionClosedError", sent=True) from error
 
-    def _in_time(self) -> socket.socket:
-        # The socket's own time-out is for one wait. An answer that comes drop by drop would take any number of them.
-        left = _left(self._deadline)
-        if abs(left - self._patience) > 0.01:  # less isn't worth a system call: most answers come in a few milliseconds
-            self._socket.settimeout(left)
-            self._patience = left
+    def _timed_socket(self) -> socket.socket:
+        """Return the socket, whose timeout is the time left until the deadline.
+
+        The socket's own timeout bounds one wait only, and a response that trickles in takes any number of waits.
+        """
+        seconds = _seconds_until(self._deadline)
+        # Most responses arrive within milliseconds, so a smaller difference isn't worth a system call.
+        if abs(seconds - self._socket_timeout) > 0.01:
+            self._socket.settimeout(seconds)
+            self._socket_timeout = seconds
         return self._socket
 
 
 class ConnectionPool:
-    """Connections to one host. The one used last is used next, so that the others may age. Threads may share it."""
+    """The connections to one host. Threads may share it.
+
+    The connection used last is the first to be used again, so that the others idle out.
+
+    :param secure: whether to use TLS.
+    :param read_timeout: seconds to send a request and read its response, and for each later read of a stream.
+    :param connections: how many idle connections the pool keeps. Threads that call at once may open more.
+    """
 
     def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
-        """:param read_timeout: seconds for sending a request and reading its answer, then for each read of a stream.
-        :param connections: how many are kept; more are made when more threads call at once.
-        """
         self._host = host
         self._port = port
         self._secure = secure
@@ -272,114 +191,97 @@ class ConnectionPool:
         self._connections = connections
         self._idle: list[Connection] = []
 
-    def exchange(self, request: bytes, *, again: bool) -> HttpResponse:
-        """Send a request and read the head of its answer, in ``CONNECT_SECONDS`` and ``read_timeout`` together.
+    def exchange(self, request: bytes, *, resend: bool) -> HttpResponse:
+        """Send a request and read the head of its response, within ``CONNECT_SECONDS`` and ``read_timeout`` together.
 
-        :param request: all of it, head and body.
-        :param again: send it once more, on a new connection, when a kept one turns out to be closed.
-        :raises Unanswered: for every fault of the network.
+        :param request: its head and body.
+        :param resend: whether to send it again, on a new connection, when the server had closed a reused one.
+        :raises UnansweredError: for every network fault.
         """
-        until = time.monotonic() + CONNECT_SECONDS + self.read_timeout
-        kept = self._kept()
-        if not kept:
+        deadline = time.monotonic() + CONNECT_SECONDS + self.read_timeout
+        idle = self._take_idle()
+        if not idle:
             return Connection(self, self._connect()).exchange(request)
         try:
-            return kept.exchange(request)
+            return idle.exchange(request)
         except StaleConnectionError:
-            if not again:
+            if not resend:
                 raise
         try:
-            return Connection(self, self._connect()).exchange(request, until)
+            return Connection(self, self._connect()).exchange(request, deadline)
         except UnansweredError as fault:
-            raise UnansweredError(fault.code, sent=True) from fault  # the first time, perhaps
+            # The stale connection may have delivered the request.
+            raise UnansweredError(fault.code, sent=True) from fault
 
-    def give_back(self, connection: Connection) -> None:
-        """Keep a connection that has been read to the end of an answer."""
+    def release(self, connection: Connection) -> None:
+        """Keep a connection whose response was read to its end, or close it if the pool is full."""
         connection.idle_since = time.time()
         if len(self._idle) < self._connections:
             self._idle.append(connection)
         else:
             connection.close()
 
-    def _kept(self) -> Connection | None:
+    def _take_idle(self) -> Connection | None:
         now = time.time()
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 return None
-            if 0 <= now - connection.idle_since <= MAX_IDLE_SECONDS and connection.quiet():
+            if 0 <= now - connection.idle_since <= MAX_IDLE_SECONDS and connection.is_quiet():
                 return connection
             connection.close()
 
     def _connect(self) -> socket.socket:
         try:
-            plain, until = self._dial()
+            plain, deadline = self._dial()
         except TimeoutError as error:
             raise UnansweredError("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # no such name, no route, refused
+        except OSError as error:  # no such name, no route, connection refused
             raise UnansweredError("EndpointConnectionError", sent=False) from error
         if not self._secure:
             return plain
         try:
-            plain.settimeout(_left(until))
-            # Bare ends of the stream are told from proper ones: without a length only the end tells that all is there.
-            context, name = _context(self._host), self._host.encode()
+            plain.settimeout(_seconds_until(deadline))
+            # A TCP end without TLS's own closing message must be an error, because the end of the connection may be all
+            # that tells a complete body from one that was cut off.
+            context, name = tls_context(self._host), self._host.encode()
             return context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
         except TimeoutError as error:
             plain.close()
             raise UnansweredError("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # as ssl.SSLError is
+        except OSError as error:  # ssl.SSLError is one
             plain.close()
             raise UnansweredError("SSLError", sent=False) from error
 
     def _dial(self) -> tuple[socket.socket, float]:
-        """A connection, and until when TLS may be begun on it."""
+        """Return a TCP connection, and the deadline of the TLS handshake."""
         fault: OSError = OSError("no address")
-        # As bytes, here and where TLS is begun: a text would be encoded as IDNA, whose tables take 7 ms and 1.6 MB to
-        # import. AWS's names are ASCII.
+        # The name is passed as bytes, here and for TLS, because Python encodes text as IDNA, whose tables take 7 ms and
+        # 1.6 MB to import. AWS's names are ASCII.
         name = self._host.encode()
-        found = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
-        until = time.monotonic() + CONNECT_SECONDS
-        for number, (family, kind, protocol, _, address) in enumerate(found):
+        addresses = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
+        deadline = time.monotonic() + CONNECT_SECONDS
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
             try:
                 dialled = socket.socket(family, kind, protocol)
-            except OSError as error:  # IPv6, on a machine that has none
+            except OSError as error:  # IPv6 on a machine without it
                 fault = error
                 continue
             try:
-                # An address that doesn't answer leaves the others their share.
-                dialled.settimeout(_left(until) / (len(found) - number))
+                # An address that doesn't respond uses only its share, so that the others get theirs.
+                dialled.settimeout(_seconds_until(deadline) / (len(addresses) - number))
                 dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 dialled.connect(address)
-                return dialled, until
+                return dialled, deadline
             except OSError as error:
                 dialled.close()
                 fault = error
         raise fault
 
 
-def _left(until: float) -> float:
-    # Never none, as a socket takes that for "don't wait"; and what has come already is taken even when it's late.
-    return max(until - time.monotonic(), 0.001)
-
-
-_contexts: dict[str, ssl.SSLContext] = {}
-
-
-def _context(host: str) -> ssl.SSLContext:
-    # AWS's own endpoints chain to Amazon's few roots. The system's store of a hundred and more takes ten times as long
-    # to read, on every cold start; it is there for endpoints of one's own and for partitions with other CAs.
-    bundle = os.environ.get("AWS_CA_BUNDLE") or ("amazon" if host.endswith(_AMAZON) else "system")
-    context = _contexts.get(bundle)
-    if context is None:
-        if bundle == "amazon":
-            from .roots import PEM
-
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_verify_locations(cadata=PEM)
-        else:
-            context = ssl.create_default_context(cafile=None if bundle == "system" else bundle)
-        _contexts[bundle] = context
-    return context
+def _seconds_until(deadline: float) -> float:
+    # At least a millisecond, because 0 makes a socket non-blocking. And after the deadline, bytes that have already
+    # arrived still count.
+    return max(deadline - time.monotonic(), 0.001)

@@ -1,4 +1,4 @@
-"""Whose calls these are: the function's role, from the environment or from Lambda's own endpoint."""
+"""The credentials to sign with: the function's role, from the environment or from Lambda's credentials endpoint."""
 
 import json
 import os
@@ -14,17 +14,22 @@ from .endpoint import parse
 
 URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 REFRESH_SECONDS = 15 * 60
-"""New credentials are fetched this long before the old ones end, as botocore does."""
+"""New credentials are fetched this many seconds before the current ones expire, as in botocore."""
 RETRY_SECONDS = 60
-"""While the old ones are good, a fetch is tried no more often."""
+"""Minimum seconds between two fetches while the current credentials are valid."""
 
-_TIMEOUT = 2.0
-# Besides https: this machine, and the addresses of ECS and EKS. Elsewhere the token would travel in the clear.
+_TIMEOUT_SECONDS = 2.0
+# The hosts that may receive the authorization token without TLS: this machine, and the addresses of ECS and EKS.
 _PLAIN_HOSTS = r"localhost|127(\.\d{1,3}){3}|::1|169\.254\.170\.23?|fd00:ec2::23"
 
 
 class Credentials(NamedTuple):
-    """A role's keys; ``token`` is ``None`` for a user's own."""
+    """The keys of a role or user.
+
+    :param access_key: the access key id.
+    :param secret_key: the secret access key.
+    :param token: the role's session token; ``None`` for a user's own keys.
+    """
 
     access_key: str
     secret_key: str
@@ -32,94 +37,106 @@ class Credentials(NamedTuple):
 
 
 def current() -> Credentials:
-    """The credentials to sign with now.
+    """Return the credentials to sign with now.
 
-    Lambda SnapStart gives none in the environment, since they would end before the snapshot is used: there they come
-    from an endpoint. Where both are set, those in the environment could only be older.
+    They come from the endpoint if the environment names one, as with Lambda SnapStart. SnapStart sets no keys in the
+    environment, because they would expire before the snapshot is restored. If both are set, the endpoint's are newer.
 
-    :raises Unanswered: when there are none.
+    :raises UnansweredError: when there are none.
     """
     if URI in os.environ:
         return _container.current()
-    # Read each time, not kept: it costs two microseconds, and a snapshot must not hold what the environment replaced.
+    # Read them on each call, which takes two microseconds, so that a snapshot holds no keys that the environment has
+    # replaced since.
     access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key:
         raise UnansweredError("NoCredentialsError", sent=False)
     return Credentials(access_key, secret_key, os.environ.get("AWS_SESSION_TOKEN"))
 
 
-def expired(credentials: Credentials) -> bool:
-    """Drop credentials that AWS calls expired; whether there may be others now."""
-    return URI in os.environ and _container.drop(credentials)
+def discard(credentials: Credentials) -> bool:
+    """Discard credentials that AWS calls expired, and return whether new ones may be available."""
+    return URI in os.environ and _container.discard(credentials)
 
 
 class ContainerCredentials:
-    """Credentials from the endpoint that the environment names, kept until they have to be fetched anew."""
+    """A cache of the credentials from the endpoint that the environment names. Threads may share it."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Fetches nothing. ``clock`` gives the time in seconds."""
+        """Fetch nothing yet.
+
+        :param clock: returns Unix seconds.
+        """
         self._clock = clock
         self._lock = allocate_lock()  # threading.Lock, without the import of threading
-        self._held: tuple[Credentials, float] | None = None  # and when they end
+        self._cached: tuple[Credentials, float] | None = None  # with the time of their expiry
         self._next_fetch = 0.0
         self._failures = 0
 
     def current(self) -> Credentials:
-        """See :func:`current`. One thread fetches; the others go on with the old ones, or wait where there are none.
+        """Return valid credentials, and fetch new ones when it is time.
 
-        Who waited for a fetch that failed has failed, too, and may try again.
+        One thread fetches. Meanwhile the others use the cached credentials, or wait if those have expired. If the fetch
+        fails, every thread that waited for it fails, too.
+
+        :raises UnansweredError: when there are no valid ones.
         """
-        held = self._good()
-        if held and self._clock() < self._next_fetch:
-            return held
+        valid = self._valid()
+        if valid and self._clock() < self._next_fetch:
+            return valid
         failures = self._failures
         with self._lock:
-            held = self._good()  # which another thread may have fetched while this one waited
-            if held and self._clock() < self._next_fetch:
-                return held
-            if not held and self._failures > failures:
-                # The fetch that this thread waited for. If each then made its own, the last would wait for all of them.
+            valid = self._valid()  # another thread may have fetched new ones while this thread waited for the lock
+            if valid and self._clock() < self._next_fetch:
+                return valid
+            if not valid and self._failures > failures:
+                # The fetch that this thread waited for failed. If each waiting thread made a fetch of its own, the last
+                # one would wait for all of them.
                 raise UnansweredError("CredentialRetrievalError", sent=False)
-            return self._renewed(held)
+            return self._fetch_or_keep(valid)
 
-    def drop(self, credentials: Credentials) -> bool:
-        """See :func:`expired`."""
+    def discard(self, credentials: Credentials) -> bool:
+        """Discard the cached credentials if they are these. Return true, because the next call fetches new ones."""
         with self._lock:
-            if self._held and self._held[0] == credentials:
-                self._held = None
+            if self._cached and self._cached[0] == credentials:
+                self._cached = None
         return True
 
-    def _good(self) -> Credentials | None:
-        held = self._held
-        return held[0] if held and self._clock() < held[1] else None
+    def _valid(self) -> Credentials | None:
+        cached = self._cached
+        return cached[0] if cached and self._clock() < cached[1] else None
 
-    def _renewed(self, old: Credentials | None) -> Credentials:
-        self._next_fetch = self._clock() + RETRY_SECONDS  # from now on, so that no other thread comes to wait
+    def _fetch_or_keep(self, valid: Credentials | None) -> Credentials:
+        """Fetch new credentials, or return the valid ones if the fetch fails."""
+        self._next_fetch = self._clock() + RETRY_SECONDS  # set before the fetch, so that no other thread waits for it
         try:
-            fresh, ends_at = _fetch()
-            if ends_at <= self._clock():
+            fetched, expires_at = _fetch()
+            if expires_at <= self._clock():
                 raise UnansweredError("CredentialRetrievalError", sent=False)
         except UnansweredError:
             self._failures += 1
-            if not old:
+            if not valid:
                 raise
-            return old
-        self._held = (fresh, ends_at)
-        self._next_fetch = max(self._next_fetch, ends_at - REFRESH_SECONDS)
-        return fresh
+            return valid
+        self._cached = (fetched, expires_at)
+        self._next_fetch = max(self._next_fetch, expires_at - REFRESH_SECONDS)
+        return fetched
 
 
 _container = ContainerCredentials()
 
 
 def _fetch() -> tuple[Credentials, float]:
-    from datetime import datetime  # only here, and not cheap
+    """Fetch credentials, and the Unix time of their expiry, from the endpoint that the environment names."""
+    from datetime import datetime  # here, because the import is slow and SnapStart alone needs it
 
     try:
         address = parse(os.environ[URI], URI)
         if not (address.secure or re.fullmatch(_PLAIN_HOSTS, address.host)):
             raise ValueError(f"{URI} must be https, or on this machine")
-        pool = ConnectionPool(address.host, address.port, secure=address.secure, read_timeout=_TIMEOUT, connections=0)
+        pool = ConnectionPool(
+            address.host, address.port, secure=address.secure, read_timeout=_TIMEOUT_SECONDS, connections=0
+        )
         head = [
             f"GET {address.path or '/'} HTTP/1.1",
             f"host: {address.authority}",
@@ -127,22 +144,22 @@ def _fetch() -> tuple[Credentials, float]:
             "connection: close",
             *_authorization(),
         ]
-        answer = pool.exchange("\r\n".join([*head, "", ""]).encode(), again=True)
-        text = answer.body.rest()
-        if answer.status != 200:
-            raise ValueError(f"status {answer.status}")
-        told = json.loads(text)
-        ends_at = datetime.fromisoformat(told["Expiration"]).timestamp()
-        return Credentials(told["AccessKeyId"], told["SecretAccessKey"], told["Token"]), ends_at
+        response = pool.exchange("\r\n".join([*head, "", ""]).encode(), resend=True)
+        text = response.body.read_rest()
+        if response.status != 200:
+            raise ValueError(f"status {response.status}")
+        role = json.loads(text)
+        expires_at = datetime.fromisoformat(role["Expiration"]).timestamp()
+        return Credentials(role["AccessKeyId"], role["SecretAccessKey"], role["Token"]), expires_at
     except (UnansweredError, OSError, ValueError, KeyError, TypeError) as error:
-        # None of the request's own bytes is on its way yet.
+        # ``sent`` is about the AWS request, and the client fetches credentials before it sends that.
         raise UnansweredError("CredentialRetrievalError", sent=False) from error
 
 
 def _authorization() -> list[str]:
-    # Read at each fetch: the file is replaced from time to time.
+    # Read the token for each fetch, because the file is replaced from time to time.
     if path := os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib is costly to import)
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib is slow to import)
             token = file.read()
     else:
         token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")

@@ -1,8 +1,8 @@
 """The certificate authorities that AWS's endpoints chain to: the five roots of Amazon Trust Services.
 
-AWS names them for trust stores of one's own (https://www.amazontrust.com/repository). A module and not a file beside
-one, so that it is in every artefact that imports it. tests/unit/test_slim.py compares them with certifi's and says in
-good time when one is about to end.
+AWS lists them for custom trust stores (https://www.amazontrust.com/repository). They are a module, not a data file, so
+that every zip with an import of it holds them. tests/unit/aws/slim/test_tls.py compares them with certifi's, and fails
+a year before one of them expires.
 """
 
 PEM = """\

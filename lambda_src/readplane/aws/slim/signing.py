@@ -1,6 +1,6 @@
-"""AWS Signature Version 4: how a request proves who sent it. Pure: no clock, no environment.
+"""AWS Signature Version 4: the header that proves who sent a request. Pure: no clock, no environment.
 
-Checked against AWS's own test vectors and against botocore (tests/unit/test_signing.py).
+tests/unit/aws/slim/test_signing.py compares it with AWS's own test vectors and with botocore.
 """
 
 import hmac
@@ -14,12 +14,12 @@ _ENCODED = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in ran
 
 
 def uri_encode(text: str) -> str:
-    """Percent-encode everything but RFC 3986's unreserved characters, as the signature's definition wants it."""
+    """Percent-encode everything but RFC 3986's unreserved characters, as Signature Version 4 requires."""
     return "".join(map(_ENCODED.__getitem__, text.encode()))
 
 
 def uri_encode_path(text: str) -> str:
-    """:func:`uri_encode` for a path: slashes stay."""
+    """Percent-encode a path like :func:`uri_encode`, but keep its slashes."""
     return uri_encode(text).replace("%2F", "/")
 
 
@@ -32,13 +32,13 @@ def canonical_request(
     *,
     encode_path: bool = True,
 ) -> tuple[str, str]:
-    """The text that stands for a request, and the list of the headers that are signed.
+    """Return a request's canonical text, which the signature covers, and the names of the signed headers.
 
-    :param path: as it is sent, hence encoded once.
+    :param path: the path as sent, percent-encoded once.
     :param query: names and values, not encoded.
-    :param headers: every one is signed; names in lower case, ``host`` and ``x-amz-date`` among them.
-    :param payload_sha256: hex digest of the body.
-    :param encode_path: encode the path once more, as every service but S3 does.
+    :param headers: the headers to sign, by name in lower case, with ``host`` and ``x-amz-date`` among them.
+    :param payload_sha256: the body's SHA-256 in hex.
+    :param encode_path: whether to encode the path a second time, as every service but S3 requires.
     """
     names = sorted(headers)
     signed = ";".join(names)
@@ -56,10 +56,12 @@ def canonical_request(
 
 
 class Signer:
-    """Signs for one service in one Region. Threads may share it."""
+    """Signs requests to one service in one Region. Threads may share it.
+
+    :param service: the service's name in the credential scope, ``dynamodb``.
+    """
 
     def __init__(self, service: str, region: str) -> None:
-        """:param service: the name in the credential scope, ``dynamodb``."""
         self._service = service
         self._region = region
         self._encode_path = service != "s3"
@@ -75,9 +77,9 @@ class Signer:
         access_key: str,
         secret_key: str,
     ) -> str:
-        """The ``Authorization`` header; parameters as for :func:`canonical_request`.
+        """Return the ``Authorization`` header of a request. The parameters are those of :func:`canonical_request`.
 
-        The time is that of the ``x-amz-date`` header, ``20261231T235959Z``. A session token belongs into the headers.
+        The ``x-amz-date`` header sets the time, ``20261231T235959Z``. A session token belongs among the headers.
         """
         request, signed = canonical_request(method, path, query, headers, payload_sha256, encode_path=self._encode_path)
         at = headers["x-amz-date"]
@@ -88,9 +90,9 @@ class Signer:
         return f"{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
 
     def _signing_key(self, secret_key: str, day: str) -> bytes:
-        # Good for a whole day; kept as one tuple, so that a thread never sees half of another's.
-        known_secret, known_day, key = self._key
-        if known_secret != secret_key or known_day != day:
+        # A key is valid for a day. One tuple holds it with its secret and its day, so that two threads never mix them.
+        cached_secret, cached_day, key = self._key
+        if cached_secret != secret_key or cached_day != day:
             key = f"AWS4{secret_key}".encode()
             for part in (day, self._region, self._service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")

@@ -1,6 +1,6 @@
-"""A server that does to its clients what a network and AWS at times do, step by step."""
+"""A test server that follows a script: a step for each request, which responds as AWS may, or fails as networks do."""
 
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import socket
@@ -22,7 +22,14 @@ from cryptography.x509.oid import NameOID
 
 
 class Received(NamedTuple):
-    """A request; ``connection`` counts the server's connections from 1 on."""
+    """A request that the server received.
+
+    :param connection: the number of its connection, counted from 1.
+    :param method: the HTTP method.
+    :param path: the path as sent.
+    :param headers: the values by name, as sent.
+    :param body: the body's bytes.
+    """
 
     connection: int
     method: str
@@ -32,11 +39,11 @@ class Received(NamedTuple):
 
 
 Step = Callable[[socket.socket, Received], bool]
-"""Answers a request, or doesn't; gives back whether the connection stays open."""
+"""Handles one request, and returns whether the connection stays open."""
 
 
-def raw(*pieces: bytes, close: bool = False) -> Step:
-    """Bytes as they are, one write per piece."""
+def raw_response(*pieces: bytes, close: bool = False) -> Step:
+    """Make a step that sends these bytes, one write per piece."""
 
     def step(connection: socket.socket, _: Received) -> bool:
         for piece in pieces:
@@ -46,42 +53,42 @@ def raw(*pieces: bytes, close: bool = False) -> Step:
     return step
 
 
-def answer(body: bytes = b"{}", status: int = 200, *, close: bool = False, **headers: str) -> Step:
-    """A whole answer; underscores in the headers' names stand for dashes."""
+def response(body: bytes = b"{}", status: int = 200, *, close: bool = False, **headers: str) -> Step:
+    """Make a step that sends a complete response; underscores in the headers' names stand for dashes."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return raw("\r\n".join([*lines, "", ""]).encode() + body, close=close)
+    return raw_response("\r\n".join([*lines, "", ""]).encode() + body, close=close)
 
 
-def refusal(code: str, status: int = 400, **members: Any) -> Step:
-    """An error as AWS's JSON protocols send it."""
-    return answer(json.dumps({"__type": f"com.amazonaws.service#{code}", **members}).encode(), status)
+def error_response(code: str, status: int = 400, **members: Any) -> Step:
+    """Make a step that sends an error as AWS's JSON protocols do."""
+    return response(json.dumps({"__type": f"com.amazonaws.service#{code}", **members}).encode(), status)
 
 
 def echo(connection: socket.socket, request: Received) -> bool:
-    """The request's own body."""
-    return answer(request.body)(connection, request)
+    """Send the request's body back."""
+    return response(request.body)(connection, request)
 
 
 def close(_: socket.socket, __: Received) -> bool:
-    """End the connection instead of an answer."""
+    """Close the connection without a response."""
     return False
 
 
 def reset(connection: socket.socket, _: Received) -> bool:
-    """End the connection with a TCP reset."""
+    """Reset the connection without a response."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
 
 
 def hang(connection: socket.socket, _: Received) -> bool:
-    """Never answer; over when the client gives up."""
+    """Send nothing, until the client closes the connection."""
     connection.recv(1)
     return False
 
 
 class Server:
-    """Serves each request with the next step, the last one for ever."""
+    """Handles each request with the next step, and every further request with the last one."""
 
     def __init__(self, steps: Sequence[Step], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.requests: list[Received] = []
@@ -98,9 +105,9 @@ class Server:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self) -> None:
-        """Take no more connections."""
-        with suppress(OSError):  # stopped before
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        """Accept no more connections."""
+        with suppress(OSError):  # it has stopped already
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._socket.close()
 
     def _accept(self) -> None:
@@ -108,7 +115,7 @@ class Server:
             try:
                 connection, _ = self._socket.accept()
             except OSError:
-                return  # stopped
+                return  # the server has stopped
             self.connections += 1
             threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
 
@@ -124,7 +131,7 @@ class Server:
                     if not step(connection, request):
                         return
         except OSError:
-            return  # the client has gone
+            return  # the client has closed the connection
 
 
 def _read(stream: Any, number: int) -> Received | None:
@@ -139,7 +146,11 @@ def _read(stream: Any, number: int) -> Received | None:
 
 
 class Authority(NamedTuple):
-    """A certificate authority and what a server of its needs."""
+    """A certificate authority.
+
+    :param bundle: the file with its certificate, for ``AWS_CA_BUNDLE``.
+    :param server: the context of a server with a certificate from it.
+    """
 
     bundle: str
     server: ssl.SSLContext
@@ -147,18 +158,18 @@ class Authority(NamedTuple):
 
 @cache
 def authority(*names: str) -> Authority:
-    """Certificates of a new authority for a server with these names, hosts or addresses."""
+    """Make an authority, and a certificate for a server with these host names or addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Readplane test")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
         .sign(key, hashes.SHA256())

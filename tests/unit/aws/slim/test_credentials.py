@@ -1,4 +1,4 @@
-"""The slim client's credentials: from the environment, or from the endpoint that SnapStart gives instead."""
+"""The slim client's credentials, from the environment or from the endpoint that SnapStart names instead."""
 
 import json
 import threading
@@ -13,15 +13,14 @@ import pytest
 from botocore.utils import ContainerMetadataFetcher
 
 from readplane.aws.faults import RefusedError, UnansweredError
-from readplane.aws.slim import client as slim
 from readplane.aws.slim import credentials
 from readplane.aws.slim.client import SlimClient
 from readplane.aws.slim.credentials import REFRESH_SECONDS, RETRY_SECONDS, URI, ContainerCredentials, Credentials
-from tests.unit.aws.slim.server import Received, Server, Step, answer, close, hang, refusal
+from tests.unit.aws.slim.server import Received, Server, Step, close, error_response, hang, response
+from tests.unit.aws.slim.support import StartServer
 
-Serve = Callable[..., Server]
 NOW = 1_800_000_000.0
-ENDS = NOW + 6 * 3600
+EXPIRES_AT = NOW + 6 * 3600
 
 
 class Clock:
@@ -43,8 +42,8 @@ def container(clock: Clock) -> ContainerCredentials:
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start the endpoint that the environment names."""
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
+    """Start the credentials endpoint that the environment names."""
     servers = []
 
     def start(*steps: Step) -> Server:
@@ -58,13 +57,14 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         server.stop()
 
 
-def keys(name: str, ends_at: float = ENDS, **others: Any) -> Step:
-    moment = datetime.fromtimestamp(ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    told = {"AccessKeyId": name, "SecretAccessKey": "s", "Token": "t", "Expiration": moment, **others}
-    return answer(json.dumps(told).encode())
+def keys(name: str, expires_at: float = EXPIRES_AT, **others: Any) -> Step:
+    """Make a step that responds with credentials."""
+    moment = datetime.fromtimestamp(expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    role = {"AccessKeyId": name, "SecretAccessKey": "s", "Token": "t", "Expiration": moment, **others}
+    return response(json.dumps(role).encode())
 
 
-def test_the_environments_are_read_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_again_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert credentials.current() == Credentials("test", "test", None)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "other")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
@@ -72,41 +72,43 @@ def test_the_environments_are_read_anew_each_time(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_half_of_them_is_none(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_half_of_the_keys_in_the_environment_count_as_none(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.delenv(missing)
     with pytest.raises(UnansweredError, match="NoCredentialsError"):
         credentials.current()
 
 
-def test_the_endpoint_goes_before_the_environment(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_endpoint_goes_before_the_environment_and_is_called_only_when_needed(
+    serve: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(credentials, "_container", ContainerCredentials(lambda: NOW))
     server = serve(keys("fetched"))
-    assert not server.connections  # not before they are needed: a snapshot must not hold them
+    assert not server.connections  # a snapshot must not hold credentials, so nothing is fetched at init
     assert credentials.current() == Credentials("fetched", "s", "t")
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/2021-04-23/credentials?of=1")
     assert "authorization" not in request.headers
 
 
-def test_the_authorization_token_is_sent(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials, clock: Clock, tmp_path: Path
+def test_the_authorization_token_comes_from_the_environment_or_from_a_file(
+    serve: StartServer, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials, clock: Clock, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc")
-    server = serve(keys("one"), keys("two", ENDS + 3600), keys("three", ENDS + 7200))
+    server = serve(keys("one"), keys("two", EXPIRES_AT + 3600), keys("three", EXPIRES_AT + 7200))
     container.current()
-    # A file goes first, and is read at each fetch: it is replaced from time to time.
+    # The file goes first. Each fetch reads it again, because it is replaced from time to time.
     file = tmp_path / "token"
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(file))
-    for text, ends_at in (("first", ENDS), ("second", ENDS + 3600)):
+    for text, expires_at in (("first", EXPIRES_AT), ("second", EXPIRES_AT + 3600)):
         file.write_text(text)
-        clock.now = ends_at - 1
+        clock.now = expires_at - 1
         container.current()
     assert [request.headers["authorization"] for request in server.requests] == ["Basic abc", "first", "second"]
 
 
 @pytest.mark.parametrize("token", ["a\nb", "a\r\nx: y"])
-def test_a_token_that_is_no_header_is_not_sent(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials, token: str
+def test_a_token_with_a_line_break_is_not_sent(
+    serve: StartServer, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials, token: str
 ) -> None:
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", token)
     server = serve(keys("one"))
@@ -115,32 +117,34 @@ def test_a_token_that_is_no_header_is_not_sent(
     assert not server.connections
 
 
-def test_they_are_fetched_anew_in_time(serve: Serve, container: ContainerCredentials, clock: Clock) -> None:
-    server = serve(keys("one"), keys("two", ENDS + 3600))
+def test_new_credentials_are_fetched_before_the_current_ones_expire(
+    serve: StartServer, container: ContainerCredentials, clock: Clock
+) -> None:
+    server = serve(keys("one"), keys("two", EXPIRES_AT + 3600))
     assert container.current().access_key == "one"
-    clock.now = ENDS - REFRESH_SECONDS - 1
+    clock.now = EXPIRES_AT - REFRESH_SECONDS - 1
     assert container.current().access_key == "one"
     assert len(server.requests) == 1
-    clock.now = ENDS - REFRESH_SECONDS
+    clock.now = EXPIRES_AT - REFRESH_SECONDS
     assert container.current().access_key == "two"
     assert container.current().access_key == "two"
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("failure", [answer(b"", 500), keys("two", NOW), close])
-def test_a_fetch_that_fails_keeps_the_old_ones_until_they_end(
-    serve: Serve, container: ContainerCredentials, clock: Clock, failure: Step
+@pytest.mark.parametrize("failure", [response(b"", 500), keys("two", NOW), close])
+def test_after_a_failed_fetch_the_current_credentials_serve_until_they_expire(
+    serve: StartServer, container: ContainerCredentials, clock: Clock, failure: Step
 ) -> None:
     server = serve(keys("one"), failure)
     container.current()
-    clock.now = ENDS - REFRESH_SECONDS
+    clock.now = EXPIRES_AT - REFRESH_SECONDS
     for _ in range(5):
         assert container.current().access_key == "one"
-    assert len(server.requests) == 2  # not with every call
+    assert len(server.requests) == 2  # further calls make no fetch
     clock.now += RETRY_SECONDS
     assert container.current().access_key == "one"
     assert len(server.requests) == 3
-    clock.now = ENDS
+    clock.now = EXPIRES_AT
     for _ in range(2):
         with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
             container.current()
@@ -148,8 +152,8 @@ def test_a_fetch_that_fails_keeps_the_old_ones_until_they_end(
     assert len(server.requests) == 5
 
 
-def test_short_lived_ones_are_not_fetched_with_every_call(
-    serve: Serve, container: ContainerCredentials, clock: Clock
+def test_short_lived_credentials_are_fetched_once_a_minute_not_with_every_call(
+    serve: StartServer, container: ContainerCredentials, clock: Clock
 ) -> None:
     server = serve(keys("one", NOW + 300), keys("two", NOW + 600))
     assert [container.current().access_key for _ in range(3)] == ["one"] * 3
@@ -161,17 +165,19 @@ def test_short_lived_ones_are_not_fetched_with_every_call(
 @pytest.mark.parametrize(
     "step",
     [
-        answer(b"", 404),
-        answer(b"<html>"),
-        answer(b"[]"),
-        answer(b"{}"),
+        response(b"", 404),
+        response(b"<html>"),
+        response(b"[]"),
+        response(b"{}"),
         keys("one", Expiration="soon"),
         keys("one", Expiration=None),
-        keys("one", NOW),  # has ended
+        keys("one", NOW),  # has expired
         close,
     ],
 )
-def test_what_is_not_whole_is_not_used(serve: Serve, container: ContainerCredentials, step: Step) -> None:
+def test_incomplete_or_expired_credentials_are_not_used(
+    serve: StartServer, container: ContainerCredentials, step: Step
+) -> None:
     serve(step, keys("two"))
     with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
         container.current()
@@ -179,48 +185,48 @@ def test_what_is_not_whole_is_not_used(serve: Serve, container: ContainerCredent
     assert container.current().access_key == "two"
 
 
-def test_many_threads_fetch_once(serve: Serve, container: ContainerCredentials) -> None:
+def test_many_threads_share_one_fetch(serve: StartServer, container: ContainerCredentials) -> None:
     server = serve(keys("one"))
     with ThreadPoolExecutor(8) as workers:
-        found = list(workers.map(lambda _: container.current().access_key, range(64)))
-    assert set(found) == {"one"}
+        names = list(workers.map(lambda _: container.current().access_key, range(64)))
+    assert set(names) == {"one"}
     assert len(server.requests) == 1
 
 
-def test_threads_that_waited_for_a_fetch_that_failed_have_failed_too(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials
+def test_threads_that_waited_for_a_failed_fetch_fail_without_another(
+    serve: StartServer, monkeypatch: pytest.MonkeyPatch, container: ContainerCredentials
 ) -> None:
-    monkeypatch.setattr(credentials, "_TIMEOUT", 0.5)
+    monkeypatch.setattr(credentials, "_TIMEOUT_SECONDS", 0.5)
     server = serve(hang)
     together = threading.Barrier(8)
 
-    def fails() -> bool:
+    def fail_to_get() -> bool:
         together.wait()
         with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
             container.current()
         return not unanswered.value.sent
 
     with ThreadPoolExecutor(8) as workers:
-        assert list(workers.map(lambda _: fails(), range(8))) == [True] * 8
+        assert list(workers.map(lambda _: fail_to_get(), range(8))) == [True] * 8
     assert len(server.requests) == 1
     with pytest.raises(UnansweredError, match="CredentialRetrievalError"):
         container.current()
-    assert len(server.requests) == 2  # whoever comes later tries anew
+    assert len(server.requests) == 2  # a later thread fetches again
 
 
-def test_nobody_waits_for_a_fetch_while_the_old_ones_are_good(
-    serve: Serve, container: ContainerCredentials, clock: Clock
+def test_no_thread_waits_for_a_fetch_while_the_current_credentials_are_valid(
+    serve: StartServer, container: ContainerCredentials, clock: Clock
 ) -> None:
     entered, leave = threading.Event(), threading.Event()
 
-    def slow(connection: Any, request: Received) -> bool:
+    def respond_late(connection: Any, request: Received) -> bool:
         entered.set()
         leave.wait(5)
-        return keys("two", ENDS + 3600)(connection, request)
+        return keys("two", EXPIRES_AT + 3600)(connection, request)
 
-    serve(keys("one"), slow)
+    serve(keys("one"), respond_late)
     container.current()
-    clock.now = ENDS - 1
+    clock.now = EXPIRES_AT - 1
     with ThreadPoolExecutor(1) as worker:
         fetching = worker.submit(container.current)
         assert entered.wait(5)
@@ -250,16 +256,18 @@ def test_nobody_waits_for_a_fetch_while_the_old_ones_are_good(
         "http://[fd00:ec2::24]/x",
     ],
 )
-def test_a_token_travels_in_the_clear_only_where_botocore_lets_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_a_token_is_sent_without_tls_only_to_the_hosts_that_botocore_allows(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
     dialled = []
 
-    class Dialled(Exception):
+    class DialledError(Exception):
         pass
 
     class Pool:
         def __init__(self, host: str, *_: Any, **__: Any) -> None:
             dialled.append(host)
-            raise Dialled
+            raise DialledError
 
     monkeypatch.setattr(credentials, "ConnectionPool", Pool)
     monkeypatch.setenv(URI, url)
@@ -271,17 +279,17 @@ def test_a_token_travels_in_the_clear_only_where_botocore_lets_it(monkeypatch: p
             ContainerCredentials().current()
         assert not dialled
     else:
-        with pytest.raises(Dialled):
+        with pytest.raises(DialledError):
             ContainerCredentials().current()
 
 
-def test_a_url_that_is_none_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_endpoint_url_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URI, "localhost/credentials")
     with pytest.raises(UnansweredError, match="CredentialRetrievalError"):
         ContainerCredentials().current()
 
 
-# --- with the client
+# --- in a call
 
 
 @pytest.fixture
@@ -294,8 +302,6 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Sl
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         return SlimClient("dynamodb", attempts=attempts), server
 
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setattr(slim, "pause", lambda _: None)
     monkeypatch.setattr(credentials, "_container", ContainerCredentials())
     yield start
     for server in servers:
@@ -303,30 +309,32 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Sl
 
 
 @pytest.mark.parametrize("attempts", [1, 3])
-def test_expired_ones_are_fetched_anew_and_the_call_made_again(
-    serve: Serve, dynamodb: Callable[..., tuple[SlimClient, Server]], attempts: int
+def test_credentials_that_aws_calls_expired_are_fetched_again_and_the_call_retried(
+    serve: StartServer, dynamodb: Callable[..., tuple[SlimClient, Server]], attempts: int
 ) -> None:
-    ends_at = time.time() + 3600
-    endpoint = serve(keys("one", ends_at), keys("two", ends_at))
-    client, server = dynamodb(refusal("ExpiredTokenException"), answer(b"{}"), attempts=attempts)
+    expires_at = time.time() + 3600
+    endpoint = serve(keys("one", expires_at), keys("two", expires_at))
+    client, server = dynamodb(error_response("ExpiredTokenException"), response(b"{}"), attempts=attempts)
     assert client.call("GetItem") == {}
     assert [request.headers["authorization"].split("=")[1][:3] for request in server.requests] == ["one", "two"]
     assert len(endpoint.requests) == 2
 
 
-def test_expired_ones_of_the_environment_are_refused(dynamodb: Callable[..., tuple[SlimClient, Server]]) -> None:
-    client, server = dynamodb(refusal("ExpiredTokenException"))
+def test_expired_credentials_of_the_environment_raise_awss_error(
+    dynamodb: Callable[..., tuple[SlimClient, Server]],
+) -> None:
+    client, server = dynamodb(error_response("ExpiredTokenException"))
     with pytest.raises(RefusedError, match="ExpiredTokenException"):
         client.call("GetItem")
     assert len(server.requests) == 1
 
 
-def test_an_endpoint_that_does_not_answer_has_sent_nothing(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, dynamodb: Callable[..., tuple[SlimClient, Server]]
+def test_a_call_without_credentials_from_the_endpoint_has_sent_nothing(
+    serve: StartServer, monkeypatch: pytest.MonkeyPatch, dynamodb: Callable[..., tuple[SlimClient, Server]]
 ) -> None:
-    monkeypatch.setattr(credentials, "_TIMEOUT", 0.1)
+    monkeypatch.setattr(credentials, "_TIMEOUT_SECONDS", 0.1)
     endpoint = serve(hang)
-    client, server = dynamodb(answer(b"{}"), attempts=2)
+    client, server = dynamodb(response(b"{}"), attempts=2)
     with pytest.raises(UnansweredError, match="CredentialRetrievalError") as unanswered:
         client.call("GetItem")
     assert not unanswered.value.sent

@@ -1,4 +1,4 @@
-"""Where the slim client finds AWS: as botocore does, in every Region of the partitions that it knows."""
+"""Endpoints: those of botocore, in every Region of the supported partitions, unless the environment sets others."""
 
 from functools import cache
 from typing import Any
@@ -21,14 +21,14 @@ def loader() -> Any:
 
 @cache
 def rules(service: str) -> Any:
-    """botocore's own resolution, by the rules that AWS gives with each service."""
+    """Return botocore's resolver, which follows the rules that AWS publishes with each service."""
     provider: Any = EndpointProvider
     return provider(loader().load_service_model(service, "endpoint-rule-set-1"), loader().load_data("partitions"))
 
 
 @cache
 def regions(service: str) -> list[tuple[str, str]]:
-    """Each Region that has the service, with its partition."""
+    """Return each Region that has the service, with its partition."""
     session = botocore.session.Session()
     return [(partition, name) for partition in PARTITIONS for name in session.get_available_regions(service, partition)]
 
@@ -36,17 +36,19 @@ def regions(service: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("fips", [True, False])
 @pytest.mark.parametrize("dual_stack", [True, False])
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_region_of_botocores(monkeypatch: pytest.MonkeyPatch, service: str, dual_stack: bool, fips: bool) -> None:
+def test_every_region_has_botocores_endpoint(
+    monkeypatch: pytest.MonkeyPatch, service: str, dual_stack: bool, fips: bool
+) -> None:
     monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", str(fips))
     compared = 0
     for partition, region in regions(service):
         monkeypatch.setenv("AWS_REGION", region)
-        asked = {"Region": region, "UseDualStack": dual_stack, "UseFIPS": fips, **SERVICES[service]}
+        parameters = {"Region": region, "UseDualStack": dual_stack, "UseFIPS": fips, **SERVICES[service]}
         try:
-            theirs = rules(service).resolve_endpoint(**asked).url
+            theirs = rules(service).resolve_endpoint(**parameters).url
         except EndpointProviderError:
-            assert (service, partition, fips) == ("s3", "aws-cn", True)  # China has no such endpoints
+            assert (service, partition, fips) == ("s3", "aws-cn", True)  # S3 has no FIPS endpoints in China
             continue
         host = ".".join([*SERVICES[service].values(), endpoint(service).authority])
         assert theirs == f"https://{host}"
@@ -60,7 +62,7 @@ def test_an_isolated_partition_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         endpoint("dynamodb")
 
 
-def test_a_region_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_must_name_a_region_and_aws_region_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(ValueError, match="AWS_REGION"):
@@ -71,7 +73,7 @@ def test_a_region_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert endpoint("sqs").host == "sqs.eu-west-2.amazonaws.com"
 
 
-def test_an_address_of_ones_own_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_from_the_environment_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566/")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.local/base/")
@@ -90,9 +92,9 @@ def test_an_address_of_ones_own_goes_first(monkeypatch: pytest.MonkeyPatch) -> N
         ("https://[fd00::1]/", "fd00::1", 443, "[fd00::1]"),
     ],
 )
-def test_urls(url: str, host: str, port: int, authority: str) -> None:
-    where = parse(url, "X")
-    assert (where.host, where.port, where.authority) == (host, port, authority)
+def test_a_url_is_parsed_to_host_port_and_authority(url: str, host: str, port: int, authority: str) -> None:
+    address = parse(url, "X")
+    assert (address.host, address.port, address.authority) == (host, port, authority)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,6 @@ def test_urls(url: str, host: str, port: int, authority: str) -> None:
         "http://h:port",
     ],
 )
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="X must be"):
         parse(url, "X")

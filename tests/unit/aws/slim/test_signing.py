@@ -1,4 +1,4 @@
-"""Signatures: AWS's published test vectors, and botocore as the oracle for anything else."""
+"""Signatures: compared with AWS's published test vectors, and with botocore for any other request."""
 
 import json
 import re
@@ -22,23 +22,23 @@ VECTORS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sigv4/
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 LEFT_OUT = {
-    # The paths of our services are fixed, and S3's aren't normalised: `..` may be part of a key.
+    # Signer normalises no path: our services' paths are fixed, and S3 doesn't normalise, because a key may hold `..`.
     "get-relative": "normalisation",
     "get-relative-relative": "normalisation",
     "get-slash": "normalisation",
     "get-slash-dot-slash": "normalisation",
     "get-slash-pointless-dot": "normalisation",
     "get-slashes": "normalisation",
-    # No call has a header twice.
+    # No call sends a header twice.
     "get-header-key-duplicate": "a header twice",
     "get-header-value-order": "a header twice",
-    # RFC 9112 forbids to send it.
+    # RFC 9112 (section 5.2) forbids sending such a header.
     "get-header-value-multiline": "a header over several lines",
 }
 
 
-def parts(request: str) -> tuple[str, str, list[tuple[str, str]], dict[str, str], bytes]:
-    """Method, path, query, headers and body of a vector's request."""
+def parse_request(request: str) -> tuple[str, str, list[tuple[str, str]], dict[str, str], bytes]:
+    """Return the method, path, query, headers and body of a vector's request."""
     head, _, body = request.partition("\n\n")
     first, *lines = head.strip("\n").split("\n")
     method, _, rest = first.partition(" ")
@@ -49,10 +49,10 @@ def parts(request: str) -> tuple[str, str, list[tuple[str, str]], dict[str, str]
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_a_vector_of_the_suite(name: str) -> None:
+def test_a_vector_of_the_suite_is_signed_as_it_says(name: str) -> None:
     vector = VECTORS[name]
-    method, path, query, headers, body = parts(vector["req"])
-    # A session token comes with the credentials, which stand in no request of the suite.
+    method, path, query, headers, body = parse_request(vector["req"])
+    # A session token belongs to the credentials, which the suite's requests don't hold.
     if token := re.search(r"^x-amz-security-token:(.*)$", vector["creq"], re.MULTILINE):
         headers["x-amz-security-token"] = token[1]
     digest = sha256(body).hexdigest()
@@ -64,15 +64,15 @@ def test_a_vector_of_the_suite(name: str) -> None:
     assert signer.authorization(method, path, query, headers, digest, ACCESS_KEY, SECRET_KEY) == vector["authz"]
 
 
-def test_all_other_vectors_are_accounted_for() -> None:
+def test_every_other_vector_is_left_out_for_a_stated_reason() -> None:
     assert not VECTORS.keys() & LEFT_OUT.keys()
-    assert len(VECTORS) + len(LEFT_OUT) == 34  # what the suite has
+    assert len(VECTORS) + len(LEFT_OUT) == 34  # the suite's size
 
 
-# What a header can hold: no control characters. White space in the middle is folded.
+# Header values hold no control characters. The signature folds white space inside them.
 texts = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=20)
 tokens = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12).filter(
-    # Not what a proxy may change, which isn't signed; nor Date, which botocore sends instead of X-Amz-Date.
+    # botocore doesn't sign headers that a proxy may change, and it would send Date instead of X-Amz-Date.
     lambda name: name not in ("host", "date", *botocore.auth.SIGNED_HEADERS_BLACKLIST)
 )
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -104,7 +104,7 @@ def test_any_request_is_signed_as_botocore_signs_it(
     region: str,
     moment: datetime,
 ) -> None:
-    # botocore normalises the paths of every service but S3, which ours don't need.
+    # botocore normalises the paths of all services but S3, so strip the dots that it would remove.
     path = f"/{uri_encode_path(key)}" if service == "s3" else f"/{uri_encode(key.strip('.'))}"
     request: Any = AWSRequest(method, f"https://a.example{path}", headers=dict(extra), data=body, params=query)
     auth_of: Any = botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth
@@ -122,12 +122,12 @@ def test_any_request_is_signed_as_botocore_signs_it(
 
 
 @given(st.lists(st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["20260101", "20260102"])), max_size=8))
-def test_a_kept_key_signs_like_a_new_one(uses: list[tuple[str, str]]) -> None:
-    kept = Signer("dynamodb", "eu-central-1")
+def test_a_cached_key_signs_like_a_new_one(uses: list[tuple[str, str]]) -> None:
+    cached = Signer("dynamodb", "eu-central-1")
     for secret, day in uses:
         headers = {"host": "a.example", "x-amz-date": f"{day}T000000Z"}
         fresh = Signer("dynamodb", "eu-central-1")
-        assert kept.authorization("POST", "/", (), headers, "", ACCESS_KEY, secret) == fresh.authorization(
+        assert cached.authorization("POST", "/", (), headers, "", ACCESS_KEY, secret) == fresh.authorization(
             "POST", "/", (), headers, "", ACCESS_KEY, secret
         )
 

@@ -1,0 +1,190 @@
+"""How a response's body ends: a reader for each framing, and the choice between them (RFC 9112, section 6.3)."""
+
+from typing import Protocol
+
+from ..faults import UnansweredError
+
+MAX_PIECE_BYTES = 65_536
+"""The most bytes that one read of the connection asks for."""
+
+_HEX_DIGITS = b"0123456789abcdef"
+
+
+class ByteStream(Protocol):
+    """The connection, as a reader sees it."""
+
+    def reset_deadline(self) -> None:
+        """Allow the full read timeout from now on."""
+
+    def read_line(self) -> bytes:
+        """Return the next line without its line break."""
+
+    def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
+        """Return 1 to ``limit`` bytes, or none at the end of the connection if ``may_end`` allows that end."""
+
+    def release(self) -> None:
+        """Return the connection to its pool."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class BodyReader:
+    """A response's body, read from the connection on demand.
+
+    At its end the reader returns the connection to the pool, or closes it. Subclasses know where the end is.
+
+    :param reusable: whether the connection may serve another request after this body.
+    """
+
+    def __init__(self, stream: ByteStream, *, reusable: bool) -> None:
+        self._stream: ByteStream | None = stream  # None after the end
+        self._reusable = reusable
+
+    def start(self) -> None:
+        """Release the connection at once if the body is empty."""
+
+    def read_rest(self) -> bytes:
+        """Read the rest of the body within the response's deadline.
+
+        :raises UnansweredError: when the rest doesn't arrive.
+        """
+        return self._read(-1)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read ``size`` bytes (fewer only at the end), or the whole rest if ``size`` is negative.
+
+        Each call has the full read timeout, because the caller may do other work between two reads of a stream.
+
+        :raises UnansweredError: when the bytes don't arrive.
+        """
+        if self._stream:
+            self._stream.reset_deadline()
+        return self._read(size)
+
+    def close(self) -> None:
+        """Leave the rest unread, and close the connection, because the rest would precede the next response."""
+        if self._stream:
+            self._stream.close()
+            self._stream = None
+
+    def _read(self, size: int) -> bytes:
+        pieces = []
+        try:
+            while size and (stream := self._stream):
+                piece = self._read_piece(stream, size if 0 < size < MAX_PIECE_BYTES else MAX_PIECE_BYTES)
+                if piece:
+                    pieces.append(piece)
+                if size > 0:
+                    size -= len(piece)
+        except BaseException:
+            self.close()
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
+        """Return 1 to ``limit`` bytes of the body, or none at its end. Call :meth:`_finish` at the end."""
+        raise NotImplementedError
+
+    def _finish(self, stream: ByteStream) -> None:
+        self._stream = None
+        if self._reusable:
+            stream.release()
+        else:
+            stream.close()
+
+
+class EmptyReader(BodyReader):
+    """Reads no body."""
+
+    def start(self) -> None:
+        """Release the connection at once."""
+        if self._stream:
+            self._finish(self._stream)
+
+
+class ContentLengthReader(BodyReader):
+    """Reads a body of a known length, which is one byte or more."""
+
+    def __init__(self, stream: ByteStream, length: int, *, reusable: bool) -> None:
+        super().__init__(stream, reusable=reusable)
+        self._remaining = length
+
+    def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
+        data = stream.read_some(min(limit, self._remaining))
+        self._remaining -= len(data)
+        if not self._remaining:
+            self._finish(stream)
+        return data
+
+
+class ChunkedReader(BodyReader):
+    """Reads a body of chunks: each one's length as a line, its bytes, a line break. Length 0 and trailers end it."""
+
+    _remaining = 0  # bytes of the current chunk
+
+    def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
+        if not self._remaining:
+            self._remaining = _read_chunk_length(stream)
+            if not self._remaining:
+                while stream.read_line():  # a trailer, which nothing here needs
+                    pass
+                self._finish(stream)
+                return b""
+        data = stream.read_some(min(limit, self._remaining))
+        self._remaining -= len(data)
+        if not self._remaining and stream.read_line():
+            raise UnansweredError("BadChunk", sent=True)
+        return data
+
+
+class UntilCloseReader(BodyReader):
+    """Reads a body that ends when the server closes the connection."""
+
+    def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
+        data = stream.read_some(limit, may_end=True)
+        if not data:
+            self._finish(stream)
+        return data
+
+
+def make_body_reader(stream: ByteStream, status: int, headers: dict[str, str]) -> BodyReader:
+    """Make the reader of a response's body.
+
+    The first row that matches decides:
+
+    ==============================  ==========================
+    response                        reader
+    ==============================  ==========================
+    status 204 or 304               ``EmptyReader``
+    ``Transfer-Encoding: chunked``  ``ChunkedReader``
+    no ``Content-Length``           ``UntilCloseReader``
+    ``Content-Length: 0``           ``EmptyReader``
+    ``Content-Length: <number>``    ``ContentLengthReader``
+    any other ``Content-Length``    error ``BadContentLength``
+    ==============================  ==========================
+
+    The first row ignores the headers, because a 304 may carry those of the full response.
+
+    :raises UnansweredError: when ``Content-Length`` is not a number.
+    """
+    reusable = headers.get("connection", "").lower() != "close"
+    if status in (204, 304):
+        return EmptyReader(stream, reusable=reusable)
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        return ChunkedReader(stream, reusable=reusable)
+    length = headers.get("content-length")
+    if length is None:
+        return UntilCloseReader(stream, reusable=False)
+    if not length.isdecimal():
+        raise UnansweredError("BadContentLength", sent=True)
+    if remaining := int(length):
+        return ContentLengthReader(stream, remaining, reusable=reusable)
+    return EmptyReader(stream, reusable=reusable)
+
+
+def _read_chunk_length(stream: ByteStream) -> int:
+    length = stream.read_line().partition(b";")[0].strip().lower()
+    if not length or length.strip(_HEX_DIGITS):
+        raise UnansweredError("BadChunk", sent=True)
+    return int(length, 16)

@@ -1,0 +1,38 @@
+"""Fixtures of the slim client's tests: a server, no real backoff, and a fresh state of the process."""
+
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from readplane.aws.slim import client as slim_client
+from readplane.aws.slim import tls
+from tests.unit.aws.slim.server import Server, Step
+from tests.unit.aws.slim.support import StartServer
+
+
+@pytest.fixture(autouse=True)
+def backoffs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Record the maximum of each backoff, and don't sleep."""
+    recorded: list[float] = []
+    monkeypatch.setattr(slim_client, "back_off", recorded.append)
+    monkeypatch.setattr(slim_client.clock_skew, "seconds", 0.0)
+    monkeypatch.setattr(tls, "_contexts", {})
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    return recorded
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
+    """Start the server that every client of the test calls."""
+    servers = []
+
+    def start(*steps: Step, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Server:
+        server = Server(steps, tls=tls, host=host)
+        servers.append(server)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()

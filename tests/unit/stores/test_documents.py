@@ -1,0 +1,52 @@
+"""The documents in S3, with either client."""
+
+import hashlib
+
+import pytest
+
+from readplane.aws.boto import BotoClient
+from readplane.aws.client import make_client
+from readplane.aws.faults import RefusedError
+from readplane.stores.documents import S3Documents
+from tests.unit.stores.support import RefusingClient, new_bucket
+from tests.unit.support import NOW_MS, version_at
+
+pytestmark = pytest.mark.usefixtures("aws", "either_client")
+
+
+def test_a_document_is_published_read_revalidated_and_removed() -> None:
+    new_bucket()
+    documents = S3Documents(make_client("s3"), "bucket")
+    publisher = S3Documents(BotoClient("s3"), "bucket")  # `publish` always uses boto3
+    version = version_at(NOW_MS)
+    assert documents.get_document("public/c/a.json", None) is None
+    publisher.put_document("public/c/a.json", '{"n":1.10}', version, "public, max-age=60")
+    document = documents.get_document("public/c/a.json", None)
+    assert document is not None and document.body == b'{"n":1.10}'
+    assert document.headers == {
+        "Content-Type": "application/json",
+        "ETag": f'"{hashlib.md5(document.body).hexdigest()}"',
+        "Cache-Control": "public, max-age=60",
+        "Readplane-Version": version,
+    }
+    unchanged = documents.get_document("public/c/a.json", document.headers["ETag"])
+    assert unchanged is not None and unchanged.body is None and unchanged.headers == {"ETag": document.headers["ETag"]}
+    publisher.remove_document("public/c/a.json")
+    publisher.remove_document("public/c/a.json")
+    assert documents.get_document("public/c/a.json", None) is None
+
+
+def test_only_access_denied_counts_as_a_missing_document() -> None:
+    with pytest.raises(RefusedError, match="InternalError"):
+        S3Documents(RefusingClient("InternalError", 500), "bucket").get_document("k", None)
+    for code in ("InvalidAccessKeyId", "RequestTimeTooSkewed", "SignatureDoesNotMatch"):
+        with pytest.raises(RefusedError, match=code):
+            S3Documents(RefusingClient(code, 403), "bucket").get_document("k", None)
+    assert S3Documents(RefusingClient("AccessDenied", 403), "bucket").get_document("k", None) is None
+
+
+@pytest.mark.parametrize("condition", ['"\u00a0"', '"\ud800"', '"a\tb"', '"a"\r\nx-amz-acl: public-read'])
+def test_a_condition_that_cannot_be_an_etag_matches_no_document(condition: str) -> None:
+    new_bucket().put_object(Bucket="bucket", Key="k", Body=b"{}")
+    document = S3Documents(make_client("s3"), "bucket").get_document("k", condition)
+    assert document is not None and document.body == b"{}"
