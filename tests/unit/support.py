@@ -1,4 +1,4 @@
-"""What the unit tests share: changes, events, and stores in memory that keep the protocols' promises."""
+"""Helpers of the unit tests: changes, events, and stores in memory that behave as their protocols demand."""
 
 import base64
 import copy
@@ -14,11 +14,11 @@ from typing import Any
 from readplane.model.change import Change, PoisonError
 from readplane.model.collection import Collection
 from readplane.model.freshness import Freshness
+from readplane.model.keys import ListPosition, list_key
 from readplane.model.version import stamp
-from readplane.read.page import ListPosition, list_key
 from readplane.stores.documents import Document
 from readplane.stores.items import ApplyOutcome, DynamoItems
-from tests.fakes.dynamodb import FakeDynamo
+from tests.fakes.dynamodb import MemoryDynamo
 
 EVENTS = Path(__file__).parent / "events"
 NOW_MS = 1_795_000_000_000
@@ -34,7 +34,7 @@ COLLECTIONS = {
 
 
 def version_at(ms: int, tail: int = 0) -> str:
-    """A version of a given time, ordered by ``tail`` within it."""
+    """Return the version of a given time; ``tail`` orders the versions of one millisecond."""
     return stamp(ms, tail.to_bytes(10, "big"))
 
 
@@ -49,8 +49,8 @@ def change(
     source: str = "api",
     accepted_ms: int | None = None,
 ) -> Change:
-    """A change with a telling version; accepted at the version's time unless another is given."""
-    accepted = datetime.fromtimestamp((ms if accepted_ms is None else accepted_ms) / 1000, UTC)
+    """Return a change with a version of the time ``ms``, accepted at the same time unless ``accepted_ms`` is given."""
+    accepted_at = datetime.fromtimestamp((ms if accepted_ms is None else accepted_ms) / 1000, UTC)
     return Change(
         change_id=version_at(ms, tail),
         collection=collection,
@@ -58,18 +58,18 @@ def change(
         data=data,
         actor=ALICE if source == "api" else f"source/{source}",
         source=source,
-        accepted_at=accepted.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        accepted_at=accepted_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         owner=owner,
     )
 
 
 def settings_text(settings: object) -> str:
-    """Settings as Terraform's base64gzip(jsonencode(…)) sends them."""
+    """Encode settings as Terraform's base64gzip(jsonencode(…)) does."""
     return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
 
 
 def event(name: str) -> Any:
-    """A recorded event."""
+    """Return a recorded event."""
     return json.loads((EVENTS / f"{name}.json").read_text())
 
 
@@ -83,34 +83,34 @@ def api_event(
     headers: dict[str, str] | None = None,
     claims: dict[str, object] | None = None,
 ) -> Any:
-    """The recorded API event, made over for another request; ``claims`` are laid over the recorded ones."""
-    made = copy.deepcopy(event("api"))
-    made |= {"httpMethod": method, "resource": resource, "pathParameters": path, "body": body}
-    made["queryStringParameters"] = query
-    made["headers"] |= headers or {}
-    made["requestContext"]["authorizer"]["claims"] |= claims or {}
-    return made
+    """Return the recorded API event, changed into another request; ``claims`` extend the recorded ones."""
+    request = copy.deepcopy(event("api"))
+    request |= {"httpMethod": method, "resource": resource, "pathParameters": path, "body": body}
+    request["queryStringParameters"] = query
+    request["headers"] |= headers or {}
+    request["requestContext"]["authorizer"]["claims"] |= claims or {}
+    return request
 
 
 def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
-    """The recorded event of the change stream with these records, numbered from ``first`` on."""
-    made = event("change_stream")
-    (model,) = made["Records"]
-    made["Records"] = []
+    """Return the recorded event of the change stream with these lines, numbered from ``first`` on."""
+    batch = event("change_stream")
+    (template,) = batch["Records"]
+    batch["Records"] = []
     for number, line in enumerate(lines, first):
-        record = copy.deepcopy(model)
-        # As long as Kinesis's own; of one length here, but compared as numbers there.
-        sequence = str(int(model["kinesis"]["sequenceNumber"]) + number)
+        record = copy.deepcopy(template)
+        # As long as Kinesis's own sequence numbers, which `apply` compares as numbers and not as text.
+        sequence = str(int(template["kinesis"]["sequenceNumber"]) + number)
         record["kinesis"] |= {"data": base64.b64encode(line).decode(), "sequenceNumber": sequence}
-        record["eventID"] = f"{model['eventID'].partition(':')[0]}:{sequence}"
-        made["Records"].append(record)
-    return made
+        record["eventID"] = f"{template['eventID'].partition(':')[0]}:{sequence}"
+        batch["Records"].append(record)
+    return batch
 
 
 def stream_record(old: Change | None, new: Change | None, number: int = 1) -> Any:
-    """A record of the items stream: what it was, what it is, in DynamoDB's JSON."""
-    shape = DynamoItems(FakeDynamo(), "t", horizon_ms=30 * 86_400_000)
-    images = {name: shape._record(image) for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
+    """Return a record of the items stream, with the old and the new image in DynamoDB's JSON."""
+    items = DynamoItems(MemoryDynamo(), "t", horizon_ms=30 * 86_400_000)
+    images = {name: items._record(image) for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
     return {
         "eventID": str(number),
         "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
@@ -123,21 +123,21 @@ class MemoryItems:
     """:class:`readplane.stores.items.Items` in a dictionary."""
 
     def __init__(self) -> None:
-        self.held: dict[str, Change] = {}
+        self.by_key: dict[str, Change] = {}
         self.markers: dict[str, str] = {}
         self.sources: dict[str, Freshness] = {}
         self.fail: set[str] = set()
 
-    def get(self, key: str, *, consistent: bool = False) -> Change | None:
-        return self.held.get(key)
+    def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
+        return self.by_key.get(key)
 
     def apply(self, change: Change) -> ApplyOutcome:
         if change.item_id in self.fail:
             raise TimeoutError
-        known = self.held.get(change.key)
-        if known is not None and known.version >= change.version:
-            return "duplicate" if known.version == change.version else "superseded"
-        self.held[change.key] = change
+        stored = self.by_key.get(change.key)
+        if stored is not None and stored.version >= change.version:
+            return "duplicate" if stored.version == change.version else "superseded"
+        self.by_key[change.key] = change
         return "applied"
 
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
@@ -146,72 +146,72 @@ class MemoryItems:
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
         self.markers[f"{change.change_id}/{change.key}"] = reason
 
-    def status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
-        known = self.held.get(key)
-        return (known.version if known else None), self.markers.get(f"{change_id}/{key}")
+    def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
+        item = self.by_key.get(key)
+        return (item.version if item else None), self.markers.get(f"{change_id}/{key}")
 
-    def page(
+    def list_items(
         self, partitions: list[str], start: ListPosition, limit: int, seconds: float
     ) -> tuple[list[Change], ListPosition | None]:
-        found: list[Change] = []
+        page: list[Change] = []
         for shard in range(start.shard, len(partitions)):
             after = (start.after or "") if shard == start.shard else ""
-            for item in sorted(self.held.values(), key=lambda item: item.item_id):
-                here = list_key(item.collection, item.item_id, item.owner) == partitions[shard]
-                if here and item.data is not None and item.item_id > after:
-                    found.append(item)
-                    if len(found) == limit:
-                        return found, ListPosition(shard, item.item_id)
-        return found, None
+            for item in sorted(self.by_key.values(), key=lambda item: item.item_id):
+                in_shard = list_key(item.collection, item.item_id, item.owner) == partitions[shard]
+                if in_shard and item.data is not None and item.item_id > after:
+                    page.append(item)
+                    if len(page) == limit:
+                        return page, ListPosition(shard, item.item_id)
+        return page, None
 
-    def freshness(self, source: str) -> Freshness | None:
+    def get_freshness(self, source: str) -> Freshness | None:
         return self.sources.get(source)
 
 
 class MemorySourcedItems(MemoryItems):
     """:class:`readplane.poll.sourced_items.SourcedItems` in a dictionary, and :class:`MemoryItems` too."""
 
-    def versions(self, keys: Iterable[str]) -> dict[str, str]:
-        return {key: self.held[key].version for key in keys if key in self.held}
+    def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
+        return {key: self.by_key[key].version for key in keys if key in self.by_key}
 
-    def living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
+    def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
         for partition in partitions:
-            for item in list(self.held.values()):
+            for item in list(self.by_key.values()):
                 if item.data is not None and list_key(item.collection, item.item_id, item.owner) == partition:
                     yield item.item_id, item.version
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
-        known = self.sources.get(source, freshness)
-        fresh_as_of = max(known.fresh_as_of or "", freshness.fresh_as_of or "") or None
+        published = self.sources.get(source, freshness)
+        fresh_as_of = max(published.fresh_as_of or "", freshness.fresh_as_of or "") or None
         self.sources[source] = freshness._replace(fresh_as_of=fresh_as_of)
         return self.sources[source]
 
 
 class MemoryDocuments:
-    """:class:`readplane.stores.documents.Documents` in a dictionary; ``calls`` tells the order."""
+    """:class:`readplane.stores.documents.Documents` in a dictionary; ``calls`` lists the calls in their order."""
 
     def __init__(self) -> None:
-        self.held: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
         self.calls: list[tuple[str, str]] = []
         self.fail: set[str] = set()
 
-    def put(self, key: str, text: str, version: str, cache_control: str) -> None:
+    def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
         if key in self.fail:
             raise TimeoutError
         self.calls.append((key, version))
-        self.held[key] = text
+        self.texts[key] = text
 
-    def remove(self, key: str) -> None:
+    def remove_document(self, key: str) -> None:
         self.calls.append((key, "removed"))
-        self.held.pop(key, None)
+        self.texts.pop(key, None)
 
-    def get(self, key: str, if_none_match: str | None) -> Document | None:
-        if key not in self.held:
+    def get_document(self, key: str, if_none_match: str | None) -> Document | None:
+        if key not in self.texts:
             return None
-        etag = f'"{uuid.uuid5(uuid.NAMESPACE_OID, self.held[key])}"'
+        etag = f'"{uuid.uuid5(uuid.NAMESPACE_OID, self.texts[key])}"'
         if if_none_match == etag:
             return Document(None, {"ETag": etag})
-        return Document(self.held[key].encode(), {"ETag": etag, "Content-Type": "application/json"})
+        return Document(self.texts[key].encode(), {"ETag": etag, "Content-Type": "application/json"})
 
 
 class MemoryLog:
@@ -234,5 +234,5 @@ class MemoryLog:
         if key in self.damaged:
             raise PoisonError("unparsable", "the object is not whole GZIP data")
 
-    def quarantine(self, line: bytes, poison: PoisonError, origin: str) -> None:
+    def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
         self.quarantined.append((line, poison.reason, origin))

@@ -1,4 +1,4 @@
-"""The functions as Lambda makes them, from their environment: how many network calls a request costs."""
+"""How many network calls a request costs, with each function made from its environment as in Lambda."""
 
 import base64
 import hashlib
@@ -13,13 +13,13 @@ from typing import Any
 import boto3
 import pytest
 
-from readplane.aws.client import client
+from readplane.aws.client import make_client
 from readplane.config import VARIABLE, SettingsError
 from readplane.model.freshness import Freshness
 from readplane.model.timestamp import rfc3339
 from readplane.poll.sourced_items import DynamoSourcedItems
 from tests.fakes.moto_aws import Aws
-from tests.unit.stores.test_items import new_bucket, new_table
+from tests.unit.stores.support import new_bucket, new_table
 from tests.unit.support import CLIENT_ID, NOW_MS, api_event, change, event, kinesis_event, settings_text
 
 COLLECTIONS = {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}}
@@ -65,19 +65,18 @@ def calls(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 def handler_of(name: str) -> Callable[[Any, Any], Any]:
     module = importlib.import_module(f"readplane.{name}.handler")
-    module.function.cache_clear()
-    module.function()
-    made: Callable[[Any, Any], Any] = module.handler
-    return made
+    module.handler.start()
+    handler: Callable[[Any, Any], Any] = module.handler
+    return handler
 
 
 def test_an_accepted_write_is_one_call(calls: Aws) -> None:
     write = handler_of("write")
     put = event("api") | {"body": "{}"}
-    answered, made = calls.during(lambda: write(put, None))
-    assert answered["statusCode"] == 202 and made == ["PutRecord"]
-    answered, made = calls.during(lambda: write(put | {"body": "["}, None))
-    assert answered["statusCode"] == 400 and made == []
+    response, requests = calls.during(lambda: write(put, None))
+    assert response["statusCode"] == 202 and requests == ["PutRecord"]
+    response, requests = calls.during(lambda: write(put | {"body": "["}, None))
+    assert response["statusCode"] == 400 and requests == []
 
 
 @pytest.mark.parametrize(
@@ -91,64 +90,63 @@ def test_an_accepted_write_is_one_call(calls: Aws) -> None:
 def test_a_read_is_one_call(calls: Aws, resource: str, operation: str) -> None:
     read = handler_of("read")
     get = api_event("GET", resource, {"item_id": "p-1", "change_id": change().change_id})
-    answered, made = calls.during(lambda: read(get, None))
-    assert answered["statusCode"] == 200 and made == [operation]
+    response, requests = calls.during(lambda: read(get, None))
+    assert response["statusCode"] == 200 and requests == [operation]
 
 
 def test_a_list_queries_until_its_page_is_full(calls: Aws) -> None:
     read = handler_of("read")
-    answered, made = calls.during(lambda: read(api_event("GET", "/items/products", query={"limit": "1"}), None))
-    body = json.loads(answered["body"])
-    assert len(body["items"]) == 1 and set(made) == {"Query"}
-    following = api_event("GET", "/items/products", query={"limit": "1"})
-    queried = len(made)
-    # the one item's partition is found once; nothing behind it is asked for
-    _, made = calls.during(lambda: read(following, None))
-    assert len(made) == queried <= 8
+    response, requests = calls.during(lambda: read(api_event("GET", "/items/products", query={"limit": "1"}), None))
+    body = json.loads(response["body"])
+    assert len(body["items"]) == 1 and set(requests) == {"Query"}
+    first_queries = len(requests)
+    # The one item fills the page again, so no partition behind the item's is queried.
+    _, requests = calls.during(lambda: read(api_event("GET", "/items/products", query={"limit": "1"}), None))
+    assert len(requests) == first_queries <= 8
 
 
-def test_a_read_of_a_sourced_collection_is_one_call_and_its_watermark_one_in_five_seconds(
+def test_a_read_of_a_sourced_collection_is_one_call_and_one_more_every_five_seconds(
     calls: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = {"shop": {"collection": "products", "staleness_budget": 300}}
     table = json.loads(zlib.decompress(base64.b64decode(os.environ[VARIABLE]), 31))["items_table"]
     monkeypatch.setenv(VARIABLE, settings_text(SETTINGS | {"items_table": table, "sources": sources}))
     fresh = Freshness(rfc3339(NOW_MS), "closed", rfc3339(NOW_MS))
-    DynamoSourcedItems(client("dynamodb"), table, horizon_ms=1).put_freshness("shop", fresh)
+    DynamoSourcedItems(make_client("dynamodb"), table, horizon_ms=1).put_freshness("shop", fresh)
     boto3.client("s3").put_object(Bucket="bucket", Key="public/sources/shop.json", Body=b"{}")
     time_ms = NOW_MS
-    monkeypatch.setattr("readplane.read.handler.now_ms", lambda: time_ms)
+    monkeypatch.setattr("readplane.read.routes.now_ms", lambda: time_ms)
     read = handler_of("read")
     get = api_event("GET", "/items/products/{item_id}", {"item_id": "p-1"})
-    answered, made = calls.during(lambda: read(get, None))
-    assert made == ["GetItem"] * 2 and "Readplane-Stale" not in answered["headers"]
+    response, requests = calls.during(lambda: read(get, None))
+    assert requests == ["GetItem"] * 2 and "Readplane-Stale" not in response["headers"]
     for _ in range(3):
-        answered, made = calls.during(lambda: read(get, None))
-        assert answered["statusCode"] == 200 and made == ["GetItem"]
+        response, requests = calls.during(lambda: read(get, None))
+        assert response["statusCode"] == 200 and requests == ["GetItem"]
     time_ms += 4_999
     assert calls.during(lambda: read(api_event("GET", "/items/products"), None))[1] == ["Query"] * 8
     time_ms += 300_001
-    answered, made = calls.during(lambda: read(get, None))
-    assert made == ["GetItem"] * 2 and answered["headers"]["Readplane-Stale"] == "true"
+    response, requests = calls.during(lambda: read(get, None))
+    assert requests == ["GetItem"] * 2 and response["headers"]["Readplane-Stale"] == "true"
     assert calls.during(lambda: read(api_event("GET", "/sources/shop"), None))[1] == ["GetItem"]
-    answered, made = calls.during(lambda: read(api_event("GET", "/documents/sources/shop"), None))
-    assert answered["statusCode"] == 200 and made == ["GET /bucket/public/sources/shop.json"]
+    response, requests = calls.during(lambda: read(api_event("GET", "/documents/sources/shop"), None))
+    assert response["statusCode"] == 200 and requests == ["GET /bucket/public/sources/shop.json"]
 
 
 def test_a_record_of_the_change_stream_is_one_call(calls: Aws) -> None:
     apply = handler_of("apply")
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
-    lines = [change(f"s-{number}", source="shop").line() for number in range(2)]  # more go in bulk (test_bulk.py)
-    answered, made = calls.during(lambda: apply(kinesis_event(lines), context))
-    assert answered == {"batchItemFailures": []} and made == ["PutItem"] * 2
-    answered, made = calls.during(lambda: apply(kinesis_event([b"poison"]), context))
-    assert answered == {"batchItemFailures": []}
-    (made_one,) = made
-    assert made_one.startswith("PUT /bucket/quarantine/unparsable/")
+    lines = [change(f"s-{number}", source="shop").line() for number in range(2)]  # more would be written in bulk
+    response, requests = calls.during(lambda: apply(kinesis_event(lines), context))
+    assert response == {"batchItemFailures": []} and requests == ["PutItem"] * 2
+    response, requests = calls.during(lambda: apply(kinesis_event([b"poison"]), context))
+    assert response == {"batchItemFailures": []}
+    (call,) = requests
+    assert call.startswith("PUT /bucket/quarantine/unparsable/")
 
 
 @pytest.mark.parametrize("name", ["write", "read", "apply", "publish"])
-def test_every_function_starts_from_its_settings_and_says_what_is_wrong_with_them(
+def test_every_function_starts_from_its_settings_or_says_what_is_wrong_with_them(
     calls: Aws, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(handler_of(name))
@@ -158,8 +156,8 @@ def test_every_function_starts_from_its_settings_and_says_what_is_wrong_with_the
 
 
 def test_a_collection_without_a_schema_takes_any_object(calls: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    more = SETTINGS | {"collections": COLLECTIONS | {"orders": {"read": "public", "write_groups": ["editors"]}}}
-    monkeypatch.setenv(VARIABLE, settings_text(more))
+    settings = SETTINGS | {"collections": COLLECTIONS | {"orders": {"read": "public", "write_groups": ["editors"]}}}
+    monkeypatch.setenv(VARIABLE, settings_text(settings))
     put = event("api") | {"resource": "/items/orders/{item_id}", "body": '{"any": [1, {}]}'}
     assert handler_of("write")(put, None)["statusCode"] == 202
     assert handler_of("write")(put | {"body": "[]"}, None)["statusCode"] == 400

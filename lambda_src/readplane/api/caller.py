@@ -1,4 +1,4 @@
-"""Callers: who asks, as the claims of a Cognito access token say, and what they may write."""
+"""Callers: the user whom a Cognito access token names, and what that user may write."""
 
 import re
 from collections.abc import Collection as Container
@@ -9,11 +9,15 @@ from typing import NamedTuple
 from ..model.collection import Collection, is_owner
 from .problem import ProblemError
 
-_BETWEEN_GROUPS = re.compile(r"[\s,\[\]]+")
+_GROUP_SEPARATOR = re.compile(r"[\s,\[\]]+")
 
 
 class Caller(NamedTuple):
-    """A signed-in user: the token's subject and the groups it names."""
+    """A signed-in user.
+
+    :param sub: the token's subject, which is the user's id and the ``owner`` of the user's items.
+    :param groups: the Cognito groups that the token names.
+    """
 
     sub: str
     groups: frozenset[str]
@@ -22,10 +26,10 @@ class Caller(NamedTuple):
 def caller_from_claims(claims: Mapping[str, object], client_ids: Container[str]) -> Caller:
     """Read the claims that API Gateway's authorizer verified.
 
-    The authorizer checks signature, issuer, expiry and scope, but neither which client the token was made for nor that
-    ``sub`` is fit for a key, so both are checked here.
+    The authorizer checks signature, issuer, expiry and scope. It checks neither the client that the token was issued to
+    nor that ``sub`` can be part of a key, so this function does.
 
-    :raises Problem: 401 for no access token of one of this stack's clients.
+    :raises ProblemError: 401 unless the claims are of an access token of one of this stack's clients.
     """
     sub = claims.get("sub")
     if claims.get("token_use") != "access" or claims.get("client_id") not in client_ids:
@@ -36,21 +40,24 @@ def caller_from_claims(claims: Mapping[str, object], client_ids: Container[str])
 
 
 def groups_from_claim(claim: object) -> frozenset[str]:
-    """The groups of a ``cognito:groups`` claim, which arrives as ``a,b``, ``[a b]`` or a list.
+    """Return the groups of a ``cognito:groups`` claim, which arrives as ``a,b``, as ``[a b]`` or as a list.
 
-    Group names match ``^[A-Za-z0-9_-]{1,64}$`` (a Terraform validation), so neither separator can be part of one.
+    Terraform only allows group names that match ``^[A-Za-z0-9_-]{1,64}$``, so no name contains a separator.
     """
     if isinstance(claim, str):
-        return frozenset(filter(None, _BETWEEN_GROUPS.split(claim)))
+        return frozenset(filter(None, _GROUP_SEPARATOR.split(claim)))
     if isinstance(claim, list):
         return frozenset(name for name in claim if isinstance(name, str))
     return frozenset()
 
 
 def check_may_write(caller: Caller, collection: Collection) -> None:
-    """Owner collections are written by anybody for themselves, all others by members of the collection's groups.
+    """Check that a caller may write to a collection.
 
-    :raises Problem: 403.
+    In an owner collection every caller may write, because every caller writes only their own items. In any other
+    collection only members of its write groups may.
+
+    :raises ProblemError: 403 if the caller may not.
     """
     if not collection.owned and caller.groups.isdisjoint(collection.write_groups):
         raise ProblemError(HTTPStatus.FORBIDDEN, f"Only members of its write groups may write to {collection.name}.")

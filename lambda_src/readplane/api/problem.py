@@ -1,16 +1,18 @@
-"""Problems: every refusal, as the body of an RFC 9457 problem document."""
+"""Problems: requests that can't be served, as RFC 9457 problem documents."""
 
 from http import HTTPStatus
 
+from ..model.errors import InvalidError
+
 
 class ProblemError(Exception):
-    """A request that can't be served, with what the caller needs to know.
+    """A request that can't be served, and what the client learns about the reason.
 
     :param status: the HTTP status.
     :param detail: one sentence in our own words; never the text of an exception, never a token.
-    :param headers: headers of the answer besides ``Content-Type``, for one ``Retry-After``.
-    :param members: extension members of the document: ``pointer`` (a JSON pointer into the body), ``parameter`` (a
-        path, query or header parameter), ``change_id``, ``outcome``.
+    :param headers: headers of the response besides ``Content-Type``, for example ``Retry-After``.
+    :param members: extension members of the document: ``pointer`` (a JSON pointer into the body), ``parameter`` (the
+        name of a path, query or header parameter), ``change_id``, ``outcome``.
     """
 
     def __init__(
@@ -23,7 +25,7 @@ class ProblemError(Exception):
         self.members = members
 
     def document(self, request_id: str) -> dict[str, object]:
-        """The problem document; ``type`` is ``about:blank``, so ``title`` is the status's own phrase."""
+        """Return the problem document. Its ``type`` is ``about:blank``, so its ``title`` is the status's own phrase."""
         return {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -35,10 +37,21 @@ class ProblemError(Exception):
 
 
 def bad_parameter(name: str, detail: str) -> ProblemError:
-    """A 400 that names the path, query or header parameter."""
+    """Return a 400 that names the bad path, query or header parameter."""
     return ProblemError(HTTPStatus.BAD_REQUEST, detail, parameter=name)
 
 
-def bad_body(pointer: str, detail: str) -> ProblemError:
-    """A 400 that names the place in the body as a JSON pointer (RFC 6901; empty for the whole body)."""
-    return ProblemError(HTTPStatus.BAD_REQUEST, detail, pointer=pointer)
+def bad_body(error: InvalidError) -> ProblemError:
+    """Return a 400 that points at the place in the body that breaks a rule."""
+    return ProblemError(HTTPStatus.BAD_REQUEST, error.detail, pointer=error.pointer)
+
+
+def not_found(noun: str) -> ProblemError:
+    """Return a 404 that says what is missing: an item, a route, a source ..."""
+    return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {noun}.")
+
+
+def unavailable(retry_after: int) -> ProblemError:
+    """Return a 503 for a store that doesn't respond; the client may retry after this many seconds."""
+    detail = "The request could not be served now."
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(retry_after)})

@@ -1,28 +1,33 @@
-"""API Gateway's REST proxy events, and the answers to them."""
+"""Requests: API Gateway's REST proxy events, parsed and checked."""
 
 import base64
-import json
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
+from ..entrypoint import Event
 from ..model.collection import Collection, is_item_id
+from ..model.errors import InvalidError
 from ..model.version import MAX_AHEAD_MS, is_version, time_ms
-from ..telemetry import Telemetry
 from .caller import Caller, caller_from_claims
-from .problem import ProblemError, bad_body, bad_parameter
-
-EXPOSED = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
-"""Response headers that a browser's script may read besides the safelisted ones."""
+from .problem import bad_parameter, not_found
 
 MIN_VERSION = "Readplane-Min-Version"
-_MAX_NAMED_VERSIONS = 20
-
-Event = Mapping[str, Any]
+_MAX_MIN_VERSIONS = 20
 
 
 class Request(NamedTuple):
-    """What the functions look at of a request; header names are lower-case."""
+    """One request, as far as the functions need it.
+
+    :param method: the HTTP method.
+    :param resource: the route's path, split at its slashes: ``("items", "products", "{item_id}")``.
+    :param path: the path parameters.
+    :param query: the query parameters.
+    :param headers: the headers; their names are lower-case.
+    :param claims: the claims of the verified access token; empty on an open route.
+    :param request_id: API Gateway's id of the request.
+    :param encoded_body: the body as the event holds it; empty for none.
+    :param body_is_base64: whether ``encoded_body`` is base64.
+    """
 
     method: str
     resource: tuple[str, ...]
@@ -35,31 +40,31 @@ class Request(NamedTuple):
     body_is_base64: bool
 
     def body(self) -> bytes:
-        """The body's bytes.
+        """Return the body's bytes.
 
-        :raises Problem: 400 where a gateway that calls it base64 sends something else.
+        :raises InvalidError: if the event says that the body is base64, and it isn't.
         """
         if not self.body_is_base64:
             return self.encoded_body.encode("utf-8", "surrogatepass")
         try:
             return base64.b64decode(self.encoded_body, validate=True)
-        except ValueError as error:  # as binascii.Error is, and not only that: a letter beyond ASCII is no digit at all
-            raise bad_body("", "The body's encoding is broken.") from error
+        except ValueError as error:  # binascii.Error is a ValueError, and a character beyond ASCII raises a plain one
+            raise InvalidError("", "The body's encoding is broken.") from error
 
     def collection(self, collections: Mapping[str, Collection]) -> Collection:
-        """The collection whose static route was called (``/items/<c>/…``).
+        """Return the collection whose static route was called (``/items/<collection>/...``).
 
-        :raises Problem: 404 where the API and the function are of different versions, during a deployment.
+        :raises ProblemError: 404 if the collection is unknown. During a deployment, API and function may differ.
         """
         name = self.resource[1] if len(self.resource) > 1 else ""
         if name not in collections:
-            raise ProblemError(HTTPStatus.NOT_FOUND, "There is no such collection.")
+            raise not_found("collection")
         return collections[name]
 
     def item_id(self) -> str:
-        """The path's item id.
+        """Return the item id in the path.
 
-        :raises Problem: 400 unless it is well formed.
+        :raises ProblemError: 400 if it is malformed.
         """
         text = self.path.get("item_id", "")
         if not is_item_id(text):
@@ -67,36 +72,29 @@ class Request(NamedTuple):
         return text
 
     def caller(self, client_ids: frozenset[str]) -> Caller:
-        """Who asks.
+        """Return the caller.
 
-        :raises Problem: 401.
+        :raises ProblemError: 401 without an access token of one of these clients.
         """
         return caller_from_claims(self.claims, client_ids)
 
     def min_versions(self, now_ms: int) -> list[str]:
-        """The versions that ``Readplane-Min-Version`` names, separated by commas.
+        """Return the versions in the ``Readplane-Min-Version`` header, which separates them by commas.
 
-        :raises Problem: 400 for anything else, and for a version that is more than 5 minutes ahead of our clock.
+        :raises ProblemError: 400 for a malformed version, for too many, and for one that is more than 5 minutes ahead
+            of our clock.
         """
         text = self.headers.get(MIN_VERSION.lower(), "")
         versions = [version for version in (part.strip(" \t") for part in text.split(",")) if version]
-        if len(versions) > _MAX_NAMED_VERSIONS or not all(map(is_version, versions)):
-            raise bad_parameter(MIN_VERSION, f"Name at most {_MAX_NAMED_VERSIONS} versions as write answered them.")
+        if len(versions) > _MAX_MIN_VERSIONS or not all(map(is_version, versions)):
+            raise bad_parameter(MIN_VERSION, f"Name at most {_MAX_MIN_VERSIONS} versions, each as a write returned it.")
         if any(time_ms(version) > now_ms + MAX_AHEAD_MS for version in versions):
             raise bad_parameter(MIN_VERSION, "A named version is more than 5 minutes in the future.")
         return versions
 
 
-class Response(NamedTuple):
-    """An answer; ``text`` is JSON, empty for none."""
-
-    status: HTTPStatus
-    text: str
-    headers: dict[str, str]
-
-
 def request_of(event: Event) -> Request:
-    """Read a REST proxy event (payload format 1.0)."""
+    """Parse a REST proxy event (payload format 1.0)."""
     context = event.get("requestContext") or {}
     headers = event.get("headers") or {}
     return Request(
@@ -110,63 +108,3 @@ def request_of(event: Event) -> Request:
         encoded_body=event.get("body") or "",
         body_is_base64=bool(event.get("isBase64Encoded")),
     )
-
-
-def answer(
-    event: Event, cors_origins: tuple[str, ...], telemetry: Telemetry, serve: Callable[[Request], Response]
-) -> dict[str, Any]:
-    """Serve a request; whatever goes wrong becomes a problem document without a word of the exception."""
-    request = request_of(event)
-    try:
-        response = serve(request)
-    except ProblemError as problem:
-        response = _refusal(problem, request)
-        # Not the detail or the pointer: both may hold names that the caller made up.
-        telemetry.event(
-            "request_refused",
-            "A request was refused.",
-            request_id=request.request_id,
-            method=request.method,
-            resource="/".join(request.resource),
-            status=int(problem.status),
-            parameter=problem.members.get("parameter"),
-        )
-    except Exception as error:  # the last resort: a bug or a dead dependency must not reach the client as it is
-        telemetry.failure(
-            "request_failed",
-            "A request failed for a reason of ours.",
-            error,
-            request_id=request.request_id,
-            method=request.method,
-        )
-        response = _refusal(unavailable(1), request)
-    return {
-        "statusCode": int(response.status),
-        "headers": {**response.headers, **_cors(request.headers.get("origin"), cors_origins)},
-        "body": response.text,
-        "isBase64Encoded": False,
-    }
-
-
-def unavailable(seconds: int) -> ProblemError:
-    """A 503 for a dependency that doesn't answer; ask again in ``seconds``."""
-    detail = "The request could not be served now."
-    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
-
-
-def _refusal(problem: ProblemError, request: Request) -> Response:
-    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **problem.headers}
-    return Response(problem.status, json.dumps(problem.document(request.request_id)), headers)
-
-
-def _cors(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str]:
-    if not allowed:
-        return {}
-    if len(allowed) == 1:
-        # The same answer for everybody: it may be cached without the caller's origin in its key.
-        return {"Access-Control-Allow-Origin": allowed[0], "Access-Control-Expose-Headers": EXPOSED}
-    # Vary even where the origin isn't allowed, or a cache would hand that answer to one that is.
-    headers = {"Vary": "Origin"}
-    if origin in allowed:
-        headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}
-    return headers

@@ -1,1 +1,1 @@
-"""What a change is and which rules it follows: pure, without AWS, HTTP, environment or clock."""
+"""The model: changes and the rules that they follow. Pure: no AWS, no HTTP, no environment, no clock."""

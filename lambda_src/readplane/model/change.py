@@ -5,34 +5,42 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
-from .collection import Collection, is_item_id, is_owner, item_key
+from .collection import Collection, is_item_id, is_owner
+from .errors import ModelError
+from .keys import item_key
 from .timestamp import ms_of, rfc3339
 from .version import is_version, time_ms
 
 API = "api"
-"""The ``source`` of a change that a client made. Any other is a declared one, whose versions tell upstream's time."""
+"""The ``source`` of a change that a client made. Every other ``source`` is the name of a declared source."""
 
 MAX_DATA_BYTES = 256 * 1024
-"""Largest body of an item, in UTF-8 bytes: with its other attributes it stays below DynamoDB's 400 KB per item."""
+"""Largest data of an item, in UTF-8 bytes. With its other attributes the item stays below DynamoDB's 400 KB."""
 
 TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
-"""A tombstone outlives the horizon by this much, so that no two clocks leave a gap between the two."""
+"""How much longer than the horizon a tombstone lives, in milliseconds. The margin covers clocks that disagree."""
 
 PoisonReason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
 
 _DATA = ',"data":'
 _FIELDS = ("change_id", "collection", "item_id", "op", "actor", "source", "accepted_at")
 _TEXT = frozenset({str})
-_values = itemgetter(*_FIELDS)
-_decode = json.JSONDecoder().decode  # json.loads without its look at what it was given
+_field_values = itemgetter(*_FIELDS)
+_decode = json.JSONDecoder().decode  # faster than json.loads, which first checks the type of its argument
 
 
 class Change(NamedTuple):
     """Replaces or deletes one whole item. An item *is* the change with the greatest ``change_id`` applied to it.
 
-    ``data`` is the JSON text of one object, kept as text so that what came in goes out digit for digit; ``None`` marks
-    a delete, whose stored form is the tombstone. ``accepted_at``, when Readplane took it, is RFC 3339 UTC with
-    milliseconds. ``owner`` is set in owner collections only.
+    :param change_id: a UUIDv7, which is also the item's version.
+    :param collection: the name of the item's collection.
+    :param item_id: the item's id within its collection.
+    :param data: the JSON text of one object. It stays text, so that numbers keep every digit. ``None`` marks a delete,
+        which the items table stores as a tombstone.
+    :param actor: who made the change: the ``sub`` of a user, or ``source/<name>``.
+    :param source: :data:`API` or the name of the source.
+    :param accepted_at: when Readplane accepted the change, RFC 3339 in UTC with milliseconds.
+    :param owner: the item's user; ``None`` outside owner collections.
     """
 
     change_id: str
@@ -46,7 +54,7 @@ class Change(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The item's version while this change is its newest."""
+        """The version that the item has while this change is its newest."""
         return self.change_id
 
     @property
@@ -56,40 +64,40 @@ class Change(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key of its item in the items table."""
+        """The key of the change's item in the items table."""
         return item_key(self.collection, self.item_id, self.owner)
 
     @property
-    def known_ms(self) -> int:
-        """Unix milliseconds that its age counts from: its version's time or, if that is later, its acceptance.
+    def age_starts_ms(self) -> int:
+        """Unix milliseconds from which the change's age counts: the later of its version's time and its acceptance.
 
-        A back office's record may have been modified years before it is first read.
+        The version alone isn't enough, because a back office may have modified a record years before the first poll.
         """
         return max(time_ms(self.change_id), ms_of(self.accepted_at) or 0)
 
     @property
     def as_of(self) -> str:
-        """When the item came to be what it is (RFC 3339): at its acceptance, or at the time that upstream gives it."""
+        """When the item got this state (RFC 3339): the acceptance, or the back office's modification time."""
         return self.accepted_at if self.source == API else rfc3339(time_ms(self.change_id))
 
     def expires_at(self, horizon_ms: int) -> int | None:
-        """Unix seconds at which its tombstone may go; ``None`` for a put, which stays."""
+        """Return the Unix seconds at which the tombstone may be deleted, or ``None`` for a put, which never expires."""
         if self.data is not None:
             return None
-        return (self.known_ms + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
+        return (self.age_starts_ms + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
 
     def representation(self) -> str:
-        """The JSON text of the item, the same for the item route and its document (puts only)."""
+        """Return the JSON text of the item, which the item route and the document share (puts only)."""
         return (
             f'{{"id":{json.dumps(self.item_id)},"collection":{json.dumps(self.collection)},'
             f'"version":"{self.change_id}","as_of":"{self.as_of}","data":{self.data}}}'
         )
 
     def line(self) -> bytes:
-        """The change as one line of the write log, newline included.
+        """Return the change as one line of the write log, newline included.
 
-        A flat JSON object whose last member is ``data``, verbatim: :func:`parse_line` cuts it off again without ever
-        turning its numbers into native ones.
+        The line is a flat JSON object whose last member is ``data``, verbatim. So :func:`parse_line` can cut ``data``
+        off again as text and never turns its numbers into Python numbers.
         """
         head: dict[str, str] = {
             "change_id": self.change_id,
@@ -108,10 +116,12 @@ class Change(NamedTuple):
         return f"{text}\n".encode()
 
 
-class PoisonError(Exception):
-    """A line that can never be applied: it goes whole to quarantine, with the reason.
+class PoisonError(ModelError):
+    """A line of the write log that can never be applied, so it goes to quarantine.
 
-    ``change`` is the change as far as it could be read, so that its status can tell what became of it.
+    :param reason: why, as a code that the quarantine's keys and the change's status use.
+    :param detail: why, in words.
+    :param change: the change, if the line could be parsed that far. Its status then shows the quarantine.
     """
 
     def __init__(self, reason: PoisonReason, detail: str, change: Change | None = None) -> None:
@@ -122,16 +132,16 @@ class PoisonError(Exception):
 
 
 def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
-    """Read one line of the write log (without or with its newline).
+    """Parse one line of the write log, with or without its newline.
 
-    :raises Poison: ``unparsable``, ``unknown_collection`` or ``too_large``.
+    :raises PoisonError: ``unparsable``, ``unknown_collection`` or ``too_large``.
     """
-    # Our own lines put `data` last and hold no other object, so the first `,"data":` outside a string is the cut: a
-    # quote inside a string of the head would be escaped.
+    # Our lines put `data` last and hold no other object, and a quote inside a string is escaped. So the first
+    # `,"data":` can't be part of a string: it is where `data` begins.
     try:
-        head, cut, tail = line.decode().rstrip("\r\n").partition(_DATA)
-        fields = _decode(head + "}" if cut else head)
-        data = tail.removesuffix("}") if cut else None
+        head, separator, tail = line.decode().rstrip("\r\n").partition(_DATA)
+        fields = _decode(head + "}" if separator else head)
+        data = tail.removesuffix("}") if separator else None
         if data is not None and not isinstance(_decode(data), dict):
             raise PoisonError("unparsable", "data is not a JSON object")
     except (ValueError, RecursionError) as error:
@@ -141,8 +151,8 @@ def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
     if collection is None:
         raise PoisonError("unknown_collection", "no such collection is declared", change)
     if collection.owned != (change.owner is not None):
-        raise PoisonError("unparsable", "owner is for owner collections, and only for them")
-    # A character is at most four bytes: few texts need be encoded to be measured.
+        raise PoisonError("unparsable", "a change has an owner in owner collections, and only there")
+    # A character has at most four bytes, so most data needn't be encoded to know that it is small enough.
     if data is not None and 4 * len(data) > MAX_DATA_BYTES and len(data.encode()) > MAX_DATA_BYTES:
         raise PoisonError("too_large", f"data is larger than {MAX_DATA_BYTES} bytes", change)
     return change
@@ -150,10 +160,10 @@ def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
 
 def _change(fields: Any, data: str | None) -> Change:
     try:
-        change_id, collection, item_id, op, actor, source, accepted_at = texts = _values(fields)
+        change_id, collection, item_id, op, actor, source, accepted_at = texts = _field_values(fields)
         owner = fields.get("owner")
     except (KeyError, TypeError) as error:
-        raise PoisonError("unparsable", _malformed(fields, data)) from error
+        raise PoisonError("unparsable", _malformed_fields(fields, data)) from error
     if not (
         _TEXT.issuperset(map(type, texts))
         and is_version(change_id)
@@ -161,16 +171,16 @@ def _change(fields: Any, data: str | None) -> Change:
         and op == ("delete" if data is None else "put")
         and (owner is None or (isinstance(owner, str) and is_owner(owner)))
     ):
-        raise PoisonError("unparsable", _malformed(fields, data))
+        raise PoisonError("unparsable", _malformed_fields(fields, data))
     return Change(change_id, collection, item_id, data, actor, source, accepted_at, owner)
 
 
-def _malformed(fields: Any, data: str | None) -> str:
-    """What is wrong with a line that is refused; slow, and apart from the rules for that."""
+def _malformed_fields(fields: Any, data: str | None) -> str:
+    """Say which fields of a line are wrong. It is slow, so :func:`_change` calls it only for a line that it refuses."""
     if not isinstance(fields, dict):
         return "the line is not one JSON object in UTF-8"
-    wrong = [name for name in _FIELDS if not isinstance(fields.get(name), str)]
-    if not wrong:
+    malformed = [name for name in _FIELDS if not isinstance(fields.get(name), str)]
+    if not malformed:
         owner = fields.get("owner")
         rules = (
             ("change_id", is_version(fields["change_id"])),
@@ -178,67 +188,12 @@ def _malformed(fields: Any, data: str | None) -> str:
             ("op", fields["op"] == ("delete" if data is None else "put")),
             ("owner", owner is None or (isinstance(owner, str) and is_owner(owner))),
         )
-        wrong = [name for name, kept in rules if not kept]
-    return "missing or malformed: " + ", ".join(wrong)
-
-
-def keep_newest(winners: dict[str, Change], change: Change) -> Change | None:
-    """Fold one change into ``winners`` (newest change by item key); give back the change that drops out, if any."""
-    key = change.key
-    known = winners.get(key)
-    if known is None:
-        winners[key] = change
-        return None
-    if change.change_id > known.change_id:
-        winners[key] = change
-        return known
-    return change
-
-
-class Window:
-    """A stretch of the write log, folded: of each item only the change that can still win.
-
-    Bounded, so that an object of any size takes the same memory. The wider it is, the more changes of one item are
-    settled here and cost no call.
-    """
-
-    MAX_CHANGES = 2_000
-    MAX_SIZE = 2 * 1024 * 1024
-    """Of data, in characters."""
-
-    def __init__(self) -> None:
-        self._winners: dict[str, Change] = {}
-        self._size = 0
-
-    def fold(self, change: Change) -> Change | None:
-        """Fold one change in; give back the change that drops out, if any."""
-        loser = keep_newest(self._winners, change)
-        if loser is not change:
-            self._size += len(change.data or "")
-            if loser is not None:
-                self._size -= len(loser.data or "")
-        return loser
-
-    def version(self, key: str) -> str:
-        """The newest version of an item that has come by.
-
-        :raises KeyError: when none has.
-        """
-        return self._winners[key].version
-
-    def is_full(self) -> bool:
-        """Whether the next change belongs into a new window."""
-        return len(self._winners) >= self.MAX_CHANGES or self._size >= self.MAX_SIZE
-
-    def take(self) -> list[Change]:
-        """The changes that can still win, one per item; the window is empty then."""
-        taken = list(self._winners.values())
-        self._winners, self._size = {}, 0
-        return taken
+        malformed = [name for name, is_met in rules if not is_met]
+    return "missing or malformed: " + ", ".join(malformed)
 
 
 def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:
-    """Whether the change is older than the horizon: a tombstone that would have beaten it may be gone by now."""
-    limit = now_ms - horizon_ms
-    # The version settles it for almost every change; only what it makes old needs its acceptance read.
-    return time_ms(change.change_id) < limit and change.known_ms < limit
+    """Whether the change is older than the horizon, so that a tombstone newer than it may have been deleted by now."""
+    limit_ms = now_ms - horizon_ms
+    # The version's time is cheap and settles almost every change. Only an old version needs its acceptance parsed.
+    return time_ms(change.change_id) < limit_ms and change.age_starts_ms < limit_ms

@@ -1,14 +1,17 @@
-"""JSON whose numbers keep their text: read, worked on by JMESPath, printed again digit for digit."""
+"""JSON whose numbers keep their text: parsed, searched by JMESPath and printed again, digit for digit."""
 
 import json
 import re
-from json.encoder import encode_basestring  # written in C in CPython; quotes, escapes nothing else
-from typing import Any, NoReturn
+from json.encoder import encode_basestring  # in C in CPython; escapes only what JSON demands
+from typing import Any, NoReturn, Self
+
+from .errors import ModelError
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_INT_DIGITS = 4_000
-"""Python refuses to turn longer texts into integers (4,300), since that takes quadratic time."""
+"""Longest text that becomes a Python integer. Python refuses more than 4,300 digits, because parsing them takes
+quadratic time."""
 
 
 class Number(float):
@@ -17,8 +20,8 @@ class Number(float):
     __slots__ = ("text",)
     text: str
 
-    def __new__(cls, text: str) -> "Number":
-        """Take what the JSON grammar calls a number."""
+    def __new__(cls, text: str) -> Self:
+        """Make a number of a text that fits JSON's grammar of numbers."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -29,22 +32,22 @@ class Number(float):
     __str__ = __repr__
 
 
-# JMESPath tells a value's type by the name of its class: by its own, it would refuse it where it takes numbers.
+# JMESPath's functions check an argument's type by its class name, and would refuse "Number" as a number.
 Number.__name__ = "float"
 
 
-class DuplicateNameError(ValueError):
-    """A value was looked at whose name occurs twice in its object, so that nobody knows which one is meant."""
+class DuplicateNameError(ModelError, ValueError):
+    """A value was used whose name occurs twice in its object, so it is unclear which of the values is meant."""
 
     def __init__(self) -> None:
         super().__init__("a name occurs twice in one object")
 
 
 class DuplicateName(list[Any]):
-    """Stands where a name occurs twice, and refuses to be looked at; what doesn't look at it goes on.
+    """Stands for the values of a name that occurs twice in one object, and raises an error when anything uses it.
 
-    Hence one bad record among many spoils only itself. A list, since JMESPath takes whatever it can't look into for
-    nothing at all.
+    So one bad record among many fails alone: expressions that don't use the name still work. It is a list, because
+    JMESPath treats a value of an unknown type as null instead of using it.
     """
 
     def __init__(self, values: list[Any]) -> None:
@@ -59,15 +62,15 @@ class DuplicateName(list[Any]):
 
 
 class _Token(str):
-    """A piece of printed JSON that stands between values."""
+    """Finished JSON text between two values, such as a bracket or a comma."""
 
     __slots__ = ()
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON into what ``json.loads`` makes of it, but for :class:`Number` and :class:`DuplicateName`.
+    """Parse JSON as ``json.loads`` does, but with :class:`Number` and :class:`DuplicateName`.
 
-    :raises ValueError: for what isn't JSON; says where, quotes nothing.
+    :raises ValueError: if it isn't JSON. The message says where and quotes nothing.
     """
     try:
         return _decode(text)
@@ -77,15 +80,15 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deep") from error
 
 
-def print_json(value: Any, *, twice: bool = False) -> str:
-    """Print canonical JSON: names sorted, no white space, numbers as they came, on one line, as UTF-8 can hold it.
+def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
+    """Print canonical JSON: names sorted, no white space, numbers as they were parsed, one line, valid in UTF-8.
 
-    :param twice: print a name that occurs twice as often as it came, to show what was refused.
-    :raises NameTwice: without ``twice``, when a name occurs twice.
-    :raises ValueError: for what JSON has no text for: NaN, Infinity, anything but JSON's own kinds of values.
+    :param keep_duplicates: print all values of a name that occurs twice, to show in quarantine what was refused.
+    :raises DuplicateNameError: if a name occurs twice and ``keep_duplicates`` is false.
+    :raises ValueError: for a value that JSON can't express, such as NaN, Infinity or a set.
     """
     printed: list[str] = []
-    # A stack, not recursion: what was parsed may be nested deeper than Python's frames may be.
+    # A stack instead of recursion, because the parser accepts deeper nesting than Python's frames allow.
     todo: list[Any] = [value]
     while todo:
         value = todo.pop()
@@ -96,11 +99,10 @@ def print_json(value: Any, *, twice: bool = False) -> str:
             todo.append(_Token("}"))
             comma = _Token(",")
             for name in sorted(value, reverse=True):
-                members = (
-                    reversed(value[name].all_values) if twice and type(value[name]) is DuplicateName else (value[name],)
-                )
-                for member in members:
-                    todo += (member, _Token(f"{_string(name)}:"), comma)
+                member = value[name]
+                duplicates = keep_duplicates and type(member) is DuplicateName
+                for single in reversed(member.all_values) if duplicates else (member,):
+                    todo += (single, _Token(f"{_string(name)}:"), comma)
             if todo[-1] is comma:
                 todo.pop()
             printed.append("{")
@@ -118,7 +120,7 @@ def print_json(value: Any, *, twice: bool = False) -> str:
 
 
 def to_number(value: Any) -> Any:
-    """JMESPath's ``to_number``: a number as it is, a text that is a JSON number as that, ``None`` for the rest."""
+    """Convert as JMESPath's ``to_number`` does: keep a number, parse a text that is a JSON number, else ``None``."""
     if isinstance(value, str):
         match = _JSON_NUMBER.fullmatch(value)
         if not match:
@@ -128,7 +130,7 @@ def to_number(value: Any) -> Any:
 
 
 def number_text(value: Any) -> str | None:
-    """The text of a number, ``None`` for anything else."""
+    """Return the text of a number, or ``None`` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value.text if isinstance(value, Number) else repr(value)
@@ -157,7 +159,7 @@ def _string(text: str) -> str:
     quoted: str = encode_basestring(text)
     if quoted.isascii():
         return quoted
-    # Half of a surrogate pair can be written in JSON, and not in UTF-8.
+    # JSON can hold half of a surrogate pair as an escape; UTF-8 can't hold it at all.
     return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 
@@ -165,20 +167,20 @@ def _int(text: str) -> int | Number:
     return Number(text) if len(text) > _MAX_INT_DIGITS or text == "-0" else int(text)
 
 
-def _no_constant(name: str) -> NoReturn:
+def _no_constant(_name: str) -> NoReturn:
     raise ValueError("it is not JSON: it holds NaN or Infinity")
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    every: dict[str, list[Any]] = {}
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    values_by_name: dict[str, list[Any]] = {}
     for name, value in pairs:
-        every.setdefault(name, []).append(value)
-    return {name: values[0] if len(values) == 1 else DuplicateName(values) for name, values in every.items()}
+        values_by_name.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else DuplicateName(values) for name, values in values_by_name.items()}
 
 
 _decode = json.JSONDecoder(
-    object_pairs_hook=_members, parse_float=Number, parse_int=_int, parse_constant=_no_constant
+    object_pairs_hook=_object, parse_float=Number, parse_int=_int, parse_constant=_no_constant
 ).decode

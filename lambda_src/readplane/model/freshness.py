@@ -1,4 +1,4 @@
-"""How fresh a source's items are: its watermark, and whether that is within what was promised."""
+"""Freshness: how old a source's items may be, and whether that is within the source's staleness budget."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,29 @@ from .timestamp import ms_of
 
 
 class DeclaredSource(NamedTuple):
-    """What `read` knows of a source: the collection that it feeds, and how stale that may be (milliseconds)."""
+    """The settings of a source that `read` needs.
+
+    :param name: the source's name.
+    :param collection: the name of the collection that the source feeds.
+    :param staleness_budget: how stale the collection may be, in seconds.
+    """
 
     name: str
     collection: str
-    staleness_budget_ms: int
+    staleness_budget: int
+
+    @property
+    def staleness_budget_ms(self) -> int:
+        """How stale the collection may be, in milliseconds."""
+        return self.staleness_budget * 1000
 
 
 class Freshness(NamedTuple):
-    """What `poll` last told of a source, every text ``None`` where there is nothing to tell.
+    """The state of a source after its last poll; every field is ``None`` until there is a value.
 
-    ``fresh_as_of`` (RFC 3339): everything that the source held at this time has been read. ``breaker``: ``closed``,
-    ``open`` or ``half_open``. ``checked_at`` (RFC 3339): when `poll` last tried.
+    :param fresh_as_of: the watermark (RFC 3339): everything that the source held at this time has been read.
+    :param breaker: the circuit breaker's state: ``closed``, ``open`` or ``half_open``.
+    :param checked_at: when `poll` last tried (RFC 3339).
     """
 
     fresh_as_of: str | None
@@ -25,16 +36,19 @@ class Freshness(NamedTuple):
     checked_at: str | None
 
     def staleness_ms(self, now_ms: int) -> int | None:
-        """Milliseconds since ``fresh_as_of``, 0 where the clocks disagree; ``None`` before the first whole pass."""
+        """Return the milliseconds since ``fresh_as_of``, or ``None`` before the first whole pass.
+
+        The result is 0 if the clocks disagree and ``fresh_as_of`` lies in the future.
+        """
         fresh_ms = ms_of(self.fresh_as_of or "")
         return None if fresh_ms is None else max(0, now_ms - fresh_ms)
 
 
-NEVER = Freshness(None, None, None)
-"""Of a source that was never polled."""
+NEVER_POLLED = Freshness(None, None, None)
+"""The freshness of a source before its first poll."""
 
 
 def is_stale(freshness: Freshness, budget_ms: int, now_ms: int) -> bool:
-    """Whether a source is behind its staleness budget, as one that was never wholly read is."""
+    """Whether a source exceeds its staleness budget. A source that was never read as a whole does."""
     staleness = freshness.staleness_ms(now_ms)
     return staleness is None or staleness > budget_ms

@@ -1,13 +1,14 @@
-"""Versions: UUIDv7 change ids (RFC 9562, section 5.7), ordered by time, compared as text.
+"""Versions: UUIDv7 change ids (RFC 9562, section 5.7), ordered by time and compared as text.
 
-The canonical lower-case text of a UUIDv7 sorts like its 128 bits, so every store compares versions as plain strings.
+The lower-case text of a UUIDv7 sorts like its 128 bits, so every store compares versions as plain strings.
 """
 
 import re
 from collections.abc import Iterable
 
 MAX_AHEAD_MS = 5 * 60 * 1000
-"""How far ahead of our clock a version may be that a request names; sandbox clocks are within milliseconds."""
+"""How far ahead of our clock a version in a request may be, in milliseconds. Sandbox clocks agree within
+milliseconds."""
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -18,19 +19,19 @@ def is_version(text: str) -> bool:
 
 
 def time_ms(version: str) -> int:
-    """Unix milliseconds that ``version`` (canonical text) was stamped with."""
+    """Return the Unix milliseconds in ``version``, which is canonical text."""
     return int(version[:8] + version[9:13], 16)
 
 
 def stamp(now_ms: int, random: bytes, above: Iterable[str] = ()) -> str:
     """Make a version of the present that is greater than every version in ``above``.
 
-    A clock that lags behind a named version is overruled by one millisecond, so one client's writes keep their order
-    whichever sandbox or Region stamps them.
+    If the clock lags behind a version in ``above``, the new version is one millisecond later than that version. So the
+    writes of one client keep their order, whichever sandbox or Region stamps them.
 
     :param now_ms: Unix milliseconds, 48 bits.
-    :param random: 10 fresh bytes of ``os.urandom``; a restored snapshot must not repeat them.
-    :param above: canonical versions that the new one must exceed.
+    :param random: 10 fresh bytes of ``os.urandom``, because a sandbox restored from a snapshot must not repeat them.
+    :param above: canonical versions that the new version must exceed.
     """
     floor = max(above, default="")
     milliseconds = max(now_ms, time_ms(floor) + 1) if floor else now_ms

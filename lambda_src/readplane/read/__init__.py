@@ -1,1 +1,1 @@
-"""Answers a client's reads from the stores."""
+"""The `read` function: serves clients' GET requests from the stores."""

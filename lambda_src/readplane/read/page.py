@@ -1,51 +1,21 @@
-"""Lists: the index partitions that a collection is spread over, and the cursor that walks them.
-
-A collection's listing index has :data:`SHARDS` partitions, chosen by a hash of the item id, because one index partition
-takes about 1,000 writes a second and would throttle the table behind it. An owner's items are one partition. An item
-stays in its partition, under its id, through every change: so whatever exists throughout a walk is seen exactly once.
-"""
+"""Pages of a list: the ``limit`` and ``cursor`` parameters."""
 
 import base64
 import binascii
 import json
-import zlib
-from typing import NamedTuple
 
 from ..api.problem import bad_parameter
-from ..model.collection import Collection, is_item_id
-
-SHARDS = 8
-"""Partitions per collection. Fixed: an item written under another number would be looked for in the wrong place."""
+from ..model.collection import is_item_id
+from ..model.keys import ListPosition
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 
-class ListPosition(NamedTuple):
-    """Where a walk stands: in partition ``shard``, behind item ``after`` (``None``: at the partition's start)."""
-
-    shard: int
-    after: str | None
-
-
-def list_key(collection: str, item_id: str, owner: str | None) -> str:
-    """The index partition of an item."""
-    if owner:
-        return f"{collection}/{owner}"
-    return f"{collection}/{zlib.crc32(item_id.encode()) % SHARDS}"
-
-
-def partitions(collection: Collection, owner: str | None) -> list[str]:
-    """The index partitions that hold a collection, or one owner's part of it, in the order of a walk."""
-    if collection.owned:
-        return [f"{collection.name}/{owner}"]
-    return [f"{collection.name}/{shard}" for shard in range(SHARDS)]
-
-
 def parse_limit(text: str | None) -> int:
-    """The page size that a request names.
+    """Return the page size that a request asks for.
 
-    :raises Problem: 400 unless it is a number from 1 to 200.
+    :raises ProblemError: 400 unless it is a number from 1 to 200.
     """
     if text is None:
         return DEFAULT_LIMIT
@@ -54,19 +24,19 @@ def parse_limit(text: str | None) -> int:
     return int(text)
 
 
-def encode_cursor(place: ListPosition) -> str:
-    """The opaque text that names ``place`` in a URL."""
-    text = json.dumps([place.shard, place.after], separators=(",", ":"))
+def encode_cursor(position: ListPosition) -> str:
+    """Return the opaque text that stands for ``position`` in a URL."""
+    text = json.dumps([position.shard, position.after], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def parse_cursor(text: str | None, shards: int) -> ListPosition:
-    """The place that a request's cursor names; the start without one.
+    """Return the position that a request's cursor stands for; without a cursor, the start of the list.
 
-    A cursor holds no key, only a place within what the route and the caller may see anyway, so it needs no signature.
+    A cursor needs no signature: it holds no key, only a position in a list that the caller may read anyway.
 
-    :param shards: how many partitions the walk has.
-    :raises Problem: 400 for anything that :func:`encode_cursor` doesn't make.
+    :param shards: the number of the list's partitions.
+    :raises ProblemError: 400 for a text that :func:`encode_cursor` doesn't return.
     """
     if text is None:
         return ListPosition(0, None)

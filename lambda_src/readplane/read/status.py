@@ -1,4 +1,4 @@
-"""What became of a change, told from its item's version and its quarantine marker."""
+"""The status of a change, decided from its item's version and its quarantine marker."""
 
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,11 @@ ChangeOutcome = Literal["applied", "superseded", "quarantined", "pending"]
 
 
 class Status(NamedTuple):
-    """The answer of the status route; ``reason`` is set for a quarantined change."""
+    """The response of the status route.
+
+    :param status: what became of the change.
+    :param reason: why a quarantined change couldn't be applied; otherwise ``None``.
+    """
 
     status: ChangeOutcome
     reason: str | None = None
@@ -17,12 +21,23 @@ class Status(NamedTuple):
 def status_of(
     change_id: str, version: str | None, quarantined: str | None, now_ms: int, pending_ms: int
 ) -> Status | None:
-    """Tell one change's outcome; ``None`` when nobody knows it (any more).
+    """Decide what became of a change.
 
-    :param version: the item's version, ``None`` without an item.
-    :param quarantined: the reason in the change's quarantine marker, if it has one. A change that was redriven since is
-        the item's version, or its marker is gone.
-    :param pending_ms: how long a change may be on its way before an unknown one counts as never accepted.
+    The first line of this table that matches counts:
+
+    ===========================================  ===============
+    the item's version is the change             ``applied``
+    the change has a quarantine marker           ``quarantined``
+    the item's version is greater                ``superseded``
+    the change is young enough to be on its way  ``pending``
+    none of these                                ``None``
+    ===========================================  ===============
+
+    A marker never hides a redriven change. Either the change is the item's version, or its marker was deleted.
+
+    :param version: the item's version; ``None`` if there is no item.
+    :param quarantined: the reason in the change's quarantine marker; ``None`` if it has no marker.
+    :param pending_ms: how long an unknown change may still be on its way. An older one was never accepted.
     """
     if version == change_id:
         return Status("applied")

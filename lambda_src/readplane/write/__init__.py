@@ -1,1 +1,1 @@
-"""Accepts a client's write and makes it durable before it acknowledges it."""
+"""The `write` function: makes a client's write durable before it acknowledges the write."""

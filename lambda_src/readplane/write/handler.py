@@ -1,39 +1,41 @@
-"""Accepts a client's write: authorises it, stamps a change, makes it durable, answers 202."""
+"""Accept a client's write: authorise it, stamp a change, make the change durable, respond with 202."""
 
 import hashlib
 import os
 from collections.abc import Mapping
-from functools import cache
 from http import HTTPStatus
 from json import dumps
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..api.caller import Caller, check_may_write
 from ..api.problem import ProblemError, bad_parameter
-from ..api.request import Event, Request, Response, answer
-from ..aws.client import client
+from ..api.request import Request
+from ..api.response import Response, respond
+from ..aws.client import make_client
 from ..clock import now_ms
-from ..config import load
+from ..config import SchemasObject, load_settings
+from ..entrypoint import Entrypoint, Function
 from ..model.change import API, Change
 from ..model.collection import Collection
-from ..model.schema import SchemaValidator, check_content_type, compile_schemas, parse_body
+from ..model.schema import SchemaValidator, compile_schemas
 from ..model.timestamp import rfc3339
 from ..model.version import stamp
 from ..stores.schemas import read_schemas
 from ..telemetry import Telemetry
+from .body import check_content_type, parse_body
 from .log import FirehoseWriteLog, NotAppendedError, WriteLog
 
 
-class SchemasObject(NamedTuple):
-    """Where the collections' JSON Schemas are, and what they must hash to."""
-
-    bucket: str
-    key: str
-    sha256: str
-
-
 class WriteSettings(NamedTuple):
-    """What Terraform tells the function."""
+    """The settings of `write`.
+
+    :param name: the stack's name.
+    :param client_ids: the Cognito clients whose access tokens are accepted.
+    :param cors_origins: the origins whose scripts may read responses.
+    :param delivery_stream: the Firehose stream that fills the write log.
+    :param schemas: the S3 object that holds the collections' JSON Schemas.
+    :param collections: the collections that clients may write, by name.
+    """
 
     name: str
     client_ids: frozenset[str]
@@ -43,24 +45,8 @@ class WriteSettings(NamedTuple):
     collections: Mapping[str, Collection]
 
 
-def write_settings() -> WriteSettings:
-    """:raises BadSettings: with every problem."""
-    return load(
-        lambda given: WriteSettings(
-            name=given.text("name"),
-            client_ids=frozenset(given.texts("client_ids")),
-            cors_origins=given.texts("cors_origins"),
-            delivery_stream=given.text("delivery_stream"),
-            schemas=SchemasObject(
-                given.text("schemas", "bucket"), given.text("schemas", "key"), given.text("schemas", "sha256")
-            ),
-            collections=given.collections(),
-        )
-    )
-
-
 class Write:
-    """The function, with what it needs handed in."""
+    """The function `write`. The compiled schemas, by collection, and the write log are passed in."""
 
     def __init__(
         self, settings: WriteSettings, validators: Mapping[str, SchemaValidator], log: WriteLog, telemetry: Telemetry
@@ -71,9 +57,10 @@ class Write:
         self._log = log
 
     def __call__(self, request: Request) -> Response:
-        """POST, PUT or DELETE of one item: one call to the write log, 202 once it is durable.
+        """Serve a POST, PUT or DELETE of one item with one call to the write log; 202 once the change is durable.
 
-        :raises Problem: 4xx for what can't be accepted, 503 where the write log doesn't confirm.
+        :raises ProblemError: 4xx for a request that can't be accepted, 503 if the write log doesn't confirm the change.
+        :raises InvalidError: if the body breaks a rule; `api` makes it a 400.
         """
         accepted_ms = now_ms()
         collection = request.collection(self.settings.collections)
@@ -89,14 +76,13 @@ class Write:
             request_id=request.request_id,
             change_id=change.change_id,
         )
-        where = f"/v1/items/{collection.name}/{change.item_id}/changes/{change.change_id}"
-        accepted = {"change_id": change.change_id, "item_id": change.item_id, "status": "accepted"}
-        headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": where}
-        return Response(HTTPStatus.ACCEPTED, dumps(accepted), headers)
+        location = f"/v1/items/{collection.name}/{change.item_id}/changes/{change.change_id}"
+        body = {"change_id": change.change_id, "item_id": change.item_id, "status": "accepted"}
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": location}
+        return Response(HTTPStatus.ACCEPTED, dumps(body), headers)
 
     def _change(self, request: Request, collection: Collection, caller: Caller, accepted_ms: int) -> Change:
         change_id = stamp(accepted_ms, os.urandom(10), request.min_versions(accepted_ms))
-        key = None
         if request.method == "POST":
             key = _idempotency_key(request)
             item_id = _derived_id(caller, collection, key) if key else change_id
@@ -155,31 +141,25 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
-    # The same retry makes the same item in whichever Region it lands, with no table of keys to reserve it in.
+    # A hash instead of a table of reserved keys, because a retry must create the same item in every Region.
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
 
 
-@cache
-def function() -> Write:
-    """Make the function from its environment, once per sandbox.
+def make_write() -> Function:
+    """Make `write` from its environment.
 
-    :raises BadSettings: for settings, ``ValueError`` for schemas that can't be used, each with every problem.
+    :raises SettingsError: if a setting is missing or wrong.
+    :raises ValueError: if the schemas can't be used; it lists every problem.
     """
-    settings = write_settings()
-    schemas = read_schemas(client("s3"), settings.schemas.bucket, settings.schemas.key, settings.schemas.sha256)
+    settings = load_settings(WriteSettings)
+    schemas = read_schemas(make_client("s3"), *settings.schemas)
     # A collection without a schema takes any object.
     validators = compile_schemas({name: schemas.get(name, {}) for name in settings.collections})
-    # Three tries of at most 4 s and the pauses between them: 12.3 s, before the function's own time-out (Terraform
-    # refuses less than 13 s) would cut off the answer that says what became of the write.
-    log = FirehoseWriteLog(client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
-    return Write(settings, validators, log, Telemetry("write", settings.name))
+    # Three attempts of at most 4 s, with their backoff, take 12.3 s at most. Terraform refuses a function timeout of
+    # less than 13 s, so Lambda can't cut off the response that says whether the write was accepted.
+    log = FirehoseWriteLog(make_client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
+    write = Write(settings, validators, log, Telemetry("write", settings.name))
+    return lambda event, _context: respond(event, settings.cors_origins, write.telemetry, write)
 
 
-def handler(event: Event, context: object) -> dict[str, Any]:
-    """Lambda entry point."""
-    write = function()
-    return answer(event, write.settings.cors_origins, write.telemetry, write)
-
-
-if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    function()  # during init, which Lambda runs at full CPU and SnapStart keeps, and not in the first request
+handler = Entrypoint(make_write)

@@ -1,9 +1,9 @@
-"""The write log's front door: Firehose, which has a record on three availability zones before it answers."""
+"""Appends to the write log through Firehose, which stores a record in three availability zones before it responds."""
 
 from typing import Protocol
 
 from ..aws.client import Client
-from ..aws.faults import RefusedError, UnansweredError, pause
+from ..aws.faults import RefusedError, UnansweredError, back_off
 
 ATTEMPTS = 3
 _BASE_SECONDS = 0.05
@@ -13,8 +13,9 @@ _RETRIABLE = frozenset({"ServiceUnavailableException", "ThrottlingException", "S
 class NotAppendedError(Exception):
     """The write log didn't confirm a line.
 
-    ``refused`` is true when no try can have been kept: the line is not accepted. Otherwise its fate is unknown, and to
-    send it again is safe, as applying is idempotent. ``cause`` names the last fault's kind, for the log.
+    :param refused: true if Firehose certainly stored nothing. False if an attempt may have stored the line; then a
+        retry is safe all the same, because applying is idempotent.
+    :param cause: the code of the last error, for the log.
     """
 
     def __init__(self, *, refused: bool, cause: str) -> None:
@@ -24,19 +25,19 @@ class NotAppendedError(Exception):
 
 
 class WriteLog(Protocol):
-    """Somewhere durable to append lines to."""
+    """A durable log of lines."""
 
     def append(self, line: bytes) -> None:
-        """Return once ``line`` (with its newline) is durable.
+        """Return once ``line``, which ends with a newline, is durable.
 
-        :raises NotAppended: when that can't be said.
+        :raises NotAppendedError: if the log doesn't confirm the line.
         """
 
 
 class FirehoseWriteLog:
-    """Appends through ``PutRecord``: one network call for an accepted line.
+    """A :class:`WriteLog` that calls ``PutRecord``, once for an accepted line.
 
-    The client must not retry on its own, since only each try's outcome tells a refusal from a time-out.
+    Its client must not retry. Only the outcome of each attempt tells whether the line may have been stored.
     """
 
     def __init__(self, client: Client, delivery_stream: str) -> None:
@@ -44,7 +45,10 @@ class FirehoseWriteLog:
         self._delivery_stream = delivery_stream
 
     def append(self, line: bytes) -> None:
-        """See :class:`WriteLog`. Three tries at most, with full jitter in between."""
+        """Append ``line`` in at most three attempts, with full-jitter backoff between them.
+
+        :raises NotAppendedError: if no attempt succeeds.
+        """
         refused = True
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -52,14 +56,14 @@ class FirehoseWriteLog:
                 return
             except RefusedError as error:
                 cause = error.code
-                again = cause in _RETRIABLE
-                # An answer of the 5xx class other than "unavailable" says nothing about what was kept.
-                if error.status >= 500 and not again:
-                    refused, again = False, True
+                retriable = cause in _RETRIABLE
+                # After any other 5xx error, Firehose may have stored the line.
+                if error.status >= 500 and not retriable:
+                    refused, retriable = False, True
             except UnansweredError as error:
                 cause = error.code
-                again = True
+                retriable = True
                 refused = refused and not error.sent
-            if not again or attempt == ATTEMPTS:
+            if not retriable or attempt == ATTEMPTS:
                 raise NotAppendedError(refused=refused, cause=cause)
-            pause(_BASE_SECONDS * 2**attempt)
+            back_off(_BASE_SECONDS * 2**attempt)

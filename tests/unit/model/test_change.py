@@ -1,12 +1,13 @@
+"""Changes: their line in the write log, their order and their age."""
+
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.model.change import MAX_DATA_BYTES, Change, PoisonError, Window, is_expired, keep_newest, parse_line
-from readplane.model.timestamp import ms_of, rfc3339
+from readplane.model.change import MAX_DATA_BYTES, Change, PoisonError, is_expired, parse_line
+from readplane.model.window import keep_newest
 from readplane.publish.decide import ToMend, decide
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
 
@@ -29,7 +30,7 @@ objects = st.lists(st.tuples(strings, values), max_size=4).map(
 
 histories = st.lists(
     st.builds(
-        lambda item, tick, gone: change(f"i{item}", ms=NOW_MS + tick, data=None if gone else f'{{"t":{tick}}}'),
+        lambda item, tick, deleted: change(f"i{item}", ms=NOW_MS + tick, data=None if deleted else f'{{"t":{tick}}}'),
         st.integers(0, 2),
         st.integers(0, 30),
         st.booleans(),
@@ -39,12 +40,12 @@ histories = st.lists(
 
 
 def unique(history: list[Change]) -> list[Change]:
-    """One change per version, as in life: the same id never stands for two contents."""
+    """Drop changes that repeat a version, because a real ``change_id`` never stands for two contents."""
     return list({(entry.key, entry.version): entry for entry in history}.values())
 
 
 @given(objects.filter(lambda text: "\n" not in text and "\r" not in text))
-def test_a_line_gives_back_the_change_digit_for_digit(data: str) -> None:
+def test_a_parsed_line_equals_the_change_digit_for_digit(data: str) -> None:
     sent = change(data=data)
     line = sent.line()
     assert line.endswith(b"\n") and line.count(b"\n") == 1
@@ -52,7 +53,7 @@ def test_a_line_gives_back_the_change_digit_for_digit(data: str) -> None:
     assert isinstance(json.loads(line)["data"], dict)
 
 
-def test_a_delete_and_an_owned_change_keep_their_shape_in_the_log() -> None:
+def test_the_line_of_a_delete_and_of_an_owned_change_is_parsed_as_it_was() -> None:
     for sent in (change(data=None), change(collection="profiles", owner=ALICE), change(data='{"a":",\\"data\\":"}')):
         assert parse_line(sent.line(), COLLECTIONS) == sent
 
@@ -63,19 +64,19 @@ def test_any_order_with_any_duplicates_gives_the_same_items(history: list[Change
     repeats = data.draw(st.lists(st.sampled_from(history), max_size=8)) if history else []
     shuffled = history + repeats
     random.shuffle(shuffled)
-    straight, mixed = MemoryItems(), MemoryItems()
+    in_order, mixed = MemoryItems(), MemoryItems()
     for entry in history:
-        straight.apply(entry)
-    # in lumps, each folded first, as objects of the write log are
+        in_order.apply(entry)
+    # In two parts, each reduced to its newest changes first, as `apply` does with objects of the write log.
     cut = data.draw(st.integers(0, len(shuffled)))
-    for lump in (shuffled[:cut], shuffled[cut:]):
-        winners: dict[str, Change] = {}
-        for entry in lump:
-            keep_newest(winners, entry)
-        for entry in winners.values():
+    for part in (shuffled[:cut], shuffled[cut:]):
+        newest: dict[str, Change] = {}
+        for entry in part:
+            keep_newest(newest, entry)
+        for entry in newest.values():
             mixed.apply(entry)
-    assert straight.held == mixed.held
-    assert straight.held == {
+    assert in_order.by_key == mixed.by_key
+    assert in_order.by_key == {
         key: max((entry for entry in history if entry.key == key), key=lambda entry: entry.version)
         for key in {entry.key for entry in history}
     }
@@ -85,38 +86,12 @@ def test_any_order_with_any_duplicates_gives_the_same_items(history: list[Change
 def test_an_older_change_never_wins_and_a_deleted_item_stays_deleted(history: list[Change]) -> None:
     items = MemoryItems()
     for entry in unique(history):
-        before = items.get(entry.key)
+        before = items.get_item(entry.key)
         items.apply(entry)
-        after = items.get(entry.key)
+        after = items.get_item(entry.key)
         assert after is not None and (before is None or after.version >= before.version)
         if before is not None and before.data is None and entry.version < before.version:
             assert after.data is None
-
-
-def test_keep_newest_names_what_drops_out() -> None:
-    winners: dict[str, Change] = {}
-    old, new = change(ms=NOW_MS), change(ms=NOW_MS + 1)
-    assert keep_newest(winners, new) is None
-    assert keep_newest(winners, old) is old
-    assert keep_newest(winners, new) is new
-    assert winners == {new.key: new}
-
-
-def test_a_window_is_full_by_items_or_by_what_its_winners_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Window, "MAX_CHANGES", 3)
-    monkeypatch.setattr(Window, "MAX_SIZE", 100)
-    window = Window()
-    entries = [change("a", ms=NOW_MS + tick, data=json.dumps("x" * 58)) for tick in range(9)]
-    assert [window.fold(entry) for entry in entries] == [None, *entries[:-1]]
-    assert window.fold(entries[0]) is entries[0] and window.version(entries[0].key) == entries[-1].version
-    assert not window.is_full()
-    window.fold(change("b", data=json.dumps("x" * 38)))
-    assert window.is_full()
-    assert [entry.item_id for entry in window.take()] == ["a", "b"] and window.take() == []
-    for item in "abc":
-        assert not window.is_full()
-        window.fold(change(item, data=None))
-    assert window.is_full()
 
 
 GOOD = json.loads(change().line())
@@ -153,15 +128,15 @@ GOOD = json.loads(change().line())
         (change(data='{"a":"' + "ü" * (MAX_DATA_BYTES // 2) + '"}').line(), "too_large"),
     ],
 )
-def test_poison_is_told_by_its_reason(line: bytes, reason: str) -> None:
+def test_a_line_that_cannot_be_applied_raises_the_reason(line: bytes, reason: str) -> None:
     with pytest.raises(PoisonError) as caught:
         parse_line(line, COLLECTIONS)
     assert caught.value.reason == reason
-    # What can be told apart keeps its change, so that its status can show the quarantine.
+    # A line that can be parsed keeps its change, so that the change's status can show the quarantine.
     assert (caught.value.change is not None) == (reason != "unparsable")
 
 
-def test_the_largest_data_are_no_poison() -> None:
+def test_data_of_the_largest_size_can_be_applied() -> None:
     for text in ("x" * (MAX_DATA_BYTES - 8), "ü" * (MAX_DATA_BYTES // 2 - 4)):
         largest = change(data=f'{{"a":"{text}"}}')
         assert largest.data and len(largest.data.encode()) == MAX_DATA_BYTES
@@ -176,8 +151,8 @@ def test_a_change_expires_at_the_horizon_and_its_tombstone_a_day_later() -> None
     assert change(data=None).expires_at(horizon) == (NOW_MS + horizon) // 1000 + 86_400
 
 
-def test_a_change_counts_its_age_from_its_acceptance_where_that_is_later() -> None:
-    """A back office's record may be years old when it is first read: it must not be refused, nor its tombstone go."""
+def test_a_changes_age_counts_from_its_acceptance_if_that_is_later() -> None:
+    """A record may be years old at its first poll. It isn't refused, and its tombstone doesn't expire at once."""
     horizon, year = 30 * 86_400_000, 365 * 86_400_000
     fresh = change(data=None, ms=NOW_MS - 9 * year, accepted_ms=NOW_MS - horizon, source="shop")
     assert not is_expired(fresh, NOW_MS, horizon) and is_expired(fresh, NOW_MS + 1, horizon)
@@ -186,48 +161,41 @@ def test_a_change_counts_its_age_from_its_acceptance_where_that_is_later() -> No
     assert not is_expired(ahead, NOW_MS + horizon, horizon)
     assert ahead.expires_at(horizon) == (NOW_MS + horizon) // 1000 + 86_400
     for broken in ("", "yesterday", "2026-11-21", "2026-11-21T08:00:00Z", "２026-11-21T08:00:00.000Z"):
-        assert is_expired(fresh._replace(accepted_at=broken), NOW_MS, horizon), "then the version alone tells"
+        assert is_expired(fresh._replace(accepted_at=broken), NOW_MS, horizon), (
+            "without a valid acceptance, the version alone counts"
+        )
 
 
 ages = st.integers(-5 * 60_000, 20 * 365 * 86_400_000)
 
 
 @given(ages, ages, ages, ages, st.integers(1, 90), ages)
-def test_what_a_tombstone_beat_never_comes_back(
-    put_age: int, put_accepted: int, gone_age: int, gone_accepted: int, days: int, later: int
+def test_a_change_that_lost_to_a_tombstone_never_comes_back(
+    put_age: int, put_accepted: int, delete_age: int, delete_accepted: int, days: int, later: int
 ) -> None:
-    """Whenever a change that lost comes again, its tombstone is still there, or the change is expired."""
+    """If a change that lost is applied again, either its tombstone still exists or the change is expired."""
     horizon, now = days * 86_400_000, NOW_MS + later
     put = change(ms=NOW_MS - put_age, accepted_ms=NOW_MS - put_accepted, source="shop")
-    gone = change(ms=NOW_MS - gone_age, tail=1, data=None, accepted_ms=NOW_MS - gone_accepted, source="shop")
+    delete = change(ms=NOW_MS - delete_age, tail=1, data=None, accepted_ms=NOW_MS - delete_accepted, source="shop")
     limit = now - horizon
     assert is_expired(put, now, horizon) == (max(NOW_MS - put_age, NOW_MS - put_accepted) < limit)
-    if gone.version > put.version and gone.accepted_at >= put.accepted_at and not is_expired(put, now, horizon):
-        expires_at = gone.expires_at(horizon)
+    if delete.version > put.version and delete.accepted_at >= put.accepted_at and not is_expired(put, now, horizon):
+        expires_at = delete.expires_at(horizon)
         assert expires_at is not None and expires_at * 1000 > now
-        assert decide(gone, None, now, horizon) == ToMend(gone)
+        assert decide(delete, None, now, horizon) == ToMend(delete)
 
 
-def test_a_sourced_item_is_as_of_its_upstream_time() -> None:
-    upstream_ms = NOW_MS - 400 * 86_400_000
-    sourced = change(ms=upstream_ms, accepted_ms=NOW_MS, source="shop")
-    assert json.loads(sourced.representation())["as_of"] == change(ms=upstream_ms).accepted_at
-    again = change(ms=upstream_ms, accepted_ms=NOW_MS + 77, source="shop")
-    assert again.representation() == sourced.representation(), "polled again, it is the same document"
+def test_a_sourced_item_is_as_of_its_back_offices_modification_time() -> None:
+    modified_ms = NOW_MS - 400 * 86_400_000
+    sourced = change(ms=modified_ms, accepted_ms=NOW_MS, source="shop")
+    assert json.loads(sourced.representation())["as_of"] == change(ms=modified_ms).accepted_at
+    repeated = change(ms=modified_ms, accepted_ms=NOW_MS + 77, source="shop")
+    assert repeated.representation() == sourced.representation(), "a second poll yields the same document"
     written = change(ms=NOW_MS + 3, accepted_ms=NOW_MS)
     assert json.loads(written.representation())["as_of"] == change(ms=NOW_MS).accepted_at
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))
-@example(datetime(2000, 2, 29, 23, 59, 59, 999_000, UTC))
-@example(datetime(2100, 3, 1, tzinfo=UTC))
-def test_times_are_told_and_read_as_datetime_does(time: datetime) -> None:
-    ms = (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    text = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    assert rfc3339(ms) == text and ms_of(text) == ms
-
-
-def test_the_representation_is_json_with_the_data_as_it_came() -> None:
+def test_the_representation_is_json_with_the_data_digit_for_digit() -> None:
     item = change(data='{"price": 1.10, "n": 12345678901234567890.10}')
     assert '"data":{"price": 1.10, "n": 12345678901234567890.10}}' in item.representation()
     shown = json.loads(item.representation())

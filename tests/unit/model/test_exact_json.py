@@ -1,3 +1,5 @@
+"""JSON with exact numbers: parsed, searched by JMESPath and printed."""
+
 import json
 import re
 import time
@@ -19,12 +21,13 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def found(expression: str, text: str) -> Any:
+def search(expression: str, text: str) -> Any:
+    """Return what a JMESPath expression finds in a JSON text."""
     return compile_expression(expression).search(parse_json(text))
 
 
-def printed(expression: str, text: str) -> str:
-    return print_json(found(expression, text))
+def search_and_print(expression: str, text: str) -> str:
+    return print_json(search(expression, text))
 
 
 @settings(deadline=None)
@@ -36,26 +39,26 @@ def printed(expression: str, text: str) -> str:
 @example("123456789012345678901234567890.000100")
 @example("9" * 5000)
 @example("1E-400")
-def test_numbers_go_out_digit_for_digit(text: str) -> None:
+def test_numbers_are_printed_digit_for_digit(text: str) -> None:
     assert print_json(parse_json(text)) == text
     assert number_text(parse_json(text)) == text
-    assert printed("a[0].b", f'{{"a": [{{"b": {text}}}]}}') == text
-    assert printed("to_string(@)", text) == json.dumps(text)
-    assert printed("to_number(@)", json.dumps(text)) == text
+    assert search_and_print("a[0].b", f'{{"a": [{{"b": {text}}}]}}') == text
+    assert search_and_print("to_string(@)", text) == json.dumps(text)
+    assert search_and_print("to_number(@)", json.dumps(text)) == text
 
 
 @settings(deadline=None)
 @given(VALUES)
-def test_what_is_printed_is_the_same_json_in_one_form(value: Any) -> None:
+def test_printed_json_is_equal_and_canonical(value: Any) -> None:
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for indent in (None, 3):
         text = print_json(parse_json(json.dumps(value, indent=indent)))
         assert json.loads(text) == value and text.encode() and "\n" not in text
-        # Half of a surrogate pair stays escaped: UTF-8 can't hold it.
+        # Half of a surrogate pair stays escaped, because UTF-8 can't hold it.
         assert re.sub(r"\\u[dD][89abcdefABCDEF]..", "", text) == re.sub("[\ud800-\udfff]", "", canonical)
 
 
-def test_half_of_a_surrogate_pair_goes_out_as_it_came_in() -> None:
+def test_half_of_a_surrogate_pair_is_printed_as_it_was_parsed() -> None:
     text = '{"\\ud800":"\\udfffé"}'
     assert print_json(parse_json(text)) == text and print_json(parse_json(text)).encode()
 
@@ -86,32 +89,32 @@ def test_half_of_a_surrogate_pair_goes_out_as_it_came_in() -> None:
         ("{a: a, b: `2`}", '{"a": 1.10}', '{"a":1.10,"b":2}'),
     ],
 )
-def test_jmespath_works_on_them(expression: str, text: str, result: str) -> None:
-    assert printed(expression, text) == result
+def test_jmespath_functions_keep_numbers_exact(expression: str, text: str, result: str) -> None:
+    assert search_and_print(expression, text) == result
 
 
 @pytest.mark.parametrize(
     "text", ["", "1.", ".5", "01", "+1", " 1", "1 ", "NaN", "Infinity", "1_000", "0x1", "١", "one"]
 )
-def test_a_text_that_is_no_json_number_is_none(text: str) -> None:
+def test_to_number_of_a_text_that_is_no_json_number_is_none(text: str) -> None:
     assert to_number(text) is None
 
 
-def test_to_number_of_the_rest() -> None:
-    rest: list[Any] = [None, True, [], {}, 1]
-    assert [to_number(value) for value in rest] == [None, None, None, None, 1]
+def test_to_number_of_values_that_are_no_text() -> None:
+    values: list[Any] = [None, True, [], {}, 1]
+    assert [to_number(value) for value in values] == [None, None, None, None, 1]
     assert number_text(True) is None and number_text("1") is None and number_text(1.5) == "1.5"
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", '{"a": 1', "[1,]", "NaN", "[Infinity]", "-Infinity", "<html>", "{'a': 1}", "1 2"]
 )
-def test_what_is_not_json_is_told_without_quoting_it(text: str) -> None:
+def test_a_text_that_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="it is not JSON"):
         parse_json(text)
 
 
-def test_nesting_never_breaks_the_parser_or_the_printer() -> None:
+def test_deep_nesting_is_printed_or_refused_and_never_crashes() -> None:
     text = "[" * 900 + "]" * 900
     assert print_json(parse_json(text)) == text
     with pytest.raises(ValueError, match="too deep"):
@@ -119,26 +122,26 @@ def test_nesting_never_breaks_the_parser_or_the_printer() -> None:
 
 
 def test_a_number_of_any_length_takes_little_time() -> None:
-    begun = time.process_time()
+    start = time.process_time()
     for text in ("9" * 1_000_000, "0." + "9" * 1_000_000, "1e" + "9" * 1_000_000):
         assert print_json(parse_json(text)) == text
-    assert time.process_time() - begun < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), (), {1}, b"", {"a": object()}])
-def test_what_json_cannot_say_is_not_printed(value: Any) -> None:
+def test_a_value_that_json_cannot_express_is_not_printed(value: Any) -> None:
     with pytest.raises(ValueError, match="JSON knows no"):
         print_json(value)
 
 
-TWICE = '{"ok": 1, "a": {"x": 1}, "a": [2.0], "b": "text"}'
+DUPLICATES = '{"ok": 1, "a": {"x": 1}, "a": [2.0], "b": "text"}'
 
 
-def test_a_name_that_occurs_twice_spoils_only_who_looks_at_it() -> None:
-    assert found("[ok, b]", TWICE) == [1, "text"]
-    assert print_json(parse_json(TWICE), twice=True) == '{"a":{"x":1},"a":[2.0],"b":"text","ok":1}'
+def test_a_duplicate_name_fails_only_what_uses_it() -> None:
+    assert search("[ok, b]", DUPLICATES) == [1, "text"]
+    assert print_json(parse_json(DUPLICATES), keep_duplicates=True) == '{"a":{"x":1},"a":[2.0],"b":"text","ok":1}'
     with pytest.raises(DuplicateNameError):
-        print_json(parse_json(TWICE))
+        print_json(parse_json(DUPLICATES))
 
 
 @pytest.mark.parametrize(
@@ -150,61 +153,11 @@ def test_a_name_that_occurs_twice_spoils_only_who_looks_at_it() -> None:
         "to_array(a)[0]", "[a][]", "sort(a)", "not_null(a)", "values(@)[1]", "reverse(a)", "to_number(a)", "type(a)",
     ],
 )  # fmt: skip
-def test_nobody_takes_a_name_that_occurs_twice_for_a_value(expression: str) -> None:
+def test_an_expression_that_uses_a_duplicate_name_fails(expression: str) -> None:
     with pytest.raises(ExpressionError):
-        print_json(found(expression, TWICE))
+        print_json(search(expression, DUPLICATES))
 
 
-@pytest.mark.parametrize(
-    ("expression", "message"),
-    [
-        ("length(a)", "length() takes string or array or object, and found number"),
-        ("abs(b)", "abs() takes number, and found string"),
-        ("ceil(c)", "the expression fails (OverflowError)"),
-        ("sort_by(d, &x)", "sort_by() takes string or number, and found object"),
-    ],
-)
-def test_what_an_expression_cannot_work_with_is_told_without_quoting_it(expression: str, message: str) -> None:
-    with pytest.raises(ExpressionError) as caught:
-        found(expression, '{"a": 12345.0, "b": "hidden", "c": 1e400, "d": [{"x": {"hidden": 1}}]}')
-    assert str(caught.value) == message
-
-
-@pytest.mark.parametrize("text", ["a[", "a b", "&&", "a.[", "foo(", "'a", "$", "a..b", "\x00"])
-def test_what_is_not_jmespath_is_told(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        compile_expression(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("rows[?starts_with(id)].id", "starts_with() takes 2, and is given 1"),
-        ("{a: abs(a, a)}", "abs() takes 1, and is given 2"),
-        ("a[1:2] | nothing(@)", "there is no function nothing()"),
-        ("not_null()", "not_null() takes 1, and is given 0"),
-    ],
-)
-def test_functions_are_checked_before_they_are_called(text: str, message: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        compile_expression(text)
-    assert str(caught.value) == message
-
-
-@settings(deadline=None)
-@given(st.text(alphabet="ab.[]*|&!<>=@`'\"{}():,0-? ", max_size=30))
-def test_compiling_raises_nothing_else(text: str) -> None:
-    try:
-        compiled = compile_expression(text)
-    except ValueError:
-        return
-    assert compiled == compile_expression(text)
-    try:
-        compiled.search(parse_json('{"a": [1.0, {"b": "c"}], "b": null}'))
-    except ExpressionError:
-        return
-
-
-def test_a_number_is_a_number_to_every_reader() -> None:
+def test_an_exact_number_is_a_python_float() -> None:
     number = parse_json("1.10")
     assert isinstance(number, Number) and number == 1.1 and repr(number) == str(number) == "1.10"

@@ -1,0 +1,168 @@
+"""What each route of `read` returns: an item, a list, a change's status, a source's freshness, a document."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from json import dumps
+
+from ..api.problem import ProblemError, bad_parameter, not_found
+from ..api.request import Request
+from ..api.response import Response
+from ..aws.faults import AwsError
+from ..clock import now_ms
+from ..model.collection import Collection, Visibility
+from ..model.freshness import NEVER_POLLED, DeclaredSource, Freshness, is_stale
+from ..model.keys import document_key, item_key, partitions
+from ..model.version import is_version
+from ..stores.documents import Documents
+from ..stores.items import Items
+from ..telemetry import Telemetry
+from .page import encode_cursor, parse_cursor, parse_limit
+from .status import status_of
+
+LIST_SECONDS = 4.0
+"""Seconds after which a list starts no further query. Its last query may take 6 s more; the function has 15 s."""
+
+WATERMARK_MS = 5_000
+"""Milliseconds that a sandbox keeps a source's freshness before it reads it again. Staleness budgets are minutes."""
+
+_NOT_CACHED = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+
+
+class Routes:
+    """One method for each route; each takes the request and what the dispatch has found out already."""
+
+    def __init__(
+        self,
+        items: Items,
+        documents: Documents | None,
+        sources: Mapping[str, DeclaredSource],
+        telemetry: Telemetry,
+        *,
+        pending_ms: int,
+    ) -> None:
+        """Take the stores and settings.
+
+        :param documents: ``None`` if API Gateway itself serves the documents from S3.
+        :param sources: the declared sources, by name.
+        :param pending_ms: how long an unknown change may still be on its way, in milliseconds.
+        """
+        self._items = items
+        self._documents = documents
+        self._telemetry = telemetry
+        self._pending_ms = pending_ms
+        self._source_of = {source.collection: source for source in sources.values()}
+        self._watermarks: dict[str, tuple[int, Freshness]] = {}
+
+    def get_item(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        """Return one item, or 304 if the caller has its newest version."""
+        item_id = request.item_id()
+        min_versions = request.min_versions(now_ms())
+        # A caller that names a version must see it once it is applied. Any other read may be eventually consistent,
+        # which is a moment behind and costs half as much.
+        item = self._items.get_item(item_key(collection.name, item_id, owner), consistent=bool(min_versions))
+        if min_versions and (item is None or item.version < max(min_versions)):
+            # API Gateway caches this response, too, under a key with the named version. An earlier retry would get it.
+            headers = {"Retry-After": str(max(1, collection.cache_ttl))}
+            raise ProblemError(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers=headers)
+        if item is None or item.data is None:
+            raise not_found("item")
+        etag = f'"{item.version}"'
+        headers = {"ETag": etag, "Cache-Control": "no-store" if min_versions else collection.cache_control}
+        headers |= self._staleness_header(collection)
+        if _matches(request.headers.get("if-none-match"), etag):
+            return Response(HTTPStatus.NOT_MODIFIED, "", headers)
+        headers |= {"Content-Type": "application/json", "Readplane-Version": item.version}
+        return Response(HTTPStatus.OK, item.representation(), headers)
+
+    def list_items(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        """Return one page of a collection's items, or of the caller's own items in an owner collection."""
+        shards = partitions(collection, owner)
+        start = parse_cursor(request.query.get("cursor"), len(shards))
+        limit = parse_limit(request.query.get("limit"))
+        items, following = self._items.list_items(shards, start, limit, LIST_SECONDS)
+        text = ",".join(item.representation() for item in items)
+        cursor = dumps(encode_cursor(following) if following else None)
+        headers = {"Content-Type": "application/json", "Cache-Control": collection.cache_control}
+        headers |= self._staleness_header(collection)
+        return Response(HTTPStatus.OK, f'{{"items":[{text}],"next":{cursor}}}', headers)
+
+    def get_change_status(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        """Return what became of a change, or 404 if nothing is known of it."""
+        item_id = request.item_id()
+        change_id = request.path.get("change_id", "")
+        if not is_version(change_id):
+            raise bad_parameter("change_id", "change_id must be one that a write returned.")
+        version, reason = self._items.get_change_status(item_key(collection.name, item_id, owner), change_id)
+        status = status_of(change_id, version, reason, now_ms(), self._pending_ms)
+        if status is None:
+            raise not_found("change")
+        return Response(HTTPStatus.OK, dumps({"status": status.status, "reason": status.reason}), _NOT_CACHED)
+
+    def get_source(self, source: DeclaredSource) -> Response:
+        """Return how fresh a source is."""
+        freshness = self._items.get_freshness(source.name) or NEVER_POLLED
+        now = now_ms()
+        staleness_ms = freshness.staleness_ms(now)
+        body = {
+            "source": source.name,
+            "collection": source.collection,
+            "fresh_as_of": freshness.fresh_as_of,
+            "staleness": None if staleness_ms is None else staleness_ms / 1000,
+            "staleness_budget": source.staleness_budget,
+            "stale": is_stale(freshness, source.staleness_budget_ms, now),
+            "breaker": freshness.breaker,
+        }
+        return Response(HTTPStatus.OK, dumps(body), _NOT_CACHED)
+
+    def get_source_document(self, request: Request, collection: Collection, source: DeclaredSource) -> Response:
+        """Return the document that says how fresh a source is."""
+        # Freshness belongs to no owner, so an owner collection's source is visible to every signed-in user.
+        visibility: Visibility = "public" if collection.read == "public" else "authenticated"
+        return self._get_document(request, document_key(visibility, "sources", source.name, None))
+
+    def get_item_document(self, request: Request, collection: Collection, owner: str | None) -> Response:
+        """Return the document of an item."""
+        return self._get_document(request, document_key(collection.read, collection.name, request.item_id(), owner))
+
+    def _get_document(self, request: Request, key: str) -> Response:
+        etags = request.headers.get("if-none-match")
+        document = self._documents.get_document(key, etags) if self._documents else None
+        if document is None:
+            raise not_found("document")
+        if document.body is None:
+            return Response(HTTPStatus.NOT_MODIFIED, "", document.headers)
+        return Response(HTTPStatus.OK, document.body.decode(), document.headers)
+
+    def _staleness_header(self, collection: Collection) -> dict[str, str]:
+        """Return ``Readplane-Stale`` if the collection's source exceeds its staleness budget, else nothing."""
+        source = self._source_of.get(collection.name)
+        if source is None:
+            return {}
+        now = now_ms()
+        stale = is_stale(self._freshness(source.name, now), source.staleness_budget_ms, now)
+        return {"Readplane-Stale": "true"} if stale else {}
+
+    def _freshness(self, source: str, now: int) -> Freshness:
+        """Return a source's freshness, at most :data:`WATERMARK_MS` after it was read."""
+        read_ms, freshness = self._watermarks.get(source, (0, NEVER_POLLED))
+        if 0 <= now - read_ms < WATERMARK_MS:
+            return freshness
+        try:
+            freshness = self._items.get_freshness(source) or NEVER_POLLED
+        except AwsError as error:
+            # We have the items, so return them, and judge staleness by the last known freshness. Keep that for another
+            # WATERMARK_MS, because otherwise every read would wait for a store that fails.
+            self._telemetry.failure(
+                "freshness_not_read",
+                "The source's freshness was not read; the last known one counts.",
+                error,
+                source=source,
+            )
+        self._watermarks[source] = now, freshness
+        return freshness
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    # RFC 9110 (13.1.2) asks for the weak comparison, which ignores the W/ that gateways and CDNs may add.
+    etags = [text.strip().removeprefix("W/") for text in (if_none_match or "").split(",")]
+    return etag in etags or "*" in etags

@@ -1,0 +1,95 @@
+"""A request's body: one JSON object that fits its collection's schema, kept as the text that came in."""
+
+import json
+from collections import Counter
+from http import HTTPStatus
+from typing import Any
+
+from ..api.problem import ProblemError
+from ..model.change import MAX_DATA_BYTES
+from ..model.errors import InvalidError
+from ..model.schema import MAX_DEPTH, SchemaValidator, check_fits, children_of, depth, pointer_step
+
+
+class _Duplicate:
+    """Stands in the parsed body for a value whose name occurs twice, so that an error can point at it."""
+
+
+def check_content_type(value: str | None) -> None:
+    """Check that a body is ``application/json``, with or without parameters.
+
+    :raises ProblemError: 415 for any other type, or for none.
+    """
+    if (value or "").partition(";")[0].strip().lower() != "application/json":
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.", parameter="Content-Type"
+        )
+
+
+def parse_body(body: bytes, validate: SchemaValidator) -> str:
+    """Check a request body and return its JSON text, on one line.
+
+    :param body: the raw bytes.
+    :param validate: the collection's compiled schema, from :func:`~readplane.model.schema.compile_schemas`.
+    :raises ProblemError: 413 for more than 256 KiB.
+    :raises InvalidError: for anything but one object without duplicate names that fits the schema.
+    """
+    if len(body) > MAX_DATA_BYTES:
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {MAX_DATA_BYTES} bytes.")
+    text, value, has_duplicates = _parse_json(body)
+    # Each level needs a bracket, so a text with few brackets can't be too deep and needn't be walked.
+    if text.count("{") + text.count("[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+        raise _too_deep()
+    if "\ufffd" in text:
+        # API Gateway replaces bytes that aren't UTF-8 by U+FFFD before we see them, so the body may be damaged.
+        raise InvalidError("", "The body is not UTF-8, or holds U+FFFD, which must be written \\ufffd.")
+    if has_duplicates:
+        raise InvalidError(_find_duplicate(value, "") or "", "The name occurs twice in one object.")
+    if not isinstance(value, dict):
+        raise InvalidError("", "The body must be one JSON object.")
+    check_fits(value, validate)
+    # The write log needs one line. JSON escapes a line break inside a string, so the others are mere white space.
+    return text.strip().replace("\r", " ").replace("\n", " ")
+
+
+def _parse_json(body: bytes) -> tuple[str, Any, bool]:
+    """Return the body's text, its parsed value, and whether the value holds a :class:`_Duplicate`."""
+    has_duplicates = False
+
+    def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal has_duplicates
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            has_duplicates = True
+            counts = Counter(name for name, _ in pairs)
+            members[next(name for name, count in counts.items() if count > 1)] = _Duplicate()
+        return members
+
+    try:
+        text = body.decode()
+        value = json.loads(text, object_pairs_hook=make_object, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except UnicodeDecodeError as error:
+        raise InvalidError("", "The body is not UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise InvalidError("", f"The body is not JSON: look at line {error.lineno}, column {error.colno}.") from error
+    except ValueError as error:
+        raise InvalidError("", "The body holds a number that is not JSON or has too many digits.") from error
+    return text, value, has_duplicates
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _too_deep() -> InvalidError:
+    return InvalidError("", f"The body is nested more than {MAX_DEPTH} deep.")
+
+
+def _find_duplicate(value: object, pointer: str) -> str | None:
+    """Return the JSON pointer of the first duplicate name inside ``value``."""
+    if isinstance(value, _Duplicate):
+        return pointer
+    pointers = (_find_duplicate(child, pointer + pointer_step(name)) for name, child in children_of(value))
+    return next((found for found in pointers if found is not None), None)

@@ -1,0 +1,81 @@
+"""`read` behind API Gateway's events, with stores in memory."""
+
+import json
+from typing import Any
+
+import pytest
+
+from readplane.api.response import respond
+from readplane.aws.faults import UnansweredError
+from readplane.model.freshness import DeclaredSource, Freshness
+from readplane.model.timestamp import rfc3339
+from readplane.read.handler import Read, ReadSettings
+from readplane.telemetry import Telemetry
+from tests.unit.support import CLIENT_ID, COLLECTIONS, NOW_MS, MemoryDocuments, MemoryItems, api_event
+
+SETTINGS = ReadSettings(
+    name="demo",
+    client_ids=frozenset({CLIENT_ID}),
+    cors_origins=(),
+    items_table="t",
+    items_index="i",
+    documents_bucket="d",
+    pending_seconds=900,
+    horizon_days=30,
+    collections=COLLECTIONS,
+    sources={
+        "shop": DeclaredSource("shop", "products", 60),
+        "desk": DeclaredSource("desk", "orders", 60),
+        "people": DeclaredSource("people", "profiles", 60),
+    },
+)
+ITEM = "/items/products/{item_id}"
+
+
+class ReadService:
+    """Call it with a route to get status, parsed body and headers; ``anonymous`` sends no token."""
+
+    def __init__(self) -> None:
+        self.items = MemoryItems()
+        self.documents = MemoryDocuments()
+        self.read = Read(SETTINGS, self.items, self.documents, Telemetry("read", "demo"))
+
+    def __call__(
+        self,
+        resource: str,
+        path: dict[str, str] | None = None,
+        *,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        claims: dict[str, object] | None = None,
+        anonymous: bool = False,
+    ) -> tuple[int, Any, dict[str, str]]:
+        event = api_event("GET", resource, path, query=query, headers=headers, claims=claims)
+        if anonymous:
+            del event["requestContext"]["authorizer"]
+        response = respond(event, (), self.read.telemetry, self.read)
+        body = json.loads(response["body"]) if response["body"] else None
+        return response["statusCode"], body, response["headers"]
+
+
+class ClockedService(ReadService):
+    """A service whose clock the test sets, and which counts its reads of freshness."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.now_ms = NOW_MS
+        self.freshness_reads: list[str] = []
+        self.fault: UnansweredError | None = None
+        monkeypatch.setattr("readplane.read.routes.now_ms", lambda: self.now_ms)
+        monkeypatch.setattr(self.items, "get_freshness", self.get_freshness)
+
+    def get_freshness(self, source: str) -> Freshness | None:
+        self.freshness_reads.append(source)
+        if self.fault:
+            raise self.fault
+        return self.items.sources.get(source)
+
+
+def fresh(age_ms: int, breaker: str = "closed") -> Freshness:
+    """Return the freshness of a source whose watermark has this age at :data:`NOW_MS`."""
+    return Freshness(rfc3339(NOW_MS - age_ms), breaker, rfc3339(NOW_MS))

@@ -1,0 +1,245 @@
+"""What each route of `read` returns."""
+
+import time
+from typing import Any
+
+import pytest
+
+from readplane.aws.faults import UnansweredError
+from readplane.model.change import Change
+from readplane.model.freshness import Freshness
+from readplane.model.keys import SHARDS
+from readplane.model.timestamp import rfc3339
+from readplane.read.handler import Read
+from readplane.telemetry import Telemetry
+from tests.unit.read.support import ITEM, SETTINGS, ClockedService, ReadService, fresh
+from tests.unit.support import NOW_MS, change, version_at
+
+
+@pytest.fixture
+def service() -> ReadService:
+    return ReadService()
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> ClockedService:
+    return ClockedService(monkeypatch)
+
+
+def test_an_item_has_its_version_as_its_etag(service: ReadService) -> None:
+    item = change(data='{"price":1.10}')
+    service.items.apply(item)
+    status, body, headers = service(ITEM, {"item_id": "p-1"}, anonymous=True)
+    assert status == 200 and body["data"] == {"price": 1.10} and body["version"] == item.version
+    assert headers["ETag"] == f'"{item.version}"' and headers["Readplane-Version"] == item.version
+    assert headers["Cache-Control"] == "public, max-age=60"
+    for tags in (headers["ETag"], f"W/{headers['ETag']}", f'"x", {headers["ETag"]}', "*"):
+        status, body, revalidated = service(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": tags})
+        assert (status, body, revalidated["ETag"]) == (304, None, headers["ETag"])
+    assert service(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": '"other"'})[0] == 200
+
+
+def test_a_read_that_names_a_version_is_a_409_until_it_is_applied(service: ReadService) -> None:
+    old, new = change(ms=1_700_000_000_000), change(ms=1_700_000_000_001)
+    service.items.apply(old)
+    min_version = {"Readplane-Min-Version": new.version}
+    status, _, headers = service(ITEM, {"item_id": "p-1"}, headers=min_version)
+    # As long as API Gateway may cache this response. For a collection that isn't cached, one second.
+    assert status == 409 and headers["Retry-After"] == "60" and headers["Cache-Control"] == "no-store"
+    assert service("/items/orders/{item_id}", {"item_id": "a"}, headers=min_version)[2]["Retry-After"] == "1"
+    service.items.apply(new)
+    status, _, headers = service(ITEM, {"item_id": "p-1"}, headers=min_version)
+    assert status == 200 and headers["Cache-Control"] == "no-store"
+    service.items.apply(change(ms=1_700_000_000_002, data=None))
+    assert service(ITEM, {"item_id": "p-1"}, headers=min_version)[0] == 404
+    for wrong in ("x", version_at(4_000_000_000_000)):
+        assert service(ITEM, {"item_id": "p-1"}, headers={"Readplane-Min-Version": wrong})[0] == 400
+
+
+def test_missing_and_deleted_items_are_404(service: ReadService) -> None:
+    service.items.apply(change("gone", data=None))
+    for item_id in ("gone", "never"):
+        status, body, headers = service(ITEM, {"item_id": item_id})
+        assert (status, body["title"]) == (404, "Not Found")
+        assert headers["Content-Type"] == "application/problem+json"
+
+
+def test_the_pages_of_a_list_show_every_item_once(service: ReadService) -> None:
+    for number in range(23):
+        service.items.apply(change(f"p-{number}", data=f'{{"n":{number}.50}}'))
+    listed: list[str] = []
+    query = {"limit": "5"}
+    while True:
+        status, body, headers = service("/items/products", query=query)
+        assert status == 200 and headers["Cache-Control"] == "public, max-age=60"
+        listed += [item["id"] for item in body["items"]]
+        if body["next"] is None:
+            break
+        query["cursor"] = body["next"]
+    assert len(listed) == 23 == len(set(listed)) and SHARDS > 1
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"), [({"limit": "0"}, "limit"), ({"cursor": "../.."}, "cursor"), ({"cursor": "%00"}, "cursor")]
+)
+def test_a_bad_parameter_is_refused_by_its_name(service: ReadService, query: dict[str, str], parameter: str) -> None:
+    status, body, _ = service("/items/products", query=query)
+    assert (status, body["parameter"]) == (400, parameter)
+
+
+def test_the_status_of_a_change(service: ReadService) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    applied, pending = change(ms=now_ms - 10), change(ms=now_ms)
+    service.items.apply(applied)
+    route = "/items/products/{item_id}/changes/{change_id}"
+
+    def status_of(change_id: str) -> tuple[int, Any]:
+        status, body, headers = service(route, {"item_id": "p-1", "change_id": change_id})
+        assert headers["Cache-Control"] == "no-store"
+        return status, body
+
+    assert status_of(applied.change_id) == (200, {"status": "applied", "reason": None})
+    assert status_of(pending.change_id) == (200, {"status": "pending", "reason": None})
+    assert status_of(version_at(now_ms - 11))[1]["status"] == "superseded"
+    service.items.mark_quarantined(pending, "too_large", now_ms)
+    assert status_of(pending.change_id) == (200, {"status": "quarantined", "reason": "too_large"})
+    assert service(route, {"item_id": "p-2", "change_id": version_at(now_ms - 901_000)})[0] == 404
+    for wrong in ("x", "..", "%2F", applied.change_id.upper()):
+        status, body = status_of(wrong)
+        assert (status, body["parameter"]) == (400, "change_id")
+
+
+def test_a_document_is_returned_as_it_is_stored(service: ReadService) -> None:
+    service.documents.put_document("public/products/p-1.json", '{"n":1.10}', "v", "")
+    status, body, headers = service("/documents/products/{item_id}", {"item_id": "p-1"}, anonymous=True)
+    assert (status, body) == (200, {"n": 1.10})
+    condition = {"If-None-Match": headers["ETag"]}
+    assert service("/documents/products/{item_id}", {"item_id": "p-1"}, headers=condition)[0] == 304
+    assert service("/documents/products/{item_id}", {"item_id": "p-2"})[0] == 404
+
+
+def test_the_source_route_returns_its_freshness(clocked: ClockedService) -> None:
+    clocked.items.sources["shop"] = fresh(12_345)
+    status, body, headers = clocked("/sources/shop", anonymous=True)
+    assert (status, headers["Cache-Control"]) == (200, "no-store")
+    assert body == {
+        "source": "shop",
+        "collection": "products",
+        "fresh_as_of": rfc3339(NOW_MS - 12_345),
+        "staleness": 12.345,
+        "staleness_budget": 60,
+        "stale": False,
+        "breaker": "closed",
+    }
+    clocked.items.sources["shop"] = fresh(60_001, "open")
+    body = clocked("/sources/shop")[1]
+    assert (body["staleness"], body["stale"], body["breaker"]) == (60.001, True, "open")
+
+
+def test_a_source_that_was_never_polled_is_stale(clocked: ClockedService) -> None:
+    for freshness in (None, Freshness(None, "open", rfc3339(NOW_MS))):
+        if freshness:
+            clocked.items.sources["shop"] = freshness
+        status, body, _ = clocked("/sources/shop")
+        assert (status, body["fresh_as_of"], body["staleness"], body["stale"]) == (200, None, None, True)
+        assert body["breaker"] == (freshness.breaker if freshness else None)
+
+
+def test_the_document_of_a_source_needs_no_read_of_its_freshness(clocked: ClockedService) -> None:
+    assert clocked("/documents/sources/shop")[0] == 404
+    clocked.documents.texts = {
+        "public/sources/shop.json": '{"source":"shop"}',
+        "authenticated/sources/desk.json": '{"source":"desk"}',
+        "authenticated/sources/people.json": '{"source":"people"}',
+    }
+    status, body, headers = clocked("/documents/sources/shop", anonymous=True)
+    assert (status, body) == (200, {"source": "shop"})
+    assert clocked("/documents/sources/shop", headers={"If-None-Match": headers["ETag"]})[0] == 304
+    for name in ("desk", "people"):
+        assert clocked(f"/documents/sources/{name}")[1] == {"source": name}
+    assert clocked.freshness_reads == []
+
+
+def staleness_headers(clocked: ClockedService) -> list[bool]:
+    """Return whether an item, the same item revalidated, and a list each have the header ``Readplane-Stale``."""
+    item = clocked(ITEM, {"item_id": "p-1"})
+    revalidated = clocked(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": item[2]["ETag"]})
+    page = clocked("/items/products")
+    assert (item[0], revalidated[0], page[0]) == (200, 304, 200)
+    return [response[2].get("Readplane-Stale") == "true" for response in (item, revalidated, page)]
+
+
+@pytest.mark.parametrize(("age_ms", "expected"), [(None, True), (60_001, True), (60_000, False), (-5_000, False)])
+def test_items_and_lists_say_if_their_source_exceeds_its_staleness_budget(
+    clocked: ClockedService, age_ms: int | None, expected: bool
+) -> None:
+    clocked.items.apply(change())
+    if age_ms is not None:
+        clocked.items.sources["shop"] = fresh(age_ms)
+    assert staleness_headers(clocked) == [expected] * 3
+    assert clocked.freshness_reads == ["shop"], "one read serves all three"
+
+
+def test_a_collection_that_clients_write_is_never_stale(clocked: ClockedService) -> None:
+    clocked.items.apply(change())
+    clocked.read = Read(SETTINGS._replace(sources={}), clocked.items, clocked.documents, Telemetry("read", "demo"))
+    assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == []
+
+
+def test_freshness_is_read_every_five_seconds_and_judged_by_the_current_time(clocked: ClockedService) -> None:
+    clocked.items.apply(change())
+    clocked.items.sources["shop"] = fresh(58_000)
+    assert staleness_headers(clocked) == [False] * 3
+    clocked.items.sources["shop"] = fresh(0)
+    clocked.now_ms += 2_001
+    assert staleness_headers(clocked) == [True] * 3, "the last known freshness grows older"
+    clocked.now_ms += 2_998
+    assert staleness_headers(clocked) == [True] * 3 and clocked.freshness_reads == ["shop"]
+    clocked.now_ms += 1
+    assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == ["shop"] * 2
+    clocked.now_ms -= 60_000  # someone sets the clock back
+    staleness_headers(clocked)
+    assert clocked.freshness_reads == ["shop"] * 3
+
+
+def test_a_read_succeeds_if_the_freshness_cannot_be_read(
+    clocked: ClockedService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clocked.items.apply(change())
+    clocked.fault = UnansweredError("ReadTimeoutError", sent=True)
+    assert staleness_headers(clocked) == [True] * 3, "without any freshness the items count as stale"
+    assert clocked.freshness_reads == ["shop"] and "freshness_not_read" in capsys.readouterr().out
+    clocked.fault, clocked.now_ms = None, clocked.now_ms + 5_000
+    clocked.items.sources["shop"] = fresh(0)
+    assert staleness_headers(clocked) == [False] * 3
+    clocked.fault, clocked.now_ms = UnansweredError("ReadTimeoutError", sent=True), clocked.now_ms + 50_000
+    assert staleness_headers(clocked) == [False] * 3, "the last known freshness counts"
+    clocked.now_ms += 5_001
+    assert staleness_headers(clocked) == [True] * 3 and len(clocked.freshness_reads) == 4
+
+
+def test_a_404_costs_no_read_of_the_freshness(clocked: ClockedService) -> None:
+    assert clocked(ITEM, {"item_id": "p-9"})[0] == 404
+    assert (
+        clocked("/items/products/{item_id}/changes/{change_id}", {"item_id": "a", "change_id": version_at(1)})[0] == 404
+    )
+    assert clocked.freshness_reads == []
+
+
+def test_the_status_of_a_sourced_change(clocked: ClockedService) -> None:
+    """Its version may be years old, so it is never pending. Its status needs the item, or a quarantine marker."""
+    old, new = (change(ms=NOW_MS - days * 86_400_000, accepted_ms=NOW_MS, source="shop") for days in (900, 400))
+
+    def status_of(entry: Change) -> Any:
+        return clocked(
+            "/items/products/{item_id}/changes/{change_id}", {"item_id": entry.item_id, "change_id": entry.change_id}
+        )[:2]
+
+    assert status_of(old)[0] == 404
+    clocked.items.apply(new)
+    assert status_of(old) == (200, {"status": "superseded", "reason": None})
+    assert status_of(new) == (200, {"status": "applied", "reason": None})
+    clocked.items.mark_quarantined(old, "too_large", NOW_MS)
+    assert status_of(old) == (200, {"status": "quarantined", "reason": "too_large"})
+    young = change("p-2", ms=NOW_MS - 1, source="shop")
+    assert status_of(young) == (200, {"status": "pending", "reason": None})
