@@ -1,43 +1,77 @@
-"""Settings: what Terraform tells a function, read and checked once, at init.
+"""A function's settings: read once, at init, from the one environment variable that Terraform writes.
 
-They travel as ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``, since all of a Lambda's environment is 4 KB.
+Terraform writes ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``, because Lambda allows 4 KB for all variables.
+Each function declares its settings as a ``NamedTuple``. The annotations of its fields say what the JSON must hold:
+
+=====================================  ==============================================================================
+annotation                             JSON
+=====================================  ==============================================================================
+``str``                                a string that isn't empty
+``str | None``                         the same, or ``null``
+``int``                                a whole number, 0 or more
+``tuple[str, ...]``                    a list of strings
+``frozenset[str]``                     a list of strings
+``Literal["a", "b"]``                  one of these strings
+a ``NamedTuple``                       an object
+``tuple[<NamedTuple>, ...]``           a list of objects
+``Mapping[str, <NamedTuple>]``         an object of objects; the key of each is its field ``name``
+=====================================  ==============================================================================
+
+A field with a default may be missing or ``null``. JSON that no field names is ignored.
 """
 
 import base64
 import json
 import os
 import zlib
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-from .model.collection import VISIBILITIES, Collection, Visibility
-from .model.freshness import DeclaredSource
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 VARIABLE = "READPLANE_SETTINGS"
 DAY_MS = 24 * 60 * 60 * 1000
-"""Milliseconds of a day."""
+"""Milliseconds in a day."""
 
-_GZIP = 31  # the window bits by which zlib knows GZIP: the module `gzip` takes longer to import than this to run
+_GZIP = 31
+"""zlib's window bits for the GZIP format. Importing the module `gzip` takes longer than decompressing the settings."""
 
-Settings = TypeVar("Settings")
-Value = TypeVar("Value")
+Settings = TypeVar("Settings", bound=tuple[Any, ...])
+Path = tuple[str, ...]
+"""The names that lead to a value in the JSON, for the texts of problems."""
+
+FieldReader = Callable[[Any, Path], Any]
+"""Reads the value at a path and returns the field's value."""
 
 
 class SettingsError(Exception):
-    """The function can't start; the message lists every problem at once."""
+    """The settings can't be used. The message lists every problem."""
 
 
-def load(build: Callable[["SettingsReader"], Settings]) -> Settings:
+class SchemasObject(NamedTuple):
+    """The S3 object that holds the collections' JSON Schemas.
+
+    :param bucket: the bucket's name.
+    :param key: the object's key.
+    :param sha256: the hex digest of the object's content.
+    """
+
+    bucket: str
+    key: str
+    sha256: str
+
+
+def load_settings(settings: type[Settings]) -> Settings:
     """Read the function's settings from its environment.
 
-    :param build: makes them of what is given; its values are of the right kinds, or the settings are refused.
-    :raises BadSettings: with every problem.
+    :param settings: the ``NamedTuple`` class that declares them.
+    :raises SettingsError: if the variable can't be decoded or a setting is missing or wrong; it lists every problem.
     """
-    given = SettingsReader(_decode(os.environ.get(VARIABLE, "")))
-    settings = build(given)
-    if given.problems:
-        raise SettingsError(f"{VARIABLE}: " + "; ".join(given.problems))
-    return settings
+    reader = _Reader()
+    values = reader.read_fields(settings, _decode(os.environ.get(VARIABLE, "")), ())
+    problems = reader.problems + list(_undeclared_collections(values))
+    if problems:
+        raise SettingsError(f"{VARIABLE}: " + "; ".join(problems))
+    return values
 
 
 def _decode(text: str) -> Any:
@@ -47,91 +81,103 @@ def _decode(text: str) -> Any:
         raise SettingsError(f"{VARIABLE} must be base64gzip(jsonencode(…)) of the function's settings") from error
 
 
-class SettingsReader:
-    """The settings as they came; collects a problem for each that is missing or of the wrong kind."""
+def _undeclared_collections(settings: object) -> Iterator[str]:
+    """Yield a problem for each source that feeds a collection that isn't declared."""
+    collections = getattr(settings, "collections", None) or ()
+    for name, source in (getattr(settings, "sources", None) or {}).items():
+        if source and source.collection and source.collection not in collections:
+            yield f"sources.{name}.collection must be a declared collection"
 
-    def __init__(self, values: Any) -> None:
-        self._values = values
+
+class _Reader:
+    """Reads JSON values by annotations and collects every problem on the way.
+
+    For a value with a problem it returns a placeholder. No caller sees it, because :func:`load_settings` then raises.
+    """
+
+    def __init__(self) -> None:
         self.problems: list[str] = []
+        self._readers: dict[type, Mapping[str, FieldReader]] = {}
+        self._plain: Mapping[Any, FieldReader] = {
+            str: self._text,
+            str | None: self._text_or_none,
+            int: self._whole_number,
+            tuple[str, ...]: self._texts,
+            frozenset[str]: self._text_set,
+        }
 
-    def text(self, *path: str) -> str:
-        """A text that isn't empty, at ``path``."""
-        value = self._at(path)
-        if isinstance(value, str) and value:
-            return value
-        return self._problem(path, "a text that isn't empty", "")
+    def read_fields(self, settings: type[Settings], values: Any, path: Path) -> Settings:
+        """Read each field of a ``NamedTuple`` from the member of ``values`` that has its name."""
+        members = values if isinstance(values, dict) else {}
+        defaults: Mapping[str, Any] = cast(Any, settings)._field_defaults
+        fields: list[Any] = []
+        for name, read in self._field_readers(settings).items():
+            value = members.get(name)
+            if value is None and name in defaults:
+                fields.append(defaults[name])
+            else:
+                fields.append(read(value, (*path, name)))
+        return cast(Settings, cast(Any, settings)(*fields))
 
-    def text_or_none(self, *path: str) -> str | None:
-        """A text that isn't empty, or ``None``."""
-        return None if self._at(path) is None else self.text(*path)
+    def _field_readers(self, settings: type) -> Mapping[str, FieldReader]:
+        readers = self._readers.get(settings)
+        if readers is None:
+            readers = {name: self._reader(annotation) for name, annotation in settings.__annotations__.items()}
+            self._readers[settings] = readers
+        return readers
 
-    def texts(self, *path: str) -> tuple[str, ...]:
-        """A list of texts."""
-        value = self._at(path)
-        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-            return tuple(value)
-        return self._problem(path, "a list of texts", ())
+    def _reader(self, annotation: Any) -> FieldReader:
+        plain = self._plain.get(annotation)
+        if plain:
+            return plain
+        if hasattr(annotation, "_fields"):
+            return partial(self.read_fields, annotation)
+        if annotation.__origin__ is Literal:
+            return partial(self._one_of, annotation.__args__)
+        if annotation.__origin__ is Mapping:
+            return partial(self._entries, annotation.__args__[1])
+        return partial(self._objects, annotation.__args__[0])
 
-    def number(self, *path: str) -> int:
-        """A whole number, not negative."""
-        value = self._at(path)
+    def _text(self, value: Any, path: Path) -> Any:
+        return value if isinstance(value, str) and value else self._problem(path, "a text that isn't empty")
+
+    def _text_or_none(self, value: Any, path: Path) -> Any:
+        return None if value is None else self._text(value, path)
+
+    def _whole_number(self, value: Any, path: Path) -> Any:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
-        return self._problem(path, "a whole number, not negative", 0)
+        return self._problem(path, "a whole number, not negative")
 
-    def parts(self, *path: str) -> list["SettingsReader"]:
-        """A list of objects, each to be asked for its members."""
-        values = self._at(path)
-        if not isinstance(values, list):
-            values = self._problem(path, "a list", [])
-        parts = [SettingsReader(value) for value in values]
-        for part in parts:
-            part.problems = self.problems
-        return parts
+    def _one_of(self, options: tuple[str, ...], value: Any, path: Path) -> Any:
+        return value if value in options else self._problem(path, "one of " + ", ".join(options))
 
-    def collections(self) -> dict[str, Collection]:
-        """The declared collections, by name."""
-        declared = self._at(("collections",))
-        if not isinstance(declared, dict):
-            return self._problem(("collections",), "an object", {})
-        return {name: self._collection(name, entry) for name, entry in declared.items()}
+    def _texts(self, value: Any, path: Path) -> tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+            return tuple(value)
+        self._problem(path, "a list of texts")
+        return ()
 
-    def _collection(self, name: str, entry: Any) -> Collection:
-        path = ("collections", name)
-        if not isinstance(entry, dict):
-            return self._problem(path, "an object", Collection(name, "owner"))
-        read = entry.get("read")
-        if read not in VISIBILITIES:
-            read = self._problem((*path, "read"), "one of " + ", ".join(VISIBILITIES), "owner")
-        return Collection(
-            name=name,
-            read=cast(Visibility, read),
-            write_groups=self.texts(*path, "write_groups") if "write_groups" in entry else (),
-            cache_ttl=self.number(*path, "cache_ttl") if "cache_ttl" in entry else 0,
-        )
+    def _text_set(self, value: Any, path: Path) -> frozenset[str]:
+        return frozenset(self._texts(value, path))
 
-    def sources(self) -> dict[str, DeclaredSource]:
-        """The declared sources, by name; none where nothing is said of any."""
-        declared = self._at(("sources",))
-        if declared is None:
+    def _objects(self, member: type[Settings], value: Any, path: Path) -> tuple[Settings, ...]:
+        if not isinstance(value, list):
+            self._problem(path, "a list")
+            return ()
+        return tuple(self.read_fields(member, entry, (*path, str(place))) for place, entry in enumerate(value))
+
+    def _entries(self, member: type[Settings], value: Any, path: Path) -> dict[str, Settings | None]:
+        if not isinstance(value, dict):
+            self._problem(path, "an object")
             return {}
-        if not isinstance(declared, dict):
-            return self._problem(("sources",), "an object", {})
-        return {name: self._source(name) for name in declared}
+        return {name: self._entry(member, name, entry, (*path, name)) for name, entry in value.items()}
 
-    def _source(self, name: str) -> DeclaredSource:
-        path = ("sources", name)
-        collection = self.text(*path, "collection")
-        if collection and self._at(("collections", collection)) is None:
-            self._problem((*path, "collection"), "a declared collection", None)
-        return DeclaredSource(name, collection, self.number(*path, "staleness_budget") * 1000)
+    def _entry(self, member: type[Settings], name: str, entry: Any, path: Path) -> Settings | None:
+        if not isinstance(entry, dict):
+            self._problem(path, "an object")
+            return None
+        return self.read_fields(member, {**entry, "name": name}, path)
 
-    def _at(self, path: tuple[str, ...]) -> Any:
-        value = self._values
-        for step in path:
-            value = value.get(step) if isinstance(value, dict) else None
-        return value
-
-    def _problem(self, path: tuple[str, ...], must_be: str, instead: Value) -> Value:
+    def _problem(self, path: Path, must_be: str) -> None:
         self.problems.append(f"{'.'.join(path)} must be {must_be}")
-        return instead

@@ -1,8 +1,7 @@
-"""Structured logs and business metrics.
+"""Writes structured logs and business metrics: one line of JSON on standard output for each event.
 
-One JSON line per event on standard output. A line that carries metrics is in CloudWatch's embedded metric format, so
-that logs and metrics are one write and no call is made on the request's path. No field ever holds a token, a body or
-the text of an exception: exceptions are told by kind and place.
+A line with metrics is in CloudWatch's embedded metric format. So a metric costs no call to AWS during a request. No
+field ever holds a token, a body or the text of an exception. An exception is logged by its class and place.
 """
 
 import json
@@ -13,16 +12,23 @@ from types import TracebackType
 from typing import Any, Literal
 
 NAMESPACE = "Readplane"
+"""The CloudWatch namespace of all metrics."""
+
 MAX_CAUSES = 10
-"""Of an error, told of it."""
+"""The most exceptions of a chain of causes that a log line names."""
 
 Level = Literal["INFO", "WARN", "ERROR"]
 
 
 class Telemetry:
-    """Writes one function's events; ``stack`` is the dimension that every metric has."""
+    """Writes the events of one function."""
 
     def __init__(self, function: str, stack: str) -> None:
+        """Take the names that every line or metric carries.
+
+        :param function: the function's name, in every line.
+        :param stack: the stack's name, a dimension of every metric.
+        """
         self._function = function
         self._stack = stack
 
@@ -41,12 +47,16 @@ class Telemetry:
     ) -> None:
         """Write one event.
 
-        :param code: names the kind of event for good; alarms, runbooks and log queries quote it.
-        :param message: says in one sentence what happened, and what follows from it.
-        :param metrics: counts, by stack, and by collection too where one is named; by source alone where one is.
-        :param seconds: metrics of that unit.
-        :param timestamp_ms: when the metrics count, if that isn't now (CloudWatch takes up to 14 days back).
-        :param fields: ids and numbers of the event, for one ``request_id`` and ``change_id``.
+        :param code: the kind of event, in snake_case. It never changes, because alarms, runbooks and log queries
+            quote it.
+        :param message: what happened, and what follows from it, in one sentence.
+        :param metrics: counts, by metric name.
+        :param seconds: metrics in seconds, by metric name.
+        :param collection: a collection: its metrics are kept by stack, and also by stack and collection.
+        :param source: a source: its metrics are kept by stack and source only.
+        :param timestamp_ms: the Unix milliseconds at which the metrics count; now by default. CloudWatch accepts times
+            up to 14 days back.
+        :param fields: further fields of the line, such as ``request_id`` and ``change_id``.
         """
         line: dict[str, object] = {
             "level": level,
@@ -73,26 +83,34 @@ class Telemetry:
         sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def failure(self, code: str, message: str, error: BaseException, **fields: str) -> None:
-        """Write an error with its kind and place, chain included, but never its text."""
-        kinds: list[str] = []
-        place: list[str] = []
+        """Write an error event with the classes and places of an exception and its causes, but not their texts.
+
+        :param code: as for :meth:`event`.
+        :param message: as for :meth:`event`.
+        :param fields: further fields of the line.
+        """
+        classes: list[str] = []
+        places: list[str] = []
         cause: BaseException | None = error
-        # An error may be its own cause, by a slip (`raise error from error`): a log line must not go on for ever.
-        while cause is not None and len(kinds) < MAX_CAUSES:
-            kinds.append(type(cause).__name__)
-            place += _frames(cause.__traceback__)
+        # The limit also ends the loop if an exception is its own cause (`raise error from error`).
+        while cause is not None and len(classes) < MAX_CAUSES:
+            classes.append(type(cause).__name__)
+            places += _frames(cause.__traceback__)
             cause = cause.__cause__
         details: dict[str, Any] = {
             **fields,
-            "error": kinds,
+            "error": classes,
             "error_code": getattr(error, "code", None),
-            "place": place,
+            "place": places,
         }
         self.event(code, message, level="ERROR", **details)
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    # By hand: importing `traceback`, and what it imports, takes longer than all of ours.
+    """Return the file, line and function of each frame.
+
+    The module `traceback` would do the same, but its import takes longer than the import of all our modules.
+    """
     frames = []
     while trace is not None:
         code = trace.tb_frame.f_code

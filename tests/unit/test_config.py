@@ -1,14 +1,14 @@
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from readplane.apply.handler import apply_settings
-from readplane.config import VARIABLE, SettingsError
+from readplane.apply.handler import ApplySettings
+from readplane.config import VARIABLE, SettingsError, load_settings
 from readplane.model.freshness import DeclaredSource
-from readplane.publish.handler import publish_settings
-from readplane.read.handler import read_settings
-from readplane.write.handler import write_settings
+from readplane.publish.handler import PublishSettings
+from readplane.read.handler import ReadSettings
+from readplane.write.handler import WriteSettings
 from tests.unit.support import settings_text
 
 GOOD: dict[str, Any] = {
@@ -31,64 +31,149 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("load", "change"),
+    ("settings_class", "change"),
     [
-        (write_settings, {}),
-        (read_settings, {}),
-        (read_settings, {"documents_bucket": "d"}),
-        (apply_settings, {}),
-        (publish_settings, {"documents_bucket": "d"}),
+        (WriteSettings, {}),
+        (ReadSettings, {}),
+        (ReadSettings, {"documents_bucket": "d"}),
+        (ApplySettings, {}),
+        (PublishSettings, {"documents_bucket": "d"}),
     ],
 )
-def test_good_settings_load(load: Callable[[], Any], change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_good_settings_load(settings_class: Any, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text(GOOD | change))
-    settings = load()
+    settings = load_settings(settings_class)
     assert settings.name == "demo"
     products = settings.collections["products"]
     assert (products.read, products.write_groups, products.cache_ttl) == ("public", ("editors",), 60)
 
 
-@pytest.mark.parametrize("load", [write_settings, read_settings, apply_settings, publish_settings])
-def test_every_problem_is_told_at_once(load: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("settings_class", [WriteSettings, ReadSettings, ApplySettings, PublishSettings])
+def test_an_error_lists_every_problem(settings_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text({"collections": {"c": {"read": "everybody", "cache_ttl": -1}}}))
     with pytest.raises(SettingsError) as caught:
-        load()
+        load_settings(settings_class)
     message = str(caught.value)
     for part in ("name must be", "collections.c.read must be one of public", "collections.c.cache_ttl must be"):
         assert part in message
-    if load is read_settings:
+    if settings_class is ReadSettings:
         for part in ("client_ids", "items_table", "pending_seconds", "horizon_days"):
             assert part in message
 
 
-def test_the_sources_that_feed_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_settings_hold_the_sources_that_feed_collections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text(GOOD))
-    assert read_settings().sources == {}
+    assert load_settings(ReadSettings).sources == {}
     sources: dict[str, Any] = {"shop": {"collection": "products", "staleness_budget": 300}}
     monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": sources}))
-    assert read_settings().sources == {"shop": DeclaredSource("shop", "products", 300_000)}
-    odd: list[Any] = [[], {"shop": None}, {"shop": {"collection": "nope", "staleness_budget": 1}}]
-    for wrong in odd:
-        monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": wrong}))
+    assert load_settings(ReadSettings).sources == {"shop": DeclaredSource("shop", "products", 300)}
+    assert load_settings(ReadSettings).sources["shop"].staleness_budget_ms == 300_000
+    wrong: list[Any] = [[], {"shop": None}, {"shop": {"collection": "nope", "staleness_budget": 1}}]
+    for sources_value in wrong:
+        monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": sources_value}))
         with pytest.raises(SettingsError, match="sources"):
-            read_settings()
+            load_settings(ReadSettings)
     monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"sources": {"shop": {"collection": "nope"}}}))
     with pytest.raises(SettingsError) as caught:
-        read_settings()
+        load_settings(ReadSettings)
     assert "sources.shop.collection must be a declared collection" in str(caught.value)
     assert "sources.shop.staleness_budget must be a whole number" in str(caught.value)
 
 
-def test_odd_entries_are_problems_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collections_of_the_wrong_kind_are_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text(GOOD | {"collections": {"a": None, "b": {"read": []}}}))
     with pytest.raises(SettingsError) as caught:
-        apply_settings()
+        load_settings(ApplySettings)
     assert str(caught.value).count("collections.") == 2
 
 
 @pytest.mark.parametrize("text", ["", "e30=", "{}", "%%%", settings_text([]), "H4sIAAAAAAAAA" + "/" * 40 + "==="])
-def test_what_is_no_settings_object_is_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_the_variable_that_holds_no_settings(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(SettingsError) as caught:
-        write_settings()
+        load_settings(WriteSettings)
     assert VARIABLE in str(caught.value)
+
+
+class Bucket(NamedTuple):
+    region: str
+    kind: Literal["old", "new"] = "new"
+
+
+class Thing(NamedTuple):
+    name: str
+    size: int = 1
+
+
+class EveryKind(NamedTuple):
+    text: str
+    optional: str | None
+    number: int
+    texts: tuple[str, ...]
+    text_set: frozenset[str]
+    bucket: Bucket
+    buckets: tuple[Bucket, ...]
+    things: Mapping[str, Thing]
+
+
+def test_each_annotation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "text": "t",
+        "optional": None,
+        "number": 0,
+        "texts": ["b", "a", "b"],
+        "text_set": ["b", "a", "b"],
+        "bucket": {"region": "here", "kind": "old"},
+        "buckets": [{"region": "here"}, {"region": "there", "kind": None}],
+        "things": {"one": {}, "two": {"size": 2}},
+        "nothing": "ignored",
+    }
+    monkeypatch.setenv(VARIABLE, settings_text(values))
+    assert load_settings(EveryKind) == EveryKind(
+        text="t",
+        optional=None,
+        number=0,
+        texts=("b", "a", "b"),
+        text_set=frozenset({"a", "b"}),
+        bucket=Bucket("here", "old"),
+        buckets=(Bucket("here"), Bucket("there")),
+        things={"one": Thing("one"), "two": Thing("two", 2)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("text", None, "text must be a text that isn't empty"),
+        ("text", "", "text must be a text that isn't empty"),
+        ("optional", 5, "optional must be a text that isn't empty"),
+        ("number", True, "number must be a whole number, not negative"),
+        ("number", 1.5, "number must be a whole number, not negative"),
+        ("number", -1, "number must be a whole number, not negative"),
+        ("texts", "a", "texts must be a list of texts"),
+        ("text_set", [1], "text_set must be a list of texts"),
+        ("bucket", "b", "bucket.region must be a text that isn't empty"),
+        ("bucket", {"region": "here", "kind": "odd"}, "bucket.kind must be one of old, new"),
+        ("buckets", {}, "buckets must be a list"),
+        ("buckets", [{"region": "here"}, 5], "buckets.1.region must be a text that isn't empty"),
+        ("things", [], "things must be an object"),
+        ("things", {"one": 1}, "things.one must be an object"),
+        ("things", {"one": {"size": "1"}}, "things.one.size must be a whole number, not negative"),
+    ],
+)
+def test_each_annotation_refuses_other_values(
+    field: str, value: object, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = {
+        "text": "t",
+        "number": 0,
+        "texts": [],
+        "text_set": [],
+        "bucket": {"region": "here"},
+        "buckets": [],
+        "things": {},
+    }
+    monkeypatch.setenv(VARIABLE, settings_text({**good, field: value}))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(EveryKind)
+    assert str(caught.value) == f"{VARIABLE}: {problem}"

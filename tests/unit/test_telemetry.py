@@ -35,26 +35,26 @@ def test_metrics_are_embedded_with_their_time_and_dimensions(capsys: pytest.Capt
     }
 
 
-def test_a_sources_metrics_are_its_own_and_may_be_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_of_a_source_are_kept_by_source_and_may_be_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     Telemetry("poll", "demo").event(
         "polled", "Polled.", metrics={"RecordsPolled": 2}, seconds={"Staleness": 1.5}, source="erp"
     )
     Telemetry("poll", "demo").event("late", "Late.", seconds={"Staleness": 3}, source="erp")
     Telemetry("poll", "demo").event("quarantined", "Quarantined.", source="erp")
-    both, seconds, none = lines(capsys)
+    both, seconds, plain = lines(capsys)
     assert (both["Stack"], both["Source"], both["Staleness"], both["RecordsPolled"]) == ("demo", "erp", 1.5, 2)
-    told: Any = both["_aws"]
-    assert told["CloudWatchMetrics"] == [
+    embedded: Any = both["_aws"]
+    assert embedded["CloudWatchMetrics"] == [
         {
             "Namespace": "Readplane",
             "Dimensions": [["Stack", "Source"]],
             "Metrics": [{"Name": "RecordsPolled", "Unit": "Count"}, {"Name": "Staleness", "Unit": "Seconds"}],
         }
     ]
-    assert "_aws" in seconds and "_aws" not in none
+    assert "_aws" in seconds and "_aws" not in plain
 
 
-def test_a_failure_is_told_with_its_causes_and_places_but_without_their_texts(
+def test_a_failure_names_the_classes_and_places_of_all_causes_but_not_their_texts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def inner() -> None:
@@ -69,12 +69,12 @@ def test_a_failure_is_told_with_its_causes_and_places_but_without_their_texts(
         Telemetry("read", "demo").failure("failed", "It failed.", error, request_id="r")
     out = capsys.readouterr().out
     assert "secret" not in out
-    told = json.loads(out)
-    assert told["error"] == ["RuntimeError", "ValueError"] and told["level"] == "ERROR"
-    assert any(place.endswith(" inner") for place in told["place"])
+    line = json.loads(out)
+    assert line["error"] == ["RuntimeError", "ValueError"] and line["level"] == "ERROR"
+    assert any(place.endswith(" inner") for place in line["place"])
 
 
-def test_an_error_that_is_its_own_cause_is_told_in_a_line_that_ends(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_line_of_an_error_that_is_its_own_cause_ends(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         raise ValueError
     except ValueError as error:

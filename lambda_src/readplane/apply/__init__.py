@@ -1,1 +1,1 @@
-"""Folds changes into items."""
+"""`apply`: folds changes into items."""

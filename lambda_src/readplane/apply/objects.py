@@ -1,50 +1,63 @@
-"""The write log's objects in S3, and the quarantine that takes what can't be applied."""
+"""Applies the objects of the write log: reads their lines from S3 and writes the newest changes to the items."""
 
-import base64
 import gzip
-import hashlib
 import io
-import json
 import zlib
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
 from typing import IO, Any, Protocol, cast
 
 from ..aws.client import Client
-from ..model.change import PoisonError
+from ..model.change import Change, PoisonError
+from ..model.window import Window
+from ..stores.items import ApplyOutcome
+from ..stores.items_bulk import MAX_CHANGES, BulkItems, sent_bytes
+from ..stores.table import split_into_batches
+from ..telemetry import Telemetry
+from .quarantine import LineParser
+from .tally import Tally, count_outcomes, fold_and_count
+
+WORKERS = 8
+"""Threads that write. Calls to DynamoDB take 8 ms, and this many threads hide the wait. Twice as many gain nothing,
+because the interpreter's global lock is busy by then."""
+
+MAX_PENDING_BATCHES = 2 * WORKERS
+"""Batches of an object that are being written or wait for a thread. Parsing waits while there are so many."""
 
 CHUNK_BYTES = 64 * 1024
-"""What is read from S3, and unpacked, at once."""
+"""Bytes to read from S3, and to decompress, at once."""
+
+REDRIVEN = "log/redrive/"
+"""The prefix of objects that operators write to have lines applied again. Firehose delivered none of them."""
 
 _GZIP = b"\x1f\x8b"
+"""The first two bytes of GZIP data."""
 
 
 class LogObjects(Protocol):
-    """Reads write-log objects, keeps poison."""
+    """Reads the objects of the write log."""
 
     def lines(self, key: str) -> Iterator[bytes]:
-        """The lines of one object, one at a time.
+        """Yield the lines of one object, one at a time.
 
-        :raises Poison: ``unparsable`` where the object itself is damaged; what came before it was given.
+        :raises PoisonError: ``unparsable`` if the object is damaged, after all lines before the damage.
         """
-
-    def quarantine(self, line: bytes, poison: PoisonError, origin: str) -> None:
-        """Keep a line whole, with the reason and the place it came from (``<object key>:<line number>``)."""
 
 
 class S3LogObjects:
-    """:class:`LogObjects` in the write-log bucket."""
+    """:class:`LogObjects` in the bucket of the write log."""
 
-    def __init__(self, client: Client, bucket: str, quarantine_prefix: str) -> None:
+    def __init__(self, client: Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._prefix = quarantine_prefix
 
     def lines(self, key: str) -> Iterator[bytes]:
-        """See :class:`LogObjects`. Plain text is read as well as GZIP, as redriven objects may be either."""
+        """Yield the lines of a GZIP or plain object. Redriven objects may be either."""
         body = self._client.call("GetObject", Bucket=self._bucket, Key=key)["Body"]
         try:
-            start = body.read(2)
-            stream = cast(IO[bytes], io.BufferedReader(_Rejoined(start, body), CHUNK_BYTES))
+            start = body.read(len(_GZIP))
+            stream = cast(IO[bytes], io.BufferedReader(_PrefixedStream(start, body), CHUNK_BYTES))
             for line in gzip.GzipFile(fileobj=stream) if start == _GZIP else stream:
                 if not line.isspace():
                     yield line
@@ -53,25 +66,9 @@ class S3LogObjects:
         finally:
             body.close()
 
-    def quarantine(self, line: bytes, poison: PoisonError, origin: str) -> None:
-        """See :class:`LogObjects`. The key is the line's hash, so a line that comes twice is kept once."""
-        text = line.rstrip(b"\r\n")
-        try:
-            kept = {"line": text.decode()}
-        except UnicodeDecodeError:
-            kept = {"line_base64": base64.b64encode(text).decode()}
-        digest = hashlib.sha256(text or origin.encode()).hexdigest()[:32]
-        self._client.call(
-            "PutObject",
-            Bucket=self._bucket,
-            Key=f"{self._prefix}{poison.reason}/{digest}.json",
-            Body=json.dumps({"reason": poison.reason, "detail": poison.detail, "origin": origin, **kept}).encode(),
-            ContentType="application/json",
-        )
 
-
-class _Rejoined(io.RawIOBase):
-    """A stream with the bytes that were taken off its start put back."""
+class _PrefixedStream(io.RawIOBase):
+    """A stream with its first bytes, which were read before, put back."""
 
     def __init__(self, start: bytes, rest: Any) -> None:
         self._start = start
@@ -85,3 +82,100 @@ class _Rejoined(io.RawIOBase):
         self._start = b""
         buffer[: len(data)] = data
         return len(data)
+
+
+class ObjectApplier:
+    """Applies one object of the write log at a time."""
+
+    def __init__(
+        self, objects: LogObjects, items: BulkItems, parser: LineParser, pool: Executor, telemetry: Telemetry
+    ) -> None:
+        self._objects = objects
+        self._items = items
+        self._parser = parser
+        self._pool = pool
+        self._telemetry = telemetry
+
+    def apply_object(self, key: str, created_ms: int) -> None:
+        """Apply all changes of an object.
+
+        :param created_ms: when Firehose wrote the object (Unix milliseconds).
+        :raises AwsError: if a call to AWS fails; the object must then be applied again.
+        """
+        tally: Tally = Counter()
+        window = Window()
+        writer = _Writer(self._items, self._pool)
+        try:
+            for change in self._changes(key, tally):
+                fold_and_count(window, change, tally)
+                if window.is_full():
+                    writer.write(window.take())
+            outcomes = writer.finish(window.take())
+        finally:
+            writer.stop()
+        records = tally.pop("RecordsHandled", 0)
+        tally.update(count_outcomes(outcomes))
+        self._telemetry.event("changes_applied", "Changes are applied to their items.", metrics=tally, key=key)
+        if key.startswith(REDRIVEN):
+            return
+        # An alarm compares this count with Firehose's own count of delivered records. So it counts at the minute of
+        # the delivery, however late the object is applied.
+        self._telemetry.event(
+            "object_handled",
+            "Each line of a write-log object is applied or in quarantine.",
+            metrics={"RecordsHandled": records},
+            timestamp_ms=created_ms,
+            key=key,
+        )
+
+    def _changes(self, key: str, tally: Tally) -> Iterator[Change]:
+        """Yield the changes of an object while it is read; lines that can't be applied go to quarantine."""
+        number = 0
+        try:
+            for number, line in enumerate(self._objects.lines(key), 1):
+                change = self._parser.parse_or_quarantine(line, f"{key}:{number}", tally)
+                if change:
+                    yield change
+        except PoisonError as poison:  # the object is damaged after line `number`
+            self._parser.quarantine(b"", poison, f"{key}:{number + 1}", tally)
+        tally["RecordsHandled"] = number
+
+
+class _Writer:
+    """Writes the changes of one object, a few batches at a time, so that memory doesn't grow with the object.
+
+    Two batches may hold changes of one item and be written in any order, because the store keeps the newest change.
+    """
+
+    def __init__(self, items: BulkItems, pool: Executor) -> None:
+        self._items = items
+        self._pool = pool
+        self._batches: deque[Future[Counter[ApplyOutcome]]] = deque()
+        self._outcomes: Counter[ApplyOutcome] = Counter()
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """Start to write changes of different items; wait while :data:`MAX_PENDING_BATCHES` batches are pending."""
+        for batch in split_into_batches(changes, MAX_CHANGES, sent_bytes):
+            if len(self._batches) == MAX_PENDING_BATCHES:
+                self._outcomes.update(self._batches.popleft().result())
+            self._batches.append(self._pool.submit(self._items.apply_all, batch))
+
+    def finish(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
+        """Write the last changes, wait for all batches and return the outcomes of the whole object."""
+        batches = list(split_into_batches(changes, MAX_CHANGES, sent_bytes))
+        if len(batches) == 1 and not self._batches:  # most objects are small and need no other thread
+            self._outcomes.update(self._items.apply_all(batches[0]))
+            return self._outcomes
+        self.write(changes)
+        while self._batches:
+            self._outcomes.update(self._batches.popleft().result())
+        return self._outcomes
+
+    def stop(self) -> None:
+        """Cancel the batches that no thread has started and wait for the others.
+
+        After a failure nothing may go on writing, because Lambda may freeze the sandbox.
+        """
+        for batch in self._batches:
+            batch.cancel()
+        wait(self._batches)

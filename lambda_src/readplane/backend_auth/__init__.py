@@ -1,1 +1,1 @@
-"""Says which backend an API key opens."""
+"""`backend_auth`: decides which backend an API key opens."""

@@ -1,64 +1,61 @@
-"""Says which back office an API key opens: API Gateway's authorizer for the backends that take keys.
+"""Decides which backend an API key opens: API Gateway's authorizer for the backends that take keys.
 
-API Gateway itself only checks that some usage plan of the stage knows the key. It remembers this function's answer per
-key and holds it against each request, so the answer names paths and is the same for every request with that key.
+API Gateway checks only that some usage plan of the stage knows the key. It caches this function's policy by key and
+applies it to every request with that key. So the policy names paths and is the same for all of these requests.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
-from ..config import load
+from ..config import load_settings
+from ..entrypoint import Entrypoint, Event, Function
 from ..telemetry import Telemetry
 
-# As in terraform/modules/api/backends.tf, where it says why.
 REFUSED_IN_PATHS = ("..", "%2e", "%2E", "%2f", "%2F", "%25", "%00")
-
-Event = dict[str, Any]
+"""Texts that no path to a backend may contain. terraform/modules/api/backends.tf has the same list and the reasons."""
 
 
 class BackendAuthSettings(NamedTuple):
-    """What Terraform tells the function."""
+    """The settings of `backend_auth`.
+
+    :param name: the stack's name.
+    :param keys: for each API key ``<SHA-256 of the key in hex>/<the backend that it opens>``.
+    """
 
     name: str
-    backends: Mapping[str, str]  # SHA-256 of a key, in hexadecimal -> the back office that the key opens
+    keys: tuple[str, ...]
 
-
-def backend_auth_settings() -> BackendAuthSettings:
-    """:raises BadSettings: with every problem."""
-    return load(
-        lambda given: BackendAuthSettings(
-            name=given.text("name"), backends=dict(key.split("/", 1) for key in given.texts("keys") if "/" in key)
-        )
-    )
+    @property
+    def backends(self) -> Mapping[str, str]:
+        """The backend that a key opens, by the SHA-256 of the key in hex."""
+        return dict(key.split("/", 1) for key in self.keys if "/" in key)
 
 
 class BackendAuth:
-    """The function, with what it needs handed in."""
+    """The function `backend_auth`."""
 
     def __init__(self, settings: BackendAuthSettings, telemetry: Telemetry) -> None:
-        self._settings = settings
+        self._backends = settings.backends
         self._telemetry = telemetry
 
-    def __call__(self, event: Event) -> Event:
-        """The policy for the key of a request: what it opens, or that it opens nothing.
+    def __call__(self, event: Event) -> dict[str, Any]:
+        """Return the IAM policy for a request's key. An unknown key opens nothing.
 
-        :param event: API Gateway's, for an authorizer of type REQUEST.
+        :param event: API Gateway's event for an authorizer of type REQUEST.
         """
         key = next((value for name, value in event["headers"].items() if name.lower() == "x-api-key"), "")
-        backend = self._settings.backends.get(hashlib.sha256(key.encode()).hexdigest())
+        backend = self._backends.get(hashlib.sha256(key.encode()).hexdigest())
         stage = "/".join(event["methodArn"].split("/")[:2])
         if backend is None:
-            self._telemetry.event("api_key_refused", "No backend has this API key.", level="WARN")
-            return _answer("nobody", [_statement("Deny", [f"{stage}/*"])])
+            self._telemetry.event("api_key_refused", "The request's API key opens no backend.", level="WARN")
+            return _policy("nobody", [_statement("Deny", [f"{stage}/*"])])
         base = f"{stage}/*/backends/{backend}/"
         refused = [f"{base}*{text}*" for text in REFUSED_IN_PATHS]
-        return _answer(backend, [_statement("Allow", [f"{base}*"]), _statement("Deny", refused)])
+        return _policy(backend, [_statement("Allow", [f"{base}*"]), _statement("Deny", refused)])
 
 
-def _answer(principal: str, statements: list[dict[str, Any]]) -> Event:
+def _policy(principal: str, statements: list[dict[str, Any]]) -> dict[str, Any]:
     return {"principalId": principal, "policyDocument": {"Version": "2012-10-17", "Statement": statements}}
 
 
@@ -66,20 +63,14 @@ def _statement(effect: str, resources: list[str]) -> dict[str, Any]:
     return {"Effect": effect, "Action": "execute-api:Invoke", "Resource": resources}
 
 
-@cache
-def function() -> BackendAuth:
-    """Make the function from its environment, once per sandbox.
+def make_backend_auth() -> Function:
+    """Make `backend_auth` from its environment.
 
-    :raises BadSettings: with every problem.
+    :raises SettingsError: if a setting is missing or wrong.
     """
-    settings = backend_auth_settings()
-    return BackendAuth(settings, Telemetry("backend_auth", settings.name))
+    settings = load_settings(BackendAuthSettings)
+    backend_auth = BackendAuth(settings, Telemetry("backend_auth", settings.name))
+    return lambda event, _: backend_auth(event)
 
 
-def handler(event: Event, context: object) -> Event:
-    """Lambda entry point."""
-    return function()(event)
-
-
-if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    function()  # during init
+handler = Entrypoint(make_backend_auth)

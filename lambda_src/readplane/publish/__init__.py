@@ -1,1 +1,1 @@
-"""Feeds the documents from the stream of the items table."""
+"""`publish`: feeds documents from the stream of the items table."""

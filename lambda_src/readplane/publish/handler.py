@@ -1,51 +1,49 @@
-"""Feeds the documents from the items stream, in version order, and mends versions that went down."""
+"""The entry of `publish`: writes documents from the items stream and mends versions that went down."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, NamedTuple
 
 from ..aws.boto import BotoClient
 from ..clock import now_ms
-from ..config import DAY_MS, load
+from ..config import DAY_MS, load_settings
+from ..entrypoint import Entrypoint, Event, Function
 from ..model.change import Change
-from ..model.collection import Collection, document_key
+from ..model.collection import Collection
+from ..model.keys import document_key
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items, image_of
 from ..telemetry import Telemetry
 from .decide import ToMend, ToPublish, decide
 
 WORKERS = 16
-
-Event = dict[str, Any]
+"""Threads that write documents and mend items."""
 
 
 class PublishSettings(NamedTuple):
-    """What Terraform tells the function."""
+    """The settings of `publish`.
+
+    :param name: the stack's name.
+    :param items_table: the DynamoDB table of the items.
+    :param documents_bucket: the S3 bucket of this Region's documents.
+    :param horizon_days: how long a tombstone lives, in days.
+    :param collections: the declared collections, by name.
+    """
 
     name: str
     items_table: str
     documents_bucket: str
-    horizon_ms: int
+    horizon_days: int
     collections: Mapping[str, Collection]
 
-
-def publish_settings() -> PublishSettings:
-    """:raises BadSettings: with every problem."""
-    return load(
-        lambda given: PublishSettings(
-            name=given.text("name"),
-            items_table=given.text("items_table"),
-            documents_bucket=given.text("documents_bucket"),
-            horizon_ms=given.number("horizon_days") * DAY_MS,
-            collections=given.collections(),
-        )
-    )
+    @property
+    def horizon_ms(self) -> int:
+        """How long a tombstone lives, in milliseconds."""
+        return self.horizon_days * DAY_MS
 
 
 class Publish:
-    """The function, with what it needs handed in."""
+    """The function `publish`."""
 
     def __init__(self, settings: PublishSettings, items: Items, documents: Documents, telemetry: Telemetry) -> None:
         self._settings = settings
@@ -53,98 +51,99 @@ class Publish:
         self._documents = documents
         self._telemetry = telemetry
 
-    def __call__(self, event: Event) -> Event:
-        """Publish a batch of stream records; name the first record of every item that failed.
+    def __call__(self, event: Event) -> dict[str, Any]:
+        """Publish a batch of stream records; report the first record of each item that failed.
 
-        A shard's records come in order and the next batch waits for this one, so only the greatest version per item of
-        the batch needs anything done, by the last record that tells of it. Lambda starts again at the first failure:
-        repeats are harmless.
+        Lambda starts again from the first record reported. Repeats are harmless.
         """
-        todos: dict[str, ToPublish | ToMend] = {}
-        first: dict[str, str] = {}
-        seen_ms = now_ms()
-        for record in event["Records"]:
-            images = record["dynamodb"]
-            old, new = image_of(images.get("OldImage")), image_of(images.get("NewImage"))
-            todo = decide(old, new, seen_ms, self._settings.horizon_ms)
-            if todo is None:
-                continue
-            key = todo.change.key
-            first.setdefault(key, images["SequenceNumber"])
-            if key not in todos or todo.change.version >= todos[key].change.version:
-                todos[key] = todo
+        decisions, first_records = self._decide_by_item(event["Records"])
         with ThreadPoolExecutor(WORKERS) as workers:
-            failed = [key for key in workers.map(self._do, todos.values()) if key]
-        published = sum(isinstance(todo, ToPublish) for key, todo in todos.items() if key not in failed)
+            failed = [key for key in workers.map(self._carry_out, decisions.values()) if key]
+        published = sum(isinstance(decision, ToPublish) for key, decision in decisions.items() if key not in failed)
         self._telemetry.event(
             "documents_published",
             "A batch of the items stream is published.",
             metrics={"DocumentsPublished": published},
             records=len(event["Records"]),
         )
-        return {"batchItemFailures": [{"itemIdentifier": first[key]} for key in failed]}
+        return {"batchItemFailures": [{"itemIdentifier": first_records[key]} for key in failed]}
 
-    def _do(self, todo: ToPublish | ToMend) -> str | None:
-        """Do what a record asks for; give back the item's key if that failed, so that one item holds up no other."""
+    def _decide_by_item(self, records: Sequence[Event]) -> tuple[dict[str, ToPublish | ToMend], dict[str, str]]:
+        """Return one decision for each item, and the sequence number of the item's first record, both by item key.
+
+        The records of a shard come in order, and Lambda sends the next batch after this one. So the decision on the
+        item's greatest version in the batch is enough. If several records show that version, the last one decides.
+        """
+        decisions: dict[str, ToPublish | ToMend] = {}
+        first_records: dict[str, str] = {}
+        batch_ms = now_ms()
+        for record in records:
+            images = record["dynamodb"]
+            old, new = image_of(images.get("OldImage")), image_of(images.get("NewImage"))
+            decision = decide(old, new, batch_ms, self._settings.horizon_ms)
+            if decision is None:
+                continue
+            key = decision.change.key
+            first_records.setdefault(key, images["SequenceNumber"])
+            if key not in decisions or decision.change.version >= decisions[key].change.version:
+                decisions[key] = decision
+        return decisions, first_records
+
+    def _carry_out(self, decision: ToPublish | ToMend) -> str | None:
+        """Publish or mend one item; return the item's key if that failed."""
         try:
-            if isinstance(todo, ToMend):
-                self._mend(todo.change)
+            if isinstance(decision, ToMend):
+                self._mend(decision.change)
             else:
-                self._publish(todo.change)
-        except Exception as error:
+                self._publish(decision.change)
+        except Exception as error:  # noqa: BLE001 (one item that fails must not stop the others)
             self._telemetry.failure(
                 "publish_failed",
                 "A change could not be published; Lambda sends it again.",
                 error,
-                change_id=todo.change.change_id,
+                change_id=decision.change.change_id,
             )
-            return todo.change.key
+            return decision.change.key
         return None
 
     def _publish(self, change: Change) -> None:
         collection = self._settings.collections.get(change.collection)
         if collection is None:
-            # Undeclared since: nothing can read its documents any more, and the item is still there.
+            # Somebody has removed the collection from the settings. No route leads to its documents any more.
             self._telemetry.event(
                 "collection_not_declared",
-                "The item's collection is no longer declared; its document stays as it is.",
+                "The item's collection is no longer declared; its document is left as it is.",
                 level="WARN",
                 change_id=change.change_id,
             )
             return
         key = document_key(collection.read, change.collection, change.item_id, change.owner)
         if change.data is None:
-            self._documents.remove(key)
+            self._documents.remove_document(key)
         else:
-            self._documents.put(key, change.representation(), change.version, collection.cache_control)
+            self._documents.put_document(key, change.representation(), change.version, collection.cache_control)
 
     def _mend(self, change: Change) -> None:
         if self._items.apply(change) == "applied":
             self._telemetry.event(
                 "regression_mended",
-                "An item's version went down; the greater one is applied again.",
+                "An item's version went down; `publish` has applied the greater version again.",
                 level="WARN",
                 metrics={"RegressionsMended": 1},
                 change_id=change.change_id,
             )
 
 
-@cache
-def function() -> Publish:
-    """Make the function from its environment, once per sandbox.
+def make_publish() -> Function:
+    """Make `publish` from its environment.
 
-    :raises BadSettings: with every problem.
+    :raises SettingsError: if a setting is missing or wrong.
     """
-    settings = publish_settings()
+    settings = load_settings(PublishSettings)
     items = DynamoItems(BotoClient("dynamodb", attempts=5), settings.items_table, horizon_ms=settings.horizon_ms)
     documents = S3Documents(BotoClient("s3", attempts=5, connections=WORKERS), settings.documents_bucket)
-    return Publish(settings, items, documents, Telemetry("publish", settings.name))
+    publish = Publish(settings, items, documents, Telemetry("publish", settings.name))
+    return lambda event, _: publish(event)
 
 
-def handler(event: Event, context: object) -> Event:
-    """Lambda entry point."""
-    return function()(event)
-
-
-if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    function()  # during init
+handler = Entrypoint(make_publish)

@@ -7,14 +7,9 @@ from typing import Any
 import pytest
 
 from ops.console import ROOT
-from readplane.backend_auth.handler import (
-    REFUSED_IN_PATHS,
-    BackendAuth,
-    BackendAuthSettings,
-    Event,
-    backend_auth_settings,
-)
-from readplane.config import VARIABLE, SettingsError
+from readplane.backend_auth.handler import REFUSED_IN_PATHS, BackendAuth, BackendAuthSettings
+from readplane.config import VARIABLE, SettingsError, load_settings
+from readplane.entrypoint import Event
 from readplane.telemetry import Telemetry
 from tests.unit.support import settings_text
 
@@ -28,8 +23,8 @@ def hashed(key: str) -> str:
 
 
 @pytest.fixture
-def function() -> BackendAuth:
-    settings = BackendAuthSettings("demo", {hashed(CRM): "crm", hashed(ERP): "erp"})
+def backend_auth() -> BackendAuth:
+    settings = BackendAuthSettings("demo", (f"{hashed(CRM)}/crm", f"{hashed(ERP)}/erp"))
     return BackendAuth(settings, Telemetry("backend_auth", "demo"))
 
 
@@ -38,11 +33,11 @@ def event(key: str | None, path: str = "/backends/crm/items/5", header: str = "X
     return {"type": "REQUEST", "methodArn": f"{STAGE}/GET{path}", "headers": headers}
 
 
-def allowed(answer: Event, method: str, path: str) -> bool:
-    """What API Gateway makes of the policy: a statement that denies wins over one that allows."""
+def allowed(policy: Event, method: str, path: str) -> bool:
+    """Return whether API Gateway lets a request pass under a policy: a matching Deny wins over a matching Allow."""
     effects = {
         statement["Effect"]
-        for statement in answer["policyDocument"]["Statement"]
+        for statement in policy["policyDocument"]["Statement"]
         for pattern in statement["Resource"]
         if fnmatch.fnmatchcase(f"{STAGE}/{method}{path}", pattern)
     }
@@ -50,29 +45,29 @@ def allowed(answer: Event, method: str, path: str) -> bool:
 
 
 @pytest.mark.parametrize("header", ["X-Api-Key", "x-api-key"])
-def test_a_key_opens_its_back_office(function: BackendAuth, header: str) -> None:
-    answer = function(event(CRM, header=header))
-    assert answer["principalId"] == "crm"
+def test_a_key_opens_its_backend(backend_auth: BackendAuth, header: str) -> None:
+    policy = backend_auth(event(CRM, header=header))
+    assert policy["principalId"] == "crm"
     for method in ("GET", "POST", "DELETE"):
-        assert allowed(answer, method, "/backends/crm/items/5")
+        assert allowed(policy, method, "/backends/crm/items/5")
 
 
 @pytest.mark.parametrize(
     "path",
     ["/backends/erp/items/5", "/backends/crm2/items", "/backends/crm", "/items/products/5", "/documents/profiles/1"],
 )
-def test_a_key_opens_nothing_else_whatever_was_asked_first(function: BackendAuth, path: str) -> None:
-    assert not allowed(function(event(CRM)), "GET", path)
-    assert not allowed(function(event(CRM, path)), "GET", path)
+def test_a_key_opens_nothing_else_whichever_request_made_the_policy(backend_auth: BackendAuth, path: str) -> None:
+    assert not allowed(backend_auth(event(CRM)), "GET", path)
+    assert not allowed(backend_auth(event(CRM, path)), "GET", path)
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", CRM + " ", CRM.upper(), hashed(CRM)])
-def test_no_other_key_opens_anything(
-    function: BackendAuth, key: str | None, capsys: pytest.CaptureFixture[str]
+def test_an_unknown_key_opens_nothing(
+    backend_auth: BackendAuth, key: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = function(event(key))
-    assert not allowed(answer, "GET", "/backends/crm/items/5")
-    assert {statement["Effect"] for statement in answer["policyDocument"]["Statement"]} == {"Deny"}
+    policy = backend_auth(event(key))
+    assert not allowed(policy, "GET", "/backends/crm/items/5")
+    assert {statement["Effect"] for statement in policy["policyDocument"]["Statement"]} == {"Deny"}
     line = json.loads(capsys.readouterr().out)
     assert line["event"] == "api_key_refused" and (not key or key not in json.dumps(line))
 
@@ -81,24 +76,25 @@ def test_no_other_key_opens_anything(
     "rest",
     ["../erp/1", "a/../../x", "..", "..;/x", "%2e%2e/x", "%2E./x", "a%2Fb", "..%2f", "%252e%252e%252fx", "a%00"],
 )
-def test_no_path_leaves_the_base_path(function: BackendAuth, rest: str) -> None:
-    assert not allowed(function(event(CRM)), "GET", f"/backends/crm/{rest}")
+def test_a_path_that_could_leave_the_base_path_is_denied(backend_auth: BackendAuth, rest: str) -> None:
+    assert not allowed(backend_auth(event(CRM)), "GET", f"/backends/crm/{rest}")
 
 
 @pytest.mark.parametrize("rest", ["", "a.json", "a b", "a%20b", "Äpfel", "%C3%84pfel", ".well-known/x", "v1.2/~me"])
-def test_other_paths_pass(function: BackendAuth, rest: str) -> None:
-    assert allowed(function(event(CRM)), "GET", f"/backends/crm/{rest}")
+def test_other_paths_are_allowed(backend_auth: BackendAuth, rest: str) -> None:
+    assert allowed(backend_auth(event(CRM)), "GET", f"/backends/crm/{rest}")
 
 
-def test_terraform_refuses_the_same() -> None:
-    told = re.search(r"refused_in_paths = (\[.*\])", (TERRAFORM / "modules/api/backends.tf").read_text())
-    assert told and tuple(json.loads(told[1])) == REFUSED_IN_PATHS
+def test_terraform_refuses_the_same_texts_in_paths() -> None:
+    match = re.search(r"refused_in_paths = (\[.*\])", (TERRAFORM / "modules/api/backends.tf").read_text())
+    assert match and tuple(json.loads(match[1])) == REFUSED_IN_PATHS
 
 
-def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_map_hashed_keys_to_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     good: dict[str, Any] = {"name": "demo", "keys": [f"{hashed(CRM)}/crm", f"{hashed(ERP)}/erp"]}
     monkeypatch.setenv(VARIABLE, settings_text(good))
-    assert backend_auth_settings() == BackendAuthSettings("demo", {hashed(CRM): "crm", hashed(ERP): "erp"})
+    settings = load_settings(BackendAuthSettings)
+    assert settings.name == "demo" and settings.backends == {hashed(CRM): "crm", hashed(ERP): "erp"}
     monkeypatch.setenv(VARIABLE, settings_text({"keys": "all"}))
     with pytest.raises(SettingsError, match=r"name must be .*keys must be"):
-        backend_auth_settings()
+        load_settings(BackendAuthSettings)

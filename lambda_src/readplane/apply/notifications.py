@@ -1,0 +1,142 @@
+"""Applies the messages of the queue that announces write-log objects; a message that fails comes again."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from ..aws.client import Client
+from ..aws.faults import AwsError
+from ..entrypoint import Event
+from ..model.timestamp import ms_of
+from ..telemetry import Telemetry
+from .objects import ObjectApplier
+
+MAX_RETRY_SECONDS = 900
+"""Seconds after which a failed message comes again at the latest. The delay starts at 2 s and doubles."""
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+class ApplyQueue(Protocol):
+    """The queue's messages that Lambda has passed to `apply`."""
+
+    def retry_in(self, receipt_handle: str, seconds: int) -> None:
+        """Make a message that will be reported as failed come again after ``seconds``.
+
+        Without this call it comes only after its visibility timeout, which is six times the function's timeout.
+        """
+
+
+class SqsApplyQueue:
+    """:class:`ApplyQueue` in SQS."""
+
+    def __init__(self, client: Client, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def retry_in(self, receipt_handle: str, seconds: int) -> None:
+        """Change the message's visibility timeout."""
+        self._client.call(
+            "ChangeMessageVisibility",
+            QueueUrl=self._queue_url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=seconds,
+        )
+
+
+def announced_objects(message: Event) -> Iterator[tuple[str, int]]:
+    """Yield the key and the creation time (Unix milliseconds) of each object that a message announces.
+
+    S3's own test message announces none.
+    """
+    for record in json.loads(message["body"]).get("Records", []):
+        yield decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"])
+
+
+def _parse_time(text: str) -> int:
+    """Return the Unix milliseconds of an ISO 8601 time.
+
+    AWS writes the form that `ms_of` parses. Emulators write others, for which `datetime` is worth its slow import.
+    """
+    ms = ms_of(text)
+    if ms is not None:
+        return ms
+    from datetime import datetime
+
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def decode_key(encoded: str) -> str:
+    """Return an object's key from its form in a notification, in which a space is ``+`` and other octets are ``%XX``.
+
+    ``urllib.parse.unquote_plus`` does the same, but its import takes 3 ms of a cold start.
+    """
+    octets = encoded.replace("+", " ").encode()
+    return _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), octets).decode(errors="replace")
+
+
+def retry_seconds(receive_count: int) -> int:
+    """Return the seconds after which a message that failed comes again.
+
+    :param receive_count: how often the message has been received, this time included.
+    """
+    return min(MAX_RETRY_SECONDS, int(2**receive_count))
+
+
+class MessageApplier:
+    """Applies the objects that messages of the queue announce."""
+
+    def __init__(self, objects: ObjectApplier, queue: ApplyQueue, telemetry: Telemetry) -> None:
+        self._objects = objects
+        self._queue = queue
+        self._telemetry = telemetry
+
+    def apply_messages(self, messages: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
+        """Apply each message's objects; return the ids of the messages that failed, so that only they come again.
+
+        No message is started in the second half of the time. One object fits into the other half, because Terraform
+        bounds Firehose's buffer by the function's timeout. A message that wasn't started comes again at once.
+        """
+        half_ms = remaining_ms() / 2
+        failures = []
+        for number, message in enumerate(messages):
+            if number and remaining_ms() < half_ms:
+                seconds = 0
+            elif self._apply_message(message):
+                continue
+            else:
+                seconds = retry_seconds(int(message["attributes"]["ApproximateReceiveCount"]))
+            self._schedule_retry(message, seconds)
+            failures.append(message["messageId"])
+        return failures
+
+    def _apply_message(self, message: Event) -> bool:
+        """Apply a message's objects; return whether that succeeded."""
+        try:
+            for key, created_ms in announced_objects(message):
+                self._objects.apply_object(key, created_ms)
+        except Exception as error:  # noqa: BLE001 (a failed message must not stop the others of the batch)
+            self._telemetry.failure(
+                "object_failed",
+                "A write-log object could not be applied; its message comes again.",
+                error,
+                message_id=message["messageId"],
+            )
+            # The invocation itself succeeds, so Lambda's own metric of errors doesn't count this failure.
+            self._telemetry.event(
+                "retry_requested", "Part of the batch comes again.", level="WARN", metrics={"ObjectsFailed": 1}
+            )
+            return False
+        return True
+
+    def _schedule_retry(self, message: Event, seconds: int) -> None:
+        try:
+            self._queue.retry_in(message["receiptHandle"], seconds)
+        except AwsError as error:
+            self._telemetry.failure(
+                "retry_not_scheduled",
+                "A message's retry could not be scheduled; the message comes again after its visibility timeout.",
+                error,
+                message_id=message["messageId"],
+            )

@@ -1,0 +1,103 @@
+"""Parses lines into changes, and puts every line that can't be applied in quarantine."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..aws.client import Client
+from ..clock import now_ms
+from ..model.change import Change, PoisonError, is_expired, parse_line
+from ..model.collection import Collection
+from ..stores.items import Items
+from ..telemetry import Telemetry
+from .tally import Tally
+
+
+class LineQuarantine(Protocol):
+    """Keeps lines that can't be applied."""
+
+    def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
+        """Keep a line whole, with the reason and its origin.
+
+        :param origin: ``<object key>:<line number>`` in the write log, ``stream/<event id>`` in the change stream.
+        """
+
+
+class S3LineQuarantine:
+    """A :class:`LineQuarantine` in the bucket of the write log."""
+
+    def __init__(self, client: Client, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
+        """Write the line to an object of its own. The key is the line's hash, so repeats of a line are one object."""
+        content = line.rstrip(b"\r\n")
+        try:
+            entry = {"line": content.decode()}
+        except UnicodeDecodeError:
+            entry = {"line_base64": base64.b64encode(content).decode()}
+        digest = hashlib.sha256(content or origin.encode()).hexdigest()[:32]
+        self._client.call(
+            "PutObject",
+            Bucket=self._bucket,
+            Key=f"{self._prefix}{poison.reason}/{digest}.json",
+            Body=json.dumps({"reason": poison.reason, "detail": poison.detail, "origin": origin, **entry}).encode(),
+            ContentType="application/json",
+        )
+
+
+class LineParser:
+    """Parses lines into changes. A line that can't be applied goes to quarantine and stops no other line."""
+
+    def __init__(
+        self,
+        items: Items,
+        quarantine: LineQuarantine,
+        collections: Mapping[str, Collection],
+        horizon_ms: int,
+        telemetry: Telemetry,
+    ) -> None:
+        self._items = items
+        self._quarantine = quarantine
+        self._collections = collections
+        self._horizon_ms = horizon_ms
+        self._telemetry = telemetry
+
+    def parse_or_quarantine(self, line: bytes, origin: str, tally: Tally) -> Change | None:
+        """Return the change in a line, or ``None`` after the line has gone to quarantine."""
+        try:
+            change = parse_line(line, self._collections)
+            self._refuse_expired(change)
+        except PoisonError as poison:
+            self.quarantine(line, poison, origin, tally)
+            return None
+        return change
+
+    def quarantine(self, line: bytes, poison: PoisonError, origin: str, tally: Tally) -> None:
+        """Put a line in quarantine, and mark its change so that the change's status says so."""
+        self._quarantine.put_line(line, poison, origin)
+        if poison.change is not None:
+            self._items.mark_quarantined(poison.change, poison.reason, now_ms())
+        tally["ChangesQuarantined"] += 1
+        self._telemetry.event(
+            "quarantined",
+            "A change can't be applied and is in quarantine.",
+            level="WARN",
+            reason=poison.reason,
+            detail=poison.detail,
+            origin=origin,
+            change_id=poison.change.change_id if poison.change else None,
+        )
+
+    def _refuse_expired(self, change: Change) -> None:
+        if not is_expired(change, now_ms(), self._horizon_ms):
+            return
+        # A replay brings old changes again, and most of them have been applied before. Refuse only a change that would
+        # alter its item: it may precede a delete whose tombstone has expired, and would bring the item back.
+        item = self._items.get_item(change.key, consistent=True)
+        if item is None or item.version < change.version:
+            raise PoisonError("expired", "the change is older than the horizon", change)

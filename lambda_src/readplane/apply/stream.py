@@ -1,0 +1,126 @@
+"""Applies the records of the change stream: one shard's batch at a time."""
+
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import TypeVar
+
+from ..aws.faults import RefusedError
+from ..entrypoint import Event
+from ..model.change import Change
+from ..model.window import Window
+from ..stores.items import ApplyOutcome
+from ..stores.items_bulk import MAX_CHANGES, BulkItems, sent_bytes
+from ..stores.table import split_into_batches
+from ..telemetry import Telemetry
+from .quarantine import LineParser
+from .tally import Tally, count_outcomes, fold_and_count
+
+Result = TypeVar("Result")
+
+
+class ShardApplier:
+    """Applies the records that Lambda reads from one shard."""
+
+    def __init__(self, items: BulkItems, parser: LineParser, pool: Executor, telemetry: Telemetry) -> None:
+        self._items = items
+        self._parser = parser
+        self._pool = pool
+        self._telemetry = telemetry
+
+    def apply_records(self, records: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
+        """Apply records; return the sequence number that Lambda must start again from, or nothing if all succeeded.
+
+        Lambda starts again from the lowest sequence number reported and sends every later record again. So a failure
+        doesn't stop the records after it: if their changes are applied already, a repeat costs only a read.
+        """
+        total_ms = remaining_ms()
+        # Quarantining many bad records is slow. Leave time to write the good ones; otherwise Lambda redelivers the same
+        # batch forever.
+        attempts = _Attempts(self._telemetry, lambda: remaining_ms() < 3 / 4 * total_ms)
+        tally: Tally = Counter()
+        changes, places = self._newest_changes(records, attempts, tally)
+        attempts.is_late = lambda: remaining_ms() < total_ms / 2
+        batches = split_into_batches(changes, MAX_CHANGES, sent_bytes)
+        for outcomes in self._pool.map(lambda batch: self._write(batch, places, attempts), batches):
+            tally.update(count_outcomes(outcomes))
+        self._telemetry.event(
+            "changes_applied",
+            "Changes are applied to their items.",
+            metrics=tally,
+            records=len(records),
+            first=records[0]["eventID"],
+        )
+        return self._restart(records, attempts.failed)
+
+    def _newest_changes(
+        self, records: Sequence[Event], attempts: "_Attempts", tally: Tally
+    ) -> tuple[list[Change], dict[str, int]]:
+        """Return the newest change of each item, and the places of these changes in the batch, by item key."""
+        window = Window()  # it may exceed its size, because the whole batch, at most 6 MB, is in memory anyway
+        places: dict[str, int] = {}
+        for place, record in enumerate(records):
+            line, origin = b64decode(record["kinesis"]["data"]), f"stream/{record['eventID']}"
+            change = attempts.run([place], partial(self._parser.parse_or_quarantine, line, origin, tally))
+            if change and fold_and_count(window, change, tally) is not change:
+                places[change.key] = place
+        return window.take(), places
+
+    def _write(self, changes: list[Change], places: Mapping[str, int], attempts: "_Attempts") -> Counter[ApplyOutcome]:
+        """Write changes of different items. If DynamoDB refuses the batch, write them one by one.
+
+        So a change that DynamoDB refuses stops no other.
+        """
+
+        def write() -> Counter[ApplyOutcome]:
+            try:
+                return self._items.apply_all(changes)
+            except RefusedError:
+                if len(changes) == 1:
+                    raise
+            return sum((self._write([change], places, attempts) for change in changes), Counter())
+
+        return attempts.run([places[change.key] for change in changes], write) or Counter()
+
+    def _restart(self, records: Sequence[Event], failed: list[int]) -> list[str]:
+        """Report the failures; return the sequence number of the first failed record, if any."""
+        if not failed:
+            return []
+        # The invocation itself succeeds, so Lambda's own metric of errors doesn't count these failures.
+        self._telemetry.event(
+            "retry_requested",
+            "Part of the batch comes again.",
+            level="WARN",
+            metrics={"ChangesFailed": len(failed)},
+        )
+        return [records[min(failed)]["kinesis"]["sequenceNumber"]]
+
+
+class _Attempts:
+    """Runs the steps of a batch while there is time, and notes which records must come again.
+
+    :param is_late: whether it is too late to start a further step.
+    """
+
+    def __init__(self, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
+        self.is_late = is_late
+        self.failed: list[int] = []
+        """The places of failed records in the batch. Several threads append to it."""
+        self._telemetry = telemetry
+
+    def run(self, places: list[int], step: Callable[[], Result]) -> Result | None:
+        """Run a step for the records at ``places``; return ``None`` if the step fails or is too late to start."""
+        try:
+            if not self.is_late():
+                return step()
+        except Exception as error:  # noqa: BLE001 (a failed step must not stop the others)
+            self._telemetry.failure(
+                "records_failed",
+                "Records of the change stream could not be applied; Lambda sends them again.",
+                error,
+                records=str(len(places)),
+            )
+        self.failed += places
+        return None

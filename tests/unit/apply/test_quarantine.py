@@ -1,0 +1,59 @@
+import json
+
+import boto3
+import pytest
+
+from readplane.apply.quarantine import S3LineQuarantine
+from readplane.aws.client import make_client
+from readplane.model.change import PoisonError
+from tests.fakes.moto_aws import REGION
+from tests.unit.apply.support import EVENT, HORIZON_MS, KEY, apply_with, metrics
+from tests.unit.support import NOW_MS, MemoryItems, MemoryLog, change
+
+
+def test_a_line_that_cannot_be_applied_goes_to_quarantine_and_stops_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    good, lost = change(), change(collection="nope")
+    items = MemoryItems()
+    log = MemoryLog({KEY: [b"{half a li", lost.line(), good.line()]})
+    assert apply_with(items, log)(EVENT) == {"batchItemFailures": []}
+    assert items.by_key == {good.key: good}
+    assert log.quarantined == [
+        (b"{half a li", "unparsable", f"{KEY}:1"),
+        (lost.line(), "unknown_collection", f"{KEY}:2"),
+    ]
+    assert items.get_change_status(lost.key, lost.change_id) == (None, "unknown_collection")
+    assert metrics(capsys.readouterr().out)["ChangesQuarantined"] == 2
+
+
+def test_an_expired_change_goes_to_quarantine() -> None:
+    expired = change(ms=NOW_MS - HORIZON_MS - 1)
+    items, log = MemoryItems(), MemoryLog({KEY: [expired.line()]})
+    apply_with(items, log)(EVENT)
+    assert items.by_key == {} and log.quarantined == [(expired.line(), "expired", f"{KEY}:1")]
+
+
+def test_a_replayed_change_that_its_item_has_seen_does_not_go_to_quarantine() -> None:
+    expired = change(ms=NOW_MS - HORIZON_MS - 1)
+    for item in (expired, change()):
+        items, log = MemoryItems(), MemoryLog({KEY: [expired.line()]})
+        items.apply(item)
+        apply_with(items, log)(EVENT)
+        assert items.by_key == {item.key: item} and log.quarantined == []
+
+
+@pytest.mark.usefixtures("aws", "either_client")
+def test_a_line_is_kept_whole_and_once_however_often_it_comes() -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    quarantine = S3LineQuarantine(make_client("s3"), "bucket", "quarantine/")
+    line = b'{"half": "\xff'
+    for _ in range(2):
+        quarantine.put_line(line + b"\n", PoisonError("unparsable", "the reason"), "log/a.gz:7")
+    quarantine.put_line(b"text", PoisonError("expired", "old"), "log/a.gz:8")
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="bucket", Prefix="quarantine/")["Contents"]]
+    assert [key.split("/")[1] for key in keys] == ["expired", "unparsable"]
+    expired, unparsable = [json.load(s3.get_object(Bucket="bucket", Key=key)["Body"]) for key in keys]
+    assert expired == {"reason": "expired", "detail": "old", "origin": "log/a.gz:8", "line": "text"}
+    assert unparsable["line_base64"] == "eyJoYWxmIjogIv8=" and unparsable["detail"] == "the reason"

@@ -1,0 +1,36 @@
+import pytest
+
+from readplane.model.change import Change
+from readplane.publish.decide import ToMend, ToPublish, decide
+from tests.unit.support import NOW_MS, change
+
+DAY_MS = 86_400_000
+HORIZON_MS = 30 * DAY_MS
+
+OLD, NEW = change(ms=NOW_MS), change(ms=NOW_MS + 1)
+TOMBSTONE = change(data=None)
+EXPIRED_TOMBSTONE = change(data=None, ms=NOW_MS - HORIZON_MS - DAY_MS)
+UNEXPIRED_TOMBSTONE = change(data=None, ms=NOW_MS - HORIZON_MS - DAY_MS + 1000)
+OLD_RECORD_TOMBSTONE = change(data=None, ms=NOW_MS - 9 * HORIZON_MS, accepted_ms=NOW_MS - HORIZON_MS, source="shop")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "decision"),
+    [
+        (None, NEW, ToPublish(NEW)),
+        (OLD, NEW, ToPublish(NEW)),
+        (NEW, NEW, ToPublish(NEW)),
+        (OLD, TOMBSTONE, ToPublish(TOMBSTONE)),
+        (NEW, OLD, ToMend(NEW)),
+        (NEW, None, ToMend(NEW)),
+        (TOMBSTONE, None, ToMend(TOMBSTONE)),
+        (UNEXPIRED_TOMBSTONE, None, ToMend(UNEXPIRED_TOMBSTONE)),
+        (OLD_RECORD_TOMBSTONE, None, ToMend(OLD_RECORD_TOMBSTONE)),
+        (EXPIRED_TOMBSTONE, None, None),
+        (None, None, None),
+    ],
+)
+def test_each_pair_of_images_has_one_decision(
+    old: Change | None, new: Change | None, decision: ToPublish | ToMend | None
+) -> None:
+    assert decide(old, new, NOW_MS, HORIZON_MS) == decision
