@@ -1,1 +1,1 @@
-"""Reads the back offices: pulls what changed there, or a snapshot, and keeps a checkpoint per source."""
+"""Polls back offices: sends what changed there to Kinesis or writes snapshots, and keeps a checkpoint per source."""

@@ -1,6 +1,7 @@
-"""The checkpoints: one DynamoDB item per source, in the Region that polls, with the lease on it.
+"""The checkpoints: one DynamoDB item per source, which also holds the source's lease.
 
-A checkpoint isn't replicated: a copy could arrive in the other Region before what it tells of.
+The table is in the Region that polls, and isn't replicated: a copy of a checkpoint could reach the other Region before
+the items that the checkpoint speaks of.
 """
 
 from collections.abc import Iterator
@@ -9,53 +10,59 @@ from typing import Any, Protocol
 
 from ..aws.client import Client
 from ..aws.faults import RefusedError
-from ..stores.items_bulk import MAX_CHANGES, parts, read_all
-from .checkpoint import Checkpoint, checkpoint_of, state_text
+from ..stores.table import MAX_KEYS, TableRecord, read_records, split_into_batches
+from .checkpoint import Checkpoint, checkpoint_json, parse_checkpoint
 from .errors import ChunkMissingError, LeaseLostError
 from .remembered import Remembered
 
 CHUNK_SECONDS = 7 * 24 * 60 * 60
-"""How long a part of a set is kept, unless told otherwise: the next sweep has its own."""
+"""Seconds that a chunk is kept by default, in which its sweep should have ended. The next sweep has its own chunks."""
 
-_LOST = "ConditionalCheckFailedException"
+_CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
 class Checkpoints(Protocol):
-    """Where checkpoints are kept. Times are Unix milliseconds."""
+    """A store of checkpoints and leases. Times are Unix milliseconds."""
 
-    def acquire(self, source: str, owner: str, now_ms: int, until_ms: int) -> Checkpoint | None:
-        """Take the source's lease; ``None`` while another holds it.
+    def acquire_lease(self, source: str, holder: str, now_ms: int, until_ms: int) -> Checkpoint | None:
+        """Take the source's lease and return its checkpoint, or ``None`` while another poll holds the lease.
 
-        :param owner: names the invocation, and no other.
+        :param holder: identifies this invocation and no other.
         """
 
-    def save(self, checkpoint: Checkpoint, owner: str) -> None:
-        """Save it all, in one step.
+    def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
+        """Save the whole checkpoint in one step.
 
-        :raises LeaseLost: when the lease isn't the owner's any more; then nothing is saved.
+        :raises LeaseLostError: if ``holder`` doesn't hold the lease any more. Then nothing is saved.
         """
 
-    def release(self, checkpoint: Checkpoint, owner: str) -> None:
-        """:meth:`save`, and give the lease back."""
+    def release_lease(self, checkpoint: Checkpoint, holder: str) -> None:
+        """Save the whole checkpoint and give the lease back, in one step.
 
-    def get(self, source: str) -> Checkpoint | None:
-        """The checkpoint, whoever holds it; ``None`` before the first poll."""
+        :raises LeaseLostError: if ``holder`` doesn't hold the lease any more. Then nothing is saved.
+        """
+
+    def get_checkpoint(self, source: str) -> Checkpoint | None:
+        """Return the checkpoint, whoever holds the lease; ``None`` before the first poll."""
 
     def set_paused(self, source: str, paused: bool) -> None:
-        """Have polls do nothing, or go on."""
+        """Pause or resume a source. Polls of a paused source do nothing."""
 
     def request_sweep(self, source: str, now_ms: int) -> None:
         """Have the next poll sweep."""
 
     def rewind(self, source: str, to_ms: int) -> None:
-        """Have the next poll read again what was modified from then on (upstream's time), and a lag before.
+        """Have the next poll read again what was modified from ``to_ms`` on, in the back office's time.
 
-        Never forward; nothing happens to a source that was never polled. A poll that is running loses its lease. Every
-        change keeps its id, so none has an effect twice.
+        A rewind only goes back, and does nothing to a source that was never polled. A running poll loses its lease. A
+        record that is read again becomes the same change, so it has no second effect.
         """
 
     def reset(self, source: str) -> None:
-        """Forget all but whether it is paused: the next poll reads everything. A running poll loses its lease."""
+        """Forget all but whether the source is paused, so that the next poll reads everything.
+
+        A running poll loses its lease.
+        """
 
     def put_chunk(
         self,
@@ -66,15 +73,19 @@ class Checkpoints(Protocol):
         now_ms: int,
         seconds: int = CHUNK_SECONDS,
     ) -> None:
-        """Keep part ``number`` (from 0) of a set for some time, at most 400 KB.
+        """Store one chunk of a set of hashes.
 
-        :raises LeaseLost: when a later lease has kept the same part.
+        :param name: the set's name.
+        :param number: the chunk's number, from 0.
+        :param content: at most 400 KB with its key, which is DynamoDB's limit for an item.
+        :param seconds: how long to keep the chunk.
+        :raises LeaseLostError: if a later lease has stored the same chunk.
         """
 
-    def chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
-        """The ``count`` parts of a set, in any order.
+    def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
+        """Read the ``count`` chunks of a set, in no particular order.
 
-        :raises ChunkGone: when one isn't there.
+        :raises ChunkMissingError: if one is missing.
         """
 
 
@@ -85,91 +96,103 @@ class DynamoCheckpoints:
         self._client = client
         self._table = table
 
-    def acquire(self, source: str, owner: str, now_ms: int, until_ms: int) -> Checkpoint | None:
-        """See :class:`Checkpoints`."""
+    def acquire_lease(self, source: str, holder: str, now_ms: int, until_ms: int) -> Checkpoint | None:
+        """Take the lease in one conditional update, which returns the checkpoint too."""
         try:
-            answer = self._update(
+            response = self._update(
                 source,
-                "SET holder = :owner, lease_until = :until, generation = if_not_exists(generation, :zero) + :one",
-                # The client's own retry must not find its first try's lease in its way.
-                condition="attribute_not_exists(lease_until) OR lease_until <= :now OR holder = :owner",
+                "SET holder = :holder, lease_until = :until, generation = if_not_exists(generation, :zero) + :one",
+                # `holder = :holder`: the client may retry a call that succeeded, and must not be stopped by its own
+                # lease.
+                condition="attribute_not_exists(lease_until) OR lease_until <= :now OR holder = :holder",
                 values={
-                    ":owner": {"S": owner},
+                    ":holder": {"S": holder},
                     ":until": _number(until_ms),
                     ":now": _number(now_ms),
                     ":zero": _number(0),
                     ":one": _number(1),
                 },
-                ReturnValues="ALL_NEW",
+                return_values="ALL_NEW",
             )
         except LeaseLostError:
             return None
-        return _checkpoint(source, answer["Attributes"])
+        return _checkpoint_of(source, response["Attributes"])
 
-    def save(self, checkpoint: Checkpoint, owner: str) -> None:
-        """See :class:`Checkpoints`."""
-        self._save(checkpoint, owner, "", "holder = :owner")
-
-    def release(self, checkpoint: Checkpoint, owner: str) -> None:
-        """See :class:`Checkpoints`."""
-        # Once released it may be released again, until another has it: the first try's answer may have got lost.
-        self._save(
-            checkpoint,
-            owner,
-            " REMOVE holder, lease_until",
-            "holder = :owner OR (attribute_not_exists(holder) AND generation = :generation)",
-            generation=_number(checkpoint.generation),
+    def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
+        """Save the checkpoint if the holder still has the lease."""
+        values = {**_saved_values(checkpoint), ":holder": {"S": holder}}
+        self._update(
+            checkpoint.source,
+            "SET poll_state = :state, remembered = :remembered",
+            condition="holder = :holder",
+            values=values,
         )
 
-    def get(self, source: str) -> Checkpoint | None:
-        """See :class:`Checkpoints`."""
-        answer = self._client.call(
+    def release_lease(self, checkpoint: Checkpoint, holder: str) -> None:
+        """Save the checkpoint and remove the lease, in one conditional update."""
+        values = {
+            **_saved_values(checkpoint),
+            ":holder": {"S": holder},
+            ":generation": _number(checkpoint.generation),
+        }
+        self._update(
+            checkpoint.source,
+            "SET poll_state = :state, remembered = :remembered REMOVE holder, lease_until",
+            # A released lease may be released again until another poll takes it: the response to the first attempt may
+            # have been lost.
+            condition="holder = :holder OR (attribute_not_exists(holder) AND generation = :generation)",
+            values=values,
+        )
+
+    def get_checkpoint(self, source: str) -> Checkpoint | None:
+        """Read the checkpoint consistently."""
+        response = self._client.call(
             "GetItem", TableName=self._table, Key={"pk": {"S": _key(source)}}, ConsistentRead=True
         )
-        return _checkpoint(source, answer["Item"]) if "Item" in answer else None
+        return _checkpoint_of(source, response["Item"]) if "Item" in response else None
 
     def set_paused(self, source: str, paused: bool) -> None:
-        """See :class:`Checkpoints`."""
+        """Set an attribute of its own, which no poll overwrites."""
         self._update(source, "SET paused = :paused", values={":paused": {"BOOL": paused}})
 
     def request_sweep(self, source: str, now_ms: int) -> None:
-        """See :class:`Checkpoints`."""
-        self._update(source, "SET sweep_asked = :now", values={":now": _number(now_ms)})
+        """Note the time in an attribute of its own, which no poll overwrites."""
+        self._update(source, "SET sweep_requested = :now", values={":now": _number(now_ms)})
 
     def rewind(self, source: str, to_ms: int) -> None:
-        """See :class:`Checkpoints`."""
-        known = self.get(source)
-        if known is None:
+        """Move the watermark back and remove the lease, in one update."""
+        checkpoint = self.get_checkpoint(source)
+        if checkpoint is None:
             return
-        seen = Remembered(known.seen)
-        seen.doubt()
-        # Never forward: what was not read yet must not be left out.
-        watermark_ms = None if known.watermark_ms is None else min(known.watermark_ms, to_ms)
-        again_ms = max(known.again_ms, known.watermark_ms or 0)
-        back = replace(
-            known, watermark_ms=watermark_ms, again_ms=again_ms, changes=None, validators=None, seen=seen.packed()
+        remembered = Remembered(checkpoint.remembered)
+        remembered.send_all_again()
+        # Only back: a rewind to a later time would skip what hasn't been read yet.
+        watermark_ms = None if checkpoint.watermark_ms is None else min(checkpoint.watermark_ms, to_ms)
+        rewound = replace(
+            checkpoint,
+            watermark_ms=watermark_ms,
+            reread_until_ms=max(checkpoint.reread_until_ms, checkpoint.watermark_ms or 0),
+            main_pass=None,
+            conditional_request=None,
+            remembered=remembered.to_bytes(),
         )
-        # Whoever polls meanwhile loses the lease by this; what it saved since the read is taken back, and read again.
+        # This takes the lease from a running poll. It also overwrites what that poll has saved since the read above,
+        # which the next poll reads again.
         self._update(
             source,
-            "SET poll_state = :state, seen = :seen, generation = if_not_exists(generation, :zero) + :one "
-            "REMOVE holder, lease_until",
-            values={
-                ":state": {"S": state_text(back)},
-                ":seen": {"B": back.seen},
-                ":zero": _number(0),
-                ":one": _number(1),
-            },
+            "SET poll_state = :state, remembered = :remembered, "
+            "generation = if_not_exists(generation, :zero) + :one REMOVE holder, lease_until",
+            values={**_saved_values(rewound), ":zero": _number(0), ":one": _number(1)},
         )
 
     def reset(self, source: str) -> None:
-        """See :class:`Checkpoints`."""
+        """Replace the checkpoint by an empty one and remove the lease, in one update."""
         self._update(
             source,
             "SET poll_state = :state, generation = if_not_exists(generation, :zero) + :one "
-            "REMOVE seen, holder, lease_until, sweep_asked",
+            "REMOVE remembered, holder, lease_until, sweep_requested",
             values={
-                ":state": {"S": state_text(Checkpoint(source).anew())},
+                ":state": {"S": checkpoint_json(Checkpoint(source).without_progress())},
                 ":zero": _number(0),
                 ":one": _number(1),
             },
@@ -184,7 +207,7 @@ class DynamoCheckpoints:
         now_ms: int,
         seconds: int = CHUNK_SECONDS,
     ) -> None:
-        """See :class:`Checkpoints`."""
+        """Store one chunk as an item of its own, which expires."""
         try:
             self._client.call(
                 "PutItem",
@@ -199,35 +222,39 @@ class DynamoCheckpoints:
                 ExpressionAttributeValues={":generation": _number(checkpoint.generation)},
             )
         except RefusedError as refusal:
-            if refusal.code == _LOST:
+            if refusal.code == _CONDITION_FAILED:
                 raise LeaseLostError from refusal
             raise
 
-    def chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
-        """See :class:`Checkpoints`."""
+    def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
+        """Read the chunks consistently, in batches."""
         keys = [_chunk_key(source, name, number) for number in range(count)]
-        found = 0
-        for some in parts(keys, MAX_CHANGES, len):
-            for record in read_all(self._client, self._table, some, "content", consistent=True):
-                found += 1
+        chunks = 0
+        for batch in split_into_batches(keys, MAX_KEYS, len):
+            for record in read_records(self._client, self._table, batch, "content", consistent=True):
+                chunks += 1
                 yield bytes(record["content"]["B"])
-        if found < count:
+        if chunks < count:
             raise ChunkMissingError
 
-    def _save(self, checkpoint: Checkpoint, owner: str, besides: str, condition: str, **values: Any) -> None:
-        told = {"state": {"S": state_text(checkpoint)}, "seen": {"B": checkpoint.seen}, "owner": {"S": owner}, **values}
-        self._update(
-            checkpoint.source,
-            f"SET poll_state = :state, seen = :seen{besides}",
-            condition=condition,
-            values={f":{name}": value for name, value in told.items()},
-        )
-
     def _update(
-        self, source: str, expression: str, *, values: dict[str, Any], condition: str | None = None, **more: Any
+        self,
+        source: str,
+        expression: str,
+        *,
+        values: dict[str, Any],
+        condition: str | None = None,
+        return_values: str | None = None,
     ) -> dict[str, Any]:
+        """Update a source's item.
+
+        :raises LeaseLostError: if the condition fails.
+        """
+        options: dict[str, Any] = {}
         if condition is not None:
-            more["ConditionExpression"] = condition
+            options["ConditionExpression"] = condition
+        if return_values is not None:
+            options["ReturnValues"] = return_values
         try:
             return self._client.call(
                 "UpdateItem",
@@ -235,22 +262,26 @@ class DynamoCheckpoints:
                 Key={"pk": {"S": _key(source)}},
                 UpdateExpression=expression,
                 ExpressionAttributeValues=values,
-                **more,
+                **options,
             )
         except RefusedError as refusal:
-            if refusal.code == _LOST:
+            if refusal.code == _CONDITION_FAILED:
                 raise LeaseLostError from refusal
             raise
 
 
-def _checkpoint(source: str, record: dict[str, Any]) -> Checkpoint:
-    return checkpoint_of(
+def _saved_values(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {":state": {"S": checkpoint_json(checkpoint)}, ":remembered": {"B": checkpoint.remembered}}
+
+
+def _checkpoint_of(source: str, record: TableRecord) -> Checkpoint:
+    return parse_checkpoint(
         source,
         record["poll_state"]["S"] if "poll_state" in record else "{}",
-        seen=bytes(record["seen"]["B"]) if "seen" in record else b"",
+        remembered=bytes(record["remembered"]["B"]) if "remembered" in record else b"",
         paused=record.get("paused", {}).get("BOOL", False),
-        sweep_asked_ms=int(record.get("sweep_asked", {}).get("N", 0)),
-        owner=record.get("holder", {}).get("S"),
+        sweep_requested_ms=int(record.get("sweep_requested", {}).get("N", 0)),
+        lease_holder=record.get("holder", {}).get("S"),
         lease_until_ms=int(record.get("lease_until", {}).get("N", 0)),
         generation=int(record.get("generation", {}).get("N", 0)),
     )

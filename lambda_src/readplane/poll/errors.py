@@ -1,17 +1,18 @@
-"""What can go wrong in a poll, in one family.
+"""The errors that a poll raises itself.
 
 ::
 
     PollError
     ├── SourceError             a source's settings can't be used
-    ├── ExpressionError         a JMESPath expression met a value that it can't work with
-    ├── TranslationError        a source's function can't translate what it was given
-    ├── PageError               a response isn't what the source's settings say
-    ├── BackOfficeError         the back office gave no data
+    ├── ExpressionError         a JMESPath expression can't work with a value
+    ├── TranslationError        a source's function can't translate a page or a record
     ├── SecretError             a secret can't be read or used
-    ├── ListMovedError          the list changed while its pages were read
-    ├── LeaseLostError          another poll holds the source
-    └── ChunkMissingError       a part of a sweep's saved set is gone
+    ├── LeaseLostError          this poll no longer holds the source's lease
+    ├── ChunkMissingError       a chunk of a stored set of hashes is gone
+    └── ReadingError            the back office couldn't be read, so the poll fails
+        ├── BackOfficeError     the back office returned no data
+        ├── PageError           a response isn't what the source's settings say
+        └── ListMovedError      the list changed while its pages were read
 """
 
 from typing import Literal
@@ -22,11 +23,14 @@ BackOfficeErrorKind = Literal[
 
 
 class PollError(Exception):
-    """The base of every error that a poll raises by itself."""
+    """The base of every error that a poll raises itself."""
 
 
 class SourceError(PollError):
-    """Settings that can't be used: ``problems`` names every one, each beginning with ``sources.<name>.<field>``."""
+    """A source's settings can't be used.
+
+    :param problems: one text for each problem, which starts with ``sources.<name>.<field>``.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -34,27 +38,55 @@ class SourceError(PollError):
 
 
 class ExpressionError(PollError):
-    """An expression met a value that it can't work with; the message quotes nothing of the value."""
+    """A JMESPath expression can't work with a value. The message quotes nothing of the value."""
 
 
 class TranslationError(PollError):
-    """A source's function can't make sense of what it was given; the message quotes nothing of it."""
+    """A source's function can't translate a page or a record. The message quotes nothing of either."""
 
 
-class PageError(PollError):
-    """An answer that isn't what the source's settings say; the message quotes nothing of it."""
+class SecretError(PollError):
+    """A secret can't be read or used. The message quotes nothing of the secret."""
 
 
-class BackOfficeError(PollError):
-    """The back office gave no data, after the tries that were allowed. The text names no URL and no secret.
+class LeaseLostError(PollError):
+    """The lease of the source is lost, so this poll must send and save nothing more.
 
-    :param kind: ``deadline`` says that the caller's time ran out, and nothing of the back office; ``connect``,
-        ``timeout``, ``broken`` (an answer cut off) and ``status``; ``not_data`` (a page for people, an unknown
-        encoding), ``too_large``, ``redirect`` and ``origin`` (it leads elsewhere); ``secret`` (it can't be read).
-    :param status: of its last answer.
-    :param retry_after: the seconds that it asked to be left alone for.
-    :param again: whether another try may mend it.
+    Another poll has taken the source, or an operator has rewound or reset it.
     """
+
+
+class ChunkMissingError(PollError):
+    """A chunk of a stored set of hashes is gone, so a sweep that needs the set must start again."""
+
+
+class ReadingError(PollError):
+    """The back office couldn't be read, so the poll fails.
+
+    :param detail: one phrase for operators, which quotes no data, no URL and no secret.
+    """
+
+    kind: str
+    """A stable code, which the log and the poll's response quote."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class BackOfficeError(ReadingError):
+    """The back office returned no data, in as many attempts as the source's settings allow.
+
+    :param kind: what went wrong: ``connect``; ``timeout``; ``broken`` (the connection broke or the response was cut
+        off); ``status`` (an HTTP error status); ``not_data`` (an HTML page or an unknown encoding); ``too_large``;
+        ``redirect`` and ``origin`` (a redirect or link leaves the source's origin); ``secret`` (it can't be read);
+        ``deadline`` (the invocation's time ran out, which isn't the back office's fault).
+    :param status: the HTTP status of its last response, if any.
+    :param retry_after: the seconds of its ``Retry-After`` header, if any.
+    :param retryable: whether a retry may succeed.
+    """
+
+    kind: BackOfficeErrorKind
 
     def __init__(
         self,
@@ -63,27 +95,28 @@ class BackOfficeError(PollError):
         *,
         status: int | None = None,
         retry_after: float | None = None,
-        again: bool = False,
+        retryable: bool = False,
     ) -> None:
-        super().__init__(f"{kind}: {detail}")
+        super().__init__(detail)
         self.kind = kind
-        self.detail = detail
         self.status = status
         self.retry_after = retry_after
-        self.again = again
+        self.retryable = retryable
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}"
 
 
-class SecretError(PollError):
-    """A secret can't be read or used; the text holds nothing of it."""
+class PageError(ReadingError):
+    """A response isn't what the source's settings say. The message quotes nothing of the response."""
+
+    kind = "page"
 
 
-class ListMovedError(PollError):
-    """The list changed under the walk, which must begin anew."""
+class ListMovedError(ReadingError):
+    """The list changed while its pages were read, so the pass must start again."""
 
+    kind = "list_moved"
 
-class LeaseLostError(PollError):
-    """Another poll holds the source, or an operator took it away: nothing more may be done for it."""
-
-
-class ChunkMissingError(PollError):
-    """A part of a sweep's set isn't there any more; the sweep must begin anew."""
+    def __init__(self) -> None:
+        super().__init__("the list changed while its pages were read")

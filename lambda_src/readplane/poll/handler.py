@@ -1,14 +1,15 @@
-"""Reads the back offices: what changed there becomes changes on Kinesis, a snapshot becomes a document."""
+"""The function `poll`: it turns what changed in a back office into changes on Kinesis, or a snapshot into documents."""
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..aws.boto import BotoClient
 from ..aws.faults import AwsError
 from ..clock import now_ms
-from ..config import DAY_MS, load
+from ..config import DAY_MS, SchemasObject, load_settings
+from ..entrypoint import Entrypoint, Event, Function
 from ..model.collection import Collection
 from ..model.schema import SchemaValidator, compile_schemas
 from ..stores.schemas import read_schemas
@@ -17,29 +18,48 @@ from . import report
 from .change_stream import KinesisChangeStream
 from .checkpoint_table import DynamoCheckpoints
 from .errors import LeaseLostError, SourceError
-from .lease import Fetch, Lease, PollCounts, PollStores
+from .lease import Lease
+from .outcome import PollCounts, PollOutcome
+from .poll_stores import PollStores
 from .quarantine import S3Quarantine
 from .redrive import redrive
-from .run import PollOutcome, run
+from .run import run
 from .snapshot_documents import S3SnapshotDocuments
-from .source.settings import Source, parse_source
+from .source.rules import parse_source
+from .source.settings import Source
 from .source.translate import Translator
 from .sourced_items import DynamoSourcedItems
 from .upstream.client import BackOfficeClient
+from .upstream.response import Fetch
 from .upstream.secret_values import AwsSecretValues
-
-Event = dict[str, Any]
 
 
 class DocumentsBucket(NamedTuple):
-    """One Region's documents."""
+    """The S3 bucket of one Region's documents.
+
+    :param region: the Region's name.
+    :param bucket: the bucket's name.
+    """
 
     region: str
     bucket: str
 
 
 class PollSettings(NamedTuple):
-    """What Terraform tells the function."""
+    """The settings of `poll`.
+
+    :param name: the stack's name.
+    :param items_table: the DynamoDB table of the items.
+    :param items_index: the table's index that lists a collection.
+    :param checkpoints_table: the DynamoDB table of the sources' checkpoints.
+    :param stream: the Kinesis stream that takes changes.
+    :param log_bucket: the S3 bucket of the write log, which also holds the quarantine.
+    :param quarantine_prefix: the prefix of the quarantine's keys in that bucket.
+    :param documents: each Region's bucket of documents.
+    :param horizon_days: how long a tombstone lives, in days.
+    :param schemas: the S3 object that holds the collections' JSON Schemas.
+    :param collections: the declared collections, by name.
+    """
 
     name: str
     items_table: str
@@ -49,37 +69,21 @@ class PollSettings(NamedTuple):
     log_bucket: str
     quarantine_prefix: str
     documents: tuple[DocumentsBucket, ...]
-    horizon_ms: int
-    schemas: Mapping[str, str]
+    horizon_days: int
+    schemas: SchemasObject
     collections: Mapping[str, Collection]
 
-
-def poll_settings() -> PollSettings:
-    """:raises BadSettings: with every problem."""
-    return load(
-        lambda given: PollSettings(
-            name=given.text("name"),
-            items_table=given.text("items_table"),
-            items_index=given.text("items_index"),
-            checkpoints_table=given.text("checkpoints_table"),
-            stream=given.text("stream"),
-            log_bucket=given.text("log_bucket"),
-            quarantine_prefix=given.text("quarantine_prefix"),
-            documents=tuple(
-                DocumentsBucket(place.text("region"), place.text("bucket")) for place in given.parts("documents")
-            ),
-            horizon_ms=given.number("horizon_days") * DAY_MS,
-            schemas={name: given.text("schemas", name) for name in ("bucket", "key", "sha256")},
-            collections=given.collections(),
-        )
-    )
+    @property
+    def horizon_ms(self) -> int:
+        """How long a tombstone lives, in milliseconds."""
+        return self.horizon_days * DAY_MS
 
 
 class Poll:
-    """The function, with what it needs handed in.
+    """The function `poll`, with its stores and its way to the back offices passed in.
 
-    :param validators: each collection's compiled schema.
-    :param upstream: makes what asks a source's back office.
+    :param validators: each collection's compiled schema, by the collection's name.
+    :param make_fetch: returns what sends requests to a source's back office.
     """
 
     def __init__(
@@ -87,186 +91,139 @@ class Poll:
         settings: PollSettings,
         validators: Mapping[str, SchemaValidator],
         stores: PollStores,
-        upstream: Callable[[Source], Fetch],
+        make_fetch: Callable[[Source], Fetch],
         telemetry: Telemetry,
     ) -> None:
         self._settings = settings
         self._validators = validators
         self._stores = stores
-        self._upstream = upstream
+        self._make_fetch = make_fetch
         self._telemetry = telemetry
 
-    def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> Event:
-        """Do what the event names: ``source`` (poll it), ``validate``, ``freshness`` or ``redrive``.
+    def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
+        """Do what the event names.
 
-        :param remaining_ms: how long the invocation may still take.
-        :raises BadSource: when the settings of the source to poll or redrive can't be used.
+        - ``source``: poll this source, and with a true ``sweep`` start a sweep.
+        - ``validate``: return every problem in a list of sources' settings.
+        - ``freshness``: measure the staleness of a list of sources.
+        - ``redrive``: send quarantined records of a ``source`` again, by the ``keys`` of their entries.
+
+        :param remaining_ms: returns how long the invocation may still take, in milliseconds.
+        :raises SourceError: if the settings of the source to poll or redrive can't be used.
         """
         if "validate" in event:
             return {"problems": self._problems(event["validate"])}
         if "freshness" in event:
-            return self._tell_staleness(event["freshness"])
+            names = [source["name"] for source in event["freshness"]]
+            return {"staleness": report.measure_staleness(self._stores.checkpoints, names, self._telemetry)}
         if "redrive" in event:
             return self._redrive(event["redrive"], remaining_ms)
-        return self._poll(self._source(event["source"]), bool(event.get("sweep")), remaining_ms)
+        return self._poll(self._parse_source(event["source"]), bool(event.get("sweep")), remaining_ms)
 
-    def _source(self, raw: object) -> Source:
+    def _parse_source(self, raw: object) -> Source:
         return parse_source(raw, self._settings.collections)
 
-    def _validate(self, source: Source) -> SchemaValidator:
-        """Its collection's schema; one without takes any object."""
+    def _validator(self, source: Source) -> SchemaValidator:
+        """Return the compiled schema of a source's collection. Without a schema, any object is valid."""
         return self._validators.get(source.collection, bool)
 
     def _problems(self, sources: list[object]) -> list[str]:
         problems: list[str] = []
         for raw in sources:
             try:
-                self._source(raw)
-            except SourceError as bad:
-                problems += bad.problems
+                self._parse_source(raw)
+            except SourceError as error:
+                problems += error.problems
         return problems
 
-    def _tell_staleness(self, sources: list[Event]) -> Event:
-        """A metric per source from its checkpoint: a poll that never comes can't tell that it is late."""
-        told = {}
-        for source in sources:
-            name = source["name"]
-            checkpoint = self._stores.checkpoints.get(name)
-            if checkpoint is None:
-                continue
-            # Before the first whole pass it is at least as stale as that takes.
-            since_ms = checkpoint.fresh_as_of_ms or checkpoint.begun_ms
-            if since_ms:
-                told[name] = max(0, now_ms() - since_ms) / 1000
-                self._telemetry.event(
-                    "staleness_measured",
-                    "How stale a source's items are.",
-                    seconds={"Staleness": told[name]},
-                    source=name,
-                )
-        return {"staleness": told}
-
-    def _redrive(self, wanted: Event, remaining_ms: Callable[[], int]) -> Event:
-        source = self._source(wanted["source"])
+    def _redrive(self, request: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
+        source = self._parse_source(request["source"])
         collection = self._settings.collections[source.collection]
-        translator = Translator(source, self._validate(source))
-        seconds = remaining_ms() / 2000
-        answer = redrive(source, collection, translator, wanted["keys"], self._stores, seconds)
+        translator = Translator(source, self._validator(source))
+        seconds = remaining_ms() / 2000  # half of the time that is left
+        response = redrive(source, collection, translator, request["keys"], self._stores, seconds)
         self._telemetry.event(
             "redriven",
-            "Quarantined records are on the change stream again.",
-            metrics={"RecordsRedriven": answer["redriven"]},
+            "The changes of quarantined records are on the change stream.",
+            metrics={"RecordsRedriven": response["redriven"]},
             source=source.name,
-            failed=len(answer["failed"]),
+            failed=len(response["failed"]),
         )
-        return answer
+        return response
 
-    def _poll(self, source: Source, sweep_now: bool, remaining_ms: Callable[[], int]) -> Event:
+    def _poll(self, source: Source, sweep: bool, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         now = now_ms()
-        if sweep_now:  # before the lease is asked for, so that whoever holds it, or comes next, sweeps
+        if sweep:
+            # Before the lease is acquired: if another poll holds it, that poll or the next one sweeps.
             self._stores.checkpoints.request_sweep(source.name, now)
-        owner = os.urandom(16).hex()
-        checkpoint = self._stores.checkpoints.acquire(source.name, owner, now, now + remaining_ms())
+        holder = os.urandom(16).hex()
+        checkpoint = self._stores.checkpoints.acquire_lease(source.name, holder, now, now + remaining_ms())
         if checkpoint is None:
-            self._telemetry.event("poll_already_running", "Another poll holds the source.", source=source.name)
-            return _answer("running", PollCounts())
-        session = Lease(
-            source,
-            self._settings.collections[source.collection],
-            checkpoint,
-            owner,
-            self._stores,
-            self._telemetry,
-            remaining_ms,
-        )
-        if not checkpoint.begun_ms:
-            session.keep(begun_ms=now)
+            self._telemetry.event(
+                "poll_already_running", "Another poll holds the source's lease, so this one ends.", source=source.name
+            )
+            return report.poll_response("running", PollCounts())
+        if not checkpoint.first_polled_ms:
+            checkpoint = replace(checkpoint, first_polled_ms=now)
+        collection = self._settings.collections[source.collection]
+        lease = Lease(source, collection, checkpoint, holder, self._stores, self._telemetry, remaining_ms)
         try:
-            outcome = self._guarded(session)
+            outcome = self._run_and_release(lease)
         except LeaseLostError:
             self._telemetry.event(
-                "lease_lost", "Another poll took the source's lease.", level="WARN", source=source.name
+                "lease_lost",
+                "The lease ended or was taken while the poll ran, so the poll sends and saves nothing more.",
+                level="WARN",
+                source=source.name,
             )
-            return _answer("running", session.tally)
-        return self._told(session, outcome)
+            return report.poll_response("running", lease.counts, fault=lease.fault)
+        return report.report_poll(lease, outcome)
 
-    def _guarded(self, session: Lease) -> PollOutcome:
-        """Poll and give the lease back; a fault of ours loses nothing, and the next poll tries again."""
+    def _run_and_release(self, lease: Lease) -> PollOutcome:
+        """Poll, then release the lease. Any error loses nothing: the next poll continues from the checkpoint."""
         try:
-            outcome = run(session, self._upstream, self._validate(session.source))
+            outcome = run(lease, self._make_fetch, self._validator(lease.source))
         except LeaseLostError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever fails, the lease is released
             self._telemetry.failure(
-                "poll_failed", "A poll failed for a reason of ours.", error, source=session.source.name
+                "poll_failed",
+                "The poll failed because of AWS or its own code, not because of the back office.",
+                error,
+                source=lease.source.name,
             )
-            session.tally.fault = type(error).__name__
+            lease.fault = _fault_of(error)
             outcome = "failed"
         try:
-            session.release()
-        except AwsError as error:  # it is over when the invocation would have been
+            lease.release()
+        except AwsError as error:
             self._telemetry.failure(
                 "lease_release_failed",
-                "The lease was not released; it ends by itself when its time is over.",
+                "The lease was not released; it ends at the time when this invocation would have timed out.",
                 error,
-                source=session.source.name,
+                source=lease.source.name,
             )
-            session.tally.fault = type(error).__name__
+            lease.fault = _fault_of(error)
             outcome = "failed"
         return outcome
 
-    def _told(self, session: Lease, outcome: PollOutcome) -> Event:
-        """Tell what has been done, in logs, metrics and the answer."""
-        source, tally, checkpoint = session.source, session.tally, session.checkpoint
-        if outcome not in ("paused", "open"):
-            report.tell(session)
-        since_ms = checkpoint.fresh_as_of_ms or checkpoint.begun_ms
-        self._telemetry.event(
-            "polled",
-            "A poll is done.",
-            source=source.name,
-            outcome=outcome,
-            pages=tally.pages,
-            metrics={
-                "PollsCompleted": int(outcome in ("completed", "not_modified")),
-                "PollsFailed": int(outcome == "failed"),
-                "RecordsPolled": tally.records,
-                "ChangesPolled": tally.changes,
-                "RecordsQuarantined": tally.quarantined,
-                "BreakerOpen": int(checkpoint.breaker(source.breaker.failures, now_ms()) != "closed"),
-                "SweepMissing": tally.missing,
-                "SweepRefused": tally.refused,
-            },
-            seconds={"Staleness": max(0, now_ms() - since_ms) / 1000},
-        )
-        return _answer(outcome, tally, sweeping=checkpoint.sweep is not None)
+
+def _fault_of(error: Exception) -> str:
+    """Return the text for operators about an error that isn't the back office's. It quotes no message."""
+    return f"aws: {error.code}" if isinstance(error, AwsError) else f"internal: {type(error).__name__}"
 
 
-def _answer(outcome: PollOutcome, tally: PollCounts, *, sweeping: bool = False) -> Event:
-    return {
-        "outcome": outcome,
-        "pages": tally.pages,
-        "records": tally.records,
-        "changes": tally.changes,
-        "quarantined": tally.quarantined,
-        "missing": tally.missing,
-        "sweeping": sweeping,
-        "sweep_refused": bool(tally.refused),
-        "fault": tally.fault,
-    }
-
-
-def _fetch(secrets: AwsSecretValues) -> Callable[[Source], Fetch]:
+def _fetch_maker(secrets: AwsSecretValues) -> Callable[[Source], Fetch]:
     return lambda source: BackOfficeClient(source, secrets).fetch
 
 
-@cache
-def function() -> Poll:
-    """Make the function from its environment, once per sandbox.
+def make_poll() -> Function:
+    """Make `poll` from its environment.
 
-    :raises BadSettings: with every problem.
+    :raises SettingsError: if a setting is missing or wrong.
+    :raises ValueError: if the schemas can't be used; it lists every problem.
     """
-    settings = poll_settings()
+    settings = load_settings(PollSettings)
     dynamodb = BotoClient("dynamodb", attempts=5)
     s3 = BotoClient("s3", attempts=5)
     stores = PollStores(
@@ -275,18 +232,13 @@ def function() -> Poll:
         stream=KinesisChangeStream(BotoClient("kinesis", attempts=5), settings.stream),
         quarantine=S3Quarantine(s3, settings.log_bucket, settings.quarantine_prefix),
         documents={
-            place.region: S3SnapshotDocuments(BotoClient("s3", region=place.region), place.bucket)
-            for place in settings.documents
+            entry.region: S3SnapshotDocuments(BotoClient("s3", region=entry.region), entry.bucket)
+            for entry in settings.documents
         },
     )
-    validators = compile_schemas(read_schemas(s3, **settings.schemas))
-    return Poll(settings, validators, stores, _fetch(AwsSecretValues()), Telemetry("poll", settings.name))
+    validators = compile_schemas(read_schemas(s3, *settings.schemas))
+    poll = Poll(settings, validators, stores, _fetch_maker(AwsSecretValues()), Telemetry("poll", settings.name))
+    return lambda event, context: poll(event, context.get_remaining_time_in_millis)
 
 
-def handler(event: Event, context: Any) -> Event:
-    """Lambda entry point."""
-    return function()(event, context.get_remaining_time_in_millis)
-
-
-if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    function()  # during init
+handler = Entrypoint(make_poll)

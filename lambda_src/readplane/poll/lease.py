@@ -1,64 +1,29 @@
-"""One invocation's hold on one source: its lease, its time, and what it has got done."""
+"""A lease: one invocation's hold on a source, with the source's checkpoint and the invocation's remaining time."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Protocol
 
 from ..clock import now_ms
 from ..model.collection import Collection
 from ..telemetry import Telemetry
-from .change_stream import ChangeStream
-from .checkpoint import Checkpoint
-from .checkpoint_table import Checkpoints
+from .checkpoint import Checkpoint, PassKind
 from .errors import LeaseLostError
-from .quarantine import Quarantine
-from .snapshot_documents import SnapshotDocuments
+from .outcome import PollCounts
+from .poll_stores import PollStores
 from .source.settings import Source
-from .sourced_items import SourcedItems
-from .upstream.client import BackOfficeResponse
 
 RESERVED_MS = 5_000
-"""Of the invocation's time, left for Kinesis and the checkpoint when the back office has had all the rest."""
-
-
-class Fetch(Protocol):
-    """Asks the back office: :meth:`readplane.poll.upstream.client.Upstream.fetch`."""
-
-    def __call__(
-        self,
-        url: str,
-        *,
-        etag: str | None = None,
-        last_modified: str | None = None,
-        probe: bool = False,
-        deadline: float,
-    ) -> BackOfficeResponse:
-        """GET one page."""
-
-
-class PollStores(NamedTuple):
-    """Where things come from and go to; ``documents`` by Region."""
-
-    checkpoints: Checkpoints
-    items: SourcedItems
-    stream: ChangeStream
-    quarantine: Quarantine
-    documents: Mapping[str, SnapshotDocuments]
-
-
-class PollCounts:
-    """What an invocation has done."""
-
-    def __init__(self) -> None:
-        self.pages = self.records = self.changes = self.quarantined = self.missing = self.refused = 0
-        self.fault: str | None = None
+"""Milliseconds at the end of an invocation that the back office doesn't get. Kinesis and the checkpoint need them."""
 
 
 class Lease:
-    """A source under this invocation's lease.
+    """One invocation's hold on a source.
 
-    :param remaining_ms: how long the invocation may still take.
+    :param checkpoint: the checkpoint as the lease was acquired with it. Assign a changed copy to ``lease.checkpoint``;
+        it is saved by the next :meth:`save_checkpoint` or :meth:`release`.
+    :param holder: identifies this invocation and no other.
+    :param remaining_ms: returns how long the invocation may still take, in milliseconds.
     """
 
     def __init__(
@@ -66,7 +31,7 @@ class Lease:
         source: Source,
         collection: Collection,
         checkpoint: Checkpoint,
-        owner: str,
+        holder: str,
         stores: PollStores,
         telemetry: Telemetry,
         remaining_ms: Callable[[], int],
@@ -76,66 +41,66 @@ class Lease:
         self.checkpoint = checkpoint
         self.stores = stores
         self.telemetry = telemetry
-        self.tally = PollCounts()
-        self.walking: Literal["changes", "sweep"] = "changes"
-        self._owner = owner
+        self.counts = PollCounts()
+        self.fault: str | None = None
+        """Why the poll failed, for operators: an error's kind, a colon and its detail."""
+        self.pass_kind: PassKind = "main"
+        """The pass that began last."""
+        self._holder = holder
         self._remaining_ms = remaining_ms
         self._pages_until = time.monotonic() + source.max_seconds
-        self._pages_before = 0
+        self._pages_before_pass = 0
 
-    def keep(self, **changes: Any) -> None:
-        """Change the checkpoint, to be saved with what comes next."""
-        self.checkpoint = replace(self.checkpoint, **changes)
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Save a checkpoint and keep it as the lease's own.
 
-    def save(self, **changes: Any) -> None:
-        """Change and save the checkpoint.
-
-        :raises LeaseLost: when another has the source; then nothing is changed.
+        :raises LeaseLostError: if the lease is lost. Then the lease keeps the checkpoint that it had.
         """
-        changed = replace(self.checkpoint, **changes)
-        self.stores.checkpoints.save(changed, self._owner)
-        self.checkpoint = changed
+        self.stores.checkpoints.save_checkpoint(checkpoint, self._holder)
+        self.checkpoint = checkpoint
 
     def release(self) -> None:
         """Save the checkpoint and give the lease back.
 
-        :raises LeaseLost: when another has it.
+        :raises LeaseLostError: if the lease is lost.
         """
-        self.stores.checkpoints.release(self.checkpoint, self._owner)
+        self.stores.checkpoints.release_lease(self.checkpoint, self._holder)
 
     def check(self) -> None:
-        """To be called before anything is sent.
+        """Check that the lease hasn't ended. Call this before anything is sent.
 
-        :raises LeaseLost: when the lease is over. A sandbox may be frozen at any moment; another may poll by now.
+        Lambda may freeze a sandbox at any moment and for any time. Meanwhile another poll may have taken the source.
+
+        :raises LeaseLostError: if the lease has ended.
         """
         if now_ms() >= self.checkpoint.lease_until_ms:
             raise LeaseLostError
 
     def seconds_left(self) -> float:
-        """For the back office, in this invocation."""
+        """Return the seconds that the back office may still take in this invocation."""
         return (self._remaining_ms() - RESERVED_MS) / 1000
 
     def seconds_to_send(self) -> float:
-        """For Kinesis, with some left to save the checkpoint."""
+        """Return the seconds that Kinesis may still take, so that time is left to save the checkpoint."""
         return max(0.0, (self._remaining_ms() - RESERVED_MS / 2) / 1000)
 
-    def begin(self, walking: Literal["changes", "sweep"]) -> None:
-        """Count pages anew, for a pass of its own: a sweep must not starve beside a busy list.
+    def begin_pass(self, kind: PassKind) -> None:
+        """Begin or continue a pass, with a page count of its own.
 
-        :param walking: which pass of the checkpoint.
+        Otherwise the main pass of a busy source would use up ``max_pages``, and a sweep would never end.
         """
-        self.walking = walking
-        self._pages_before = self.tally.pages
+        self.pass_kind = kind
+        self._pages_before_pass = self.counts.pages
 
-    def give_up_place(self) -> None:
-        """Have the pass that was begun last begin anew, with a request like any other."""
-        self.keep(**{self.walking: None}, validators=None)
+    def restart_pass(self) -> None:
+        """Have the current pass start again at its first page, without a conditional request."""
+        self.checkpoint = replace(self.checkpoint.with_pass(self.pass_kind, None), conditional_request=None)
 
     @property
-    def may_go_on(self) -> bool:
-        """Whether there is time, and leave, for another page of the pass."""
+    def may_read_page(self) -> bool:
+        """Whether the time and the source's settings allow another page of the current pass."""
         return (
-            self.tally.pages - self._pages_before < self.source.max_pages
+            self.counts.pages - self._pages_before_pass < self.source.max_pages
             and time.monotonic() < self._pages_until
             and self.seconds_left() > 0
         )

@@ -1,159 +1,185 @@
-"""A pass through a source's listing: its pages turned into changes, the checkpoint behind them.
+"""One pass: read a source's pages, send the changes that they ask for, and advance the checkpoint.
 
-Two kinds. One asks what changed since the watermark. The other reads the full listing: it compares every record with
-its item, and remembers which items it met, so that a sweep can tell which are missing.
+An incremental pass reads what changed since the watermark. A full listing compares every record with its item, and
+stores which items it met, so that a sweep can tell which are missing.
 """
 
 from dataclasses import replace
 from typing import Literal
 
 from ..clock import now_ms
-from .checkpoint import ConditionalRequest, FailureState, Pass
+from .checkpoint import ConditionalRequest, FailureState, Pass, PassKind
+from .decide import MAX_IN_FLIGHT_MS
 from .errors import ListMovedError
 from .lease import Lease
-from .records import SETTLING_MS, Records
-from .remembered import Remembered, cursor, watermark
-from .source.translate import TranslatedRecord, UntranslatableRecord
-from .sweep_rules import CHUNK_HASHES, packed
-from .upstream.pages import FetchedPage, Pages
+from .missing_items import CHUNK_HASHES, pack_hashes
+from .records import RecordSender
+from .remembered import Remembered
+from .source.translate import PageRecord
+from .upstream.paging.reader import FetchedPage, PageReader
 
 MAX_RESTARTS = 2
-_COARSE_MS = 1000
-"""Cursors in whole seconds ask from up to so much earlier."""
+"""How often one invocation starts a pass again because the list moved."""
+
+_CURSOR_ROUNDING_MS = 1000
+"""A cursor in whole seconds is rounded down, so the back office may send records that are up to this much older."""
 
 PassOutcome = Literal["completed", "not_modified", "unfinished"]
 
 
-class PassRun:
-    """One pass.
+def advance_watermark(previous_ms: int | None, newest_ms: int | None, started_ms: int) -> int | None:
+    """Return the watermark after a pass, in the back office's time. It never goes back.
 
-    :param full: whether it reads the full listing.
-    :param sweep: whether that is a sweep beside the passes of a source that tells what changed.
+    :param previous_ms: the watermark before the pass.
+    :param newest_ms: the latest modification time that the pass read; ``None`` if it read no record.
+    :param started_ms: the time before the pass' first request. The watermark doesn't exceed it, because a record that
+        was modified later may belong to a page that had been read before.
+    """
+    if newest_ms is None:
+        return previous_ms
+    return max(previous_ms or 0, min(newest_ms, started_ms))
+
+
+def cursor_before(watermark_ms: int | None, lag_ms: int) -> int | None:
+    """Return the time (Unix ms) from which the next pass reads, a lag before the watermark; ``None`` for everything.
+
+    The lag covers records that were committed later than they are stamped.
+    """
+    return None if watermark_ms is None else max(0, watermark_ms - lag_ms)
+
+
+class PassRun:
+    """The part of a pass that runs in this invocation.
+
+    :param full: whether the pass reads the full listing.
+    :param kind: whether it is the source's main pass or a sweep besides it.
     """
 
-    def __init__(self, session: Lease, pages: Pages, *, full: bool, sweep: bool) -> None:
-        self._session = session
-        self._source = session.source
-        self._pages = pages
+    def __init__(self, lease: Lease, reader: PageReader, *, full: bool, kind: PassKind) -> None:
+        self._lease = lease
+        self._source = lease.source
+        self._reader = reader
         self._full = full
-        self._field: Literal["changes", "sweep"] = "sweep" if sweep else "changes"
-        self._sweep = sweep
-        self._lag_ms = int(session.source.lag_seconds * 1000)
-        self._seen = Remembered(session.checkpoint.seen)
-        self._records = Records(session, self._seen, full=full)
-
-    @property
-    def walk(self) -> Pass | None:
-        """The pass as the checkpoint has it."""
-        return self._session.checkpoint.sweep if self._sweep else self._session.checkpoint.changes
+        self._kind: PassKind = kind
+        self._lag_ms = int(lease.source.lag_seconds * 1000)
+        self._remembered = Remembered(lease.checkpoint.remembered)
+        self._sender = RecordSender(lease, self._remembered, full=full)
 
     def run(self) -> PassOutcome:
-        """Read pages until the listing's end or this invocation's.
+        """Read pages until the listing or the invocation's time ends.
 
-        :raises Moved: when the list doesn't hold still; the pass is begun anew by the next poll.
+        :raises ListMovedError: if the list keeps changing while it is read. The next poll starts the pass again.
+        :raises ReadingError: if the back office can't be read.
         """
-        self._session.begin(self._field)
+        self._lease.begin_pass(self._kind)
         for restarts in range(MAX_RESTARTS + 1):
             try:
-                return self._run()
+                return self._read_pages()
             except ListMovedError:
-                self._session.give_up_place()
+                self._lease.restart_pass()
                 if restarts == MAX_RESTARTS:
                     raise
         raise AssertionError("the last restart returns or raises")
 
-    def _run(self) -> PassOutcome:
-        session = self._session
+    def _read_pages(self) -> PassOutcome:
+        lease = self._lease
         while True:
-            walk = self.walk or self._begun()
-            if walk.listed:
+            state = lease.checkpoint.get_pass(self._kind) or self._first_state()
+            if state.all_read:
                 return "completed"
-            if not session.may_go_on:
+            if not lease.may_read_page:
                 return "unfinished"
-            read = self._pages.read(self._url(walk), walk.place, self._validators(walk))
-            session.keep(failures=FailureState())
-            session.tally.pages += 1
-            if read.records is None:
-                self._complete(walk, read.validators)
-                session.keep(changes=None)
+            page = self._reader.read_page(self._first_url(state), state.continuation, self._conditional_request(state))
+            lease.checkpoint = replace(lease.checkpoint, failures=FailureState())
+            lease.counts.pages += 1
+            if page.records is None:
+                self._complete(state, page.conditional_request)
+                # The request was conditional, so the last listing left no missing item to look for again.
+                lease.checkpoint = replace(lease.checkpoint, main_pass=None)
                 return "not_modified"
-            self._take(walk, read, read.records)
-            if read.place is None:
+            self._process_page(state, page, page.records)
+            if page.continuation is None:
                 return "completed"
 
-    def _begun(self) -> Pass:
-        checkpoint = self._session.checkpoint
-        since = None if self._full else cursor(checkpoint.watermark_ms, self._lag_ms)
-        return Pass(started_ms=now_ms(), cursor_ms=since)
+    def _first_state(self) -> Pass:
+        watermark_ms = self._lease.checkpoint.watermark_ms
+        return Pass(started_ms=now_ms(), cursor_ms=None if self._full else cursor_before(watermark_ms, self._lag_ms))
 
-    def _url(self, walk: Pass) -> str:
-        return self._source.sweep_url() if self._sweep else self._source.url_at(walk.cursor_ms)
+    def _first_url(self, state: Pass) -> str:
+        return self._source.sweep_url() if self._kind == "sweep" else self._source.url_at(state.cursor_ms)
 
-    def _validators(self, walk: Pass) -> ConditionalRequest | None:
-        """Those of the last answer, where nothing but a new one could bring work."""
-        checkpoint = self._session.checkpoint
-        if self._sweep or walk.place is not None or self._seen.pending:
+    def _conditional_request(self, state: Pass) -> ConditionalRequest | None:
+        """Return the condition of the next request; ``None`` if there is work to do even if nothing has changed."""
+        checkpoint = self._lease.checkpoint
+        if self._kind == "sweep" or state.continuation is not None or self._remembered.has_pending:
             return None
-        # Until `apply` has a change, it can't be told from the item whether that says what the listing does.
-        if self._full and (checkpoint.missing or walk.started_ms < checkpoint.changed_ms + SETTLING_MS):
+        # Until `apply` has a change, its item can't tell whether it says what the listing says.
+        may_be_in_flight = state.started_ms < checkpoint.last_change_ms + MAX_IN_FLIGHT_MS
+        if self._full and (checkpoint.missed_items or may_be_in_flight):
             return None
-        return checkpoint.validators
+        return checkpoint.conditional_request
 
-    def _take(self, walk: Pass, read: FetchedPage, records: list[TranslatedRecord | UntranslatableRecord]) -> None:
-        """Send what a page brings, then save that it is sent."""
-        session = self._session
-        taken = self._records.take(records, read.asked_ms)
-        session.tally.records += len(records)
-        session.tally.changes += taken.sent
-        walk = replace(
-            walk,
-            place=read.place,
-            newest_ms=max((ms for ms in (walk.newest_ms, taken.newest_ms) if ms is not None), default=None),
-            unreadable=walk.unreadable + taken.unreadable,
-            pages=walk.pages + 1,
-            records=walk.records + len(records),
-            changes=walk.changes + taken.sent,
+    def _process_page(self, state: Pass, page: FetchedPage, records: list[PageRecord]) -> None:
+        """Send a page's changes, then save that they are sent."""
+        lease = self._lease
+        sent = self._sender.send_page(records, page.requested_ms)
+        lease.counts.records += len(records)
+        lease.counts.changes += sent.changes
+        state = replace(
+            state,
+            continuation=page.continuation,
+            newest_ms=max((ms for ms in (state.newest_ms, sent.newest_ms) if ms is not None), default=None),
+            without_id=state.without_id + sent.without_id,
+            pages=state.pages + 1,
+            records=state.records + len(records),
+            changes=state.changes + sent.changes,
         )
-        if taken.sent:
-            session.keep(changed_ms=read.asked_ms)
-        if self._full and not session.collection.owned:
-            walk = self._remember(walk, taken.met)
-        if read.place is None:
-            self._complete(walk, read.validators)
+        if sent.changes:
+            lease.checkpoint = replace(lease.checkpoint, last_change_ms=page.requested_ms)
+        if self._full and not lease.collection.owned:
+            state = self._store_hashes(state, sent.item_hashes)
+        if page.continuation is None:
+            self._complete(state, page.conditional_request)
         else:
-            self._forget(walk)
-            session.save(**{self._field: walk, "seen": self._seen.packed()})
+            self._drop_old_records(state)
+            checkpoint = lease.checkpoint.with_pass(self._kind, state)
+            lease.save_checkpoint(replace(checkpoint, remembered=self._remembered.to_bytes()))
 
-    def _remember(self, walk: Pass, met: list[int]) -> Pass:
-        """Keep which items a page held."""
-        session, chunks = self._session, walk.chunks
-        for start in range(0, len(met), CHUNK_HASHES):
-            some = packed(met[start : start + CHUNK_HASHES])
-            session.stores.checkpoints.put_chunk(session.checkpoint, str(walk.started_ms), chunks, some, now_ms())
+    def _store_hashes(self, state: Pass, item_hashes: list[int]) -> Pass:
+        """Store which items a page names."""
+        lease, chunks = self._lease, state.chunks
+        for start in range(0, len(item_hashes), CHUNK_HASHES):
+            content = pack_hashes(item_hashes[start : start + CHUNK_HASHES])
+            lease.stores.checkpoints.put_chunk(lease.checkpoint, str(state.started_ms), chunks, content, now_ms())
             chunks += 1
-        return replace(walk, chunks=chunks)
+        return replace(state, chunks=chunks)
 
-    def _forget(self, walk: Pass) -> int | None:
-        """Drop what no later pass will meet; give back the watermark as far as it is known by now."""
-        reached = watermark(self._session.checkpoint.watermark_ms, walk.newest_ms, walk.started_ms)
-        since = cursor(reached, self._lag_ms) if self._source.versioned else walk.started_ms - SETTLING_MS
-        if since is not None:
-            self._seen.forget(since - _COARSE_MS)
-        return reached
+    def _drop_old_records(self, state: Pass) -> int | None:
+        """Forget the records that no later pass reads again, and return the watermark that the pass has reached."""
+        watermark_ms = advance_watermark(self._lease.checkpoint.watermark_ms, state.newest_ms, state.started_ms)
+        if self._source.versioned:
+            since_ms = cursor_before(watermark_ms, self._lag_ms)
+        else:
+            since_ms = state.started_ms - MAX_IN_FLIGHT_MS
+        if since_ms is not None:
+            self._remembered.drop_before(since_ms - _CURSOR_ROUNDING_MS)
+        return watermark_ms
 
-    def _complete(self, walk: Pass, validators: ConditionalRequest | None) -> None:
-        """All pages are read. What a full listing is missing has yet to be found."""
-        session = self._session
-        left = replace(walk, listed=True, place=None) if self._full and not session.collection.owned else None
-        if self._sweep:
-            session.keep(sweep=left, seen=self._seen.packed())
+    def _complete(self, state: Pass, conditional_request: ConditionalRequest | None) -> None:
+        """Note that all pages are read. The items that a full listing lacks are still to be found."""
+        lease = self._lease
+        finds_missing = self._full and not lease.collection.owned
+        next_state = replace(state, all_read=True, continuation=None) if finds_missing else None
+        checkpoint = lease.checkpoint.with_pass(self._kind, next_state)
+        if self._kind == "sweep":
+            lease.checkpoint = replace(checkpoint, remembered=self._remembered.to_bytes())
             return
-        reached = self._forget(walk)
-        session.keep(
-            changes=left,
-            watermark_ms=reached,
-            again_ms=0,
-            fresh_as_of_ms=max(session.checkpoint.fresh_as_of_ms or 0, walk.started_ms),
-            validators=validators,
-            seen=self._seen.packed(),
+        watermark_ms = self._drop_old_records(state)
+        lease.checkpoint = replace(
+            checkpoint,
+            watermark_ms=watermark_ms,
+            reread_until_ms=0,
+            fresh_as_of_ms=max(checkpoint.fresh_as_of_ms or 0, state.started_ms),
+            conditional_request=conditional_request,
+            remembered=self._remembered.to_bytes(),
         )

@@ -1,4 +1,4 @@
-"""The quarantine as `poll` uses it: records that can't be translated, kept whole until they can."""
+"""The quarantine of `poll`: records that can't be translated, kept whole until a redrive."""
 
 import hashlib
 import json
@@ -10,7 +10,12 @@ from .source.translate import UntranslatableRecord
 
 
 class QuarantineEntry(NamedTuple):
-    """A record in quarantine: its source, its JSON text, and when it was last read (Unix ms)."""
+    """A record in quarantine.
+
+    :param source: the name of its source.
+    :param record: its JSON text.
+    :param at_ms: when it was last read, Unix milliseconds.
+    """
 
     source: str
     record: str
@@ -18,37 +23,37 @@ class QuarantineEntry(NamedTuple):
 
 
 class Quarantine(Protocol):
-    """Keeps what can't be translated."""
+    """A store of records that can't be translated."""
 
-    def put(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
-        """Keep a record with the reason; the same one is kept once."""
+    def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
+        """Store a record with the reason why it can't be translated. Storing it again makes no second entry."""
 
-    def get(self, key: str) -> QuarantineEntry | None:
-        """Read an entry; ``None`` where there is none that `poll` made."""
+    def get_entry(self, key: str) -> QuarantineEntry | None:
+        """Read an entry; ``None`` if there is none, or if `poll` didn't make it."""
 
-    def remove(self, key: str) -> None:
+    def remove_entry(self, key: str) -> None:
         """Remove an entry."""
 
 
 class S3Quarantine:
-    """:class:`Quarantine` in the write-log bucket, where `apply` keeps its own entries too."""
+    """:class:`Quarantine` in the write log's bucket, under the prefix that `apply` uses for its own entries too."""
 
     def __init__(self, client: Client, bucket: str, prefix: str) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
 
-    def put(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
-        """See :class:`Quarantine`."""
-        raw = record.raw_text
-        digest = hashlib.sha256(f"{source}\n{raw}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
+        """Store the record under a hash of its source and text, so that it has one entry however often it comes."""
+        text = record.raw_text
+        digest = hashlib.sha256(f"{source}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
         entry = {
             "reason": record.reason,
             "detail": record.detail,
             "origin": f"source/{source}",
             "source": source,
             "at_ms": at_ms,
-            "record": raw,
+            "record": text,
         }
         self._client.call(
             "PutObject",
@@ -58,27 +63,29 @@ class S3Quarantine:
             ContentType="application/json",
         )
 
-    def get(self, key: str) -> QuarantineEntry | None:
-        """See :class:`Quarantine`."""
+    def get_entry(self, key: str) -> QuarantineEntry | None:
+        """Read an entry of this quarantine; ``None`` for any other key, and for an entry that isn't a record's."""
         if not key.startswith(self._prefix):
             return None
         try:
-            answer = self._client.call("GetObject", Bucket=self._bucket, Key=key)
+            response = self._client.call("GetObject", Bucket=self._bucket, Key=key)
         except RefusedError as refusal:
-            if refusal.status == 404 or refusal.code == "AccessDenied":  # without s3:ListBucket, a missing key
+            # Without s3:ListBucket, S3 returns AccessDenied for a missing key.
+            if refusal.status == 404 or refusal.code == "AccessDenied":
                 return None
             raise
-        return _kept(answer["Body"].read())
+        return _parse_entry(response["Body"].read())
 
-    def remove(self, key: str) -> None:
-        """See :class:`Quarantine`."""
+    def remove_entry(self, key: str) -> None:
+        """Delete the entry's object."""
         self._client.call("DeleteObject", Bucket=self._bucket, Key=key)
 
 
-def _kept(content: bytes) -> QuarantineEntry | None:
+def _parse_entry(content: bytes) -> QuarantineEntry | None:
     try:
-        entry: Any = json.loads(content)
-        kept = QuarantineEntry(entry["source"], entry["record"], entry["at_ms"])
+        members: Any = json.loads(content)
+        entry = QuarantineEntry(members["source"], members["record"], members["at_ms"])
     except (ValueError, KeyError, TypeError):
         return None
-    return kept if isinstance(kept.source, str) and isinstance(kept.record, str) and type(kept.at_ms) is int else None
+    has_types = isinstance(entry.source, str) and isinstance(entry.record, str) and type(entry.at_ms) is int
+    return entry if has_types else None

@@ -1,19 +1,22 @@
-"""Redrive: records out of quarantine, translated again by the source's present settings."""
+"""Redrive: translate quarantined records again by the source's present settings, and send their changes."""
 
 from typing import Any, NamedTuple
 
 from ..clock import now_ms
 from ..model.change import Change
-from ..model.collection import Collection, item_key
+from ..model.collection import Collection
+from ..model.keys import item_key
 from ..model.timestamp import rfc3339
 from .errors import PageError
-from .lease import PollStores
-from .remembered import sourced_version, state_hash
+from .poll_stores import PollStores
 from .source.settings import Source
 from .source.translate import Translator, UntranslatableRecord
+from .sourced_version import content_hash, sourced_version
 
 
-class _Todo(NamedTuple):
+class _Redriven(NamedTuple):
+    """A quarantine entry's key and the change that its record has become."""
+
     key: str
     change: Change
 
@@ -21,51 +24,51 @@ class _Todo(NamedTuple):
 def redrive(
     source: Source, collection: Collection, translator: Translator, keys: list[str], stores: PollStores, seconds: float
 ) -> dict[str, Any]:
-    """Put the changes that quarantined records are now on Kinesis, and remove their entries.
+    """Send the changes of quarantined records to Kinesis, and remove the entries.
 
-    A record keeps the version that it would have had then: whatever was modified since wins over it.
+    A change gets the version that it would have had when the record was quarantined. So it loses to whatever was
+    modified since.
 
-    :param keys: of entries that `poll` made for this source.
-    :param seconds: for Kinesis.
+    :param keys: the keys of entries that `poll` made for this source.
+    :param seconds: how long Kinesis may take.
     :returns: ``{"redriven": n, "failed": [{"key", "reason"}]}``.
     """
-    todos: list[_Todo] = []
+    redriven: list[_Redriven] = []
     failed: list[dict[str, str]] = []
     for key in keys:
-        made = _change(source, collection, translator, key, stores)
-        if isinstance(made, Change):
-            todos.append(_Todo(key, made))
+        change_or_reason = _change(source, collection, translator, key, stores)
+        if isinstance(change_or_reason, Change):
+            redriven.append(_Redriven(key, change_or_reason))
         else:
-            failed.append({"key": key, "reason": made})
-    stores.stream.put((todo.change for todo in todos), seconds)
-    for todo in todos:
-        stores.quarantine.remove(todo.key)
-    return {"redriven": len(todos), "failed": failed}
+            failed.append({"key": key, "reason": change_or_reason})
+    stores.stream.put_changes((entry.change for entry in redriven), seconds)
+    for entry in redriven:
+        stores.quarantine.remove_entry(entry.key)
+    return {"redriven": len(redriven), "failed": failed}
 
 
 def _change(
     source: Source, collection: Collection, translator: Translator, key: str, stores: PollStores
 ) -> Change | str:
-    """An entry's change, or why there is none."""
-    kept = stores.quarantine.get(key)
-    if kept is None:
+    """Return the change of an entry's record, or why there is none."""
+    entry = stores.quarantine.get_entry(key)
+    if entry is None:
         return "there is no such entry of a source"
-    if kept.source != source.name:
-        return f"the entry is source {kept.source}'s"
+    if entry.source != source.name:
+        return f"the entry belongs to the source {entry.source}"
     now = now_ms()
     try:
-        record = translator.again(kept.record, now)
+        record = translator.translate_raw_text(entry.record, now)
     except PageError as error:
         return str(error)
     if isinstance(record, UntranslatableRecord):
         return f"{record.reason}: {record.detail}"
     if (record.owner is not None) != collection.owned:
-        return "bad_owner: is for owner collections, and for all of them"
-    item = item_key(collection.name, record.item_id, record.owner)
-    state = state_hash(source.name, item, record.data_text)
-    ms = kept.at_ms if record.version_ms is None else record.version_ms
+        return "bad_owner: must be set in an owner collection, and only there"
+    content = content_hash(source.name, item_key(collection.name, record.item_id, record.owner), record.data_text)
+    ms = entry.at_ms if record.version_ms is None else record.version_ms
     return Change(
-        change_id=sourced_version(ms, 0, state),
+        change_id=sourced_version(ms, 0, content),
         collection=collection.name,
         item_id=record.item_id,
         data=record.data_text,

@@ -1,22 +1,80 @@
-"""Telling how fresh a source is: in the items table, which replicates, and as a document of every Region."""
+"""What a poll reports: the source's freshness, log events and metrics, and the function's response."""
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 from ..aws.faults import AwsError
 from ..clock import now_ms
-from ..model.collection import Visibility, document_key
+from ..model.collection import Visibility
 from ..model.freshness import Freshness
+from ..model.keys import document_key
 from ..model.timestamp import rfc3339
+from ..telemetry import Telemetry
+from .checkpoint import Checkpoint
+from .checkpoint_table import Checkpoints
 from .lease import Lease
-from .remembered import sourced_version
+from .outcome import PollCounts, PollOutcome
+from .sourced_version import sourced_version
 
 CACHE_CONTROL = "no-cache"
-"""Of the document: an answer that is kept for longer than the truth lasts says nothing about freshness."""
+"""``Cache-Control`` of a freshness document: a cached copy would report an old freshness as the present one."""
 
 
-def tell(session: Lease) -> None:
-    """Tell it, wherever that works; what fails is told by metric, and done by the next poll."""
-    source, checkpoint = session.source, session.checkpoint
+def report_poll(lease: Lease, outcome: PollOutcome) -> dict[str, Any]:
+    """Publish the source's freshness, log the poll with its metrics, and return the function's response."""
+    source, counts, checkpoint = lease.source, lease.counts, lease.checkpoint
+    if outcome not in ("paused", "open"):
+        publish_freshness(lease)
+    now = now_ms()
+    lease.telemetry.event(
+        "polled",
+        "A poll has ended.",
+        source=source.name,
+        outcome=outcome,
+        pages=counts.pages,
+        metrics={
+            "PollsCompleted": int(outcome in ("completed", "not_modified")),
+            "PollsFailed": int(outcome == "failed"),
+            "RecordsPolled": counts.records,
+            "ChangesPolled": counts.changes,
+            "RecordsQuarantined": counts.quarantined,
+            "BreakerOpen": int(checkpoint.breaker(source.breaker.failures, now) != "closed"),
+            "SweepMissing": counts.missing,
+            "SweepRefused": counts.sweeps_refused,
+        },
+        seconds={"Staleness": _staleness_seconds(checkpoint, now)},
+    )
+    return poll_response(outcome, counts, fault=lease.fault, sweeping=checkpoint.sweep_pass is not None)
+
+
+def poll_response(
+    outcome: PollOutcome, counts: PollCounts, *, fault: str | None = None, sweeping: bool = False
+) -> dict[str, Any]:
+    """Return the function's response to a poll.
+
+    :param fault: why the poll failed: an error's kind, a colon and its detail.
+    :param sweeping: whether a sweep has begun and isn't finished.
+    """
+    return {
+        "outcome": outcome,
+        "pages": counts.pages,
+        "records": counts.records,
+        "changes": counts.changes,
+        "quarantined": counts.quarantined,
+        "missing": counts.missing,
+        "sweeping": sweeping,
+        "sweep_refused": bool(counts.sweeps_refused),
+        "fault": fault,
+    }
+
+
+def publish_freshness(lease: Lease) -> None:
+    """Publish the source's freshness in the items table, which replicates, and as a document in every Region.
+
+    A place that fails delays no other. A metric counts it, and the next poll publishes the freshness again.
+    """
+    source, checkpoint = lease.source, lease.checkpoint
     now = now_ms()
     fresh_ms = checkpoint.fresh_as_of_ms
     freshness = Freshness(
@@ -26,12 +84,52 @@ def tell(session: Lease) -> None:
     )
     failed = 0
     try:
-        freshness = session.stores.items.put_freshness(source.name, freshness)
+        freshness = lease.stores.items.put_freshness(source.name, freshness)
     except AwsError as error:
-        session.telemetry.failure(
+        lease.telemetry.failure(
             "freshness_failed", "Freshness was not written to the items table.", error, source=source.name
         )
         failed += 1
+    failed += _put_documents(lease, freshness, now)
+    if failed:
+        lease.telemetry.event(
+            "freshness_incomplete",
+            "Freshness was not published everywhere; the next poll publishes it again.",
+            level="WARN",
+            metrics={"FreshnessFailed": failed},
+            source=source.name,
+        )
+
+
+def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
+    """Log every source's staleness as a metric, and return it in seconds by the source's name.
+
+    It comes from the checkpoints, because a source whose polls never run can't report its own staleness. A source that
+    was never polled is left out.
+    """
+    staleness: dict[str, float] = {}
+    for name in sources:
+        checkpoint = checkpoints.get_checkpoint(name)
+        if checkpoint is None or not (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms):
+            continue
+        staleness[name] = _staleness_seconds(checkpoint, now_ms())
+        telemetry.event(
+            "staleness_measured",
+            "How stale a source's items are.",
+            seconds={"Staleness": staleness[name]},
+            source=name,
+        )
+    return staleness
+
+
+def _staleness_seconds(checkpoint: Checkpoint, now: int) -> float:
+    """Return the staleness. Before the first whole pass, that is the time since the first poll."""
+    return max(0, now - (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms)) / 1000
+
+
+def _put_documents(lease: Lease, freshness: Freshness, now: int) -> int:
+    """Write the freshness document in every Region, and return in how many that failed."""
+    source = lease.source
     document = {
         "source": source.name,
         "collection": source.collection,
@@ -40,14 +138,16 @@ def tell(session: Lease) -> None:
         "breaker": freshness.breaker,
         "checked_at": freshness.checked_at,
     }
-    # How fresh a source is isn't any one owner's.
-    visibility: Visibility = "public" if session.collection.read == "public" else "authenticated"
+    text = json.dumps(document, separators=(",", ":"))
+    # The freshness of an owner collection belongs to no owner, so every signed-in user may read it.
+    visibility: Visibility = "public" if lease.collection.read == "public" else "authenticated"
     key = document_key(visibility, "sources", source.name, None)
-    for region, store in session.stores.documents.items():
+    failed = 0
+    for region, store in lease.stores.documents.items():
         try:
-            store.put(key, json.dumps(document, separators=(",", ":")), sourced_version(now, 0, 0), CACHE_CONTROL)
+            store.put_document(key, text, sourced_version(now, 0, 0), CACHE_CONTROL)
         except AwsError as error:
-            session.telemetry.failure(
+            lease.telemetry.failure(
                 "freshness_document_failed",
                 "The freshness document of a Region was not written.",
                 error,
@@ -55,11 +155,4 @@ def tell(session: Lease) -> None:
                 region=region,
             )
             failed += 1
-    if failed:
-        session.telemetry.event(
-            "freshness_incomplete",
-            "Freshness was not published everywhere; the next poll publishes it again.",
-            level="WARN",
-            metrics={"FreshnessFailed": failed},
-            source=source.name,
-        )
+    return failed

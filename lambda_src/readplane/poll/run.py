@@ -1,130 +1,156 @@
-"""A poll of one source, once its lease is held: what is due, and what becomes of it when the back office fails."""
+"""A poll of one source under its lease: what is due, and what follows from an error of the back office."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
 from ..clock import now_ms
 from ..model.schema import SchemaValidator
 from . import snapshot, sweep
 from .checkpoint import Checkpoint, FailureState
-from .errors import BackOfficeError, ListMovedError, PageError
-from .lease import Fetch, Lease
+from .errors import BackOfficeError, ListMovedError, PageError, ReadingError
+from .lease import Lease
+from .outcome import PollOutcome
 from .passes import PassRun
 from .source.settings import Source
 from .source.translate import Translator
-from .upstream.client import RETRIED
-from .upstream.pages import Pages
+from .upstream.client import RETRYABLE_STATUSES
+from .upstream.paging.reader import PageReader
+from .upstream.response import Fetch
 
-MAX_WANTED_SECONDS = 60 * 60
-"""Longest Retry-After that is kept to: a back office must not be able to switch itself off for good."""
+MAX_RETRY_AFTER_SECONDS = 60 * 60
+"""The longest ``Retry-After`` that is obeyed: a back office must not be able to switch its polls off for good."""
 
-OWN = frozenset({"deadline", "secret"})
-"""Kinds of fault that aren't the back office's."""
-
-PollOutcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
+_OWN_KINDS = frozenset({"deadline", "secret"})
+"""Kinds of error that aren't the back office's fault, so they don't count for the circuit breaker."""
 
 
-def run(session: Lease, upstream: Callable[[Source], Fetch], validate: SchemaValidator) -> PollOutcome:
-    """Poll; what the back office does wrong is an outcome, and counts for the breaker.
+def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validate: SchemaValidator) -> PollOutcome:
+    """Poll the source. An error of the back office is an outcome, and counts for the circuit breaker.
 
-    :param upstream: makes what asks the back office.
+    :param make_fetch: returns what sends requests to a source's back office.
     :param validate: the collection's compiled schema.
-    :raises LeaseLost: when another has the source.
+    :raises LeaseLostError: if the lease is lost.
+    :raises AwsError: if AWS fails.
     """
-    source, checkpoint = session.source, session.checkpoint
+    source = lease.source
     now = now_ms()
-    if checkpoint.paused:
+    if lease.checkpoint.paused:
         return "paused"
-    checkpoint = _meant(session, now)
+    _reset_if_settings_changed(lease, now)
+    checkpoint = lease.checkpoint
     breaker = checkpoint.breaker(source.breaker.failures, now)
-    if breaker == "open" or now < checkpoint.failures.wanted_until_ms:
+    if breaker == "open" or now < checkpoint.failures.retry_after_until_ms:
         return "open"
     probe = breaker == "half_open"
     try:
-        return _read(session, upstream(source), validate, probe=probe)
-    except (BackOfficeError, PageError, ListMovedError) as fault:
-        return _failed(session, fault, probed=probe and not session.tally.pages)
+        return _read(lease, make_fetch(source), validate, probe=probe)
+    except ReadingError as error:
+        return _record_failure(lease, error, is_probe=probe and not lease.counts.pages)
 
 
-def _meant(session: Lease, now: int) -> Checkpoint:
-    """The checkpoint, unless it is of other settings: then one that begins anew."""
-    known, meaning = session.checkpoint.meaning, session.source.meaning
-    if known is not None and known != meaning:
-        session.telemetry.event(
+def _reset_if_settings_changed(lease: Lease, now: int) -> None:
+    """Start the source over if its settings mean something else than they did in the last poll."""
+    previous, current = lease.checkpoint.fingerprint, lease.source.fingerprint
+    if previous is not None and previous != current:
+        lease.telemetry.event(
             "settings_changed",
-            "The source's settings mean something else now; the poll reads everything again.",
-            source=session.source.name,
+            "The settings that say what the source's records mean have changed, so the poll reads everything again.",
+            source=lease.source.name,
         )
-        session.checkpoint = replace(session.checkpoint.anew(), begun_ms=now)
-    session.keep(meaning=meaning)
-    return session.checkpoint
+        lease.checkpoint = replace(lease.checkpoint.without_progress(), first_polled_ms=now)
+    lease.checkpoint = replace(lease.checkpoint, fingerprint=current)
 
 
-def _read(session: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> PollOutcome:
-    source = session.source
+def _read(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> PollOutcome:
+    source = lease.source
     if source.mode == "snapshot":
-        return snapshot.take(session, fetch, validate, probe=probe)
-    pages = Pages(source, fetch, Translator(source, validate), session.seconds_left, probe=probe)
-    outcome = PassRun(session, pages, full=not source.incremental, sweep=False).run()
+        return snapshot.take(lease, fetch, validate, probe=probe)
+    reader = PageReader(source, fetch, Translator(source, validate), lease.seconds_left, probe=probe)
+    outcome = PassRun(lease, reader, full=not source.incremental, kind="main").run()
     if outcome == "unfinished":
         return outcome
-    if session.checkpoint.changes:
-        sweep.finish(session, "changes")
-    elif _sweep_due(session) and PassRun(session, pages, full=True, sweep=True).run() == "completed":
-        sweep.finish(session, "sweep")
+    if lease.checkpoint.main_pass:
+        sweep.finish(lease, "main")
+        return outcome
+    if _is_sweep_due(source, lease.checkpoint):
+        sweep_outcome = PassRun(lease, reader, full=True, kind="sweep").run()
+        if sweep_outcome == "completed":
+            sweep.finish(lease, "sweep")
     return outcome
 
 
-def _sweep_due(session: Lease) -> bool:
-    source, checkpoint = session.source, session.checkpoint
-    due = checkpoint.sweep or checkpoint.sweep_due
-    return bool(source.sweep and source.incremental and due and now_ms() >= checkpoint.sweep_wanted_ms)
+def _is_sweep_due(source: Source, checkpoint: Checkpoint) -> bool:
+    has_sweeps = source.sweep is not None and source.incremental
+    is_wanted = checkpoint.sweep_pass is not None or checkpoint.sweep_due
+    return has_sweeps and is_wanted and now_ms() >= checkpoint.sweep_retry_after_until_ms
 
 
-def _failed(session: Lease, fault: BackOfficeError | PageError | ListMovedError, *, probed: bool) -> PollOutcome:
-    source = session.source
-    kind = fault.kind if isinstance(fault, BackOfficeError) else type(fault).__name__
-    detail = fault.detail if isinstance(fault, BackOfficeError) else str(fault)
-    session.tally.fault = f"{kind}: {detail}"
-    session.telemetry.event(
+def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> PollOutcome:
+    """Note in log and checkpoint that reading the back office failed, and return the poll's outcome.
+
+    ========================  ==========  ==========  ==============  =========================
+    error                     outcome     counts for  Retry-After     pass starts again
+                                          breaker     is obeyed
+    ========================  ==========  ==========  ==============  =========================
+    deadline                  unfinished  no          no              no
+    secret                    failed      no          no              no
+    list moved                failed      no          no              has already
+    another, in a main pass   failed      yes         by every poll   second failure, and
+                                                                      :func:`_is_page_suspect`
+    another, in a sweep       failed      yes         by sweeps only  :func:`_is_page_suspect`
+    ========================  ==========  ==========  ==============  =========================
+
+    A back office may limit full listings more than incremental ones. So after a sweep's error, main passes go on.
+    One failure of a main pass may be chance. A sweep restarts at once, because the main pass before each try of the
+    sweep resets the count.
+
+    :param is_probe: whether the error came from the one request that a half-open breaker lets through.
+    """
+    source = lease.source
+    lease.fault = f"{error.kind}: {error.detail}"
+    lease.telemetry.event(
         "back_office_failed",
-        "The back office gave no usable data.",
+        "The back office couldn't be read.",
         level="WARN",
         source=source.name,
-        kind=kind,
-        detail=detail,
+        kind=error.kind,
+        detail=error.detail,
     )
-    if kind == "deadline":
+    if error.kind == "deadline":
         return "unfinished"
-    if kind in OWN or isinstance(fault, ListMovedError):
+    if error.kind in _OWN_KINDS or isinstance(error, ListMovedError):
         return "failed"
     now = now_ms()
-    count = session.checkpoint.failures.count + 1
-    wanted = min(MAX_WANTED_SECONDS, getattr(fault, "retry_after", None) or 0)
+    count = lease.checkpoint.failures.count + 1
     opens = count >= source.breaker.failures
-    wanted_until_ms = now + int(wanted * 1000) if wanted else 0
-    sweeping = session.walking == "sweep"
-    session.keep(
-        failures=FailureState(
-            count,
-            now + int(source.breaker.cooldown_seconds * 1000) if opens else 0,
-            # A listing of everything may be asked for less often than what has changed: passes go on.
-            0 if sweeping else wanted_until_ms,
-        )
-    )
-    if sweeping:
-        session.keep(sweep_wanted_ms=wanted_until_ms)
-    # Once may be chance. A sweep has no second chance, since the pass before it starts the count anew.
-    if (count > 1 or sweeping) and _leads_nowhere(fault, probed=probed):
-        session.give_up_place()
+    open_until_ms = now + int(source.breaker.cooldown_seconds * 1000) if opens else 0
+    is_sweep = lease.pass_kind == "sweep"
+    retry_after_until_ms = _retry_after_until_ms(error, now)
+    failures = FailureState(count, open_until_ms, 0 if is_sweep else retry_after_until_ms)
+    lease.checkpoint = replace(lease.checkpoint, failures=failures)
+    if is_sweep:
+        lease.checkpoint = replace(lease.checkpoint, sweep_retry_after_until_ms=retry_after_until_ms)
+    if (count > 1 or is_sweep) and _is_page_suspect(error, is_probe=is_probe):
+        lease.restart_pass()
     return "failed"
 
 
-def _leads_nowhere(fault: BackOfficeError | PageError, *, probed: bool) -> bool:
-    """Whether the place that was asked for may be one that the back office doesn't know any more."""
-    if isinstance(fault, PageError):
+def _retry_after_until_ms(error: ReadingError, now: int) -> int:
+    """Return until when the back office wants no request; 0 if it didn't say."""
+    retry_after = error.retry_after if isinstance(error, BackOfficeError) else None
+    seconds = min(MAX_RETRY_AFTER_SECONDS, retry_after or 0)
+    return now + int(seconds * 1000) if seconds else 0
+
+
+def _is_page_suspect(error: ReadingError, *, is_probe: bool) -> bool:
+    """Whether the back office may not know the requested page any more, for example because a token has expired.
+
+    A status that is worth a retry says nothing about the page, unless even a probe of a half-open breaker gets it.
+    """
+    if isinstance(error, PageError):
         return True
-    if fault.kind in ("origin", "redirect", "not_data"):
+    if not isinstance(error, BackOfficeError):
+        return False
+    if error.kind in ("origin", "redirect", "not_data"):
         return True
-    return fault.status is not None and (probed or fault.status not in RETRIED)
+    return error.status is not None and (is_probe or error.status not in RETRYABLE_STATUSES)

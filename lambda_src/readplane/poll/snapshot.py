@@ -1,137 +1,148 @@
-"""A snapshot: one payload of the back office, whose bytes stand as they came in one document of every Region."""
+"""A snapshot: one payload of the back office, which becomes one document in every Region, byte for byte."""
 
 import json
 import time
+from dataclasses import replace
 from typing import Literal
 
 from ..aws.faults import AwsError, UnansweredError
 from ..clock import now_ms
-from ..model.collection import document_key
+from ..model.keys import document_key
 from ..model.schema import SchemaValidator
 from ..model.timestamp import rfc3339
 from .checkpoint import FailureState
-from .lease import Fetch, Lease
-from .remembered import sourced_version, state_hash, state_of
+from .lease import Lease
 from .snapshot_documents import StoredDocument
 from .source.translate import check_snapshot
-from .upstream.pages import validators_of
+from .sourced_version import content_hash, content_of, sourced_version
+from .upstream.response import Fetch, conditional_request_of
 
-_TRIES = 3
+_MAX_ATTEMPTS = 3
+"""Attempts to replace a document that others replace at the same time."""
 
 
-def take(
-    session: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool
-) -> Literal["completed", "not_modified"]:
-    """Ask for the payload and put it wherever it isn't yet.
+def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> Literal["completed", "not_modified"]:
+    """Fetch the payload and write it to every Region that lacks it.
 
-    A Region that fails keeps no other from it: that is told by metric, and done by the next poll.
+    The Regions are independent: one that fails delays no other. A metric counts it, and the next poll writes it again.
 
-    :raises UpstreamFault: when none comes.
-    :raises BadPage: when it isn't JSON that fits the collection's schema.
-    :raises Refused: when the Region that polls can't keep it; then it is no fresher. Also :class:`UnansweredError`.
+    :param probe: whether to try once only.
+    :raises BackOfficeError: if the back office returns no payload.
+    :raises PageError: if the payload isn't JSON that fits the collection's schema.
+    :raises AwsError: if the Region that polls can't store the payload. Then the source is no fresher than before.
     """
-    source, checkpoint = session.source, session.checkpoint
-    asked_ms = now_ms()
-    regions = _Regions(session)
-    # A Region that was added, lost its document or can't be asked needs the payload even if that hasn't changed.
-    known = checkpoint.validators if checkpoint.version and regions.all_hold(checkpoint.version) else None
-    answer = fetch(
+    source, checkpoint = lease.source, lease.checkpoint
+    requested_ms = now_ms()
+    regions = _Regions(lease)
+    # A Region that is new, has lost its document or can't be asked needs the payload even if it hasn't changed.
+    version = checkpoint.snapshot_version
+    condition = checkpoint.conditional_request if version and regions.all_have(version) else None
+    if condition and condition.url != source.url:
+        condition = None
+    response = fetch(
         source.url,
-        etag=known.etag if known and known.url == source.url else None,
-        last_modified=known.last_modified if known and known.url == source.url else None,
+        etag=condition.etag if condition else None,
+        last_modified=condition.last_modified if condition else None,
         probe=probe,
-        deadline=time.monotonic() + session.seconds_left(),
+        deadline=time.monotonic() + lease.seconds_left(),
     )
-    session.tally.pages += 1
-    if answer.body is None:
-        session.keep(failures=FailureState(), fresh_as_of_ms=asked_ms)
+    lease.counts.pages += 1
+    if response.body is None:
+        lease.checkpoint = replace(lease.checkpoint, failures=FailureState(), fresh_as_of_ms=requested_ms)
         return "not_modified"
-    check_snapshot(answer.body, validate)
-    session.keep(failures=FailureState())
-    session.tally.records += 1
-    version = regions.put(answer.body, asked_ms)
-    regions.tell()
-    session.keep(fresh_as_of_ms=asked_ms, version=version, validators=validators_of(source.url, answer))
+    check_snapshot(response.body, validate)
+    lease.checkpoint = replace(lease.checkpoint, failures=FailureState())
+    lease.counts.records += 1
+    version = regions.put_snapshot(response.body, requested_ms)
+    regions.report_errors()
+    lease.checkpoint = replace(
+        lease.checkpoint,
+        fresh_as_of_ms=requested_ms,
+        snapshot_version=version,
+        conditional_request=conditional_request_of(source.url, response),
+    )
     return "completed"
 
 
 class _Regions:
-    """The document in every Region; those that fail are left alone for the rest of the poll."""
+    """The snapshot's document in every Region. A Region that fails once is left out for the rest of the poll."""
 
-    def __init__(self, session: Lease) -> None:
-        self._session = session
-        self._key = document_key(session.collection.read, session.source.collection, session.source.document, None)
-        self._faults: dict[str, Exception] = {}
-        self._held: dict[str, StoredDocument | None] = {}
-        for region, store in session.stores.documents.items():
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._key = document_key(lease.collection.read, lease.source.collection, lease.source.document, None)
+        self._errors: dict[str, AwsError] = {}
+        self._stored: dict[str, StoredDocument | None] = {}
+        for region, store in lease.stores.documents.items():
             try:
-                self._held[region] = store.held(self._key)
+                self._stored[region] = store.get_stored_document(self._key)
             except AwsError as error:
-                self._faults[region] = error
+                self._errors[region] = error
 
-    def all_hold(self, version: str) -> bool:
-        """Whether every Region's document is of this version."""
-        return not self._faults and all(held and held.version == version for held in self._held.values())
+    def all_have(self, version: str) -> bool:
+        """Whether every Region's document has this version."""
+        has_version = [stored is not None and stored.version == version for stored in self._stored.values()]
+        return not self._errors and all(has_version)
 
-    def put(self, body: bytes, asked_ms: int) -> str:
-        """Have the documents say what ``body`` says; give back the version they have."""
-        session, source = self._session, self._session.source
-        state = state_hash(source.name, self._key, body.decode())
-        versions = {held.version if held else "" for held in self._held.values()}
-        same = versions.pop() if len(versions) == 1 else ""
-        if same and state_of(same) == state:
-            return same
-        version = sourced_version(asked_ms, 0, state)
+    def put_snapshot(self, body: bytes, requested_ms: int) -> str:
+        """Write the payload to every Region, unless all have it, and return the documents' version."""
+        lease, source = self._lease, self._lease.source
+        content = content_hash(source.name, self._key, body.decode())
+        versions = {stored.version if stored else "" for stored in self._stored.values()}
+        common_version = versions.pop() if len(versions) == 1 else ""
+        if common_version and content_of(common_version) == content:
+            return common_version
+        version = sourced_version(requested_ms, 0, content)
         document = b'{"id":%s,"collection":%s,"version":"%s","as_of":"%s","data":%s}' % (
             json.dumps(source.document).encode(),
             json.dumps(source.collection).encode(),
             version.encode(),
-            rfc3339(asked_ms).encode(),
+            rfc3339(requested_ms).encode(),
             body,
         )
-        session.check()
-        for region, held in self._held.items():
+        lease.check()
+        for region, stored in self._stored.items():
             try:
-                self._put_one(region, document, version, held)
+                self._put_document(region, document, version, stored)
             except AwsError as error:
-                self._faults[region] = error
-        session.tally.changes += 1
-        session.keep(changed_ms=asked_ms)
+                self._errors[region] = error
+        lease.counts.changes += 1
+        lease.checkpoint = replace(lease.checkpoint, last_change_ms=requested_ms)
         return version
 
-    def tell(self) -> None:
-        """Tell which Regions failed.
+    def report_errors(self) -> None:
+        """Log which Regions failed.
 
-        :raises Refused: when the Region that polls, the first, is one of them. Also :class:`UnansweredError`.
+        :raises AwsError: if the Region that polls, the first one, is among them.
         """
-        session = self._session
-        for region, error in self._faults.items():
-            session.telemetry.failure(
+        lease = self._lease
+        for region, error in self._errors.items():
+            lease.telemetry.failure(
                 "snapshot_failed",
                 "The snapshot of a Region was not written.",
                 error,
-                source=session.source.name,
+                source=lease.source.name,
                 region=region,
             )
-        if self._faults:
-            session.telemetry.event(
+        if self._errors:
+            lease.telemetry.event(
                 "snapshot_incomplete",
                 "The snapshot was not written in every Region; the next poll writes it again.",
                 level="WARN",
-                metrics={"SnapshotsFailed": len(self._faults)},
-                source=session.source.name,
+                metrics={"SnapshotsFailed": len(self._errors)},
+                source=lease.source.name,
             )
-        own = next(iter(session.stores.documents))
-        if own in self._faults:
-            raise self._faults[own]
+        polling_region = next(iter(lease.stores.documents))
+        if polling_region in self._errors:
+            raise self._errors[polling_region]
 
-    def _put_one(self, region: str, document: bytes, version: str, held: StoredDocument | None) -> None:
-        session = self._session
-        store = session.stores.documents[region]
-        for _ in range(_TRIES):
-            if held is not None and held.version >= version:  # of a later request than ours
+    def _put_document(self, region: str, document: bytes, version: str, stored: StoredDocument | None) -> None:
+        """Replace a Region's document, unless a later request's payload is there already."""
+        lease = self._lease
+        store = lease.stores.documents[region]
+        for _ in range(_MAX_ATTEMPTS):
+            if stored is not None and stored.version >= version:
                 return
-            if store.replace(self._key, document, version, session.collection.cache_control, held):
+            if store.replace_document(self._key, document, version, lease.collection.cache_control, stored):
                 return
-            held = store.held(self._key)
+            stored = store.get_stored_document(self._key)
         raise UnansweredError("DocumentTaken", sent=True)

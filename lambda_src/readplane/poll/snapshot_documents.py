@@ -1,16 +1,20 @@
-"""What `poll` puts beside the documents: a back office's snapshot, and how fresh each source is."""
+"""The documents that `poll` writes in one Region: snapshots of back offices, and the freshness of sources."""
 
 from typing import NamedTuple, Protocol
 
 from ..aws.faults import RefusedError
 from ..stores.documents import VERSION_METADATA, S3Documents
 
-_TAKEN = frozenset({404, 409, 412})
-"""How S3 refuses a conditional put: the object is gone, is being written, or is another by now."""
+_CONDITION_FAILED = frozenset({404, 409, 412})
+"""The statuses of S3 for a conditional PUT that loses: the object is gone, is being written, or has changed."""
 
 
 class StoredDocument(NamedTuple):
-    """The document that is there: its version, and S3's own name for what it holds."""
+    """The document that is stored under a key.
+
+    :param version: its version.
+    :param etag: S3's ETag of it.
+    """
 
     version: str
     etag: str
@@ -19,35 +23,43 @@ class StoredDocument(NamedTuple):
 class SnapshotDocuments(Protocol):
     """One Region's documents."""
 
-    def held(self, key: str) -> StoredDocument | None:
-        """What stands under a key; ``None`` for nothing."""
+    def get_stored_document(self, key: str) -> StoredDocument | None:
+        """Return version and ETag of the document under a key; ``None`` if there is none."""
 
-    def replace(self, key: str, body: bytes, version: str, cache_control: str, held: StoredDocument | None) -> bool:
-        """Put a document, if what stands there is still ``held``; say whether it was."""
+    def replace_document(
+        self, key: str, body: bytes, version: str, cache_control: str, stored: StoredDocument | None
+    ) -> bool:
+        """Write a document if ``stored`` is still what is stored under the key, and return whether it was.
 
-    def put(self, key: str, text: str, version: str, cache_control: str) -> None:
-        """Put a document, whatever stands there."""
+        :param stored: what :meth:`get_stored_document` returned.
+        """
+
+    def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
+        """Write a document, whatever is stored under the key."""
 
 
 class S3SnapshotDocuments(S3Documents):
-    """:class:`SnapshotDocuments` in an S3 bucket, which the client's Region holds."""
+    """:class:`SnapshotDocuments` in an S3 bucket in the client's Region."""
 
-    def held(self, key: str) -> StoredDocument | None:
-        """See :class:`SnapshotDocuments`.
+    def get_stored_document(self, key: str) -> StoredDocument | None:
+        """Return version and ETag of the document under a key; ``None`` if there is none.
 
-        Without ``s3:ListBucket`` S3 says 403 to a missing key, and a HEAD has no body that could tell more: that means
-        missing. Where it doesn't, :meth:`replace` finds the document, or is denied.
+        A 403 counts as a missing document too. Without ``s3:ListBucket`` that is what S3 returns for a missing key, and
+        the response to a HEAD has no body that could say more. If the 403 means something else,
+        :meth:`replace_document` fails.
         """
         try:
-            answer = self._client.call("HeadObject", Bucket=self._bucket, Key=key)
+            response = self._client.call("HeadObject", Bucket=self._bucket, Key=key)
         except RefusedError as refusal:
             if refusal.status in (403, 404):
                 return None
             raise
-        return StoredDocument(answer["Metadata"].get(VERSION_METADATA, ""), answer["ETag"])
+        return StoredDocument(response["Metadata"].get(VERSION_METADATA, ""), response["ETag"])
 
-    def replace(self, key: str, body: bytes, version: str, cache_control: str, held: StoredDocument | None) -> bool:
-        """See :class:`SnapshotDocuments`."""
+    def replace_document(
+        self, key: str, body: bytes, version: str, cache_control: str, stored: StoredDocument | None
+    ) -> bool:
+        """Write a document under the condition that its ETag is still the stored one."""
         try:
             self._client.call(
                 "PutObject",
@@ -57,10 +69,10 @@ class S3SnapshotDocuments(S3Documents):
                 ContentType="application/json",
                 CacheControl=cache_control,
                 Metadata={VERSION_METADATA: version},
-                **({"IfMatch": held.etag} if held else {"IfNoneMatch": "*"}),
+                **({"IfMatch": stored.etag} if stored else {"IfNoneMatch": "*"}),
             )
         except RefusedError as refusal:
-            if refusal.status in _TAKEN:
+            if refusal.status in _CONDITION_FAILED:
                 return False
             raise
         return True

@@ -1,78 +1,82 @@
-"""What `poll` asks of the items and tells beside them; apart from :mod:`.items`, which the hot path imports."""
+"""The items table as `poll` uses it: versions, living items and the freshness of sources.
+
+It is apart from :mod:`readplane.stores.items`, which the read path imports at every cold start.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ..aws.faults import RefusedError
 from ..model.freshness import Freshness
-from ..stores.items import DynamoItems, source_key
-from ..stores.items_bulk import MAX_CHANGES, parts, read_all
+from ..model.keys import source_key
+from ..stores.items import DynamoItems
+from ..stores.table import MAX_KEYS, read_records, split_into_batches
 
 
 class SourcedItems(Protocol):
-    """The items that sources feed, as `poll` sees them."""
+    """The items that sources feed."""
 
-    def versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """The versions of these items as they are now, tombstones included; those that never were are left out.
+    def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the present versions of items by their keys, tombstones included. Unknown items are left out.
 
-        One call for every 100 keys. A tombstone is told by its version: a sourced delete's low bits.
+        A tombstone's version holds the content hash of a delete. One call reads 100 keys.
         """
 
-    def living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Item id and version of every living item, a page of a partition at a time.
+    def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Return id and version of every item that isn't deleted, read page by page.
 
-        Eventually consistent: an item that changes meanwhile may come as it was a moment ago, or not at all.
+        The index is eventually consistent. An item that changes meanwhile may be missing or have its last version.
         """
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
-        """Publish how fresh a source's items are, in every Region; ``fresh_as_of`` never goes back.
+        """Publish a source's freshness in every Region. Its ``fresh_as_of`` never goes back.
 
-        :returns: what is published: with the later ``fresh_as_of`` where another has told one. One call, else two.
+        :returns: what is published: ``freshness``, or the same with a later ``fresh_as_of`` of another poll. This takes
+            one call, or two if another poll was later.
         """
-
-    def freshness(self, source: str) -> Freshness | None:
-        """How fresh a source's items are; ``None`` before its first poll. One call."""
 
 
 class DynamoSourcedItems(DynamoItems):
     """:class:`SourcedItems` over DynamoDB."""
 
-    def versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """See :class:`SourcedItems`."""
+    def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
+        """Read the versions consistently, 100 keys a call."""
         return {
             record["pk"]["S"]: record["version"]["S"]
-            for some in parts(dict.fromkeys(keys), MAX_CHANGES, lambda key: 0)
-            for record in read_all(self._client, self._table, some, "pk, version", consistent=True)
+            for batch in split_into_batches(dict.fromkeys(keys), MAX_KEYS, lambda _: 0)
+            for record in read_records(self._client, self._table, batch, "pk, version", consistent=True)
         }
 
-    def living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """See :class:`SourcedItems`."""
+    def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Read the listing index, partition by partition."""
         for partition in partitions:
             query: dict[str, Any] = {
                 "TableName": self._table,
                 "IndexName": self._index,
                 "KeyConditionExpression": "list_key = :partition",
                 "ExpressionAttributeValues": {":partition": {"S": partition}},
-                # Of what is sent only: DynamoDB charges for, and ends a page by, whole items.
+                # This makes responses smaller, and nothing else: DynamoDB charges for whole items, and ends a page by
+                # their size.
                 "ProjectionExpression": "item_id, version",
             }
             while True:
-                answer = self._client.call("Query", **query)
-                yield from ((record["item_id"]["S"], record["version"]["S"]) for record in answer["Items"])
-                if "LastEvaluatedKey" not in answer:
+                response = self._client.call("Query", **query)
+                yield from ((record["item_id"]["S"], record["version"]["S"]) for record in response["Items"])
+                if "LastEvaluatedKey" not in response:
                     break
-                query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+                query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
-        """See :class:`SourcedItems`. Without a version, so that `publish` takes it for no item."""
+        """Write the freshness unless a later one is published; then write it with the later ``fresh_as_of``."""
         while True:
-            told = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
+            members = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
             try:
                 self._client.call(
                     "PutItem",
                     TableName=self._table,
-                    Item={"pk": {"S": source_key(source)}, **told},
-                    # A poll gives its lease back before it tells, so another may have told by then.
+                    # Without a version, so that `publish` doesn't take it for an item.
+                    Item={"pk": {"S": source_key(source)}, **members},
+                    # A poll releases its lease before it publishes, so another poll may have published by now.
                     ConditionExpression="attribute_not_exists(fresh_as_of) OR fresh_as_of <= :fresh_as_of",
                     ExpressionAttributeValues={":fresh_as_of": {"S": freshness.fresh_as_of or "-"}},
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -80,6 +84,6 @@ class DynamoSourcedItems(DynamoItems):
             except RefusedError as refusal:
                 if refusal.code != "ConditionalCheckFailedException":
                     raise
-                freshness = freshness._replace(fresh_as_of=refusal.answer["Item"]["fresh_as_of"]["S"])
+                freshness = freshness._replace(fresh_as_of=refusal.members["Item"]["fresh_as_of"]["S"])
             else:
                 return freshness

@@ -1,136 +1,148 @@
-"""The end of a sweep: which items the full listing lacks, and which of them may go."""
+"""The end of a sweep: find the items that the full listing lacks, and delete those that may go."""
 
-from typing import Literal
+from dataclasses import replace
 
 from ..clock import now_ms
 from ..model.change import Change
-from ..model.collection import item_key
+from ..model.keys import item_key, partitions
 from ..model.timestamp import rfc3339
 from ..model.version import time_ms
-from ..read.page import partitions
-from .checkpoint import MissedItems, Pass
+from .checkpoint import MissedItems, Pass, PassKind
 from .errors import ChunkMissingError
 from .lease import Lease
-from .remembered import bumped, key_hash, state_hash
-from .sweep_rules import MAX_MISSING, HashSet, missing_hash, packed, refusal
+from .missing_items import MAX_MISSING, HashSet, missed_item_hash, pack_hashes, refusal_reason
+from .sourced_version import content_hash, key_hash, next_version
 
 MAX_DELETES_PERCENT = 10.0
-"""Where the source declares no sweep, for each of its passes reads the full listing."""
+"""``sweep.max_deletes_percent`` of a source that declares no sweep, because its main pass reads the full listing."""
 
-DOUBT_SECONDS = 2 * 366 * 24 * 60 * 60
-"""How long it is kept what a sweep has missed: until the next one, and no schedule is slower than once a year."""
+MISSED_ITEMS_SECONDS = 2 * 366 * 24 * 60 * 60
+"""Seconds that the missed items of a sweep are kept. The next sweep needs them, which comes at least once a year."""
 
-Found = list[tuple[str, str]]
-"""Item ids and versions."""
+MissingItems = list[tuple[str, str]]
+"""Ids and versions of items that the listing lacks."""
 
 TOO_LARGE = "the collection can't be looked through within an invocation's time"
 
 
-class _Late(Exception):
-    """The time is up."""
+class _TimeUpError(Exception):
+    """The invocation's time is up."""
 
 
-def finish(session: Lease, field: Literal["changes", "sweep"]) -> None:
-    """Delete what two complete listings in a row have missed, if nothing speaks against it.
+def finish(lease: Lease, kind: PassKind) -> None:
+    """Delete the items that this full listing and the one before it lack, unless the listing can't be true.
 
-    :param field: which pass of the checkpoint has read the whole listing.
+    :param kind: the pass that has read the whole listing.
     """
-    walk = session.checkpoint.changes if field == "changes" else session.checkpoint.sweep
-    assert walk is not None and walk.listed
-    # What comes takes as long as the collection is large: should the invocation end in it, all before is done.
-    session.save()
+    state = lease.checkpoint.get_pass(kind)
+    assert state is not None and state.all_read
+    # Looking through the collection may take longer than the invocation has. Save what has been read before.
+    lease.save_checkpoint(lease.checkpoint)
     try:
-        met = _set(session, str(walk.started_ms), walk.chunks)
-    except ChunkMissingError:  # it has waited for longer than its parts are kept
-        session.keep(**{field: None})
+        listed = _stored_set(lease, str(state.started_ms), state.chunks)
+    except ChunkMissingError:  # The pass took longer than its chunks are kept.
+        lease.checkpoint = lease.checkpoint.with_pass(kind, None)
         return
-    missed = _missed_before(session)
+    missed_before = _missed_before(lease)
     try:
-        living, missing, found = _missing(session, walk, met)
-    except _Late:
-        _refuse(session, TOO_LARGE)
-        # A sweep is ended by the next invocation, which has more time. A pass must not wait: the next may be faster.
-        if field == "changes":
-            session.keep(changes=None)
+        living, missing_count, missing = _find_missing(lease, state, listed)
+    except _TimeUpError:
+        _report_refusal(lease, TOO_LARGE)
+        # The next invocation may have time enough to finish a sweep. A main pass must not wait for that.
+        if kind == "main":
+            lease.checkpoint = replace(lease.checkpoint, main_pass=None)
         return
-    session.tally.missing += missing
-    why_not = refusal(living, missing, bool(met), walk.unreadable, _max_percent(session))
-    if why_not:
-        _refuse(session, why_not, living, missing)
-        session.keep(**{field: None, "missing": None, "swept_ms": walk.started_ms})
+    lease.counts.missing += missing_count
+    reason = refusal_reason(
+        living,
+        missing_count,
+        has_records=bool(listed),
+        without_id=state.without_id,
+        max_percent=_max_deletes_percent(lease),
+    )
+    if reason:
+        _report_refusal(lease, reason, living, missing_count)
+        _end_pass(lease, kind, state, None)
         return
-    gone = [pair for pair in found if _hash(session, *pair) in missed]
-    _delete(session, gone)
-    again = MissedItems(f"{walk.started_ms}.missing", 1) if len(gone) < len(found) else None
-    if again:
-        doubted = packed(_hash(session, *pair) for pair in found)
-        session.stores.checkpoints.put_chunk(session.checkpoint, again.name, 0, doubted, now_ms(), DOUBT_SECONDS)
-    session.keep(**{field: None, "missing": again, "swept_ms": walk.started_ms})
+    deletable = [pair for pair in missing if _hash(lease, *pair) in missed_before]
+    _send_tombstones(lease, deletable)
+    missed = None
+    if len(deletable) < len(missing):
+        missed = MissedItems(f"{state.started_ms}.missing", 1)
+        content = pack_hashes(_hash(lease, *pair) for pair in missing)
+        lease.stores.checkpoints.put_chunk(lease.checkpoint, missed.name, 0, content, now_ms(), MISSED_ITEMS_SECONDS)
+    _end_pass(lease, kind, state, missed)
 
 
-def _refuse(session: Lease, reason: str, living: int | None = None, missing: int | None = None) -> None:
-    session.tally.refused += 1
-    session.telemetry.event(
+def _end_pass(lease: Lease, kind: PassKind, state: Pass, missed: MissedItems | None) -> None:
+    checkpoint = lease.checkpoint.with_pass(kind, None)
+    lease.checkpoint = replace(checkpoint, missed_items=missed, last_sweep_ms=state.started_ms)
+
+
+def _report_refusal(lease: Lease, reason: str, living: int | None = None, missing: int | None = None) -> None:
+    lease.counts.sweeps_refused += 1
+    lease.telemetry.event(
         "sweep_refused",
-        "A sweep deleted nothing.",
+        "A sweep deleted nothing, because its listing can't be trusted or took too long to compare.",
         level="WARN",
-        source=session.source.name,
+        source=lease.source.name,
         reason=reason,
         living=living,
         missing=missing,
     )
 
 
-def _missed_before(session: Lease) -> HashSet:
-    """What the last sweep missed; nothing where that isn't kept any more: then this one is the first of two."""
-    before = session.checkpoint.missing
+def _missed_before(lease: Lease) -> HashSet:
+    """Return what the last sweep missed. If that has expired, the set is empty, and this sweep is the first of two."""
+    missed = lease.checkpoint.missed_items
     try:
-        return _set(session, before.name, before.chunks) if before else HashSet()
+        return _stored_set(lease, missed.name, missed.chunks) if missed else HashSet()
     except ChunkMissingError:
         return HashSet()
 
 
-def _set(session: Lease, name: str, chunks: int) -> HashSet:
-    return HashSet(session.stores.checkpoints.chunks(session.source.name, name, chunks))
+def _stored_set(lease: Lease, name: str, chunks: int) -> HashSet:
+    return HashSet(lease.stores.checkpoints.read_chunks(lease.source.name, name, chunks))
 
 
-def _missing(session: Lease, walk: Pass, met: HashSet) -> tuple[int, int, Found]:
-    """How many items there are, how many the listing lacks, and which, up to a bound.
+def _find_missing(lease: Lease, state: Pass, listed: HashSet) -> tuple[int, int, MissingItems]:
+    """Return how many items there are, how many the listing lacks, and the first :data:`MAX_MISSING` of these.
 
-    :raises _Late: when the time for that is up.
+    :param listed: the hashes of the items that the listing names.
+    :raises _TimeUpError: if the invocation's time is up.
     """
-    # Younger than the pages that it could have stood on, perhaps.
-    settled_ms = walk.started_ms - int(session.source.lag_seconds * 1000)
-    living = missing = 0
-    found: Found = []
-    for item_id, version in session.stores.items.living(partitions(session.collection, None)):
+    # A younger item may have been created after the page was read that would hold it.
+    settled_ms = state.started_ms - int(lease.source.lag_seconds * 1000)
+    living = missing_count = 0
+    missing: MissingItems = []
+    for item_id, version in lease.stores.items.list_living(partitions(lease.collection, None)):
         living += 1
-        if living % 1_000 == 0 and session.seconds_left() <= 0:
-            raise _Late
-        if key_hash(_key(session, item_id)) in met or time_ms(version) > settled_ms:
+        if living % 1_000 == 0 and lease.seconds_left() <= 0:
+            raise _TimeUpError
+        if key_hash(_key(lease, item_id)) in listed or time_ms(version) > settled_ms:
             continue
-        missing += 1
-        if len(found) < MAX_MISSING:
-            found.append((item_id, version))
-    return living, missing, found
+        missing_count += 1
+        if len(missing) < MAX_MISSING:
+            missing.append((item_id, version))
+    return living, missing_count, missing
 
 
-def _delete(session: Lease, gone: Found) -> None:
-    if not gone:
+def _send_tombstones(lease: Lease, items: MissingItems) -> None:
+    if not items:
         return
-    session.check()
+    lease.check()
     at_ms = now_ms()
-    session.stores.stream.put((_tombstone(session, *pair, at_ms) for pair in gone), session.seconds_to_send())
-    session.tally.changes += len(gone)
-    session.keep(changed_ms=at_ms)
+    lease.stores.stream.put_changes((_tombstone(lease, *pair, at_ms) for pair in items), lease.seconds_to_send())
+    lease.counts.changes += len(items)
+    lease.checkpoint = replace(lease.checkpoint, last_change_ms=at_ms)
 
 
-def _tombstone(session: Lease, item_id: str, version: str, at_ms: int) -> Change:
-    """The least change above what is there, so that any later one, on its way perhaps, wins."""
-    source = session.source.name
+def _tombstone(lease: Lease, item_id: str, version: str, at_ms: int) -> Change:
+    """Return a delete with the least version above the item's. So it loses to any later change, even one in flight."""
+    source = lease.source.name
     return Change(
-        change_id=bumped(version, state_hash(source, _key(session, item_id), None)),
-        collection=session.collection.name,
+        change_id=next_version(version, content_hash(source, _key(lease, item_id), None)),
+        collection=lease.collection.name,
         item_id=item_id,
         data=None,
         actor=f"source/{source}",
@@ -139,13 +151,13 @@ def _tombstone(session: Lease, item_id: str, version: str, at_ms: int) -> Change
     )
 
 
-def _key(session: Lease, item_id: str) -> str:
-    return item_key(session.collection.name, item_id, None)
+def _key(lease: Lease, item_id: str) -> str:
+    return item_key(lease.collection.name, item_id, None)
 
 
-def _hash(session: Lease, item_id: str, version: str) -> int:
-    return missing_hash(_key(session, item_id), version)
+def _hash(lease: Lease, item_id: str, version: str) -> int:
+    return missed_item_hash(_key(lease, item_id), version)
 
 
-def _max_percent(session: Lease) -> float:
-    return session.source.sweep.max_deletes_percent if session.source.sweep else MAX_DELETES_PERCENT
+def _max_deletes_percent(lease: Lease) -> float:
+    return lease.source.sweep.max_deletes_percent if lease.source.sweep else MAX_DELETES_PERCENT

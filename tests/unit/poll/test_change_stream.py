@@ -1,4 +1,4 @@
-"""The change stream: against moto's Kinesis, and one that refuses some."""
+"""The change stream on moto's Kinesis, and on a Kinesis that refuses some records."""
 
 import uuid
 from collections.abc import Callable
@@ -16,44 +16,47 @@ from tests.unit.support import COLLECTIONS, change
 
 
 class FakeKinesis:
-    """Takes what ``refuse`` doesn't, and notes each request's records."""
+    """Takes the records that ``refuse`` lets through, and keeps the records of each request.
 
-    def __init__(self, refuse: Callable[[int, int], bool] = lambda call, place: False) -> None:
+    ``refuse`` gets the number of the request and the record's index in it.
+    """
+
+    def __init__(self, refuse: Callable[[int, int], bool] = lambda call, index: False) -> None:
         self.requests: list[list[dict[str, Any]]] = []
-        self.taken: list[bytes] = []
+        self.lines: list[bytes] = []
         self._refuse = refuse
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
         assert (operation, parameters["StreamName"]) == ("PutRecords", "changes")
         number = len(self.requests)
         self.requests.append(parameters["Records"])
-        answers: list[dict[str, Any]] = []
-        for place, record in enumerate(parameters["Records"]):
-            if self._refuse(number, place):
-                answers.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slower"})
+        results: list[dict[str, Any]] = []
+        for index, record in enumerate(parameters["Records"]):
+            if self._refuse(number, index):
+                results.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slower"})
             else:
-                self.taken.append(record["Data"])
-                answers.append({"SequenceNumber": "1", "ShardId": "shardId-0"})
-        return {"FailedRecordCount": sum("ErrorCode" in answer for answer in answers), "Records": answers}
+                self.lines.append(record["Data"])
+                results.append({"SequenceNumber": "1", "ShardId": "shardId-0"})
+        return {"FailedRecordCount": sum("ErrorCode" in result for result in results), "Records": results}
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    taken: list[float] = []
-    monkeypatch.setattr("readplane.poll.change_stream.pause", taken.append)
-    return taken
+    pauses: list[float] = []
+    monkeypatch.setattr("readplane.poll.change_stream.back_off", pauses.append)
+    return pauses
 
 
-def some(count: int, size: int = 1) -> list[Change]:
+def changes_of(count: int, size: int = 1) -> list[Change]:
     return [change(f"p-{number}", data='{"t":"' + "x" * size + '"}') for number in range(count)]
 
 
-def test_kinesis_has_each_change_as_a_line_by_its_items_key(aws: Aws) -> None:
+def test_each_change_is_a_line_under_a_partition_key_of_its_item(aws: Aws) -> None:
     kinesis = boto3.client("kinesis")
     name = f"changes-{uuid.uuid4()}"
     kinesis.create_stream(StreamName=name, ShardCount=1)
-    changes = [*some(3), change("p-1", data=None)]
-    KinesisChangeStream(BotoClient("kinesis"), name).put(changes, 5)
+    changes = [*changes_of(3), change("p-1", data=None)]
+    KinesisChangeStream(BotoClient("kinesis"), name).put_changes(changes, 5)
     shard = kinesis.list_shards(StreamName=name)["Shards"][0]["ShardId"]
     start = kinesis.get_shard_iterator(StreamName=name, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
     records = kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"]
@@ -62,44 +65,44 @@ def test_kinesis_has_each_change_as_a_line_by_its_items_key(aws: Aws) -> None:
     assert keys[1] == keys[3] and len(set(keys)) == 3
 
 
-def test_a_stream_that_is_not_there_is_an_error(aws: Aws) -> None:
+def test_a_missing_stream_is_an_error(aws: Aws) -> None:
     with pytest.raises(RefusedError, match="ResourceNotFoundException"):
-        KinesisChangeStream(BotoClient("kinesis"), "none").put(some(1), 5)
+        KinesisChangeStream(BotoClient("kinesis"), "none").put_changes(changes_of(1), 5)
 
 
-def test_nothing_is_no_request() -> None:
+def test_without_changes_no_request_is_sent() -> None:
     kinesis = FakeKinesis()
-    KinesisChangeStream(kinesis, "changes").put([], 5)
+    KinesisChangeStream(kinesis, "changes").put_changes([], 5)
     assert kinesis.requests == []
 
 
 def test_a_request_holds_no_more_than_kinesis_takes() -> None:
     kinesis = FakeKinesis()
-    KinesisChangeStream(kinesis, "changes").put(some(2 * MAX_RECORDS + 1), 5)
+    KinesisChangeStream(kinesis, "changes").put_changes(changes_of(2 * MAX_RECORDS + 1), 5)
     assert [len(request) for request in kinesis.requests] == [500, 500, 1]
     kinesis = FakeKinesis()
-    KinesisChangeStream(kinesis, "changes").put(some(50, 250_000), 5)
+    KinesisChangeStream(kinesis, "changes").put_changes(changes_of(50, 250_000), 5)
     sizes = [sum(len(entry["Data"]) + len(entry["PartitionKey"]) for entry in request) for request in kinesis.requests]
     assert len(sizes) == 3 and max(sizes) <= MAX_BYTES
 
 
-def test_only_what_was_refused_comes_again(pauses: list[float]) -> None:
-    kinesis = FakeKinesis(lambda call, place: call < 3 and place % 2 == 0)
-    changes = some(10)
-    KinesisChangeStream(kinesis, "changes").put(changes, 60)
+def test_only_refused_records_are_retried(pauses: list[float]) -> None:
+    kinesis = FakeKinesis(lambda call, index: call < 3 and index % 2 == 0)
+    changes = changes_of(10)
+    KinesisChangeStream(kinesis, "changes").put_changes(changes, 60)
     assert [len(request) for request in kinesis.requests] == [10, 5, 3, 2]
-    assert sorted(kinesis.taken) == sorted(change.line() for change in changes)
+    assert sorted(kinesis.lines) == sorted(change.line() for change in changes)
     assert len(pauses) == 3
 
 
-def test_what_is_refused_for_good_is_an_error(pauses: list[float]) -> None:
-    kinesis = FakeKinesis(lambda call, place: place == 0)
+def test_a_record_that_is_always_refused_is_an_error(pauses: list[float]) -> None:
+    kinesis = FakeKinesis(lambda call, index: index == 0)
     with pytest.raises(UnansweredError, match="FailedRecords"):
-        KinesisChangeStream(kinesis, "changes").put(some(3), 0.5)
+        KinesisChangeStream(kinesis, "changes").put_changes(changes_of(3), 0.5)
     assert all(longest <= 2 for longest in pauses)
 
 
-def test_pauses_grow_while_nothing_is_taken(pauses: list[float]) -> None:
-    kinesis = FakeKinesis(lambda call, place: call < 8)
-    KinesisChangeStream(kinesis, "changes").put(some(3), 60)
+def test_the_backoff_grows_while_every_record_is_refused(pauses: list[float]) -> None:
+    kinesis = FakeKinesis(lambda call, index: call < 8)
+    KinesisChangeStream(kinesis, "changes").put_changes(changes_of(3), 60)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]

@@ -1,4 +1,4 @@
-"""The checkpoints, against moto's DynamoDB: the lease that guards them, and what operators do to them."""
+"""The table of checkpoints on moto's DynamoDB: leases, saves, and what operators do."""
 
 import uuid
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 
 from readplane.aws.boto import BotoClient
 from readplane.aws.faults import RefusedError
-from readplane.poll.checkpoint import EVER, Checkpoint, ConditionalRequest, FailureState, MissedItems, Pass
+from readplane.poll.checkpoint import MAX_TIME_MS, Checkpoint, ConditionalRequest, FailureState, MissedItems, Pass
 from readplane.poll.checkpoint_table import CHUNK_SECONDS, DynamoCheckpoints
 from readplane.poll.errors import ChunkMissingError, LeaseLostError
 from readplane.poll.remembered import Remembered
@@ -36,166 +36,168 @@ def checkpoints(table: str) -> DynamoCheckpoints:
     return DynamoCheckpoints(BotoClient("dynamodb"), table)
 
 
-def acquired(checkpoints: DynamoCheckpoints, owner: str = "one", now_ms: int = NOW_MS) -> Checkpoint:
-    checkpoint = checkpoints.acquire("erp", owner, now_ms, now_ms + 60_000)
+def acquire(checkpoints: DynamoCheckpoints, holder: str = "one", now_ms: int = NOW_MS) -> Checkpoint:
+    checkpoint = checkpoints.acquire_lease("erp", holder, now_ms, now_ms + 60_000)
     assert checkpoint
     return checkpoint
 
 
-def test_a_new_source_has_nothing_behind_it(checkpoints: DynamoCheckpoints) -> None:
-    assert checkpoints.get("erp") is None
-    assert acquired(checkpoints) == Checkpoint("erp", owner="one", lease_until_ms=UNTIL_MS, generation=1)
+def test_a_new_source_has_an_empty_checkpoint(checkpoints: DynamoCheckpoints) -> None:
+    assert checkpoints.get_checkpoint("erp") is None
+    assert acquire(checkpoints) == Checkpoint("erp", lease_holder="one", lease_until_ms=UNTIL_MS, generation=1)
 
 
-def test_all_of_it_is_saved(checkpoints: DynamoCheckpoints) -> None:
-    seen = Remembered()
-    seen.meet(1, NOW_MS, 2)
+def test_every_field_is_saved(checkpoints: DynamoCheckpoints) -> None:
+    remembered = Remembered()
+    remembered.add_record(1, NOW_MS, 2)
     full = replace(
-        acquired(checkpoints),
-        begun_ms=1,
+        acquire(checkpoints),
+        first_polled_ms=1,
         watermark_ms=2,
         fresh_as_of_ms=3,
-        changed_ms=4,
-        changes=Pass(5, 6, '{"url":"é"}', False, 7, 8, 9, 10, 11, 12),
-        sweep=Pass(13),
-        swept_ms=14,
-        missing=MissedItems("x", 15),
-        validators=ConditionalRequest("https://office.test", '"e"', None),
-        version="v",
+        last_change_ms=4,
+        main_pass=Pass(5, 6, '{"url":"é"}', False, 7, 8, 9, 10, 11, 12),
+        sweep_pass=Pass(13),
+        last_sweep_ms=14,
+        missed_items=MissedItems("x", 15),
+        conditional_request=ConditionalRequest("https://office.test", '"e"', None),
+        snapshot_version="v",
         failures=FailureState(16, 17, 18),
-        seen=seen.packed(),
+        remembered=remembered.to_bytes(),
     )
-    checkpoints.save(full, "one")
-    assert checkpoints.get("erp") == full
-    checkpoints.release(full, "one")
-    assert checkpoints.get("erp") == replace(full, owner=None, lease_until_ms=0)
-    assert acquired(checkpoints, "two") == replace(full, owner="two", generation=2)
+    checkpoints.save_checkpoint(full, "one")
+    assert checkpoints.get_checkpoint("erp") == full
+    checkpoints.release_lease(full, "one")
+    assert checkpoints.get_checkpoint("erp") == replace(full, lease_holder=None, lease_until_ms=0)
+    assert acquire(checkpoints, "two") == replace(full, lease_holder="two", generation=2)
 
 
-def test_one_holds_a_source_at_a_time(checkpoints: DynamoCheckpoints) -> None:
-    acquired(checkpoints)
-    assert checkpoints.acquire("erp", "two", UNTIL_MS - 1, UNTIL_MS + 1) is None
-    assert checkpoints.acquire("other", "two", NOW_MS, UNTIL_MS) is not None
-    assert acquired(checkpoints, "two", UNTIL_MS).generation == 2
+def test_one_poll_holds_a_source_at_a_time(checkpoints: DynamoCheckpoints) -> None:
+    acquire(checkpoints)
+    assert checkpoints.acquire_lease("erp", "two", UNTIL_MS - 1, UNTIL_MS + 1) is None
+    assert checkpoints.acquire_lease("other", "two", NOW_MS, UNTIL_MS) is not None
+    assert acquire(checkpoints, "two", UNTIL_MS).generation == 2
 
 
-def test_a_retry_of_the_client_finds_its_own_lease(checkpoints: DynamoCheckpoints) -> None:
-    acquired(checkpoints)
-    assert acquired(checkpoints).owner == "one"
+def test_a_retried_call_is_not_stopped_by_its_own_lease(checkpoints: DynamoCheckpoints) -> None:
+    acquire(checkpoints)
+    assert acquire(checkpoints).lease_holder == "one"
 
 
-def test_who_lost_the_lease_saves_nothing(checkpoints: DynamoCheckpoints) -> None:
-    old = acquired(checkpoints)
-    new = acquired(checkpoints, "two", UNTIL_MS)
-    for lost in (checkpoints.save, checkpoints.release):
+def test_a_poll_that_lost_its_lease_saves_nothing(checkpoints: DynamoCheckpoints) -> None:
+    old = acquire(checkpoints)
+    new = acquire(checkpoints, "two", UNTIL_MS)
+    for save in (checkpoints.save_checkpoint, checkpoints.release_lease):
         with pytest.raises(LeaseLostError):
-            lost(replace(old, watermark_ms=9), "one")
-    assert checkpoints.get("erp") == new
-    checkpoints.save(replace(new, watermark_ms=1), "two")
-    checkpoints.release(replace(new, watermark_ms=1), "two")
+            save(replace(old, watermark_ms=9), "one")
+    assert checkpoints.get_checkpoint("erp") == new
+    checkpoints.save_checkpoint(replace(new, watermark_ms=1), "two")
+    checkpoints.release_lease(replace(new, watermark_ms=1), "two")
     with pytest.raises(LeaseLostError):
-        checkpoints.save(new, "two")
+        checkpoints.save_checkpoint(new, "two")
 
 
-def test_a_release_may_be_tried_again_until_another_holds_the_source(checkpoints: DynamoCheckpoints) -> None:
-    held = acquired(checkpoints)
-    checkpoints.release(held, "one")
-    checkpoints.release(held, "one")
-    for interfere in (lambda: checkpoints.rewind("erp", 1), lambda: acquired(checkpoints, "two")):
+def test_a_release_may_be_repeated_until_another_poll_holds_the_lease(checkpoints: DynamoCheckpoints) -> None:
+    leased = acquire(checkpoints)
+    checkpoints.release_lease(leased, "one")
+    checkpoints.release_lease(leased, "one")
+    for interfere in (lambda: checkpoints.rewind("erp", 1), lambda: acquire(checkpoints, "two")):
         interfere()
         with pytest.raises(LeaseLostError):
-            checkpoints.release(held, "one")
+            checkpoints.release_lease(leased, "one")
 
 
 def test_operators_and_polls_do_not_overwrite_each_other(checkpoints: DynamoCheckpoints) -> None:
-    held = acquired(checkpoints)
+    leased = acquire(checkpoints)
     checkpoints.set_paused("erp", True)
     checkpoints.request_sweep("erp", NOW_MS)
-    checkpoints.release(replace(held, watermark_ms=5), "one")
-    found = checkpoints.get("erp")
-    assert found and (found.paused, found.sweep_due, found.watermark_ms) == (True, True, 5)
+    checkpoints.release_lease(replace(leased, watermark_ms=5), "one")
+    saved = checkpoints.get_checkpoint("erp")
+    assert saved and (saved.paused, saved.sweep_due, saved.watermark_ms) == (True, True, 5)
     checkpoints.set_paused("erp", False)
-    held = acquired(checkpoints)
-    assert not held.paused
-    checkpoints.save(replace(held, swept_ms=NOW_MS), "one")
-    found = checkpoints.get("erp")
-    assert found and not found.sweep_due
+    leased = acquire(checkpoints)
+    assert not leased.paused
+    checkpoints.save_checkpoint(replace(leased, last_sweep_ms=NOW_MS), "one")
+    saved = checkpoints.get_checkpoint("erp")
+    assert saved and not saved.sweep_due
 
 
-def test_what_was_never_polled_can_be_paused_and_swept(checkpoints: DynamoCheckpoints) -> None:
+def test_a_source_that_was_never_polled_can_be_paused_and_swept_but_not_rewound(checkpoints: DynamoCheckpoints) -> None:
     checkpoints.set_paused("erp", True)
     checkpoints.request_sweep("erp", NOW_MS)
     checkpoints.rewind("erp", 5)
     checkpoints.rewind("other", 5)
-    assert checkpoints.get("other") is None
-    held = acquired(checkpoints)
-    assert held.paused and held.sweep_due and held.watermark_ms is None
+    assert checkpoints.get_checkpoint("other") is None
+    leased = acquire(checkpoints)
+    assert leased.paused and leased.sweep_due and leased.watermark_ms is None
 
 
-def test_a_rewind_reads_again_under_the_same_ids_and_takes_the_lease(checkpoints: DynamoCheckpoints) -> None:
-    held = acquired(checkpoints)
-    seen = Remembered()
-    seen.meet(1, 90, 7), seen.meet(1, 90, 8)
-    entry = seen.get(1)
+def test_a_rewind_reads_again_under_the_same_versions_and_takes_the_lease(checkpoints: DynamoCheckpoints) -> None:
+    leased = acquire(checkpoints)
+    remembered = Remembered()
+    remembered.add_record(1, 90, 7), remembered.add_record(1, 90, 8)
+    entry = remembered.get_record(1)
     assert entry
-    seen.settle([(1, entry)])
-    seen.refuse(2, 90)
-    known = replace(held, watermark_ms=100, fresh_as_of_ms=110, changes=Pass(95), seen=seen.packed())
-    checkpoints.save(known, "one")
+    remembered.mark_sent([(1, entry)])
+    remembered.add_quarantined(2, 90)
+    polled = replace(leased, watermark_ms=100, fresh_as_of_ms=110, main_pass=Pass(95), remembered=remembered.to_bytes())
+    checkpoints.save_checkpoint(polled, "one")
     checkpoints.rewind("erp", 50)
     with pytest.raises(LeaseLostError):
-        checkpoints.save(known, "one")
-    found = checkpoints.get("erp")
-    assert found and (found.watermark_ms, found.fresh_as_of_ms, found.changes) == (50, 110, None)
-    assert found.again_ms == 100
-    again = Remembered(found.seen).meet(1, 90, 8)
-    assert again and again.tie == 1
-    assert len(Remembered(found.seen)) == 1
+        checkpoints.save_checkpoint(polled, "one")
+    saved = checkpoints.get_checkpoint("erp")
+    assert saved and (saved.watermark_ms, saved.fresh_as_of_ms, saved.main_pass) == (50, 110, None)
+    assert saved.reread_until_ms == 100
+    again = Remembered(saved.remembered).add_record(1, 90, 8)
+    assert again and again.counter == 1
+    assert len(Remembered(saved.remembered)) == 1
     checkpoints.rewind("erp", 70)
-    found = checkpoints.get("erp")
-    assert found and (found.watermark_ms, found.again_ms) == (50, 100), "never forward"
+    saved = checkpoints.get_checkpoint("erp")
+    assert saved and (saved.watermark_ms, saved.reread_until_ms) == (50, 100), "a rewind never goes forward"
 
 
-def test_a_source_that_has_not_been_read_whole_has_nothing_to_rewind_to(checkpoints: DynamoCheckpoints) -> None:
-    acquired(checkpoints)
+def test_a_rewind_leaves_a_source_without_watermark_as_it_is(checkpoints: DynamoCheckpoints) -> None:
+    acquire(checkpoints)
     checkpoints.rewind("erp", 50)
-    found = checkpoints.get("erp")
-    assert found and found.watermark_ms is None
+    saved = checkpoints.get_checkpoint("erp")
+    assert saved and saved.watermark_ms is None
 
 
 def test_a_reset_forgets_all_but_the_pause(checkpoints: DynamoCheckpoints) -> None:
-    held = acquired(checkpoints)
-    checkpoints.save(replace(held, watermark_ms=100, seen=b""), "one")
+    leased = acquire(checkpoints)
+    checkpoints.save_checkpoint(replace(leased, watermark_ms=100, remembered=b""), "one")
     checkpoints.set_paused("erp", True)
     checkpoints.reset("erp")
     with pytest.raises(LeaseLostError):
-        checkpoints.save(held, "one")
-    assert checkpoints.get("erp") == Checkpoint("erp", again_ms=EVER, paused=True, generation=2)
+        checkpoints.save_checkpoint(leased, "one")
+    assert checkpoints.get_checkpoint("erp") == Checkpoint(
+        "erp", reread_until_ms=MAX_TIME_MS, paused=True, generation=2
+    )
 
 
-def test_parts_of_a_set_are_read_back_or_missed(checkpoints: DynamoCheckpoints, table: str) -> None:
-    held = acquired(checkpoints)
+def test_all_chunks_of_a_set_are_read_back_or_one_is_missing(checkpoints: DynamoCheckpoints, table: str) -> None:
+    leased = acquire(checkpoints)
     for number in range(120):
-        checkpoints.put_chunk(held, "a", number, bytes([number]), NOW_MS)
-    assert sorted(checkpoints.chunks("erp", "a", 120)) == [bytes([number]) for number in range(120)]
-    assert list(checkpoints.chunks("erp", "a", 0)) == []
+        checkpoints.put_chunk(leased, "a", number, bytes([number]), NOW_MS)
+    assert sorted(checkpoints.read_chunks("erp", "a", 120)) == [bytes([number]) for number in range(120)]
+    assert list(checkpoints.read_chunks("erp", "a", 0)) == []
     with pytest.raises(ChunkMissingError):
-        list(checkpoints.chunks("erp", "a", 121))
-    kept: Any = boto3.client("dynamodb").get_item(TableName=table, Key={"pk": {"S": "chunk/erp/a/0"}})
-    assert int(kept["Item"]["expires_at"]["N"]) == NOW_MS // 1000 + CHUNK_SECONDS
+        list(checkpoints.read_chunks("erp", "a", 121))
+    stored: Any = boto3.client("dynamodb").get_item(TableName=table, Key={"pk": {"S": "chunk/erp/a/0"}})
+    assert int(stored["Item"]["expires_at"]["N"]) == NOW_MS // 1000 + CHUNK_SECONDS
 
 
-def test_an_older_lease_overwrites_no_part(checkpoints: DynamoCheckpoints) -> None:
-    old = acquired(checkpoints)
+def test_an_older_lease_overwrites_no_chunk(checkpoints: DynamoCheckpoints) -> None:
+    old = acquire(checkpoints)
     checkpoints.put_chunk(old, "a", 0, b"old", NOW_MS)
-    new = acquired(checkpoints, "two", UNTIL_MS)
+    new = acquire(checkpoints, "two", UNTIL_MS)
     checkpoints.put_chunk(new, "a", 0, b"new", NOW_MS)
     with pytest.raises(LeaseLostError):
         checkpoints.put_chunk(old, "a", 0, b"old", NOW_MS)
-    assert list(checkpoints.chunks("erp", "a", 1)) == [b"new"]
+    assert list(checkpoints.read_chunks("erp", "a", 1)) == [b"new"]
 
 
-def test_a_fault_is_no_lost_lease(aws: Aws) -> None:
+def test_an_error_of_aws_is_not_a_lost_lease(aws: Aws) -> None:
     with pytest.raises(RefusedError, match="ResourceNotFoundException") as raised:
-        DynamoCheckpoints(BotoClient("dynamodb"), "none").acquire("erp", "one", NOW_MS, UNTIL_MS)
-    assert not isinstance(raised.value.__cause__, RefusedError), "an error that is its own cause has no end"
+        DynamoCheckpoints(BotoClient("dynamodb"), "none").acquire_lease("erp", "one", NOW_MS, UNTIL_MS)
+    assert not isinstance(raised.value.__cause__, RefusedError), "an error must not be its own cause"

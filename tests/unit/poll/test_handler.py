@@ -1,4 +1,4 @@
-"""The whole of `poll`, from its environment to Kinesis: over moto's AWS and HTTP to a back office on this machine."""
+"""The function `poll` as a whole, from its environment to moto's AWS, with a back office on a local HTTP server."""
 
 import hashlib
 import json
@@ -11,11 +11,14 @@ from typing import Any
 import boto3
 import pytest
 
+from readplane.config import load_settings
 from readplane.model.change import parse_line
 from readplane.model.collection import Collection
 from readplane.poll import handler
+from readplane.poll.handler import DocumentsBucket, PollSettings
 from tests.fakes.moto_aws import REGION, Aws
-from tests.unit.stores.test_items import new_table
+from tests.unit.poll.support import CHANGES, DAY_MS, LISTING, SNAPSHOT, World
+from tests.unit.stores.support import new_table
 from tests.unit.support import settings_text
 
 COLLECTIONS = {"things": {"read": "public", "cache_ttl": 60}, "rates": {"read": "authenticated", "cache_ttl": 0}}
@@ -24,19 +27,19 @@ ROWS = [{"id": f"r{number}", "at": f"2026-01-01T00:00:0{number}Z", "n": number} 
 
 
 class BackOffice(BaseHTTPRequestHandler):
-    """Rows to who knows the key."""
+    """Serves rows, or one payload, to requests with the right key."""
 
     def do_GET(self) -> None:
-        known = self.headers["Authorization"] == "Bearer k3y"
+        authorized = self.headers["Authorization"] == "Bearer k3y"
         body = json.dumps({"rows": [*ROWS, {"id": "bad", "at": "never"}]} if "rows" in self.path else [1.0]).encode()
-        self.send_response(200 if known else 401)
+        self.send_response(200 if authorized else 401)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on the tests' output."""
+        """Print nothing."""
 
 
 class Context:
@@ -55,11 +58,11 @@ def office() -> Iterator[str]:
 
 @pytest.fixture
 def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """What Terraform makes, and the settings it gives."""
+    """Make what Terraform makes, and start `poll` with its settings. Returns the settings."""
     log, here, there, name = (f"{part}-{uuid.uuid4()}" for part in ("log", "here", "there", "poll"))
     for bucket, region in ((log, REGION), (here, REGION), (there, "eu-west-1")):
-        place: Any = {"LocationConstraint": region}
-        boto3.client("s3", region_name=region).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        configuration: Any = {"LocationConstraint": region}
+        boto3.client("s3", region_name=region).create_bucket(Bucket=bucket, CreateBucketConfiguration=configuration)
     schemas = json.dumps(SCHEMAS).encode()
     boto3.client("s3").put_object(Bucket=log, Key="config/s.json", Body=schemas)
     boto3.client("kinesis").create_stream(StreamName=name, ShardCount=1)
@@ -84,9 +87,8 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]
         "collections": COLLECTIONS,
     }
     monkeypatch.setenv("READPLANE_SETTINGS", settings_text(settings))
-    handler.function.cache_clear()
+    handler.handler.start()
     yield settings
-    handler.function.cache_clear()
 
 
 def secret(stack: dict[str, Any]) -> dict[str, str]:
@@ -117,11 +119,11 @@ def test_a_back_offices_rows_arrive_on_kinesis(
         "schedule": "rate(1 minute)",
     }
     assert handler.handler({"validate": [source]}, Context()) == {"problems": []}
-    answer = handler.handler({"source": source, "sweep": True}, Context())
-    assert {name: answer[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
+    response = handler.handler({"source": source, "sweep": True}, Context())
+    assert {name: response[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
         "outcome": "completed",
         "pages": 2,
-        "changes": 6,  # nothing is applied here, so that the sweep finds nothing yet
+        "changes": 6,  # Nothing is applied here, so the sweep finds no items and sends the changes again.
         "quarantined": 1,
     }
     kinesis = boto3.client("kinesis")
@@ -131,12 +133,12 @@ def test_a_back_offices_rows_arrive_on_kinesis(
     changes = [parse_line(line, {"things": Collection("things", "public")}) for line in lines]
     assert {change.item_id: change.data for change in changes} == {f"r{n}": f'{{"n":{n}}}' for n in range(3)}
     assert len({change.version for change in changes}) == 3
-    for place in stack["documents"]:
-        told = document(place["bucket"], "public/sources/erp.json")
-        assert told["fresh_as_of"] and told["breaker"] == "closed"
+    for entry in stack["documents"]:
+        freshness = document(entry["bucket"], "public/sources/erp.json")
+        assert freshness["fresh_as_of"] and freshness["breaker"] == "closed"
     assert handler.handler({"freshness": [{"name": "erp", "staleness_budget": 60}]}, Context())["staleness"]["erp"] < 30
-    kept = boto3.client("s3").list_objects_v2(Bucket=stack["log_bucket"], Prefix="quarantine/")["Contents"]
-    redriven = handler.handler({"redrive": {"source": source, "keys": [kept[0]["Key"]]}}, Context())
+    entries = boto3.client("s3").list_objects_v2(Bucket=stack["log_bucket"], Prefix="quarantine/")["Contents"]
+    redriven = handler.handler({"redrive": {"source": source, "keys": [entries[0]["Key"]]}}, Context())
     assert (redriven["redriven"], len(redriven["failed"])) == (0, 1)
     assert "hush" not in capsys.readouterr().out
 
@@ -151,8 +153,43 @@ def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], o
         "staleness_budget": 60,
     }
     assert handler.handler({"source": source}, Context())["outcome"] == "completed"
-    assert [document(place["bucket"], "authenticated/rates/current.json")["data"] for place in stack["documents"]] == [
+    assert [document(entry["bucket"], "authenticated/rates/current.json")["data"] for entry in stack["documents"]] == [
         [1.0],
         [1.0],
     ]
     assert handler.handler({"source": {**source, "secret": None}}, Context())["outcome"] == "failed"
+
+
+def test_validate_returns_every_problem_of_every_source(world: World) -> None:
+    bad = {**CHANGES, "name": "bad", "id": "[", "collection": "nowhere"}
+    owners = {**CHANGES, "name": "owners", "collection": "mine"}
+    response = world.call({"validate": [CHANGES, bad, LISTING, owners, SNAPSHOT]})
+    assert [problem.partition(":")[0] for problem in response["problems"]] == [
+        "sources.bad.id",
+        "sources.bad.collection",
+        "sources.owners.owner",
+    ]
+
+
+def test_the_settings_are_read_as_terraform_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = {
+        "name": "model",
+        "items_table": "items",
+        "items_index": "by_collection",
+        "checkpoints_table": "checkpoints",
+        "stream": "changes",
+        "log_bucket": "log",
+        "quarantine_prefix": "quarantine/",
+        "documents": [{"region": "eu-central-1", "bucket": "one"}, {"region": "eu-west-1", "bucket": "two"}],
+        "horizon_days": 30,
+        "schemas": {"bucket": "log", "key": "config/x.json", "sha256": "0" * 64},
+        "collections": {"things": {"read": "public", "cache_ttl": 60}},
+    }
+    monkeypatch.setenv("READPLANE_SETTINGS", settings_text(members))
+    settings = load_settings(PollSettings)
+    assert settings.documents == (DocumentsBucket("eu-central-1", "one"), DocumentsBucket("eu-west-1", "two"))
+    assert settings.horizon_ms == 30 * DAY_MS
+    assert settings.collections["things"].cache_ttl == 60
+    monkeypatch.setenv("READPLANE_SETTINGS", settings_text({**members, "documents": [{"region": 1}], "stream": ""}))
+    with pytest.raises(Exception, match=r"stream.*region.*bucket"):
+        load_settings(PollSettings)

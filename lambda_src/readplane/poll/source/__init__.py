@@ -1,1 +1,1 @@
-"""A source: what an operator declares about one back office, and how its records are translated."""
+"""A source: what an operator declares about one back office, and how Readplane translates its records."""

@@ -1,4 +1,4 @@
-"""JMESPath expressions, compiled once, whose numbers keep their digits."""
+"""JMESPath expressions that are compiled once and that keep every digit of a number."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from ..errors import ExpressionError
 
 
 class _Functions(Functions):
-    """JMESPath's own functions, of which two would lose digits."""
+    """JMESPath's functions, with replacements for the two that would lose a number's digits."""
 
     @signature({"types": []})
     def _func_to_string(self, value: Any) -> str:
@@ -25,13 +25,16 @@ class _Functions(Functions):
 
 
 class _Interpreter(TreeInterpreter):
-    """JMESPath's own, which refuses a name that occurs twice: some operators would take it for nothing."""
+    """JMESPath's interpreter, which also refuses to read a name that occurs twice in one object.
+
+    Without the refusal, some of JMESPath's operators would treat such a name as missing.
+    """
 
     def visit_field(self, node: Any, value: Any) -> Any:
-        found = super().visit_field(node, value)
-        if isinstance(found, DuplicateName):
+        result = super().visit_field(node, value)
+        if isinstance(result, DuplicateName):
             raise DuplicateNameError
-        return found
+        return result
 
 
 _INTERPRETER = _Interpreter(Options(custom_functions=_Functions()))
@@ -39,18 +42,23 @@ _INTERPRETER = _Interpreter(Options(custom_functions=_Functions()))
 
 @dataclass(frozen=True)
 class Expression:
-    """One compiled expression; two of the same text are equal."""
+    """A compiled JMESPath expression. Two expressions with the same text are equal.
+
+    text: the expression as the operator wrote it.
+    """
 
     text: str
     _compiled: Any = field(compare=False, repr=False)
 
     def search(self, value: Any) -> Any:
-        """What the expression finds in a value of :func:`~readplane.model.exact_json.parse_json`, ``None`` for nothing.
+        """Return what the expression finds in a value, or ``None`` if it finds nothing.
 
-        :raises Unfit: when a function is given what it doesn't take, or a name that occurs twice is looked at.
+        :param value: a value of :func:`~readplane.model.exact_json.parse_json`.
+        :raises ExpressionError: if a function gets an argument of a kind that it doesn't take, or if the expression
+            reads a name that occurs twice in one object.
         """
         try:
-            found = _INTERPRETER.visit(self._compiled.parsed, value)
+            result = _INTERPRETER.visit(self._compiled.parsed, value)
         except JMESPathTypeError as error:
             raise ExpressionError(
                 f"{error.function_name}() takes {' or '.join(error.expected_types)}, and found {error.actual_type}"
@@ -59,40 +67,42 @@ class Expression:
             raise ExpressionError(f"the expression fails ({type(error).__name__})") from error
         except DuplicateNameError as error:
             raise ExpressionError(str(error)) from error
-        except Exception as error:  # whatever Python raises below a function: the ceiling of 1e400, a list as a key
+        except Exception as error:  # A function may raise any Python error: ceil(1e400), or a list as an object's key.
             raise ExpressionError(f"the expression fails ({type(error).__name__})") from error
-        if isinstance(found, DuplicateName):
+        if isinstance(result, DuplicateName):
             raise ExpressionError(str(DuplicateNameError()))
-        return found
+        return result
 
 
 def compile_expression(text: str) -> Expression:
     """Compile one JMESPath expression.
 
-    :raises ValueError: says what is wrong with it, and where: functions that don't exist included, and the number of
-        what they are given, which JMESPath itself finds out only when it gets there.
+    JMESPath itself notices an unknown function, or a wrong number of arguments, only when it evaluates the call. This
+    function reports both at once.
+
+    :raises ValueError: if the expression is wrong. The message says what is wrong and where.
     """
     try:
         compiled = jmespath.compile(text)
     except (JMESPathError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
-    _check_functions(compiled.parsed)
+    _check_function_calls(compiled.parsed)
     return Expression(text, compiled)
 
 
-def _check_functions(node: Any) -> None:
-    todo = [node]
-    while todo:
-        node = todo.pop()
+def _check_function_calls(root: Any) -> None:
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
         if not isinstance(node, dict):
-            continue  # a slice's numbers are children, too
-        todo += node["children"]
+            continue  # A slice has plain numbers among its children.
+        nodes += node["children"]
         if node["type"] != "function_expression":
             continue
-        name, given = node["value"], len(node["children"])
+        name, arguments = node["value"], len(node["children"])
         function = _Functions.FUNCTION_TABLE.get(name)
         if function is None:
             raise ValueError(f"there is no function {name[:60]}()")
-        takes = len(function["signature"])
-        if given < takes or (given > takes and not function["signature"][-1].get("variadic")):
-            raise ValueError(f"{name}() takes {takes}, and is given {given}")
+        parameters = len(function["signature"])
+        if arguments < parameters or (arguments > parameters and not function["signature"][-1].get("variadic")):
+            raise ValueError(f"{name}() takes {parameters}, and is given {arguments}")

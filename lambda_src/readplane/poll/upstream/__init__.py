@@ -1,1 +1,1 @@
-"""The back office over HTTP: requests, pages and the secrets they need."""
+"""The back office over HTTP: its requests, its responses, its pages, and the secrets that it asks for."""

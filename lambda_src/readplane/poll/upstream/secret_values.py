@@ -1,4 +1,4 @@
-"""What back offices want to see: secrets from Secrets Manager or SSM Parameter Store, kept for minutes."""
+"""The secrets that back offices ask for, read from Secrets Manager or SSM Parameter Store and kept for minutes."""
 
 import json
 import time
@@ -11,12 +11,16 @@ from ...aws.faults import AwsError, RefusedError
 from ..errors import SecretError
 from ..source.settings import SecretHeader
 
-KEPT_SECONDS = 300.0
-"""How long a secret is used without being read again."""
+REUSE_SECONDS = 300.0
+"""Seconds that a secret is used before it is read again."""
 
 
 class AwsSecretValues:
-    """Reads secrets by their ARN."""
+    """Reads secrets by their ARN.
+
+    :param clients: makes the client of a service (``secretsmanager`` or ``ssm``), once, when it is first needed.
+    :param clock: monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -24,54 +28,55 @@ class AwsSecretValues:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what makes a client of a service (``secretsmanager``, ``ssm``), asked once, when it is needed."""
-        self._make = clients or _impatient
+        self._make_client = clients or _impatient_client
         self._clients: dict[str, Client] = {}
         self._clock = clock
-        self._known: dict[str, tuple[float, str]] = {}
+        self._texts: dict[str, tuple[float, str]] = {}
+        """By ARN, when a secret was read and its whole text."""
 
-    def get(self, secret: SecretHeader) -> str:
-        """The secret's value, or its field's; read at most once in five minutes.
+    def get_secret(self, secret: SecretHeader) -> str:
+        """Return the secret's value, or the field of it that the source names. AWS is asked once in five minutes.
 
-        :raises SecretFault: when it can't be read, or has no such field.
+        :raises SecretError: if the secret can't be read, or has no such field.
         """
-        known = self._known.get(secret.arn)
-        if known is None or self._clock() - known[0] >= KEPT_SECONDS:
-            return self.refresh(secret)
-        return _field(known[1], secret.field)
+        entry = self._texts.get(secret.arn)
+        if entry is None or self._clock() - entry[0] >= REUSE_SECONDS:
+            return self.refresh_secret(secret)
+        return _field(entry[1], secret.field)
 
-    def refresh(self, secret: SecretHeader) -> str:
-        """The same, read now: after a 401, which a rotated secret gets.
+    def refresh_secret(self, secret: SecretHeader) -> str:
+        """Read the secret now and return its value. The client does this after a 401, which a rotated secret gets.
 
-        :raises SecretFault: as above.
+        :raises SecretError: if the secret can't be read, or has no such field.
         """
         text = self._read(secret.arn)
-        self._known[secret.arn] = (self._clock(), text)
+        self._texts[secret.arn] = (self._clock(), text)
         return _field(text, secret.field)
 
     def _read(self, arn: str) -> str:
         service = arn.split(":")[2]
         try:
             if service == "ssm":
-                # By its ARN: of `x` and `/x` it is the same, and one that another account shares has no name here.
+                # Ask by ARN and not by name: the parameters `x` and `/x` have the same ARN, and a parameter that
+                # another account shares has no name here.
                 value = self._client(service).call("GetParameter", Name=arn, WithDecryption=True)["Parameter"]["Value"]
             else:
                 value = self._client(service).call("GetSecretValue", SecretId=arn).get("SecretString")
-        except AwsError as fault:
-            said = fault.code if isinstance(fault, RefusedError) else "no answer"
-            raise SecretError(f"{service} doesn't give it ({said})") from fault
+        except AwsError as error:
+            reason = error.code if isinstance(error, RefusedError) else "no response"
+            raise SecretError(f"{service} doesn't give it ({reason})") from error
         if not isinstance(value, str):
             raise SecretError("it is binary; only text can be sent in a header")
         return value
 
     def _client(self, service: str) -> Client:
         if service not in self._clients:
-            self._clients[service] = self._make(service)
+            self._clients[service] = self._make_client(service)
         return self._clients[service]
 
 
-def _impatient(service: str) -> Client:
-    # Two tries of 3 s and the pause between them: a poll has its own time to keep.
+def _impatient_client(service: str) -> Client:
+    # A poll has a deadline of its own, so allow only two tries of at most 3 s each: 1 s to connect and 2 s to read.
     return BotoClient(service, attempts=2, read_timeout=2)
 
 
@@ -81,7 +86,7 @@ def _field(text: str, field: str | None) -> str:
     try:
         members: Any = json.loads(text)
     except ValueError:
-        # Not `from`: the error holds the text.
+        # Raise without the JSON error as the cause, because that error holds the secret's text.
         raise SecretError("it isn't JSON, so it has no fields") from None
     value = members.get(field) if isinstance(members, Mapping) else None
     if not isinstance(value, str):

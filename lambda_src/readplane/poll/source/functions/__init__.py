@@ -1,1 +1,4 @@
-"""Translations that JMESPath cannot express: the `function` of a source names a class in a module of this package."""
+"""Operators' translation classes, for back offices that JMESPath can't translate.
+
+A source's ``function`` setting names a class in one of this package's modules.
+"""

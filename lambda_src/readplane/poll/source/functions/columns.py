@@ -1,6 +1,7 @@
-"""Answers that name their columns once and then list bare rows, as SQL gateways and exports often do.
+"""A translation of responses that name their columns once and list bare rows, as SQL gateways and exports often do.
 
-JMESPath can't pair two lists, so this is an example of a source's ``function``, to be used as it is or as a base::
+JMESPath can't pair a list of names with a list of values, so such a back office needs a ``function``. This one serves
+as an example, and can be used as it is or as a base class::
 
     class Articles(ColumnsAndRows):
         id_column = "article_no"
@@ -13,47 +14,55 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from ...errors import TranslationError
-from ..translate import parse_time
+from ..times import parse_time
 
 
 class ColumnsAndRows:
-    """Reads ``{"columns": ["id", …], "rows": [[1, …], …], "next": …}``.
+    """Translates ``{"columns": ["id", …], "rows": [[1, …], …], "next": …}``, one item for each row.
 
-    ``data`` is the row as an object, without the two columns that only the feed needs; ``version_column`` holds
-    RFC 3339 with an offset, ``deleted_column`` (which may be missing) 1 or true where the row is gone.
+    An item's ``data`` is the row as an object, without the version column and the deleted column.
     """
 
     versioned = True
     id_column = "id"
+    """The column that holds the item's id."""
     version_column = "modified"
+    """The column that holds the modification time, as RFC 3339 with an offset."""
     deleted_column = "removed"
+    """The column that holds 1 or true if the row is deleted. Responses may lack this column."""
 
     def page(self, payload: Any) -> tuple[list[Any], str | None]:
-        """See :class:`~readplane.poll.source.settings.SourceFunction`; each record is a row as an object."""
+        """Return each row as an object, and the next page's link or token.
+
+        :raises TranslationError: if the response hasn't this form, or if a row isn't as long as the list of columns.
+        """
         if not isinstance(payload, dict):
-            raise TranslationError("the answer must be an object")
+            raise TranslationError("the response must be an object")
         columns, rows = payload.get("columns"), payload.get("rows")
         if not _is_list(columns) or not all(isinstance(name, str) for name in columns):
-            raise TranslationError("columns must be a list of texts")
+            raise TranslationError("columns must be a list of strings")
         if not _is_list(rows) or not all(_is_list(row) and len(row) == len(columns) for row in rows):
             raise TranslationError("rows must be a list of lists, each as long as the columns")
         return [dict(zip(columns, row, strict=True)) for row in rows], payload.get("next")
 
     def item(self, record: Any) -> Mapping[str, Any]:
-        """See :class:`~readplane.poll.source.settings.SourceFunction`."""
+        """Return the item's id, version, deleted flag and data.
+
+        :raises TranslationError: if the version column holds no time.
+        """
         try:
             version_ms = parse_time(record.get(self.version_column), "rfc3339")
         except ValueError as error:
             raise TranslationError(f"{self.version_column}: {error}") from error
-        feed_only = (self.version_column, self.deleted_column)
+        without_data = (self.version_column, self.deleted_column)
         return {
             "id": record.get(self.id_column),
             "version": version_ms,
             "deleted": record.get(self.deleted_column),
-            "data": {name: value for name, value in record.items() if name not in feed_only},
+            "data": {name: value for name, value in record.items() if name not in without_data},
         }
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:
-    # By its very type: what stands where a name occurs twice is a kind of list as well.
+    # Compare the exact type, because `DuplicateName`, which stands for a name that occurs twice, is a subclass of list.
     return type(value) is list

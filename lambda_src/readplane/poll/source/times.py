@@ -1,0 +1,68 @@
+"""Times as back offices write them: read into Unix milliseconds, and written into a cursor."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal, localcontext
+from typing import Any, Literal
+
+from ...model.exact_json import number_text
+from ...model.timestamp import rfc3339
+from .kinds import kind_name
+
+TimeFormat = Literal["rfc3339", "unix_s", "unix_ms"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(
+    r"(?a)(\d{4}-\d\d-\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))"
+)
+_UNIX = re.compile(r"(?a)-?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?")
+
+
+def time_text(ms: int, time_format: TimeFormat) -> str:
+    """Write Unix milliseconds in a format. What is finer than the format allows is cut off, never rounded up."""
+    if time_format == "unix_ms":
+        return str(ms)
+    if time_format == "unix_s":
+        return str(ms // 1000)
+    return rfc3339(ms)
+
+
+def parse_time(value: Any, time_format: TimeFormat) -> int:
+    """Return a back office's time in Unix milliseconds. What is finer than a millisecond is cut off.
+
+    :param value: a value of :func:`~readplane.model.exact_json.parse_json`. A Unix time may be a number or a string.
+    :raises ValueError: if ``value`` isn't such a time. The message says what was expected and never quotes the value.
+    """
+    if time_format == "rfc3339":
+        match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
+        if not match:
+            raise ValueError(f"found {kind_name(value)}, not RFC 3339 with an offset (2026-01-31T12:00:00Z)")
+        return _rfc3339_ms(match)
+    text = value if isinstance(value, str) else number_text(value)
+    if text is None or not _UNIX.fullmatch(text):
+        raise ValueError(f"found {kind_name(value)}, not a Unix time")
+    scale = 1000 if time_format == "unix_s" else 1
+    # Calculate with the decimal digits, because a float is exact only up to 2^53, which times in microseconds approach.
+    with localcontext(prec=200):
+        return int((Decimal(text) * scale).to_integral_value(rounding=ROUND_FLOOR))
+
+
+def _rfc3339_ms(match: re.Match[str]) -> int:
+    day, hours, minutes, seconds, fraction, sign, offset_hours, offset_minutes = match.groups()
+    try:
+        # `datetime` has no leap seconds. Adding the seconds to the minute turns a leap second (:60) into the first
+        # second of the next minute.
+        moment = datetime.fromisoformat(f"{day}T{hours}:{minutes}:00+00:00") + timedelta(seconds=_up_to(seconds, 60))
+        if sign:
+            offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
+            moment = moment - offset if sign == "+" else moment + offset
+    except (ValueError, OverflowError) as error:
+        raise ValueError("there is no such time") from error
+    return (moment - _EPOCH) // timedelta(milliseconds=1) + int((fraction or "0").ljust(3, "0")[:3])
+
+
+def _up_to(text: str, maximum: int) -> int:
+    value = int(text)
+    if value > maximum:
+        raise ValueError
+    return value

@@ -1,0 +1,137 @@
+"""The reader of a source's pages, whatever its paging style."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ....clock import now_ms
+from ...checkpoint import ConditionalRequest
+from ...errors import BackOfficeError
+from ...source.settings import PagingStyle, Source
+from ...source.translate import ParsedPage, Translator
+from ..response import BackOfficeResponse, Fetch, conditional_request_of
+from .base import Continuation, PageRecords, Paginator, ReceivedPage
+from .link import LinkPaginator
+from .moved import is_stale
+from .next_token import TokenPaginator
+from .none import NonePaginator
+from .offset import OffsetPaginator
+from .page import PageNumberPaginator
+
+PAGINATORS: Mapping[PagingStyle, type[Paginator]] = {
+    "none": NonePaginator,
+    "link": LinkPaginator,
+    "token": TokenPaginator,
+    "page": PageNumberPaginator,
+    "offset": OffsetPaginator,
+}
+
+
+class FetchedPage(NamedTuple):
+    """One page of a walk.
+
+    requested_ms: the time before the page's request, in Unix milliseconds.
+    records: the translated records; ``None`` if the back office says that nothing has changed (304).
+    continuation: the position of the next page, as text; ``None`` after the last page.
+    conditional_request: the condition under which a later walk may get a 304; ``None`` if no condition is safe.
+    """
+
+    requested_ms: int
+    records: PageRecords | None
+    continuation: str | None
+    conditional_request: ConditionalRequest | None
+
+
+class PageReader:
+    """Reads the pages of one source, one by one.
+
+    :param fetch: fetches a page from the back office.
+    :param seconds_left: returns how many seconds are left for requests.
+    :param probe: whether to try the first request once only.
+    """
+
+    def __init__(
+        self, source: Source, fetch: Fetch, translator: Translator, seconds_left: Callable[[], float], *, probe: bool
+    ) -> None:
+        self._source = source
+        self._fetch = fetch
+        self._translator = translator
+        self._seconds_left = seconds_left
+        self._probe = probe
+
+    def read_page(
+        self, first_url: str, continuation_text: str | None, conditional_request: ConditionalRequest | None = None
+    ) -> FetchedPage:
+        """Read one page.
+
+        :param first_url: the URL of the list's first page.
+        :param continuation_text: what the page before returned; ``None`` for the first page.
+        :param conditional_request: the condition of an earlier response to the same URL.
+        :raises BackOfficeError: if the back office gives no data, or if its response leads nowhere.
+        :raises PageError: if the response isn't what the source's settings say.
+        :raises ListMovedError: if the list has moved since the page before.
+        """
+        requested_ms = now_ms()
+        paginator = PAGINATORS[self._source.paging.style](
+            self._source, first_url, lambda url: self._read_records(url, requested_ms)
+        )
+        continuation = Continuation.from_text(continuation_text) if continuation_text else paginator.start()
+        page_url = paginator.page_url(continuation)
+        response, page, next_url = self._fetch_page(paginator, continuation, conditional_request)
+        if page is None or response.body is None:
+            return FetchedPage(requested_ms, None, None, conditional_request)
+        records = self._translate(page, requested_ms)
+        if continuation.overlap is not None:
+            records = paginator.check_overlap(continuation, records)
+        following = paginator.following(continuation, ReceivedPage(page_url, response.body, records, next_url))
+        # A condition is safe only if this page is the whole list. It isn't safe if a header leads to the next page: an
+        # ETag covers only the body. When a full page gains a `Link: rel=next`, its ETag stays the same, so a 304 would
+        # hide the new page.
+        is_whole_list = continuation_text is None and following is None and not paginator.follows_header
+        return FetchedPage(
+            requested_ms,
+            records,
+            following.text() if following else None,
+            conditional_request_of(page_url, response) if is_whole_list else None,
+        )
+
+    def _fetch_page(
+        self, paginator: Paginator, continuation: Continuation, conditional_request: ConditionalRequest | None
+    ) -> tuple[BackOfficeResponse, ParsedPage | None, str | None]:
+        """Fetch a page that isn't stale, with two tries.
+
+        :returns: the response, its records, and the URL that it leads to. A 304 has neither records nor URL.
+        :raises BackOfficeError: if the second response is stale as well.
+        """
+        page_url = paginator.page_url(continuation)
+        for _ in range(2):
+            response = self._request(page_url, conditional_request)
+            if response.body is None:
+                return response, None, None
+            page = self._translator.parse_page(response.body)
+            next_url = paginator.next_url(response, page)
+            # An empty page doesn't count as stale. If it leads back, `following` ends the walk.
+            may_repeat = paginator.may_repeat_page or not page.records
+            if may_repeat or not is_stale(continuation, page_url, response.body, next_url):
+                return response, page, next_url
+            conditional_request = None
+        raise BackOfficeError("not_data", "it repeats a page that it sent before")
+
+    def _read_records(self, url: str, requested_ms: int) -> PageRecords:
+        page = self._translator.parse_page(self._request(url).body or b"")
+        return self._translate(page, requested_ms)
+
+    def _translate(self, page: ParsedPage, requested_ms: int) -> PageRecords:
+        return [self._translator.translate_record(record, requested_ms) for record in page.records]
+
+    def _request(self, url: str, conditional_request: ConditionalRequest | None = None) -> BackOfficeResponse:
+        """Fetch a URL. The condition is sent only if it belongs to the same URL."""
+        probe, self._probe = self._probe, False
+        condition = conditional_request if conditional_request and conditional_request.url == url else None
+        return self._fetch(
+            url,
+            etag=condition.etag if condition else None,
+            last_modified=condition.last_modified if condition else None,
+            probe=probe,
+            deadline=time.monotonic() + self._seconds_left(),
+        )

@@ -1,0 +1,27 @@
+"""S3 for the tests of the stores in it: a bucket on moto, and a client whose every call is refused."""
+
+import uuid
+from typing import Any
+
+import boto3
+
+from readplane.aws.faults import RefusedError
+from tests.fakes.moto_aws import REGION
+
+
+def new_bucket(region: str = REGION) -> str:
+    """Make a bucket, and return its name."""
+    name = f"bucket-{uuid.uuid4()}"
+    configuration: Any = {"LocationConstraint": region}
+    boto3.client("s3", region_name=region).create_bucket(Bucket=name, CreateBucketConfiguration=configuration)
+    return name
+
+
+class RefusingS3:
+    """A client of S3 that raises the same error for every call."""
+
+    def __init__(self, code: str, status: int) -> None:
+        self._refusal = RefusedError(code, status)
+
+    def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        raise self._refusal

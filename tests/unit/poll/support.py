@@ -1,0 +1,322 @@
+"""What the tests of a poll share: stores in memory, a back office that is a function, and the two wired to `poll`."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import parse_qsl, urlsplit
+
+from readplane.aws.faults import UnansweredError
+from readplane.config import SchemasObject
+from readplane.model.change import Change
+from readplane.model.collection import Collection
+from readplane.model.schema import compile_schemas
+from readplane.poll.checkpoint import Checkpoint, checkpoint_json, parse_checkpoint
+from readplane.poll.checkpoint_table import CHUNK_SECONDS
+from readplane.poll.errors import BackOfficeError, ChunkMissingError, LeaseLostError
+from readplane.poll.handler import Poll, PollSettings
+from readplane.poll.poll_stores import PollStores
+from readplane.poll.quarantine import QuarantineEntry
+from readplane.poll.snapshot_documents import StoredDocument
+from readplane.poll.source.settings import Source
+from readplane.poll.source.translate import UntranslatableRecord
+from readplane.poll.upstream.response import BackOfficeResponse, Fetch
+from readplane.telemetry import Telemetry
+from tests.unit.support import NOW_MS, MemorySourcedItems
+
+DAY_MS = 86_400_000
+ORIGIN = "https://office.test/rows"
+COLLECTIONS = {
+    "things": Collection("things", "public", cache_ttl=60),
+    "others": Collection("others", "public", cache_ttl=60),
+    "rates": Collection("rates", "authenticated"),
+    "mine": Collection("mine", "owner"),
+}
+SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+CHANGES: dict[str, Any] = {
+    "name": "rows",
+    "mode": "changes",
+    "collection": "things",
+    "url": f"{ORIGIN}?since={{cursor}}",
+    "records": "rows",
+    "id": "id",
+    "version": {"expression": "at", "format": "unix_ms"},
+    "deleted": "gone",
+    "translation": "{n: n}",
+    "paging": {"style": "link", "next": "next"},
+    "staleness_budget": 600,
+}
+"""A source that is read incrementally and never swept."""
+LISTING: dict[str, Any] = {
+    **{name: value for name, value in CHANGES.items() if name not in ("version", "url")},
+    "url": ORIGIN,
+    "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": 50},
+}
+"""A source whose main pass reads the full listing, without modification times."""
+SWEPT: dict[str, Any] = {**CHANGES, "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": 50}}
+"""A source that is read incrementally and swept."""
+SNAPSHOT: dict[str, Any] = {
+    "name": "fx",
+    "mode": "snapshot",
+    "collection": "rates",
+    "url": ORIGIN,
+    "staleness_budget": 600,
+}
+
+
+class MemoryCheckpoints:
+    """:class:`readplane.poll.checkpoint_table.Checkpoints` in a dictionary.
+
+    ``before_save`` is called with the number of each save and may raise, as if the sandbox were killed.
+    """
+
+    def __init__(self) -> None:
+        self.by_source: dict[str, Checkpoint] = {}
+        self.chunks: dict[str, bytes] = {}
+        self.chunk_seconds: dict[str, int] = {}
+        self.saves = 0
+        self.before_save: Callable[[int], None] | None = None
+
+    def acquire_lease(self, source: str, holder: str, now_ms: int, until_ms: int) -> Checkpoint | None:
+        checkpoint = self.by_source.get(source, Checkpoint(source))
+        if checkpoint.lease_holder not in (None, holder) and checkpoint.lease_until_ms > now_ms:
+            return None
+        generation = checkpoint.generation + 1
+        leased = replace(checkpoint, lease_holder=holder, lease_until_ms=until_ms, generation=generation)
+        self.by_source[source] = leased
+        return leased
+
+    def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
+        self.saves += 1
+        if self.before_save:
+            self.before_save(self.saves)
+        previous = self.by_source[checkpoint.source]
+        if previous.lease_holder != holder:
+            raise LeaseLostError
+        self.by_source[checkpoint.source] = parse_checkpoint(
+            checkpoint.source,
+            checkpoint_json(checkpoint),
+            remembered=checkpoint.remembered,
+            paused=previous.paused,
+            sweep_requested_ms=previous.sweep_requested_ms,
+            lease_holder=previous.lease_holder,
+            lease_until_ms=previous.lease_until_ms,
+            generation=previous.generation,
+        )
+
+    def release_lease(self, checkpoint: Checkpoint, holder: str) -> None:
+        self.save_checkpoint(checkpoint, holder)
+        saved = self.by_source[checkpoint.source]
+        self.by_source[checkpoint.source] = replace(saved, lease_holder=None, lease_until_ms=0)
+
+    def get_checkpoint(self, source: str) -> Checkpoint | None:
+        return self.by_source.get(source)
+
+    def set_paused(self, source: str, paused: bool) -> None:
+        self.by_source[source] = replace(self.by_source.get(source, Checkpoint(source)), paused=paused)
+
+    def request_sweep(self, source: str, now_ms: int) -> None:
+        checkpoint = self.by_source.get(source, Checkpoint(source))
+        self.by_source[source] = replace(checkpoint, sweep_requested_ms=now_ms)
+
+    def rewind(self, source: str, to_ms: int) -> None:
+        raise NotImplementedError
+
+    def reset(self, source: str) -> None:
+        empty = self.by_source[source].without_progress()
+        self.by_source[source] = replace(empty, lease_holder=None, lease_until_ms=0)
+
+    def put_chunk(
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        number: int,
+        content: bytes,
+        now_ms: int,
+        seconds: int = CHUNK_SECONDS,
+    ) -> None:
+        self.chunks[f"{checkpoint.source}/{name}/{number}"] = content
+        self.chunk_seconds[f"{checkpoint.source}/{name}/{number}"] = seconds
+
+    def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
+        for number in range(count):
+            chunk = self.chunks.get(f"{source}/{name}/{number}")
+            if chunk is None:
+                raise ChunkMissingError
+            yield chunk
+
+
+class MemoryStream:
+    """:class:`readplane.poll.change_stream.ChangeStream`; `apply` gets its changes at once unless ``holding``."""
+
+    def __init__(self, items: MemorySourcedItems) -> None:
+        self.changes: list[Change] = []
+        self.failure: BaseException | None = None
+        self.holding = False
+        self._items = items
+
+    def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
+        if self.failure:
+            raise self.failure
+        for change in changes:
+            self.changes.append(change)
+            if not self.holding:
+                self._items.apply(change)
+
+
+class MemoryQuarantine:
+    """:class:`readplane.poll.quarantine.Quarantine` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, QuarantineEntry] = {}
+        self.puts = 0
+
+    def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
+        self.puts += 1
+        self.entries[f"quarantine/{record.reason}/{record.raw_text}"] = QuarantineEntry(source, record.raw_text, at_ms)
+
+    def get_entry(self, key: str) -> QuarantineEntry | None:
+        return self.entries.get(key)
+
+    def remove_entry(self, key: str) -> None:
+        del self.entries[key]
+
+
+class MemoryRegion:
+    """:class:`readplane.poll.snapshot_documents.SnapshotDocuments` in a dictionary: version, ETag and body by key."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, tuple[str, str, bytes]] = {}
+        self.down = False
+        self.puts = 0
+        self.before_replace: Callable[[], None] | None = None
+        self._etags = itertools.count()
+
+    def get_stored_document(self, key: str) -> StoredDocument | None:
+        self._reach()
+        document = self.documents.get(key)
+        return StoredDocument(document[0], document[1]) if document else None
+
+    def replace_document(
+        self, key: str, body: bytes, version: str, cache_control: str, stored: StoredDocument | None
+    ) -> bool:
+        self._reach()
+        if self.before_replace:
+            before, self.before_replace = self.before_replace, None
+            before()
+        if self.get_stored_document(key) != stored:
+            return False
+        self.write(key, version, body)
+        return True
+
+    def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
+        self._reach()
+        self.write(key, version, text.encode())
+
+    def write(self, key: str, version: str, body: bytes) -> None:
+        self.puts += 1
+        self.documents[key] = version, f'"{next(self._etags)}"', body
+
+    def _reach(self) -> None:
+        if self.down:
+            raise UnansweredError("ConnectTimeoutError", sent=False)
+
+
+class Office:
+    """A back office: rows in the order of their times, split into pages, or whatever ``answer`` returns for a URL.
+
+    ``before`` runs once, before the next response.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.page_size = 100
+        self.urls: list[str] = []
+        self.conditions: list[str | None] = []
+        self.fault: BackOfficeError | None = None
+        self.answer: Callable[[str], bytes] | None = None
+        self.etags = False
+        self.before: Callable[[], None] | None = None
+
+    def row(self, row_id: str, at: int = NOW_MS - 1000, n: Any = 1, gone: bool = False) -> None:
+        self.rows[row_id] = {"id": row_id, "at": at, "n": n, "gone": gone}
+
+    def __call__(
+        self,
+        url: str,
+        *,
+        etag: str | None = None,
+        last_modified: str | None = None,
+        probe: bool = False,
+        deadline: float,
+    ) -> BackOfficeResponse:
+        self.urls.append(url)
+        self.conditions.append(etag)
+        if self.before:
+            before, self.before = self.before, None
+            before()
+        if self.fault:
+            raise self.fault
+        body = self.answer(url) if self.answer else self.page(url)
+        headers = {"ETag": f'"{hash(body)}"'} if self.etags else {}
+        if self.etags and etag == headers["ETag"]:
+            return BackOfficeResponse(304, None, headers, url)
+        return BackOfficeResponse(200, body, headers, url)
+
+    def page(self, url: str) -> bytes:
+        query = dict(parse_qsl(urlsplit(url).query))
+        rows = sorted(self.rows.values(), key=lambda row: (row["at"], row["id"]))
+        rows = [row for row in rows if row["at"] >= int(query.get("since", 0))]
+        start = int(query.get("from", 0))
+        more = start + self.page_size < len(rows)
+        base = f"{ORIGIN}?since={query['since']}&" if "since" in query else f"{ORIGIN}?"
+        link = f"{base}from={start + self.page_size}" if more else None
+        return json.dumps({"rows": rows[start : start + self.page_size], "next": link}).encode()
+
+
+class World:
+    """`poll` and all that it reaches. The clock stands still within a poll, and moves on by 1 ms after it."""
+
+    def __init__(self) -> None:
+        self.ms = NOW_MS
+        self.office = Office()
+        self.items = MemorySourcedItems()
+        self.checkpoints = MemoryCheckpoints()
+        self.stream = MemoryStream(self.items)
+        self.quarantine = MemoryQuarantine()
+        self.regions = {"eu-central-1": MemoryRegion(), "eu-west-1": MemoryRegion()}
+        schemas = SchemasObject("", "", "")
+        self.poll = Poll(
+            PollSettings("model", "i", "x", "c", "s", "log", "quarantine/", (), 30, schemas, COLLECTIONS),
+            compile_schemas({"things": SCHEMA}),
+            PollStores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions),
+            self._make_fetch,
+            Telemetry("poll", "model"),
+        )
+
+    def _make_fetch(self, source: Source) -> Fetch:
+        return self.office
+
+    def __call__(self, source: object = CHANGES, sweep: bool = False, remaining_ms: int = 60_000) -> Any:
+        """Poll a source, and return the response."""
+        response = self.call({"source": source, "sweep": sweep}, remaining_ms)
+        self.ms += 1
+        return response
+
+    def call(self, event: dict[str, Any], remaining_ms: int = 60_000) -> Any:
+        with patch("readplane.clock.time.time_ns", lambda: self.ms * 1_000_000):
+            return self.poll(event, lambda: remaining_ms)
+
+    def checkpoint(self, source: str = "rows") -> Checkpoint:
+        return self.checkpoints.by_source[source]
+
+    def values(self) -> dict[str, Any]:
+        """Return ``n`` of every item that isn't deleted."""
+        return {item.item_id: json.loads(item.data)["n"] for item in self.items.by_key.values() if item.data}
+
+
+def metric_lines(output: str) -> list[dict[str, Any]]:
+    """Return the log lines that carry metrics."""
+    return [line for line in map(json.loads, output.splitlines()) if "_aws" in line]

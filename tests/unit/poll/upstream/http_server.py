@@ -1,0 +1,200 @@
+"""A back office of bytes: an HTTP server that does with each request what a test says, and a client of it."""
+
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from readplane.poll.errors import BackOfficeError
+from readplane.poll.source.rules import parse_source
+from readplane.poll.source.settings import SecretHeader, Source
+from readplane.poll.upstream.client import BackOfficeClient
+from readplane.poll.upstream.response import BackOfficeResponse
+
+Serve = Callable[[socket.socket], None]
+
+
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:back-office-AbCdEf"
+
+
+PAGE = b'{"rows": []}'
+
+
+class HttpServer:
+    """A server that does with each request what a test says, byte for byte, with a thread for each connection."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[bytes] = []
+        self._tls = tls
+        self.connections = 0
+        self.behaviours: list[Serve] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def will(self, *behaviours: Serve) -> None:
+        """Set what the server does with the next requests. It repeats the last behaviour for all later ones."""
+        self.behaviours = list(behaviours)
+
+    def header(self, name: str, request: int = -1) -> str | None:
+        lines = self.requests[request].decode("latin-1").split("\r\n")[1:]
+        return dict(line.split(": ", 1) for line in lines if line).get(name)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # This wakes the accepting thread, which keeps the port open.
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        if self._tls:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
+        with connection:
+            received = b""
+            while True:
+                try:
+                    piece = connection.recv(65536)
+                except OSError:
+                    return
+                if not piece:
+                    return
+                received += piece
+                while b"\r\n\r\n" in received:
+                    head, _, received = received.partition(b"\r\n\r\n")
+                    self.requests.append(head)
+                    behaviour = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
+                    try:
+                        behaviour(connection)
+                    except OSError:
+                        return
+
+
+def says(status: int = 200, body: bytes = PAGE, **headers: str) -> Serve:
+    all_headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    all_headers |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in all_headers.items() if value)
+    response = f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body
+    return lambda connection: connection.sendall(response)
+
+
+def raw(*pieces: bytes, pause: float = 0) -> Serve:
+    def serve(connection: socket.socket) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    return serve
+
+
+def drips(head: bytes) -> Serve:
+    """Send a byte now and then, until the client leaves."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(head)
+        while True:
+            time.sleep(0.05)
+            connection.sendall(b"x")
+
+    return serve
+
+
+def stalls(connection: socket.socket) -> None:
+    connection.recv(1)  # This returns when the client leaves.
+
+
+def resets(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+class SkippingClock:
+    """A clock that runs like the real one, but on which sleeping takes no real time."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return time.monotonic() + sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+class SecretValuesInMemory:
+    def __init__(self, *values: str) -> None:
+        self.values = list(values)
+        self.refreshes = 0
+
+    def get_secret(self, secret: SecretHeader) -> str:
+        return self.values[0]
+
+    def refresh_secret(self, secret: SecretHeader) -> str:
+        self.refreshes += 1
+        if len(self.values) > 1:
+            self.values.pop(0)
+        return self.values[0]
+
+
+def source(office: HttpServer, **settings: Any) -> Source:
+    return parse_source(
+        {
+            "name": "articles",
+            "mode": "changes",
+            "collection": "articles",
+            "url": f"{office.url}/feed",
+            "records": "rows",
+            "id": "id",
+            "translation": "@",
+            "staleness_budget": 60,
+            "timeout_seconds": 2,
+            **settings,
+        }
+    )
+
+
+def client_of(
+    office: HttpServer, clock: SkippingClock, secrets: SecretValuesInMemory | None = None, **settings: Any
+) -> BackOfficeClient:
+    return BackOfficeClient(
+        source(office, **settings), secrets, clock=clock.now, sleep=clock.sleep, jitter=lambda: 1.0, wall=lambda: 1e9
+    )
+
+
+def fetch(
+    client: BackOfficeClient, office: HttpServer, clock: SkippingClock, path: str = "/feed", **more: Any
+) -> BackOfficeResponse:
+    more.setdefault("deadline", clock.now() + 90)
+    return client.fetch(office.url + path, **more)
+
+
+def failure(
+    office: HttpServer, clock: SkippingClock, *, more: dict[str, Any] | None = None, **settings: Any
+) -> BackOfficeError:
+    with pytest.raises(BackOfficeError) as caught:
+        fetch(client_of(office, clock, **settings), office, clock, "/feed?token=hidden", **(more or {}))
+    text = f"{caught.value} {caught.value!r}"
+    assert "hidden" not in text and "token" not in text
+    return caught.value
+
+
+def wait_for_threads() -> None:
+    ends = time.monotonic() + 10
+    while any(thread.name.startswith("back office") for thread in threading.enumerate()):
+        assert time.monotonic() < ends, "a thread still reads"
+        time.sleep(0.02)
