@@ -1,1 +1,1 @@
-"""Makes the zips that the functions travel in, the same bytes from the same inputs."""
+"""Makes the zips that carry the functions to Lambda. The same inputs give the same bytes."""

@@ -1,0 +1,44 @@
+"""The `__init__` of the package `readplane` in the hot zip. It loads all other modules from one file, `modules`.
+
+compile_tree.py writes both files. One file for all modules is a quarter smaller to download than a file for each,
+because the names that modules have in common are compressed together. A cold start also needn't search for each module.
+"""
+
+import sys
+from marshal import loads
+from types import CodeType, ModuleType
+from typing import Any
+
+_spec: Any = __spec__
+_Spec: Any = type(_spec)  # This is ModuleSpec, without an import of importlib.machinery.
+
+# Don't use pathlib, because its import would slow down a cold start.
+with open(_spec.submodule_search_locations[0] + "/modules", "rb") as _file:  # noqa: PTH123
+    _modules: dict[str, tuple[bool, str, bytes]] = loads(_file.read())
+
+
+class _BundleImporter:
+    """Finds and loads the modules that the file `modules` contains."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> Any:  # noqa: ARG004 - Python's interface
+        entry = _modules.get(name)
+        if entry is None:
+            return None
+        is_package, source, _ = entry
+        spec = _Spec(name, _BundleImporter, origin=source, is_package=is_package)
+        spec.has_location = True  # so that the module gets a __file__
+        return spec
+
+    @staticmethod
+    def create_module(spec: object) -> ModuleType | None:  # noqa: ARG004 - Python's interface
+        return None
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        code: CodeType = loads(_modules[module.__name__][2])
+        exec(code, module.__dict__)
+
+
+_importer: Any = _BundleImporter
+sys.meta_path.insert(0, _importer)

@@ -1,0 +1,92 @@
+"""The two targets that zips are built for: Lambda on AWS, and the local emulator."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from pathlib import Path
+
+from ops import tools
+from ops.console import CommandError
+
+
+class Zips(typing.NamedTuple):
+    """The zips of one target.
+
+    hot: what `read`, `write` and `apply` import, as byte-code alone
+    functions: the whole package, as byte-code alone
+    layer: the libraries, each with its byte-code beside its source
+    poll_layer: the libraries that only `poll` needs, likewise
+    """
+
+    hot: Path
+    functions: Path
+    layer: Path
+    poll_layer: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """One kind of machine that runs the functions.
+
+    name: arm64 or local
+    hot_zip, functions_zip, layer_zip, poll_layer_zip: the paths of the zips within the output folder
+    pip_options: which wheels pip picks
+    """
+
+    name: str
+    hot_zip: Path
+    functions_zip: Path
+    layer_zip: Path
+    poll_layer_zip: Path
+    pip_options: tuple[str, ...]
+
+    def zips(self, dist: Path) -> Zips:
+        """Return the paths of the zips in an output folder."""
+        return Zips(*(dist / name for name in (self.hot_zip, self.functions_zip, self.layer_zip, self.poll_layer_zip)))
+
+    def interpreter(self) -> Path:
+        """Return the interpreter that compiles the zips' byte-code.
+
+        :raises CommandError: if the target is AWS and this machine has no Python 3.13
+        """
+        if self.name == "local":
+            return Path(sys.executable)  # the emulator runs the functions in this interpreter
+        path = tools.find_python()
+        if path is None:
+            raise CommandError(
+                f"The zips for AWS need byte-code of Python {tools.AWS_PYTHON}. `make setup` fetches it. "
+                f"{tools.python_by_hand()}"
+            )
+        return path
+
+
+# Lambda's python3.13 runs on Amazon Linux 2023, which has glibc 2.34.
+_GLIBC_TAGS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target(
+            "arm64",
+            Path("hot-arm64.zip"),
+            Path("functions-arm64.zip"),
+            Path("layer-arm64.zip"),
+            Path("poll-layer-arm64.zip"),
+            (
+                *(f"--platform={tag}_aarch64" for tag in _GLIBC_TAGS),
+                f"--python-version={tools.AWS_PYTHON}",
+                "--implementation=cp",
+            ),
+        ),
+        Target(
+            "local",
+            Path("local/hot.zip"),
+            Path("local/functions.zip"),
+            Path("local/layer.zip"),
+            Path("local/poll-layer.zip"),
+            (),
+        ),
+    )
+}
