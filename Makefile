@@ -1,4 +1,4 @@
-# Readplane. `make` alone lists the targets; README.md says what they show.
+# Readplane. `make` alone lists the targets; README.md explains them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -11,13 +11,17 @@ STAMP := $(VENV)/.made-from-lock
 CHECKOV := .local/checkov-venv
 BENCH_VENV := .local/bench-venv
 SEED ?= 4711
-TESTS ?= tests/unit
+TESTS ?= tests/unit tests/histories
 export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# Sets $$python to a Python that can make a virtual environment.
 find-python = python='$(PYTHON)'; [ -n "$$python" ] || python=$$(ops/find-python) || exit 1
 
-# An installation into a new virtual environment: $(call venv,folder,lock,stamp)
+# Sets $$python to a Python for the standard library alone. The virtual environment's is the fastest to find.
+any-python = if [ -x $(PY) ]; then python=$(PY); else $(find-python); fi
+
+# Makes a virtual environment: $(call venv,folder,lock,stamp)
 define venv
 	@$(find-python); \
 	echo "Making $(1) from $(2) with $$python …"; start=$$(date +%s); \
@@ -32,6 +36,15 @@ help: ## list the targets
 	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack),"
 	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-long), BENCH=--quick."
 
+# What a target needs of the machine comes first in its list, so that a missing tool is fetched or reported at once.
+.PHONY: setup setup-terraform setup-python
+setup: setup-terraform setup-python ## find Terraform and Python 3.13, fetch a missing one into .local/
+	@echo "Terraform and Python 3.13 are ready."
+setup-terraform:
+	@$(any-python); "$$python" -m ops.tools terraform
+setup-python:
+	@$(any-python); "$$python" -m ops.tools python
+
 $(STAMP): requirements/dev.txt
 	$(call venv,$(VENV),$<,$@)
 
@@ -42,50 +55,56 @@ $(BENCH_VENV)/.made-from-lock: requirements/bench.txt
 	$(call venv,$(BENCH_VENV),$<,$@)
 
 .PHONY: demo
-demo: $(STAMP) ## build, start the emulator, apply, sign in, load the ISO 3166 countries, print how to call it
+demo: setup-terraform $(STAMP) ## build, start the emulator, apply, sign in, write the ISO 3166 countries, print what to call
 	@$(PY) -m ops.local.demo --port $(PORT)
 
 .PHONY: down
-down: ## remove the demo: emulator, state and data
-	@$(find-python); "$$python" -m ops.local.down
+down: ## remove the demo: emulator, back office, state and data
+	@$(any-python); "$$python" -m ops.local.down
 
 .PHONY: build
-build: $(STAMP) ## make the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
+build: setup-python $(STAMP) ## make the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
 	@$(PY) -m ops.build
 
 .PHONY: test
-test: $(STAMP) ## everything that CI needs: lint types test-unit test-terraform checkov test-local
+test: setup $(STAMP) ## everything that CI needs: lint types test-unit test-terraform checkov test-local
 	@$(PY) -m ops.parts lint types test-unit test-terraform checkov test-local
 
 .PHONY: test-unit
-test-unit: $(STAMP) ## rules, stores, handlers and artefacts, without an emulator
-	@$(PY) -m pytest tests/unit
+test-unit: setup $(STAMP) ## rules, stores, handlers, histories and zips, without an emulator
+	@$(PY) -m pytest tests/unit tests/histories
+
+.PHONY: test-fast
+test-fast: setup-terraform $(STAMP) ## the unit tests that take milliseconds: no histories, property tests, zips or processes
+	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow"
 
 .PHONY: test-long
-test-long: $(STAMP) ## the property tests with 20 times as many examples, the same for the same SEED
+test-long: $(STAMP) ## the property tests with 20 times as many examples; the same SEED gives the same examples
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) $(TESTS)
 
 .PHONY: test-terraform
-test-terraform: $(STAMP) ## terraform validate and terraform test, with a mocked provider
+test-terraform: setup-terraform $(STAMP) ## terraform validate and terraform test, with a mocked provider
 	@$(PY) -m ops.terraform test
 
 .PHONY: test-local
-test-local: $(STAMP) ## the applied stack end to end on the emulator, IAM enforced
+test-local: setup-terraform $(STAMP) ## the applied stack end to end on the emulator, IAM enforced
 	@$(PY) -m pytest tests/local
 
 .PHONY: test-localstack
-test-localstack: $(STAMP) ## what only LocalStack shows, on the one at AWS_ENDPOINT_URL, else on one started for it
+test-localstack: setup-terraform $(STAMP) ## what only LocalStack shows; starts one unless AWS_ENDPOINT_URL names one
 	@$(PY) -m pytest tests/localstack
 
 .PHONY: bench
-bench: $(BENCH_VENV)/.made-from-lock ## cold start, warm request, bulk apply, outage and catch-up beside other tools, held to the goals
+bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm request, bulk apply, outage and catch-up; compare with other tools and the goals
 	@$(BENCH_VENV)/bin/python -m ops.build
 	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 .PHONY: lint
-lint: $(STAMP) ## ruff and terraform fmt, without changing anything
+lint: setup-terraform $(STAMP) ## ruff, import rules, spelling and terraform fmt, without changing a file
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@PYTHONPATH=lambda_src $(VENV)/bin/lint-imports
+	@$(VENV)/bin/codespell
 	@$(PY) -m ops.terraform fmt
 
 .PHONY: types
@@ -98,5 +117,5 @@ checkov: $(CHECKOV)/.made-from-lock ## checkov over terraform/
 
 .PHONY: clean
 clean: down ## remove everything that make made
-	@$(find-python); "$$python" -m ops.local.down --name test
-	rm -rf .venv .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@$(any-python); "$$python" -m ops.local.down --name test
+	rm -rf .venv .local dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,1 +1,1 @@
-"""The operators' and developers' tools; nothing here runs in a function."""
+"""The tools of operators and developers. No function runs this code."""

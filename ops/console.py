@@ -1,4 +1,4 @@
-"""What every tool here shares: failures that say what to do, progress with elapsed time, child processes."""
+"""What every tool here shares: errors that say what to do, progress with the elapsed time, child processes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class CommandError(Exception):
-    """Something the user can mend; the message says what and how. Shown without a traceback."""
+    """A failure that the user can fix. The message says what failed and what to do; it is shown without a traceback."""
 
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turn failures into a message and exit code 1, an interrupt into 130."""
+    """Print a CommandError and exit with code 1. After an interrupt, exit with code 130."""
     try:
         yield
-    except CommandError as failure:
-        print(f"\nError: {failure}", file=sys.stderr)
+    except CommandError as error:
+        print(f"\nError: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
@@ -46,18 +46,19 @@ class Progress:
 
 
 def run_tool(
-    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, given: str = ""
+    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = ""
 ) -> str:
-    """Run a command quietly and return what it printed; its output is shown when it fails.
+    """Run a command and return its standard output. Nothing is printed unless the command fails.
 
-    :param given: what it reads on its standard input.
+    :param stdin: the text for the command's standard input
+    :raises CommandError: if the program doesn't exist or fails; the message holds the end of its output
     """
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(words, env=env, cwd=cwd, input=given, capture_output=True, text=True, check=False)
+        process = subprocess.run(words, env=env, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise CommandError(f"{words[0]} isn't there.") from error
-    if done.returncode:
-        output = (done.stderr or done.stdout).strip()
-        raise CommandError(f"`{' '.join(words[:4])} …` failed ({done.returncode}):\n{output[-4000:]}")
-    return done.stdout
+        raise CommandError(f"{words[0]} doesn't exist.") from error
+    if process.returncode:
+        output = (process.stderr or process.stdout).strip()
+        raise CommandError(f"`{' '.join(words[:4])} …` failed ({process.returncode}):\n{output[-4000:]}")
+    return process.stdout

@@ -1,4 +1,4 @@
-"""Run make targets one after the other, go on after a failure, and print how long each took."""
+"""Run make targets one after the other, continue after a failure, and print how long each took."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
         start = time.monotonic()
         code = subprocess.run(["make", target], cwd=ROOT, check=False).returncode
         results.append((target, time.monotonic() - start, code))
+    total = ("all", sum(seconds for _, seconds, _ in results), max(code for _, _, code in results))
     print("\n== Durations")
-    for target, seconds, code in [*results, ("all", sum(r[1] for r in results), max(r[2] for r in results))]:
+    for target, seconds, code in [*results, total]:
         print(f"  {target:16} {seconds:6.1f} s  {'FAILED' if code else 'passed'}")
     return 1 if any(code for _, _, code in results) else 0
 

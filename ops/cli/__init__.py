@@ -1,1 +1,1 @@
-"""The operators' command line."""
+"""The operators' command line: one file for each group of commands."""

@@ -1,4 +1,4 @@
-"""Checkpoints: how far a source is read."""
+"""Checkpoints: show how far a source has been read, and rewind it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from readplane.poll.remembered import Remembered
 
 @click.group()
 def checkpoint() -> None:
-    """See how far a source is read, and have it read again from an earlier time."""
+    """Show how far a source has been read, and rewind it to an earlier time."""
 
 
 @checkpoint.command()
 @click.argument("name")
 @click.pass_obj
 def show(chosen: Chosen, name: str) -> None:
-    """Print a source's checkpoint as JSON, times in words."""
+    """Print a source's checkpoint as JSON, with times in RFC 3339."""
     target = chosen.target
     target.source(name)
-    known = checkpoints(target).get(name)
-    if known is None:
+    saved = checkpoints(target).get_checkpoint(name)
+    if saved is None:
         raise CommandError(f"{name} was never polled.")
-    click.echo(json.dumps(_told(known), indent=2))
+    click.echo(json.dumps(_printable(saved), indent=2))
 
 
 @checkpoint.command()
@@ -41,44 +41,48 @@ def show(chosen: Chosen, name: str) -> None:
 @dry_run_option
 @click.pass_obj
 def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
-    """Have the next poll read again what was modified from a time on. Never forward; nothing is written twice."""
-    to_ms = _ms_of(moment)
+    """Read again what was modified since a time. The next poll does it.
+
+    The time must be earlier than the watermark. Nothing is written twice, because the same record is the same change.
+    """
+    to_ms = _parse_ms(moment)
     target = chosen.target
     target.source(name)
-    known = checkpoints(target).get(name)
-    if known is None or known.watermark_ms is None:
-        raise CommandError(f"{name} has no watermark to take back: its next poll reads everything anyway.")
-    if to_ms >= known.watermark_ms:
+    saved = checkpoints(target).get_checkpoint(name)
+    if saved is None or saved.watermark_ms is None:
+        raise CommandError(f"{name} has no watermark to rewind: its next poll reads everything anyway.")
+    if to_ms >= saved.watermark_ms:
         raise CommandError(
-            f"{name} is read up to {rfc3339(known.watermark_ms)}: it can be rewound to an earlier time only."
+            f"{name} is read up to {rfc3339(saved.watermark_ms)}: it can be rewound to an earlier time only."
         )
     if dry_run:
-        click.echo(f"Would rewind {name} from {rfc3339(known.watermark_ms)} to {rfc3339(to_ms)}.")
+        click.echo(f"Would rewind {name} from {rfc3339(saved.watermark_ms)} to {rfc3339(to_ms)}.")
         return
     checkpoints(target).rewind(name, to_ms)
     click.echo(f"{name} is rewound to {rfc3339(to_ms)}.")
 
 
-def _ms_of(moment: str) -> int:
+def _parse_ms(text: str) -> int:
     try:
-        when = datetime.fromisoformat(moment)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
+        moment = None
+    if moment is None or moment.tzinfo is None:
         raise click.BadParameter("must be a time with its zone, as in 2026-01-31T12:00:00Z", param_hint="--to")
-    return int(when.timestamp() * 1000)
+    return int(moment.timestamp() * 1000)
 
 
-def _told(known: Checkpoint) -> dict[str, Any]:
-    return {**_worded(asdict(known)), "seen": len(Remembered(known.seen))}
+def _printable(saved: Checkpoint) -> dict[str, Any]:
+    """Return the checkpoint as JSON values, with the number of remembered records instead of their bytes."""
+    return {**_with_readable_times(asdict(saved)), "remembered": len(Remembered(saved.remembered))}
 
 
-def _worded(state: dict[str, Any]) -> dict[str, Any]:
-    """Times as they are read: `x_ms` becomes `x`."""
-    worded: dict[str, Any] = {}
-    for name, value in state.items():
+def _with_readable_times(fields: dict[str, Any]) -> dict[str, Any]:
+    """Replace each `x_ms` by `x`, a time in RFC 3339; null if it is 0 or missing."""
+    readable: dict[str, Any] = {}
+    for name, value in fields.items():
         if name.endswith("_ms"):
-            worded[name.removesuffix("_ms")] = rfc3339(value) if value else None
+            readable[name.removesuffix("_ms")] = rfc3339(value) if value else None
         else:
-            worded[name] = _worded(value) if isinstance(value, dict) else value
-    return worded
+            readable[name] = _with_readable_times(value) if isinstance(value, dict) else value
+    return readable

@@ -1,4 +1,4 @@
-"""Calls of the stack's functions."""
+"""Invoke the stack's functions."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ops.console import CommandError
 
 
 def poll(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """Invoke `poll` and wait for its answer.
+    """Invoke `poll` and return its response.
 
-    :raises Failure: when the function itself fails; its log says why.
+    :raises CommandError: if the function raises an error, or the stack has no sources
     """
     return call(target, target.output("poll_function", "it has no sources."), event, target.region)
 
 
 def call(target: Target, function: str, event: dict[str, Any], region: str) -> dict[str, Any]:
-    """Invoke a function and wait for its answer.
+    """Invoke a function and return its response.
 
-    :raises Failure: when the function itself fails; its log says why.
+    :raises CommandError: if the function raises an error
     """
-    answer = target.client("lambda", region).invoke(FunctionName=function, Payload=json.dumps(event).encode())
-    told: dict[str, Any] = json.loads(answer["Payload"].read() or b"null") or {}
-    if "FunctionError" in answer:
-        raise CommandError(f"{function} failed ({told.get('errorType', 'no reason given')}). Its log says where.")
-    return told
+    invocation = target.client("lambda", region).invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    response: dict[str, Any] = json.loads(invocation["Payload"].read() or b"null") or {}
+    if "FunctionError" in invocation:
+        raise CommandError(f"{function} failed ({response.get('errorType', 'no reason given')}). Its log says where.")
+    return response

@@ -1,6 +1,6 @@
-"""The operators' command line: what to do with sources, checkpoints, quarantined changes and dead letters.
+"""The operators' command line: sources, checkpoints, quarantined changes and dead letters.
 
-Exit codes: 0 done; 1 it couldn't be done, or what was asked for failed; 2 the command line itself is wrong.
+Exit codes: 0 for success, 1 if the command fails or what it started fails, 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ops.cli.target import Chosen
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--stack", "local", metavar="NAME", help="A local run: `demo`.")
+@click.option("--stack", "local", metavar="NAME", help="A local run, such as `demo`.")
 @click.option(
     "--outputs",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What `terraform output -json` printed, where the state isn't at hand.",
+    help="The output of `terraform output -json`, if the state isn't at hand.",
 )
 @click.pass_context
 def main(context: click.Context, local: str | None, file: Path | None) -> None:
-    """Operate a Readplane stack: the one of terraform/'s state, unless told otherwise.
+    """Operate a Readplane stack. The default is the stack of the state in terraform/.
 
-    AWS credentials and Region are found as boto3 finds them. Every command that changes something has --dry-run.
+    AWS credentials and Region come from where boto3 looks for them. Every command that changes something has --dry-run.
     """
     context.obj = Chosen(local, file)
 

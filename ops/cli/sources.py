@@ -1,4 +1,4 @@
-"""Sources: the back offices that feed the read model."""
+"""Sources: list the back offices, poll, pause or reset one, check their settings."""
 
 from __future__ import annotations
 
@@ -19,75 +19,78 @@ from readplane.clock import now_ms
 from readplane.model.timestamp import rfc3339
 from readplane.poll.checkpoint import Checkpoint
 from readplane.poll.errors import SourceError
-from readplane.poll.source.settings import parse_source
+from readplane.poll.source.rules import parse_source
 
-WAIT = 2.0
-"""Seconds until a poll is asked for again while another one runs."""
+RETRY_SECONDS = 2.0
+"""Seconds to wait before asking for a poll again while another poll runs."""
 
-PATIENCE = 120.0
+TIMEOUT = 120.0
 """Seconds that a command waits for another poll to end."""
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-BAD = ("failed", "open", "paused", "running")
-"""Outcomes of a poll after which the source is no fresher."""
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
+
+BAD_OUTCOMES = ("failed", "open", "paused", "running")
+"""Outcomes of a poll that leave the source no fresher than before."""
+
+COLUMNS = (
+    "source",
+    "mode",
+    "collection",
+    "schedule",
+    "state",
+    "fresh_as_of",
+    "staleness",
+    "staleness_budget",
+    "sweep",
+)
 
 
 @click.group()
 def sources() -> None:
-    """See how the back offices are doing; poll one, pause one, start one over."""
+    """Show how the back offices are doing; poll, pause or reset one."""
 
 
 @sources.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.pass_obj
 def list_(chosen: Chosen, as_json: bool) -> None:
-    """List every source: its state, how fresh it is, how stale it may be."""
+    """List every source with its state, its staleness and its staleness budget, in seconds."""
     target = chosen.target
-    told = [_told(target, name) for name in sorted(target.outputs.get("sources") or {})]
+    descriptions = [_describe(target, name) for name in sorted(target.outputs.get("sources") or {})]
     if as_json:
-        for one in told:
-            click.echo(json.dumps(one))
+        for description in descriptions:
+            click.echo(json.dumps(description))
         return
-    heads = (
-        "source",
-        "mode",
-        "collection",
-        "schedule",
-        "state",
-        "fresh_as_of",
-        "staleness",
-        "staleness_budget",
-        "sweep",
-    )
-    rows = [tuple("-" if one[head] is None else str(one[head]) for head in heads) for one in told]
-    table(rows, *(head.upper() for head in heads))
+    rows = [tuple("-" if line[column] is None else str(line[column]) for column in COLUMNS) for line in descriptions]
+    table(rows, *(column.upper() for column in COLUMNS))
 
 
 @sources.command()
 @click.argument("name")
-@click.option("--sweep", is_flag=True, help="List everything, and delete what two sweeps in a row have missed.")
-@click.option("--until-done", is_flag=True, help="Poll again and again until it is through, as a long catch-up needs.")
+@click.option("--sweep", is_flag=True, help="List everything, and delete the items that two sweeps in a row miss.")
+@click.option("--until-done", is_flag=True, help="Poll repeatedly until nothing is left to read, for a long catch-up.")
 @dry_run_option
 @click.pass_obj
 def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool) -> None:
-    """Poll a source now, as its schedule does, and say what came of it."""
+    """Poll a source now, as its schedule does, and print the outcome."""
     target = chosen.target
     event = target.source(name) | {"sweep": sweep}
     if dry_run:
         click.echo(f"Would invoke {target.output('poll_function', 'it has no sources.')} with {json.dumps(event)}")
         return
-    until = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
-        answer = poll(target, event)
-        click.echo(", ".join(f"{key} {value}" for key, value in answer.items() if value is not None))
-        if answer["outcome"] == "running" and until_done and time.monotonic() < until:
-            time.sleep(WAIT)
-        elif until_done and answer["outcome"] not in BAD and (answer["outcome"] == "unfinished" or answer["sweeping"]):
-            event = event | {"sweep": False}  # it is begun, and goes on by itself
+        response = poll(target, event)
+        click.echo(", ".join(f"{key} {value}" for key, value in response.items() if value is not None))
+        outcome = response["outcome"]
+        if outcome == "running" and until_done and time.monotonic() < deadline:
+            time.sleep(RETRY_SECONDS)
+        elif until_done and outcome not in BAD_OUTCOMES and (outcome == "unfinished" or response["sweeping"]):
+            event = event | {"sweep": False}  # the sweep has begun, and each later poll continues it
         else:
             break
-    if answer["outcome"] in BAD:
-        raise CommandError(f"{name} is no fresher than before: {answer['outcome']}.")
+    if outcome in BAD_OUTCOMES:
+        raise CommandError(f"{name} is no fresher than before: {outcome}.")
 
 
 @sources.command()
@@ -95,7 +98,7 @@ def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool)
 @dry_run_option
 @click.pass_obj
 def pause(chosen: Chosen, name: str, dry_run: bool) -> None:
-    """Have polls of a source do nothing, until it is resumed. Reads go on; they grow stale."""
+    """Stop polling a source until it is resumed. Reads keep working, and their data grow stale."""
     _set_paused(chosen.target, name, True, dry_run)
 
 
@@ -104,7 +107,7 @@ def pause(chosen: Chosen, name: str, dry_run: bool) -> None:
 @dry_run_option
 @click.pass_obj
 def resume(chosen: Chosen, name: str, dry_run: bool) -> None:
-    """Have polls of a paused source go on."""
+    """Poll a paused source again."""
     _set_paused(chosen.target, name, False, dry_run)
 
 
@@ -114,10 +117,10 @@ def resume(chosen: Chosen, name: str, dry_run: bool) -> None:
 @dry_run_option
 @click.pass_obj
 def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
-    """Forget what was polled: the next poll reads everything again.
+    """Forget a source's checkpoint, so that the next poll reads everything again.
 
-    Nothing is lost or written twice by that (the same record is the same change), but the back office has to answer
-    all of it.
+    Nothing is lost or written twice, because the same record is the same change. But the back office has to serve
+    everything once more.
     """
     target = chosen.target
     target.source(name)
@@ -125,9 +128,9 @@ def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
         click.echo(f"Would forget the checkpoint of {name}.")
         return
     if not yes:
-        click.confirm(f"Have {name} read from its beginning?", abort=True)
+        click.confirm(f"Read all of {name} again?", abort=True)
     checkpoints(target).reset(name)
-    click.echo(f"{name} starts over with its next poll.")
+    click.echo(f"The next poll of {name} reads everything again.")
 
 
 @sources.command()
@@ -137,36 +140,33 @@ def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
     multiple=True,
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Settings as `terraform apply` gets them. May be repeated.",
+    help="A file with variables, as for `terraform apply`. May be repeated.",
 )
 def check(files: tuple[Path, ...]) -> None:
-    """Check the sources of settings, without AWS: Terraform's rules, and all that only `poll` can tell.
+    """Check the sources' settings without AWS: by Terraform's rules and by those of `poll`.
 
-    As `terraform apply` does before it makes a schedule.
+    `terraform apply` checks the same before it makes a schedule.
     """
-    declared = _declared(files)
+    declared = _declared_sources(files)
     problems = [problem for name, settings in declared.items() for problem in _problems(name, settings)]
     if problems:
         raise CommandError("\n  ".join(["These sources can't be used:", *problems]))
-    click.echo(f"Nothing to mend in {len(declared)} sources: {', '.join(declared) or 'none are declared'}.")
+    click.echo(f"{len(declared)} sources have no problems: {', '.join(declared) or 'none are declared'}.")
 
 
-def _declared(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """The variable `sources` as Terraform reads it, its own rules kept.
+def _declared_sources(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
+    """Return the variable `sources` as Terraform reads it.
 
-    :raises Failure: with Terraform's words when they aren't.
+    :raises CommandError: if the files break one of Terraform's rules; the message is Terraform's
     """
     with tempfile.TemporaryDirectory() as folder:
-        # The variables alone: neither provider nor state is needed to read them.
+        # The files with the variables are enough, so that Terraform needs neither provider nor state.
         for path in terraform.SOURCE.glob("variables*.tf"):
             shutil.copy(path, folder)
-        command = [
-            terraform.terraform(),
-            f"-chdir={folder}",
-            "console",
-            *(f"-var-file={path.resolve()}" for path in files),
-        ]
-        printed = run_tool(command, env=terraform.environment(), given="jsonencode(var.sources)\n")
+        options = [f"-chdir={folder}", "console", *(f"-var-file={path.resolve()}" for path in files)]
+        printed = run_tool(
+            [terraform.terraform(), *options], env=terraform.environment(), stdin="jsonencode(var.sources)\n"
+        )
     declared: dict[str, dict[str, Any]] = json.loads(json.loads(printed.strip().splitlines()[-1]))
     return declared
 
@@ -174,54 +174,67 @@ def _declared(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
 def _problems(name: str, settings: dict[str, Any]) -> list[str]:
     try:
         parse_source({"name": name, **settings})
-    except SourceError as bad:
-        return bad.problems
+    except SourceError as error:
+        return error.problems
     return []
 
 
 def _set_paused(target: Target, name: str, paused: bool, dry_run: bool) -> None:
     target.source(name)
-    done = "paused" if paused else "resumed"
+    state = "paused" if paused else "resumed"
     if dry_run:
-        click.echo(f"{name} would be {done}.")
+        click.echo(f"{name} would be {state}.")
         return
     checkpoints(target).set_paused(name, paused)
-    click.echo(f"{name} is {done}.")
+    click.echo(f"{name} is {state}.")
 
 
-def _told(target: Target, name: str) -> dict[str, Any]:
+def _describe(target: Target, name: str) -> dict[str, Any]:
+    """Return one line of the list, by column."""
     settings = target.source(name)["source"]
-    known = checkpoints(target).get(name)
-    fresh_ms = known.fresh_as_of_ms if known else None
+    saved = checkpoints(target).get_checkpoint(name)
+    fresh_ms = saved.fresh_as_of_ms if saved else None
     return {
         "source": name,
         "mode": settings["mode"],
         "collection": settings["collection"],
         "schedule": settings.get("schedule"),
-        "state": _state(known, settings),
+        "state": _state(saved, settings),
         "fresh_as_of": rfc3339(fresh_ms) if fresh_ms else None,
         "staleness": (now_ms() - fresh_ms) // 1000 if fresh_ms else None,
         "staleness_budget": settings["staleness_budget"],
-        "sweep": _sweep(known),
+        "sweep": _sweep(saved),
     }
 
 
-def _state(known: Checkpoint | None, settings: dict[str, Any]) -> str:
-    if known is None:
+def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
+    """Return a source's state. The first row that holds counts.
+
+    | the source | state |
+    | --- | --- |
+    | has no checkpoint | never polled |
+    | is paused | paused |
+    | has a breaker that isn't closed | breaker open, breaker half_open |
+    | has failed since its last success | 2 failed |
+    | has an unfinished pass | catching up |
+    | none of these | fine |
+    """
+    if saved is None:
         return "never polled"
-    if known.paused:
+    if saved.paused:
         return "paused"
-    breaker = known.breaker((settings.get("breaker") or {}).get("failures", 5), now_ms())
+    breaker = saved.breaker((settings.get("breaker") or {}).get("failures", 5), now_ms())
     if breaker != "closed":
         return f"breaker {breaker}"
-    if known.failures.count:
-        return f"{known.failures.count} failed"
-    return "catching up" if known.changes else "fine"
+    if saved.failures.count:
+        return f"{saved.failures.count} failed"
+    return "catching up" if saved.main_pass else "fine"
 
 
-def _sweep(known: Checkpoint | None) -> str | None:
-    if known is None:
+def _sweep(saved: Checkpoint | None) -> str | None:
+    """Return how far the sweep is; None without one."""
+    if saved is None:
         return None
-    if known.sweep:
-        return f"{known.sweep.records} records in"
-    return "due" if known.sweep_due else None
+    if saved.sweep_pass:
+        return f"{saved.sweep_pass.records} records in"
+    return "due" if saved.sweep_due else None

@@ -1,4 +1,4 @@
-"""Which stack a command works on, and the way to its AWS services."""
+"""The stack that a command works on, and its AWS clients."""
 
 from __future__ import annotations
 
@@ -19,26 +19,30 @@ from ops.local import session, stack
 from readplane.aws.boto import BotoClient
 from readplane.poll.checkpoint_table import DynamoCheckpoints
 
-NEEDED = ("name", "region", "items_table", "write_log_bucket")
-"""What a stack's outputs must give, whatever else it has."""
+REQUIRED = ("name", "region", "items_table", "write_log_bucket")
+"""The outputs that every stack has."""
 
 
-class Place(NamedTuple):
-    """One Region of a stack, with the names of what the commands touch there."""
+class RegionalStack(NamedTuple):
+    """A stack's resources in one Region.
+
+    region: the Region's name
+    log_bucket: the bucket of the write log, which also holds the quarantine
+    """
 
     region: str
     log_bucket: str
 
 
 class Target:
-    """A stack, known by its Terraform outputs."""
+    """A stack, described by its Terraform outputs."""
 
     def __init__(self, outputs: Mapping[str, Any]) -> None:
-        """Take the outputs, values alone.
+        """Take the outputs' values by name.
 
-        :raises Failure: when they aren't a Readplane stack's.
+        :raises CommandError: if they aren't the outputs of a Readplane stack
         """
-        missing = [name for name in NEEDED if not outputs.get(name)]
+        missing = [name for name in REQUIRED if not outputs.get(name)]
         if missing:
             raise CommandError(
                 f"These outputs aren't a Readplane stack's: {', '.join(missing)} missing. Apply terraform/ first."
@@ -47,42 +51,43 @@ class Target:
         self.name: str = outputs["name"]
         self.region: str = outputs["region"]
 
-    def output(self, name: str, why: str) -> Any:
-        """One output that not every stack has.
+    def output(self, name: str, reason: str) -> Any:
+        """Return an output that not every stack has.
 
-        :raises Failure: with ``why`` when this one hasn't.
+        :param reason: why a stack may lack it, for the error
+        :raises CommandError: if this stack lacks it
         """
         value = self.outputs.get(name)
         if not value:
-            raise CommandError(f"This stack has no {name}: {why}")
+            raise CommandError(f"This stack has no {name}: {reason}")
         return value
 
-    def place(self, replica: bool) -> Place:
-        """The primary Region, or the replica's.
+    def regional(self, replica: bool) -> RegionalStack:
+        """Return the resources in the primary Region or in the replica's.
 
-        :raises Failure: without a replica.
+        :raises CommandError: if the stack has no replica
         """
         if not replica:
-            return Place(self.region, self.outputs["write_log_bucket"])
-        why = "it has no replica Region."
-        return Place(self.output("replica_region", why), self.output("replica_write_log_bucket", why))
+            return RegionalStack(self.region, self.outputs["write_log_bucket"])
+        reason = "it has no replica Region."
+        return RegionalStack(self.output("replica_region", reason), self.output("replica_write_log_bucket", reason))
 
     def source(self, name: str) -> dict[str, Any]:
-        """The input of a source's schedule: its settings, and whether to sweep.
+        """Return the input of a source's schedule: `source`, its settings, and `sweep`.
 
-        :raises Failure: for a name that isn't declared, with those that are.
+        :raises CommandError: if the stack has no such source; the message lists the declared ones
         """
         sources: dict[str, str] = self.outputs.get("sources") or {}
         if name not in sources:
-            known = ", ".join(sorted(sources)) or "none"
-            raise CommandError(f"There is no source {name}. Declared are: {known}.")
-        read: dict[str, Any] = json.loads(sources[name])
-        return read
+            declared = ", ".join(sorted(sources)) or "none"
+            raise CommandError(f"There is no source {name}. Declared are: {declared}.")
+        event: dict[str, Any] = json.loads(sources[name])
+        return event
 
-    @functools.cache  # noqa: B019 - one target per process
+    @functools.cache  # noqa: B019 - a process has one target
     def client(self, service: str, region: str | None = None) -> Any:
-        """boto3's client of a service, in the stack's Region unless told otherwise."""
-        # A poll may take as long as a Lambda function may: an invocation must neither be given up nor sent twice.
+        """Return boto3's client of a service, in the stack's Region unless another one is named."""
+        # An invocation of `poll` lasts up to 15 minutes. It must not time out earlier, and a retry would poll again.
         config = Config(
             read_timeout=910 if service == "lambda" else 60,
             retries={"total_max_attempts": 1 if service == "lambda" else 5},
@@ -92,7 +97,7 @@ class Target:
 
 
 class Chosen:
-    """What the command line says of the stack, looked up when a command first needs it: --help asks nobody."""
+    """The stack that the command line names. It is looked up when a command needs it, so --help works without one."""
 
     def __init__(self, local: str | None, file: Path | None) -> None:
         self._local = local
@@ -102,50 +107,51 @@ class Chosen:
     def target(self) -> Target:
         """The stack.
 
-        :raises Failure: when there is none.
+        :raises CommandError: if there is none
         """
         return find(self._local, self._file)
 
 
 def find(local: str | None, file: Path | None) -> Target:
-    """The stack that the command line means.
+    """Return the stack that the command line names.
 
-    :param local: name of a local run: ``demo``.
-    :param file: what ``terraform output -json`` printed; without both, terraform/ is asked.
-    :raises Failure: when there is none.
+    :param local: the name of a local run, such as ``demo``
+    :param file: the output of ``terraform output -json``; without `local` and `file`, the state of terraform/ is read
+    :raises CommandError: if there is no such stack
     """
     if file:
         return Target(_values(file.read_text("utf-8"), str(file)))
-    # The caller's own AWS settings: the state may be in a backend on AWS.
+    # Keep the caller's AWS settings, because the state may be in a backend on AWS.
     folder, settings = terraform.SOURCE, {key: text for key, text in os.environ.items() if key.startswith("AWS_")}
     if local:
-        found = stack.load(local)
-        if found is None:
+        applied = stack.load(local)
+        if applied is None:
             raise CommandError(f"`{local}` isn't up. Bring it up with: make demo")
-        session.use(found.endpoint)
-        folder, settings = found.home / "terraform", stack.environment(found.endpoint)
+        session.use(applied.endpoint)
+        folder, settings = applied.home / "terraform", stack.environment(applied.endpoint)
     command = [terraform.terraform(), f"-chdir={folder}", "output", "-json"]
     return Target(_values(run_tool(command, env=terraform.environment() | settings), f"`terraform output` in {folder}"))
 
 
-def _values(text: str, where: str) -> dict[str, Any]:
+def _values(text: str, origin: str) -> dict[str, Any]:
+    """Parse the output of `terraform output -json`. Return the values by name."""
     try:
         return {name: entry["value"] for name, entry in json.loads(text).items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:
-        raise CommandError(f"{where} isn't what `terraform output -json` prints.") from error
+        raise CommandError(f"{origin} isn't what `terraform output -json` prints.") from error
 
 
 def checkpoints(target: Target) -> DynamoCheckpoints:
-    """The stack's checkpoints, which the primary Region has alone.
+    """Return the stack's checkpoints, which are in the primary Region only.
 
-    :raises Failure: for a stack without sources.
+    :raises CommandError: if the stack has no sources
     """
     name = target.output("checkpoints_table", "it has no sources.")
     return DynamoCheckpoints(BotoClient("dynamodb", region=target.region), name)
 
 
 def table(rows: list[tuple[str, ...]], *heads: str) -> None:
-    """Print rows below their heads, in columns."""
+    """Print rows in columns below their heads."""
     widths = [max(len(row[number]) for row in [heads, *rows]) for number in range(len(heads))]
     for row in [heads, *rows]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

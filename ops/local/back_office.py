@@ -1,8 +1,8 @@
-"""Start and stop a back office that nobody here wrote: Datasette, serving a SQLite file of real data as JSON.
+"""Start and stop a back office for the local run: Datasette, an independent program, serves a SQLite file as JSON.
 
-What it serves are the ISO 3166-2 subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. It stands behind a
-proxy (ops/local/fault_proxy.py) that can stall it, break it or make it vanish. Each run has its own, with everything
-that it leaves in .local/<name>/. What ``make down`` calls needs the standard library only.
+The data are the ISO 3166-2 subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. A proxy
+(ops/local/fault_proxy.py) in front of it can stall it, break it or make it unreachable. Each run has a back office of
+its own, with all its files in .local/<name>/. The parts that `make down` calls need the standard library only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import json
 import os
 import sqlite3
@@ -20,28 +19,44 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ops.console import ROOT, CommandError, Progress, failures
 from ops.local import emulator
 from ops.local.fault_proxy import Fault
+from ops.local.ports import describe_port_holder, free_port
+from ops.local.processes import command_line, end_process_group
 
-# A table's columns, the first of which is its key. Nothing is NOT NULL: a back office holds what it holds.
 TABLES = {
     "subdivisions": ("code", "country", "name", "type", "parent", "modified", "removed"),
     "languages": ("code", "alpha_3", "name", "scope", "type"),
     "currencies": ("code", "numeric", "name"),
 }
+"""Each table's columns, its key first. Other columns may be null, as in a real back office."""
+
 _TYPES = {"removed": "INTEGER NOT NULL DEFAULT 0"}
 
-# ISO tells no times, so each country has its own hour, in the order of its code: rows of one country have equal ones.
-FIRST_MODIFIED = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+FIRST_MODIFIED = datetime(2025, 1, 1, tzinfo=UTC)
+"""The modification time of the first country's rows.
+
+ISO gives no modification times. So each country gets an hour of its own, in the order of the country codes, and all
+rows of one country have equal times.
+"""
+
+_PROXY = "ops.local.fault_proxy"
 
 
 @dataclasses.dataclass(frozen=True)
 class BackOffice:
-    """A back office that was started here."""
+    """A back office that a run started.
+
+    name: the run's name
+    pid: the proxy's process id, which is also the process group of Datasette
+    port: the proxy's port for clients
+    control: the proxy's port for faults
+    """
 
     name: str
     pid: int
@@ -50,24 +65,22 @@ class BackOffice:
 
     @property
     def url(self) -> str:
-        """Where it is called, through the proxy."""
+        """The URL for clients, through the proxy."""
         return f"http://localhost:{self.port}"
 
     @property
     def alive(self) -> bool:
-        """Whether the process that was started is still that process."""
-        command = ["ps", "-ww", "-o", "command=", "-p", str(self.pid)]
-        shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-        return "ops.local.fault_proxy" in shown
+        """Whether the process still runs and is the proxy."""
+        return _PROXY in command_line(self.pid)
 
     def faults(self, *faults: Fault) -> None:
-        """Let the proxy do this to the requests, the first fault that fits to each; without any it passes them on."""
-        told = json.dumps([dataclasses.asdict(fault) for fault in faults]).encode()
-        self._order(urllib.request.Request(f"http://127.0.0.1:{self.control}/", told, method="PUT"))
+        """Set the proxy's faults. Each request gets the first fault that matches; without a match it is passed on."""
+        body = json.dumps([dataclasses.asdict(fault) for fault in faults]).encode()
+        self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/", body, method="PUT"))
 
     @contextlib.contextmanager
     def failing(self, *faults: Fault) -> Iterator[None]:
-        """The back office as it is with these faults, for a while."""
+        """Apply faults within a `with` block."""
         self.faults(*faults)
         try:
             yield
@@ -75,17 +88,17 @@ class BackOffice:
             self.faults()
 
     def requests(self, match: str = "") -> int:
-        """How many requests have come for the paths that hold this, refused connections apart."""
-        told = self._order(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
-        return sum(number for path, number in told["requests"].items() if match in path)
+        """Count the requests so far whose path contains a text. Refused connections don't count."""
+        state = self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
+        return sum(number for path, number in state["requests"].items() if match in path)
 
     def add_table(self, table: str, *columns: str) -> None:
-        """Add an empty table, the first column of which is its key; Datasette serves it at once."""
+        """Add an empty table, its key first. Datasette serves it at once."""
         with self._connected() as connection:
             _make_table(connection, table, columns)
 
     def get(self, table: str, key: str) -> dict[str, Any] | None:
-        """A row as it is in SQLite."""
+        """Return a row from SQLite."""
         with self._connected() as connection:
             connection.row_factory = sqlite3.Row
             key_column = _columns(connection, table)[0]
@@ -93,34 +106,37 @@ class BackOffice:
         return dict(row) if row else None
 
     def put(self, table: str, key: str, **columns: str | int | None) -> str:
-        """Change a row, or add it; returns its time of modification, RFC 3339, now in tables that have one.
+        """Change a row, or add it. Tables with a column `modified` get the current time there, unless one is given.
 
-        :raises Failure: for a table or column that there isn't
+        :returns: the modification time, RFC 3339
+        :raises CommandError: for an unknown table or column
         """
-        modified = timestamp(datetime.datetime.now(datetime.UTC))
+        modified = timestamp(datetime.now(UTC))
         with self._connected() as connection:
-            known = _columns(connection, table)
-            if unknown := set(columns) - set(known):
-                raise CommandError(f"{table} has no {', '.join(sorted(unknown))}; its columns are {', '.join(known)}.")
-            if "modified" in known:
+            existing = _columns(connection, table)
+            if unknown := set(columns) - set(existing):
+                raise CommandError(
+                    f"{table} has no {', '.join(sorted(unknown))}; its columns are {', '.join(existing)}."
+                )
+            if "modified" in existing:
                 columns = {"modified": modified, **columns}
-            names = [known[0], *columns]
+            names = [existing[0], *columns]
             updates = ", ".join(f"{column} = excluded.{column}" for column in names)
             connection.execute(
                 f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-                f" ON CONFLICT ({known[0]}) DO UPDATE SET {updates}",
+                f" ON CONFLICT ({existing[0]}) DO UPDATE SET {updates}",
                 [key, *columns.values()],
             )
         return str(columns.get("modified", modified))
 
     def delete(self, table: str, key: str) -> bool:
-        """Take a row out, without a trace that a poll could see; whether there was one."""
+        """Delete a row, without a trace that a poll could see. Return whether the row existed."""
         with self._connected() as connection:
             key_column = _columns(connection, table)[0]
             return connection.execute(f"DELETE FROM {table} WHERE {key_column} = ?", [key]).rowcount > 0
 
     def count(self, table: str) -> int:
-        """How many rows a table has."""
+        """Count the rows of a table."""
         with self._connected() as connection:
             _columns(connection, table)
             return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -129,132 +145,138 @@ class BackOffice:
         return _connected(database(self.name))
 
     @staticmethod
-    def _order(request: urllib.request.Request) -> dict[str, Any]:
+    def _call_proxy(request: urllib.request.Request) -> dict[str, Any]:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                told: dict[str, Any] = json.load(answer)
-                return told
+            with urllib.request.urlopen(request, timeout=10) as response:
+                state: dict[str, Any] = json.load(response)
+                return state
         except urllib.error.HTTPError as error:
-            raise CommandError(f"The proxy refuses this: {error.read().decode()}") from error
+            raise CommandError(f"The proxy refuses these faults: {error.read().decode()}") from error
         except OSError as error:
-            raise CommandError(f"The proxy doesn't answer ({error}).") from error
+            raise CommandError(f"The proxy doesn't respond ({error}).") from error
 
 
-def timestamp(moment: datetime.datetime) -> str:
-    """A time as the back office writes it: RFC 3339 in UTC, with milliseconds."""
-    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp(moment: datetime) -> str:
+    """Format a time as the back office does: RFC 3339 in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def database(name: str) -> Path:
-    """The run's SQLite file."""
+    """Return the path of the run's SQLite file."""
     return emulator.folder(name) / "backoffice.db"
 
 
 def log_file(name: str) -> Path:
-    """What Datasette and the proxy print."""
+    """Return the file with the output of Datasette and the proxy."""
     return emulator.folder(name) / "backoffice.log"
 
 
 def running(name: str) -> BackOffice | None:
-    """The run's back office, if it is up."""
-    if not _note(name).exists():
+    """Return the run's back office if it is up."""
+    if not _record(name).exists():
         return None
-    found = BackOffice(name=name, **json.loads(_note(name).read_text()))
-    return found if found.alive else None
+    office = BackOffice(name=name, **json.loads(_record(name).read_text()))
+    return office if office.alive else None
 
 
 def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
-    """Start the run's back office on a port (0: a free one) and wait until it answers.
+    """Start the run's back office and wait until it responds. It keeps the rows of an earlier start.
 
-    Rows of an earlier time are kept; without any, `rows` limits how many subdivisions there are.
-
-    :raises Failure: when the port is taken, or Datasette doesn't start
+    :param port: the port for clients; 0 takes a free one
+    :param rows: how many subdivisions a new database gets; without it, all
+    :raises CommandError: if the port is in use or Datasette doesn't start
     """
     home = emulator.folder(name)
     home.mkdir(parents=True, exist_ok=True)
     if not database(name).exists():
         make(database(name), rows)
-    port, control, upstream = port or emulator.free_port(), emulator.free_port(), emulator.free_port()
-    if holder := emulator.port_holder(port):
+    port, control, program_port = port or free_port(), free_port(), free_port()
+    if holder := describe_port_holder(port):
         raise CommandError(f"Port {port}, which the back office needs, is in use by {holder}.")
-    serve = [sys.executable, "-m", "datasette", "serve", database(name), "--port", upstream]
-    for setting, value in (
-        ("default_page_size", 100),
-        ("suggest_facets", "off"),  # every page would count every column
-        ("default_cache_ttl", 0),
-        ("sql_time_limit_ms", 10_000),  # a busy laptop isn't an outage
-    ):
-        serve += ["--setting", setting, value]
     with log_file(name).open("wb") as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "ops.local.fault_proxy"),
-                *(f"--port={port}", f"--control={control}", f"--upstream={upstream}", "--"),
-                *map(str, serve),
+                *(sys.executable, "-m", _PROXY),
+                *(f"--port={port}", f"--control={control}", f"--program-port={program_port}", "--"),
+                *_datasette(database(name), program_port),
             ],
             env={key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # its own process group, so that stop() ends Datasette, too
+            start_new_session=True,  # a process group of its own, so that stop() ends Datasette too
         )
-    started = BackOffice(name, process.pid, port, control)
-    _note(name).write_text(json.dumps({"pid": process.pid, "port": port, "control": control}))
+    office = BackOffice(name, process.pid, port, control)
+    _record(name).write_text(json.dumps({"pid": process.pid, "port": port, "control": control}))
     deadline = time.monotonic() + 60
-    while not healthy(started):
+    while not healthy(office):
         if process.poll() is not None or time.monotonic() > deadline:
             tail = log_file(name).read_text(errors="replace")[-2000:]
             stop(name)
             raise CommandError(f"The back office didn't start. The end of {log_file(name)}:\n{tail}")
         time.sleep(0.1)
-    return started
+    return office
+
+
+def _datasette(path: Path, port: int) -> list[str]:
+    """Return the command that serves a SQLite file."""
+    command = [sys.executable, "-m", "datasette", "serve", str(path), "--port", str(port)]
+    for setting, value in (
+        ("default_page_size", "100"),
+        ("suggest_facets", "off"),  # every page would count every column
+        ("default_cache_ttl", "0"),
+        ("sql_time_limit_ms", "10000"),  # a slow query on a busy laptop must not look like an outage
+    ):
+        command += ["--setting", setting, value]
+    return command
 
 
 def healthy(office: BackOffice) -> bool:
-    """Whether it answers."""
+    """Whether the back office responds."""
     try:
-        with urllib.request.urlopen(f"{office.url}/-/versions.json", timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{office.url}/-/versions.json", timeout=5) as response:
+            return bool(response.status == 200)
     except OSError:
         return False
 
 
 def stop(name: str) -> bool:
-    """Stop the run's back office, and keep its rows; whether there was one."""
-    up = running(name)
-    if up:
-        emulator.end(up.pid)
-    _note(name).unlink(missing_ok=True)
-    return up is not None
+    """Stop the run's back office and keep its rows. Return whether one was running."""
+    office = running(name)
+    if office:
+        end_process_group(office.pid)
+    _record(name).unlink(missing_ok=True)
+    return office is not None
 
 
 def forget(name: str) -> None:
-    """Drop the rows of a back office that is down, so that the next one starts afresh."""
+    """Delete the rows of a stopped back office, so that the next start makes them anew."""
     database(name).unlink(missing_ok=True)
 
 
 def make(path: Path, rows: int | None = None) -> None:
-    """Make the SQLite file; `rows` limits how many subdivisions there are."""
+    """Write the SQLite file. `rows` limits the number of subdivisions."""
     with _connected(path) as connection:
         for table, columns in TABLES.items():
             _make_table(connection, table, columns)
-        for table, made in (("subdivisions", _subdivisions()[:rows]), ("languages", _languages())):
-            _insert(connection, table, made)
+        _insert(connection, "subdivisions", _subdivisions()[:rows])
+        _insert(connection, "languages", _languages())
         _insert(connection, "currencies", _currencies())
 
 
 def _subdivisions() -> list[Sequence[object]]:
-    import pycountry  # not at the top: `make down` has the standard library only
+    import pycountry  # not at the top of the file, because `make down` has the standard library only
 
-    known = sorted(pycountry.subdivisions, key=lambda one: str(one.code))
-    hours = {country: hour for hour, country in enumerate(sorted({one.country_code for one in known}))}
+    subdivisions = sorted(pycountry.subdivisions, key=lambda subdivision: str(subdivision.code))
+    countries = sorted({subdivision.country_code for subdivision in subdivisions})
+    hours = {country: hour for hour, country in enumerate(countries)}
     return [
         (
-            *(one.code, one.country_code, one.name, one.type, one.parent_code),
-            *(timestamp(FIRST_MODIFIED + datetime.timedelta(hours=hours[one.country_code])), 0),
+            *(entry.code, entry.country_code, entry.name, entry.type, entry.parent_code),
+            *(timestamp(FIRST_MODIFIED + timedelta(hours=hours[entry.country_code])), 0),
         )
-        for one in known
+        for entry in subdivisions
     ]
 
 
@@ -262,16 +284,16 @@ def _languages() -> list[Sequence[object]]:
     import pycountry
 
     return [
-        (one.alpha_2, one.alpha_3, one.name, one.scope, one.type)
-        for one in pycountry.languages
-        if hasattr(one, "alpha_2")
+        (language.alpha_2, language.alpha_3, language.name, language.scope, language.type)
+        for language in pycountry.languages
+        if hasattr(language, "alpha_2")
     ]
 
 
 def _currencies() -> list[Sequence[object]]:
     import pycountry
 
-    return [(one.alpha_3, one.numeric, one.name) for one in pycountry.currencies]
+    return [(currency.alpha_3, currency.numeric, currency.name) for currency in pycountry.currencies]
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]]) -> None:
@@ -280,7 +302,7 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[
 
 @contextlib.contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection for one transaction. Datasette reads at the same time; each waits for the other."""
+    """Open a connection for one transaction. Datasette reads at the same time; each waits for the other."""
     connection = sqlite3.connect(path, timeout=30)
     try:
         with connection:
@@ -293,42 +315,30 @@ def _make_table(connection: sqlite3.Connection, table: str, columns: Sequence[st
     typed = ", ".join(f"{column} {_TYPES.get(column, 'TEXT')}" for column in columns[1:])
     connection.execute(f"CREATE TABLE {table} ({columns[0]} TEXT PRIMARY KEY, {typed}) WITHOUT ROWID")
     if "modified" in columns:
-        # Datasette orders its first page by `modified` alone and takes the others to go on by key. Without row ids the
-        # index goes by time and key, so that it is right.
+        # Datasette sorts its first page by `modified` alone, but continues its later pages by `modified` and key. In a
+        # table without row ids, this index is sorted by both, so the first page is too and no row is lost.
         connection.execute(f"CREATE INDEX {table}_modified ON {table} (modified)")
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    """A table's columns, its key first."""
-    found = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY pk = 0, cid", [table]).fetchall()
-    if not found:
+    """Return a table's columns, its key first.
+
+    :raises CommandError: if there is no such table
+    """
+    rows = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY pk = 0, cid", [table]).fetchall()
+    if not rows:
         raise CommandError(f"There is no table {table}.")
-    return [name for (name,) in found]
+    return [name for (name,) in rows]
 
 
-def _note(name: str) -> Path:
+def _record(name: str) -> Path:
+    """Return the file with the process id and the ports."""
     return emulator.folder(name) / "backoffice.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, start, stop, trouble or change a back office."""
-    parser = argparse.ArgumentParser(prog="python -m ops.local.back_office", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--name", default="demo", help="which run (default: demo)")
-    actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("start", help="start it on a free port")
-    actions.add_parser("stop", help="stop it; its rows stay")
-    actions.add_parser("status", help="where it is, and what the proxy has counted")
-    actions.add_parser("pass", help="no more faults")
-    actions.add_parser("refuse", help="refuse connections")
-    actions.add_parser("delay", help="stall every request").add_argument("seconds", type=float)
-    actions.add_parser("fail", help="answer every request with a status").add_argument("status", type=int)
-    for action, shown in (("show", "show a row"), ("delete", "take a row out"), ("set", "change a row, or add one")):
-        row = actions.add_parser(action, help=shown)
-        row.add_argument("table", choices=TABLES)
-        row.add_argument("key")
-        if action == "set":
-            row.add_argument("columns", nargs="*", metavar="column=value")
-    options = parser.parse_args(arguments)
+    """Parse the command line; start, stop, disturb or change a back office."""
+    options = _parser().parse_args(arguments)
     progress = Progress()
     if options.action == "start":
         office = running(options.name) or start(options.name)
@@ -340,33 +350,53 @@ def main(arguments: list[str] | None = None) -> int:
     up = running(options.name)
     if up is None:
         raise CommandError(f"The back office of `{options.name}` isn't up.")
-    print(_done(up, options))
+    print(_carry_out(up, options))
     return 0
 
 
-def _done(office: BackOffice, options: argparse.Namespace) -> str:
-    """Do what the command line says; what to print."""
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ops.local.back_office", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--name", default="demo", help="the run's name (default: demo)")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("start", help="start it on a free port")
+    actions.add_parser("stop", help="stop it and keep its rows")
+    actions.add_parser("status", help="print its URL, whether it responds, and how many requests it got")
+    actions.add_parser("pass", help="end all faults")
+    actions.add_parser("refuse", help="refuse connections")
+    actions.add_parser("delay", help="delay every request").add_argument("seconds", type=float)
+    actions.add_parser("fail", help="answer every request with a status").add_argument("status", type=int)
+    for action, description in (("show", "show a row"), ("delete", "delete a row"), ("set", "change or add a row")):
+        row = actions.add_parser(action, help=description)
+        row.add_argument("table", choices=TABLES)
+        row.add_argument("key")
+        if action == "set":
+            row.add_argument("columns", nargs="*", metavar="column=value")
+    return parser
+
+
+def _carry_out(office: BackOffice, options: argparse.Namespace) -> str:
+    """Do what the command line says. Return what to print."""
     match options.action:
         case "status":
-            return f"{office.url} {'answers' if healthy(office) else 'does not answer'}, {office.requests()} requests"
+            return f"{office.url} {'responds' if healthy(office) else 'does not respond'}, {office.requests()} requests"
         case "show":
             return json.dumps(office.get(options.table, options.key), ensure_ascii=False)
         case "delete":
             return "Deleted." if office.delete(options.table, options.key) else "There is no such row."
         case "set":
-            given = dict(pair.split("=", 1) for pair in options.columns if "=" in pair)
-            if len(given) != len(options.columns):
-                raise CommandError("Each column is given as column=value.")
-            return f"Changed at {office.put(options.table, options.key, **given)}."
+            columns = dict(pair.split("=", 1) for pair in options.columns if "=" in pair)
+            if len(columns) != len(options.columns):
+                raise CommandError("Write each column as column=value.")
+            return f"Changed at {office.put(options.table, options.key, **columns)}."
         case "delay":
-            fault = [Fault("delay", seconds=options.seconds)]
+            faults = [Fault("delay", seconds=options.seconds)]
         case "fail":
-            fault = [Fault("answer", status=options.status)]
+            faults = [Fault("answer", status=options.status)]
         case "refuse":
-            fault = [Fault("refuse")]
+            faults = [Fault("refuse")]
         case _:
-            fault = []
-    office.faults(*fault)
+            faults = []
+    office.faults(*faults)
     return f"{options.action}: done."
 
 

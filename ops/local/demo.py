@@ -1,6 +1,6 @@
-"""Show it all here: build, start, apply, sign in, load real data over HTTP, measure; poll a back office and break it.
+"""Show the whole project locally: build, start, apply, write real data over HTTP, poll a back office and break it.
 
-Can be run twice: what is up stays up, and the countries are written again.
+A second run uses what is up and writes the countries again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import pycountry
 import requests
 
-from ops.build.zips import TARGETS
+from ops.build.targets import TARGETS
 from ops.console import ROOT, CommandError, Progress, failures
 from ops.local import back_office, emulator, poll_demo
 from ops.local.session import PASSWORD, Api, claims, sign_in
@@ -29,12 +29,19 @@ from ops.local.up import up
 COLLECTION = "countries"
 USER = "demo@example.com"
 GROUP = "editors"
-PATIENCE = 60.0
+
+TIMEOUT = 60.0
+"""Seconds to wait until a write is visible."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds from just before one write: to its answer, to the item that holds it, to its document."""
+    """Seconds from the start of a write.
+
+    accepted: until its response
+    item: until a read of the item shows it
+    document: until a read of the document shows it
+    """
 
     accepted: float
     item: float
@@ -42,18 +49,22 @@ class Timing:
 
 
 def countries() -> list[dict[str, Any]]:
-    """The ISO 3166-1 countries."""
+    """Return the ISO 3166-1 countries."""
     return [dict(country) for country in pycountry.countries]
 
 
 def load(api: Api, items: Sequence[dict[str, Any]], clients: int, progress: Progress) -> list[Timing]:
-    """PUT every country and wait until its item and its document show it."""
+    """PUT every country and wait until its item and its document show it.
+
+    :param clients: how many writers work at the same time
+    :raises CommandError: for an unexpected status, or a write that isn't visible in time
+    """
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        timings, said = [], time.monotonic()
+        timings, last_print = [], time.monotonic()
         for timing in pool.map(lambda country: _write(api, country), items):
             timings.append(timing)
-            if time.monotonic() - said > 5:
-                said = time.monotonic()
+            if time.monotonic() - last_print > 5:
+                last_print = time.monotonic()
                 progress.say(f"{len(timings)} of {len(items)} countries")
         return timings
 
@@ -61,42 +72,48 @@ def load(api: Api, items: Sequence[dict[str, Any]], clients: int, progress: Prog
 def _write(api: Api, country: dict[str, Any]) -> Timing:
     item = f"/items/{COLLECTION}/{country['alpha_2']}"
     start = time.monotonic()
-    answer = api("PUT", item, country)
-    if answer.status_code != 202:
-        raise CommandError(f"PUT {item} was answered {answer.status_code}: {answer.text}")
+    response = api("PUT", item, country)
+    if response.status_code != 202:
+        raise CommandError(f"PUT {item} got the status {response.status_code}: {response.text}")
     accepted = time.monotonic() - start
-    version = answer.json()["change_id"]
-    shown = []
+    version = response.json()["change_id"]
+    visible_after = []
     for path in (item, f"/documents/{COLLECTION}/{country['alpha_2']}"):
-        while not _shows(api("GET", path), version):
-            if time.monotonic() - start > PATIENCE:
-                raise CommandError(f"{path} doesn't show the change {version} after {PATIENCE:.0f} s.")
+        while not _has_version(api("GET", path), version):
+            if time.monotonic() - start > TIMEOUT:
+                raise CommandError(f"{path} doesn't show the change {version} after {TIMEOUT:.0f} s.")
             time.sleep(0.05)
-        shown.append(time.monotonic() - start)
-    return Timing(accepted, *shown)
+        visible_after.append(time.monotonic() - start)
+    return Timing(accepted, *visible_after)
 
 
-def _shows(answer: requests.Response, version: str) -> bool:
-    if answer.status_code not in (200, 404):
-        raise CommandError(f"GET {answer.url} was answered {answer.status_code}: {answer.text}")
-    return bool(answer.status_code == 200 and answer.json()["version"] >= version)
+def _has_version(response: requests.Response, version: str) -> bool:
+    """Whether a response shows a version or a newer one."""
+    if response.status_code not in (200, 404):
+        raise CommandError(f"GET {response.url} got the status {response.status_code}: {response.text}")
+    return bool(response.status_code == 200 and response.json()["version"] >= version)
 
 
 def distribution(name: str, seconds: Iterable[float]) -> str:
-    """One line: the median, the tail, the worst."""
+    """Return one line with median, p95, p99 and maximum."""
     cuts = statistics.quantiles(values := sorted(seconds), n=100, method="inclusive")
     return f"  {name:32} median {cuts[49]:.2f} s   p95 {cuts[94]:.2f} s   p99 {cuts[98]:.2f} s   max {values[-1]:.2f} s"
 
 
 def sign_in_page(stack: Stack) -> str:
-    """The hosted sign-in page as a browser finds it."""
+    """Return the URL of the hosted sign-in page, for a browser."""
     query = {"client_id": stack.outputs.web_client_id, "response_type": "code", "scope": "openid"}
     query["redirect_uri"] = "http://localhost:8080/callback"
     return f"{stack.endpoint}/oauth2/authorize?{urllib.parse.urlencode(query)}"
 
 
 def instructions(stack: Stack, token: Path, minutes: int, change: str) -> str:
-    """What to call, as lines that work as they are printed, from the project's root."""
+    """Return commands to try next. They work as printed, from the project's root.
+
+    :param token: the file with the access token
+    :param minutes: how long the token stays valid
+    :param change: the id of a change of the item CH
+    """
     base = f"{stack.outputs.api_url}/v1"
     python = Path(sys.executable).relative_to(ROOT) if Path(sys.executable).is_relative_to(ROOT) else sys.executable
     bearer = f'-H "Authorization: Bearer $(cat {token.relative_to(ROOT)})"'
@@ -105,29 +122,29 @@ API        {base}
 Sign-in    {sign_in_page(stack)}
 Emulator   {stack.endpoint} (log: {emulator.log_file(stack.name).relative_to(ROOT)})
 User       {USER}, password {PASSWORD}
-Token      {token.relative_to(ROOT)}, for {minutes} minutes (make demo gets a new one)
+Token      {token.relative_to(ROOT)}, valid for {minutes} minutes (make demo gets a new one)
 
 Read an item, a list, a document:
   curl -i {base}/items/{COLLECTION}/CH
   curl '{base}/items/{COLLECTION}?limit=3'
   curl -i {base}/documents/{COLLECTION}/CH
-Write, then follow the change with the change_id that the answer names:
+Write an item, then follow the change by the change_id in the response:
   curl -i -X PUT {base}/items/{COLLECTION}/CH {bearer} -H 'Content-Type: application/json' \
 -d '{{"alpha_2":"CH","alpha_3":"CHE","numeric":"756","name":"Switzerland","flag":"🇨🇭"}}'
   curl {base}/items/{COLLECTION}/CH/changes/{change}
-What a user keeps about themselves, which nobody else can read:
+Write and read an item that only its owner can read:
   curl -i -X PUT {base}/items/profiles/me {bearer} -H 'Content-Type: application/json' -d '{{"display_name":"Demo"}}'
   curl -i {base}/items/profiles/me {bearer}
-What a back office feeds, and how fresh it is; in SQLite a row changes, and within a minute the item does:
+Read what comes from the back office, and its freshness; change a row in SQLite, and the item follows within a minute:
   curl -i {base}/items/{poll_demo.SOURCE}/{poll_demo.ROW}
   curl -i {base}{poll_demo.DOCUMENT}
   curl {base}/sources/{poll_demo.SOURCE}
   {python} -m ops.local.back_office set {poll_demo.SOURCE} {poll_demo.ROW} name='Züri'
-Stall the back office, let it vanish, bring it back; the reads go on:
+Stall the back office, make it refuse connections, bring it back. Reads keep working:
   {python} -m ops.local.back_office delay 30
   {python} -m ops.local.back_office refuse
   {python} -m ops.local.back_office pass
-Remove it all: make down
+Remove everything: make down
 """
 
 
@@ -136,12 +153,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.local.demo", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--port", type=int, default=4566, help="the emulator's port (default: 4566)")
     parser.add_argument("--clients", type=int, default=4, help="concurrent writers (default: 4)")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
     options = parser.parse_args(arguments)
     if options.dry_run:
         zips = ", ".join(str(path) for path in TARGETS["local"].zips(Path("dist")))
         print(f"Would build {zips}, start an emulator on port {options.port} and a back office, apply terraform/,")
-        print(f"sign {USER} in, PUT {len(countries())} countries, poll the back office, stall it and let it vanish.")
+        print(f"sign {USER} in, PUT {len(countries())} countries, poll the back office, stall it and make it refuse.")
         print(f"Everything would be in {emulator.folder('demo')}.")
         return 0
     progress = Progress()
@@ -151,25 +168,30 @@ def main(arguments: list[str] | None = None) -> int:
     token.write_text(user.access_token)
     token.chmod(0o600)
     progress.say(f"{USER} is signed in (SRP).")
-    items = countries()
-    progress.say(f"Writing {len(items)} countries with {options.clients} clients …")
-    api = Api(stack.outputs.api_url, user.access_token)
-    cold = load(api, items[: options.clients], options.clients, progress)
-    progress.say(
-        f"The first {len(cold)}, which may meet cold functions: {max(t.document for t in cold):.2f} s at most."
-    )
-    timings = load(api, items[options.clients :], options.clients, progress)
-    progress.say(f"The other {len(timings)} are durable, applied and published. From the write's start to")
-    print(distribution("its acknowledgement (durable)", (t.accepted for t in timings)))
-    print(distribution("GET /items shows it", (t.item for t in timings)))
-    print(distribution("GET /documents shows it", (t.document for t in timings)))
+    _show_writes(Api(stack.outputs.api_url, user.access_token), options.clients, progress)
     office = back_office.running(stack.name)
     if office and poll_demo.SOURCE in (stack.outputs.sources or {}):
         poll_demo.show(stack, office, progress)
     change = Api(stack.outputs.api_url)("GET", f"/items/{COLLECTION}/CH").json()["version"]
-    print(instructions(stack, token, int(claims(user.access_token)["exp"] - time.time()) // 60, change), flush=True)
+    minutes = int(claims(user.access_token)["exp"] - time.time()) // 60
+    print(instructions(stack, token, minutes, change), flush=True)
     progress.say("The demo is up.")
     return 0
+
+
+def _show_writes(api: Api, clients: int, progress: Progress) -> None:
+    """Write the countries and print how long each step takes. The first writes may meet cold functions."""
+    items = countries()
+    progress.say(f"Writing {len(items)} countries with {clients} clients …")
+    cold = load(api, items[:clients], clients, progress)
+    progress.say(
+        f"The first {len(cold)}, which may meet cold functions: {max(t.document for t in cold):.2f} s at most."
+    )
+    timings = load(api, items[clients:], clients, progress)
+    progress.say(f"The other {len(timings)} are durable, applied and published. From the start of the write to")
+    print(distribution("its acknowledgement (durable)", (t.accepted for t in timings)))
+    print(distribution("GET /items shows it", (t.item for t in timings)))
+    print(distribution("GET /documents shows it", (t.document for t in timings)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Start and stop LocalStack 4.14.0, the last free release, without Docker: it shows what the everyday emulator can't.
+"""Start and stop LocalStack 4.14.0, the last free release, without Docker. It shows what the everyday emulator can't.
 
-It runs in a virtual environment of its own, .local/localstack-venv, made from requirements/localstack.txt when it is
-first needed, with the services that tests/localstack uses. Each run has a name and a folder .local/<name>/ for
-everything else that it leaves behind.
+LocalStack runs in a virtual environment of its own, .local/localstack-venv, with the services that tests/localstack
+uses. The first start makes this environment from requirements/localstack.txt. Each run has a name and a folder
+.local/<name>/ for all its other files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,23 +18,27 @@ from pathlib import Path
 
 from ops.console import ROOT, CommandError, Progress, failures, run_tool
 from ops.local import emulator
+from ops.local.ports import describe_port_holder, free_port
+from ops.local.processes import command_line, end_process_group
 
 SERVICES = "apigateway,iam,logs,s3,sts"
 LOCK = ROOT / "requirements/localstack.txt"
 VENV = ROOT / ".local/localstack-venv"
+MODULE = "localstack.runtime.main"
 
 
 def log_file(name: str) -> Path:
-    """What LocalStack prints."""
+    """Return the file with LocalStack's output."""
     return emulator.folder(name) / "localstack.log"
 
 
-def _note(name: str) -> Path:
+def _record(name: str) -> Path:
+    """Return the file with the process id and the port."""
     return emulator.folder(name) / "localstack.json"
 
 
 def prepare(progress: Progress) -> Path:
-    """Make the virtual environment, unless it is there and as the lock says; returns its interpreter."""
+    """Make the virtual environment if it is missing or older than the lock. Return its interpreter."""
     stamp = VENV / ".made-from-lock"
     python = VENV / "bin/python"
     if not stamp.exists() or stamp.stat().st_mtime < LOCK.stat().st_mtime:
@@ -48,51 +51,38 @@ def prepare(progress: Progress) -> Path:
 
 
 def running(name: str) -> str | None:
-    """The URL of the run's LocalStack, if it is up."""
-    if not _note(name).exists():
+    """Return the URL of the run's LocalStack if it is up."""
+    if not _record(name).exists():
         return None
-    note = json.loads(_note(name).read_text())
-    # -ww: without a terminal ps cuts the line, and with it the name that is looked for.
-    command = ["ps", "-ww", "-o", "command=", "-p", str(note["pid"])]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return f"http://localhost:{note['port']}" if "localstack.runtime.main" in shown else None
+    record = json.loads(_record(name).read_text())
+    return f"http://localhost:{record['port']}" if MODULE in command_line(record["pid"]) else None
 
 
 def start(name: str, port: int, progress: Progress) -> str:
-    """Start a fresh LocalStack on a port (0: a free one), wait until it answers, and return its URL."""
+    """Start a fresh LocalStack, wait until it responds, and return its URL.
+
+    :param port: the TCP port; 0 takes a free one
+    :raises CommandError: if the port is in use or LocalStack doesn't start
+    """
     python = prepare(progress)
     if not port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-    elif holder := emulator.port_holder(port):
+        port = free_port()
+    elif holder := describe_port_holder(port):
         raise CommandError(f"Port {port} is in use by {holder}. Stop that program, or choose another port with --port.")
     home = emulator.folder(name)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    env = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | {
-        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "SERVICES": SERVICES,
-        # Host mode, also inside a container; else it would write to /var/lib/localstack.
-        "OVERRIDE_IN_DOCKER": "0",
-        "FILESYSTEM_ROOT": str(home / "files"),
-        # It would open port 53, download a certificate and report its use.
-        "DNS_ADDRESS": "0",
-        "SKIP_SSL_CERT_DOWNLOAD": "1",
-        "DISABLE_EVENTS": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
     with log_file(name).open("wb") as log:
         process = subprocess.Popen(
-            [python, "-m", "localstack.runtime.main"],
-            env=env,
+            [python, "-m", MODULE],
+            env=_environment(home, port),
             cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _note(name).write_text(json.dumps({"pid": process.pid, "port": port}))
+    _record(name).write_text(json.dumps({"pid": process.pid, "port": port}))
     endpoint = f"http://localhost:{port}"
     deadline = time.monotonic() + 60
     while not emulator.healthy(endpoint):
@@ -104,21 +94,36 @@ def start(name: str, port: int, progress: Progress) -> str:
     return endpoint
 
 
+def _environment(home: Path, port: int) -> dict[str, str]:
+    return {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | {
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "SERVICES": SERVICES,
+        # Run in host mode even inside a container. In container mode it would write to /var/lib/localstack.
+        "OVERRIDE_IN_DOCKER": "0",
+        "FILESYSTEM_ROOT": str(home / "files"),
+        # By default it opens port 53, downloads a certificate and reports its use.
+        "DNS_ADDRESS": "0",
+        "SKIP_SSL_CERT_DOWNLOAD": "1",
+        "DISABLE_EVENTS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def stop(name: str) -> bool:
-    """Stop the run's LocalStack; whether there was one."""
+    """Stop the run's LocalStack. Return whether one was running."""
     up = running(name) is not None
     if up:
-        emulator.end(int(json.loads(_note(name).read_text())["pid"]))
-    _note(name).unlink(missing_ok=True)
+        end_process_group(int(json.loads(_record(name).read_text())["pid"]))
+    _record(name).unlink(missing_ok=True)
     return up
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, start or stop LocalStack."""
+    """Parse the command line and start or stop LocalStack, or print its URL."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.localstack", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("action", choices=["start", "stop", "status"])
-    parser.add_argument("--name", default="localstack", help="which run (default: localstack)")
-    parser.add_argument("--port", type=int, default=4566, help="where it listens, 0 for a free port (default: 4566)")
+    parser.add_argument("--name", default="localstack", help="the run's name (default: localstack)")
+    parser.add_argument("--port", type=int, default=4566, help="TCP port, 0 for a free one (default: 4566)")
     options = parser.parse_args(arguments)
     progress = Progress()
     if options.action == "start":

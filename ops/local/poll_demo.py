@@ -1,4 +1,4 @@
-"""Show sync here: a back office is polled, a row changes in it, it stalls, vanishes and comes back; reads go on."""
+"""Show polling locally: poll a back office, change a row, stall it, cut it off, bring it back. Reads keep working."""
 
 from __future__ import annotations
 
@@ -16,121 +16,135 @@ from ops.local.fault_proxy import Fault
 from ops.local.session import Api, poll
 from ops.local.stack import Stack
 
-SOURCE = "subdivisions"  # which is its collection's and its table's name, too
+SOURCE = "subdivisions"
+"""The source's name, which is also the name of its collection and of its table."""
+
 ROW = "CH-ZH"
 DOCUMENT = "/documents/currencies/current"
-PATIENCE = 120.0
-OUTAGE = 5.0
-"""Seconds of reading in each of: as usual, stalled, gone."""
+
+TIMEOUT = 120.0
+"""Seconds to wait for a poll, or for a change to be visible."""
+
+READING = 5.0
+"""Seconds of reading in each state of the back office: normal, stalled, cut off."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reads:
-    """Reads of one item, one after the other: what they took in seconds, how many said that the data is stale."""
+    """Reads of one item, one after the other.
+
+    seconds: how long each read took
+    stale: how many responses said that the data is stale
+    """
 
     seconds: list[float]
     stale: int
 
     def __str__(self) -> str:
         cuts = statistics.quantiles(self.seconds, n=100, method="inclusive")
-        told = f"{len(self.seconds)} reads, all 200, median {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms"
-        return f"{told}, {self.stale} of them with Readplane-Stale" if self.stale else told
+        text = f"{len(self.seconds)} reads, all 200, median {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms"
+        return f"{text}, {self.stale} of them with Readplane-Stale" if self.stale else text
 
 
 def show(stack: Stack, office: BackOffice, progress: Progress) -> None:
-    """Show it, and leave the back office as it should be."""
+    """Show polling, and leave the back office without faults."""
     api = Api(stack.outputs.api_url)
-    progress.say(f"EventBridge Scheduler polls the back office at {office.url} every minute. Polled now, not to wait:")
+    progress.say(f"EventBridge Scheduler polls the back office at {office.url} every minute. This demo polls at once:")
     _fill(stack, office, api, progress)
-    _change(stack, office, api, progress)
-    _outage(stack, office, api, progress)
-    told = api("GET", f"/sources/{SOURCE}").json()
-    progress.say(f"GET /v1/sources/{SOURCE}: {json.dumps(told)}")
+    _show_change(stack, office, api, progress)
+    _show_outage(stack, office, api, progress)
+    freshness = api("GET", f"/sources/{SOURCE}").json()
+    progress.say(f"GET /v1/sources/{SOURCE}: {json.dumps(freshness)}")
 
 
 def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Poll every source until the read model holds all that the back office has."""
+    """Poll every source until reads show every row of the back office."""
     start = time.monotonic()
     for source in sorted(stack.outputs.sources or ()):
-        told = _poll(stack, source)
-        if told["outcome"] not in ("completed", "not_modified"):
-            raise CommandError(f"{source} was polled, and it says {told}")
-        progress.say(f"  {source}: {told['records']} records, {told['changes']} changes")
+        response = _poll(stack, source)
+        if response["outcome"] not in ("completed", "not_modified"):
+            raise CommandError(f"The poll of {source} failed: {response}")
+        progress.say(f"  {source}: {response['records']} records, {response['changes']} changes")
     rows = office.count(SOURCE)
-    _until(lambda: sum(1 for _ in _listed(api)) >= rows, f"GET /items/{SOURCE} doesn't list {rows} items", every=1.0)
-    _until(lambda: api("GET", DOCUMENT).status_code == 200, f"{DOCUMENT} isn't there")
-    took = time.monotonic() - start
-    progress.say(
-        f"{rows} rows of {SOURCE} are items, the currencies are one document, {took:.1f} s after the polls began."
+    _wait_until(
+        lambda: sum(1 for _ in _item_ids(api)) >= rows, f"GET /items/{SOURCE} doesn't list {rows} items", every=1.0
     )
+    _wait_until(lambda: api("GET", DOCUMENT).status_code == 200, f"{DOCUMENT} isn't there")
+    seconds = time.monotonic() - start
+    progress.say(f"{rows} rows of {SOURCE} are items, and the currencies are one document, after {seconds:.1f} s.")
 
 
-def _change(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Change a row in SQLite and see it in the read model."""
-    took = _changed(stack, office, api, "Zurich, as SQLite has it now")
-    progress.say(f"A row changed in SQLite is an item {took:.2f} s later (polled at once, not at the next minute).")
+def _show_change(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
+    """Change a row in SQLite and wait until a read shows it."""
+    seconds = _change_row(stack, office, api, "Zurich, as SQLite has it now")
+    progress.say(f"A row changed in SQLite is in the item {seconds:.2f} s later (polled at once, not a minute later).")
 
 
-def _outage(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Stall the back office, then let it refuse connections, while it is polled and read."""
-    progress.say(f"As usual:  {_read(api, OUTAGE)}.")
+def _show_outage(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
+    """Stall the back office, then let it refuse connections. Read and poll meanwhile."""
+    progress.say(f"Normal:    {_read(api, READING)}.")
     with concurrent.futures.ThreadPoolExecutor(1) as pool, office.failing(Fault("delay", seconds=60)):
         polled = pool.submit(_poll, stack, SOURCE)
-        progress.say(f"Stalled:   {_read(api, OUTAGE)}. A poll hangs meanwhile.")
+        progress.say(f"Stalled:   {_read(api, READING)}. A poll waits meanwhile.")
         office.faults(Fault("refuse"))
         budget = json.loads((stack.outputs.sources or {})[SOURCE])["source"]["staleness_budget"]
-        progress.say(f"Vanished:  {_read(api, OUTAGE)}. After {budget} s of it they would say Readplane-Stale: true.")
-        told = polled.result()
-    progress.say(f"That poll says: {told['outcome']}, {told.get('fault')}.")
-    took = _changed(stack, office, api, "Zürich")
-    progress.say(f"The back office is back, and what changed in it is an item {took:.2f} s later.")
+        progress.say(f"Cut off:   {_read(api, READING)}. After {budget} s without a poll, Readplane-Stale: true.")
+        response = polled.result()
+    progress.say(f"The waiting poll ended: {response['outcome']}, {response.get('fault')}.")
+    seconds = _change_row(stack, office, api, "Zürich")
+    progress.say(f"The back office is back, and a row changed in it is in the item {seconds:.2f} s later.")
 
 
-def _changed(stack: Stack, office: BackOffice, api: Api, name: str) -> float:
-    """Change the row's name and poll; seconds until the item has it."""
+def _change_row(stack: Stack, office: BackOffice, api: Api, name: str) -> float:
+    """Change the row's name and poll. Return the seconds until the item has the name."""
     start = time.monotonic()
     office.put(SOURCE, ROW, name=name)
     _poll(stack, SOURCE)
     path = f"/items/{SOURCE}/{ROW}"
-    _until(lambda: api("GET", path).json()["data"]["name"] == name, f"{path} doesn't show the change")
+    _wait_until(lambda: api("GET", path).json()["data"]["name"] == name, f"{path} doesn't show the change")
     return time.monotonic() - start
 
 
 def _poll(stack: Stack, source: str) -> dict[str, Any]:
-    """Poll with the schedule's own input, until there is no more to fetch; what the last poll says, with all counts.
+    """Poll with the schedule's own input until the source has no more to fetch.
 
-    A poll that the schedule has begun is waited for.
+    If the schedule polls at the same time, wait for its poll.
+
+    :returns: the last poll's response, with the counts of all polls together
+    :raises CommandError: if the source isn't through in time
     """
     event = json.loads((stack.outputs.sources or {})[source])
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     counts = {"records": 0, "changes": 0}
     while True:
-        told = poll(stack.outputs, event)
-        counts = {name: count + told.get(name, 0) for name, count in counts.items()}
-        if told["outcome"] not in ("running", "unfinished", "open"):
-            return told | counts
+        response = poll(stack.outputs, event)
+        counts = {name: count + response.get(name, 0) for name, count in counts.items()}
+        if response["outcome"] not in ("running", "unfinished", "open"):
+            return response | counts
         if time.monotonic() > deadline:
-            raise CommandError(f"{source} isn't polled to its end within {PATIENCE:.0f} s; it says {told}")
+            raise CommandError(
+                f"The poll of {source} isn't through after {TIMEOUT:.0f} s. Its last response: {response}"
+            )
         time.sleep(0.5)
 
 
 def _read(api: Api, seconds: float) -> Reads:
     """Read the item as a client does, about 20 times a second."""
-    path, took, stale = f"/items/{SOURCE}/{ROW}", list[float](), 0
+    path, durations, stale = f"/items/{SOURCE}/{ROW}", list[float](), 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         start = time.monotonic()
-        answer = api("GET", path)
-        took.append(time.monotonic() - start)
-        if answer.status_code != 200:
-            raise CommandError(f"GET {path} was answered {answer.status_code}: {answer.text}")
-        stale += answer.headers.get("Readplane-Stale") == "true"
-        time.sleep(max(0.0, 0.05 - took[-1]))
-    return Reads(took, stale)
+        response = api("GET", path)
+        durations.append(time.monotonic() - start)
+        if response.status_code != 200:
+            raise CommandError(f"GET {path} got the status {response.status_code}: {response.text}")
+        stale += response.headers.get("Readplane-Stale") == "true"
+        time.sleep(max(0.0, 0.05 - durations[-1]))
+    return Reads(durations, stale)
 
 
-def _listed(api: Api) -> Iterator[str]:
-    """The ids of every item."""
+def _item_ids(api: Api) -> Iterator[str]:
+    """Yield the ids of every item, page by page."""
     cursor = ""
     while True:
         page = api("GET", f"/items/{SOURCE}?limit=200{cursor}").json()
@@ -140,9 +154,13 @@ def _listed(api: Api) -> Iterator[str]:
         cursor = f"&cursor={page['next']}"
 
 
-def _until(check: Callable[[], bool], otherwise: str, every: float = 0.05) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _wait_until(check: Callable[[], bool], problem: str, every: float = 0.05) -> None:
+    """Call a check until it holds.
+
+    :raises CommandError: with the problem if the check doesn't hold in time
+    """
+    deadline = time.monotonic() + TIMEOUT
     while not check():
         if time.monotonic() > deadline:
-            raise CommandError(f"{otherwise} after {PATIENCE:.0f} s.")
+            raise CommandError(f"{problem} after {TIMEOUT:.0f} s.")
         time.sleep(every)

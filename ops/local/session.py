@@ -1,4 +1,4 @@
-"""Talk to a stack on an emulator as its users do: sign in with SRP, call the HTTP API; and as the account's root."""
+"""Call a stack on an emulator: as a user (SRP sign-in, HTTP API), and as the account's root."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ from pycognito.aws_srp import AWSSRP
 from ops.console import CommandError
 from ops.local.stack import Outputs, environment
 
-PASSWORD = "Correct-horse-battery-1"  # of every user made here; the emulator forgets them with the stack
+PASSWORD = "Correct-horse-battery-1"
+"""The password of every user made here. The emulator forgets the users with the stack."""
 
 
 @dataclasses.dataclass(frozen=True)
 class User:
-    """A signed-in user."""
+    """A signed-in user.
+
+    name: the sign-in name, an e-mail address
+    sub: the user's id in the user pool
+    access_token, id_token: the tokens, as JWT
+    """
 
     name: str
     sub: str
@@ -34,19 +40,19 @@ class User:
 
 
 def use(endpoint: str) -> None:
-    """Point this process's boto3 at an emulator, and at nothing else."""
+    """Point this process's boto3 at an emulator and drop every other AWS setting."""
     for key in [key for key in os.environ if key.startswith("AWS_")]:
         del os.environ[key]
     os.environ.update(environment(endpoint))
 
 
 def root(region: str) -> boto3.session.Session:
-    """The account's root in a Region; call use() first."""
+    """Return a boto3 session of the account's root in a Region. Call `use` first."""
     return boto3.session.Session(region_name=region)
 
 
 def make_managed_keys(regions: Iterable[str]) -> None:
-    """Make what every AWS account has and the emulator hasn't: DynamoDB's managed key, which a replica looks up."""
+    """Make DynamoDB's AWS managed key, which a replica looks up. Every AWS account has it; the emulator doesn't."""
     for region in regions:
         kms = root(region).client("kms")
         if not any(alias.get("AliasName") == "alias/aws/dynamodb" for alias in kms.list_aliases()["Aliases"]):
@@ -55,10 +61,10 @@ def make_managed_keys(regions: Iterable[str]) -> None:
 
 
 def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: str | None = None) -> User:
-    """Make the user if need be, confirmed and in the groups, and sign in with SRP, as an app does."""
+    """Sign a user in with SRP, as an app does. A user who doesn't exist is made first, confirmed and in the groups."""
     cognito = root(outputs.region).client("cognito-idp")
     pool = outputs.user_pool_id
-    with contextlib.suppress(cognito.exceptions.UsernameExistsException):  # a second run
+    with contextlib.suppress(cognito.exceptions.UsernameExistsException):  # the user exists after an earlier run
         cognito.admin_create_user(
             UserPoolId=pool,
             Username=name,
@@ -74,31 +80,31 @@ def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: 
 
 
 def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
-    """Invoke `poll` as a schedule does, and wait for what it says.
+    """Invoke `poll` as a schedule does, and return its response.
 
-    :raises Failure: when it raised instead of saying something, or there is none
+    :raises CommandError: if `poll` raises an error, or the stack has no `poll`
     """
     if not outputs.poll_function:
         raise CommandError("The stack has no sources, so there is nothing to poll.")
-    # Once: another try would be another poll.
+    # No retry, because a retry would be another poll.
     config = botocore.config.Config(read_timeout=120, retries={"total_max_attempts": 1})
     functions = root(outputs.region).client("lambda", config=config)
-    answer = functions.invoke(FunctionName=outputs.poll_function, Payload=json.dumps(event).encode())
-    told: dict[str, Any] = json.load(answer["Payload"])
-    if "FunctionError" in answer:
-        raise CommandError(f"{outputs.poll_function} failed: {told.get('errorMessage', told)}")
-    return told
+    invocation = functions.invoke(FunctionName=outputs.poll_function, Payload=json.dumps(event).encode())
+    response: dict[str, Any] = json.load(invocation["Payload"])
+    if "FunctionError" in invocation:
+        raise CommandError(f"{outputs.poll_function} failed: {response.get('errorMessage', response)}")
+    return response
 
 
 def claims(token: str) -> dict[str, Any]:
-    """What a token says, unverified."""
+    """Return the claims of a JWT without verifying it."""
     payload = token.split(".")[1]
     decoded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return decoded
 
 
 class Api:
-    """The HTTP API, called with one user's access token, or with none; ``seen`` gets every (method, path, status)."""
+    """The HTTP API, called with a user's access token or without one."""
 
     def __init__(
         self,
@@ -108,11 +114,18 @@ class Api:
         timeout: float = 30,
         seen: set[tuple[str, str, int]] | None = None,
     ) -> None:
+        """Prepare the calls.
+
+        :param api_url: the API's URL, without the stage
+        :param token: the access token to send
+        :param timeout: seconds to wait for a connection and between two bytes
+        :param seen: collects (method, path, status) of every call
+        """
         self.base = f"{api_url}/v1"
         self._seen = set() if seen is None else seen
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc: only what a test says is sent
+        self._session.trust_env = False  # no proxy and no .netrc, so that only what a test names is sent
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=32))
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
@@ -126,8 +139,12 @@ class Api:
         data: str | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Call a route: `body` is sent as JSON, `data` as it is."""
-        answer = self._session.request(
+        """Call a route.
+
+        :param body: sent as JSON
+        :param data: sent unchanged, instead of `body`
+        """
+        response = self._session.request(
             method,
             self.base + path,
             data=json.dumps(body) if body is not None else data,
@@ -135,21 +152,24 @@ class Api:
             timeout=self._timeout,
             allow_redirects=False,
         )
-        self._seen.add((method, path, answer.status_code))
-        return answer
+        self._seen.add((method, path, response.status_code))
+        return response
 
     def raw(
         self, method: str, target: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send a request target byte for byte (`..` and all, which HTTP libraries tidy up): status, headers, body."""
+        """Send a request target byte for byte. Return status, headers and body.
+
+        HTTP libraries would normalise `..` and other parts of the target.
+        """
         parts = urllib.parse.urlsplit(self.base)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.netloc, timeout=self._timeout)
-        sent = {**{k: str(v) for k, v in self._session.headers.items() if k == "Authorization"}, **(headers or {})}
+        authorization = {key: str(value) for key, value in self._session.headers.items() if key == "Authorization"}
         try:
-            connection.request(method, parts.path + target, body=body, headers=sent)
-            answer = connection.getresponse()
-            self._seen.add((method, target, answer.status))
-            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
+            connection.request(method, parts.path + target, body=body, headers={**authorization, **(headers or {})})
+            response = connection.getresponse()
+            self._seen.add((method, target, response.status))
+            return response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
         finally:
             connection.close()

@@ -1,7 +1,7 @@
-"""Apply the Terraform to an emulator, from a copy of terraform/ in .local/<name>/ with its own state.
+"""Apply the Terraform to an emulator, from a copy of terraform/ in .local/<name>/ with a state of its own.
 
-No run here can reach an AWS account: the credentials are the emulator's, every AWS_* setting of the caller is dropped,
-and an endpoint at AWS is refused.
+A local run can't reach an AWS account: it uses the emulator's credentials, drops the caller's AWS_* settings, and
+refuses an endpoint at AWS.
 """
 
 from __future__ import annotations
@@ -18,22 +18,31 @@ import urllib.parse
 from pathlib import Path
 
 from ops import terraform
-from ops.build.zips import Zips
+from ops.build.targets import Zips
 from ops.console import CommandError, Progress, run_tool
 from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
-BACK_OFFICE = "http://localhost:8765"  # what the local settings call it: each run's has a port of its own
+BACK_OFFICE = "http://localhost:8765"
+"""The back office's URL in the local settings. A run replaces it with the URL of its own back office."""
+
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
-class Conflict(CommandError):
-    """The emulator says that something exists which the run hasn't made."""
+class ConflictError(CommandError):
+    """The emulator says that a resource exists, although this run hasn't made it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """What terraform/outputs.tf gives to the tools and tests."""
+    """The outputs in terraform/outputs.tf that tools and tests use; terraform/outputs.tf describes each.
+
+    routes: "METHOD /path" of every route, without the stage
+    policies: the JSON text of every policy of the primary Region, by name
+    sources: each source's name with its schedule's input as JSON text; None without sources
+    poll_function, checkpoints_table, change_stream: what polls the sources; None without sources
+    backends: each back office passed through, with its `url`
+    """
 
     name: str
     region: str
@@ -48,40 +57,48 @@ class Outputs:
     delivery_stream: str
     apply_queue_url: str
     apply_dead_letter_url: str
-    routes: list[str]  # "METHOD /path", without the stage
-    policies: dict[str, str]  # JSON text of every policy of the primary Region
+    routes: list[str]
+    policies: dict[str, str]
     edge_url: str | None = None
     replica_region: str | None = None
     replica_api_url: str | None = None
     replica_documents_bucket: str | None = None
     replica_write_log_bucket: str | None = None
-    # None without sources: each source's schedule's input, as JSON text, and what `poll` works with.
     sources: dict[str, str] | None = None
     poll_function: str | None = None
     checkpoints_table: str | None = None
     change_stream: str | None = None
-    backends: dict[str, dict[str, str]] | None = None  # name -> its `url`
+    backends: dict[str, dict[str, str]] | None = None
     backend_api_keys: dict[str, str] | None = None
     alarm_topic_arn: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
-    """A stack that was applied here."""
+    """A stack on an emulator.
+
+    name: the run's name
+    endpoint: the emulator's URL
+    outputs: the stack's Terraform outputs
+    aws_client: how `read`, `write` and `apply` call AWS: slim or boto3
+    """
 
     name: str
     endpoint: str
     outputs: Outputs
-    aws_client: str  # what the functions on a client's path call AWS with
+    aws_client: str
 
     @property
     def home(self) -> Path:
-        """Where the run keeps its files."""
+        """The folder of the run's files."""
         return emulator.folder(self.name)
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """The AWS settings of everything that talks to the emulator: Terraform, boto3."""
+    """Return the AWS settings for Terraform and boto3 that lead to an emulator.
+
+    :raises CommandError: for an endpoint at AWS
+    """
     host = urllib.parse.urlsplit(endpoint).hostname or ""
     if not host or host.endswith(("amazonaws.com", "amazonaws.com.cn", "api.aws")):
         raise CommandError(f"AWS_ENDPOINT_URL={endpoint}: a local run needs the URL of an emulator, not of AWS.")
@@ -94,9 +111,11 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 def aws_client() -> str:
-    """What Terraform's `aws_client` is set to: what READPLANE_CLIENT says, as it does in the functions themselves.
+    """Return the value for Terraform's variable `aws_client`, from READPLANE_CLIENT; the default is slim.
 
-    :raises Failure: for a client that there isn't.
+    The functions read the same variable in the same way.
+
+    :raises CommandError: for an unknown client
     """
     client = os.environ.get("READPLANE_CLIENT", "slim")
     if client not in ("slim", "boto3"):
@@ -105,22 +124,28 @@ def aws_client() -> str:
 
 
 def regions() -> list[str]:
-    """Every Region that the local settings name."""
+    """Return every Region that the local settings name."""
     texts = [(terraform.SOURCE / path).read_text() for path in (VARIABLES, "variables.tf")]
     return sorted(set(re.findall(r'"([a-z]{2}(?:-[a-z]+)+-\d)"', "\n".join(texts))))
 
 
 def forget_state(name: str) -> None:
-    """Drop the state of a stack whose emulator is gone."""
+    """Delete the state of a stack whose emulator is gone."""
     for path in (emulator.folder(name) / "terraform").glob("terraform.tfstate*"):
         path.unlink()
     (emulator.folder(name) / "stack.json").unlink(missing_ok=True)
 
 
 def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office: str = BACK_OFFICE) -> Stack:
-    """Apply terraform/ to the emulator at an endpoint, with the back office at a URL."""
+    """Apply terraform/ to an emulator and record the stack in stack.json.
+
+    :param endpoint: the emulator's URL
+    :param back_office: the back office's URL
+    :raises ConflictError: if the emulator has a resource that isn't in the state
+    :raises CommandError: if Terraform fails in another way, or an output is missing
+    """
     folder = _copy(name, back_office)
-    # Terraform reads them when it plans and again minutes later, and a build for another run may come in between.
+    # Terraform reads the zips when it plans and again minutes later. Another run may build new ones in between.
     zips = Zips(*(Path(shutil.copy(path, folder)) for path in zips))
     env = terraform.environment() | environment(endpoint)
     progress.say("terraform init …")
@@ -136,41 +161,45 @@ def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office:
     (folder / "run.tfvars.json").write_text(json.dumps(variables))
     command = [terraform.terraform(), f"-chdir={folder}", "apply", "-json", "-auto-approve", *_OPTIONS]
     _run_apply(command, env, emulator.folder(name) / "apply.log", progress)
-    read = json.loads(run_tool([terraform.terraform(), f"-chdir={folder}", "output", "-json"], env=env))
-    values = {key: entry["value"] for key, entry in read.items()}
-    known = {field.name: field for field in dataclasses.fields(Outputs)}
-    if missing := [n for n, f in known.items() if f.default is dataclasses.MISSING and not values.get(n)]:
-        raise CommandError(f"terraform/outputs.tf doesn't give {', '.join(missing)}.")
-    given = {key: value for key, value in values.items() if key in known}
-    stack = Stack(name, endpoint, Outputs(**given), aws_client())
+    printed = json.loads(run_tool([terraform.terraform(), f"-chdir={folder}", "output", "-json"], env=env))
+    values = {key: entry["value"] for key, entry in printed.items()}
+    stack = Stack(name, endpoint, _outputs(values), aws_client())
     (stack.home / "stack.json").write_text(json.dumps(dataclasses.asdict(stack), indent=2) + "\n")
     return stack
 
 
+def _outputs(values: dict[str, typing.Any]) -> Outputs:
+    fields = {field.name: field for field in dataclasses.fields(Outputs)}
+    required = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+    if missing := [name for name in required if not values.get(name)]:
+        raise CommandError(f"terraform/outputs.tf doesn't give {', '.join(missing)}.")
+    return Outputs(**{name: value for name, value in values.items() if name in fields})
+
+
 def load(name: str) -> Stack | None:
-    """The stack that was applied last under a name, if its emulator still answers."""
-    note = emulator.folder(name) / "stack.json"
-    if not note.exists():
+    """Return the run's recorded stack if its emulator responds."""
+    record = emulator.folder(name) / "stack.json"
+    if not record.exists():
         return None
-    read = json.loads(note.read_text())
-    if not emulator.healthy(read["endpoint"]):
+    saved = json.loads(record.read_text())
+    if not emulator.healthy(saved["endpoint"]):
         return None
-    return Stack(read["name"], read["endpoint"], Outputs(**read["outputs"]), read.get("aws_client", "boto3"))
+    return Stack(saved["name"], saved["endpoint"], Outputs(**saved["outputs"]), saved.get("aws_client", "boto3"))
 
 
 def destroy(stack: Stack) -> None:
-    """Remove the stack's resources from an emulator that goes on running."""
+    """Remove the stack's resources from an emulator that keeps running."""
     env = terraform.environment() | environment(stack.endpoint)
     folder = stack.home / "terraform"
     run_tool([terraform.terraform(), f"-chdir={folder}", "destroy", "-auto-approve", *_OPTIONS], env=env)
 
 
 def _copy(name: str, back_office: str) -> Path:
-    """Bring the copy of terraform/ up to date, without a backend: this state never leaves the machine."""
+    """Update the run's copy of terraform/, without a backend: this state never leaves the machine."""
     folder = emulator.folder(name) / "terraform"
-    kept = {folder / ".terraform", *folder.glob("terraform.tfstate*")}
+    state = {folder / ".terraform", *folder.glob("terraform.tfstate*")}
     for path in folder.iterdir() if folder.exists() else ():
-        if path not in kept:
+        if path not in state:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.copytree(
         terraform.SOURCE,
@@ -184,8 +213,12 @@ def _copy(name: str, back_office: str) -> Path:
 
 
 def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Progress) -> None:
-    """Run an apply, keep its log, and say every few seconds how far it is."""
-    total, done, said, problems = 0, 0, time.monotonic(), []
+    """Run an apply, write its log, and print its progress every 5 seconds.
+
+    :raises ConflictError: if the emulator has a resource that isn't in the state
+    :raises CommandError: if the apply fails in another way
+    """
+    total, done, last_print, problems = 0, 0, time.monotonic(), list[str]()
     progress.say("terraform apply …")
     with (
         log.open("w") as out,
@@ -198,27 +231,27 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
             try:
                 message = json.loads(line)
             except ValueError:
-                continue  # a warning about the caller's own settings, say; it is in the log
+                continue  # plain text, such as a warning about the caller's own settings; it is in the log
             kind = message.get("type")
             if kind == "change_summary":
                 changes = message["changes"]
                 total = changes["add"] + changes["change"] + changes["remove"]
                 progress.say(message["@message"])
             elif kind == "diagnostic" and message["diagnostic"]["severity"] == "error":
-                problems.append(_problem(message["diagnostic"]))
+                problems.append(_describe_problem(message["diagnostic"]))
             elif kind == "apply_complete" and message["hook"]["action"] != "read":
                 done += 1
-                if time.monotonic() - said > 5:
-                    said = time.monotonic()
+                if time.monotonic() - last_print > 5:
+                    last_print = time.monotonic()
                     progress.say(f"{done} of {total}: {message['hook']['resource']['addr']}")
     if process.returncode:
-        told = "\n".join(problems[:10]) or "(no message)"
-        kind = Conflict if re.search(r"ConflictException|AlreadyExists", told) else CommandError
-        raise kind(f"terraform apply failed:\n{told}\nThe whole log: {log}")
+        text = "\n".join(problems[:10]) or "(no message)"
+        error = ConflictError if re.search(r"ConflictException|AlreadyExists", text) else CommandError
+        raise error(f"terraform apply failed:\n{text}\nThe whole log: {log}")
 
 
-def _problem(diagnostic: dict[str, typing.Any]) -> str:
-    place = diagnostic.get("range") or {}
-    where = f" ({place.get('filename')}:{place.get('start', {}).get('line')})" if place else ""
+def _describe_problem(diagnostic: dict[str, typing.Any]) -> str:
+    position = diagnostic.get("range") or {}
+    line = f" ({position.get('filename')}:{position.get('start', {}).get('line')})" if position else ""
     address = f" [{diagnostic['address']}]" if diagnostic.get("address") else ""
-    return f"- {diagnostic['summary']}{address}{where}\n  {diagnostic.get('detail', '')}"
+    return f"- {diagnostic['summary']}{address}{line}\n  {diagnostic.get('detail', '')}"

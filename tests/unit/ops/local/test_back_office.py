@@ -1,4 +1,4 @@
-"""The local back office: real data, Datasette's own paging and filters, and faults that are told and then gone."""
+"""The local back office: real data, Datasette's own paging and filters, and faults that can be set and removed."""
 
 import json
 import time
@@ -32,28 +32,30 @@ def get(office: BackOffice, path: str) -> requests.Response:
 
 
 def pages(office: BackOffice, path: str) -> list[dict[str, Any]]:
-    """Every page that the next links lead to."""
-    found, url = [], f"{office.url}/backoffice/{path}"
+    """Return every page, following the links to the next one."""
+    responses, url = [], f"{office.url}/backoffice/{path}"
     while url:
-        found.append(requests.get(url, timeout=10).json())
-        url = found[-1]["next_url"]
-    return found
+        responses.append(requests.get(url, timeout=10).json())
+        url = responses[-1]["next_url"]
+    return responses
 
 
-def test_it_serves_what_iso_lists(office: BackOffice) -> None:
+def test_it_serves_the_entries_of_the_iso_standards(office: BackOffice) -> None:
     currencies = get(office, "currencies.json?_shape=object&_size=max").json()
     assert {code: row["name"] for code, row in currencies.items()} == {
         currency.alpha_3: currency.name for currency in pycountry.currencies
     }
     languages = [row for page in pages(office, "languages.json?_shape=objects") for row in page["rows"]]
-    assert {row["code"] for row in languages} == {one.alpha_2 for one in pycountry.languages if hasattr(one, "alpha_2")}
+    assert {row["code"] for row in languages} == {
+        entry.alpha_2 for entry in pycountry.languages if hasattr(entry, "alpha_2")
+    }
     (row,) = get(office, "subdivisions.json?code=AZ-BAB&_shape=array").json()
     assert back_office.FIRST_MODIFIED.isoformat()[:10] == row.pop("modified")[:10]
     iso = {"code": "AZ-BAB", "country": "AZ", "name": "Babək", "type": "Rayon", "parent": "AZ-NX"}
     assert row == {**iso, "removed": 0}
 
 
-def test_without_a_limit_every_subdivision_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_limit_it_has_every_subdivision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "folder", lambda name: tmp_path)
     back_office.make(back_office.database("x"))
     office = BackOffice("x", 1, 1, 1)
@@ -62,40 +64,41 @@ def test_without_a_limit_every_subdivision_is_there(tmp_path: Path, monkeypatch:
     assert zurich and (zurich["country"], zurich["name"], zurich["type"]) == ("CH", "Zürich", "Canton")
 
 
-def test_its_pages_lead_through_the_proxy_and_lose_nothing_at_equal_times(office: BackOffice) -> None:
-    """Pages of every size cut countries, whose rows have one time, in two."""
+def test_its_links_lead_through_the_proxy_and_its_pages_lose_no_row_with_an_equal_time(office: BackOffice) -> None:
+    """All rows of a country have one modification time, and some pages end within a country."""
     counted = office.requests("subdivisions")
     for size in (7, 33):
-        found = pages(office, f"subdivisions.json?_shape=objects&_sort=modified&modified__gte=2025-01-01&_size={size}")
-        assert all(page["next_url"].startswith(office.url + "/") for page in found[:-1])
-        rows = [row for page in found for row in page["rows"]]
+        query = f"_shape=objects&_sort=modified&modified__gte=2025-01-01&_size={size}"
+        responses = pages(office, f"subdivisions.json?{query}")
+        assert all(page["next_url"].startswith(office.url + "/") for page in responses[:-1])
+        rows = [row for page in responses for row in page["rows"]]
         assert len(rows) == len({row["code"] for row in rows}) == office.count("subdivisions")
         assert rows == sorted(rows, key=lambda row: (row["modified"], row["code"]))
-        counted += len(found)
+        counted += len(responses)
     assert office.requests("subdivisions") == counted
 
 
-def test_a_changed_row_shows_at_once_by_its_time_of_change(office: BackOffice) -> None:
+def test_a_changed_row_is_served_at_once_with_its_modification_time(office: BackOffice) -> None:
     before = office.count("subdivisions")
     modified = office.put("subdivisions", "AD-02", name="Canillo (changed)")
     office.put("subdivisions", "AD-99", country="AD", name="Added", type="Parish")
-    found = get(office, f"subdivisions.json?_shape=array&modified__gte={modified}").json()
-    assert {row["code"]: row["name"] for row in found} == {"AD-02": "Canillo (changed)", "AD-99": "Added"}
-    kept = office.get("subdivisions", "AD-02")
-    assert kept and kept["type"] == "Parish" and kept["modified"] == modified
+    rows = get(office, f"subdivisions.json?_shape=array&modified__gte={modified}").json()
+    assert {row["code"]: row["name"] for row in rows} == {"AD-02": "Canillo (changed)", "AD-99": "Added"}
+    changed = office.get("subdivisions", "AD-02")
+    assert changed and changed["type"] == "Parish" and changed["modified"] == modified
     assert office.delete("subdivisions", "AD-99") and not office.delete("subdivisions", "AD-99")
     assert office.count("subdivisions") == before
     assert get(office, "subdivisions.json?_shape=array&code=AD-99").json() == []
 
 
-def test_what_is_not_there_can_not_be_changed(office: BackOffice) -> None:
+def test_an_unknown_table_or_column_is_refused(office: BackOffice) -> None:
     with pytest.raises(CommandError, match="no colour; its columns are code, country"):
         office.put("subdivisions", "AD-02", colour="red")
     with pytest.raises(CommandError, match="no table provinces"):
         office.delete("provinces", "AD-02")
 
 
-def test_a_stall_holds_the_requests_it_is_meant_for(office: BackOffice) -> None:
+def test_a_delay_applies_to_the_matching_requests_only(office: BackOffice) -> None:
     with office.failing(Fault("delay", "languages", seconds=0.6)):
         start = time.monotonic()
         assert get(office, "currencies.json").status_code == 200
@@ -107,7 +110,7 @@ def test_a_stall_holds_the_requests_it_is_meant_for(office: BackOffice) -> None:
             requests.get(f"{office.url}/backoffice/languages.json", timeout=0.2)
 
 
-def test_an_outage_refuses_connections_until_it_ends_and_cuts_the_open_ones(office: BackOffice) -> None:
+def test_a_refusal_cuts_open_connections_and_refuses_new_ones_until_it_ends(office: BackOffice) -> None:
     for _ in range(3):
         with office.failing(Fault("refuse")):
             assert not back_office.healthy(office)
@@ -116,7 +119,7 @@ def test_an_outage_refuses_connections_until_it_ends_and_cuts_the_open_ones(offi
         assert get(office, "currencies.json").status_code == 200
 
 
-def test_a_port_that_somebody_has_is_refused(office: BackOffice) -> None:
+def test_a_busy_port_is_refused_with_its_holder(office: BackOffice) -> None:
     with pytest.raises(
         CommandError, match=rf"Port {office.port}, which the back office needs, is in use by .+fault_proxy"
     ):
@@ -124,22 +127,26 @@ def test_a_port_that_somebody_has_is_refused(office: BackOffice) -> None:
     assert back_office.running("other") is None
 
 
-def test_a_refusal_of_some_paths_cuts_their_connections(office: BackOffice) -> None:
+def test_a_refusal_of_some_paths_cuts_only_their_connections(office: BackOffice) -> None:
     with office.failing(Fault("refuse", "languages")):
         assert get(office, "currencies.json").status_code == 200
         with pytest.raises(requests.ConnectionError):
             get(office, "languages.json")
 
 
-def test_an_error_and_a_page_of_html_are_told_as_they_are(office: BackOffice) -> None:
+def test_a_fault_can_answer_with_any_status_and_body(office: BackOffice) -> None:
     html = Fault("answer", status=200, content_type="text/html", body="<h1>Sorry</h1>")
     with office.failing(Fault("answer", "languages", status=503), html):
         assert get(office, "languages.json").status_code == 503
-        told = get(office, "currencies.json")
-        assert (told.status_code, told.headers["Content-Type"], told.text) == (200, "text/html", "<h1>Sorry</h1>")
+        response = get(office, "currencies.json")
+        assert (response.status_code, response.headers["Content-Type"], response.text) == (
+            200,
+            "text/html",
+            "<h1>Sorry</h1>",
+        )
 
 
-def test_a_fault_that_there_is_not_is_refused_and_changes_nothing(office: BackOffice) -> None:
+def test_an_unknown_mode_is_refused_and_changes_nothing(office: BackOffice) -> None:
     with office.failing(Fault("answer", status=418)):
         fault = Fault()
         object.__setattr__(fault, "mode", "melt")
@@ -148,7 +155,7 @@ def test_a_fault_that_there_is_not_is_refused_and_changes_nothing(office: BackOf
         assert get(office, "currencies.json").status_code == 418
 
 
-def test_it_is_found_again_and_keeps_its_rows_until_they_are_forgotten(
+def test_it_is_found_again_and_keeps_its_rows_until_they_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(emulator, "folder", lambda name: tmp_path / name)
@@ -160,9 +167,9 @@ def test_it_is_found_again_and_keeps_its_rows_until_they_are_forgotten(
     try:
         first = back_office.start("again", rows=10)
         assert back_office.running("again") == first
-        assert first.url in call("start"), "what is up stays up"
+        assert first.url in call("start"), "a running back office stays up"
         assert "Changed at 20" in call("set", "subdivisions", "AD-02", "name=Kept")
-        assert call("refuse") == "refuse: done.\n" and "does not answer" in call("status")
+        assert call("refuse") == "refuse: done.\n" and "does not respond" in call("status")
         assert "Stopped" in call("stop") and back_office.running("again") is None
         with pytest.raises(CommandError, match="isn't up"):
             call("pass")

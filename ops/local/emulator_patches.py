@@ -1,0 +1,203 @@
+"""Start MiniStack with patches that close its gaps. The emulator's process runs this file as its program.
+
+Each function below patches one gap; its docstring says what MiniStack does and what AWS does.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import hypercorn.config
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import apigateway_v1, dynamodb, lambda_svc
+
+REPLAYED_RESPONSES = 5000
+"""How many responses to keep for requests that an SDK may send again. One apply sends about 3,000 requests."""
+
+
+def keep_idle_connections_open() -> None:
+    """Keep idle connections open for two hours, which is longer than any run.
+
+    MiniStack closes a connection after 75 idle seconds. A request that arrives at that moment gets no response (3 of
+    200 requests that were sent within 10 ms of it). A `terraform apply` lasts about as long, and its retry of a request
+    that was carried out without a response fails with a conflict.
+    """
+
+    def two_hours(_config: hypercorn.config.Config) -> float:
+        return 7200.0
+
+    def ignore_value(_config: hypercorn.config.Config, _seconds: float) -> None:
+        """Let MiniStack set its 75 seconds without an effect."""
+
+    hypercorn.config.Config.keep_alive_timeout = property(two_hours, ignore_value)  # type: ignore[assignment]
+
+
+def replay_responses_to_retries() -> None:
+    """Give a retried request the response of its first try instead of carrying it out twice.
+
+    MiniStack loses a few of an apply's 3,000 responses even on open connections. The SDK then sends the request again
+    with the same invocation id, and its second try would fail with a conflict.
+    """
+    # Import the application last: its modules must see the other patches.
+    import ministack.app
+
+    responses: dict[bytes, list[dict[str, Any]]] = {}
+    serve = ministack.app.app
+
+    async def serve_once(scope: Any, receive: Any, send: Any) -> None:
+        invocation = dict(scope.get("headers") or ()).get(b"amz-sdk-invocation-id")
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD") or invocation is None:
+            await serve(scope, receive, send)
+            return
+        if invocation in responses:
+            while (await receive()).get("more_body"):
+                pass
+            for message in responses[invocation]:
+                await send(message)
+            return
+        response: list[dict[str, Any]] = []
+
+        async def send_and_keep(message: dict[str, Any]) -> None:
+            response.append(message)
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_last and response[0]["status"] < 300:
+                responses[invocation] = response
+                if len(responses) > REPLAYED_RESPONSES:
+                    del responses[next(iter(responses))]
+            await send(message)
+
+        await serve(scope, receive, send_and_keep)
+
+    ministack.app.app = serve_once
+
+
+def check_each_statement_of_a_batch() -> None:
+    """Ask IAM for each PartiQL statement's own action on its table.
+
+    MiniStack asks for `dynamodb:BatchExecuteStatement` on every resource. AWS has no such action: there, each statement
+    needs its own permission (PartiQLInsert, PartiQLUpdate) on its table.
+    """
+    original = iam_actions.dynamodb_transaction_checks
+
+    def checks(action: str, body: bytes, region: str, account: str) -> Any:
+        if action != "dynamodb:BatchExecuteStatement":
+            return original(action, body, region, account)
+        statements = [statement["Statement"] for statement in json.loads(body)["Statements"]]
+        matches = [re.match('(INSERT|UPDATE) (?:INTO )?"([^"]+)"', statement) for statement in statements]
+        tables = f"arn:aws:dynamodb:{region}:{account}:table/"
+        understood = [match for match in matches if match]
+        if len(understood) < len(matches):
+            return []
+        return [(f"dynamodb:PartiQL{match[1].capitalize()}", tables + match[2]) for match in understood]
+
+    iam_actions.dynamodb_transaction_checks = checks
+
+
+def tell_iam_the_item_key() -> None:
+    """Give IAM the key of the item that a request names (`dynamodb:LeadingKeys`).
+
+    MiniStack leaves this context key out, so a policy's condition on it would hold for every item.
+    """
+    original = iam_actions.dynamodb_service_context
+
+    def context(body: bytes) -> dict[str, Any]:
+        values: dict[str, Any] = original(body)
+        request = json.loads(body) if values else {}
+        keys = [request[part]["pk"]["S"] for part in ("Item", "Key") if "pk" in (request.get(part) or {})]
+        return values | ({"dynamodb:LeadingKeys": keys} if keys else {})
+
+    iam_actions.dynamodb_service_context = context
+
+
+def redeliver_failed_kinesis_records() -> None:
+    """Deliver a Kinesis batch again if the function reports some of its records as failed.
+
+    MiniStack ignores that report, so the failed records would be lost. AWS delivers the batch again from its first
+    failed record. This patch delivers the whole batch again, which is the same for a function that may get a record
+    twice.
+    """
+    original = lambda_svc._execute_function
+
+    def execute(function: Any, event: Any) -> Any:
+        result = original(function, event)
+        records = event.get("Records") if isinstance(event, dict) else None
+        if records and records[0].get("eventSource") == "aws:kinesis" and not result.get("error"):
+            body = result.get("body")
+            report = json.loads(body or "{}") if isinstance(body, str) else body
+            if isinstance(report, dict) and report.get("batchItemFailures"):
+                return {**result, "error": True}
+        return result
+
+    lambda_svc._execute_function = execute
+
+
+def stream_partiql_writes() -> None:
+    """Send what a PartiQL statement writes to the table's stream and replica.
+
+    MiniStack sends it to neither, so items that `apply` writes in bulk would never become documents. This patch serves
+    tables without a sort key, which is all that the project has.
+    """
+
+    def streamed(statement: Callable[..., Any], key_of: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+        def execute(table: Any, parsed: Any, *more: Any) -> Any:
+            key = key_of(table, parsed)
+            before = copy.deepcopy(table["items"].get(key, {}).get("__no_sort__"))
+            response = statement(table, parsed, *more)
+            if response[0] == 200:
+                after = copy.deepcopy(table["items"][key]["__no_sort__"])
+                dynamodb._emit_stream_event(table["TableName"], "MODIFY" if before else "INSERT", before, after)
+            return response
+
+        return execute
+
+    def inserted_key(table: Any, parsed: Any) -> Any:
+        item = parsed["item"]
+        return dynamodb._extract_key_val(item.get("M", item).get(table["pk_name"]))
+
+    def updated_key(table: Any, parsed: Any) -> Any:
+        return dynamodb._partiql_key_target(table, parsed)[0]
+
+    dynamodb._partiql_insert = streamed(dynamodb._partiql_insert, inserted_key)
+    dynamodb._partiql_update = streamed(dynamodb._partiql_update, updated_key)
+
+
+def match_line_breaks_in_policies() -> None:
+    """Let `*` in a policy match a line break too, as AWS does.
+
+    MiniStack's `*` stops at a line break, so it would deny every path that has `%0A` in it.
+    """
+    compile_pattern = iam_evaluator._fnmatch_compile
+
+    @functools.cache
+    def compile_with_line_breaks(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+        return re.compile(compile_pattern(pattern, ignore_case).pattern, flags)
+
+    iam_evaluator._fnmatch_compile = compile_with_line_breaks
+
+    arn_matches = apigateway_v1._arn_matches
+    apigateway_v1._arn_matches = lambda pattern, arn: arn_matches(pattern, arn.replace("\n", " "))
+
+
+def main() -> None:
+    """Apply every patch and run MiniStack until it is stopped."""
+    keep_idle_connections_open()
+    check_each_statement_of_a_batch()
+    tell_iam_the_item_key()
+    redeliver_failed_kinesis_records()
+    stream_partiql_writes()
+    match_line_breaks_in_policies()
+    replay_responses_to_retries()
+
+    import ministack.app  # after the patches, which replace its application
+
+    ministack.app.main()
+
+
+if __name__ == "__main__":
+    main()

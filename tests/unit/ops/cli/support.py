@@ -1,0 +1,73 @@
+"""Helpers of the command line's tests: the stack's outputs, and its checkpoints and quarantine in moto's AWS."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from click.testing import Result
+
+from readplane.apply.quarantine import S3LineQuarantine
+from readplane.aws.boto import BotoClient
+from readplane.model.change import PoisonError
+from readplane.poll.checkpoint import Checkpoint
+from readplane.poll.checkpoint_table import DynamoCheckpoints
+from readplane.stores.items import DynamoItems
+from tests.fakes.moto_aws import REGION
+from tests.unit.support import change
+
+SOURCE = {
+    "name": "products",
+    "mode": "changes",
+    "collection": "products",
+    "url": "https://erp.example.com/products?since={cursor}",
+    "records": "rows",
+    "id": "sku",
+    "version": {"expression": "updated", "format": "rfc3339"},
+    "translation": "{name: title}",
+    "schedule": "rate(1 minute)",
+    "staleness_budget": 600,
+}
+OUTPUTS = {
+    "name": "shop",
+    "region": REGION,
+    "items_table": "items",
+    "write_log_bucket": "log",
+    "checkpoints_table": "checkpoints",
+    "poll_function": "shop-poll:live",
+    "sources": {"products": json.dumps({"source": SOURCE, "sweep": False})},
+}
+
+Run = Callable[..., Result]
+"""Runs a command line on the stack; the fixture `run` returns one."""
+
+Polls = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""The events that `poll` gets, and the responses that it gives in turn; the fixture `polls` returns them."""
+
+
+def checkpoints() -> DynamoCheckpoints:
+    """Return the stack's checkpoints."""
+    return DynamoCheckpoints(BotoClient("dynamodb"), "checkpoints")
+
+
+def save_checkpoint(**fields: Any) -> None:
+    """Save a checkpoint of the source, as a poll does."""
+    store = checkpoints()
+    assert store.acquire_lease("products", "me", 1, 2)
+    store.release_lease(Checkpoint("products", **fields), "me")
+
+
+def objects(prefix: str) -> list[str]:
+    """Return the keys in the write log's bucket that begin with a prefix."""
+    make: Any = boto3.client
+    listed = make("s3").list_objects_v2(Bucket="log", Prefix=prefix)
+    return [entry["Key"] for entry in listed.get("Contents", [])]
+
+
+def quarantine_line(number: int) -> bytes:
+    """Put a line into quarantine, with its marker, as `apply` does. Return the line."""
+    late = change(f"p-{number}")
+    quarantine = S3LineQuarantine(BotoClient("s3"), "log", "quarantine/")
+    quarantine.put_line(late.line(), PoisonError("expired", "too old", late), "log/x:1")
+    DynamoItems(BotoClient("dynamodb"), "items", horizon_ms=10**12).mark_quarantined(late, "expired", 10**12)
+    return late.line()

@@ -1,0 +1,13 @@
+"""Keeps the files of local runs out of the project's folder."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.local import emulator
+
+
+@pytest.fixture
+def runs_in_tmp_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Put every run's folder below the test's own folder."""
+    monkeypatch.setattr(emulator, "folder", lambda name: tmp_path / name)

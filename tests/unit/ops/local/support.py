@@ -1,0 +1,22 @@
+"""Helpers of the local run's tests: the outputs of a stack, and zips that don't exist."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from ops.build.targets import Zips
+from ops.local import stack
+
+OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
+"""What `terraform output -json` prints."""
+
+ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"), Path("p.zip"))
+
+APPLIED = stack.Stack(
+    "x",
+    "http://localhost:4566",
+    stack.Outputs(
+        **{**{name: entry["value"] for name, entry in json.loads(OUTPUTS).items()}, "sources": {"s": '{"source":{}}'}}
+    ),
+    "slim",
+)

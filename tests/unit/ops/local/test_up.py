@@ -1,0 +1,71 @@
+"""Bringing a run up: a conflict is worth one fresh start, and a failure leaves nothing half done."""
+
+import pytest
+
+from ops.console import CommandError, Progress
+from ops.local import back_office, emulator, session, stack, up
+from tests.unit.ops.local.support import ZIPS
+
+pytestmark = pytest.mark.usefixtures("runs_in_tmp_path")
+
+
+class FakeRuns:
+    """Stands in for the emulator, the back office and Terraform. Each apply raises its error, or succeeds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception | None) -> None:
+        self.errors, self.steps = list(errors), list[str]()
+        self.offices, self.offices_stopped = 0, 0
+        monkeypatch.setattr(up, "terraform", lambda: "terraform")
+        monkeypatch.setattr(up, "build", lambda target: (ZIPS, False))
+        monkeypatch.setattr(emulator, "start", self.start)
+        monkeypatch.setattr(emulator, "stop", lambda name: self.steps.append("stop"))
+        monkeypatch.setattr(back_office, "start", self.start_office)
+        monkeypatch.setattr(back_office, "stop", self.stop_office)
+        monkeypatch.setattr(stack, "apply", self.apply)
+        monkeypatch.setattr(session, "use", lambda endpoint: None)
+        monkeypatch.setattr(session, "make_managed_keys", lambda regions: None)
+
+    def start(self, name: str, port: int) -> emulator.Emulator:
+        self.steps.append("start")
+        return emulator.Emulator(name, 1, 4566)
+
+    def start_office(self, name: str, rows: int | None) -> back_office.BackOffice:
+        self.offices += 1
+        return back_office.BackOffice(name, 1, 8000 + self.offices, 1)
+
+    def stop_office(self, name: str) -> None:
+        self.offices_stopped = self.offices
+
+    def apply(self, *arguments: object) -> str:
+        self.steps.append("apply")
+        assert arguments[-1] == f"http://localhost:{8000 + self.offices}"
+        if error := self.errors.pop(0):
+            raise error
+        return "applied"
+
+
+@pytest.mark.parametrize("client", ["", "botocore", "Boto3"])
+def test_an_unknown_client_is_refused_before_the_first_step(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = FakeRuns(monkeypatch)
+    monkeypatch.setenv("READPLANE_CLIENT", client)
+    with pytest.raises(CommandError, match="set it to slim or boto3"):
+        up.up("x", 4566, Progress())
+    assert runs.steps == []
+
+
+def test_a_conflict_is_worth_one_fresh_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = FakeRuns(monkeypatch, stack.ConflictError("there already"), None)
+    assert up.up("x", 4566, Progress()) == "applied"  # type: ignore[comparison-overlap]
+    assert runs.steps == ["start", "apply", "stop", "start", "apply"]
+    assert (runs.offices, runs.offices_stopped) == (2, 1), "the new stack has a new back office"
+    runs = FakeRuns(monkeypatch, stack.ConflictError("there already"), stack.ConflictError("there again"))
+    with pytest.raises(CommandError, match="there again"):
+        up.up("x", 4566, Progress())
+
+
+def test_a_failed_apply_stops_the_emulator_and_the_back_office(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = FakeRuns(monkeypatch, CommandError("bad"))
+    with pytest.raises(CommandError, match="bad"):
+        up.up("x", 4566, Progress())
+    assert runs.steps == ["start", "apply", "stop"]
+    assert (runs.offices, runs.offices_stopped) == (1, 1)

@@ -1,0 +1,28 @@
+"""Finding Terraform and a mirror of its providers."""
+
+from pathlib import Path
+
+import pytest
+
+from ops import terraform, tools
+from ops.console import CommandError
+
+
+def test_without_terraform_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tools, "LOCAL", tmp_path / ".local")
+    with pytest.raises(CommandError, match=r"Terraform 1\.11 or newer is needed[\s\S]*developer\.hashicorp\.com"):
+        terraform.terraform()
+    old = tmp_path / "terraform"
+    old.write_text('#!/bin/sh\necho \'{"terraform_version": "1.9.8"}\'\n')
+    old.chmod(0o755)
+    with pytest.raises(CommandError, match=r"is 1\.9\.8"):
+        terraform.terraform()
+
+
+def test_a_mirror_is_found_four_levels_down_but_not_inside_a_terraform_folder(tmp_path: Path) -> None:
+    (tmp_path / "a/.terraform/registry.terraform.io/hashicorp/aws").mkdir(parents=True)
+    (tmp_path / "a/b/c/d/registry.terraform.io/hashicorp/aws").mkdir(parents=True)
+    assert list(terraform._mirrors(tmp_path, 4)) == []
+    (tmp_path / "a/b/c/registry.terraform.io/hashicorp/aws").mkdir(parents=True)
+    assert list(terraform._mirrors(tmp_path, 4)) == [tmp_path / "a/b/c"]
