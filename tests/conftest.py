@@ -1,7 +1,7 @@
-"""How property tests run: in CI the same examples every time, elsewhere new ones; a slow machine fails none of them.
+"""How property tests run: in CI with the same examples every time, elsewhere with new ones, and without a deadline.
 
-`make test-long` runs them with the profile "long": 20 times as many examples, the same for the same SEED. Whatever
-fails is told with the command that runs it again, with the same examples.
+`make test-long` runs them with the profile "long", which tries 20 times as many examples, the same ones for the same
+SEED. After a failure pytest prints the command that runs the failed tests again with the same examples.
 """
 
 import os
@@ -18,13 +18,16 @@ settings.load_profile("readplane")
 
 
 def pytest_configure() -> None:
-    """Draw the seed here, so that it can be told: the plugin, which goes by its option, may come before or after."""
+    """Draw the seed here, so that the summary can print it.
+
+    If ``--hypothesis-seed`` is given, it wins: Hypothesis's plugin sets that seed before this hook or after it.
+    """
     if "CI" not in os.environ and core.global_force_seed is None:
         core.global_force_seed = random.SystemRandom().getrandbits(32)  # type: ignore[assignment]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how to run again what failed."""
+    """Print the command that runs the failed property tests again."""
     reports = terminalreporter.stats.get("failed", [])
     tests = " ".join(f"'{report.nodeid}'" for report in reports if "hypothesis" in report.keywords)
     if not tests:
@@ -36,4 +39,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         command = f"CI=true .venv/bin/python -m pytest {tests}"
     else:
         command = f".venv/bin/python -m pytest --hypothesis-seed={seed} {tests}"
-    terminalreporter.write_line(f"Again, with the same examples: {command}")
+    terminalreporter.write_line(f"Run the same examples again: {command}")

@@ -1,7 +1,7 @@
-"""What an X-Ray daemon would get: a UDP listener that accepts only what X-Ray's documentation allows.
+"""A stand-in for the X-Ray daemon: a UDP listener that accepts only what X-Ray's documentation allows.
 
-The rules are those of "AWS X-Ray segment documents" and of its JSON schema, version 1.0.0, for a subsegment that is
-sent separately, and of "Sending segment documents to the X-Ray daemon".
+The rules are those of "AWS X-Ray segment documents" and its JSON schema, version 1.0.0, for a subsegment that is sent
+separately, and of "Sending segment documents to the X-Ray daemon".
 """
 
 import json
@@ -26,44 +26,44 @@ _REQUIRED = {*_TEXTS, *_TIMES}
 _AWS_TEXTS = ("operation", "region", "request_id", "queue_url", "table_name")
 
 
-def problems(document: Any) -> list[str]:
-    """What X-Ray's documentation has against a subsegment of an AWS call."""
+def violations_of(document: Any) -> list[str]:
+    """Return every violation of X-Ray's documentation by the subsegment of an AWS call."""
     if not isinstance(document, dict):
-        return ["it is no object"]
-    found = [f"{name} is missing" for name in sorted(_REQUIRED - document.keys())]
-    found += [f"{name} is unknown" for name in sorted(document.keys() - {*_REQUIRED, *_FLAGS, "http", "aws"})]
+        return ["the document is not an object"]
+    violations = [f"{name} is missing" for name in sorted(_REQUIRED - document.keys())]
+    violations += [f"{name} is unknown" for name in sorted(document.keys() - {*_REQUIRED, *_FLAGS, "http", "aws"})]
     for name, pattern in _TEXTS.items():
         value = document.get(name, "")
         if name in document and not (isinstance(value, str) and re.fullmatch(pattern, value)):
-            found.append(f"{name} is {value!r}")
+            violations.append(f"{name} is {value!r}")
     start, end = (document.get(name) for name in _TIMES)
     if not (isinstance(start, float) and isinstance(end, float) and 1e9 < min(start, end) <= max(start, end) < 1e10):
-        found.append(f"the times aren't seconds since 1970: {start!r}, {end!r}")
+        violations.append(f"the times are not seconds since 1970: {start!r}, {end!r}")
     elif end < start:
-        found.append("it ended before it began")
-    found += [f"{name} is no boolean" for name in _FLAGS if not isinstance(document.get(name, False), bool)]
+        violations.append("the end precedes the start")
+    violations += [f"{name} is not a boolean" for name in _FLAGS if not isinstance(document.get(name, False), bool)]
     if document.get("in_progress"):
-        found.append("it has ended and is in progress")
-    about = document.get("aws", {})
-    if not isinstance(about, dict):
-        return [*found, "aws is no object"]
+        violations.append("a subsegment that has ended is marked as in progress")
+    call = document.get("aws", {})
+    if not isinstance(call, dict):
+        return [*violations, "aws is not an object"]
     for name in _AWS_TEXTS:
-        value = about.get(name, "")
+        value = call.get(name, "")
         if not isinstance(value, str) or len(value) > 250:
-            found.append(f"aws.{name} is {value!r}")
+            violations.append(f"aws.{name} is {value!r}")
     http = document.get("http", {"response": {"status": 200}})
     if not (isinstance(http, dict) and isinstance(http.get("response", {}).get("status"), int)):
-        found.append(f"http is {http!r}")
-    return found
+        violations.append(f"http is {http!r}")
+    return violations
 
 
 class Daemon:
-    """Listens where an X-Ray daemon would."""
+    """A UDP socket that receives what our code sends to the X-Ray daemon."""
 
     def __init__(self, port: int = 0) -> None:
         """Listen on this machine.
 
-        :param port: 0 for a free one.
+        :param port: the port; 0 for a free one.
         """
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", port))
@@ -81,29 +81,31 @@ class Daemon:
 
     @property
     def address(self) -> str:
-        """For ``AWS_XRAY_DAEMON_ADDRESS``."""
+        """The value for ``AWS_XRAY_DAEMON_ADDRESS``."""
         return f"127.0.0.1:{self.port}"
 
     def received(self) -> list[dict[str, Any]]:
-        """The subsegments that came since the last call: on one machine a datagram that was sent is here.
+        """Return the subsegments that arrived since the last call.
 
-        :raises AssertionError: for one that isn't as X-Ray wants it.
+        On one machine a datagram that was sent has arrived, so nobody needs to wait.
+
+        :raises AssertionError: if X-Ray's documentation doesn't allow one of them.
         """
-        found: list[dict[str, Any]] = []
+        subsegments: list[dict[str, Any]] = []
         while True:
             try:
                 datagram = self._socket.recv(65_536)
             except BlockingIOError:
-                return found
+                return subsegments
             header, _, text = datagram.decode().partition("\n")
             assert json.loads(header) == {"format": "json", "version": 1}, header
             document = json.loads(text)
-            assert not problems(document), f"{problems(document)}: {text}"
-            found.append(document)
+            assert not violations_of(document), f"{violations_of(document)}: {text}"
+            subsegments.append(document)
 
 
 def new_trace(*, sampled: int = 1) -> dict[str, str]:
-    """An invocation's ids, and the ``header`` that Lambda makes of them."""
+    """Return the ids of a new trace, and the ``header`` in which Lambda passes them to a function."""
     root = f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
     parent = os.urandom(8).hex()
     return {"trace_id": root, "parent_id": parent, "header": f"Root={root};Parent={parent};Sampled={sampled}"}

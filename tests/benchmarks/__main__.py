@@ -1,4 +1,4 @@
-"""Measure Readplane beside what people use today: ``make bench``, or ``python -m tests.benchmarks --help``."""
+"""Measure Readplane beside the usual tools: ``make bench``, or ``python -m tests.benchmarks --help``."""
 
 import argparse
 import json
@@ -17,14 +17,14 @@ from typing import Any
 from tests.benchmarks import load
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.certificate import write_certificate
-from tests.benchmarks.checks import Different, check_answers
+from tests.benchmarks.checks import DifferenceError, check_responses
 from tests.benchmarks.measure import FULL, FUNCTIONS, QUICK, Bench, progress
 from tests.benchmarks.poll import catch_up, outage
 from tests.benchmarks.poll.catch_up import CatchUp
 from tests.benchmarks.poll.report import chart as outage_chart
-from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
-from tests.benchmarks.report import chart, goal_table, goals, labels_of, tables
-from tests.benchmarks.subjects import POOL, ROOT, hot_zip, pools, subjects, synced, unpack
+from tests.benchmarks.processes import FakeProcess, Runner, SampleError
+from tests.benchmarks.report import chart, goal_table, goals, tables
+from tests.benchmarks.subjects import POOL, ROOT, back_office_subjects, hot_zip, pools, subjects, unpack
 
 PARTS = ("cold", "warm", "bulk", "growth", "outage", "catch-up")
 RESULTS = ROOT / ".local" / "bench"
@@ -34,48 +34,53 @@ PACKAGES = ("boto3", "botocore", "requests", "aws-xray-sdk", "aws-lambda-powerto
 
 
 def main() -> int:
-    """Run; 0 if every goal that was measured is met, 1 if one isn't, 2 where nothing can be measured."""
-    asked = _arguments()
+    """Run the benchmarks; return 0 if every measured goal is met, 1 if one isn't, 2 if nothing can be measured."""
+    options = _options()
+    if options.rewrite:
+        _write_docs(_documented_results())
+        return 0
     start = time.monotonic()
     try:
-        result = _measured(asked)
-    except (Different, SampleFailed, FileNotFoundError) as error:
+        result = _measure(options)
+    except (DifferenceError, SampleError, FileNotFoundError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    labels = result.pop("labels")
     progress(f"done in {time.monotonic() - start:.0f} s")
-    print(tables(result, labels))
-    _save(result, labels, RESULTS)
-    if asked.docs:
-        told = _renewed(result) if asked.only else result
-        _save(told, labels, DOCS)
-        _write_page(f"{tables(told, labels, pictured=True)}\n\n### Goals\n\n{goal_table(goals(told))}")
+    print(tables(result))
+    _save(result, RESULTS)
+    if options.docs:
+        _write_docs(_merged(result) if options.only else result)
     return _verdict(goals(result))
 
 
-def _renewed(result: dict[str, Any]) -> dict[str, Any]:
-    """The results in docs/ with the parts that were measured now; `renewed` says with what, and when."""
-    known: dict[str, Any] = json.loads((DOCS / "performance.json").read_text("utf-8"))
+def _documented_results() -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((DOCS / "performance.json").read_text("utf-8"))
+    return results
+
+
+def _merged(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the results in docs/ with the parts of this run. Their member ``renewed`` says how each was measured."""
+    documented = _documented_results()
     parts = {name: part for name, part in result.items() if name != "made"}
-    renewed = known.get("renewed", {}) | dict.fromkeys(parts, result["made"])
-    return known | parts | {"renewed": renewed}
+    renewed = documented.get("renewed", {}) | dict.fromkeys(parts, result["made"])
+    return documented | parts | {"renewed": renewed}
 
 
-def _measured(asked: argparse.Namespace) -> dict[str, Any]:
-    parts = asked.only or PARTS
-    made = _made(asked)
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    parts = options.only or PARTS
+    conditions = _conditions(options)
     with tempfile.TemporaryDirectory(prefix="readplane-bench-") as name:
         folder = Path(name)
         schemas = load.write_state(folder)
         write_certificate(folder)
         unpack(folder)
-        everybody, bulk_pools = subjects(folder, schemas), pools(folder)
+        request_subjects, bulk_pools = subjects(folder, schemas), pools(folder)
         with FakeProcess(folder) as fake:
             runner = Runner(fake, folder)
-            number = check_answers(runner, fake, everybody)
-            progress(f"{number} answers are as they must be")
-            bench = Bench(fake, runner, folder, everybody, QUICK if asked.quick else FULL)
-            result: dict[str, Any] = {"made": made, "zip_bytes": hot_zip().stat().st_size}
+            number = check_responses(runner, fake, request_subjects)
+            progress(f"{number} responses of the references equal ours")
+            bench = Bench(fake, runner, folder, request_subjects, QUICK if options.quick else FULL)
+            result: dict[str, Any] = {"made": conditions, "zip_bytes": hot_zip().stat().st_size}
             for part in ("cold", "warm"):
                 if part in parts:
                     result[part] = {function: getattr(bench, part)(function) for function in FUNCTIONS}
@@ -83,40 +88,49 @@ def _measured(asked: argparse.Namespace) -> dict[str, Any]:
                 result["stages"] = bench.stages()
             if "bulk" in parts:
                 traced = {POOL: bulk_pools[POOL]}
-                result["bulk"] = bench.bulk(traced if asked.quick else bulk_pools, 0)
-                if asked.latency_ms:
-                    result["bulk_latency"] = bench.bulk(traced, asked.latency_ms)
+                result["bulk"] = bench.bulk(traced if options.quick else bulk_pools, 0)
+                if options.latency_ms:
+                    result["bulk_latency"] = bench.bulk(traced, options.latency_ms)
             if "growth" in parts:
                 result["growth"] = bench.growth()
-            fed = synced(folder, schemas)
+            poll_subjects = back_office_subjects(folder, schemas)
             if "outage" in parts:
-                extent = outage.QUICK if asked.quick else outage.FULL
-                result["outage"] = outage.measure(fake, runner, folder, fed, extent)
+                extent = outage.QUICK if options.quick else outage.FULL
+                result["outage"] = outage.measure(fake, runner, folder, poll_subjects, extent)
             if "catch-up" in parts:
-                caught = CatchUp(fake, runner, folder, fed)
-                result["catch_up"] = caught.run(catch_up.QUICK if asked.quick else catch_up.FULL)
-    result["labels"] = labels_of([*everybody.values(), *bulk_pools.values()])
+                caught = CatchUp(fake, runner, folder, poll_subjects)
+                result["catch_up"] = caught.run(catch_up.QUICK if options.quick else catch_up.FULL)
     return result
 
 
-def _arguments() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, 20,000 records, no million: 2-3 minutes")
-    parser.add_argument("--only", choices=PARTS, action="append", help="only this part (may be given several times)")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and at most 20,000 records, in 2-3 minutes")
+    parser.add_argument("--only", choices=PARTS, action="append", help="run only this part; repeat it for more parts")
     parser.add_argument(
-        "--latency-ms", type=float, default=0, metavar="MS", help="apply the bulk once more, with every call this late"
+        "--latency-ms",
+        type=float,
+        default=0,
+        metavar="MS",
+        help="apply the bulk again, with this latency of every call",
     )
-    parser.add_argument("--docs", action="store_true", help="put tables, results and charts into docs/ too")
-    asked = parser.parse_args()
-    if asked.docs and asked.quick:
-        parser.error("--docs takes no --quick")
-    return asked
+    parser.add_argument("--docs", action="store_true", help="write the tables, results and charts into docs/ too")
+    parser.add_argument(
+        "--rewrite",
+        action="store_true",
+        help="measure nothing; write the tables and charts of docs/performance.json again",
+    )
+    options = parser.parse_args()
+    if options.docs and options.quick:
+        parser.error("--docs can't be combined with --quick")
+    return options
 
 
-def _made(asked: argparse.Namespace) -> dict[str, Any]:
+def _conditions(options: argparse.Namespace) -> dict[str, Any]:
+    """Return when and where the run measures, and with which versions."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "quick": asked.quick,
+        "quick": options.quick,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
@@ -125,17 +139,19 @@ def _made(asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _save(result: dict[str, Any], labels: dict[str, str], folder: Path) -> None:
+def _save(result: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result = result | {"goals": [{**goal._asdict(), "met": goal.met} for goal in goals(result)]}
-    # A list of numbers on one line: those of the chart would be thousands.
-    text = re.sub(r"\[[\s\d.,e+-]+\]", lambda found: " ".join(found[0].split()), json.dumps(result, indent=1)) + "\n"
-    place = folder / ("performance.json" if folder == DOCS else "results.json")
-    place.write_text(text)
-    progress(f"wrote {place.relative_to(ROOT)}")
+    # Put each list of numbers on one line, because the charts have thousands of them.
+    text = (
+        re.sub(r"\[[\s\d.,e+-]+\]", lambda numbers: " ".join(numbers[0].split()), json.dumps(result, indent=1)) + "\n"
+    )
+    file = folder / ("performance.json" if folder == DOCS else "results.json")
+    file.write_text(text)
+    progress(f"wrote {file.relative_to(ROOT)}")
     charts = []
     if all(part in result for part in ("cold", "warm", "bulk")):
-        charts.append(("performance.svg", partial(chart, result, labels)))
+        charts.append(("performance.svg", partial(chart, result)))
     if "outage" in result:
         charts.append(("outage.svg", partial(outage_chart, result["outage"])))
     for name, draw in charts:
@@ -143,22 +159,24 @@ def _save(result: dict[str, Any], labels: dict[str, str], folder: Path) -> None:
         progress(f"wrote {(folder / name).relative_to(ROOT)}")
 
 
-def _write_page(text: str) -> None:
-    """Put the tables between the page's two marks."""
+def _write_docs(result: dict[str, Any]) -> None:
+    """Write results and charts into docs/, and the tables between the two marks of docs/performance.md."""
+    _save(result, DOCS)
+    text = f"{tables(result, pictured=True)}\n\n### Goals\n\n{goal_table(goals(result))}"
     page = DOCS / "performance.md"
     head, begin, rest = page.read_text().partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not end:
-        raise SampleFailed(f"{page} lacks its marks")
+        raise SampleError(f"{page} lacks the two marks around its tables.")
     page.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}")
 
 
-def _verdict(found: list[Goal]) -> int:
+def _verdict(measured: list[Goal]) -> int:
     print("\nGoals:")
-    for goal in found:
+    for goal in measured:
         print(f"  {goal}")
-    missed = [goal for goal in found if not goal.met]
-    print(f"{len(missed)} of {len(found)} goals are not met." if missed else f"All {len(found)} goals are met.")
+    missed = [goal for goal in measured if not goal.met]
+    print(f"{len(missed)} of {len(measured)} goals are not met." if missed else f"All {len(measured)} goals are met.")
     return 1 if missed else 0
 
 

@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic: spread, ratios, the exponent of growth, and what a goal needs to be met."""
+"""The arithmetic of the benchmarks: spread, percentiles, the exponent of growth, and goals."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Spread(NamedTuple):
-    """The middle of some samples and how far half of them lie apart."""
+    """The median of some samples, their lower and upper quartile, and their number."""
 
     median: float
     low: float
@@ -16,7 +16,13 @@ class Spread(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """One line of what must be reached: ``value`` against ``limit``, which it must not pass."""
+    """A measured value and the limit that it must keep.
+
+    name: what was measured.
+    value: the measured value.
+    limit: the greatest allowed value.
+    at_least: whether ``limit`` is the least allowed value instead.
+    """
 
     name: str
     value: float
@@ -25,7 +31,7 @@ class Goal(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether the value is on the right side of the limit (the limit itself is)."""
+        """Whether the value keeps the limit. A value equal to the limit keeps it."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
@@ -34,9 +40,9 @@ class Goal(NamedTuple):
 
 
 def spread(samples: Iterable[float]) -> Spread:
-    """Median and quartiles.
+    """Return the median and the quartiles of some samples.
 
-    :raises ValueError: for no samples.
+    :raises ValueError: if there are no samples.
     """
     values = sorted(samples)
     if not values:
@@ -48,22 +54,24 @@ def spread(samples: Iterable[float]) -> Spread:
 
 
 def percentile(samples: Iterable[float], percent: float) -> float:
-    """The smallest sample that so many percent of them don't pass (nearest rank): 99.9 of 1,000 is the second greatest.
+    """Return a percentile by nearest rank: the smallest sample that at least ``percent`` of the samples don't exceed.
 
-    :raises ValueError: for no samples.
+    The 99.9th percentile of 1,000 samples is the second greatest.
+
+    :raises ValueError: if there are no samples.
     """
     values = sorted(samples)
     if not values:
         raise ValueError("no samples")
-    # Rounded first: 99.9 * 1,000 / 100 is a little more than 999.
+    # Round first, because 99.9 * 1,000 / 100 is a little more than 999 in floating point.
     return values[max(1, math.ceil(round(percent * len(values) / 100, 6))) - 1]
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float:
-    """The ``k`` of the least-squares fit of ``y = c * x**k``, on logarithms: 1 is linear.
+    """Return the ``k`` of the least-squares fit of ``y = c * x**k`` on logarithms. Linear growth has the exponent 1.
 
-    :param points: at least two ``(x, y)`` with different ``x``, all positive.
-    :raises ValueError: for anything else.
+    :param points: at least two pairs ``(x, y)`` with different ``x``, all of them positive.
+    :raises ValueError: for any other points.
     """
     if any(x <= 0 or y <= 0 for x, y in points):
         raise ValueError("logarithms need positive numbers")
@@ -75,10 +83,13 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
 
 
 def interleaved(names: Sequence[str], rounds: int, measure: Callable[[str], float]) -> Mapping[str, list[float]]:
-    """Measure each once, again and again, so that whatever drifts on the machine drifts for all of them alike."""
-    found: dict[str, list[float]] = {name: [] for name in names}
+    """Measure every subject once in every round, so a drift of the machine's speed hits all of them alike.
+
+    :returns: the samples of each subject, by name.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
-        # Every other round backwards: nobody always comes after the same neighbour.
+        # Every other round goes backwards, so no subject always follows the same one.
         for name in names if turn % 2 == 0 else reversed(names):
-            found[name].append(measure(name))
-    return found
+            samples[name].append(measure(name))
+    return samples

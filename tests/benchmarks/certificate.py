@@ -1,4 +1,4 @@
-"""The fake's certificate: an authority that everybody is told to trust, and a leaf for 127.0.0.1."""
+"""The fake's certificate for 127.0.0.1, and its authority, which every subject trusts."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta

@@ -1,15 +1,14 @@
-"""The proof that all subjects do the same work: the same answers to the same events, before anything is measured."""
+"""The check that all subjects do the same work: before a measurement, they must respond alike to the same events."""
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 
 from tests.benchmarks import load
 from tests.benchmarks.processes import FakeProcess, Runner
 from tests.benchmarks.subjects import FLOOR, OURS, Subject
 
-COMPARED = ("content-type", "cache-control", "etag", "location", "readplane-version")
+COMPARED_HEADERS = ("content-type", "cache-control", "etag", "location", "readplane-version")
 
 READS: list[tuple[int, dict[str, Any]]] = [
     (200, load.get()),
@@ -29,71 +28,72 @@ WRITES: list[tuple[int, dict[str, Any]]] = [
 ]
 
 
-class Different(Exception):
-    """Two subjects don't do the same work; a comparison would say nothing."""
+class DifferenceError(Exception):
+    """A subject doesn't do the same work as ours, so a comparison would mean nothing."""
 
 
-def check_answers(runner: Runner, fake: FakeProcess, everybody: dict[str, Subject]) -> int:
-    """Compare each subject's answers with ours; how many there were.
+def check_responses(runner: Runner, fake: FakeProcess, subjects: dict[str, Subject]) -> int:
+    """Compare every subject's responses with ours; return the number of compared responses.
 
-    :raises Different: for the first that differs.
+    :raises DifferenceError: for the first response that differs.
     """
     number = 0
     for function, cases in (("read", READS), ("write", WRITES)):
-        expected = _told(runner, fake, everybody[OURS], function, cases)
-        for name, subject in everybody.items():
+        expected = _responses(runner, fake, subjects[OURS], function, cases)
+        for name, subject in subjects.items():
             if name == FLOOR:
                 continue
-            told = _told(runner, fake, subject, function, cases)
-            for (status, event), (theirs, ours) in zip(cases, zip(told, expected, strict=True), strict=True):
+            responses = _responses(runner, fake, subject, function, cases)
+            for (status, event), (theirs, ours) in zip(cases, zip(responses, expected, strict=True), strict=True):
                 if theirs != ours or theirs["status"] != status:
-                    where = f"{subject.label}, {function}, {event['path']}, expected {status}"
-                    raise Different(f"{where}:\n  {theirs}\n  ours: {ours}")
+                    case = f"{subject.label}, {function}, {event['path']}, expected {status}"
+                    raise DifferenceError(f"{case}:\n  {theirs}\n  ours: {ours}")
                 number += 1
     return number
 
 
-def _told(
+def _responses(
     runner: Runner, fake: FakeProcess, subject: Subject, function: str, cases: list[tuple[int, dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     fake.do("reset")
-    found = [_comparable(answer) for answer in runner.answers(subject, function, [event for _, event in cases])]
-    told = fake.do("state")
-    counts = told["counts"]
-    # One call for one accepted write, none for a refused one; a read that is refused for its id isn't one either.
+    events = [event for _, event in cases]
+    responses = [_comparable(response) for response in runner.responses(subject, function, events)]
+    state = fake.do("state")
+    counts = state["counts"]
+    # An accepted write makes one call, and a refused one none. Every read makes one, except the one with a bad id.
     operation, calls = ("PutRecord", 1) if function == "write" else ("GetItem", 4)
     if counts.get(operation) != calls or not counts.get("datagrams") or counts.get("bad datagrams"):
-        raise Different(f"{subject.label}, {function}: the fake counted {counts}")
+        raise DifferenceError(f"{subject.label}, {function}: the fake counted {counts}")
     if function == "write":
-        found[0]["record"] = _without_ids(base64.b64decode(told["record"]["Record"]["Data"]).decode())
-    return found
+        responses[0]["record"] = _without_ids(base64.b64decode(state["record"]["Record"]["Data"]).decode())
+    return responses
 
 
-def _comparable(answer: dict[str, Any]) -> dict[str, Any]:
-    headers = {name.lower(): value for name, value in (answer.get("headers") or {}).items()}
-    headers |= {name.lower(): values[0] for name, values in (answer.get("multiValueHeaders") or {}).items()}
-    status = answer["statusCode"]
-    if status >= 400:  # the words of a refusal are each one's own
-        told = {"status": status, "content-type": headers.get("content-type")}
+def _comparable(response: dict[str, Any]) -> dict[str, Any]:
+    headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
+    headers |= {name.lower(): values[0] for name, values in (response.get("multiValueHeaders") or {}).items()}
+    status = response["statusCode"]
+    if status >= 400:
+        # Every subject words its errors in its own way.
+        error = {"status": status, "content-type": headers.get("content-type")}
         try:
-            document = json.loads(answer["body"])
+            document = json.loads(response["body"])
         except ValueError:
-            return {**told, "body": answer["body"]}
-        return {**told, "title": document.get("title"), "told": document.get("status")}
-    kept = {name: headers[name] for name in COMPARED if name in headers}
-    body = answer["body"]
+            return {**error, "body": response["body"]}
+        return {**error, "title": document.get("title"), "member_status": document.get("status")}
+    compared = {name: headers[name] for name in COMPARED_HEADERS if name in headers}
+    body = response["body"]
     if status == 304:
-        # Without a body its type says nothing; frameworks give it one.
-        kept.pop("content-type", None)
-    found: dict[str, Any] = {"status": status, "headers": kept, "body": body}
+        # Some frameworks give a 304 a content type, which means nothing without a body.
+        compared.pop("content-type", None)
     if status == 202:
         change_id = json.loads(body)["change_id"]
-        replace: Callable[[str], str] = lambda text: text.replace(change_id, "<change>")  # noqa: E731
-        found |= {"body": replace(body), "headers": {name: replace(text) for name, text in kept.items()}}
-    return found
+        body = body.replace(change_id, "<change>")
+        compared = {name: text.replace(change_id, "<change>") for name, text in compared.items()}
+    return {"status": status, "headers": compared, "body": body}
 
 
 def _without_ids(line: str) -> str:
-    head, cut, data = line.partition(',"data":')
-    told = json.loads(head + "}")
-    return json.dumps({**told, "change_id": "", "accepted_at": ""}) + cut + data
+    head, separator, data = line.partition(',"data":')
+    members = json.loads(head + "}")
+    return json.dumps({**members, "change_id": "", "accepted_at": ""}) + separator + data

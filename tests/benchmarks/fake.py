@@ -1,8 +1,8 @@
-"""The AWS that every subject talks to: DynamoDB, Firehose, Kinesis, S3, the X-Ray daemon; over TLS, on this machine.
+"""A fake AWS that every subject calls over TLS on this machine: DynamoDB, Firehose, Kinesis, S3 and the X-Ray daemon.
 
-A process of its own (``python -m tests.benchmarks.fake <folder>``), told what to do by lines of JSON on standard input.
-It must not be what limits a subject: connections stay open, fixed answers are encoded once, and the table keeps
-versions only. An answer to a request that isn't signed is 403, so that nobody gets away without signing.
+It is a process of its own (``python -m tests.benchmarks.fake <folder>``) that reads commands, lines of JSON, from
+standard input. It must not be the bottleneck, so it keeps connections open, encodes fixed responses once, and stores
+only the versions of items. It responds 403 to an unsigned request, because signing is part of the measured work.
 """
 
 import gc
@@ -21,8 +21,8 @@ from typing import Any
 
 from readplane.aws.faults import RefusedError
 from tests.benchmarks.load import CHECKPOINTS, TABLE, mark
-from tests.fakes.dynamodb import FakeDynamo
-from tests.fakes.table import FakeTable
+from tests.fakes.dynamodb import MemoryDynamo
+from tests.fakes.expressions import Item
 
 CHUNK = 256 * 1024
 _EMPTY: Mapping[str, str] = {"S": ""}
@@ -30,20 +30,24 @@ _EMPTY: Mapping[str, str] = {"S": ""}
 Head = dict[bytes, bytes]
 
 
-class Table(FakeDynamo):
-    """The items. Unless they are kept ``whole``, it keeps of each no more than it needs to judge the next write."""
+class ItemsTable(MemoryDynamo):
+    """The items table. It saves memory: of each item it stores only what the condition of the next write needs."""
 
-    def __init__(self, whole: bool) -> None:
+    def __init__(self, *, whole: bool) -> None:
+        """Make an empty table.
+
+        :param whole: whether to store whole items, for reads.
+        """
         super().__init__(TABLE)
         self._whole = whole
 
-    def _write(self, pk: str, item: Mapping[str, Mapping[str, str]]) -> None:
-        kept = ("pk", "version") if not self._whole and "version" in item else item.keys()
-        self.items[pk] = {**dict.fromkeys(item, _EMPTY), **{name: item[name] for name in kept}}
+    def _write(self, pk: str, item: Item) -> None:
+        names = ("pk", "version") if not self._whole and "version" in item else item.keys()
+        self.items[pk] = {**dict.fromkeys(item, _EMPTY), **{name: item[name] for name in names}}
 
 
 class Shard:
-    """The change stream: what PutRecords put there and no function has been given yet, in its order."""
+    """The change stream: the records that no function has received yet, oldest first."""
 
     def __init__(self) -> None:
         self._records: deque[dict[str, str]] = deque()
@@ -51,22 +55,23 @@ class Shard:
         self._lock = threading.Lock()
 
     def put(self, records: list[dict[str, str]]) -> bytes:
-        """Take records; the answer of PutRecords."""
+        """Add records; return the body of PutRecords' response."""
         with self._lock:
             first = self._number
             self._number += len(records)
             self._records.extend(records)
-        told = [{"SequenceNumber": f"{_SEQUENCE + first + n}", "ShardId": _SHARD} for n in range(len(records))]
-        return _encoded({"FailedRecordCount": 0, "Records": told})
+        outcomes = [{"SequenceNumber": f"{_SEQUENCE + first + n}", "ShardId": _SHARD} for n in range(len(records))]
+        return _encoded({"FailedRecordCount": 0, "Records": outcomes})
 
     def write_event(self, file: Path, limit: int) -> int:
-        """Write the event by which Lambda hands on the next records, ``limit`` at most; how many they are."""
+        """Write the event in which Lambda delivers the next records, ``limit`` at most; return their number."""
         with self._lock:
             number = min(limit, len(self._records))
             first = self._number - len(self._records)
-            taken = [self._records.popleft() for _ in range(number)]
-        if taken:
-            file.write_bytes(_encoded({"Records": [_handed(record, first + n) for n, record in enumerate(taken)]}))
+            batch = [self._records.popleft() for _ in range(number)]
+        if batch:
+            records = [_event_record(record, first + n) for n, record in enumerate(batch)]
+            file.write_bytes(_encoded({"Records": records}))
         return number
 
 
@@ -75,7 +80,7 @@ _SEQUENCE = 49590338271490256608559692538361571095921575989136588898
 _STREAM_ARN = "arn:aws:kinesis:eu-central-1:123456789012:stream/demo-changes"
 
 
-def _handed(record: Mapping[str, str], number: int) -> dict[str, Any]:
+def _event_record(record: Mapping[str, str], number: int) -> dict[str, Any]:
     sequence = f"{_SEQUENCE + number}"
     return {
         "kinesis": {
@@ -96,41 +101,48 @@ def _handed(record: Mapping[str, str], number: int) -> dict[str, Any]:
 
 
 class Fake:
-    """The state behind the connections; ``folder`` holds the certificate, ``items.json`` and the objects of ``s3/``."""
+    """The state behind all connections."""
 
     def __init__(self, folder: Path) -> None:
+        """Load what the fake serves.
+
+        :param folder: holds the certificate, ``items.json``, and the S3 objects in ``s3/``.
+        """
         self._folder = folder
         self._lock = threading.Lock()
         items: dict[str, Any] = json.loads((folder / "items.json").read_text())
-        self._ready = {key: _encoded({"Item": item}) for key, item in items.items()}
+        self._fixed_items = {key: _encoded({"Item": item}) for key, item in items.items()}
         self.reset(0)
 
     def reset(self, latency_ms: float, whole: bool = False) -> None:
-        """Empty the tables, the stream and the counts; answer later by this much from now on."""
-        self._table = Table(whole)
-        self._checkpoints = FakeTable(CHECKPOINTS)
+        """Empty the tables, the stream and the counts.
+
+        :param latency_ms: how long each later response waits.
+        :param whole: whether to store whole items.
+        """
+        self._items = ItemsTable(whole=whole)
+        self._checkpoints = MemoryDynamo(CHECKPOINTS)
         self.shard = Shard()
         self.counts: Counter[str] = Counter()
         self.record = b""
         self._latency = latency_ms / 1000
 
     def state(self) -> dict[str, Any]:
-        """How many items there are, and sums over all of them: ``sum`` any other version would change, ``stamps`` any
-        version of another time."""
-        versions = {key: item["version"]["S"] for key, item in self._table.items.items() if "version" in item}
+        """Return the number of items and two checksums: ``sum`` of their versions, ``stamps`` of their times."""
+        versions = {key: item["version"]["S"] for key, item in self._items.items.items() if "version" in item}
         return {
             "items": len(versions),
             "sum": sum(mark(key, version) for key, version in versions.items()),
             "stamps": sum(mark(key, version[:13]) for key, version in versions.items()),
         }
 
-    def answer(self, connection: ssl.SSLSocket, method: bytes, path: bytes, head: Head, body: bytes) -> None:
-        """Answer one request.
+    def respond(self, connection: ssl.SSLSocket, method: bytes, path: bytes, head: Head, body: bytes) -> None:
+        """Respond to one request.
 
-        :raises OSError: when the client has gone.
+        :raises OSError: if the client has closed the connection.
         """
         if not head.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256 "):
-            connection.sendall(_answer(403, b'{"__type":"MissingAuthenticationToken"}'))
+            connection.sendall(_response(403, b'{"__type":"MissingAuthenticationToken"}'))
             return
         target = head.get(b"x-amz-target", b"")
         operation = target.rpartition(b".")[2].decode() if target else f"S3.{method.decode()}"
@@ -140,43 +152,42 @@ class Fake:
             time.sleep(self._latency)
         if target:
             status, content = self._dispatch(operation, body)
-            connection.sendall(_answer(status, content))
+            connection.sendall(_response(status, content))
         elif method == b"GET":
-            self._object(connection, path)
+            self._send_object(connection, path)
         else:
-            connection.sendall(_answer(200, b""))
+            connection.sendall(_response(200, b""))
 
     def datagram(self, content: bytes) -> None:
-        """Count what reaches the X-Ray daemon, if it is in its format."""
+        """Count a datagram for the X-Ray daemon as good or bad, by its format."""
         header, _, document = content.partition(b"\n")
         good = json.loads(header).get("format") == "json" and "trace_id" in json.loads(document)
         self.counts["datagrams" if good else "bad datagrams"] += 1
 
     def _dispatch(self, operation: str, body: bytes) -> tuple[int, bytes]:
         if operation == "GetItem":
-            asked = json.loads(body)
-            key = asked["Key"]["pk"]["S"]
-            if key in self._ready:
-                return 200, self._ready[key]
-            return self._called(operation, asked)
+            parameters = json.loads(body)
+            key = parameters["Key"]["pk"]["S"]
+            if key in self._fixed_items:
+                return 200, self._fixed_items[key]
+            return self._call_table(operation, parameters)
         if operation == "PutRecords":
             return 200, self.shard.put(json.loads(body)["Records"])
         if operation == "PutRecord":
             self.record = body
             return 200, b'{"Encrypted":true,"RecordId":"' + b"r" * 200 + b'"}'
-        return self._called(operation, json.loads(body))
+        return self._call_table(operation, json.loads(body))
 
-    def _called(self, operation: str, asked: dict[str, Any]) -> tuple[int, bytes]:
+    def _call_table(self, operation: str, parameters: dict[str, Any]) -> tuple[int, bytes]:
+        is_checkpoint = CHECKPOINTS in (parameters.get("TableName"), *parameters.get("RequestItems", ()))
+        table = self._checkpoints if is_checkpoint else self._items
         try:
-            if CHECKPOINTS in (asked.get("TableName"), *asked.get("RequestItems", ())):
-                with self._lock:  # its table is no more than a dictionary
-                    return 200, _encoded(self._checkpoints.call(operation, **asked))
-            return 200, _encoded(self._table.call(operation, **asked))
+            return 200, _encoded(table.call(operation, **parameters))
         except RefusedError as refusal:
             kind = f"com.amazonaws.dynamodb.v20120810#{refusal.code}"
-            return refusal.status, _encoded({"__type": kind, **refusal.answer})
+            return refusal.status, _encoded({"__type": kind, **refusal.members})
 
-    def _object(self, connection: ssl.SSLSocket, path: bytes) -> None:
+    def _send_object(self, connection: ssl.SSLSocket, path: bytes) -> None:
         name = path.partition(b"?")[0].decode().rpartition("/")[2]
         file = self._folder / "s3" / name
         size = file.stat().st_size
@@ -195,7 +206,7 @@ def _encoded(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _answer(status: int, content: bytes) -> bytes:
+def _response(status: int, content: bytes) -> bytes:
     return (
         b"HTTP/1.1 %d %s\r\nServer: Server\r\nDate: Fri, 21 Nov 2025 08:00:00 GMT\r\n"
         b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
@@ -207,17 +218,17 @@ def _serve(fake: Fake, plain: socket.socket, context: ssl.SSLContext) -> None:
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         with context.wrap_socket(plain, server_side=True) as connection:
-            got = b""
+            received = b""
             while True:
-                while (end := got.find(b"\r\n\r\n")) < 0:
+                while (end := received.find(b"\r\n\r\n")) < 0:
                     more = connection.recv(CHUNK)
                     if not more:
                         return
-                    got += more
-                first, *lines = got[:end].split(b"\r\n")
+                    received += more
+                first, *lines = received[:end].split(b"\r\n")
                 pairs = (line.partition(b":") for line in lines)
                 head = {name.lower(): value.strip() for name, _, value in pairs}
-                parts, size = [got[end + 4 :]], int(head.get(b"content-length", 0))
+                parts, size = [received[end + 4 :]], int(head.get(b"content-length", 0))
                 missing = size - len(parts[0])
                 while missing > 0:
                     more = connection.recv(CHUNK)
@@ -226,9 +237,9 @@ def _serve(fake: Fake, plain: socket.socket, context: ssl.SSLContext) -> None:
                     parts.append(more)
                     missing -= len(more)
                 body = b"".join(parts)
-                got = body[size:]
+                received = body[size:]
                 method, path, _ = first.split(b" ")
-                fake.answer(connection, method, path, head, body[:size])
+                fake.respond(connection, method, path, head, body[:size])
     except OSError:
         return  # the subject's process has ended
 
@@ -245,7 +256,8 @@ def _listen(fake: Fake, daemon: socket.socket) -> None:
 
 
 def main() -> None:
-    # A million items would be walked again and again, in the subject's time.
+    """Serve until standard input ends."""
+    # The garbage collector would walk a million items again and again while a subject is measured.
     gc.disable()
     folder = Path(sys.argv[1])
     fake = Fake(folder)
@@ -259,18 +271,19 @@ def main() -> None:
         threading.Thread(target=target, args=arguments, daemon=True).start()
     print(json.dumps({"port": listener.getsockname()[1], "daemon": daemon.getsockname()[1]}), flush=True)
     for line in sys.stdin:
-        asked = json.loads(line)
-        if asked["do"] == "reset":
-            fake.reset(asked.get("latency_ms", 0), asked.get("whole", False))
-        if asked["do"] == "shard":
-            print(json.dumps({"records": fake.shard.write_event(Path(asked["file"]), asked["limit"])}), flush=True)
+        command = json.loads(line)
+        if command["do"] == "reset":
+            fake.reset(command.get("latency_ms", 0), command.get("whole", False))
+        if command["do"] == "shard":
+            records = fake.shard.write_event(Path(command["file"]), command["limit"])
+            print(json.dumps({"records": records}), flush=True)
             continue
         while select.select([daemon], [], [], 0)[0]:
-            time.sleep(0.001)  # what has been sent counts, even where the machine is too busy to have counted it
-        told: dict[str, Any] = {"counts": dict(fake.counts), "cpu": time.process_time()}
-        if asked["do"] == "state":
-            told |= {"state": fake.state(), "record": json.loads(fake.record or b"null")}
-        print(json.dumps(told), flush=True)
+            time.sleep(0.001)  # on a busy machine, let the other thread count every datagram that was sent
+        reply: dict[str, Any] = {"counts": dict(fake.counts), "cpu": time.process_time()}
+        if command["do"] == "state":
+            reply |= {"state": fake.state(), "record": json.loads(fake.record or b"null")}
+        print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":

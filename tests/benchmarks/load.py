@@ -1,4 +1,4 @@
-"""What the subjects are given: API events, the schemas, an item, and log objects of any size."""
+"""The load of the benchmarks: API events, the schemas, an item, and log objects of any size."""
 
 import gzip
 import json
@@ -15,6 +15,8 @@ TABLE = "items-0"
 CHECKPOINTS = "checkpoints"
 SOURCE = "backoffice"
 RECORD_BYTES = 1024
+"""The length of every line in a log object."""
+
 CLIENT_ID = "4h5j6k7l8m9n0p1q2r3s4t5u6v"
 VERSION = "019a9f3e-7c00-7abc-8def-0123456789ab"
 AS_OF = "2025-11-20T08:00:00.000Z"
@@ -33,7 +35,13 @@ _WORDS = ("slow", "fast", "item", "owner", "change", "read", "write", "plane", "
 
 
 class Log(NamedTuple):
-    """A log object, and what the table must hold after it: ``winners`` items, whose :func:`mark` sums up to ``sum``."""
+    """A log object and the table that it must lead to.
+
+    key: its S3 key.
+    records: how many lines it has.
+    winners: how many items the table must hold.
+    sum: the sum of :func:`mark` over those items.
+    """
 
     key: str
     records: int
@@ -42,12 +50,12 @@ class Log(NamedTuple):
 
 
 def mark(key: str, version: str) -> int:
-    """One item's part of the table's sum."""
+    """Return one item's part of a table's checksum."""
     return int.from_bytes(blake2b(f"{key} {version}".encode(), digest_size=6).digest(), "big")
 
 
 def write_state(folder: Path) -> str:
-    """Lay out what the fake serves besides log objects; give back the schemas' text."""
+    """Write the item and the schemas that the fake serves; return the schemas' text."""
     (folder / "s3").mkdir(parents=True)
     texts = {
         "pk": "item/products/p-1",
@@ -68,7 +76,7 @@ def write_state(folder: Path) -> str:
 
 
 def request(method: str, item_id: str = "p-1", *, body: str | None = None, **headers: str) -> dict[str, Any]:
-    """An API event for one item of the products; ``headers`` with ``_`` for ``-``."""
+    """Return an API event for one item of the products. A header's name has ``_`` for ``-``."""
     event: dict[str, Any] = json.loads(_EVENT.read_text())
     event |= {"httpMethod": method, "path": f"/items/products/{item_id}", "body": body}
     event["pathParameters"] = {"item_id": item_id}
@@ -80,17 +88,17 @@ def request(method: str, item_id: str = "p-1", *, body: str | None = None, **hea
 
 
 def get() -> dict[str, Any]:
-    """A GET of the item that is there."""
+    """Return a GET of the item that the fake serves."""
     return request("GET")
 
 
 def put() -> dict[str, Any]:
-    """A PUT of about 400 bytes that fits the schema."""
+    """Return a PUT with a valid body of about 400 bytes."""
     return request("PUT", body=json.dumps(PRODUCT))
 
 
 def with_claims(event: dict[str, Any], **claims: str) -> dict[str, Any]:
-    """The event of another caller; ``claims`` with ``_`` for ``:``."""
+    """Change the caller's claims in an event; return the event. A claim's name has ``_groups`` for ``:groups``."""
     event["requestContext"]["authorizer"]["claims"] |= {
         name.replace("_groups", ":groups"): claims[name] for name in claims
     }
@@ -98,7 +106,7 @@ def with_claims(event: dict[str, Any], **claims: str) -> dict[str, Any]:
 
 
 def notification(log: Log) -> dict[str, Any]:
-    """The SQS event that tells of a log object."""
+    """Return the SQS event that notifies `apply` of a log object."""
     s3 = {"bucket": {"name": "bucket"}, "object": {"key": log.key}}
     body = json.dumps({"Records": [{"eventTime": "2025-11-21T08:00:00.000Z", "s3": s3}]})
     record = {"messageId": "m-1", "receiptHandle": "r-1", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
@@ -106,7 +114,7 @@ def notification(log: Log) -> dict[str, Any]:
 
 
 def write_log(folder: Path, records: int) -> Log:
-    """Write a log object of ``records`` lines of 1 KB, a tenth of which repeat an earlier one, anywhere before."""
+    """Write a log object with lines of 1 KB each. Every tenth line repeats a random earlier one."""
     chance = random.Random(records)
     pool = "".join(f"{chance.choice(_WORDS)}-{chance.randrange(10_000)} " for _ in range(20_000))
     start_ms = int(time.time() * 1000) - 60_000
@@ -125,7 +133,7 @@ def write_log(folder: Path, records: int) -> Log:
 
 
 def _line(number: int, start_ms: int, pool: str) -> tuple[str, bytes]:
-    # The same number gives the same line, so that repeating one doesn't take keeping them all.
+    # A line depends on its number alone, so repeating one needs no copy of it.
     spread = zlib.crc32(number.to_bytes(4, "big"))
     stamp = f"{start_ms + number // 100:012x}"
     change_id = f"{stamp[:8]}-{stamp[8:]}-7{number % 4096:03x}-8{spread % 4096:03x}-{number:012x}"

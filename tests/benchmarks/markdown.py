@@ -1,8 +1,8 @@
-"""Tables in Markdown that line up in plain text too."""
+"""Markdown tables whose columns are aligned in the source text too."""
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table whose first column is text and whose others are numbers."""
+    """Return a table. The first column is aligned to the left, and the others, of numbers, to the right."""
     cells = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = []

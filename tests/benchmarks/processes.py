@@ -1,4 +1,4 @@
-"""The processes: the fake, and a fresh interpreter for every sample."""
+"""The processes of a benchmark: those that take commands, and a fresh interpreter for every sample."""
 
 import json
 import marshal
@@ -17,18 +17,18 @@ from tests.benchmarks.subjects import ROOT, Subject
 
 _SAMPLE, _STAGES = (Path(__file__).with_name(f"{name}.py") for name in ("sample", "stages"))
 _CACERT = Path(sysconfig.get_path("purelib"), "botocore", "cacert.pem")
-# The interpreter itself, not the virtual environment's: a sample's path is what it is told and nothing more.
+# The base interpreter, because the virtual environment's would add its own path to the sample's.
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
-class SampleFailed(Exception):
-    """A sample's process failed; the message is the end of what it had to say."""
+class SampleError(Exception):
+    """A sample's process failed. The message is the end of the process's standard error."""
 
 
-class Told:
-    """A process that is told what to do by lines of JSON, and answers each; it lasts as long as the ``with`` block.
+class CommandProcess:
+    """A process that replies to commands, both of them lines of JSON. It runs until the ``with`` block ends.
 
-    ``told`` is its first line, written when it is ready.
+    ``ready`` is the line that it writes once it is ready.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Told:
     ) -> None:
         """Run a module of this project.
 
-        :param env: a function's own environment; ours, with everything on the path, without.
-        :param errors: the file that it complains to, if not to ours.
+        :param env: the process's environment; by default this process's, with the project on its path.
+        :param errors: a file for its standard error; by default this process's.
         """
         path = os.pathsep.join((str(ROOT), str(ROOT / "lambda_src")))
         self._name = module.rpartition(".")[2]
@@ -52,7 +52,7 @@ class Told:
                 text=True,
                 env={**os.environ, "PYTHONPATH": path} if env is None else {**env, "PYTHONPATH": str(ROOT)},
             )
-        self.told = self.line()
+        self.ready = self.read_line()
 
     def __enter__(self) -> Self:
         return self
@@ -61,84 +61,91 @@ class Told:
         assert self._process.stdin
         self._process.stdin.close()
         if error:
-            self._process.kill()  # it may be amid something that nobody waits for any more
+            self._process.kill()  # it may be in the middle of a command whose reply nobody reads any more
         self._process.wait(30)
 
-    def do(self, what: str, **told: Any) -> dict[str, Any]:
-        """Have it do something; its answer. Threads may share it."""
+    def do(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command and return the reply. Threads may share the process.
+
+        :param arguments: the JSON members of the command; each process documents its own.
+        """
         assert self._process.stdin
         with self._lock:
-            print(json.dumps({"do": what, **told}), file=self._process.stdin, flush=True)
-            return self.line()
+            print(json.dumps({"do": command, **arguments}), file=self._process.stdin, flush=True)
+            return self.read_line()
 
-    def line(self) -> dict[str, Any]:
-        """Its next line.
+    def read_line(self) -> dict[str, Any]:
+        """Return the process's next line.
 
-        :raises SampleFailed: where it has ended instead.
+        :raises SampleError: if the process has ended.
         """
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise SampleFailed(f"{self._name} has ended: {_told(self._errors) if self._errors else ''}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+            raise SampleError(f"{self._name} has ended: {_tail(self._errors) if self._errors else ''}")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
 
-class FakeProcess(Told):
-    """The fake AWS: ``reset``, ``counts`` or ``state``, and ``shard``, see there."""
+class FakeProcess(CommandProcess):
+    """The process of the fake AWS. Its commands are ``reset``, ``counts``, ``state`` and ``shard``."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__("tests.benchmarks.fake", str(folder))
         self.env = {
-            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{self.told['port']}",
+            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{self.ready['port']}",
             "AWS_CA_BUNDLE": str(folder / "ca.pem"),
-            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{self.told['daemon']}",
+            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{self.ready['daemon']}",
         }
 
 
 class Runner:
-    """Starts samples against one fake; ``folder`` is for what they are told."""
+    """Starts the processes of samples, which call one fake."""
 
     def __init__(self, fake: FakeProcess, folder: Path) -> None:
+        """Prepare the samples' home folder.
+
+        :param folder: holds the samples' specifications and their standard error.
+        """
         self._fake = fake
         self._folder = folder
         (folder / "home").mkdir()
 
     def sample(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        """One cold start that serves one event: seconds, bytes, modules and the answer."""
+        """Measure one cold start that serves one event; return seconds, bytes, modules and the response."""
         return self._once(subject, function, "cold", [event])[0]
 
-    def answers(self, subject: Subject, function: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What a subject answers to each of the events."""
-        return [found["answer"] for found in self._once(subject, function, "answers", events)]
+    def responses(self, subject: Subject, function: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return a subject's responses to some events."""
+        return [sample["response"] for sample in self._once(subject, function, "responses", events)]
 
     def stages(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, dict[str, float]]:
-        """One cold start of ours, taken apart: CPU seconds by step, and by store of trusted roots."""
-        found: dict[str, dict[str, float]] = self._once(subject, function, "stages", [event])[0]
-        return found
+        """Measure one cold start of ours by its steps; return CPU seconds by step, and by store of trusted roots."""
+        seconds: dict[str, dict[str, float]] = self._once(subject, function, "stages", [event])[0]
+        return seconds
 
     def server(self, subject: Subject, function: str, event: dict[str, Any]) -> "Server":
-        """A process that stays and serves the event as often as it is told to."""
-        out, told = os.pipe()
-        process = self._start(subject, function, "warm", [event], told)
-        os.close(told)
-        return Server(process, out, self.errors(subject, function, "warm"))
+        """Start a process that serves the event again and again."""
+        read_end, write_end = os.pipe()
+        process = self._start(subject, function, "warm", [event], write_end)
+        os.close(write_end)
+        return Server(process, read_end, self.errors(subject, function, "warm"))
 
     def _once(self, subject: Subject, function: str, mode: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        out, told = os.pipe()
-        process = self._start(subject, function, mode, events, told)
-        os.close(told)
+        read_end, write_end = os.pipe()
+        process = self._start(subject, function, mode, events, write_end)
+        os.close(write_end)
         try:
-            with os.fdopen(out, "rb") as answer:
-                text = answer.read()
+            with os.fdopen(read_end, "rb") as output:
+                text = output.read()
             process.communicate()
         finally:
-            process.kill()  # only when interrupted it hasn't ended yet
+            process.kill()  # the process still runs only if this one was interrupted
             process.wait()
         if process.returncode or not text:
-            raise SampleFailed(f"{subject.label}, {function}: {_told(self.errors(subject, function, mode))}")
-        found: list[dict[str, Any]] = json.loads(text)
-        return found
+            raise SampleError(f"{subject.label}, {function}: {_tail(self.errors(subject, function, mode))}")
+        samples: list[dict[str, Any]] = json.loads(text)
+        return samples
 
     def _start(
         self, subject: Subject, function: str, mode: str, events: list[dict[str, Any]], out: int
@@ -152,10 +159,10 @@ class Runner:
         }
         file = self._folder / f"{subject.name}-{function}-{mode}.spec"
         file.write_bytes(marshal.dumps(spec))
-        # A file, not a pipe: nobody reads it while the process runs, and a full pipe would stop it for ever.
+        # A file, because nobody reads a pipe while the process runs, and a full pipe would block it.
         with self.errors(subject, function, mode).open("wb") as errors:
             return subprocess.Popen(
-                # -I: nothing of this process's environment or folder; -B: nobody compiles anything for the next sample.
+                # -I hides this process's environment and folder. -B writes no byte-code for the next sample.
                 [_PYTHON, "-I", "-B", str(_STAGES if mode == "stages" else _SAMPLE), str(file), str(out)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -165,11 +172,11 @@ class Runner:
             )
 
     def errors(self, subject: Subject, function: str, mode: str) -> Path:
-        """The file that a sample or a host complains to."""
+        """Return the file that holds the standard error of a sample or a host."""
         return self._folder / f"{subject.name}-{function}-{mode}.errors"
 
     def environment(self, subject: Subject, function: str) -> dict[str, str]:
-        """What stands in a function's environment, and nothing else."""
+        """Return the whole environment of a function."""
         return {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self._folder / "home"),
@@ -195,7 +202,7 @@ class Runner:
 
 
 class Server:
-    """A warm subject. :meth:`serve` tells the CPU seconds per request."""
+    """The process of a warm subject."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", out: int, errors: Path) -> None:
         self._process = process
@@ -203,20 +210,20 @@ class Server:
         self._errors = errors
 
     def serve(self, requests: int) -> float:
-        """Serve so many requests."""
+        """Serve some requests; return the CPU seconds per request."""
         assert self._process.stdin
         self._process.stdin.write(f"{requests}\n".encode())
         self._process.stdin.flush()
         line = self._out.readline()
         if not line:
-            raise SampleFailed(_told(self._errors))
+            raise SampleError(_tail(self._errors))
         return float(line) / requests
 
     def close(self) -> None:
-        """Let the process end."""
+        """End the process."""
         self._process.communicate()
         self._out.close()
 
 
-def _told(errors: Path) -> str:
+def _tail(errors: Path) -> str:
     return errors.read_text(errors="replace")[-2000:]

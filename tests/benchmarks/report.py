@@ -1,13 +1,12 @@
-"""What came out: goals, tables, and the chart."""
+"""The report of a run: its goals, its tables and its chart."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.markdown import table
-from tests.benchmarks.poll import report as sync
-from tests.benchmarks.subjects import CLIENT, FLOOR, OURS, POOL, POWERTOOLS, Subject
+from tests.benchmarks.poll import report as poll_report
+from tests.benchmarks.subjects import CLIENT, FLOOR, LABELS, OURS, POOL, POWERTOOLS
 
 MIB = 1024 * 1024
 KB = 1000
@@ -16,64 +15,76 @@ Result = dict[str, Any]
 
 
 def goals(result: Result) -> list[Goal]:
-    """What must be reached, as far as it was measured."""
-    found: list[Goal] = []
+    """Return the goals for everything that was measured."""
+    judged: list[Goal] = []
     for function, rows in result.get("cold", {}).items():
         cpu = {name: rows[name]["cpu"]["median"] for name in rows}
         memory = rows[OURS]["memory"]["median"] / rows[POWERTOOLS]["memory"]["median"]
-        found += [
+        judged += [
             Goal(f"cold {function}, CPU against Powertools + Tracer", cpu[OURS] / cpu[POWERTOOLS], 0.15),
             Goal(f"cold {function}, CPU against boto3 client + X-Ray SDK", cpu[OURS] / cpu[CLIENT], 0.20),
             Goal(f"cold {function}, peak memory against Powertools + Tracer", memory, 0.40),
             Goal(f"cold {function}, modules", rows[OURS]["modules"]["median"], 110),
         ]
     if "zip_bytes" in result:
-        found.append(Goal("zip of the hot functions, KB", result["zip_bytes"] / KB, 100))
+        judged.append(Goal("zip of the hot functions, KB", result["zip_bytes"] / KB, 100))
     for function, rows in result.get("warm", {}).items():
         ratio = rows[OURS]["cpu"]["median"] / rows[CLIENT]["cpu"]["median"]
-        found.append(Goal(f"warm {function}, CPU against boto3 client + X-Ray SDK", ratio, 0.30))
+        judged.append(Goal(f"warm {function}, CPU against boto3 client + X-Ray SDK", ratio, 0.30))
     if "bulk" in result:
         bulk = result["bulk"]
         ours, pool = bulk["rows"][OURS], bulk["rows"][POOL]
-        found += [
-            Goal("bulk apply, times as fast as a boto3 pool", pool["wall"]["median"] / ours["wall"]["median"], 4, True),
+        judged += [
+            Goal("bulk apply, speed against a boto3 pool", pool["wall"]["median"] / ours["wall"]["median"], 4, True),
             Goal("bulk apply, peak memory in MB", ours["memory"]["high"] / MIB, 80),
             Goal("bulk apply, calls per winning change", ours["calls"]["median"] / bulk["winners"], 0.06),
         ]
     if "growth" in result:
         growth = result["growth"]
-        found += [
-            Goal("growth, exponent of the time", growth["exponent"], 1.1),
-            Goal("growth, memory of the last step against the one before", growth["memory_ratio"], 1.1),
-            Goal("growth, greatest memory in MB", max(point["memory"] for point in growth["points"]) / MIB, 80),
+        judged += [
+            Goal("growth of bulk apply, exponent of the time", growth["exponent"], 1.1),
+            Goal(
+                "growth of bulk apply, peak memory of the last step against the one before", growth["memory_ratio"], 1.1
+            ),
+            Goal(
+                "growth of bulk apply, peak memory in MB", max(point["memory"] for point in growth["points"]) / MIB, 80
+            ),
         ]
-    return found + sync.goals(result)
+    return judged + poll_report.goals(result)
 
 
-def tables(result: Result, labels: dict[str, str], *, pictured: bool = False) -> str:
-    """All tables, as Markdown; ``pictured`` with the charts, where they lie beside the text."""
-    parts = ["![The same figures as bars](performance.svg)"] if pictured else []
-    parts += [_cold(function, rows, labels) for function, rows in result.get("cold", {}).items()]
+def tables(result: Result, *, pictured: bool = False) -> str:
+    """Return all tables as Markdown.
+
+    :param pictured: whether to show the charts, which then must lie beside the page.
+    """
+    parts = ["![The figures of the tables as bars](performance.svg)"] if pictured else []
+    parts += [_cold(function, rows) for function, rows in result.get("cold", {}).items()]
     if "stages" in result:
         steps, stores = result["stages"]["steps"], result["stages"]["stores"]
-        parts += [_stages("cold start of ours, CPU ms", steps), _stages("roots to trust, CPU ms", stores)]
+        parts += [
+            _stages("steps of Readplane's cold start, CPU ms", steps),
+            _stages("reading trusted root certificates, CPU ms", stores),
+        ]
     if "warm" in result:
-        parts.append(_warm(result["warm"], labels))
+        parts.append(_warm(result["warm"]))
     for name in ("bulk", "bulk_latency"):
         if name in result:
-            parts.append(_bulk(result[name], labels))
+            parts.append(_bulk(result[name]))
     if "growth" in result:
         parts.append(_growth(result["growth"]))
     if "outage" in result:
-        parts += ["### While the back office stalls, is down and recovers", *([sync.PICTURE] if pictured else [])]
-        parts.append(sync.outage(result["outage"]))
+        parts.append("### Reads while the back office stalls, is down and recovers")
+        if pictured:
+            parts.append(poll_report.PICTURE)
+        parts.append(poll_report.outage(result["outage"]))
     if "catch_up" in result:
-        parts += ["### Catching up", sync.catch_up(result["catch_up"])]
+        parts += ["### Catching up with many changes", poll_report.catch_up(result["catch_up"])]
     return "\n\n".join(parts)
 
 
-def goal_table(found: list[Goal]) -> str:
-    """The goals, as Markdown."""
+def goal_table(judged: list[Goal]) -> str:
+    """Return the goals as a Markdown table."""
     body = [
         [
             goal.name,
@@ -81,25 +92,29 @@ def goal_table(found: list[Goal]) -> str:
             f"{'>=' if goal.at_least else '<='} {goal.limit:g}",
             "yes" if goal.met else "no",
         ]
-        for goal in found
+        for goal in judged
     ]
     return table(["goal", "measured", "limit", "met"], body)
 
 
-def labels_of(everybody: Iterable[Subject]) -> dict[str, str]:
-    """The name that a table gives each subject."""
-    return {subject.name: subject.label for subject in everybody}
-
-
-def _cold(function: str, rows: Result, labels: dict[str, str]) -> str:
+def _cold(function: str, rows: Result) -> str:
     ours = rows[OURS]["cpu"]["median"]
-    head = [f"cold `{function}`", "CPU ms", "quartiles", "of it init", "wall ms", "peak MB", "modules", "Readplane is"]
+    head = [
+        f"cold start of `{function}`",
+        "CPU ms",
+        "quartiles",
+        "init, CPU ms",
+        "wall ms",
+        "peak MB",
+        "modules",
+        "Readplane is",
+    ]
     body = []
     for name, row in rows.items():
         cpu = row["cpu"]
         body.append(
             [
-                labels[name],
+                LABELS[name],
                 f"{cpu['median'] * 1e3:.1f}",
                 f"{cpu['low'] * 1e3:.1f}-{cpu['high'] * 1e3:.1f}",
                 f"{row['init_cpu']['median'] * 1e3:.1f}",
@@ -120,13 +135,13 @@ def _stages(title: str, functions: Result) -> str:
     return table([title, *(f"`{function}`" for function in functions)], body)
 
 
-def _warm(functions: Result, labels: dict[str, str]) -> str:
+def _warm(functions: Result) -> str:
     head = ["warm request, CPU µs"]
     for function in functions:
         head += [f"`{function}`", "quartiles", "Readplane is"]
     body = []
     for name in next(iter(functions.values())):
-        line = [labels[name]]
+        line = [LABELS[name]]
         for rows in functions.values():
             cpu = rows[name]["cpu"]
             line += [
@@ -142,14 +157,14 @@ def _ratio(name: str, ours: float, theirs: float) -> str:
     return "" if name in (OURS, FLOOR) else f"{ours / theirs:.2f} x"
 
 
-def _bulk(bulk: Result, labels: dict[str, str]) -> str:
+def _bulk(bulk: Result) -> str:
     latency = f", {bulk['latency_ms']:g} ms per call" if bulk["latency_ms"] else ""
     head = [
-        f"bulk of {bulk['records']:,} records{latency}",
+        f"bulk apply of {bulk['records']:,} records{latency}",
         "s",
         "records/s",
         "CPU s",
-        "the fake's",
+        "fake AWS, CPU s",
         "peak MB",
         "calls",
         "calls/winner",
@@ -159,7 +174,7 @@ def _bulk(bulk: Result, labels: dict[str, str]) -> str:
         wall = row["wall"]["median"]
         body.append(
             [
-                labels[name],
+                LABELS[name],
                 f"{wall:.2f}",
                 f"{bulk['records'] / wall:,.0f}",
                 f"{row['cpu']['median']:.2f}",
@@ -173,7 +188,7 @@ def _bulk(bulk: Result, labels: dict[str, str]) -> str:
 
 
 def _growth(growth: Result) -> str:
-    head = ["growth: records", "s", "CPU s", "µs per record", "peak MB", "calls"]
+    head = ["bulk apply, records", "s", "CPU s", "µs per record", "peak MB", "calls"]
     body = [
         [
             f"{point['records']:,}",
@@ -185,15 +200,16 @@ def _growth(growth: Result) -> str:
         ]
         for point in growth["points"]
     ]
-    return table(head, body) + f"\n\nTime grows with records to the power of {growth['exponent']:.2f}."
+    exponent = f"The time grows with the records to the power of {growth['exponent']:.2f}. Linear growth is 1."
+    return f"{table(head, body)}\n\n{exponent}"
 
 
-def chart(result: Result, labels: dict[str, str], file: Path) -> None:
-    """Draw what was measured as bars; the same result gives the same file."""
-    import matplotlib as mpl  # a second to import, and only wanted here
+def chart(result: Result, file: Path) -> None:
+    """Draw the figures as bars. The same result makes the same file."""
+    import matplotlib as mpl  # takes a second, so only a chart imports it
 
     mpl.use("svg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     panels: list[tuple[str, list[tuple[str, float]]]] = []
     for function, rows in result["cold"].items():
@@ -204,11 +220,11 @@ def chart(result: Result, labels: dict[str, str], file: Path) -> None:
         panels.append((f"warm {function}: CPU, µs", [(name, row["cpu"]["median"] * 1e6) for name, row in rows.items()]))
     bulk = result["bulk"]
     speeds = [(name, bulk["records"] / row["wall"]["median"] / 1e3) for name, row in bulk["rows"].items()]
-    panels.append(("bulk apply: thousand records a second", speeds))
+    panels.append(("bulk apply: thousands of records a second", speeds))
     mpl.rcParams.update({"svg.hashsalt": "readplane", "svg.fonttype": "none", "font.size": 8})
-    figure, places = pyplot.subplots(3, 2, figsize=(11, 9), layout="constrained")
+    figure, places = plt.subplots(3, 2, figsize=(11, 9), layout="constrained")
     for place, (title, bars) in zip(places.T.flat, panels, strict=True):
-        names = [labels[name] for name, _ in bars]
+        names = [LABELS[name] for name, _ in bars]
         colours = ["#1f6f5c" if name.startswith(OURS) else "#9aa5b1" for name, _ in bars]
         drawn = place.barh(names, [value for _, value in bars], color=colours)
         place.bar_label(drawn, fmt="{:.0f}" if bars[-1][1] >= 20 else "{:.1f}", padding=2)
@@ -216,4 +232,4 @@ def chart(result: Result, labels: dict[str, str], file: Path) -> None:
         place.margins(x=0.12)
         place.set_title(title, loc="left")
         place.spines[["top", "right"]].set_visible(False)
-    sync.write_svg(figure, file)
+    poll_report.write_svg(figure, file)

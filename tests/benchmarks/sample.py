@@ -1,7 +1,8 @@
-"""One sample: a fresh interpreter that is started, loads one handler and serves it events, as Lambda's runtime does.
+"""One sample: a fresh interpreter loads one handler and serves events with it, as Lambda's runtime does.
 
-Run as a script. Until the clock starts it may use only what an interpreter holds anyway, or it would
-pay for imports that are the handler's to pay: hence `marshal`, which is built in, and no argument parser.
+Processes run this file as a script. Before the clock starts, the script may import only modules that every interpreter
+has loaded; otherwise the handler's own imports would look cheaper. So it uses `marshal`, which is built in, and no
+argument parser.
 """
 
 import marshal
@@ -9,13 +10,13 @@ import os
 import sys
 import time
 
-TYPE_CHECKING = False  # mypy takes the name for true; `typing` itself would be such an import
+TYPE_CHECKING = False  # mypy treats this name as true, and importing `typing` would cost time
 if TYPE_CHECKING:
     from typing import Any
 
 
 class Context:
-    """Lambda's context object, as far as anybody looks at it."""
+    """The part of Lambda's context object that the subjects read."""
 
     function_name = "demo"
     function_version = "1"
@@ -28,13 +29,14 @@ class Context:
 
 
 def begin_trace(number: int) -> None:
-    # Lambda sets it for each invocation, and not yet during init.
+    """Set the trace of the next invocation. Lambda does this for each invocation, but not during init."""
     root = f"1-67a1b2c3-{number:024x}"
     os.environ["_X_AMZN_TRACE_ID"] = f"Root={root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0"
 
 
 def peak_memory() -> int:
-    # Not ru_maxrss where it can be helped: a child takes that over from the process that it was forked from.
+    """Return the peak memory of this process in bytes."""
+    # On Linux, ru_maxrss would include the peak of the process that forked this one.
     try:
         with open("/proc/self/status") as status:  # noqa: PTH123 (pathlib would be an import)
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
@@ -46,24 +48,26 @@ def peak_memory() -> int:
 
 
 def load(spec: "dict[str, Any]") -> "Any":
+    """Import the subject's module; return its handler."""
     module = __import__(spec["module"], fromlist=["handler"])
     return module.handler
 
 
 def cold(spec: "dict[str, Any]", event: bytes) -> "dict[str, Any]":
-    bare = set(sys.modules)
+    """Load the handler and serve one event; return seconds, bytes, modules and the response."""
+    before = set(sys.modules)
     wall, cpu = time.perf_counter(), time.process_time()
     handler = load(spec)
     init = {"init_cpu": time.process_time() - cpu, "init_wall": time.perf_counter() - wall}
     begin_trace(1)
-    answer = handler(marshal.loads(event), Context())
-    took = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall, **init}
-    names = sorted(set(sys.modules) - bare)
-    return {**took, "memory": peak_memory(), "modules": len(names), "names": names, "answer": answer}
+    response = handler(marshal.loads(event), Context())
+    seconds = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall, **init}
+    names = sorted(set(sys.modules) - before)
+    return {**seconds, "memory": peak_memory(), "modules": len(names), "names": names, "response": response}
 
 
 def warm(spec: "dict[str, Any]", event: bytes, out: int) -> None:
-    """Serve as many requests as each line of standard input says; tell the CPU seconds that they took."""
+    """Serve as many requests as each line of standard input says, and write the CPU seconds that they took."""
     handler, context, number = load(spec), Context(), 0
     for line in sys.stdin:
         start = time.process_time()
@@ -75,24 +79,24 @@ def warm(spec: "dict[str, Any]", event: bytes, out: int) -> None:
 
 
 def main() -> None:
+    """Do what the file of the first argument specifies; write the results to the second one, a file descriptor."""
     out = int(sys.argv[2])
     with open(sys.argv[1], "rb") as file:  # noqa: PTH123
         spec = marshal.load(file)
-    # The interpreter's own site-packages are no part of a function.
+    # A function has no access to the interpreter's own site-packages.
     sys.path[:] = spec["path"] + [entry for entry in sys.path[1:] if not entry.endswith("site-packages")]
     if spec["mode"] == "warm":
         warm(spec, spec["events"][0], out)
         return
-    # Several events only where answers are compared, not measured.
-    found = [cold(spec, spec["events"][0])]
-    if spec["mode"] == "answers":
+    samples = [cold(spec, spec["events"][0])]
+    if spec["mode"] == "responses":  # this mode compares responses and measures nothing
         handler = load(spec)
         for number, event in enumerate(spec["events"][1:], 2):
             begin_trace(number)
-            found.append({"answer": handler(marshal.loads(event), Context())})
+            samples.append({"response": handler(marshal.loads(event), Context())})
     import json
 
-    os.write(out, json.dumps(found).encode())
+    os.write(out, json.dumps(samples).encode())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The bodies' schema, for the fake to serve."""
+"""The JSON Schema of the bodies, which the fake serves from S3."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who is measured: ours from the built artefact, and the references."""
+"""The subjects that are measured: Readplane from its built zips, and the references."""
 
 import base64
 import compileall
@@ -19,97 +19,124 @@ ZIPS = ROOT / "dist" / "local"
 HOT_ZIPS = (ROOT / "dist" / "hot-arm64.zip", ZIPS / "hot.zip")
 
 OURS, CLIENT, POWERTOOLS = "readplane", "boto3_client", "powertools"
-"""Those that the goals name."""
+"""The subjects that the goals compare."""
 FLOOR = "constant"
-POOL = "boto3_pool"
+OURS_ON_BOTO3, RESOURCE, CHALICE, FASTAPI = "readplane_boto3", "boto3_resource", "chalice", "fastapi"
+POOL, UNTRACED_POOL = "boto3_pool", "boto3_pool_untraced"
 PROXY, POLL = "proxy", "poll"
 
 
+LABELS = {
+    FLOOR: "constant handler",
+    OURS: "Readplane",
+    OURS_ON_BOTO3: "Readplane, READPLANE_CLIENT=boto3",
+    CLIENT: "boto3 client + X-Ray SDK",
+    RESOURCE: "boto3 resource + X-Ray patch_all",
+    CHALICE: "Chalice + X-Ray SDK",
+    POWERTOOLS: "Powertools + Tracer",
+    FASTAPI: "FastAPI + Mangum + X-Ray SDK",
+    POOL: "boto3, 32 threads + X-Ray SDK",
+    UNTRACED_POOL: "boto3, 32 threads, not traced",
+    PROXY: "proxy with requests",
+    POLL: "Readplane",
+}
+"""The names of the subjects in tables and charts."""
+
+
 class Subject(NamedTuple):
-    """One row of the tables. ``module`` is the handler's; ``{}`` in it stands for the function."""
+    """One row of the tables.
+
+    name: its key in the results.
+    module: the handler's module, with ``{}`` for the function.
+    path: its part of ``sys.path``.
+    env: its part of the environment.
+    """
 
     name: str
-    label: str
     module: str
     path: tuple[str, ...]
     env: dict[str, str]
 
+    @property
+    def label(self) -> str:
+        """Its name in the tables."""
+        return LABELS.get(self.name, self.name)
+
 
 def unpack(folder: Path) -> None:
-    """Lay out everything with its byte-code: ours from the zips, the references compiled as pip compiles.
+    """Unpack our zips, which hold byte-code, and compile the references as pip does.
 
-    :raises FileNotFoundError: where ``make build`` hasn't been run.
+    :raises FileNotFoundError: if the zips are missing, so ``make build`` must run first.
     """
     for name in ("hot", "layer", "functions"):
         with zipfile.ZipFile(ZIPS / f"{name}.zip") as artefact:
             artefact.extractall(folder / name)
     shutil.copytree(Path(__file__).parent / "references", folder / "references" / "references")
     if not compileall.compile_dir(folder / "references", quiet=1):
-        raise FileNotFoundError("the references can't be compiled")
+        raise FileNotFoundError("The references can't be compiled.")
 
 
 def subjects(folder: Path, schemas: str) -> dict[str, Subject]:
-    """Everybody who serves requests, in the order of the tables; :func:`unpack` comes first.
+    """Return the subjects that serve requests, in the order of the tables. Call :func:`unpack` first.
 
-    Each trusts what it trusts on AWS, which it pays for at every cold start, and the fake's authority besides.
+    Every subject trusts the authorities that it trusts on AWS, since reading them is part of a cold start. It trusts
+    the fake's authority too.
     """
     site = sysconfig.get_path("purelib")
     ours = (str(folder / "hot"), str(folder / "layer" / "python"))
-    roots = runpy.run_path(str(ROOT / "lambda_src" / "readplane" / "stores" / "amazon_roots.py"))["PEM"]
+    roots = runpy.run_path(str(ROOT / "lambda_src" / "readplane" / "aws" / "slim" / "roots.py"))["PEM"]
     small = _trusting(folder, "amazon", roots)
     large = _trusting(folder, "botocore", (Path(site) / "botocore" / "cacert.pem").read_text())
     settings = {"READPLANE_SETTINGS": _settings(schemas)}
     theirs = (str(folder / "references"), site)
 
-    def reference(name: str, label: str, **env: str) -> Subject:
-        return Subject(name, label, f"references.{{}}_{name}", theirs, large | env)
+    def reference(name: str, **env: str) -> Subject:
+        return Subject(name, f"references.{{}}_{name}", theirs, large | env)
 
     handlers = "readplane.{}.handler"
-    found = [
-        reference(FLOOR, "constant handler"),
-        Subject(OURS, "Readplane", handlers, ours, small | settings),
-        Subject(
-            "readplane_boto3", "Readplane, READPLANE_CLIENT=boto3", handlers, (*ours, site), large | settings | _BOTO3
-        ),
-        reference(CLIENT, "boto3 client + X-Ray SDK"),
-        reference("boto3_resource", "boto3 resource + X-Ray patch_all"),
-        reference("chalice", "Chalice + X-Ray SDK"),
-        reference(POWERTOOLS, "Powertools + Tracer", POWERTOOLS_SERVICE_NAME="demo", POWERTOOLS_LOG_LEVEL="INFO"),
-        reference("fastapi", "FastAPI + Mangum + X-Ray SDK"),
+    rows = [
+        reference(FLOOR),
+        Subject(OURS, handlers, ours, small | settings),
+        Subject(OURS_ON_BOTO3, handlers, (*ours, site), large | settings | _BOTO3),
+        reference(CLIENT),
+        reference(RESOURCE),
+        reference(CHALICE),
+        reference(POWERTOOLS, POWERTOOLS_SERVICE_NAME="demo", POWERTOOLS_LOG_LEVEL="INFO"),
+        reference(FASTAPI),
     ]
-    return {subject.name: subject for subject in found}
+    return {subject.name: subject for subject in rows}
 
 
 def pools(folder: Path) -> dict[str, Subject]:
-    """The references of the bulk side."""
+    """Return the references that apply in bulk."""
     path = (str(folder / "references"), sysconfig.get_path("purelib"))
     module = f"references.{{}}_{POOL}"
-    found = [
-        Subject(POOL, "boto3, 32 threads + X-Ray SDK", module, path, {"TRACED": "yes"}),
-        Subject(f"{POOL}_untraced", "boto3, 32 threads, not traced", module, path, {}),
+    rows = [
+        Subject(POOL, module, path, {"TRACED": "yes"}),
+        Subject(UNTRACED_POOL, module, path, {}),
     ]
-    return {subject.name: subject for subject in found}
+    return {subject.name: subject for subject in rows}
 
 
-def synced(folder: Path, schemas: str) -> dict[str, Subject]:
-    """Who takes part where a back office feeds the items: ours as told of it, ``poll``, and the proxy.
+def back_office_subjects(folder: Path, schemas: str) -> dict[str, Subject]:
+    """Return the subjects of the benchmarks with a back office: ours with a source, ``poll``, and the proxy.
 
-    The libraries that Lambda's runtime and the layers bring ``poll`` are the interpreter's own here.
+    On AWS, Lambda's runtime and the layers hold the libraries of ``poll``. Here this interpreter holds them.
     """
     theirs = (str(folder / "references"), sysconfig.get_path("purelib"))
-    env = {"READPLANE_SETTINGS": _settings(schemas, **_SYNC)}
+    env = {"READPLANE_SETTINGS": _settings(schemas, _POLL_SETTINGS)}
     path = (str(folder / "functions"), str(folder / "layer" / "python"))
     ours = subjects(folder, schemas)[OURS]
-    found = [
+    rows = [
         ours._replace(env=ours.env | env),
-        Subject(POLL, "Readplane", "readplane.{}.handler", path, env),
-        Subject(PROXY, "proxy with requests", f"references.{{}}_{PROXY}", theirs, {}),
+        Subject(POLL, "readplane.{}.handler", path, env),
+        Subject(PROXY, f"references.{{}}_{PROXY}", theirs, {}),
     ]
-    return {subject.name: subject for subject in found}
+    return {subject.name: subject for subject in rows}
 
 
 def hot_zip() -> Path:
-    """The zip of the hot functions, the one for AWS if it has been built."""
+    """Return the zip of the functions on a client's path: the one for AWS if it is built, else the local one."""
     return next(path for path in HOT_ZIPS if path.exists())
 
 
@@ -122,7 +149,7 @@ def _trusting(folder: Path, name: str, roots: str) -> dict[str, str]:
 _BOTO3 = {"READPLANE_CLIENT": "boto3"}
 
 
-_SYNC: dict[str, Any] = {
+_POLL_SETTINGS: dict[str, Any] = {
     "checkpoints_table": CHECKPOINTS,
     "stream": "changes",
     "documents": [{"region": "eu-central-1", "bucket": "bucket"}],
@@ -130,7 +157,7 @@ _SYNC: dict[str, Any] = {
 }
 
 
-def _settings(schemas: str, **more: Any) -> str:
+def _settings(schemas: str, poll_settings: dict[str, Any] | None = None) -> str:
     settings: dict[str, Any] = {
         "name": "demo",
         "client_ids": [CLIENT_ID],
@@ -149,6 +176,6 @@ def _settings(schemas: str, **more: Any) -> str:
         "log_bucket": "bucket",
         "quarantine_prefix": "quarantine/",
         "collections": {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}},
-        **more,
+        **(poll_settings or {}),
     }
     return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()

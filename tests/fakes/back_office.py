@@ -1,8 +1,8 @@
 """A back office in memory: rows with a modification time, served page by page over HTTP in every paging style.
 
-Its times have a resolution and a skew of their own, transactions may be seen later than they are stamped, and its
-answers may be made to go wrong in every way that a real one's do. It speaks HTTP at the level of ``requests``' adapter,
-so all of our own client runs.
+Its clock has its own resolution and skew, a transaction may become visible later than its timestamp says, and its
+responses can go wrong in every way that a real back office's do. It replaces the adapter of ``requests``, so all of our
+own client runs.
 """
 
 import hashlib
@@ -23,7 +23,12 @@ ORIGIN = "http://office.test"
 PATH = "/v2/rows"
 
 Style = Literal["none", "link", "header", "token", "scroll", "page", "offset"]
-"""``header``: the link stands in the Link header. ``scroll``: a token that reads on in what the first page saw."""
+"""How a page names the next one.
+
+``link``: a link in the body. ``header``: a link in the Link header. ``token``: a token in the body. ``scroll``: a token
+in the body, which continues in the rows as they were at the first page. ``page`` and ``offset``: it doesn't; the client
+counts. ``none``: there is one page only.
+"""
 
 Fault = Literal[
     "429",
@@ -45,18 +50,32 @@ Fault = Literal[
     "repeated",
     "empty",
 ]
-"""``fewer``: a page with fewer rows than it could have, and an honest next; ``repeated``: the answer before this one
-once more; ``empty``: no rows and no next, with status 200, a lie."""
+"""What goes wrong with a response.
+
+``fewer``: the page has fewer rows than it could have, and names the next page correctly. ``repeated``: the previous
+response comes again. ``empty``: the page falsely has no rows and no next page, with status 200. ``cut``: the body ends
+before its Content-Length. ``half``: the body is half a JSON text. ``uncalled_304``: a 304 to a request without a
+condition.
+"""
 
 
 class Shape(NamedTuple):
-    """How a back office is made; times in milliseconds."""
+    """A back office's interface.
+
+    style: how a page names the next one.
+    order: what the rows are sorted by.
+    page_size: the rows of a full page.
+    versions: the format of the modification time, and of ``since``; ``None``: a full listing without times.
+    validator: the header that makes a request conditional; ``None``: the back office ignores conditions.
+    resolution_ms: the resolution of its modification times.
+    skew_ms: by how much its clock is fast.
+    relative_links: whether a link has no scheme and host.
+    """
 
     style: Style = "link"
     order: Literal["modified", "id"] = "modified"
     page_size: int = 2
     versions: Literal["rfc3339", "unix_s", "unix_ms"] | None = "rfc3339"
-    """Format of the modification time, and of ``since``; ``None``: a full listing without times."""
     validator: Literal["etag", "last_modified"] | None = None
     resolution_ms: int = 1
     skew_ms: int = 0
@@ -64,7 +83,14 @@ class Shape(NamedTuple):
 
 
 class Row(NamedTuple):
-    """``value`` is JSON text, ``modified`` Unix ms; ``raw`` replaces the row's text where it is no good row."""
+    """A row.
+
+    id: its key.
+    value: its data, as JSON text.
+    modified: its modification time in Unix milliseconds.
+    removed: whether a user has marked it as removed.
+    raw: the text to serve instead, if the row is a bad one.
+    """
 
     id: str
     value: str
@@ -74,16 +100,17 @@ class Row(NamedTuple):
 
 
 class BackOffice:
-    """The rows, and the server.
-
-    :param clock: Unix milliseconds.
-    """
+    """The rows, what its users do to them, and the server."""
 
     def __init__(self, shape: Shape, clock: Callable[[], int]) -> None:
+        """Make a back office without rows.
+
+        :param clock: returns the true time in Unix milliseconds.
+        """
         self.shape = shape
         self.rows: dict[str, Row] = {}
         self.touched: dict[str, int] = {}
-        """When each row was last changed, by the clock that is right."""
+        """When each row last changed, in true Unix milliseconds."""
         self._clock = clock
         self._touched = 0
         self._scrolls: list[list[Row]] = []
@@ -92,11 +119,13 @@ class BackOffice:
     # -- what its users do -------------------------------------------------------------------------------------------
 
     def put(self, row_id: str, value: str, late_ms: int = 0, raw: str | None = None) -> None:
-        """Insert or update a row, in a transaction that began ``late_ms`` ago; a row's own times never go back."""
+        """Insert or update a row, in a transaction that began ``late_ms`` ago. A row's modification time never goes
+        back.
+        """
         self._write(row_id, value, late_ms, False, raw)
 
     def remove(self, row_id: str, late_ms: int = 0) -> None:
-        """Mark a row as removed, which is an update."""
+        """Mark a row as removed."""
         if row_id in self.rows:
             self._write(row_id, self.rows[row_id].value, late_ms, True, None)
 
@@ -109,14 +138,14 @@ class BackOffice:
     def _write(self, row_id: str, value: str, late_ms: int, removed: bool, raw: str | None) -> None:
         now = self._clock() + self.shape.skew_ms
         tick = (now - late_ms) // self.shape.resolution_ms * self.shape.resolution_ms
-        known = self.rows.get(row_id)
-        modified = max(tick, known.modified) if known else tick
+        previous = self.rows.get(row_id)
+        modified = max(tick, previous.modified) if previous else tick
         self.rows[row_id] = Row(row_id, value, modified, removed, raw)
         self.touched[row_id] = self._clock()
         self._touched = now
 
     def text(self, row: Row) -> str:
-        """A row as it is served."""
+        """Return a row as the server sends it."""
         if row.raw is not None:
             return row.raw.replace("MODIFIED", json.dumps(self.time(row.modified)))
         head = {"id": row.id, "removed": row.removed}
@@ -125,7 +154,7 @@ class BackOffice:
         return f'{json.dumps(head)[:-1]},"value":{row.value}}}'
 
     def time(self, ms: int) -> Any:
-        """A time as it stands in a row and in ``since``."""
+        """Return a time in the format of the rows and of ``since``."""
         if self.shape.versions == "unix_ms":
             return ms
         if self.shape.versions == "unix_s":
@@ -136,9 +165,10 @@ class BackOffice:
     # -- the server --------------------------------------------------------------------------------------------------
 
     def respond(self, request: requests.PreparedRequest, fault: Fault | None = None) -> requests.Response:
-        """Answer a request, or raise what ``requests`` raises when there is no answer.
+        """Respond to a request.
 
-        :param fault: what goes wrong with this answer.
+        :param fault: what goes wrong with this response.
+        :raises requests.RequestException: if no response arrives.
         """
         if fault == "timeout":
             raise requests.ReadTimeout(request=request)
@@ -148,15 +178,15 @@ class BackOffice:
         return _response(request, status, headers, body, cut=fault == "cut")
 
     def is_first(self, request: requests.PreparedRequest) -> bool:
-        """Whether a request is for the first page of a listing."""
+        """Return whether a request asks for the first page of a listing."""
         query = dict(parse_qsl(urlsplit(request.url or "").query))
         return "token" not in query and query.get("page", "1") == "1" and query.get("offset", "0") == "0"
 
     def _faulty(self, request: requests.PreparedRequest, fault: Fault | None) -> tuple[int, dict[str, str], bytes]:
         if fault == "repeated" and self._previous:
             return self._previous
-        answer = self._answer(request, fault)
-        status, headers, body = answer
+        response = self._response(request, fault)
+        status, headers, body = response
         bad: dict[str, tuple[int, dict[str, str], bytes]] = {
             "429": (429, {"Retry-After": "2", **_JSON}, b'{"error":"slow down"}'),
             "500": (500, _HTML, b"<h1>Internal Server Error</h1>"),
@@ -177,40 +207,41 @@ class BackOffice:
         }
         if fault in bad and not (fault == "uncalled_304" and "If-None-Match" in request.headers):
             return bad[fault]
-        self._previous = answer
+        self._previous = response
         return status, headers, body
 
-    def _answer(self, request: requests.PreparedRequest, fault: Fault | None) -> tuple[int, dict[str, str], bytes]:
+    def _response(self, request: requests.PreparedRequest, fault: Fault | None) -> tuple[int, dict[str, str], bytes]:
         assert request.url and request.method == "GET", request
         parts = urlsplit(request.url)
         assert f"{parts.scheme}://{parts.netloc}" == ORIGIN and parts.path == PATH, request.url
         query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
-        rows, following = self._page(query, 1 if fault == "fewer" else self.shape.page_size)
+        rows, next_page = self._page(query, 1 if fault == "fewer" else self.shape.page_size)
         headers = dict(_JSON)
         listed = ",".join(map(self.text, rows))
         if self.shape.style == "none":
             body = f"[{listed}]".encode()
         else:
-            link = following if self.shape.style != "header" else None
+            link = next_page if self.shape.style != "header" else None
             body = f'{{"rows":[{listed}],"next":{json.dumps(link)}}}'.encode()
-        if self.shape.style == "header" and following:
-            headers["Link"] = f'<{ORIGIN}{PATH}>; rel="first", <{following}>; rel="next"'
+        if self.shape.style == "header" and next_page:
+            headers["Link"] = f'<{ORIGIN}{PATH}>; rel="first", <{next_page}>; rel="next"'
         if self._unchanged(request.headers, headers, body):
             return 304, headers, b""
         return 200, headers, body
 
-    def _unchanged(self, asked: Mapping[str, str], headers: dict[str, str], body: bytes) -> bool:
+    def _unchanged(self, conditions: Mapping[str, str], headers: dict[str, str], body: bytes) -> bool:
+        """Add the validator to a response's headers; return whether the request's condition matches it."""
         if self.shape.validator == "etag":
             headers["ETag"] = f'W/"{hashlib.sha256(body).hexdigest()[:12]}"'
-            return asked.get("If-None-Match") == headers["ETag"]
+            return conditions.get("If-None-Match") == headers["ETag"]
         if self.shape.validator == "last_modified":
             headers["Last-Modified"] = formatdate(self._touched // 1000, usegmt=True)
             headers["Date"] = formatdate((self._clock() + self.shape.skew_ms) // 1000, usegmt=True)
-            return asked.get("If-Modified-Since") == headers["Last-Modified"]
+            return conditions.get("If-Modified-Since") == headers["Last-Modified"]
         return False
 
     def _page(self, query: dict[str, str], size: int) -> tuple[list[Row], str | None]:
-        """The rows of a page, and the link or token of the next one."""
+        """Return the rows of a page, and the link or token of the next one."""
         style = self.shape.style
         if style == "scroll" and "token" in query:
             scroll, at = map(int, query["token"].split("."))
@@ -223,7 +254,7 @@ class BackOffice:
             self._scrolls.append(listed)
             return listed[:size], f"{len(self._scrolls) - 1}.{size}" if size < len(listed) else None
         if style in ("page", "offset"):
-            # The pages are cut by number, so a page of fewer rows would be a page that lies.
+            # The client counts, so it would take a page with fewer rows for the last one.
             at = (
                 (int(query.get("page", "1")) - 1) * self.shape.page_size
                 if style == "page"
@@ -232,26 +263,26 @@ class BackOffice:
             size = self.shape.page_size if style == "page" else size
             return listed[at : at + max(size, 2 if style == "offset" else 1)], None
         after = json.loads(query["token"]) if "token" in query else None
-        rest = [row for row in listed if after is None or self._place(row) > after]
+        rest = [row for row in listed if after is None or self._sort_key(row) > after]
         if len(rest) <= size:
             return rest, None
-        token = json.dumps(self._place(rest[size - 1]))
+        token = json.dumps(self._sort_key(rest[size - 1]))
         if style == "token":
             return rest[:size], token
         link = f"{PATH}?{urlencode(query | {'token': token})}"
         return rest[:size], link if self.shape.relative_links else f"{ORIGIN}{link}"
 
-    def _place(self, row: Row) -> list[Any]:
+    def _sort_key(self, row: Row) -> list[Any]:
         return [row.modified, row.id] if self.shape.order == "modified" else [row.id]
 
     def _listed(self, since: str | None) -> list[Row]:
-        rows = sorted(self.rows.values(), key=self._place)
+        rows = sorted(self.rows.values(), key=self._sort_key)
         if since is None or self.shape.versions is None:
             return rows
         return [row for row in rows if row.modified >= self.parsed(since)]
 
     def parsed(self, text: str) -> int:
-        """Unix ms of a ``since``; one that isn't in the declared format fails the test."""
+        """Return the Unix milliseconds of a ``since``. A text that isn't in the declared format fails the test."""
         if self.shape.versions == "rfc3339":
             moment = datetime.fromisoformat(text)
             assert moment.tzinfo is not None, text

@@ -1,8 +1,8 @@
-"""One DynamoDB table in memory, fast enough to be driven with hundreds of thousands of writes.
+"""One DynamoDB table in memory, which can take hundreds of thousands of writes and misbehave as a test wants.
 
-It knows the operations, conditions and statements that ``stores/items.py`` makes, and refuses anything else, so that
-no test passes on a statement that nobody has read AWS's documentation for. Where that documentation is silent, the
-fake takes the answer that is worse for us.
+It knows the operations, parameters and statements that Readplane sends. Anything else fails the test, so no test passes
+on a statement that nobody has looked up in AWS's documentation. If that documentation is silent, the fake does what is
+worse for us.
 """
 
 import re
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from readplane.aws.faults import RefusedError
+from tests.fakes.expressions import Item, meets_condition, projected_item, updated_item
 
 MAX_STATEMENTS = 25
 MAX_STATEMENT = 8192
@@ -21,24 +22,38 @@ MAX_KEYS = 100
 MAX_ITEM_BYTES = 400 * 1024
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
-CONDITION = "attribute_not_exists(pk) OR version < :version"
+HOT_CONDITION = "attribute_not_exists(pk) OR version < :version"
+"""The condition of nearly every put. The fake checks it without parsing it, because benchmarks put a million items."""
 
-Item = Mapping[str, Mapping[str, str]]
+INDEX_KEY = ("list_key", "item_id")
+"""The hash key and the range key of the table's index. An item that lacks one of them is not in the index."""
+
+_KEY_CONDITION = re.compile(rf"{INDEX_KEY[0]} = :\w+( AND {INDEX_KEY[1]} > :\w+)?")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class FakeDynamo:
-    """A :class:`readplane.aws.client.Client` for one table whose key is ``pk``; threads may share it.
+class MemoryDynamo:
+    """A :class:`readplane.aws.client.Client` for one table whose key is ``pk``. Threads may share it.
 
-    ``items`` is the table, ``calls`` counts the calls by operation. Hooks make it misbehave; they run outside
-    the table's lock, so that they may themselves write to it and play another writer:
+    ``items`` holds the table, by key. ``calls`` counts the calls by operation.
 
-    - ``fail_call(operation)`` gives the code that the whole call is refused with, or ``None``;
-    - ``fail_statement(pk)`` gives the code in one statement's answer (``ThrottlingError``), or ``None``;
-    - ``leave(pk)`` says whether BatchGetItem leaves a key unprocessed;
-    - ``stale(pk)`` says whether a read that isn't consistent sees the item as it was before its last write.
+    These hooks make the table misbehave. They run outside its lock, so they may write to it as another writer would:
+
+    - ``fail_call(operation)`` returns the code with which to refuse the whole call, or ``None``;
+    - ``fail_statement(pk)`` returns the error code of one statement (``ThrottlingError``), or ``None``;
+    - ``leave(pk)`` returns whether BatchGetItem leaves a key unprocessed;
+    - ``stale(pk)`` returns whether an eventually consistent read gets the item as it was before its last write.
+
+    ``page_size`` limits the items of a Query's page. ``index`` is what a Query sees, for an index that lags behind; if
+    it is ``None``, a Query sees the table.
     """
 
-    def __init__(self, table: str = "items") -> None:
+    def __init__(self, table: str = "items", *, consistent_only: bool = False) -> None:
+        """Make an empty table.
+
+        :param table: its name; a call that names another one is refused.
+        :param consistent_only: whether an eventually consistent GetItem fails the test.
+        """
         self.table = table
         self.items: dict[str, Item] = {}
         self.calls: Counter[str] = Counter()
@@ -46,17 +61,25 @@ class FakeDynamo:
         self.fail_statement: Callable[[str], str | None] | None = None
         self.leave: Callable[[str], bool] | None = None
         self.stale: Callable[[str], bool] | None = None
-        self._before: dict[str, Item | None] = {}
+        self.index: Mapping[str, Item] | None = None
+        self.page_size: int | None = None
+        self._consistent_only = consistent_only
+        self._previous: dict[str, Item | None] = {}
         self._lock = threading.Lock()
         self._operations: dict[str, Callable[..., dict[str, Any]]] = {
             "GetItem": self._get_item,
             "PutItem": self._put_item,
+            "UpdateItem": self._update_item,
+            "Query": self._query,
             "BatchGetItem": self._batch_get_item,
             "BatchExecuteStatement": self._batch_execute_statement,
         }
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.aws.client.Client`."""
+        """Run an operation on the table, as :meth:`readplane.aws.client.Client.call` does.
+
+        :raises RefusedError: if DynamoDB would refuse the call, or if ``fail_call`` says so.
+        """
         with self._lock:
             self.calls[operation] += 1
         if self.fail_call and (code := self.fail_call(operation)):
@@ -64,8 +87,9 @@ class FakeDynamo:
         return self._operations[operation](**parameters)
 
     def _get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
-        self._own(TableName)
-        item = self._seen(Key["pk"]["S"], ConsistentRead)
+        self._check_table(TableName)
+        assert ConsistentRead or not self._consistent_only, "the caller decides by this item: it must read consistently"
+        item = self._read(_only_key(Key), ConsistentRead)
         return {} if item is None else {"Item": item}
 
     def _put_item(
@@ -74,110 +98,177 @@ class FakeDynamo:
         TableName: str,  # noqa: N803
         Item: Item,  # noqa: N803
         ConditionExpression: str | None = None,  # noqa: N803
-        ExpressionAttributeValues: Item = MappingProxyType({}),  # noqa: N803
+        ExpressionAttributeValues: Item = _NOTHING,  # noqa: N803
         ReturnValuesOnConditionCheckFailure: str = "NONE",  # noqa: N803
     ) -> dict[str, Any]:
-        self._own(TableName)
-        if ConditionExpression not in (None, CONDITION) or _size(Item) > MAX_ITEM_BYTES:
-            raise _invalid(ConditionExpression or "item too large")
+        self._check_table(TableName)
+        _check_size(Item)
         pk = Item["pk"]["S"]
         with self._lock:
-            known = self.items.get(pk)
-            if ConditionExpression and known and known["version"]["S"] >= ExpressionAttributeValues[":version"]["S"]:
-                shown = {"Item": known} if ReturnValuesOnConditionCheckFailure == "ALL_OLD" else {}
-                raise RefusedError("ConditionalCheckFailedException", 400, shown)
+            stored_item = self.items.get(pk)
+            if ConditionExpression == HOT_CONDITION and (stored_item is None or "version" in stored_item):
+                holds = stored_item is None or stored_item["version"]["S"] < ExpressionAttributeValues[":version"]["S"]
+            else:
+                holds = _holds(ConditionExpression, stored_item, ExpressionAttributeValues)
+            if not holds:
+                with_item = ReturnValuesOnConditionCheckFailure == "ALL_OLD" and stored_item
+                raise _condition_failed(stored_item if with_item else None)
             self._write(pk, dict(Item))
         return {}
 
+    def _update_item(
+        self,
+        *,
+        TableName: str,  # noqa: N803
+        Key: Item,  # noqa: N803
+        UpdateExpression: str,  # noqa: N803
+        ExpressionAttributeValues: Item = _NOTHING,  # noqa: N803
+        ConditionExpression: str | None = None,  # noqa: N803
+        ReturnValues: str = "NONE",  # noqa: N803
+    ) -> dict[str, Any]:
+        self._check_table(TableName)
+        pk = _only_key(Key)
+        with self._lock:
+            stored_item = self.items.get(pk)
+            if not _holds(ConditionExpression, stored_item, ExpressionAttributeValues):
+                raise _condition_failed(None)
+            new = updated_item(UpdateExpression, stored_item or Key, ExpressionAttributeValues, _NOTHING)
+            _check_size(new)
+            self._write(pk, new)
+        attributes = {"NONE": None, "ALL_NEW": new, "ALL_OLD": stored_item}[ReturnValues]
+        return {"Attributes": attributes} if attributes else {}
+
+    def _query(
+        self,
+        *,
+        TableName: str,  # noqa: N803
+        IndexName: str,  # noqa: N803
+        KeyConditionExpression: str,  # noqa: N803
+        ExpressionAttributeValues: Item,  # noqa: N803
+        ProjectionExpression: str | None = None,  # noqa: N803
+        Limit: int | None = None,  # noqa: N803
+        ExclusiveStartKey: Item = _NOTHING,  # noqa: N803
+    ) -> dict[str, Any]:
+        self._check_table(TableName)
+        assert IndexName and _KEY_CONDITION.fullmatch(KeyConditionExpression), KeyConditionExpression
+        hash_key, range_key = INDEX_KEY
+        after = ExclusiveStartKey[range_key]["S"] if ExclusiveStartKey else ""
+        with self._lock:
+            visible = list((self.items if self.index is None else self.index).values())
+        matching = [
+            item
+            for item in visible
+            if hash_key in item
+            and range_key in item
+            and item[range_key]["S"] > after
+            and meets_condition(KeyConditionExpression, item, ExpressionAttributeValues, _NOTHING)
+        ]
+        matching.sort(key=lambda item: item[range_key]["S"])
+        limits = [limit for limit in (Limit, self.page_size) if limit is not None]
+        page = matching[: min(limits)] if limits else matching
+        response: dict[str, Any] = {"Items": [projected_item(ProjectionExpression, item, _NOTHING) for item in page]}
+        if len(page) < len(matching):
+            response["LastEvaluatedKey"] = {name: page[-1][name] for name in ("pk", *INDEX_KEY)}
+        return response
+
     def _batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         ((table, request),) = RequestItems.items()
-        self._own(table)
-        keys = [key["pk"]["S"] for key in request["Keys"]]
+        self._check_table(table)
+        assert request.keys() <= {"Keys", "ProjectionExpression", "ConsistentRead"}, request
+        keys = [_only_key(key) for key in request["Keys"]]
         if not 0 < len(keys) <= MAX_KEYS or len(set(keys)) < len(keys):
-            raise _invalid("between 1 and 100 different keys")
-        names = [name.strip() for name in request["ProjectionExpression"].split(",")]
-        found, left = [], []
+            raise _invalid("BatchGetItem takes between 1 and 100 different keys")
+        items, unprocessed = [], []
         for pk in keys:
             if self.leave and self.leave(pk):
-                left.append({"pk": {"S": pk}})
-            elif item := self._seen(pk, request.get("ConsistentRead", False)):
-                found.append({name: item[name] for name in names if name in item})
-        # AWS gives the items in no particular order.
-        answer: dict[str, Any] = {"Responses": {table: found[::-1]}, "UnprocessedKeys": {}}
-        if left:
-            answer["UnprocessedKeys"] = {table: {**request, "Keys": left}}
-        return answer
+                unprocessed.append({"pk": {"S": pk}})
+            elif item := self._read(pk, request.get("ConsistentRead", False)):
+                items.append(projected_item(request.get("ProjectionExpression"), item, _NOTHING))
+        # AWS returns the items in no particular order.
+        response: dict[str, Any] = {"Responses": {table: items[::-1]}, "UnprocessedKeys": {}}
+        if unprocessed:
+            response["UnprocessedKeys"] = {table: {**request, "Keys": unprocessed}}
+        return response
 
     def _batch_execute_statement(self, *, Statements: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
         if not 0 < len(Statements) <= MAX_STATEMENTS:
-            raise _invalid("between 1 and 25 statements")
-        told = [(_parsed(entry["Statement"]), entry["Parameters"]) for entry in Statements]
-        keys = [parsed.values(parameters)["pk"]["S"] for parsed, parameters in told if parsed]
+            raise _invalid("BatchExecuteStatement takes between 1 and 25 statements")
+        batch = [(_parsed(entry["Statement"]), entry["Parameters"]) for entry in Statements]
+        keys = [statement.values(parameters)["pk"]["S"] for statement, parameters in batch if statement]
         if len(set(keys)) < len(keys):
-            raise _invalid("two statements for one item")
-        if sum(sum(map(_length, parameters)) for _, parameters in told) > MAX_REQUEST_BYTES:
-            raise _invalid("request too large")
-        return {"Responses": [self._statement(parsed, parameters) for parsed, parameters in told]}
+            raise _invalid("two statements write the same item")
+        if sum(sum(map(_length, parameters)) for _, parameters in batch) > MAX_REQUEST_BYTES:
+            raise _invalid("the request is too large")
+        return {"Responses": [self._execute(statement, parameters) for statement, parameters in batch]}
 
-    def _statement(self, parsed: "_Statement | None", parameters: list[Mapping[str, str]]) -> dict[str, Any]:
-        if parsed is None or len(parameters) != parsed.marks or parsed.table != self.table:
+    def _execute(self, statement: "_Statement | None", parameters: list[Mapping[str, str]]) -> dict[str, Any]:
+        if statement is None or len(parameters) != statement.marks or statement.table != self.table:
             return _error("ValidationError")
-        values = parsed.values(parameters)
+        values = statement.values(parameters)
         pk = values["pk"]["S"]
         if self.fail_statement and (code := self.fail_statement(pk)):
             return _error(code)
         with self._lock:
-            known = self.items.get(pk)
-            if parsed.insert:
-                if known:
+            stored_item = self.items.get(pk)
+            if statement.insert:
+                if stored_item:
                     return _error("DuplicateItem", self.table)
-                item = values
+                item: Item = values
             else:
-                # On AWS too an UPDATE makes no item.
-                if known is None or not parsed.holds(known, parameters):
+                # An UPDATE of a missing item fails on AWS too: it doesn't insert one.
+                if stored_item is None or not statement.holds(stored_item, parameters):
                     return _error("ConditionalCheckFailed", self.table)
-                if not parsed.removed <= known.keys():
-                    return _error("ValidationError")  # not documented: who removes what isn't there may be refused
-                item = {name: value for name, value in known.items() if name not in parsed.removed} | values
+                if not statement.removed <= stored_item.keys():
+                    # AWS doesn't document a REMOVE of an absent attribute, so the fake refuses it.
+                    return _error("ValidationError")
+                item = {name: value for name, value in stored_item.items() if name not in statement.removed} | values
             if _size(item) > MAX_ITEM_BYTES:
                 return _error("ValidationError")
             self._write(pk, item)
         return {"TableName": self.table}
 
-    def _seen(self, pk: str, consistent: bool) -> Item | None:
-        if not consistent and self.stale and self.stale(pk) and pk in self._before:
-            return self._before[pk]
+    def _read(self, pk: str, consistent: bool) -> Item | None:
+        if not consistent and self.stale and self.stale(pk) and pk in self._previous:
+            return self._previous[pk]
         return self.items.get(pk)
 
     def _write(self, pk: str, item: Item) -> None:
+        """Store an item. The caller holds the lock."""
         if self.stale:
-            self._before[pk] = self.items.get(pk)
+            self._previous[pk] = self.items.get(pk)
         self.items[pk] = item
 
-    def _own(self, table: str) -> None:
+    def _check_table(self, table: str) -> None:
         if table != self.table:
             raise RefusedError("ResourceNotFoundException", 400)
 
 
 class _Statement(NamedTuple):
+    """A parsed PartiQL statement.
+
+    insert: whether it is an INSERT; else it is an UPDATE of one version of an item.
+    table: the table that it names.
+    names: the attributes that its first parameters set, in order.
+    removed: the attributes that it removes.
+    marks: how many parameters it takes.
+    """
+
     insert: bool
     table: str
     names: list[str]
-    """The attributes that the first parameters set, in their order."""
     removed: frozenset[str]
     marks: int
-    """How many parameters it takes."""
 
     def values(self, parameters: list[Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
-        """The attributes that the statement sets, and the key."""
+        """Return the attributes that the statement sets, and the key."""
         values = dict(zip(self.names, parameters, strict=False))
         if not self.insert:
             values["pk"] = parameters[-2]
         return values
 
-    def holds(self, known: Item, parameters: list[Mapping[str, str]]) -> bool:
-        """Whether an item meets the condition beside the key's."""
-        return known["version"] == parameters[-1]
+    def holds(self, stored_item: Item, parameters: list[Mapping[str, str]]) -> bool:
+        """Return whether an item has the version that the statement replaces."""
+        return stored_item["version"] == parameters[-1]
 
 
 _INSERT = re.compile(r"""INSERT INTO "([\w.-]+)" VALUE \{((?:'\w+':\?,?)+)\}""")
@@ -197,18 +288,38 @@ def _parsed(statement: str) -> _Statement | None:
     return None
 
 
+def _only_key(key: Item) -> str:
+    ((name, value),) = key.items()
+    assert name == "pk", key
+    return str(value["S"])
+
+
+def _holds(condition: str | None, stored_item: Item | None, values: Item) -> bool:
+    return condition is None or meets_condition(condition, stored_item or _NOTHING, values, _NOTHING)
+
+
+def _condition_failed(stored_item: Item | None) -> RefusedError:
+    return RefusedError("ConditionalCheckFailedException", 400, {"Item": stored_item} if stored_item else {})
+
+
+def _check_size(item: Item) -> None:
+    assert _size(item) <= MAX_ITEM_BYTES, "DynamoDB takes no item above 400 KB, so the caller must never send one"
+
+
 def _error(code: str, table: str | None = None) -> dict[str, Any]:
-    answer: dict[str, Any] = {"Error": {"Code": code, "Message": "made by the fake"}}
-    return answer if table is None else {**answer, "TableName": table}
+    error: dict[str, Any] = {"Error": {"Code": code, "Message": "the fake refuses this statement"}}
+    return error if table is None else {**error, "TableName": table}
 
 
-def _invalid(why: str) -> RefusedError:
-    return RefusedError("ValidationException", 400, {"message": why})
+def _invalid(message: str) -> RefusedError:
+    return RefusedError("ValidationException", 400, {"message": message})
 
 
-def _length(value: Mapping[str, str]) -> int:
-    (text,) = value.values()
-    return len(text) if text.isascii() else len(text.encode())
+def _length(typed: Mapping[str, Any]) -> int:
+    (value,) = typed.values()
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    return len(value) if isinstance(value, bytes) else len(str(value))
 
 
 def _size(item: Item) -> int:

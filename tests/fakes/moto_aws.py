@@ -1,4 +1,4 @@
-"""AWS for the unit tests: moto's server, reached over HTTP by whichever client, with every request noted."""
+"""AWS for the unit tests: moto's server, which any client can call over HTTP, and the list of its requests."""
 
 import io
 import threading
@@ -13,10 +13,10 @@ REGION: Final = "eu-central-1"
 
 
 class _Connection(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections stay open, as AWS's do
+    protocol_version = "HTTP/1.1"  # connections stay open, as AWS keeps them
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing on the tests' output."""
+        """Print nothing."""
 
 
 class Aws:
@@ -25,13 +25,13 @@ class Aws:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self._app: Any = DomainDispatcherApplication(create_backend_app)
-        # One connection stays open per client, so each needs its own thread.
-        self._server = make_server("127.0.0.1", 0, self._noting, threaded=True, request_handler=_Connection)
+        # Every client keeps a connection open, so every connection needs its own thread.
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Connection)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete all resources and the list of requests."""
         urlopen(Request(f"{self.url}/moto-api/reset", method="POST")).close()
         self.calls.clear()
 
@@ -40,16 +40,16 @@ class Aws:
         self._server.shutdown()
 
     def during(self, work: Callable[[], Any]) -> tuple[Any, list[str]]:
-        """What ``work`` gives back, and the requests it made: ``GetItem``, or ``GET /bucket/key`` for S3."""
+        """Run ``work``; return its result and the requests that it sent: ``GetItem``, or ``GET /bucket/key`` for S3."""
         self.calls.clear()
         return work(), list(self.calls)
 
-    def _noting(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         target = environ.get("HTTP_X_AMZN_TARGET") or environ.get("HTTP_X_AMZ_TARGET")
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         self.calls.append(target.rpartition(".")[2] if target else f"{method} {path}")
-        # Werkzeug's development server leaves a body that the application didn't read in the connection.
+        # Werkzeug's development server doesn't skip a body that the application hasn't read, so read it here.
         size = int(environ.get("CONTENT_LENGTH") or 0)
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(size))
-        answer: Iterable[bytes] = self._app(environ, start_response)
-        return answer
+        response: Iterable[bytes] = self._app(environ, start_response)
+        return response

@@ -1,6 +1,7 @@
-"""Invocations that stop at every call they make, can be killed there, and can be interleaved; and their clock.
+"""Invocations that stop before every call they make, so that a test can kill or interleave them there; and their clock.
 
-Each runs on a thread of its own, but only ever one at a time: a history that is told twice runs the same way twice.
+Each invocation has its own thread, but only one of them runs at a time. So a history that is played twice runs the same
+way twice.
 """
 
 import os
@@ -19,38 +20,37 @@ from requests.adapters import HTTPAdapter
 
 from readplane.aws.client import Client
 from readplane.aws.faults import RefusedError, UnansweredError
-from readplane.poll.upstream import client
+from readplane.poll.upstream.deadline import Exchange
 
 
-class Killed(BaseException):
-    """The sandbox is gone. No code of ours may catch this, and whatever does can do nothing with it."""
+class KilledError(BaseException):
+    """The sandbox is gone. Our code must not catch this error; code that does can make no further call."""
 
 
 class Clock:
-    """The time as this history's code sees it: put in the place of the module ``time`` in all of our modules."""
+    """A clock that a test moves. It takes the place of the module ``time`` in all of our modules."""
 
     def __init__(self, ms: int) -> None:
         self.ms = ms
-        self._micros = 0
 
     def time_ns(self) -> int:
-        """Unix time."""
+        """Return the Unix time in nanoseconds."""
         return self.ms * 1_000_000
 
     def time(self) -> float:
-        """Unix time."""
+        """Return the Unix time in seconds."""
         return self.ms / 1000
 
     def monotonic(self) -> float:
-        """Seconds."""
+        """Return seconds that never go back."""
         return self.ms / 1000
 
     perf_counter = monotonic
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, at once; an invocation may be stopped here as at a call."""
-        if run := Run.current:
-            run.gate("sleep")
+        """Move the clock without waiting. The invocation may stop here as before a call."""
+        if invocation := Invocation.current:
+            invocation.gate("sleep")
         self.ms += int(seconds * 1000)
 
     def __getattr__(self, name: str) -> Any:
@@ -58,68 +58,81 @@ class Clock:
 
 
 class _Os:
-    """The module ``os`` with random numbers that are the same every time."""
+    """The module ``os`` with the same random bytes in every run."""
 
     def __init__(self) -> None:
-        self._drawn = 0
+        self._draws = 0
 
     def urandom(self, size: int) -> bytes:
-        self._drawn += 1
-        return self._drawn.to_bytes(4, "little").ljust(size, b"\x7f")[:size]
+        self._draws += 1
+        return self._draws.to_bytes(4, "little").ljust(size, b"\x7f")[:size]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
 
 
 @contextmanager
-def world_of(clock: Clock, wire: Callable[..., requests.Response]) -> Iterator[None]:
-    """Have our modules see this clock, ``requests`` this wire, and nobody anything that differs the next time."""
+def simulated(clock: Clock, send: Callable[..., requests.Response]) -> Iterator[None]:
+    """Give our modules a clock, a network and random bytes that are the same in every run.
 
-    def within(exchange: Any, seconds: float) -> Any:
-        until = clock.ms + int(seconds * 1000)
+    :param send: serves requests in the place of `requests`' adapter.
+    """
+    overrun: dict[Any, bool] = {}
+    begun_ms: dict[Any, int] = {}
+
+    # The back office's client waits for a thread in real time. Here the exchange runs in the invocation's own thread,
+    # and afterwards counts as unfinished if the clock says that it took too long.
+    def start(exchange: Any) -> None:
+        begun_ms[exchange] = clock.ms
         exchange.run()
-        if clock.ms > until:
-            raise TimeoutError
-        if exchange._error:
-            raise exchange._error
-        return exchange._answer
+
+    def join(exchange: Any, seconds: float) -> None:
+        overrun[exchange] = clock.ms > begun_ms.pop(exchange) + int(seconds * 1000)
+
+    def is_alive(exchange: Any) -> bool:
+        return overrun.pop(exchange)
 
     random = _Os()
     with ExitStack() as patches:
-        patches.enter_context(patch.object(HTTPAdapter, "send", wire))
-        # No thread beside the run's own: whoever waits for it would wait in real time.
-        patches.enter_context(patch.object(client._Exchange, "within", within))
+        patches.enter_context(patch.object(HTTPAdapter, "send", send))
+        for replacement in (start, join, is_alive):
+            patches.enter_context(patch.object(Exchange, replacement.__name__, replacement))
         for name, module in list(sys.modules.items()):
             if name.startswith("readplane."):
-                for known, fake in ((time, clock), (os, random)):
-                    attribute = known.__name__
-                    if module.__dict__.get(attribute) is known:
+                for real, fake in ((time, clock), (os, random)):
+                    attribute = real.__name__
+                    if module.__dict__.get(attribute) is real:
                         patches.enter_context(patch.object(module, attribute, fake))
         yield
 
 
-class Run:
-    """One invocation.
+class Invocation:
+    """One invocation of a function.
 
-    :param work: what it does; its result is :attr:`result`, what it raises :attr:`error`.
-    :param deadline_ms: when it is cut off, on ``clock``.
-    :param immortal: it isn't; so it may outlive its lease.
+    ``result`` holds what its work returned, ``error`` what the work raised, and ``calls`` counts its calls to AWS.
     """
 
-    current: "Run | None" = None
+    current: "Invocation | None" = None
+    """The invocation that runs now."""
 
-    def __init__(self, work: Callable[["Run"], Any], clock: Clock, deadline_ms: int, *, immortal: bool) -> None:
+    def __init__(self, work: Callable[["Invocation"], Any], clock: Clock, deadline_ms: int, *, immortal: bool) -> None:
+        """Prepare an invocation, which makes its first call once it is resumed.
+
+        :param work: what the invocation does.
+        :param deadline_ms: the time on ``clock`` at which Lambda ends it.
+        :param immortal: whether it goes on after that time, as a frozen sandbox does. So it may outlive its lease.
+        """
         self.clock = clock
-        self._deadline_ms = deadline_ms
-        self._immortal = immortal
         self.trail: list[str] = []
-        """The calls it made."""
+        """The calls that it made, in order."""
         self.result: Any = None
         self.error: BaseException | None = None
         self.over = False
         self.faults: dict[int, str] = {}
-        """What goes wrong with its n-th call to AWS."""
+        """The :data:`AwsFault` of its n-th call to AWS, by n."""
         self.calls = 0
+        self._deadline_ms = deadline_ms
+        self._immortal = immortal
         self._allowed: float = 0
         self._killed = False
         self._go, self._stopped = allocate_lock(), allocate_lock()
@@ -128,39 +141,42 @@ class Run:
         self._thread = Thread(target=self._main, args=(work,), daemon=True)
         self._thread.start()
 
-    def go_on(self, calls: float = float("inf")) -> None:
-        """Let it make so many calls, to where the next one would be; all of them by default."""
+    def resume(self, calls: float = float("inf")) -> None:
+        """Run until the invocation has made this many calls and is about to make the next one."""
         if self.over:
             return
         self._allowed = calls
-        Run.current = self
+        Invocation.current = self
         self._go.release()
         self._stopped.acquire()
-        Run.current = None
+        Invocation.current = None
         if self.over:
             self._thread.join()
 
     def kill(self) -> None:
-        """End it before its next call."""
+        """End the invocation before its next call."""
         self._killed = True
-        self.go_on()
+        self.resume()
 
     def gate(self, label: str) -> None:
-        """Called by what it calls, before the call."""
+        """Stop or end the invocation if it must not make this call. The fakes call this before each call.
+
+        :raises KilledError: if the invocation is killed, or its time is over.
+        """
         if self._allowed <= 0 and not self._killed:
             self._stopped.release()
             self._go.acquire()
         self._allowed -= 1
         if self._killed or (self.clock.ms >= self._deadline_ms and not self._immortal):
             self._killed = True
-            raise Killed
+            raise KilledError
         self.trail.append(label)
 
     def remaining_ms(self) -> int:
-        """As Lambda's context tells it."""
+        """Return the milliseconds until the deadline, as Lambda's context does."""
         return self._deadline_ms - self.clock.ms
 
-    def _main(self, work: Callable[["Run"], Any]) -> None:
+    def _main(self, work: Callable[["Invocation"], Any]) -> None:
         self._go.acquire()
         try:
             if not self._killed:
@@ -171,39 +187,41 @@ class Run:
         self._stopped.release()
 
 
-Trouble = Literal["throttled", "unsent", "lost"]
-"""``lost``: AWS did it, and the answer was lost."""
+AwsFault = Literal["lost", "throttled", "unsent"]
+"""What goes wrong with a call to AWS. ``lost``: AWS carries the call out, and its response is lost. ``throttled``: AWS
+refuses the call. ``unsent``: the call doesn't reach AWS."""
 
 
 class GatedClient:
-    """A client of AWS for one run, that stops at every call and fails where the run's ``faults`` say so."""
+    """A client of AWS for one invocation. It stops before every call and fails as the invocation's ``faults`` say."""
 
-    def __init__(self, inner: Client, run: Run, label: str) -> None:
+    def __init__(self, inner: Client, invocation: Invocation, label: str) -> None:
         self._inner = inner
-        self._run = run
+        self._invocation = invocation
         self._label = label
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.aws.client.Client`."""
-        run = self._run
-        run.gate(f"{self._label}.{operation}")
-        run.clock.ms += 1
-        run.calls += 1
-        trouble = run.faults.get(run.calls)
-        if trouble == "throttled":
+        """Pass a call on to the inner client, unless it must fail. It takes a millisecond."""
+        invocation = self._invocation
+        invocation.gate(f"{self._label}.{operation}")
+        invocation.clock.ms += 1
+        invocation.calls += 1
+        fault = invocation.faults.get(invocation.calls)
+        if fault == "throttled":
             raise RefusedError("ThrottlingException", 400)
-        if trouble == "unsent":
+        if fault == "unsent":
             raise UnansweredError("ConnectTimeoutError", sent=False)
-        answer = self._inner.call(operation, **parameters)
-        if trouble == "lost":
+        response = self._inner.call(operation, **parameters)
+        if fault == "lost":
             raise UnansweredError("ReadTimeoutError", sent=True)
-        return answer
+        return response
 
 
-class FakeStream:
-    """A Kinesis stream of one shard; each record may be refused on its own, and be refused again.
+class MemoryStream:
+    """A Kinesis stream of one shard.
 
-    ``refuse`` gives, record by record, whether it is refused; ``records`` holds what consumers haven't got yet.
+    ``records`` holds the partition key and data of each record that no consumer has received. ``refuse`` is called once
+    for every record that is put, and returns whether to refuse it.
     """
 
     def __init__(self) -> None:
@@ -211,30 +229,28 @@ class FakeStream:
         self.refuse: Callable[[], bool] = bool
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.aws.client.Client`."""
+        """Run PutRecords. Any other operation fails the test."""
         assert operation == "PutRecords", operation
         entries = parameters["Records"]
         assert 0 < len(entries) <= 500 and sum(len(entry["Data"]) for entry in entries) <= 5 * 1024 * 1024
-        answers: list[dict[str, Any]] = []
+        outcomes: list[dict[str, Any]] = []
         for entry in entries:
             if self.refuse():
-                answers.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"})
+                outcomes.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"})
             else:
                 self.records.append((entry["PartitionKey"], bytes(entry["Data"])))
-                answers.append({"ShardId": "shardId-000000000000", "SequenceNumber": str(len(self.records))})
-        return {"Records": answers, "FailedRecordCount": sum("ErrorCode" in answer for answer in answers)}
+                outcomes.append({"ShardId": "shardId-000000000000", "SequenceNumber": str(len(self.records))})
+        return {"Records": outcomes, "FailedRecordCount": sum("ErrorCode" in outcome for outcome in outcomes)}
 
 
-class FakeBuckets:
-    """S3's objects, by bucket and key."""
+class MemoryBuckets:
+    """S3 buckets: ``objects`` holds their content by bucket and key."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """See :class:`readplane.aws.client.Client`."""
-        place = parameters["Bucket"], parameters["Key"]
-        if operation == "PutObject":
-            self.objects[place] = bytes(parameters["Body"])
-            return {"ETag": '"0"'}
-        raise AssertionError(operation)
+        """Run PutObject. Any other operation fails the test."""
+        assert operation == "PutObject", operation
+        self.objects[parameters["Bucket"], parameters["Key"]] = bytes(parameters["Body"])
+        return {"ETag": '"0"'}

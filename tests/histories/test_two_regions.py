@@ -1,8 +1,8 @@
-"""A global table of two Regions, modelled: the latest *DynamoDB* write wins, whatever our versions say.
+"""A model of a global table with two Regions, in which the latest *DynamoDB* write wins, whatever our versions say.
 
-Each Region applies changes to its own replica, conditionally; every write travels to the other Region some time later
-and wins there if its DynamoDB time is greater; every change of a replica's item is one record of that Region's stream,
-in order; `publish` there publishes or mends. DynamoDB gives a write a time above that of the item it replaces; a tie
+Each Region applies changes to its own replica, under a condition. Every write travels to the other Region and wins
+there if its DynamoDB time is greater. Every change of a replica's item is one record of that Region's stream, in order,
+and `publish` either publishes or mends it. DynamoDB gives a write a time above that of the item that it replaces. A tie
 goes to the same Region everywhere.
 """
 
@@ -24,6 +24,8 @@ HORIZON_MS = 30 * 86_400_000
 
 
 class Region:
+    """One Region's replica of one item, its stream, the writes on their way to the other Region, and its document."""
+
     def __init__(self, number: int, skew: int = 0) -> None:
         self.number = number
         self.skew = skew
@@ -34,6 +36,7 @@ class Region:
         self.document: str | None = None
 
     def write(self, clock: int, new: Change) -> None:
+        """Write the item without a condition, as DynamoDB does once a condition holds."""
         self.time = max(clock + self.skew, self.time[0] + 1), self.number
         self.stream.append((self.item, new))
         self.item = new
@@ -52,16 +55,16 @@ class Region:
             self.item = new
 
     def publish(self, clock: int, records: int) -> None:
-        """Hand a batch to the real function, which sees this Region as its stores."""
+        """Let the real `publish`, whose stores are this Region, handle a batch of the stream's records."""
         batch = [stream_record(*self.stream.popleft()) for _ in range(min(records, len(self.stream)))]
         stores = Stores(self, clock)
-        settings = PublishSettings("model", "t", "d", HORIZON_MS, COLLECTIONS)
+        settings = PublishSettings("model", "t", "d", 30, COLLECTIONS)
         publish = Publish(settings, cast(Items, stores), cast(Documents, stores), Telemetry("publish", "model"))
         assert publish({"Records": batch}) == {"batchItemFailures": []}
 
 
 class Stores:
-    """One Region's items and documents, as `publish` calls them."""
+    """One Region's items and documents, with the methods that `publish` calls."""
 
     def __init__(self, region: Region, clock: int) -> None:
         self.region = region
@@ -70,32 +73,32 @@ class Stores:
     def apply(self, change: Change) -> ApplyOutcome:
         return self.region.apply(self.clock, change)
 
-    def put(self, key: str, text: str, version: str, cache_control: str) -> None:
+    def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
         self.region.document = version
 
-    def remove(self, key: str) -> None:
+    def remove_document(self, key: str) -> None:
         self.region.document = None
 
 
 @settings(max_examples=5 * settings().max_examples, deadline=None)
 @given(
-    # Each step is one of: a change applied in one Region, a delivery to one, a record published in one.
+    # Each step applies a change in one Region, delivers a write to it, or publishes records there.
     st.lists(st.tuples(st.sampled_from(["apply", "deliver", "publish"]), st.integers(0, 1), st.integers(0, 8))),
     st.integers(-5, 5),
     st.booleans(),
     st.sampled_from([0, 400 * 86_400_000]),
 )
-# Two older writes overtake the newest one before its Region has published: to put it back only "instead of" the one
-# that was seen first would lose it.
+# Two older writes overtake the newest one before its Region has published. If `publish` put the newest one back only in
+# the place of the older write that it saw first, the second older write would win.
 @example([("apply", 0, 1), ("apply", 1, 0), ("apply", 1, 0)], 0, False, 0)
 def test_both_regions_end_with_the_greatest_version_and_its_document(
     steps: list[tuple[str, int, int]], skew: int, deletes: bool, age_ms: int
 ) -> None:
-    """Also where a back office's versions are older than any horizon, and only their acceptance is of now."""
+    """This holds even if a back office's versions are older than the horizon and only their acceptance is recent."""
     regions = [Region(0), Region(1, skew)]
     applied: list[Change] = []
-    for clock, (step, where, tick) in enumerate(steps):
-        region, other = regions[where], regions[1 - where]
+    for clock, (step, number, tick) in enumerate(steps):
+        region, other = regions[number], regions[1 - number]
         if step == "apply":
             data = None if deletes and tick % 3 == 0 else f'{{"t":{clock}}}'
             new = change(ms=NOW_MS - age_ms + tick, tail=clock, data=data, accepted_ms=NOW_MS)
@@ -120,12 +123,12 @@ def test_both_regions_end_with_the_greatest_version_and_its_document(
     if applied:
         winner = max(applied, key=lambda entry: entry.version)
         assert [region.item for region in regions] == [winner, winner]
-        shown = None if winner.data is None else winner.version
-        assert [region.document for region in regions] == [shown, shown]
+        expected = None if winner.data is None else winner.version
+        assert [region.document for region in regions] == [expected, expected]
 
 
 def test_without_mending_the_model_does_lose_a_version() -> None:
-    """The model shows the fault that mending is for; else the test above would prove nothing."""
+    """The model must show the fault that `publish` mends; otherwise the test above would prove nothing."""
     first, second = Region(0), Region(1)
     second.apply(1, change(ms=NOW_MS + 9))
     first.apply(2, change(ms=NOW_MS))
@@ -133,7 +136,7 @@ def test_without_mending_the_model_does_lose_a_version() -> None:
     assert second.item == change(ms=NOW_MS)
 
 
-def test_a_removed_item_is_put_back_unless_it_is_a_tombstone_whose_time_has_come() -> None:
+def test_a_removed_item_is_put_back_unless_it_is_a_tombstone_past_the_horizon() -> None:
     living, young = change(), change(data=None)
     old = change(data=None, ms=NOW_MS - HORIZON_MS - 86_400_000)
     assert decide(living, None, NOW_MS, HORIZON_MS) == ToMend(living)

@@ -1,5 +1,6 @@
-"""Ways into sync: a back office's table and a source of a test's own, and what the stack's own sources do and say."""
+"""Ways to poll the back office: a table and a source for one test alone, or the stack's own sources."""
 
+import dataclasses
 import json
 import time
 import uuid
@@ -16,21 +17,21 @@ from tests.local.support import Local, eventually
 COLLECTION = "subdivisions"
 
 
-class Feed:
-    """A table of its own in the back office, and a source that polls it into the collection of subdivisions.
+class PolledTable:
+    """A table in the back office for one test, and a source that polls it into the collection of subdivisions.
 
-    Nothing schedules it, and no fault that is meant for it meets another source. A row without a name is poison.
+    No schedule polls it, and its faults hit no other source. `poll` quarantines a row without a name.
     """
 
-    FIXED = "{code: code, country: 'XA', name: name || code, type: 'Feed'}"
-    """A translation that does with poison."""
+    FIXED = "{code: code, country: 'XA', name: name || code, type: 'Row'}"
+    """A translation that accepts a row without a name."""
 
     def __init__(self, stack: Local, **settings: object) -> None:
         self.name = self.fresh_name()
-        self.table = self.name.replace("-", "_")
+        self._sql_name = self.name.replace("-", "_")
         self._stack = stack
-        stack.office.add_table(self.table, "code", "name", "modified", "removed")
-        path = f"/backoffice/{self.table}.json?_shape=objects&_nocount=1&_sort=modified&_size=40"
+        stack.office.add_table(self._sql_name, "code", "name", "modified", "removed")
+        path = f"/backoffice/{self._sql_name}.json?_shape=objects&_nocount=1&_sort=modified&_size=40"
         self.source: dict[str, Any] = {
             "name": self.name,
             "mode": "changes",
@@ -40,7 +41,7 @@ class Feed:
             "id": "code",
             "version": {"expression": "modified", "format": "rfc3339"},
             "deleted": "removed == `1`",
-            "translation": "{code: code, country: 'XA', name: name, type: 'Feed'}",
+            "translation": "{code: code, country: 'XA', name: name, type: 'Row'}",
             "paging": {"style": "link", "next": "next_url"},
             "timeout_seconds": 5,
             "attempts": 1,
@@ -50,47 +51,47 @@ class Feed:
 
     @staticmethod
     def fresh_name() -> str:
-        """A name that no source has."""
-        return f"feed-{uuid.uuid4().hex[:8]}"
+        """Return a name that no source has."""
+        return f"table-{uuid.uuid4().hex[:8]}"
 
     def code(self, number: int) -> str:
-        """A row's key, which no other feed's row has."""
+        """Return a row's key, which no row of another table has."""
         return f"{self.name}-{number:03d}"
 
-    def put(self, number: int, name: str | None = "A name", **columns: Any) -> str:
-        """Change a row, or add it; its time of modification."""
-        return self._stack.office.put(self.table, self.code(number), name=name, **columns)
+    def put(self, number: int, name: str | None = "A name", **columns: str | int) -> str:
+        """Insert or update a row; return its modification time."""
+        return self._stack.office.put(self._sql_name, self.code(number), name=name, **columns)
 
     def poll(self, **settings: object) -> dict[str, Any]:
-        """Poll it once, with some settings changed; what `poll` says."""
+        """Poll the table once, with some settings changed; return the report of `poll`."""
         return session.poll(self._stack.outputs, {"source": {**self.source, **settings}, "sweep": False})
 
     def redrive(self, keys: list[str], **settings: object) -> dict[str, Any]:
-        """Have quarantined records translated again, with some settings changed."""
+        """Redrive quarantined records, with some settings changed; return the report of `poll`."""
         event = {"redrive": {"source": {**self.source, **settings}, "keys": keys}}
         return session.poll(self._stack.outputs, event)
 
-    def fault(self, mode: Any, **more: Any) -> Fault:
-        """What becomes of this feed's requests."""
-        return Fault(mode, f"/{self.table}.json", **more)
+    def own_fault(self, fault: Fault) -> Fault:
+        """Return the fault, limited to the requests that ask for this table."""
+        return dataclasses.replace(fault, match=f"/{self._sql_name}.json")
 
     def requests(self) -> int:
-        """How many requests have come for it."""
-        return self._stack.office.requests(f"/{self.table}.json")
+        """Return how many requests have asked for this table."""
+        return self._stack.office.requests(f"/{self._sql_name}.json")
 
     def names(self, count: int) -> list[str | None]:
-        """The names that the first items have, in the primary Region; None for those that there aren't."""
+        """Return the names of the first items in the primary Region; ``None`` for a missing item."""
         store = items(self._stack)
-        found = [store.get(f"item/{COLLECTION}/{self.code(number)}") for number in range(count)]
-        return [json.loads(item.data)["name"] if item and item.data else None for item in found]
+        stored_items = [store.get_item(f"item/{COLLECTION}/{self.code(number)}") for number in range(count)]
+        return [json.loads(item.data)["name"] if item and item.data else None for item in stored_items]
 
     def archived(self) -> dict[str, Any] | None:
-        """The change of the first row, as the latest objects of the archive have it."""
+        """Return the change of row 1 from the newest objects of the archive; ``None`` if it isn't there yet."""
         s3 = self._stack.root().client("s3")
         bucket = self._stack.outputs.write_log_bucket
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="stream/")
-        kept = sorted((entry["LastModified"], entry["Key"]) for page in pages for entry in page.get("Contents", []))
-        for _, key in kept[-10:]:
+        objects = sorted((entry["LastModified"], entry["Key"]) for page in pages for entry in page.get("Contents", []))
+        for _, key in objects[-10:]:
             for line in lines_of(self._stack, key, s3):
                 change: dict[str, Any] = json.loads(line)
                 if change["item_id"] == self.code(1):
@@ -98,54 +99,59 @@ class Feed:
         return None
 
     def quarantine(self) -> list[dict[str, Any]]:
-        """Its entries."""
+        """Return the table's entries in quarantine."""
         return [entry for entry in quarantined(self._stack) if entry.get("source") == self.name]
 
 
 def source_of(stack: Local, name: str) -> dict[str, Any]:
-    """The settings of one of the stack's own sources, as its schedule has them."""
+    """Return the settings of one of the stack's own sources, as its schedule sends them."""
     settings: dict[str, Any] = json.loads((stack.outputs.sources or {})[name])["source"]
     return settings
 
 
 def poll(stack: Local, name: str, *, sweep: bool = False, **settings: object) -> dict[str, Any]:
-    """Poll one of the stack's own sources as its schedule does, or with some settings changed.
+    """Poll one of the stack's own sources, with some settings changed; return the report of `poll`.
 
-    A poll that its schedule has begun is waited for.
+    If the schedule's own poll is running, wait for it to end first.
     """
     event = {"source": {**source_of(stack, name), **settings}, "sweep": sweep}
 
-    def told() -> dict[str, Any] | None:
-        said = session.poll(stack.outputs, event)
-        return said if said["outcome"] != "running" else None
+    def report() -> dict[str, Any] | None:
+        reported = session.poll(stack.outputs, event)
+        return reported if reported["outcome"] != "running" else None
 
-    return eventually(told, within=60)
+    return eventually(report, within=60)
 
 
 def checkpoints(stack: Local) -> DynamoCheckpoints:
-    """The checkpoints, as the account's root."""
+    """Return the store of checkpoints, with the root's credentials."""
     assert stack.outputs.checkpoints_table
     return DynamoCheckpoints(stack.client("dynamodb"), stack.outputs.checkpoints_table)
 
 
 @contextmanager
 def unscheduled(stack: Local, name: str) -> Iterator[None]:
-    """One of the stack's own sources, polled and swept by nobody but the test."""
+    """Disable the schedules of one of the stack's own sources until the ``with`` block ends."""
     scheduler: Any = stack.root().client("scheduler")
-    kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
-    found = []
+    members = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
+    schedules = []
     for listed in scheduler.list_schedules()["Schedules"]:
         schedule = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
-        told = json.loads(schedule["Target"]["Input"])
-        if told.get("source", {}).get("name") == name:
-            found.append({key: schedule[key] for key in kept})
-    assert found, f"{name} has schedules"
-    for schedule in found:
+        event = json.loads(schedule["Target"]["Input"])
+        if event.get("source", {}).get("name") == name:
+            schedules.append({key: schedule[key] for key in members})
+    assert schedules, f"{name} must have schedules"
+    for schedule in schedules:
         scheduler.update_schedule(**{**schedule, "State": "DISABLED"})
     try:
         store = checkpoints(stack)
-        eventually(lambda: (known := store.get(name)) is None or known.lease_until_ms < time.time() * 1000, within=60)
+
+        def idle() -> bool:
+            checkpoint = store.get_checkpoint(name)
+            return checkpoint is None or checkpoint.lease_until_ms < time.time() * 1000
+
+        eventually(idle, within=60)
         yield
     finally:
-        for schedule in found:
+        for schedule in schedules:
             scheduler.update_schedule(**schedule)

@@ -1,9 +1,9 @@
-"""One stack for the whole run: built, applied to an emulator of its own on a free port, and removed.
+"""One stack for the whole run: built, applied to its own emulator on a free port, and removed at the end.
 
-To iterate, run pytest with READPLANE_STACK=.local/test KEEP=1: the stack stays up, and the next run uses it as it is.
-After a change of code or Terraform: python -m ops.local.up --name test --port 0.
-With READPLANE_CLIENT=boto3 the functions on a client's path call AWS with boto3 and not with the slim client.
-To end: python -m ops.local.down --name test.
+To iterate, run pytest with READPLANE_STACK=.local/test KEEP=1. The stack stays up, and the next run uses it as it is.
+After a change of code or Terraform, apply it with python -m ops.local.up --name test --port 0.
+With READPLANE_CLIENT=boto3 the functions on a client's path call AWS with boto3 instead of the slim client.
+Remove the stack with python -m ops.local.down --name test.
 """
 
 import os
@@ -19,19 +19,26 @@ from ops.local.up import up
 from tests.local.support import Local
 
 ROWS = 300
-"""How many subdivisions the back office has: real ones, but not all 5,000, whose documents would take a minute."""
+"""How many subdivisions the back office has. All 5,000 real ones would need a minute for their documents."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the test that judges the calls of all the others to the end."""
+    items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
 
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
-    """The applied stack with its users."""
+    """Apply the stack and sign its users in."""
     reuse = os.environ.get("READPLANE_STACK")
     name = Path(reuse).name if reuse else "test"
-    owner = emulator.folder(name) / "pytest.pid"
-    owner.parent.mkdir(parents=True, exist_ok=True)
-    if owner.exists() and _alive(int(owner.read_text())):
-        pytest.exit(f"Another run of the local tests (process {owner.read_text()}) has .local/{name}.", returncode=1)
-    owner.write_text(str(os.getpid()))
+    pid_file = emulator.folder(name) / "pytest.pid"
+    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    if pid_file.exists() and _is_running(int(pid_file.read_text())):
+        pytest.exit(
+            f"Another run of the local tests (process {pid_file.read_text()}) uses .local/{name}.", returncode=1
+        )
+    pid_file.write_text(str(os.getpid()))
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         applied = _applied(name, reuse=bool(reuse))
@@ -42,10 +49,10 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
         bob=session.sign_in(outputs, "bob@example.com"),
         eve=session.sign_in(outputs, "eve@example.com", ["editors"]),
     )
-    owner.unlink()
+    pid_file.unlink()
     if not os.environ.get("KEEP"):
         if not emulator.stop(name):  # the logs stay in .local/test until the next run
-            destroy(applied)  # the emulator isn't ours, and goes on
+            destroy(applied)  # the emulator belongs to the caller, so it keeps running
         back_office.stop(name)
         forget_state(name)
 
@@ -53,19 +60,19 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
 def _applied(name: str, *, reuse: bool) -> Stack:
     progress = Progress()
     print(flush=True)
-    if reuse and (kept := load(name)) and kept.aws_client == aws_client():
-        session.use(kept.endpoint)
-        progress.say(f"Using the stack in {kept.home} as it is.")
-        return kept
+    if reuse and (running := load(name)) and running.aws_client == aws_client():
+        session.use(running.endpoint)
+        progress.say(f"Using the stack in {running.home} as it is.")
+        return running
     if not reuse:
-        emulator.stop(name)  # left over from a run that was killed
+        emulator.stop(name)  # a killed run may have left it
     try:
         return up(name, 0, progress, ROWS)
     except CommandError as failure:
         pytest.exit(str(failure), returncode=1)
 
 
-def _alive(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What the stack's roles may do, and the stack as it would be without a part of that."""
+"""The permissions of the stack's roles, and ways to take some of them away for a while."""
 
 import copy
 import json
@@ -13,56 +13,58 @@ BOTH = (False, True)
 
 
 def actions(stack: Local, *, replica: bool = False) -> dict[tuple[str, str, str], tuple[str, str]]:
-    """(role without its prefix, Sid, action) -> (role, policy) of one Region's roles."""
+    """Return where each permission of one Region's roles stands.
+
+    :returns: by role without its prefix, Sid and action: the role's whole name and its policy's name.
+    """
     iam = stack.root().client("iam")
     prefix = f"{stack.outputs.name}-{stack.outputs.replica_region if replica else stack.outputs.region}-"
-    found: dict[tuple[str, str, str], tuple[str, str]] = {}
+    places: dict[tuple[str, str, str], tuple[str, str]] = {}
     for role in iam.list_roles()["Roles"]:
-        full = role["RoleName"]
-        if full.startswith(prefix):
-            for policy in iam.list_role_policies(RoleName=full)["PolicyNames"]:
-                document: Any = iam.get_role_policy(RoleName=full, PolicyName=policy)["PolicyDocument"]
+        name = role["RoleName"]
+        if name.startswith(prefix):
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                document: Any = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
                 for statement in document["Statement"]:
-                    for action in _listed(statement["Action"]):
-                        found[full.removeprefix(prefix), statement["Sid"], action] = (full, policy)
-    return found
+                    for action in _as_list(statement["Action"]):
+                        places[name.removeprefix(prefix), statement["Sid"], action] = (name, policy)
+    return places
 
 
 @contextmanager
 def without(
-    stack: Local, role: str, sid: str, taken: Collection[str], *, replicas: Collection[bool] = BOTH
+    stack: Local, role: str, sid: str, removed: Collection[str], *, replicas: Collection[bool] = BOTH
 ) -> Iterator[None]:
-    """The stack as it would be without some actions of a statement, in these Regions."""
+    """Remove some actions from a role's statement in these Regions until the ``with`` block ends."""
     iam = stack.root().client("iam")
-    whole: list[tuple[str, str, Any]] = []
+    originals: list[tuple[str, str, Any]] = []
     for replica in replicas:
         (place,) = {
             place
             for (a_role, a_sid, action), place in actions(stack, replica=replica).items()
-            if (a_role, a_sid) == (role, sid) and action in taken
+            if (a_role, a_sid) == (role, sid) and action in removed
         }
-        whole.append((*place, iam.get_role_policy(RoleName=place[0], PolicyName=place[1])["PolicyDocument"]))
+        originals.append((*place, iam.get_role_policy(RoleName=place[0], PolicyName=place[1])["PolicyDocument"]))
     try:
-        for full, policy, document in whole:
-            iam.put_role_policy(
-                RoleName=full, PolicyName=policy, PolicyDocument=json.dumps(_less(document, sid, taken))
-            )
+        for name, policy, document in originals:
+            reduced = json.dumps(_without_actions(document, sid, removed))
+            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=reduced)
         yield
     finally:
-        for full, policy, document in whole:
-            iam.put_role_policy(RoleName=full, PolicyName=policy, PolicyDocument=json.dumps(document))
+        for name, policy, document in originals:
+            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
 
 
-def _less(document: Any, sid: str, taken: Collection[str]) -> Any:
-    less = copy.deepcopy(document)
-    for statement in less["Statement"]:
+def _without_actions(document: Any, sid: str, removed: Collection[str]) -> Any:
+    reduced = copy.deepcopy(document)
+    for statement in reduced["Statement"]:
         if statement["Sid"] == sid:
-            statement["Action"] = [action for action in _listed(statement["Action"]) if action not in taken]
-    less["Statement"] = [statement for statement in less["Statement"] if statement["Action"]]
-    assert less != document
-    assert less["Statement"], "a policy without statements can't be put"
-    return less
+            statement["Action"] = [action for action in _as_list(statement["Action"]) if action not in removed]
+    reduced["Statement"] = [statement for statement in reduced["Statement"] if statement["Action"]]
+    assert reduced != document
+    assert reduced["Statement"], "IAM takes no policy without statements"
+    return reduced
 
 
-def _listed(named: str | list[str]) -> list[str]:
-    return [named] if isinstance(named, str) else named
+def _as_list(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions

@@ -1,4 +1,4 @@
-"""Ways into the middle of the stack: write-log objects and notifications by hand, and what became of changes."""
+"""Ways into the middle of the stack: write log objects and notifications made by hand, and the outcomes of changes."""
 
 import gzip
 import json
@@ -18,31 +18,39 @@ HORIZON_MS = 30 * 86_400_000
 
 
 def now_ms() -> int:
+    """Return the Unix time in milliseconds."""
     return time.time_ns() // 1_000_000
 
 
-def made(item_id: str, data: str | None = '{"title":"x"}', *, ms: int | None = None, **fields: Any) -> Change:
-    """A change as `write` would stamp it, of a given time."""
-    stamped = ms if ms is not None else now_ms()
+def new_change(
+    item_id: str,
+    data: str | None = '{"title":"x"}',
+    *,
+    ms: int | None = None,
+    collection: str = "notices",
+    owner: str | None = None,
+) -> Change:
+    """Return a change as `write` would stamp it, now or at a given time."""
+    stamped_ms = ms if ms is not None else now_ms()
     return Change(
-        change_id=stamp(stamped, uuid.uuid4().bytes[:10]),
-        collection=fields.pop("collection", "notices"),
+        change_id=stamp(stamped_ms, uuid.uuid4().bytes[:10]),
+        collection=collection,
         item_id=item_id,
         data=data,
-        actor=fields.pop("actor", "test"),
+        actor="test",
         source="api",
-        accepted_at=datetime.fromtimestamp(stamped / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-        **fields,
+        accepted_at=datetime.fromtimestamp(stamped_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        owner=owner,
     )
 
 
 def new_key() -> str:
-    """A write-log key that no object has."""
+    """Return the key of a write log object that doesn't exist."""
     return f"log/year=2026/month=01/day=01/hour=00/by-hand-{uuid.uuid4()}.gz"
 
 
 def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, packed: bool = True) -> str:
-    """Put an object into the write log as Firehose does, whose notification then brings it to `apply`."""
+    """Put an object into the write log, as Firehose does. S3's notification then brings it to `apply`."""
     content = b"".join(lines)
     key = key or new_key()
     body = gzip.compress(content) if packed else content
@@ -51,43 +59,46 @@ def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, 
 
 
 def lines_of(stack: Local, key: str, s3: Any = None) -> list[bytes]:
-    """The lines of one log object. The emulator's Firehose leaves them unpacked, though GZIP is asked for."""
+    """Return the lines of a log object. The emulator's Firehose doesn't compress them, although it is told to."""
     s3 = s3 or stack.root().client("s3")
     content = s3.get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
     return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
 
 
 def notify(stack: Local, keys: Iterable[str]) -> list[str]:
-    """Send S3's notification of these objects (again); the messages' ids."""
+    """Send S3's notification of these objects once more; return the messages' ids."""
     sqs = stack.root().client("sqs")
     sent = []
     for key in keys:
-        told = {
+        notification = {
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
             "eventTime": datetime.now(UTC).isoformat(),
             "eventName": "ObjectCreated:Put",
             "s3": {"bucket": {"name": stack.outputs.write_log_bucket}, "object": {"key": key}},
         }
-        message = sqs.send_message(QueueUrl=stack.outputs.apply_queue_url, MessageBody=json.dumps({"Records": [told]}))
-        sent.append(message["MessageId"])
+        body = json.dumps({"Records": [notification]})
+        sent.append(sqs.send_message(QueueUrl=stack.outputs.apply_queue_url, MessageBody=body)["MessageId"])
     return sent
 
 
-def shown(stack: Local) -> bool:
-    """Make `apply` run once more, on nothing, so that the emulator shows what it printed before."""
+def flush_apply_log(stack: Local) -> bool:
+    """Run `apply` on an empty object, because the emulator publishes its late log lines only with the next run.
+
+    :returns: true, for use in a condition.
+    """
     return bool(put_object(stack, []))
 
 
 def log_keys(stack: Local) -> list[str]:
-    """Every write-log object."""
+    """Return the key of every write log object."""
     pages = stack.root().client("s3").get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=stack.outputs.write_log_bucket, Prefix="log/")
-    return [entry["Key"] for page in found for entry in page.get("Contents", [])]
+    listing = pages.paginate(Bucket=stack.outputs.write_log_bucket, Prefix="log/")
+    return [entry["Key"] for page in listing for entry in page.get("Contents", [])]
 
 
 def quarantined(stack: Local) -> list[dict[str, Any]]:
-    """Everything in quarantine."""
+    """Return every entry of the quarantine with its key."""
     s3 = stack.root().client("s3")
     bucket = stack.outputs.write_log_bucket
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="quarantine/")
@@ -96,11 +107,11 @@ def quarantined(stack: Local) -> list[dict[str, Any]]:
 
 
 def items(stack: Local, *, replica: bool = False) -> DynamoItems:
-    """The items store, as the account's root."""
+    """Return the items store of one Region, with the root's credentials."""
     client = stack.client("dynamodb", replica=replica)
     return DynamoItems(client, stack.outputs.items_table, "by_collection", horizon_ms=HORIZON_MS)
 
 
 def status(store: DynamoItems, change: Change) -> Status | None:
-    """What the status route would answer."""
-    return status_of(change.change_id, *store.status(change.key, change.change_id), now_ms(), 900_000)
+    """Return what the status route would respond."""
+    return status_of(change.change_id, *store.get_change_status(change.key, change.change_id), now_ms(), 900_000)

@@ -1,4 +1,4 @@
-"""Back offices that are passed through: who may call them, how often, and where a path may lead."""
+"""Backends (back offices that API Gateway passes through): who may call them, how often, and by which paths."""
 
 import json
 import threading
@@ -18,16 +18,17 @@ ROW = {"code": "de", "alpha_3": "deu", "name": "German"}
 
 
 def key_of(stack: Local, backend: str, *, replica: bool = False) -> str:
+    """Return the declared API key of a backend in one Region."""
     gateway = stack.root(replica=replica).client("apigateway")
-    (found,) = gateway.get_api_keys(nameQuery=f"{stack.outputs.name}-{backend}", includeValues=True)["items"]
-    return str(found["value"])
+    (key,) = gateway.get_api_keys(nameQuery=f"{stack.outputs.name}-{backend}", includeValues=True)["items"]
+    return str(key["value"])
 
 
-def problem(answer: requests.Response, status: int) -> dict[str, Any]:
-    """The body, which must be a problem document of this status."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    document: dict[str, Any] = answer.json()
+def problem(response: requests.Response, status: int) -> dict[str, Any]:
+    """Check that a response is a problem document of this status; return the document."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
     assert document["status"] == status and document["request_id"]
     return document
 
@@ -37,78 +38,79 @@ def by_key(stack: Local) -> dict[str, str]:
     return {"X-Api-Key": key_of(stack, "backoffice")}
 
 
-def test_a_key_opens_its_back_office(stack: Local, by_key: dict[str, str]) -> None:
-    answer = stack.api()("GET", f"/backends/backoffice/{PATH}", headers=by_key)
+def test_a_key_opens_its_own_backend(stack: Local, by_key: dict[str, str]) -> None:
+    response = stack.api()("GET", f"/backends/backoffice/{PATH}", headers=by_key)
 
-    assert answer.status_code == 200
-    assert [{name: row[name] for name in ROW} for row in answer.json()] == [ROW]
-    # The very bytes: nothing here reads or writes what passes.
-    assert answer.content == requests.get(f"{stack.office.url}/backoffice/{PATH}", timeout=10).content
+    assert response.status_code == 200
+    assert [{name: row[name] for name in ROW} for row in response.json()] == [ROW]
+    # The response passes byte for byte, because no code of ours parses it.
+    assert response.content == requests.get(f"{stack.office.url}/backoffice/{PATH}", timeout=10).content
 
 
-def test_a_path_keeps_its_meaning_and_its_query(stack: Local, by_key: dict[str, str]) -> None:
-    answer = stack.api()("GET", "/backends/backoffice/languages/de.json?_shape=array", headers=by_key)
-    assert answer.status_code == 200 and answer.json()[0]["alpha_3"] == "deu"
+def test_a_path_and_its_query_reach_the_back_office_unchanged(stack: Local, by_key: dict[str, str]) -> None:
+    response = stack.api()("GET", "/backends/backoffice/languages/de.json?_shape=array", headers=by_key)
+    assert response.status_code == 200 and response.json()[0]["alpha_3"] == "deu"
     query = urllib.parse.urlencode({"_shape": "array", "name__contains": "Norwegian B"})
-    answer = stack.api()("GET", f"/backends/backoffice/languages.json?{query}", headers=by_key)
-    assert [row["code"] for row in answer.json()] == ["nb"]
+    response = stack.api()("GET", f"/backends/backoffice/languages.json?{query}", headers=by_key)
+    assert [row["code"] for row in response.json()] == ["nb"]
 
 
-def test_what_the_back_office_refuses_is_its_own_answer(stack: Local, by_key: dict[str, str]) -> None:
-    answer = stack.api()("GET", "/backends/backoffice/no-such-table.json", headers=by_key)
-    assert answer.status_code == 404 and answer.json()["title"] is None  # Datasette's
+def test_a_refusal_of_the_back_office_reaches_the_client(stack: Local, by_key: dict[str, str]) -> None:
+    response = stack.api()("GET", "/backends/backoffice/no-such-table.json", headers=by_key)
+    assert response.status_code == 404 and response.json()["title"] is None  # the body is Datasette's
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("", 401), ("wrong" * 5, 403)])
-def test_nobody_comes_in_without_a_key(stack: Local, key: str | None, status: int) -> None:
+def test_a_request_without_a_valid_key_is_not_passed_on(stack: Local, key: str | None, status: int) -> None:
     before = stack.office.requests("/languages")
-    answer = stack.api(stack.eve)(
+    response = stack.api(stack.eve)(
         "GET", f"/backends/backoffice/{PATH}", headers={} if key is None else {"X-Api-Key": key}
     )
-    problem(answer, status)
-    assert not key or key not in answer.text
+    problem(response, status)
+    assert not key or key not in response.text
     assert stack.office.requests("/languages") == before
 
 
-def test_another_back_office_s_key_opens_nothing(stack: Local, by_key: dict[str, str]) -> None:
-    """API Gateway itself would take it: some usage plan of the stage knows it."""
+def test_the_key_of_another_backend_is_refused(stack: Local, by_key: dict[str, str]) -> None:
+    """API Gateway alone would accept the key, because it belongs to a usage plan of the same stage."""
     foreign = {"X-Api-Key": key_of(stack, "staff")}
     problem(stack.api()("GET", f"/backends/backoffice/{PATH}", headers=foreign), 403)
     assert stack.api()("GET", f"/backends/backoffice/{PATH}", headers=by_key).status_code == 200
-    problem(stack.api()("GET", f"/backends/backoffice/{PATH}", headers=foreign), 403)  # from the remembered answer
+    # The authorizer's cached result for the right key must not open the backend to the wrong one.
+    problem(stack.api()("GET", f"/backends/backoffice/{PATH}", headers=foreign), 403)
 
 
-def test_a_key_is_no_token(stack: Local, by_key: dict[str, str]) -> None:
+def test_a_key_does_not_replace_a_token(stack: Local, by_key: dict[str, str]) -> None:
     assert stack.api()("GET", "/items/notices", headers=by_key).status_code == 401
 
 
 def test_the_key_is_the_same_in_both_regions(stack: Local, by_key: dict[str, str]) -> None:
-    """The emulator takes it in one Region only (test_emulator_facts.py); the other asks for it, too."""
+    """The emulator accepts the key in one Region only (see test_emulator_facts.py), but both ask for one."""
     assert key_of(stack, "backoffice", replica=True) == by_key["X-Api-Key"]
     problem(stack.api(replica=True)("GET", f"/backends/backoffice/{PATH}"), 401)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_a_method_that_is_not_allowed_is_no_route(stack: Local, by_key: dict[str, str], method: str) -> None:
+def test_a_method_that_the_backend_does_not_allow_is_a_404(stack: Local, by_key: dict[str, str], method: str) -> None:
     before = stack.office.requests()
     problem(stack.api()(method, "/backends/backoffice/languages.json", {}, headers=by_key), 404)
     assert stack.office.requests("/languages") <= before
 
 
-def test_head(stack: Local, by_key: dict[str, str]) -> None:
-    answer = stack.api()("HEAD", f"/backends/backoffice/{PATH}", headers=by_key)
-    assert answer.status_code == 200 and answer.content == b""
+def test_head_returns_no_body(stack: Local, by_key: dict[str, str]) -> None:
+    response = stack.api()("HEAD", f"/backends/backoffice/{PATH}", headers=by_key)
+    assert response.status_code == 200 and response.content == b""
 
 
-def test_preflight(stack: Local) -> None:
-    asking = {"Origin": "http://localhost:8080", "Access-Control-Request-Method": "GET"}
-    answer = stack.api()("OPTIONS", f"/backends/backoffice/{PATH}", headers=asking)
-    assert answer.status_code == 204
-    assert "X-Api-Key" in answer.headers["Access-Control-Allow-Headers"].split(",")
-    assert answer.headers["Access-Control-Allow-Methods"] == "GET,HEAD"
+def test_a_preflight_allows_the_key_and_the_methods_of_the_backend(stack: Local) -> None:
+    headers = {"Origin": "http://localhost:8080", "Access-Control-Request-Method": "GET"}
+    response = stack.api()("OPTIONS", f"/backends/backoffice/{PATH}", headers=headers)
+    assert response.status_code == 204
+    assert "X-Api-Key" in response.headers["Access-Control-Allow-Headers"].split(",")
+    assert response.headers["Access-Control-Allow-Methods"] == "GET,HEAD"
 
 
-# Below the back office's base path there is one database; Datasette's own pages are beside it.
+# The backend's base path holds one database. Datasette's own pages are outside it, and these paths try to reach them.
 CLIMBING = ["../-/versions.json", "languages/../../-/versions.json", "..%2F-%2Fversions.json", "%2e%2e/-/versions.json"]
 CLIMBING += [
     ".%2e/-/versions.json",
@@ -119,8 +121,8 @@ CLIMBING += [
 
 
 @pytest.mark.parametrize("climbing", CLIMBING)
-def test_no_path_climbs_out_of_the_base_path(stack: Local, by_key: dict[str, str], climbing: str) -> None:
-    assert requests.get(f"{stack.office.url}/-/versions.json", timeout=10).status_code == 200, "it is there to be had"
+def test_no_path_leaves_the_base_path(stack: Local, by_key: dict[str, str], climbing: str) -> None:
+    assert requests.get(f"{stack.office.url}/-/versions.json", timeout=10).status_code == 200, "the page must exist"
     before = stack.office.requests("versions.json")
 
     status, headers, body = stack.api().raw("GET", f"/backends/backoffice/{climbing}", headers=by_key)
@@ -130,48 +132,48 @@ def test_no_path_climbs_out_of_the_base_path(stack: Local, by_key: dict[str, str
     assert stack.office.requests("versions.json") == before
 
 
-def test_a_token_opens_what_asks_for_one_and_the_key_only_counts(stack: Local) -> None:
+def test_a_backend_behind_tokens_needs_a_token_and_a_key_for_its_quota(stack: Local) -> None:
     path, counted = f"/backends/staff/{PATH}", {"X-Api-Key": fresh_key(stack, "staff")}
     problem(stack.api()("GET", path, headers=counted), 401)
     problem(stack.api(token=stack.alice.id_token)("GET", path, headers=counted), 401)
     problem(stack.api(stack.alice)("GET", path), 403)
-    answer = eventually(lambda: passed(stack.api(stack.alice), path, counted))
-    assert answer.json()[0]["code"] == "de"
+    response = eventually(lambda: unthrottled(stack.api(stack.alice), path, counted))
+    assert response.json()[0]["code"] == "de"
 
 
-def test_throttle_and_quota(stack: Local) -> None:
-    """A rate of one request a second, two at once, and three a day: per key, so this one is nobody else's."""
+def test_a_key_has_its_throttle_and_its_daily_quota(stack: Local) -> None:
+    """The plan allows one request a second, a burst of two, and three requests a day per key, so the key is new."""
     api, path, counted = stack.api(stack.alice), f"/backends/staff/{PATH}", {"X-Api-Key": fresh_key(stack, "staff")}
-    time.sleep(2.1)  # what other tests have used up of the method's own throttle comes back
-    asked = [api("GET", path, headers=counted) for _ in range(4)]
-    assert [answer.status_code for answer in asked] == [200, 200, 429, 429]
-    assert problem(asked[-1], 429) and asked[-1].headers["Retry-After"] == "1"
+    time.sleep(2.1)  # the method's own throttle recovers from the other tests
+    responses = [api("GET", path, headers=counted) for _ in range(4)]
+    assert [response.status_code for response in responses] == [200, 200, 429, 429]
+    assert problem(responses[-1], 429) and responses[-1].headers["Retry-After"] == "1"
 
     time.sleep(1.1)
     assert api("GET", path, headers=counted).status_code == 200
     time.sleep(2.1)
-    problem(api("GET", path, headers=counted), 429)  # not the throttle any more
+    problem(api("GET", path, headers=counted), 429)  # the quota, since the throttle has recovered
     fresh = {"X-Api-Key": fresh_key(stack, "staff")}
     assert api("GET", path, headers=fresh).status_code == 200
 
 
-def passed(api: Api, path: str, headers: dict[str, str]) -> requests.Response | None:
-    """The answer, unless the throttle that all keys share was used up by another test."""
-    answer = api("GET", path, headers=headers)
-    return None if answer.status_code == 429 else answer
+def unthrottled(api: Api, path: str, headers: dict[str, str]) -> requests.Response | None:
+    """Return the response; ``None`` if other tests have used up the throttle that all keys share."""
+    response = api("GET", path, headers=headers)
+    return None if response.status_code == 429 else response
 
 
 def fresh_key(stack: Local, backend: str) -> str:
-    """A further key of a back office's usage plan, with nothing used up."""
+    """Return a new key of a backend's usage plan, whose quota is unused."""
     gateway = stack.root().client("apigateway")
     plans = gateway.get_usage_plans(limit=500)["items"]
     (plan,) = [plan["id"] for plan in plans if plan["name"] == f"{stack.outputs.name}-{backend}"]
-    made = gateway.create_api_key(name="test-fresh", enabled=True, value=f"test-{time.time_ns():020d}")
-    gateway.create_usage_plan_key(usagePlanId=plan, keyId=made["id"], keyType="API_KEY")
-    return str(made["value"])
+    key = gateway.create_api_key(name="test-fresh", enabled=True, value=f"test-{time.time_ns():020d}")
+    gateway.create_usage_plan_key(usagePlanId=plan, keyId=key["id"], keyType="API_KEY")
+    return str(key["value"])
 
 
-def test_a_stalled_back_office_holds_up_nobody_else(stack: Local, by_key: dict[str, str]) -> None:
+def test_a_stalled_backend_delays_no_other_request(stack: Local, by_key: dict[str, str]) -> None:
     item = f"stall-{time.time_ns()}"
     assert stack.api(stack.eve)("PUT", f"/items/notices/{item}", {"title": "x"}).status_code == 202
     read = stack.api(stack.alice)
@@ -188,15 +190,15 @@ def test_a_stalled_back_office_holds_up_nobody_else(stack: Local, by_key: dict[s
             start = time.monotonic()
             assert read("GET", f"/items/notices/{item}").status_code == 200
             took.append(time.monotonic() - start)
-        assert sum(thread.is_alive() for thread in stalled) == len(stalled), "they were waiting meanwhile"
+        assert sum(thread.is_alive() for thread in stalled) == len(stalled), "the backend must stall meanwhile"
         for thread in stalled:
             thread.join()
     assert max(took) < 2
 
 
-def test_a_back_office_that_is_gone_is_a_problem_of_the_gateway(stack: Local, by_key: dict[str, str]) -> None:
+def test_an_unreachable_backend_is_a_problem_document_without_its_address(stack: Local, by_key: dict[str, str]) -> None:
     with stack.office.failing(Fault("refuse", "")):
-        answer = stack.api()("GET", f"/backends/backoffice/{PATH}", headers=by_key)
-    assert answer.status_code >= 500
-    document = problem(answer, answer.status_code)
+        response = stack.api()("GET", f"/backends/backoffice/{PATH}", headers=by_key)
+    assert response.status_code >= 500
+    document = problem(response, response.status_code)
     assert "localhost" not in json.dumps(document)

@@ -1,4 +1,4 @@
-"""Bulk apply on the emulator's own PartiQL: the fake of the unit tests answers as it does, and racing writers agree."""
+"""Bulk apply on the emulator's own PartiQL: it agrees with the unit tests' fake, and concurrent writers agree."""
 
 import json
 import random
@@ -12,8 +12,8 @@ import pytest
 from readplane.model.change import Change
 from readplane.stores.items import ApplyOutcome, DynamoItems
 from readplane.stores.items_bulk import DynamoBulkItems
-from tests.fakes.dynamodb import FakeDynamo
-from tests.local.pipeline import HORIZON_MS, made, now_ms
+from tests.fakes.dynamodb import MemoryDynamo
+from tests.local.pipeline import HORIZON_MS, new_change, now_ms
 from tests.local.support import Local
 
 OWNER = "3f1a8a52-4031-70b5-6a1e-0d6f2b1f0c11"
@@ -21,7 +21,7 @@ OWNER = "3f1a8a52-4031-70b5-6a1e-0d6f2b1f0c11"
 
 @pytest.fixture
 def table(stack: Local) -> Iterator[str]:
-    """An empty table with the items' key."""
+    """Make an empty table with the items' key; delete it after the test."""
     name = f"bulk-{uuid.uuid4()}"
     dynamodb = stack.root().client("dynamodb")
     dynamodb.create_table(
@@ -34,80 +34,82 @@ def table(stack: Local) -> Iterator[str]:
     dynamodb.delete_table(TableName=name)
 
 
-def held(stack: Local, table: str) -> dict[str, object]:
+def scan(stack: Local, table: str) -> dict[str, object]:
+    """Return all items of a table by key."""
     pages = stack.root().client("dynamodb").get_paginator("scan").paginate(TableName=table)
     return {record["pk"]["S"]: record for page in pages for record in page["Items"]}
 
 
 def history(seed: int, items: int, length: int) -> list[Change]:
-    """Puts and tombstones of items with and without an owner, in order."""
+    """Return puts and deletes of items with and without an owner, oldest first; the same for the same seed."""
     chance = random.Random(seed)
     start = now_ms() - 60_000
     changes = []
     for tick in range(length):
         item = chance.randrange(items)
-        owned = {"collection": "profiles", "owner": OWNER} if item % 3 == 0 else {}
+        collection, owner = ("profiles", OWNER) if item % 3 == 0 else ("notices", None)
         data = None if chance.random() < 0.3 else json.dumps({"text": "ä \"quoted\" 'single'", "tick": tick})
-        changes.append(made(f"i{item}", data, ms=start + tick, **owned))
+        changes.append(new_change(f"i{item}", data, ms=start + tick, collection=collection, owner=owner))
     return changes
 
 
 def newest(changes: list[Change]) -> list[Change]:
-    """One change per item."""
+    """Return the newest change of each item."""
     return list({change.key: change for change in sorted(changes, key=lambda change: change.version)}.values())
 
 
 @pytest.mark.parametrize("kind", ["slim", "boto3"])
-def test_bulk_leaves_and_tells_what_single_does_and_so_does_the_fake(stack: Local, table: str, kind: str) -> None:
-    real, fake, single = stack.client("dynamodb", kind=kind), FakeDynamo(table), FakeDynamo(table)
+def test_bulk_and_single_writes_agree_on_the_emulator_and_on_the_fake(stack: Local, table: str, kind: str) -> None:
+    real, fake, single = stack.client("dynamodb", kind=kind), MemoryDynamo(table), MemoryDynamo(table)
     emulated, faked = (DynamoBulkItems(client, table, horizon_ms=HORIZON_MS) for client in (real, fake))
-    one_by_one = DynamoItems(single, table, horizon_ms=HORIZON_MS)
+    singly = DynamoItems(single, table, horizon_ms=HORIZON_MS)
     changes = history(3, 60, 600)
     shuffled = random.Random(4).sample(changes, len(changes))
-    told: Counter[ApplyOutcome] = Counter()
+    total: Counter[ApplyOutcome] = Counter()
     for cut in range(0, len(changes), 75):
-        lump = newest(shuffled[cut : cut + 75])
-        outcomes = emulated.apply_all(lump)
-        assert outcomes == faked.apply_all(lump) == Counter(map(one_by_one.apply, lump))
-        told += outcomes
-    assert set(told) == {"applied", "superseded"}
+        batch = newest(shuffled[cut : cut + 75])
+        outcomes = emulated.apply_all(batch)
+        assert outcomes == faked.apply_all(batch) == Counter(map(singly.apply, batch))
+        total += outcomes
+    assert set(total) == {"applied", "superseded"}
     assert emulated.apply_all(newest(changes)) == {"duplicate": len(newest(changes))}
-    assert held(stack, table) == fake.items == single.items
+    assert scan(stack, table) == fake.items == single.items
 
 
-def test_statements_answer_as_the_fake_does_when_somebody_was_faster(stack: Local, table: str) -> None:
-    """The read saw nothing, or an older record; the table has moved on since."""
-    old, new = (made("raced", data, ms=now_ms() - age) for age, data in ((20, '{"n":1}'), (10, '{"n":2}')))
-    for client in (stack.client("dynamodb"), FakeDynamo(table)):
+def test_a_statement_gets_the_same_error_from_the_fake_when_another_writer_was_faster(stack: Local, table: str) -> None:
+    """The statement follows from a read that saw no item, or an older one, before the other writer wrote."""
+    old, new = (new_change("raced", data, ms=now_ms() - age) for age, data in ((20, '{"n":1}'), (10, '{"n":2}')))
+    for client in (stack.client("dynamodb"), MemoryDynamo(table)):
         store = DynamoBulkItems(client, table, horizon_ms=HORIZON_MS)
-        insert, update = store._insert(store._record(old)), store._update(store._record(new), store._record(old))
+        insert = store._insert_statement(store._record(old))
+        update = store._update_statement(store._record(new), store._record(old))
         codes = [
             client.call("BatchExecuteStatement", Statements=[statement])["Responses"][0].get("Error", {}).get("Code")
             for statement in (update, insert, insert, update, update)
         ]
         assert codes == ["ConditionalCheckFailed", None, "DuplicateItem", None, "ConditionalCheckFailed"]
-        assert store.get(new.key) == new
+        assert store.get_item(new.key) == new
 
 
 @pytest.mark.parametrize("kind", ["slim", "boto3"])
-def test_racing_writers_leave_the_newest(stack: Local, table: str, kind: str) -> None:
+def test_concurrent_writers_leave_the_newest_changes(stack: Local, table: str, kind: str) -> None:
     client = stack.client("dynamodb", kind=kind)
     changes = history(5, 90, 900)
-    told: list[Counter[ApplyOutcome]] = []
+    outcomes: list[Counter[ApplyOutcome]] = []
 
     def apply(seed: int) -> None:
-        mine = random.Random(seed).sample(changes, len(changes))
+        shuffled = random.Random(seed).sample(changes, len(changes))
         store = DynamoBulkItems(client, table, horizon_ms=HORIZON_MS)
-        for cut in range(0, len(mine), 90):
-            told.append(store.apply_all(newest(mine[cut : cut + 90])))
+        for cut in range(0, len(shuffled), 90):
+            outcomes.append(store.apply_all(newest(shuffled[cut : cut + 90])))
 
     threads = [threading.Thread(target=apply, args=(seed,)) for seed in (1, 2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(told) == 20 and all(outcomes["applied"] for outcomes in told[:2])
-    alone = FakeDynamo(table)
+    assert len(outcomes) == 20 and all(batch["applied"] for batch in outcomes[:2])
+    expected = MemoryDynamo(table)
     for change in newest(changes):
-        DynamoItems(alone, table, horizon_ms=HORIZON_MS).apply(change)
-    assert held(stack, table) == alone.items
+        DynamoItems(expected, table, horizon_ms=HORIZON_MS).apply(change)
+    assert scan(stack, table) == expected.items

@@ -1,4 +1,4 @@
-"""Last of all: every status that any of these tests was answered is in docs/openapi.yaml."""
+"""docs/openapi.yaml documents every status that a response to any local test had. This test runs last."""
 
 import re
 import urllib.parse
@@ -9,35 +9,37 @@ from tests.local.support import Local
 from tests.local.test_openapi import collections, documented
 
 
-def operation(stack: Local, method: str, path: str) -> str | None:
-    """The documented operation that a real path leads to, if any does.
+def find_operation(stack: Local, method: str, path: str) -> str | None:
+    """Return the documented operation that serves a path; ``None`` if there is none.
 
-    The emulator takes an encoded slash for a slash, and so does this, as far as it leads elsewhere than on AWS.
+    The emulator decodes an encoded slash before it routes a request, and so does this function.
     """
     plain = urllib.parse.unquote(path.partition("?")[0], errors="replace")
-    written = collections(stack)
-    for route, found in documented().items():
+    deployed = collections(stack)
+    for route, operation in documented().items():
         documented_method, _, pattern = route.partition(" ")
         shape = re.sub(r"\\{(item_id|change_id|source)\\}", "([^/]+)", re.escape(pattern))
         matched = re.fullmatch(shape.replace(r"\{collection\}", "(?P<collection>[^/]+)"), plain, re.DOTALL)
         if method != documented_method or not matched or {".", ".."} & set(plain.split("/")):
             continue
         name = matched.groupdict().get("collection")
-        if name is None or (name in written and (written[name] or found["x-readplane-when"] == "always")):
+        if name is None or (name in deployed and (deployed[name] or operation["x-readplane-when"] == "always")):
             return route
     return None
 
 
-def test_every_status_that_was_seen_is_documented(stack: Local, request: pytest.FixtureRequest) -> None:
+@pytest.mark.runs_last
+def test_every_status_that_a_test_got_is_documented(stack: Local, request: pytest.FixtureRequest) -> None:
     if not any(item.path.name == "test_http.py" for item in request.session.items):
-        pytest.skip("it judges what the other tests saw")
-    seen: dict[str, set[int]] = {}
+        pytest.skip("this test needs the calls of the other tests")
+    assert request.session.items[-1] is request.node, "this test must see the calls of all the others"
+    statuses_by_route: dict[str, set[int]] = {}
     for method, path, status in stack.seen:
-        if route := operation(stack, method, path):
-            seen.setdefault(route, set()).add(status)
-    assert set(seen) == set(documented()), "every operation was called"
+        if route := find_operation(stack, method, path):
+            statuses_by_route.setdefault(route, set()).add(status)
+    assert set(statuses_by_route) == set(documented()), "a documented operation was never called"
     undocumented = {
         route: sorted(status for status in statuses if str(status) not in documented()[route]["responses"])
-        for route, statuses in seen.items()
+        for route, statuses in statuses_by_route.items()
     }
     assert not {route: statuses for route, statuses in undocumented.items() if statuses}

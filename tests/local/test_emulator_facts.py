@@ -1,6 +1,6 @@
-"""What environments/local.tfvars and the tests work around.
+"""The gaps of the emulator that environments/local.tfvars, ops/local/emulator_patches.py and the tests work around.
 
-When one of these fails, an upgrade of the emulator has changed the fact: drop the workaround that it is named with.
+If a test here fails, an upgrade of the emulator has closed its gap. Then remove the workaround in the test's docstring.
 """
 
 import inspect
@@ -22,9 +22,9 @@ from tests.local.support import Local, eventually
 
 
 @pytest.fixture(autouse=True)
-def only_the_embedded_emulator(stack: Local) -> None:
+def only_ministack(stack: Local) -> None:
     if not stack.ministack:
-        pytest.skip("these are facts of MiniStack")
+        pytest.skip("these are gaps of MiniStack")
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def rest_api(stack: Local) -> Iterator[tuple[Any, str, str]]:
 
 
 def test_api_gateway_has_no_s3_integration(stack: Local) -> None:
-    """documents_integration = "lambda"."""
+    """Workaround: documents_integration = "lambda" in local.tfvars."""
     with rest_api(stack) as (gateway, api, resource):
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
         gateway.put_integration(
@@ -58,20 +58,20 @@ def test_api_gateway_has_no_s3_integration(stack: Local) -> None:
         assert requests.get(url, timeout=10).status_code >= 500
 
 
-def test_a_stages_cache_cluster_has_no_status(stack: Local) -> None:
-    """cache_size = null: the provider waits for a status, and fails on an empty one."""
+def test_the_cache_cluster_of_a_stage_has_no_status(stack: Local) -> None:
+    """Workaround: cache_size = null in local.tfvars, because Terraform's provider fails on an empty status."""
     with rest_api(stack) as (gateway, api, resource):
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
         gateway.put_integration(restApiId=api, resourceId=resource, httpMethod="GET", type="MOCK")
         deployment = gateway.create_deployment(restApiId=api)["id"]
-        made = gateway.create_stage(
+        stage = gateway.create_stage(
             restApiId=api, deploymentId=deployment, stageName="v1", cacheClusterEnabled=True, cacheClusterSize="0.5"
         )
-        assert not made.get("cacheClusterStatus")
+        assert not stage.get("cacheClusterStatus")
 
 
-def test_firehose_leaves_objects_unpacked(stack: Local) -> None:
-    """tests/local/pipeline.py reads both; `apply` does anyway."""
+def test_firehose_does_not_compress_objects(stack: Local) -> None:
+    """Workaround: lines_of() in pipeline.py reads objects with and without GZIP. (`apply` always reads both.)"""
     api = stack.api(stack.eve)
     assert api("PUT", "/items/notices/unpacked", {"title": "x"}).status_code == 202
     keys = eventually(lambda: [key for key in log_keys(stack) if stack.outputs.delivery_stream in key])
@@ -79,32 +79,32 @@ def test_firehose_leaves_objects_unpacked(stack: Local) -> None:
     assert json.loads(body.splitlines()[0])["change_id"]
 
 
-def test_an_encoded_slash_counts_as_a_slash(stack: Local) -> None:
-    """test_http.py lets the list through for %2F as an item id."""
+def test_an_encoded_slash_is_decoded_before_routing(stack: Local) -> None:
+    """Workaround: test_http.py accepts the list in response to the item id %2F."""
     status, _, body = stack.api(stack.alice).raw("GET", "/items/profiles/%2F")
     assert status == 200 and b'"next"' in body
 
 
-def test_a_missing_key_without_list_permission_is_no_403(stack: Local) -> None:
-    """`read` takes S3's 403 for missing, as on AWS; here that path is never gone: unit tests show it."""
+def test_s3_responds_404_for_a_missing_key_although_the_role_may_not_list(stack: Local) -> None:
+    """AWS responds 403, which `read` treats as missing. Workaround: only the unit tests exercise that code."""
     role = next(
         role["Arn"]
         for role in stack.root().client("iam").list_roles()["Roles"]
         if role["RoleName"] == f"{stack.outputs.name}-{stack.outputs.region}-read"
     )
-    given = stack.root().client("sts").assume_role(RoleArn=role, RoleSessionName="facts")["Credentials"]
+    credentials = stack.root().client("sts").assume_role(RoleArn=role, RoleSessionName="facts")["Credentials"]
     s3: Any = stack.root().client(
         "s3",
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
     )
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(Bucket=stack.outputs.documents_bucket, Key="public/countries/none.json")
 
 
 def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
-    """The checks in LAUNCH (ops/local/emulator.py): AWS has no such action, but one for each kind of statement."""
+    """AWS checks one action for each kind of statement. Workaround: the checks in emulator_patches.py."""
     statements = [{"Statement": """INSERT INTO "items" VALUE {'pk':?}""", "Parameters": [{"S": "1"}]}]
     body = json.dumps({"Statements": statements}).encode()
     headers = {"x-amz-target": "DynamoDB_20120810.BatchExecuteStatement"}
@@ -113,34 +113,38 @@ def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
     assert iam_actions.dynamodb_transaction_checks(action, body, "eu-central-1", "000000000000") == []
 
 
-def test_iam_is_not_told_which_item_a_request_is_about() -> None:
-    """The context in LAUNCH (ops/local/emulator.py): without it `poll` could write every item, unseen."""
+def test_iam_conditions_do_not_see_the_key_of_an_item() -> None:
+    """Workaround: emulator_patches.py sets the condition key. Without it no test would notice a `poll` that may write
+    every item.
+    """
     body = json.dumps({"TableName": "items", "Item": {"pk": {"S": "source/x"}}}).encode()
     assert "dynamodb:LeadingKeys" not in iam_actions.dynamodb_service_context(body)
 
 
-def test_what_a_statement_writes_reaches_no_stream() -> None:
-    """The statements in LAUNCH: without it nothing that is applied in bulk would be published or replicated."""
+def test_a_partiql_write_reaches_no_stream() -> None:
+    """Workaround: emulator_patches.py writes the stream record. Without it `publish` would miss what `apply` writes in
+    bulk.
+    """
     for statement in (dynamodb._partiql_insert, dynamodb._partiql_update):
         assert "_set_item" in inspect.getsource(statement)
         assert "_emit_stream_event" not in inspect.getsource(statement)
 
 
-def test_a_batch_from_kinesis_counts_as_done_whatever_the_function_reports() -> None:
-    """The execution in LAUNCH: without it what `apply` reports as failed would be lost."""
+def test_a_batch_from_kinesis_counts_as_handled_whatever_the_function_reports() -> None:
+    """Workaround: emulator_patches.py retries what a function reports. Without it a failed record would be lost."""
     assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_kinesis)
-    assert "batchItemFailures" in inspect.getsource(lambda_svc._run_sqs_batch), "from a queue it is heard"
+    assert "batchItemFailures" in inspect.getsource(lambda_svc._run_sqs_batch), "the emulator does this for a queue"
 
 
-def test_a_batch_from_kinesis_is_retried_for_ever_and_set_aside_nowhere() -> None:
-    """The mapping's bounds (modules/change_stream) are asserted in terraform/tests: here none of them counts."""
+def test_a_batch_from_kinesis_is_retried_without_limit() -> None:
+    """The emulator ignores the limits of the event source mapping. Workaround: terraform/tests assert their values."""
     source = inspect.getsource(lambda_svc._poll_kinesis)
     for bound in ("MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "OnFailure"):
         assert bound not in source
 
 
-def test_a_key_s_value_is_known_in_one_region_only(stack: Local) -> None:
-    """test_backends.py calls back offices in the primary Region."""
+def test_the_value_of_an_api_key_is_known_in_one_region_only(stack: Local) -> None:
+    """Workaround: test_backends.py calls backends in the primary Region."""
     key, path = "local-key-of-the-backoffice", "/backends/backoffice/languages.json?_size=1"
     statuses = [
         stack.api(replica=replica)("GET", path, headers={"X-Api-Key": key}).status_code for replica in (False, True)
@@ -148,9 +152,9 @@ def test_a_key_s_value_is_known_in_one_region_only(stack: Local) -> None:
     assert statuses == [200, 403]
 
 
-def test_http_integrations_pass_every_header_and_wait_for_ever(stack: Local) -> None:
-    """tests/localstack and terraform/tests show what AWS is told of headers and time-outs."""
-    heard: list[bytes] = []
+def test_http_integrations_pass_every_header_and_have_no_timeout(stack: Local) -> None:
+    """Workaround: tests/localstack and terraform/tests check what reaches AWS about headers and timeouts."""
+    received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as office, rest_api(stack) as (gateway, api, resource):
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
         gateway.put_integration(
@@ -165,30 +169,33 @@ def test_http_integrations_pass_every_header_and_wait_for_ever(stack: Local) -> 
         )
         gateway.create_deployment(restApiId=api, stageName="v1")
 
-        def answer() -> None:
+        def respond() -> None:
             connection, _ = office.accept()
             with connection:
-                heard.append(connection.recv(65536))
+                received.append(connection.recv(65536))
                 time.sleep(0.5)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-        answering = threading.Thread(target=answer)
-        answering.start()
+        thread = threading.Thread(target=respond)
+        thread.start()
         url = f"{stack.stack.endpoint}/_aws/execute-api/{api}/v1/"
         assert requests.get(url, headers={"Authorization": "Bearer x"}, timeout=10).status_code == 200
-        answering.join()
-    assert b"authorization: bearer x" in heard[0].lower()
+        thread.join()
+    assert b"authorization: bearer x" in received[0].lower()
 
 
-def test_the_provider_s_way_to_ask_for_a_new_key_is_refused(stack: Local) -> None:
-    """backend_api_keys."""
+def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
+    """AWS would choose the key's value, as Terraform's provider asks it to.
+
+    Workaround: backend_api_keys in local.tfvars.
+    """
     gateway: Any = stack.root().client("apigateway")
     with pytest.raises(gateway.exceptions.BadRequestException, match="at least 20 characters"):
         gateway.create_api_key(name="facts", value="")
 
 
-def test_a_request_that_is_sent_again_is_carried_out_once(stack: Local) -> None:
-    """It wouldn't be, but for the way it is started here; see ops/local/emulator.py."""
+def test_a_retried_request_is_carried_out_once(stack: Local) -> None:
+    """This holds only because of emulator_patches.py; the emulator alone carries it out twice."""
     iam: Any = stack.root().client("iam")
     role = {"RoleName": "facts", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}
     tries = iter(("one", "one", "another"))

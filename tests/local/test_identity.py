@@ -1,4 +1,4 @@
-"""Who gets in: tokens of every wrong kind, and two owners who must never see each other."""
+"""Authorisation over real HTTP: every kind of wrong token is refused, and owners never see each other's items."""
 
 import base64
 import json
@@ -35,22 +35,23 @@ PROTECTED = [
     ("GET", "/documents/sources/languages"),
 ]
 NO_FUNCTION = [("GET", "/backends/staff/x")]
+"""The protected route that API Gateway passes to a back office without a function of ours."""
 
 
 def all_refused(stack: Local, token: str | None, *, by_gateway: bool = True) -> None:
     for method, path in PROTECTED + (NO_FUNCTION if by_gateway else []):
-        answer = stack.api(token=token)(method, path, {} if method in ("POST", "PUT") else None)
-        assert answer.status_code == 401, (method, path, answer.status_code, answer.text)
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json()["status"] == 401
-        assert not token or token not in answer.text + str(answer.headers), "no token is echoed"
+        response = stack.api(token=token)(method, path, {} if method in ("POST", "PUT") else None)
+        assert response.status_code == 401, (method, path, response.status_code, response.text)
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["status"] == 401
+        assert not token or token not in response.text + str(response.headers), "a response must not echo a token"
 
 
 def encoded(part: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
 
 
-def test_the_list_above_is_every_protected_route(stack: Local) -> None:
+def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
     open_routes = {
         "GET /health",
         *(
@@ -58,7 +59,8 @@ def test_the_list_above_is_every_protected_route(stack: Local) -> None:
             for name in ("subdivisions", "currencies")
             for path in ("sources", "documents/sources")
         ),
-        *(f"{method} /backends/backoffice/{{proxy+}}" for method in ("GET", "HEAD")),  # by key: test_backends.py
+        # An API key opens this back office: see test_backends.py.
+        *(f"{method} /backends/backoffice/{{proxy+}}" for method in ("GET", "HEAD")),
     } | {
         f"GET /{path}"
         for name in ("countries", "tariffs", "subdivisions", "currencies")
@@ -74,13 +76,14 @@ def test_the_list_above_is_every_protected_route(stack: Local) -> None:
         for route in stack.outputs.routes
         if not route.startswith("OPTIONS") and route not in open_routes
     }
-    tried = {(method, shape(path)) for method, path in PROTECTED + NO_FUNCTION}
-    # notices have the same methods as countries, and the writes stand for both
-    missing = {entry for entry in ours if entry not in tried and "/notices" not in entry[1]}
+    listed = {(method, shape(path)) for method, path in PROTECTED + NO_FUNCTION}
+    # Notices have the same write routes as countries, so the list names those of countries only.
+    missing = {entry for entry in ours if entry not in listed and "/notices" not in entry[1]}
     assert not missing
 
 
 def shape(path: str) -> str:
+    """Return a path with its parameters in the place of their values."""
     parts = path.split("/")
     if parts[1] == "backends":
         return "/".join([*parts[:3], "{proxy+}"])
@@ -91,17 +94,17 @@ def shape(path: str) -> str:
     return "/".join(parts)
 
 
-def test_no_token(stack: Local) -> None:
+def test_a_request_without_a_token_is_refused(stack: Local) -> None:
     all_refused(stack, None)
-    answer = stack.api()("GET", "/items/notices")
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    response = stack.api()("GET", "/items/notices")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_an_id_token(stack: Local) -> None:
+def test_an_id_token_is_refused(stack: Local) -> None:
     all_refused(stack, stack.eve.id_token)
 
 
-def test_a_tampered_token(stack: Local) -> None:
+def test_a_tampered_token_is_refused(stack: Local) -> None:
     head, body, signature = stack.alice.access_token.split(".")
     claims = session.claims(stack.alice.access_token) | {"cognito:groups": ["editors"], "sub": stack.bob.sub}
     all_refused(stack, f"{head}.{encoded(claims)}.{signature}")
@@ -110,14 +113,14 @@ def test_a_tampered_token(stack: Local) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "HS256"])
-def test_an_unsigned_token(stack: Local, algorithm: str) -> None:
+def test_an_unsigned_token_is_refused(stack: Local, algorithm: str) -> None:
     head, body, _ = stack.eve.access_token.split(".")
     kid = json.loads(base64.urlsafe_b64decode(head + "=="))["kid"]
     all_refused(stack, f"{encoded({'alg': algorithm, 'kid': kid, 'typ': 'JWT'})}.{body}.")
 
 
 def foreign_client(stack: Local, pool: str, **settings: Any) -> str:
-    made = (
+    response = (
         stack.root()
         .client("cognito-idp")
         .create_user_pool_client(
@@ -127,11 +130,11 @@ def foreign_client(stack: Local, pool: str, **settings: Any) -> str:
             **settings,
         )
     )
-    return str(made["UserPoolClient"]["ClientId"])
+    return str(response["UserPoolClient"]["ClientId"])
 
 
 def admin_token(stack: Local, pool: str, client: str, name: str) -> str:
-    answer = (
+    response = (
         stack.root()
         .client("cognito-idp")
         .admin_initiate_auth(
@@ -141,26 +144,29 @@ def admin_token(stack: Local, pool: str, client: str, name: str) -> str:
             AuthParameters={"USERNAME": name, "PASSWORD": session.PASSWORD},
         )
     )
-    return str(answer["AuthenticationResult"]["AccessToken"])
+    return str(response["AuthenticationResult"]["AccessToken"])
 
 
-def test_an_expired_token(stack: Local) -> None:
-    """AWS allows no lifetime below 5 minutes; the emulator does, so that expiry can be shown in seconds."""
+def test_an_expired_token_is_refused(stack: Local) -> None:
+    """AWS allows no lifetime below 5 minutes. The emulator does, so the test needs to wait for seconds only."""
     pool = stack.outputs.user_pool_id
     cognito = stack.root().client("cognito-idp")
     client = foreign_client(stack, pool, AccessTokenValidity=2, TokenValidityUnits={"AccessToken": "seconds"})
     try:
         token = admin_token(stack, pool, client, stack.eve.name)
         left = session.claims(token)["exp"] - time.time()
-        assert left < 10, "the emulator no longer allows short lifetimes: find another way to show expiry"
+        assert left < 10, "the emulator no longer allows short lifetimes, so this test needs another way to expire"
         time.sleep(max(0, left) + 1.5)
         all_refused(stack, token)
     finally:
         cognito.delete_user_pool_client(UserPoolId=pool, ClientId=client)
 
 
-def test_a_token_of_another_client_of_the_pool(stack: Local) -> None:
-    """API Gateway lets it pass, as it doesn't check the client: the functions do. A back office asks for a key, too."""
+def test_a_token_of_another_client_of_the_pool_is_refused(stack: Local) -> None:
+    """API Gateway accepts the token because it doesn't check the client, so the functions check it.
+
+    A back office behind API Gateway alone still asks for a key.
+    """
     pool = stack.outputs.user_pool_id
     client = foreign_client(stack, pool)
     try:
@@ -171,7 +177,7 @@ def test_a_token_of_another_client_of_the_pool(stack: Local) -> None:
         stack.root().client("cognito-idp").delete_user_pool_client(UserPoolId=pool, ClientId=client)
 
 
-def test_a_token_of_another_pool(stack: Local) -> None:
+def test_a_token_of_another_pool_is_refused(stack: Local) -> None:
     cognito: Any = stack.root().client("cognito-idp")
     pool = cognito.create_user_pool(PoolName="another")["UserPool"]["Id"]
     try:
@@ -183,13 +189,13 @@ def test_a_token_of_another_pool(stack: Local) -> None:
         cognito.delete_user_pool(UserPoolId=pool)
 
 
-def test_the_token_is_taken_with_and_without_bearer(stack: Local) -> None:
+def test_a_token_is_accepted_with_and_without_the_word_bearer(stack: Local) -> None:
     for value in (stack.alice.access_token, f"Bearer {stack.alice.access_token}"):
-        answer = stack.api()("GET", "/items/notices", headers={"Authorization": value})
-        assert answer.status_code == 200
+        response = stack.api()("GET", "/items/notices", headers={"Authorization": value})
+        assert response.status_code == 200
 
 
-def test_the_mobile_client_signs_in_too(stack: Local) -> None:
+def test_a_user_can_sign_in_through_the_mobile_client(stack: Local) -> None:
     user = session.sign_in(stack.outputs, "mona@example.com", client_id=stack.outputs.mobile_client_id)
     assert stack.api(user)("GET", "/items/profiles").status_code == 200
 
@@ -205,28 +211,28 @@ def test_the_pools_clients_have_no_secret_and_no_implicit_flow(stack: Local) -> 
 
 
 def test_owners_never_see_each_other(stack: Local) -> None:
-    """On every route: item, list, status, document, and each write, with the same item id in both hands."""
+    """Both owners use the same item ids on every route: item, list, status, document and each write."""
     alice, bob = stack.api(stack.alice), stack.api(stack.bob)
     mine = alice("PUT", "/items/profiles/me", {"display_name": "Alice"}).json()["change_id"]
     secret = alice("PUT", "/items/profiles/only-alices", {"display_name": "secret"}).json()["change_id"]
     theirs = bob("PUT", "/items/profiles/me", {"display_name": "Bob"}).json()["change_id"]
     for api, change_id, name in ((alice, mine, "Alice"), (bob, theirs, "Bob")):
-        seen = eventually(lambda: held(api, "/items/profiles/me", change_id))
-        assert seen["data"] == {"display_name": name}
+        item = eventually(lambda: applied(api, "/items/profiles/me", change_id))
+        assert item["data"] == {"display_name": name}
     for api, name in ((alice, "Alice"), (bob, "Bob")):
         document = eventually(lambda: ok(api("GET", "/documents/profiles/me")))
         assert document.json()["data"] == {"display_name": name}
 
-    eventually(lambda: held(alice, "/items/profiles/only-alices", secret))
+    eventually(lambda: applied(alice, "/items/profiles/only-alices", secret))
     for path in ("/items/profiles/only-alices", "/documents/profiles/only-alices"):
         assert bob("GET", path).status_code == 404
     eventually(lambda: "only-alices" in ids(alice) and "me" in ids(bob))
     assert "only-alices" not in ids(bob)
     assert alice("GET", f"/items/profiles/only-alices/changes/{secret}").json()["status"] == "applied"
     for other in (secret, mine):
-        answer = bob("GET", f"/items/profiles/only-alices/changes/{other}")
-        # nobody told Bob of it: like any change id that he could make up
-        assert answer.status_code == 404 or answer.json() == {"status": "pending", "reason": None}
+        response = bob("GET", f"/items/profiles/only-alices/changes/{other}")
+        # Bob learns nothing: the response is the same as for a change id that he makes up.
+        assert response.status_code == 404 or response.json() == {"status": "pending", "reason": None}
     assert bob("GET", f"/items/profiles/me/changes/{mine}").json()["status"] != "applied"
 
     gone = bob("DELETE", "/items/profiles/only-alices").json()["change_id"]
@@ -237,7 +243,7 @@ def test_owners_never_see_each_other(stack: Local) -> None:
     assert not [key for key in keys if key.startswith("owner/") and key.count("/") != 3]
 
 
-def test_one_owners_path_leads_to_nobody_elses(stack: Local) -> None:
+def test_no_path_of_one_owner_leads_to_another_owners_items(stack: Local) -> None:
     alice = stack.api(stack.alice)
     for item_id in (f"..%2F{stack.bob.sub}%2Fme", f"..%2f..%2f{stack.bob.sub}%2fme", f"{stack.bob.sub}%2Fme"):
         for route in ("/items/profiles/", "/documents/profiles/"):
@@ -247,13 +253,14 @@ def test_one_owners_path_leads_to_nobody_elses(stack: Local) -> None:
     assert alice("GET", f"/items/profiles?cursor={cursor}").status_code == 400
 
 
-def held(api: session.Api, path: str, change_id: str) -> Any:
-    answer = api("GET", path)
-    return answer.json() if answer.status_code == 200 and answer.json()["version"] >= change_id else None
+def applied(api: session.Api, path: str, change_id: str) -> Any:
+    """Return the item once it has this version or a greater one."""
+    response = api("GET", path)
+    return response.json() if response.status_code == 200 and response.json()["version"] >= change_id else None
 
 
-def ok(answer: requests.Response) -> requests.Response | None:
-    return answer if answer.status_code == 200 else None
+def ok(response: requests.Response) -> requests.Response | None:
+    return response if response.status_code == 200 else None
 
 
 def ids(api: session.Api) -> set[str]:

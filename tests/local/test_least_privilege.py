@@ -1,7 +1,8 @@
 """Every action of every role is needed: without it, something that the stack promises stops working.
 
-The emulator doesn't enforce all of IAM. What it can't show is listed in ``UNENFORCED``; those statements are asserted
-one by one, resource and condition included, in terraform/tests/. Both lists together must be every action there is.
+The emulator doesn't enforce all of IAM. ``ENFORCED`` lists the actions that it enforces, and ``UNENFORCED`` the others.
+terraform/tests/ asserts the statements of the others one by one, with resource and condition. The two lists together
+must name every action of the stack.
 """
 
 import json
@@ -13,24 +14,25 @@ from typing import Any
 
 import pytest
 
-from ops.build.zips import TARGETS
+from ops.build.targets import TARGETS
 from ops.console import ROOT, CommandError
 from ops.local import session
 from readplane.model.version import is_version
-from tests.local.back_offices import Feed, source_of
+from tests.local.back_offices import PolledTable, source_of
 from tests.local.permissions import BOTH, actions, without
-from tests.local.pipeline import items, made, new_key, notify, now_ms, put_object, quarantined, shown
+from tests.local.pipeline import flush_apply_log, items, new_change, new_key, notify, now_ms, put_object, quarantined
 from tests.local.support import Local, eventually
 
 BROKEN = 3.5
-"""Seconds after which what works within one, or two at a retry, counts as not working."""
+"""Seconds after which something counts as broken. It works within one second, or within two after a retry."""
 
-_patience = 20.0  # for what must work, however busy the machine is
+_patience = 20.0
+"""Seconds to wait for something that must work, on a busy machine too."""
 
 
 @contextmanager
 def expecting_nothing() -> Iterator[None]:
-    """Wait only so long that what works would have shown."""
+    """Shorten the wait of :func:`soon` to :data:`BROKEN` until the ``with`` block ends."""
     global _patience
     usual, _patience = _patience, BROKEN
     try:
@@ -40,7 +42,7 @@ def expecting_nothing() -> Iterator[None]:
 
 
 def soon(check: Callable[[], object]) -> bool:
-    """Whether something comes true in time."""
+    """Return whether a check becomes true in time."""
     deadline = time.monotonic() + _patience
     while time.monotonic() < deadline:
         if check():
@@ -50,6 +52,7 @@ def soon(check: Callable[[], object]) -> bool:
 
 
 def name(prefix: str) -> str:
+    """Return a name that nothing has."""
     return f"privilege-{prefix}-{uuid.uuid4()}"
 
 
@@ -60,82 +63,84 @@ def accepts_writes(stack: Local) -> bool:
 def delivers_log_objects(stack: Local) -> bool:
     item = name("delivered")
     stack.api(stack.eve)("PUT", f"/items/notices/{item}", {"title": "x"})
-    return soon(lambda: items(stack).get(f"item/notices/{item}"))
+    return soon(lambda: items(stack).get_item(f"item/notices/{item}"))
 
 
 def applies_changes(stack: Local) -> bool:
-    change = made(name("applied"))
+    change = new_change(name("applied"))
     put_object(stack, [change.line()])
-    return soon(lambda: items(stack).get(change.key) == change)
+    return soon(lambda: items(stack).get_item(change.key) == change)
 
 
 def inserts_in_bulk(stack: Local) -> bool:
-    """From three changes on, an object is read and written in batches."""
-    changes = [made(name("inserted")) for _ in range(3)]
+    """`apply` reads and writes an object of three changes or more in batches."""
+    changes = [new_change(name("inserted")) for _ in range(3)]
     put_object(stack, [change.line() for change in changes])
-    return soon(lambda: all(items(stack).get(change.key) == change for change in changes))
+    return soon(lambda: all(items(stack).get_item(change.key) == change for change in changes))
 
 
 def replaces_in_bulk(stack: Local) -> bool:
-    old = [made(name("replaced"), ms=now_ms() - 1000) for _ in range(3)]
+    old = [new_change(name("replaced"), ms=now_ms() - 1000) for _ in range(3)]
     for change in old:
         items(stack).apply(change)
-    new = [made(change.item_id) for change in old]
+    new = [new_change(change.item_id) for change in old]
     put_object(stack, [change.line() for change in new])
-    return soon(lambda: all(items(stack).get(change.key) == change for change in new))
+    return soon(lambda: all(items(stack).get_item(change.key) == change for change in new))
 
 
-def quarantines_poison(stack: Local) -> bool:
-    line = f"poison {name('line')}"
+def quarantines_bad_lines(stack: Local) -> bool:
+    line = f"no change {name('line')}"
     put_object(stack, [line.encode()])
     return soon(lambda: [entry for entry in quarantined(stack) if entry.get("line") == line])
 
 
 def refuses_expired_changes(stack: Local) -> bool:
-    """Whether a change is settled already is looked up before it is called expired."""
-    change = made(name("expired"), ms=now_ms() - 31 * 86_400_000)
+    """`apply` reads the item before it quarantines a change as expired, since the change may be applied already."""
+    change = new_change(name("expired"), ms=now_ms() - 31 * 86_400_000)
     put_object(stack, [change.line()])
-    return soon(lambda: items(stack).status(change.key, change.change_id) == (None, "expired"))
+    return soon(lambda: items(stack).get_change_status(change.key, change.change_id) == (None, "expired"))
 
 
-def brings_failed_objects_back_soon(stack: Local) -> bool:
-    """An object that isn't there fails: twice in seconds, though a message is invisible for minutes."""
+def retries_failed_objects_soon(stack: Local) -> bool:
+    """Notify `apply` of a missing object. It must fail twice in seconds, although SQS hides a message for minutes."""
     key = new_key()
     (message,) = notify(stack, [key])
     try:
-        return soon(lambda: shown(stack) and len(stack.events("apply", "object_failed", message_id=message)) >= 2)
+        return soon(
+            lambda: flush_apply_log(stack) and len(stack.events("apply", "object_failed", message_id=message)) >= 2
+        )
     finally:
         put_object(stack, [], key=key)
 
 
 def publishes_documents(stack: Local) -> bool:
-    change = made(name("published"))
+    change = new_change(name("published"))
     put_object(stack, [change.line()])
     return soon(lambda: stack.api(stack.alice)("GET", f"/documents/notices/{change.item_id}").status_code == 200)
 
 
 def removes_documents(stack: Local) -> bool:
-    put = made(name("removed"), ms=now_ms() - 1000)
+    put = new_change(name("removed"), ms=now_ms() - 1000)
     path = f"/documents/notices/{put.item_id}"
     put_object(stack, [put.line()])
     eventually(lambda: stack.api(stack.alice)("GET", path).status_code == 200)
-    put_object(stack, [made(put.item_id, None).line()])
+    put_object(stack, [new_change(put.item_id, None).line()])
     return soon(lambda: stack.api(stack.alice)("GET", path).status_code == 404)
 
 
 def mends_regressions(stack: Local) -> bool:
-    old = made(name("mended"), ms=now_ms() - 1000)
-    new = made(old.item_id)
+    old = new_change(name("mended"), ms=now_ms() - 1000)
+    new = new_change(old.item_id)
     store = items(stack)
     store.apply(new)
     stack.root().client("dynamodb").put_item(TableName=stack.outputs.items_table, Item=store._record(old))
-    return soon(lambda: store.get(new.key) == new)
+    return soon(lambda: store.get_item(new.key) == new)
 
 
 def write_starts_with_its_schemas(stack: Local) -> bool:
     event = {"httpMethod": "PUT", "resource": "/items/nowhere/{item_id}", "requestContext": {"requestId": "x"}}
-    answer = started(stack, "write", event)
-    return bool(answer and answer["statusCode"] == 404)
+    response = started(stack, "write", event)
+    return bool(response and response["statusCode"] == 404)
 
 
 def poll_starts_with_its_schemas(stack: Local) -> bool:
@@ -143,27 +148,27 @@ def poll_starts_with_its_schemas(stack: Local) -> bool:
 
 
 def started(stack: Local, function: str, event: object) -> Any:
-    """What a function made like one of the stack's, with its role, answers; None if it doesn't start.
+    """Start a copy of one of the stack's functions, with its role; return its response, or None if it doesn't start.
 
-    Schemas are read at init, which the stack's own functions have behind them.
+    A function reads the schemas at init, and the stack's own functions have started already.
     """
     functions = stack.root().client("lambda")
-    like = functions.get_function(FunctionName=function_name(stack, function))["Configuration"]
+    original = functions.get_function(FunctionName=function_name(stack, function))["Configuration"]
     code = (ROOT / "dist" / TARGETS["local"].functions_zip).read_bytes()
     probe = name("start")
     functions.create_function(
         FunctionName=probe,
-        Role=like["Role"],
+        Role=original["Role"],
         Runtime="python3.13",
-        Handler=like["Handler"],
+        Handler=original["Handler"],
         Code={"ZipFile": code},
-        Layers=[layer["Arn"] for layer in like.get("Layers", [])],
-        Environment={"Variables": like["Environment"]["Variables"]},
+        Layers=[layer["Arn"] for layer in original.get("Layers", [])],
+        Environment={"Variables": original["Environment"]["Variables"]},
         Timeout=15,
     )
     try:
-        answer = functions.invoke(FunctionName=probe, Payload=json.dumps(event).encode())
-        return None if "FunctionError" in answer else json.load(answer["Payload"])
+        response = functions.invoke(FunctionName=probe, Payload=json.dumps(event).encode())
+        return None if "FunctionError" in response else json.load(response["Payload"])
     finally:
         functions.delete_function(FunctionName=probe)
 
@@ -172,8 +177,8 @@ def reads_items(stack: Local) -> bool:
     return stack.api()("GET", f"/items/countries/{name('none')}").status_code == 404
 
 
-def tells_statuses(stack: Local) -> bool:
-    change = made("any")
+def reports_statuses(stack: Local) -> bool:
+    change = new_change("any")
     path = f"/items/countries/{change.item_id}/changes/{change.change_id}"
     return stack.api()("GET", path).status_code == 200
 
@@ -191,55 +196,56 @@ def reads_documents(stack: Local) -> bool:
 
 
 def polls_changes(stack: Local) -> bool:
-    feed = Feed(stack)
-    feed.put(1)
+    table = PolledTable(stack)
+    table.put(1)
     try:
-        told = feed.poll()
-    except CommandError:  # without a checkpoint there is no poll that could fail
+        report = table.poll()
+    except CommandError:  # without a checkpoint `poll` itself fails
         return False
-    return told["outcome"] == "completed" and soon(lambda: feed.names(2)[1])
+    return report["outcome"] == "completed" and soon(lambda: table.names(2)[1])
 
 
 def records_freshness(stack: Local) -> bool:
-    feed = Feed(stack)
-    feed.poll()
-    key = {"pk": {"S": f"source/{feed.name}"}}
-    table = stack.outputs.items_table
-    return "Item" in stack.root().client("dynamodb").get_item(TableName=table, Key=key)
+    table = PolledTable(stack)
+    table.poll()
+    key = {"pk": {"S": f"source/{table.name}"}}
+    response = stack.root().client("dynamodb").get_item(TableName=stack.outputs.items_table, Key=key)
+    return "Item" in response
 
 
 def publishes_freshness(stack: Local) -> bool:
-    feed = Feed(stack)
-    feed.poll()
+    table = PolledTable(stack)
+    table.poll()
     s3 = stack.root().client("s3")
-    listed = s3.list_objects_v2(Bucket=stack.outputs.documents_bucket, Prefix=f"public/sources/{feed.name}.json")
+    listed = s3.list_objects_v2(Bucket=stack.outputs.documents_bucket, Prefix=f"public/sources/{table.name}.json")
     return listed["KeyCount"] == 1
 
 
-def tells_staleness(stack: Local) -> bool:
-    feed = Feed(stack)
-    feed.poll()
+def reports_staleness(stack: Local) -> bool:
+    table = PolledTable(stack)
+    table.poll()
     try:
-        told = session.poll(stack.outputs, {"freshness": [{"name": feed.name, "staleness_budget": 60}]})
+        report = session.poll(stack.outputs, {"freshness": [{"name": table.name, "staleness_budget": 60}]})
     except CommandError:
         return False
-    return feed.name in told["staleness"]
+    return table.name in report["staleness"]
 
 
-def lists_it_all(stack: Local) -> bool:
-    """Without a version each poll is a full listing, which is compared with the items, and looked through for deletes.
+def polls_full_listings(stack: Local) -> bool:
+    """Without a version each poll reads a full listing, compares it with the items and looks for missing rows.
 
-    (It would delete nothing: nearly all of the collection isn't in its table.)
+    It deletes nothing, because nearly the whole collection is missing in this table, which is more than a poll may
+    delete.
     """
-    feed = Feed(stack, version=None)
-    feed.source["url"] = feed.source["url"].partition("&modified__gte")[0]
-    feed.put(1)
-    return bool(feed.poll()["outcome"] == "completed")
+    table = PolledTable(stack, version=None)
+    table.source["url"] = table.source["url"].partition("&modified__gte")[0]
+    table.put(1)
+    return bool(table.poll()["outcome"] == "completed")
 
 
 def takes_snapshots(stack: Local) -> bool:
-    """The second replaces the first, on condition."""
-    source = source_of(stack, "currencies") | {"name": Feed.fresh_name(), "attempts": 1}
+    """Poll two snapshots. The second one replaces the first under a condition."""
+    source = source_of(stack, "currencies") | {"name": PolledTable.fresh_name(), "attempts": 1}
     outcomes = []
     for size in (1, 2):
         url = f"{stack.office.url}/backoffice/currencies.json?_shape=array&_size={size}"
@@ -249,27 +255,27 @@ def takes_snapshots(stack: Local) -> bool:
 
 
 def archives_changes(stack: Local) -> bool:
-    feed = Feed(stack)
-    feed.put(1)
-    feed.poll()
-    return soon(feed.archived)
+    table = PolledTable(stack)
+    table.put(1)
+    table.poll()
+    return soon(table.archived)
 
 
 def quarantines_records(stack: Local) -> bool:
-    feed = Feed(stack)
-    feed.put(1, None)
-    return feed.poll()["quarantined"] == 1 and len(feed.quarantine()) == 1
+    table = PolledTable(stack)
+    table.put(1, None)
+    return table.poll()["quarantined"] == 1 and len(table.quarantine()) == 1
 
 
 def redrives_records(stack: Local) -> bool:
-    feed = Feed(stack)
-    feed.put(1, None)
-    feed.poll()
+    table = PolledTable(stack)
+    table.put(1, None)
+    table.poll()
     try:
-        told = feed.redrive([entry["key"] for entry in feed.quarantine()], translation=feed.FIXED)
+        report = table.redrive([entry["key"] for entry in table.quarantine()], translation=table.FIXED)
     except CommandError:
         return False
-    return told["redriven"] == 1 and feed.quarantine() == []
+    return report["redriven"] == 1 and table.quarantine() == []
 
 
 Probe = Callable[[Local], bool]
@@ -277,9 +283,9 @@ Probe = Callable[[Local], bool]
 ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("write", "PutChanges", "firehose:PutRecord"): accepts_writes,
     ("write", "ReadSchemas", "s3:GetObject"): write_starts_with_its_schemas,
-    ("apply", "ReceiveNotifications", "sqs:ChangeMessageVisibility"): brings_failed_objects_back_soon,
+    ("apply", "ReceiveNotifications", "sqs:ChangeMessageVisibility"): retries_failed_objects_soon,
     ("apply", "ReadLogObjects", "s3:GetObject"): applies_changes,
-    ("apply", "QuarantineChanges", "s3:PutObject"): quarantines_poison,
+    ("apply", "QuarantineChanges", "s3:PutObject"): quarantines_bad_lines,
     ("apply", "FoldItems", "dynamodb:GetItem"): refuses_expired_changes,
     ("apply", "FoldItems", "dynamodb:PutItem"): applies_changes,
     ("apply", "FoldItems", "dynamodb:BatchGetItem"): inserts_in_bulk,
@@ -289,16 +295,16 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("publish", "PublishDocuments", "s3:PutObject"): publishes_documents,
     ("publish", "PublishDocuments", "s3:DeleteObject"): removes_documents,
     ("read", "ReadItems", "dynamodb:GetItem"): reads_items,
-    ("read", "ReadItems", "dynamodb:BatchGetItem"): tells_statuses,
+    ("read", "ReadItems", "dynamodb:BatchGetItem"): reports_statuses,
     ("read", "ListItems", "dynamodb:Query"): lists_items,
     ("read", "ReadDocuments", "s3:GetObject"): reads_documents,
     ("poll", "PutChanges", "kinesis:PutRecords"): polls_changes,
     ("poll", "KeepCheckpoints", "dynamodb:UpdateItem"): polls_changes,
-    ("poll", "KeepCheckpoints", "dynamodb:GetItem"): tells_staleness,
-    ("poll", "KeepCheckpoints", "dynamodb:PutItem"): lists_it_all,
-    ("poll", "KeepCheckpoints", "dynamodb:BatchGetItem"): lists_it_all,
-    ("poll", "ReadItems", "dynamodb:BatchGetItem"): lists_it_all,
-    ("poll", "ListItems", "dynamodb:Query"): lists_it_all,
+    ("poll", "KeepCheckpoints", "dynamodb:GetItem"): reports_staleness,
+    ("poll", "KeepCheckpoints", "dynamodb:PutItem"): polls_full_listings,
+    ("poll", "KeepCheckpoints", "dynamodb:BatchGetItem"): polls_full_listings,
+    ("poll", "ReadItems", "dynamodb:BatchGetItem"): polls_full_listings,
+    ("poll", "ListItems", "dynamodb:Query"): polls_full_listings,
     ("poll", "RecordFreshness", "dynamodb:PutItem"): records_freshness,
     ("poll", "ReadSchemas", "s3:GetObject"): poll_starts_with_its_schemas,
     ("poll", "KeepQuarantine", "s3:PutObject"): quarantines_records,
@@ -309,16 +315,16 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
 }
 
 UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
-    # Log and X-Ray writes happen inside the emulator, or not at all.
+    # The emulator writes logs itself and no traces.
     **{
-        (function, sid): (taken, None)
+        (function, sid): (named, None)
         for function in ("write", "apply", "publish", "read", "poll", "backend_auth")
-        for sid, taken in (
+        for sid, named in (
             ("WriteOwnLog", {"logs:CreateLogStream", "logs:PutLogEvents"}),
             ("SendTraces", {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}),
         )
     },
-    # Event sources are polled by the emulator itself, without the function's role.
+    # The emulator polls event sources itself, without the function's role.
     ("apply", "ReceiveNotifications"): (
         {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         applies_changes,
@@ -339,15 +345,15 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         polls_changes,
     ),
     ("apply", "ListChangeStreams"): ({"kinesis:ListStreams"}, polls_changes),
-    # No on-failure destination there.
+    # The emulator has no on-failure destination.
     **{
         (function, sid): ({action}, None)
         for function in ("publish", "apply")
         for sid, action in (("KeepFailedBatches", "s3:PutObject"), ("FindFailedBatches", "s3:ListBucket"))
     },
-    # The scheduler invokes within the emulator.
+    # The emulator's scheduler invokes functions without its role.
     ("scheduler", "InvokePoll"): ({"lambda:InvokeFunction"}, None),
-    # Firehose writes within the emulator.
+    # The emulator's Firehose writes without its role.
     ("firehose", "WriteLogObjects"): ({"s3:PutObject", "s3:AbortMultipartUpload"}, delivers_log_objects),
     ("firehose", "FindLogBucket"): (
         {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
@@ -364,7 +370,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         archives_changes,
     ),
     ("archive", "ReportDeliveryErrors"): ({"logs:PutLogEvents"}, None),
-    # API Gateway's S3 integration is missing there; tests/localstack/ shows it.
+    # The emulator's API Gateway has no S3 integration. tests/localstack/ tests these roles.
     **{
         (f"documents-{visibility}", "ReadDocuments"): ({"s3:GetObject"}, None)
         for visibility in ("public", "authenticated", "owner")
@@ -372,7 +378,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
 }
 
 
-# Back offices are polled in the primary Region alone.
+# Only the primary Region polls back offices.
 PRIMARY_ROLES = ("poll", "scheduler", "archive")
 PRIMARY_SIDS = (
     *(("apply", "ReadChangeStream"), ("apply", "ListChangeStreams")),
@@ -381,7 +387,7 @@ PRIMARY_SIDS = (
 
 
 def regions(role: str, sid: str) -> Collection[bool]:
-    """Where a statement stands: in the primary Region (False), and in the replica (True)."""
+    """Return the Regions that have a statement: ``False`` for the primary one, ``True`` for the replica."""
     return (False,) if role in PRIMARY_ROLES or (role, sid) in PRIMARY_SIDS else BOTH
 
 
@@ -389,36 +395,36 @@ def function_name(stack: Local, function: str) -> str:
     return f"{stack.outputs.name}-{function}"
 
 
-def test_every_action_is_accounted_for(stack: Local) -> None:
-    unenforced = {(*statement, action) for statement, (taken, _) in UNENFORCED.items() for action in taken}
+def test_the_two_lists_name_every_action(stack: Local) -> None:
+    unenforced = {(*statement, action) for statement, (named, _) in UNENFORCED.items() for action in named}
     assert not unenforced & set(ENFORCED)
     for replica in BOTH:
-        there = {entry for entry in set(ENFORCED) | unenforced if replica in regions(entry[0], entry[1])}
-        assert set(actions(stack, replica=replica)) == there
+        expected = {entry for entry in set(ENFORCED) | unenforced if replica in regions(entry[0], entry[1])}
+        assert set(actions(stack, replica=replica)) == expected
 
 
 @pytest.mark.parametrize(("role", "sid", "action"), ENFORCED, ids=str)
-def test_without_the_action_it_fails(stack: Local, role: str, sid: str, action: str) -> None:
+def test_without_an_action_its_promise_breaks(stack: Local, role: str, sid: str, action: str) -> None:
     works = ENFORCED[role, sid, action]
     with without(stack, role, sid, [action], replicas=regions(role, sid)), expecting_nothing():
-        assert not works(stack), f"{works.__name__} without {action} of {sid}: the action is not needed"
-    assert works(stack), f"{works.__name__} with {action} of {sid} put back"
+        assert not works(stack), f"{works.__name__} holds without {action} of {sid}, so the action is not needed"
+    assert works(stack), f"{works.__name__} must hold again with {action} of {sid}"
 
 
-def test_a_write_that_the_log_refuses_says_so(stack: Local) -> None:
+def test_a_write_that_the_write_log_refuses_is_a_503(stack: Local) -> None:
     with without(stack, "write", "PutChanges", ["firehose:PutRecord"]):
-        answer = stack.api(stack.eve)("PUT", f"/items/notices/{name('refused')}", {"title": "x"})
-    assert answer.status_code == 503 and answer.headers["Retry-After"] == "2"
-    document = answer.json()
+        response = stack.api(stack.eve)("PUT", f"/items/notices/{name('refused')}", {"title": "x"})
+    assert response.status_code == 503 and response.headers["Retry-After"] == "2"
+    document = response.json()
     assert document["outcome"] == "not_accepted" and is_version(document["change_id"])
 
 
 @pytest.mark.parametrize(("role", "sid"), [key for key, (_, works) in UNENFORCED.items() if works], ids=str)
-def test_the_emulator_still_does_not_enforce(stack: Local, role: str, sid: str) -> None:
-    """When this fails, an upgrade of the emulator enforces more: move the actions to ENFORCED."""
+def test_the_emulator_does_not_enforce_these_actions(stack: Local, role: str, sid: str) -> None:
+    """If this fails, an upgrade of the emulator enforces more. Then move the actions to ENFORCED."""
     if not stack.ministack:
-        pytest.skip("a fact of MiniStack")
-    taken, works = UNENFORCED[role, sid]
+        pytest.skip("this is a gap of MiniStack")
+    removed, works = UNENFORCED[role, sid]
     assert works is not None
-    with without(stack, role, sid, taken, replicas=regions(role, sid)):
+    with without(stack, role, sid, removed, replicas=regions(role, sid)):
         assert works(stack)

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml says what is deployed: routes, methods, who may call them, and every status that was seen."""
+"""docs/openapi.yaml matches the deployed API: its routes, its methods and who may call them."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ METHODS = ("get", "put", "post", "delete")
 
 
 def documented() -> dict[str, dict[str, Any]]:
-    """METHOD /path -> operation, as the document has it."""
+    """Return the document's operations by method and path: ``GET /health``."""
     return {
         f"{method.upper()} {path}": item[method]
         for path, item in SPEC["paths"].items()
@@ -24,13 +24,13 @@ def documented() -> dict[str, dict[str, Any]]:
 
 
 def collections(stack: Local) -> dict[str, bool]:
-    """The deployed collections, and whether clients write them."""
+    """Return whether clients write a collection, for each deployed collection."""
     names = {route.split("/")[2] for route in stack.outputs.routes if " /items/" in route}
     return {name: f"POST /items/{name}" in stack.outputs.routes for name in names}
 
 
 def sources(stack: Local) -> set[str]:
-    """The deployed sources."""
+    """Return the names of the deployed sources."""
     return {route.split("/")[2] for route in stack.outputs.routes if " /sources/" in route}
 
 
@@ -48,7 +48,7 @@ def test_the_document_and_the_deployed_routes_are_the_same(stack: Local) -> None
         for name, written in collections(stack).items():
             if when == "always" or written:
                 expected.add(route.replace("{collection}", name))
-    # What a back office answers is its own documents' matter.
+    # The document leaves out the backends, because a back office documents its own responses.
     ours = {route for route in stack.outputs.routes if " /backends/" not in route}
     assert ours == expected
     assert set(stack.outputs.routes) - ours == {
@@ -58,7 +58,7 @@ def test_the_document_and_the_deployed_routes_are_the_same(stack: Local) -> None
     }
 
 
-def test_the_deployed_api_has_exactly_these_methods_and_authorizers(stack: Local) -> None:
+def test_every_deployed_method_has_its_authorizer_and_scopes(stack: Local) -> None:
     gateway = stack.root().client("apigateway")
     (api,) = [api for api in gateway.get_rest_apis(limit=500)["items"] if stack.outputs.api_url.endswith(api["id"])]
     pages = gateway.get_paginator("get_resources").paginate(restApiId=api["id"], embed=["methods"])
@@ -71,21 +71,21 @@ def test_the_deployed_api_has_exactly_these_methods_and_authorizers(stack: Local
     }
     assert set(deployed) == {route for route in stack.outputs.routes if not route.startswith("OPTIONS")}
     for route, (resource_id, method) in deployed.items():
-        found = gateway.get_method(restApiId=api["id"], resourceId=resource_id, httpMethod=method)
+        deployed_method = gateway.get_method(restApiId=api["id"], resourceId=resource_id, httpMethod=method)
         is_open = route == "GET /health" or (method == "GET" and any(f"/{name}" in route for name in PUBLIC))
-        scopes = set(found.get("authorizationScopes", []))
-        assert found["apiKeyRequired"] == (" /backends/" in route), route
+        scopes = set(deployed_method.get("authorizationScopes", []))
+        assert deployed_method["apiKeyRequired"] == (" /backends/" in route), route
         if " /backends/backoffice/" in route:
-            assert (found["authorizationType"], scopes) == ("CUSTOM", set()), route
+            assert (deployed_method["authorizationType"], scopes) == ("CUSTOM", set()), route
             continue
-        assert found["authorizationType"] == ("NONE" if is_open else "COGNITO_USER_POOLS"), route
+        assert deployed_method["authorizationType"] == ("NONE" if is_open else "COGNITO_USER_POOLS"), route
         needed = "read" if method == "GET" else "write"
         assert scopes == (set() if is_open else {f"{stack.outputs.name}/{needed}", "aws.cognito.signin.user.admin"}), (
             route
         )
 
 
-def test_every_reference_in_the_document_leads_somewhere() -> None:
+def test_every_reference_in_the_document_resolves() -> None:
     references = set(re.findall(r'"\$ref": "#/([^"]+)"|\$ref: "#/([^"]+)"', (ROOT / "docs/openapi.yaml").read_text()))
     assert references
     for reference in {first or second for first, second in references}:
@@ -95,7 +95,7 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
             place = place[step]
 
 
-def test_every_operation_names_its_problems() -> None:
+def test_every_operation_documents_its_errors() -> None:
     for route, operation in documented().items():
         statuses = set(operation["responses"])
         assert "429" in statuses, route

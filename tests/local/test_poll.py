@@ -1,7 +1,7 @@
-"""A back office feeds the read model: by its schedule, through Kinesis, into items and documents of both Regions.
+"""From a back office to the items and documents of both Regions: polls, faults, snapshots, sweeps and freshness.
 
-The back office is Datasette, as it comes, over SQLite. Most tests poll a table and a source of their own (feeds.Feed),
-so that the stack's own schedules go on beside them.
+The back office is an unmodified Datasette over SQLite. Most tests poll a table and a source of their own
+(back_offices.PolledTable), so the stack's own schedules don't disturb them.
 """
 
 import concurrent.futures
@@ -18,22 +18,25 @@ import requests
 from ops.local import session
 from ops.local.fault_proxy import Fault
 from ops.local.session import Api
-from tests.local.back_offices import COLLECTION, Feed, checkpoints, poll, source_of, unscheduled
+from tests.local.back_offices import COLLECTION, PolledTable, checkpoints, poll, source_of, unscheduled
 from tests.local.pipeline import items, now_ms
 from tests.local.support import Local, eventually
 
 ROW = "AD-02"
 CAP = 10
-"""Percent of a collection that a sweep may delete, unless a source says otherwise."""
+"""The percentage of a collection that a sweep may delete by default."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def waiting_for_the_schedule(stack: Local) -> tuple[str, int]:
-    """A row that is changed before all else, so that the minute until its poll goes by with the other tests."""
+def early_change(stack: Local) -> tuple[str, int]:
+    """Change a row before all tests, so the minute until its scheduled poll passes while the other tests run.
+
+    :returns: the row's new name, and how many requests the back office had got for its table.
+    """
     name = f"Canillo, as it was called at {time.time():.3f}"
-    asked = stack.office.requests("/subdivisions.json")
+    requests_before = stack.office.requests("/subdivisions.json")
     stack.office.put("subdivisions", ROW, name=name)
-    return name, asked
+    return name, requests_before
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +46,13 @@ def no_faults_left(stack: Local) -> Iterator[None]:
 
 
 def found(stack: Local, path: str, *, replica: bool = False, api: Api | None = None) -> requests.Response | None:
-    """The answer to anybody, or to an API's user, if it is a good one."""
-    answer = (api or stack.api(replica=replica))("GET", path)
-    return answer if answer.status_code == 200 else None
+    """Return the response to a GET if it is a 200. The caller is anonymous unless ``api`` is given."""
+    response = (api or stack.api(replica=replica))("GET", path)
+    return response if response.status_code == 200 else None
 
 
-def reads(stack: Local, path: str, seconds: float) -> list[float]:
-    """Seconds that reads took, all of them good, one after the other for a while."""
+def time_reads(stack: Local, path: str, seconds: float) -> list[float]:
+    """Read a path again and again for some seconds; return the seconds that each read took. Each must be a 200."""
     api, took = stack.api(), []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -60,114 +63,119 @@ def reads(stack: Local, path: str, seconds: float) -> list[float]:
 
 
 def test_rows_become_items_and_documents_of_both_regions(stack: Local) -> None:
-    feed = Feed(stack)
-    modified = feed.put(1, "Zürich")
-    told = feed.poll()
-    assert told["outcome"] == "completed" and (told["records"], told["changes"]) == (1, 1)
-    path = f"/items/{COLLECTION}/{feed.code(1)}"
+    table = PolledTable(stack)
+    modified = table.put(1, "Zürich")
+    report = table.poll()
+    assert report["outcome"] == "completed" and (report["records"], report["changes"]) == (1, 1)
+    path = f"/items/{COLLECTION}/{table.code(1)}"
     item = eventually(lambda: found(stack, path)).json()
-    assert item["data"] == {"code": feed.code(1), "country": "XA", "name": "Zürich", "type": "Feed"}
-    assert item["as_of"] == modified, "the time is the back office's"
+    assert item["data"] == {"code": table.code(1), "country": "XA", "name": "Zürich", "type": "Row"}
+    assert item["as_of"] == modified, "the item must have the row's modification time"
     for replica in (False, True):
         document = path.replace("/items/", "/documents/")
         assert eventually(lambda: found(stack, document, replica=replica)).json() == item
-    assert stack.api(stack.eve)("PUT", path, item["data"]).status_code in (403, 404), "clients don't write it"
+    assert stack.api(stack.eve)("PUT", path, item["data"]).status_code in (403, 404), (
+        "clients must not write a sourced item"
+    )
 
 
-def test_pages_cut_at_equal_times_lose_nothing_and_a_second_poll_brings_nothing(stack: Local) -> None:
-    feed = Feed(stack)
-    times = [feed.put(0), feed.put(1)]
-    for number in range(95):  # three pages, the edges of which are within one time
-        feed.put(number, f"Row {number}", modified=times[number > 50])
-    told = feed.poll()
-    assert told["outcome"] == "completed" and (told["pages"], told["changes"]) == (3, 95)
-    eventually(lambda: feed.names(95) == [f"Row {number}" for number in range(95)])
+def test_pages_that_end_between_equal_times_lose_no_row_and_a_second_poll_makes_no_change(stack: Local) -> None:
+    table = PolledTable(stack)
+    times = [table.put(0), table.put(1)]
+    for number in range(95):  # three pages, each of which ends between rows of equal time
+        table.put(number, f"Row {number}", modified=times[number > 50])
+    report = table.poll()
+    assert report["outcome"] == "completed" and (report["pages"], report["changes"]) == (3, 95)
+    eventually(lambda: table.names(95) == [f"Row {number}" for number in range(95)])
     for replica in (False, True):
         for number in (0, 50, 94):
-            path = f"/documents/{COLLECTION}/{feed.code(number)}"
+            path = f"/documents/{COLLECTION}/{table.code(number)}"
             eventually(lambda: found(stack, path, replica=replica))
-    again = feed.poll()
-    assert again["outcome"] == "completed" and again["changes"] == 0 < again["records"], "the window overlaps"
+    again = table.poll()
+    assert again["outcome"] == "completed" and again["changes"] == 0 < again["records"], "the polls must overlap"
 
 
-def test_a_deleted_flag_takes_the_item_away_and_a_later_row_brings_it_back(stack: Local) -> None:
-    feed = Feed(stack)
-    feed.put(1, "First")
-    feed.poll()
-    eventually(lambda: feed.names(1 + 1)[1] == "First")
-    feed.put(1, "First", removed=1)
-    feed.poll()
-    path = f"/items/{COLLECTION}/{feed.code(1)}"
+def test_a_row_marked_as_removed_deletes_its_item_and_a_later_change_restores_it(stack: Local) -> None:
+    table = PolledTable(stack)
+    table.put(1, "First")
+    table.poll()
+    eventually(lambda: table.names(1 + 1)[1] == "First")
+    table.put(1, "First", removed=1)
+    table.poll()
+    path = f"/items/{COLLECTION}/{table.code(1)}"
     eventually(lambda: stack.api()("GET", path).status_code == 404)
-    feed.put(1, "Second", removed=0)
-    feed.poll()
-    eventually(lambda: feed.names(1 + 1)[1] == "Second")
+    table.put(1, "Second", removed=0)
+    table.poll()
+    eventually(lambda: table.names(1 + 1)[1] == "Second")
 
 
-def test_a_stalled_back_office_holds_no_read_up_and_no_read_asks_it(stack: Local) -> None:
-    feed = Feed(stack, timeout_seconds=3)
-    feed.put(1, "Before")
-    feed.poll()
-    path = f"/items/{COLLECTION}/{feed.code(1)}"
+def test_a_stalled_back_office_delays_no_read_and_gets_no_request_from_one(stack: Local) -> None:
+    table = PolledTable(stack, timeout_seconds=3)
+    table.put(1, "Before")
+    table.poll()
+    path = f"/items/{COLLECTION}/{table.code(1)}"
     eventually(lambda: found(stack, path))
-    usual = reads(stack, path, 1)
-    feed.put(1, "After")
-    with concurrent.futures.ThreadPoolExecutor(1) as pool, stack.office.failing(feed.fault("delay", seconds=30)):
-        asked, start = feed.requests(), time.monotonic()
-        polled = pool.submit(feed.poll)
-        meanwhile = reads(stack, path, 2)
-        assert not polled.done(), "the poll hangs while clients read"
+    usual = time_reads(stack, path, 1)
+    table.put(1, "After")
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        stack.office.failing(table.own_fault(Fault("delay", seconds=30))),
+    ):
+        requests_before, start = table.requests(), time.monotonic()
+        polled = pool.submit(table.poll)
+        meanwhile = time_reads(stack, path, 2)
+        assert not polled.done(), "the poll must hang while clients read"
         assert polled.result()["outcome"] == "failed"
-        assert 3 <= time.monotonic() - start < 15, "a poll waits for as long as its time-out says"
-        assert feed.requests() == asked + 1, "the poll's own"
+        assert 3 <= time.monotonic() - start < 15, "the poll must wait for its timeout"
+        assert table.requests() == requests_before + 1, "only the poll may call the back office"
     assert statistics.median(meanwhile) < 3 * statistics.median(usual) + 0.05
-    assert max(meanwhile) < 1.5, "nobody waited for the back office"
-    assert feed.names(2)[1] == "Before"
-    assert feed.poll()["outcome"] == "completed"
-    eventually(lambda: feed.names(2)[1] == "After")
+    assert max(meanwhile) < 1.5, "no read may wait for the back office"
+    assert table.names(2)[1] == "Before"
+    assert table.poll()["outcome"] == "completed"
+    eventually(lambda: table.names(2)[1] == "After")
 
 
-def test_an_outage_is_a_told_outcome_and_nothing_is_lost_over_it(stack: Local) -> None:
-    """Connections are refused for every source, as when the machine is gone."""
-    feed = Feed(stack)
-    feed.put(1, "Before")
-    feed.poll()
-    eventually(lambda: feed.names(2)[1] == "Before")
-    fresh = (checkpoint := checkpoints(stack).get(feed.name)) and checkpoint.fresh_as_of_ms
+def test_a_poll_reports_an_outage_and_no_change_is_lost_over_it(stack: Local) -> None:
+    """The back office refuses the connections of every source, as if its machine were down."""
+    table = PolledTable(stack)
+    table.put(1, "Before")
+    table.poll()
+    eventually(lambda: table.names(2)[1] == "Before")
+    fresh = (checkpoint := checkpoints(stack).get_checkpoint(table.name)) and checkpoint.fresh_as_of_ms
     with stack.office.failing(Fault("refuse")):
-        feed.put(1, "After")
-        assert feed.poll()["outcome"] == "failed"
-        assert stack.api()("GET", f"/items/{COLLECTION}/{feed.code(1)}").json()["data"]["name"] == "Before"
-    checkpoint = checkpoints(stack).get(feed.name)
+        table.put(1, "After")
+        assert table.poll()["outcome"] == "failed"
+        assert stack.api()("GET", f"/items/{COLLECTION}/{table.code(1)}").json()["data"]["name"] == "Before"
+    checkpoint = checkpoints(stack).get_checkpoint(table.name)
     assert checkpoint and checkpoint.fresh_as_of_ms == fresh and checkpoint.failures.count == 1
-    assert feed.poll()["outcome"] == "completed"
-    eventually(lambda: feed.names(2)[1] == "After")
+    assert table.poll()["outcome"] == "completed"
+    eventually(lambda: table.names(2)[1] == "After")
 
 
-def test_the_breaker_leaves_the_back_office_alone_probes_it_and_closes(stack: Local) -> None:
-    feed = Feed(stack, breaker={"failures": 2, "cooldown_seconds": 2})
-    feed.put(1)
+def test_the_breaker_opens_probes_the_back_office_and_closes(stack: Local) -> None:
+    table = PolledTable(stack, breaker={"failures": 2, "cooldown_seconds": 2})
+    table.put(1)
 
     def breaker() -> str | None:
-        told = checkpoints(stack).get(feed.name)
-        assert told
-        return told.breaker(2, now_ms())
+        checkpoint = checkpoints(stack).get_checkpoint(table.name)
+        assert checkpoint
+        return checkpoint.breaker(2, now_ms())
 
-    with stack.office.failing(feed.fault("answer", status=500)):
-        assert [feed.poll()["outcome"] for _ in range(2)] == ["failed", "failed"]
-        asked = feed.requests()
-        assert feed.poll()["outcome"] == "open" and breaker() == "open"
-        assert feed.requests() == asked, "it is left alone"
+    with stack.office.failing(table.own_fault(Fault("answer", status=500))):
+        assert [table.poll()["outcome"] for _ in range(2)] == ["failed", "failed"]
+        requests_before = table.requests()
+        assert table.poll()["outcome"] == "open" and breaker() == "open"
+        assert table.requests() == requests_before, "an open breaker must send no request"
         eventually(lambda: breaker() == "half_open")
-        assert feed.poll()["outcome"] == "failed" and breaker() == "open"
-        assert feed.requests() == asked + 1, "one probe"
+        assert table.poll()["outcome"] == "failed" and breaker() == "open"
+        assert table.requests() == requests_before + 1, "a half-open breaker must send one request"
         eventually(lambda: breaker() == "half_open")
-    assert feed.poll()["outcome"] == "completed" and breaker() == "closed"
-    eventually(lambda: feed.names(2)[1] == "A name")
+    assert table.poll()["outcome"] == "completed" and breaker() == "closed"
+    eventually(lambda: table.names(2)[1] == "A name")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"status": 200, "content_type": "text/html", "body": "<html><body>Maintenance</body></html>"},
         {"status": 200, "content_type": "application/json", "body": '{"rows": [{"code": "half'},
@@ -176,41 +184,44 @@ def test_the_breaker_leaves_the_back_office_alone_probes_it_and_closes(stack: Lo
     ],
     ids=["html", "half a json", "no list", "not found"],
 )
-def test_what_is_no_data_is_not_taken_for_data(stack: Local, answer: dict[str, Any]) -> None:
-    feed = Feed(stack)
-    feed.put(1)
-    with stack.office.failing(feed.fault("answer", **answer)):
-        assert feed.poll()["outcome"] == "failed"
-    assert feed.quarantine() == [] and feed.names(2) == [None, None]
-    known = checkpoints(stack).get(feed.name)
-    assert known and known.watermark_ms is None and known.fresh_as_of_ms is None
+def test_a_response_that_is_not_data_fails_the_poll_and_changes_nothing(stack: Local, response: dict[str, Any]) -> None:
+    table = PolledTable(stack)
+    table.put(1)
+    with stack.office.failing(table.own_fault(Fault("answer", **response))):
+        assert table.poll()["outcome"] == "failed"
+    assert table.quarantine() == [] and table.names(2) == [None, None]
+    checkpoint = checkpoints(stack).get_checkpoint(table.name)
+    assert checkpoint and checkpoint.watermark_ms is None and checkpoint.fresh_as_of_ms is None
 
 
-def test_a_poison_row_among_100_is_quarantined_alone_and_redriven_after_the_fix(stack: Local) -> None:
-    feed = Feed(stack)
+def test_one_bad_row_among_100_is_quarantined_alone_and_redriven_after_the_fix(stack: Local) -> None:
+    table = PolledTable(stack)
     for number in range(100):
-        feed.put(number, None if number == 42 else f"Row {number}")
-    told = feed.poll()
-    assert told["outcome"] == "completed" and (told["changes"], told["quarantined"]) == (99, 1)
-    wanted: list[str | None] = [f"Row {number}" for number in range(100)]
-    eventually(lambda: sum(name is not None for name in feed.names(100)) == 99)
-    assert feed.names(100) == [*wanted[:42], None, *wanted[43:]]
-    feed.poll()
-    (entry,) = feed.quarantine()  # one, however often the row comes
-    assert entry["reason"] == "invalid" and entry["origin"] == f"source/{feed.name}"
-    assert json.loads(entry["record"])["code"] == feed.code(42)
+        table.put(number, None if number == 42 else f"Row {number}")
+    report = table.poll()
+    assert report["outcome"] == "completed" and (report["changes"], report["quarantined"]) == (99, 1)
+    expected: list[str | None] = [f"Row {number}" for number in range(100)]
+    eventually(lambda: sum(name is not None for name in table.names(100)) == 99)
+    assert table.names(100) == [*expected[:42], None, *expected[43:]]
+    table.poll()
+    (entry,) = table.quarantine()  # the second poll of the same row must make no second entry
+    assert entry["reason"] == "invalid" and entry["origin"] == f"source/{table.name}"
+    assert json.loads(entry["record"])["code"] == table.code(42)
 
-    refused = feed.redrive([entry["key"]])
-    assert refused["redriven"] == 0 and [one["key"] for one in refused["failed"]] == [entry["key"]]
-    assert feed.redrive([entry["key"]], translation=feed.FIXED) == {"redriven": 1, "failed": []}
-    eventually(lambda: feed.names(100)[42] == feed.code(42))
-    assert feed.quarantine() == []
+    refused = table.redrive([entry["key"]])
+    assert refused["redriven"] == 0 and [failed["key"] for failed in refused["failed"]] == [entry["key"]]
+    assert table.redrive([entry["key"]], translation=table.FIXED) == {"redriven": 1, "failed": []}
+    eventually(lambda: table.names(100)[42] == table.code(42))
+    assert table.quarantine() == []
 
 
-def test_a_source_that_stalls_does_not_hold_up_another(stack: Local) -> None:
-    stalled, healthy = Feed(stack, timeout_seconds=4), Feed(stack)
+def test_a_stalled_source_does_not_delay_another(stack: Local) -> None:
+    stalled, healthy = PolledTable(stack, timeout_seconds=4), PolledTable(stack)
     stalled.put(1, "Late")
-    with concurrent.futures.ThreadPoolExecutor(1) as pool, stack.office.failing(stalled.fault("delay", seconds=30)):
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        stack.office.failing(stalled.own_fault(Fault("delay", seconds=30))),
+    ):
         hanging = pool.submit(stalled.poll)
         eventually(lambda: stalled.requests() == 1)
         for round_ in range(2):
@@ -219,73 +230,76 @@ def test_a_source_that_stalls_does_not_hold_up_another(stack: Local) -> None:
             eventually(lambda: healthy.names(2)[1] == f"Round {round_}")
         assert not hanging.done()
         assert hanging.result()["outcome"] == "failed"
-    states = [checkpoints(stack).get(feed.name) for feed in (stalled, healthy)]
+    states = [checkpoints(stack).get_checkpoint(table.name) for table in (stalled, healthy)]
     assert [state.failures.count for state in states if state] == [1, 0]
     assert stalled.poll()["outcome"] == "completed"
     eventually(lambda: stalled.names(2)[1] == "Late")
 
 
-def test_two_polls_at_once_do_nothing_twice(stack: Local) -> None:
-    feed = Feed(stack)
-    feed.put(1)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool, stack.office.failing(feed.fault("delay", seconds=1.5)):
-        first = pool.submit(feed.poll)
-        eventually(lambda: feed.requests() == 1)
-        assert feed.poll()["outcome"] == "running"
+def test_of_two_concurrent_polls_only_one_calls_the_back_office(stack: Local) -> None:
+    table = PolledTable(stack)
+    table.put(1)
+    with (
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+        stack.office.failing(table.own_fault(Fault("delay", seconds=1.5))),
+    ):
+        first = pool.submit(table.poll)
+        eventually(lambda: table.requests() == 1)
+        assert table.poll()["outcome"] == "running"
         assert first.result()["outcome"] == "completed"
-    assert feed.requests() == 1
+    assert table.requests() == 1
 
 
-def test_a_paused_source_is_not_asked(stack: Local) -> None:
-    feed = Feed(stack)
-    feed.put(1)
-    checkpoints(stack).set_paused(feed.name, True)
-    assert feed.poll()["outcome"] == "paused" and feed.requests() == 0
-    checkpoints(stack).set_paused(feed.name, False)
-    assert feed.poll()["outcome"] == "completed"
+def test_a_paused_source_sends_no_request(stack: Local) -> None:
+    table = PolledTable(stack)
+    table.put(1)
+    checkpoints(stack).set_paused(table.name, True)
+    assert table.poll()["outcome"] == "paused" and table.requests() == 0
+    checkpoints(stack).set_paused(table.name, False)
+    assert table.poll()["outcome"] == "completed"
 
 
-def test_a_catch_up_goes_on_where_its_page_budget_ended(stack: Local) -> None:
-    feed = Feed(stack, max_pages=1)
+def test_a_poll_continues_where_the_last_one_reached_its_page_limit(stack: Local) -> None:
+    table = PolledTable(stack, max_pages=1)
     for number in range(90):
-        feed.put(number)
-    told = [feed.poll() for _ in range(3)]
-    assert [one["outcome"] for one in told] == ["unfinished", "unfinished", "completed"]
-    assert [one["records"] for one in told] == [40, 40, 10] and feed.requests() == 3
-    eventually(lambda: feed.names(90) == ["A name"] * 90)
+        table.put(number)
+    reports = [table.poll() for _ in range(3)]
+    assert [report["outcome"] for report in reports] == ["unfinished", "unfinished", "completed"]
+    assert [report["records"] for report in reports] == [40, 40, 10] and table.requests() == 3
+    eventually(lambda: table.names(90) == ["A name"] * 90)
 
 
 def snapshot_of(stack: Local, *, replica: bool) -> tuple[bytes, str]:
-    """The currencies' document in one Region: its bytes, its version."""
+    """Return the bytes and the version of the currencies' document in one Region."""
     bucket = stack.outputs.replica_documents_bucket if replica else stack.outputs.documents_bucket
     assert bucket
-    found = stack.root(replica=replica).client("s3").get_object(Bucket=bucket, Key="public/currencies/current.json")
-    return found["Body"].read(), found["Metadata"]["readplane-version"]
+    document = stack.root(replica=replica).client("s3").get_object(Bucket=bucket, Key="public/currencies/current.json")
+    return document["Body"].read(), document["Metadata"]["readplane-version"]
 
 
-def test_a_snapshot_stands_in_both_regions_byte_for_byte_and_a_newer_one_stays(stack: Local) -> None:
+def test_a_snapshot_reaches_both_regions_byte_for_byte_and_replaces_no_newer_one(stack: Local) -> None:
     with unscheduled(stack, "currencies"):
         stack.office.put("currencies", "XTS", name="Testing: 1.50 < 2 & “quoted”")
         assert poll(stack, "currencies")["outcome"] == "completed"
-        upstream = requests.get(source_of(stack, "currencies")["url"], timeout=10).content
-        kept = [snapshot_of(stack, replica=replica) for replica in (False, True)]
-        assert kept[0] == kept[1]
-        body, version = kept[0]
-        assert body.endswith(b'"data":' + upstream + b"}")
-        told = json.loads(body)
-        assert (told["id"], told["collection"], told["version"]) == ("current", "currencies", version)
-        answer = stack.api()("GET", "/documents/currencies/current")
-        assert answer.content == body and answer.headers["Readplane-Version"] == version
+        original = requests.get(source_of(stack, "currencies")["url"], timeout=10).content
+        snapshots = [snapshot_of(stack, replica=replica) for replica in (False, True)]
+        assert snapshots[0] == snapshots[1]
+        body, version = snapshots[0]
+        assert body.endswith(b'"data":' + original + b"}")
+        document = json.loads(body)
+        assert (document["id"], document["collection"], document["version"]) == ("current", "currencies", version)
+        response = stack.api()("GET", "/documents/currencies/current")
+        assert response.content == body and response.headers["Readplane-Version"] == version
         assert stack.api()("GET", "/items/currencies/current").status_code in (403, 404)
 
-        newer = "f" + version[1:]  # as if a poll far ahead had put it
+        newer = "f" + version[1:]  # a version far in the future
         s3: Any = stack.root(replica=True).client("s3")
         assert stack.outputs.replica_documents_bucket
         place = {"Bucket": stack.outputs.replica_documents_bucket, "Key": "public/currencies/current.json"}
         s3.put_object(**place, Body=b"{}", Metadata={"readplane-version": newer})
         stack.office.put("currencies", "XTS", name="Codes specifically reserved for testing purposes")
         poll(stack, "currencies")
-        assert snapshot_of(stack, replica=True) == (b"{}", newer), "an older snapshot replaces no newer one"
+        assert snapshot_of(stack, replica=True) == (b"{}", newer), "an older snapshot must replace no newer one"
         later, later_version = snapshot_of(stack, replica=False)
         assert b"reserved for testing" in later and later_version > version
 
@@ -296,7 +310,7 @@ def test_a_snapshot_stands_in_both_regions_byte_for_byte_and_a_newer_one_stays(s
         assert b'"Testing"' in snapshot_of(stack, replica=True)[0]
 
 
-def test_a_snapshot_that_is_no_json_leaves_the_document_as_it_is(stack: Local) -> None:
+def test_a_snapshot_that_is_not_json_leaves_the_document_unchanged(stack: Local) -> None:
     with unscheduled(stack, "currencies"):
         poll(stack, "currencies")
         before = snapshot_of(stack, replica=False)
@@ -308,18 +322,21 @@ def test_a_snapshot_that_is_no_json_leaves_the_document_as_it_is(stack: Local) -
 
 
 def language(stack: Local, code: str) -> str | None:
-    item = items(stack).get(f"item/languages/{code}")
+    item = items(stack).get_item(f"item/languages/{code}")
     return item.data if item else None
 
 
 def list_languages(stack: Local) -> dict[str, Any]:
-    """Poll them, which reads the full listing. Without a lag, or what is younger than that wouldn't be missed."""
-    told = poll(stack, "languages", lag_seconds=0)
-    assert told["outcome"] == "completed"
-    return told
+    """Poll the full listing of the languages; return the report.
+
+    The lag is zero, because `poll` never counts an item as missing that is younger than the lag.
+    """
+    report = poll(stack, "languages", lag_seconds=0)
+    assert report["outcome"] == "completed"
+    return report
 
 
-def test_what_vanishes_upstream_goes_after_two_listings(stack: Local) -> None:
+def test_an_item_whose_row_is_gone_is_deleted_after_two_listings(stack: Local) -> None:
     office = stack.office
     with unscheduled(stack, "languages"):
         list_languages(stack)
@@ -327,11 +344,11 @@ def test_what_vanishes_upstream_goes_after_two_listings(stack: Local) -> None:
         row = office.get("languages", "aa")
         assert row and office.delete("languages", "aa")
         try:
-            told = list_languages(stack)
-            assert (told["missing"], told["changes"]) == (1, 0), "missing once is no delete"
+            report = list_languages(stack)
+            assert (report["missing"], report["changes"]) == (1, 0), "one listing without the row must delete nothing"
             assert language(stack, "aa")
-            told = list_languages(stack)
-            assert (told["missing"], told["changes"]) == (1, 1)
+            report = list_languages(stack)
+            assert (report["missing"], report["changes"]) == (1, 1)
             eventually(lambda: language(stack, "aa") is None)
             assert stack.api(stack.alice)("GET", "/items/languages/aa").status_code == 404
         finally:
@@ -340,29 +357,29 @@ def test_what_vanishes_upstream_goes_after_two_listings(stack: Local) -> None:
         eventually(lambda: language(stack, "aa"))
 
 
-def test_a_listing_that_suddenly_lacks_much_deletes_nothing(stack: Local) -> None:
+def test_a_listing_that_lacks_more_rows_than_allowed_deletes_nothing(stack: Local) -> None:
     office = stack.office
     with unscheduled(stack, "languages"):
         list_languages(stack)
         eventually(lambda: language(stack, "aa") and language(stack, "zu"))
-        kept = requests.get(f"{office.url}/backoffice/languages.json?_shape=array&_size=max", timeout=10).json()
+        all_rows = requests.get(f"{office.url}/backoffice/languages.json?_shape=array&_size=max", timeout=10).json()
         empty: list[object] = []
-        for rows in (empty, kept[: len(kept) - len(kept) * CAP // 100 - 2]):
+        for rows in (empty, all_rows[: len(all_rows) - len(all_rows) * CAP // 100 - 2]):
             body = json.dumps({"rows": rows, "next": None})
             fault = Fault("answer", "/languages.json", status=200, content_type="application/json", body=body)
             with office.failing(fault):
-                told = [list_languages(stack) for _ in range(2)]
-            assert [(one["changes"], one["sweep_refused"]) for one in told] == [(0, True)] * 2
+                reports = [list_languages(stack) for _ in range(2)]
+            assert [(report["changes"], report["sweep_refused"]) for report in reports] == [(0, True)] * 2
         assert list_languages(stack)["missing"] == 0
-        assert all(language(stack, row["code"]) for row in kept[::20])
+        assert all(language(stack, row["code"]) for row in all_rows[::20])
 
 
-def test_settings_that_can_not_work_are_told_all_at_once(stack: Local) -> None:
+def test_every_problem_of_the_settings_is_reported_at_once(stack: Local) -> None:
     good = source_of(stack, COLLECTION)
     bad = {**good, "id": "code[", "translation": "{name: }", "collection": "nowhere", "timeout_seconds": -1}
     snapshot = {**source_of(stack, "currencies"), "name": "second", "url": "ftp://x"}
-    told = session.poll(stack.outputs, {"validate": [good, bad, snapshot]})
-    problems = [problem.partition(": ")[0] for problem in told["problems"]]
+    report = session.poll(stack.outputs, {"validate": [good, bad, snapshot]})
+    problems = [problem.partition(": ")[0] for problem in report["problems"]]
     assert sorted(problems) == sorted(
         [f"sources.{COLLECTION}.{field}" for field in ("id", "translation", "collection", "timeout_seconds")]
         + ["sources.second.url"]
@@ -370,21 +387,21 @@ def test_settings_that_can_not_work_are_told_all_at_once(stack: Local) -> None:
     assert session.poll(stack.outputs, {"validate": [good]}) == {"problems": []}
 
 
-def test_freshness_is_told_by_route_document_and_header(stack: Local) -> None:
+def test_freshness_is_published_by_route_document_and_header(stack: Local) -> None:
     before = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     api = stack.api(stack.alice)
     item, listed = "/items/languages/zu", "/items/languages?limit=1"
 
-    def told(**wanted: object) -> dict[str, Any] | None:
-        answer = api("GET", "/sources/languages")
-        assert answer.status_code == 200
-        source: dict[str, Any] = answer.json()
-        return source if wanted.items() <= source.items() and source["fresh_as_of"] else None
+    def freshness(*, stale: bool) -> dict[str, Any] | None:
+        response = api("GET", "/sources/languages")
+        assert response.status_code == 200
+        source: dict[str, Any] = response.json()
+        return source if source["stale"] == stale and source["fresh_as_of"] else None
 
     with unscheduled(stack, "languages"):
         assert poll(stack, "languages")["outcome"] == "completed"
         budget = source_of(stack, "languages")["staleness_budget"]
-        fresh = eventually(lambda: (source := told(stale=False)) and source["fresh_as_of"] >= before and source)
+        fresh = eventually(lambda: (source := freshness(stale=False)) and source["fresh_as_of"] >= before and source)
         assert fresh == {
             "source": "languages",
             "collection": "languages",
@@ -395,7 +412,7 @@ def test_freshness_is_told_by_route_document_and_header(stack: Local) -> None:
             "breaker": "closed",
         }
         assert 0 <= fresh["staleness"] < 60
-        assert stack.api()("GET", "/sources/languages").status_code == 401, "who may not read it isn't told, either"
+        assert stack.api()("GET", "/sources/languages").status_code == 401, "only a reader may see the freshness"
         document = eventually(lambda: found(stack, "/documents/sources/languages", api=api)).json()
         assert document["fresh_as_of"] == fresh["fresh_as_of"] and document["staleness_budget"] == budget
         eventually(lambda: found(stack, item, api=api))
@@ -404,17 +421,17 @@ def test_freshness_is_told_by_route_document_and_header(stack: Local) -> None:
 
         grow_old(stack, "languages", budget + 60)
         for path in (item, listed):
-            eventually(lambda: (answer := found(stack, path, api=api)) and "Readplane-Stale" in answer.headers)
+            eventually(lambda: (response := found(stack, path, api=api)) and "Readplane-Stale" in response.headers)
             assert api("GET", path).headers["Readplane-Stale"] == "true"
         assert "Readplane-Stale" not in api("GET", "/items/countries?limit=1").headers
-        assert eventually(lambda: told(stale=True))["staleness"] > budget
+        assert eventually(lambda: freshness(stale=True))["staleness"] > budget
         poll(stack, "languages")
         for path in (item, listed):
             eventually(lambda: "Readplane-Stale" not in api("GET", path).headers)
 
 
 def grow_old(stack: Local, source: str, seconds: float) -> None:
-    """Have the source's watermark be as it will be, unless somebody polls."""
+    """Set the source's watermark as far back as it would be after this many seconds without a poll."""
     dynamodb: Any = stack.root().client("dynamodb")
     table = stack.outputs.items_table
     record = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"source/{source}"}})["Item"]
@@ -422,24 +439,24 @@ def grow_old(stack: Local, source: str, seconds: float) -> None:
     dynamodb.put_item(TableName=table, Item={**record, "fresh_as_of": {"S": old.replace("+00:00", "Z")}})
 
 
-def test_what_kinesis_brings_is_archived(stack: Local) -> None:
-    feed = Feed(stack)
-    feed.put(1, "Archived")
-    feed.poll()
-    change = eventually(feed.archived)
-    item = eventually(lambda: items(stack).get(f"item/{COLLECTION}/{feed.code(1)}"))
-    assert change["change_id"] == item.change_id and change["actor"] == f"source/{feed.name}"
+def test_changes_of_the_change_stream_are_archived(stack: Local) -> None:
+    table = PolledTable(stack)
+    table.put(1, "Archived")
+    table.poll()
+    change = eventually(table.archived)
+    item = eventually(lambda: items(stack).get_item(f"item/{COLLECTION}/{table.code(1)}"))
+    assert change["change_id"] == item.change_id and change["actor"] == f"source/{table.name}"
 
 
-def test_the_schedule_does_all_this_every_minute(stack: Local, waiting_for_the_schedule: tuple[str, int]) -> None:
-    """Nobody here polls this source; see the fixture."""
-    name, asked = waiting_for_the_schedule
+def test_the_schedule_polls_a_source_every_minute(stack: Local, early_change: tuple[str, int]) -> None:
+    """No test polls this source, so the change that the fixture made can only come through the schedule."""
+    name, requests_before = early_change
     for replica in (False, True):
         for kind in ("items", "documents"):
             path = f"/{kind}/{COLLECTION}/{ROW}"
             eventually(
-                lambda: (answer := found(stack, path, replica=replica)) and answer.json()["data"]["name"] == name,
+                lambda: (response := found(stack, path, replica=replica)) and response.json()["data"]["name"] == name,
                 within=90,
                 every=0.5,
             )
-    assert stack.office.requests("/subdivisions.json") > asked
+    assert stack.office.requests("/subdivisions.json") > requests_before

@@ -1,4 +1,4 @@
-"""Traces of real requests: what an X-Ray daemon would get from the deployed functions."""
+"""Traces of real requests: the subsegments that the deployed functions send to the X-Ray daemon."""
 
 import json
 from collections.abc import Iterator
@@ -16,44 +16,44 @@ from tests.xray import Daemon
 def daemon(stack: Local) -> Iterator[Daemon]:
     emulator = running(stack.stack.name)
     if emulator is None:
-        pytest.skip("only the emulator that was started here sends its functions' traces to this machine")
+        pytest.skip("only an emulator on this machine sends its functions' traces here")
     with Daemon(emulator.port) as listening:
         yield listening
 
 
 def calls(documents: list[dict[str, Any]], service: str, operation: str, **about: str) -> list[dict[str, Any]]:
-    """The subsegments of one kind of call."""
-    wanted = {"operation": operation, **about}
-    return [told for told in documents if told["name"] == service and wanted.items() <= told["aws"].items()]
+    """Return the subsegments of one kind of call."""
+    expected = {"operation": operation, **about}
+    return [entry for entry in documents if entry["name"] == service and expected.items() <= entry["aws"].items()]
 
 
 def test_a_write_and_a_read_are_traced_through_every_function(stack: Local, daemon: Daemon) -> None:
     alice, outputs = stack.api(stack.alice), stack.outputs
     change_id = put(alice, "/items/profiles/traced", {"display_name": "Alice"})
-    seen = daemon.received()
-    (written,) = calls(seen, "firehose", "PutRecord", region=outputs.region)
+    subsegments = daemon.received()
+    (written,) = calls(subsegments, "firehose", "PutRecord", region=outputs.region)
 
     assert read(alice, "/items/profiles/traced", change_id).status_code == 200
 
     def published() -> list[dict[str, Any]]:
-        seen.extend(daemon.received())
-        return calls(seen, "s3", "PutObject", bucket_name=outputs.documents_bucket)
+        subsegments.extend(daemon.received())
+        return calls(subsegments, "s3", "PutObject", bucket_name=outputs.documents_bucket)
 
     document = eventually(published)[-1]
 
-    # `apply` reads the log object and writes the item within one invocation.
-    fetched = calls(seen, "s3", "GetObject", bucket_name=outputs.write_log_bucket)[-1]
-    siblings = [told for told in seen if told["trace_id"] == fetched["trace_id"]]
-    assert {told["name"] for told in siblings} >= {"s3", "dynamodb"}
-    assert {told["parent_id"] for told in siblings} == {fetched["parent_id"]}
+    # One invocation of `apply` reads the log object and writes the item.
+    fetched = calls(subsegments, "s3", "GetObject", bucket_name=outputs.write_log_bucket)[-1]
+    siblings = [entry for entry in subsegments if entry["trace_id"] == fetched["trace_id"]]
+    assert {entry["name"] for entry in siblings} >= {"s3", "dynamodb"}
+    assert {entry["parent_id"] for entry in siblings} == {fetched["parent_id"]}
 
     assert alice("GET", "/items/profiles/traced").status_code == 200
-    last = daemon.received()  # the replica's `publish` may have sent something, too
+    last = daemon.received()  # the replica's `publish` may have sent some of them
     (got,) = calls(last, "dynamodb", "GetItem", table_name=outputs.items_table)
 
-    for told in (written, fetched, document, got):
-        assert told["http"]["response"]["status"] == 200 and told["aws"]["request_id"]
-    # Four functions, a trace each: the emulator makes one per invocation, where AWS goes on with the API's.
-    assert len({told["trace_id"] for told in (written, fetched, document, got)}) == 4
-    text = json.dumps([*seen, *last])
+    for entry in (written, fetched, document, got):
+        assert entry["http"]["response"]["status"] == 200 and entry["aws"]["request_id"]
+    # The emulator begins a new trace for each of the four invocations. AWS continues the trace of API Gateway.
+    assert len({entry["trace_id"] for entry in (written, fetched, document, got)}) == 4
+    text = json.dumps([*subsegments, *last])
     assert stack.alice.sub not in text and "traced" not in text and "Alice" not in text

@@ -1,6 +1,7 @@
-"""One stack of the product's own modules for the whole run, on the LocalStack at AWS_ENDPOINT_URL.
+"""One stack of the product's own modules for the whole run, applied to a LocalStack.
 
-Without AWS_ENDPOINT_URL LocalStack 4.14.0 is started on a free port, without Docker, and stopped at the end.
+The LocalStack is the one at AWS_ENDPOINT_URL. Without that variable, LocalStack 4.14.0 starts on a free port, without
+Docker, and stops at the end.
 """
 
 import json
@@ -15,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
+import localstack_client.session
 import pytest
 from botocore.config import Config
 
@@ -30,14 +31,14 @@ API_KEY = "a-key-for-the-back-office"
 
 
 class BackOffice(ThreadingHTTPServer):
-    """A back office that answers with what it was asked, as it was asked."""
+    """A back office that responds with the request that it got."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Echo)
 
     @property
     def url(self) -> str:
-        """Where it is called."""
+        """The back office's URL."""
         return f"http://localhost:{self.server_port}"
 
 
@@ -47,8 +48,8 @@ class _Echo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = [[name.lower(), value] for name, value in self.headers.items()]
-        told = {"method": self.command, "target": self.path, "headers": headers, "body": sent.decode()}
-        body = json.dumps(told).encode()
+        request = {"method": self.command, "target": self.path, "headers": headers, "body": sent.decode()}
+        body = json.dumps(request).encode()
         self.send_response(207 if self.command == "POST" else 200)
         self.send_header("Content-Type", "application/vnd.echo+json")
         self.send_header("Content-Length", str(len(body)))
@@ -56,15 +57,15 @@ class _Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET  # noqa: N815 - the name is http.server's
+    do_POST = do_GET  # noqa: N815 (http.server requires this name)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing: the tests say what they saw."""
+        """Print nothing."""
 
 
 @pytest.fixture(scope="session")
 def back_office() -> Iterator[BackOffice]:
-    """The back office that is passed through. A LocalStack in a container doesn't reach it."""
+    """Start the back office behind the backends. A LocalStack in a container can't reach it."""
     with BackOffice() as office:
         threading.Thread(target=office.serve_forever, daemon=True).start()
         yield office
@@ -73,7 +74,13 @@ def back_office() -> Iterator[BackOffice]:
 
 @dataclass(frozen=True)
 class Applied:
-    """The applied stack."""
+    """The applied stack.
+
+    endpoint: the URL of LocalStack.
+    api_id, stage: the REST API and its stage.
+    bucket: the bucket of the documents.
+    s3, apigateway: clients of LocalStack.
+    """
 
     endpoint: str
     api_id: str
@@ -84,21 +91,21 @@ class Applied:
 
     @property
     def path(self) -> str:
-        """Path of the stage's root on LocalStack."""
+        """The path of the stage's root on LocalStack."""
         return f"/_aws/execute-api/{self.api_id}/{self.stage}"
 
 
 @pytest.fixture(scope="session")
 def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A LocalStack: the caller's, or one of our own."""
-    given = os.environ.get("AWS_ENDPOINT_URL")
+    """Return the URL of the caller's LocalStack, or start one."""
+    callers_url = os.environ.get("AWS_ENDPOINT_URL")
     try:
-        if given:
-            if not emulator.healthy(given):
-                raise CommandError(f"No LocalStack answers at AWS_ENDPOINT_URL={given}.")
-            yield given.rstrip("/")
+        if callers_url:
+            if not emulator.healthy(callers_url):
+                raise CommandError(f"No LocalStack responds at AWS_ENDPOINT_URL={callers_url}.")
+            yield callers_url.rstrip("/")
             return
-        localstack.stop(NAME)  # left over from a run that was killed
+        localstack.stop(NAME)  # a killed run may have left it
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             started = localstack.start(NAME, 0, Progress())
     except CommandError as failure:
@@ -109,7 +116,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
-    """The stack, applied from a copy of the sources, so that no state or provider gets into the tree."""
+    """Apply the stack from a copy of its sources, so Terraform writes its state and providers outside the tree."""
     copy = emulator.folder("localstack-stack")
     shutil.rmtree(copy, ignore_errors=True)
     root = copy / "tests/localstack/stack"
@@ -121,40 +128,41 @@ def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
     try:
         terraform.init(root, env)
         program = [terraform.terraform(), f"-chdir={root}"]
-        given = [f"-var=name={name}", f"-var=back_office={back_office.url}", f"-var=api_key={API_KEY}"]
-        options = ["-auto-approve", "-input=false", "-no-color", "-parallelism=20", *given]
+        variables = [f"-var=name={name}", f"-var=back_office={back_office.url}", f"-var=api_key={API_KEY}"]
+        options = ["-auto-approve", "-input=false", "-no-color", "-parallelism=20", *variables]
         run_tool([*program, "apply", *options], env=env)
         outputs = {k: v["value"] for k, v in json.loads(run_tool([*program, "output", "-json"], env=env)).items()}
     except CommandError as failure:
         pytest.exit(str(failure), returncode=1)
-    settings: dict[str, Any] = {
-        "endpoint_url": endpoint,
-        "region_name": REGION,
-        "aws_access_key_id": "test",
-        "aws_secret_access_key": "test",
-    }
+    host, port = host_of(endpoint)
+    clients = localstack_client.session.Session(
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name=REGION,
+        localstack_host=f"{host}:{port}",
+    )
     yield Applied(
         endpoint=endpoint,
         api_id=outputs["api_id"],
         stage=outputs["stage"],
         bucket=outputs["documents_bucket"],
-        s3=boto3.client("s3", config=Config(s3={"addressing_style": "path"}), **settings),
-        apigateway=boto3.client("apigateway", **settings),
+        s3=clients.client("s3", config=Config(s3={"addressing_style": "path"})),
+        apigateway=clients.client("apigateway"),
     )
-    if os.environ.get("AWS_ENDPOINT_URL"):  # it goes on running; our own is thrown away whole
+    if os.environ.get("AWS_ENDPOINT_URL"):  # the caller's LocalStack keeps running, and our own is deleted whole
         run_tool([*program, "destroy", *options], env=env)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back; header names are lower-case."""
+class Response:
+    """A response of the API. Its header names are in lower case."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def problem(self) -> dict[str, Any]:
-        """The body, checked to be a problem document of this answer's status."""
+        """Check that the body is a problem document of the response's status; return it."""
         assert self.headers["content-type"] == "application/problem+json"
         document: dict[str, Any] = json.loads(self.body)
         assert document["status"] == self.status
@@ -164,6 +172,6 @@ class Answer:
 
 
 def host_of(endpoint: str) -> tuple[str, int]:
-    """Host and port of an endpoint."""
+    """Return host and port of an endpoint."""
     parts = urllib.parse.urlsplit(endpoint)
     return parts.hostname or "localhost", parts.port or 80

@@ -1,4 +1,4 @@
-"""What API Gateway answers by itself, and what the deployed integrations say."""
+"""API Gateway's own responses, and the deployed integrations of the documents."""
 
 import json
 from typing import Any
@@ -9,30 +9,30 @@ from tests.localstack.conftest import Applied
 from tests.localstack.test_documents import call
 
 
-def test_health(applied: Applied) -> None:
-    answer = call(applied, "/health")
+def test_health_is_open_and_never_cached(applied: Applied) -> None:
+    response = call(applied, "/health")
 
-    assert answer.status == 200
-    assert json.loads(answer.body) == {"status": "ok"}
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["cache-control"] == "no-store"
+    assert response.status == 200
+    assert json.loads(response.body) == {"status": "ok"}
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["/health", "/documents/products/apple"])
-def test_preflight(applied: Applied, path: str) -> None:
-    asking = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+def test_a_preflight_gets_the_cors_headers(applied: Applied, path: str) -> None:
+    headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
 
-    answer = call(applied, path, asking, method="OPTIONS")
+    response = call(applied, path, headers, method="OPTIONS")
 
-    assert (answer.status, answer.body) == (204, b"")
-    assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
-    assert answer.headers["access-control-allow-methods"] == "GET"
-    assert "Authorization" in answer.headers["access-control-allow-headers"].split(",")
+    assert (response.status, response.body) == (204, b"")
+    assert response.headers["access-control-allow-origin"] == "https://app.example.com"
+    assert response.headers["access-control-allow-methods"] == "GET"
+    assert "Authorization" in response.headers["access-control-allow-headers"].split(",")
 
 
 @pytest.fixture(scope="module")
 def integrations(applied: Applied) -> dict[str, Any]:
-    """Path -> the integration of its GET, as deployed."""
+    """Return the deployed integration of each GET, by path."""
     resources = applied.apigateway.get_resources(restApiId=applied.api_id, limit=500, embed=["methods"])["items"]
     return {
         item["path"]: applied.apigateway.get_integration(
@@ -43,7 +43,7 @@ def integrations(applied: Applied) -> dict[str, Any]:
     }
 
 
-def test_no_part_of_the_request_goes_straight_into_a_key(integrations: dict[str, Any]) -> None:
+def test_no_part_of_a_request_is_mapped_straight_into_a_key(integrations: dict[str, Any]) -> None:
     documents = {path: i for path, i in integrations.items() if i["type"] == "AWS"}
     fixed = documents.pop("/documents/sources/shop")
     assert fixed["uri"].endswith("/public/sources/shop.json")
@@ -60,7 +60,7 @@ def test_no_part_of_the_request_goes_straight_into_a_key(integrations: dict[str,
         assert list(integration["requestTemplates"]) == ["application/json"], path
 
 
-def test_owner_documents_take_the_subject_from_the_token_alone(integrations: dict[str, Any]) -> None:
+def test_the_key_of_an_owner_document_takes_the_subject_from_the_token_alone(integrations: dict[str, Any]) -> None:
     owner = integrations["/documents/profiles/{item_id}"]
 
     assert owner["uri"].endswith("/owner/profiles/{sub}/{item_id}.json")

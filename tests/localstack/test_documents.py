@@ -1,4 +1,4 @@
-"""API Gateway's own S3 integration: documents without a function, and no way around their keys."""
+"""API Gateway's S3 integration: it serves documents without a function, and no request reaches another S3 key."""
 
 import http.client
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ import pytest
 from ops.local import stack as local_stack
 from readplane.aws.boto import BotoClient
 from readplane.stores.documents import S3Documents
-from tests.localstack.conftest import REGION, Answer, Applied, host_of
+from tests.localstack.conftest import REGION, Applied, Response, host_of
 
 VERSION = "01981234-5678-7abc-8def-0123456789ab"
-# Key order, spacing, digits and characters that a decoder and encoder would change.
+# Decoding and encoding this text would change its key order, spacing, digits and characters.
 TEXT = (
     '{"id":"apple",  "data":{"z":1.10,"a":12345678901234567890, "name":"Äpfel \\u00e4 ✓ 🍏", "e":1E+2, "html":"<&>"}}\n'
 )
@@ -113,18 +113,18 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def documents(applied: Applied) -> Iterator[S3Documents]:
-    """The product's own store, with one document and many decoys."""
-    # By its number, at which every client addresses a bucket by path.
+    """Fill the bucket with documents, through the product's own store, and with decoys that nobody may read."""
+    # Every client addresses a bucket by path if the host is an IP address.
     endpoint = applied.endpoint.replace("//localhost:", "//127.0.0.1:")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ({"AWS_DEFAULT_REGION": REGION} | local_stack.environment(endpoint)).items():
             patch.setenv(name, value)
         store = S3Documents(BotoClient("s3"), applied.bucket)
-        store.put("public/products/apple.json", TEXT, VERSION, "max-age=60")
-        store.put(f"public/products/{'y' * 256}.json", TEXT, VERSION, "max-age=60")
-        store.put("public/products/A-1._~z.json", TEXT, VERSION, "max-age=60")
-        store.put("authenticated/staff/anna.json", TEXT, VERSION, "private, no-cache")
-        store.put("owner/profiles/bob/settings.json", SECRET, VERSION, "private, no-cache")
+        store.put_document("public/products/apple.json", TEXT, VERSION, "max-age=60")
+        store.put_document(f"public/products/{'y' * 256}.json", TEXT, VERSION, "max-age=60")
+        store.put_document("public/products/A-1._~z.json", TEXT, VERSION, "max-age=60")
+        store.put_document("authenticated/staff/anna.json", TEXT, VERSION, "private, no-cache")
+        store.put_document("owner/profiles/bob/settings.json", SECRET, VERSION, "private, no-cache")
         for key in DECOYS:
             applied.s3.put_object(Bucket=applied.bucket, Key=key, Body=SECRET.encode(), ContentType="application/json")
         yield store
@@ -136,13 +136,13 @@ def call(
     headers: dict[str, str] | None = None,
     method: str = "GET",
     body: bytes | None = None,
-) -> Answer:
-    """Send a path as it is: `requests` would normalise the dots away."""
+) -> Response:
+    """Send a request whose path stays as it is. `requests` would resolve the dots in it."""
     connection = http.client.HTTPConnection(*host_of(applied.endpoint), timeout=30)
     try:
         connection.request(method, applied.path + path, body=body, headers=headers or {})
-        answer = connection.getresponse()
-        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        response = connection.getresponse()
+        return Response(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
 
@@ -152,110 +152,110 @@ def stored(applied: Applied, key: str) -> dict[str, Any]:
     return head
 
 
-def test_a_source_s_document_has_no_parameter(applied: Applied) -> None:
+def test_the_document_of_a_source_has_a_fixed_path(applied: Applied) -> None:
     assert call(applied, "/documents/sources/shop").status == 404
     applied.s3.put_object(Bucket=applied.bucket, Key="public/sources/shop.json", Body=TEXT.encode())
 
-    answer = call(applied, "/documents/sources/shop")
+    response = call(applied, "/documents/sources/shop")
 
-    assert (answer.status, answer.body) == (200, TEXT.encode())
-    again = call(applied, "/documents/sources/shop", {"If-None-Match": answer.headers["etag"]})
+    assert (response.status, response.body) == (200, TEXT.encode())
+    again = call(applied, "/documents/sources/shop", {"If-None-Match": response.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
 
 
-def test_document_comes_out_byte_for_byte(applied: Applied, documents: S3Documents) -> None:
-    answer = call(applied, "/documents/products/apple")
+def test_a_document_is_served_byte_for_byte(applied: Applied, documents: S3Documents) -> None:
+    response = call(applied, "/documents/products/apple")
 
-    assert answer.status == 200
-    assert answer.body == TEXT.encode()
+    assert response.status == 200
+    assert response.body == TEXT.encode()
 
 
-def test_document_has_the_headers_that_s3_keeps(applied: Applied, documents: S3Documents) -> None:
-    answer = call(applied, "/documents/products/apple")
+def test_a_document_has_the_headers_that_s3_stores(applied: Applied, documents: S3Documents) -> None:
+    response = call(applied, "/documents/products/apple")
 
     head = stored(applied, "public/products/apple.json")
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["etag"] == head["ETag"]
-    assert answer.headers["readplane-version"] == VERSION
-    assert answer.headers["cache-control"] == "max-age=60"
-    assert "last-modified" in answer.headers
-    assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["etag"] == head["ETag"]
+    assert response.headers["readplane-version"] == VERSION
+    assert response.headers["cache-control"] == "max-age=60"
+    assert "last-modified" in response.headers
+    assert response.headers["access-control-allow-origin"] == "https://app.example.com"
 
 
-def test_each_visibility_has_its_own_prefix(applied: Applied, documents: S3Documents) -> None:
-    answer = call(applied, "/documents/staff/anna")
+def test_a_route_serves_the_documents_of_its_own_visibility_only(applied: Applied, documents: S3Documents) -> None:
+    response = call(applied, "/documents/staff/anna")
 
-    assert (answer.status, answer.body) == (200, TEXT.encode())
-    assert answer.headers["cache-control"] == "private, no-cache"
+    assert (response.status, response.body) == (200, TEXT.encode())
+    assert response.headers["cache-control"] == "private, no-cache"
     assert call(applied, "/documents/staff/apple").status == 404
     assert call(applied, "/documents/products/anna").status == 404
 
 
 @pytest.mark.parametrize("item_id", ["y" * 256, "A-1._~z"])
-def test_every_id_of_the_allowed_form_is_served(applied: Applied, documents: S3Documents, item_id: str) -> None:
+def test_every_valid_item_id_is_served(applied: Applied, documents: S3Documents, item_id: str) -> None:
     assert call(applied, f"/documents/products/{item_id}").body == TEXT.encode()
 
 
-def test_unchanged_document_is_304(applied: Applied, documents: S3Documents) -> None:
+def test_an_unchanged_document_is_a_304(applied: Applied, documents: S3Documents) -> None:
     etag = call(applied, "/documents/products/apple").headers["etag"]
 
-    answer = call(applied, "/documents/products/apple", {"If-None-Match": etag})
+    response = call(applied, "/documents/products/apple", {"If-None-Match": etag})
 
-    assert (answer.status, answer.body) == (304, b"")
-    # S3 repeats the ETag, LocalStack 4.14.0's doesn't; another one would be wrong everywhere.
-    assert answer.headers.get("etag", etag) == etag
+    assert (response.status, response.body) == (304, b"")
+    # S3 repeats the ETag. LocalStack 4.14.0 leaves it out, which is fine; a different ETag would be wrong.
+    assert response.headers.get("etag", etag) == etag
 
 
-def test_changed_document_is_200_again(applied: Applied, documents: S3Documents) -> None:
-    documents.put("public/products/pear.json", '{"n":1}', VERSION, "max-age=60")
+def test_a_changed_document_is_a_200_again(applied: Applied, documents: S3Documents) -> None:
+    documents.put_document("public/products/pear.json", '{"n":1}', VERSION, "max-age=60")
     etag = call(applied, "/documents/products/pear").headers["etag"]
-    documents.put("public/products/pear.json", '{"n":2}', VERSION, "max-age=60")
+    documents.put_document("public/products/pear.json", '{"n":2}', VERSION, "max-age=60")
 
-    answer = call(applied, "/documents/products/pear", {"If-None-Match": etag})
+    response = call(applied, "/documents/products/pear", {"If-None-Match": etag})
 
-    assert (answer.status, answer.body) == (200, b'{"n":2}')
-    assert answer.headers["etag"] != etag
+    assert (response.status, response.body) == (200, b'{"n":2}')
+    assert response.headers["etag"] != etag
 
 
-def test_removed_document_is_404(applied: Applied, documents: S3Documents) -> None:
-    documents.put("public/products/plum.json", "{}", VERSION, "max-age=60")
-    documents.remove("public/products/plum.json")
+def test_a_removed_document_is_a_404(applied: Applied, documents: S3Documents) -> None:
+    documents.put_document("public/products/plum.json", "{}", VERSION, "max-age=60")
+    documents.remove_document("public/products/plum.json")
 
     assert call(applied, "/documents/products/plum").status == 404
 
 
-def test_missing_document_is_a_problem_document(applied: Applied, documents: S3Documents) -> None:
-    answer = call(applied, "/documents/products/absent")
+def test_a_missing_document_is_a_404_problem(applied: Applied, documents: S3Documents) -> None:
+    response = call(applied, "/documents/products/absent")
 
-    assert answer.status == 404
-    assert answer.problem()["title"] == "Not Found"
-    assert b"NoSuchKey" not in answer.body
-    assert b"public/products" not in answer.body
-    assert "readplane-version" not in answer.headers
-    assert answer.headers["cache-control"] == "no-store"
+    assert response.status == 404
+    assert response.problem()["title"] == "Not Found"
+    assert b"NoSuchKey" not in response.body
+    assert b"public/products" not in response.body
+    assert "readplane-version" not in response.headers
+    assert response.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("item_id", HOSTILE)
 @pytest.mark.parametrize("collection", ["products", "staff"])
-def test_hostile_item_id_reaches_nothing(
+def test_a_hostile_item_id_reaches_no_object(
     applied: Applied, documents: S3Documents, collection: str, item_id: str
 ) -> None:
-    answer = call(applied, f"/documents/{collection}/{item_id}")
+    response = call(applied, f"/documents/{collection}/{item_id}")
 
-    assert SECRET.encode() not in answer.body
-    assert answer.body != TEXT.encode()
-    assert answer.status in (400, 404), answer
-    assert "x-evil" not in answer.headers
+    assert SECRET.encode() not in response.body
+    assert response.body != TEXT.encode()
+    assert response.status in (400, 404), response
+    assert "x-evil" not in response.headers
 
 
 @pytest.mark.parametrize("name", ["apple", "anna", "secret", "settings", "bob%2Fsettings", "..%2Fbob%2Fsettings"])
-def test_owner_route_without_a_caller_reaches_nothing(applied: Applied, documents: S3Documents, name: str) -> None:
-    # LocalStack 4.14.0 lets the request through to the integration without a caller; a later one answers 401.
-    answer = call(applied, f"/documents/profiles/{name}")
+def test_an_owner_route_without_a_caller_reaches_no_object(applied: Applied, documents: S3Documents, name: str) -> None:
+    # LocalStack 4.14.0 passes the request to the integration without a caller. A later release responds 401.
+    response = call(applied, f"/documents/profiles/{name}")
 
-    assert answer.status in (401, 404)
-    answer.problem()
-    assert SECRET.encode() not in answer.body
+    assert response.status in (401, 404)
+    response.problem()
+    assert SECRET.encode() not in response.body
 
 
 @pytest.mark.parametrize(
@@ -271,11 +271,11 @@ def test_owner_route_without_a_caller_reaches_nothing(applied: Applied, document
         "X-Amz-Signature=1",
     ],
 )
-def test_query_reaches_nothing(applied: Applied, documents: S3Documents, query: str) -> None:
-    answer = call(applied, f"/documents/products/apple?{query}")
+def test_a_query_changes_nothing(applied: Applied, documents: S3Documents, query: str) -> None:
+    response = call(applied, f"/documents/products/apple?{query}")
 
-    assert (answer.status, answer.body) == (200, TEXT.encode())
-    assert answer.headers["content-type"] == "application/json"
+    assert (response.status, response.body) == (200, TEXT.encode())
+    assert response.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -292,28 +292,28 @@ def test_query_reaches_nothing(applied: Applied, documents: S3Documents, query: 
         ("Content-Type", "application/json"),
     ],
 )
-def test_header_reaches_nothing(applied: Applied, documents: S3Documents, name: str, value: str) -> None:
-    answer = call(applied, "/documents/products/apple", {name: value})
+def test_a_request_header_changes_nothing(applied: Applied, documents: S3Documents, name: str, value: str) -> None:
+    response = call(applied, "/documents/products/apple", {name: value})
 
-    assert (answer.status, answer.body) == (200, TEXT.encode())
+    assert (response.status, response.body) == (200, TEXT.encode())
 
 
 @pytest.mark.parametrize("item_id", ["apple", "absent", "..%2Fsecret", "a%2Fb"])
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
 )
-def test_content_type_cannot_slip_past_the_template(
+def test_a_content_type_cannot_bypass_the_template(
     applied: Applied, documents: S3Documents, item_id: str, content_type: str
 ) -> None:
-    answer = call(applied, f"/documents/products/{item_id}", {"Content-Type": content_type})
+    response = call(applied, f"/documents/products/{item_id}", {"Content-Type": content_type})
 
-    # 4.14.0 gives no gateway response its body; the local run shows that this one is a problem document.
-    assert answer.status == 415
-    assert TEXT.encode() not in answer.body
+    # LocalStack 4.14.0 leaves out the body of a gateway response. tests/local checks that it is a problem document.
+    assert response.status == 415
+    assert TEXT.encode() not in response.body
 
 
 @pytest.mark.parametrize("body", [b'{"item_id":"secret"}', b"not json"])
-def test_body_of_a_get_reaches_nothing(applied: Applied, documents: S3Documents, body: bytes) -> None:
+def test_the_body_of_a_get_changes_nothing(applied: Applied, documents: S3Documents, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
 
     assert call(applied, "/documents/products/apple", headers, body=body).body == TEXT.encode()
@@ -321,15 +321,15 @@ def test_body_of_a_get_reaches_nothing(applied: Applied, documents: S3Documents,
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
-def test_documents_can_only_be_read(applied: Applied, documents: S3Documents, method: str) -> None:
-    answer = call(applied, "/documents/products/apple", method=method, body=b"{}")
+def test_documents_are_read_only(applied: Applied, documents: S3Documents, method: str) -> None:
+    response = call(applied, "/documents/products/apple", method=method, body=b"{}")
 
-    assert answer.status in (403, 404)
+    assert response.status in (403, 404)
     assert call(applied, "/documents/products/apple").body == TEXT.encode()
 
 
-def test_matrix_has_a_decoy_behind_every_way_out(applied: Applied, documents: S3Documents) -> None:
-    # A hostile id that leads to no object would pass whatever the API does; these, decoded or not, would hit one.
+def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, documents: S3Documents) -> None:
+    # A hostile id without an object behind it proves nothing. These ids, decoded or not, name a decoy.
     keys = {
         entry["Key"]
         for page in applied.s3.get_paginator("list_objects_v2").paginate(Bucket=applied.bucket)

@@ -1,11 +1,31 @@
-"""Unit tests know no AWS account: the caller's credentials and endpoint are out of reach."""
+"""Fixtures of the unit tests, which never reach the caller's AWS account, and the marker of the slow ones."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.fakes.moto_aws import REGION, Aws
+
+UNIT = Path(__file__).parent
+SLOW = (
+    "benchmarks/",
+    "ops/build/",
+    "ops/local/test_back_office.py",
+    "ops/test_tools.py",
+    "poll/upstream/test_deadline.py",
+)
+"""The tests that start processes, build zips or wait for seconds. `make test-fast` leaves them out, as it leaves out
+property tests."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests, before pytest selects tests by their markers."""
+    for item in items:
+        if item.path.is_relative_to(UNIT) and item.path.relative_to(UNIT).as_posix().startswith(SLOW):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +47,7 @@ def _server() -> Iterator[Aws]:
 
 @pytest.fixture
 def aws(_server: Aws, _no_account: None, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """An empty AWS that every client of the test reaches."""
+    """An empty moto server, which every AWS client of the test calls."""
     _server.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", _server.url)
     for key in ("AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -37,7 +57,7 @@ def aws(_server: Aws, _no_account: None, monkeypatch: pytest.MonkeyPatch) -> Aws
 
 @pytest.fixture(params=["slim", "boto3"])
 def either_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Runs the test with each of the clients that the hot path may have."""
+    """Run the test with each client that the functions on a client's path can use."""
     kind: str = request.param
     monkeypatch.setenv("READPLANE_CLIENT", kind)
     return kind

@@ -1,4 +1,4 @@
-"""Helpers of the unit tests: changes, events, and stores in memory that behave as their protocols demand."""
+"""Helpers of the unit tests: changes, events, and stores in memory that implement the stores' protocols."""
 
 import base64
 import copy
@@ -34,7 +34,7 @@ COLLECTIONS = {
 
 
 def version_at(ms: int, tail: int = 0) -> str:
-    """Return the version of a given time; ``tail`` orders the versions of one millisecond."""
+    """Return a version of the time ``ms``; ``tail`` orders the versions of one millisecond."""
     return stamp(ms, tail.to_bytes(10, "big"))
 
 
@@ -64,12 +64,12 @@ def change(
 
 
 def settings_text(settings: object) -> str:
-    """Encode settings as Terraform's base64gzip(jsonencode(…)) does."""
+    """Encode settings as Terraform does: base64gzip(jsonencode(…))."""
     return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
 
 
 def event(name: str) -> Any:
-    """Return a recorded event."""
+    """Return the recorded event in ``events/<name>.json``."""
     return json.loads((EVENTS / f"{name}.json").read_text())
 
 
@@ -93,13 +93,13 @@ def api_event(
 
 
 def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
-    """Return the recorded event of the change stream with these lines, numbered from ``first`` on."""
+    """Return the recorded event of the change stream with one record for each line, numbered from ``first`` on."""
     batch = event("change_stream")
     (template,) = batch["Records"]
     batch["Records"] = []
     for number, line in enumerate(lines, first):
         record = copy.deepcopy(template)
-        # As long as Kinesis's own sequence numbers, which `apply` compares as numbers and not as text.
+        # Add to the recorded sequence number, so that each one is as long as Kinesis's own.
         sequence = str(int(template["kinesis"]["sequenceNumber"]) + number)
         record["kinesis"] |= {"data": base64.b64encode(line).decode(), "sequenceNumber": sequence}
         record["eventID"] = f"{template['eventID'].partition(':')[0]}:{sequence}"
@@ -108,7 +108,7 @@ def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
 
 
 def stream_record(old: Change | None, new: Change | None, number: int = 1) -> Any:
-    """Return a record of the items stream, with the old and the new image in DynamoDB's JSON."""
+    """Return a record of the items stream, with the old and the new image in DynamoDB's JSON format."""
     items = DynamoItems(MemoryDynamo(), "t", horizon_ms=30 * 86_400_000)
     images = {name: items._record(image) for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
     return {
@@ -120,7 +120,7 @@ def stream_record(old: Change | None, new: Change | None, number: int = 1) -> An
 
 
 class MemoryItems:
-    """:class:`readplane.stores.items.Items` in a dictionary."""
+    """A :class:`readplane.stores.items.Items` kept in a dictionary."""
 
     def __init__(self) -> None:
         self.by_key: dict[str, Change] = {}
@@ -169,7 +169,7 @@ class MemoryItems:
 
 
 class MemorySourcedItems(MemoryItems):
-    """:class:`readplane.poll.sourced_items.SourcedItems` in a dictionary, and :class:`MemoryItems` too."""
+    """A :class:`MemoryItems` that also implements :class:`readplane.poll.sourced_items.SourcedItems`."""
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
         return {key: self.by_key[key].version for key in keys if key in self.by_key}
@@ -188,7 +188,7 @@ class MemorySourcedItems(MemoryItems):
 
 
 class MemoryDocuments:
-    """:class:`readplane.stores.documents.Documents` in a dictionary; ``calls`` lists the calls in their order."""
+    """A :class:`readplane.stores.documents.Documents` kept in a dictionary; ``calls`` lists the writes in order."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -215,7 +215,7 @@ class MemoryDocuments:
 
 
 class MemoryLog:
-    """Both ends of the write log in memory: appended lines, objects of lines, and the quarantine."""
+    """The write log and the quarantine in memory: lines that were appended, objects to read, and quarantined lines."""
 
     def __init__(self, objects: dict[str, list[bytes]] | None = None) -> None:
         self.appended: list[bytes] = []

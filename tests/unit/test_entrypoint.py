@@ -8,7 +8,7 @@ LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 
 
 class Maker:
-    """Makes functions and counts them; each function returns its number, the event and the context."""
+    """Makes functions and counts them. Each function returns its own number, the event and the context."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,1 +1,1 @@
-"""What a back office's stalls and outage cost a client, and how fast its changes are caught up with."""
+"""Benchmarks with a back office: what its stalls and its outage cost a client, and how fast `poll` catches up."""

@@ -1,8 +1,8 @@
-"""The back office: a legacy system's HTTP interface, with its moods. A process of its own.
+"""A back office over HTTP that can be slow, stall and be down. It is a process of its own.
 
-``GET /products/<id>`` gives a row, ``GET /changes?since=<ms>`` the rows modified since then, in pages, oldest first.
-A ``slow`` one takes its time for each request, now and then a second or three, and for a while it is down, see
-:class:`Phases`. Lines of JSON on standard input tell it what to do.
+``GET /products/<id>`` returns a row. ``GET /changes?since=<ms>`` returns the rows that changed since then, in pages,
+oldest first. With the argument ``slow`` it takes 20 ms for each response and can go through the phases of
+:class:`Phases`. It reads commands, lines of JSON, from standard input.
 """
 
 import asyncio
@@ -21,46 +21,58 @@ from urllib.parse import parse_qs, urlsplit
 from tests.benchmarks.poll.phases import Phases
 
 BEAT = "beat"
-"""The row that says when it was asked for: by it the age of what a client sees is measured."""
+"""The id of the row whose value is the time of its own response. It shows how old the data is that a client gets."""
 
 FIRST_MS = 1_735_689_600_000
-"""When the first row was modified."""
+"""The modification time of the first row, in Unix milliseconds."""
 
-ANSWER = 0.020
-STALLS = 0.01
-STALL = (1.0, 3.0)
+RESPONSE_SECONDS = 0.020
+"""The time that a slow back office takes for a response."""
+STALL_SHARE = 0.01
+"""The share of its responses that stall in the phase ``stalling``."""
+STALL_SECONDS = (1.0, 3.0)
+"""The shortest and the longest stall."""
 SEED = 4711
 
 _TEXT = "Boils a litre and a half in under three minutes and switches itself off. "
 
 
 def modified_ms(number: int) -> int:
-    """When a row was modified: four of them in the same millisecond, as a batch job leaves them, each second."""
+    """Return a row's modification time. Every second four rows change in the same millisecond, as in a batch job."""
     return FIRST_MS + number // 4 * 1000
 
 
 def item_id(number: int) -> str:
-    """A row's id."""
+    """Return a row's id."""
     return f"p-{number:07}"
 
 
 class Rows:
-    """So many rows of about ``size`` bytes, made when they are asked for, and maybe the beat, always the newest."""
+    """The rows, which are computed for each response."""
 
     def __init__(self, number: int, size: int, beats: bool) -> None:
+        """Describe the rows.
+
+        :param number: how many there are.
+        :param size: about how many bytes each has.
+        :param beats: whether the row :data:`BEAT` exists too, always as the newest.
+        """
         self._number = number
         self._beats = beats
         self._description = (_TEXT * (size // len(_TEXT) + 1))[: max(1, size - 110)]
 
     def one(self, name: str) -> str | None:
-        """A row's JSON; ``None`` for none."""
+        """Return a row's JSON; ``None`` if there is no such row."""
         if name == BEAT:
             return self._beat() if self._beats else None
         number = int(name[2:]) if name[:2] == "p-" and name[2:].isdecimal() else self._number
         return self._row(number) if number < self._number else None
 
     def page(self, since_ms: int, after: int, size: int) -> tuple[list[str], int | None]:
-        """The rows of a page from index ``after`` on (0: from ``since_ms`` on), and where the next one starts."""
+        """Return the rows of a page and the index at which the next page starts; ``None`` for the last page.
+
+        :param after: the index at which the page starts; 0: at the first row that changed at ``since_ms`` or later.
+        """
         first = after or bisect_left(range(self._number), since_ms, key=modified_ms)
         last = min(first + size, self._number)
         rows = [self._row(number) for number in range(first, last)]
@@ -83,7 +95,7 @@ class Rows:
 
 
 class BackOffice:
-    """The state behind the connections. Everything runs in one event loop."""
+    """The state behind all connections. Everything runs in one event loop."""
 
     def __init__(self, rows: Rows, page: int, slow: bool) -> None:
         self._rows = rows
@@ -95,17 +107,20 @@ class BackOffice:
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.counts: Counter[str] = Counter()
-        # Bound and not listening, it keeps the port ours while connections are refused.
+        # This socket is bound but doesn't listen. It reserves the port while connections are refused.
         self._holder = _bound(0)
         self.port: int = self._holder.getsockname()[1]
 
     async def open(self) -> None:
-        """Listen."""
+        """Listen for connections."""
         listener = _bound(self.port)
         self._server = await asyncio.start_server(self._serve, sock=listener, backlog=1024)
 
     async def begin(self, phases: Phases, start: float) -> None:
-        """Go through the phases, from ``start`` on the monotonic clock; the same chances each time."""
+        """Go through the phases. The same responses stall in every run.
+
+        :param start: when the first phase begins, on the monotonic clock.
+        """
         self._phases, self._start = phases, start
         self._chance.seed(SEED)
         self.counts.clear()
@@ -127,7 +142,7 @@ class BackOffice:
                 head = await reader.readuntil(b"\r\n\r\n")
                 target = head.split(b" ", 2)[1].decode()
                 self.counts["changes" if target.startswith("/changes") else "rows"] += 1
-                status, body = self._found(target)  # what is told was true before the wait
+                status, body = self._find(target)  # before the wait, so the beat includes it
                 await self._delay(reader)
                 writer.write(
                     b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -135,7 +150,7 @@ class BackOffice:
                 )
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            return  # the client has gone, or we are down
+            return  # the client has closed the connection, or the outage has begun
         finally:
             self._open.discard(writer)
             writer.close()
@@ -145,37 +160,37 @@ class BackOffice:
             return
         phase = self._phase()
         if phase == "down":
-            await reader.read(1)  # until the client has had enough
+            await reader.read(1)  # returns when the client gives up
             raise ConnectionResetError
-        stalls = phase == "stalling" and self._chance.random() < STALLS
-        await asyncio.sleep(self._chance.uniform(*STALL) if stalls else ANSWER)
+        stalls = phase == "stalling" and self._chance.random() < STALL_SHARE
+        await asyncio.sleep(self._chance.uniform(*STALL_SECONDS) if stalls else RESPONSE_SECONDS)
 
-    def _found(self, target: str) -> tuple[bytes, bytes]:
+    def _find(self, target: str) -> tuple[bytes, bytes]:
         parts = urlsplit(target)
         if parts.path == "/changes":
-            asked = {name: int(values[0]) for name, values in parse_qs(parts.query).items()}
-            since = asked.get("since", 0)
-            rows, following = self._rows.page(since, asked.get("after", 0), self._page)
-            address = f"http://127.0.0.1:{self.port}/changes?since={since}&after={following}"
-            more = json.dumps(address if following else None)
-            return b"200 OK", f'{{"rows":[{",".join(rows)}],"next_url":{more}}}'.encode()
+            query = {name: int(values[0]) for name, values in parse_qs(parts.query).items()}
+            since = query.get("since", 0)
+            rows, next_index = self._rows.page(since, query.get("after", 0), self._page)
+            url = f"http://127.0.0.1:{self.port}/changes?since={since}&after={next_index}"
+            next_url = json.dumps(url if next_index else None)
+            return b"200 OK", f'{{"rows":[{",".join(rows)}],"next_url":{next_url}}}'.encode()
         row = self._rows.one(parts.path.rpartition("/")[2])
         return (b"200 OK", row.encode()) if row else (b"404 Not Found", b"{}")
 
 
 def allow_many_connections() -> None:
-    """Let this process hold as many connections as the system lets it: what hangs piles up by the thousand."""
+    """Raise this process's limit of open files, because connections that hang pile up by the thousand."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     limit = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
 
 
 def _bound(port: int) -> socket.socket:
-    found = socket.socket()
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    found.bind(("127.0.0.1", port))
-    return found
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 async def _until(moment: float) -> None:
@@ -187,9 +202,9 @@ async def _main(office: BackOffice) -> None:
     print(json.dumps({"port": office.port}), flush=True)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
-    async def do(asked: dict[str, Any]) -> None:
-        if asked["do"] == "begin":
-            tasks.append(asyncio.create_task(office.begin(Phases(*asked["phases"]), asked["start"])))
+    async def do(command: dict[str, Any]) -> None:
+        if command["do"] == "begin":
+            tasks.append(asyncio.create_task(office.begin(Phases(*command["phases"]), command["start"])))
         print(json.dumps({"counts": dict(office.counts), "cpu": time.process_time()}), flush=True)
 
     def listen() -> None:
@@ -204,6 +219,6 @@ async def _main(office: BackOffice) -> None:
 
 if __name__ == "__main__":
     allow_many_connections()
-    number, size, page, *moods = sys.argv[1:]
-    slow = "slow" in moods
+    number, size, page, *options = sys.argv[1:]
+    slow = "slow" in options
     asyncio.run(_main(BackOffice(Rows(int(number), int(size), slow), int(page), slow)))

@@ -1,4 +1,4 @@
-"""Catching up: a back office with so many changes that one invocation of ``poll`` isn't enough for them."""
+"""The catch-up benchmark: a back office has so many changes that ``poll`` needs several invocations for them."""
 
 import functools
 import math
@@ -11,24 +11,26 @@ from tests.benchmarks.load import mark
 from tests.benchmarks.measure import progress
 from tests.benchmarks.poll.back_office import item_id, modified_ms
 from tests.benchmarks.poll.plant import BackOffice, Function, Stream
-from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed
+from tests.benchmarks.processes import FakeProcess, Runner, SampleError
 from tests.benchmarks.subjects import OURS, POLL, Subject
 
 ROW_BYTES = 1024
 PAGE = 500
 SECONDS = 60
-"""How long an invocation may take, as Terraform's default has it."""
+"""The time limit of an invocation: the default of the Terraform module."""
 
 Result = dict[str, Any]
 
 
 class Extent(NamedTuple):
-    """How much is caught up with."""
+    """How much a run measures.
+
+    steps: the numbers of changes, each with how often to catch up with them.
+    max_pages: the pages that one invocation may read. The last step must need several invocations.
+    """
 
     steps: tuple[tuple[int, int], ...]
-    """Numbers of changes, and how often each is caught up with."""
     max_pages: int
-    """Pages that one invocation may take: the last step needs several."""
 
 
 FULL = Extent(((1_000, 3), (10_000, 2), (100_000, 1)), max_pages=40)
@@ -36,7 +38,7 @@ QUICK = Extent(((1_000, 2), (4_000, 2), (16_000, 1)), max_pages=8)
 
 
 class CatchUp:
-    """``poll`` and then ``apply`` over all the changes there are."""
+    """Catches up with a back office: first ``poll`` reads all its changes, then ``apply`` applies them."""
 
     def __init__(self, fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject]) -> None:
         self._fake = fake
@@ -45,16 +47,17 @@ class CatchUp:
         self._subjects = subjects
 
     def run(self, extent: Extent) -> Result:
-        """All steps, the exponents of their times, and the last one's memory against that of the one before."""
+        """Measure all steps; return their medians, the exponents of their times and the growth of the memory."""
         runs: dict[int, list[dict[str, float]]] = {}
         for turn in range(max(times for _, times in extent.steps)):
-            # There and back again: a machine that gets slower meanwhile makes no curve of a straight line.
+            # Every other turn goes backwards, so a machine that becomes slower doesn't look like growth.
             for changes, times in extent.steps if turn % 2 == 0 else reversed(extent.steps):
                 if turn < times:
                     progress(f"catch-up: {changes} changes")
                     runs.setdefault(changes, []).append(self._step(changes, extent.max_pages))
         points = [
-            {name: spread(run[name] for run in some).median for name in some[0]} for _, some in sorted(runs.items())
+            {name: spread(run[name] for run in own_runs).median for name in own_runs[0]}
+            for _, own_runs in sorted(runs.items())
         ]
         exponents = {
             name: exponent([(point["changes"], point[name]) for point in points]) for name in ("poll", "apply")
@@ -67,41 +70,43 @@ class CatchUp:
         with ExitStack() as stack:
             office = stack.enter_context(BackOffice(changes, ROW_BYTES, PAGE))
             apply = stack.enter_context(Function(self._runner, self._subjects[OURS], "apply"))
-            told = self._poll(office, changes, max_pages)
+            polled = self._poll(office, changes, max_pages)
             stream = Stream(self._fake, apply, self._file)
             seconds = 0.0
-            while (handed := stream.hand_on())[0]:
-                seconds += handed[1]
+            while (delivered := stream.deliver())[0]:
+                seconds += delivered[1]
         state = self._fake.do("state")["state"]
         if state["items"] != changes or state["stamps"] != stamps(changes):
-            raise SampleFailed(f"after catching up with {changes} changes the table isn't what it must be: {state}")
-        return {**told, "changes": changes, "apply": seconds}
+            raise SampleError(f"Catching up with {changes} changes left a wrong table: {state}")
+        return {**polled, "changes": changes, "apply": seconds}
 
     def _poll(self, office: BackOffice, changes: int, max_pages: int) -> dict[str, float]:
-        """Invoke ``poll`` until it has all. Its second half is a process of its own: what it knows, it knows from its
-        checkpoint."""
+        """Invoke ``poll`` until it has read all changes.
+
+        A new process does the second half, so ``poll`` can continue only by its checkpoint.
+        """
         event = {"source": office.source(max_pages=max_pages), "sweep": False}
-        taken = invocations = 0
+        read = invocations = 0
         wall = cpu = memory = 0.0
         unfinished = True
         for until in (changes / 2, math.inf):
             if not unfinished:
-                break  # few changes need no second process
+                break  # the first process has read all changes
             with Function(self._runner, self._subjects[POLL], "poll") as poll:
-                while unfinished and taken < until:
-                    found = poll.invoke(SECONDS, event=event)
-                    answer = found["answer"]
-                    if answer["outcome"] not in ("completed", "unfinished") or not answer["changes"]:
-                        raise SampleFailed(f"poll, invocation {invocations + 1}: {answer}")
-                    unfinished = answer["outcome"] == "unfinished"
+                while unfinished and read < until:
+                    reply = poll.invoke(event, SECONDS)
+                    report = reply["response"]
+                    if report["outcome"] not in ("completed", "unfinished") or not report["changes"]:
+                        raise SampleError(f"poll, invocation {invocations + 1}: {report}")
+                    unfinished = report["outcome"] == "unfinished"
                     invocations += 1
-                    taken += answer["changes"]
-                    wall, cpu, memory = wall + found["wall"], cpu + found["cpu"], max(memory, found["memory"])
+                    read += report["changes"]
+                    wall, cpu, memory = wall + reply["wall"], cpu + reply["cpu"], max(memory, reply["memory"])
         return {"poll": wall, "poll_cpu": cpu, "memory": memory, "invocations": invocations}
 
 
 @functools.cache
 def stamps(changes: int) -> int:
-    """What the sum of the items' times must be."""
+    """Return the checksum of the items' times that the changes must lead to."""
     texts = (f"{modified_ms(number):012x}" for number in range(changes))
     return sum(mark(f"item/products/{item_id(number)}", f"{text[:8]}-{text[8:]}") for number, text in enumerate(texts))

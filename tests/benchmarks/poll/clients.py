@@ -1,8 +1,9 @@
-"""The clients: so many requests a second whatever comes back, or so many clients in turn. A process of its own.
+"""The clients of one target, in an open or a closed loop. They are a process of their own.
 
-What is measured is on the monotonic clock, which all processes of a machine share. A request's time counts from when it
-was due, not from when it could be sent, so that no wait is left out. In the open loop it is due whatever became of the
-others; in the closed loop a client waits for its answer, and a while, until its next one is.
+In the open loop, requests are due at a fixed rate, whatever happens to the others. In the closed loop, a client waits
+for its response and pauses before its next request is due. The time of a request counts from when it was due, not from
+when it was sent, so the measurement includes every wait. Times are on the monotonic clock, which all processes of a
+machine share.
 """
 
 import asyncio
@@ -15,32 +16,42 @@ from typing import NamedTuple
 
 from tests.benchmarks.poll.back_office import BEAT, allow_many_connections, item_id
 
-PATIENCE = 10.0
+CLIENT_TIMEOUT = 10.0
 """Seconds until a client gives up."""
 
-BEATS = 10
-"""Each so many-th request asks for the beat."""
+BEAT_EVERY = 10
+"""Of this many requests, one asks for the row :data:`BEAT`."""
 
 
 class Plan(NamedTuple):
-    """What one process does."""
+    """What one process of clients does.
+
+    port: the target's port on this machine.
+    start: when the first request is due, on the monotonic clock.
+    seconds: for how long requests are due.
+    rows: the number of rows to ask for.
+    rate: requests a second in the open loop; 0 for the closed loop.
+    clients: the number of clients in the closed loop.
+    think: the seconds that a client of the closed loop pauses between a response and its next request.
+    """
 
     port: int
     start: float
-    """On the monotonic clock."""
     seconds: float
     rows: int
     rate: float
-    """Requests a second, 0 for the closed loop."""
     clients: int
     think: float
-    """Seconds that a client of the closed loop waits between an answer and its next request."""
 
 
 class Sample(NamedTuple):
-    """One request. ``at`` and ``took`` are seconds, ``late`` how much later than due it was sent.
+    """One request; all times are seconds.
 
-    ``age`` is the beat's age in seconds when it arrived; ``None`` for other rows, and without a good answer.
+    at: when it was due, from the start.
+    took: from when it was due to the end of its response.
+    late: from when it was due to when the client sent it.
+    good: whether the response is a 200 with the right item.
+    age: the age of the beat when it arrived; ``None`` for other rows, and without a good response.
     """
 
     at: float
@@ -60,7 +71,7 @@ class Clients:
         self.samples: list[Sample] = []
 
     async def run(self) -> None:
-        """Send all requests, and wait for their answers."""
+        """Send all requests and wait for the responses."""
         await (self._open_loop() if self._plan.rate else self._closed_loop())
 
     async def _open_loop(self) -> None:
@@ -87,7 +98,7 @@ class Clients:
 
     async def _request(self, due: float) -> None:
         self._number += 1
-        name = item_id(self._number * 7919 % self._plan.rows) if self._number % BEATS else BEAT
+        name = item_id(self._number * 7919 % self._plan.rows) if self._number % BEAT_EVERY else BEAT
         sent = time.monotonic()
         body = await self._body(name)
         done = time.monotonic()
@@ -96,12 +107,12 @@ class Clients:
         self.samples.append(Sample(due - self._plan.start, done - due, sent - due, good, age))
 
     async def _body(self, name: str) -> bytes:
-        """An item as it was answered; nothing for anything but a 200."""
+        """Return the body of an item's response; empty unless its status is 200."""
         connection = self._idle.pop() if self._idle else _Connection(self._plan.port)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CLIENT_TIMEOUT):
                 status, body = await connection.get(f"/items/products/{name}")
-        except (OSError, ValueError, asyncio.IncompleteReadError):  # a time-out is an OSError too
+        except (OSError, ValueError, asyncio.IncompleteReadError):  # a TimeoutError is an OSError
             connection.close()
             return b""
         self._idle.append(connection)
@@ -128,11 +139,12 @@ class _Connection:
 
 
 def main() -> None:
+    """Run the plan of the first argument; write the samples to the file of the second one."""
     allow_many_connections()
     plan, out = Plan(**json.loads(sys.argv[1])), Path(sys.argv[2])
     clients = Clients(plan)
     print("{}", flush=True)
-    gc.disable()  # a pause of ours would count as the target's
+    gc.disable()  # a pause of this process would count as the target's
     asyncio.run(clients.run())
     out.write_text(json.dumps(clients.samples))
     print(json.dumps({"samples": len(clients.samples), "cpu": time.process_time()}), flush=True)

@@ -1,7 +1,7 @@
-"""One function in a process of its own: behind HTTP, or invoked by each line of JSON on standard input.
+"""One function in a process of its own. The process invokes it for each line of JSON on standard input, or serves HTTP.
 
-The function's own path comes before the interpreter's. Behind HTTP every connection has a thread, however many there
-are, as Lambda has a sandbox for every request: none waits for another's.
+The function's own path precedes the interpreter's. Over HTTP every connection has its own thread, as every request has
+its own sandbox on Lambda, so no request waits for another.
 """
 
 import json
@@ -20,18 +20,21 @@ TRACE = "Root=1-67a1b2c3-000000000000000000000001;Parent=53995c3f42cd8ad8;Sample
 
 
 class Limited(Context):
-    """Lambda's context object of an invocation that may take so many seconds."""
+    """Lambda's context object for an invocation with a time limit."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """How long it may still take."""
+        """Return the milliseconds that the invocation may still take."""
         return max(0, int((self._until - time.monotonic()) * 1000))
 
 
 def front_end(handler: Any, event: Mapping[str, Any]) -> type[BaseHTTPRequestHandler]:
-    """What serves a connection: the paths of items as events like the one given, the answers as they are."""
+    """Return the class that serves a connection: it makes an event of each GET and sends the function's response.
+
+    :param event: the event to copy for each request.
+    """
 
     class FrontEnd(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -39,66 +42,66 @@ def front_end(handler: Any, event: Mapping[str, Any]) -> type[BaseHTTPRequestHan
         wbufsize = -1
 
         def do_GET(self) -> None:
-            """Have the function answer."""
+            """Send the function's response to a GET of an item."""
             item_id = self.path.rpartition("/")[2]
             headers = dict(self.headers.items())
-            asked = {**event, "path": self.path, "pathParameters": {"item_id": item_id}, "headers": headers}
-            answer = handler(asked, Limited(29))
-            body = answer["body"].encode()
-            self.send_response(answer["statusCode"])
-            for name, value in answer["headers"].items():
+            request = {**event, "path": self.path, "pathParameters": {"item_id": item_id}, "headers": headers}
+            response = handler(request, Limited(29))
+            body = response["body"].encode()
+            self.send_response(response["statusCode"])
+            for name, value in response["headers"].items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     return FrontEnd
 
 
 class Server(ThreadingHTTPServer):
-    """One that takes what comes."""
+    """An HTTP server that accepts thousands of connections at once."""
 
     request_queue_size = 4096
     daemon_threads = True
 
 
 def main() -> None:
-    """Told are the module, its path, and an event for HTTP."""
+    """Host the function that the first argument specifies: its module, its path and, for HTTP, an event."""
     spec = json.loads(sys.argv[1])
     allow_many_connections()
     sys.path[:0] = spec["path"]
-    # What the function prints goes nowhere; standard output is for those who run it.
+    # Discard what the function prints, because standard output is for the replies.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.environ["_X_AMZN_TRACE_ID"] = TRACE
     handler = __import__(spec["module"], fromlist=["handler"]).handler
-    told: dict[str, Any] = {}
+    reply: dict[str, Any] = {}
     if event := spec.get("event"):
         server = Server(("127.0.0.1", 0), front_end(handler, event))
-        told["port"] = server.server_address[1]
+        reply["port"] = server.server_address[1]
         Thread(target=server.serve_forever, daemon=True).start()
     while True:
-        print(json.dumps({**told, "memory": peak_memory(), "cpu_total": time.process_time()}), file=out, flush=True)
+        print(json.dumps({**reply, "memory": peak_memory(), "cpu_total": time.process_time()}), file=out, flush=True)
         line = sys.stdin.readline()
         if not line:
             return
-        asked = json.loads(line)
-        told = invoke(handler, asked) if asked["do"] == "invoke" else {}
+        command = json.loads(line)
+        reply = invoke(handler, command) if command["do"] == "invoke" else {}
 
 
-def invoke(handler: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """One invocation: the answer, and the seconds it took."""
-    if "file" in asked:
-        with open(asked["file"]) as file:  # noqa: PTH123
+def invoke(handler: Any, command: Mapping[str, Any]) -> dict[str, Any]:
+    """Invoke the function once; return its response and the seconds that it took."""
+    if "file" in command:
+        with open(command["file"]) as file:  # noqa: PTH123
             event = json.load(file)
     else:
-        event = asked["event"]
+        event = command["event"]
     wall, cpu = time.perf_counter(), time.process_time()
-    answer = handler(event, Limited(asked["seconds"]))
-    return {"answer": answer, "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    response = handler(event, Limited(command["seconds"]))
+    return {"response": response, "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
 if __name__ == "__main__":

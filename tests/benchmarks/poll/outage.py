@@ -1,7 +1,7 @@
-"""The outage: the read model and a straightforward proxy side by side while the back office stalls, fails and recovers.
+"""The outage benchmark: Readplane's read model beside a plain proxy, while the back office stalls, fails and recovers.
 
-Both answer the same clients through the same HTTP front end in the same run. The read model is fed as on AWS: ``poll``
-on its schedule, the change stream, ``apply``.
+Both serve the same clients through the same HTTP front end in the same run. The read model gets its changes as on AWS:
+``poll`` runs on its schedule, and the change stream brings its changes to ``apply``.
 """
 
 import json
@@ -21,51 +21,56 @@ from tests.benchmarks.measure import progress
 from tests.benchmarks.poll.back_office import item_id
 from tests.benchmarks.poll.clients import Plan, Sample
 from tests.benchmarks.poll.phases import Phases
-from tests.benchmarks.poll.plant import BackOffice, Function, Steps, Stream
-from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed, Told
+from tests.benchmarks.poll.plant import BackgroundTasks, BackOffice, Function, Stream
+from tests.benchmarks.processes import CommandProcess, FakeProcess, Runner, SampleError
 from tests.benchmarks.subjects import OURS, POLL, PROXY, Subject
 
 ROWS = 1_000
 ROW_BYTES = 600
 PAGE = 500
 STREAM_PAUSE = 1.0
-"""Seconds until Lambda looks again at a shard that had nothing."""
+"""Seconds until Lambda polls an empty shard again."""
 RATE = 200.0
+"""Requests a second in the open loop."""
 CLIENTS = 50
+"""Clients in the closed loop."""
 THINK = 0.230
-"""Seconds: with an answer of 20 ms, each of the clients asks four times a second, and all of them as often as in the
-open loop."""
+"""Seconds that a client of the closed loop pauses. With responses of 20 ms, each client sends four requests a second,
+and all of them together as many as in the open loop."""
 
 
 class Extent(NamedTuple):
-    """How long it takes. EventBridge has no interval below a minute, which would only make the run longer."""
+    """How long a run takes.
+
+    phases: the seconds of each phase.
+    interval: the seconds between two polls. EventBridge's shortest interval, a minute, would make the run longer.
+    timeout: the seconds that a poll waits for a response.
+    """
 
     phases: Phases
     interval: float
-    """Seconds between two polls."""
     timeout: float
-    """Seconds that a poll waits for an answer."""
 
     @property
     def bound(self) -> float:
-        """Seconds: no older may data be, once the back office has been up for as long."""
+        """The greatest allowed age of the data, in seconds, once the back office has been up for as long."""
         return self.interval + self.timeout
 
 
 FULL = Extent(Phases(calm=5, stalling=30, down=30, recovered=15), interval=3, timeout=5)
 QUICK = Extent(Phases(calm=1, stalling=6, down=8, recovered=8), interval=2, timeout=3)
 EDGE = 1.0
-"""Seconds: what is asked so shortly after the outage's begin or before its end may meet a back office that is up."""
+"""Seconds at both ends of the outage that don't count, because a request there may meet a back office that is up."""
 LOOPS = ("open", "closed")
 ATTEMPTS = 3
-"""A loop is measured at most, on a machine that has other things to do."""
+"""How often a loop is measured at most, since other work of the machine can spoil a measurement."""
 
 Result = dict[str, Any]
 T = TypeVar("T")
 
 
 class Outage:
-    """One back office, the two front ends and what feeds the read model, all in processes of their own."""
+    """A back office, the two front ends, ``poll`` and ``apply``, each in a process of its own."""
 
     def __init__(
         self,
@@ -76,9 +81,9 @@ class Outage:
         subjects: dict[str, Subject],
         extent: Extent,
     ) -> None:
-        """Set up everything, until ``stack`` is closed.
+        """Start all processes. They run until ``stack`` is closed.
 
-        :param subjects: :data:`OURS`, :data:`PROXY` and :data:`POLL`.
+        :param subjects: must hold :data:`OURS`, :data:`PROXY` and :data:`POLL`.
         """
         fake.do("reset", whole=True)
         self._fake = fake
@@ -89,80 +94,84 @@ class Outage:
         self._ports: dict[str, int] = {}
         for name in (OURS, PROXY):
             host = stack.enter_context(Function(runner, subjects[name], "read", http=True, BACK_OFFICE=address))
-            self._ports[name] = host.told["port"]
+            self._ports[name] = host.ready["port"]
         self._poll = stack.enter_context(Function(runner, subjects[POLL], "poll"))
         apply = stack.enter_context(Function(runner, subjects[OURS], "apply"))
         self._stream = Stream(fake, apply, folder / "shard.json")
         self._event = {"source": source_of(self._office, extent), "sweep": False}
 
     def fill(self) -> None:
-        """Have the read model filled by a first poll, and prove that both answer alike.
+        """Fill the read model by a first poll, and check that both targets serve the same items.
 
-        :raises SampleFailed: where it isn't filled, or they don't.
+        :raises SampleError: if an item is missing or differs.
         """
-        answer = self._poll.invoke(60, event=self._event)["answer"]
-        while self._stream.hand_on()[0]:
+        report = self._poll.invoke(self._event, 60)["response"]
+        while self._stream.deliver()[0]:
             pass
         items = self._fake.do("state")["state"]["items"]
-        if answer["outcome"] != "completed" or items != ROWS + 1:
-            raise SampleFailed(f"the first poll made {items} items of {ROWS + 1}: {answer}")
-        check_answers(self._ports)
+        if report["outcome"] != "completed" or items != ROWS + 1:
+            raise SampleError(f"The first poll made {items} items of {ROWS + 1}: {report}")
+        check_responses(self._ports)
 
     def loop(self, name: str) -> Result:
-        """One loop through all phases; once more where it misses its goal: six of 6,000 reads decide on p99.9."""
+        """Measure one loop through all phases, and measure it again if it misses its goal for p99.9.
+
+        Six of 6,000 reads decide on p99.9, so other work of the machine can cause a miss.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             progress(f"outage, {name} loop: {self._extent.phases.seconds:.0f} s")
-            told = self._once(name)
-            late = max(target["late"] for target in told["targets"].values())
-            allowed = told["targets"][PROXY]["all"]["p99.9"] / 100
-            told["attempts"] = attempt
-            told["hidden"] = told["ratio"] > 0.01 and late >= allowed / 2
-            if told["ratio"] <= 0.01:
+            result = self._once(name)
+            late = max(target["late"] for target in result["targets"].values())
+            allowed = result["targets"][PROXY]["all"]["p99.9"] / 100
+            result["attempts"] = attempt
+            result["hidden"] = result["ratio"] > 0.01 and late >= allowed / 2
+            if result["ratio"] <= 0.01:
                 break
-            progress(f"  the clients themselves were {late * 1e3:.0f} ms late, of {allowed * 1e3:.0f} that are allowed")
-        return told
+            progress(f"  the clients sent their requests {late * 1e3:.0f} ms late; the goal is {allowed * 1e3:.0f} ms")
+        return result
 
     def _once(self, name: str) -> Result:
         phases, polls = self._extent.phases, list[tuple[float, str]]()
         start = time.monotonic() + 1
         self._office.do("begin", phases=phases, start=start)
-        with Steps(partial(self._schedule, start, polls), self._follow):
+        with BackgroundTasks(partial(self._schedule, start, polls), self._deliver):
             samples = self._clients(name, start)
             calls = self._office.do("counts")["counts"].get("changes", 0)
-        # A refused connection is a call that the back office can't count.
+        # The back office can't count the connections that it refuses.
         calls += sum(phases.down_at <= at < phases.hangs_at for at, _ in polls)
-        return found(samples, self._extent, calls) | {"polls": Counter(outcome for _, outcome in polls)}
+        return summarise(samples, self._extent, calls) | {"polls": Counter(outcome for _, outcome in polls)}
 
     def _schedule(self, start: float, polls: list[tuple[float, str]], stop: threading.Event) -> None:
-        """Poll at every interval; while one is still at it, the schedule's next does nothing, so it isn't begun."""
+        """Poll at every interval, and skip those at which a poll still runs, because a second poll would do nothing."""
         due, interval = start, self._extent.interval
         while not stop.wait(max(0.0, due - time.monotonic())):
             at = time.monotonic() - start
-            polls.append((at, self._poll.invoke(60, event=self._event)["answer"]["outcome"]))
+            polls.append((at, self._poll.invoke(self._event, 60)["response"]["outcome"]))
             due += interval * (1 + int((time.monotonic() - due) / interval))
 
-    def _follow(self, stop: threading.Event) -> None:
+    def _deliver(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            if not self._stream.hand_on()[0]:
+            if not self._stream.deliver()[0]:
                 stop.wait(STREAM_PAUSE)
 
     def _clients(self, loop: str, start: float) -> dict[str, list[Sample]]:
         rate, clients = (RATE, 0) if loop == "open" else (0.0, CLIENTS)
         samples: dict[str, list[Sample]] = {}
         with ExitStack() as stack:
-            running: dict[str, tuple[Told, Path]] = {}
+            running: dict[str, tuple[CommandProcess, Path]] = {}
             for name, port in self._ports.items():
                 out = self._folder / f"{name}-samples.json"
                 plan = json.dumps(Plan(port, start, self._extent.phases.seconds, ROWS, rate, clients, THINK)._asdict())
-                running[name] = stack.enter_context(Told("tests.benchmarks.poll.clients", plan, str(out))), out
+                process = CommandProcess("tests.benchmarks.poll.clients", plan, str(out))
+                running[name] = stack.enter_context(process), out
             for name, (process, out) in running.items():
-                process.line()
+                process.read_line()  # the clients have written their samples
                 samples[name] = [Sample(*row) for row in json.loads(out.read_text())]
         return samples
 
 
 def measure(fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject], extent: Extent) -> Result:
-    """Both loops, one after the other; see :class:`Outage`."""
+    """Measure the open loop, then the closed loop; return the extent and both results."""
     with ExitStack() as stack:
         outage = Outage(stack, fake, runner, folder, subjects, extent)
         outage.fill()
@@ -171,47 +180,50 @@ def measure(fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str,
 
 
 def source_of(office: BackOffice, extent: Extent) -> dict[str, Any]:
-    """The source's settings: a poll that fails leaves it to the next one to try again."""
+    """Return the source's settings. A poll makes one attempt, because the next poll is the retry."""
     return office.source(
         timeout_seconds=extent.timeout, attempts=1, breaker={"failures": 5, "cooldown_seconds": extent.interval - 1}
     )
 
 
-def check_answers(ports: dict[str, int]) -> None:
-    """Prove that both give the same item: its data and what names it, digit for digit.
+def check_responses(ports: dict[str, int]) -> None:
+    """Check that both targets serve the same item: its data, collection and id, digit for digit.
 
-    :raises SampleFailed: where they differ.
+    :raises SampleError: if they differ.
     """
     for name in (item_id(0), item_id(ROWS - 1)):
-        told = {subject: _item(port, name) for subject, port in ports.items()}
-        kept = [{member: item.get(member) for member in ("id", "collection", "data")} for item in told.values()]
-        if kept[0] != kept[1] or kept[0]["id"] != name:
-            raise SampleFailed(f"read model and proxy answer differently: {told}")
+        items = {subject: _item(port, name) for subject, port in ports.items()}
+        compared = [{member: item.get(member) for member in ("id", "collection", "data")} for item in items.values()]
+        if compared[0] != compared[1] or compared[0]["id"] != name:
+            raise SampleError(f"The read model and the proxy serve different items: {items}")
 
 
 def _item(port: int, name: str) -> dict[str, Any]:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", f"/items/products/{name}")
-        answer = connection.getresponse()
-        item: dict[str, Any] = json.loads(answer.read(), parse_float=str) if answer.status == HTTPStatus.OK else {}
+        response = connection.getresponse()
+        body = response.read()
     finally:
         connection.close()
+    item: dict[str, Any] = json.loads(body, parse_float=str) if response.status == HTTPStatus.OK else {}
     return item
 
 
-def found(samples: dict[str, list[Sample]], extent: Extent, calls: int) -> Result:
-    """What a loop's samples say.
+def summarise(samples: dict[str, list[Sample]], extent: Extent, calls: int) -> Result:
+    """Return the result of a loop.
 
+    :param samples: the samples of each target's clients.
     :param calls: how often ``poll`` called the back office, or tried to.
+    :raises SampleError: if no response after the recovery has an age.
     """
     ages = [(sample.at + sample.took, sample.age) for sample in samples[OURS] if sample.age is not None]
     phases = extent.phases
     after = [age for at, age in ages if at >= phases.up_at + extent.bound]
     fresh = [at - phases.up_at for at, age in ages if at >= phases.up_at and age <= extent.bound]
     if not after or not fresh:
-        raise SampleFailed("no good answer told its age after the recovery")
-    targets = {name: _summary(told, phases) for name, told in samples.items()}
+        raise SampleError("After the recovery no good response has the age of the data.")
+    targets = {name: _summary(own_samples, phases) for name, own_samples in samples.items()}
     return {
         "targets": targets,
         "ratio": targets[OURS]["all"]["p99.9"] / targets[PROXY]["all"]["p99.9"],
@@ -219,7 +231,7 @@ def found(samples: dict[str, list[Sample]], extent: Extent, calls: int) -> Resul
         "calls_per_read": calls / len(samples[OURS]),
         "age_after": max(after),
         "fresh_again": fresh[0],
-        "ages": [[second, round(max(age for _, age in some), 2)] for second, some in _by_second(ages)],
+        "ages": [[second, round(max(age for _, age in entries), 2)] for second, entries in _by_second(ages)],
     }
 
 
@@ -227,14 +239,14 @@ def _summary(samples: Sequence[Sample], phases: Phases) -> Result:
     outage = [sample.good for sample in samples if phases.down_at + EDGE <= sample.at < phases.up_at - EDGE]
     in_phase = {name: [sample for sample in samples if phases.at(sample.at) == name] for name in phases._fields}
     curve = []
-    for second, some in _by_second((sample.at, sample) for sample in samples):
-        took = [sample.took for _, sample in some]
-        bad = sum(not sample.good for _, sample in some)
+    for second, entries in _by_second((sample.at, sample) for sample in samples):
+        took = [sample.took for _, sample in entries]
+        bad = sum(not sample.good for _, sample in entries)
         curve.append([second, *(round(value, 4) for value in (percentile(took, 50), max(took))), bad])
     return {
         "requests": len(samples),
         "all": _percentiles(samples),
-        "phases": {name: _percentiles(some) for name, some in in_phase.items()},
+        "phases": {name: _percentiles(phase_samples) for name, phase_samples in in_phase.items()},
         "good_while_down": sum(outage) / len(outage),
         "late": percentile((sample.late for sample in samples), 99.9),
         "curve": curve,
@@ -243,8 +255,8 @@ def _summary(samples: Sequence[Sample], phases: Phases) -> Result:
 
 def _percentiles(samples: Sequence[Sample]) -> Result:
     took = [sample.took for sample in samples]
-    told = {f"p{percent:g}": percentile(took, percent) for percent in (50, 99, 99.9, 100)}
-    return {**told, "requests": len(samples), "good": sum(sample.good for sample in samples) / len(samples)}
+    percentiles = {f"p{percent:g}": percentile(took, percent) for percent in (50, 99, 99.9, 100)}
+    return {**percentiles, "requests": len(samples), "good": sum(sample.good for sample in samples) / len(samples)}
 
 
 def _by_second(timed: Iterable[tuple[float, T]]) -> list[tuple[int, list[tuple[float, T]]]]:

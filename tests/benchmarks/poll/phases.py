@@ -1,13 +1,16 @@
-"""What befalls the back office, and when."""
+"""The phases of the outage benchmark, in which the back office is calm, stalls, is down and has recovered."""
 
 from typing import NamedTuple
 
 
 class Phases(NamedTuple):
-    """Seconds of each phase, one after the other.
+    """The seconds of each phase. The phases follow one another in this order.
 
-    While it is ``down``, connections are refused at first, and hang in the second half: what comes then is accepted and
-    never answered, not even after the recovery.
+    calm: the back office responds in its usual time.
+    stalling: some of its responses stall.
+    down: in the first half it refuses connections. In the second half it accepts them and never responds on them, not
+        even after the recovery.
+    recovered: it responds in its usual time again.
     """
 
     calm: float
@@ -17,26 +20,26 @@ class Phases(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long it takes in all."""
+        """The seconds of all phases."""
         return sum(self)
 
     @property
     def down_at(self) -> float:
-        """When the outage begins, in seconds from the start, as of all that follow."""
+        """When the outage begins, in seconds from the start."""
         return self.calm + self.stalling
 
     @property
     def hangs_at(self) -> float:
-        """When connections begin to hang instead of being refused."""
+        """When connections begin to hang, in seconds from the start."""
         return self.down_at + self.down / 2
 
     @property
     def up_at(self) -> float:
-        """When the outage is over."""
+        """When the outage ends, in seconds from the start."""
         return self.down_at + self.down
 
     def at(self, seconds: float) -> str:
-        """The phase's name; the first before the start, the last after the end."""
+        """Return the phase at a time: the first one before the start, the last one after the end."""
         until = 0.0
         for name, length in self._asdict().items():
             until += length

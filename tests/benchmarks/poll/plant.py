@@ -1,4 +1,4 @@
-"""What a benchmark of sync sets up: the back office, and Readplane's two functions that bring its changes in."""
+"""The processes of a benchmark with a back office: the back office, `poll` and `apply`, and the stream between them."""
 
 import json
 import threading
@@ -8,23 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.load import SOURCE, request
-from tests.benchmarks.processes import FakeProcess, Runner, SampleFailed, Told
+from tests.benchmarks.processes import CommandProcess, FakeProcess, Runner, SampleError
 from tests.benchmarks.subjects import Subject
 
 BATCH = 500
-"""Records that one invocation of ``apply`` is given, at most."""
+"""The most records that one invocation of ``apply`` receives."""
 
 
-class BackOffice(Told):
-    """The back office's process: so many rows of about ``size`` bytes, in pages of ``page``; ``slow`` as one is."""
+class BackOffice(CommandProcess):
+    """The back office's process. Its commands are ``begin``, with ``phases`` and ``start``, and ``counts``."""
 
     def __init__(self, rows: int, size: int, page: int, *, slow: bool = False) -> None:
+        """Start the back office.
+
+        :param rows: the number of its rows.
+        :param size: about how many bytes each row has.
+        :param page: the rows of a page.
+        :param slow: whether it takes time for a response and can stall and be down.
+        """
         arguments = [str(value) for value in (rows, size, page, *(["slow"] if slow else []))]
         super().__init__("tests.benchmarks.poll.back_office", *arguments)
-        self.port: int = self.told["port"]
+        self.port: int = self.ready["port"]
 
     def source(self, **settings: Any) -> dict[str, Any]:
-        """The settings by which ``poll`` reads it; ``settings`` come on top."""
+        """Return the settings of a source that polls it.
+
+        :param settings: more of a source's settings, by their JSON names.
+        """
         return {
             "name": SOURCE,
             "mode": "changes",
@@ -41,61 +51,70 @@ class BackOffice(Told):
         }
 
 
-class Function(Told):
-    """One function in a process of its own; behind HTTP with ``http``, else invoked."""
+class Function(CommandProcess):
+    """One function in a process of its own."""
 
     def __init__(self, runner: Runner, subject: Subject, function: str, *, http: bool = False, **env: str) -> None:
-        told: dict[str, Any] = {"module": subject.module.format(function), "path": subject.path}
+        """Start the function.
+
+        :param http: whether it serves HTTP too.
+        :param env: more variables of its environment.
+        """
+        spec: dict[str, Any] = {"module": subject.module.format(function), "path": subject.path}
         if http:
-            told["event"] = request("GET")
+            spec["event"] = request("GET")
         super().__init__(
             "tests.benchmarks.poll.host",
-            json.dumps(told),
+            json.dumps(spec),
             env=runner.environment(subject, function) | env,
             errors=runner.errors(subject, function, "host"),
         )
 
-    def invoke(self, seconds: float, **told: Any) -> dict[str, Any]:
-        """Give it an ``event``, or the ``file`` that holds one; it may take so many seconds."""
-        return self.do("invoke", seconds=seconds, **told)
+    def invoke(self, event: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Invoke the function with an event and a time limit; return its response and the seconds that it took."""
+        return self.do("invoke", seconds=seconds, event=event)
+
+    def invoke_with_file(self, file: Path, seconds: float) -> dict[str, Any]:
+        """Invoke the function like :meth:`invoke`, with the event that a file holds."""
+        return self.do("invoke", seconds=seconds, file=str(file))
 
 
 class Stream:
-    """What Lambda does between Kinesis and ``apply``: it hands on what there is, in order, and nothing twice."""
+    """Lambda's event source mapping between Kinesis and ``apply``. It delivers every record once, in order."""
 
     def __init__(self, fake: FakeProcess, apply: Function, file: Path) -> None:
         self._fake = fake
         self._apply = apply
         self._file = file
 
-    def hand_on(self) -> tuple[int, float]:
-        """One invocation with the next records; how many they were, and the seconds it took.
+    def deliver(self) -> tuple[int, float]:
+        """Invoke ``apply`` with the next records; return their number and the seconds that it took.
 
-        :raises SampleFailed: when ``apply`` wants any of them again.
+        :raises SampleError: if ``apply`` reports any of them as failed.
         """
         number: int = self._fake.do("shard", file=str(self._file), limit=BATCH)["records"]
         if not number:
             return 0, 0.0
-        found = self._apply.invoke(60, file=str(self._file))
-        if found["answer"] != {"batchItemFailures": []}:
-            raise SampleFailed(f"apply, records of the change stream: {found['answer']}")
-        return number, found["wall"]
+        reply = self._apply.invoke_with_file(self._file, 60)
+        if reply["response"] != {"batchItemFailures": []}:
+            raise SampleError(f"apply, records of the change stream: {reply['response']}")
+        return number, reply["wall"]
 
 
-class Steps:
-    """Things done again and again beside the measurement, each in its own thread, until the ``with`` block ends."""
+class BackgroundTasks:
+    """Tasks that run beside a measurement, each in its own thread, until the ``with`` block ends."""
 
-    def __init__(self, *steps: Callable[[threading.Event], None]) -> None:
-        """Each step is called once, and goes on until its event is set."""
+    def __init__(self, *tasks: Callable[[threading.Event], None]) -> None:
+        """Start the tasks. Each is called once and must return when its event is set."""
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(len(steps))
-        self._running = [self._pool.submit(step, self._stop) for step in steps]
+        self._pool = ThreadPoolExecutor(len(tasks))
+        self._running = [self._pool.submit(task, self._stop) for task in tasks]
 
     def __enter__(self) -> None:
         return
 
-    def __exit__(self, *told: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._pool.shutdown()
-        for step in self._running:
-            step.result()  # what went wrong there goes wrong here
+        for task in self._running:
+            task.result()  # raises the task's error, if any

@@ -1,4 +1,4 @@
-"""What came out of the outage and of catching up: goals, tables, and the chart."""
+"""The report of the outage and of the catch-up: their goals, their tables and the chart."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from tests.benchmarks.markdown import table
 from tests.benchmarks.poll.phases import Phases
 from tests.benchmarks.subjects import OURS, PROXY
 
-PICTURE = "![How long a read takes, and how old what it tells is, second by second](outage.svg)"
+PICTURE = "![The time that a read takes, and the age of the data that it returns, second by second](outage.svg)"
 MIB = 1024 * 1024
 NAMES = {OURS: "read model", PROXY: "proxy"}
 COLOURS = {OURS: "#1f6f5c", PROXY: "#b4532a"}
@@ -17,66 +17,62 @@ Result = dict[str, Any]
 
 
 def goals(result: Result) -> list[Goal]:
-    """What must be reached, as far as it was measured."""
-    found: list[Goal] = []
+    """Return the goals for everything that was measured."""
+    judged: list[Goal] = []
     if "outage" in result:
         outage = result["outage"]
-        for loop, told in outage["loops"].items():
-            down = {name: target["good_while_down"] * 100 for name, target in told["targets"].items()}
-            # A quick run, as on a shared machine, can't judge what its own clients' lateness hides; a full one must.
-            if not (told.get("hidden") and result["made"]["quick"]):
-                found.append(Goal(f"outage, {loop} loop, p99.9 of a read against the proxy's", told["ratio"], 0.01))
-            found += [
-                Goal(f"outage, {loop} loop, good answers while it is down, %", down[OURS], 99.9, True),
-                Goal(f"outage, {loop} loop, the proxy's good answers while it is down, %", down[PROXY], 0),
-                Goal(f"outage, {loop} loop, calls of the back office per read", told["calls_per_read"], 0.01),
-                Goal(f"outage, {loop} loop, age of data after the recovery, s", told["age_after"], outage["bound"]),
+        for loop, measured in outage["loops"].items():
+            down = {name: target["good_while_down"] * 100 for name, target in measured["targets"].items()}
+            name = f"outage, {loop} loop"
+            # A quick run, on a shared machine, can't judge a time that its own late clients hide. A full run must.
+            if not (measured.get("hidden") and result["made"]["quick"]):
+                judged.append(Goal(f"{name}, p99.9 of a read against the proxy's", measured["ratio"], 0.01))
+            judged += [
+                Goal(f"{name}, good responses while down, %", down[OURS], 99.9, True),
+                Goal(f"{name}, the proxy's good responses while down, %", down[PROXY], 0),
+                Goal(f"{name}, calls of the back office per read", measured["calls_per_read"], 0.01),
+                Goal(f"{name}, age of data after the recovery, s", measured["age_after"], outage["bound"]),
             ]
     if "catch_up" in result:
         caught = result["catch_up"]
         memory = max(point["memory"] for point in caught["points"]) / MIB
-        found += [
+        judged += [
             Goal("catch-up, exponent of the time of poll", caught["exponents"]["poll"], 1.1),
             Goal("catch-up, exponent of the time of apply", caught["exponents"]["apply"], 1.1),
-            Goal("catch-up, memory of the last step against the one before", caught["memory_ratio"], 1.1),
-            Goal("catch-up, greatest memory of poll in MB", memory, 128),
-            Goal(
-                "catch-up, invocations that the last step was resumed over",
-                caught["points"][-1]["invocations"],
-                4,
-                True,
-            ),
+            Goal("catch-up, peak memory of the last step against the one before", caught["memory_ratio"], 1.1),
+            Goal("catch-up, peak memory of poll in MB", memory, 128),
+            Goal("catch-up, invocations of poll in the last step", caught["points"][-1]["invocations"], 4, True),
         ]
-    return found
+    return judged
 
 
-def outage(told: Result) -> str:
-    """The outage's tables, as Markdown."""
-    return "\n\n".join(_loop(loop, found, told) for loop, found in told["loops"].items())
+def outage(result: Result) -> str:
+    """Return the tables of the outage as Markdown."""
+    return "\n\n".join(_loop(loop, measured, result["bound"]) for loop, measured in result["loops"].items())
 
 
-def _loop(loop: str, told: Result, outage: Result) -> str:
-    head = [f"{loop} loop: ms", "requests", "p50", "p99", "p99.9", "slowest", "good answers"]
+def _loop(loop: str, measured: Result, bound: float) -> str:
+    head = [f"{loop} loop, ms", "requests", "p50", "p99", "p99.9", "slowest", "good responses"]
     body = []
-    for name, target in told["targets"].items():
-        for phase, found in {"all": target["all"], **target["phases"]}.items():
-            times = [f"{found[percent] * 1e3:,.1f}" for percent in ("p50", "p99", "p99.9", "p100")]
-            good = f"{found['good'] * 100:.2f} %"
-            body.append([f"{NAMES[name]}, {phase}", f"{found['requests']:,}", *times, good])
-    reads = told["targets"][OURS]["requests"]
-    late = max(target["late"] for target in told["targets"].values()) * 1e3
-    return (
-        f"{table(head, body)}\n\n"
-        f"For {reads:,} reads `poll` called the back office {told['calls']} times. The data was fresh again "
-        f"{told['fresh_again']:.1f} s after the recovery, and from {outage['bound']:g} s on never older than "
-        f"{told['age_after']:.1f} s. The clients themselves sent 99.9 % of their requests within {late:.1f} ms of "
-        "when they were due."
+    for name, target in measured["targets"].items():
+        for phase, row in {"all": target["all"], **target["phases"]}.items():
+            times = [f"{row[percent] * 1e3:,.1f}" for percent in ("p50", "p99", "p99.9", "p100")]
+            good = f"{row['good'] * 100:.2f} %"
+            body.append([f"{NAMES[name]}, {phase}", f"{row['requests']:,}", *times, good])
+    reads = measured["targets"][OURS]["requests"]
+    late = max(target["late"] for target in measured["targets"].values()) * 1e3
+    sentences = (
+        f"`poll` called the back office {measured['calls']} times during {reads:,} reads.",
+        f"{measured['fresh_again']:.1f} s after the recovery, the first read returned fresh data.",
+        f"From {bound:g} s after the recovery on, no read returned data older than {measured['age_after']:.1f} s.",
+        f"The clients sent 99.9 % of their requests within {late:.1f} ms of when these were due.",
     )
+    return f"{table(head, body)}\n\n" + "\n".join(sentences)
 
 
-def catch_up(told: Result) -> str:
-    """The table of catching up, as Markdown."""
-    head = ["catch-up: changes", "poll s", "changes/s", "CPU s", "peak MB", "invocations", "apply s", "changes/s"]
+def catch_up(result: Result) -> str:
+    """Return the table of the catch-up as Markdown."""
+    head = ["catch-up, changes", "poll s", "changes/s", "CPU s", "peak MB", "invocations", "apply s", "changes/s"]
     body = [
         [
             f"{point['changes']:,.0f}",
@@ -88,27 +84,28 @@ def catch_up(told: Result) -> str:
             f"{point['apply']:.2f}",
             f"{point['changes'] / point['apply']:,.0f}",
         ]
-        for point in told["points"]
+        for point in result["points"]
     ]
-    powers = told["exponents"]
-    return (
-        f"{table(head, body)}\n\nThe time of `poll` grows with changes to the power of {powers['poll']:.2f}, that of "
-        f"`apply` to the power of {powers['apply']:.2f}."
+    exponents = result["exponents"]
+    sentences = (
+        f"The time of `poll` grows with the changes to the power of {exponents['poll']:.2f}.",
+        f"The time of `apply` grows with them to the power of {exponents['apply']:.2f}. Linear growth is 1.",
     )
+    return f"{table(head, body)}\n\n" + "\n".join(sentences)
 
 
-def chart(told: Result, file: Path) -> None:
-    """Draw both latencies and the age of the data over time; the same result gives the same file."""
-    import matplotlib as mpl  # a second to import, and only wanted here
+def chart(result: Result, file: Path) -> None:
+    """Draw both latencies and the age of the data over time. The same result makes the same file."""
+    import matplotlib as mpl  # takes a second, so only a chart imports it
 
     mpl.use("svg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     mpl.rcParams.update({"svg.hashsalt": "readplane", "svg.fonttype": "none", "font.size": 8})
-    phases = Phases(*told["phases"])
-    figure, places = pyplot.subplots(3, 1, figsize=(11, 9), layout="constrained", sharex=True, height_ratios=(3, 3, 2))
-    for place, (loop, found) in zip(places, told["loops"].items(), strict=False):
-        for name, target in found["targets"].items():
+    phases = Phases(*result["phases"])
+    figure, places = plt.subplots(3, 1, figsize=(11, 9), layout="constrained", sharex=True, height_ratios=(3, 3, 2))
+    for place, (loop, measured) in zip(places, result["loops"].items(), strict=False):
+        for name, target in measured["targets"].items():
             seconds, p50, slowest, bad = zip(*target["curve"], strict=True)
             colour, label = COLOURS[name], NAMES[name]
             place.plot(seconds, [value * 1e3 for value in slowest], color=colour, label=f"{label}, the slowest")
@@ -120,17 +117,17 @@ def chart(told: Result, file: Path) -> None:
                 place.plot(*zip(*failed, strict=True), "x", color=colour, label=f"{label}, some failed")
         place.set_yscale("log")
         place.set_ylim(1, 20_000)
-        place.set_title(f"{loop} loop: ms from when a request was due, by the second", loc="left")
+        place.set_title(f"{loop} loop: time of a read from when it was due, ms, by the second", loc="left")
         place.legend(loc="upper right", frameon=False)
     age = places[-1]
-    for loop, style in zip(told["loops"], ("-", ":"), strict=True):
-        age.plot(*zip(*told["loops"][loop]["ages"], strict=True), ls=style, color=COLOURS[OURS], label=f"{loop} loop")
-    start = phases.up_at + told["bound"]
-    age.plot([start, phases.seconds], [told["bound"]] * 2, color="black", lw=1, label="poll interval + time-out")
-    age.set_title("age of what the read model answers: s, the oldest by the second", loc="left")
+    for loop, style in zip(result["loops"], ("-", ":"), strict=True):
+        age.plot(*zip(*result["loops"][loop]["ages"], strict=True), ls=style, color=COLOURS[OURS], label=f"{loop} loop")
+    start = phases.up_at + result["bound"]
+    age.plot([start, phases.seconds], [result["bound"]] * 2, color="black", lw=1, label="poll interval + timeout")
+    age.set_title("age of the data in the read model's responses: s, the oldest by the second", loc="left")
     age.set_xlabel("seconds")
     age.legend(loc="upper right", frameon=False)
-    age.set_ylim(0, 1.4 * (phases.down + told["bound"]))
+    age.set_ylim(0, 1.4 * (phases.down + result["bound"]))
     marks = [("1 % stall for 1-3 s", "#f3e3b3", phases.calm, phases.down_at)]
     marks += [("down: connections refused", "#efc4b4", phases.down_at, phases.hangs_at)]
     marks += [("down: connections hang", "#e3a08a", phases.hangs_at, phases.up_at)]
@@ -145,6 +142,6 @@ def chart(told: Result, file: Path) -> None:
 
 
 def write_svg(figure: Any, file: Path) -> None:
-    """Write a figure without its date, and without the white space that the backend leaves at the ends of lines."""
+    """Write a figure to a file, without its date and without trailing white space."""
     figure.savefig(file, metadata={"Date": None}, facecolor="white")
     file.write_text("\n".join(line.rstrip() for line in file.read_text().splitlines()) + "\n")

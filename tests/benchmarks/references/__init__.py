@@ -1,1 +1,1 @@
-"""The references: the same work as ours, each written the way its own documentation recommends."""
+"""The references: they do the same work as ours, each as the documentation of its tools recommends."""

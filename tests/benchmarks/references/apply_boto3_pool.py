@@ -1,7 +1,7 @@
-"""The bulk side with the usual tools: parse, fold, and a pool of 32 threads that do conditional puts.
+"""Bulk apply with the usual tools: it parses and folds an object's lines, and 32 threads make conditional puts.
 
-It is what Readplane itself did, without most of its checks. Botocore's client is safe to share among threads, and its
-own pool holds a connection for each.
+Readplane's first `apply` worked like this, with more checks. Threads may share a client of botocore, whose own pool
+holds a connection for each of them.
 """
 
 import gzip
@@ -31,25 +31,25 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda entry point."""
     for message in event["Records"]:
         for record in json.loads(message["body"])["Records"]:
-            _object(unquote_plus(record["s3"]["object"]["key"]))
+            _apply_object(unquote_plus(record["s3"]["object"]["key"]))
     return {"batchItemFailures": []}
 
 
-def _object(key: str) -> None:
+def _apply_object(key: str) -> None:
     winners: dict[str, dict[str, str]] = {}
     with gzip.GzipFile(fileobj=s3.get_object(Bucket=BUCKET, Key=key)["Body"]) as lines:
         for line in lines:
-            change = _parsed(line)
-            known = winners.get(change["item_id"])
-            if known is None or known["change_id"] < change["change_id"]:
+            change = _parse(line)
+            previous = winners.get(change["item_id"])
+            if previous is None or previous["change_id"] < change["change_id"]:
                 winners[change["item_id"]] = change
     with ThreadPoolExecutor(WORKERS) as workers:
         for _ in workers.map(_put, winners.values()):
             pass
 
 
-def _parsed(line: bytes) -> dict[str, str]:
-    # The data stays the text that it is, digit for digit; it is parsed only to see that it is JSON.
+def _parse(line: bytes) -> dict[str, str]:
+    # The data stays text, so its numbers keep their digits. It is parsed only to check that it is JSON.
     head, _, data = line.rstrip(b"\n").partition(b',"data":')
     change: dict[str, str] = json.loads(head + b"}")
     change["data"] = data[:-1].decode()

@@ -1,17 +1,17 @@
-"""Bodies checked by JSON Schema, which is compiled at init, as the validator's documentation recommends."""
+"""The check of a body by its JSON Schema, which is compiled at init as fastjsonschema's documentation recommends."""
 
 import json
 
 import fastjsonschema
 
-from tests.benchmarks.references.declared import SCHEMA
-from tests.benchmarks.references.rules import Answer, problem
+from .declared import SCHEMA
+from .rules import PlainResponse, problem
 
 _validate = fastjsonschema.compile(SCHEMA)
 
 
-def unfit(content_type: str | None, body: str) -> Answer | None:
-    """The answer to a body that doesn't fit; ``None`` for one that does."""
+def body_problem(content_type: str | None, body: str) -> PlainResponse | None:
+    """Return the response to an invalid body; ``None`` for a valid one."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "The body must be application/json.")
     try:

@@ -1,4 +1,4 @@
-"""The bodies' schema as it reaches a function here: Terraform declares it and puts it on S3, read once at init."""
+"""The JSON Schema of the bodies, read once at init from S3, where Terraform puts it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""boto3's client, only botocore patched: the leanest way with the usual tools."""
+"""`read` with boto3's client, of which the X-Ray SDK patches only botocore: the leanest way with the usual tools."""
 
 import os
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from aws_xray_sdk.core import patch
 
-from tests.benchmarks.references.rules import bad_item_id, header, is_item_id, item_answer, key_of, plain, proxy
+from .rules import bad_item_id, header, is_item_id, item_response, key_of, plain, proxy
 
 patch(("botocore",))
 client: Any = boto3.client("dynamodb")
@@ -19,4 +19,4 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if not is_item_id(item_id):
         return proxy(bad_item_id())
     record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
-    return proxy(item_answer(plain(record), header(event, "if-none-match")))
+    return proxy(item_response(plain(record), header(event, "if-none-match")))

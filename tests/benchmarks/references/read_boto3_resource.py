@@ -1,4 +1,4 @@
-"""boto3's resource, everything patched: the shape of most examples."""
+"""`read` with boto3's resource and all patches of the X-Ray SDK, as in most examples."""
 
 import os
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from aws_xray_sdk.core import patch_all
 
-from tests.benchmarks.references.rules import bad_item_id, header, is_item_id, item_answer, key_of, proxy
+from .rules import bad_item_id, header, is_item_id, item_response, key_of, proxy
 
 patch_all()
 table: Any = boto3.resource("dynamodb").Table(os.environ["TABLE"])
@@ -18,4 +18,4 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if not is_item_id(item_id):
         return proxy(bad_item_id())
     record = table.get_item(Key={"pk": key_of(item_id)}).get("Item")
-    return proxy(item_answer(record, header(event, "if-none-match")))
+    return proxy(item_response(record, header(event, "if-none-match")))

@@ -1,4 +1,4 @@
-"""Chalice, whose application object is the handler."""
+"""`read` with Chalice, whose application object is the handler."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ import boto3
 from aws_xray_sdk.core import patch
 from chalice import Chalice, Response
 
-from tests.benchmarks.references.rules import bad_item_id, is_item_id, item_answer, key_of, plain
+from .rules import bad_item_id, is_item_id, item_response, key_of, plain
 
 patch(("botocore",))
 client: Any = boto3.client("dynamodb")
@@ -17,10 +17,10 @@ app: Any = Chalice(app_name="demo")
 
 @app.route("/items/products/{item_id}")
 def get(item_id: str) -> Any:
-    """One item."""
+    """Return one item."""
     if is_item_id(item_id):
         record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
-        status, text, headers = item_answer(plain(record), app.current_request.headers.get("if-none-match"))
+        status, text, headers = item_response(plain(record), app.current_request.headers.get("if-none-match"))
     else:
         status, text, headers = bad_item_id()
     return Response(body=text, status_code=status, headers=headers)

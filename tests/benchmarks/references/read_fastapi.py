@@ -1,7 +1,7 @@
-"""FastAPI behind Mangum.
+"""`read` with FastAPI behind Mangum.
 
-The function is a coroutine, although it blocks: a sandbox serves one request at a time, so the thread pool that FastAPI
-runs plain functions in would be of no use, and would cost.
+The function is a coroutine, although it blocks. FastAPI would run a plain function in a thread pool, which costs time
+and gains nothing, because a sandbox serves one request at a time.
 """
 
 import os
@@ -12,7 +12,7 @@ from aws_xray_sdk.core import patch
 from fastapi import FastAPI, Request, Response
 from mangum import Mangum
 
-from tests.benchmarks.references.rules import bad_item_id, is_item_id, item_answer, key_of, plain
+from .rules import bad_item_id, is_item_id, item_response, key_of, plain
 
 patch(("botocore",))
 client: Any = boto3.client("dynamodb")
@@ -22,10 +22,10 @@ app = FastAPI(openapi_url=None)
 
 @app.get("/items/products/{item_id}")
 async def get(item_id: str, request: Request) -> Response:
-    """One item."""
+    """Return one item."""
     if is_item_id(item_id):
         record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
-        status, text, headers = item_answer(plain(record), request.headers.get("if-none-match"))
+        status, text, headers = item_response(plain(record), request.headers.get("if-none-match"))
     else:
         status, text, headers = bad_item_id()
     return Response(text, status, headers)

@@ -1,4 +1,4 @@
-"""Powertools for AWS Lambda: REST resolver, Tracer and Logger, as in the example of its event handler."""
+"""`read` with Powertools for AWS Lambda: REST resolver, Tracer and Logger, as in the example of its event handler."""
 
 import os
 from typing import Any
@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.logging import correlation_paths
 
-from tests.benchmarks.references.rules import bad_item_id, is_item_id, item_answer, key_of, plain
+from .rules import bad_item_id, is_item_id, item_response, key_of, plain
 
 tracer = Tracer()
 logger = Logger()
@@ -20,10 +20,10 @@ TABLE = os.environ["TABLE"]
 @app.get("/items/products/<item_id>")
 @tracer.capture_method
 def get(item_id: str) -> Response[str]:
-    """One item."""
+    """Return one item."""
     if is_item_id(item_id):
         record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
-        status, text, headers = item_answer(plain(record), app.current_event.headers.get("if-none-match"))
+        status, text, headers = item_response(plain(record), app.current_event.headers.get("if-none-match"))
     else:
         status, text, headers = bad_item_id()
     return Response(status, body=text, headers=dict(headers))

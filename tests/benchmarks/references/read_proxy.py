@@ -1,4 +1,4 @@
-"""A straightforward proxy: each read asks the back office, through a session that keeps its connections."""
+"""A plain proxy: each read calls the back office, through a session that keeps its connections open."""
 
 import json
 import os
@@ -7,11 +7,11 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from tests.benchmarks.references.rules import CACHE_CONTROL, bad_item_id, is_item_id, problem, proxy
+from .rules import CACHE_CONTROL, bad_item_id, is_item_id, problem, proxy
 
 BACK_OFFICE = os.environ["BACK_OFFICE"]
 TIMEOUT = 5
-"""Seconds: longer than any stall, so that none of them is an error."""
+"""Seconds to wait for the back office. This is longer than any stall, so a stall is no error."""
 
 session = requests.Session()
 session.mount("http://", HTTPAdapter(pool_maxsize=100))
@@ -23,13 +23,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if not is_item_id(item_id):
         return proxy(bad_item_id())
     try:
-        found = session.get(f"{BACK_OFFICE}/products/{item_id}", timeout=TIMEOUT)
-        if found.status_code == 404:
+        response = session.get(f"{BACK_OFFICE}/products/{item_id}", timeout=TIMEOUT)
+        if response.status_code == 404:
             return proxy(problem(404, "There is no such item."))
-        found.raise_for_status()
-        row = found.json()
+        response.raise_for_status()
+        row = response.json()
     except requests.Timeout:
-        return proxy(problem(504, "The back office didn't answer in time."))
+        return proxy(problem(504, "The back office didn't respond in time."))
     except requests.RequestException:
         return proxy(problem(502, "The back office can't be reached."))
     data = json.dumps({"name": row["title"], "price": row["price"], "description": row["text"]})

@@ -1,4 +1,4 @@
-"""The work of the references besides calling AWS: one and the same for all, and no more of it than ours does."""
+"""What all references do besides calling AWS: the same work in each of them, and no more than Readplane does."""
 
 import json
 import os
@@ -23,33 +23,36 @@ _TITLES = {
     504: "Gateway Timeout",
 }
 
-Answer = tuple[int, str, dict[str, str]]
-"""Status, body and headers, which each framework then answers in its own way."""
+PlainResponse = tuple[int, str, dict[str, str]]
+"""Status, body and headers. Each framework turns them into its own kind of response."""
 
 
 def is_item_id(text: str) -> bool:
-    """Whether the path's item id is well formed."""
+    """Return whether an item id is well formed."""
     return _ITEM_ID.fullmatch(text) is not None
 
 
-def problem(status: int, detail: str) -> Answer:
-    """A problem document."""
+def problem(status: int, detail: str) -> PlainResponse:
+    """Return a response with a problem document."""
     document = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail}
     return status, json.dumps(document), {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
 
 
-def bad_item_id() -> Answer:
-    """The answer to an item id that isn't one."""
+def bad_item_id() -> PlainResponse:
+    """Return the response to a malformed item id."""
     return problem(400, "item_id must be 1-256 of A-Z a-z 0-9 . _ ~ -, the first a letter or digit.")
 
 
 def key_of(item_id: str) -> str:
-    """The table's key of an item."""
+    """Return the items table's key of an item."""
     return f"item/products/{item_id}"
 
 
-def item_answer(record: dict[str, Any] | None, if_none_match: str | None) -> Answer:
-    """The answer to a GET, from the table's record in plain values."""
+def item_response(record: dict[str, Any] | None, if_none_match: str | None) -> PlainResponse:
+    """Return the response to a GET.
+
+    :param record: the item's record with plain values; ``None`` if there is none.
+    """
     if record is None or "data" not in record:
         return problem(404, "There is no such item.")
     version = record["version"]
@@ -65,12 +68,12 @@ def item_answer(record: dict[str, Any] | None, if_none_match: str | None) -> Ans
 
 
 def plain(record: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A record of strings without DynamoDB's types."""
+    """Return a record of strings without DynamoDB's types."""
     return None if record is None else {name: value["S"] for name, value in record.items()}
 
 
-def refusal(claims: dict[str, Any]) -> Answer | None:
-    """The answer to a caller who may not write; ``None`` for one who may."""
+def refusal(claims: dict[str, Any]) -> PlainResponse | None:
+    """Return the response to a caller who may not write; ``None`` for a caller who may."""
     if claims.get("token_use") != "access" or claims.get("client_id") != CLIENT_ID or not claims.get("sub"):
         return problem(401, "An access token of one of this API's clients is needed.")
     groups = claims.get("cognito:groups") or ""
@@ -81,7 +84,7 @@ def refusal(claims: dict[str, Any]) -> Answer | None:
 
 
 def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
-    """A change's id (UUIDv7) and its line of the write log."""
+    """Return the id (UUIDv7) of a new change, and its line of the write log."""
     now = time.time_ns() // 1_000_000
     bits = int.from_bytes(os.urandom(10), "big")
     value = (now << 80) | (0x7 << 76) | ((bits >> 68) << 64) | (0b10 << 62) | (bits & ((1 << 62) - 1))
@@ -101,15 +104,15 @@ def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
     return change_id, line.encode()
 
 
-def accepted_answer(item_id: str, change_id: str) -> Answer:
-    """The answer to a write that is durable."""
+def accepted_response(item_id: str, change_id: str) -> PlainResponse:
+    """Return the response to a write that is durable."""
     text = json.dumps({"change_id": change_id, "item_id": item_id, "status": "accepted"})
-    where = f"/v1/items/products/{item_id}/changes/{change_id}"
-    return 202, text, {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": where}
+    location = f"/v1/items/products/{item_id}/changes/{change_id}"
+    return 202, text, {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": location}
 
 
 def log_accepted(change_id: str, request_id: str) -> None:
-    """Write the same line of log and metrics as ours does."""
+    """Print the same line of log and metrics as Readplane does."""
     units = [{"Name": "ChangesAccepted", "Unit": "Count"}]
     metrics = {"Namespace": "Readplane", "Dimensions": [["Stack"], ["Stack", "Collection"]], "Metrics": units}
     line = {
@@ -127,12 +130,12 @@ def log_accepted(change_id: str, request_id: str) -> None:
     print(json.dumps(line, separators=(",", ":")))
 
 
-def proxy(answer: Answer) -> dict[str, Any]:
-    """An answer as API Gateway's proxy integration takes it, for handlers without a framework."""
-    status, text, headers = answer
+def proxy(response: PlainResponse) -> dict[str, Any]:
+    """Return a response in the form of API Gateway's proxy integration, for handlers without a framework."""
+    status, text, headers = response
     return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
 
 
 def header(event: dict[str, Any], name: str) -> str | None:
-    """A request header, whatever its case."""
+    """Return a request header, in upper or lower case; ``None`` if it is missing."""
     return next((value for key, value in (event.get("headers") or {}).items() if key.lower() == name), None)

@@ -1,11 +1,11 @@
-"""boto3's client, only botocore patched: the leanest way with the usual tools."""
+"""`write` with boto3's client, of which the X-Ray SDK patches only botocore: the leanest way with the usual tools."""
 
 from typing import Any
 
 import boto3
 from aws_xray_sdk.core import patch
 
-from tests.benchmarks.references.plain import put
+from .plain import put
 
 patch(("botocore",))
 client: Any = boto3.client("firehose")

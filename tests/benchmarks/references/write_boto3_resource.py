@@ -1,11 +1,11 @@
-"""boto3 with everything patched; Firehose has no resource, so this is a client too."""
+"""`write` with all patches of the X-Ray SDK. boto3 has no resource for Firehose, so this is a client too."""
 
 from typing import Any
 
 import boto3
 from aws_xray_sdk.core import patch_all
 
-from tests.benchmarks.references.plain import put
+from .plain import put
 
 patch_all()
 client: Any = boto3.client("firehose")

@@ -1,4 +1,4 @@
-"""The floor: a handler that does nothing."""
+"""A handler of `write` that does nothing: the floor of every measurement."""
 
 
 def handler(event: dict[str, object], context: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""FastAPI behind Mangum; the body's schema is a pydantic model, as its documentation recommends."""
+"""`write` with FastAPI behind Mangum. The body's schema is a pydantic model, as FastAPI's documentation recommends."""
 
 import os
 from typing import Annotated, Any, Literal
@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from mangum import Mangum
 from pydantic import BaseModel, ConfigDict, Field
 
-from tests.benchmarks.references.rules import (
-    Answer,
-    accepted_answer,
+from .rules import (
+    PlainResponse,
+    accepted_response,
     bad_item_id,
     change_of,
     is_item_id,
@@ -28,7 +28,7 @@ app = FastAPI(openapi_url=None)
 
 
 class Product(BaseModel):
-    """The schema that the others have as JSON Schema."""
+    """The body. The other references check it by JSON Schema."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -39,21 +39,21 @@ class Product(BaseModel):
     tags: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] | None = None
 
 
-def respond(answer: Answer) -> Response:
-    """An answer as FastAPI gives it."""
-    status, text, headers = answer
+def respond(response: PlainResponse) -> Response:
+    """Return a response of FastAPI."""
+    status, text, headers = response
     return Response(text, status, headers)
 
 
 @app.exception_handler(RequestValidationError)
-async def unfit(request: Request, error: RequestValidationError) -> Response:
-    """The answer to a body that doesn't fit."""
+async def body_problem(request: Request, error: RequestValidationError) -> Response:
+    """Return the response to an invalid body."""
     return respond(problem(400, "The body doesn't fit the schema."))
 
 
 @app.put("/items/products/{item_id}")
 async def put(item_id: str, product: Product, request: Request) -> Response:
-    """Accept a change of one item."""
+    """Serve a PUT of one item."""
     context = request.scope["aws.event"]["requestContext"]
     claims = context["authorizer"]["claims"]
     refused = refusal(claims)
@@ -61,11 +61,11 @@ async def put(item_id: str, product: Product, request: Request) -> Response:
         refused = bad_item_id()
     if refused:
         return respond(refused)
-    # The text as it came: what the model holds has lost the numbers' own digits.
+    # The raw body, because the model has parsed the numbers and lost their digits.
     change_id, line = change_of(item_id, (await request.body()).decode(), claims["sub"])
     client.put_record(DeliveryStreamName=STREAM, Record={"Data": line})
     log_accepted(change_id, context["requestId"])
-    return respond(accepted_answer(item_id, change_id))
+    return respond(accepted_response(item_id, change_id))
 
 
 handler = Mangum(app, lifespan="off", text_mime_types=["application/json", "application/problem+json"])

@@ -1,6 +1,6 @@
-"""Powertools for AWS Lambda: REST resolver, Tracer, Logger and Metrics, as in the examples of its documentation.
+"""`write` with Powertools for AWS Lambda: REST resolver, Tracer, Logger and Metrics, as its documentation recommends.
 
-So is its ``validate``, which compiles the schema anew for every request: most of what a warm one costs.
+Its ``validate`` compiles the schema again for every request, which is most of what a warm request costs.
 """
 
 import json
@@ -14,10 +14,10 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.validation import SchemaValidationError, validate
 
-from tests.benchmarks.references.declared import SCHEMA
-from tests.benchmarks.references.rules import (
-    Answer,
-    accepted_answer,
+from .declared import SCHEMA
+from .rules import (
+    PlainResponse,
+    accepted_response,
     bad_item_id,
     change_of,
     is_item_id,
@@ -36,14 +36,14 @@ STREAM = os.environ["STREAM"]
 @app.put("/items/products/<item_id>")
 @tracer.capture_method
 def put(item_id: str) -> Response[str]:
-    """Accept a change of one item."""
+    """Serve a PUT of one item."""
     event = app.current_event
     claims = event.request_context.authorizer.claims or {}
     body = event.body or ""
     refused = refusal(claims)
     if refused is None and not is_item_id(item_id):
         refused = bad_item_id()
-    refused = refused or unfit(event.headers.get("content-type"), body)
+    refused = refused or body_problem(event.headers.get("content-type"), body)
     if refused:
         status, text, headers = refused
     else:
@@ -51,12 +51,12 @@ def put(item_id: str) -> Response[str]:
         client.put_record(DeliveryStreamName=STREAM, Record={"Data": line})
         metrics.add_metric("ChangesAccepted", unit=MetricUnit.Count, value=1)
         logger.info("accepted", change_id=change_id, collection="products", request_id=event.request_context.request_id)
-        status, text, headers = accepted_answer(item_id, change_id)
+        status, text, headers = accepted_response(item_id, change_id)
     return Response(status, body=text, headers=dict(headers))
 
 
-def unfit(content_type: str | None, body: str) -> Answer | None:
-    """The answer to a body that doesn't fit; ``None`` for one that does."""
+def body_problem(content_type: str | None, body: str) -> PlainResponse | None:
+    """Return the response to an invalid body; ``None`` for a valid one."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "The body must be application/json.")
     try:

@@ -1,4 +1,5 @@
-# The product's own modules for documents and API, as far as LocalStack 4.14.0 goes: no Cognito, WAF, CloudFront, Lambda.
+# The product's modules for documents and the API. LocalStack 4.14.0 lacks Cognito, WAF, CloudFront and Lambda, so they are
+# left out.
 terraform {
   required_version = ">= 1.11"
 
@@ -11,17 +12,17 @@ terraform {
 }
 
 variable "name" {
-  description = "Stack name; every run has its own, so that runs against one LocalStack don't meet."
+  description = "Name of the stack. Every run has its own, so runs against the same LocalStack don't collide."
   type        = string
 }
 
 variable "back_office" {
-  description = "URL of the back office that is passed through."
+  description = "URL of the back office behind the backends."
   type        = string
 }
 
 variable "api_key" {
-  description = "What opens it."
+  description = "Value of the API key that opens the backend keyed."
   type        = string
 }
 
@@ -40,7 +41,7 @@ module "documents" {
   kms_key_arn   = null
   force_destroy = true
 
-  # LocalStack is called over plain HTTP, by its own API Gateway too.
+  # Everything calls LocalStack over plain HTTP, even its own API Gateway.
   tls_only = false
 }
 
@@ -62,7 +63,8 @@ module "api" {
   name             = var.name
   documents_bucket = module.documents.bucket
 
-  # There is no such pool, and 4.14.0 checks no token. So the owner route has no caller here, which must be no way in.
+  # This pool doesn't exist, and LocalStack 4.14.0 checks no token. So a request to the owner route has no caller, and the
+  # tests check that it reaches no document.
   user_pool_arn = "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_none"
 
   routes = {
@@ -72,7 +74,7 @@ module "api" {
       reads    = ["path.item_id"]
     }
     "GET /documents/sources/shop" = { document = { key = "public/sources/shop.json", role_arn = module.documents.role_arns["public"] } }
-    # In the product this route has scopes.
+    # In the product this route has scopes. Without them the tests can read its documents.
     "GET /documents/staff/{item_id}" = {
       document = { key = "authenticated/staff/{item_id}.json", role_arn = module.documents.role_arns["authenticated"] }
       reads    = ["path.item_id"]
@@ -83,7 +85,7 @@ module "api" {
       per_caller = true
       reads      = ["path.item_id"]
     }
-    # With scopes, because there is no Lambda for an authorizer: what is shown here is API Gateway's own part.
+    # These routes have scopes instead of an authorizer, because there is no Lambda. The tests check API Gateway's part.
     "GET /backends/keyed/{proxy+}"  = merge(local.keyed, { api_key = true })
     "POST /backends/keyed/{proxy+}" = merge(local.keyed, { api_key = true })
     "GET /backends/named/{proxy+}" = merge(local.keyed, {

@@ -1,4 +1,4 @@
-"""Callers, as the claims of an access token name them."""
+"""Callers, which are read from the claims of an access token."""
 
 from http import HTTPStatus
 

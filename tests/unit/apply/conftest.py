@@ -1,4 +1,4 @@
-"""A fixed clock for the tests of `apply`."""
+"""Fixes the clock for the tests of `apply`."""
 
 import pytest
 

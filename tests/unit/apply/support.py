@@ -1,4 +1,4 @@
-"""What the tests of `apply` share: the function with stores in memory, its events and its metrics."""
+"""Helpers that run `apply` with stores in memory, make its events and read its responses and metrics."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ EVENT = event("log_object")
 
 
 class MemoryQueue:
-    """An ``ApplyQueue`` in memory that records each retry: the receipt handle and the seconds."""
+    """An ``ApplyQueue`` that records the receipt handle and the delay of each retry, in seconds."""
 
     def __init__(self) -> None:
         self.retries: list[tuple[str, int]] = []
@@ -32,7 +32,7 @@ def apply_with(
 ) -> Callable[[Any], Any]:
     """Return `apply` as a function of the event.
 
-    :param remaining_ms: the milliseconds that are left, each time that `apply` asks; 30 seconds each time by default.
+    :param remaining_ms: the remaining milliseconds that `apply` reads, in order; 30,000 at each read by default.
     """
     settings = ApplySettings("demo", "t", "q", "b", "quarantine/", 30, COLLECTIONS)
     stores = ApplyStores(items, log, log, queue or MemoryQueue())
@@ -51,7 +51,7 @@ def metrics(out: str) -> dict[str, float]:
 
 
 def sequence(number: int) -> str:
-    """Return the sequence number of a record of :func:`tests.unit.support.kinesis_event`."""
+    """Return the sequence number of the record ``number`` in :func:`tests.unit.support.kinesis_event`."""
     return str(kinesis_event([b""], number)["Records"][0]["kinesis"]["sequenceNumber"])
 
 

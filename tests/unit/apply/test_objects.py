@@ -55,7 +55,7 @@ def test_records_count_at_the_time_of_their_delivery(capsys: pytest.CaptureFixtu
 
 
 def test_a_redriven_object_does_not_count_as_delivered_records(capsys: pytest.CaptureFixture[str]) -> None:
-    """An alarm compares delivered with handled records. A redriven record must not make up for a lost one."""
+    """An alarm compares the numbers of delivered and of handled records. A redriven record must not hide a lost one."""
     redriven = json.loads(json.dumps(EVENT).replace(quote(KEY), "log/redrive/2026/a.jsonl"))
     items = MemoryItems()
     apply_with(items, MemoryLog({"log/redrive/2026/a.jsonl": [change().line()]}))(redriven)
@@ -74,7 +74,7 @@ def many_changes(count: int) -> list[Change]:
 
 
 class BlockedItems(MemoryItems):
-    """Items that write nothing before ``unblocked`` is set."""
+    """Items that write nothing until ``unblocked`` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFix
     class FailingItems(BlockedItems):
         def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
             if any(entry.item_id == "i0" for entry in changes):
-                threading.Timer(1, self.unblocked.set).start()  # the other started batches end after the failure
+                threading.Timer(1, self.unblocked.set).start()  # batches that have started end after the failure
                 raise TimeoutError
             return super().apply_all(changes)
 
@@ -128,11 +128,11 @@ def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFix
     assert metrics(capsys.readouterr().out) == {"ObjectsFailed": 1}
 
 
-# S3LogObjects
+# Tests of `S3LogObjects`, which reads the objects
 
 
 def log_object(content: bytes) -> S3LogObjects:
-    """Write an object to a new bucket and return the reader of the bucket."""
+    """Write an object to a new bucket and return a reader of that bucket."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="bucket", Key="log/a.gz", Body=content)
@@ -170,7 +170,7 @@ def test_an_empty_object_has_no_lines() -> None:
 
 
 class OneObject:
-    """A client whose only object has this body."""
+    """An S3 client that returns the same body for every object."""
 
     def __init__(self, body: io.BytesIO) -> None:
         self._body = body

@@ -48,7 +48,7 @@ def test_a_record_that_cannot_be_applied_goes_to_quarantine_and_stops_no_other(
 
 
 class RefusingItems(MemoryItems):
-    """Items of which DynamoDB refuses some; a batch that holds one of them is refused whole."""
+    """Items that refuse some changes, as DynamoDB may do. A batch fails if it holds one of these changes."""
 
     def __init__(self, *refused: str) -> None:
         super().__init__()
@@ -79,7 +79,8 @@ def test_a_failed_batch_stops_no_other(monkeypatch: pytest.MonkeyPatch, capsys: 
     items = MemoryItems()
     items.fail = {"i57", "i34"}
     lines = [change(f"i{number}").line() for number in range(100)]
-    # Lambda must start again at 30, where the failed batch starts: which of its changes were written is unknown.
+    # Lambda must retry from record 30, the first of the failed batch, because it is unknown which changes of that batch
+    # were written.
     assert failures(apply_with(items, MemoryLog())(kinesis_event(lines))) == [sequence(30)]
     applied = {int(entry.item_id[1:]) for entry in items.by_key.values()}
     assert applied >= {*range(30), *range(40, 50), *range(60, 100)}
@@ -133,7 +134,7 @@ def test_parsing_stops_after_a_quarter_of_the_time_and_writing_after_half(
     monkeypatch.setattr("readplane.apply.stream.MAX_CHANGES", 2)
     monkeypatch.setattr("readplane.apply.handler.WORKERS", 1)
     items = MemoryItems()
-    # `apply` reads the remaining time once at first, then before each record and before each batch.
+    # `apply` reads the remaining time once at the start, then before each record, then before each batch.
     remaining_ms = chain(
         [30_000],
         repeat(22_500, records_in_time),

@@ -1,8 +1,8 @@
 """A program that runs `write` and `read` as Lambda's runtime does.
 
-It imports the handlers at init, and sets the trace header again for each invocation. An invocation is a line of
-standard input, ``[function, trace header, event]`` as JSON. Standard output gets ``ready`` after init, and for each
-invocation ``answered`` with the response's status.
+It imports the handlers at init, and sets a new trace header for each invocation. Each line of standard input is an
+invocation: ``[function, trace header, event]`` as JSON. The program prints ``ready`` after init. After each invocation
+it prints ``answered`` and the response's status.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""A program that makes the slim client's tracing and prints the names of all loaded modules.
+"""A program that sets up the slim client's tracing and prints the names of all loaded modules.
 
 Arguments: the folder of the package ``readplane``, and the address of the X-Ray daemon.
 """

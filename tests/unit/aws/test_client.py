@@ -1,4 +1,4 @@
-"""Either client alike: faults of a stream, and of a call whose last attempt couldn't be sent."""
+"""What both clients do alike when a stream breaks off, or when the last attempt of a call can't connect."""
 
 import socket
 

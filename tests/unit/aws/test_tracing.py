@@ -1,4 +1,4 @@
-"""Traces: one subsegment per AWS call, alike from both clients, with nothing secret in it."""
+"""Traces: one subsegment per AWS call, the same from both clients, and without secret data."""
 
 import json
 import os
@@ -31,7 +31,8 @@ SECRET = "not for others"
 REGION = "eu-central-1"
 METADATA = {"operation": "", "region": REGION, "request_id": "R1", "retries": 0}
 
-# Every kind of call that the stores make, with the parameters that its subsegment records. No SECRET may be in it.
+# Every kind of call that the stores make: service, operation, parameters, and what its subsegment records of these
+# parameters. A subsegment must not contain SECRET.
 CALLS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
         "dynamodb",
@@ -108,7 +109,7 @@ def make_tracing(kind: Kind) -> Tracing:
         from aws_xray_sdk.core import xray_recorder
         from aws_xray_sdk.core.lambda_launcher import LambdaContext
 
-        # Configure the SDK as in Lambda, because an earlier test's import configured it for another daemon.
+        # Configure the SDK as in Lambda. An earlier test may have imported it, and so configured it for another daemon.
         xray_recorder.configure(context=LambdaContext(), daemon_address=os.environ[DAEMON], streaming_threshold=0)
     tracing = process_tracing(kind)
     assert tracing is not None
@@ -125,7 +126,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, header: str | None = None) -> dict[s
 def trace_call(
     tracing: Tracing, status: int | None = 200, *, call: tuple[Any, ...] = CALLS[0], retries: int = 0
 ) -> bool:
-    """Begin and end one call's span. Return whether there was one."""
+    """Begin and end the span of one call. Return whether the call had a span."""
     service, operation, parameters, _ = call
     span = tracing.begin(service, operation, parameters)
     if span:
@@ -201,7 +202,7 @@ def test_the_sdks_own_patch_of_botocore_records_the_same_and_s3_keys(call: tuple
     _extract_whitelisted_params(service, operation, recorded, (operation, parameters), {}, {})
     assert (recorded.pop("key", None) is not None) == (service == "s3")
     if "table_names" in recorded:
-        recorded["table_names"] = list(recorded["table_names"])  # the SDK sends the repr of a dict's keys
+        recorded["table_names"] = list(recorded["table_names"])  # the SDK records the keys of a dict, not a list
     assert recorded == expected
 
 
@@ -297,7 +298,7 @@ def test_each_invocation_has_its_own_trace_and_sampling_decision(
     first = new_trace()
     headers = [
         (first["trace_id"], first["parent_id"], 1),
-        (first["trace_id"], "00000000000000aa", 1),  # one trace invokes the function twice
+        (first["trace_id"], "00000000000000aa", 1),  # the same trace invokes the function again
         (first["trace_id"], "00000000000000ab", 0),
         (ROOT_ID, SEGMENT, 0),
         (ROOT_ID, SEGMENT, 1),
@@ -322,12 +323,12 @@ def test_concurrent_calls_of_several_threads_are_siblings(
     def trace_one_call(_: int) -> None:
         service, operation, parameters, _recorded = CALLS[0]
         span = tracing.begin(service, operation, parameters)
-        together.wait(10)  # all calls run at once
+        together.wait(10)  # so that all calls run at the same time
         assert span
         span.end(200, "R1", 0)
 
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(2):  # threads outlive an invocation
+        for _ in range(2):  # the threads outlive the first invocation
             trace = invoke(monkeypatch)
             list(pool.map(trace_one_call, range(threads * rounds)))
             documents = daemon.received()
@@ -403,7 +404,7 @@ class Runtime:
     """A process that runs `write` and `read` as a Lambda sandbox does."""
 
     def __init__(self, client: str, daemon: Daemon) -> None:
-        # Pass on no variable of the developer's shell except what the fixture `calls` sets: AWS and the settings.
+        # Pass on only PATH and the variables that the fixture `calls` sets, none of the developer's shell.
         env = {
             name: value for name, value in os.environ.items() if name in ("PATH", VARIABLE) or name.startswith("AWS_")
         }
@@ -443,7 +444,7 @@ class Runtime:
 
 @pytest.fixture
 def start(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Runtime]]:
-    request.getfixturevalue("calls")  # the AWS that the functions call
+    request.getfixturevalue("calls")  # sets up the AWS server that the functions call
     runtimes: list[Runtime] = []
 
     def start_runtime(client: str) -> Runtime:
@@ -479,13 +480,13 @@ def test_each_request_is_one_trace_and_the_same_with_either_client(
     seen: dict[str, list[list[dict[str, Any]]]] = {}
     for _, name in CLIENTS:
         functions = start(name)
-        assert daemon.received() == []  # init belongs to no request
+        assert daemon.received() == []  # init sends no trace, because it belongs to no request
         seen[name] = []
         for function, request, status, calls_made in REQUESTS:
             trace = new_trace()
             assert functions(function, trace, request) == status
             documents = daemon.received()
-            # AWS itself writes the segments of API Gateway and of the function, whose ids are in the header.
+            # AWS itself writes the segments of API Gateway and of the function. The trace header holds their ids.
             assert [document["trace_id"] for document in documents] == [trace["trace_id"]] * len(calls_made)
             assert [document["parent_id"] for document in documents] == [trace["parent_id"]] * len(calls_made)
             assert [
@@ -512,7 +513,7 @@ def test_failed_calls_have_the_same_trace_with_either_client(
     aws: Aws, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # it doesn't listen, so a connection is refused
+        unused.bind(("127.0.0.1", 0))  # the socket doesn't listen, so the system refuses connections to it
         endpoints: dict[str, tuple[type[Exception], dict[str, Any]]] = {
             aws.url: (RefusedError, {"error": True, "http": {"response": {"status": 400}}}),
             f"http://127.0.0.1:{unused.getsockname()[1]}": (UnansweredError, {"fault": True}),

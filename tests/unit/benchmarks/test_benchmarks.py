@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic, what it holds to be a goal, and the load it makes."""
+"""The benchmarks' arithmetic, goals and reports, and the processes that make their load."""
 
 import asyncio
 import gzip
@@ -24,16 +24,18 @@ from tests.benchmarks.fake import Shard
 from tests.benchmarks.load import RECORD_BYTES, mark, write_log
 from tests.benchmarks.poll.back_office import BEAT, Rows, item_id, modified_ms
 from tests.benchmarks.poll.clients import Clients, Plan, Sample
-from tests.benchmarks.poll.outage import Extent, found
+from tests.benchmarks.poll.outage import Extent, summarise
 from tests.benchmarks.poll.phases import Phases
 from tests.benchmarks.poll.plant import BackOffice
-from tests.benchmarks.processes import Runner, SampleFailed
+from tests.benchmarks.processes import Runner, SampleError
 from tests.benchmarks.report import goals, tables
 from tests.benchmarks.subjects import Subject
 from tests.unit.support import COLLECTIONS
 
+SUBJECTS = Path(__file__).parent / "subjects"
 
-def test_a_spread_is_the_median_and_the_quartiles() -> None:
+
+def test_a_spread_holds_the_median_and_the_quartiles() -> None:
     assert spread([5, 1, 4, 2, 3]) == (3, 2, 4, 5)
     assert spread([7]) == (7, 7, 7, 1)
     with pytest.raises(ValueError, match="no samples"):
@@ -41,7 +43,7 @@ def test_a_spread_is_the_median_and_the_quartiles() -> None:
 
 
 @pytest.mark.parametrize("power", [0.5, 1, 2])
-def test_an_exponent_is_found_whatever_the_factor(power: float) -> None:
+def test_an_exponent_does_not_depend_on_the_constant_factor(power: float) -> None:
     assert exponent([(x, 0.003 * x**power) for x in (1_000, 10_000, 1_000_000)]) == pytest.approx(power)
 
 
@@ -51,13 +53,13 @@ def test_an_exponent_needs_two_points_above_zero(points: list[tuple[float, float
         exponent(points)
 
 
-def test_a_goal_is_met_on_its_side_of_the_limit_and_on_it() -> None:
+def test_a_goal_is_met_at_its_limit_and_on_one_side_of_it() -> None:
     assert [Goal("g", value, 2).met for value in (1, 2, 3)] == [True, True, False]
     assert [Goal("g", value, 2, at_least=True).met for value in (1, 2, 3)] == [False, True, True]
     assert "NOT MET" in str(Goal("g", 3, 2))
 
 
-def test_everybody_is_measured_once_a_round_and_nobody_always_after_the_same_one() -> None:
+def test_every_round_measures_each_subject_once_and_every_other_round_goes_backwards() -> None:
     order: list[str] = []
 
     def measure(name: str) -> float:
@@ -68,11 +70,11 @@ def test_everybody_is_measured_once_a_round_and_nobody_always_after_the_same_one
     assert order == ["a", "b", "c", "c", "b", "a"]
 
 
-def test_each_goal_compares_ours_with_the_one_it_names() -> None:
+def test_each_goal_compares_ours_with_the_subject_that_it_names() -> None:
     names = ("constant", "readplane", "boto3_client", "powertools", "boto3_pool")
 
     def rows(*kinds: str) -> dict[str, dict[str, dict[str, float]]]:
-        # ours is 1 of everything, the others 10, 20 and 40
+        # every value of ours is 1, and those of the others are 10, 20 and 40
         values = dict(zip(names, (0, 1, 10, 20, 40), strict=True))
         fields = ("median", "low", "high")
         return {name: {kind: dict.fromkeys(fields, values[name]) for kind in kinds} for name in names}
@@ -88,23 +90,23 @@ def test_each_goal_compares_ours_with_the_one_it_names() -> None:
         "bulk": {"records": 100, "winners": 4, "latency_ms": 0, "rows": bulk},
         "growth": {"points": points, "exponent": 1.5, "memory_ratio": 1.0},
     }
-    found = goals(result)
-    told = {goal.name: goal.value for goal in found}
-    assert told["cold write, CPU against Powertools + Tracer"] == 1 / 20
-    assert told["cold read, CPU against boto3 client + X-Ray SDK"] == 1 / 10
-    assert told["cold read, peak memory against Powertools + Tracer"] == 1 / 20
-    assert told["warm write, CPU against boto3 client + X-Ray SDK"] == 1 / 10
-    assert told["bulk apply, times as fast as a boto3 pool"] == 40
-    assert told["zip of the hot functions, KB"] == 50
-    assert [goal.name for goal in found if not goal.met] == [
-        "bulk apply, calls per winning change",  # 1 for 4
-        "growth, exponent of the time",
+    measured = goals(result)
+    values = {goal.name: goal.value for goal in measured}
+    assert values["cold write, CPU against Powertools + Tracer"] == 1 / 20
+    assert values["cold read, CPU against boto3 client + X-Ray SDK"] == 1 / 10
+    assert values["cold read, peak memory against Powertools + Tracer"] == 1 / 20
+    assert values["warm write, CPU against boto3 client + X-Ray SDK"] == 1 / 10
+    assert values["bulk apply, speed against a boto3 pool"] == 40
+    assert values["zip of the hot functions, KB"] == 50
+    assert [goal.name for goal in measured if not goal.met] == [
+        "bulk apply, calls per winning change",  # one call for four changes
+        "growth of bulk apply, exponent of the time",
     ]
-    text = tables(result, {name: name.upper() for name in names})
-    assert "| BOTO3_CLIENT" in text and "0.10 x" in text and "power of 1.50" in text
+    text = tables(result)
+    assert "| boto3 client" in text and "0.10 x" in text and "power of 1.50" in text
 
 
-def test_a_log_object_is_changes_of_1_kb_of_which_a_tenth_came_before(tmp_path: Path) -> None:
+def test_a_log_object_holds_changes_of_1_kb_of_which_a_tenth_are_repeats(tmp_path: Path) -> None:
     (tmp_path / "s3").mkdir()
     log = write_log(tmp_path, 1_000)
     lines = gzip.decompress((tmp_path / "s3" / log.key).read_bytes()).splitlines(keepends=True)
@@ -116,45 +118,43 @@ def test_a_log_object_is_changes_of_1_kb_of_which_a_tenth_came_before(tmp_path: 
     assert all(isinstance(json.loads(change.data or ""), dict) for change in changes.values())
 
 
-def sampled(folder: Path, code: str) -> dict[str, Any]:
-    """One sample of a handler's module."""
-    (folder / "subject.py").write_text(code)
+def sample(folder: Path, module: str, **env: str) -> dict[str, Any]:
+    """Take one sample of a module in the folder ``subjects``."""
     fake: Any = SimpleNamespace(env={})
-    return Runner(fake, folder).sample(Subject("s", "subject", "subject", (str(folder),), {}), "read", {})
+    return Runner(fake, folder).sample(Subject("subject", module, (str(SUBJECTS),), env), "read", {})
 
 
-def test_a_subject_that_complains_at_length_is_measured_all_the_same(tmp_path: Path) -> None:
-    noisy = "import sys\nsys.stderr.write('no' * 100_000)\ndef handler(event, context): return {'statusCode': 200}\n"
-    assert sampled(tmp_path, noisy)["answer"] == {"statusCode": 200}
+def test_a_subject_that_fills_its_standard_error_is_measured(tmp_path: Path) -> None:
+    assert sample(tmp_path, "noisy")["response"] == {"statusCode": 200}
 
 
-def test_a_subject_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
-    with pytest.raises(SampleFailed, match=r"subject, read: [\s\S]*ZeroDivisionError"):
-        sampled(tmp_path, "1 / 0\n")
+def test_the_error_of_a_failed_sample_names_the_subject_and_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(SampleError, match=r"subject, read: [\s\S]*ZeroDivisionError"):
+        sample(tmp_path, "failing")
 
 
 def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
-    # A shell starts what it puts in the background with the signal ignored, and Python leaves it at that.
+    pid_file = tmp_path / "pid"
+    # A shell makes a background process ignore the signal, and Python doesn't change that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
-        while not pid.exists() or not pid.read_text():
+        while not pid_file.exists() or not pid_file.read_text():
             time.sleep(0.01)
-        time.sleep(0.2)  # on a busy machine the sample is faster than the call that starts it
+        time.sleep(0.2)  # on a busy machine the sample can be faster than the call that starts it
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            sampled(tmp_path, f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+            sample(tmp_path, "hanging", PID_FILE=str(pid_file))
     finally:
         signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+        os.kill(int(pid_file.read_text()), 0)
 
 
-def test_a_percentile_is_one_of_the_samples() -> None:
+def test_a_percentile_is_a_sample_by_nearest_rank() -> None:
     samples = [float(number) for number in range(1_000, 0, -1)]
     assert [percentile(samples, percent) for percent in (50, 99, 99.9, 100)] == [500, 990, 999, 1_000]
     assert percentile([3.0], 99.9) == 3.0
@@ -165,34 +165,34 @@ def test_a_percentile_is_one_of_the_samples() -> None:
 PHASES = Phases(calm=1, stalling=2, down=4, recovered=3)
 
 
-def test_phases_follow_one_another() -> None:
+def test_the_phases_follow_one_another() -> None:
     assert (PHASES.seconds, PHASES.down_at, PHASES.hangs_at, PHASES.up_at) == (10, 3, 5, 7)
     names = [PHASES.at(second) for second in (-1, 0, 1, 2.9, 3, 6.9, 7, 99)]
     assert names == ["calm", "calm", "stalling", "stalling", "down", "down", "recovered", "recovered"]
 
 
-def test_the_back_offices_pages_hold_every_row_once_and_the_beat_last() -> None:
-    rows, found, after = Rows(10, 300, beats=True), list[dict[str, Any]](), 0
+def test_the_pages_of_the_back_office_hold_every_row_once_and_the_beat_last() -> None:
+    rows, listed, after = Rows(10, 300, beats=True), list[dict[str, Any]](), 0
     while True:
-        page, following = rows.page(0, after, 4)
+        page, next_index = rows.page(0, after, 4)
         assert len(page) <= 4 and all(len(row) == pytest.approx(300, abs=30) for row in page if BEAT not in row)
-        found += map(json.loads, page)
-        if following is None:
+        listed += map(json.loads, page)
+        if next_index is None:
             break
-        after = following
-    assert [row["code"] for row in found] == [*map(item_id, range(10)), BEAT]
-    times = [row["modified"] for row in found]
-    assert times == sorted(times) and len(set(times)) < len(times)  # equal ones stand across the pages' edges
+        after = next_index
+    assert [row["code"] for row in listed] == [*map(item_id, range(10)), BEAT]
+    times = [row["modified"] for row in listed]
+    assert times == sorted(times) and len(set(times)) < len(times)  # pages end between rows of equal time
     assert abs(time.time() * 1000 - times[-1]) < 5_000
     since, _ = rows.page(modified_ms(8), 0, 4)
     assert [json.loads(row)["code"] for row in since] == [item_id(8), item_id(9), BEAT]
-    assert json.loads(rows.one(item_id(9)) or "") == found[9]
+    assert json.loads(rows.one(item_id(9)) or "") == listed[9]
     assert [rows.one(name) for name in (item_id(10), "p-", "x")] == [None] * 3
     assert Rows(1, 300, beats=False).one(BEAT) is None
 
 
-def fetched(port: int, path: str = f"/products/{item_id(0)}", timeout: float = 0.3) -> str:
-    """What became of a request: its status, or how it failed."""
+def fetch(port: int, path: str = f"/products/{item_id(0)}", timeout: float = 0.3) -> str:
+    """Send a request; return its status, or the name of the error."""
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -203,29 +203,29 @@ def fetched(port: int, path: str = f"/products/{item_id(0)}", timeout: float = 0
         connection.close()
 
 
-def test_a_slow_back_office_answers_refuses_hangs_and_answers_again() -> None:
+def test_a_slow_back_office_responds_refuses_hangs_and_responds_again() -> None:
     with BackOffice(1, 300, 10, slow=True) as office:
-        assert fetched(office.port) == "200"
+        assert fetch(office.port) == "200"
         phases = Phases(calm=1, stalling=0, down=2, recovered=1)
         start = time.monotonic()
         office.do("begin", phases=phases, start=start)
-        told = {}
-        # in the middle of each, as at the edges it may be either
+        outcomes = {}
+        # Each request comes in the middle of a phase, because at its edges both outcomes are possible.
         for name, at in (("calm", 0.4), ("refuses", 1.5), ("hangs", 2.3), ("recovered", 3.5)):
             time.sleep(max(0, start + at - time.monotonic()))
-            told[name] = fetched(office.port)
-        assert told == {
+            outcomes[name] = fetch(office.port)
+        assert outcomes == {
             "calm": "200",
             "refuses": "ConnectionRefusedError",
             "hangs": "TimeoutError",
             "recovered": "200",
         }
-        assert fetched(office.port, "/changes?since=0") == "200"
+        assert fetch(office.port, "/changes?since=0") == "200"
         assert office.do("counts")["counts"]["changes"] == 1
 
 
 class Slow(BaseHTTPRequestHandler):
-    """Takes a third of a second for its first request, and none for the others."""
+    """A server that takes a third of a second for its first request and no time for the others."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -264,98 +264,98 @@ def run_clients(port: int, rate: float, clients: int) -> list[Sample]:
     return sorted(running.samples)
 
 
-def test_in_the_open_loop_requests_are_due_whatever_became_of_the_others(slow_port: int) -> None:
+def test_in_the_open_loop_a_request_is_due_whatever_happens_to_the_others(slow_port: int) -> None:
     samples = run_clients(slow_port, rate=50, clients=0)
     assert [sample.at for sample in samples] == pytest.approx([number / 50 for number in range(50)])
     assert samples[0].took >= 0.35
-    assert sum(sample.took < 0.35 for sample in samples) >= 40  # nobody waits behind the slow one
+    assert sum(sample.took < 0.35 for sample in samples) >= 40  # no request waits for the slow one
     assert all(sample.took >= sample.late >= 0 for sample in samples)
-    assert {sample.good for sample in samples} == {True, False}  # one of the three rows fails
+    assert {sample.good for sample in samples} == {True, False}  # the server fails for one of the three rows
     ages = [sample.age for sample in samples if sample.age is not None]
     assert len(ages) == 5 and all(2 <= age < 4 for age in ages)
 
 
-def test_in_the_closed_loop_a_client_waits_for_its_answer(slow_port: int) -> None:
+def test_in_the_closed_loop_a_client_waits_for_its_response(slow_port: int) -> None:
     samples = run_clients(slow_port, rate=0, clients=1)
     assert samples[0].took >= 0.35 and samples[1].at >= 0.40
     assert 5 <= len(samples) <= 13
 
 
-def test_a_client_whose_target_is_gone_has_no_good_answer() -> None:
+def test_a_client_without_a_target_gets_no_good_response() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert {sample.good for sample in run_clients(port, rate=20, clients=0)} == {False}
 
 
 def samples_of(took: float, *, good_while_down: bool, age: float) -> list[Sample]:
-    """Ten requests a second through all phases."""
-    found = []
+    """Return the samples of ten requests a second through all phases."""
+    samples = []
     for number in range(int(PHASES.seconds * 10)):
         at = number / 10
         good = good_while_down or PHASES.at(at) != "down"
-        found.append(Sample(at, took, 0.001, good, age if good else None))
-    return found
+        samples.append(Sample(at, took, 0.001, good, age if good else None))
+    return samples
 
 
-def test_what_the_clients_saw_is_held_to_the_goals_of_the_outage() -> None:
+def test_the_goals_of_the_outage_judge_the_clients_samples() -> None:
     extent = Extent(PHASES, interval=0.5, timeout=1)
     ours = samples_of(0.02, good_while_down=True, age=1.2)
-    # Old data in the outage, and a moment after it, is what the bound allows.
+    # The bound allows old data during the outage and shortly after it.
     ours = [sample._replace(age=30) if 3 <= sample.at < 8 else sample for sample in ours]
     samples = {"readplane": ours, "proxy": samples_of(1.0, good_while_down=False, age=0)}
-    told = found(samples, extent, calls=2)
-    assert told["ratio"] == pytest.approx(0.02) and told["calls_per_read"] == 0.02
-    assert told["fresh_again"] == pytest.approx(1.02) and told["age_after"] == 1.2
-    assert told["targets"]["proxy"]["phases"]["down"]["good"] == 0
-    assert told["targets"]["proxy"]["all"]["good"] == pytest.approx(0.6)
-    assert [second for second, *_ in told["targets"]["proxy"]["curve"]] == list(range(10))
-    outage = {**extent._asdict(), "bound": extent.bound, "loops": {"open": told}}
+    loop = summarise(samples, extent, calls=2)
+    assert loop["ratio"] == pytest.approx(0.02) and loop["calls_per_read"] == 0.02
+    assert loop["fresh_again"] == pytest.approx(1.02) and loop["age_after"] == 1.2
+    assert loop["targets"]["proxy"]["phases"]["down"]["good"] == 0
+    assert loop["targets"]["proxy"]["all"]["good"] == pytest.approx(0.6)
+    assert [second for second, *_ in loop["targets"]["proxy"]["curve"]] == list(range(10))
+    outage = {**extent._asdict(), "bound": extent.bound, "loops": {"open": loop}}
     missed = [goal.name for goal in goals({"outage": outage}) if not goal.met]
     assert missed == [
         "outage, open loop, p99.9 of a read against the proxy's",
         "outage, open loop, calls of the back office per read",
     ]
-    hidden = {"outage": {**outage, "loops": {"open": {**told, "hidden": True}}}}
+    hidden = {"outage": {**outage, "loops": {"open": {**loop, "hidden": True}}}}
     judged = {
         quick: [goal.name for goal in goals({**hidden, "made": {"quick": quick}}) if "p99.9" in goal.name]
         for quick in (True, False)
     }
-    assert judged == {True: [], False: missed[:1]}, "what late clients hide is judged by a full run"
+    assert judged == {True: [], False: missed[:1]}, "only a full run may judge a time that late clients hide"
     stale = [sample._replace(age=1.6) if sample.at > 9 else sample for sample in ours]
-    told = found({**samples, "readplane": stale}, extent, calls=0)
-    assert told["age_after"] == 1.6
-    (late,) = [goal for goal in goals({"outage": {**outage, "loops": {"open": told}}}) if "age of data" in goal.name]
+    loop = summarise({**samples, "readplane": stale}, extent, calls=0)
+    assert loop["age_after"] == 1.6
+    (late,) = [goal for goal in goals({"outage": {**outage, "loops": {"open": loop}}}) if "age of data" in goal.name]
     assert not late.met
-    text = tables({"outage": outage}, {})
+    text = tables({"outage": outage})
     assert "| read model, down" in text and "within 1.0 ms" in text and "svg" not in text
-    assert "(outage.svg)" in tables({"outage": outage}, {}, pictured=True)
+    assert "(outage.svg)" in tables({"outage": outage}, pictured=True)
 
 
-def test_an_outage_that_no_data_outlived_says_nothing() -> None:
+def test_an_outage_after_which_no_response_has_an_age_fails_the_run() -> None:
     lost = [sample._replace(age=None) for sample in samples_of(0.02, good_while_down=True, age=1)]
-    with pytest.raises(SampleFailed, match="no good answer"):
-        found({"readplane": lost, "proxy": lost}, Extent(PHASES, 0.5, 1), 0)
+    with pytest.raises(SampleError, match="no good response"):
+        summarise({"readplane": lost, "proxy": lost}, Extent(PHASES, 0.5, 1), 0)
 
 
-def test_catching_up_is_held_to_its_goals() -> None:
+def test_the_goals_of_the_catch_up_judge_its_points() -> None:
     point = {"changes": 1_000.0, "poll": 1.0, "poll_cpu": 0.5, "memory": 100 * 2**20, "invocations": 3, "apply": 2.0}
     caught = {"points": [point], "exponents": {"poll": 1.2, "apply": 1.0}, "memory_ratio": 1.0}
     missed = [goal.name for goal in goals({"catch_up": caught}) if not goal.met]
     assert missed == [
         "catch-up, exponent of the time of poll",
-        "catch-up, invocations that the last step was resumed over",
+        "catch-up, invocations of poll in the last step",
     ]
-    assert "1.20" in tables({"catch_up": caught}, {})
+    assert "1.20" in tables({"catch_up": caught})
 
 
-def test_the_shard_hands_on_what_was_put_there_in_order_and_nothing_twice(tmp_path: Path) -> None:
+def test_the_shard_delivers_every_record_once_and_in_order(tmp_path: Path) -> None:
     shard, file = Shard(), tmp_path / "event.json"
     shard.put([{"Data": f"{number}", "PartitionKey": "k"} for number in range(3)])
-    answer = json.loads(shard.put([{"Data": "3", "PartitionKey": "k"}]))
-    assert answer["FailedRecordCount"] == 0 and len(answer["Records"]) == 1
-    handed = []
+    response = json.loads(shard.put([{"Data": "3", "PartitionKey": "k"}]))
+    assert response["FailedRecordCount"] == 0 and len(response["Records"]) == 1
+    batches = []
     while shard.write_event(file, 3):
-        handed.append([record["kinesis"] for record in json.loads(file.read_text())["Records"]])
-    assert [[record["data"] for record in records] for records in handed] == [["0", "1", "2"], ["3"]]
-    numbers = [int(record["sequenceNumber"]) for records in handed for record in records]
-    assert numbers == sorted(set(numbers)) and f"{numbers[-1]}" == answer["Records"][0]["SequenceNumber"]
+        batches.append([record["kinesis"] for record in json.loads(file.read_text())["Records"]])
+    assert [[record["data"] for record in batch] for batch in batches] == [["0", "1", "2"], ["3"]]
+    numbers = [int(record["sequenceNumber"]) for batch in batches for record in batch]
+    assert numbers == sorted(set(numbers)) and f"{numbers[-1]}" == response["Records"][0]["SequenceNumber"]

@@ -40,7 +40,7 @@ histories = st.lists(
 
 
 def unique(history: list[Change]) -> list[Change]:
-    """Drop changes that repeat a version, because a real ``change_id`` never stands for two contents."""
+    """Keep one change for each version of an item, because two real changes never have the same ``change_id``."""
     return list({(entry.key, entry.version): entry for entry in history}.values())
 
 
@@ -67,7 +67,7 @@ def test_any_order_with_any_duplicates_gives_the_same_items(history: list[Change
     in_order, mixed = MemoryItems(), MemoryItems()
     for entry in history:
         in_order.apply(entry)
-    # In two parts, each reduced to its newest changes first, as `apply` does with objects of the write log.
+    # Apply the changes in two parts. First reduce each part to its newest changes, as `apply` does.
     cut = data.draw(st.integers(0, len(shuffled)))
     for part in (shuffled[:cut], shuffled[cut:]):
         newest: dict[str, Change] = {}
@@ -132,7 +132,7 @@ def test_a_line_that_cannot_be_applied_raises_the_reason(line: bytes, reason: st
     with pytest.raises(PoisonError) as caught:
         parse_line(line, COLLECTIONS)
     assert caught.value.reason == reason
-    # A line that can be parsed keeps its change, so that the change's status can show the quarantine.
+    # If the line could be parsed, the error holds its change, so that the change's status can show the quarantine.
     assert (caught.value.change is not None) == (reason != "unparsable")
 
 
@@ -152,7 +152,7 @@ def test_a_change_expires_at_the_horizon_and_its_tombstone_a_day_later() -> None
 
 
 def test_a_changes_age_counts_from_its_acceptance_if_that_is_later() -> None:
-    """A record may be years old at its first poll. It isn't refused, and its tombstone doesn't expire at once."""
+    """A record may be years old at the first poll. Neither its change nor its tombstone expires at once."""
     horizon, year = 30 * 86_400_000, 365 * 86_400_000
     fresh = change(data=None, ms=NOW_MS - 9 * year, accepted_ms=NOW_MS - horizon, source="shop")
     assert not is_expired(fresh, NOW_MS, horizon) and is_expired(fresh, NOW_MS + 1, horizon)
@@ -173,7 +173,7 @@ ages = st.integers(-5 * 60_000, 20 * 365 * 86_400_000)
 def test_a_change_that_lost_to_a_tombstone_never_comes_back(
     put_age: int, put_accepted: int, delete_age: int, delete_accepted: int, days: int, later: int
 ) -> None:
-    """If a change that lost is applied again, either its tombstone still exists or the change is expired."""
+    """If a put that lost to a delete is applied again, either the tombstone still exists or the put is expired."""
     horizon, now = days * 86_400_000, NOW_MS + later
     put = change(ms=NOW_MS - put_age, accepted_ms=NOW_MS - put_accepted, source="shop")
     delete = change(ms=NOW_MS - delete_age, tail=1, data=None, accepted_ms=NOW_MS - delete_accepted, source="shop")

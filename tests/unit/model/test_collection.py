@@ -1,4 +1,4 @@
-"""Names of items and owners."""
+"""Which names items and owners may have."""
 
 from readplane.model.collection import is_item_id, is_owner
 from tests.unit.support import ALICE

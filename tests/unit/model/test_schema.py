@@ -1,4 +1,4 @@
-"""JSON Schemas and the checks against them."""
+"""JSON Schemas, and checking values against them."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Windows of the write log."""
+"""Windows, which hold the newest change of each item."""
 
 import json
 

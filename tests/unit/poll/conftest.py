@@ -1,4 +1,4 @@
-"""Fixtures of the tests of a poll."""
+"""Fixtures for the tests of `poll`."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.unit.poll.support import World
 
 @pytest.fixture
 def world() -> World:
-    """`poll` above stores in memory, and an empty back office."""
+    """`poll` with in-memory stores and an empty back office."""
     return World()

@@ -1,4 +1,4 @@
-"""S3 for the tests of the stores in it: a bucket on moto, and a client whose every call is refused."""
+"""Helpers for tests of stores in S3: a bucket on moto, and an S3 client that refuses every call."""
 
 import uuid
 from typing import Any
@@ -18,7 +18,7 @@ def new_bucket(region: str = REGION) -> str:
 
 
 class RefusingS3:
-    """A client of S3 that raises the same error for every call."""
+    """An S3 client that raises the same error for every call."""
 
     def __init__(self, code: str, status: int) -> None:
         self._refusal = RefusedError(code, status)

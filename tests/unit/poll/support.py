@@ -1,4 +1,4 @@
-"""What the tests of a poll share: stores in memory, a back office that is a function, and the two wired to `poll`."""
+"""Helpers for the tests of `poll`: in-memory stores, a fake back office, and a `World` that joins them to `poll`."""
 
 import itertools
 import json
@@ -69,7 +69,8 @@ SNAPSHOT: dict[str, Any] = {
 class MemoryCheckpoints:
     """:class:`readplane.poll.checkpoint_table.Checkpoints` in a dictionary.
 
-    ``before_save`` is called with the number of each save and may raise, as if the sandbox were killed.
+    A test may set ``before_save``. It is called before each save with the save's number, and may raise to simulate a
+    crash.
     """
 
     def __init__(self) -> None:
@@ -149,7 +150,10 @@ class MemoryCheckpoints:
 
 
 class MemoryStream:
-    """:class:`readplane.poll.change_stream.ChangeStream`; `apply` gets its changes at once unless ``holding``."""
+    """:class:`readplane.poll.change_stream.ChangeStream` in a list.
+
+    It applies changes to the items at once, unless a test sets ``holding``.
+    """
 
     def __init__(self, items: MemorySourcedItems) -> None:
         self.changes: list[Change] = []
@@ -185,7 +189,10 @@ class MemoryQuarantine:
 
 
 class MemoryRegion:
-    """:class:`readplane.poll.snapshot_documents.SnapshotDocuments` in a dictionary: version, ETag and body by key."""
+    """:class:`readplane.poll.snapshot_documents.SnapshotDocuments` in a dictionary.
+
+    The dictionary contains each document's version, ETag and body by its key.
+    """
 
     def __init__(self) -> None:
         self.documents: dict[str, tuple[str, str, bytes]] = {}
@@ -225,9 +232,10 @@ class MemoryRegion:
 
 
 class Office:
-    """A back office: rows in the order of their times, split into pages, or whatever ``answer`` returns for a URL.
+    """A fake back office. It returns its rows in the order of their times, split into pages.
 
-    ``before`` runs once, before the next response.
+    A test may set ``answer``, which then returns the body for each URL instead. It may also set ``before``, which runs
+    once, before the next response.
     """
 
     def __init__(self) -> None:
@@ -277,7 +285,7 @@ class Office:
 
 
 class World:
-    """`poll` and all that it reaches. The clock stands still within a poll, and moves on by 1 ms after it."""
+    """`poll` with its stores, its back office and its clock. The clock advances only after a poll, by 1 ms."""
 
     def __init__(self) -> None:
         self.ms = NOW_MS
@@ -300,7 +308,7 @@ class World:
         return self.office
 
     def __call__(self, source: object = CHANGES, sweep: bool = False, remaining_ms: int = 60_000) -> Any:
-        """Poll a source, and return the response."""
+        """Poll a source, and return the response of `poll`."""
         response = self.call({"source": source, "sweep": sweep}, remaining_ms)
         self.ms += 1
         return response

@@ -16,9 +16,9 @@ from tests.unit.support import COLLECTIONS, change
 
 
 class FakeKinesis:
-    """Takes the records that ``refuse`` lets through, and keeps the records of each request.
+    """Accepts each record unless ``refuse`` returns ``True`` for it, and stores the records of each request.
 
-    ``refuse`` gets the number of the request and the record's index in it.
+    :param refuse: takes the number of the request and the record's index in it, both from 0.
     """
 
     def __init__(self, refuse: Callable[[int, int], bool] = lambda call, index: False) -> None:

@@ -1,4 +1,4 @@
-"""The table of checkpoints on moto's DynamoDB: leases, saves, and what operators do."""
+"""The table of checkpoints on moto's DynamoDB: leases, saves, and the actions of operators."""
 
 import uuid
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The function `poll` as a whole, from its environment to moto's AWS, with a back office on a local HTTP server."""
+"""The whole function `poll`, with its settings from the environment, AWS on moto and a back office on local HTTP."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ ROWS = [{"id": f"r{number}", "at": f"2026-01-01T00:00:0{number}Z", "n": number} 
 
 
 class BackOffice(BaseHTTPRequestHandler):
-    """Serves rows, or one payload, to requests with the right key."""
+    """Serves rows or one payload to requests with the right key."""
 
     def do_GET(self) -> None:
         authorized = self.headers["Authorization"] == "Bearer k3y"
@@ -58,7 +58,7 @@ def office() -> Iterator[str]:
 
 @pytest.fixture
 def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Make what Terraform makes, and start `poll` with its settings. Returns the settings."""
+    """Create the resources that Terraform creates, start `poll` with its settings, and return the settings."""
     log, here, there, name = (f"{part}-{uuid.uuid4()}" for part in ("log", "here", "there", "poll"))
     for bucket, region in ((log, REGION), (here, REGION), (there, "eu-west-1")):
         configuration: Any = {"LocationConstraint": region}
@@ -123,7 +123,7 @@ def test_a_back_offices_rows_arrive_on_kinesis(
     assert {name: response[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
         "outcome": "completed",
         "pages": 2,
-        "changes": 6,  # Nothing is applied here, so the sweep finds no items and sends the changes again.
+        "changes": 6,  # `apply` doesn't run here, so the sweep finds no items and sends the changes again.
         "quarantined": 1,
     }
     kinesis = boto3.client("kinesis")

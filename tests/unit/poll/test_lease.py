@@ -1,4 +1,4 @@
-"""The lease: what a poll does while another one holds the source, or after its own lease has ended."""
+"""The lease: what a poll does while another poll holds it, or after its own lease has expired."""
 
 from dataclasses import replace
 from typing import Any

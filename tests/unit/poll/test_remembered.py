@@ -1,4 +1,4 @@
-"""What a checkpoint remembers of records: what is sent again, in which order, and what is forgotten."""
+"""The records that a checkpoint remembers: which are sent again, in which order, and which are forgotten."""
 
 import random
 
@@ -14,7 +14,7 @@ contents = st.integers(0, (1 << 62) - 1)
 
 
 def read(remembered: Remembered, ms: int, content: int) -> str | None:
-    """Read the record with the key hash 1, and return the version to send, if any."""
+    """Add a record under the key hash 1, and return the version to send, if any."""
     entry = remembered.add_record(1, ms, content)
     return entry and entry.version
 

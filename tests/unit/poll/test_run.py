@@ -24,7 +24,7 @@ def test_the_watermark_stays_while_kinesis_refuses(world: World, capsys: pytest.
 
 @pytest.mark.parametrize("by", ["itself", "reset"])
 def test_a_corrected_translation_reaches_records_that_were_not_modified_since(world: World, by: str) -> None:
-    """Both translations have the record's time. By the hashes of their contents alone, chance would choose one."""
+    """Both translations have the record's time. Without a counter, the greater content hash would win."""
     for number in range(1, 21):
         world.office.row(f"r{number}", NOW_MS - DAY_MS, number)
     for factor in (1, 2, 3, 1):

@@ -1,4 +1,4 @@
-"""Sourced versions: their order, and what each part stands for."""
+"""Sourced versions: their order, and the meaning of each part."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ counters = st.integers(0, MAX_COUNTER)
 contents = st.integers(0, (1 << 62) - 1)
 
 GOLDEN = "01a1ee56-5e00-7000-9a74-a2ccf5e4470e"
-"""The version of item ``x`` with the data ``{"n":1}``, modified at ``NOW_MS``."""
+"""The version of the item ``x`` with the data ``{"n":1}``, if its record was modified at ``NOW_MS``."""
 
 
 @given(times, counters, contents)
@@ -35,7 +35,7 @@ def test_versions_are_ordered_by_time_and_then_by_counter(parts: list[tuple[int,
 
 
 @given(times, counters, contents, contents)
-def test_the_next_version_is_the_least_one_with_other_content(
+def test_the_next_version_is_just_above_and_has_the_other_content(
     ms: int, counter: int, content: int, other_content: int
 ) -> None:
     version = sourced_version(ms, counter, content)
@@ -58,5 +58,5 @@ def test_the_content_hash_depends_on_source_key_and_data() -> None:
 
 
 def test_the_version_of_a_record_never_changes() -> None:
-    """The content hash is part of every item's version, so another hash function would change every item."""
+    """Every item's version contains the content hash, so another hash function would send every record again."""
     assert sourced_version(NOW_MS, 0, content_hash("erp", "item/c/x", '{"n":1}')) == GOLDEN

@@ -65,7 +65,7 @@ def change_of(world: World, row: str, n: int, ms: int) -> Change:
 
 
 def test_an_item_as_young_as_the_listing_is_not_missing(world: World) -> None:
-    """It may have been created after the page was read that would hold it."""
+    """The item may have been created after the page on which it belongs was read."""
     for name in "abc":
         world.office.row(name)
     world(LISTING)
@@ -182,7 +182,7 @@ def test_losing_the_missed_items_delays_a_delete_by_one_sweep(world: World) -> N
 
 
 def test_a_pass_is_saved_before_the_missing_items_are_searched_for(world: World) -> None:
-    """The search takes long in a large collection. If the invocation times out, the pass must not be lost."""
+    """Searching a large collection takes long. If the invocation times out meanwhile, the pass must not be lost."""
     for name in "abc":
         world.office.row(name, NOW_MS - DAY_MS)
     world(SWEPT)

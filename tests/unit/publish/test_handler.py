@@ -17,7 +17,7 @@ def fixed_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Publishing:
-    """`publish` with stores in memory. A call returns the sequence numbers reported as failed."""
+    """`publish` with stores in memory. A call returns the sequence numbers that are reported as failed."""
 
     def __init__(self) -> None:
         self.items = MemoryItems()
@@ -85,7 +85,7 @@ def test_a_batch_in_which_a_version_goes_down_twice_ends_with_the_greatest() -> 
     publishing.items.by_key[v1.key] = v2
     assert publishing(stream_record(v5, v1, 1), stream_record(v1, v3, 2), stream_record(v3, v2, 3)) == []
     assert publishing.items.by_key == {v1.key: v5} and publishing.documents.calls == []
-    # If a greater version has come since, that one is published instead.
+    # If the batch also holds a greater version, `publish` publishes that one and mends nothing.
     v9 = change(ms=NOW_MS + 9)
     publishing.items.by_key[v1.key] = v9
     assert publishing(stream_record(v5, v1, 1), stream_record(v1, v9, 2)) == []

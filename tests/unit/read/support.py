@@ -1,4 +1,4 @@
-"""`read` behind API Gateway's events, with stores in memory."""
+"""Helpers that call `read` with API Gateway's events and stores in memory."""
 
 import json
 from typing import Any
@@ -33,7 +33,10 @@ ITEM = "/items/products/{item_id}"
 
 
 class ReadService:
-    """Call it with a route to get status, parsed body and headers; ``anonymous`` sends no token."""
+    """`read` with stores in memory. Call it with a route to get the status, the parsed body and the headers.
+
+    A call with ``anonymous`` sends no token.
+    """
 
     def __init__(self) -> None:
         self.items = MemoryItems()
@@ -59,7 +62,7 @@ class ReadService:
 
 
 class ClockedService(ReadService):
-    """A service whose clock the test sets, and which counts its reads of freshness."""
+    """A service whose clock the test sets. It records each read of a source's freshness."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
@@ -77,5 +80,5 @@ class ClockedService(ReadService):
 
 
 def fresh(age_ms: int, breaker: str = "closed") -> Freshness:
-    """Return the freshness of a source whose watermark has this age at :data:`NOW_MS`."""
+    """Return a freshness whose ``fresh_as_of`` is ``age_ms`` before :data:`NOW_MS`."""
     return Freshness(rfc3339(NOW_MS - age_ms), breaker, rfc3339(NOW_MS))

@@ -44,7 +44,7 @@ def test_a_read_that_names_a_version_is_a_409_until_it_is_applied(service: ReadS
     service.items.apply(old)
     min_version = {"Readplane-Min-Version": new.version}
     status, _, headers = service(ITEM, {"item_id": "p-1"}, headers=min_version)
-    # As long as API Gateway may cache this response. For a collection that isn't cached, one second.
+    # `Retry-After` is as long as API Gateway may cache this response, or one second if the collection isn't cached.
     assert status == 409 and headers["Retry-After"] == "60" and headers["Cache-Control"] == "no-store"
     assert service("/items/orders/{item_id}", {"item_id": "a"}, headers=min_version)[2]["Retry-After"] == "1"
     service.items.apply(new)
@@ -197,7 +197,7 @@ def test_freshness_is_read_every_five_seconds_and_judged_by_the_current_time(clo
     assert staleness_headers(clocked) == [True] * 3 and clocked.freshness_reads == ["shop"]
     clocked.now_ms += 1
     assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == ["shop"] * 2
-    clocked.now_ms -= 60_000  # someone sets the clock back
+    clocked.now_ms -= 60_000  # the clock is set back
     staleness_headers(clocked)
     assert clocked.freshness_reads == ["shop"] * 3
 
@@ -227,7 +227,7 @@ def test_a_404_costs_no_read_of_the_freshness(clocked: ClockedService) -> None:
 
 
 def test_the_status_of_a_sourced_change(clocked: ClockedService) -> None:
-    """Its version may be years old, so it is never pending. Its status needs the item, or a quarantine marker."""
+    """Its version may be years old. Such a change is never pending, so only its item or a marker tells its status."""
     old, new = (change(ms=NOW_MS - days * 86_400_000, accepted_ms=NOW_MS, source="shop") for days in (900, 400))
 
     def status_of(entry: Change) -> Any:

@@ -1,4 +1,4 @@
-"""What the tests of the stores share: tables, buckets, and a client that fails."""
+"""Helpers of the stores' tests: new tables, new buckets, and a client that AWS always refuses."""
 
 import uuid
 from typing import Any
@@ -41,7 +41,7 @@ def scan_records(table: str) -> Any:
 
 
 def new_bucket(name: str = "bucket") -> Any:
-    """Create an empty bucket, and return boto3's client."""
+    """Create an empty bucket, and return the boto3 client for S3."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     return s3

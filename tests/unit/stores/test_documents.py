@@ -1,4 +1,4 @@
-"""The documents in S3, with either client."""
+"""The documents in S3, tested with each of the two clients (slim and boto3)."""
 
 import hashlib
 

@@ -1,4 +1,7 @@
-"""The items, with either client: the table of moto's server, and the model in memory that other tests use instead."""
+"""The items, tested with each of the two clients (slim and boto3) on a table of moto's server.
+
+Most tests also run on the in-memory model of the items that other test files use.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The schemas in S3, with either client."""
+"""The schemas in S3, tested with each of the two clients (slim and boto3)."""
 
 import hashlib
 import json

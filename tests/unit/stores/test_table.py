@@ -1,4 +1,4 @@
-"""What stores in a table share: the size of batches, and the backoff."""
+"""The helpers of the stores in DynamoDB tables: the size of batches, and the backoff."""
 
 import time
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""`write` behind API Gateway's events, with a write log in memory."""
+"""Helpers that call `write` with API Gateway's events and a write log in memory."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
 class WriteService:
-    """Call it with an API event to get status, parsed body and headers."""
+    """`write` with a write log in memory. Call it with an API event to get the status, parsed body and headers."""
 
     def __init__(self) -> None:
         self.log = MemoryLog()
@@ -40,6 +40,6 @@ def put(body: str | None = '{"name":"x"}', item_id: str = "p-1", collection: str
 
 
 def post(key: str | None = None, collection: str = "products", **more: Any) -> Any:
-    """Return the event of a POST with an ``Idempotency-Key``."""
+    """Return the event of a POST; ``key`` is its ``Idempotency-Key``, if it has one."""
     headers = {"Idempotency-Key": key} if key is not None else {}
     return api_event("POST", f"/items/{collection}", body='{"name":"x"}', headers=headers, **more)

@@ -1,4 +1,4 @@
-"""The rules of a request's body."""
+"""The rules that a request's body must meet."""
 
 import json
 import time

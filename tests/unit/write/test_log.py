@@ -1,4 +1,4 @@
-"""Appending to the write log, and what an error says of the line."""
+"""Appending to the write log, and what an error says about whether the line may be stored."""
 
 import socket
 import threading
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("aws", "either_client")
 
 
 class Failing:
-    """A client whose every call fails with the same error; counts the calls."""
+    """A client that fails each call with the same error, and counts the calls."""
 
     def __init__(self, code: str, status: int) -> None:
         self.error = RefusedError(code, status)

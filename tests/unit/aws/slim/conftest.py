@@ -1,4 +1,4 @@
-"""Fixtures of the slim client's tests: a server, no real backoff, and a fresh state of the process."""
+"""Fixtures of the slim client's tests: a test server, backoffs that don't sleep, and a fresh process state."""
 
 import ssl
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.unit.aws.slim.support import StartServer
 
 @pytest.fixture(autouse=True)
 def backoffs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the maximum of each backoff, and don't sleep."""
+    """Record the maximum of each backoff instead of sleeping, and reset the state of the process."""
     recorded: list[float] = []
     monkeypatch.setattr(slim_client, "back_off", recorded.append)
     monkeypatch.setattr(slim_client.clock_skew, "seconds", 0.0)
@@ -24,7 +24,7 @@ def backoffs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
-    """Start the server that every client of the test calls."""
+    """Return a function that starts a test server, and lets all clients of the test call it."""
     servers = []
 
     def start(*steps: Step, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Server:

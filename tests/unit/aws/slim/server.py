@@ -1,4 +1,4 @@
-"""A test server that follows a script: a step for each request, which responds as AWS may, or fails as networks do."""
+"""A test server that handles each request with a given step: a response, or a network fault."""
 
 import datetime as dt
 import ipaddress
@@ -24,10 +24,10 @@ from cryptography.x509.oid import NameOID
 class Received(NamedTuple):
     """A request that the server received.
 
-    :param connection: the number of its connection, counted from 1.
+    :param connection: the number of the connection that it came over, counted from 1.
     :param method: the HTTP method.
     :param path: the path as sent.
-    :param headers: the values by name, as sent.
+    :param headers: the header values by name, as sent.
     :param body: the body's bytes.
     """
 
@@ -39,7 +39,7 @@ class Received(NamedTuple):
 
 
 Step = Callable[[socket.socket, Received], bool]
-"""Handles one request, and returns whether the connection stays open."""
+"""A function that handles one request. It returns ``True`` if the server shall keep the connection open."""
 
 
 def raw_response(*pieces: bytes, close: bool = False) -> Step:
@@ -54,14 +54,14 @@ def raw_response(*pieces: bytes, close: bool = False) -> Step:
 
 
 def response(body: bytes = b"{}", status: int = 200, *, close: bool = False, **headers: str) -> Step:
-    """Make a step that sends a complete response; underscores in the headers' names stand for dashes."""
+    """Make a step that sends a complete response. Underscores in the headers' names stand for dashes."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return raw_response("\r\n".join([*lines, "", ""]).encode() + body, close=close)
 
 
 def error_response(code: str, status: int = 400, **members: Any) -> Step:
-    """Make a step that sends an error as AWS's JSON protocols do."""
+    """Make a step that sends an error in the form of AWS's JSON protocols."""
     return response(json.dumps({"__type": f"com.amazonaws.service#{code}", **members}).encode(), status)
 
 
@@ -82,13 +82,13 @@ def reset(connection: socket.socket, _: Received) -> bool:
 
 
 def hang(connection: socket.socket, _: Received) -> bool:
-    """Send nothing, until the client closes the connection."""
+    """Send nothing, and wait until the client closes the connection."""
     connection.recv(1)
     return False
 
 
 class Server:
-    """Handles each request with the next step, and every further request with the last one."""
+    """A server that handles each request with the next step. It repeats the last step for all further requests."""
 
     def __init__(self, steps: Sequence[Step], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.requests: list[Received] = []
@@ -106,7 +106,7 @@ class Server:
 
     def stop(self) -> None:
         """Accept no more connections."""
-        with suppress(OSError):  # it has stopped already
+        with suppress(OSError):  # the server has stopped already
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._socket.close()
 
@@ -148,8 +148,8 @@ def _read(stream: Any, number: int) -> Received | None:
 class Authority(NamedTuple):
     """A certificate authority.
 
-    :param bundle: the file with its certificate, for ``AWS_CA_BUNDLE``.
-    :param server: the context of a server with a certificate from it.
+    :param bundle: the path of the file with the authority's certificate, for ``AWS_CA_BUNDLE``.
+    :param server: the TLS context of a server whose certificate the authority issued.
     """
 
     bundle: str

@@ -1,4 +1,4 @@
-"""What the slim client's tests share: a call, a response, and clients."""
+"""Helpers of the slim client's tests: a call, its response, and functions to make and observe clients."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Endpoints: those of botocore, in every Region of the supported partitions, unless the environment sets others."""
+"""Endpoints: the same as botocore's in every Region of the supported partitions, or those of the environment."""
 
 from functools import cache
 from typing import Any
@@ -21,14 +21,14 @@ def loader() -> Any:
 
 @cache
 def rules(service: str) -> Any:
-    """Return botocore's resolver, which follows the rules that AWS publishes with each service."""
+    """Return botocore's endpoint resolver for a service. It follows the rules that AWS publishes."""
     provider: Any = EndpointProvider
     return provider(loader().load_service_model(service, "endpoint-rule-set-1"), loader().load_data("partitions"))
 
 
 @cache
 def regions(service: str) -> list[tuple[str, str]]:
-    """Return each Region that has the service, with its partition."""
+    """Return the partition and name of each Region that has the service."""
     session = botocore.session.Session()
     return [(partition, name) for partition in PARTITIONS for name in session.get_available_regions(service, partition)]
 

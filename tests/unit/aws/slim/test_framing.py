@@ -154,7 +154,7 @@ def test_a_stream_reads_like_a_file(chunked: bool, content: bytes, cuts: list[in
         body = Connection(pool, client_end).exchange(b"GET").body
         rest = content
         for size in sizes:
-            assert body.read(size) == rest[:size]  # the full size, whatever the pieces were
+            assert body.read(size) == rest[:size]  # the full size, in whatever pieces the bytes arrived
             rest = rest[size:]
         assert body.read() == rest
         assert body.read() == body.read(9) == b""
@@ -192,7 +192,7 @@ def test_a_stream_that_breaks_off_is_a_network_fault(serve: StartServer, step: S
 
 
 def trickle(piece: bytes, count: int, seconds: float) -> Step:
-    """Make a step that responds with ``count`` pieces, each ``seconds`` after the last."""
+    """Make a step that responds with ``count`` pieces, each ``seconds`` after the previous one."""
 
     def step(connection: socket.socket, _: Received) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (count * len(piece)))
@@ -206,7 +206,7 @@ def trickle(piece: bytes, count: int, seconds: float) -> Step:
 
 def test_each_read_of_a_stream_has_the_full_read_timeout(serve: StartServer) -> None:
     _, body = get_object_body(trickle(b"x", 12, 0.05), serve=serve, read_timeout=0.4)
-    assert [body.read(2) for _ in range(6)] == [b"xx"] * 6  # 0.6 s
+    assert [body.read(2) for _ in range(6)] == [b"xx"] * 6  # takes 0.6 s in all, longer than the timeout
     _, body = get_object_body(trickle(b"x", 12, 0.05), serve=serve, read_timeout=0.4)
     with pytest.raises(UnansweredError, match="ReadTimeoutError"):
         body.read()

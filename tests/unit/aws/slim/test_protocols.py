@@ -43,7 +43,7 @@ def test_s3_requests_carry_the_object_and_its_metadata(serve: StartServer) -> No
     ("bucket", "host", "path"),
     [
         ("docs", "docs.s3.eu-central-1.amazonaws.com", "/a/b"),
-        # The certificate for *.s3 covers no name with a dot.
+        # AWS's wildcard certificate covers no bucket name with a dot.
         ("my.docs", "s3.eu-central-1.amazonaws.com", "/my.docs/a/b"),
     ],
 )
@@ -69,7 +69,7 @@ def test_on_aws_a_bucket_has_its_own_host_unless_its_name_has_a_dot(
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("GetObject", {"Bucket": "docs", "Key": ""}),  # would list the bucket
+        ("GetObject", {"Bucket": "docs", "Key": ""}),  # this request would list the bucket
         ("GetObject", {"Bucket": "", "Key": "a"}),
         ("GetObject", {"Bucket": "docs"}),
         ("GetObject", {"Bucket": "docs", "Key": "a", "Range": "bytes=0-1"}),

@@ -1,4 +1,4 @@
-"""Signatures: compared with AWS's published test vectors, and with botocore for any other request."""
+"""Signatures, compared with AWS's published test vectors and, for random requests, with botocore."""
 
 import json
 import re
@@ -22,23 +22,24 @@ VECTORS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sigv4/
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 LEFT_OUT = {
-    # Signer normalises no path: our services' paths are fixed, and S3 doesn't normalise, because a key may hold `..`.
+    # Signer doesn't normalise paths. S3 doesn't do it either, because a key may contain `..`. The paths of our other
+    # services are fixed.
     "get-relative": "normalisation",
     "get-relative-relative": "normalisation",
     "get-slash": "normalisation",
     "get-slash-dot-slash": "normalisation",
     "get-slash-pointless-dot": "normalisation",
     "get-slashes": "normalisation",
-    # No call sends a header twice.
+    # None of our calls sends a header twice.
     "get-header-key-duplicate": "a header twice",
     "get-header-value-order": "a header twice",
-    # RFC 9112 (section 5.2) forbids sending such a header.
+    # RFC 9112 (section 5.2) forbids sending a header over several lines.
     "get-header-value-multiline": "a header over several lines",
 }
 
 
 def parse_request(request: str) -> tuple[str, str, list[tuple[str, str]], dict[str, str], bytes]:
-    """Return the method, path, query, headers and body of a vector's request."""
+    """Return the method, path, query, headers and body of the request in a test vector."""
     head, _, body = request.partition("\n\n")
     first, *lines = head.strip("\n").split("\n")
     method, _, rest = first.partition(" ")
@@ -52,7 +53,8 @@ def parse_request(request: str) -> tuple[str, str, list[tuple[str, str]], dict[s
 def test_a_vector_of_the_suite_is_signed_as_it_says(name: str) -> None:
     vector = VECTORS[name]
     method, path, query, headers, body = parse_request(vector["req"])
-    # A session token belongs to the credentials, which the suite's requests don't hold.
+    # The suite's requests lack the session token, because it belongs to the credentials. Copy it from the canonical
+    # request.
     if token := re.search(r"^x-amz-security-token:(.*)$", vector["creq"], re.MULTILINE):
         headers["x-amz-security-token"] = token[1]
     digest = sha256(body).hexdigest()
@@ -66,13 +68,14 @@ def test_a_vector_of_the_suite_is_signed_as_it_says(name: str) -> None:
 
 def test_every_other_vector_is_left_out_for_a_stated_reason() -> None:
     assert not VECTORS.keys() & LEFT_OUT.keys()
-    assert len(VECTORS) + len(LEFT_OUT) == 34  # the suite's size
+    assert len(VECTORS) + len(LEFT_OUT) == 34  # the number of cases in the suite
 
 
-# Header values hold no control characters. The signature folds white space inside them.
+# Generate no control characters, because header values can't hold them. Generate spaces, because signing folds them.
 texts = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=20)
 tokens = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12).filter(
-    # botocore doesn't sign headers that a proxy may change, and it would send Date instead of X-Amz-Date.
+    # Leave out the headers that botocore doesn't sign because a proxy may change them. Also leave out `date`, because
+    # botocore would send it instead of `x-amz-date`.
     lambda name: name not in ("host", "date", *botocore.auth.SIGNED_HEADERS_BLACKLIST)
 )
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -104,7 +107,7 @@ def test_any_request_is_signed_as_botocore_signs_it(
     region: str,
     moment: datetime,
 ) -> None:
-    # botocore normalises the paths of all services but S3, so strip the dots that it would remove.
+    # botocore normalises the paths of all services but S3, so leave out the dots that it would remove.
     path = f"/{uri_encode_path(key)}" if service == "s3" else f"/{uri_encode(key.strip('.'))}"
     request: Any = AWSRequest(method, f"https://a.example{path}", headers=dict(extra), data=body, params=query)
     auth_of: Any = botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth

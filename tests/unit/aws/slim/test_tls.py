@@ -1,4 +1,4 @@
-"""TLS: whom the slim client trusts, what it refuses, and the oldest version that it accepts."""
+"""TLS: which servers the slim client trusts, what it refuses, and the oldest TLS version that it accepts."""
 
 import ssl
 import time
@@ -27,7 +27,7 @@ def test_over_tls_a_tcp_end_without_a_closing_message_is_not_the_end_of_a_respon
 ) -> None:
     trusted = authority("127.0.0.1")
     monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
-    # Without a length, only TLS's closing message tells a complete response from one that was cut off.
+    # Without a length, only TLS's closing message shows that the response is complete and wasn't cut off.
     serve(raw_response(b"HTTP/1.1 200 OK\r\n\r\n{}", close=True), tls=trusted.server)
     with pytest.raises(UnansweredError, match="ConnectionClosedError"):
         dynamodb(attempts=1).call("GetItem", **GET)
@@ -46,9 +46,9 @@ def test_a_custom_bundle_is_trusted(serve: StartServer, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("served", "trusted"),
     [
-        (("127.0.0.1",), None),  # the system's store
-        (("127.0.0.1",), ("127.0.0.1", "another.example")),  # another authority
-        (("another.example",), ("another.example",)),  # another host
+        (("127.0.0.1",), None),  # the client trusts the system's store only
+        (("127.0.0.1",), ("127.0.0.1", "another.example")),  # the client trusts another authority only
+        (("another.example",), ("another.example",)),  # the certificate is for another host
     ],
 )
 def test_a_server_that_is_not_trusted_gets_no_request(
@@ -79,7 +79,7 @@ def test_for_awss_own_hosts_only_amazons_roots_are_trusted(
     system_context = mock.Mock(return_value=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     monkeypatch.setattr(ssl, "create_default_context", system_context)
     context = tls_context(host)
-    assert context is tls_context(host)  # once per process
+    assert context is tls_context(host)  # the process makes each context once
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
@@ -104,14 +104,14 @@ def test_no_context_accepts_less_than_tls_1_2_whatever_the_systems_openssl_allow
         context.minimum_version = ssl.TLSVersion.TLSv1
         return context
 
-    # As on Debian 12, whose OpenSSL allows TLS 1.0 by default.
+    # Behave as on Debian 12, where OpenSSL allows TLS 1.0 by default.
     monkeypatch.setattr(ssl.SSLContext, "__new__", staticmethod(make_lenient_context))
     assert ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).minimum_version == ssl.TLSVersion.TLSv1
     assert tls_context(host).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 STARFIELD = "Starfield Services Root Certificate Authority - G2"
-# SHA-256 of the public keys, from https://www.amazontrust.com/repository.
+# The SHA-256 hashes of the roots' public keys, from https://www.amazontrust.com/repository.
 ROOTS = {
     "Amazon Root CA 1": "fbe3018031f9586bcbf41727e417b7d1c45c2f47f93be372a17b96b50757d5a2",
     "Amazon Root CA 2": "7f4296fc5b6a4e3b35d3c369623e364ab1af381d8fa7121533c9d6c633ea2461",
@@ -121,7 +121,7 @@ ROOTS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # Starfield's is 0
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # the serial number of Starfield's root is 0
 def test_the_roots_are_amazons_and_valid_for_another_year() -> None:
     fingerprints = {}
     for certificate in x509.load_pem_x509_certificates(roots.PEM.encode()):

@@ -1,4 +1,4 @@
-"""Settings of sources that the tests of this folder start from."""
+"""Example settings of sources, which the tests in this folder use and vary."""
 
 import copy
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ BY_FUNCTION = {name: value for name, value in MINIMAL.items() if name not in ("r
 
 
 def changed(base: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
-    """Return a copy of ``base`` with other settings. ``paging__style`` names the setting ``style`` of ``paging``."""
+    """Return a copy of ``base`` with some settings replaced. ``paging__style=…`` replaces ``style`` in ``paging``."""
     raw: dict[str, Any] = copy.deepcopy(dict(base))
     for path, value in settings.items():
         *outer, name = path.split("__")

@@ -1,4 +1,4 @@
-"""Expressions: what compiles, and which errors a search raises."""
+"""JMESPath expressions: which texts compile, and which errors a search raises."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The rules that a source's settings keep."""
+"""The rules for a source's settings, their defaults, and the problems that are reported."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a source's settings say: its cursor and the URLs of its pages."""
+"""The cursors and page URLs that result from a source's settings."""
 
 from readplane.poll.source.rules import parse_source
 from tests.unit.poll.source.samples import BY_FUNCTION, CHANGES, MINIMAL, changed

@@ -1,4 +1,4 @@
-"""Times as back offices write them."""
+"""Parsing a back office's times, and writing them for a cursor."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any

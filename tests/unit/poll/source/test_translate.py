@@ -1,4 +1,4 @@
-"""Translation: pages, records and snapshots, by expressions and by functions."""
+"""Translation of pages, records and snapshots, with expressions and with a function."""
 
 import json
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ def translate(record: str, validate: Any = ANYTHING, **settings: Any) -> Transla
     translator = Translator(source(**settings), validate)
     (value,) = translator.parse_page(f'{{"rows": [{record}]}}'.encode()).records
     result = translator.translate_record(value, NOW)
-    # A record from quarantine must translate to the same result.
+    # Translating the record again from quarantine must give the same result.
     assert content(translator.translate_raw_text(result.raw_text, NOW)) == content(result)
     return result
 

@@ -1,4 +1,4 @@
-"""URLs of a back office."""
+"""The origin, next links and query parameters of a back office's URLs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A back office of bytes: an HTTP server that does with each request what a test says, and a client of it."""
+"""A back office for tests: an HTTP server that responds with exactly the bytes that a test sets, and its client."""
 
 import socket
 import ssl
@@ -26,7 +26,7 @@ PAGE = b'{"rows": []}'
 
 
 class HttpServer:
-    """A server that does with each request what a test says, byte for byte, with a thread for each connection."""
+    """An HTTP server that runs a behaviour set by the test for each request. Each connection has its own thread."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
@@ -38,7 +38,7 @@ class HttpServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def will(self, *behaviours: Serve) -> None:
-        """Set what the server does with the next requests. It repeats the last behaviour for all later ones."""
+        """Set one behaviour for each of the next requests. The last one is repeated for all later requests."""
         self.behaviours = list(behaviours)
 
     def header(self, name: str, request: int = -1) -> str | None:
@@ -46,7 +46,7 @@ class HttpServer:
         return dict(line.split(": ", 1) for line in lines if line).get(name)
 
     def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # This wakes the accepting thread, which keeps the port open.
+        self._listener.shutdown(socket.SHUT_RDWR)  # Wakes the thread in `accept`, which keeps the port open.
         self._listener.close()
 
     def _accept(self) -> None:
@@ -103,7 +103,7 @@ def raw(*pieces: bytes, pause: float = 0) -> Serve:
 
 
 def drips(head: bytes) -> Serve:
-    """Send a byte now and then, until the client leaves."""
+    """Send ``head``, and then one byte every 0.05 s until the client disconnects."""
 
     def serve(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -115,7 +115,7 @@ def drips(head: bytes) -> Serve:
 
 
 def stalls(connection: socket.socket) -> None:
-    connection.recv(1)  # This returns when the client leaves.
+    connection.recv(1)  # This returns when the client disconnects.
 
 
 def resets(connection: socket.socket) -> None:
@@ -124,7 +124,7 @@ def resets(connection: socket.socket) -> None:
 
 
 class SkippingClock:
-    """A clock that runs like the real one, but on which sleeping takes no real time."""
+    """A clock that runs like the real one, but moves ahead at once when a test sleeps on it."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []

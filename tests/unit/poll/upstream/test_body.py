@@ -1,4 +1,4 @@
-"""The body of a response: packed, too large, cut off, or no data at all."""
+"""The body of a response: compressed, too large, cut off, or not data."""
 
 import gzip
 import json

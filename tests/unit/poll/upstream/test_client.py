@@ -172,7 +172,7 @@ def test_the_secret_is_sent_and_refreshed_once_after_a_401(office: HttpServer, c
     office.will(says(401))
     with pytest.raises(BackOfficeError) as caught:
         fetch(client_of(office, clock, secrets, secret=secret), office, clock)
-    # An unchanged secret isn't sent again, because it would get the same response.
+    # The unchanged secret isn't sent again, because it would get another 401.
     assert (caught.value.status, len(office.requests), secrets.refreshes) == (401, 3, 2)
 
 

@@ -1,4 +1,4 @@
-"""A request's deadline, whatever blocks the request, and the connections that it uses."""
+"""Requests end at their deadline whatever blocks them. Broken connections, proxies and TLS are also tested."""
 
 import gzip
 import ssl

@@ -1,4 +1,4 @@
-"""The condition that a response allows for later requests."""
+"""The condition that a later request can send, made from a response's headers."""
 
 from typing import Any
 

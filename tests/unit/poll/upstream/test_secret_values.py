@@ -1,4 +1,4 @@
-"""Secrets of back offices, read from AWS and kept for minutes."""
+"""Back offices' secrets, read from AWS and cached for five minutes."""
 
 import json
 from typing import Any

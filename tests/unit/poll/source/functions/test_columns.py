@@ -1,4 +1,4 @@
-"""The example of a translation class: responses that name their columns once and list bare rows."""
+"""The example translation class, for responses that list the column names once and the rows without names."""
 
 import json
 

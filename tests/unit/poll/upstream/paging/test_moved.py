@@ -1,4 +1,4 @@
-"""What notices that a list moved, that a walk goes in circles, or that a response is an old one."""
+"""Detection of a list that moves, of links that form a loop, and of stale responses."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_a_page_that_repeats_the_last_one_is_requested_once_more() -> None:
 
 @pytest.mark.parametrize("style", ["page", "offset"])
 def test_a_list_that_moves_between_two_pages_is_noticed(style: str) -> None:
-    """Without the check, the record that moved to the first page would never be read."""
+    """The deleted record lets another one move to the first page. Without the check, it would never be read."""
     listed = rows(6)
     respond = {"page": by_number(listed, 2), "offset": by_offset(listed, 3)}[style]
     page_reader = reader(Server(respond), style=style, parameter=style[0])

@@ -1,4 +1,4 @@
-"""The reader of pages: every style reads the whole list, and only the first request is a probe."""
+"""The page reader: every paging style reads the whole list, and only the first request is a probe."""
 
 from typing import Any
 

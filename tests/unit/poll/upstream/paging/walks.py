@@ -1,4 +1,4 @@
-"""A back office that is a function of the query, and walks through its pages."""
+"""A back office for tests that computes each response from the query, and helpers that read its pages."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ URL = "https://office.test/rows"
 
 
 class Server:
-    """Responds with what a function of the query returns. ``urls`` and ``probes`` tell what the requests were."""
+    """Responds to each request with ``respond(query)``. ``urls`` and ``probes`` record the requests."""
 
     def __init__(self, respond: Callable[[Query], object]) -> None:
         self.respond = respond
@@ -59,7 +59,7 @@ def reader(server: Server, probe: bool = False, **paging: Any) -> PageReader:
 
 
 def walk(server: Server, max_pages: int = 50, **paging: Any) -> list[str]:
-    """Return the ids of the records that a walk reads, with a new reader for each page."""
+    """Read all pages, with a new reader for each page, and return the ids of their records."""
     ids: list[str] = []
     continuation: str | None = None
     for _ in range(max_pages):

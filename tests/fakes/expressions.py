@@ -1,0 +1,174 @@
+"""DynamoDB's condition and update expressions, evaluated on one item in memory.
+
+The rules are those that AWS documents. A comparison with an absent attribute, or with one of another type, is false. An
+update whose operand is absent is refused; ``if_not_exists`` avoids that. An unknown function or clause fails the test.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from readplane.aws.faults import RefusedError
+
+Item = Mapping[str, Mapping[str, Any]]
+"""An item in DynamoDB's JSON: ``{"version": {"S": "..."}, "count": {"N": "1"}}``."""
+
+_TOKEN = re.compile(r"\s*([#:]?\w+|<>|<=|>=|[=<>(),+-])")
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": lambda a, b: a == b,
+    "<>": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def meets_condition(condition: str, item: Item, values: Item, names: Mapping[str, str]) -> bool:
+    """Return whether an item meets a condition expression.
+
+    :param item: the stored item; empty if there is none.
+    :param values: the request's ``ExpressionAttributeValues``.
+    :param names: the request's ``ExpressionAttributeNames``.
+    """
+    return _Expression(condition, item, values, names).condition()
+
+
+def updated_item(update: str, item: Item, values: Item, names: Mapping[str, str]) -> Item:
+    """Return the item that an update expression makes of another.
+
+    :param item: the stored item; if there is none, the key's attributes.
+    :raises RefusedError: if an operand is absent.
+    """
+    return _Expression(update, item, values, names).update()
+
+
+def projected_item(projection: str | None, item: Item, names: Mapping[str, str]) -> Item:
+    """Return the attributes of an item that a projection expression lists; without one, all of them."""
+    if projection is None:
+        return item
+    listed = [names.get(name.strip(), name.strip()) for name in projection.split(",")]
+    return {name: item[name] for name in listed if name in item}
+
+
+@cache
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = _TOKEN.findall(text)
+    assert "".join(tokens) == re.sub(r"\s", "", text), text
+    return tokens
+
+
+class _Expression:
+    """A parser that evaluates one expression while it reads it."""
+
+    def __init__(self, text: str, item: Item, values: Item, names: Mapping[str, str]) -> None:
+        self._tokens = _tokens(text)
+        self._at = 0
+        self._item = item
+        self._values = values
+        self._names = names
+
+    def condition(self) -> bool:
+        result = self._disjunction()
+        assert self._at == len(self._tokens), self._tokens[self._at :]
+        return result
+
+    def update(self) -> Item:
+        new = dict(self._item)
+        while self._at < len(self._tokens):
+            clause = self._next()
+            while True:
+                name = self._name(self._next())
+                if clause == "SET":
+                    assert self._next() == "="
+                    new[name] = self._sum()
+                elif clause == "REMOVE":
+                    new.pop(name, None)
+                else:
+                    raise AssertionError(f"unknown clause {clause}")
+                if not self._skip(","):
+                    break
+        return new
+
+    def _disjunction(self) -> bool:
+        result = self._conjunction()
+        while self._skip("OR"):
+            result = self._conjunction() or result
+        return result
+
+    def _conjunction(self) -> bool:
+        result = self._term()
+        while self._skip("AND"):
+            result = self._term() and result
+        return result
+
+    def _term(self) -> bool:
+        if self._skip("NOT"):
+            return not self._term()
+        if self._skip("("):
+            result = self._disjunction()
+            assert self._skip(")")
+            return result
+        if self._tokens[self._at] in ("attribute_exists", "attribute_not_exists"):
+            expected = self._next() == "attribute_exists"
+            assert self._skip("(")
+            exists = self._name(self._next()) in self._item
+            assert self._skip(")")
+            return exists == expected
+        left = self._operand()
+        comparison = _COMPARISONS[self._next()]
+        right = self._operand()
+        return left is not None and right is not None and _compare(comparison, left, right)
+
+    def _sum(self) -> Mapping[str, Any]:
+        value = self._present_operand()
+        while self._at < len(self._tokens) and self._tokens[self._at] in "+-":
+            sign = self._next()
+            other = Decimal(self._present_operand()["N"])
+            value = {"N": str(Decimal(value["N"]) + (other if sign == "+" else -other))}
+        return value
+
+    def _present_operand(self) -> Mapping[str, Any]:
+        if self._skip("if_not_exists"):
+            assert self._skip("(")
+            name = self._name(self._next())
+            assert self._skip(",")
+            default = self._present_operand()
+            assert self._skip(")")
+            return self._item.get(name, default)
+        value = self._operand()
+        if value is None:
+            raise RefusedError("ValidationException", 400, {"message": "an operand of the update is absent"})
+        return value
+
+    def _operand(self) -> Mapping[str, Any] | None:
+        token = self._next()
+        return self._values[token] if token.startswith(":") else self._item.get(self._name(token))
+
+    def _name(self, token: str) -> str:
+        name = self._names[token] if token.startswith("#") else token
+        assert re.fullmatch(r"\w+", name), name
+        return name
+
+    def _next(self) -> str:
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _skip(self, token: str) -> bool:
+        """Move past the next token if it is this one; return whether it is."""
+        if self._at < len(self._tokens) and self._tokens[self._at] == token:
+            self._at += 1
+            return True
+        return False
+
+
+def _compare(comparison: Callable[[Any, Any], bool], left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    ((left_type, left_value),) = left.items()
+    ((right_type, right_value),) = right.items()
+    if left_type != right_type:
+        return comparison is _COMPARISONS["<>"]
+    if left_type == "N":
+        return comparison(Decimal(left_value), Decimal(right_value))
+    return comparison(left_value, right_value)

@@ -1,0 +1,416 @@
+"""The judge of the fuzz tests: what docs/openapi.yaml says about a request, and what is wrong with a response."""
+
+import copy
+import dataclasses
+import http.client
+import json
+import os
+import re
+import shlex
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+import requests
+import schemathesis
+
+from tests.local.support import Local
+from tests.local.test_openapi import METHODS, SPEC
+
+SEED = int(os.environ.get("READPLANE_FUZZ_SEED", "4711"))
+FACTOR = float(os.environ.get("READPLANE_FUZZ_FACTOR", "1"))
+
+COLLECTIONS = {"countries": "public", "notices": "authenticated", "profiles": "owner"}
+"""The visibility of each fuzzed collection. Tariffs are left out, because their throttle would refuse the requests."""
+
+KNOWN_ID = "fuzz"
+"""The id of an item that each of the collections has."""
+BODIES: dict[str, dict[str, Any]] = {
+    "countries": {"alpha_2": "FR", "alpha_3": "FRA", "name": "France", "numeric": "250"},
+    "notices": {"title": "Closed", "priority": 3, "until": "2026-01-31", "hours": 1.25},
+    "profiles": {"display_name": "Eve", "language": "en-GB", "preferences": {"theme": ["dark", None, 1.10]}},
+}
+SUCCESSES = {
+    "health": {200},
+    "listItems": {200},
+    "createItem": {202},
+    "getItem": {200, 304, 404, 409},
+    "putItem": {202},
+    "deleteItem": {202},
+    "getChangeStatus": {200, 404},
+    "getDocument": {200, 304, 404},
+}
+"""The statuses with which an operation serves a request, by operation id."""
+
+Operation = schemathesis.APIOperation[Any, Any, Any, Any]
+Case = schemathesis.Case[Any]
+MAX_BODY = 256 * 1024
+ITEM_ID = re.compile(SPEC["components"]["parameters"]["ItemId"]["schema"]["pattern"].replace("$", r"\Z"))
+VERSION = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+"""A UUIDv7 in lower case."""
+PROBLEM = jsonschema_rs.Draft7Validator(
+    {**SPEC["components"]["schemas"]["Problem"], "additionalProperties": False, "components": SPEC["components"]}
+)
+INTERNALS = re.compile(
+    rb"Traceback|File \"|Exception|[a-z]Error\b|errorMessage|errorType|stackTrace|boto|arn:aws|fastjsonschema|"
+    rb"site-packages|/var/task|lambda_src|readplane/|\.py\b"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A request as it goes over the wire. Its target begins below /v1."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, bytes], ...] = ()
+    body: bytes | None = None
+
+    def header(self, name: str) -> str | None:
+        """Return the last header of this name."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        return values[-1].decode("latin-1").strip(" \t") if values else None
+
+    def curl(self, base: str) -> str:
+        """Return the command that sends the request again."""
+        parts = ["curl", "--path-as-is", "-g", "-i", "-X", self.method, base + self.target]
+        for name, value in self.headers:
+            parts += ["-H", f"{name}: {value.decode('latin-1')}"]
+        if self.body is not None:
+            text = self.body.decode("latin-1")
+            parts += ["--data-binary", text if len(text) < 2000 else text[:2000] + f"… ({len(text)} bytes)"]
+        return " ".join(map(shlex.quote, parts))
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What the document says about a request.
+
+    operation: method and path of its operation; ``None`` if no operation has this target.
+    refusals: the statuses with which the API may refuse the request; empty if it must serve it.
+    certain: false if the document leaves open whether to serve or to refuse it.
+    """
+
+    operation: str | None
+    refusals: frozenset[int] = frozenset()
+    certain: bool = True
+
+
+class Service:
+    """The deployed API and its document. It sends calls and judges the responses."""
+
+    def __init__(self, stack: Local) -> None:
+        self.base = f"{stack.outputs.api_url}/v1"
+        parts = urllib.parse.urlsplit(self.base)
+        self._prefix = parts.path
+        self._connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+        self._token = f"Bearer {stack.eve.access_token}".encode()
+        self.schemas = _deployed_schemas(stack)
+        self._validators = {
+            name: jsonschema_rs.Draft7Validator(schema, validate_formats=True) for name, schema in self.schemas.items()
+        }
+        self.document = _expanded(self.schemas)
+        self.schema = schemathesis.openapi.from_dict(self.document)
+        self.schema.config.update(base_url=self.base)
+
+    def operations(self, operation_id: str) -> list[Operation]:
+        """Return an operation, once for every collection that has it."""
+        return [
+            self.schema[path][method]
+            for path, item in self.document["paths"].items()
+            for method in METHODS
+            if item.get(method, {}).get("operationId") == operation_id
+        ]
+
+    def call_of(self, case: Case) -> Call:
+        """Return the request that schemathesis would send for a case."""
+        prepared = requests.Request(**_request(case.as_transport_kwargs(base_url=self.base))).prepare()
+        body = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
+        headers = tuple((name, _bytes(value)) for name, value in prepared.headers.items() if name != "Content-Length")
+        assert prepared.method and (body is None or isinstance(body, bytes))
+        return Call(prepared.method, prepared.path_url.removeprefix(self._prefix), headers, body)
+
+    def check(self, call: Call) -> int:
+        """Send a call and check its response; return the status. Without its own Authorization, the editor sends it."""
+        verdict = self.judge(call)
+        status, headers, content = self._send(call)
+        wrong = list(self._wrong(call, verdict, status, headers, content))
+        assert not wrong, "\n".join(
+            [
+                *wrong,
+                f"{status} {dict(headers)} {content[:1000]!r}",
+                f"judged: {verdict}",
+                call.curl(self.base) + " -H 'Authorization: Bearer …'",
+                f"rerun: READPLANE_FUZZ_SEED={SEED} READPLANE_FUZZ_FACTOR={FACTOR:g} pytest tests/local/test_fuzz.py",
+            ]
+        )
+        return status
+
+    def _send(self, call: Call) -> tuple[int, Mapping[str, str], bytes]:
+        self._connection.putrequest(
+            call.method,
+            self._prefix + call.target,
+            skip_accept_encoding=True,
+            skip_host=call.header("Host") is not None,
+        )
+        if call.header("Authorization") is None:
+            self._connection.putheader("Authorization", self._token)
+        for name, value in call.headers:
+            self._connection.putheader(name, value)
+        if call.body is not None:
+            self._connection.putheader("Content-Length", str(len(call.body)))
+        self._connection.endheaders(call.body)
+        response = self._connection.getresponse()
+        content = response.read()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, content
+
+    def _wrong(
+        self, call: Call, verdict: Verdict, status: int, headers: Mapping[str, str], content: bytes
+    ) -> Iterator[str]:
+        if status >= 500:
+            yield "the status is a 5xx"
+        operation = self._documented(verdict.operation)
+        # Without an operation, the request is a preflight.
+        successes = SUCCESSES.get(operation["operationId"], set()) if operation else {200, 204}
+        if verdict.refusals and status not in verdict.refusals and (verdict.certain or status not in successes):
+            yield f"the request must be refused with one of {sorted(verdict.refusals)}"
+        if not verdict.refusals and status not in successes:
+            yield f"the request is allowed and must be served with one of {sorted(successes)}"
+        if operation and str(status) not in operation["responses"]:
+            yield f"{verdict.operation} doesn't document the status"
+        if status >= 400:
+            # API Gateway itself adds x-amzn-errortype.
+            ours = {name: value for name, value in headers.items() if name != "x-amzn-errortype"}
+            if leak := INTERNALS.search(content + repr(sorted(ours.items())).encode()):
+                yield f"the response shows internals: {leak.group()!r}"
+            yield from _wrong_problem(call.method, status, headers, content)
+        elif operation and verdict.operation:
+            yield from self._wrong_success(verdict.operation, status, headers, content)
+
+    def _wrong_success(self, operation: str, status: int, headers: Mapping[str, str], content: bytes) -> Iterator[str]:
+        method, path = operation.split(" ", 1)
+        request = requests.Request(method, self.base).prepare()
+        listed = {name: [value] for name, value in headers.items()}
+        try:
+            self.schema[path][method].validate_response(
+                schemathesis.Response(status, listed, content, request, 0, True)
+            )
+        except BaseExceptionGroup as failures:
+            yield f"the response isn't as documented: {failures.exceptions}"
+
+    def _documented(self, operation: str | None) -> dict[str, Any] | None:
+        if operation is None:
+            return None
+        method, path = operation.split(" ", 1)
+        documented: dict[str, Any] = self.document["paths"][path][method.lower()]
+        return documented
+
+    # --- The oracle: it follows the document's words and uses none of the product's code.
+
+    def judge(self, call: Call) -> Verdict:
+        """Return what the document says about a call."""
+        path, _, query = call.target.partition("?")
+        route, parameters = self._route(call.method, path)
+        if route is None:
+            if call.method == "OPTIONS":
+                return Verdict(None, frozenset({404}), certain=False)
+            return Verdict(None, frozenset({404}))
+        collection = route.split("/")[2] if "/" in route.partition(" /")[2] else ""
+        operation = self.document["paths"][route.split(" ", 1)[1]][call.method.lower()]["operationId"]
+        is_open = operation == "health" or (call.method == "GET" and COLLECTIONS[collection] == "public")
+        if call.header("Authorization") is not None and not is_open:
+            return Verdict(route, frozenset({401}))
+        faults: list[Fault] = []
+        if "item_id" in parameters:
+            faults.append(None if ITEM_ID.match(parameters["item_id"]) else 400)
+        if "change_id" in parameters:
+            faults.append(None if re.fullmatch(VERSION, parameters["change_id"]) else 400)
+        if operation == "listItems":
+            faults += _query_faults(query)
+        if operation in ("getItem", "createItem", "putItem", "deleteItem"):
+            faults.append(_min_version_fault(call.header("Readplane-Min-Version")))
+        if operation == "createItem":
+            key = call.header("Idempotency-Key")
+            faults.append(None if key is None or re.fullmatch(r"[ -~]{1,255}", key) else 400)
+        if operation in ("createItem", "putItem"):
+            faults += self._body_faults(call, collection)
+        if operation == "health" and call.header("Content-Type") is not None:
+            faults.append(_content_type_fault(call) and "unsure")  # a GET with another type may be a 415 or not
+        statuses = frozenset(fault for fault in faults if isinstance(fault, int))
+        if statuses:
+            return Verdict(route, statuses)
+        unsure = "unsure" in faults
+        return Verdict(route, frozenset({400, 413, 415}) if unsure else frozenset(), certain=not unsure)
+
+    def _route(self, method: str, path: str) -> tuple[str | None, dict[str, str]]:
+        # The emulator decodes an encoded slash before it routes a request, and merges repeated slashes.
+        sent = [urllib.parse.unquote(part) for part in re.split("/|%2[fF]", path) if part]
+        for template, operations in self.document["paths"].items():
+            names = template.strip("/").split("/")
+            if method.lower() in operations and len(names) == len(sent):
+                pairs = list(zip(names, sent, strict=True))
+                if all(name == part or name.startswith("{") for name, part in pairs):
+                    return f"{method} {template}", {name[1:-1]: part for name, part in pairs if name.startswith("{")}
+        return None, {}
+
+    def _body_faults(self, call: Call, collection: str) -> "list[Fault]":
+        body = call.body or b""
+        return [
+            _content_type_fault(call),
+            413 if len(body) > MAX_BODY else None,
+            _json_fault(body, self._validators[collection]),
+        ]
+
+
+Fault = int | str | None
+"""The status that refuses a part of a request; "unsure" if the document leaves it open; ``None`` for a valid part."""
+
+
+def _content_type_fault(call: Call) -> Fault:
+    content_type = (call.header("Content-Type") or "").partition(";")[0].strip(" \t").lower()
+    return None if content_type == "application/json" else 415
+
+
+def _query_faults(query: str) -> list[Fault]:
+    faults: list[Fault] = []
+    pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
+    for name in ("limit", "cursor"):
+        values = [value for key, value in pairs if key == name]
+        if len(values) > 1 or "" in values:
+            faults.append("unsure")  # API Gateway decides which value counts, and whether an empty one does
+        elif values and name == "limit":
+            text = values[0]
+            right = re.fullmatch("0*[0-9]+", text) and 1 <= int(text) <= 200
+            faults.append(("unsure" if text.startswith("0") else None) if right else 400)
+        elif values:
+            faults.append(400)  # only the API makes valid cursors; test_http.py follows those
+    return faults
+
+
+def _min_version_fault(text: str | None) -> Fault:
+    versions = [part.strip(" \t") for part in (text or "").split(",")]
+    versions = [part for part in versions if part]
+    if len(versions) > 20 or not all(re.fullmatch(VERSION, part) for part in versions):
+        return 400
+    ahead = max((int(part[:8] + part[9:13], 16) for part in versions), default=0) - time.time() * 1000
+    return "unsure" if abs(ahead - 300_000) < 5_000 else 400 if ahead > 300_000 else None
+
+
+def _json_fault(body: bytes, validator: jsonschema_rs.Draft7Validator) -> Fault:
+    has_duplicates = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal has_duplicates
+        unique = dict(pairs)
+        has_duplicates = has_duplicates or len(unique) != len(pairs)
+        return unique
+
+    def constant(name: str) -> None:
+        raise ValueError(name)
+
+    if max(body.count(b"{") + body.count(b"["), 0) > 95:
+        depth = _depth(body)
+        if depth > 103:
+            return 400
+        if depth > 97:
+            return "unsure"  # a unit test checks the exact limit
+    try:
+        text = body.decode(errors="replace")  # API Gateway replaces bad UTF-8 in the same way
+        value = json.loads(text, object_pairs_hook=members, parse_constant=constant)
+    except RecursionError:
+        return 400
+    except json.JSONDecodeError:
+        return 400
+    except ValueError as error:
+        return "unsure" if "digits" in str(error) else 400
+    if has_duplicates or not isinstance(value, dict):
+        return 400
+    if re.search(r"\d{300}|[eE]\+?0*[1-9]\d{2}", text) or re.search(r"\\[uU][dD][89a-fA-F]", text):
+        # A number beyond a double or a lone surrogate is valid JSON, but JSON Schema doesn't define how to judge it.
+        return "unsure"
+    return None if validator.is_valid(value) and "\ufffd" not in text else 400
+
+
+def _depth(body: bytes) -> int:
+    depth = deepest = 0
+    for mark in re.findall(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', body, re.DOTALL):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(mark, 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _wrong_problem(method: str, status: int, headers: Mapping[str, str], content: bytes) -> Iterator[str]:
+    if headers.get("content-type") != "application/problem+json":
+        yield "the content type of an error isn't application/problem+json"
+        return
+    if method == "HEAD":
+        return
+    try:
+        document = json.loads(content)
+    except ValueError:
+        yield "the problem document isn't JSON"
+        return
+    if not PROBLEM.is_valid(document) or document["status"] != status:
+        yield "the problem document isn't as documented"
+    if status in (429, 503) and not headers.get("retry-after", "").isdigit():
+        yield "Retry-After is missing"
+    if status == 401 and "www-authenticate" not in headers:
+        yield "WWW-Authenticate is missing"
+
+
+def _deployed_schemas(stack: Local) -> dict[str, Any]:
+    """Return the deployed JSON Schemas of the bodies, by collection."""
+    s3 = stack.root().client("s3")
+    bucket = stack.outputs.write_log_bucket
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="config/schemas/")["Contents"]
+    newest = max(listed, key=lambda entry: entry["LastModified"])["Key"]
+    schemas: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=newest)["Body"].read())
+    return {name: schemas[name] for name in COLLECTIONS}
+
+
+def _expanded(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with each collection's own routes and body schema in the place of {collection}."""
+    document = copy.deepcopy(SPEC)
+    # Schemathesis must not generate credentials. The random headers below try wrong tokens.
+    del document["security"], document["components"]["securitySchemes"], document["servers"]
+    for path, item in list(document["paths"].items()):
+        for method in METHODS:
+            item.get(method, {}).pop("security", None)
+        if "{collection}" not in path:
+            continue
+        del document["paths"][path]
+        for name, schema in schemas.items():
+            own = copy.deepcopy(item)
+            own["parameters"] = [
+                entry for entry in own["parameters"] if not entry.get("$ref", "").endswith("/Collection")
+            ]
+            for parameter in own.get("post", {}).get("parameters", []):
+                if parameter.get("name") == "Idempotency-Key":
+                    parameter["schema"]["pattern"] = "^[!-~]([ -~]*[!-~])?$"
+            for method in METHODS:
+                if "requestBody" in own.get(method, {}):
+                    plain = {key: value for key, value in schema.items() if key != "$schema"}
+                    own[method]["requestBody"] = {"required": True, "content": {"application/json": {"schema": plain}}}
+            document["paths"][path.replace("{collection}", name)] = own
+    # The document states these patterns in prose only.
+    components = document["components"]
+    components["schemas"]["Version"]["pattern"] = f"^{VERSION}$"
+    past = VERSION.replace("[0-9a-f]{8}", "01[0-8][0-9a-f]{5}", 1)
+    components["parameters"]["MinVersion"]["schema"]["pattern"] = f"^{past}( ?, ?{past}){{0,19}}$"
+    return document
+
+
+def _request(arguments: dict[str, Any]) -> dict[str, Any]:
+    names = ("method", "url", "headers", "files", "data", "params", "auth", "cookies", "json")
+    return {name: value for name, value in arguments.items() if name in names}
+
+
+def _bytes(value: str | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
