@@ -1,5 +1,5 @@
-# The backends as each Region needs them: with the Region's own VPC link, and with the full names of the
-# scopes of which a token must have one.
+# The backends as the module of each Region needs them: with that Region's VPC link, and with the full names of their
+# scopes. A caller's token must have at least one of these scopes.
 locals {
   backends = { for role in ["primary", "replica"] : role => { for name, backend in var.backends : name => merge(backend, {
     scopes   = distinct(flatten([for scope in backend.scopes : module.identity.scopes[scope]]))
@@ -8,7 +8,7 @@ locals {
 }
 
 output "backends" {
-  description = "Backend name -> its base URL, and whether callers need an API key (output backend_api_keys)."
+  description = "Backend name -> its base URL, and whether callers need an API key (see output backend_api_keys)."
   value       = { for name, backend in var.backends : name => { url = "${local.api_url}/v1/backends/${name}", api_key = backend.api_key } }
 }
 

@@ -15,8 +15,9 @@ locals {
     Statement = [
       {
         # Delegates access decisions to the account's IAM policies, as AWS's default key policy does. Without this
-        # statement nobody could manage the key. The statement alone lets no principal use the key: each function's role
-        # states the actions and the service through which the function may use it.
+        # statement nobody could manage the key. The statement alone gives no principal access, because an IAM policy
+        # must allow it too. Each function's policy names the actions and the AWS service through which the function may
+        # use the key.
         Sid       = "AccountDecides"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
@@ -24,8 +25,8 @@ locals {
         Resource  = "*"
       },
       {
-        # S3 notifies the encrypted queue as a service principal and not through a
-        # role, so the key policy must allow it.
+        # S3 sends notifications to the encrypted queue as a service principal, without an IAM role, so the key policy
+        # must allow it.
         Sid       = "WriteLogNotifiesQueue"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
@@ -37,7 +38,7 @@ locals {
         }
       },
       {
-        # CloudWatch publishes alarms to the encrypted topic as a service principal and not through a role.
+        # CloudWatch publishes alarms to the encrypted topic as a service principal, without an IAM role.
         Sid       = "AlarmsPublish"
         Effect    = "Allow"
         Principal = { Service = "cloudwatch.amazonaws.com" }
@@ -49,7 +50,8 @@ locals {
         }
       },
       {
-        # CloudWatch Logs encrypts as a service principal and puts the log group's ARN into the encryption context.
+        # CloudWatch Logs encrypts as a service principal, without an IAM role. It puts the log group's ARN into the
+        # encryption context, and the condition checks that ARN.
         Sid       = "LogsEncrypt"
         Effect    = "Allow"
         Principal = { Service = "logs.${region}.amazonaws.com" }

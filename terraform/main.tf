@@ -1,13 +1,14 @@
-# The picture:
+# How data moves through the stack:
 #
 #            write                                                  publish                 read
 #  client -> API -> write -> Firehose -> write log (S3) -> apply -> items -> stream -> documents (S3) <- API <- client
 #  back office <- poll -> change stream (Kinesis) -------> apply
 #                  └ snapshot -> documents (S3)
 #
-# Module `identity` holds the users, `items` is one DynamoDB table in every Region, and `region` is
-# everything else, once per Region. Modules `change_stream` and `poll` exist only if a source is
-# declared, and only in the primary Region.
+# Module `identity` holds the users. Module `items` is the items table, which DynamoDB replicates to the replica Region.
+# Module `region` holds the API, functions, write log and documents, once per Region. Modules `change_stream` and `poll`
+# exist only if a source is declared, and only in the primary Region. Module `monitoring` adds the alarms' topic and a
+# dashboard to each Region.
 
 module "identity" {
   source = "./modules/identity"
@@ -47,7 +48,8 @@ module "region" {
   items       = module.items.primary
   collections = var.collections
   sources     = local.freshness
-  # one(module.change_stream[*].arn) would wait for that whole module, which in turn waits for this module's `apply`.
+  # With one(module.change_stream[*].arn), this module would wait for all of module change_stream, which in turn waits
+  # for `apply` of this module: a cycle. `[0].arn` waits for this single output only.
   change_stream_arn     = local.polled ? module.change_stream[0].arn : null
   backends              = local.backends["primary"]
   backend_api_keys      = var.backend_api_keys

@@ -1,5 +1,5 @@
-# Every alarm notifies the topic of its own Region, and also the topics that alarm_actions (in the
-# replica Region: replica_alarm_actions) names.
+# Every alarm notifies the stack's own topic in the alarm's Region. In addition, alarms of the primary Region notify the
+# topics in alarm_actions, and alarms of the replica Region those in replica_alarm_actions.
 locals {
   alarm_actions         = concat(module.monitoring[*].topic_arn, var.alarm_actions)
   replica_alarm_actions = concat(module.replica_monitoring[*].topic_arn, var.replica_alarm_actions)
@@ -14,7 +14,7 @@ module "monitoring" {
   kms_key_arn   = local.primary_key_arn
   alarm_actions = var.alarm_actions
 
-  # Only the primary Region polls, so only its module gets the sources, for their alarms and widgets.
+  # Only the primary Region polls, so only its module gets the sources, for which it creates alarms and widgets.
   sources = { for name, source in var.sources : name => { staleness_budget = source.staleness_budget } }
 }
 
@@ -35,6 +35,6 @@ output "alarm_topic_arn" {
 }
 
 output "replica_alarm_topic_arn" {
-  description = "SNS topic that the replica Region's alarms notify; null without a replica or alarms."
+  description = "SNS topic that the replica Region's alarms notify; null without a replica or without alarms."
   value       = one(module.replica_monitoring[*].topic_arn)
 }

@@ -37,7 +37,7 @@ output "edge_url" {
 }
 
 output "routes" {
-  description = "\"METHOD /path\" of every route; the path is without the stage."
+  description = "Every route as \"METHOD /path\", without the stage."
   value       = module.region.routes
 }
 
@@ -97,7 +97,7 @@ output "apply_queue_url" {
 }
 
 output "apply_dead_letter_url" {
-  description = "URL of the apply queue's dead-letter queue."
+  description = "URL of the dead-letter queue of the apply queue."
   value       = module.region.apply_dead_letter_url
 }
 
@@ -122,7 +122,9 @@ output "sources" {
 }
 
 output "policies" {
-  description = "Every policy of the primary Region and the keys' policies as JSON text, for tests and reviews."
+  description = <<-EOT
+    Every policy of the primary Region and the key policies of all Regions as JSON text, for tests and reviews.
+  EOT
   value = merge(module.region.policies, {
     keys          = local.key_policies
     change_stream = one(module.change_stream[*].policies)

@@ -11,8 +11,8 @@ provider "aws" {
   }
 }
 
-# This provider is configured even without a replica, because after a replica is removed from the settings, Terraform
-# needs the provider that created its resources to destroy them.
+# This provider is configured even without a replica. If the replica is removed from the settings, Terraform still needs
+# the provider to destroy the replica's resources.
 provider "aws" {
   alias  = "replica"
   region = coalesce(var.replica_region, var.region)

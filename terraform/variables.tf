@@ -1,9 +1,9 @@
 variable "name" {
-  description = "Stack name. It prefixes every AWS name and is the `Stack` dimension of the metrics."
+  description = "Stack name. It prefixes the names of AWS resources and is the `Stack` dimension of the metrics."
   type        = string
   default     = "readplane"
 
-  # At most 20 characters, because S3 limits a bucket's name to 63, and the write log's bucket adds
+  # At most 20 characters, because S3 allows 63 characters in a bucket name, and the name of the write log's bucket adds
   # "-write-log-", the account id and the Region.
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
@@ -22,7 +22,7 @@ variable "region" {
 }
 
 variable "replica_region" {
-  description = "Second Region, which also accepts reads and writes; null: no second Region."
+  description = "Second Region, which also accepts reads and writes; null means no second Region."
   type        = string
   default     = null
 
@@ -51,11 +51,13 @@ variable "endpoint_type" {
 
 variable "collections" {
   description = <<-EOT
-    The collections of items.
-    read: who reads them: `public`, `authenticated` (every signed-in user) or `owner` (each item's own user).
-    write_groups: which user groups write them; schema: the JSON Schema of their data, as text.
-    cache_ttl: seconds for which the API may cache responses; 0: not cached.
-    throttle: requests per second and burst of each of the collection's methods; null: the stack's throttle.
+    The collections of items, by name.
+    read: who may read the items: `public` (everybody), `authenticated` (every signed-in user) or `owner` (only each
+    item's own user).
+    write_groups: the user groups that may write the items.
+    schema: the JSON Schema that an item's data must match, as text.
+    cache_ttl: seconds for which the API may cache responses; 0 means not cached.
+    throttle: requests per second and burst for each API method of the collection; null means the stack's throttle.
   EOT
   type = map(object({
     read         = string
@@ -124,7 +126,9 @@ variable "collections" {
 }
 
 variable "sign_in" {
-  description = "Cognito sign-in: MFA, self-registration, URLs to which the hosted page returns, token lifetimes."
+  description = <<-EOT
+    Cognito sign-in: MFA, self-registration, URLs to which the hosted page returns users, and token lifetimes.
+  EOT
   type = object({
     mfa                  = optional(string, "OPTIONAL")
     self_sign_up         = optional(bool, false)
@@ -168,10 +172,10 @@ variable "sign_in" {
 variable "cors_origins" {
   description = <<-EOT
     Browser origins that may call the API.
-    None: the API answers no preflight and sends no CORS header.
-    One: every response names that origin.
-    Several: the functions name the origin that asked. Responses that API Gateway makes itself say `*`, which is safe
-    because callers send bearer tokens and no cookies.
+    With no origin, the API answers no preflight and sends no CORS headers.
+    With one origin, every response names that origin.
+    With several origins, the functions return the origin of the request. Responses that API Gateway itself makes return
+    `*`, which is safe because callers send bearer tokens and no cookies.
   EOT
   type        = list(string)
   default     = []
@@ -189,7 +193,9 @@ variable "cors_origins" {
 }
 
 variable "cache_size" {
-  description = "Size of the API's cache cluster in GB, as text; null: none. AWS bills it by the hour, used or not."
+  description = <<-EOT
+    Size of the API's cache cluster in GB, as text; null means no cluster. AWS bills a cluster by the hour, used or not.
+  EOT
   type        = string
   default     = null
 
@@ -200,7 +206,7 @@ variable "cache_size" {
 }
 
 variable "throttle" {
-  description = "Requests per second and burst of each method of the API, unless a collection or backend sets its own."
+  description = "Requests per second and burst for each method of the API. A collection or backend can set its own."
   type        = object({ rate = number, burst = number })
   default     = { rate = 500, burst = 1000 }
 
@@ -229,8 +235,8 @@ variable "write_log" {
     error_message = "Set write_log.buffering_seconds to 0 to 900: what Firehose allows for S3."
   }
 
-  # Firehose allows up to 128. The limit here is lower, because an object is as large as the buffer, a megabyte can hold
-  # some 2,400 small changes, and `apply` must finish an object within its timeout.
+  # Firehose allows up to 128 MB. The limit here is lower, because an object can be as large as the buffer and `apply`
+  # must finish an object within its timeout. A megabyte can hold some 2,400 small changes.
   validation {
     condition     = var.write_log.buffering_megabytes >= 1 && var.write_log.buffering_megabytes <= 16
     error_message = "Set write_log.buffering_megabytes to 1 to 16: `apply` must finish an object within its time-out, or the object never gets done."
@@ -253,8 +259,8 @@ variable "horizon_days" {
   type        = number
   default     = 30
 
-  # The dead-letter queue keeps a message for 14 days. A change that is redriven on its last day must still find the
-  # tombstone, or it would bring a deleted item back.
+  # The dead-letter queue keeps a message for 14 days. If an operator redrives a change on the last of those days, the
+  # item's tombstone must still exist. Otherwise the change would bring a deleted item back.
   validation {
     condition     = var.horizon_days >= 15 && floor(var.horizon_days) == var.horizon_days
     error_message = "Set horizon_days to 15 or more: longer than the 14 days of the dead-letter queue, or a redrive could bring deleted items back."
@@ -262,7 +268,10 @@ variable "horizon_days" {
 }
 
 variable "functions" {
-  description = "Memory, timeout and concurrency of each function; reserved_concurrency null: the account's pool."
+  description = <<-EOT
+    Memory, timeout and concurrency of each function. If reserved_concurrency is null, the function shares the account's
+    unreserved concurrency.
+  EOT
   type = object({
     write   = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
     apply   = optional(object({ memory_mb = optional(number, 1024), timeout_seconds = optional(number, 300), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
@@ -280,15 +289,15 @@ variable "functions" {
     error_message = "Set functions.write.timeout_seconds to 13 to 29: its three tries at the write log take up to 12.3 seconds, and API Gateway waits 29."
   }
 
-  # For a list, `read` queries one partition of the index after another. It starts queries for 4
-  # seconds, and the last query may take 6 more.
+  # For a list, `read` queries one partition of the index after another. It starts new queries for up to 4 seconds, and
+  # the last query may take 6 seconds more.
   validation {
     condition     = var.functions.read.timeout_seconds >= 12 && var.functions.read.timeout_seconds <= 29
     error_message = "Set functions.read.timeout_seconds to 12 to 29: a list and its retries take up to 10 seconds, and API Gateway waits 29."
   }
 
   # A megabyte of buffer can hold some 2,400 small changes. `apply` writes thousands of changes a second at best, but
-  # only a few hundred with a third of a core or while DynamoDB throttles.
+  # only a few hundred with a third of a CPU core or while DynamoDB throttles.
   validation {
     condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
     error_message = "Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or buffer less: `apply` must finish an object within its time-out."
@@ -344,8 +353,8 @@ variable "documents_integration" {
 
 variable "customer_managed_key" {
   description = <<-EOT
-    Encrypt with a customer managed KMS key in each Region (about 1 $ a month each, plus requests); false: keys that AWS
-    owns.
+    Encrypt with a customer managed KMS key in each Region (about 1 $ a month each, plus requests); false means keys
+    that AWS owns.
   EOT
   type        = bool
   default     = true
@@ -353,8 +362,9 @@ variable "customer_managed_key" {
 
 variable "deletion_protection" {
   description = <<-EOT
-    Refuse to delete users, items, checkpoints and buckets that hold objects. Set it to false and apply before
-    `terraform destroy`, and before you remove the last source.
+    Refuse to delete users, items, checkpoints and buckets that hold objects. Set it to false and run `terraform apply`
+    before you run `terraform destroy`, and also before you remove the last source, because its checkpoints are deleted
+    then.
   EOT
   type        = bool
   default     = true
@@ -387,7 +397,7 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that the primary Region's alarms notify."
+  description = "SNS topics that the primary Region's alarms notify, in addition to the stack's own topic."
   type        = list(string)
   default     = []
 
@@ -398,7 +408,7 @@ variable "alarm_actions" {
 }
 
 variable "replica_alarm_actions" {
-  description = "SNS topics that the replica Region's alarms notify."
+  description = "SNS topics that the replica Region's alarms notify, in addition to the stack's own topic."
   type        = list(string)
   default     = []
 
@@ -479,7 +489,7 @@ variable "architecture" {
 }
 
 variable "api_base_url" {
-  description = "Base URL of an emulator's API, with {api_id} as a placeholder; null: AWS's own URL."
+  description = "Base URL of an emulator's API, with {api_id} as a placeholder; null means AWS's own URL."
   type        = string
   default     = null
 
@@ -493,7 +503,7 @@ variable "emulator" {
   description = <<-EOT
     Provider settings for an emulator. Leave them out on AWS.
     plain_http: the emulator speaks no TLS, so buckets and queues must not refuse plain HTTP.
-    plain_method_paths: the emulator doesn't escape the paths of methods.
+    plain_method_paths: the emulator stores a method's settings under the method's unescaped path.
   EOT
   type = object({
     s3_use_path_style           = optional(bool, false)

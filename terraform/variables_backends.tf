@@ -1,18 +1,24 @@
 variable "backends" {
   description = <<-EOT
-    Back offices that clients reach under /v1/backends/<name>/. The rest of the path goes to the same path below url.
-    methods: the HTTP methods that are passed through; timeout_ms: milliseconds until API Gateway responds 504.
-    throttle: requests per second and burst, for each method of the API and, with api_key, for all methods together.
+    Back offices that clients reach under /v1/backends/<name>/. API Gateway appends the rest of the request's path to
+    url.
+    methods: the HTTP methods that API Gateway passes through.
+    timeout_ms: milliseconds after which API Gateway responds 504.
+    throttle: requests per second and burst for each API method. With api_key, the same limits also apply to all methods
+    together.
     quota: requests per key and DAY, WEEK or MONTH.
-    cache: cache the responses to GET for ttl seconds. cache_query_parameters and headers must name everything on which
-    a response depends, because callers whose requests differ in anything else get each other's cached responses.
+    cache: API Gateway caches the responses to GET for ttl seconds. cache_query_parameters and headers must name
+    everything on which a response depends. Requests that differ only in something else get each other's cached
+    responses.
     api_key: callers need this backend's key, in X-Api-Key.
-    scopes: callers need an access token with this stack's "read" or "write" scope. Any client of the user pool may have
-    requested the token, because only functions check the client.
-    With api_key and scopes, the token decides and the key is only counted, so another backend's key is accepted too.
-    forward_headers: which of Authorization, Cookie and X-Api-Key the back office may see. The others arrive as "-".
-    vpc_link: the way to a private back office: nlb_arn (its Network Load Balancer) or id (an existing VPC link of API
-    Gateway); replica_vpc_link: the same for replica_region.
+    scopes: callers need an access token with this stack's "read" or "write" scope. API Gateway accepts tokens of every
+    client of the user pool, because only functions check the client.
+    With both api_key and scopes, the token alone decides who may call, and the key only counts requests. So another
+    backend's key is accepted too.
+    forward_headers: which of Authorization, Cookie and X-Api-Key the back office may see. API Gateway replaces the
+    values of the others with "-".
+    vpc_link: the way to a private back office, either nlb_arn (its Network Load Balancer) or id (an existing VPC link
+    of API Gateway). replica_vpc_link: the same for replica_region.
     Responses must be text (JSON, XML, HTML), because API Gateway would corrupt binary ones. The back office sends its
     own CORS headers.
   EOT
@@ -35,7 +41,7 @@ variable "backends" {
   }))
   default = {}
 
-  # The hashes of all keys share the environment of one function (4 KB), and an API may have 300 resources.
+  # The hashes of all keys share one function's environment variables (4 KB), and an API may have at most 300 resources.
   validation {
     condition     = length(var.backends) <= 20
     error_message = "Declare at most 20 backends; put the rest into a second stack."
@@ -46,8 +52,8 @@ variable "backends" {
     error_message = "Name backends with 1 to 63 lower-case letters, digits and hyphens, the first a letter: the name is part of paths."
   }
 
-  # The pattern excludes credentials, query, fragment, template braces and stage variables, and everything with
-  # which a path could leave the base path.
+  # The pattern excludes credentials, query, fragment, template braces and stage variables. It also excludes segments
+  # that begin with a dot, because ".." could leave the base path.
   validation {
     condition     = alltrue([for b in values(var.backends) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$", b.url))])
     error_message = "Give each backend's url as https://host or https://host/base/path, without a slash at the end, user, query or fragment, and with the host in lower case."
@@ -66,7 +72,7 @@ variable "backends" {
     error_message = "List a backend's methods once each, out of GET, HEAD, POST, PUT, PATCH and DELETE (the API answers OPTIONS itself)."
   }
 
-  # API Gateway's limits for the timeout of an integration.
+  # API Gateway accepts an integration timeout of 50 to 29,000 milliseconds.
   validation {
     condition     = alltrue([for b in values(var.backends) : b.timeout_ms >= 50 && b.timeout_ms <= 29000 && floor(b.timeout_ms) == b.timeout_ms])
     error_message = "Set a backend's timeout_ms to whole milliseconds from 50 to 29000: API Gateway waits no longer."
@@ -158,14 +164,14 @@ variable "backends" {
 
 variable "backend_api_keys" {
   description = <<-EOT
-    Backend name -> an API key that its callers already have; the other backends get a new key. Set it through the
+    Backend name -> an API key that its callers already have. The other backends get new keys. Set this through the
     environment variable TF_VAR_backend_api_keys, because keys are secrets.
   EOT
   type        = map(string)
   default     = {}
   sensitive   = true
 
-  # API Gateway's limits for the length of a key.
+  # API Gateway accepts keys of 20 to 128 characters.
   validation {
     condition     = alltrue([for key in values(var.backend_api_keys) : can(regex("^[A-Za-z0-9_-]{20,128}$", key))])
     error_message = "Give backend_api_keys 20 to 128 letters, digits, \"_\" and \"-\" each."

@@ -1,7 +1,8 @@
 variable "notify" {
   description = <<-EOT
-    Who is notified of alarms, in addition to alarm_actions. emails: each address must confirm its subscription;
-    phone_numbers: AWS's SMS sandbox limits them at first (modules/monitoring says how).
+    Who is notified of alarms, in addition to alarm_actions.
+    emails: each address must confirm its subscription.
+    phone_numbers: at first, AWS's SMS sandbox allows only verified numbers (see modules/monitoring/main.tf).
   EOT
   type = object({
     emails        = optional(list(string), [])

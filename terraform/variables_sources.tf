@@ -1,42 +1,42 @@
-# The back offices that are polled. Terraform checks at plan whatever it can check without a call. `poll` checks the
-# rest (JMESPath expressions, a function's name) at apply, before anything is scheduled (modules/poll).
+# The back offices that `poll` polls. At plan, Terraform checks whatever it can check without a call. At apply, `poll`
+# itself checks the rest (JMESPath expressions, a function's name) before any schedule is created (modules/poll).
 
 variable "sources" {
   description = <<-EOT
-    The back offices to poll, each on its own schedule and into one collection. If it is null or empty, neither the
+    The back offices to poll, each on its own schedule and into one collection. If sources is null or empty, neither the
     change stream nor `poll` is created.
   EOT
   type = map(object({
     mode             = string # changes: a paged list of records; snapshot: one payload, published unchanged
     collection       = string
     schedule         = string # rate(…) or cron(…)
-    staleness_budget = number # age of the data in seconds above which responses say so and an alarm fires
+    staleness_budget = number # seconds; if the data is older, responses say so and an alarm fires
 
-    url     = string # {cursor} in it: the time from which `poll` asks for changes
+    url     = string # may contain {cursor}, which `poll` replaces with the time from which it asks for changes
     headers = optional(map(string), {})
     secret = optional(object({
-      arn         = string # of a Secrets Manager secret or an SSM parameter
+      arn         = string # ARN of a Secrets Manager secret or an SSM parameter
       header      = string
       format      = optional(string, "{secret}")
       field       = optional(string) # name of the field, if the secret is a JSON object
-      kms_key_arn = optional(string) # key that encrypts the secret; null: the key that AWS manages
+      kms_key_arn = optional(string) # key that encrypts the secret; null means the key that AWS manages
     }))
 
-    # JMESPath expressions. `records` finds the list of records in a response; `poll` evaluates the others on each
-    # record. `version` finds a record's modification time, in the format rfc3339, unix_s or unix_ms. `translation`
-    # builds the item's data.
+    # JMESPath expressions. `records` finds the list of records in a response. `poll` evaluates the other expressions on
+    # each record. `version` finds the record's modification time, which must have the format rfc3339, unix_s or
+    # unix_ms. `translation` builds the item's data.
     records     = optional(string)
     id          = optional(string)
     version     = optional(object({ expression = string, format = string }))
     deleted     = optional(string)
     owner       = optional(string)
     translation = optional(string)
-    function    = optional(string) # readplane.poll.source.functions.<module>:<name>, replaces the expressions
+    function    = optional(string) # readplane.poll.source.functions.<module>:<name>; replaces the expressions above
 
     cursor = optional(object({ format = optional(string), initial = optional(string) }))
     paging = optional(object({
       style     = optional(string, "none") # none, link, page, offset or token
-      next      = optional(string)         # JMESPath of the next URL or token; style link: null means the Link header
+      next      = optional(string)         # JMESPath of the next URL or token; null with style link: the Link header
       parameter = optional(string)
       first     = optional(number, 1)
       size      = optional(number)
@@ -64,8 +64,8 @@ variable "sources" {
     error_message = "Declare at most 20 sources; split the rest into a second stack."
   }
 
-  # A collection uses up to six of the API's resources, a source two and a backend
-  # two. The paths above them use up to seven.
+  # Of the API's resources, each collection uses up to six, each source two and each backend two. All other paths, the
+  # root included, use up to seven.
   validation {
     condition     = 6 * length(var.collections) + 2 * length(var.sources) + 2 * length(var.backends) + 7 <= 300
     error_message = "Declare fewer collections, sources or backends: the API would have more than the 300 resources that API Gateway allows."
@@ -115,7 +115,7 @@ variable "sources" {
     error_message = "Choose a public or authenticated collection for a snapshot: it has no owner."
   }
 
-  # API Gateway caches the header Readplane-Stale with the response. A response that is cached for longer than the
+  # API Gateway caches the header Readplane-Stale with the response. A response cached for longer than the staleness
   # budget would still say that its data is fresh.
   validation {
     condition     = alltrue([for s in values(var.sources) : try(var.collections[s.collection].cache_ttl, 0) <= s.staleness_budget])
@@ -264,7 +264,7 @@ variable "sources" {
     error_message = "Set max_pages to 1 to 100000 and max_seconds to 1 to 840: what one run of `poll` does before it leaves the rest to the next."
   }
 
-  # A request that starts just before max_seconds is over may still take its whole timeout. After that, `poll` needs
+  # A request that starts just before max_seconds have passed may still take its whole timeout. After that, `poll` needs
   # time to put the records on the change stream and to save its checkpoint.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.timeout_seconds <= s.max_seconds && s.max_seconds + s.timeout_seconds + 5 <= var.functions.poll.timeout_seconds])
@@ -276,14 +276,15 @@ variable "sources" {
     error_message = "Set requests_per_second to 0.01 to 1000, or leave it out: no limit."
   }
 
-  # `poll` holds a whole response in memory, together with the changes that it makes from it.
+  # `poll` holds a whole response in memory, together with the changes that it makes from the response.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.max_bytes >= 1024 && s.max_bytes <= 67108864 && floor(s.max_bytes) == s.max_bytes])
     error_message = "Set max_bytes to 1024 to 67108864 (64 MiB): the most that one answer may hold."
   }
 
-  # Measured peak of memory, before Kinesis has accepted everything: a response of 80-byte rows takes 20 times its size,
-  # a response whose rows are a single short number takes 70 times its size.
+  # The factor 72 follows from measurements. Until Kinesis has accepted all changes of a response, the response and its
+  # changes take up to 20 times the size of the response if its rows have 80 bytes, and up to 70 times if each row is a
+  # single short number.
   validation {
     condition     = alltrue([for s in values(var.sources) : 100 + 72 * ceil(s.max_bytes / 1048576) <= var.functions.poll.memory_mb])
     error_message = "Set functions.poll.memory_mb to at least 100 plus 72 for each MiB of max_bytes (676 for 8 MiB), or max_bytes lower: an answer that doesn't fit would end the poll, each time anew."
@@ -327,7 +328,7 @@ variable "sources" {
     error_message = "Put Authorization, Proxy-Authorization, Cookie and X-Api-Key into secret: headers stand in the schedule and in the state for all to read."
   }
 
-  # `poll` sets these headers itself, because they belong to its own request or make that request conditional.
+  # `poll` sets these headers itself. They control its own connection and request, or make the request conditional.
   validation {
     condition = alltrue([for header in flatten([for s in values(var.sources) : concat(keys(s.headers), s.secret[*].header)]) : !contains([
       "accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-modified-since", "if-none-match", "if-range",
@@ -341,7 +342,8 @@ variable "sources" {
     error_message = "Name each header once, in whatever case, in headers and secret together."
   }
 
-  # Secrets Manager and SSM look a secret up in the Region that is called, whatever Region its ARN names.
+  # Secrets Manager and SSM look up a secret in the Region in which they are called, whatever Region the secret's ARN
+  # names.
   validation {
     condition     = alltrue([for s in values(var.sources) : can(regex("^arn:aws[a-z-]*:(secretsmanager:${var.region}:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|ssm:${var.region}:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+)$", s.secret.arn)) if s.secret != null])
     error_message = "Give secret.arn as the whole ARN of one Secrets Manager secret (with its six last characters) or SSM parameter in region, without wildcards."
@@ -380,10 +382,12 @@ variable "sources" {
 variable "change_stream" {
   description = <<-EOT
     The Kinesis stream between `poll` and `apply`.
-    shards: a shard accepts 1,000 records or 1 MB a second and costs 11 to 15 $ a month by Region, used or not.
-    on_demand: Kinesis chooses the number of shards (30 to 40 $ a month idle).
+    shards: number of shards. A shard accepts 1,000 records or 1 MB a second and costs 11 to 15 $ a month by Region,
+    used or not.
+    on_demand: let Kinesis choose the number of shards (30 to 40 $ a month idle).
     retention_hours: hours for which the stream keeps a record.
-    parallelization_factor: how many batches of one shard `apply` handles at once; batch_size: records in a batch.
+    parallelization_factor: how many batches of one shard `apply` handles at once.
+    batch_size: maximum number of records in a batch.
   EOT
   type = object({
     on_demand              = optional(bool, false)
@@ -415,9 +419,9 @@ variable "change_stream" {
     error_message = "Set change_stream.batch_size to 1 to 10000: what Lambda allows."
   }
 
-  # The write log's queue and the change stream each need a share of `apply`'s concurrency. If the reservation is
-  # smaller than both shares together, one starves the other, and SQS counts the queue's throttled deliveries as
-  # failures, which lead to its dead-letter queue. An on-demand stream starts with four shards.
+  # The write log's queue and the change stream each need a share of the concurrency of `apply`. If the reservation is
+  # smaller than both shares together, one of them starves the other. SQS also counts a throttled delivery as a failure
+  # and in the end moves the message to the dead-letter queue. An on-demand stream starts with four shards.
   validation {
     condition = length(var.sources) == 0 || coalesce(var.functions.apply.reserved_concurrency, 100000) >= (
       var.write_log.apply_concurrency + (var.change_stream.on_demand ? 4 : var.change_stream.shards) * var.change_stream.parallelization_factor

@@ -1,1 +1,1 @@
-"""Readplane: a read plane that always answers and a write plane that never loses, in front of any back office."""
+"""Readplane: a read plane that always answers and a write plane that never loses a change, for any back office."""

@@ -1,6 +1,7 @@
 """A function's settings: read once, at init, from the one environment variable that Terraform writes.
 
-Terraform writes ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``, because Lambda allows 4 KB for all variables.
+Terraform writes ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``. The JSON is compressed, because Lambda allows
+4 KB for all environment variables of a function.
 Each function declares its settings as a ``NamedTuple``. The annotations of its fields say what the JSON must hold:
 
 =====================================  ==============================================================================
@@ -14,10 +15,10 @@ annotation                             JSON
 ``Literal["a", "b"]``                  one of these strings
 a ``NamedTuple``                       an object
 ``tuple[<NamedTuple>, ...]``           a list of objects
-``Mapping[str, <NamedTuple>]``         an object of objects; the key of each is its field ``name``
+``Mapping[str, <NamedTuple>]``         an object of objects; each object's key becomes its field ``name``
 =====================================  ==============================================================================
 
-A field with a default may be missing or ``null``. JSON that no field names is ignored.
+A field with a default may be missing or ``null``. JSON members that have no field are ignored.
 """
 
 import base64
@@ -33,14 +34,15 @@ DAY_MS = 24 * 60 * 60 * 1000
 """Milliseconds in a day."""
 
 _GZIP = 31
-"""zlib's window bits for the GZIP format. Importing the module `gzip` takes longer than decompressing the settings."""
+"""The ``wbits`` argument with which zlib reads the GZIP format. The module `gzip` isn't used, because its import takes
+longer than decompressing the settings."""
 
 Settings = TypeVar("Settings", bound=tuple[Any, ...])
 Path = tuple[str, ...]
-"""The names that lead to a value in the JSON, for the texts of problems."""
+"""The names on the way from the root of the JSON to a value. The text of a problem shows them."""
 
 FieldReader = Callable[[Any, Path], Any]
-"""Reads the value at a path and returns the field's value."""
+"""Takes a JSON value and its path, and returns the value of the field."""
 
 
 class SettingsError(Exception):
@@ -63,8 +65,9 @@ class SchemasObject(NamedTuple):
 def load_settings(settings: type[Settings]) -> Settings:
     """Read the function's settings from its environment.
 
-    :param settings: the ``NamedTuple`` class that declares them.
-    :raises SettingsError: if the variable can't be decoded or a setting is missing or wrong; it lists every problem.
+    :param settings: the ``NamedTuple`` class that declares the settings.
+    :raises SettingsError: if the variable can't be decoded, or a setting is missing or wrong. The message lists every
+        problem.
     """
     reader = _Reader()
     values = reader.read_fields(settings, _decode(os.environ.get(VARIABLE, "")), ())
@@ -82,7 +85,7 @@ def _decode(text: str) -> Any:
 
 
 def _undeclared_collections(settings: object) -> Iterator[str]:
-    """Yield a problem for each source that feeds a collection that isn't declared."""
+    """Yield a problem for each source whose collection isn't declared."""
     collections = getattr(settings, "collections", None) or ()
     for name, source in (getattr(settings, "sources", None) or {}).items():
         if source and source.collection and source.collection not in collections:
@@ -90,9 +93,9 @@ def _undeclared_collections(settings: object) -> Iterator[str]:
 
 
 class _Reader:
-    """Reads JSON values by annotations and collects every problem on the way.
+    """Converts JSON values to the types that annotations name, and collects every problem.
 
-    For a value with a problem it returns a placeholder. No caller sees it, because :func:`load_settings` then raises.
+    A wrong value becomes a placeholder. No function uses the placeholder, because :func:`load_settings` then raises.
     """
 
     def __init__(self) -> None:
@@ -107,7 +110,7 @@ class _Reader:
         }
 
     def read_fields(self, settings: type[Settings], values: Any, path: Path) -> Settings:
-        """Read each field of a ``NamedTuple`` from the member of ``values`` that has its name."""
+        """Read each field of a ``NamedTuple`` from the member of ``values`` that has the field's name."""
         members = values if isinstance(values, dict) else {}
         defaults: Mapping[str, Any] = cast(Any, settings)._field_defaults
         fields: list[Any] = []

@@ -5,19 +5,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Event = Mapping[str, Any]
-"""What Lambda invokes a function with: JSON, of a shape that the trigger defines."""
+"""The JSON that Lambda passes to a function. The trigger defines its shape."""
 
 Function = Callable[[Event, Any], dict[str, Any]]
-"""Takes an event and Lambda's context object and returns the response as JSON."""
+"""Takes an event and Lambda's context object, and returns the response as JSON."""
 
 
 class Entrypoint:
-    """A Lambda handler: each handler module has one, named ``handler``."""
+    """A Lambda handler. Each handler module has one, named ``handler``."""
 
     def __init__(self, make: Callable[[], Function]) -> None:
-        """Make the function now if this is Lambda, and otherwise for its first event.
+        """Make the function at once in Lambda. Elsewhere the first event makes it.
 
-        Lambda runs init at full CPU, and SnapStart saves its result. So the first request finds the function ready.
+        Lambda runs init at full CPU, and SnapStart saves the result of init. So the first request finds the function
+        ready.
 
         :param make: reads the function's settings and makes its clients.
         """
@@ -27,7 +28,7 @@ class Entrypoint:
             self.start()
 
     def start(self) -> Function:
-        """Make the function from its environment. A further call makes it anew.
+        """Make the function from its environment. Each call makes a new one.
 
         :raises SettingsError: if a setting is missing or wrong.
         """

@@ -1,7 +1,7 @@
 """Writes structured logs and business metrics: one line of JSON on standard output for each event.
 
 A line with metrics is in CloudWatch's embedded metric format. So a metric costs no call to AWS during a request. No
-field ever holds a token, a body or the text of an exception. An exception is logged by its class and place.
+field ever holds a token, a body or the text of an exception. An exception is logged by its class and stack frames.
 """
 
 import json
@@ -15,7 +15,7 @@ NAMESPACE = "Readplane"
 """The CloudWatch namespace of all metrics."""
 
 MAX_CAUSES = 10
-"""The most exceptions of a chain of causes that a log line names."""
+"""The maximum number of exceptions that a log line names from one chain of causes."""
 
 Level = Literal["INFO", "WARN", "ERROR"]
 
@@ -24,10 +24,10 @@ class Telemetry:
     """Writes the events of one function."""
 
     def __init__(self, function: str, stack: str) -> None:
-        """Take the names that every line or metric carries.
+        """Take the names that every line and every metric carries.
 
-        :param function: the function's name, in every line.
-        :param stack: the stack's name, a dimension of every metric.
+        :param function: the function's name, which every line holds.
+        :param stack: the stack's name, which is a dimension of every metric.
         """
         self._function = function
         self._stack = stack
@@ -51,11 +51,12 @@ class Telemetry:
             quote it.
         :param message: what happened, and what follows from it, in one sentence.
         :param metrics: counts, by metric name.
-        :param seconds: metrics in seconds, by metric name.
-        :param collection: a collection: its metrics are kept by stack, and also by stack and collection.
-        :param source: a source: its metrics are kept by stack and source only.
-        :param timestamp_ms: the Unix milliseconds at which the metrics count; now by default. CloudWatch accepts times
-            up to 14 days back.
+        :param seconds: durations in seconds, by metric name.
+        :param collection: the collection that the event is about. CloudWatch keeps its metrics per stack, and also per
+            stack and collection.
+        :param source: the source that the event is about. CloudWatch keeps its metrics per stack and source only.
+        :param timestamp_ms: the time of the metrics in Unix milliseconds; now by default. CloudWatch accepts times up
+            to 14 days back.
         :param fields: further fields of the line, such as ``request_id`` and ``change_id``.
         """
         line: dict[str, object] = {
@@ -83,7 +84,7 @@ class Telemetry:
         sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def failure(self, code: str, message: str, error: BaseException, **fields: str) -> None:
-        """Write an error event with the classes and places of an exception and its causes, but not their texts.
+        """Write an error event with the classes and stack frames of an exception and its causes, but not their texts.
 
         :param code: as for :meth:`event`.
         :param message: as for :meth:`event`.

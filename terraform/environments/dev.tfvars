@@ -1,11 +1,11 @@
 # For trying things out. An idle stack costs nothing, because DynamoDB on demand, Lambda, API Gateway, Cognito, SQS and
-# S3 bill by use, and everything can be deleted.
+# S3 bill by use. Nothing is protected against deletion, so `terraform destroy` removes everything.
 
 name   = "readplane-dev"
 region = "eu-central-1"
 
-# No customer managed key (1 $ a month per Region), no cache cluster (15 $ a month and up), no
-# replica, no alarms (0.10 $ a month each).
+# These cost money even if idle, so they are off: the customer managed key (1 $ a month per Region), the cache cluster
+# (15 $ a month and up), the replica and the alarms (0.10 $ a month each).
 customer_managed_key = false
 cache_size           = null
 replica_region       = null
@@ -14,13 +14,13 @@ alarms               = false
 deletion_protection = false
 log_retention_days  = 7
 
-# Clients can read a write after about ten seconds instead of a minute.
+# A client can read its write after about ten seconds instead of a minute.
 write_log = { buffering_seconds = 10 }
 
 throttle     = { rate = 20, burst = 40 }
 cors_origins = ["http://localhost:8080"]
 
-# There are no sources, because polling costs some 15 $ a month, busy or not: one shard of the change stream, and about
+# No source is declared, because polling costs some 15 $ a month, busy or not: one shard of the change stream, and about
 # 1 $ for `poll` and the metrics that it reports every minute. environments/prod.tfvars shows a source.
 
 collections = {

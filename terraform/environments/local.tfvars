@@ -5,7 +5,8 @@ region         = "us-east-1"
 replica_region = "eu-west-1"
 
 # The emulator has one address for all buckets and no instance metadata, and it accepts any credentials. It speaks plain
-# HTTP, which the queues' policies otherwise refuse. It stores a method's settings under the method's unescaped path.
+# HTTP, which the policies of queues and buckets would otherwise refuse. It stores a method's settings under the
+# method's unescaped path.
 emulator = {
   s3_use_path_style           = true
   skip_credentials_validation = true
@@ -28,7 +29,7 @@ cache_size = null
 # because `apply` has a short timeout below.
 write_log = { buffering_seconds = 0, buffering_megabytes = 1 }
 
-# If `apply` dies, SQS delivers the message again after six timeouts. In production that takes half
+# If `apply` dies, SQS delivers the message again after six times the function's timeout. In production that takes half
 # an hour, which is too long for a test.
 functions = {
   apply   = { timeout_seconds = 30 }
@@ -161,11 +162,11 @@ collections = {
   }
 }
 
-# The back office is Datasette over SQLite (ops/local/back_office.py). Each run starts one on a port of its
-# own and puts that port in place of 8765.
+# The back office is Datasette over SQLite (ops/local/back_office.py). Each run of the local stack starts one on its own
+# port and replaces 8765 in these settings with that port.
 sources = {
   # `poll` reads the rows that changed since the last poll, oldest change first. The back office marks some rows as
-  # removed and deletes others without a trace, so a sweep looks for those.
+  # removed and deletes others without a trace. A sweep finds the deleted ones.
   subdivisions = {
     mode             = "changes"
     collection       = "subdivisions"
@@ -186,8 +187,8 @@ sources = {
     }
   }
 
-  # A table without modification times. Each poll reads the whole table and makes a change for every row that differs
-  # from its item. `poll` deletes an item whose row is missing from two polls.
+  # This table has no modification times. Each poll reads the whole table and makes a change for every row that differs
+  # from its item. `poll` deletes an item whose row is missing from two polls in a row.
   languages = {
     mode             = "changes"
     collection       = "languages"
@@ -201,7 +202,7 @@ sources = {
     timeout_seconds  = 5
   }
 
-  # One payload, which becomes one document unchanged.
+  # A poll reads one payload and publishes it unchanged as one document.
   currencies = {
     mode             = "snapshot"
     collection       = "currencies"
@@ -212,8 +213,8 @@ sources = {
   }
 }
 
-# The same back office, passed through. The emulator forwards every header, credentials too, and ignores timeouts. So
-# tests/localstack tests the headers, and the Terraform tests check the timeouts.
+# The same back office, which API Gateway also passes through. The emulator forwards every header, credentials too, and
+# ignores timeouts. So tests/localstack tests the headers, and the Terraform tests check the timeouts.
 backends = {
   # Callers need a key. The throttle is above what one machine can send.
   backoffice = {
@@ -223,7 +224,8 @@ backends = {
     throttle   = { rate = 1000, burst = 1000 }
   }
 
-  # For signed-in users. The key is only counted, and its limits are low, so that a test can exceed them.
+  # Signed-in users may call this backend. The key only counts their requests. Its limits are low, so that a test can
+  # exceed them.
   staff = {
     url      = "http://localhost:8765/backoffice"
     methods  = ["GET"]
@@ -233,8 +235,8 @@ backends = {
   }
 }
 
-# The emulator can't generate keys, because the provider asks for one by an empty value, which the emulator refuses. So
-# the keys are given here. They open only this local stack.
+# The emulator can't generate keys. The AWS provider requests a generated key by sending an empty value, which the
+# emulator refuses. So the keys are given here. They open only this local stack.
 backend_api_keys = {
   backoffice = "local-key-of-the-backoffice"
   staff      = "local-key-of-the-staff"

@@ -11,11 +11,8 @@ deletion_protection  = true
 log_retention_days   = 365
 alarms               = true
 
-# Name who gets the alarms: people or SNS topics of yours. AWS sends each e-mail address a link to confirm. It sends SMS
-# to any number only after the account has left the SMS sandbox.
-# notify                = { emails = ["operations@example.com"], phone_numbers = ["+4915112345678"] }
-# alarm_actions         = ["arn:aws:sns:eu-central-1:<account id>:<topic>"]
-# replica_alarm_actions = ["arn:aws:sns:eu-west-1:<account id>:<topic>"]
+# Name who gets the alarms: people, or SNS topics of your own. AWS sends each e-mail address a confirmation link. While
+# the account is in the SMS sandbox, AWS sends SMS only to verified numbers.
 
 cache_size = "0.5"
 throttle   = { rate = 500, burst = 1000 }
@@ -23,12 +20,12 @@ throttle   = { rate = 500, burst = 1000 }
 write_log    = { buffering_seconds = 60, apply_concurrency = 20 }
 horizon_days = 30
 
-# Concurrency is reserved, so that neither a flood of reads nor a backlog of changes can starve the other. Together this
-# is 267 of the 900 that an account with the usual quota of 1000 can reserve. `apply` has room for its queue (20) and
-# for the change stream of the source below (1 shard x 2).
+# Concurrency is reserved, so that a flood of reads can't starve `apply`, and a backlog of changes can't starve `read`.
+# The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. `apply` has room for its
+# queue (20) and for the change stream of the source below (1 shard x 2).
 #
-# Every deployment leaves an old version of `write` and `read` behind, and AWS bills its snapshot while it exists.
-# Delete the versions that you won't go back to.
+# Every deployment leaves old versions of `write` and `read` behind. AWS bills the snapshot of a version for as long as
+# the version exists, so delete the versions that you won't go back to.
 functions = {
   write   = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
   apply   = { memory_mb = 1024, reserved_concurrency = 22 }
@@ -75,8 +72,9 @@ collections = {
   }
 }
 
-# A back office that is polled every minute costs some 15 $ a month more, busy or not: the stream's shard, and about 1 $
-# for `poll` and its metrics. Each further source adds only that 1 $. Declare its collection above (no write_groups):
+# A back office that is polled every minute costs some 15 $ a month more, busy or not: one shard of the change stream,
+# and about 1 $ for `poll` and its metrics. Each further source adds only about 1 $. Declare the source's collection
+# above, without write_groups:
 #   stock = { read = "public", cache_ttl = 10 }
 #
 # sources = {
@@ -99,6 +97,6 @@ collections = {
 #
 # change_stream = { shards = 1, parallelization_factor = 2 }
 #
-# If the back office is private, run `poll` in its VPC. From there, `poll` reaches AWS's APIs and the replica Region's
-# bucket through a NAT gateway (from 33 $ a month) or, in its own Region, through VPC endpoints.
+# If the back office is private, run `poll` in its VPC. From there, `poll` needs a NAT gateway (from 33 $ a month) to
+# reach AWS's APIs and the replica Region's bucket. For AWS's APIs in its own Region, VPC endpoints are enough.
 # poll = { vpc = { subnet_ids = ["subnet-<id>", "subnet-<id>"], security_group_ids = ["sg-<id>"] } }

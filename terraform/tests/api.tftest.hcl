@@ -1,4 +1,5 @@
-# Terraform refuses at plan what API Gateway couldn't handle at run time: one run per rule, each with one mistake.
+# The rules of module api. Terraform refuses at plan what API Gateway couldn't handle at run time. Each run breaks one
+# rule.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -542,7 +543,7 @@ run "no_routes" {
     routes = {}
   }
 
-  # API Gateway refuses to deploy an API without a method, minutes into the apply.
+  # API Gateway refuses to deploy an API without a method, but only after minutes of `terraform apply`.
   expect_failures = [var.routes]
 }
 
@@ -559,7 +560,7 @@ run "unknown_method" {
     }
   }
 
-  # API Gateway has no such method.
+  # API Gateway doesn't support this method.
   expect_failures = [var.routes]
 }
 
@@ -576,7 +577,7 @@ run "path_that_is_too_deep" {
     }
   }
 
-  # The module has a resource block for each depth from one to five.
+  # The module has resource blocks only for paths of one to five segments.
   expect_failures = [var.routes]
 }
 
@@ -610,7 +611,7 @@ run "route_without_an_integration" {
     }
   }
 
-  # A method without an integration can't be deployed.
+  # API Gateway can't deploy a method without an integration.
   expect_failures = [var.routes]
 }
 
@@ -627,7 +628,7 @@ run "route_with_two_integrations" {
     }
   }
 
-  # API Gateway would never call one of the two, without an error.
+  # API Gateway would silently ignore one of the two.
   expect_failures = [var.routes]
 }
 
@@ -644,7 +645,7 @@ run "reads_an_unknown_kind_of_input" {
     }
   }
 
-  # Only path, query and header can be part of a cache key.
+  # Only path parameters, query parameters and headers can be part of a cache key.
   expect_failures = [var.routes]
 }
 
@@ -661,7 +662,7 @@ run "cache_key_with_an_unknown_kind_of_input" {
     }
   }
 
-  # Only path, query and header can be part of a cache key.
+  # Only path parameters, query parameters and headers can be part of a cache key.
   expect_failures = [var.routes]
 }
 
@@ -695,7 +696,7 @@ run "document_of_an_unknown_parameter" {
     }
   }
 
-  # The brace would stay in the object key, and S3 would have no such document.
+  # The braces would stay in the object key, and S3 would have no such document.
   expect_failures = [var.routes]
 }
 
@@ -712,7 +713,7 @@ run "document_key_with_a_leading_slash" {
     }
   }
 
-  # The documents' keys have no leading slash, so S3 would have no such document.
+  # The keys of documents have no leading slash, so S3 would have no such document.
   expect_failures = [var.routes]
 }
 
@@ -797,7 +798,7 @@ run "fixed_body_is_not_json" {
     }
   }
 
-  # The response's Content-Type is application/json.
+  # The response's Content-Type is application/json, so the body must be JSON.
   expect_failures = [var.routes]
 }
 
@@ -814,7 +815,7 @@ run "fixed_body_is_a_template" {
     }
   }
 
-  # API Gateway would run it as a template.
+  # API Gateway would evaluate the body as a template.
   expect_failures = [var.routes]
 }
 
@@ -831,7 +832,7 @@ run "fixed_response_with_an_invalid_status" {
     }
   }
 
-  # There is no such HTTP status.
+  # This isn't a valid HTTP status.
   expect_failures = [var.routes]
 }
 
@@ -848,7 +849,7 @@ run "route_throttled_to_nothing" {
     }
   }
 
-  # Every request would be a 429.
+  # API Gateway would respond 429 to every request.
   expect_failures = [var.routes]
 }
 
@@ -865,7 +866,7 @@ run "cached_write" {
     }
   }
 
-  # A cached response to a write means that the write didn't happen.
+  # If the response to a write comes from the cache, the write doesn't happen.
   expect_failures = [var.routes]
 }
 
@@ -882,7 +883,7 @@ run "cached_per_caller" {
     }
   }
 
-  # The cache key doesn't hold the caller, so one caller would get another's response.
+  # The cache key doesn't contain the caller, so one caller would get another's response.
   expect_failures = [var.routes]
 }
 
@@ -899,7 +900,7 @@ run "cached_fixed_response" {
     }
   }
 
-  # A fixed response calls nothing, so a cache would save nothing.
+  # API Gateway calls nothing for a fixed response, so a cache would save nothing.
   expect_failures = [var.routes]
 }
 
@@ -916,7 +917,7 @@ run "cache_too_short" {
     }
   }
 
-  # API Gateway accepts 1 to 3600 seconds. With 0 it would not cache, although the route says that it is cached.
+  # API Gateway accepts 1 to 3600 seconds. With 0, it wouldn't cache, although the route has cache settings.
   expect_failures = [var.routes]
 }
 
@@ -933,7 +934,7 @@ run "cache_too_long" {
     }
   }
 
-  # API Gateway accepts 1 to 3600 seconds. With 0 it would not cache, although the route says that it is cached.
+  # API Gateway accepts 1 to 3600 seconds. With 0, it wouldn't cache, although the route has cache settings.
   expect_failures = [var.routes]
 }
 
@@ -977,13 +978,13 @@ run "cache_key_incomplete" {
 
   # Each route's key lacks one input, so requests that differ in that input would get each other's responses.
   expect_failures = [
-    terraform_data.cache_rule["GET /path/{item_id}"],          # every item would be the one requested first
-    terraform_data.cache_rule["GET /query/{item_id}"],         # every page would be the one requested first
+    terraform_data.cache_rule["GET /path/{item_id}"],          # every request would get the first requested item
+    terraform_data.cache_rule["GET /query/{item_id}"],         # every request would get the first requested page
     terraform_data.cache_rule["GET /if_none_match/{item_id}"], # a client without a copy would get a 304
     terraform_data.cache_rule["GET /min_version/{item_id}"],   # a client wouldn't see its own write
     terraform_data.cache_rule["GET /origin/{item_id}"],        # one origin would get the CORS header of another
-    terraform_data.cache_rule["GET /forgotten/{item_id}"],     # a path parameter counts whether or not reads names it
-    terraform_data.cache_rule["GET /document/{item_id}"],      # the rule holds for documents too
+    terraform_data.cache_rule["GET /forgotten/{item_id}"],     # the key needs path parameters even without `reads`
+    terraform_data.cache_rule["GET /document/{item_id}"],      # the rule applies to documents too
   ]
 }
 
@@ -1021,7 +1022,7 @@ run "cached_route_without_a_cluster" {
     cache_size = null
   }
 
-  # The route has a cache, but without a cluster API Gateway never caches.
+  # The route has cache settings, but without a cache cluster API Gateway never caches.
   expect_failures = [terraform_data.cache_rule["GET /x/{item_id}"]]
 }
 
@@ -1075,7 +1076,7 @@ run "unknown_function" {
     }
   }
 
-  # No function has the misspelt name.
+  # No function has this misspelt name.
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
@@ -1090,7 +1091,7 @@ run "too_many_resources" {
     routes = { for n in range(60) : "GET /a${n}/b/c/d/e" => { fixed = { status = 200, body = "{}" } } }
   }
 
-  # API Gateway allows 300 resources, the root included, and fails only at the
-  # 301st. 60 paths of 5 and the root are 301.
+  # API Gateway allows 300 resources, the root included, and fails only when Terraform creates the 301st. 60 paths of 5
+  # segments each and the root are 301.
   expect_failures = [aws_api_gateway_rest_api.this]
 }

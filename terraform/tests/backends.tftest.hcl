@@ -1,5 +1,5 @@
-# Back offices that are passed through: the API and the Region that the modules make of them, and what the modules
-# refuse. validations_backends.tftest.hcl has what the root refuses.
+# Back offices that API Gateway passes through: what the modules create for them, and which mistakes the modules refuse.
+# validations_backends.tftest.hcl tests what the root refuses.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -312,7 +312,8 @@ run "backend_cache_without_the_path" {
   expect_failures = [terraform_data.cache_rule["GET /backends/crm/{proxy+}"]]
 }
 
-# A backend uses two resources, and all backends share one more.
+# Each backend uses two resources, and all of them share one more. With the root, 150 backends need 302 resources, and
+# API Gateway allows 300.
 run "more_backends_than_an_api_holds" {
   command = plan
 

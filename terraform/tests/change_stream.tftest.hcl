@@ -1,5 +1,5 @@
-# The change stream from `poll` to `apply`, and its archive. The emulator doesn't model the mapping's bounds, the
-# failure destination and the roles, so only these tests check them.
+# The change stream from `poll` to `apply`, and its archive. The emulator models neither the limits of the event source
+# mapping nor its failure destination nor the roles, so only these tests check them.
 
 mock_provider "aws" {
   source          = "./tests/mocks"

@@ -193,7 +193,7 @@ run "with_required_variables_only" {
     error_message = "Without a key and statements, the role allows only log and traces."
   }
 
-  # The provider writes "not reserved" as -1.
+  # The provider shows "not reserved" as -1.
   assert {
     condition     = coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1 && length(aws_lambda_function.this.snap_start) == 0
     error_message = "By default, no concurrency is reserved and SnapStart is off."
@@ -273,7 +273,7 @@ run "settings_that_do_not_fit_beside_another_variable" {
     source = "./modules/function"
   }
 
-  # The settings alone would fit, but not with the other variable.
+  # The settings alone fit into 4 KB, but not together with this variable.
   variables {
     environment = { PADDING = join("", [for n in range(64) : sha256(tostring(n))]) }
   }

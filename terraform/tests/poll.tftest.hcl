@@ -1,5 +1,5 @@
-# Module poll: its schedules, checkpoints and permissions. The emulator checks neither the scheduler's
-# role nor any key, so only these tests do.
+# Module poll: its schedules, checkpoints and permissions. The emulator checks neither the scheduler's role nor access
+# to KMS keys, so only these tests check them.
 
 mock_provider "aws" {
   source          = "./tests/mocks"

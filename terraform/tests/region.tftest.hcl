@@ -1,5 +1,5 @@
-# One Region with every optional part: routes, settings, policies and mappings. tests/api.tftest.hcl
-# tests what the API makes of the routes.
+# One Region with every optional part: routes, settings, policies and mappings. tests/api.tftest.hcl tests what module
+# api makes of the routes.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -185,7 +185,7 @@ run "keyed_cached_and_documents_from_s3" {
     error_message = "read, write and apply run the hot zip with the slim client. Only publish and write have the layer."
   }
 
-  # --- what each function may do (the emulator doesn't enforce all of it, so only these tests check it)
+  # --- what each function may do (the emulator doesn't enforce all policies, so only these tests check them)
 
   assert {
     condition = jsonencode({ for s in jsondecode(output.policies.functions.write).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({

@@ -1,5 +1,5 @@
-# A Region's routes of sources and backends, and what authorises their callers. tests/backends.tftest.hcl
-# tests what the API makes of such routes.
+# The routes that a Region has for sources and backends, and what authorises their callers. tests/backends.tftest.hcl
+# tests what module api makes of such routes.
 
 mock_provider "aws" {
   source          = "./tests/mocks"

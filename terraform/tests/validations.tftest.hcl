@@ -1,5 +1,5 @@
-# Every rule of variables.tf refuses what it should. One run per rule; the name says what is wrong. tests/rules holds
-# only links to the files of the root's variables. Without a provider to start, a run takes milliseconds.
+# Every rule of variables.tf refuses what it should. Each run breaks one rule, and its name says how. Module tests/rules
+# consists only of links to the root's variable files. It has no provider to start, so a run takes milliseconds.
 
 variables {
   region        = "eu-central-1"

@@ -1,4 +1,4 @@
-# Every rule of sources, change_stream and poll refuses what it should, and refuses it alone. Each run breaks one rule.
+# Every rule of the variables sources, change_stream and poll refuses what it should. Each run breaks exactly one rule.
 
 variables {
   region         = "eu-central-1"
@@ -25,7 +25,7 @@ variables {
     translation      = "@"
   }
 
-  # A function reads the whole response, so the source has no expressions.
+  # This source names a Python function, which reads the whole response, so the source has no expressions.
   called = {
     mode             = "changes"
     collection       = "prices"
@@ -1418,7 +1418,7 @@ run "without_sources" {
     poll           = null
     poll_layer_zip = "nowhere/layer.zip"
 
-    # Without a source there is no change stream, so the queue need not share `apply` with one.
+    # Without a source there is no change stream, so the queue may use the whole reservation of `apply`.
     write_log = { apply_concurrency = 20 }
     functions = { apply = { reserved_concurrency = 20 }, poll = { reserved_concurrency = 1 } }
   }

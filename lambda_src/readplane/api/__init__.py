@@ -1,1 +1,1 @@
-"""The HTTP edge of `read` and `write`: API Gateway events in, responses and problem documents out."""
+"""The HTTP layer of `read` and `write`: parses API Gateway's events, and returns responses and problem documents."""

@@ -24,12 +24,12 @@ class Caller(NamedTuple):
 
 
 def caller_from_claims(claims: Mapping[str, object], client_ids: Container[str]) -> Caller:
-    """Read the claims that API Gateway's authorizer verified.
+    """Return the caller that the claims of an access token name.
 
-    The authorizer checks signature, issuer, expiry and scope. It checks neither the client that the token was issued to
-    nor that ``sub`` can be part of a key, so this function does.
+    API Gateway's authorizer has checked the token's signature, issuer, expiry and scope. It doesn't check which client
+    the token was issued to, or whether ``sub`` can be part of a key. So this function does.
 
-    :raises ProblemError: 401 unless the claims are of an access token of one of this stack's clients.
+    :raises ProblemError: 401 unless the token is an access token that names a user and one of ``client_ids``.
     """
     sub = claims.get("sub")
     if claims.get("token_use") != "access" or claims.get("client_id") not in client_ids:

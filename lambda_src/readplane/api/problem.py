@@ -1,4 +1,4 @@
-"""Problems: requests that can't be served, as RFC 9457 problem documents."""
+"""Problems: the reasons why a request can't be served, as RFC 9457 problem documents."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ from ..model.errors import InvalidError
 
 
 class ProblemError(Exception):
-    """A request that can't be served, and what the client learns about the reason.
+    """A request can't be served. The error holds what the client is told about the reason.
 
     :param status: the HTTP status.
     :param detail: one sentence in our own words; never the text of an exception, never a token.
@@ -47,11 +47,11 @@ def bad_body(error: InvalidError) -> ProblemError:
 
 
 def not_found(noun: str) -> ProblemError:
-    """Return a 404 that says what is missing: an item, a route, a source ..."""
+    """Return a 404 that says what is missing, for example an item or a route."""
     return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {noun}.")
 
 
 def unavailable(retry_after: int) -> ProblemError:
-    """Return a 503 for a store that doesn't respond; the client may retry after this many seconds."""
+    """Return a 503 for a bug or a store that fails; the client may retry after ``retry_after`` seconds."""
     detail = "The request could not be served now."
     return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(retry_after)})

@@ -16,7 +16,7 @@ _MAX_MIN_VERSIONS = 20
 
 
 class Request(NamedTuple):
-    """One request, as far as the functions need it.
+    """The parts of one request that the functions need.
 
     :param method: the HTTP method.
     :param resource: the route's path, split at its slashes: ``("items", "products", "{item_id}")``.
@@ -25,7 +25,7 @@ class Request(NamedTuple):
     :param headers: the headers; their names are lower-case.
     :param claims: the claims of the verified access token; empty on an open route.
     :param request_id: API Gateway's id of the request.
-    :param encoded_body: the body as the event holds it; empty for none.
+    :param encoded_body: the body as it is in the event; empty if there is none.
     :param body_is_base64: whether ``encoded_body`` is base64.
     """
 
@@ -42,19 +42,20 @@ class Request(NamedTuple):
     def body(self) -> bytes:
         """Return the body's bytes.
 
-        :raises InvalidError: if the event says that the body is base64, and it isn't.
+        :raises InvalidError: if the event says that the body is base64 but it isn't.
         """
         if not self.body_is_base64:
             return self.encoded_body.encode("utf-8", "surrogatepass")
         try:
             return base64.b64decode(self.encoded_body, validate=True)
-        except ValueError as error:  # binascii.Error is a ValueError, and a character beyond ASCII raises a plain one
+        except ValueError as error:  # binascii.Error is a subclass; non-ASCII text raises a plain ValueError
             raise InvalidError("", "The body's encoding is broken.") from error
 
     def collection(self, collections: Mapping[str, Collection]) -> Collection:
-        """Return the collection whose static route was called (``/items/<collection>/...``).
+        """Return the collection that the route's path names (``/items/<collection>/...``).
 
-        :raises ProblemError: 404 if the collection is unknown. During a deployment, API and function may differ.
+        :raises ProblemError: 404 if the function's settings don't declare the collection. During a deployment, API
+            Gateway's routes and the settings may differ.
         """
         name = self.resource[1] if len(self.resource) > 1 else ""
         if name not in collections:
@@ -72,17 +73,17 @@ class Request(NamedTuple):
         return text
 
     def caller(self, client_ids: frozenset[str]) -> Caller:
-        """Return the caller.
+        """Return the user who sent the request.
 
-        :raises ProblemError: 401 without an access token of one of these clients.
+        :raises ProblemError: 401 unless the request has an access token that was issued to one of ``client_ids``.
         """
         return caller_from_claims(self.claims, client_ids)
 
     def min_versions(self, now_ms: int) -> list[str]:
         """Return the versions in the ``Readplane-Min-Version`` header, which separates them by commas.
 
-        :raises ProblemError: 400 for a malformed version, for too many, and for one that is more than 5 minutes ahead
-            of our clock.
+        :raises ProblemError: 400 if there are more than 20 versions, or if one is malformed or more than 5 minutes
+            ahead of our clock.
         """
         text = self.headers.get(MIN_VERSION.lower(), "")
         versions = [version for version in (part.strip(" \t") for part in text.split(",")) if version]

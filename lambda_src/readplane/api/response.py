@@ -12,15 +12,15 @@ from .problem import ProblemError, bad_body, unavailable
 from .request import Request, request_of
 
 EXPOSED_HEADERS = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
-"""Response headers that a script in a browser may read besides the safelisted ones."""
+"""The response headers that a script in a browser may read, besides the CORS-safelisted ones."""
 
 
 class Response(NamedTuple):
     """One response.
 
     :param status: the HTTP status.
-    :param text: the body, which is JSON; empty for none.
-    :param headers: the headers, CORS headers excepted.
+    :param text: the body, which is JSON; empty if there is none.
+    :param headers: the headers, without the CORS headers.
     """
 
     status: HTTPStatus
@@ -33,9 +33,10 @@ def respond(
 ) -> dict[str, Any]:
     """Serve an API Gateway event and return API Gateway's form of the response.
 
-    Every error becomes a problem document. An unexpected one becomes a 503 that says nothing of the exception.
+    Every error becomes a problem document. An unexpected error becomes a 503 that says nothing about the exception.
 
     :param cors_origins: the origins whose scripts may read the response.
+    :param serve: returns the response to a request, or raises an error.
     """
     request = request_of(event)
     try:
@@ -44,7 +45,7 @@ def respond(
         response = _refuse(request, problem, telemetry)
     except InvalidError as error:
         response = _refuse(request, bad_body(error), telemetry)
-    except Exception as error:  # noqa: BLE001 (a bug, whose exception the client must not see)
+    except Exception as error:  # noqa: BLE001 (the client must not see the exception of a bug)
         telemetry.failure(
             "request_failed",
             "A request failed because of a bug or a failing dependency.",
@@ -84,9 +85,10 @@ def _cors_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str
     if not allowed:
         return {}
     if len(allowed) == 1:
-        # The headers are the same for every origin, so a cache needn't have the origin in its key.
+        # The headers are the same for every origin, so a cache key needn't include the origin.
         return {"Access-Control-Allow-Origin": allowed[0], "Access-Control-Expose-Headers": EXPOSED_HEADERS}
-    # Send Vary to an origin that isn't allowed, too. Otherwise a cache would return its response to an allowed one.
+    # Send `Vary` even if the origin isn't allowed. Otherwise a cache could return this response to an allowed origin,
+    # which needs the other two headers.
     headers = {"Vary": "Origin"}
     if origin in allowed:
         headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED_HEADERS}

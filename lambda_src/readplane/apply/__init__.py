@@ -1,1 +1,1 @@
-"""`apply`: folds changes into items."""
+"""The `apply` function: folds changes into items."""

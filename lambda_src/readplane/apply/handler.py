@@ -1,4 +1,4 @@
-"""The entry of `apply`: reads the settings and passes each event to the part for its source."""
+"""The entry point of `apply`: passes a batch of the queue or of the change stream to the class that applies it."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ class ApplySettings(NamedTuple):
 
     :param name: the stack's name.
     :param items_table: the DynamoDB table of the items.
-    :param queue_url: the SQS queue that announces write-log objects.
+    :param queue_url: the URL of the SQS queue whose messages announce write-log objects.
     :param log_bucket: the S3 bucket of the write log, which also holds the quarantine.
     :param quarantine_prefix: the prefix of the quarantine's keys in that bucket.
     :param horizon_days: how long a tombstone lives, in days.
@@ -45,10 +45,10 @@ class ApplySettings(NamedTuple):
 class ApplyStores(NamedTuple):
     """The stores that `apply` uses.
 
-    :param items: the items, which the changes are applied to.
+    :param items: the items that changes are applied to.
     :param objects: the objects of the write log.
     :param quarantine: keeps the lines that can't be applied.
-    :param queue: the queue that announces the objects.
+    :param queue: the queue whose messages announce the objects.
     """
 
     items: BulkItems
@@ -61,21 +61,21 @@ class Apply:
     """The function `apply`."""
 
     def __init__(self, settings: ApplySettings, stores: ApplyStores, telemetry: Telemetry) -> None:
-        pool = ThreadPoolExecutor(WORKERS)  # starts its threads when they are needed, and keeps them
+        pool = ThreadPoolExecutor(WORKERS)  # starts each thread when it is first needed, and keeps it
         parser = LineParser(stores.items, stores.quarantine, settings.collections, settings.horizon_ms, telemetry)
         objects = ObjectApplier(stores.objects, stores.items, parser, pool, telemetry)
         self._messages = MessageApplier(objects, stores.queue, telemetry)
         self._shard = ShardApplier(stores.items, parser, pool, telemetry)
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        """Apply the messages of the queue or the records of a shard; report those that must come again.
+        """Apply the messages of the queue or the records of a shard; report those that Lambda must send again.
 
-        No step is started in the second half of the time. An invocation that Lambda cuts off reports nothing, and then
-        all of its batch comes again.
+        No step is started in the second half of the time. If Lambda's timeout ended the invocation, nothing would be
+        reported, and Lambda would send the whole batch again.
 
-        :param remaining_ms: returns the milliseconds that are left of the invocation.
+        :param remaining_ms: returns how many milliseconds the invocation has left.
         """
-        records = event["Records"]  # all from one source, because each event source mapping makes its own batches
+        records = event["Records"]  # all from the queue or all from one shard
         if records[0].get("eventSource") == "aws:kinesis":
             failures = self._shard.apply_records(records, remaining_ms)
         else:

@@ -1,4 +1,4 @@
-"""Applies the messages of the queue that announces write-log objects; a message that fails comes again."""
+"""Applies the write-log objects that the queue's messages announce, and schedules retries of failed messages."""
 
 import json
 import re
@@ -13,23 +13,23 @@ from ..telemetry import Telemetry
 from .objects import ObjectApplier
 
 MAX_RETRY_SECONDS = 900
-"""Seconds after which a failed message comes again at the latest. The delay starts at 2 s and doubles."""
+"""The maximum delay before a failed message is delivered again, in seconds. The delay starts at 2 s and doubles."""
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class ApplyQueue(Protocol):
-    """The queue's messages that Lambda has passed to `apply`."""
+    """Schedules retries of the messages that Lambda has passed to `apply`."""
 
     def retry_in(self, receipt_handle: str, seconds: int) -> None:
-        """Make a message that will be reported as failed come again after ``seconds``.
+        """Have SQS deliver a message again after ``seconds``. The caller must report the message as failed.
 
-        Without this call it comes only after its visibility timeout, which is six times the function's timeout.
+        Without this call SQS delivers it only after its visibility timeout, which is six times the function's timeout.
         """
 
 
 class SqsApplyQueue:
-    """:class:`ApplyQueue` in SQS."""
+    """An :class:`ApplyQueue` in SQS."""
 
     def __init__(self, client: Client, queue_url: str) -> None:
         self._client = client
@@ -48,7 +48,7 @@ class SqsApplyQueue:
 def announced_objects(message: Event) -> Iterator[tuple[str, int]]:
     """Yield the key and the creation time (Unix milliseconds) of each object that a message announces.
 
-    S3's own test message announces none.
+    The test message that S3 sends when notifications are set up announces none.
     """
     for record in json.loads(message["body"]).get("Records", []):
         yield decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"])
@@ -57,7 +57,8 @@ def announced_objects(message: Event) -> Iterator[tuple[str, int]]:
 def _parse_time(text: str) -> int:
     """Return the Unix milliseconds of an ISO 8601 time.
 
-    AWS writes the form that `ms_of` parses. Emulators write others, for which `datetime` is worth its slow import.
+    AWS writes the form that `ms_of` parses. Emulators write other forms. Only these need `datetime`, which is slow to
+    import.
     """
     ms = ms_of(text)
     if ms is not None:
@@ -77,7 +78,7 @@ def decode_key(encoded: str) -> str:
 
 
 def retry_seconds(receive_count: int) -> int:
-    """Return the seconds after which a message that failed comes again.
+    """Return the delay before a failed message is delivered again, in seconds.
 
     :param receive_count: how often the message has been received, this time included.
     """
@@ -93,10 +94,11 @@ class MessageApplier:
         self._telemetry = telemetry
 
     def apply_messages(self, messages: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
-        """Apply each message's objects; return the ids of the messages that failed, so that only they come again.
+        """Apply each message's objects; return the ids of the messages that failed, so that only these come again.
 
-        No message is started in the second half of the time. One object fits into the other half, because Terraform
-        bounds Firehose's buffer by the function's timeout. A message that wasn't started comes again at once.
+        No message is started in the second half of the time. Half of the time is enough for one object, because
+        Terraform limits Firehose's buffer by the function's timeout. A message that wasn't started counts as failed,
+        and SQS delivers it again at once.
         """
         half_ms = remaining_ms() / 2
         failures = []
@@ -112,7 +114,7 @@ class MessageApplier:
         return failures
 
     def _apply_message(self, message: Event) -> bool:
-        """Apply a message's objects; return whether that succeeded."""
+        """Apply a message's objects; return whether this succeeded."""
         try:
             for key, created_ms in announced_objects(message):
                 self._objects.apply_object(key, created_ms)
@@ -123,7 +125,7 @@ class MessageApplier:
                 error,
                 message_id=message["messageId"],
             )
-            # The invocation itself succeeds, so Lambda's own metric of errors doesn't count this failure.
+            # The invocation itself succeeds, so Lambda's own error metric doesn't count this failure.
             self._telemetry.event(
                 "retry_requested", "Part of the batch comes again.", level="WARN", metrics={"ObjectsFailed": 1}
             )

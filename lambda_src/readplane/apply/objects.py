@@ -19,17 +19,18 @@ from .quarantine import LineParser
 from .tally import Tally, count_outcomes, fold_and_count
 
 WORKERS = 8
-"""Threads that write. Calls to DynamoDB take 8 ms, and this many threads hide the wait. Twice as many gain nothing,
-because the interpreter's global lock is busy by then."""
+"""The number of threads that write. A call to DynamoDB takes 8 ms, and this many threads keep the CPU busy meanwhile.
+Twice as many gain nothing, because Python's global interpreter lock is then the limit."""
 
 MAX_PENDING_BATCHES = 2 * WORKERS
-"""Batches of an object that are being written or wait for a thread. Parsing waits while there are so many."""
+"""The maximum number of an object's batches that are being written or wait for a thread. Parsing pauses while there are
+so many."""
 
 CHUNK_BYTES = 64 * 1024
-"""Bytes to read from S3, and to decompress, at once."""
+"""How many bytes are read from S3, or decompressed, at a time."""
 
 REDRIVEN = "log/redrive/"
-"""The prefix of objects that operators write to have lines applied again. Firehose delivered none of them."""
+"""The key prefix of redriven objects. Operators write them, not Firehose, to have lines applied again."""
 
 _GZIP = b"\x1f\x8b"
 """The first two bytes of GZIP data."""
@@ -41,19 +42,19 @@ class LogObjects(Protocol):
     def lines(self, key: str) -> Iterator[bytes]:
         """Yield the lines of one object, one at a time.
 
-        :raises PoisonError: ``unparsable`` if the object is damaged, after all lines before the damage.
+        :raises PoisonError: ``unparsable`` if the object is damaged. All lines before the damage are yielded first.
         """
 
 
 class S3LogObjects:
-    """:class:`LogObjects` in the bucket of the write log."""
+    """A :class:`LogObjects` that reads the bucket of the write log."""
 
     def __init__(self, client: Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def lines(self, key: str) -> Iterator[bytes]:
-        """Yield the lines of a GZIP or plain object. Redriven objects may be either."""
+        """Yield the lines of an object, which may be GZIP or plain text. Redriven objects may be either."""
         body = self._client.call("GetObject", Bucket=self._bucket, Key=key)["Body"]
         try:
             start = body.read(len(_GZIP))
@@ -68,7 +69,7 @@ class S3LogObjects:
 
 
 class _PrefixedStream(io.RawIOBase):
-    """A stream with its first bytes, which were read before, put back."""
+    """A stream whose first bytes were already read. It returns them again, followed by the rest."""
 
     def __init__(self, start: bytes, rest: Any) -> None:
         self._start = start
@@ -100,7 +101,7 @@ class ObjectApplier:
         """Apply all changes of an object.
 
         :param created_ms: when Firehose wrote the object (Unix milliseconds).
-        :raises AwsError: if a call to AWS fails; the object must then be applied again.
+        :raises AwsError: if a call to AWS fails. The whole object must then be applied again.
         """
         tally: Tally = Counter()
         window = Window()
@@ -118,7 +119,7 @@ class ObjectApplier:
         self._telemetry.event("changes_applied", "Changes are applied to their items.", metrics=tally, key=key)
         if key.startswith(REDRIVEN):
             return
-        # An alarm compares this count with Firehose's own count of delivered records. So it counts at the minute of
+        # An alarm compares this count with Firehose's own count of delivered records. So it carries the time of
         # the delivery, however late the object is applied.
         self._telemetry.event(
             "object_handled",
@@ -129,7 +130,7 @@ class ObjectApplier:
         )
 
     def _changes(self, key: str, tally: Tally) -> Iterator[Change]:
-        """Yield the changes of an object while it is read; lines that can't be applied go to quarantine."""
+        """Yield the changes of an object as it is read, and put the lines that can't be applied in quarantine."""
         number = 0
         try:
             for number, line in enumerate(self._objects.lines(key), 1):
@@ -144,7 +145,7 @@ class ObjectApplier:
 class _Writer:
     """Writes the changes of one object, a few batches at a time, so that memory doesn't grow with the object.
 
-    Two batches may hold changes of one item and be written in any order, because the store keeps the newest change.
+    Batches with changes of the same item may be written in any order, because the store keeps the newest change.
     """
 
     def __init__(self, items: BulkItems, pool: Executor) -> None:
@@ -154,7 +155,7 @@ class _Writer:
         self._outcomes: Counter[ApplyOutcome] = Counter()
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Start to write changes of different items; wait while :data:`MAX_PENDING_BATCHES` batches are pending."""
+        """Start to write changes of different items; wait first if :data:`MAX_PENDING_BATCHES` batches are pending."""
         for batch in split_into_batches(changes, MAX_CHANGES, sent_bytes):
             if len(self._batches) == MAX_PENDING_BATCHES:
                 self._outcomes.update(self._batches.popleft().result())
@@ -174,7 +175,7 @@ class _Writer:
     def stop(self) -> None:
         """Cancel the batches that no thread has started and wait for the others.
 
-        After a failure nothing may go on writing, because Lambda may freeze the sandbox.
+        After a failure no thread may go on writing, because Lambda may freeze the sandbox.
         """
         for batch in self._batches:
             batch.cancel()

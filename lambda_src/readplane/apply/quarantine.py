@@ -19,9 +19,9 @@ class LineQuarantine(Protocol):
     """Keeps lines that can't be applied."""
 
     def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
-        """Keep a line whole, with the reason and its origin.
+        """Keep the whole line, with the reason and the line's origin.
 
-        :param origin: ``<object key>:<line number>`` in the write log, ``stream/<event id>`` in the change stream.
+        :param origin: ``<object key>:<line number>`` for the write log, ``stream/<event id>`` for the change stream.
         """
 
 
@@ -34,7 +34,7 @@ class S3LineQuarantine:
         self._prefix = prefix
 
     def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
-        """Write the line to an object of its own. The key is the line's hash, so repeats of a line are one object."""
+        """Write the line to its own object. The key holds the line's hash, so a repeated line makes no new object."""
         content = line.rstrip(b"\r\n")
         try:
             entry = {"line": content.decode()}
@@ -68,7 +68,7 @@ class LineParser:
         self._telemetry = telemetry
 
     def parse_or_quarantine(self, line: bytes, origin: str, tally: Tally) -> Change | None:
-        """Return the change in a line, or ``None`` after the line has gone to quarantine."""
+        """Return the change in a line. If the line can't be applied, put it in quarantine and return ``None``."""
         try:
             change = parse_line(line, self._collections)
             self._refuse_expired(change)
@@ -78,7 +78,7 @@ class LineParser:
         return change
 
     def quarantine(self, line: bytes, poison: PoisonError, origin: str, tally: Tally) -> None:
-        """Put a line in quarantine, and mark its change so that the change's status says so."""
+        """Put a line in quarantine, and mark its change, if it has one, so that the change's status says so."""
         self._quarantine.put_line(line, poison, origin)
         if poison.change is not None:
             self._items.mark_quarantined(poison.change, poison.reason, now_ms())
@@ -96,8 +96,8 @@ class LineParser:
     def _refuse_expired(self, change: Change) -> None:
         if not is_expired(change, now_ms(), self._horizon_ms):
             return
-        # A replay brings old changes again, and most of them have been applied before. Refuse only a change that would
-        # alter its item: it may precede a delete whose tombstone has expired, and would bring the item back.
+        # A replay brings old changes again, and most of them were applied long ago. So refuse a change only if it would
+        # alter its item. It may be older than a delete whose tombstone has expired, and would then bring the item back.
         item = self._items.get_item(change.key, consistent=True)
         if item is None or item.version < change.version:
             raise PoisonError("expired", "the change is older than the horizon", change)

@@ -1,4 +1,4 @@
-"""Applies the records of the change stream: one shard's batch at a time."""
+"""Applies the records of the change stream, one batch of one shard at a time."""
 
 from base64 import b64decode
 from collections import Counter
@@ -31,20 +31,20 @@ class ShardApplier:
         self._telemetry = telemetry
 
     def apply_records(self, records: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
-        """Apply records; return the sequence number that Lambda must start again from, or nothing if all succeeded.
+        """Apply records; return the sequence number from which Lambda must retry, or nothing if all succeeded.
 
-        Lambda starts again from the lowest sequence number reported and sends every later record again. So a failure
-        doesn't stop the records after it: if their changes are applied already, a repeat costs only a read.
+        Lambda retries from the lowest sequence number that is reported, and sends every later record again. The records
+        after a failed one are applied all the same, because a change that is applied twice costs only one more read.
         """
         total_ms = remaining_ms()
         # Quarantining many bad records is slow. Leave time to write the good ones; otherwise Lambda redelivers the same
         # batch forever.
         attempts = _Attempts(self._telemetry, lambda: remaining_ms() < 3 / 4 * total_ms)
         tally: Tally = Counter()
-        changes, places = self._newest_changes(records, attempts, tally)
+        changes, positions = self._newest_changes(records, attempts, tally)
         attempts.is_late = lambda: remaining_ms() < total_ms / 2
         batches = split_into_batches(changes, MAX_CHANGES, sent_bytes)
-        for outcomes in self._pool.map(lambda batch: self._write(batch, places, attempts), batches):
+        for outcomes in self._pool.map(lambda batch: self._write(batch, positions, attempts), batches):
             tally.update(count_outcomes(outcomes))
         self._telemetry.event(
             "changes_applied",
@@ -58,20 +58,22 @@ class ShardApplier:
     def _newest_changes(
         self, records: Sequence[Event], attempts: "_Attempts", tally: Tally
     ) -> tuple[list[Change], dict[str, int]]:
-        """Return the newest change of each item, and the places of these changes in the batch, by item key."""
-        window = Window()  # it may exceed its size, because the whole batch, at most 6 MB, is in memory anyway
-        places: dict[str, int] = {}
-        for place, record in enumerate(records):
+        """Return the newest change of each item, and the positions of these changes in the batch, by item key."""
+        window = Window()  # not emptied when it is full, because the whole batch, at most 6 MB, is in memory anyway
+        positions: dict[str, int] = {}
+        for position, record in enumerate(records):
             line, origin = b64decode(record["kinesis"]["data"]), f"stream/{record['eventID']}"
-            change = attempts.run([place], partial(self._parser.parse_or_quarantine, line, origin, tally))
+            change = attempts.run([position], partial(self._parser.parse_or_quarantine, line, origin, tally))
             if change and fold_and_count(window, change, tally) is not change:
-                places[change.key] = place
-        return window.take(), places
+                positions[change.key] = position
+        return window.take(), positions
 
-    def _write(self, changes: list[Change], places: Mapping[str, int], attempts: "_Attempts") -> Counter[ApplyOutcome]:
-        """Write changes of different items. If DynamoDB refuses the batch, write them one by one.
+    def _write(
+        self, changes: list[Change], positions: Mapping[str, int], attempts: "_Attempts"
+    ) -> Counter[ApplyOutcome]:
+        """Write changes of different items. If DynamoDB refuses the batch, write each change alone.
 
-        So a change that DynamoDB refuses stops no other.
+        One bad change then doesn't stop the others.
         """
 
         def write() -> Counter[ApplyOutcome]:
@@ -80,15 +82,15 @@ class ShardApplier:
             except RefusedError:
                 if len(changes) == 1:
                     raise
-            return sum((self._write([change], places, attempts) for change in changes), Counter())
+            return sum((self._write([change], positions, attempts) for change in changes), Counter())
 
-        return attempts.run([places[change.key] for change in changes], write) or Counter()
+        return attempts.run([positions[change.key] for change in changes], write) or Counter()
 
     def _restart(self, records: Sequence[Event], failed: list[int]) -> list[str]:
-        """Report the failures; return the sequence number of the first failed record, if any."""
+        """Log the failed records; return the sequence number of the first one, or an empty list if there is none."""
         if not failed:
             return []
-        # The invocation itself succeeds, so Lambda's own metric of errors doesn't count these failures.
+        # The invocation itself succeeds, so Lambda's own error metric doesn't count these failures.
         self._telemetry.event(
             "retry_requested",
             "Part of the batch comes again.",
@@ -99,19 +101,19 @@ class ShardApplier:
 
 
 class _Attempts:
-    """Runs the steps of a batch while there is time, and notes which records must come again.
+    """Runs the steps of a batch while there is time, and collects the records that Lambda must send again.
 
-    :param is_late: whether it is too late to start a further step.
+    :param is_late: returns whether it is too late to start another step.
     """
 
     def __init__(self, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
         self.is_late = is_late
         self.failed: list[int] = []
-        """The places of failed records in the batch. Several threads append to it."""
+        """The positions of failed records in the batch. Several threads append to it."""
         self._telemetry = telemetry
 
-    def run(self, places: list[int], step: Callable[[], Result]) -> Result | None:
-        """Run a step for the records at ``places``; return ``None`` if the step fails or is too late to start."""
+    def run(self, positions: list[int], step: Callable[[], Result]) -> Result | None:
+        """Run a step for the records at ``positions``; return ``None`` if the step fails or is too late to start."""
         try:
             if not self.is_late():
                 return step()
@@ -120,7 +122,7 @@ class _Attempts:
                 "records_failed",
                 "Records of the change stream could not be applied; Lambda sends them again.",
                 error,
-                records=str(len(places)),
+                records=str(len(positions)),
             )
-        self.failed += places
+        self.failed += positions
         return None

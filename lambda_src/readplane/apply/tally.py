@@ -1,4 +1,4 @@
-"""Counts what becomes of changes, under the names of the metrics."""
+"""Counts the outcomes of changes, by the names of their metrics."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ METRIC: Mapping[ApplyOutcome, str] = {
 """The metric that counts each outcome."""
 
 Tally = Counter[str]
-"""Counts by metric name."""
+"""The counts, by metric name."""
 
 
 def count_outcomes(outcomes: Mapping[ApplyOutcome, int]) -> Tally:
@@ -24,7 +24,7 @@ def count_outcomes(outcomes: Mapping[ApplyOutcome, int]) -> Tally:
 
 
 def fold_and_count(window: Window, change: Change, tally: Tally) -> Change | None:
-    """Add a change to a window; count and return the change that loses to another of the same item, if any."""
+    """Add a change to a window; count and return the change that loses to another change of the same item, if any."""
     loser = window.fold(change)
     if loser is not None:
         is_duplicate = loser.version == window.version(change.key)

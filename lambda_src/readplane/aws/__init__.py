@@ -1,1 +1,1 @@
-"""How AWS is called: one interface, two clients behind it, and one family of errors."""
+"""Calls to AWS: one interface, two clients that implement it (slim and boto3), and one family of errors."""

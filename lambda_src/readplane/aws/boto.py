@@ -1,4 +1,7 @@
-"""The client over boto3: for calls that no request waits for, and for all calls under ``READPLANE_CLIENT=boto3``."""
+"""The client that uses boto3.
+
+It makes the calls to AWS that no API request waits for. With ``READPLANE_CLIENT=boto3`` it makes all calls.
+"""
 
 import re
 from typing import Any
@@ -21,11 +24,11 @@ _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
 
 
 class BotoClient:
-    """:class:`~readplane.aws.client.Client` over boto3, for any service that boto3 supports.
+    """A :class:`~readplane.aws.client.Client` that uses boto3, for any service that boto3 supports.
 
-    The other parameters are those of :func:`readplane.aws.client.make_client`.
+    Its parameters are those of :func:`readplane.aws.client.make_client`, and ``region``.
 
-    :param region: ``None`` for the function's own.
+    :param region: the AWS Region to call, or ``None`` for the function's own Region.
     """
 
     def __init__(
@@ -69,7 +72,8 @@ class BotoClient:
             status, request_id, retries = _describe_attempts(members)
             raise RefusedError(error.response["Error"]["Code"], status, members) from error
         except BotoCoreError as error:
-            # boto3 reports the last attempt's fault only, so any earlier attempt may have reached AWS.
+            # boto3 reports only the fault of the last attempt. If there were several attempts, an earlier one may have
+            # reached AWS.
             sent = not (self._single_attempt and isinstance(error, _NEVER_SENT))
             raise UnansweredError(type(error).__name__, sent=sent) from error
         finally:
@@ -81,13 +85,13 @@ class BotoClient:
 
 
 class _ResponseStream:
-    """An object's body, whose faults are :class:`UnansweredError` like those of a call."""
+    """The body of an S3 object. A network fault while reading it raises :class:`UnansweredError`, as in a call."""
 
     def __init__(self, body: StreamingBody) -> None:
         self._body = body
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to ``size`` bytes, or the whole rest if ``size`` is negative.
+        """Read up to ``size`` bytes, or the whole rest of the body if ``size`` is negative.
 
         :raises UnansweredError: when the bytes don't arrive.
         """
@@ -98,12 +102,12 @@ class _ResponseStream:
         return data
 
     def close(self) -> None:
-        """Leave the rest unread."""
+        """Close the body without reading the rest."""
         self._body.close()
 
 
 def _describe_attempts(response: dict[str, Any]) -> tuple[int, str | None, int]:
-    """Return a response's HTTP status, AWS's request id, and the number of retries before it."""
+    """Return a response's HTTP status, AWS's request id, and the number of retries before that response."""
     metadata = response["ResponseMetadata"]
     return metadata["HTTPStatusCode"], metadata.get("RequestId"), metadata.get("RetryAttempts", 0)
 

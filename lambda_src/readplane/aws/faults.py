@@ -16,8 +16,8 @@ from typing import Any
 class AwsError(Exception):
     """A call to AWS failed, after the client's retries.
 
-    :param code: AWS's error code without its namespace (``ConditionalCheckFailedException``), or the kind of network
-        fault (``ReadTimeoutError``).
+    :param code: AWS's error code without its namespace, such as ``ConditionalCheckFailedException``, or the kind of
+        network fault, such as ``ReadTimeoutError``.
     """
 
     def __init__(self, code: str) -> None:
@@ -28,8 +28,8 @@ class AwsError(Exception):
 class RefusedError(AwsError):
     """AWS responded with an error, after the client's retries.
 
-    :param code: AWS's error code without its namespace, ``ConditionalCheckFailedException``.
-    :param status: the HTTP status.
+    :param code: AWS's error code without its namespace, such as ``ConditionalCheckFailedException``.
+    :param status: the response's HTTP status.
     :param members: the other fields of AWS's error, such as the ``Item`` that failed a condition.
     """
 
@@ -42,7 +42,7 @@ class RefusedError(AwsError):
 class UnansweredError(AwsError):
     """No complete response arrived, after the client's retries.
 
-    :param code: the kind of network fault, ``ReadTimeoutError``.
+    :param code: the kind of network fault, such as ``ReadTimeoutError``.
     :param sent: whether any attempt may have reached AWS.
     """
 
@@ -54,7 +54,8 @@ class UnansweredError(AwsError):
 def back_off(max_seconds: float) -> None:
     """Sleep for a random time of up to ``max_seconds`` before a retry (full jitter).
 
-    The jitter spreads retries out, so that clients that failed together don't retry together. It comes from the
-    operating system, because every sandbox restored from one snapshot would share the state of ``random``.
+    The jitter spreads retries out, so that clients that failed together don't retry together. The random number comes
+    from the operating system, not from ``random``. Otherwise all sandboxes that Lambda restores from one snapshot would
+    sleep equally long, because they share the state of ``random``.
     """
     time.sleep(max_seconds * int.from_bytes(os.urandom(4), "big") / 2**32)

@@ -1,7 +1,8 @@
-"""Traces: one X-Ray subsegment per AWS call, behind one small interface.
+"""X-Ray traces: one subsegment for each call to AWS, and one interface for the two ways to send it.
 
-Lambda itself writes the segment of an invocation and decides whether X-Ray samples it. ``_X_AMZN_TRACE_ID`` holds that
-decision and the segment's id. Our subsegments name it as their parent, so API, function and AWS calls form one trace.
+Lambda itself writes the segment of an invocation, and decides whether X-Ray samples the invocation. The environment
+variable ``_X_AMZN_TRACE_ID`` holds that decision and the segment's id. Our subsegments name this segment as their
+parent, so the API, the function and its calls to AWS form one trace.
 """
 
 import json
@@ -18,10 +19,11 @@ HEADER = "_X_AMZN_TRACE_ID"
 _FORMAT = b'{"format": "json", "version": 1}\n'
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ID_LENGTHS = [1, 8, 24, 16]
-"""The lengths of a trace id's three numbers and of a segment id, in hex digits."""
+"""The number of hex digits in each of the three parts of a trace id, and in a segment id."""
 
-# The parameters that a subsegment records, with the names that the X-Ray SDK gives them (tests/unit/aws/test_tracing.py
-# compares the two). Unlike the SDK's, ours holds no S3 keys, because the keys of owner documents hold the user's `sub`.
+# The call parameters that a subsegment records, each with the name that the X-Ray SDK gives it.
+# tests/unit/aws/test_tracing.py compares this table with the SDK's. The SDK also records S3 keys. We don't, because the
+# key of an owner's document contains the user's `sub`.
 _RECORDED_PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "dynamodb": {
         "TableName": "table_name",
@@ -39,37 +41,38 @@ _RECORDED_PARAMETERS: Mapping[str, Mapping[str, str]] = {
 
 
 class Span(Protocol):
-    """The trace of one call, from its begin to its end."""
+    """The trace of one call to AWS, from the start of the call to its end."""
 
     def end(self, status: int | None, request_id: str | None, retries: int) -> None:
-        """Send the span, when the call is over. Call it in the thread that began the span.
+        """End and send the span after the call. Only the thread that began the span may do this.
 
-        :param status: the HTTP status; ``None`` if no complete response arrived.
-        :param request_id: AWS's id of the request.
-        :param retries: attempts after the first.
+        :param status: the HTTP status, or ``None`` if no complete response arrived.
+        :param request_id: the request id that AWS returned, or ``None`` if it returned none.
+        :param retries: the number of attempts after the first.
         """
 
 
 class Tracing(Protocol):
-    """Begins spans. Threads may share it. A fault in tracing never fails the call."""
+    """Begins a span for each call to AWS. Threads may share one instance. A fault in tracing never fails the call."""
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
-        """Begin a call's span, below the invocation's segment.
+        """Begin the span of a call, as a child of the invocation's segment.
 
-        :param service: boto3's name of the service, ``dynamodb``.
-        :param operation: the API's name of the operation, ``GetItem``.
+        :param service: boto3's name for the service, such as ``dynamodb``.
+        :param operation: the operation's name in the AWS API, such as ``GetItem``.
         :param parameters: the call's parameters. The span records the names of tables, indexes, buckets and queues, and
-            options of the read, but no keys, values or bodies.
+            options such as ``Limit``. It records no keys, values or bodies.
         :returns: the span, or ``None`` if X-Ray doesn't sample this invocation.
         """
 
 
 @cache
 def process_tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
-    """Return the process's tracing, and make it on the first call.
+    """Return the tracing that the whole process shares. The first call makes it.
 
-    :param kind: ``datagrams``, our own, which adds almost nothing to a cold start; or ``sdk``, AWS's own library.
-    :returns: ``None`` if the environment names no X-Ray daemon, or names it in an unknown form.
+    :param kind: ``datagrams`` for our own code, which adds almost nothing to a cold start, or ``sdk`` for AWS's X-Ray
+        SDK.
+    :returns: the tracing, or ``None`` if the environment holds no X-Ray daemon's address, or one of an unknown form.
     """
     daemon = _udp_address(os.environ.get(DAEMON, ""))
     if daemon is None:
@@ -78,8 +81,8 @@ def process_tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
 
 
 def _udp_address(text: str) -> tuple[str, int] | None:
-    # Either "host:port" for both TCP and UDP, or "tcp:host:port udp:host:port" in either order. The SDK raises an error
-    # for any other text, and a function must not fail because of its traces.
+    # The text is either "host:port" for both TCP and UDP, or "tcp:host:port udp:host:port" in either order. For any
+    # other text the SDK would raise an error, but a function must not fail because of its traces, so return None.
     addresses = [address.split(":") for address in text.split(" ")]
     if len(addresses) == 2 and sorted(address[0] for address in addresses) == ["tcp", "udp"]:
         addresses = [address[1:] for address in addresses if address[0] == "udp"]
@@ -90,9 +93,9 @@ def _udp_address(text: str) -> tuple[str, int] | None:
 
 
 def _parent_ids(header: str | None) -> tuple[str, str] | None:
-    """Return the trace's and the segment's id from ``Root=…;Parent=…;Sampled=1``.
+    """Return the trace id and the segment id from a trace header, such as ``Root=…;Parent=…;Sampled=1``.
 
-    ``None`` if X-Ray doesn't sample the trace, or an id is missing or malformed.
+    :returns: ``None`` if X-Ray doesn't sample the trace, or if an id is missing or malformed.
     """
     fields = dict(part.strip().partition("=")[::2] for part in (header or "").split(";"))
     root, segment = fields.get("Root", ""), fields.get("Parent", "")
@@ -109,13 +112,13 @@ def _region() -> dict[str, str]:
 def _begin_metadata(
     service: str, operation: str, region: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a subsegment's ``aws`` block without what only the response tells."""
+    """Return a subsegment's ``aws`` block, without the members that only the response provides."""
     metadata: dict[str, Any] = {"operation": operation, **region}
     recorded = _RECORDED_PARAMETERS.get(service)
     if recorded:
         for name, value in parameters.items():
             if name in recorded:
-                # RequestItems is a dict by table. Record the tables' names, never the requested keys.
+                # RequestItems is a dict by table name. Record the tables' names, never the requested keys.
                 metadata[recorded[name]] = list(value) if isinstance(value, dict) else value
     return metadata
 
@@ -128,26 +131,27 @@ def _complete_metadata(metadata: dict[str, Any], request_id: str | None, retries
 
 
 class UdpTracing:
-    """:class:`Tracing` that sends one UDP datagram per finished span to the X-Ray daemon."""
+    """A :class:`Tracing` that sends each finished span to the X-Ray daemon, as one UDP datagram."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Open a socket. It sends nothing yet.
+        """Open the socket, without sending anything.
 
         :param host: the X-Ray daemon's host.
         :param port: the X-Ray daemon's UDP port.
         """
-        # The socket stays unconnected. A connected one would keep its route across a snapshot, into another sandbox.
-        # And if no daemon listened to one datagram, the next send would report that instead of sending.
+        # The socket stays unconnected, for two reasons. A connected socket keeps its route when Lambda restores a
+        # snapshot into another sandbox. And after a datagram that no daemon received, the next send through a connected
+        # socket raises an error instead of sending.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._daemon = (host, port)
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._region = _region()
-        self._cached: tuple[str | None, tuple[str, str] | None] = (None, None)  # a header and its parsed ids
+        self._cached: tuple[str | None, tuple[str, str] | None] = (None, None)  # the last header, and the ids in it
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
         """Begin a call's span, or return ``None`` if X-Ray doesn't sample this invocation."""
-        header = os.environ.get(HEADER)  # Lambda replaces it at every invocation
+        header = os.environ.get(HEADER)  # Lambda sets a new one for each invocation
         cached_header, parent = self._cached
         if header != cached_header:
             parent = _parent_ids(header)
@@ -161,11 +165,11 @@ class UdpTracing:
         try:
             self._socket.sendto(_FORMAT + self._encode(document).encode(), self._daemon)
         except (OSError, TypeError, ValueError):
-            return  # no daemon, a full buffer, or a parameter that isn't JSON, for which the call itself will fail
+            return  # no daemon, a full buffer, or a parameter that JSON can't encode (the call itself fails, too)
 
 
 class _DatagramSpan:
-    """A :class:`Span` that becomes one datagram."""
+    """A :class:`Span` that is sent as one datagram."""
 
     __slots__ = ("_metadata", "_name", "_parent", "_start", "_tracing")
 
@@ -203,15 +207,16 @@ class _DatagramSpan:
 
 
 class SdkTracing:
-    """:class:`Tracing` through aws-xray-sdk, with what the SDK's own patch of botocore records.
+    """A :class:`Tracing` that uses aws-xray-sdk, and records what the SDK's own patch of botocore records.
 
-    Two things differ from that patch. A subsegment holds no exception's text, because that may hold written data. And
-    only 5xx counts as a fault, because X-Ray defines a 4xx as an error; the patch counts both as faults.
+    Three things differ from that patch. A subsegment holds no S3 key. It holds no exception's text either, because the
+    text may contain written data. And only a 5xx counts as a fault, because X-Ray defines a 4xx as an error. The patch
+    counts both as faults.
     """
 
     def __init__(self) -> None:
         """Import the SDK, which reads the daemon's address from the environment."""
-        from aws_xray_sdk.core import xray_recorder  # here, because the import is slow and only boto3 needs it
+        from aws_xray_sdk.core import xray_recorder  # here, because the import is slow and only BotoClient needs it
 
         self._recorder: Any = xray_recorder
         self._region = _region()
@@ -220,8 +225,8 @@ class SdkTracing:
         """Begin a call's span, or return ``None`` if X-Ray doesn't sample this invocation."""
         if _parent_ids(os.environ.get(HEADER)) is None:
             return None
-        # The SDK reads the header again only for a new trace id, but two invocations may belong to one trace. Clearing
-        # its entities makes it read the header each time.
+        # The SDK takes over a new header only if its trace id is new, but two invocations may belong to one trace.
+        # Clearing the SDK's entities makes it take over the header each time.
         self._recorder.clear_trace_entities()
         subsegment = self._recorder.begin_subsegment(service, "aws")
         if subsegment is None:
@@ -230,7 +235,7 @@ class SdkTracing:
 
 
 class _SdkSpan:
-    """A :class:`Span` that is a subsegment of the SDK's."""
+    """A :class:`Span` that wraps a subsegment of the X-Ray SDK."""
 
     def __init__(self, recorder: Any, subsegment: Any, metadata: dict[str, Any]) -> None:
         self._recorder = recorder

@@ -1,1 +1,1 @@
-"""`backend_auth`: decides which backend an API key opens."""
+"""The `backend_auth` function: decides which backend an API key opens."""

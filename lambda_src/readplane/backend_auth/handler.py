@@ -1,7 +1,8 @@
-"""Decides which backend an API key opens: API Gateway's authorizer for the backends that take keys.
+"""Decides which backend an API key opens. API Gateway calls this authorizer for backends whose callers use API keys.
 
-API Gateway checks only that some usage plan of the stage knows the key. It caches this function's policy by key and
-applies it to every request with that key. So the policy names paths and is the same for all of these requests.
+API Gateway itself checks only that the key belongs to some usage plan of the stage. It caches the policy that this
+function returns, and applies it to every request with the same key. So the policy must not depend on the request's
+path: it lists all paths that the key opens.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ class BackendAuthSettings(NamedTuple):
     """The settings of `backend_auth`.
 
     :param name: the stack's name.
-    :param keys: for each API key ``<SHA-256 of the key in hex>/<the backend that it opens>``.
+    :param keys: one text for each API key: ``<SHA-256 of the key in hex>/<name of the backend that it opens>``.
     """
 
     name: str
@@ -28,7 +29,7 @@ class BackendAuthSettings(NamedTuple):
 
     @property
     def backends(self) -> Mapping[str, str]:
-        """The backend that a key opens, by the SHA-256 of the key in hex."""
+        """The name of the backend that each key opens, by the SHA-256 of the key in hex."""
         return dict(key.split("/", 1) for key in self.keys if "/" in key)
 
 

@@ -1,1 +1,1 @@
-"""The model: changes and the rules that they follow. Pure: no AWS, no HTTP, no environment, no clock."""
+"""The model: changes and the rules that they follow. It uses no AWS, no HTTP, no environment, no clock."""

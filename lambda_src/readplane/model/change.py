@@ -1,4 +1,4 @@
-"""Changes: the one thing that moves through Readplane, and its line in the write log."""
+"""Changes, which are the one thing that moves through Readplane, and their lines in the write log."""
 
 import json
 from collections.abc import Mapping
@@ -15,10 +15,11 @@ API = "api"
 """The ``source`` of a change that a client made. Every other ``source`` is the name of a declared source."""
 
 MAX_DATA_BYTES = 256 * 1024
-"""Largest data of an item, in UTF-8 bytes. With its other attributes the item stays below DynamoDB's 400 KB."""
+"""The maximum size of an item's data, in UTF-8 bytes. With its other attributes the item stays below DynamoDB's
+400 KB."""
 
 TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
-"""How much longer than the horizon a tombstone lives, in milliseconds. The margin covers clocks that disagree."""
+"""How much longer than the horizon a tombstone lives, in milliseconds. The margin covers differences between clocks."""
 
 PoisonReason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
 
@@ -40,7 +41,7 @@ class Change(NamedTuple):
     :param actor: who made the change: the ``sub`` of a user, or ``source/<name>``.
     :param source: :data:`API` or the name of the source.
     :param accepted_at: when Readplane accepted the change, RFC 3339 in UTC with milliseconds.
-    :param owner: the item's user; ``None`` outside owner collections.
+    :param owner: the user who owns the item; ``None`` outside owner collections.
     """
 
     change_id: str
@@ -54,7 +55,7 @@ class Change(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The version that the item has while this change is its newest."""
+        """The item's version while this change is its newest one."""
         return self.change_id
 
     @property
@@ -69,25 +70,26 @@ class Change(NamedTuple):
 
     @property
     def age_starts_ms(self) -> int:
-        """Unix milliseconds from which the change's age counts: the later of its version's time and its acceptance.
+        """The start of the change's age (Unix milliseconds): its version's time or its acceptance, whichever is later.
 
-        The version alone isn't enough, because a back office may have modified a record years before the first poll.
+        The version's time alone isn't enough. It is the time when the back office modified the record, and that may lie
+        years before the first poll.
         """
         return max(time_ms(self.change_id), ms_of(self.accepted_at) or 0)
 
     @property
     def as_of(self) -> str:
-        """When the item got this state (RFC 3339): the acceptance, or the back office's modification time."""
+        """When a client's change was accepted, or when the back office modified the record (RFC 3339)."""
         return self.accepted_at if self.source == API else rfc3339(time_ms(self.change_id))
 
     def expires_at(self, horizon_ms: int) -> int | None:
-        """Return the Unix seconds at which the tombstone may be deleted, or ``None`` for a put, which never expires."""
+        """Return when DynamoDB may delete the tombstone (Unix seconds), or ``None`` for a put, which never expires."""
         if self.data is not None:
             return None
         return (self.age_starts_ms + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
 
     def representation(self) -> str:
-        """Return the JSON text of the item, which the item route and the document share (puts only)."""
+        """Return the item's JSON text, for the item route and for the document. Only a put has one."""
         return (
             f'{{"id":{json.dumps(self.item_id)},"collection":{json.dumps(self.collection)},'
             f'"version":"{self.change_id}","as_of":"{self.as_of}","data":{self.data}}}'
@@ -96,8 +98,8 @@ class Change(NamedTuple):
     def line(self) -> bytes:
         """Return the change as one line of the write log, newline included.
 
-        The line is a flat JSON object whose last member is ``data``, verbatim. So :func:`parse_line` can cut ``data``
-        off again as text and never turns its numbers into Python numbers.
+        The line is a flat JSON object whose last member is ``data``, verbatim. So :func:`parse_line` can return
+        exactly this text of ``data``, with every digit of its numbers.
         """
         head: dict[str, str] = {
             "change_id": self.change_id,
@@ -119,9 +121,9 @@ class Change(NamedTuple):
 class PoisonError(ModelError):
     """A line of the write log that can never be applied, so it goes to quarantine.
 
-    :param reason: why, as a code that the quarantine's keys and the change's status use.
-    :param detail: why, in words.
-    :param change: the change, if the line could be parsed that far. Its status then shows the quarantine.
+    :param reason: the reason, as a code that the quarantine's keys and the change's status use.
+    :param detail: the reason in words.
+    :param change: the change, if the line could be parsed. The change's status then becomes ``quarantined``.
     """
 
     def __init__(self, reason: PoisonReason, detail: str, change: Change | None = None) -> None:
@@ -134,10 +136,10 @@ class PoisonError(ModelError):
 def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
     """Parse one line of the write log, with or without its newline.
 
-    :raises PoisonError: ``unparsable``, ``unknown_collection`` or ``too_large``.
+    :raises PoisonError: with the reason ``unparsable``, ``unknown_collection`` or ``too_large``.
     """
-    # Our lines put `data` last and hold no other object, and a quote inside a string is escaped. So the first
-    # `,"data":` can't be part of a string: it is where `data` begins.
+    # `data` is the last member of a line, and no other member is an object. Quotes inside strings are escaped, so no
+    # string can contain `,"data":`. So the first `,"data":` in the line is the start of that member.
     try:
         head, separator, tail = line.decode().rstrip("\r\n").partition(_DATA)
         fields = _decode(head + "}" if separator else head)
@@ -152,7 +154,7 @@ def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
         raise PoisonError("unknown_collection", "no such collection is declared", change)
     if collection.owned != (change.owner is not None):
         raise PoisonError("unparsable", "a change has an owner in owner collections, and only there")
-    # A character has at most four bytes, so most data needn't be encoded to know that it is small enough.
+    # Encode only long data to count its bytes. Shorter data fits, because a character has at most four bytes.
     if data is not None and 4 * len(data) > MAX_DATA_BYTES and len(data.encode()) > MAX_DATA_BYTES:
         raise PoisonError("too_large", f"data is larger than {MAX_DATA_BYTES} bytes", change)
     return change
@@ -176,7 +178,7 @@ def _change(fields: Any, data: str | None) -> Change:
 
 
 def _malformed_fields(fields: Any, data: str | None) -> str:
-    """Say which fields of a line are wrong. It is slow, so :func:`_change` calls it only for a line that it refuses."""
+    """Return a text that names a line's wrong fields. It is slow, so :func:`_change` calls it only for a bad line."""
     if not isinstance(fields, dict):
         return "the line is not one JSON object in UTF-8"
     malformed = [name for name in _FIELDS if not isinstance(fields.get(name), str)]
@@ -193,7 +195,8 @@ def _malformed_fields(fields: Any, data: str | None) -> str:
 
 
 def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:
-    """Whether the change is older than the horizon, so that a tombstone newer than it may have been deleted by now."""
+    """Whether a change is older than the horizon. A tombstone that beats it may then have been deleted already."""
     limit_ms = now_ms - horizon_ms
-    # The version's time is cheap and settles almost every change. Only an old version needs its acceptance parsed.
+    # Compare the version's time first, because that is cheap and enough for almost every change. Parse the acceptance
+    # only if the version is old.
     return time_ms(change.change_id) < limit_ms and change.age_starts_ms < limit_ms

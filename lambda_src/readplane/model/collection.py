@@ -15,9 +15,9 @@ class Collection(NamedTuple):
 
     :param name: the name, which is part of its routes and keys.
     :param read: who may read its items.
-    :param write_groups: the Cognito groups whose members may write. Ignored in an owner collection, because its owners
-        write it.
-    :param cache_ttl: seconds that caches may keep a response; 0 for never.
+    :param write_groups: the Cognito groups whose members may write. Ignored in an owner collection, because every
+        user may write their own items there.
+    :param cache_ttl: how many seconds caches may keep a response; 0 if they may not.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Collection(NamedTuple):
 
 
 def is_item_id(text: str) -> bool:
-    """Whether ``text`` may name an item: 1-256 of ``[A-Za-z0-9._~-]``, the first a letter or digit.
+    """Whether ``text`` may name an item: 1-256 characters ``[A-Za-z0-9._~-]``, the first a letter or digit.
 
     Such a name has no slash and doesn't start with a dot, so it can't point outside its own key prefix.
     """

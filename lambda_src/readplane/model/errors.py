@@ -3,20 +3,20 @@
 ::
 
     ModelError
-    ├── InvalidError            a body, or a record's data, breaks a rule
-    ├── PoisonError             a line of the write log can't be applied (in ``change``, because it holds a change)
-    └── DuplicateNameError      a name occurs twice in one JSON object (in ``exact_json``; a ``ValueError`` too)
+    ├── InvalidError          a request's body, or the data of a back office's record, breaks a rule
+    ├── PoisonError           a line of the write log can't be applied (declared in ``change``, beside ``Change``)
+    └── DuplicateNameError    a name occurs twice in one JSON object (declared in ``exact_json``; a ``ValueError`` too)
 """
 
 
 class ModelError(Exception):
-    """The base of every error that the model raises by itself."""
+    """The base class of every error that the model declares."""
 
 
 class InvalidError(ModelError):
-    """A body, or a record's data, breaks a rule.
+    """A request's body, or the data of a back office's record, breaks a rule.
 
-    :param pointer: where in the JSON value, as a JSON pointer (RFC 6901); empty for the whole value.
+    :param pointer: the JSON pointer (RFC 6901) to the part that breaks the rule; empty for the whole value.
     :param detail: one sentence in our own words that quotes no value.
     """
 

@@ -1,8 +1,8 @@
-"""JSON whose numbers keep their text: parsed, searched by JMESPath and printed again, digit for digit."""
+"""JSON with exact numbers: it can be parsed, searched by JMESPath and printed again without losing a digit."""
 
 import json
 import re
-from json.encoder import encode_basestring  # in C in CPython; escapes only what JSON demands
+from json.encoder import encode_basestring  # implemented in C; escapes only what JSON requires
 from typing import Any, NoReturn, Self
 
 from .errors import ModelError
@@ -10,18 +10,18 @@ from .errors import ModelError
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_INT_DIGITS = 4_000
-"""Longest text that becomes a Python integer. Python refuses more than 4,300 digits, because parsing them takes
-quadratic time."""
+"""The longest text that becomes a Python integer, in characters. A longer one becomes a :class:`Number`, because Python
+refuses more than 4,300 digits: it parses them in quadratic time."""
 
 
 class Number(float):
-    """A JSON number that remembers its ``text``; compares, sorts and calculates as the nearest float."""
+    """A JSON number that keeps its ``text``. In comparisons, sorting and arithmetic it is the nearest float."""
 
     __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """Make a number of a text that fits JSON's grammar of numbers."""
+        """Make a number from ``text``, which must be a valid JSON number."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -32,22 +32,22 @@ class Number(float):
     __str__ = __repr__
 
 
-# JMESPath's functions check an argument's type by its class name, and would refuse "Number" as a number.
+# JMESPath's functions check an argument's type by its class name. They accept "float" as a number, but not "Number".
 Number.__name__ = "float"
 
 
 class DuplicateNameError(ModelError, ValueError):
-    """A value was used whose name occurs twice in its object, so it is unclear which of the values is meant."""
+    """The caller used a name that occurs twice in its object, so it is unclear which of its values is meant."""
 
     def __init__(self) -> None:
         super().__init__("a name occurs twice in one object")
 
 
 class DuplicateName(list[Any]):
-    """Stands for the values of a name that occurs twice in one object, and raises an error when anything uses it.
+    """A placeholder for the values of a name that occurs twice in one object. Any use of it raises an error.
 
-    So one bad record among many fails alone: expressions that don't use the name still work. It is a list, because
-    JMESPath treats a value of an unknown type as null instead of using it.
+    Only the expressions that use the name fail, so one bad record among many fails alone. The class is a list, because
+    JMESPath would treat a value of an unknown type as null and raise no error.
     """
 
     def __init__(self, values: list[Any]) -> None:
@@ -62,7 +62,7 @@ class DuplicateName(list[Any]):
 
 
 class _Token(str):
-    """Finished JSON text between two values, such as a bracket or a comma."""
+    """A piece of JSON text that is printed as it is, such as a bracket, a comma or a member's name."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class _Token(str):
 def parse_json(text: str) -> Any:
     """Parse JSON as ``json.loads`` does, but with :class:`Number` and :class:`DuplicateName`.
 
-    :raises ValueError: if it isn't JSON. The message says where and quotes nothing.
+    :raises ValueError: if the text isn't JSON. The message says what is wrong or where, but quotes nothing.
     """
     try:
         return _decode(text)
@@ -81,14 +81,17 @@ def parse_json(text: str) -> Any:
 
 
 def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
-    """Print canonical JSON: names sorted, no white space, numbers as they were parsed, one line, valid in UTF-8.
+    """Return a value as canonical JSON: one line, names sorted, no white space, numbers as they were parsed.
 
-    :param keep_duplicates: print all values of a name that occurs twice, to show in quarantine what was refused.
+    The text can always be encoded as UTF-8.
+
+    :param keep_duplicates: if true, print all values of a name that occurs twice. A quarantined record then shows what
+        was refused.
     :raises DuplicateNameError: if a name occurs twice and ``keep_duplicates`` is false.
     :raises ValueError: for a value that JSON can't express, such as NaN, Infinity or a set.
     """
     printed: list[str] = []
-    # A stack instead of recursion, because the parser accepts deeper nesting than Python's frames allow.
+    # Use a stack, because the parser accepts deeper nesting than Python's recursion limit allows.
     todo: list[Any] = [value]
     while todo:
         value = todo.pop()
@@ -120,7 +123,10 @@ def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
 
 
 def to_number(value: Any) -> Any:
-    """Convert as JMESPath's ``to_number`` does: keep a number, parse a text that is a JSON number, else ``None``."""
+    """Convert a value as JMESPath's ``to_number`` does.
+
+    :returns: a number as it is; the number in a text that is a JSON number; ``None`` for anything else.
+    """
     if isinstance(value, str):
         match = _JSON_NUMBER.fullmatch(value)
         if not match:
@@ -159,7 +165,7 @@ def _string(text: str) -> str:
     quoted: str = encode_basestring(text)
     if quoted.isascii():
         return quoted
-    # JSON can hold half of a surrogate pair as an escape; UTF-8 can't hold it at all.
+    # Escape half of a surrogate pair, because UTF-8 can't encode it.
     return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 

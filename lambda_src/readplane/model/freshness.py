@@ -6,7 +6,7 @@ from .timestamp import ms_of
 
 
 class DeclaredSource(NamedTuple):
-    """The settings of a source that `read` needs.
+    """The part of a source's settings that `read` needs.
 
     :param name: the source's name.
     :param collection: the name of the collection that the source feeds.
@@ -24,11 +24,11 @@ class DeclaredSource(NamedTuple):
 
 
 class Freshness(NamedTuple):
-    """The state of a source after its last poll; every field is ``None`` until there is a value.
+    """The state of a source after its last poll; a field is ``None`` until it has a value.
 
-    :param fresh_as_of: the watermark (RFC 3339): everything that the source held at this time has been read.
+    :param fresh_as_of: a time (RFC 3339). Everything that the back office held at this time has been read.
     :param breaker: the circuit breaker's state: ``closed``, ``open`` or ``half_open``.
-    :param checked_at: when `poll` last tried (RFC 3339).
+    :param checked_at: when `poll` last tried to poll the source (RFC 3339).
     """
 
     fresh_as_of: str | None
@@ -36,9 +36,9 @@ class Freshness(NamedTuple):
     checked_at: str | None
 
     def staleness_ms(self, now_ms: int) -> int | None:
-        """Return the milliseconds since ``fresh_as_of``, or ``None`` before the first whole pass.
+        """Return the milliseconds since ``fresh_as_of``, or ``None`` before the first complete pass.
 
-        The result is 0 if the clocks disagree and ``fresh_as_of`` lies in the future.
+        The result is 0 if ``fresh_as_of`` lies in the future, because two clocks may differ.
         """
         fresh_ms = ms_of(self.fresh_as_of or "")
         return None if fresh_ms is None else max(0, now_ms - fresh_ms)
@@ -49,6 +49,6 @@ NEVER_POLLED = Freshness(None, None, None)
 
 
 def is_stale(freshness: Freshness, budget_ms: int, now_ms: int) -> bool:
-    """Whether a source exceeds its staleness budget. A source that was never read as a whole does."""
+    """Whether a source exceeds its staleness budget. A source that was never read completely counts as stale."""
     staleness = freshness.staleness_ms(now_ms)
     return staleness is None or staleness > budget_ms

@@ -1,7 +1,7 @@
 """JSON Schema: compiles the collections' schemas and checks parsed values against them, for `write` and `poll`.
 
-No other place validates bodies. A model in API Gateway would be a second validator, and a request could avoid it with
-a ``Content-Type`` for which the API has no model.
+Nothing else validates bodies. API Gateway's own request models aren't used, because a client could bypass them with a
+``Content-Type`` that has no model.
 """
 
 import json
@@ -14,24 +14,25 @@ from fastjsonschema.draft07 import CodeGeneratorDraft07
 from .errors import InvalidError
 
 MAX_DEPTH = 100
-"""Deepest nesting of a body. Parsers recurse, so every later reader must be able to parse what `write` accepts."""
+"""The maximum nesting depth of a body. Parsers recurse, and every later reader must be able to parse what `write`
+accepts."""
 
 DRAFTS = tuple(f"http://json-schema.org/draft-{draft}/schema" for draft in ("04", "06", "07"))
-"""The values of ``$schema`` that the validator implements; a trailing ``#`` is ignored."""
+"""The accepted values of ``$schema``: the drafts that the validator implements. A trailing ``#`` is ignored."""
 
 SchemaValidator = Callable[[Any], object]
 
 _ASCII = "(?a)"
 _FORMATS = {name: _ASCII + pattern for name, pattern in CodeGeneratorDraft07.FORMAT_REGEXS.items()}
 _MAX_RULE_LENGTH = 200
-"""Characters of a schema's rule that an error quotes."""
+"""The longest rule of a schema that an error quotes, in characters."""
 
 
 def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
     """Compile each collection's JSON Schema.
 
-    :param schemas: collection name to schema.
-    :raises ValueError: one message that lists every schema that can't be used.
+    :param schemas: the schemas, by collection name.
+    :raises ValueError: if a schema can't be used. The message lists every such schema.
     """
     validators: dict[str, SchemaValidator] = {}
     problems: list[str] = []
@@ -41,7 +42,8 @@ def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
             problems.append(f"{name}: $schema must be one of {', '.join(DRAFTS)}")
             continue
         try:
-            # Defaults would change the body; remote references would make a cold start depend on other hosts.
+            # Apply no defaults, because they would change the body. Load no remote references, because a cold start
+            # would then depend on other hosts.
             validators[name] = fastjsonschema.compile(
                 _ascii_classes(schema),
                 handlers=dict.fromkeys(("http", "https", "ftp", "file"), _no_remote),
@@ -58,8 +60,8 @@ def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
 def check_fits(value: Any, validate: SchemaValidator) -> None:
     """Check a parsed value against its collection's schema.
 
-    :raises InvalidError: if the value breaks a rule. Its detail repeats nothing of the value but names that the schema
-        doesn't allow.
+    :raises InvalidError: if the value breaks a rule. Its detail quotes nothing of the value except member names
+        that the schema doesn't allow.
     """
     try:
         validate(value)
@@ -89,12 +91,12 @@ def children_of(value: object) -> list[tuple[str, object]]:
 
 
 def pointer_step(name: str) -> str:
-    """Return one step of a JSON pointer, escaped as RFC 6901 demands."""
+    """Return one step of a JSON pointer, escaped as RFC 6901 requires."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _ascii_classes(schema: Any) -> Any:
-    r"""Return the schema with patterns whose ``\d`` and ``\w`` match ASCII only, as JSON Schema's own patterns do."""
+    r"""Return a copy of the schema in whose patterns ``\d`` and ``\w`` match ASCII only, as JSON Schema demands."""
     if isinstance(schema, list):
         return [_ascii_classes(part) for part in schema]
     if not isinstance(schema, dict):
@@ -119,7 +121,8 @@ def _no_remote(uri: str) -> None:
 def _pointer(path: str, value: object) -> str:
     """Turn the validator's path, such as ``data.a[0].b``, into the JSON pointer ``/a/0/b``.
 
-    The path is ambiguous, because a name may hold dots and brackets. So each step is the longest that ``value`` has.
+    The path is ambiguous, because a name may hold dots and brackets. So each step takes the longest name in ``value``
+    that fits.
     """
     pointer, rest = "", path.removeprefix("data")
     while rest:
@@ -136,7 +139,7 @@ def _pointer(path: str, value: object) -> str:
 
 
 def _rule(error: fastjsonschema.JsonSchemaValueException) -> str:
-    """Say which rule of the schema is broken. The validator's own message won't do, because it quotes the value."""
+    """Say which rule of the schema is broken. The validator's own message isn't used, because it quotes the value."""
     rule = error.rule
     definition = error.rule_definition
     if rule == "required" and isinstance(error.value, dict):

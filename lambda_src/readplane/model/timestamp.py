@@ -1,6 +1,6 @@
 """RFC 3339 timestamps in the one form that Readplane writes: UTC with milliseconds, which sorts as text.
 
-Written by hand, because `datetime` would be one more import of a cold start and nothing else there needs it.
+This module doesn't use `datetime`. Nothing else in a cold start needs it, so the cold start saves an import.
 """
 
 import re
@@ -16,12 +16,12 @@ def rfc3339(ms: int) -> str:
 
 
 def ms_of(text: str) -> int | None:
-    """Parse what :func:`rfc3339` wrote into Unix milliseconds; return ``None`` for text of any other form."""
+    """Return the Unix milliseconds of a text from :func:`rfc3339`, or ``None`` for a text of any other form."""
     match = _PATTERN.fullmatch(text)
     if match is None:
         return None
     year, month, day, hours, minutes, seconds, ms = map(int, match.groups())
-    # Count years from March: then the leap day is a year's last day, and every five months have 153 days.
+    # Let the year begin in March. Then the leap day is its last day, and each group of five months has 153 days.
     year -= month < 3
     days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * ((month + 9) % 12) + 2) // 5 + day - 719_469
     return days * _DAY_MS + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms

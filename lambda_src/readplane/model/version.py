@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 
 MAX_AHEAD_MS = 5 * 60 * 1000
-"""How far ahead of our clock a version in a request may be, in milliseconds. Sandbox clocks agree within
-milliseconds."""
+"""How far ahead of our clock a version in a request may be, in milliseconds. This is ample, because the clocks of
+sandboxes differ only by milliseconds."""
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -24,13 +24,13 @@ def time_ms(version: str) -> int:
 
 
 def stamp(now_ms: int, random: bytes, above: Iterable[str] = ()) -> str:
-    """Make a version of the present that is greater than every version in ``above``.
+    """Make a version with the current time that is greater than every version in ``above``.
 
-    If the clock lags behind a version in ``above``, the new version is one millisecond later than that version. So the
-    writes of one client keep their order, whichever sandbox or Region stamps them.
+    If the clock lags behind a version in ``above``, the new version is one millisecond later than that version. So a
+    client's writes keep their order, whichever sandbox or Region stamps them, if each write names the one before it.
 
     :param now_ms: Unix milliseconds, 48 bits.
-    :param random: 10 fresh bytes of ``os.urandom``, because a sandbox restored from a snapshot must not repeat them.
+    :param random: 10 fresh bytes from ``os.urandom``. Sandboxes restored from one snapshot must not use the same bytes.
     :param above: canonical versions that the new version must exceed.
     """
     floor = max(above, default="")

@@ -1,4 +1,4 @@
-"""A window: a stretch of the write log, reduced to the newest change of each item."""
+"""Windows: consecutive changes of a log or stream, reduced to the newest change of each item."""
 
 from .change import Change
 
@@ -6,7 +6,7 @@ from .change import Change
 def keep_newest(newest: dict[str, Change], change: Change) -> Change | None:
     """Fold one change into ``newest``, which holds the newest change by item key.
 
-    :returns: the change that loses: ``change`` itself or the one that it replaces. ``None`` for an item's first change.
+    :returns: the change that loses: ``change`` or the one that it replaces. ``None`` for an item's first change.
     """
     key = change.key
     previous = newest.get(key)
@@ -20,24 +20,24 @@ def keep_newest(newest: dict[str, Change], change: Change) -> Change | None:
 
 
 class Window:
-    """A stretch of the write log, reduced to the newest change of each item.
+    """Consecutive changes of a log or stream, reduced to the newest change of each item.
 
-    Its size is bounded, so an object of any size needs the same memory. The wider the window, the more changes of one
-    item it settles without a call to DynamoDB.
+    A full window is written and emptied, so an object of the write log needs the same memory whatever its size. The
+    larger the window, the more changes of one item become a single write to DynamoDB.
     """
 
     MAX_CHANGES = 2_000
-    """Items in a full window."""
+    """The number of items at which a window is full."""
 
     MAX_SIZE = 2 * 1024 * 1024
-    """Characters of data in a full window."""
+    """The number of characters of data at which a window is full."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Change] = {}
         self._size = 0
 
     def fold(self, change: Change) -> Change | None:
-        """Add one change; return the change that loses to another of the same item, if any."""
+        """Add one change; return the change that loses to another change of the same item, if any."""
         loser = keep_newest(self._newest, change)
         if loser is not change:
             self._size += len(change.data or "")
@@ -53,7 +53,7 @@ class Window:
         return self._newest[key].version
 
     def is_full(self) -> bool:
-        """Whether the next change belongs into a new window."""
+        """Whether the caller should empty the window before it adds another change."""
         return len(self._newest) >= self.MAX_CHANGES or self._size >= self.MAX_SIZE
 
     def take(self) -> list[Change]:

@@ -1,1 +1,1 @@
-"""Polls back offices: sends what changed there to Kinesis or writes snapshots, and keeps a checkpoint per source."""
+"""Polls back offices: sends their changes to Kinesis, writes their snapshots, and keeps a checkpoint per source."""

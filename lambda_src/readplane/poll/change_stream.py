@@ -1,4 +1,4 @@
-"""The change stream: Kinesis, which holds the changes of the back offices until `apply` reads them."""
+"""The change stream: the Kinesis stream that carries the changes of back offices to `apply`."""
 
 import time
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ from ..model.change import Change
 from .sourced_version import key_hash
 
 MAX_RECORDS = 500
-"""The most records of one PutRecords call."""
+"""The maximum number of records in one PutRecords call."""
 
 MAX_BYTES = 5 * 1024 * 1024
-"""The most bytes of one PutRecords call, data and partition keys together."""
+"""The maximum size of one PutRecords call in bytes, data and partition keys together."""
 
 PARTITION_KEY_BYTES = 16
 
@@ -27,14 +27,14 @@ class ChangeStream(Protocol):
     def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
         """Write changes to the stream. When this returns, all of them are durable.
 
-        :param seconds: how long to retry what the stream refuses.
-        :raises UnansweredError: if some changes are still refused after that time. Others may be in the stream.
-        :raises RefusedError: if AWS refuses a call.
+        :param seconds: how long to retry changes that the stream refuses.
+        :raises UnansweredError: if some changes are still refused after that time. The others may be in the stream.
+        :raises RefusedError: if AWS refuses a whole call.
         """
 
 
 class KinesisChangeStream:
-    """:class:`ChangeStream` over Kinesis. All changes of an item go to the same shard."""
+    """:class:`ChangeStream` in Kinesis. All changes of an item go to the same shard."""
 
     def __init__(self, client: Client, stream: str) -> None:
         self._client = client
@@ -46,7 +46,8 @@ class KinesisChangeStream:
         batch: list[dict[str, Any]] = []
         batch_bytes = 0
         for change in changes:
-            # The hash spreads as well as the item's key, which may exceed the 256 characters of a partition key.
+            # The partition key is a hash, because the item's key may exceed the limit of 256 characters. The hash
+            # spreads items over the shards just as well.
             record = {"Data": change.line(), "PartitionKey": f"{key_hash(change.key):016x}"}
             record_bytes = len(record["Data"]) + PARTITION_KEY_BYTES
             if batch and (len(batch) == MAX_RECORDS or batch_bytes + record_bytes > MAX_BYTES):
@@ -61,8 +62,8 @@ class KinesisChangeStream:
         attempt = 0
         while True:
             response = self._client.call("PutRecords", StreamName=self._stream, Records=batch)
-            # A shard takes 1 MB and 1,000 records a second, and refuses single records above that. Only these are
-            # retried. They may arrive after later changes, which is harmless, because the newest version wins.
+            # A shard accepts 1 MB and 1,000 records a second. Above that, Kinesis refuses individual records, and only
+            # those are retried. They may arrive after later changes. That is harmless, because the newest version wins.
             results = zip(batch, response["Records"], strict=True)
             refused = [record for record, result in results if result.get("ErrorCode")]
             if not refused:

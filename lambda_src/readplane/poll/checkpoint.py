@@ -1,4 +1,4 @@
-"""A source's checkpoint: what `poll` knows of the source from one invocation to the next."""
+"""A source's checkpoint: what `poll` remembers of the source between invocations."""
 
 import json
 from collections.abc import Mapping
@@ -6,27 +6,29 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 MAX_TIME_MS = (1 << 48) - 1
-"""The latest time that a version can hold, Unix milliseconds."""
+"""The latest time that fits into a version, Unix milliseconds."""
 
 PassKind = Literal["main", "sweep"]
-"""``main``: an incremental pass or a full listing that keeps the source fresh.
-``sweep``: a further full listing, which finds deleted records."""
+"""``main``: the pass that keeps the source fresh. It is either incremental or a full listing.
+``sweep``: an additional full listing, which finds deleted records."""
 
 
 @dataclass(frozen=True)
 class Pass:
     """One walk through a source's pages, which may take several invocations.
 
-    :param started_ms: the time before its first request, Unix milliseconds.
-    :param cursor_ms: it reads what changed since this time of the back office; ``None`` for everything.
-    :param continuation: what leads to the next page (:mod:`.upstream.paging`); ``None`` for the first page.
-    :param all_read: whether all pages are read, and only the missing items are still to be found.
-    :param newest_ms: the latest modification time read so far.
-    :param chunks: how many chunks of key hashes of the listed items are stored.
-    :param without_id: records without a usable item id. With any, no item can be called missing.
-    :param pages: pages read so far.
-    :param records: records read so far.
-    :param changes: changes sent so far.
+    :param started_ms: the time just before the pass's first request, Unix milliseconds.
+    :param cursor_ms: the pass reads records modified since this time, in the back office's time, Unix milliseconds;
+        ``None`` to read all records.
+    :param continuation: the position of the next page, as text (:mod:`.upstream.paging`); ``None`` for the first page.
+    :param all_read: whether all pages have been read, so that only the search for missing items remains.
+    :param newest_ms: the latest modification time read so far, Unix milliseconds.
+    :param chunks: how many chunks with the key hashes of listed items have been stored so far.
+    :param without_id: how many records so far have no usable item id. If there is even one, a sweep deletes nothing,
+        because any missing item may be that record.
+    :param pages: how many pages have been read so far.
+    :param records: how many records have been read so far.
+    :param changes: how many changes have been sent so far.
     """
 
     started_ms: int
@@ -43,10 +45,10 @@ class Pass:
 
 @dataclass(frozen=True)
 class MissedItems:
-    """The items that the last full listing missed for the first time.
+    """The items missing from the last full listing. An item that is also missing from the next one is deleted.
 
-    :param name: the name of the stored set of their hashes.
-    :param chunks: the number of chunks of that set.
+    :param name: the name of the stored set that holds the items' hashes.
+    :param chunks: how many chunks that set has.
     """
 
     name: str
@@ -55,13 +57,13 @@ class MissedItems:
 
 @dataclass(frozen=True)
 class ConditionalRequest:
-    """The validators of a response (RFC 9110, section 8.8), with which the same URL is requested again.
+    """The validators of a response (RFC 9110, section 8.8). They make the next request for the same URL conditional.
 
-    If nothing has changed, the back office then responds with 304.
+    If nothing has changed since, the back office answers a conditional request with 304.
 
-    :param url: the URL of the response.
-    :param etag: its ``ETag`` header.
-    :param last_modified: its ``Last-Modified`` header.
+    :param url: the URL that was requested.
+    :param etag: the response's ``ETag`` header.
+    :param last_modified: the response's ``Last-Modified`` header.
     """
 
     url: str
@@ -71,11 +73,12 @@ class ConditionalRequest:
 
 @dataclass(frozen=True)
 class FailureState:
-    """The failed polls of a source.
+    """The recent failures of a source.
 
-    :param count: failed polls in a row.
-    :param open_until_ms: when the circuit breaker lets the next request through, Unix milliseconds.
-    :param retry_after_until_ms: the back office wants no request before this time (``Retry-After``), Unix milliseconds.
+    :param count: how many polls in a row have failed.
+    :param open_until_ms: when an open circuit breaker becomes half open, Unix milliseconds.
+    :param retry_after_until_ms: when the back office accepts requests again, according to its ``Retry-After`` header,
+        Unix milliseconds.
     """
 
     count: int = 0
@@ -88,31 +91,33 @@ BreakerState = Literal["closed", "open", "half_open"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A source's saved position and the state of its lease. Times are Unix milliseconds; 0 stands for never.
+    """A source's saved position and the state of its lease. Times are Unix milliseconds; 0 means never.
 
     :param source: the source's name.
     :param first_polled_ms: when the source was first polled.
-    :param fingerprint: the hash of the settings that the source was read with
+    :param fingerprint: the fingerprint of the source's settings at the last poll
         (:attr:`~readplane.poll.source.settings.Source.fingerprint`).
-    :param reread_until_ms: records modified up to this time, in the back office's time, may have been read before
-        without being remembered. It is set when everything is read again.
-    :param watermark_ms: everything modified up to this time, in the back office's time, has been read.
-    :param fresh_as_of_ms: everything that the source held at this time, in our time, has been read.
-    :param last_change_ms: when a change of the source was last sent.
-    :param main_pass: the main pass, if it isn't finished.
-    :param sweep_pass: the sweep, if it isn't finished.
+    :param reread_until_ms: records modified up to this time, by the back office's clock, may have been sent before even
+        if ``remembered`` doesn't contain them. A rewind, a reset or changed settings set this time.
+    :param watermark_ms: all records modified up to this time, by the back office's clock, have been read.
+    :param fresh_as_of_ms: everything that the back office held at this time, by our clock, has been read.
+    :param last_change_ms: when the last change of the source was sent.
+    :param main_pass: the unfinished main pass, if any.
+    :param sweep_pass: the unfinished sweep, if any.
     :param last_sweep_ms: when the last finished sweep started.
-    :param sweep_retry_after_until_ms: the back office wants no request of a sweep before this time (``Retry-After``).
-    :param missed_items: the items that the last full listing missed for the first time.
-    :param conditional_request: the validators of the last response, if the next request may name them.
+    :param sweep_retry_after_until_ms: when the back office accepts requests of a sweep again, according to its
+        ``Retry-After`` header.
+    :param missed_items: the items missing from the last full listing.
+    :param conditional_request: the validators for the next request; ``None`` if it must be unconditional.
     :param snapshot_version: the version of the source's snapshot document.
-    :param failures: the failed polls.
-    :param remembered: the records that later passes read again (:class:`~readplane.poll.remembered.Remembered`).
+    :param failures: the recent failures of the source.
+    :param remembered: the records that later passes read again, packed by
+        :class:`~readplane.poll.remembered.Remembered`.
     :param paused: whether an operator has paused the source.
     :param sweep_requested_ms: when a sweep was last requested.
-    :param lease_holder: the invocation that holds the lease.
-    :param lease_until_ms: when the lease ends.
-    :param generation: how many leases there have been.
+    :param lease_holder: the invocation that holds the lease; ``None`` if there is no lease.
+    :param lease_until_ms: when the lease expires.
+    :param generation: a counter that increases with every lease, rewind and reset.
     """
 
     source: str
@@ -139,21 +144,24 @@ class Checkpoint:
 
     @property
     def sweep_due(self) -> bool:
-        """Whether a sweep was requested after the last finished one started."""
+        """Whether a sweep was requested after the start of the last finished sweep."""
         return self.sweep_requested_ms > self.last_sweep_ms
 
     def get_pass(self, kind: PassKind) -> Pass | None:
-        """Return the unfinished pass of a kind."""
+        """Return the unfinished pass of this kind, if any."""
         return self.main_pass if kind == "main" else self.sweep_pass
 
     def with_pass(self, kind: PassKind, state: Pass | None) -> "Checkpoint":
-        """Return a copy with another state of one pass; ``None`` if it is finished or must start again."""
+        """Return a copy with a new state of one pass.
+
+        :param state: the new state; ``None`` if the pass is finished or must start again.
+        """
         return replace(self, main_pass=state) if kind == "main" else replace(self, sweep_pass=state)
 
     def without_progress(self) -> "Checkpoint":
-        """Return a checkpoint that has read nothing, under the same lease.
+        """Return a checkpoint that starts from the beginning. It keeps the lease, the pause and the requested sweep.
 
-        The items may hold changes of earlier polls, so every record counts as possibly read before.
+        Earlier polls may have sent any of the records already, so ``reread_until_ms`` covers all times.
         """
         return Checkpoint(
             self.source,
@@ -168,7 +176,8 @@ class Checkpoint:
     def breaker(self, max_failures: int, now_ms: int) -> BreakerState:
         """Return the state of the circuit breaker.
 
-        It opens at ``max_failures`` failed polls in a row. Once it is half open, one request may probe the back office.
+        The breaker opens after ``max_failures`` failed polls in a row. It becomes half open at ``open_until_ms``. Then
+        one request may probe the back office.
         """
         if self.failures.count < max_failures:
             return "closed"
@@ -178,7 +187,10 @@ class Checkpoint:
 _SEPARATE_FIELDS = frozenset(
     ("source", "remembered", "paused", "sweep_requested_ms", "lease_holder", "lease_until_ms", "generation")
 )
-"""Fields that the store keeps beside the JSON text, because operators and leases change them on their own."""
+"""Fields that the store keeps separately and not in the JSON text.
+
+Operators and leases change most of them without rewriting the text.
+"""
 
 _NESTED: Mapping[str, type] = {
     "main_pass": Pass,
@@ -190,7 +202,7 @@ _NESTED: Mapping[str, type] = {
 
 
 def checkpoint_json(checkpoint: Checkpoint) -> str:
-    """Return what a poll saves as JSON: all fields but those that the store keeps beside it."""
+    """Return a checkpoint as JSON text, without the fields that the store keeps separately."""
     state = {name: value for name, value in asdict(checkpoint).items() if name not in _SEPARATE_FIELDS}
     return json.dumps(state, separators=(",", ":"))
 
@@ -206,7 +218,7 @@ def parse_checkpoint(
     lease_until_ms: int = 0,
     generation: int = 0,
 ) -> Checkpoint:
-    """Return the checkpoint of the JSON text that :func:`checkpoint_json` returned, and of the fields beside it."""
+    """Return the checkpoint that consists of the text from :func:`checkpoint_json` and the separately kept fields."""
     state = _fields_of(Checkpoint, json.loads(text))
     for name, kind in _NESTED.items():
         if state.get(name) is not None:
@@ -224,6 +236,9 @@ def parse_checkpoint(
 
 
 def _fields_of(kind: type, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members that are fields of the dataclass ``kind``. Other versions of the code may save others."""
+    """Return the members that are fields of the dataclass ``kind``.
+
+    Another version of this code may have saved other members, which are ignored.
+    """
     names = kind.__dataclass_fields__  # type: ignore[attr-defined]
     return {name: value for name, value in members.items() if name in names}

@@ -1,7 +1,7 @@
-"""The checkpoints: one DynamoDB item per source, which also holds the source's lease.
+"""The table of checkpoints: one DynamoDB item per source, which also holds the source's lease.
 
-The table is in the Region that polls, and isn't replicated: a copy of a checkpoint could reach the other Region before
-the items that the checkpoint speaks of.
+The table is in the Region that polls, and isn't replicated. Otherwise a checkpoint could reach another Region before
+the items whose changes it records as sent.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from .errors import ChunkMissingError, LeaseLostError
 from .remembered import Remembered
 
 CHUNK_SECONDS = 7 * 24 * 60 * 60
-"""Seconds that a chunk is kept by default, in which its sweep should have ended. The next sweep has its own chunks."""
+"""How long a chunk is kept by default, in seconds. Its sweep should end by then. Every sweep has its own chunks."""
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 
@@ -27,39 +27,42 @@ class Checkpoints(Protocol):
     def acquire_lease(self, source: str, holder: str, now_ms: int, until_ms: int) -> Checkpoint | None:
         """Take the source's lease and return its checkpoint, or ``None`` while another poll holds the lease.
 
-        :param holder: identifies this invocation and no other.
+        :param holder: a text that is unique to this invocation.
+        :param until_ms: when the lease expires unless the holder releases it first.
         """
 
     def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
-        """Save the whole checkpoint in one step.
+        """Save the whole checkpoint in one atomic write.
 
-        :raises LeaseLostError: if ``holder`` doesn't hold the lease any more. Then nothing is saved.
+        :raises LeaseLostError: if ``holder`` no longer holds the lease. Then nothing is saved.
         """
 
     def release_lease(self, checkpoint: Checkpoint, holder: str) -> None:
-        """Save the whole checkpoint and give the lease back, in one step.
+        """Save the whole checkpoint and give the lease back, in one atomic write.
 
-        :raises LeaseLostError: if ``holder`` doesn't hold the lease any more. Then nothing is saved.
+        :raises LeaseLostError: if ``holder`` no longer holds the lease. Then nothing is saved.
         """
 
     def get_checkpoint(self, source: str) -> Checkpoint | None:
-        """Return the checkpoint, whoever holds the lease; ``None`` before the first poll."""
+        """Return the checkpoint without taking the lease; ``None`` if the source has no checkpoint yet."""
 
     def set_paused(self, source: str, paused: bool) -> None:
         """Pause or resume a source. Polls of a paused source do nothing."""
 
     def request_sweep(self, source: str, now_ms: int) -> None:
-        """Have the next poll sweep."""
+        """Make the next poll start a sweep."""
 
     def rewind(self, source: str, to_ms: int) -> None:
-        """Have the next poll read again what was modified from ``to_ms`` on, in the back office's time.
+        """Move the watermark back, so that the next poll re-reads the records modified since ``to_ms``.
 
-        A rewind only goes back, and does nothing to a source that was never polled. A running poll loses its lease. A
-        record that is read again becomes the same change, so it has no second effect.
+        A time after the watermark leaves the watermark where it is. A source without a checkpoint stays without one.
+        A running poll loses its lease. A re-read record becomes the same change, so applying it again has no effect.
+
+        :param to_ms: a time in the back office's time.
         """
 
     def reset(self, source: str) -> None:
-        """Forget all but whether the source is paused, so that the next poll reads everything.
+        """Forget everything except whether the source is paused, so that the next poll reads everything.
 
         A running poll loses its lease.
         """
@@ -77,15 +80,15 @@ class Checkpoints(Protocol):
 
         :param name: the set's name.
         :param number: the chunk's number, from 0.
-        :param content: at most 400 KB with its key, which is DynamoDB's limit for an item.
+        :param content: the packed hashes. DynamoDB's limit for an item, 400 KB, includes the chunk's key.
         :param seconds: how long to keep the chunk.
-        :raises LeaseLostError: if a later lease has stored the same chunk.
+        :raises LeaseLostError: if the holder of a later lease has stored the same chunk.
         """
 
     def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
         """Read the ``count`` chunks of a set, in no particular order.
 
-        :raises ChunkMissingError: if one is missing.
+        :raises ChunkMissingError: if a chunk is missing.
         """
 
 
@@ -97,13 +100,13 @@ class DynamoCheckpoints:
         self._table = table
 
     def acquire_lease(self, source: str, holder: str, now_ms: int, until_ms: int) -> Checkpoint | None:
-        """Take the lease in one conditional update, which returns the checkpoint too."""
+        """Take the lease in one conditional update, which also returns the checkpoint."""
         try:
             response = self._update(
                 source,
                 "SET holder = :holder, lease_until = :until, generation = if_not_exists(generation, :zero) + :one",
-                # `holder = :holder`: the client may retry a call that succeeded, and must not be stopped by its own
-                # lease.
+                # The client retries a call whose response was lost. `holder = :holder` lets the retry succeed if the
+                # first attempt has taken the lease.
                 condition="attribute_not_exists(lease_until) OR lease_until <= :now OR holder = :holder",
                 values={
                     ":holder": {"S": holder},
@@ -119,7 +122,7 @@ class DynamoCheckpoints:
         return _checkpoint_of(source, response["Attributes"])
 
     def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
-        """Save the checkpoint if the holder still has the lease."""
+        """Save the checkpoint in one update, under the condition that the holder still has the lease."""
         values = {**_saved_values(checkpoint), ":holder": {"S": holder}}
         self._update(
             checkpoint.source,
@@ -138,25 +141,25 @@ class DynamoCheckpoints:
         self._update(
             checkpoint.source,
             "SET poll_state = :state, remembered = :remembered REMOVE holder, lease_until",
-            # A released lease may be released again until another poll takes it: the response to the first attempt may
-            # have been lost.
+            # The client retries a call whose response was lost. So a release may be repeated until another poll takes
+            # the lease.
             condition="holder = :holder OR (attribute_not_exists(holder) AND generation = :generation)",
             values=values,
         )
 
     def get_checkpoint(self, source: str) -> Checkpoint | None:
-        """Read the checkpoint consistently."""
+        """Read the checkpoint with a strongly consistent read."""
         response = self._client.call(
             "GetItem", TableName=self._table, Key={"pk": {"S": _key(source)}}, ConsistentRead=True
         )
         return _checkpoint_of(source, response["Item"]) if "Item" in response else None
 
     def set_paused(self, source: str, paused: bool) -> None:
-        """Set an attribute of its own, which no poll overwrites."""
+        """Set the attribute ``paused``, which no poll overwrites."""
         self._update(source, "SET paused = :paused", values={":paused": {"BOOL": paused}})
 
     def request_sweep(self, source: str, now_ms: int) -> None:
-        """Note the time in an attribute of its own, which no poll overwrites."""
+        """Set the attribute ``sweep_requested``, which no poll overwrites."""
         self._update(source, "SET sweep_requested = :now", values={":now": _number(now_ms)})
 
     def rewind(self, source: str, to_ms: int) -> None:
@@ -166,7 +169,7 @@ class DynamoCheckpoints:
             return
         remembered = Remembered(checkpoint.remembered)
         remembered.send_all_again()
-        # Only back: a rewind to a later time would skip what hasn't been read yet.
+        # Never move the watermark forward, because that would skip records that haven't been read yet.
         watermark_ms = None if checkpoint.watermark_ms is None else min(checkpoint.watermark_ms, to_ms)
         rewound = replace(
             checkpoint,
@@ -176,8 +179,8 @@ class DynamoCheckpoints:
             conditional_request=None,
             remembered=remembered.to_bytes(),
         )
-        # This takes the lease from a running poll. It also overwrites what that poll has saved since the read above,
-        # which the next poll reads again.
+        # This takes the lease from a running poll. It also overwrites progress that the poll has saved since
+        # `get_checkpoint` above. Nothing is lost, because the next poll reads those records again.
         self._update(
             source,
             "SET poll_state = :state, remembered = :remembered, "
@@ -186,7 +189,7 @@ class DynamoCheckpoints:
         )
 
     def reset(self, source: str) -> None:
-        """Replace the checkpoint by an empty one and remove the lease, in one update."""
+        """Replace the checkpoint with an empty one and remove the lease, in one update."""
         self._update(
             source,
             "SET poll_state = :state, generation = if_not_exists(generation, :zero) + :one "
@@ -207,7 +210,7 @@ class DynamoCheckpoints:
         now_ms: int,
         seconds: int = CHUNK_SECONDS,
     ) -> None:
-        """Store one chunk as an item of its own, which expires."""
+        """Store the chunk as a separate DynamoDB item, which expires."""
         try:
             self._client.call(
                 "PutItem",
@@ -227,7 +230,7 @@ class DynamoCheckpoints:
             raise
 
     def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
-        """Read the chunks consistently, in batches."""
+        """Read the chunks in batches, with strongly consistent reads."""
         keys = [_chunk_key(source, name, number) for number in range(count)]
         chunks = 0
         for batch in split_into_batches(keys, MAX_KEYS, len):
@@ -246,9 +249,9 @@ class DynamoCheckpoints:
         condition: str | None = None,
         return_values: str | None = None,
     ) -> dict[str, Any]:
-        """Update a source's item.
+        """Update a source's item in the table.
 
-        :raises LeaseLostError: if the condition fails.
+        :raises LeaseLostError: if ``condition`` isn't met.
         """
         options: dict[str, Any] = {}
         if condition is not None:

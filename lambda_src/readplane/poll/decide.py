@@ -1,7 +1,10 @@
-"""Which change a record asks for, given what is remembered of the record and the version that its item has.
+"""Decide which change to send for a record, from what is remembered of the record and from its item's version.
 
-There are three cases. An incremental pass reads what changed since the watermark. A full listing is compared with the
-items, either by modification time and content or, if its records have no times, by content alone.
+Three functions decide, each for one kind of records:
+
+- :func:`decide_incremental`: records of an incremental pass.
+- :func:`decide_listed`: records of a full listing that have modification times.
+- :func:`decide_undated`: records of a full listing without modification times. Only their content can be compared.
 """
 
 from typing import NamedTuple
@@ -12,15 +15,15 @@ from .remembered import RememberedRecord
 from .sourced_version import content_of, counter_of, next_version
 
 MAX_IN_FLIGHT_MS = 60 * 60 * 1000
-"""The longest time that a change is expected to take from Kinesis to its item, in milliseconds."""
+"""How long a change may take from Kinesis to its item, in milliseconds. After that it counts as lost."""
 
 
 class Decision(NamedTuple):
-    """What to do about one record.
+    """What to send for one record, and what to remember of it.
 
     :param version: the version of the change to send; ``None`` to send nothing.
-    :param remember: what to remember of the record; ``None`` to forget it, so that it is new when it is read again. If
-        nothing is sent, the entry is no longer pending.
+    :param remember: the entry to remember for the record; ``None`` to forget the record, so that it counts as new when
+        it is read again. If there is no change to send, the entry is marked as sent.
     """
 
     version: str | None
@@ -32,17 +35,19 @@ def needs_item(
 ) -> bool:
     """Whether an incremental pass must look up the item before it sends a record.
 
-    A record with a time before the watermark should be remembered. It isn't if it was committed late, if there were too
-    many to remember, or if everything is read again. Then its item may have the change already.
+    There are two reasons to look it up:
 
-    A record that is older than what is remembered of it is sent only because the remembered one may never have reached
-    Kinesis. If the item has either, there is nothing to send. Without this check, such a record would be sent by every
-    pass, because the remembered one stays pending until it is read again.
+    - The record's time is before the watermark, but the record isn't remembered. It may have been committed late, there
+      may have been too many records to remember, or everything is being read again. Its item may already have the
+      change.
+    - A later state of the record is remembered as pending, so it may never have reached Kinesis. The older record is
+      sent only if its item has neither state. Without the lookup, every pass would send the older record, because the
+      later one stays pending until it is read again.
 
     :param entry: the record's entry, as :meth:`~readplane.poll.remembered.Remembered.add_record` returned it.
-    :param remembered: what is remembered of the record now.
-    :param is_new: whether nothing was remembered of it before.
-    :param read_until_ms: records up to this modification time may have been read before.
+    :param remembered: the entry that is remembered for the record after that call.
+    :param is_new: whether nothing was remembered of the record before that call.
+    :param read_until_ms: records modified up to this time may have been read before.
     """
     return is_older_than_remembered(entry, remembered) or (is_new and entry.ms <= read_until_ms)
 
@@ -50,30 +55,37 @@ def needs_item(
 def is_older_than_remembered(entry: RememberedRecord, remembered: RememberedRecord | None) -> bool:
     """Whether a later state of the record is remembered.
 
-    ``add_record`` remembers every entry that it returns, except an entry older than what it already remembers.
+    ``add_record`` remembers every entry that it returns, unless it already remembers a later one.
+
+    :param entry: the record's entry, as ``add_record`` returned it.
+    :param remembered: the entry that is remembered for the record after that call.
     """
     return remembered != entry
 
 
 def decide_incremental(entry: RememberedRecord, item_version: str | None, *, is_older: bool) -> Decision:
-    """Decide about a record of an incremental pass whose item was looked up.
+    """Decide what to send for a record of an incremental pass.
 
-    =====================  ========  ==============================  ==============================
-    item                   content   send                            remember
-    =====================  ========  ==============================  ==============================
-    none                             the record's version            the entry
-    with an earlier time             the record's version            the entry
-    with the same time     the same  nothing                         the entry, the item's counter
-    with the same time     another   the next version of the item    the entry, the next counter
-    with a later time                nothing                         the entry
-    =====================  ========  ==============================  ==============================
+    The first two columns compare the item with the record.
 
-    The counter orders two contents with the same time. By their hashes alone, chance would choose the winner.
+    ============  ==============  =========================================  ==================================
+    item's time   item's content  version to send                            entry to remember
+    ============  ==============  =========================================  ==================================
+    no item       no item         the record's version                       the entry as it is
+    earlier       any             the record's version                       the entry as it is
+    the same      the same        nothing to send                            the entry, with the item's counter
+    the same      different       the record's version, with a counter that  the entry, with that counter
+                                  is one above the item's
+    later         any             nothing to send                            the entry as it is
+    ============  ==============  =========================================  ==================================
+
+    The counter orders two contents with the same time. Without it, the content with the greater hash would win, and
+    that is random. If the item's counter is at its maximum, nothing is sent.
 
     :param entry: the record's entry.
-    :param item_version: the version of its item, ``None`` if there is no item.
-    :param is_older: whether a later state of the record is remembered. Then the entry keeps its counter, so it is sent
-        only if its version is greater than the item's.
+    :param item_version: the version of the record's item; ``None`` if there is no item or it wasn't looked up.
+    :param is_older: whether a later state of the record is remembered. Then the table doesn't apply: the entry stays as
+        it is, and its change is sent if its version is greater than the item's.
     """
     if item_version is None:
         return Decision(entry.version, entry)
@@ -83,7 +95,10 @@ def decide_incremental(entry: RememberedRecord, item_version: str | None, *, is_
 
 
 def _with_counter_of(item_version: str, entry: RememberedRecord) -> RememberedRecord:
-    """Return the entry with a counter that follows from its item's, if both have the same time."""
+    """Return the entry, with a new counter if its item has the same time.
+
+    If the content is the same too, the entry gets the item's counter. Otherwise it gets the counter after that.
+    """
     is_same = content_of(item_version) == entry.content
     version = item_version if is_same else next_version(item_version, entry.content)
     return entry._replace(counter=counter_of(version)) if time_ms(version) == entry.ms else entry
@@ -92,22 +107,24 @@ def _with_counter_of(item_version: str, entry: RememberedRecord) -> RememberedRe
 def decide_listed(
     entry: RememberedRecord, item_version: str | None, *, is_new: bool, is_delete: bool, settled_ms: int
 ) -> Decision:
-    """Decide about a record of a full listing that has a modification time.
+    """Decide what to send for a record of a full listing, if the record has a modification time.
 
-    ========================  =================  ============  =========
-    case                      remembered before  send          remember
-    ========================  =================  ============  =========
-    a delete without an item  no                 nothing       nothing
-    a correcting version      yes or no          that version  the entry
-    no correcting version     yes                nothing       the entry
-    no correcting version     no                 nothing       nothing
-    ========================  =================  ============  =========
+    A correcting version is one that :func:`correcting_version` returns. The first row that matches decides.
 
-    :func:`correcting_version` returns the correcting version. Without an item there is nothing to delete. But if the
-    record was remembered, its change was sent and may still be on its way to the item.
+    =================================  ======================  ======================  ==================
+    record and item                    remembered before?      version to send         entry to remember
+    =================================  ======================  ======================  ==================
+    a delete, and there is no item     no                      nothing to send         none
+    there is a correcting version      yes or no               the correcting version  the record's entry
+    there is no correcting version     yes                     nothing to send         the record's entry
+    there is no correcting version     no                      nothing to send         none
+    =================================  ======================  ======================  ==================
+
+    The reason for the first row is that there is nothing to delete. But if the record was remembered, an earlier change
+    of it may still be in flight, so the delete is sent.
 
     :param entry: the record's entry.
-    :param item_version: the version of its item, ``None`` if there is no item.
+    :param item_version: the version of the record's item; ``None`` if there is no item.
     :param is_new: whether nothing was remembered of the record before.
     :param is_delete: whether the record is a delete.
     :param settled_ms: see :func:`correcting_version`.
@@ -126,29 +143,29 @@ def decide_undated(
     is_delete: bool,
     read_ms: int,
 ) -> Decision:
-    """Decide about a record of a full listing that has no modification time, by its content alone.
+    """Decide what to send for a record of a full listing, if the record has no modification time.
 
-    If the change that was sent last is still on its way to the item, the record is compared with that change, and
-    otherwise with the item. A change is on its way until the item has its version or a later one. After
-    :data:`MAX_IN_FLIGHT_MS` it counts as lost.
+    If the last change of the record is still in flight, the record is compared with that change. Otherwise it is
+    compared with the item. A change is in flight until the item has the change's version or a later one. After
+    :data:`MAX_IN_FLIGHT_MS` the change counts as lost.
 
-    =====================  ==============================  ============================================
-    compared with          record                          send
-    =====================  ==============================  ============================================
-    a change on its way    same content, change pending    the change on its way, again
-    a change on its way    same content, change sent       nothing
-    a change on its way    other content                   a version above the one on its way
-    no item                a delete                        nothing, and forget
-    no item                data                            the record's version
-    the item               same content                    nothing, and forget
-    the item               other content                   a version above the item's
-    =====================  ==============================  ============================================
+    ============================  =============  ============================  =========================
+    compared with                 record         version to send               entry to remember
+    ============================  =============  ============================  =========================
+    a change in flight, pending   same content   the change's version, again   the change's entry
+    a change in flight, sent      same content   nothing to send               the change's entry
+    a change in flight            other content  a version above the change's  an entry for that version
+    no item                       a delete       nothing to send               none
+    no item                       data           the record's version          an entry for that version
+    the item                      same content   nothing to send               none
+    the item                      other content  a version above the item's    an entry for that version
+    ============================  =============  ============================  =========================
 
     :param entry: the record's entry, whose time is ``read_ms``.
-    :param remembered: what is remembered of the change that was sent last.
-    :param item_version: the version of the item, ``None`` if there is no item.
+    :param remembered: the entry of the record's last change, if any.
+    :param item_version: the version of the record's item; ``None`` if there is no item.
     :param is_delete: whether the record is a delete.
-    :param read_ms: the time before the request for the record's page, Unix milliseconds.
+    :param read_ms: the time just before the record's page was requested, Unix milliseconds.
     """
     if remembered and _has_arrived_or_is_lost(remembered, item_version, read_ms):
         remembered = None
@@ -170,21 +187,25 @@ def _has_arrived_or_is_lost(sent: RememberedRecord, item_version: str | None, re
 def correcting_version(version: str, item_version: str | None, settled_ms: int, *, versioned: bool) -> str | None:
     """Return the version with which a listed record corrects its item, or ``None`` to leave the item as it is.
 
-    ==============================  ========  ====================================================
-    item                            content   result
-    ==============================  ========  ====================================================
-    none                                      the record's version
-    older than the record           another   the record's version
-    older than the record           the same  the record's version if ``versioned``, else ``None``
-    not older                       the same  ``None``
-    not older, after settled_ms     another   ``None``
-    not older, up to settled_ms     another   the next version above the item's
-    ==============================  ========  ====================================================
+    The first two columns compare the item with the record.
+
+    ===========================  ==============  ====================================================
+    item's version               item's content  version to return
+    ===========================  ==============  ====================================================
+    no item                      no item         the record's version
+    lower                        different       the record's version
+    lower                        the same        the record's version if ``versioned``, else ``None``
+    not lower                    the same        ``None``
+    not lower, too recent        different       ``None``
+    not lower, not too recent    different       the next version above the item's
+    ===========================  ==============  ====================================================
+
+    An item is too recent if its time is after ``settled_ms``. The back office may have read the page before the item
+    changed, or from a lagging replica. So the item stays as it is, and the next listing decides.
 
     :param version: the version of the listed record.
-    :param item_version: the item's version, ``None`` if there is no item.
-    :param settled_ms: an item with a later time than this keeps its content if the record is older. The page may have
-        been read before the item changed, or come from a replica that lags behind. The next listing decides.
+    :param item_version: the item's version; ``None`` if there is no item.
+    :param settled_ms: the latest time of an item that may be corrected by an older record, Unix milliseconds.
     :param versioned: whether the record has a modification time.
     """
     if item_version is None:

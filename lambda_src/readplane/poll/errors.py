@@ -1,17 +1,17 @@
-"""The errors that a poll raises itself.
+"""The errors that the code of `poll` raises.
 
 ::
 
     PollError
     ├── SourceError             a source's settings can't be used
-    ├── ExpressionError         a JMESPath expression can't work with a value
-    ├── TranslationError        a source's function can't translate a page or a record
+    ├── ExpressionError         a JMESPath expression can't be applied to a value
+    ├── TranslationError        a source's translation function can't translate a page or a record
     ├── SecretError             a secret can't be read or used
     ├── LeaseLostError          this poll no longer holds the source's lease
     ├── ChunkMissingError       a chunk of a stored set of hashes is gone
     └── ReadingError            the back office couldn't be read, so the poll fails
-        ├── BackOfficeError     the back office returned no data
-        ├── PageError           a response isn't what the source's settings say
+        ├── BackOfficeError     the back office returned no usable response
+        ├── PageError           a response doesn't match the source's settings
         └── ListMovedError      the list changed while its pages were read
 """
 
@@ -23,7 +23,7 @@ BackOfficeErrorKind = Literal[
 
 
 class PollError(Exception):
-    """The base of every error that a poll raises itself."""
+    """The base of all errors that the code of `poll` raises."""
 
 
 class SourceError(PollError):
@@ -38,15 +38,15 @@ class SourceError(PollError):
 
 
 class ExpressionError(PollError):
-    """A JMESPath expression can't work with a value. The message quotes nothing of the value."""
+    """A JMESPath expression can't be applied to a value. The message doesn't quote the value."""
 
 
 class TranslationError(PollError):
-    """A source's function can't translate a page or a record. The message quotes nothing of either."""
+    """A source's translation function can't translate a page or a record. The message quotes neither."""
 
 
 class SecretError(PollError):
-    """A secret can't be read or used. The message quotes nothing of the secret."""
+    """A secret can't be read or used. The message doesn't quote the secret."""
 
 
 class LeaseLostError(PollError):
@@ -63,11 +63,11 @@ class ChunkMissingError(PollError):
 class ReadingError(PollError):
     """The back office couldn't be read, so the poll fails.
 
-    :param detail: one phrase for operators, which quotes no data, no URL and no secret.
+    :param detail: one phrase for operators. It quotes no data, no URL and no secret.
     """
 
     kind: str
-    """A stable code, which the log and the poll's response quote."""
+    """A stable code, which appears in the log and in the poll's response."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -75,14 +75,15 @@ class ReadingError(PollError):
 
 
 class BackOfficeError(ReadingError):
-    """The back office returned no data, in as many attempts as the source's settings allow.
+    """The back office returned no usable response within the attempts that the source's settings allow.
 
     :param kind: what went wrong: ``connect``; ``timeout``; ``broken`` (the connection broke or the response was cut
-        off); ``status`` (an HTTP error status); ``not_data`` (an HTML page or an unknown encoding); ``too_large``;
-        ``redirect`` and ``origin`` (a redirect or link leaves the source's origin); ``secret`` (it can't be read);
-        ``deadline`` (the invocation's time ran out, which isn't the back office's fault).
-    :param status: the HTTP status of its last response, if any.
-    :param retry_after: the seconds of its ``Retry-After`` header, if any.
+        off); ``status`` (an HTTP error status); ``not_data`` (an HTML page, an unknown encoding or a repeated page);
+        ``too_large``; ``redirect`` (a redirect leaves the source's origin, or there are too many); ``origin`` (a URL or
+        link leaves the source's origin); ``secret`` (the source's secret can't be read); ``deadline`` (the invocation's
+        time ran out, which isn't the back office's fault).
+    :param status: the HTTP status of the last response, if any.
+    :param retry_after: the seconds in the last response's ``Retry-After`` header, if any.
     :param retryable: whether a retry may succeed.
     """
 
@@ -108,7 +109,7 @@ class BackOfficeError(ReadingError):
 
 
 class PageError(ReadingError):
-    """A response isn't what the source's settings say. The message quotes nothing of the response."""
+    """A response doesn't match the source's settings. The message doesn't quote the response."""
 
     kind = "page"
 

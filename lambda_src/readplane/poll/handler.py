@@ -1,4 +1,4 @@
-"""The function `poll`: it turns what changed in a back office into changes on Kinesis, or a snapshot into documents."""
+"""The Lambda function `poll`: sends what changed in a back office to Kinesis, or stores a snapshot as documents."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -50,11 +50,11 @@ class PollSettings(NamedTuple):
 
     :param name: the stack's name.
     :param items_table: the DynamoDB table of the items.
-    :param items_index: the table's index that lists a collection.
+    :param items_index: the index of that table that lists a collection's items.
     :param checkpoints_table: the DynamoDB table of the sources' checkpoints.
     :param stream: the Kinesis stream that takes changes.
     :param log_bucket: the S3 bucket of the write log, which also holds the quarantine.
-    :param quarantine_prefix: the prefix of the quarantine's keys in that bucket.
+    :param quarantine_prefix: the key prefix of the quarantine in that bucket.
     :param documents: each Region's bucket of documents.
     :param horizon_days: how long a tombstone lives, in days.
     :param schemas: the S3 object that holds the collections' JSON Schemas.
@@ -80,10 +80,10 @@ class PollSettings(NamedTuple):
 
 
 class Poll:
-    """The function `poll`, with its stores and its way to the back offices passed in.
+    """The function `poll`. Its stores and its access to the back offices are passed in.
 
     :param validators: each collection's compiled schema, by the collection's name.
-    :param make_fetch: returns what sends requests to a source's back office.
+    :param make_fetch: takes a source, and returns the function that fetches pages from its back office.
     """
 
     def __init__(
@@ -101,14 +101,15 @@ class Poll:
         self._telemetry = telemetry
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        """Do what the event names.
+        """Handle an event. It has one of the following members, which says what to do.
 
-        - ``source``: poll this source, and with a true ``sweep`` start a sweep.
-        - ``validate``: return every problem in a list of sources' settings.
-        - ``freshness``: measure the staleness of a list of sources.
-        - ``redrive``: send quarantined records of a ``source`` again, by the ``keys`` of their entries.
+        - ``source``: poll this source. If ``sweep`` is true, request a sweep first.
+        - ``validate``: return every problem in the settings of the listed sources.
+        - ``freshness``: measure the staleness of the listed sources.
+        - ``redrive``: translate and send quarantined records again. It contains their ``source`` and the ``keys`` of
+          their quarantine entries.
 
-        :param remaining_ms: returns how long the invocation may still take, in milliseconds.
+        :param remaining_ms: returns the milliseconds until Lambda ends the invocation.
         :raises SourceError: if the settings of the source to poll or redrive can't be used.
         """
         if "validate" in event:
@@ -140,7 +141,7 @@ class Poll:
         source = self._parse_source(request["source"])
         collection = self._settings.collections[source.collection]
         translator = Translator(source, self._validator(source))
-        seconds = remaining_ms() / 2000  # half of the time that is left
+        seconds = remaining_ms() / 2000  # Half of the remaining time. The other half is for removing the entries.
         response = redrive(source, collection, translator, request["keys"], self._stores, seconds)
         self._telemetry.event(
             "redriven",
@@ -154,7 +155,8 @@ class Poll:
     def _poll(self, source: Source, sweep: bool, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         now = now_ms()
         if sweep:
-            # Before the lease is acquired: if another poll holds it, that poll or the next one sweeps.
+            # Request the sweep before acquiring the lease. If another poll holds the lease, this poll ends, but the
+            # request stays for the next one.
             self._stores.checkpoints.request_sweep(source.name, now)
         holder = os.urandom(16).hex()
         checkpoint = self._stores.checkpoints.acquire_lease(source.name, holder, now, now + remaining_ms())
@@ -180,12 +182,12 @@ class Poll:
         return report.report_poll(lease, outcome)
 
     def _run_and_release(self, lease: Lease) -> PollOutcome:
-        """Poll, then release the lease. Any error loses nothing: the next poll continues from the checkpoint."""
+        """Poll, then release the lease. An error loses nothing, because the next poll continues from the checkpoint."""
         try:
             outcome = run(lease, self._make_fetch, self._validator(lease.source))
         except LeaseLostError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever fails, the lease is released
+        except Exception as error:  # noqa: BLE001 - release the lease after any error
             self._telemetry.failure(
                 "poll_failed",
                 "The poll failed because of AWS or its own code, not because of the back office.",
@@ -209,7 +211,7 @@ class Poll:
 
 
 def _fault_of(error: Exception) -> str:
-    """Return the text for operators about an error that isn't the back office's. It quotes no message."""
+    """Describe an error of AWS or of our own code to operators, without quoting its message."""
     return f"aws: {error.code}" if isinstance(error, AwsError) else f"internal: {type(error).__name__}"
 
 
@@ -218,10 +220,10 @@ def _fetch_maker(secrets: AwsSecretValues) -> Callable[[Source], Fetch]:
 
 
 def make_poll() -> Function:
-    """Make `poll` from its environment.
+    """Create the function `poll` from the settings in its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
-    :raises ValueError: if the schemas can't be used; it lists every problem.
+    :raises ValueError: if the schemas can't be used. The message lists every problem.
     """
     settings = load_settings(PollSettings)
     dynamodb = BotoClient("dynamodb", attempts=5)

@@ -1,4 +1,4 @@
-"""A lease: one invocation's hold on a source, with the source's checkpoint and the invocation's remaining time."""
+"""A lease: one invocation's exclusive right to poll a source, with the source's checkpoint and the remaining time."""
 
 import time
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from .poll_stores import PollStores
 from .source.settings import Source
 
 RESERVED_MS = 5_000
-"""Milliseconds at the end of an invocation that the back office doesn't get. Kinesis and the checkpoint need them."""
+"""Milliseconds at the end of an invocation in which no page is read. Kinesis and the checkpoint need this time."""
 
 
 class Lease:
-    """One invocation's hold on a source.
+    """One invocation's exclusive right to poll a source.
 
-    :param checkpoint: the checkpoint as the lease was acquired with it. Assign a changed copy to ``lease.checkpoint``;
-        it is saved by the next :meth:`save_checkpoint` or :meth:`release`.
-    :param holder: identifies this invocation and no other.
-    :param remaining_ms: returns how long the invocation may still take, in milliseconds.
+    :param checkpoint: the checkpoint as it was when the lease was acquired. To change it, assign a changed copy to
+        ``lease.checkpoint``, which :meth:`release` saves.
+    :param holder: a text that is unique to this invocation.
+    :param remaining_ms: returns the milliseconds until Lambda ends the invocation.
     """
 
     def __init__(
@@ -43,62 +43,64 @@ class Lease:
         self.telemetry = telemetry
         self.counts = PollCounts()
         self.fault: str | None = None
-        """Why the poll failed, for operators: an error's kind, a colon and its detail."""
+        """Why the poll failed, for operators: ``<kind of error>: <detail>``. ``None`` without an error."""
         self.pass_kind: PassKind = "main"
-        """The pass that began last."""
+        """The kind of the current pass: the last one given to :meth:`begin_pass`."""
         self._holder = holder
         self._remaining_ms = remaining_ms
         self._pages_until = time.monotonic() + source.max_seconds
         self._pages_before_pass = 0
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Save a checkpoint and keep it as the lease's own.
+        """Save a checkpoint, and assign it to ``lease.checkpoint``.
 
-        :raises LeaseLostError: if the lease is lost. Then the lease keeps the checkpoint that it had.
+        :raises LeaseLostError: if the lease is lost. Then ``lease.checkpoint`` stays as it was.
         """
         self.stores.checkpoints.save_checkpoint(checkpoint, self._holder)
         self.checkpoint = checkpoint
 
     def release(self) -> None:
-        """Save the checkpoint and give the lease back.
+        """Save ``lease.checkpoint`` and give the lease back.
 
         :raises LeaseLostError: if the lease is lost.
         """
         self.stores.checkpoints.release_lease(self.checkpoint, self._holder)
 
     def check(self) -> None:
-        """Check that the lease hasn't ended. Call this before anything is sent.
+        """Check that the lease hasn't expired. Call this before sending anything.
 
-        Lambda may freeze a sandbox at any moment and for any time. Meanwhile another poll may have taken the source.
+        Lambda may freeze a sandbox at any moment, for any length of time. By the time it continues, the lease may have
+        expired, and another poll may have taken it.
 
-        :raises LeaseLostError: if the lease has ended.
+        :raises LeaseLostError: if the lease has expired.
         """
         if now_ms() >= self.checkpoint.lease_until_ms:
             raise LeaseLostError
 
     def seconds_left(self) -> float:
-        """Return the seconds that the back office may still take in this invocation."""
+        """Return how many seconds of this invocation are left for requests to the back office."""
         return (self._remaining_ms() - RESERVED_MS) / 1000
 
     def seconds_to_send(self) -> float:
-        """Return the seconds that Kinesis may still take, so that time is left to save the checkpoint."""
+        """Return how many seconds are left for sending to Kinesis, without the time to save the checkpoint."""
         return max(0.0, (self._remaining_ms() - RESERVED_MS / 2) / 1000)
 
     def begin_pass(self, kind: PassKind) -> None:
-        """Begin or continue a pass, with a page count of its own.
+        """Begin or continue a pass, and count its pages from 0.
 
-        Otherwise the main pass of a busy source would use up ``max_pages``, and a sweep would never end.
+        The main pass and a sweep may each read ``max_pages`` pages. If they shared that limit, the main pass of a busy
+        source would use it up, and a sweep would never end.
         """
         self.pass_kind = kind
         self._pages_before_pass = self.counts.pages
 
     def restart_pass(self) -> None:
-        """Have the current pass start again at its first page, without a conditional request."""
+        """Make the current pass start again at its first page, with an unconditional request."""
         self.checkpoint = replace(self.checkpoint.with_pass(self.pass_kind, None), conditional_request=None)
 
     @property
     def may_read_page(self) -> bool:
-        """Whether the time and the source's settings allow another page of the current pass."""
+        """Whether the remaining time and the source's limits allow another page of the current pass."""
         return (
             self.counts.pages - self._pages_before_pass < self.source.max_pages
             and time.monotonic() < self._pages_until

@@ -1,9 +1,9 @@
-"""The rules of a sweep: which items a full listing lacks, and when they may be deleted.
+"""The rules of a sweep: which items are missing from a full listing, and when they may be deleted.
 
-A sweep finds items that the back office has deleted without reporting it. An item that a listing lacks may also have
-moved between two pages while they were read, or be younger than the page that would hold it. So an item is deleted only
-if two complete listings in a row lack the same version of it, and nothing is deleted if a listing is too short to be
-true.
+A sweep finds items that the back office has deleted without reporting it. But an item may be missing from a listing for
+two other reasons. Its record may have moved from one page to another while the pages were read. Or the record was
+created only after its page had been read. So an item is deleted only if the same version of it is missing from two
+complete listings in a row. If a listing is implausibly short, nothing is deleted.
 """
 
 from array import array
@@ -13,17 +13,20 @@ from collections.abc import Iterable
 from .sourced_version import key_hash
 
 MAX_MISSING = 20_000
-"""The most missing items that one sweep remembers or deletes, which bounds its memory. Later sweeps find the others."""
+"""One sweep remembers and deletes at most this many missing items, to bound its memory. Later sweeps find the rest."""
 
 CHUNK_HASHES = 40_000
-"""The most hashes in one stored chunk: 320 KB, of DynamoDB's 400 KB. A page may need several chunks."""
+"""The maximum number of hashes in one stored chunk. They take 320 KB, and DynamoDB allows 400 KB for an item.
+
+A large page needs several chunks.
+"""
 
 
 class HashSet:
-    """A set of 64-bit hashes that takes eight bytes per hash, much less than a ``set`` of numbers."""
+    """A set of 64-bit hashes. It takes eight bytes per hash, much less than a ``set`` of integers."""
 
     def __init__(self, chunks: Iterable[bytes] = ()) -> None:
-        """Unite the hashes that :func:`pack_hashes` packed."""
+        """Build one set from chunks that :func:`pack_hashes` returned."""
         hashes = array("Q")
         for chunk in chunks:
             hashes.frombytes(chunk)
@@ -38,14 +41,15 @@ class HashSet:
 
 
 def pack_hashes(hashes: Iterable[int]) -> bytes:
-    """Return hashes as bytes, eight each."""
+    """Return hashes as bytes, eight bytes per hash."""
     return array("Q", hashes).tobytes()
 
 
 def missed_item_hash(key: str, version: str) -> int:
-    """Return the hash that stands for an item that a listing lacks.
+    """Return the hash under which a sweep stores a missing item.
 
-    It includes the version: an item that has changed since was alive, so the next listing lacks it for the first time.
+    The hash includes the version. So an item that changes between two listings counts as missing for the first time in
+    the second one.
     """
     return key_hash(f"{key} {version}")
 
@@ -53,23 +57,25 @@ def missed_item_hash(key: str, version: str) -> int:
 def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: int, max_percent: float) -> str | None:
     """Return why a sweep may delete nothing, or ``None`` if it may delete.
 
-    ==============================================================  =====================================
-    first case that applies                                         result
-    ==============================================================  =====================================
-    nothing is missing                                              it may
-    the listing has no records                                      the listing is empty
-    the listing has records without a usable id                     any missing item may be one of these
-    ``max_percent`` is 0                                            too much is missing
-    more than ``max_percent`` and more than one item are missing    too much is missing
-    otherwise                                                       it may
-    ==============================================================  =====================================
+    The first row that matches decides.
+
+    ====================================================  ===========  ===========================================
+    condition                                             may delete?  reason
+    ====================================================  ===========  ===========================================
+    no item is missing                                    yes          there is nothing to delete
+    the listing has no records                            no           an empty listing is implausible
+    the listing has records without a usable id           no           any missing item may be one of these records
+    ``max_percent`` is 0                                  no           the source's settings forbid deletes
+    more items are missing than ``max_percent`` allows    no           so short a listing is implausible
+    none of these                                         yes          the listing is plausible
+    ====================================================  ===========  ===========================================
 
     :param living: how many items the collection has.
-    :param missing: how many of them the listing lacks.
+    :param missing: how many of these items are missing from the listing.
     :param has_records: whether the listing has any record.
-    :param without_id: how many of its records have no usable id.
-    :param max_percent: the source's ``sweep.max_deletes_percent``. One item may always go unless it is 0; otherwise a
-        small collection could never lose any.
+    :param without_id: how many records of the listing have no usable id.
+    :param max_percent: the source's ``sweep.max_deletes_percent``. Any value above 0 allows at least one item, because
+        a small collection could otherwise never lose an item.
     """
     if not missing:
         return None

@@ -1,25 +1,31 @@
-"""What a poll came to: its outcome and its counts."""
+"""The result of a poll: its outcome and its counts."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 PollOutcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
-"""``completed``: a pass has ended. ``not_modified``: the back office responded with 304. ``unfinished``: the next poll
-continues the pass. ``failed``: the back office or AWS failed. ``paused``: an operator has paused the source. ``open``:
-the circuit breaker is open, or the back office wants no request yet (``Retry-After``). ``running``: another poll holds
-the source's lease."""
+"""How a poll ended:
+
+- ``completed``: the main pass is finished, or the snapshot is stored.
+- ``not_modified``: the back office responded with 304.
+- ``unfinished``: the next poll continues the pass.
+- ``failed``: the back office, AWS or our own code failed.
+- ``paused``: an operator has paused the source.
+- ``open``: the circuit breaker is open, or the back office wants no request yet (``Retry-After``).
+- ``running``: another poll holds the source's lease, or this poll has lost it.
+"""
 
 
 @dataclass
 class PollCounts:
     """What one invocation of `poll` has done so far.
 
-    :param pages: pages read.
-    :param records: records read.
-    :param changes: changes sent, and snapshots written.
-    :param quarantined: records put into quarantine.
-    :param missing: items that a full listing lacks.
-    :param sweeps_refused: sweeps that were not allowed to delete anything.
+    :param pages: how many pages were read.
+    :param records: how many records were read.
+    :param changes: how many changes were sent and snapshots written.
+    :param quarantined: how many records were put into quarantine.
+    :param missing: how many items were missing from full listings.
+    :param sweeps_refused: how many sweeps were not allowed to delete anything.
     """
 
     pages: int = 0

@@ -1,7 +1,7 @@
-"""One pass: read a source's pages, send the changes that they ask for, and advance the checkpoint.
+"""One pass: read a source's pages, send the changes of their records, and advance the checkpoint.
 
-An incremental pass reads what changed since the watermark. A full listing compares every record with its item, and
-stores which items it met, so that a sweep can tell which are missing.
+An incremental pass reads the records modified since shortly before the watermark. A full listing reads every record and
+compares it with its item. It also stores the hashes of the listed items, so that :mod:`.sweep` can find missing ones.
 """
 
 from dataclasses import replace
@@ -19,10 +19,10 @@ from .source.translate import PageRecord
 from .upstream.paging.reader import FetchedPage, PageReader
 
 MAX_RESTARTS = 2
-"""How often one invocation starts a pass again because the list moved."""
+"""How many times one invocation restarts a pass because the list changed while it was read."""
 
 _CURSOR_ROUNDING_MS = 1000
-"""A cursor in whole seconds is rounded down, so the back office may send records that are up to this much older."""
+"""Records may be older than the cursor by up to this, because a cursor in whole seconds is rounded down."""
 
 PassOutcome = Literal["completed", "not_modified", "unfinished"]
 
@@ -32,8 +32,8 @@ def advance_watermark(previous_ms: int | None, newest_ms: int | None, started_ms
 
     :param previous_ms: the watermark before the pass.
     :param newest_ms: the latest modification time that the pass read; ``None`` if it read no record.
-    :param started_ms: the time before the pass' first request. The watermark doesn't exceed it, because a record that
-        was modified later may belong to a page that had been read before.
+    :param started_ms: the time just before the pass's first request. The watermark never exceeds it. A record modified
+        after it may belong on a page that the pass had already read.
     """
     if newest_ms is None:
         return previous_ms
@@ -41,9 +41,11 @@ def advance_watermark(previous_ms: int | None, newest_ms: int | None, started_ms
 
 
 def cursor_before(watermark_ms: int | None, lag_ms: int) -> int | None:
-    """Return the time (Unix ms) from which the next pass reads, a lag before the watermark; ``None`` for everything.
+    """Return the time from which the next pass reads: the watermark minus the lag, Unix milliseconds.
 
-    The lag covers records that were committed later than they are stamped.
+    The lag catches records that were committed later than their modification time says.
+
+    :returns: ``None`` without a watermark, so that the pass reads everything.
     """
     return None if watermark_ms is None else max(0, watermark_ms - lag_ms)
 
@@ -52,7 +54,7 @@ class PassRun:
     """The part of a pass that runs in this invocation.
 
     :param full: whether the pass reads the full listing.
-    :param kind: whether it is the source's main pass or a sweep besides it.
+    :param kind: whether the pass is the source's main pass or a sweep.
     """
 
     def __init__(self, lease: Lease, reader: PageReader, *, full: bool, kind: PassKind) -> None:
@@ -66,9 +68,9 @@ class PassRun:
         self._sender = RecordSender(lease, self._remembered, full=full)
 
     def run(self) -> PassOutcome:
-        """Read pages until the listing or the invocation's time ends.
+        """Read pages until the last one is read, or until the limits of this invocation are reached.
 
-        :raises ListMovedError: if the list keeps changing while it is read. The next poll starts the pass again.
+        :raises ListMovedError: if the list changed in every attempt to read it. The next poll starts the pass again.
         :raises ReadingError: if the back office can't be read.
         """
         self._lease.begin_pass(self._kind)
@@ -94,7 +96,7 @@ class PassRun:
             lease.counts.pages += 1
             if page.records is None:
                 self._complete(state, page.conditional_request)
-                # The request was conditional, so the last listing left no missing item to look for again.
+                # Don't search for missing items. The request was conditional, so the last full listing had none.
                 lease.checkpoint = replace(lease.checkpoint, main_pass=None)
                 return "not_modified"
             self._process_page(state, page, page.records)
@@ -109,18 +111,18 @@ class PassRun:
         return self._source.sweep_url() if self._kind == "sweep" else self._source.url_at(state.cursor_ms)
 
     def _conditional_request(self, state: Pass) -> ConditionalRequest | None:
-        """Return the condition of the next request; ``None`` if there is work to do even if nothing has changed."""
+        """Return the validators for the next request; ``None`` if the page must be read even if it hasn't changed."""
         checkpoint = self._lease.checkpoint
         if self._kind == "sweep" or state.continuation is not None or self._remembered.has_pending:
             return None
-        # Until `apply` has a change, its item can't tell whether it says what the listing says.
+        # A change that was sent recently may not be applied yet, or may get lost. Only a full response can show that.
         may_be_in_flight = state.started_ms < checkpoint.last_change_ms + MAX_IN_FLIGHT_MS
         if self._full and (checkpoint.missed_items or may_be_in_flight):
             return None
         return checkpoint.conditional_request
 
     def _process_page(self, state: Pass, page: FetchedPage, records: list[PageRecord]) -> None:
-        """Send a page's changes, then save that they are sent."""
+        """Send a page's changes, then record the progress in the checkpoint."""
         lease = self._lease
         sent = self._sender.send_page(records, page.requested_ms)
         lease.counts.records += len(records)
@@ -146,7 +148,7 @@ class PassRun:
             lease.save_checkpoint(replace(checkpoint, remembered=self._remembered.to_bytes()))
 
     def _store_hashes(self, state: Pass, item_hashes: list[int]) -> Pass:
-        """Store which items a page names."""
+        """Store the key hashes of the items on a page, in chunks."""
         lease, chunks = self._lease, state.chunks
         for start in range(0, len(item_hashes), CHUNK_HASHES):
             content = pack_hashes(item_hashes[start : start + CHUNK_HASHES])
@@ -155,7 +157,7 @@ class PassRun:
         return replace(state, chunks=chunks)
 
     def _drop_old_records(self, state: Pass) -> int | None:
-        """Forget the records that no later pass reads again, and return the watermark that the pass has reached."""
+        """Forget the records that no later pass will read again, and return the watermark that the pass has reached."""
         watermark_ms = advance_watermark(self._lease.checkpoint.watermark_ms, state.newest_ms, state.started_ms)
         if self._source.versioned:
             since_ms = cursor_before(watermark_ms, self._lag_ms)
@@ -166,7 +168,10 @@ class PassRun:
         return watermark_ms
 
     def _complete(self, state: Pass, conditional_request: ConditionalRequest | None) -> None:
-        """Note that all pages are read. The items that a full listing lacks are still to be found."""
+        """Record in the checkpoint that all pages are read.
+
+        After a full listing, :func:`.sweep.finish` still has to find the missing items.
+        """
         lease = self._lease
         finds_missing = self._full and not lease.collection.owned
         next_state = replace(state, all_read=True, continuation=None) if finds_missing else None

@@ -16,8 +16,8 @@ class PollStores(NamedTuple):
     :param checkpoints: the sources' checkpoints and leases.
     :param items: the items table.
     :param stream: the change stream.
-    :param quarantine: the records that can't be translated.
-    :param documents: each Region's documents, by the Region's name. The first Region is the one that polls.
+    :param quarantine: the store of records that can't be translated.
+    :param documents: each Region's store of documents, by the Region's name. The first Region is the one that polls.
     """
 
     checkpoints: Checkpoints

@@ -12,9 +12,9 @@ from .source.translate import UntranslatableRecord
 class QuarantineEntry(NamedTuple):
     """A record in quarantine.
 
-    :param source: the name of its source.
-    :param record: its JSON text.
-    :param at_ms: when it was last read, Unix milliseconds.
+    :param source: the name of the record's source.
+    :param record: the record's JSON text.
+    :param at_ms: when `poll` last read the record, Unix milliseconds.
     """
 
     source: str
@@ -26,17 +26,17 @@ class Quarantine(Protocol):
     """A store of records that can't be translated."""
 
     def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
-        """Store a record with the reason why it can't be translated. Storing it again makes no second entry."""
+        """Store a record with the reason why it can't be translated. Storing it again replaces its entry."""
 
     def get_entry(self, key: str) -> QuarantineEntry | None:
-        """Read an entry; ``None`` if there is none, or if `poll` didn't make it."""
+        """Return an entry; ``None`` if there is none, or if `poll` didn't write it."""
 
     def remove_entry(self, key: str) -> None:
         """Remove an entry."""
 
 
 class S3Quarantine:
-    """:class:`Quarantine` in the write log's bucket, under the prefix that `apply` uses for its own entries too."""
+    """:class:`Quarantine` in the write log's bucket, under the same key prefix as the entries of `apply`."""
 
     def __init__(self, client: Client, bucket: str, prefix: str) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class S3Quarantine:
         self._prefix = prefix
 
     def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
-        """Store the record under a hash of its source and text, so that it has one entry however often it comes."""
+        """Store the record under a hash of its source and text, so that the same record always has the same key."""
         text = record.raw_text
         digest = hashlib.sha256(f"{source}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
         entry = {
@@ -64,13 +64,16 @@ class S3Quarantine:
         )
 
     def get_entry(self, key: str) -> QuarantineEntry | None:
-        """Read an entry of this quarantine; ``None`` for any other key, and for an entry that isn't a record's."""
+        """Return an entry; ``None`` if there is none, or if `poll` didn't write it.
+
+        A key outside the prefix isn't read.
+        """
         if not key.startswith(self._prefix):
             return None
         try:
             response = self._client.call("GetObject", Bucket=self._bucket, Key=key)
         except RefusedError as refusal:
-            # Without s3:ListBucket, S3 returns AccessDenied for a missing key.
+            # Without the permission s3:ListBucket, S3 returns AccessDenied for a missing key.
             if refusal.status == 404 or refusal.code == "AccessDenied":
                 return None
             raise

@@ -1,4 +1,4 @@
-"""A page's records: send the changes that they ask for, and put those that can't be translated into quarantine."""
+"""A page's records: send the changes that they need, and put records that can't be translated into quarantine."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,18 +24,18 @@ from .source.translate import PageRecord, TranslatedRecord, UntranslatableRecord
 from .sourced_version import content_hash, key_hash
 
 LARGE_PAGE = 5_000
-"""Changes above which a page may take Kinesis longer than one invocation. A shard takes 1,000 records a second."""
+"""Sending more changes than this may take longer than one invocation. A shard accepts 1,000 records a second."""
 
 _WORKERS = 8
-"""Threads that write to the quarantine at once."""
+"""How many threads write to the quarantine in parallel."""
 
 
 class SentPage(NamedTuple):
-    """What the records of a page came to.
+    """The result of sending one page's changes.
 
     :param changes: how many changes were sent to Kinesis.
-    :param item_hashes: the key hashes of the items that the page names.
-    :param newest_ms: the latest modification time on the page, Unix milliseconds; ``None`` without any.
+    :param item_hashes: the key hashes of the page's items.
+    :param newest_ms: the latest modification time on the page, Unix milliseconds; ``None`` if no record has one.
     :param without_id: how many records have no usable item id.
     """
 
@@ -46,12 +46,12 @@ class SentPage(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A record that may ask for a change.
+    """A record that may need a change.
 
-    :param record: the record.
-    :param hash: the hash of its item's key.
-    :param entry: what would be remembered of it; the version of its change follows from that.
-    :param is_new: whether nothing was remembered of it before.
+    :param record: the translated record.
+    :param hash: the hash of the item's key.
+    :param entry: the entry to remember for the record, unless the comparison with its item changes it.
+    :param is_new: whether nothing was remembered of the record before this page.
     """
 
     record: TranslatedRecord
@@ -61,7 +61,12 @@ class _Candidate(NamedTuple):
 
 
 class _Chosen(NamedTuple):
-    """A change to send, and what is remembered of its record under which hash."""
+    """A change to send.
+
+    :param change: the change.
+    :param hash: the hash of the item's key.
+    :param entry: the entry that is remembered for the record.
+    """
 
     change: Change
     hash: int
@@ -70,12 +75,12 @@ class _Chosen(NamedTuple):
 
 @dataclass
 class _SortedPage:
-    """A page's records, sorted.
+    """A page's records, separated into those that may need a change and those that can't be translated.
 
-    :param candidates: the records that may ask for a change, by item key.
+    :param candidates: the records that may need a change, by item key.
     :param untranslatable: the records that can't be translated.
 
-    The other fields are those of :class:`SentPage`.
+    The other fields have the same meaning as in :class:`SentPage`.
     """
 
     candidates: dict[str, _Candidate] = field(default_factory=dict)
@@ -86,9 +91,9 @@ class _SortedPage:
 
 
 class RecordSender:
-    """Sends the changes that the records of a pass ask for.
+    """Sends the changes that the records of a pass need.
 
-    :param remembered: what the checkpoint remembers of the source's records; it is kept up to date.
+    :param remembered: the records that the checkpoint remembers. The sender updates their entries.
     :param full: whether the pass reads a full listing, whose records are compared with their items.
     """
 
@@ -102,17 +107,17 @@ class RecordSender:
     def send_page(self, records: list[PageRecord], requested_ms: int) -> SentPage:
         """Send the changes of a page's records, and put those that can't be translated into quarantine.
 
-        :param requested_ms: the time before the page's request, Unix milliseconds.
+        :param requested_ms: the time just before the page was requested, Unix milliseconds.
         :raises PageError: if too many records can't be translated. The page's changes have been sent by then.
         """
         page = self._sort(records, requested_ms)
-        # Changes first, so that a page with too many bad records still brings its good ones.
+        # Send the changes first, so that the good records are sent even if the page has too many bad ones.
         changes = self._send(page.candidates, requested_ms)
         self._quarantine(page.untranslatable, requested_ms)
         return SentPage(changes, page.item_hashes, page.newest_ms, page.without_id)
 
     def _sort(self, records: list[PageRecord], requested_ms: int) -> _SortedPage:
-        """Find the records that may ask for a change, and those that go to quarantine."""
+        """Separate the records that may need a change from those that can't be translated."""
         page = _SortedPage()
         for record in map(self._check_owner, records):
             if isinstance(record, UntranslatableRecord):
@@ -129,7 +134,8 @@ class RecordSender:
             candidate = self._candidate(record, key, requested_ms)
             previous = page.candidates.get(key)
             if candidate and (previous is None or previous.entry.version < candidate.entry.version):
-                # If a record is on the page twice, its first occurrence tells whether the record is new.
+                # If a record is on the page twice, the second occurrence is never new, because the first is remembered
+                # by then. So take `is_new` from the first.
                 is_new = candidate.is_new or (previous is not None and previous.is_new)
                 page.candidates[key] = candidate._replace(is_new=is_new)
         return page
@@ -144,7 +150,7 @@ class RecordSender:
         return item_key(self._source.collection, item_id, owner)
 
     def _candidate(self, record: TranslatedRecord, key: str, requested_ms: int) -> _Candidate | None:
-        """Return what a record may ask for; ``None`` if its change has been sent already."""
+        """Return a record as a candidate; ``None`` in an incremental pass if the record needs no change."""
         content = content_hash(self._source.name, key, record.data_text)
         hashed = key_hash(key)
         if record.version_ms is None:
@@ -154,14 +160,14 @@ class RecordSender:
         if entry is None:
             if not self._full or previous is None:
                 return None
-            # The record's change has been sent, but the item may say something else: a sweep may have deleted it while
-            # a listing lacked it, or the back office went back to an older state. So compare it with the item.
+            # The record's change has been sent, but its item may differ. A sweep may have deleted the item while it was
+            # missing from listings, or the back office may have returned to an older state. So compare the two.
             is_same_time = previous.ms == record.version_ms
             entry = previous if is_same_time else RememberedRecord(record.version_ms, content)
         return _Candidate(record, hashed, entry, is_new=previous is None)
 
     def _send(self, candidates: dict[str, _Candidate], requested_ms: int) -> int:
-        """Send the changes that the candidates ask for, and return how many these are."""
+        """Send the changes that the candidates need, and return how many were sent."""
         decisions = (
             self._decide_listed(candidates, requested_ms) if self._full else self._decide_incremental(candidates)
         )
@@ -174,8 +180,8 @@ class RecordSender:
             return 0
         lease = self._lease
         if any(time_ms(choice.change.version) > requested_ms - self._lag_ms for choice in chosen):
-            # These records may be modified again within the same timestamp. Save which content came first before any
-            # is sent, so that the next poll knows the order even if this one crashes.
+            # Some of these records are so recent that they may be modified again with the same timestamp. So save which
+            # content came first before sending it. If this poll crashes, the next one can still order the contents.
             lease.save_checkpoint(replace(lease.checkpoint, remembered=self._remembered.to_bytes()))
         lease.check()
         lease.stores.stream.put_changes((choice.change for choice in chosen), lease.seconds_to_send())
@@ -186,7 +192,7 @@ class RecordSender:
         checkpoint = self._lease.checkpoint
         read_until_ms = max(checkpoint.reread_until_ms, checkpoint.watermark_ms or 0)
         if len(candidates) > LARGE_PAGE:
-            # Kinesis may not take the page in one invocation. Look up what the last attempts have sent, and skip it.
+            # Sending so many changes may take several polls. Look up the items, to skip what earlier polls have sent.
             read_until_ms = MAX_TIME_MS
         remembered = {key: self._remembered.get_record(candidate.hash) for key, candidate in candidates.items()}
         lookups = [
@@ -253,10 +259,10 @@ class RecordSender:
         )
 
     def _quarantine(self, untranslatable: list[UntranslatableRecord], requested_ms: int) -> None:
-        """Put records that can't be translated into quarantine, each one once.
+        """Put records that can't be translated into quarantine, unless they are there already.
 
-        :raises PageError: if there are too many. Then the settings or the back office are wrong as a whole, and a
-            quarantine of all records would only have to be redriven.
+        :raises PageError: if there are more than :data:`MAX_QUARANTINED`. Then the source's settings or the back office
+            must be corrected. Quarantining every record would only mean that all of them must be redriven.
         """
         lease, name = self._lease, self._source.name
         records = [

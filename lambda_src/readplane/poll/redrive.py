@@ -1,4 +1,4 @@
-"""Redrive: translate quarantined records again by the source's present settings, and send their changes."""
+"""Redrive: translate quarantined records again with the source's current settings, and send their changes."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,11 @@ from .sourced_version import content_hash, sourced_version
 
 
 class _Redriven(NamedTuple):
-    """A quarantine entry's key and the change that its record has become."""
+    """A quarantined record that has been translated.
+
+    :param key: the key of its quarantine entry.
+    :param change: the change to send.
+    """
 
     key: str
     change: Change
@@ -24,13 +28,13 @@ class _Redriven(NamedTuple):
 def redrive(
     source: Source, collection: Collection, translator: Translator, keys: list[str], stores: PollStores, seconds: float
 ) -> dict[str, Any]:
-    """Send the changes of quarantined records to Kinesis, and remove the entries.
+    """Translate quarantined records, send their changes to Kinesis, and remove their entries.
 
-    A change gets the version that it would have had when the record was quarantined. So it loses to whatever was
-    modified since.
+    A change gets the version that it would have had when the record was quarantined. So it loses to any later
+    modification of the record.
 
-    :param keys: the keys of entries that `poll` made for this source.
-    :param seconds: how long Kinesis may take.
+    :param keys: the keys of this source's quarantine entries.
+    :param seconds: how long to retry changes that Kinesis refuses.
     :returns: ``{"redriven": n, "failed": [{"key", "reason"}]}``.
     """
     redriven: list[_Redriven] = []
@@ -50,7 +54,7 @@ def redrive(
 def _change(
     source: Source, collection: Collection, translator: Translator, key: str, stores: PollStores
 ) -> Change | str:
-    """Return the change of an entry's record, or why there is none."""
+    """Return the change of an entry's record, or a text that says why there is none."""
     entry = stores.quarantine.get_entry(key)
     if entry is None:
         return "there is no such entry of a source"

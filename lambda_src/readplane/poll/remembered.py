@@ -1,7 +1,7 @@
 """The records that a checkpoint remembers, because later passes read them again.
 
-Each pass starts some time before the watermark, so it reads the youngest records again. What the checkpoint remembers
-of such a record tells whether its change has been sent, and how to order two contents with the same time.
+Each pass starts a lag before the watermark, so it reads the newest records again. The entry of such a record shows
+whether its change has been sent. It also orders two contents that have the same modification time.
 """
 
 import struct
@@ -12,23 +12,24 @@ from typing import NamedTuple
 from .sourced_version import MAX_COUNTER, sourced_version
 
 MAX_ENTRIES = 4_000
-"""The most entries that are saved, 96 KB. The checkpoint must stay below DynamoDB's 400 KB per item."""
+"""The maximum number of saved entries. They take 96 KB, and a checkpoint must stay below DynamoDB's 400 KB per item."""
 
 MAX_QUARANTINED = 1_000
-"""The entries among them that records in quarantine may take. They may take more if other records leave room."""
+"""How many of these entries quarantined records may take. They may take more if other records leave room."""
 
 _ENTRY = struct.Struct(">QQIHH")  # key hash, content hash, upper 32 and lower 16 bits of the time, flags and counter
 _PENDING, _QUARANTINED = 1 << 15, 1 << 14
 
 
 class RememberedRecord(NamedTuple):
-    """What is remembered of one record.
+    """The entry of one remembered record.
 
-    :param ms: its modification time; for a quarantined record, when it was last read. Unix milliseconds.
-    :param content: the hash of its content.
-    :param counter: its place among the contents read with the same modification time, from 0.
-    :param pending: whether its change may not have reached Kinesis yet.
-    :param quarantined: whether it went to quarantine.
+    :param ms: the record's modification time, Unix milliseconds. For a quarantined record, the time when it was last
+        read.
+    :param content: the hash of the record's content.
+    :param counter: the number of this content among those read with the same modification time, from 0.
+    :param pending: whether the record's change may not have reached Kinesis yet.
+    :param quarantined: whether the record is in quarantine.
     """
 
     ms: int
@@ -44,10 +45,10 @@ class RememberedRecord(NamedTuple):
 
 
 class Remembered:
-    """The remembered records by the hash of their item's key."""
+    """The entries of the remembered records, by the hash of the item's key."""
 
     def __init__(self, content: bytes = b"") -> None:
-        """Read what :meth:`to_bytes` returned."""
+        """Read the entries that :meth:`to_bytes` packed."""
         self._entries: dict[int, RememberedRecord] = {}
         for key, content_hash, high, low, flags in _ENTRY.iter_unpack(content):
             ms, counter = high << 16 | low, flags & MAX_COUNTER
@@ -59,32 +60,36 @@ class Remembered:
 
     @property
     def has_pending(self) -> bool:
-        """Whether the change of any record may not have reached Kinesis yet."""
+        """Whether any entry is pending: its change may not have reached Kinesis yet."""
         return any(entry.pending for entry in self._entries.values())
 
     def get_record(self, key: int) -> RememberedRecord | None:
-        """Return what is remembered under a key hash."""
+        """Return the entry under a key hash, if any."""
         return self._entries.get(key)
 
     def add_record(self, key: int, ms: int, content: int) -> RememberedRecord | None:
-        """Remember a record as it was just read; return the entry to send, or ``None`` if there is nothing to send.
+        """Remember a record that was just read. Return the entry to send, or ``None`` if there is nothing to send.
 
-        ============  =========  ========  ===============================  ==================
-        remembered    its time   content   entry to send                    remembered then
-        ============  =========  ========  ===============================  ==================
-        nothing                            the record, counter 0            the entry
-        any           earlier              the record, counter 0            the entry
-        pending       the same   the same  what is remembered               as before
-        sent          the same   the same  none                             as before
-        any           the same   another   the record, next counter         the entry
-        pending       later                the record, counter 0            as before
-        sent          later                none                             as before
-        ============  =========  ========  ===============================  ==================
+        The first three columns describe the entry remembered so far, compared with the record.
 
-        A record with an earlier time than remembered may come from a replica that lags behind. But if the remembered
-        one may never have reached Kinesis, the earlier record may be all there is, so it is sent.
+        ================  ==========  ===========  ==================================  ======================
+        remembered entry  its time    its content  entry to send                       entry remembered after
+        ================  ==========  ===========  ==================================  ======================
+        none              none        none         the record, with counter 0          the entry to send
+        any               earlier     any          the record, with counter 0          the entry to send
+        pending           the same    the same     the remembered entry, again         the remembered entry
+        sent              the same    the same     nothing to send                     the remembered entry
+        any               the same    different    the record, with the next counter   the entry to send
+        pending           later       any          the record, with counter 0          the remembered entry
+        sent              later       any          nothing to send                     the remembered entry
+        ================  ==========  ===========  ==================================  ======================
 
-        A sent entry stays pending until :meth:`mark_sent`, so a repeated send uses the same version.
+        A record older than the remembered one may come from a lagging replica, so it isn't sent. But if the remembered
+        entry is pending, its change may never have reached Kinesis, and the back office may no longer have that state.
+        Then the older record is sent.
+
+        The entry to send stays pending until :meth:`mark_sent`. If the record is read again before that, the same
+        version is sent again.
 
         :param key: the hash of the item's key.
         :param ms: the record's modification time, Unix milliseconds.
@@ -103,42 +108,45 @@ class Remembered:
         return entry
 
     def add_quarantined(self, key: int, now_ms: int) -> bool:
-        """Remember that a record goes to quarantine; return whether it is there for the first time."""
+        """Remember that a record is in quarantine. Return whether it wasn't remembered before."""
         is_new = key not in self._entries
         self._entries[key] = RememberedRecord(now_ms, 0, quarantined=True)
         return is_new
 
     def mark_sent(self, sent: Iterable[tuple[int, RememberedRecord]]) -> None:
-        """Note that Kinesis has the changes of these entries.
+        """Mark entries as sent, because Kinesis has their changes.
 
-        An entry that has meanwhile been replaced under the same key stays pending.
+        If a different entry is remembered under the same key hash, that entry stays as it is.
+
+        :param sent: pairs of a key hash and the entry that was sent.
         """
         for key, entry in sent:
             if self._entries.get(key) == entry:
                 self._entries[key] = entry._replace(pending=False)
 
     def replace_record(self, key: int, entry: RememberedRecord) -> None:
-        """Remember this entry in place of any other."""
+        """Remember an entry under a key hash, in place of any other."""
         self._entries[key] = entry
 
     def drop_record(self, key: int) -> None:
-        """Forget a record, so that it is new when it is read again."""
+        """Forget a record, so that it counts as new when it is read again."""
         self._entries.pop(key, None)
 
     def send_all_again(self) -> None:
-        """Have every record sent again under the same version when it is read again, and translated again if it failed.
+        """Make every record be sent again when it is next read.
 
-        Records in quarantine are forgotten for that. The others become pending.
+        The entries become pending, so a record is sent again with the same version. Entries of quarantined records are
+        forgotten, so that these records are put into quarantine again if they still can't be translated.
         """
         others = {key: entry for key, entry in self._entries.items() if not entry.quarantined}
         self._entries = {key: entry._replace(pending=True) for key, entry in others.items()}
 
     def drop_before(self, ms: int) -> None:
-        """Forget records modified before ``ms``, which no later pass reads again. Records in quarantine stay."""
+        """Forget records modified before ``ms``, because no later pass reads them. Keep quarantined records."""
         self._entries = {key: entry for key, entry in self._entries.items() if entry.quarantined or entry.ms >= ms}
 
     def to_bytes(self) -> bytes:
-        """Return the youngest entries as bytes, and forget those beyond :data:`MAX_ENTRIES`."""
+        """Pack the newest entries into bytes, at most :data:`MAX_ENTRIES`, and forget the others."""
         if len(self._entries) > MAX_ENTRIES:
             quarantined = [pair for pair in self._entries.items() if pair[1].quarantined]
             others = [pair for pair in self._entries.items() if not pair[1].quarantined]

@@ -18,7 +18,7 @@ from .outcome import PollCounts, PollOutcome
 from .sourced_version import sourced_version
 
 CACHE_CONTROL = "no-cache"
-"""``Cache-Control`` of a freshness document: a cached copy would report an old freshness as the present one."""
+"""``Cache-Control`` of a freshness document. A cached copy would report an old freshness as the current one."""
 
 
 def report_poll(lease: Lease, outcome: PollOutcome) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def poll_response(
 def publish_freshness(lease: Lease) -> None:
     """Publish the source's freshness in the items table, which replicates, and as a document in every Region.
 
-    A place that fails delays no other. A metric counts it, and the next poll publishes the freshness again.
+    If one write fails, the others are still made. A metric counts the failures, and the next poll publishes again.
     """
     source, checkpoint = lease.source, lease.checkpoint
     now = now_ms()
@@ -104,8 +104,8 @@ def publish_freshness(lease: Lease) -> None:
 def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
     """Log every source's staleness as a metric, and return it in seconds by the source's name.
 
-    It comes from the checkpoints, because a source whose polls never run can't report its own staleness. A source that
-    was never polled is left out.
+    The staleness is computed from the checkpoints, because a source whose polls don't run can't report its own. Sources
+    that were never polled are left out.
     """
     staleness: dict[str, float] = {}
     for name in sources:
@@ -123,12 +123,12 @@ def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetr
 
 
 def _staleness_seconds(checkpoint: Checkpoint, now: int) -> float:
-    """Return the staleness. Before the first whole pass, that is the time since the first poll."""
+    """Return a source's staleness in seconds. Until a pass is complete, that is the time since the first poll."""
     return max(0, now - (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms)) / 1000
 
 
 def _put_documents(lease: Lease, freshness: Freshness, now: int) -> int:
-    """Write the freshness document in every Region, and return in how many that failed."""
+    """Write the freshness document in every Region, and return how many of these writes failed."""
     source = lease.source
     document = {
         "source": source.name,
@@ -139,7 +139,7 @@ def _put_documents(lease: Lease, freshness: Freshness, now: int) -> int:
         "checked_at": freshness.checked_at,
     }
     text = json.dumps(document, separators=(",", ":"))
-    # The freshness of an owner collection belongs to no owner, so every signed-in user may read it.
+    # The freshness of an owner collection belongs to no single owner, so every signed-in user may read it.
     visibility: Visibility = "public" if lease.collection.read == "public" else "authenticated"
     key = document_key(visibility, "sources", source.name, None)
     failed = 0

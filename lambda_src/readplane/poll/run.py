@@ -1,4 +1,4 @@
-"""A poll of one source under its lease: what is due, and what follows from an error of the back office."""
+"""Poll one source under its lease: run the passes that are due, and handle errors of the back office."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,16 +18,16 @@ from .upstream.paging.reader import PageReader
 from .upstream.response import Fetch
 
 MAX_RETRY_AFTER_SECONDS = 60 * 60
-"""The longest ``Retry-After`` that is obeyed: a back office must not be able to switch its polls off for good."""
+"""The longest ``Retry-After`` that is obeyed. A back office must not be able to stop its polls for good."""
 
 _OWN_KINDS = frozenset({"deadline", "secret"})
 """Kinds of error that aren't the back office's fault, so they don't count for the circuit breaker."""
 
 
 def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validate: SchemaValidator) -> PollOutcome:
-    """Poll the source. An error of the back office is an outcome, and counts for the circuit breaker.
+    """Poll the source. An error of the back office isn't raised, but becomes the outcome ``failed`` or ``unfinished``.
 
-    :param make_fetch: returns what sends requests to a source's back office.
+    :param make_fetch: takes a source, and returns the function that fetches pages from its back office.
     :param validate: the collection's compiled schema.
     :raises LeaseLostError: if the lease is lost.
     :raises AwsError: if AWS fails.
@@ -49,7 +49,7 @@ def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validate: SchemaVal
 
 
 def _reset_if_settings_changed(lease: Lease, now: int) -> None:
-    """Start the source over if its settings mean something else than they did in the last poll."""
+    """Start the source from the beginning if settings that define its records have changed since the last poll."""
     previous, current = lease.checkpoint.fingerprint, lease.source.fingerprint
     if previous is not None and previous != current:
         lease.telemetry.event(
@@ -86,25 +86,28 @@ def _is_sweep_due(source: Source, checkpoint: Checkpoint) -> bool:
 
 
 def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> PollOutcome:
-    """Note in log and checkpoint that reading the back office failed, and return the poll's outcome.
+    """Record in the log and the checkpoint that reading the back office failed, and return the poll's outcome.
 
-    ========================  ==========  ==========  ==============  =========================
-    error                     outcome     counts for  Retry-After     pass starts again
-                                          breaker     is obeyed
-    ========================  ==========  ==========  ==============  =========================
-    deadline                  unfinished  no          no              no
-    secret                    failed      no          no              no
-    list moved                failed      no          no              has already
-    another, in a main pass   failed      yes         by every poll   second failure, and
-                                                                      :func:`_is_page_suspect`
-    another, in a sweep       failed      yes         by sweeps only  :func:`_is_page_suspect`
-    ========================  ==========  ==========  ==============  =========================
+    =========================  ==========  ===================  ===============  ====================================
+    error                      outcome     counts for breaker?  who obeys        does the pass start again?
+                                                                Retry-After?
+    =========================  ==========  ===================  ===============  ====================================
+    time ran out               unfinished  no                   no pass          no
+    secret can't be read       failed      no                   no pass          no
+    list changed while read    failed      no                   no pass          it already has been reset
+    any other, in a main pass  failed      yes                  all passes       from the second failure in a row on,
+                                                                                 if the page is suspect
+    any other, in a sweep      failed      yes                  sweeps only      if the page is suspect
+    =========================  ==========  ===================  ===============  ====================================
 
-    A back office may limit full listings more than incremental ones. So after a sweep's error, main passes go on.
-    One failure of a main pass may be chance. A sweep restarts at once, because the main pass before each try of the
-    sweep resets the count.
+    :func:`_is_page_suspect` says whether the page is suspect. One failure of a main pass may be a coincidence, so the
+    pass restarts only after a second one. A sweep restarts after the first one, because the main pass before each
+    attempt of the sweep resets the failure count.
 
-    :param is_probe: whether the error came from the one request that a half-open breaker lets through.
+    A back office may limit full listings more strictly than incremental reads. So a ``Retry-After`` for a sweep doesn't
+    stop main passes.
+
+    :param is_probe: whether the failed request was the one request that a half-open breaker allows.
     """
     source = lease.source
     lease.fault = f"{error.kind}: {error.detail}"
@@ -136,16 +139,17 @@ def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> Pol
 
 
 def _retry_after_until_ms(error: ReadingError, now: int) -> int:
-    """Return until when the back office wants no request; 0 if it didn't say."""
+    """Return when the back office accepts requests again, Unix milliseconds; 0 if it didn't say."""
     retry_after = error.retry_after if isinstance(error, BackOfficeError) else None
     seconds = min(MAX_RETRY_AFTER_SECONDS, retry_after or 0)
     return now + int(seconds * 1000) if seconds else 0
 
 
 def _is_page_suspect(error: ReadingError, *, is_probe: bool) -> bool:
-    """Whether the back office may not know the requested page any more, for example because a token has expired.
+    """Whether the requested page may no longer exist, for example because its token has expired.
 
-    A status that is worth a retry says nothing about the page, unless even a probe of a half-open breaker gets it.
+    A retryable HTTP status says nothing about the page. But if even the probe of a half-open breaker gets one, the page
+    is suspect.
     """
     if isinstance(error, PageError):
         return True

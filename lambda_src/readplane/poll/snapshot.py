@@ -1,4 +1,4 @@
-"""A snapshot: one payload of the back office, which becomes one document in every Region, byte for byte."""
+"""A snapshot: one payload of the back office, copied byte for byte into a document in every Region."""
 
 import json
 import time
@@ -18,23 +18,23 @@ from .sourced_version import content_hash, content_of, sourced_version
 from .upstream.response import Fetch, conditional_request_of
 
 _MAX_ATTEMPTS = 3
-"""Attempts to replace a document that others replace at the same time."""
+"""How often to try to replace a document that other polls replace at the same time."""
 
 
 def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> Literal["completed", "not_modified"]:
     """Fetch the payload and write it to every Region that lacks it.
 
-    The Regions are independent: one that fails delays no other. A metric counts it, and the next poll writes it again.
+    If one Region fails, the others are still written. A metric counts the failure, and the next poll tries again.
 
-    :param probe: whether to try once only.
+    :param probe: whether to send the request only once, without retries.
     :raises BackOfficeError: if the back office returns no payload.
     :raises PageError: if the payload isn't JSON that fits the collection's schema.
-    :raises AwsError: if the Region that polls can't store the payload. Then the source is no fresher than before.
+    :raises AwsError: if the Region that polls can't store the payload. Then ``fresh_as_of_ms`` stays as it was.
     """
     source, checkpoint = lease.source, lease.checkpoint
     requested_ms = now_ms()
     regions = _Regions(lease)
-    # A Region that is new, has lost its document or can't be asked needs the payload even if it hasn't changed.
+    # A Region needs the payload even if it hasn't changed, if its document is missing, old or can't be read.
     version = checkpoint.snapshot_version
     condition = checkpoint.conditional_request if version and regions.all_have(version) else None
     if condition and condition.url != source.url:
@@ -65,7 +65,7 @@ def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) 
 
 
 class _Regions:
-    """The snapshot's document in every Region. A Region that fails once is left out for the rest of the poll."""
+    """The snapshot's document in every Region. If a Region's document can't be read, this poll doesn't write it."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
@@ -84,7 +84,7 @@ class _Regions:
         return not self._errors and all(has_version)
 
     def put_snapshot(self, body: bytes, requested_ms: int) -> str:
-        """Write the payload to every Region, unless all have it, and return the documents' version."""
+        """Write the payload to every Region unless all of them have it already. Return the documents' version."""
         lease, source = self._lease, self._lease.source
         content = content_hash(source.name, self._key, body.decode())
         versions = {stored.version if stored else "" for stored in self._stored.values()}
@@ -136,7 +136,7 @@ class _Regions:
             raise self._errors[polling_region]
 
     def _put_document(self, region: str, document: bytes, version: str, stored: StoredDocument | None) -> None:
-        """Replace a Region's document, unless a later request's payload is there already."""
+        """Replace a Region's document, unless it already holds the payload of a later request."""
         lease = self._lease
         store = lease.stores.documents[region]
         for _ in range(_MAX_ATTEMPTS):

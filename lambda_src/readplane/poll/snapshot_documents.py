@@ -6,14 +6,14 @@ from ..aws.faults import RefusedError
 from ..stores.documents import VERSION_METADATA, S3Documents
 
 _CONDITION_FAILED = frozenset({404, 409, 412})
-"""The statuses of S3 for a conditional PUT that loses: the object is gone, is being written, or has changed."""
+"""The statuses of S3 if the condition of a PUT fails: the object is gone, is being written, or has changed."""
 
 
 class StoredDocument(NamedTuple):
     """The document that is stored under a key.
 
-    :param version: its version.
-    :param etag: S3's ETag of it.
+    :param version: the document's version.
+    :param etag: the ETag that S3 gave to the document.
     """
 
     version: str
@@ -24,14 +24,14 @@ class SnapshotDocuments(Protocol):
     """One Region's documents."""
 
     def get_stored_document(self, key: str) -> StoredDocument | None:
-        """Return version and ETag of the document under a key; ``None`` if there is none."""
+        """Return the version and ETag of the document under a key; ``None`` if there is none."""
 
     def replace_document(
         self, key: str, body: bytes, version: str, cache_control: str, stored: StoredDocument | None
     ) -> bool:
-        """Write a document if ``stored`` is still what is stored under the key, and return whether it was.
+        """Write a document, unless the stored one has changed since it was read. Return whether it was written.
 
-        :param stored: what :meth:`get_stored_document` returned.
+        :param stored: the stored document as :meth:`get_stored_document` returned it.
         """
 
     def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
@@ -42,11 +42,11 @@ class S3SnapshotDocuments(S3Documents):
     """:class:`SnapshotDocuments` in an S3 bucket in the client's Region."""
 
     def get_stored_document(self, key: str) -> StoredDocument | None:
-        """Return version and ETag of the document under a key; ``None`` if there is none.
+        """Return the version and ETag of the document under a key; ``None`` if there is none.
 
-        A 403 counts as a missing document too. Without ``s3:ListBucket`` that is what S3 returns for a missing key, and
-        the response to a HEAD has no body that could say more. If the 403 means something else,
-        :meth:`replace_document` fails.
+        A 403 counts as a missing document too, because S3 returns it for a missing key if the caller lacks the
+        permission ``s3:ListBucket``. The response to a HEAD request has no body that could tell the reason. If access
+        is really denied, :meth:`replace_document` fails.
         """
         try:
             response = self._client.call("HeadObject", Bucket=self._bucket, Key=key)
@@ -59,7 +59,7 @@ class S3SnapshotDocuments(S3Documents):
     def replace_document(
         self, key: str, body: bytes, version: str, cache_control: str, stored: StoredDocument | None
     ) -> bool:
-        """Write a document under the condition that its ETag is still the stored one."""
+        """Write a document if the object's ETag hasn't changed, or if there is still no object."""
         try:
             self._client.call(
                 "PutObject",

@@ -1,6 +1,6 @@
 """The items table as `poll` uses it: versions, living items and the freshness of sources.
 
-It is apart from :mod:`readplane.stores.items`, which the read path imports at every cold start.
+This code isn't in :mod:`readplane.stores.items`, because the read path imports that module at every cold start.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,30 +17,32 @@ class SourcedItems(Protocol):
     """The items that sources feed."""
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the present versions of items by their keys, tombstones included. Unknown items are left out.
+        """Return the current versions of items and tombstones by their keys. Unknown items are left out.
 
-        A tombstone's version holds the content hash of a delete. One call reads 100 keys.
+        One call to the store reads up to 100 keys. The version of a source's tombstone contains the content hash that
+        :func:`~readplane.poll.sourced_version.content_hash` returns for a delete.
         """
 
     def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Return id and version of every item that isn't deleted, read page by page.
+        """Return the id and version of every item that isn't deleted, and read them page by page.
 
-        The index is eventually consistent. An item that changes meanwhile may be missing or have its last version.
+        The store's index is eventually consistent. An item that changes during the listing may be left out, or have
+        its previous version.
         """
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
         """Publish a source's freshness in every Region. Its ``fresh_as_of`` never goes back.
 
-        :returns: what is published: ``freshness``, or the same with a later ``fresh_as_of`` of another poll. This takes
-            one call, or two if another poll was later.
+        :returns: the published freshness. If another poll has published a later ``fresh_as_of``, it has that one.
+            Publishing takes one call to the store, or two in that case.
         """
 
 
 class DynamoSourcedItems(DynamoItems):
-    """:class:`SourcedItems` over DynamoDB."""
+    """:class:`SourcedItems` in a DynamoDB table."""
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """Read the versions consistently, 100 keys a call."""
+        """Read the versions with strongly consistent reads, 100 keys a call."""
         return {
             record["pk"]["S"]: record["version"]["S"]
             for batch in split_into_batches(dict.fromkeys(keys), MAX_KEYS, lambda _: 0)
@@ -48,15 +50,15 @@ class DynamoSourcedItems(DynamoItems):
         }
 
     def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Read the listing index, partition by partition."""
+        """Query the listing index, one partition after another."""
         for partition in partitions:
             query: dict[str, Any] = {
                 "TableName": self._table,
                 "IndexName": self._index,
                 "KeyConditionExpression": "list_key = :partition",
                 "ExpressionAttributeValues": {":partition": {"S": partition}},
-                # This makes responses smaller, and nothing else: DynamoDB charges for whole items, and ends a page by
-                # their size.
+                # This only makes responses smaller. DynamoDB charges for whole items, and their whole size counts
+                # towards the limit of a page.
                 "ProjectionExpression": "item_id, version",
             }
             while True:
@@ -67,14 +69,14 @@ class DynamoSourcedItems(DynamoItems):
                 query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
-        """Write the freshness unless a later one is published; then write it with the later ``fresh_as_of``."""
+        """Write the freshness. If a later ``fresh_as_of`` is published already, write again with that one."""
         while True:
             members = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
             try:
                 self._client.call(
                     "PutItem",
                     TableName=self._table,
-                    # Without a version, so that `publish` doesn't take it for an item.
+                    # This record has no version, so that `publish` doesn't take it for an item.
                     Item={"pk": {"S": source_key(source)}, **members},
                     # A poll releases its lease before it publishes, so another poll may have published by now.
                     ConditionExpression="attribute_not_exists(fresh_as_of) OR fresh_as_of <= :fresh_as_of",

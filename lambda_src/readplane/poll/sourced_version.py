@@ -1,7 +1,7 @@
 """Versions of sourced changes: a UUIDv7 made of a record's modification time, a counter and a hash of its content.
 
-The version depends on the record alone. So whoever polls the same record, however often, makes the same change. The
-counter orders different contents of one record within the same millisecond.
+Polling the same record again gives the same version, and so the same change. The counter orders different contents of
+one record that have the same modification time.
 """
 
 import hashlib
@@ -10,17 +10,17 @@ import struct
 from ..model.version import time_ms
 
 CONTENT_HASH_BITS = 62
-"""The low bits of a sourced version, which hold the content hash. UUIDv7 leaves 62 bits behind its variant field."""
+"""The size of the content hash: the 62 low bits of a sourced version, which follow the variant field of a UUIDv7."""
 
 MAX_COUNTER = (1 << 12) - 1
-"""The greatest counter: UUIDv7 leaves 12 bits (``rand_a``) between its version and variant fields."""
+"""The greatest counter. It has the 12 bits (``rand_a``) between the version and variant fields of a UUIDv7."""
 
 
 def content_hash(source: str, key: str, data: str | None) -> int:
-    """Return the hash of what a record says, 62 bits.
+    """Return the 62-bit hash of a record's content, its source and its item's key.
 
-    :param key: the item's key. It is hashed too, so that two items with the same data never share a version.
-    :param data: canonical JSON text; ``None`` for a delete.
+    :param key: the item's key. It is included so that two items with the same data never share a version.
+    :param data: the record's data as canonical JSON text; ``None`` for a delete.
     """
     return _hash(source, key, "put" if data is not None else "delete", data or "") >> (64 - CONTENT_HASH_BITS)
 
@@ -33,9 +33,9 @@ def key_hash(key: str) -> int:
 def sourced_version(ms: int, counter: int, content: int) -> str:
     """Return the version of a record.
 
-    :param ms: the modification time, Unix milliseconds.
+    :param ms: the record's modification time, Unix milliseconds.
     :param counter: 0 for the first content read with that time, 1 for the next one, and so on.
-    :param content: the content hash.
+    :param content: the record's content hash.
     """
     value = (ms << 80) | (0x7 << 76) | (counter << 64) | (0b10 << 62) | content
     text = f"{value:032x}"
@@ -43,20 +43,20 @@ def sourced_version(ms: int, counter: int, content: int) -> str:
 
 
 def content_of(version: str) -> int:
-    """Return the content hash in a sourced version."""
+    """Return the content hash that a sourced version contains."""
     return int(version[19:23] + version[24:], 16) & ((1 << CONTENT_HASH_BITS) - 1)
 
 
 def counter_of(version: str) -> int:
-    """Return the counter in a sourced version."""
+    """Return the counter that a sourced version contains."""
     return int(version[15:18], 16)
 
 
 def next_version(version: str, content: int) -> str:
-    """Return the least version above ``version`` with the content hash ``content``.
+    """Return a version just above ``version`` that has the content hash ``content``.
 
-    The time stays the same, so that every later modification in the back office wins. Only if the counter is at its
-    maximum, the time moves on by a millisecond.
+    The counter increases by 1 and the time stays the same, so every later modification in the back office wins. Only if
+    the counter is at its maximum, the time increases by a millisecond instead.
     """
     ms, counter = time_ms(version), counter_of(version)
     if counter < MAX_COUNTER:
@@ -65,8 +65,8 @@ def next_version(version: str, content: int) -> str:
 
 
 def _hash(*texts: str) -> int:
-    # The length before each text keeps ("ab", "c") apart from ("a", "bc"). A JSON text may hold half of a surrogate
-    # pair, which plain UTF-8 can't encode.
+    # The length before each text makes ("ab", "c") different from ("a", "bc"). A JSON text may contain half of a
+    # surrogate pair, which plain UTF-8 can't encode.
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     content = b"".join(struct.pack(">I", len(part)) + part for part in encoded)
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")

@@ -1,4 +1,4 @@
-"""The end of a sweep: find the items that the full listing lacks, and delete those that may go."""
+"""The end of a sweep: find the items that are missing from the full listing, and delete those that may be deleted."""
 
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ from .missing_items import MAX_MISSING, HashSet, missed_item_hash, pack_hashes, 
 from .sourced_version import content_hash, key_hash, next_version
 
 MAX_DELETES_PERCENT = 10.0
-"""``sweep.max_deletes_percent`` of a source that declares no sweep, because its main pass reads the full listing."""
+"""The ``max_deletes_percent`` of a source without ``sweep`` settings. Its main pass reads the full listing."""
 
 MISSED_ITEMS_SECONDS = 2 * 366 * 24 * 60 * 60
-"""Seconds that the missed items of a sweep are kept. The next sweep needs them, which comes at least once a year."""
+"""How long the missing items are stored for the next sweep, in seconds. A source is swept at least once a year."""
 
 MissingItems = list[tuple[str, str]]
-"""Ids and versions of items that the listing lacks."""
+"""The ids and versions of items that are missing from the listing."""
 
 TOO_LARGE = "the collection can't be looked through within an invocation's time"
 
@@ -30,17 +30,17 @@ class _TimeUpError(Exception):
 
 
 def finish(lease: Lease, kind: PassKind) -> None:
-    """Delete the items that this full listing and the one before it lack, unless the listing can't be true.
+    """Delete the items missing from this full listing and the one before it, unless this listing is implausible.
 
-    :param kind: the pass that has read the whole listing.
+    :param kind: the kind of the pass that has read the whole listing.
     """
     state = lease.checkpoint.get_pass(kind)
     assert state is not None and state.all_read
-    # Looking through the collection may take longer than the invocation has. Save what has been read before.
+    # Save the finished pass first, because searching the collection may take longer than the invocation has.
     lease.save_checkpoint(lease.checkpoint)
     try:
         listed = _stored_set(lease, str(state.started_ms), state.chunks)
-    except ChunkMissingError:  # The pass took longer than its chunks are kept.
+    except ChunkMissingError:  # The chunks have expired, so the pass must start again.
         lease.checkpoint = lease.checkpoint.with_pass(kind, None)
         return
     missed_before = _missed_before(lease)
@@ -48,7 +48,8 @@ def finish(lease: Lease, kind: PassKind) -> None:
         living, missing_count, missing = _find_missing(lease, state, listed)
     except _TimeUpError:
         _report_refusal(lease, TOO_LARGE)
-        # The next invocation may have time enough to finish a sweep. A main pass must not wait for that.
+        # A sweep stays unfinished, because the next invocation may have enough time for it. A main pass ends here,
+        # because the source would otherwise get no new data until then.
         if kind == "main":
             lease.checkpoint = replace(lease.checkpoint, main_pass=None)
         return
@@ -93,7 +94,10 @@ def _report_refusal(lease: Lease, reason: str, living: int | None = None, missin
 
 
 def _missed_before(lease: Lease) -> HashSet:
-    """Return what the last sweep missed. If that has expired, the set is empty, and this sweep is the first of two."""
+    """Return the hashes of the items missing from the last full listing.
+
+    If the stored set has expired, the result is empty. Then nothing is deleted, and this listing is the first of two.
+    """
     missed = lease.checkpoint.missed_items
     try:
         return _stored_set(lease, missed.name, missed.chunks) if missed else HashSet()
@@ -106,12 +110,12 @@ def _stored_set(lease: Lease, name: str, chunks: int) -> HashSet:
 
 
 def _find_missing(lease: Lease, state: Pass, listed: HashSet) -> tuple[int, int, MissingItems]:
-    """Return how many items there are, how many the listing lacks, and the first :data:`MAX_MISSING` of these.
+    """Return how many items there are, how many are missing, and the first :data:`MAX_MISSING` missing ones.
 
-    :param listed: the hashes of the items that the listing names.
+    :param listed: the key hashes of the items in the listing.
     :raises _TimeUpError: if the invocation's time is up.
     """
-    # A younger item may have been created after the page was read that would hold it.
+    # A younger item isn't missing. It may have been created after the page on which it belongs was read.
     settled_ms = state.started_ms - int(lease.source.lag_seconds * 1000)
     living = missing_count = 0
     missing: MissingItems = []
@@ -138,7 +142,7 @@ def _send_tombstones(lease: Lease, items: MissingItems) -> None:
 
 
 def _tombstone(lease: Lease, item_id: str, version: str, at_ms: int) -> Change:
-    """Return a delete with the least version above the item's. So it loses to any later change, even one in flight."""
+    """Return a delete whose version is just above the item's. So any later change wins, even one in flight."""
     source = lease.source.name
     return Change(
         change_id=next_version(version, content_hash(source, _key(lease, item_id), None)),

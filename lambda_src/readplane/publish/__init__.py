@@ -1,1 +1,1 @@
-"""`publish`: feeds documents from the stream of the items table."""
+"""The `publish` function: writes documents from the items stream."""

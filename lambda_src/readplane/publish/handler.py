@@ -1,4 +1,4 @@
-"""The entry of `publish`: writes documents from the items stream and mends versions that went down."""
+"""The entry point of `publish`: writes documents from the items stream and mends versions that went down."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +54,7 @@ class Publish:
     def __call__(self, event: Event) -> dict[str, Any]:
         """Publish a batch of stream records; report the first record of each item that failed.
 
-        Lambda starts again from the first record reported. Repeats are harmless.
+        Lambda retries from the earliest record that is reported. Repeats are harmless.
         """
         decisions, first_records = self._decide_by_item(event["Records"])
         with ThreadPoolExecutor(WORKERS) as workers:
@@ -71,8 +71,8 @@ class Publish:
     def _decide_by_item(self, records: Sequence[Event]) -> tuple[dict[str, ToPublish | ToMend], dict[str, str]]:
         """Return one decision for each item, and the sequence number of the item's first record, both by item key.
 
-        The records of a shard come in order, and Lambda sends the next batch after this one. So the decision on the
-        item's greatest version in the batch is enough. If several records show that version, the last one decides.
+        The records of a shard come in order, and Lambda sends the next batch only after this one. So one decision per
+        item is enough: the one about the greatest version in the batch. If several have that version, the last counts.
         """
         decisions: dict[str, ToPublish | ToMend] = {}
         first_records: dict[str, str] = {}
@@ -109,7 +109,7 @@ class Publish:
     def _publish(self, change: Change) -> None:
         collection = self._settings.collections.get(change.collection)
         if collection is None:
-            # Somebody has removed the collection from the settings. No route leads to its documents any more.
+            # The collection was removed from the settings, and its routes with it. So no client can read the document.
             self._telemetry.event(
                 "collection_not_declared",
                 "The item's collection is no longer declared; its document is left as it is.",

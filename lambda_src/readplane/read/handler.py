@@ -26,9 +26,9 @@ class ReadSettings(NamedTuple):
     :param client_ids: the Cognito clients whose access tokens are accepted.
     :param cors_origins: the origins whose scripts may read responses.
     :param items_table: the DynamoDB table of the items.
-    :param items_index: the table's index that lists a collection.
+    :param items_index: the index of that table from which lists are read.
     :param documents_bucket: the S3 bucket of the documents; ``None`` if API Gateway itself serves them.
-    :param pending_seconds: how long a change that no store knows counts as pending, in seconds.
+    :param pending_seconds: how long a change that isn't in any store counts as pending, in seconds.
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     :param sources: the declared sources, by name.
@@ -47,7 +47,7 @@ class ReadSettings(NamedTuple):
 
     @property
     def pending_ms(self) -> int:
-        """How long a change that no store knows counts as pending, in milliseconds."""
+        """How long a change that isn't in any store counts as pending, in milliseconds."""
         return self.pending_seconds * 1000
 
     @property
@@ -57,7 +57,7 @@ class ReadSettings(NamedTuple):
 
 
 class Read:
-    """The function `read`. Its stores are passed in; ``documents`` is ``None`` if API Gateway serves them."""
+    """The function `read`. ``documents`` is ``None`` if API Gateway itself serves the documents."""
 
     def __init__(self, settings: ReadSettings, items: Items, documents: Documents | None, telemetry: Telemetry) -> None:
         self.settings = settings
@@ -65,11 +65,11 @@ class Read:
         self._routes = Routes(items, documents, settings.sources, telemetry, pending_ms=settings.pending_ms)
 
     def __call__(self, request: Request) -> Response:
-        """Serve a GET.
+        """Serve a GET request.
 
-        An item, a status, a document or a source costs one call to a store. A list queries until its page is full. An
-        item or list of a sourced collection costs one more call if the sandbox hasn't read the source's freshness in
-        the last five seconds.
+        An item, a status, a document or a source costs one call to a store. A list makes queries until its page is
+        full. If a source feeds the collection, an item or a list costs one more call, unless the sandbox has read the
+        source's freshness in the last five seconds.
 
         :raises ProblemError: 4xx for a bad request, 503 if a store fails.
         """
@@ -86,7 +86,7 @@ class Read:
             raise unavailable(max(1, collection.cache_ttl)) from error
 
     def _source(self, request: Request) -> DeclaredSource | None:
-        """Return the source whose static route was called, or ``None`` on a collection's route."""
+        """Return the source that the route's path names, or ``None`` if the route belongs to a collection."""
         match request.resource:
             case ("sources", name) | ("documents", "sources", name):
                 if name not in self.settings.sources:
@@ -95,7 +95,7 @@ class Read:
         return None
 
     def _dispatch(self, request: Request, collection: Collection, source: DeclaredSource | None) -> Response:
-        # Public routes have no authorizer. On all others check the claims again, although API Gateway verified them.
+        # Public routes have no authorizer. On all others, check the claims that API Gateway's authorizer doesn't check.
         caller = None if collection.read == "public" else request.caller(self.settings.client_ids)
         owner = caller.sub if caller and collection.owned else None
         match request.resource[0], len(request.resource):
@@ -120,7 +120,7 @@ def make_read() -> Function:
     :raises SettingsError: if a setting is missing or wrong.
     """
     settings = load_settings(ReadSettings)
-    # Two attempts of at most 2.5 s with a backoff between them, because a client is better off with a quick 503.
+    # Make at most two attempts of 2.5 s each, because a quick 503 is better for a client than a long wait.
     dynamodb = make_client("dynamodb", attempts=2, read_timeout=1.5)
     items = DynamoItems(dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms)
     documents = None

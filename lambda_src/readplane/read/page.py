@@ -13,7 +13,7 @@ MAX_LIMIT = 200
 
 
 def parse_limit(text: str | None) -> int:
-    """Return the page size that a request asks for.
+    """Return the page size in a request's ``limit``, or the default.
 
     :raises ProblemError: 400 unless it is a number from 1 to 200.
     """
@@ -31,12 +31,12 @@ def encode_cursor(position: ListPosition) -> str:
 
 
 def parse_cursor(text: str | None, shards: int) -> ListPosition:
-    """Return the position that a request's cursor stands for; without a cursor, the start of the list.
+    """Return the position that a request's cursor stands for. Without a cursor it is the start of the list.
 
-    A cursor needs no signature: it holds no key, only a position in a list that the caller may read anyway.
+    A cursor needs no signature, because it holds only a position in a list that the caller may read anyway, and no key.
 
-    :param shards: the number of the list's partitions.
-    :raises ProblemError: 400 for a text that :func:`encode_cursor` doesn't return.
+    :param shards: how many partitions the list has.
+    :raises ProblemError: 400 if the text isn't a cursor, or names a partition that the list doesn't have.
     """
     if text is None:
         return ListPosition(0, None)

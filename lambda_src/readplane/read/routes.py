@@ -20,16 +20,18 @@ from .page import encode_cursor, parse_cursor, parse_limit
 from .status import status_of
 
 LIST_SECONDS = 4.0
-"""Seconds after which a list starts no further query. Its last query may take 6 s more; the function has 15 s."""
+"""Seconds after which a list starts no further query. The last query may take another 6 s, and the function's
+timeout is 15 s."""
 
 WATERMARK_MS = 5_000
-"""Milliseconds that a sandbox keeps a source's freshness before it reads it again. Staleness budgets are minutes."""
+"""How long a sandbox uses a source's freshness before it reads the freshness again, in milliseconds. Staleness budgets
+are minutes, so a few seconds don't matter."""
 
 _NOT_CACHED = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
 class Routes:
-    """One method for each route; each takes the request and what the dispatch has found out already."""
+    """The routes of `read`, one method each. The dispatch passes the collection, the source and the owner to them."""
 
     def __init__(
         self,
@@ -44,24 +46,25 @@ class Routes:
 
         :param documents: ``None`` if API Gateway itself serves the documents from S3.
         :param sources: the declared sources, by name.
-        :param pending_ms: how long an unknown change may still be on its way, in milliseconds.
+        :param pending_ms: how long a change that isn't in any store counts as pending, in milliseconds.
         """
         self._items = items
         self._documents = documents
         self._telemetry = telemetry
         self._pending_ms = pending_ms
         self._source_of = {source.collection: source for source in sources.values()}
-        self._watermarks: dict[str, tuple[int, Freshness]] = {}
+        self._freshness_by_source: dict[str, tuple[int, Freshness]] = {}
 
     def get_item(self, request: Request, collection: Collection, owner: str | None) -> Response:
-        """Return one item, or 304 if the caller has its newest version."""
+        """Return one item, or 304 if the caller already has its newest version."""
         item_id = request.item_id()
         min_versions = request.min_versions(now_ms())
-        # A caller that names a version must see it once it is applied. Any other read may be eventually consistent,
-        # which is a moment behind and costs half as much.
+        # A caller that names a version must see it as soon as it is applied, so that read is consistent. All other
+        # reads are eventually consistent: they may be a moment behind, but cost half as much.
         item = self._items.get_item(item_key(collection.name, item_id, owner), consistent=bool(min_versions))
         if min_versions and (item is None or item.version < max(min_versions)):
-            # API Gateway caches this response, too, under a key with the named version. An earlier retry would get it.
+            # API Gateway caches this response, too, under a key that includes the named version. A retry within the
+            # cache's TTL would get it again.
             headers = {"Retry-After": str(max(1, collection.cache_ttl))}
             raise ProblemError(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers=headers)
         if item is None or item.data is None:
@@ -87,7 +90,7 @@ class Routes:
         return Response(HTTPStatus.OK, f'{{"items":[{text}],"next":{cursor}}}', headers)
 
     def get_change_status(self, request: Request, collection: Collection, owner: str | None) -> Response:
-        """Return what became of a change, or 404 if nothing is known of it."""
+        """Return the status of a change, or 404 if nothing is known about the change."""
         item_id = request.item_id()
         change_id = request.path.get("change_id", "")
         if not is_version(change_id):
@@ -134,7 +137,7 @@ class Routes:
         return Response(HTTPStatus.OK, document.body.decode(), document.headers)
 
     def _staleness_header(self, collection: Collection) -> dict[str, str]:
-        """Return ``Readplane-Stale`` if the collection's source exceeds its staleness budget, else nothing."""
+        """Return ``Readplane-Stale`` if the collection's source exceeds its staleness budget, else no header."""
         source = self._source_of.get(collection.name)
         if source is None:
             return {}
@@ -143,26 +146,26 @@ class Routes:
         return {"Readplane-Stale": "true"} if stale else {}
 
     def _freshness(self, source: str, now: int) -> Freshness:
-        """Return a source's freshness, at most :data:`WATERMARK_MS` after it was read."""
-        read_ms, freshness = self._watermarks.get(source, (0, NEVER_POLLED))
+        """Return a source's freshness, and read it again if the last read is :data:`WATERMARK_MS` old."""
+        read_ms, freshness = self._freshness_by_source.get(source, (0, NEVER_POLLED))
         if 0 <= now - read_ms < WATERMARK_MS:
             return freshness
         try:
             freshness = self._items.get_freshness(source) or NEVER_POLLED
         except AwsError as error:
-            # We have the items, so return them, and judge staleness by the last known freshness. Keep that for another
-            # WATERMARK_MS, because otherwise every read would wait for a store that fails.
+            # We have the items, so return them, and judge staleness by the last known freshness. Keep that freshness
+            # for another WATERMARK_MS, because otherwise every read would wait for a store that fails.
             self._telemetry.failure(
                 "freshness_not_read",
                 "The source's freshness was not read; the last known one counts.",
                 error,
                 source=source,
             )
-        self._watermarks[source] = now, freshness
+        self._freshness_by_source[source] = now, freshness
         return freshness
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:
-    # RFC 9110 (13.1.2) asks for the weak comparison, which ignores the W/ that gateways and CDNs may add.
+    # RFC 9110 (13.1.2) requires the weak comparison, which ignores the W/ that gateways and CDNs may add.
     etags = [text.strip().removeprefix("W/") for text in (if_none_match or "").split(",")]
     return etag in etags or "*" in etags

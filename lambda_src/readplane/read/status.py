@@ -23,21 +23,25 @@ def status_of(
 ) -> Status | None:
     """Decide what became of a change.
 
-    The first line of this table that matches counts:
+    The first row that matches decides:
 
-    ===========================================  ===============
-    the item's version is the change             ``applied``
-    the change has a quarantine marker           ``quarantined``
-    the item's version is greater                ``superseded``
-    the change is young enough to be on its way  ``pending``
-    none of these                                ``None``
-    ===========================================  ===============
+    ==================================================  ===============
+    condition                                           status
+    ==================================================  ===============
+    the item's version is the change                    ``applied``
+    the change has a quarantine marker                  ``quarantined``
+    the item's version is greater than the change       ``superseded``
+    the change is recent enough to be still on its way  ``pending``
+    none of these                                       ``None``
+    ==================================================  ===============
 
-    A marker never hides a redriven change. Either the change is the item's version, or its marker was deleted.
+    A change that was quarantined and then redriven doesn't stay ``quarantined``. Either it is the item's version, or
+    its marker was deleted.
 
     :param version: the item's version; ``None`` if there is no item.
     :param quarantined: the reason in the change's quarantine marker; ``None`` if it has no marker.
-    :param pending_ms: how long an unknown change may still be on its way. An older one was never accepted.
+    :param pending_ms: how long a change may be on its way, in milliseconds. An older change that isn't found was never
+        accepted.
     """
     if version == change_id:
         return Status("applied")

@@ -1,4 +1,4 @@
-"""The documents: one S3 object per item, which API Gateway and CloudFront serve without a function."""
+"""The documents: one S3 object per item. API Gateway and CloudFront serve them without a function."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from ..aws.client import Client
 from ..aws.faults import RefusedError
 
 VERSION_METADATA = "readplane-version"
-"""The name of the object's user metadata (``x-amz-meta-…``) that API Gateway passes on as ``Readplane-Version``."""
+"""The name of the S3 user metadata (``x-amz-meta-…``) that API Gateway returns as the header ``Readplane-Version``."""
 
 
 class Document:
@@ -14,8 +14,8 @@ class Document:
 
     It is no NamedTuple, because defining one adds 0.1 ms to every cold start.
 
-    :ivar body: the JSON text; ``None`` for a 304, when the caller already has it.
-    :ivar headers: HTTP headers of the response.
+    :ivar body: the JSON text, or ``None`` if S3 responded 304 because the caller already has it.
+    :ivar headers: the HTTP headers to return to the client.
     """
 
     __slots__ = ("body", "headers")
@@ -37,7 +37,7 @@ class Documents(Protocol):
     def get_document(self, key: str, if_none_match: str | None) -> Document | None:
         """Read a document, or return ``None`` if it doesn't exist.
 
-        :param if_none_match: the ETag of the caller's own copy. If it is current, the document comes without a body.
+        :param if_none_match: the ETag of the caller's copy. If the document still has it, the result has no body.
         """
 
 
@@ -69,15 +69,15 @@ class S3Documents:
 
         Without the permission ``s3:ListBucket``, S3 reports a missing key as ``AccessDenied``.
         """
-        # A value with other characters can't be an ETag, and can't be sent or signed as a header. It matches no
-        # document, so read without a condition.
+        # A value with characters other than printable ASCII can't be sent or signed as a header. It can't be the ETag
+        # of a document either, so read the document without a condition.
         condition = {"IfNoneMatch": if_none_match} if if_none_match and _is_printable_ascii(if_none_match) else {}
         try:
             response = self._client.call("GetObject", Bucket=self._bucket, Key=key, **condition)
         except RefusedError as error:
             if error.status == 304:
                 return Document(None, {"ETag": if_none_match or ""})
-            # Compare the code, because S3 also responds 403 to a wrong signature, time or access key.
+            # Compare the code, not the status, because S3 also responds 403 to a wrong signature, time or access key.
             if error.status == 404 or error.code == "AccessDenied":
                 return None
             raise

@@ -1,4 +1,4 @@
-"""The items: a DynamoDB (global) table that holds, per item, the newest change ever applied to it."""
+"""The items: a DynamoDB table, which may be global. For each item it holds the newest change ever applied."""
 
 import time
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # `read` uses nothing else from `table`, so its cold start sh
     from .table import TableRecord
 
 PAGE_BYTES = 1024 * 1024
-"""The item data, in bytes, at which a page of a list ends. Lambda returns at most 6 MB, and JSON escapes each quote in
-the data with a second byte."""
+"""A page of a list ends when its items' data reaches this many bytes. Lambda returns at most 6 MB, and JSON needs a
+second byte to escape each quote in the data."""
 
 _BATCH_ATTEMPTS = 3
 
@@ -23,48 +23,54 @@ ApplyOutcome = Literal["applied", "duplicate", "superseded"]
 
 
 class Items(Protocol):
-    """A register of each item's newest change."""
+    """A store of each item's newest change."""
 
     def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
-        """Return an item's newest change, or ``None`` for an unknown item. A deleted item returns its tombstone.
+        """Return an item's newest change, or ``None`` for an unknown item.
 
-        Makes one call.
+        A deleted item's newest change is its tombstone. This makes one call to AWS.
         """
 
     def apply(self, change: Change) -> ApplyOutcome:
         """Apply a change, unless one of the same or a greater version has ever been applied to the item.
 
-        Makes one conditional call.
+        This makes one conditional call to AWS.
 
-        :returns: ``applied``; ``duplicate``, if the item already has this version; or ``superseded`` by a greater one.
+        :returns: ``applied``, or ``duplicate`` if the item already has this version, or ``superseded`` if it has a
+            greater one.
         """
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
-        """Write a marker that tells the change's status, ``quarantined``; it expires one horizon after ``now_ms``."""
+        """Write a marker that gives a change the status ``quarantined``. It expires one horizon after ``now_ms``."""
 
     def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
-        """Return the item's version, and the reason why the change is quarantined; ``None`` for either if missing.
+        """Return the item's version, and the reason why the change is quarantined.
 
-        Makes one call.
+        The version is ``None`` if the item is unknown. The reason is ``None`` if the change isn't quarantined.
+
+        This makes one call to AWS.
         """
 
     def list_items(
         self, partitions: list[str], start: ListPosition, limit: int, seconds: float
     ) -> tuple[list[Change], ListPosition | None]:
-        """Return up to ``limit`` living items from ``start`` on, and the next page's start (``None`` at the end).
+        """Return a page of items from ``start`` on, without deleted items, and the start of the next page.
 
-        :param seconds: after this time the page ends with the items read so far, so that a slow table makes short
-            pages, not late ones.
+        :param partitions: the partitions of the index, in the order of the list.
+        :param limit: the most items of the page.
+        :param seconds: the time after which the page ends with the items read so far. So a slow table makes pages
+            shorter, but not late.
+        :returns: the items, and the start of the next page, or ``None`` if this page is the last.
         """
 
     def get_freshness(self, source: str) -> Freshness | None:
-        """Return how fresh a source's items are, or ``None`` before its first poll. Makes one call."""
+        """Return how fresh a source's items are, or ``None`` before its first poll. This makes one call to AWS."""
 
 
 class DynamoItems:
     """:class:`Items` in a DynamoDB table.
 
-    :param index: the index that lists read. A caller that lists nothing needs none.
+    :param index: the name of the index that :meth:`list_items` reads. A caller that never lists items needs none.
     :param horizon_ms: how long tombstones and quarantine markers live, in milliseconds.
     """
 
@@ -75,7 +81,7 @@ class DynamoItems:
         self._horizon_ms = horizon_ms
 
     def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
-        """Return an item's newest change, or ``None`` for an unknown item. A deleted item returns its tombstone."""
+        """Return an item's newest change, or ``None`` for an unknown item. For a deleted one, it is a tombstone."""
         response = self._client.call(
             "GetItem", TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent
         )
@@ -91,7 +97,7 @@ class DynamoItems:
                 Item=self._record(change),
                 ConditionExpression="attribute_not_exists(pk) OR version < :version",
                 ExpressionAttributeValues={":version": {"S": change.version}},
-                # With this the error returns the stored item, which saves a read of its version.
+                # With this parameter the error contains the stored item, which saves a read of its version.
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except RefusedError as error:
@@ -101,8 +107,9 @@ class DynamoItems:
         return "applied"
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
-        """Write a marker that tells the change's status. It has no index key, so no list shows it."""
-        # Count from now, not from the change's own time, at which the marker of an expired change would expire at once.
+        """Write a marker that gives a change the status ``quarantined``. No list shows it, as it has no index key."""
+        # Count the horizon from now, not from the change's own time. Otherwise the marker of an expired change would
+        # expire at once.
         expires_at = (now_ms + self._horizon_ms) // 1000
         self._client.call(
             "PutItem",
@@ -143,7 +150,7 @@ class DynamoItems:
     def list_items(
         self, partitions: list[str], start: ListPosition, limit: int, seconds: float
     ) -> tuple[list[Change], ListPosition | None]:
-        """Return a page of living items. Query partitions until it has ``limit`` items or :data:`PAGE_BYTES` bytes."""
+        """Query the partitions in order, until the page has ``limit`` items or :data:`PAGE_BYTES` bytes."""
         changes: list[Change] = []
         page_bytes = 0
         deadline = time.monotonic() + seconds
@@ -159,7 +166,7 @@ class DynamoItems:
         return changes, None
 
     def _query_partition(self, partition: str, after: str | None, limit: int) -> Iterator[Change]:
-        """Return a partition's items behind the item id ``after``, ``limit`` per query."""
+        """Return a partition's items with ids greater than ``after``, reading up to ``limit`` per query."""
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": self._index,
@@ -180,7 +187,7 @@ class DynamoItems:
     def get_freshness(self, source: str) -> Freshness | None:
         """Return how fresh a source's items are.
 
-        A record of the items table holds it, because DynamoDB replicates that table to every Region.
+        The freshness is a record in the items table, because DynamoDB replicates that table to every Region.
         """
         response = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": source_key(source)}})
         record = response.get("Item")
@@ -194,8 +201,8 @@ class DynamoItems:
             "collection": {"S": change.collection},
             "item_id": {"S": change.item_id},
             "version": {"S": change.version},
-            # The time of acceptance, even if the representation shows the back office's time, because a tombstone's
-            # expiry counts from it.
+            # The time of acceptance, because a tombstone's expiry counts from it. Clients may see the back office's
+            # time instead.
             "as_of": {"S": change.accepted_at},
             "actor": {"S": change.actor},
             "source": {"S": change.source},
@@ -212,7 +219,7 @@ class DynamoItems:
 
 
 def change_of(record: "TableRecord") -> Change:
-    """Return the change that a table record or an image of the items stream (both in DynamoDB JSON) holds."""
+    """Return the change in a record of the table or in an image of the items stream. Both are DynamoDB JSON."""
     return Change(
         change_id=record["version"]["S"],
         collection=record["collection"]["S"],
@@ -226,8 +233,9 @@ def change_of(record: "TableRecord") -> Change:
 
 
 def image_of(image: "TableRecord | None") -> Change | None:
-    """Return the change in an image of the items stream.
+    """Return the change in an image of the items stream, or ``None`` if it holds no change.
 
-    ``None`` stands for no image, and for a record without a version, which is a quarantine marker or a freshness.
+    :param image: the image, or ``None`` if the stream record has none. An image without a version holds a quarantine
+        marker or a source's freshness.
     """
     return change_of(image) if image and "version" in image else None

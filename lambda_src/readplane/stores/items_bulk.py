@@ -1,14 +1,20 @@
-"""Many changes into the items with few calls: one read shows which changes win, and batches of statements write those.
+"""The bulk way to apply changes: many changes with few calls.
 
-Table and outcomes are the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is conditional
-on what the read saw, so a stale read or a concurrent writer costs an extra call and never a change. When a statement's
-condition fails, or DynamoDB doesn't accept the statement, ``apply`` applies its change.
+One read shows which changes win. Then batches of PartiQL statements write those changes. The table and the outcomes are
+the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is conditional on what the read
+returned. So a stale read or a concurrent writer costs an extra call, but never loses a change. If a statement's
+condition fails, or if DynamoDB doesn't accept the statement, ``apply`` applies the change instead.
 
-This relies on what AWS documents. BatchExecuteStatement reports an outcome for each statement, in their order. INSERT
-fails with DuplicateItem if the key exists, and UPDATE with ConditionalCheckFailed if no item matches its WHERE. The
-grammar of PartiQL allows any number of SET and REMOVE clauses in a row. Each statement needs its own permission
-(``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``), and the call itself needs none. The statements quote the names
-of attributes, because some are reserved words.
+AWS documents the behaviour that this module relies on:
+
+- BatchExecuteStatement reports an outcome for each statement, in the order of the statements.
+- INSERT fails with DuplicateItem if the key exists. UPDATE fails with ConditionalCheckFailed if no item matches its
+  WHERE clause.
+- The grammar of PartiQL allows any number of SET and REMOVE clauses in a row.
+- Each kind of statement needs a permission (``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``). The call itself
+  needs none.
+
+The statements quote the names of attributes, because some names are reserved words.
 """
 
 from collections import Counter
@@ -32,15 +38,17 @@ MAX_CHANGES = MAX_KEYS
 """The most changes per call of :meth:`BulkItems.apply_all`, because it reads their items with one BatchGetItem."""
 
 MAX_SINGLE_CHANGES = 2
-"""Up to this many changes are applied one by one, because the bulk read and its batch are two calls as well, and the
-read costs read units."""
+"""Up to this many changes are applied one by one. The bulk way would also make two calls, one to read and one to write,
+and its read would cost read units."""
 
 MAX_STATEMENTS = 25
-"""The most statements of one BatchExecuteStatement. A statement may have 8,192 characters, without its values."""
+"""The most statements in one BatchExecuteStatement. A statement may have up to 8,192 characters, without its values."""
 
-# Codes of a single statement's error (API_BatchStatementError). The call itself succeeds, so no client retries it.
+# The error codes that a single statement may have (API_BatchStatementError in AWS's reference). The call itself
+# succeeds, so the client doesn't retry it.
 _APPLY_INSTEAD_CODES = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
-"""Another writer came in between, or PartiQL refuses what PutItem accepts. Then ``apply`` applies the change."""
+"""After these codes ``apply`` applies the change. Either another writer has changed the item after the read, or PartiQL
+refuses something that PutItem accepts."""
 
 _TRANSIENT_CODES = (
     "InternalServerError",
@@ -55,16 +63,17 @@ _TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
 
 
 class BulkItems(Items, Protocol):
-    """:class:`~readplane.stores.items.Items` that apply many changes at once."""
+    """:class:`~readplane.stores.items.Items` that can also apply many changes at once."""
 
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         """Apply up to :data:`MAX_CHANGES` changes of different items, in any order, with the outcomes of ``apply``.
 
-        After an error any of the changes may have been applied, and the caller may apply them all again.
+        If it raises an error, some of the changes may have been applied. The caller may apply them all again.
 
-        :returns: how many changes had each outcome. Every change has one.
+        :returns: the number of changes with each outcome. Every change has one outcome.
         :raises RefusedError: at the first change that AWS refuses.
-        :raises UnansweredError: when AWS gives no complete response, or defers a statement :data:`MAX_ATTEMPTS` times.
+        :raises UnansweredError: if no complete response arrives, or if a statement has a transient error
+            :data:`MAX_ATTEMPTS` times.
         """
 
 
@@ -98,9 +107,10 @@ class DynamoBulkItems(DynamoItems):
         return outcomes
 
     def _read_stored(self, keys: list[str]) -> dict[str, TableRecord]:
-        """Read the stored records by key, with their versions and, for tombstones, their expiry.
+        """Return the stored records by key, each with its version and, if it is a tombstone, its expiry.
 
-        The read is eventually consistent, which halves its read units. The statements' conditions catch what it misses.
+        The read is eventually consistent, which halves its read units. If it returns an old version or misses an item,
+        the condition of the statement fails.
         """
         return {
             record["pk"]["S"]: record
@@ -111,11 +121,11 @@ class DynamoBulkItems(DynamoItems):
         return {"Statement": _insert_text(self._table, tuple(record)), "Parameters": list(record.values())}
 
     def _update_statement(self, record: dict[str, Any], stored: TableRecord) -> dict[str, Any]:
-        """Return a statement that replaces exactly the record that the read saw.
+        """Return a statement that replaces the stored record, if it still has the version that the read returned.
 
-        A version's content never changes, so the stored record's attributes are certain, and the statement removes by
-        name those that the new record lacks. AWS doesn't document the removal of a missing attribute, so the statement
-        never removes one.
+        A version's content never changes, so that version determines which attributes the stored record has. The
+        statement removes those attributes that the new record lacks. It never removes an attribute that the stored
+        record lacks, because AWS doesn't document what happens then.
         """
         removed = _TOMBSTONE_ONLY if "expires_at" in stored else _LIVING_ONLY
         if removed[0] in record:
@@ -146,9 +156,9 @@ class DynamoBulkItems(DynamoItems):
 
 
 def sent_bytes(change: Change) -> int:
-    """Return about how many bytes a change's data takes in a request.
+    """Return the approximate number of bytes that a change's data takes in a request.
 
-    The request is ASCII JSON, so any other character takes six bytes, and an emoji twelve.
+    The request is ASCII JSON, so a character outside ASCII takes six bytes, and an emoji takes twelve.
     """
     data = change.data or ""
     return len(data) if data.isascii() else len(data.encode("ascii", "backslashreplace"))
@@ -156,14 +166,17 @@ def sent_bytes(change: Change) -> int:
 
 @cache
 def _insert_text(table: str, names: tuple[str, ...]) -> str:
-    """Return an INSERT, which fails with DuplicateItem if another writer has stored the item meanwhile."""
+    """Return an INSERT statement. It fails with DuplicateItem if another writer has stored the item since the read."""
     members = ",".join(f"'{name}':?" for name in names)
     return f'INSERT INTO "{table}" VALUE {{{members}}}'
 
 
 @cache
 def _update_text(table: str, names: tuple[str, ...], removed: tuple[str, ...]) -> str:
-    """Return an UPDATE, which fails with ConditionalCheckFailed if the item has another version by now, or is gone."""
+    """Return an UPDATE statement.
+
+    It fails with ConditionalCheckFailed if the item no longer exists, or has another version than at the read.
+    """
     key, *values = names
     sets = "".join(f' SET "{name}"=?' for name in values)
     removes = "".join(f' REMOVE "{name}"' for name in removed)

@@ -1,4 +1,4 @@
-"""The collections' JSON Schemas: one S3 object, named by the hash of its content, which a function reads at init."""
+"""The collections' JSON Schemas. A function reads them at init from one S3 object, whose key contains its hash."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from ..aws.client import Client
 def read_schemas(client: Client, bucket: str, key: str, sha256: str) -> dict[str, Any]:
     """Read the schemas, ``{collection: schema}``.
 
-    :param sha256: the SHA-256 in hex that Terraform computed. Changed schemas have another one, so Terraform also
-        deploys a new version of the function.
+    :param sha256: the object's SHA-256 in hex, which Terraform computed. It is one of the function's settings, so
+        Terraform deploys a new version of the function whenever the schemas change.
     :raises ValueError: if the object isn't the one that Terraform wrote.
     """
     content = client.call("GetObject", Bucket=bucket, Key=key)["Body"].read()

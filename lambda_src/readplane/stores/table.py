@@ -1,4 +1,4 @@
-"""What every store in a DynamoDB table shares: batched reads and batches of bounded size."""
+"""Helpers of the stores in DynamoDB tables: batched reads, batches of limited size, and the backoff."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -13,12 +13,12 @@ MAX_KEYS = 100
 """The most keys that one BatchGetItem takes."""
 
 MAX_BATCH_BYTES = 1024 * 1024
-"""About the most data in one batch. AWS documents no limit for BatchExecuteStatement (BatchWriteItem's is 16 MB); this
-one keeps the request's text, and the time to send it, small."""
+"""The most data in one batch, approximately. AWS documents no limit for BatchExecuteStatement, and 16 MB for
+BatchWriteItem. This lower limit keeps a request small and fast to send."""
 
 MAX_ATTEMPTS = 8
-"""The most attempts of a statement that AWS defers, and the most reads in a row that return nothing. With the backoff
-between them they take 3 s on average."""
+"""The most attempts of a statement that has transient errors, and the most reads in a row that return nothing. The
+backoffs between them add up to 3.5 s on average."""
 
 _BACKOFF_SECONDS = 0.05
 _MAX_BACKOFF_SECONDS = 2.0
@@ -29,11 +29,13 @@ Entry = TypeVar("Entry")
 def read_records(
     client: Client, table: str, keys: list[str], attributes: str, *, consistent: bool
 ) -> Iterator[TableRecord]:
-    """Read the records of up to :data:`MAX_KEYS` different keys, in no particular order; missing keys are left out.
+    """Read the records of up to :data:`MAX_KEYS` different keys, in no particular order.
 
-    :param attributes: a projection expression.
-    :raises UnansweredError: when :data:`MAX_ATTEMPTS` reads in a row return nothing.
-    :raises RefusedError: when AWS refuses a read.
+    A key without a record is left out.
+
+    :param attributes: the attributes to read, as a projection expression.
+    :raises UnansweredError: if :data:`MAX_ATTEMPTS` reads in a row return nothing.
+    :raises RefusedError: if AWS refuses a read.
     """
     request: dict[str, Any] = {
         table: {
@@ -50,8 +52,8 @@ def read_records(
         request = response.get("UnprocessedKeys") or {}
         if not request:
             return
-        # One read returns at most 16 MB, and at most 1 MB of one partition. DynamoDB counts whole items, so large items
-        # take many reads, and only a read that returned nothing counts as a failed attempt.
+        # One read returns at most 16 MB, and at most 1 MB of one partition. DynamoDB counts whole items, not only the
+        # requested attributes, so large items take many reads. Only a read that returns nothing is a failed attempt.
         attempt = 0 if records else attempt + 1
         back_off_exponentially(attempt)
     raise UnansweredError("UnprocessedKeys", sent=True)
@@ -62,9 +64,9 @@ def split_into_batches(
 ) -> Iterator[list[Entry]]:
     """Split entries into lists of at most ``max_entries`` entries and :data:`MAX_BATCH_BYTES` bytes.
 
-    An entry larger than that gets a list of its own.
+    An entry with more bytes gets a list of its own.
 
-    :param size: returns an entry's bytes.
+    :param size: a function that returns the size of an entry in bytes.
     """
     batch: list[Entry] = []
     batch_bytes = 0
@@ -80,8 +82,9 @@ def split_into_batches(
 
 
 def back_off_exponentially(attempt: int) -> None:
-    """Sleep before a retry, with full jitter.
+    """Sleep for a random time before a retry (full jitter).
 
-    :param attempt: the maximum is 0.05 s for attempt 0, and doubles with each further one, up to 2 s.
+    :param attempt: the number of failed attempts. The maximum time is 0.05 s if it is 0, and doubles with each further
+        attempt, up to 2 s.
     """
     back_off(min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt))

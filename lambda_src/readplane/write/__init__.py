@@ -1,1 +1,1 @@
-"""The `write` function: makes a client's write durable before it acknowledges the write."""
+"""The `write` function: makes a client's write durable before it acknowledges it."""

@@ -1,4 +1,4 @@
-"""A request's body: one JSON object that fits its collection's schema, kept as the text that came in."""
+"""Checks a request's body, which must be one JSON object that fits the collection's schema, and keeps its text."""
 
 import json
 from collections import Counter
@@ -12,11 +12,11 @@ from ..model.schema import MAX_DEPTH, SchemaValidator, check_fits, children_of, 
 
 
 class _Duplicate:
-    """Stands in the parsed body for a value whose name occurs twice, so that an error can point at it."""
+    """A placeholder in the parsed body for a value whose name occurs twice. It lets an error point at the name."""
 
 
 def check_content_type(value: str | None) -> None:
-    """Check that a body is ``application/json``, with or without parameters.
+    """Check that a content type is ``application/json``, with or without parameters.
 
     :raises ProblemError: 415 for any other type, or for none.
     """
@@ -31,24 +31,25 @@ def parse_body(body: bytes, validate: SchemaValidator) -> str:
 
     :param body: the raw bytes.
     :param validate: the collection's compiled schema, from :func:`~readplane.model.schema.compile_schemas`.
-    :raises ProblemError: 413 for more than 256 KiB.
-    :raises InvalidError: for anything but one object without duplicate names that fits the schema.
+    :raises ProblemError: 413 if the body is larger than 256 KiB.
+    :raises InvalidError: if the body isn't one JSON object, is nested too deep, has a duplicate name or breaks the
+        schema.
     """
     if len(body) > MAX_DATA_BYTES:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {MAX_DATA_BYTES} bytes.")
     text, value, has_duplicates = _parse_json(body)
-    # Each level needs a bracket, so a text with few brackets can't be too deep and needn't be walked.
+    # Each level needs a bracket. So a text with few brackets can't be too deep, and its depth needn't be computed.
     if text.count("{") + text.count("[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise _too_deep()
     if "\ufffd" in text:
-        # API Gateway replaces bytes that aren't UTF-8 by U+FFFD before we see them, so the body may be damaged.
+        # API Gateway replaces bytes that aren't UTF-8 with U+FFFD before we get the body, so the body may be damaged.
         raise InvalidError("", "The body is not UTF-8, or holds U+FFFD, which must be written \\ufffd.")
     if has_duplicates:
         raise InvalidError(_find_duplicate(value, "") or "", "The name occurs twice in one object.")
     if not isinstance(value, dict):
         raise InvalidError("", "The body must be one JSON object.")
     check_fits(value, validate)
-    # The write log needs one line. JSON escapes a line break inside a string, so the others are mere white space.
+    # A line of the write log holds one change. JSON escapes line breaks inside strings, so all others are white space.
     return text.strip().replace("\r", " ").replace("\n", " ")
 
 

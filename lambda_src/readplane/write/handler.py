@@ -46,7 +46,7 @@ class WriteSettings(NamedTuple):
 
 
 class Write:
-    """The function `write`. The compiled schemas, by collection, and the write log are passed in."""
+    """The function `write`. ``validators`` holds the compiled schema of each collection, by name."""
 
     def __init__(
         self, settings: WriteSettings, validators: Mapping[str, SchemaValidator], log: WriteLog, telemetry: Telemetry
@@ -57,10 +57,10 @@ class Write:
         self._log = log
 
     def __call__(self, request: Request) -> Response:
-        """Serve a POST, PUT or DELETE of one item with one call to the write log; 202 once the change is durable.
+        """Serve a POST, PUT or DELETE of one item: append a change to the write log, and return 202 once it is durable.
 
         :raises ProblemError: 4xx for a request that can't be accepted, 503 if the write log doesn't confirm the change.
-        :raises InvalidError: if the body breaks a rule; `api` makes it a 400.
+        :raises InvalidError: if the body breaks a rule; :func:`respond` turns the error into a 400.
         """
         accepted_ms = now_ms()
         collection = request.collection(self.settings.collections)
@@ -141,7 +141,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
-    # A hash instead of a table of reserved keys, because a retry must create the same item in every Region.
+    # Derive the id from a hash instead of storing keys, because a retry must get the same id in every Region.
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
 
 
@@ -149,14 +149,14 @@ def make_write() -> Function:
     """Make `write` from its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
-    :raises ValueError: if the schemas can't be used; it lists every problem.
+    :raises ValueError: if a schema can't be used; the message lists every problem.
     """
     settings = load_settings(WriteSettings)
     schemas = read_schemas(make_client("s3"), *settings.schemas)
-    # A collection without a schema takes any object.
+    # A collection without a schema accepts any object.
     validators = compile_schemas({name: schemas.get(name, {}) for name in settings.collections})
-    # Three attempts of at most 4 s, with their backoff, take 12.3 s at most. Terraform refuses a function timeout of
-    # less than 13 s, so Lambda can't cut off the response that says whether the write was accepted.
+    # Three attempts of 4 s each, with the backoff between them, take at most 12.3 s. Terraform refuses a function
+    # timeout of less than 13 s, so Lambda can't cut off the response that says whether the write was accepted.
     log = FirehoseWriteLog(make_client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
     write = Write(settings, validators, log, Telemetry("write", settings.name))
     return lambda event, _context: respond(event, settings.cors_origins, write.telemetry, write)

@@ -13,9 +13,9 @@ _RETRIABLE = frozenset({"ServiceUnavailableException", "ThrottlingException", "S
 class NotAppendedError(Exception):
     """The write log didn't confirm a line.
 
-    :param refused: true if Firehose certainly stored nothing. False if an attempt may have stored the line; then a
-        retry is safe all the same, because applying is idempotent.
-    :param cause: the code of the last error, for the log.
+    :param refused: true if Firehose can't have stored the line. False if an attempt may have stored it. A retry is safe
+        in both cases, because a change may be applied twice.
+    :param cause: the code of the last error, which `write` puts into its own log event.
     """
 
     def __init__(self, *, refused: bool, cause: str) -> None:
@@ -25,7 +25,7 @@ class NotAppendedError(Exception):
 
 
 class WriteLog(Protocol):
-    """A durable log of lines."""
+    """A log that keeps lines durably."""
 
     def append(self, line: bytes) -> None:
         """Return once ``line``, which ends with a newline, is durable.
@@ -35,9 +35,10 @@ class WriteLog(Protocol):
 
 
 class FirehoseWriteLog:
-    """A :class:`WriteLog` that calls ``PutRecord``, once for an accepted line.
+    """A :class:`WriteLog` that appends each line with one successful ``PutRecord`` call to Firehose.
 
-    Its client must not retry. Only the outcome of each attempt tells whether the line may have been stored.
+    The client must not retry by itself. This class retries, because it must see the outcome of each attempt to tell
+    whether the line may have been stored.
     """
 
     def __init__(self, client: Client, delivery_stream: str) -> None:

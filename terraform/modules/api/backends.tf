@@ -1,14 +1,14 @@
 # API Gateway itself passes requests through to the back offices, on the API's own domain. No function waits for a back
 # office, so a back office that stalls delays only its own callers.
 locals {
-  # A back office must not see the caller's credentials for this API. HTTP_PROXY passes every header on and can't drop
-  # one, but a mapping overwrites the header's value. The value is "-", which no server accepts as a credential. It
-  # isn't '', because an empty mapping may count as no mapping (on LocalStack it does) and let the header through.
-  # Cookies of a browser's session and credentials for a proxy are overwritten too.
+  # A back office must not see the caller's credentials for this API. An HTTP_PROXY integration passes every header on
+  # and can't drop one, but a mapping can overwrite a header's value. The value here is "-", which no server accepts as
+  # a credential. An empty value isn't safe, because API Gateway may treat an empty mapping as no mapping (LocalStack
+  # does) and pass the header on. The list also covers session cookies of browsers and credentials for proxies.
   credential_headers = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"]
 
-  # Request headers on which a back office's response is likely to depend. They are part of the cache key, so that a
-  # cached 304, a part of a body or another language goes only to callers who asked for it.
+  # Request headers on which a back office's response is likely to depend. They are part of the cache key. So a cached
+  # 304, a partial body or another language goes only to callers who asked for it.
   negotiation_headers = [
     "header.Accept", "header.Accept-Language", "header.If-Match", "header.If-Modified-Since", "header.If-None-Match", "header.If-Range",
     "header.If-Unmodified-Since", "header.Origin", "header.Range",
@@ -21,20 +21,20 @@ locals {
 
   backend_parameters = { for key, route in local.backend_routes : key => merge(
     { "integration.request.path.proxy" = "method.request.path.proxy" },
-    # The back office is asked not to compress. This API has no binary media types (see resources.tf), so it would read
-    # a compressed body as text and corrupt it.
+    # Asks the back office not to compress. This API has no binary media types (see resources.tf), so API Gateway would
+    # treat a compressed body as text and corrupt it.
     { "integration.request.header.Accept-Encoding" = "'identity'" },
     { for header in local.credential_headers : "integration.request.header.${header}" => "'-'"
     if !contains([for named in route.backend.forward_headers : lower(named)], lower(header)) },
   ) }
 
-  # API Gateway decodes a path parameter before it puts it into the back office's URL, so dots could leave the base
-  # path. The policy refuses these texts in any path below /backends, both plain and encoded once or twice, because AWS
-  # doesn't say whether it compares a policy with the decoded or the encoded path. No request needs any of them, because
-  # even an encoded slash would arrive as a plain one.
+  # API Gateway decodes a path parameter before it puts the parameter into the back office's URL, so an encoded ".."
+  # could leave the base path. The resource policy refuses these strings in any path below /backends. It refuses them
+  # plain, encoded once and encoded twice, because AWS doesn't say whether it compares a policy with the decoded or the
+  # encoded path. No caller needs any of them. Even an encoded slash would reach the back office as a plain one.
   refused_in_paths = ["..", "%2e", "%2E", "%2f", "%2F", "%25", "%00"]
 
-  # The API's resource policy. It applies to every method, whatever authorises the method.
+  # The API's resource policy, which applies to every method, whatever authorizer the method has.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -67,11 +67,11 @@ resource "aws_api_gateway_rest_api_policy" "this" {
   policy      = local.policy
 }
 
-# API Gateway itself only checks that a key belongs to some usage plan of the stage, so one backend's key
-# would open every other backend. For that reason AWS advises against keys as authorisation. (A throttle of 0
-# on the other backends' methods is no solution, because AWS calls throttles best effort.) So this authorizer
-# decides which backend a key opens. API Gateway caches its decision per key, so the decision names paths and
-# doesn't depend on the current request.
+# API Gateway itself only checks that a key belongs to some usage plan of the stage. So one backend's key would open
+# every other backend, and AWS advises against keys as authorisation. (A throttle of 0 on the other backends' methods is
+# no solution, because AWS enforces throttles only on a best-effort basis.) This authorizer decides which backend a key
+# opens. API Gateway caches the decision by key and applies it to every request with that key. So the decision names all
+# paths that the key opens and doesn't depend on the current request.
 resource "aws_api_gateway_authorizer" "key" {
   count = length(local.key_routes) > 0 ? 1 : 0
 
@@ -110,8 +110,8 @@ resource "aws_api_gateway_integration" "backend" {
   cache_key_parameters    = [for input in local.cache_keys[each.key] : "method.request.${input}"]
 }
 
-# Limits the callers of one backend, counted over all of its methods. AWS enforces the limits with best effort, so they
-# protect a back office but are too inexact for billing.
+# Limits the callers of one backend, counted over all of its methods. AWS enforces the limits on a best-effort basis, so
+# they protect a back office but are too inexact for billing.
 resource "aws_api_gateway_usage_plan" "this" {
   for_each = var.usage_plans
 

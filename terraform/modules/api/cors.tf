@@ -1,28 +1,30 @@
 locals {
-  # With a single origin, every response names it, those of the functions too, so a cached response is the same for all
-  # callers. With several origins, the functions name the origin that asked. Responses that API Gateway makes itself
-  # can't choose one and say "*". That is safe, because callers are identified by a bearer token and never by a cookie.
+  # With a single origin, every response names that origin, including the responses of the functions. So a cached
+  # response is the same for all callers. With several origins, the functions return the origin of the request.
+  # Responses that API Gateway itself makes can't choose an origin and return "*". That is safe, because callers are
+  # identified by a bearer token and never by a cookie.
   cors_headers = length(var.cors_origins) == 0 ? {} : {
     "Access-Control-Allow-Origin"   = length(var.cors_origins) == 1 ? var.cors_origins[0] : "*"
     "Access-Control-Expose-Headers" = "ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"
   }
 
-  # Every path of a route needs a preflight, because browsers ask before they send a token or a body.
+  # Every route's path needs an OPTIONS method, because a browser sends a preflight before it sends a token or a JSON
+  # body.
   preflight_paths = length(var.cors_origins) == 0 ? toset([]) : local.route_paths
 
   preflight_headers = { for path in local.preflight_paths : path => {
     "Access-Control-Allow-Origin" = local.cors_headers["Access-Control-Allow-Origin"]
-    # The headers are named one by one, because a "*" wouldn't cover Authorization.
+    # The headers are listed one by one, because a "*" wouldn't cover Authorization.
     "Access-Control-Allow-Headers" = join(",", concat(
       ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Readplane-Min-Version"],
       startswith(path, "backends/") ? ["X-Api-Key"] : [],
     ))
     "Access-Control-Allow-Methods" = join(",", sort([for route in values(local.routes) : route.method if route.path == path]))
-    "Access-Control-Max-Age"       = "7200" # seconds; Chromium caches a preflight no longer
+    "Access-Control-Max-Age"       = "7200" # seconds, the longest for which Chromium caches a preflight
   } }
 }
 
-# A preflight carries no token, so it can't be authorised.
+# A preflight carries no token, so these methods have no authorizer.
 resource "aws_api_gateway_method" "preflight" {
   #checkov:skip=CKV2_AWS_53:A preflight has no body or parameters to validate.
 
@@ -44,8 +46,8 @@ resource "aws_api_gateway_integration" "preflight" {
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = jsonencode({ statusCode = 204 }) }
 
-  # A mock integration calls nothing, so it has no HTTP method. MiniStack reports one all the same, and Terraform would
-  # replace the integration because of the difference.
+  # A mock integration calls nothing, so it has no HTTP method. MiniStack, an emulator, reports one anyway, and
+  # Terraform would replace the integration because of the difference.
   lifecycle {
     ignore_changes = [integration_http_method]
   }

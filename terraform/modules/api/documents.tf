@@ -1,9 +1,10 @@
 # API Gateway reads documents from S3 through its own integration, without a function and its cold start.
 #
-# A request must not be able to reach another object. So the integration maps nothing of the request directly into the
-# object key. Each parameter of the key is the constant "-", which is no item's id. Only the template replaces the "-",
-# and only by a value of unreserved characters, which need no encoding and have none. For any other value, such as one
-# with encoded slashes or dots, the "-" stays. S3 has no such object, so the response is a 404.
+# A request must not be able to reach an object outside its route. So the integration copies nothing from the request
+# directly into the object key. By default, each parameter of the key is the constant "-", which is no item's id. A
+# template replaces the "-" with the request's value only if the value consists of unreserved characters, that is, isn't
+# URL-encoded. For any other value, such as one with an encoded slash or dot, the "-" stays. S3 has no such object, so
+# the response is a 404.
 locals {
   # Each parameter of an object key -> where its value comes from, and the pattern that the value must match.
   key_sources = { for key, route in local.document_routes : key => {
@@ -16,9 +17,9 @@ locals {
     )
   } }
 
-  # The template that overrides the parameters. An override is final, and a parameter can be overridden
-  # only once, so all conditions come first. The template is one line without output, because its
-  # output becomes the body of the call to S3.
+  # The template that replaces the "-" of each parameter. API Gateway lets a template override a parameter only once,
+  # and the override is final. So the template checks all values before it overrides any. The template is a single line
+  # that prints nothing, because whatever it prints becomes the body of the request to S3.
   document_templates = { for key, sources in local.key_sources : key => length(sources) == 0 ? "##" : join("", concat(
     [for name, source in sources : format("#set($%s = \"%s\")", name, source.value)],
     [format("#if(%s)", join(" && ", [for name, source in sources : format("$%s.matches('%s')", name, source.pattern)]))],
@@ -42,7 +43,7 @@ locals {
     { for header, value in local.cors_headers : header => "'${value}'" },
   )
 
-  # API Gateway compares a pattern with S3's status. The entry without a pattern is for all other statuses.
+  # API Gateway compares each pattern with S3's status. The entry without a pattern applies to all other statuses.
   document_statuses = {
     "200" = { pattern = "200", headers = local.document_headers, body = null }
     "304" = {
@@ -116,6 +117,7 @@ resource "aws_api_gateway_integration_response" "document" {
 
   response_parameters = { for header, value in each.value.headers : "method.response.header.${header}" => value }
 
-  # Without a template, API Gateway passes the body through unchanged. A single template serves any Accept header.
+  # Without a template, API Gateway passes the body through unchanged. If there is only one template, API Gateway uses
+  # it for every Accept header.
   response_templates = each.value.body == null ? {} : { "application/json" = each.value.body }
 }

@@ -11,21 +11,21 @@ resource "aws_cloudwatch_log_group" "execution" {
   kms_key_id        = var.kms_key_arn
 }
 
-# All APIs of the account in this Region share this one setting, so a second stack there must not manage it. A destroy
-# doesn't reset the setting, because other APIs may rely on it by then.
+# All APIs of the account in this Region share this one setting, so a second stack in the Region must not manage it.
+# `terraform destroy` doesn't reset the setting, because other APIs may rely on it by then.
 resource "aws_api_gateway_account" "this" {
   count = var.manage_account_logging ? 1 : 0
 
   cloudwatch_role_arn = aws_iam_role.logging[0].arn
 
-  # API Gateway tests the role's permissions when the setting is made.
+  # API Gateway tests the role's permissions when Terraform makes this setting.
   depends_on = [aws_iam_role_policy_attachment.logging]
 }
 
 locals {
-  # This policy has no condition on aws:SourceAccount, because AWS doesn't document that API Gateway sends that key when
-  # it assumes this role, and a condition on a missing key would end logging. AWS checks iam:PassRole when the account's
-  # setting names the role, which keeps other principals from using the role.
+  # This policy has no condition on aws:SourceAccount. AWS doesn't document that API Gateway sends that key when it
+  # assumes this role, and a condition on a key that isn't sent would stop all logging. AWS checks iam:PassRole when a
+  # principal sets the role for the account, so other principals can't use the role.
   logging_trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -40,13 +40,13 @@ locals {
 resource "aws_iam_role" "logging" {
   count = var.manage_account_logging ? 1 : 0
 
-  # IAM roles are global, but this setting is regional, so the name holds the Region.
+  # IAM roles are global, but this setting is regional, so the name contains the Region.
   name               = "${var.name}-${data.aws_region.current.name}-api-logging"
   assume_role_policy = local.logging_trust_policy
 }
 
-# AWS's managed policy for this very role. API Gateway checks that the role has the policy's permissions, and the role
-# serves every API of the account, so it can't be limited to this stack's log groups.
+# AWS's managed policy for API Gateway's logging role. API Gateway checks that the role has all permissions of this
+# policy. The role serves every API of the account in this Region, so it can't be limited to this stack's log groups.
 resource "aws_iam_role_policy_attachment" "logging" {
   count = var.manage_account_logging ? 1 : 0
 

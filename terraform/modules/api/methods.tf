@@ -1,7 +1,7 @@
 locals {
-  # The inputs that the key of a cached route must hold. If one is missing, a request can get the response to another
-  # request: a 304 although the client has no copy, an old version although the client asked for its own write, or
-  # another origin's CORS header.
+  # The inputs that the cache key of each cached route must contain. If one is missing, a request can get the response
+  # to another request: a 304 although the client has no copy, an old version although the client asked for its own
+  # write, or another origin's CORS header.
   key_rules = { for key, route in local.routes : key => distinct(concat(
     route.inputs,
     route.reads,
@@ -9,7 +9,8 @@ locals {
     length(var.cors_origins) > 1 ? ["header.Origin"] : [],
   )) if route.cache != null }
 
-  # Header names are compared without case, parameters of path and query with case.
+  # The required inputs that each cache key lacks. Header names are compared case-insensitively, path and query
+  # parameters case-sensitively.
   missing_keys = { for key, needed in local.key_rules : key => [
     for input in needed : input if !contains(
       [for entry in local.cache_keys[key] : startswith(entry, "header.") ? lower(entry) : entry],
@@ -18,7 +19,7 @@ locals {
   ] }
 
   # The parameters that each method declares, and whether they are required. API Gateway refuses a cache key or mapping
-  # whose parameter the method doesn't declare. Only a path parameter is required, because every request has it.
+  # that uses an undeclared parameter. Only path parameters are required, because every request has them.
   parameters = { for key, route in local.routes : key => { for input in distinct(concat(
     route.inputs,
     route.reads,
@@ -54,7 +55,7 @@ resource "aws_api_gateway_method" "route" {
   # With scopes, API Gateway accepts access tokens only. Without scopes, it would accept ID tokens.
   authorization_scopes = length(each.value.scopes) > 0 ? each.value.scopes : null
 
-  # This is needed in addition to the authorizer, so that API Gateway counts the call in the key's usage plan.
+  # The method needs this in addition to the authorizer, so that API Gateway counts the call in the key's usage plan.
   api_key_required = each.value.api_key
 
   request_parameters = local.parameters[each.key]
@@ -86,14 +87,14 @@ resource "aws_api_gateway_integration" "function" {
   resource_id             = local.resource_ids[each.value.path]
   http_method             = aws_api_gateway_method.route[each.key].http_method
   type                    = "AWS_PROXY"
-  integration_http_method = "POST" # Lambda's Invoke API is always a POST
+  integration_http_method = "POST" # API Gateway must call Lambda's Invoke API by POST
   uri                     = var.functions[each.value.function].invoke_arn
 
   cache_key_parameters = [for input in try(each.value.cache.key, []) : "method.request.${input}"]
 }
 
 # One statement per function and method. With one statement per route, some 50 collections would exceed the 20 KB that a
-# function's policy may have. The ARN names the stage, so the console's test stage can't call the functions.
+# function's policy may have. The ARN names the stage, so the test stage of AWS's console can't call the functions.
 resource "aws_lambda_permission" "invoke" {
   for_each = { for pair in distinct([for route in values(local.function_routes) : { function = route.function, method = route.method }]) :
   "${pair.function} ${pair.method}" => pair }
@@ -114,13 +115,14 @@ resource "aws_api_gateway_integration" "fixed" {
   http_method = aws_api_gateway_method.route[each.key].http_method
   type        = "MOCK"
 
-  # A mock integration needs the status code from the template, but a request with another Content-Type has no template.
-  # NEVER refuses such a request with a 415; passed through, it would be a 500.
+  # A mock integration takes the status code from the template, and a request with another Content-Type has no template.
+  # With NEVER, API Gateway refuses such a request with a 415. If API Gateway passed the request through, the response
+  # would be a 500.
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = jsonencode({ statusCode = each.value.fixed.status }) }
 
-  # A mock integration calls nothing, so it has no HTTP method. MiniStack reports one all the same, and Terraform would
-  # replace the integration because of the difference.
+  # A mock integration calls nothing, so it has no HTTP method. MiniStack, an emulator, reports one anyway, and
+  # Terraform would replace the integration because of the difference.
   lifecycle {
     ignore_changes = [integration_http_method]
   }

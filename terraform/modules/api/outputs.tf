@@ -14,12 +14,12 @@ output "stage_name" {
 }
 
 output "execution_arn" {
-  description = "Execution ARN of the API, for permissions to call it."
+  description = "Execution ARN of the API, for policies that permit calls to it."
   value       = aws_api_gateway_rest_api.this.execution_arn
 }
 
 output "routes" {
-  description = "\"METHOD /path\" of every deployed route, without preflights."
+  description = "Every deployed route as \"METHOD /path\", without preflights."
   value       = sort(keys(var.routes))
 }
 

@@ -11,7 +11,7 @@ resource "aws_api_gateway_rest_api" "this" {
   disable_execute_api_endpoint = false
 
   # binary_media_types and compression stay unset, because with either of them API Gateway would re-encode bodies. A
-  # document must leave byte for byte as S3 stores it, because its ETag is S3's.
+  # client must get a document byte for byte as S3 stores it, because the document's ETag comes from S3.
 
   endpoint_configuration {
     types = [var.endpoint_type]

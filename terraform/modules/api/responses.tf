@@ -38,8 +38,9 @@ locals {
     request_id = "$context.requestId"
   }) }
 
-  # Response type -> status. No method here takes AWS signatures, but API Gateway reads a bearer token on an unknown
-  # path as one. So a missing or invalid signature only ever means that there is no such route: 404.
+  # Response type -> status. No method here takes AWS signatures, but on an unknown path API Gateway reads a bearer
+  # token as an AWS signature. So here a missing or invalid signature always means that the route doesn't exist, and the
+  # status is 404.
   gateway_responses = {
     ACCESS_DENIED                  = "403"
     API_CONFIGURATION_ERROR        = "500"
@@ -62,8 +63,8 @@ locals {
     WAF_FILTERED                   = "403"
   }
 
-  # The defaults for all other response types. They set no status, because API Gateway would force that status on every
-  # type above that sets none. So the problem document can't name the status.
+  # The responses for all other response types. They set no status, because API Gateway would apply that status to every
+  # response type that sets none. Each type keeps its own status instead, so the problem document can't name it.
   default_responses = {
     DEFAULT_4XX = "The request was refused."
     DEFAULT_5XX = "The request could not be served now."

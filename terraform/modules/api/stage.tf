@@ -2,8 +2,9 @@ locals {
   # The stage is the first segment of every path, here and on the emulators.
   stage_name = "v1"
 
-  # The access log holds names and numbers only. It leaves out headers, bodies, API Gateway's messages (they can quote
-  # the Authorization header) and the values in a path, because an item's id can be personal.
+  # The access log contains no content of requests or responses. It leaves out headers, bodies and API Gateway's
+  # messages, which can quote the Authorization header. It also leaves out the values in a path, because an item's id
+  # can be personal data.
   access_log_format = jsonencode({
     request_id          = "$context.requestId"
     extended_request_id = "$context.extendedRequestId"
@@ -24,9 +25,9 @@ locals {
     trace_id            = "$context.xrayTraceId"
   })
 
-  # A method with settings of its own inherits none of the stage's, so a route that sets one of them sets all. In a
-  # method's path, API Gateway writes every slash as "~1", the leading slash included. With plain slashes it would store
-  # the settings under a name that no method has, and they would have no effect.
+  # A method with its own settings inherits none of the stage's settings, so a route that sets one of them sets all. In
+  # the path of a method's settings, API Gateway writes every slash as "~1", the leading slash included. With plain
+  # slashes, API Gateway would store the settings for a path that no method has, and the settings would have no effect.
   method_settings = { for key, route in local.routes : key => {
     path  = "${var.escape_method_paths ? replace("/${route.path}", "/", "~1") : route.path}/${route.method}"
     cache = route.cache != null
@@ -39,8 +40,8 @@ locals {
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
-  # A deployment is a copy of the API, so it must be created anew when anything that it copies changes. The hashes of
-  # the files cover everything that is written in this module and comes from no variable.
+  # A deployment is a copy of the API, so Terraform must create a new one whenever anything in the API changes. The
+  # hashes of the files cover everything that is written in this module itself and doesn't come from a variable.
   triggers = {
     configuration = sha256(jsonencode([
       local.routes,
@@ -63,12 +64,14 @@ resource "aws_api_gateway_deployment" "this" {
     ]))
   }
 
-  # A stage always points to a deployment, so the old deployment can be deleted only after the stage points to the new
-  # one. With create_before_destroy, Terraform also creates new versions of everything that the deployment depends on
-  # before it deletes the old versions. So if a route changes its kind of integration (document, function, fixed),
-  # deleting the old integration also deletes the new one, because both have the same name in API Gateway. The
-  # deployment is a copy that was made in between, so it keeps serving, and the next apply creates the integration
-  # again. Apply twice after such a change.
+  # A stage always points to a deployment. So Terraform must create the new deployment first, then point the stage to
+  # it, and only then delete the old one.
+  #
+  # With create_before_destroy, Terraform uses the same order for everything that the deployment depends on. This goes
+  # wrong if a route changes its kind of integration (document, function, fixed). First Terraform creates the new
+  # integration, then it deletes the old one. Both have the same name in API Gateway, so the delete removes the new
+  # integration. The deployment was copied before that, so it keeps serving. The next `terraform apply` creates the
+  # integration again, so apply twice after such a change.
   lifecycle {
     create_before_destroy = true
   }
@@ -107,14 +110,14 @@ resource "aws_api_gateway_stage" "this" {
     format          = local.access_log_format
   }
 
-  # API Gateway refuses a stage with logs while the account has no role for them. If the execution log's group doesn't
-  # exist, API Gateway creates one that keeps its entries forever.
+  # API Gateway refuses a stage with logs until the account has a role for them. If the log group of the execution log
+  # doesn't exist, API Gateway creates one that keeps its entries forever.
   depends_on = [aws_api_gateway_account.this, aws_cloudwatch_log_group.execution, aws_lambda_permission.authorizer, aws_lambda_permission.invoke]
 }
 
-# The settings of every method that has none of its own. Caching is off unless a route asks for it.
+# The settings of every method that has none of its own. Caching is off unless a route turns it on.
 resource "aws_api_gateway_method_settings" "stage" {
-  #checkov:skip=CKV_AWS_225:A default cache would share a new route's responses between callers; a route opts in.
+  #checkov:skip=CKV_AWS_225:A default cache would share a new route's responses between callers; each route opts in.
 
   rest_api_id = aws_api_gateway_rest_api.this.id
   stage_name  = aws_api_gateway_stage.this.stage_name
@@ -154,13 +157,13 @@ resource "aws_api_gateway_method_settings" "route" {
     cache_ttl_in_seconds = each.value.ttl
     cache_data_encrypted = true
 
-    # A caller can't empty the cache. A browser's reload sends a Cache-Control header that would empty it. API Gateway
-    # ignores that header, because a 403 would break reloading.
+    # Callers can't invalidate the cache. When a user reloads a page, the browser sends a Cache-Control header that
+    # would invalidate the cached response. API Gateway ignores that header. A 403 instead would break reloading.
     require_authorization_for_cache_control    = true
     unauthorized_cache_control_header_strategy = "SUCCEED_WITHOUT_RESPONSE_HEADER"
   }
 
-  # The stage's settings are written first. In the other order, a route's settings would be made from API Gateway's
-  # defaults until the stage's settings are written.
+  # Terraform writes the stage's settings first. In the other order, API Gateway would take the rest of a route's
+  # settings from its own defaults until the stage's settings are written.
   depends_on = [aws_api_gateway_method_settings.stage]
 }

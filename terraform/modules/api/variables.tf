@@ -19,7 +19,7 @@ variable "user_pool_arn" {
 }
 
 variable "functions" {
-  description = "Functions that routes can name. arn and invoke_arn are those of the alias."
+  description = "Functions that routes can name. arn and invoke_arn are those of the function's alias."
   type = map(object({
     arn           = string
     invoke_arn    = string
@@ -37,18 +37,20 @@ variable "documents_bucket" {
 
 variable "routes" {
   description = <<-EOT
-    "METHOD /path" -> what serves the request: exactly one of function, document, fixed and backend.
-    scopes: callers need an access token with one of these scopes; empty: open to everybody.
-    function: key of var.functions.
-    document: an object's key in the bucket, and the role that reads it. The key may hold path parameters in braces, and
-    {sub} for the caller's own subject.
+    "METHOD /path" of a route -> how the route is served: by exactly one of function, document, fixed and backend.
+    scopes: callers need an access token with at least one of these scopes; empty means that no token is needed.
+    function: a key of var.functions.
+    document: the key of an S3 object, and the role that reads the object. The key may contain path parameters in
+    braces, and {sub} for the caller's own subject.
     fixed: a constant JSON response.
-    backend: a back office, which gets the end of the path ({proxy+}); forward_headers: credentials that it may see.
+    backend: a back office, to which API Gateway passes the end of the path ({proxy+}). forward_headers: the credential
+    headers that the back office may see.
     api_key: callers need a key of the backend's usage plan.
-    per_caller: the response depends on the caller, so it is never cached.
+    per_caller: the response depends on the caller, so it must never be cached.
     reads: every input on which the response depends, as "path.x", "querystring.x" or "header.X".
-    cache: seconds, and the inputs that form the cache key; null: not cached.
-    throttle: requests per second and burst of this route alone; null: the stage's throttle.
+    cache: for how many seconds responses are cached (ttl), and the inputs that form the cache key; null means not
+    cached.
+    throttle: requests per second and burst of this route alone; null means the stage's throttle.
   EOT
   type = map(object({
     scopes   = optional(list(string), [])
@@ -193,13 +195,15 @@ variable "usage_plans" {
 }
 
 variable "cors_origins" {
-  description = "Origins whose scripts may call the API; empty: no CORS headers and no preflight."
+  description = "Origins whose scripts may call the API; empty means no CORS headers and no preflight."
   type        = list(string)
   default     = []
 }
 
 variable "cache_size" {
-  description = "Size of the stage's cache in GB; null: no cache cluster. AWS bills it by the hour, used or not."
+  description = <<-EOT
+    Size of the stage's cache cluster in GB; null means no cluster. AWS bills a cluster by the hour, used or not.
+  EOT
   type        = string
   default     = null
 }
@@ -215,15 +219,18 @@ variable "log_retention_days" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for the logs; null: CloudWatch's own encryption. Its policy must allow logs.<region>.amazonaws.com."
+  description = <<-EOT
+    Customer managed key for the logs; null means CloudWatch's own encryption. The key's policy must allow
+    logs.<region>.amazonaws.com.
+  EOT
   type        = string
   default     = null
 }
 
 variable "manage_account_logging" {
   description = <<-EOT
-    Set the role with which API Gateway writes logs. The whole account shares that setting in a Region; false: something
-    else sets it.
+    Set the role with which API Gateway writes logs. All APIs of the account in a Region share this setting. Set it to
+    false if something else manages it.
   EOT
   type        = bool
   default     = true
@@ -231,8 +238,8 @@ variable "manage_account_logging" {
 
 variable "escape_method_paths" {
   description = <<-EOT
-    Escape the paths of methods in the stage's settings, as API Gateway does. Set it to false only for MiniStack, which
-    stores paths unescaped, so that the provider wouldn't find an escaped one.
+    Escape the paths of methods in the stage's settings, as API Gateway does. Set it to false only for MiniStack, an
+    emulator that stores the paths unescaped. There, the provider wouldn't find settings under an escaped path.
   EOT
   type        = bool
   default     = true

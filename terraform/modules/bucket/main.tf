@@ -1,8 +1,8 @@
-# Creates every bucket of the stack: private, TLS only, encrypted and versioned.
+# The module for every bucket of the stack. Its buckets are private, accept only TLS, and are encrypted and versioned.
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:Each Region has its own write log and documents; the global table connects the Regions.
-  #checkov:skip=CKV2_AWS_62:Module write_log sets notifications up; nothing needs those of documents.
-  #checkov:skip=CKV_AWS_18:The account decides on access logs; CloudTrail data events record access if it wants them.
+  #checkov:skip=CKV2_AWS_62:Module write_log sets up notifications; nothing needs notifications of documents.
+  #checkov:skip=CKV_AWS_18:Access logs are the account's decision; CloudTrail data events can record access as well.
 
   bucket        = var.name
   force_destroy = var.force_destroy
@@ -63,7 +63,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       noncurrent_days = var.noncurrent_days
     }
 
-    # A delete in a versioned bucket leaves a marker. Without this rule, markers would pile up and slow listings down.
+    # A delete in a versioned bucket leaves a delete marker. Without this rule, markers would pile up and slow listings
+    # down.
     expiration {
       expired_object_delete_marker = true
     }
@@ -80,8 +81,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
         prefix = rule.key
       }
 
-      # S3 doesn't move objects below 128 KB, unless a filter by size says so. They stay, because AWS bills every move,
-      # and the cheaper classes bill an object as at least 128 KB.
+      # S3 doesn't move objects below 128 KB unless a size filter allows it. No filter does so here, because AWS bills
+      # every move, and the cheaper classes bill each object as at least 128 KB.
       dynamic "transition" {
         for_each = rule.value
 
@@ -115,7 +116,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 locals {
-  # The deny names everybody, because otherwise an IAM allow elsewhere could let plain HTTP through.
+  # The Deny applies to everybody, because an IAM policy elsewhere could allow plain HTTP to any principal that it left
+  # out.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -1,5 +1,5 @@
 output "name" {
-  description = "Bucket name, known only once the bucket refuses public access and plain HTTP."
+  description = "Name of the bucket. Resources that use it wait until the bucket refuses public access and plain HTTP."
   value       = aws_s3_bucket.this.id
   depends_on  = [aws_s3_bucket_policy.this]
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Bucket name. All AWS accounts share one namespace of buckets, so it ends in account id and Region."
+  description = "Name of the bucket. All AWS accounts share one namespace, so the name ends in account id and Region."
   type        = string
 
   validation {
@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key that encrypts the objects; null: SSE-S3."
+  description = "Customer managed key that encrypts the objects; null means SSE-S3."
   type        = string
   default     = null
 }
@@ -20,7 +20,10 @@ variable "noncurrent_days" {
 }
 
 variable "transitions" {
-  description = "Prefix -> cheaper storage classes and the age in days of the move. Only classes readable at once."
+  description = <<-EOT
+    Prefix -> cheaper storage classes, and the age in days at which objects move there. Only classes that S3 reads at
+    once are allowed.
+  EOT
   type        = map(list(object({ days = number, storage_class = string })))
   default     = {}
 
@@ -31,7 +34,7 @@ variable "transitions" {
 }
 
 variable "expirations" {
-  description = "Prefix -> days after which S3 deletes its objects."
+  description = "Prefix -> age in days at which S3 deletes the objects under the prefix."
   type        = map(number)
   default     = {}
 }

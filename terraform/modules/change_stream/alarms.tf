@@ -4,7 +4,7 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   alarm_name        = "${local.stream_name}-behind"
   alarm_description = "What the back offices changed has waited for apply for more than a minute. Is apply failing or throttled, or are shards and parallelization_factor too low? After six hours the changes are set aside under aws/lambda/ in the write-log bucket."
 
-  # `apply` reads no other stream, so the function's iterator age is that of this stream.
+  # `apply` reads no other stream, so its IteratorAge metric is the age of this stream's records.
   namespace           = "AWS/Lambda"
   metric_name         = "IteratorAge"
   dimensions          = { FunctionName = var.apply.function_name }

@@ -21,8 +21,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "firehose.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # Firehose sends the account of the stream's owner as external id, so another
-      # account's stream can't assume this role.
+      # Firehose sends the id of the account that owns the Firehose stream as the external id. So another account's
+      # stream can't assume this role.
       Condition = { StringEquals = { "sts:ExternalId" = local.account_id } }
     }]
   })
@@ -82,7 +82,7 @@ locals {
 }
 
 resource "aws_iam_role" "archive" {
-  # IAM roles are global, so the name holds the Region.
+  # IAM roles are global, so the name contains the Region.
   name               = "${var.name}-${local.region}-archive"
   assume_role_policy = local.archive_trust_policy
 }
@@ -93,8 +93,9 @@ resource "aws_iam_role_policy" "archive" {
   policy = local.archive_policy
 }
 
-# Firehose starts at the stream's LATEST record, so the schedules are created after it (module poll). It has no
-# server_side_encryption, because AWS refuses that for a Kinesis source: Firehose then stores no records of its own.
+# Firehose starts reading at LATEST, so it misses records that were put before it existed. For that reason module poll
+# creates the schedules after this stream. server_side_encryption isn't set, because AWS refuses it for a Kinesis
+# source, for which Firehose stores no records of its own.
 resource "aws_kinesis_firehose_delivery_stream" "archive" {
   name        = "${local.stream_name}-archive"
   destination = "extended_s3"
@@ -123,6 +124,6 @@ resource "aws_kinesis_firehose_delivery_stream" "archive" {
     }
   }
 
-  # Firehose reads its source as soon as it is created, so the creation fails if the role has no policy yet.
+  # Firehose reads its source as soon as it is created, so the creation fails if the role doesn't have its policy yet.
   depends_on = [aws_iam_role_policy.archive]
 }

@@ -9,8 +9,8 @@ locals {
   region     = data.aws_region.current.name
   keyed      = var.kms_key_arn != null
 
-  # Name and ARN are composed here, so that policies and settings needn't wait for the half
-  # minute in which AWS creates the stream.
+  # The name and ARN are composed here, so that policies and settings needn't wait the half minute that AWS takes to
+  # create the stream.
   stream_name = "${var.name}-changes"
   stream_arn  = "arn:${data.aws_partition.current.partition}:kinesis:${local.region}:${local.account_id}:stream/${local.stream_name}"
 }
@@ -25,8 +25,9 @@ resource "aws_kinesis_stream" "this" {
   shard_count      = var.stream.on_demand ? null : var.stream.shards
   retention_period = var.stream.retention_hours
 
-  # Everybody in the account who may use the stream may also use the key alias/aws/kinesis. A customer managed key needs
-  # policy statements (in the modules region and poll, and for the archive in this module).
+  # Every principal of the account that may use the stream may also use the AWS managed key alias/aws/kinesis. A
+  # customer managed key needs policy statements for each role that uses it. They are in modules region (for `apply`)
+  # and poll, and in archive.tf.
   encryption_type = "KMS"
   kms_key_id      = coalesce(var.kms_key_arn, "alias/aws/kinesis")
 
@@ -49,15 +50,16 @@ resource "aws_lambda_event_source_mapping" "apply" {
   parallelization_factor             = var.apply.parallelization_factor
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # By default, Lambda retries until the stream deletes the record, and everything behind it waits. `apply` quarantines
-  # a change that can't be applied, so a batch fails only in an outage. Here Lambda retries for six hours, which outlast
-  # an outage. 10,000 attempts (Lambda's maximum) last as long, and the alarm `apply_behind` fires long before.
+  # By default, Lambda retries a failed batch until the stream deletes the records, and everything behind the batch
+  # waits. `apply` quarantines a change that can't be applied, so a batch fails only in an outage. Here Lambda retries
+  # for six hours, long enough to outlast an outage. 10,000 attempts (Lambda's maximum) aren't used up before that. The
+  # alarm `apply_behind` fires long before the six hours are over.
   bisect_batch_on_function_error = true
   maximum_retry_attempts         = 10000
   maximum_record_age_in_seconds  = 21600
 
-  # Only an S3 destination gets the failed records themselves (under aws/lambda/). SQS and SNS would
-  # get only their positions in the stream.
+  # Only an S3 destination gets the failed records themselves (under aws/lambda/). SQS and SNS would get only the
+  # records' positions in the stream.
   destination_config {
     on_failure {
       destination_arn = var.archive.bucket_arn

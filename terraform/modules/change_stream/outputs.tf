@@ -1,5 +1,5 @@
 output "name" {
-  description = "Name of the stream, known before the stream exists."
+  description = "Name of the stream, composed before the stream exists."
   value       = local.stream_name
 }
 

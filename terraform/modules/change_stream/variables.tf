@@ -13,7 +13,9 @@ variable "stream" {
 }
 
 variable "apply" {
-  description = "The alias of `apply`, the records in a batch, and the batches of a shard that it handles at once."
+  description = <<-EOT
+    The alias and name of `apply`, the records in a batch, and how many batches of one shard `apply` handles at once.
+  EOT
   type = object({
     arn                    = string
     function_name          = string
@@ -28,12 +30,12 @@ variable "archive" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key; null: the key that AWS manages for Kinesis in this account."
+  description = "Customer managed key; null means the key that AWS manages for Kinesis in this account."
   type        = string
 }
 
 variable "freshness_alarm_seconds" {
-  description = "Age in seconds of the oldest record not yet archived that raises the alarm."
+  description = "Age in seconds of the oldest unarchived record above which the alarm fires."
   type        = number
 }
 

@@ -10,7 +10,7 @@ module "bucket" {
   force_destroy = var.force_destroy
   tls_only      = var.tls_only
 
-  # Documents are made from the items and can be made again, so old versions only help to undo a mistake.
+  # Documents can be published again from the items, so old versions only help to undo a mistake.
   noncurrent_days = 1
 }
 
@@ -18,8 +18,8 @@ locals {
   visibilities = toset(["public", "authenticated", "owner"])
 
   # One role per visibility, so that a route of a public collection can't reach an owner's document, whatever its path
-  # parameter says. The roles don't have s3:ListBucket. With it, S3 would respond 404 instead of 403 for a missing
-  # key, but the API responds 404 to both.
+  # parameter contains. The roles don't have s3:ListBucket, so S3 responds 403 instead of 404 for a missing key. The API
+  # responds 404 in both cases.
   role_policies = { for visibility in local.visibilities : visibility => jsonencode({
     Version = "2012-10-17"
     Statement = concat(
@@ -39,9 +39,9 @@ locals {
     )
   }) }
 
-  # This policy has no condition on aws:SourceAccount, because AWS doesn't document that API Gateway sends that key when
-  # it assumes an integration's role, and a condition on a missing key would refuse every document. AWS checks
-  # iam:PassRole when an integration names the role, which keeps other principals from using the role.
+  # This policy has no condition on aws:SourceAccount. AWS doesn't document that API Gateway sends that key when it
+  # assumes an integration's role, and a condition on a key that isn't sent would refuse every read. AWS checks
+  # iam:PassRole when a principal names the role in an integration, so other principals can't use the role.
   trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -56,7 +56,7 @@ locals {
 resource "aws_iam_role" "reader" {
   for_each = local.visibilities
 
-  # IAM roles are global, so the name holds the Region.
+  # IAM roles are global, so the name contains the Region.
   name               = "${var.name}-${data.aws_region.current.name}-documents-${each.value}"
   assume_role_policy = local.trust_policy
 }

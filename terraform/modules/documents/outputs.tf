@@ -12,7 +12,7 @@ output "role_arns" {
   description = "Visibility -> ARN of the role with which API Gateway reads documents of that visibility."
   value       = { for visibility, role in aws_iam_role.reader : visibility => role.arn }
 
-  # If a route were deployed before its role may read, it would respond 404 for every document.
+  # If a route were deployed before its role has its policy, the route would respond 404 for every document.
   depends_on = [aws_iam_role_policy.reader]
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key; null: SSE-S3."
+  description = "Customer managed key; null means SSE-S3."
   type        = string
 }
 

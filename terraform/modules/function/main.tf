@@ -33,7 +33,7 @@ locals {
           Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
         },
         {
-          # X-Ray offers no resource to limit these actions to.
+          # These actions can't be limited to a resource.
           Sid      = "SendTraces"
           Effect   = "Allow"
           Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
@@ -57,8 +57,8 @@ locals {
 }
 
 # In a VPC, Lambda creates network interfaces with the function's own role. Lambda deletes and describes interfaces
-# without naming one, so the allow can't be limited to some of them. The function's code needs none of these
-# permissions, so a deny takes them away from the code.
+# without naming one, so the Allow statements can't be limited to some interfaces. The function's code needs none of
+# these permissions, so a Deny statement takes them away from the code.
 locals {
   interface_actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
   describe_actions  = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
@@ -93,7 +93,7 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  # IAM roles are global, so the name holds the Region.
+  # IAM roles are global, so the name contains the Region.
   name               = "${var.name}-${data.aws_region.current.name}-${var.function}"
   assume_role_policy = local.trust_policy
 }
@@ -112,7 +112,7 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_116:API callers see errors, S3 and SQS keep failed batches, the next poll is a retry.
+  #checkov:skip=CKV_AWS_116:API callers get errors, S3 and SQS keep failed batches, and the next poll is the retry.
   #checkov:skip=CKV_AWS_272:Zips are reproducible byte for byte; code signing needs a signing profile of the account.
 
   function_name = local.function_name

@@ -24,7 +24,7 @@ output "version" {
 }
 
 output "runs" {
-  description = "The function's zip, layers and environment variables without the settings, for tests."
+  description = "The function's zip, layers and environment variables (without the settings), for tests."
   value = {
     zip         = aws_lambda_function.this.filename
     layers      = coalesce(aws_lambda_function.this.layers, [])

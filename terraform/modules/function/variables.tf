@@ -28,17 +28,17 @@ variable "timeout_seconds" {
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrent executions reserved for this function, which is also its maximum; null: the account's pool."
+  description = "Concurrent executions reserved for the function and also its maximum; null means the account's pool."
   type        = number
 }
 
 variable "snap_start" {
-  description = "Start from a snapshot of the initialised function (cached and restored for a fee)."
+  description = "Start from a snapshot of the initialised function. AWS bills caching and restoring the snapshot."
   type        = bool
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of the function; null: outside any VPC."
+  description = "Subnets and security groups of the function; null means outside any VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
   default     = null
 }
@@ -65,7 +65,7 @@ variable "statements" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for logs and settings; null: keys that AWS owns."
+  description = "Customer managed key for logs and settings; null means keys that AWS owns."
   type        = string
 }
 

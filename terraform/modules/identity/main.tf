@@ -2,9 +2,9 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
-# The pool must hold no clients but this stack's. API Gateway's Cognito authorizer checks signature,
-# issuer, expiry and scopes but not the client, so the API would accept tokens of a foreign client in this
-# pool. The functions check `client_id` as well.
+# The pool must have no clients but this stack's. API Gateway's Cognito authorizer checks signature, issuer, expiry and
+# scopes, but not the client. So it would accept the tokens of any other client of this pool. The functions check
+# `client_id`, but routes without a function (documents and backends) can't.
 resource "aws_cognito_user_pool" "this" {
   name                = var.name
   deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
@@ -51,14 +51,15 @@ resource "aws_cognito_user_pool" "this" {
     }
   }
 
-  # A changed e-mail address counts only after its user has confirmed it. Until
-  # then, the user signs in with the old one.
+  # A changed e-mail address takes effect only after its user has confirmed it. Until then, the user signs in with the
+  # old one.
   user_attribute_update_settings {
     attributes_require_verification_before_update = ["email"]
   }
 }
 
-# All AWS accounts share one namespace of sign-in domains per Region, so the domain holds the account id and the Region.
+# All AWS accounts share one namespace of sign-in domains per Region, so the domain contains the account id and the
+# Region.
 resource "aws_cognito_user_pool_domain" "this" {
   domain       = "${var.name}-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.name}"
   user_pool_id = aws_cognito_user_pool.this.id
@@ -98,8 +99,8 @@ resource "aws_cognito_user_pool_client" "this" {
   name         = "${var.name}-${each.key}"
   user_pool_id = aws_cognito_user_pool.this.id
 
-  # Both clients are public, because an application in a browser or on a phone can't keep a secret. For a client without
-  # a secret, Cognito requires the PKCE verifier if the client sent a challenge.
+  # Both clients are public, because an application in a browser or on a phone can't keep a secret. If a client without
+  # a secret sends a PKCE challenge, Cognito requires the verifier.
   generate_secret = false
 
   # Only the authorisation code flow is on, because the implicit flow puts tokens into URLs,

@@ -25,8 +25,8 @@ output "client_ids" {
 
 output "scopes" {
   description = <<-EOT
-    Scopes that a protected method accepts. A token from SRP sign-in has only `aws.cognito.signin.user.admin`; one from
-    the hosted page can have the others too.
+    Scopes that a protected method accepts. A token from SRP sign-in has only `aws.cognito.signin.user.admin`. A token
+    from the hosted page can have the others too.
   EOT
   value = {
     read  = ["${aws_cognito_resource_server.this.identifier}/read", "aws.cognito.signin.user.admin"]
@@ -40,6 +40,6 @@ output "sign_in_url" {
 }
 
 output "deletion_protection" {
-  description = "Whether the pool is protected, for tests."
+  description = "Whether the pool is protected against deletion, for tests."
   value       = aws_cognito_user_pool.this.deletion_protection == "ACTIVE"
 }

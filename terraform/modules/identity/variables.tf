@@ -14,7 +14,7 @@ variable "mfa" {
 }
 
 variable "self_sign_up" {
-  description = "Let anybody register; false: only administrators create users."
+  description = "Let anybody register; false means that only administrators create users."
   type        = bool
 }
 

@@ -31,9 +31,9 @@ resource "aws_dynamodb_table" "this" {
     projection_type = "ALL"
   }
 
-  # The stream has one consumer, `publish`, because DynamoDB throttles more than two readers of a shard, and for global
-  # tables Lambda's documentation advises one. From the old image `publish` sees that a replicated write made an item
-  # older.
+  # The stream has only one consumer, `publish`. DynamoDB throttles more than two readers of a shard, and for global
+  # tables Lambda's documentation advises one reader. `publish` needs the old image, because only that shows whether a
+  # replicated write has replaced an item with an older version.
   stream_enabled   = true
   stream_view_type = "NEW_AND_OLD_IMAGES"
 
@@ -65,8 +65,8 @@ resource "aws_dynamodb_table" "this" {
   }
 }
 
-# A replica gets its stream, index and TTL from the table. Encryption, recovery and deletion
-# protection must be set for the replica.
+# A replica gets its stream, index and TTL from the table. Encryption, point-in-time recovery and deletion protection
+# must be set on the replica itself.
 resource "aws_dynamodb_table_replica" "this" {
   count    = var.replica ? 1 : 0
   provider = aws.replica

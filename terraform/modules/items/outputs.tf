@@ -19,6 +19,6 @@ output "replica" {
 }
 
 output "deletion_protection" {
-  description = "Whether the table is protected, for tests."
+  description = "Whether the table is protected against deletion, for tests."
   value       = aws_dynamodb_table.this.deletion_protection_enabled
 }

@@ -4,21 +4,21 @@ variable "name" {
 }
 
 variable "replica" {
-  description = "Keep a replica in the Region of the `aws.replica` provider."
+  description = "Create a replica in the Region of the `aws.replica` provider."
   type        = bool
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key of this Region; null: the key that DynamoDB owns."
+  description = "Customer managed key of this Region; null means the key that DynamoDB owns."
   type        = string
 }
 
 variable "replica_kms_key_arn" {
-  description = "Customer managed key of the replica's Region; null: the key that DynamoDB owns."
+  description = "Customer managed key of the replica's Region; null means the key that DynamoDB owns."
   type        = string
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the table, in every Region."
+  description = "Refuse to delete the table, in both Regions."
   type        = bool
 }

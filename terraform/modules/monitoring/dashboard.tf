@@ -1,5 +1,5 @@
-# One row for each source, and one for each step of a change or a read. A row has four widgets,
-# each 6 of the dashboard's 24 columns wide.
+# One row for each source, and one row each for write, apply, publish and read. A row has four widgets, each 6 of the
+# dashboard's 24 columns wide.
 locals {
   own_metrics = { for name in [
     "ChangesAccepted", "ChangesUnconfirmed", "ChangesApplied", "ChangesDuplicate", "ChangesSuperseded", "ChangesQuarantined", "ChangesFailed",
@@ -13,7 +13,7 @@ locals {
 
   api = { for name in ["Count", "Latency", "4XXError", "5XXError"] : name => ["AWS/ApiGateway", name, "ApiName", var.name, "Stage", "v1"] }
 
-  # Each widget has a title, metrics, a statistic, and a budget that the widget shows as a line (null: no line).
+  # Each widget has a title, metrics, a statistic, and a budget, which the widget shows as a line (null means no line).
   rows = concat(
     [for name, source in var.sources : [
       { title = "${name}: staleness in seconds", metrics = [["Readplane", "Staleness", "Stack", var.name, "Source", name]], stat = "Maximum", budget = source.staleness_budget },
@@ -85,8 +85,8 @@ locals {
   }]]) })
 }
 
-# Dashboards are global, but their widgets have a Region, so the name holds the Region. An account's first three
-# dashboards are free; each further one costs 3 $ a month.
+# Dashboards are global, but their widgets have a Region, so the name contains the Region. An account's first three
+# dashboards are free. Each further one costs 3 $ a month.
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = "${var.name}-${local.region}"
   dashboard_body = local.dashboard

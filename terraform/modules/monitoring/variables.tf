@@ -9,17 +9,17 @@ variable "notify" {
 }
 
 variable "kms_key_arn" {
-  description = "This Region's customer managed key; null: the topic isn't encrypted (main.tf says why)."
+  description = "This Region's customer managed key; null means that the topic isn't encrypted (main.tf says why)."
   type        = string
 }
 
 variable "alarm_actions" {
-  description = "Other SNS topics that this module's alarms notify too."
+  description = "SNS topics that this module's alarms notify, in addition to the module's own topic."
   type        = list(string)
 }
 
 variable "sources" {
-  description = "The sources that this Region polls, and the seconds that their data may be behind."
+  description = "Source name -> its staleness budget in seconds, for each source that this Region polls."
   type        = map(object({ staleness_budget = number }))
   default     = {}
 }

@@ -13,9 +13,9 @@ locals {
   table_name = "${var.name}-checkpoints"
 }
 
-# Holds each source's checkpoint, its lease, and what a sweep has seen. The table exists only in the Region that
-# polls. In a global table a checkpoint could reach the other Region before the changes that it covers, because a
-# global table keeps no order between items.
+# Holds each source's checkpoint and lease, and what a sweep has seen so far. The table exists only in the Region that
+# polls. A global table keeps no order between items, so a checkpoint could reach the other Region before the changes
+# that it covers.
 resource "aws_dynamodb_table" "checkpoints" {
   name         = local.table_name
   billing_mode = "PAY_PER_REQUEST"
@@ -49,8 +49,8 @@ resource "aws_dynamodb_table" "checkpoints" {
   deletion_protection_enabled = var.deletion_protection
 }
 
-# The schemas of the polled collections. They are not in the object of `write` (module region), because `write` loads
-# that object at every start and doesn't need them.
+# The schemas of the polled collections. They have their own object, apart from the schemas of `write` (module region),
+# because `write` loads its object at every start and doesn't need these schemas.
 locals {
   schemas     = jsonencode({ for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"
@@ -124,9 +124,9 @@ module "poll" {
   alarm_actions      = var.alarm_actions
 }
 
-# A schedule invokes `poll` asynchronously. By default, Lambda would retry a failed event twice, and an event that can't
-# start for up to six hours. Here the next scheduled run is the retry, so Lambda drops an event that has waited for a
-# minute, because a newer one exists by then.
+# A schedule invokes `poll` asynchronously. By default, Lambda would retry a failed event twice, and would try for up to
+# six hours to start an event that can't start. Here the next scheduled run is the retry. So Lambda retries nothing, and
+# it drops an event that has waited for a minute, because a newer one exists by then.
 resource "aws_lambda_function_event_invoke_config" "poll" {
   function_name                = module.poll.function_name
   qualifier                    = module.poll.qualifier
@@ -135,13 +135,14 @@ resource "aws_lambda_function_event_invoke_config" "poll" {
 }
 
 # Terraform can't check JMESPath, so `poll` checks the sources before any schedule is created or changed. If a source
-# can't be polled, the apply fails with the whole list of problems.
+# can't be polled, `terraform apply` fails and lists all problems.
 resource "aws_lambda_invocation" "validate" {
   function_name = module.poll.function_name
   qualifier     = module.poll.qualifier
   input         = jsonencode({ validate = [for source in values(var.sources) : jsondecode(source.settings)] })
 
-  # New code checks the sources again, because the failure of an earlier check may have been a bug in the code.
+  # Each new version of `poll` checks the sources again, because an earlier check may have failed through a bug in the
+  # code.
   triggers = { version = module.poll.version }
 
   lifecycle {

@@ -29,6 +29,6 @@ output "policies" {
 }
 
 output "deletion_protection" {
-  description = "Whether the checkpoints are protected, for tests."
+  description = "Whether the checkpoints are protected against deletion, for tests."
   value       = aws_dynamodb_table.checkpoints.deletion_protection_enabled
 }

@@ -1,7 +1,7 @@
-# The policy statements of `poll`, in addition to its own log, traces and settings (module function).
+# The policy statements of `poll`, in addition to those for its own log, traces and settings (module function).
 locals {
-  # The visibility of the sources' freshness documents. Signed-in users read the freshness of owner
-  # collections, because a source has no owner.
+  # The visibilities of the sources' freshness documents. All signed-in users may read the freshness of an owner
+  # collection, because a source has no owner.
   visibilities = distinct([for source in values(var.sources) : var.collections[source.collection].read == "public" ? "public" : "authenticated"])
 
   snapshot_prefixes = [for source in values(var.sources) : "${var.collections[source.collection].read}/${source.collection}" if source.mode == "snapshot"]
@@ -33,15 +33,15 @@ locals {
       },
       { Sid = "ReadSchemas", Action = ["s3:GetObject"], Resource = ["${var.log_bucket.arn}/config/poll-schemas/*"], Condition = null },
       {
-        Sid       = "KeepQuarantine" # writes refused records; reads and deletes redriven ones
+        Sid       = "KeepQuarantine" # `poll` writes refused records, and reads and deletes redriven ones
         Action    = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
         Resource  = ["${var.log_bucket.arn}/quarantine/*"]
         Condition = null
       },
       {
-        # `poll` needs s3:GetObject to read the published document, and because S3 requires it to
-        # replace an object conditionally. Without s3:ListBucket, S3 responds 403 for a missing
-        # document, so `poll` treats a 403 as missing.
+        # `poll` needs s3:GetObject to read the published document, and also because S3 requires it for replacing an
+        # object conditionally. `poll` doesn't have s3:ListBucket, so S3 responds 403 for a missing document, and `poll`
+        # treats a 403 as missing.
         Sid    = "PublishDocuments"
         Action = ["s3:PutObject", "s3:GetObject"]
         Resource = flatten([for place in var.documents : concat(

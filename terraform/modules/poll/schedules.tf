@@ -15,8 +15,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "scheduler.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # EventBridge Scheduler acts for every account, so only this group's schedules may assume the role. AWS sets
-      # aws:SourceArn to the ARN of the group, not of the schedule.
+      # EventBridge Scheduler's service principal acts for every account, so the condition admits only the schedules of
+      # this group. AWS sets aws:SourceArn to the ARN of the group, not of the schedule.
       Condition = {
         StringEquals = { "aws:SourceAccount" = local.account_id }
         ArnEquals    = { "aws:SourceArn" = local.group_arn }
@@ -33,7 +33,7 @@ locals {
         Action   = ["lambda:InvokeFunction"]
         Resource = [module.poll.arn]
       }],
-      # EventBridge Scheduler decrypts a schedule's input with the role that it invokes `poll` with.
+      # EventBridge Scheduler decrypts a schedule's input with the same role with which it invokes `poll`.
       local.keyed ? [{
         Sid       = "DecryptSchedules"
         Effect    = "Allow"
@@ -67,7 +67,7 @@ locals {
 }
 
 resource "aws_iam_role" "scheduler" {
-  # IAM roles are global, so the name holds the Region.
+  # IAM roles are global, so the name contains the Region.
   name               = "${var.name}-${local.region}-scheduler"
   assume_role_policy = local.scheduler_trust_policy
 }
@@ -84,8 +84,8 @@ resource "aws_scheduler_schedule" "this" {
   name       = each.key
   group_name = aws_scheduler_schedule_group.this.name
 
-  # The description names the archive, so that Terraform creates the schedules after it. The archive starts at the
-  # stream's latest record and would miss changes that `poll` had put before.
+  # The description names the archive, so that Terraform creates the schedules after the archive. The archive gets only
+  # records that are put after its creation, so it would miss the changes of earlier polls.
   description = "${each.value.description}. Changes are archived by ${var.stream.archive}."
 
   schedule_expression = each.value.expression
@@ -100,8 +100,8 @@ resource "aws_scheduler_schedule" "this" {
     role_arn = aws_iam_role.scheduler.arn
     input    = each.value.input
 
-    # The next run is the retry. 60 seconds is the minimum that AWS accepts. By default, the scheduler
-    # would retry 185 times within 24 hours.
+    # The next run is the retry, so the scheduler doesn't retry. (By default, it would retry 185 times within 24 hours.)
+    # 60 seconds is the shortest event age that AWS accepts.
     retry_policy {
       maximum_retry_attempts       = 0
       maximum_event_age_in_seconds = 60

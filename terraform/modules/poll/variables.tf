@@ -23,12 +23,12 @@ variable "function" {
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of `poll`; null: outside any VPC."
+  description = "Subnets and security groups of `poll`; null means outside any VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
 }
 
 variable "sources" {
-  description = "The sources, as the root module validated them; settings is what `poll` reads, as JSON text."
+  description = "The sources, validated by the root module. settings is the JSON text that `poll` reads."
   type = map(object({
     settings         = string
     schedule         = string
@@ -41,7 +41,7 @@ variable "sources" {
 }
 
 variable "collections" {
-  description = "The collections that a source feeds: who reads them, seconds of caching, their JSON Schema as text."
+  description = "The collections that sources feed: who reads them, seconds of caching, and their JSON Schema as text."
   type        = map(object({ read = string, cache_ttl = number, schema = optional(string) }))
 }
 
@@ -56,12 +56,12 @@ variable "stream" {
 }
 
 variable "log_bucket" {
-  description = "The write-log bucket, which also holds quarantine and schemas."
+  description = "The write-log bucket, which also holds quarantined records and schemas."
   type        = object({ name = string, arn = string })
 }
 
 variable "documents" {
-  description = "Every Region's documents bucket, and the KMS key that encrypts it (null: S3's own key)."
+  description = "Every Region's documents bucket, and the KMS key that encrypts it (null means S3's own key)."
   type        = list(object({ region = string, bucket = string, arn = string, kms_key_arn = optional(string) }))
 }
 
@@ -71,7 +71,7 @@ variable "horizon_days" {
 }
 
 variable "kms_key_arn" {
-  description = "This Region's customer managed key; null: keys that AWS owns."
+  description = "This Region's customer managed key; null means keys that AWS owns."
   type        = string
 }
 

@@ -12,8 +12,8 @@ resource "aws_lambda_layer_version" "this" {
   }
 }
 
-# The schemas don't fit into an environment (4 KB), so `write` reads them from an S3 object. The object's name holds the
-# hash of its content, so new schemas get a new name and `write` gets a new version.
+# The schemas don't fit into a function's environment variables (4 KB), so `write` reads them from an S3 object. The
+# object's name contains the hash of its content, so new schemas get a new name and `write` gets a new version.
 locals {
   schemas     = jsonencode({ for c, collection in local.written : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/schemas/${sha256(local.schemas)}.json"
@@ -74,8 +74,8 @@ locals {
 }
 
 locals {
-  # The functions of the hot zip, in which every import costs start time. Clients wait for the start of `read` and
-  # `write`, and `apply` uses the same AWS client.
+  # The functions of the hot zip, which holds only what they import, because every import costs start time. Clients wait
+  # for `read` and `write` to start. `apply` is here because it uses the same AWS client.
   hot = ["write", "apply", "read"]
 
   uses_boto3 = { for function in keys(local.settings) : function => !contains(local.hot, function) || var.code.aws_client == "boto3" }

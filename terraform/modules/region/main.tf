@@ -4,7 +4,7 @@ data "aws_region" "current" {}
 locals {
   region = data.aws_region.current.name
 
-  # Seconds after which a change that is neither applied nor quarantined is called unknown instead of pending.
+  # Seconds after which the status of a change that is neither applied nor quarantined turns from pending to unknown.
   pending_seconds = max(900, var.write_log.buffering_seconds + 300)
 }
 
@@ -23,7 +23,7 @@ module "write_log" {
   # AWS advises six times the function's timeout, so that SQS doesn't deliver a throttled batch twice.
   visibility_timeout_seconds = 6 * var.functions["apply"].timeout_seconds
 
-  # This includes the buffering interval, because a buffered record reaches that age although nothing is wrong.
+  # This includes the buffering interval, because a record can wait that long in the buffer although nothing is wrong.
   freshness_alarm_seconds = local.pending_seconds
 
   log_retention_days = var.log_retention_days

@@ -1,6 +1,6 @@
-# Delivers notifications of new write-log objects to `apply`. The mapping itself limits the concurrency.
-# If only the function's reservation limited it, SQS would count a throttled delivery as failed and in
-# the end move it to the dead-letter queue.
+# Delivers notifications of new write-log objects to `apply`. The mapping itself limits the concurrency. If only the
+# function's reservation limited it, SQS would count each throttled delivery as a failure and in the end move the
+# message to the dead-letter queue.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn        = module.write_log.event_source_arn
   function_name           = module.function["apply"].arn
@@ -12,8 +12,8 @@ resource "aws_lambda_event_source_mapping" "apply" {
   }
 }
 
-# Delivers the items stream to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets what
-# was written before this mapping existed.
+# Delivers the items stream to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets the writes from
+# before this mapping existed.
 resource "aws_lambda_event_source_mapping" "publish" {
   event_source_arn                   = var.items.stream_arn
   function_name                      = module.function["publish"].arn
@@ -23,14 +23,15 @@ resource "aws_lambda_event_source_mapping" "publish" {
   parallelization_factor             = 4
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # By default, Lambda retries until the stream deletes the record (after 24 hours), and everything behind it
-  # waits. Here Lambda retries for six hours, which outlast an outage. Then it writes the records to S3,
-  # whole. The alarm below fires long before.
+  # By default, Lambda retries a failed batch until the stream deletes the records (after 24 hours), and everything
+  # behind the batch waits. Here Lambda retries for six hours, long enough to outlast an outage. Then it writes the
+  # whole records to S3. The alarm below fires long before that.
   bisect_batch_on_function_error = true
   maximum_retry_attempts         = -1
   maximum_record_age_in_seconds  = 21600
 
-  # Only an S3 destination gets the failed records themselves. SQS and SNS would get only their positions in the stream.
+  # Only an S3 destination gets the failed records themselves. SQS and SNS would get only the records' positions in the
+  # stream.
   destination_config {
     on_failure {
       destination_arn = module.write_log.bucket_arn

@@ -9,7 +9,7 @@ output "api_url" {
 }
 
 output "routes" {
-  description = "\"METHOD /path\" of every route."
+  description = "Every route as \"METHOD /path\"."
   value       = module.api.routes
 }
 
@@ -29,7 +29,7 @@ output "write_log" {
 }
 
 output "documents" {
-  description = "The Region's documents bucket and its key, for modules that also publish documents."
+  description = "The Region's documents bucket and its KMS key, for modules that also publish documents."
   value       = { region = local.region, bucket = module.documents.bucket, arn = module.documents.bucket_arn, kms_key_arn = var.kms_key_arn }
 }
 
@@ -44,7 +44,7 @@ output "layer_arn" {
 }
 
 output "delivery_alarm_seconds" {
-  description = "Age in seconds at which a record that Firehose hasn't delivered is late."
+  description = "Age in seconds above which a record that Firehose hasn't delivered counts as late."
   value       = local.pending_seconds
 }
 
@@ -59,7 +59,7 @@ output "apply_queue_url" {
 }
 
 output "apply_dead_letter_url" {
-  description = "URL of the apply queue's dead-letter queue."
+  description = "URL of the dead-letter queue of the apply queue."
   value       = module.write_log.dead_letter_url
 }
 
@@ -95,7 +95,7 @@ output "force_destroy" {
 }
 
 output "freshness_alarm_seconds" {
-  description = "Age in seconds of undelivered records that raises the alarm, for tests; null without alarms."
+  description = "Age in seconds of undelivered records above which the alarm fires, for tests; null without alarms."
   value       = module.write_log.freshness_alarm_seconds
 }
 

@@ -2,7 +2,7 @@ locals {
   reads_stream = var.change_stream_arn != null
 }
 
-# The policy statements of each function, in addition to its own log, traces and settings (module function).
+# The policy statements of each function, in addition to those for its own log, traces and settings (module function).
 locals {
   # A function may use the key only through the services that hold its data.
   use_key = { for function, services in {
@@ -12,7 +12,7 @@ locals {
     read    = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
     } : function => var.kms_key_arn == null ? [] : [{
       Sid = "UseKey"
-      # Only `apply` and `publish` write data that the key encrypts. The changes of `write` are encrypted by Firehose.
+      # Only `apply` and `publish` write data that the key encrypts. Firehose encrypts the changes that `write` sends.
       Action    = contains(["apply", "publish"], function) ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
       Resource  = [var.kms_key_arn]
       Condition = { StringEquals = { "kms:ViaService" = [for service in services : "${service}.${local.region}.amazonaws.com"] } }
@@ -53,9 +53,9 @@ locals {
           Resource  = [var.change_stream_arn]
           Condition = null
         },
-        # Lambda checks for this permission when the mapping is created. AWS offers no resource to limit the action to.
+        # Lambda requires this permission when the mapping is created. The action can't be limited to a resource.
         { Sid = "ListChangeStreams", Action = ["kinesis:ListStreams"], Resource = ["*"], Condition = null },
-        # Lambda writes failed batches under this prefix, with the function's role.
+        # Lambda writes failed batches under this prefix with the function's role.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ] : [],
@@ -70,11 +70,11 @@ locals {
           Resource  = [var.items.stream_arn]
           Condition = null
         },
-        # Lambda checks for this permission when the mapping is created. AWS offers no resource to limit the action to.
+        # Lambda requires this permission when the mapping is created. The action can't be limited to a resource.
         { Sid = "ListStreams", Action = ["dynamodb:ListStreams"], Resource = ["*"], Condition = null },
         { Sid = "MendItems", Action = ["dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
         { Sid = "PublishDocuments", Action = ["s3:PutObject", "s3:DeleteObject"], Resource = ["${module.documents.bucket_arn}/*"], Condition = null },
-        # Lambda writes failed batches under this prefix, with the function's role.
+        # Lambda writes failed batches under this prefix with the function's role.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ],

@@ -1,5 +1,5 @@
-# Every collection has static routes of its own. Authorisation, cache and S3 prefix belong to a route,
-# so no value in a path can confuse them.
+# Every collection has its own static routes. Authorisation, cache and S3 prefix belong to the route, so no value in a
+# path can change them.
 locals {
   # No client may write a collection that a source feeds, not even an owner collection, because
   # the next poll would overwrite the write.
@@ -7,16 +7,17 @@ locals {
   written = { for c, collection in var.collections : c => collection
   if !contains(local.sourced, c) && (collection.read == "owner" || length(collection.write_groups) > 0) }
 
-  # The responses depend on these headers, which are for conditional requests and for read-your-writes.
+  # Request headers on which the responses depend. If-None-Match makes a request conditional, and Readplane-Min-Version
+  # lets clients read their own writes.
   read_headers = ["header.If-None-Match", "header.Readplane-Min-Version"]
 
-  # With several origins, each gets its own Access-Control-Allow-Origin, so a cached
-  # response is right for only one of them.
+  # With several origins, each origin gets its own Access-Control-Allow-Origin, so a cached response is right for only
+  # one of them.
   cache_key_origin = length(var.api.cors_origins) > 1 ? ["header.Origin"] : []
 
   documents_from_s3 = var.documents_integration == "s3"
 
-  # What all GET routes of a collection have in common.
+  # The settings that all GET routes of a collection share.
   gets = { for c, collection in var.collections : c => {
     scopes     = collection.read == "public" ? [] : var.identity.scopes.read
     per_caller = collection.read == "owner"
@@ -46,7 +47,7 @@ locals {
       cache = collection.cache_ttl > 0 ? { ttl = collection.cache_ttl, key = concat(route.reads, local.cache_key_origin) } : null
   }) }]...)
 
-  # The status of a change is never cached, because it moves from pending to its outcome.
+  # The status of a change is never cached, because it soon turns from pending to its outcome.
   routes_of_changes = { for c, collection in var.collections : "GET /items/${c}/{item_id}/changes/{change_id}" => merge(local.gets[c], {
     function = "read"
     reads    = ["path.item_id", "path.change_id"]
@@ -63,8 +64,8 @@ locals {
     throttle = collection.throttle
   } }]...)
 
-  # The freshness of a source, for those who may read its collection. It is never cached, because it
-  # changes with every poll and every second.
+  # The routes of each source's freshness. Whoever may read the source's collection may call them. The freshness is
+  # never cached, because it changes with every poll and every second.
   routes_of_sources = merge([for name, source in var.sources : { for path, route in {
     "GET /sources/${name}" = { function = "read", document = null }
     "GET /documents/sources/${name}" = {
@@ -82,8 +83,8 @@ locals {
   # A source belongs to no owner, so every signed-in user may read the freshness of an owner collection.
   source_visibility = { for name, source in var.sources : name => var.collections[source.collection].read == "public" ? "public" : "authenticated" }
 
-  # One route for each allowed method, so that API Gateway refuses the others. Only a GET is cached. (Methods of one
-  # path share the cache's namespace, so a cached response to a HEAD could be given to a GET.)
+  # One route for each allowed method, so that API Gateway refuses the others. Only a GET is cached. (The methods of one
+  # path share a cache, so API Gateway could answer a GET with the cached response to a HEAD.)
   routes_of_backends = merge([for name, backend in var.backends : { for method in backend.methods : "${method} /backends/${name}/{proxy+}" => {
     backend = {
       name            = name

@@ -15,7 +15,7 @@ variable "code" {
 }
 
 variable "kms_key_arn" {
-  description = "This Region's customer managed key; null: keys that AWS owns."
+  description = "This Region's customer managed key; null means keys that AWS owns."
   type        = string
 }
 
@@ -34,7 +34,7 @@ variable "items" {
 }
 
 variable "collections" {
-  description = "The collections, as the root module validated them."
+  description = "The collections, validated by the root module."
   type = map(object({
     read         = string
     write_groups = list(string)
@@ -45,13 +45,13 @@ variable "collections" {
 }
 
 variable "sources" {
-  description = "The sources: the collection that each feeds, and the seconds that its data may be behind."
+  description = "Source name -> the collection that the source feeds, and its staleness budget in seconds."
   type        = map(object({ collection = string, staleness_budget = number }))
   default     = {}
 }
 
 variable "change_stream_arn" {
-  description = "ARN of the change stream; null without sources, and in the Region that doesn't poll."
+  description = "ARN of the change stream; null without sources, and null in the Region that doesn't poll."
   type        = string
   default     = null
 }

@@ -1,5 +1,7 @@
 variable "backends" {
-  description = "The backends, validated by the root module. scopes: a token must have one; vpc_link: this Region's."
+  description = <<-EOT
+    The backends, validated by the root module, with the full names of their scopes and this Region's VPC links.
+  EOT
   type = map(object({
     url             = string
     methods         = list(string)
@@ -16,7 +18,7 @@ variable "backends" {
 }
 
 variable "backend_api_keys" {
-  description = "Backend name -> the value of its API key; a backend that isn't named gets a new key."
+  description = "Backend name -> the value of its API key. A backend that isn't listed gets a new key."
   type        = map(string)
   default     = {}
   sensitive   = true

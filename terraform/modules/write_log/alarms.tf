@@ -42,9 +42,9 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 # of the waiting changes turns from pending to unknown (module region). The age doesn't include Firehose's buffering,
 # because S3 sends a message only when the object exists.
 #
-# SQS leaves a message out of this age once the message was received three times. So an object that
-# `apply` receives but can't apply doesn't show here. It shows in the alarm `records_lost` within about an
-# hour, long before it is a dead letter.
+# Once a message has been received three times, SQS leaves it out of this metric. So this alarm doesn't show an object
+# that `apply` receives but can't apply. The alarm `records_lost` shows such an object within about an hour, long before
+# it becomes a dead letter.
 resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   count = var.alarms ? 1 : 0
 
@@ -65,19 +65,20 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   ok_actions          = var.alarm_actions
 }
 
-# Shows a lost notification, that is, an object in S3 that `apply` never saw. To repair it, replay the
-# hours in question; applying is idempotent.
+# Fires if a notification was lost, that is, if S3 holds an object that `apply` never saw. To repair this, replay the
+# hours in question. A replay does no harm, because applying is idempotent.
 #
-# `apply` gives the metric RecordsHandled the minute in which the object was created. So both metrics count a record in
-# the same period, however late it is applied. A lost record keeps the running difference above zero in every later
-# period. Records in flight show only in the newest period, so the alarm requires four breaching periods.
+# `apply` timestamps the metric RecordsHandled with the minute in which the object was created. So both metrics count a
+# record in the same period, however late `apply` handles it. A lost record keeps the running difference above zero in
+# every later period. A record on its way to `apply` shows only in the newest period, so the alarm requires four
+# breaching periods.
 #
-# At the boundary of two periods, the clocks of the two metrics may still count an object in different periods. If the
-# window starts at that boundary, its running sum is wrong in every period. So the alarm uses the smallest of three
-# sums, each of which starts one period later.
+# The clocks of the two metrics differ a little. So at the boundary of two periods, the metrics may count the same
+# object in different periods. If the alarm's window starts at that boundary, the running sum is wrong in every period.
+# So the alarm uses the smallest of three running sums, which start one period after another.
 #
-# An object that is delivered twice counts twice as handled, which can hide a loss of
-# as many records in the same six hours.
+# If SQS delivers an object twice, its records count twice as handled. That can hide the loss of as many records in the
+# same six hours.
 resource "aws_cloudwatch_metric_alarm" "records_lost" {
   count = var.alarms ? 1 : 0
 

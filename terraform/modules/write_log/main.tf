@@ -10,8 +10,8 @@ locals {
   keyed      = var.kms_key_arn != null
 }
 
-# Holds every accepted change, whole and in the order of arrival. The items are built
-# from this log and can be rebuilt from it.
+# Holds every accepted change whole and in order of arrival. The items are built from this log and can be rebuilt from
+# it.
 module "bucket" {
   source = "../bucket"
 
@@ -48,8 +48,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "firehose.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # Firehose sends the account of the stream's owner as external id, so another
-      # account's stream can't assume this role.
+      # Firehose sends the id of the account that owns the Firehose stream as the external id. So another account's
+      # stream can't assume this role.
       Condition = { StringEquals = { "sts:ExternalId" = local.account_id } }
     }]
   })
@@ -89,7 +89,7 @@ locals {
 }
 
 resource "aws_iam_role" "firehose" {
-  # IAM roles are global, so the name holds the Region.
+  # IAM roles are global, so the name contains the Region.
   name               = "${var.name}-${local.region}-firehose"
   assume_role_policy = local.firehose_trust_policy
 }
@@ -100,8 +100,8 @@ resource "aws_iam_role_policy" "firehose" {
   policy = local.firehose_policy
 }
 
-# Makes an acknowledged change durable. Firehose keeps it in three availability zones until S3 has it, but if S3
-# refuses, for at most 24 hours. So the alarm `delivery_freshness` watches the delay.
+# Makes every acknowledged change durable. Firehose keeps a change in three availability zones until S3 has it. If S3
+# refuses the change, Firehose drops it after 24 hours, so the alarm `delivery_freshness` watches the delay.
 resource "aws_kinesis_firehose_delivery_stream" "this" {
   name        = "${var.name}-write-log"
   destination = "extended_s3"
@@ -145,7 +145,7 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     }
   }
 
-  # Delivery starts with the first record. If the role had no policy by then, delivery would
-  # fail, and Firehose would retry for minutes.
+  # Delivery starts with the first record. If the role didn't have its policy by then, delivery would fail, and Firehose
+  # would retry for minutes.
   depends_on = [aws_iam_role_policy.firehose]
 }

@@ -39,7 +39,7 @@ output "queue_url_ahead" {
 }
 
 output "dead_letter_url" {
-  description = "URL of the apply queue's dead-letter queue."
+  description = "URL of the dead-letter queue of the apply queue."
   value       = aws_sqs_queue.dead_letters.url
 }
 
@@ -65,6 +65,6 @@ output "visibility_timeout_seconds" {
 }
 
 output "freshness_alarm_seconds" {
-  description = "Age in seconds of undelivered records that raises the alarm, for tests; null without alarms."
+  description = "Age in seconds of undelivered records above which the alarm fires, for tests; null without alarms."
   value       = one(aws_cloudwatch_metric_alarm.delivery_freshness[*].threshold)
 }

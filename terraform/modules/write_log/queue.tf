@@ -1,10 +1,10 @@
 locals {
   queue_name = "${var.name}-apply"
 
-  # ARNs and URL are composed here, because they are needed before the queues exist. Each of the two queues
-  # names the other one. The functions need the URL, but needn't wait the 25 seconds in which the provider
-  # creates a queue. The URL works on an emulator too, because the SDK takes account and queue name from it,
-  # and the host from its own configuration.
+  # The ARNs and the URL are composed here, because they are needed before the queues exist. The two queues name each
+  # other. The functions need the URL, and they needn't wait the 25 seconds that the provider takes to create a queue.
+  # The URL works on an emulator too: the SDK takes only the account and the queue name from it, and the host from its
+  # own configuration.
   queue_arn        = "arn:${data.aws_partition.current.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
   queue_url        = "https://sqs.${local.region}.${data.aws_partition.current.dns_suffix}/${local.account_id}/${local.queue_name}"
   dead_letters_arn = "${local.queue_arn}-dead-letters"
@@ -17,7 +17,7 @@ resource "aws_sqs_queue" "dead_letters" {
   # 14 days, SQS's maximum. SQS counts them from when the message was first sent, not from when it became a dead letter.
   message_retention_seconds = 1209600
 
-  # SQS refuses a queue that has both its managed encryption and a KMS key.
+  # SQS refuses a queue that has both SQS-managed encryption and a KMS key.
   sqs_managed_sse_enabled           = local.keyed ? null : true
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = local.keyed ? 300 : null
@@ -39,11 +39,11 @@ resource "aws_sqs_queue" "apply" {
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = local.keyed ? 300 : null
 
-  # A change that can't be applied never fails a message, because `apply` quarantines it. Messages fail only in an
-  # outage, and thirty attempts outlast a long one. `apply` makes a failed message visible again after 2 s, then after
-  # twice as long, up to 900 s, which adds up to five and a half hours. If `apply` dies before it can do that, the
-  # message stays hidden for its whole visibility timeout. Thirty of the longest, 90 minutes each, are still less than
-  # the four days for which the queue keeps a message.
+  # `apply` quarantines a change that can't be applied, so a message fails only in an outage. Thirty attempts outlast a
+  # long outage. `apply` makes a failed message visible again after 2 seconds, then after twice as long each time, up to
+  # 900 seconds. All attempts together take five and a half hours. If `apply` dies before it can do that, the message
+  # stays hidden for its whole visibility timeout, which is at most 90 minutes. Thirty times 90 minutes are still less
+  # than the four days for which the queue keeps a message.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
     maxReceiveCount     = 30
@@ -81,7 +81,8 @@ locals {
 resource "aws_s3_bucket_notification" "this" {
   bucket = module.bucket.name
 
-  # Only objects of the log notify, because an object that `apply` itself writes (quarantine/) must not invoke `apply`.
+  # Only objects under log/ send notifications, because objects that `apply` itself writes (under quarantine/) must not
+  # invoke `apply`.
   queue {
     id            = "apply"
     queue_arn     = aws_sqs_queue.apply.arn

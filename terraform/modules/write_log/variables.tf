@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key; null: keys that AWS owns."
+  description = "Customer managed key; null means keys that AWS owns."
   type        = string
 }
 
@@ -24,7 +24,7 @@ variable "visibility_timeout_seconds" {
 }
 
 variable "freshness_alarm_seconds" {
-  description = "Age in seconds of the oldest undelivered record that raises the alarm."
+  description = "Age in seconds of the oldest undelivered record above which the alarm fires."
   type        = number
 }
 

@@ -1,4 +1,5 @@
-# ARNs and ids in AWS's form, because the provider checks the form, and the tested policies are made of the ARNs.
+# The mocked ARNs and ids have AWS's format, because the provider checks the format, and the tested policies contain the
+# ARNs.
 
 mock_data "aws_caller_identity" {
   defaults = {

@@ -1,1 +1,1 @@
-"""Our own client for the few AWS calls that a request waits for, without an SDK."""
+"""Our own client, without an SDK, for the few calls to AWS that an API request waits for."""

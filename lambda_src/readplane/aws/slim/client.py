@@ -1,7 +1,7 @@
-"""The slim client: one AWS call from its parameters to its result, with signature, retries and a trace.
+"""The slim client, which makes calls to AWS without an SDK, with signature, retries and traces.
 
 It starts several times faster than boto3 and uses a third of its CPU per call (docs/performance.md). It supports only
-the calls that a request waits for: any operation of DynamoDB, Firehose and SQS, and S3's GetObject and PutObject.
+what API requests need: any operation of DynamoDB, Firehose and SQS, and S3's GetObject and PutObject.
 """
 
 import itertools
@@ -21,22 +21,22 @@ from .signing import Signer
 class ClockSkew:
     """How far AWS's clock is ahead of this machine's.
 
-    :ivar seconds: the difference that AWS's last error of this kind showed.
+    :ivar seconds: the difference when AWS last refused a request because of its time, or 0 if it never did.
     """
 
     seconds = 0.0
 
 
-clock_skew = ClockSkew()  # one for the whole process
+clock_skew = ClockSkew()  # shared by the whole process
 
 
 class SlimClient:
-    """:class:`~readplane.aws.client.Client` without an SDK.
+    """A :class:`~readplane.aws.client.Client` without an SDK.
 
-    Its parameters are those of :func:`readplane.aws.client.make_client`. Making a client only resolves the service's
-    endpoint. Connections and credentials wait until the first call.
+    Its parameters are those of :func:`readplane.aws.client.make_client`. The constructor only determines the service's
+    endpoint. The first call gets credentials and opens a connection.
 
-    :raises ValueError: for an unknown service, or if the environment holds no Region or a malformed URL.
+    :raises ValueError: if the service is unknown, or if the environment holds no Region or a malformed endpoint URL.
     """
 
     def __init__(self, service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> None:
@@ -67,7 +67,7 @@ class SlimClient:
                 span.end(progress.status, progress.request_id, progress.retries)
 
     def _call_with_retries(self, operation: str, request: AwsRequest, progress: "_Progress") -> dict[str, Any]:
-        """Send a request until an attempt succeeds or its error allows no other (``retry`` has the rules)."""
+        """Send a request until an attempt succeeds, or until the rules in ``retry`` allow no further attempt."""
         attempts, repaired = self._attempts, False
         for attempt in itertools.count(1):
             progress.retries = attempt - 1
@@ -84,10 +84,11 @@ class SlimClient:
                 if attempt >= attempts:
                     fault.sent = progress.sent
                     raise
-            from . import retry  # here, because most cold starts see no error
+            from . import retry  # imported only now, because most cold starts see no error
 
             if error and not repaired and _repair(error, response, keys, skew):
-                # AWS refused before doing anything, so an extra attempt is safe even if the caller allows only one.
+                # AWS refused the request before it acted on it. So an extra attempt is safe, even if the caller allows
+                # only one.
                 repaired, attempts = True, attempts + 1
                 continue
             if error and (attempt >= attempts or not retry.is_retriable(error)):
@@ -115,9 +116,9 @@ class SlimClient:
         if trace := _trace_header():
             lines.append(f"x-amzn-trace-id: {trace}")
         head = "\r\n".join([*lines, "", ""]).encode()
-        # If the server had closed a reused connection, send the request again at once. All our calls may run twice, as
-        # they are reads, conditional or idempotent writes, or log lines whose applying is idempotent. A caller who
-        # allows only one attempt gets the error instead.
+        # If the server had already closed a reused connection, the pool sends the request again at once. It is safe to
+        # run any of our calls twice. They are reads, conditional or idempotent writes, or new lines of the write log,
+        # and applying a line twice changes nothing. A caller that allows only one attempt gets the error instead.
         return self._pool(request.host).exchange(head + request.body, resend=self._attempts > 1)
 
     def _pool(self, authority: str) -> ConnectionPool:
@@ -131,17 +132,17 @@ class SlimClient:
                 read_timeout=self._read_timeout,
                 connections=self._connections,
             )
-            pool = self._pools.setdefault(authority, new_pool)  # atomic: another thread may have made one, too
+            pool = self._pools.setdefault(authority, new_pool)  # atomic, because another thread may have made one
         return pool
 
 
 class _Progress:
-    """What a call's attempts have shown so far.
+    """The outcome of a call's attempts so far.
 
-    :ivar status: HTTP status of the last attempt; ``None`` if no complete response arrived.
-    :ivar request_id: AWS's id of the last request that got a response.
-    :ivar retries: attempts after the first.
-    :ivar sent: whether any attempt may have reached AWS.
+    :ivar status: the HTTP status of the last attempt, or ``None`` if no complete response arrived.
+    :ivar request_id: the request id in the last response.
+    :ivar retries: the number of attempts after the first.
+    :ivar sent: ``True`` if any attempt may have reached AWS.
     """
 
     def __init__(self) -> None:
@@ -161,13 +162,17 @@ class _Progress:
 
 
 def _repair(error: RefusedError, response: HttpResponse, keys: credentials.Credentials, skew: float) -> bool:
-    """Fix what made AWS refuse a request before reading it: expired credentials, or a wrong request time.
+    """Repair the cause of an error, if it is expired credentials or a wrong request time.
 
-    :param keys: what this request was signed with. Another thread may have replaced the process's credentials since.
-    :param skew: the clock skew of this request. Another thread may have corrected the process's since.
-    :returns: whether another attempt may succeed.
+    AWS refuses such a request before it acts on it.
+
+    :param keys: the credentials that signed this request. Another thread may have replaced the process's credentials
+        in the meantime.
+    :param skew: the clock skew that this request was sent with. Another thread may have corrected the process's clock
+        skew in the meantime.
+    :returns: ``True`` if another attempt may succeed.
     """
-    from . import retry  # here, because most cold starts see no error
+    from . import retry  # imported only now, because most cold starts see no error
 
     if retry.is_expired(error):
         return credentials.discard(keys)
@@ -179,6 +184,9 @@ def _repair(error: RefusedError, response: HttpResponse, keys: credentials.Crede
 
 
 def _trace_header() -> str:
-    """Return the invocation's trace, by which Lambda detects functions that call each other in a loop."""
+    """Return the invocation's trace header, or an empty text outside Lambda or if it can't be sent.
+
+    Lambda uses this header to detect functions that call each other in a loop.
+    """
     trace = os.environ.get("_X_AMZN_TRACE_ID", "")
     return trace if "AWS_LAMBDA_FUNCTION_NAME" in os.environ and trace.isascii() and trace.isprintable() else ""

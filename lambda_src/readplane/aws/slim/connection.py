@@ -1,7 +1,8 @@
-"""HTTP/1.1 over connections that stay open: one host's connections, and one exchange of request and response.
+"""HTTP/1.1 over connections that stay open: the pool of one host's connections, and the exchange on each of them.
 
 It does only what AWS's services need: no proxies, redirects, cookies or compression. ``http.client`` is no option,
-because it reads headers with the e-mail package, whose import alone takes 10 ms of CPU. The whole slim client takes 25.
+because it parses headers with the ``email`` package. Importing that package alone takes 10 ms of CPU. The whole slim
+client takes 25 ms.
 """
 
 import select
@@ -14,19 +15,19 @@ from .framing import MAX_PIECE_BYTES, BodyReader, make_body_reader
 from .tls import tls_context
 
 CONNECT_SECONDS = 1.0
-"""Seconds to connect in all, TLS handshake included, across all addresses of the name. Resolving the name comes before
-and isn't included, because only the system's resolver limits it."""
+"""The total time to connect, in seconds, across all addresses of the host. It includes the TLS handshake. It doesn't
+include the name resolution before, because only the system's resolver can limit that."""
 MAX_IDLE_SECONDS = 60
-"""Seconds after which an idle connection isn't used again, as in the AWS SDK for Java. The wall clock counts them,
-because Lambda may freeze a function for minutes between requests, and the frozen function may never learn that the
-server has closed the connection."""
+"""How long a connection may be idle, in seconds, before it isn't used again. The AWS SDK for Java has the same limit.
+The wall clock measures it, because Lambda may freeze a function for minutes between requests. A frozen function may
+never learn that the server has closed the connection."""
 
 _MAX_HEAD_BYTES = 65_536
 _NO_DEADLINE = float("inf")
 
 
 class StaleConnectionError(UnansweredError):
-    """The server had closed a reused connection: it ended before the first byte of a response."""
+    """A reused connection ended before the first byte of a response, because the server had closed it."""
 
 
 class HttpResponse:
@@ -34,9 +35,9 @@ class HttpResponse:
 
     It is no NamedTuple, because defining one adds 0.1 ms to every cold start.
 
-    :ivar status: the status code.
-    :ivar headers: the values by name, with names in lower case.
-    :ivar body: the body, still to be read.
+    :ivar status: the HTTP status code.
+    :ivar headers: the header values by name. The names are in lower case.
+    :ivar body: the reader of the body.
     """
 
     __slots__ = ("body", "headers", "status")
@@ -54,17 +55,17 @@ class Connection:
         self.idle_since = 0.0
         self._pool = pool
         self._socket = connected
-        self._buffer = b""  # received, and not consumed yet
+        self._buffer = b""  # bytes that were received and not consumed yet
         self._used = False
-        self._deadline = 0.0  # by the monotonic clock
-        self._socket_timeout = -1.0  # the last one set on the socket
+        self._deadline = 0.0  # on the monotonic clock
+        self._socket_timeout = -1.0  # the timeout that was last set on the socket
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
     def exchange(self, request: bytes, deadline: float = _NO_DEADLINE) -> HttpResponse:
         """Send a request and read the head of its response, within the pool's read timeout.
 
-        :param deadline: when the attempt ends at the latest, by the monotonic clock.
+        :param deadline: the latest end of the exchange, on the monotonic clock.
         :raises UnansweredError: for every network fault.
         """
         self.reset_deadline(deadline)
@@ -78,16 +79,19 @@ class Connection:
         return response
 
     def is_quiet(self) -> bool:
-        """Return whether nothing has arrived since the last response.
+        """Return whether nothing has arrived on this connection since the last response.
 
-        The server sends nothing unasked, so anything that has arrived means that it has ended the connection.
+        A server sends nothing without a request. So if anything has arrived, the server has ended the connection.
         """
-        # Bytes that TLS has already taken from the socket don't show in poll().
+        # poll() doesn't report bytes that TLS has already read from the socket.
         pending = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
         return not (self._buffer or pending or self._poll.poll(0))
 
     def reset_deadline(self, latest: float = _NO_DEADLINE) -> None:
-        """Allow the pool's read timeout from now on, but no time after ``latest`` (monotonic)."""
+        """Set the deadline: the pool's read timeout from now, but no later than ``latest``.
+
+        :param latest: the latest deadline, on the monotonic clock.
+        """
         self._deadline = min(latest, time.monotonic() + self._pool.read_timeout)
 
     def release(self) -> None:
@@ -103,7 +107,10 @@ class Connection:
         return self._read_until(b"\r\n")
 
     def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
-        """Return 1 to ``limit`` bytes, or none at the end of the connection if ``may_end`` allows that end."""
+        """Return 1 to ``limit`` bytes.
+
+        :param may_end: ``True`` to return no bytes at the end of the connection. Otherwise that end raises an error.
+        """
         if self._buffer:
             data, self._buffer = self._buffer[:limit], self._buffer[limit:]
             return data
@@ -123,7 +130,7 @@ class Connection:
         if not self._buffer:
             raise self._closed_error()
         status, headers = self._read_head()
-        while 100 <= status < 200:  # an interim response, which another one follows
+        while 100 <= status < 200:  # an interim response, which the final one follows
             status, headers = self._read_head()
         return HttpResponse(status, headers, make_body_reader(self, status, headers))
 
@@ -161,12 +168,13 @@ class Connection:
             raise UnansweredError("ConnectionClosedError", sent=True) from error
 
     def _timed_socket(self) -> socket.socket:
-        """Return the socket, whose timeout is the time left until the deadline.
+        """Return the socket, with the time left until the deadline as its timeout.
 
-        The socket's own timeout bounds one wait only, and a response that trickles in takes any number of waits.
+        Call this before each wait. A socket's timeout limits only one wait, but a response that trickles in takes many.
         """
         seconds = _seconds_until(self._deadline)
-        # Most responses arrive within milliseconds, so a smaller difference isn't worth a system call.
+        # Setting the timeout takes a system call. Most responses arrive within milliseconds, so a difference of up to
+        # 10 ms isn't worth one.
         if abs(seconds - self._socket_timeout) > 0.01:
             self._socket.settimeout(seconds)
             self._socket_timeout = seconds
@@ -176,11 +184,12 @@ class Connection:
 class ConnectionPool:
     """The connections to one host. Threads may share it.
 
-    The connection used last is the first to be used again, so that the others idle out.
+    The pool reuses the connection that was used last, so that the others idle out.
 
     :param secure: whether to use TLS.
-    :param read_timeout: seconds to send a request and read its response, and for each later read of a stream.
-    :param connections: how many idle connections the pool keeps. Threads that call at once may open more.
+    :param read_timeout: the seconds to send a request and read its response. Each later read of a stream gets as many
+        seconds again.
+    :param connections: the most idle connections that the pool keeps. Threads that send at the same time may open more.
     """
 
     def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
@@ -192,10 +201,10 @@ class ConnectionPool:
         self._idle: list[Connection] = []
 
     def exchange(self, request: bytes, *, resend: bool) -> HttpResponse:
-        """Send a request and read the head of its response, within ``CONNECT_SECONDS`` and ``read_timeout`` together.
+        """Send a request and read the head of its response, within ``CONNECT_SECONDS`` plus ``read_timeout``.
 
-        :param request: its head and body.
-        :param resend: whether to send it again, on a new connection, when the server had closed a reused one.
+        :param request: the request's head and body.
+        :param resend: whether to send the request again on a new connection if the server had closed a reused one.
         :raises UnansweredError: for every network fault.
         """
         deadline = time.monotonic() + CONNECT_SECONDS + self.read_timeout
@@ -210,7 +219,7 @@ class ConnectionPool:
         try:
             return Connection(self, self._connect()).exchange(request, deadline)
         except UnansweredError as fault:
-            # The stale connection may have delivered the request.
+            # The request may have reached AWS over the stale connection.
             raise UnansweredError(fault.code, sent=True) from fault
 
     def release(self, connection: Connection) -> None:
@@ -243,33 +252,33 @@ class ConnectionPool:
             return plain
         try:
             plain.settimeout(_seconds_until(deadline))
-            # A TCP end without TLS's own closing message must be an error, because the end of the connection may be all
-            # that tells a complete body from one that was cut off.
+            # If the TCP connection ends without TLS's closing message, that must be an error. For a body without a
+            # length, only that message shows that the body is complete and wasn't cut off.
             context, name = tls_context(self._host), self._host.encode()
             return context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
         except TimeoutError as error:
             plain.close()
             raise UnansweredError("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # ssl.SSLError is a subclass
             plain.close()
             raise UnansweredError("SSLError", sent=False) from error
 
     def _dial(self) -> tuple[socket.socket, float]:
-        """Return a TCP connection, and the deadline of the TLS handshake."""
+        """Open a TCP connection, and return it with the deadline of the TLS handshake."""
         fault: OSError = OSError("no address")
-        # The name is passed as bytes, here and for TLS, because Python encodes text as IDNA, whose tables take 7 ms and
-        # 1.6 MB to import. AWS's names are ASCII.
+        # Pass the host name as bytes, here and to TLS. Python would encode text as IDNA, and importing the IDNA tables
+        # takes 7 ms and 1.6 MB. AWS's host names are ASCII.
         name = self._host.encode()
         addresses = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
         deadline = time.monotonic() + CONNECT_SECONDS
         for number, (family, kind, protocol, _, address) in enumerate(addresses):
             try:
                 dialled = socket.socket(family, kind, protocol)
-            except OSError as error:  # IPv6 on a machine without it
+            except OSError as error:  # such as an IPv6 address on a machine without IPv6
                 fault = error
                 continue
             try:
-                # An address that doesn't respond uses only its share, so that the others get theirs.
+                # Give each address an equal share of the time left, so that one that doesn't respond can't use it all.
                 dialled.settimeout(_seconds_until(deadline) / (len(addresses) - number))
                 dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -282,6 +291,6 @@ class ConnectionPool:
 
 
 def _seconds_until(deadline: float) -> float:
-    # At least a millisecond, because 0 makes a socket non-blocking. And after the deadline, bytes that have already
-    # arrived still count.
+    # Return at least a millisecond, because a timeout of 0 would make the socket non-blocking. After the deadline, it
+    # allows the socket to read bytes that have already arrived.
     return max(deadline - time.monotonic(), 0.001)

@@ -1,4 +1,4 @@
-"""The credentials to sign with: the function's role, from the environment or from Lambda's credentials endpoint."""
+"""The credentials that sign requests, from the environment or from Lambda's credentials endpoint."""
 
 import json
 import os
@@ -14,12 +14,13 @@ from .endpoint import parse
 
 URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 REFRESH_SECONDS = 15 * 60
-"""New credentials are fetched this many seconds before the current ones expire, as in botocore."""
+"""New credentials are fetched this many seconds before the current ones expire. botocore has the same value."""
 RETRY_SECONDS = 60
-"""Minimum seconds between two fetches while the current credentials are valid."""
+"""The minimum number of seconds between two fetches while the current credentials are valid."""
 
 _TIMEOUT_SECONDS = 2.0
-# The hosts that may receive the authorization token without TLS: this machine, and the addresses of ECS and EKS.
+# The hosts that may receive the authorization token without TLS: this machine, and the
+# credentials endpoints of ECS and EKS.
 _PLAIN_HOSTS = r"localhost|127(\.\d{1,3}){3}|::1|169\.254\.170\.23?|fd00:ec2::23"
 
 
@@ -37,17 +38,18 @@ class Credentials(NamedTuple):
 
 
 def current() -> Credentials:
-    """Return the credentials to sign with now.
+    """Return the credentials to sign a request with now.
 
-    They come from the endpoint if the environment names one, as with Lambda SnapStart. SnapStart sets no keys in the
-    environment, because they would expire before the snapshot is restored. If both are set, the endpoint's are newer.
+    They come from the credentials endpoint if the environment names one, and from the environment if not. Lambda
+    SnapStart names an endpoint and sets no keys in the environment, because such keys would expire before the snapshot
+    is restored. If the environment holds both, the endpoint's credentials are newer.
 
-    :raises UnansweredError: when there are none.
+    :raises UnansweredError: if there are no credentials.
     """
     if URI in os.environ:
         return _container.current()
-    # Read them on each call, which takes two microseconds, so that a snapshot holds no keys that the environment has
-    # replaced since.
+    # Read the keys from the environment on each call, which takes two microseconds. If we kept them, a snapshot might
+    # hold keys that the environment has replaced in the meantime.
     access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key:
         raise UnansweredError("NoCredentialsError", sent=False)
@@ -55,7 +57,7 @@ def current() -> Credentials:
 
 
 def discard(credentials: Credentials) -> bool:
-    """Discard credentials that AWS calls expired, and return whether new ones may be available."""
+    """Discard credentials that AWS reports as expired. Return ``True`` if new ones may be available."""
     return URI in os.environ and _container.discard(credentials)
 
 
@@ -63,23 +65,23 @@ class ContainerCredentials:
     """A cache of the credentials from the endpoint that the environment names. Threads may share it."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Fetch nothing yet.
+        """Make an empty cache, without fetching anything.
 
-        :param clock: returns Unix seconds.
+        :param clock: a function that returns the Unix time in seconds.
         """
         self._clock = clock
-        self._lock = allocate_lock()  # threading.Lock, without the import of threading
-        self._cached: tuple[Credentials, float] | None = None  # with the time of their expiry
+        self._lock = allocate_lock()  # the same as threading.Lock, without importing threading
+        self._cached: tuple[Credentials, float] | None = None  # and the Unix time of their expiry
         self._next_fetch = 0.0
         self._failures = 0
 
     def current(self) -> Credentials:
-        """Return valid credentials, and fetch new ones when it is time.
+        """Return valid credentials. Fetch new ones before, if they are due.
 
-        One thread fetches. Meanwhile the others use the cached credentials, or wait if those have expired. If the fetch
-        fails, every thread that waited for it fails, too.
+        Only one thread fetches at a time. Meanwhile the others use the cached credentials, or wait if those have
+        expired. If the fetch fails, every thread that waited for it raises an error, too.
 
-        :raises UnansweredError: when there are no valid ones.
+        :raises UnansweredError: if there are no valid credentials.
         """
         valid = self._valid()
         if valid and self._clock() < self._next_fetch:
@@ -90,13 +92,16 @@ class ContainerCredentials:
             if valid and self._clock() < self._next_fetch:
                 return valid
             if not valid and self._failures > failures:
-                # The fetch that this thread waited for failed. If each waiting thread made a fetch of its own, the last
-                # one would wait for all of them.
+                # The fetch that this thread waited for has failed. If each waiting thread now fetched on its own, the
+                # last thread would wait for all these fetches.
                 raise UnansweredError("CredentialRetrievalError", sent=False)
             return self._fetch_or_keep(valid)
 
     def discard(self, credentials: Credentials) -> bool:
-        """Discard the cached credentials if they are these. Return true, because the next call fetches new ones."""
+        """Discard the cached credentials if they equal the given ones.
+
+        :returns: always ``True``, because :meth:`current` can get new credentials.
+        """
         with self._lock:
             if self._cached and self._cached[0] == credentials:
                 self._cached = None
@@ -107,8 +112,12 @@ class ContainerCredentials:
         return cached[0] if cached and self._clock() < cached[1] else None
 
     def _fetch_or_keep(self, valid: Credentials | None) -> Credentials:
-        """Fetch new credentials, or return the valid ones if the fetch fails."""
-        self._next_fetch = self._clock() + RETRY_SECONDS  # set before the fetch, so that no other thread waits for it
+        """Return new credentials from the endpoint, or the valid ones if the fetch fails.
+
+        :param valid: the cached credentials, or ``None`` if there are none or they have expired.
+        """
+        # Set this before the fetch, so that the other threads use the valid credentials instead of waiting.
+        self._next_fetch = self._clock() + RETRY_SECONDS
         try:
             fetched, expires_at = _fetch()
             if expires_at <= self._clock():
@@ -127,8 +136,8 @@ _container = ContainerCredentials()
 
 
 def _fetch() -> tuple[Credentials, float]:
-    """Fetch credentials, and the Unix time of their expiry, from the endpoint that the environment names."""
-    from datetime import datetime  # here, because the import is slow and SnapStart alone needs it
+    """Fetch credentials from the endpoint in the environment. Return them with the Unix time of their expiry."""
+    from datetime import datetime  # here, because the import is slow and only SnapStart needs it
 
     try:
         address = parse(os.environ[URI], URI)
@@ -152,12 +161,12 @@ def _fetch() -> tuple[Credentials, float]:
         expires_at = datetime.fromisoformat(role["Expiration"]).timestamp()
         return Credentials(role["AccessKeyId"], role["SecretAccessKey"], role["Token"]), expires_at
     except (UnansweredError, OSError, ValueError, KeyError, TypeError) as error:
-        # ``sent`` is about the AWS request, and the client fetches credentials before it sends that.
+        # ``sent`` tells whether the request to AWS may have been sent. The client fetches credentials before it sends.
         raise UnansweredError("CredentialRetrievalError", sent=False) from error
 
 
 def _authorization() -> list[str]:
-    # Read the token for each fetch, because the file is replaced from time to time.
+    # Read the token again for each fetch, because the platform replaces the file from time to time.
     if path := os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib is slow to import)
             token = file.read()

@@ -1,17 +1,18 @@
-"""A service's address: the one that the environment sets, or AWS's own for the Region."""
+"""The address of an AWS service: the one that the environment sets, or else AWS's own in the Region."""
 
 import os
 import re
 from typing import NamedTuple
 
-# A prefix of the Region's name, the domain of its endpoints and that of its dual-stack ones, as in botocore's
-# partitions.json. The first prefix that fits decides.
+# Each row holds a prefix of Region names, the domain of these Regions' endpoints, and the domain of their dual-stack
+# endpoints, as in botocore's partitions.json. The first row whose prefix matches decides.
 _PARTITIONS = (
     ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
     ("", "amazonaws.com", "api.aws"),
 )
-# In GovCloud the standard endpoints of these services are FIPS endpoints already, so there are no ``-fips`` ones.
+# The prefix of GovCloud's Regions, and the services whose standard endpoints there are FIPS endpoints already. So these
+# services have no separate ``-fips`` endpoints in GovCloud.
 _FIPS_BY_DEFAULT = ("us-gov-", ("dynamodb", "sqs"))
 
 
@@ -21,8 +22,8 @@ class Endpoint(NamedTuple):
     :param secure: whether to use TLS.
     :param host: a host name or IP address.
     :param port: the TCP port.
-    :param path: what precedes the path of each request.
-    :param custom: whether the environment sets the address, so that it isn't AWS's own.
+    :param path: the prefix of each request's path.
+    :param custom: ``True`` if the environment sets the address, ``False`` if it is AWS's own.
     """
 
     secure: bool
@@ -52,11 +53,12 @@ def region() -> str:
 def endpoint(service: str) -> Endpoint:
     """Return a service's address.
 
-    The order is that of AWS's SDKs: ``AWS_ENDPOINT_URL_<SERVICE>``, then ``AWS_ENDPOINT_URL``, then the Region's own
-    endpoint, in the variant that ``AWS_USE_DUALSTACK_ENDPOINT`` and ``AWS_USE_FIPS_ENDPOINT`` select.
+    ``AWS_ENDPOINT_URL_<SERVICE>`` decides first, then ``AWS_ENDPOINT_URL``. If neither is set, it is the Region's own
+    endpoint, and ``AWS_USE_DUALSTACK_ENDPOINT`` and ``AWS_USE_FIPS_ENDPOINT`` select its variant. AWS's SDKs follow the
+    same order.
 
     :param service: ``dynamodb``, ``firehose``, ``s3`` or ``sqs``.
-    :raises ValueError: for a malformed URL, or if the environment names no Region.
+    :raises ValueError: if a URL is malformed, or if the environment names no Region.
     """
     for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
         if url := os.environ.get(variable):
@@ -68,8 +70,8 @@ def endpoint(service: str) -> Endpoint:
 def parse(url: str, variable: str) -> Endpoint:
     """Return the address in a URL.
 
-    :param variable: the environment variable that holds the URL, for the error's text.
-    :raises ValueError: when it isn't ``http(s)://host[:port][/path]``.
+    :param variable: the name of the environment variable that holds the URL. The error's text quotes it.
+    :raises ValueError: if the URL isn't ``http(s)://host[:port][/path]``.
     """
     match = re.fullmatch(r"(https?)://(?:\[([0-9A-Fa-f:.]+)]|([^\s/:?#@\[\]]+))(?::(\d{1,5}))?(/[^\s#]*)?", url)
     if not match:

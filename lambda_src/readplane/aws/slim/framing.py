@@ -1,26 +1,29 @@
-"""How a response's body ends: a reader for each framing, and the choice between them (RFC 9112, section 6.3)."""
+"""Readers of a response's body: one for each HTTP framing, and the choice between them (RFC 9112, section 6.3)."""
 
 from typing import Protocol
 
 from ..faults import UnansweredError
 
 MAX_PIECE_BYTES = 65_536
-"""The most bytes that one read of the connection asks for."""
+"""The most bytes to request in one read from the connection."""
 
 _HEX_DIGITS = b"0123456789abcdef"
 
 
 class ByteStream(Protocol):
-    """The connection, as a reader sees it."""
+    """The methods of a connection that a reader of a body uses."""
 
     def reset_deadline(self) -> None:
-        """Allow the full read timeout from now on."""
+        """Restart the read timeout."""
 
     def read_line(self) -> bytes:
         """Return the next line without its line break."""
 
     def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
-        """Return 1 to ``limit`` bytes, or none at the end of the connection if ``may_end`` allows that end."""
+        """Return 1 to ``limit`` bytes.
+
+        :param may_end: ``True`` to return no bytes at the end of the connection. Otherwise that end raises an error.
+        """
 
     def release(self) -> None:
         """Return the connection to its pool."""
@@ -30,40 +33,44 @@ class ByteStream(Protocol):
 
 
 class BodyReader:
-    """A response's body, read from the connection on demand.
+    """A reader of a response's body, which reads from the connection on demand.
 
-    At its end the reader returns the connection to the pool, or closes it. Subclasses know where the end is.
+    At the end of the body, the reader returns the connection to the pool or closes it. Each subclass detects the end in
+    its own way.
 
-    :param reusable: whether the connection may serve another request after this body.
+    :param reusable: whether the connection may carry another request after this body.
     """
 
     def __init__(self, stream: ByteStream, *, reusable: bool) -> None:
-        self._stream: ByteStream | None = stream  # None after the end
+        self._stream: ByteStream | None = stream  # None after the end of the body
         self._reusable = reusable
 
     def start(self) -> None:
         """Release the connection at once if the body is empty."""
 
     def read_rest(self) -> bytes:
-        """Read the rest of the body within the response's deadline.
+        """Read the rest of the body, within the deadline of the response.
 
-        :raises UnansweredError: when the rest doesn't arrive.
+        :raises UnansweredError: if the rest doesn't arrive.
         """
         return self._read(-1)
 
     def read(self, size: int = -1) -> bytes:
-        """Read ``size`` bytes (fewer only at the end), or the whole rest if ``size`` is negative.
+        """Read ``size`` bytes (fewer only at the end of the body), or the whole rest if ``size`` is negative.
 
         Each call has the full read timeout, because the caller may do other work between two reads of a stream.
 
-        :raises UnansweredError: when the bytes don't arrive.
+        :raises UnansweredError: if the bytes don't arrive.
         """
         if self._stream:
             self._stream.reset_deadline()
         return self._read(size)
 
     def close(self) -> None:
-        """Leave the rest unread, and close the connection, because the rest would precede the next response."""
+        """Close the connection without reading the rest of the body.
+
+        No other request can use the connection, because the unread rest would precede the next response.
+        """
         if self._stream:
             self._stream.close()
             self._stream = None
@@ -83,7 +90,7 @@ class BodyReader:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
-        """Return 1 to ``limit`` bytes of the body, or none at its end. Call :meth:`_finish` at the end."""
+        """Return 1 to ``limit`` bytes of the body, or none at its end. At the end, also call :meth:`_finish`."""
         raise NotImplementedError
 
     def _finish(self, stream: ByteStream) -> None:
@@ -95,7 +102,7 @@ class BodyReader:
 
 
 class EmptyReader(BodyReader):
-    """Reads no body."""
+    """Reads an empty body."""
 
     def start(self) -> None:
         """Release the connection at once."""
@@ -104,7 +111,7 @@ class EmptyReader(BodyReader):
 
 
 class ContentLengthReader(BodyReader):
-    """Reads a body of a known length, which is one byte or more."""
+    """Reads a body of a known length of at least one byte."""
 
     def __init__(self, stream: ByteStream, length: int, *, reusable: bool) -> None:
         super().__init__(stream, reusable=reusable)
@@ -119,15 +126,19 @@ class ContentLengthReader(BodyReader):
 
 
 class ChunkedReader(BodyReader):
-    """Reads a body of chunks: each one's length as a line, its bytes, a line break. Length 0 and trailers end it."""
+    """Reads a body that is sent in chunks.
 
-    _remaining = 0  # bytes of the current chunk
+    A chunk consists of a line with its length, its bytes, and a line break. A chunk of length 0 ends the body. Trailers
+    may follow it.
+    """
+
+    _remaining = 0  # unread bytes of the current chunk
 
     def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
         if not self._remaining:
             self._remaining = _read_chunk_length(stream)
             if not self._remaining:
-                while stream.read_line():  # a trailer, which nothing here needs
+                while stream.read_line():  # a trailer, which no caller needs
                     pass
                 self._finish(stream)
                 return b""
@@ -164,9 +175,9 @@ def make_body_reader(stream: ByteStream, status: int, headers: dict[str, str]) -
     any other ``Content-Length``    error ``BadContentLength``
     ==============================  ==========================
 
-    The first row ignores the headers, because a 304 may carry those of the full response.
+    For status 204 and 304 the headers don't matter, because a 304 may carry the headers of the full response.
 
-    :raises UnansweredError: when ``Content-Length`` is not a number.
+    :raises UnansweredError: if ``Content-Length`` is not a number.
     """
     reusable = headers.get("connection", "").lower() != "close"
     if status in (204, 304):

@@ -1,8 +1,8 @@
-"""The protocols of AWS's services: a call's parameters to a request, and a response to a result or an error.
+"""The protocols of AWS's services, which turn parameters into a request, and a response into a result or an error.
 
-``JsonProtocol`` serves DynamoDB, Firehose and SQS; ``S3Protocol`` serves S3. Both have the same three methods:
-``make_request``, ``read_result`` and ``read_error``. The two that read raise :class:`UnansweredError` for an incomplete
-or damaged response.
+``JsonProtocol`` is for DynamoDB, Firehose and SQS. ``S3Protocol`` is for S3. Both have the same three methods:
+``make_request``, ``read_result`` and ``read_error``. The last two raise :class:`UnansweredError` if the response is
+incomplete or damaged.
 """
 
 import json
@@ -25,9 +25,9 @@ class AwsRequest:
     It is no NamedTuple, because defining one adds 0.1 ms to every cold start.
 
     :ivar method: the HTTP method.
-    :ivar host: the value of the ``Host`` header. The client keeps a connection pool for each.
+    :ivar host: the value of the ``Host`` header. The client has a connection pool for each host.
     :ivar path: the percent-encoded path.
-    :ivar headers: the headers to sign, which are all of them, by name in lower case.
+    :ivar headers: the header values by name in lower case. All of them are signed.
     :ivar body: the body's bytes.
     :ivar payload_sha256: the body's SHA-256 in hex.
     """
@@ -50,7 +50,7 @@ _TARGETS = {
     "firehose": ("1.1", "Firehose_20150804"),
     "sqs": ("1.0", "AmazonSQS"),
 }
-"""Each service's version of the JSON protocol, and the prefix of its operations in ``X-Amz-Target``."""
+"""Each service's version of the JSON protocol, and its prefix of the operation in the ``X-Amz-Target`` header."""
 
 
 class JsonProtocol:
@@ -81,7 +81,7 @@ class JsonProtocol:
     def read_error(self, response: HttpResponse) -> RefusedError:
         """Return the error in a response with a status of 300 or more."""
         members = _read_members(response)
-        # SQS has two codes for an error. This header holds that of its older protocol, which boto3 reports.
+        # SQS has two codes for an error. This header holds the code of its older protocol, which boto3 reports, too.
         sqs_code = response.headers.get("x-amzn-query-error", "").partition(";")[0]
         code = sqs_code or members.get("__type") or response.headers.get("x-amzn-errortype") or str(response.status)
         return RefusedError(str(code).partition(":")[0].rpartition("#")[2], response.status, members)
@@ -98,7 +98,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=_encode_blob).encode
 
 def _read_members(response: HttpResponse) -> dict[str, Any]:
     body = response.body.read_rest()
-    # DynamoDB sends a checksum of its response, which AWS's SDKs verify, too.
+    # DynamoDB sends a checksum of its response. AWS's SDKs also verify it.
     if "x-amz-crc32" in response.headers and response.headers["x-amz-crc32"] != str(crc32(body)):
         raise UnansweredError("ChecksumError", sent=True)
     try:
@@ -106,7 +106,7 @@ def _read_members(response: HttpResponse) -> dict[str, Any]:
     except ValueError as error:
         if response.status < 300:
             raise UnansweredError("ResponseParserError", sent=True) from error
-        members = {}  # an error from a proxy, which sends no JSON; the status is the code
+        members = {}  # a proxy's error page, which isn't JSON, so its status becomes the code
     return members if isinstance(members, dict) else {}
 
 
@@ -115,9 +115,9 @@ _S3_OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "GetObject": ("GET", {"IfNoneMatch": "if-none-match"}),
     "PutObject": ("PUT", {"ContentType": "content-type", "CacheControl": "cache-control"}),
 }
-"""Each operation's HTTP method, and the header for each optional parameter."""
+"""Each operation's HTTP method, and the header that carries each optional parameter."""
 _S3_MEMBERS = (("etag", "ETag"), ("content-type", "ContentType"), ("cache-control", "CacheControl"))
-"""The response headers that become members of GetObject's result."""
+"""The response headers that become members of GetObject's result, each with the member's name."""
 
 
 class S3Protocol:
@@ -143,7 +143,7 @@ class S3Protocol:
         except KeyError as name:
             raise ValueError(f"s3: {operation} is unknown, or its parameter {name} is missing or unknown") from name
         if not bucket or not key:
-            # The request would call another operation, such as a listing of the bucket.
+            # Such a request would call another operation, such as a listing of the bucket.
             raise ValueError("s3: Bucket and Key must not be empty")
         if any(mark in text for header in headers.items() for text in header for mark in "\r\n"):
             raise ValueError("s3: a header can't hold a line break")
@@ -156,7 +156,7 @@ class S3Protocol:
         return AwsRequest(method, host, path, headers, body, digest.hexdigest())
 
     def read_result(self, operation: str, response: HttpResponse) -> dict[str, Any]:
-        """Return an operation's result from a response with a status below 300; an object's body stays unread."""
+        """Return an operation's result from a response with a status below 300. An object's body stays unread."""
         headers = response.headers
         if operation == "PutObject":
             response.body.read_rest()
@@ -174,8 +174,8 @@ class S3Protocol:
         return RefusedError(code[1].decode() if code else str(response.status), response.status)
 
     def _address(self, bucket: str, path: str) -> tuple[str, str]:
-        # AWS wants each bucket's own host. Its wildcard certificate covers no bucket name with a dot, and custom
-        # endpoints such as emulators seldom have such hosts.
+        # AWS wants a host name for each bucket. In two cases the path names the bucket instead. AWS's wildcard
+        # certificate covers no bucket name with a dot, and custom endpoints such as emulators seldom have such hosts.
         endpoint = self._endpoint
         if endpoint.custom or "." in bucket:
             return endpoint.authority, f"{endpoint.path}/{bucket}/{path}"

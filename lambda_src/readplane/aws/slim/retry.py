@@ -1,16 +1,18 @@
-"""Which errors a call is retried after, and how long it backs off first.
+"""The rules for retries: after which errors the client tries again, and how long it backs off before.
 
-======================================  =======================================================
-error                                   what follows
-======================================  =======================================================
-expired credentials from the endpoint   one extra attempt at once, with new credentials
-request time too far from AWS's clock   one extra attempt at once, with AWS's time
-throttling                              retry, first backoff up to ``THROTTLED_BACKOFF_SECONDS``
-transient error or network fault        retry, first backoff up to ``BACKOFF_SECONDS``
-any other error                         none: the call raises it
-======================================  =======================================================
+The client reacts to the error of an attempt like this:
 
-The maximum doubles with each attempt, up to ``MAX_BACKOFF_SECONDS``.
+=================================================  =================================================
+error                                              reaction
+=================================================  =================================================
+expired credentials from the credentials endpoint  one extra attempt at once, with new credentials
+request time too far from AWS's time               one extra attempt at once, with AWS's time
+throttling                                         retry, with a first backoff of up to 0.25 seconds
+transient error or network fault                   retry, with a first backoff of up to 0.05 seconds
+any other error                                    no retry: the call raises the error
+=================================================  =================================================
+
+The maximum backoff doubles with each further attempt, up to 5 seconds.
 """
 
 import time
@@ -21,11 +23,11 @@ from .connection import HttpResponse
 BACKOFF_SECONDS = 0.05
 """The longest backoff, in seconds, before the second attempt."""
 THROTTLED_BACKOFF_SECONDS = 0.25
-"""The longest backoff, in seconds, before the second attempt, if AWS asked for fewer requests."""
+"""The longest backoff, in seconds, before the second attempt, if AWS throttled the first one."""
 MAX_BACKOFF_SECONDS = 5.0
 """The longest backoff, in seconds, before any attempt."""
 
-# botocore's standard mode counts the same codes and statuses as throttling and as transient.
+# The standard retry mode of botocore has the same throttling codes, transient codes and transient statuses.
 _THROTTLING_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -46,7 +48,7 @@ _THROTTLING_CODES = frozenset(
 )
 _TRANSIENT_CODES = frozenset({"ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException"})
 _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
-# The errors with which AWS may refuse a request whose time differs too much from AWS's own.
+# The error codes with which AWS may refuse a request because its time is too far from AWS's time.
 _SKEW_CODES = frozenset(
     {
         "AuthFailure",
@@ -60,7 +62,7 @@ _SKEW_CODES = frozenset(
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
 
 _MIN_SKEW_SECONDS = 240
-"""A smaller difference between the clocks can't be why AWS refused: AWS allows 5 minutes, S3 even 15."""
+"""A smaller difference between the clocks can't be why AWS refused a request. AWS allows 5 minutes, and S3 even 15."""
 
 
 def is_retriable(error: RefusedError) -> bool:
@@ -86,8 +88,8 @@ def is_expired(error: RefusedError) -> bool:
 def measure_skew(error: RefusedError, response: HttpResponse, request_skew: float) -> float | None:
     """Return AWS's clock minus this machine's, in seconds, if a wrong time may be why AWS refused the request.
 
-    :param request_skew: the skew that the request's time was corrected by.
-    :returns: ``None`` if the error has another reason, or the response no ``Date``.
+    :param request_skew: the clock skew, in seconds, that the client had added to the request's time.
+    :returns: ``None`` if AWS refused for another reason, or if the response has no valid ``Date`` header.
     """
     if error.code not in _SKEW_CODES:
         return None

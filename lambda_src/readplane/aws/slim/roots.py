@@ -1,8 +1,8 @@
 """The certificate authorities that AWS's endpoints chain to: the five roots of Amazon Trust Services.
 
-AWS lists them for custom trust stores (https://www.amazontrust.com/repository). They are a module, not a data file, so
-that every zip with an import of it holds them. tests/unit/aws/slim/test_tls.py compares them with certifi's, and fails
-a year before one of them expires.
+AWS publishes them for custom trust stores (https://www.amazontrust.com/repository). They are in a module, not in a data
+file, so that every zip that imports this module contains them. tests/unit/aws/slim/test_tls.py compares them with those
+of certifi, and fails a year before one of them expires.
 """
 
 PEM = """\

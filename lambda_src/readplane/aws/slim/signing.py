@@ -1,6 +1,7 @@
-"""AWS Signature Version 4: the header that proves who sent a request. Pure: no clock, no environment.
+"""AWS Signature Version 4: the header that proves who sent a request.
 
-tests/unit/aws/slim/test_signing.py compares it with AWS's own test vectors and with botocore.
+This module reads neither the clock nor the environment. tests/unit/aws/slim/test_signing.py compares it with AWS's own
+test vectors and with botocore.
 """
 
 import hmac
@@ -35,8 +36,8 @@ def canonical_request(
     """Return a request's canonical text, which the signature covers, and the names of the signed headers.
 
     :param path: the path as sent, percent-encoded once.
-    :param query: names and values, not encoded.
-    :param headers: the headers to sign, by name in lower case, with ``host`` and ``x-amz-date`` among them.
+    :param query: the names and values of the query parameters, not encoded.
+    :param headers: the headers to sign, by name in lower case. They include ``host`` and ``x-amz-date``.
     :param payload_sha256: the body's SHA-256 in hex.
     :param encode_path: whether to encode the path a second time, as every service but S3 requires.
     """
@@ -58,7 +59,7 @@ def canonical_request(
 class Signer:
     """Signs requests to one service in one Region. Threads may share it.
 
-    :param service: the service's name in the credential scope, ``dynamodb``.
+    :param service: the service's name in the credential scope, such as ``dynamodb``.
     """
 
     def __init__(self, service: str, region: str) -> None:
@@ -77,9 +78,10 @@ class Signer:
         access_key: str,
         secret_key: str,
     ) -> str:
-        """Return the ``Authorization`` header of a request. The parameters are those of :func:`canonical_request`.
+        """Return the ``Authorization`` header of a request.
 
-        The ``x-amz-date`` header sets the time, ``20261231T235959Z``. A session token belongs among the headers.
+        The first five parameters are those of :func:`canonical_request`. The header ``x-amz-date`` holds the time of
+        the signature, such as ``20261231T235959Z``. If there is a session token, the headers include it.
         """
         request, signed = canonical_request(method, path, query, headers, payload_sha256, encode_path=self._encode_path)
         at = headers["x-amz-date"]
@@ -90,7 +92,8 @@ class Signer:
         return f"{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
 
     def _signing_key(self, secret_key: str, day: str) -> bytes:
-        # A key is valid for a day. One tuple holds it with its secret and its day, so that two threads never mix them.
+        # A signing key is valid for a day. One tuple holds the cached key with its secret and its day, so that a thread
+        # never sees the key of one secret or day with another.
         cached_secret, cached_day, key = self._key
         if cached_secret != secret_key or cached_day != day:
             key = f"AWS4{secret_key}".encode()

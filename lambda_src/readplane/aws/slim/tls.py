@@ -1,21 +1,21 @@
-"""TLS: the contexts that the slim client connects with, and the certificate authorities that each one trusts."""
+"""The TLS contexts of the slim client, and the certificate authorities that each context trusts."""
 
 import os
 import ssl
 
 _AWS_DOMAINS = (".amazonaws.com", ".api.aws")
 
-_contexts: dict[str, ssl.SSLContext] = {}  # by the source of the trusted certificates, once per process
+_contexts: dict[str, ssl.SSLContext] = {}  # one for each source of trusted certificates
 
 
 def tls_context(host: str) -> ssl.SSLContext:
-    """Return the process's context for connections to a host.
+    """Return the TLS context for connections to a host. The process makes each context once.
 
     It trusts the certificates in the file that ``AWS_CA_BUNDLE`` names. Without that variable it trusts Amazon's roots
     for AWS's own hosts, and the system's store for all others.
     """
-    # AWS's own endpoints chain to Amazon's five roots. The system's store holds over a hundred certificates, so every
-    # cold start would spend ten times as long on reading it. Custom endpoints and other partitions need it.
+    # AWS's own endpoints chain to Amazon's five roots. The system's store holds over a hundred certificates, and every
+    # cold start would take ten times as long to read it. Only custom endpoints and other partitions need that store.
     bundle = os.environ.get("AWS_CA_BUNDLE") or ("amazon" if host.endswith(_AWS_DOMAINS) else "system")
     context = _contexts.get(bundle)
     if context is None:
@@ -31,6 +31,6 @@ def _make_context(bundle: str) -> ssl.SSLContext:
         context.load_verify_locations(cadata=PEM)
     else:
         context = ssl.create_default_context(cafile=None if bundle == "system" else bundle)
-    # Some systems' OpenSSL allows older versions by default, as Debian 12's does.
+    # On some systems, such as Debian 12, OpenSSL allows older TLS versions by default.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     return context

@@ -13,7 +13,7 @@ from ..errors import ExpressionError
 
 
 class _Functions(Functions):
-    """JMESPath's functions, with replacements for the two that would lose a number's digits."""
+    """JMESPath's functions. Replaces ``to_string`` and ``to_number``, because the originals lose a number's digits."""
 
     @signature({"types": []})
     def _func_to_string(self, value: Any) -> str:
@@ -25,9 +25,9 @@ class _Functions(Functions):
 
 
 class _Interpreter(TreeInterpreter):
-    """JMESPath's interpreter, which also refuses to read a name that occurs twice in one object.
+    """A JMESPath interpreter that raises an error when an expression reads a name that occurs twice in one object.
 
-    Without the refusal, some of JMESPath's operators would treat such a name as missing.
+    Without this check, some of JMESPath's operators would treat such a name as missing.
     """
 
     def visit_field(self, node: Any, value: Any) -> Any:
@@ -53,9 +53,9 @@ class Expression:
     def search(self, value: Any) -> Any:
         """Return what the expression finds in a value, or ``None`` if it finds nothing.
 
-        :param value: a value of :func:`~readplane.model.exact_json.parse_json`.
-        :raises ExpressionError: if a function gets an argument of a kind that it doesn't take, or if the expression
-            reads a name that occurs twice in one object.
+        :param value: a value that :func:`~readplane.model.exact_json.parse_json` returned.
+        :raises ExpressionError: if a JMESPath function fails, for example on an argument of the wrong type, or if the
+            expression reads a name that occurs twice in one object.
         """
         try:
             result = _INTERPRETER.visit(self._compiled.parsed, value)
@@ -67,7 +67,8 @@ class Expression:
             raise ExpressionError(f"the expression fails ({type(error).__name__})") from error
         except DuplicateNameError as error:
             raise ExpressionError(str(error)) from error
-        except Exception as error:  # A function may raise any Python error: ceil(1e400), or a list as an object's key.
+        except Exception as error:
+            # A JMESPath function may raise any Python error, for example for ceil(1e400) or for a list as a key.
             raise ExpressionError(f"the expression fails ({type(error).__name__})") from error
         if isinstance(result, DuplicateName):
             raise ExpressionError(str(DuplicateNameError()))
@@ -77,10 +78,10 @@ class Expression:
 def compile_expression(text: str) -> Expression:
     """Compile one JMESPath expression.
 
-    JMESPath itself notices an unknown function, or a wrong number of arguments, only when it evaluates the call. This
-    function reports both at once.
+    JMESPath itself reports an unknown function or a wrong number of arguments only when it evaluates the call. This
+    function already reports both when it compiles the expression.
 
-    :raises ValueError: if the expression is wrong. The message says what is wrong and where.
+    :raises ValueError: if the expression is invalid. The message says what is wrong and where.
     """
     try:
         compiled = jmespath.compile(text)
@@ -95,7 +96,7 @@ def _check_function_calls(root: Any) -> None:
     while nodes:
         node = nodes.pop()
         if not isinstance(node, dict):
-            continue  # A slice has plain numbers among its children.
+            continue  # A slice's children are plain numbers, not nodes.
         nodes += node["children"]
         if node["type"] != "function_expression":
             continue

@@ -8,7 +8,7 @@ _KIND_NAMES = {bool: "a boolean", str: "a string", list: "a list", dict: "an obj
 
 
 def kind_name(value: Any) -> str:
-    """Return what kind of value ``value`` is, for an error text that must not quote the value itself."""
+    """Name the kind of a value, such as ``a string``, for an error text that must not quote the value itself."""
     if isinstance(value, DuplicateName):
         return str(DuplicateNameError())
     return _KIND_NAMES.get(type(value), "a number" if number_text(value) is not None else type(value).__name__)

@@ -1,6 +1,6 @@
-"""The rules that a source's settings keep, checked so that every problem is reported at once.
+"""Checks a source's settings against their rules, and reports every problem at once.
 
-A source's settings arrive with every event, as the input of the source's schedule. Terraform can't check all of them:
+The source's schedule sends the settings in each event that invokes ``poll``. Terraform can't check all of them, because
 it can neither compile JMESPath nor import a Python class. So ``poll`` checks all of them here.
 """
 
@@ -66,9 +66,10 @@ _RESERVED_HEADERS = frozenset(
 def parse_source(raw: object, collections: Mapping[str, Collection] | None = None) -> Source:
     """Read one source's settings. A setting that is missing or ``null`` takes its default.
 
-    :param raw: the parsed JSON, of any kind.
-    :param collections: the declared collections, by name. ``None`` skips the rules that compare source and collection.
-    :raises SourceError: with every problem, if the settings break a rule.
+    :param raw: the parsed JSON of the settings, which may be of any type.
+    :param collections: the declared collections, by name. ``None`` skips the rules that compare the source with its
+        collection.
+    :raises SourceError: if the settings break a rule. The error lists every problem.
     """
     values = raw if isinstance(raw, dict) else {}
     name = values.get("name")
@@ -88,7 +89,8 @@ def parse_source(raw: object, collections: Mapping[str, Collection] | None = Non
 class SourceReader:
     """Reads the settings of one object, and collects a problem for each setting that breaks its rule.
 
-    The object is a whole source or a part of it, such as ``paging``. A part adds its problems to its source's list.
+    The object is a whole source or a part of it, such as ``paging``. A reader of a part adds its problems to the same
+    list as the reader of the whole source.
     """
 
     def __init__(self, values: Mapping[Any, Any], name: str, *path: str, problems: list[str] | None = None) -> None:
@@ -99,7 +101,7 @@ class SourceReader:
         self.path = ".".join(("sources", name, *path))
 
     def add_problem(self, field: str, text: str) -> None:
-        """Note what is wrong with ``field``."""
+        """Add what is wrong with ``field`` to the list of problems."""
         self.problems.append(f"{self.path}.{field}: {text}")
 
     def has(self, field: str) -> bool:
@@ -107,7 +109,7 @@ class SourceReader:
         return self.values.get(field) is not None
 
     def part(self, field: str) -> "SourceReader | None":
-        """Return a reader of the object at ``field``, or ``None`` if the field isn't set."""
+        """Return a reader of the object at ``field``, or ``None`` if the field isn't set or isn't an object."""
         value = self.values.get(field)
         if value is None:
             return None
@@ -173,14 +175,14 @@ class SourceReader:
             return None
 
     def refuse_unknown(self, known_fields: frozenset[str]) -> None:
-        """Note every field that doesn't exist, because a misspelt setting would otherwise silently keep its default."""
+        """Add a problem for each unknown field. Otherwise, a misspelt setting would silently keep its default."""
         for field in self.values:
             if field not in known_fields:
                 self.add_problem(str(field)[:60], "no such field")
 
 
 def _read_source(reader: SourceReader) -> Source:
-    """Read each field by its own rules. A field that breaks its rule takes a value that lets the others be checked."""
+    """Read and check each field. A field that breaks its rule gets a placeholder, so that the others can be checked."""
     version = _version(reader)
     url = _url(reader, "url") or ""
     return Source(
@@ -334,7 +336,7 @@ def _paging(reader: SourceReader) -> PagingSettings:
         size=part.whole_number("size", 1, 1, 1_000_000) if part.has("size") else None,
     )
     if part.values.get("style") not in (None, *_PAGING_STYLES):
-        return paging  # Which other fields are needed depends on the style, which is unknown.
+        return paging  # The style is unknown, and it decides which other fields are needed.
     if style == "token" and not part.has("next") and not reader.has("function"):
         part.add_problem("next", "must say where the token is")
     if style not in ("link", "token") and part.has("next"):
@@ -347,7 +349,7 @@ def _paging(reader: SourceReader) -> PagingSettings:
 
 
 def _staleness_budget(reader: SourceReader) -> int:
-    """Return the seconds, or 0 if they aren't set, which :func:`_check_whole` reports."""
+    """Return the budget in seconds, or 0 if it isn't set. :func:`_check_whole` reports that it is missing."""
     return reader.whole_number("staleness_budget", 0, 1, 365 * 86_400) if reader.has("staleness_budget") else 0
 
 
@@ -395,7 +397,7 @@ def _sweep(reader: SourceReader) -> SweepSettings | None:
 
 
 def _check_whole(reader: SourceReader, source: Source) -> None:
-    """Check the rules that concern several fields."""
+    """Check that required fields are set, and that the fields fit together."""
     for field in ("url", "staleness_budget"):
         if not reader.has(field):
             reader.add_problem(field, "is needed")

@@ -15,42 +15,43 @@ SourceMode = Literal["changes", "snapshot"]
 PagingStyle = Literal["none", "link", "page", "offset", "token"]
 
 CURSOR = "{cursor}"
-"""The placeholder in a source's URL that each poll replaces with its cursor."""
+"""The placeholder in a source's URL. Each pass replaces it with the time since which it asks for changes."""
 
 
 class SourceFunction(Protocol):
-    """An operator's own translation, for a back office whose responses JMESPath can't translate.
+    """A translation class that an operator writes, for a back office whose responses JMESPath can't translate.
 
-    The setting ``function`` names a class with these members. Readplane calls the class without arguments.
-    Raise :class:`readplane.poll.errors.TranslationError` if a response or record can't be translated.
-    Its message must quote nothing of the back office's data, because Readplane logs the message.
+    The setting ``function`` names a class with these members. Readplane makes an instance of it without arguments.
+    The methods raise :class:`readplane.poll.errors.TranslationError` if they can't translate a response or record.
+    The error's message must not quote the back office's data, because Readplane logs it.
     """
 
     versioned: bool
-    """Whether the back office's records carry their modification time."""
+    """Whether each record carries its modification time."""
 
     def page(self, payload: Any) -> tuple[list[Any], str | None]:
-        """Split a response into records, and return with them what leads to the next page.
+        """Split a response into records, and find the link or token of the next page.
 
-        :param payload: the response's JSON, parsed.
-        :returns: the records, and the next page's link or token (``None`` on the last page). :meth:`item` must be able
-            to translate each record without its page, because a record in quarantine is translated again alone.
-        :raises readplane.poll.errors.TranslationError: if the response isn't what it should be. The poll then fails.
+        :param payload: the parsed JSON of the response.
+        :returns: the records, and the next page's link or token (``None`` on the last page). Each record must contain
+            all that :meth:`item` needs, because a quarantined record is later translated again without its page.
+        :raises readplane.poll.errors.TranslationError: if the response doesn't have the expected form. The poll then
+            fails.
         """
 
     def item(self, record: Any) -> Mapping[str, Any]:
         """Translate one record.
 
         :param record: one of the records that :meth:`page` returned.
-        :returns: ``id`` and ``data``; ``version`` in Unix milliseconds, if the records are ``versioned``; and
-            optionally ``deleted`` and ``owner``.
+        :returns: a mapping with ``id`` and ``data``; with ``version``, in Unix milliseconds, if :attr:`versioned` is
+            true; and optionally with ``deleted`` and ``owner``.
         :raises readplane.poll.errors.TranslationError: if the record can't be translated. It then goes to quarantine.
         """
 
 
 @dataclass(frozen=True)
 class VersionField:
-    """A record's modification time.
+    """How to read a record's modification time.
 
     expression: finds the time in a record.
     format: how the back office writes the time.
@@ -64,10 +65,10 @@ class VersionField:
 class SecretHeader:
     """The header that carries a secret to the back office.
 
-    arn: of the Secrets Manager secret or the SSM parameter.
+    arn: the ARN of the Secrets Manager secret or the SSM parameter.
     header: the header's name.
-    format: the header's value, with ``{secret}`` in the secret's place.
-    field: the field of the secret's JSON to send; ``None`` sends the whole secret.
+    format: a template of the header's value, in which ``{secret}`` stands for the secret.
+    field: the field of the secret's JSON that is sent; ``None`` sends the whole secret.
     """
 
     arn: str
@@ -76,36 +77,36 @@ class SecretHeader:
     field: str | None
 
     def value(self, secret: str) -> str:
-        """Return the header's value for a secret."""
+        """Return the header's value, with ``secret`` filled into the template."""
         return self.format.replace("{secret}", secret)
 
 
 @dataclass(frozen=True)
 class CursorSettings:
-    """How the URL says since when the back office is asked for changes.
+    """How the URL carries the time since which a pass asks for changes.
 
     format: how the time is written.
-    initial: the text that the first pass sends, when there is no time to ask from yet.
+    initial: the text that a pass sends instead of a time if it asks for everything, such as a source's first pass.
     """
 
     format: TimeFormat
     initial: str
 
     def text(self, ms: int | None) -> str:
-        """Return the cursor for Unix milliseconds, or the initial one for ``None``. It is never later than ``ms``."""
+        """Return the cursor for a time in Unix milliseconds, rounded down, or the initial cursor for ``None``."""
         return self.initial if ms is None else time_text(ms, self.format)
 
 
 @dataclass(frozen=True)
 class PagingSettings:
-    """How one page leads to the next.
+    """How a pass gets from one page to the next.
 
-    style: one of :data:`PagingStyle`; :mod:`readplane.poll.upstream.paging` has a class for each.
+    style: the paging style; :mod:`readplane.poll.upstream.paging` has one class for each style.
     next: finds the next page's link or token in a response's body (styles ``link`` and ``token``). With style ``link``,
-        ``None`` means the ``Link`` header.
+        ``None`` means that the link is in the ``Link`` header.
     parameter: the query parameter that carries the page number, offset or token.
     first: the number of the first page (style ``page``). Offsets start at 0.
-    size: how many records a full page holds. It is only documentation: Readplane reads pages of any size.
+    size: how many records a full page contains. This is a note for operators; Readplane reads pages of any size.
     """
 
     style: PagingStyle
@@ -119,8 +120,8 @@ class PagingSettings:
 class BreakerSettings:
     """When Readplane stops polling a failing back office.
 
-    failures: how many polls in a row must fail.
-    cooldown_seconds: how long Readplane then sends no request.
+    failures: how many polls must fail in a row before Readplane stops.
+    cooldown_seconds: how long Readplane then sends no request, in seconds.
     """
 
     failures: int
@@ -132,9 +133,9 @@ class SweepSettings:
     """The periodic full listing that finds deleted records.
 
     schedule: a ``rate(…)`` or ``cron(…)`` expression.
-    url: of the full listing; ``None`` takes the source's own URL with the initial cursor.
-    max_deletes_percent: the largest share of the collection that one sweep may delete. A sweep that finds more missing
-        deletes nothing.
+    url: the full listing's URL; ``None`` means the source's own URL with the initial cursor.
+    max_deletes_percent: the largest share of the collection that one sweep may delete, in percent. If more items are
+        missing, the sweep deletes nothing.
     """
 
     schedule: str
@@ -144,36 +145,37 @@ class SweepSettings:
 
 @dataclass(frozen=True)
 class Source:
-    """One back office, as its operator declares it.
+    """One source: what an operator declares about one back office.
 
-    A source of mode ``changes`` has either a ``function`` or ``records``, ``id`` and ``translation``. A source of mode
-    ``snapshot`` has none of these, no paging and no sweep.
+    A source of mode ``changes`` has either a ``function`` or the three expressions ``records``, ``id`` and
+    ``translation``. A source of mode ``snapshot`` has none of these four, no paging and no sweep.
 
     name: the source's name, unique in the stack.
     mode: ``changes`` turns each record into a change; ``snapshot`` publishes the whole response as one document.
     collection: the collection that the source feeds.
-    url: the URL of the first page; it may hold :data:`CURSOR`.
-    headers: header names and values that every request sends, without secrets.
+    url: the URL of the first page; it may contain :data:`CURSOR`.
+    headers: names and values of the headers that every request sends, apart from the secret.
     secret: the header that carries a secret.
     records: finds the list of records in a response.
     id: finds a record's item id.
     version: a record's modification time; ``None`` if the records carry none.
     deleted: tells whether a record is deleted.
     owner: finds a record's owner (owner collections only).
-    translation: makes an item's data out of a record.
-    function: translates in place of all these expressions.
-    cursor: how the URL carries a time; ``None`` if the URL has no cursor.
-    paging: how one page leads to the next.
-    lag_seconds: how late the back office may show a change, in seconds. Each pass asks again for this much time.
+    translation: turns a record into an item's data.
+    function: translates records in place of the expressions above.
+    cursor: how the URL carries the time since which a pass asks for changes; ``None`` if the URL has no cursor.
+    paging: how a pass gets from one page to the next.
+    lag_seconds: how far before the watermark the next pass begins, in seconds, to catch changes that the back office
+        shows late.
     timeout_seconds: how long one try of a request may take, redirects included, in seconds.
-    attempts: how many times a request is tried at most.
-    max_pages: how many pages of a pass one poll reads at most.
-    max_seconds: how long one poll starts new pages, in seconds.
-    requests_per_second: the most requests a second; ``None`` sets no limit.
-    max_bytes: the largest response body, unpacked, in bytes.
+    attempts: how many times a request is tried at most, retries included.
+    max_pages: how many pages of a pass one poll reads at most. The next poll continues the pass.
+    max_seconds: how long a poll may run before it requests no further page, in seconds. The next poll continues.
+    requests_per_second: how many requests are sent per second at most; ``None`` sets no limit.
+    max_bytes: the largest response body that is accepted, in bytes, after decompression.
     breaker: when Readplane stops polling a failing back office.
     sweep: the periodic full listing that finds deleted records.
-    staleness_budget: how stale the source's items may become before reads and alarms say so, in seconds.
+    staleness_budget: how stale the source's items may become, in seconds. Beyond that, reads say so and an alarm fires.
     document: the item id of the snapshot's document.
     schedule: how often the source is polled: a ``rate(…)`` or ``cron(…)`` expression.
     """
@@ -213,16 +215,16 @@ class Source:
 
     @property
     def incremental(self) -> bool:
-        """Whether a pass asks only for what changed since a time. Otherwise every pass reads the full listing."""
+        """Whether a pass asks only for what has changed since a time. Otherwise, every pass reads the full listing."""
         return self.cursor is not None
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the settings that say which records there are and what they mean.
+        """A hash of the settings that decide which records are read and how they are translated.
 
-        When the fingerprint changes, everything must be read again. Another back office has times of its own, and a
-        corrected translation must also reach records that were modified before the correction. The fingerprint covers a
-        function's name and not its code.
+        If the fingerprint changes, ``poll`` reads everything again, for two reasons. A watermark of one back office
+        means nothing to another one. And a corrected translation must also be applied to records that were modified
+        before the correction. The fingerprint covers a function's name, but not its code.
         """
         expressions = (
             *(self.records, self.id, self.deleted, self.owner, self.translation),
@@ -237,18 +239,18 @@ class Source:
         return hashlib.blake2b(json.dumps(settings).encode(), digest_size=12).hexdigest()
 
     def url_at(self, cursor_ms: int | None) -> str:
-        """Return the URL of the first page of what changed since ``cursor_ms``.
+        """Return the URL of the first page of the records that changed since ``cursor_ms``.
 
         :param cursor_ms: Unix milliseconds; ``None`` asks for everything.
         """
         return self._with_cursor(self.url, cursor_ms)
 
     def sweep_url(self) -> str:
-        """Return the URL of the full listing's first page."""
+        """Return the URL of the first page of a sweep's full listing."""
         return self._with_cursor((self.sweep.url if self.sweep else None) or self.url, None)
 
     def page_url(self, url: str, value: str | int) -> str:
-        """Return ``url`` with the paging's query parameter set to a page number, offset or token."""
+        """Return ``url`` with the query parameter ``paging.parameter`` set to a page number, offset or token."""
         return with_parameter(url, self.paging.parameter or "", str(value))
 
     def _with_cursor(self, url: str, cursor_ms: int | None) -> str:

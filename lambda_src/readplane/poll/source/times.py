@@ -1,4 +1,4 @@
-"""Times as back offices write them: read into Unix milliseconds, and written into a cursor."""
+"""Converts between the times that a back office writes and Unix milliseconds."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ _UNIX = re.compile(r"(?a)-?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?")
 
 
 def time_text(ms: int, time_format: TimeFormat) -> str:
-    """Write Unix milliseconds in a format. What is finer than the format allows is cut off, never rounded up."""
+    """Write Unix milliseconds as text. The time is rounded down to what the format can express, never up."""
     if time_format == "unix_ms":
         return str(ms)
     if time_format == "unix_s":
@@ -28,10 +28,12 @@ def time_text(ms: int, time_format: TimeFormat) -> str:
 
 
 def parse_time(value: Any, time_format: TimeFormat) -> int:
-    """Return a back office's time in Unix milliseconds. What is finer than a millisecond is cut off.
+    """Return a back office's time in Unix milliseconds, rounded down to a whole millisecond.
 
-    :param value: a value of :func:`~readplane.model.exact_json.parse_json`. A Unix time may be a number or a string.
-    :raises ValueError: if ``value`` isn't such a time. The message says what was expected and never quotes the value.
+    :param value: a value that :func:`~readplane.model.exact_json.parse_json` returned. A Unix time may be a number or
+        a string.
+    :raises ValueError: if ``value`` isn't a time in this format. The message says what was expected and never quotes
+        the value.
     """
     if time_format == "rfc3339":
         match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
@@ -42,7 +44,7 @@ def parse_time(value: Any, time_format: TimeFormat) -> int:
     if text is None or not _UNIX.fullmatch(text):
         raise ValueError(f"found {kind_name(value)}, not a Unix time")
     scale = 1000 if time_format == "unix_s" else 1
-    # Calculate with the decimal digits, because a float is exact only up to 2^53, which times in microseconds approach.
+    # Calculate with Decimal. A float is exact only up to 2^53, and Unix times with microseconds come close to that.
     with localcontext(prec=200):
         return int((Decimal(text) * scale).to_integral_value(rounding=ROUND_FLOOR))
 
@@ -50,8 +52,8 @@ def parse_time(value: Any, time_format: TimeFormat) -> int:
 def _rfc3339_ms(match: re.Match[str]) -> int:
     day, hours, minutes, seconds, fraction, sign, offset_hours, offset_minutes = match.groups()
     try:
-        # `datetime` has no leap seconds. Adding the seconds to the minute turns a leap second (:60) into the first
-        # second of the next minute.
+        # `datetime` can't parse a leap second (:60). Parse the minute and add the seconds, so that a leap second
+        # becomes the first second of the next minute.
         moment = datetime.fromisoformat(f"{day}T{hours}:{minutes}:00+00:00") + timedelta(seconds=_up_to(seconds, 60))
         if sign:
             offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))

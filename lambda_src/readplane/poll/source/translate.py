@@ -1,8 +1,8 @@
-"""Translation of a back office's responses into records of ours.
+"""Splits a back office's responses into records, and translates each record into an item.
 
-A response that isn't what the source's settings say is a :class:`~readplane.poll.errors.PageError`, and never an empty
-list. A record that can't be translated spoils only itself: it becomes an :class:`UntranslatableRecord`, which goes to
-quarantine with its reason.
+A response that doesn't have the form that the source's settings describe raises a
+:class:`~readplane.poll.errors.PageError`. It never counts as an empty list. A record that can't be translated doesn't
+affect the others: it becomes an :class:`UntranslatableRecord`, which goes to quarantine with its reason.
 """
 
 from collections.abc import Callable
@@ -54,15 +54,15 @@ class TranslatedRecord(NamedTuple):
 
     @property
     def raw_text(self) -> str:
-        """The record as the back office wrote it, as canonical JSON, so that equal records have equal texts."""
+        """The back office's record as canonical JSON text. Equal records have equal texts."""
         return print_json(self.raw, keep_duplicates=True)
 
 
 class UntranslatableRecord(NamedTuple):
     """One record that goes to quarantine.
 
-    reason: a code.
-    detail: one sentence for people, which quotes nothing of the record.
+    reason: a code that says why the record can't be translated.
+    detail: one sentence for operators, which quotes nothing of the record.
     raw: the record as the back office wrote it.
     item_id: the item's id, if the record has a usable one.
     """
@@ -74,12 +74,12 @@ class UntranslatableRecord(NamedTuple):
 
     @property
     def raw_text(self) -> str:
-        """The record as the back office wrote it, as canonical JSON, so that equal records have equal texts."""
+        """The back office's record as canonical JSON text. Equal records have equal texts."""
         return print_json(self.raw, keep_duplicates=True)
 
 
 PageRecord = TranslatedRecord | UntranslatableRecord
-"""What a record of a page becomes."""
+"""The result of translating one record of a page."""
 
 
 class _RecordError(Exception):
@@ -110,7 +110,7 @@ class Translator:
         }
 
     def parse_page(self, body: bytes) -> ParsedPage:
-        """Split a response into records.
+        """Split a response's body into records, and find the next page's link or token.
 
         :raises PageError: if the response isn't JSON, if its records aren't a list, or if the next page's link or token
             is neither a string nor a number.
@@ -135,8 +135,8 @@ class Translator:
         """Translate one of a page's records.
 
         :param value: the record as the back office wrote it.
-        :param now_ms: the time before the page's request, in Unix milliseconds. A record is untranslatable if its
-            modification time is further ahead of ``now_ms`` than a wrong clock explains.
+        :param now_ms: the time just before the page was requested, in Unix milliseconds. A record is untranslatable if
+            its modification time is further ahead of ``now_ms`` than a wrong clock could explain.
         """
         item_id = None
         try:
@@ -151,9 +151,9 @@ class Translator:
         return TranslatedRecord(item_id, version_ms, deleted, owner, data_text, value)
 
     def translate_raw_text(self, raw_text: str, now_ms: int) -> PageRecord:
-        """Translate a record from its ``raw_text``, as the quarantine keeps it.
+        """Translate a quarantined record again from its ``raw_text``.
 
-        :param now_ms: the present time, in Unix milliseconds.
+        :param now_ms: the current time, in Unix milliseconds.
         :raises PageError: if ``raw_text`` isn't JSON.
         """
         return self.translate_record(_parse(raw_text.encode()), now_ms)
@@ -165,7 +165,7 @@ class Translator:
             if not isinstance(records, list):
                 raise TranslationError(f"records: found {kind_name(records)}, not a list")
             for record in records:
-                print_json(record, keep_duplicates=True)  # Refuse a record here that the quarantine couldn't store.
+                print_json(record, keep_duplicates=True)  # Raises if the quarantine couldn't store it.
         except TranslationError as error:
             raise PageError(f"function: {error}") from error
         except Exception as error:  # An operator's code may raise anything, and its message may quote the response.
@@ -173,7 +173,7 @@ class Translator:
         return ParsedPage(records, _next(link_or_token))
 
     def _field_getter(self, value: Any) -> Callable[[str], Any]:
-        """Return a function that gets a field of a record by its name: id, version, deleted, owner or data."""
+        """Return a function that finds a field of a record: ``id``, ``version``, ``deleted``, ``owner`` or ``data``."""
         if self._source.function is None:
             return lambda field: _search(self._expressions[field], _setting_name(field), value)
         try:
@@ -210,7 +210,7 @@ class Translator:
             raise _RecordError("untranslatable", f"translation: {error}") from error
         if too_deep:
             raise _RecordError("untranslatable", f"translation: is nested more than {MAX_DEPTH} deep")
-        # Encode a text only if it may be too large. A character is at most four bytes, so most texts can't be.
+        # Encode the text only if it may be too large. A character takes at most four bytes, so most texts can't be.
         if 4 * len(text) > MAX_DATA_BYTES and len(text.encode()) > MAX_DATA_BYTES:
             raise _RecordError("too_large", f"translation: is larger than {MAX_DATA_BYTES} bytes")
         try:
@@ -221,10 +221,11 @@ class Translator:
 
 
 def check_snapshot(body: bytes, validate: SchemaValidator) -> None:
-    """Check a snapshot's payload, which is published without a change.
+    """Check a snapshot's body, which is then published unchanged.
 
     :param validate: the collection's compiled schema.
-    :raises PageError: if the payload isn't JSON in UTF-8, holds a name twice in one object, or doesn't fit the schema.
+    :raises PageError: if the body isn't JSON in UTF-8, begins with a byte order mark, is nested too deep, holds a name
+        twice in one object, or doesn't fit the schema.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise PageError("the response begins with a byte order mark, which can't stand inside a document")
@@ -288,8 +289,8 @@ def _whole_number_text(value: Any) -> str | None:
 
 
 def _deleted(value: Any) -> bool:
-    # JMESPath calls 0, "0" and "false" true. Refuse what isn't clearly true or false, because an expression that
-    # forgets this rule would delete a whole collection.
+    # JMESPath treats 0, "0" and "false" as true. An operator who forgets this could write an expression that deletes
+    # the whole collection. So refuse every value that isn't clearly true or false.
     if value is None:
         return False
     if isinstance(value, bool) or number_text(value) in ("0", "1"):

@@ -1,4 +1,4 @@
-"""URLs of a back office: their origin, their next links and their query parameters."""
+"""Helpers for a back office's URLs: their origin, their next links and their query parameters."""
 
 from urllib.parse import quote, unquote_plus, urljoin, urlsplit, urlunsplit
 
@@ -21,14 +21,14 @@ def origin(url: str) -> tuple[str, str, int | None] | None:
 
 
 def with_parameter(url: str, name: str, value: str) -> str:
-    """Return ``url`` with one query parameter set. Every other parameter stays as it is written."""
+    """Return ``url`` with one query parameter set or replaced. All other parameters keep their exact text."""
     parts = urlsplit(url)
     others = [pair for pair in parts.query.split("&") if pair and unquote_plus(pair.partition("=")[0]) != name]
     return urlunsplit(parts._replace(query="&".join([*others, f"{quote(name, safe='')}={quote(value, safe='')}"])))
 
 
 def next_url(page_url: str, link: str) -> str | None:
-    """Return the URL that a page's next link leads to, or ``None`` if the link leaves the page's origin.
+    """Return the absolute URL of a page's next link, or ``None`` if it is invalid or has another origin than the page.
 
     The link may be relative to ``page_url``.
     """

@@ -1,1 +1,1 @@
-"""The back office over HTTP: its requests, its responses, its pages, and the secrets that it asks for."""
+"""Reads a back office over HTTP: sends requests with a secret, reads responses, and goes through pages."""

@@ -1,4 +1,4 @@
-"""The client of one source's back office: its tries, its deadline, its redirects and its secret header."""
+"""The HTTP client of one source's back office, with retries, a deadline, redirects and a secret header."""
 
 import random
 import time
@@ -13,7 +13,7 @@ from .deadline import Exchange, new_session
 from .response import BackOfficeResponse
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that a retry may get rid of. After any other status, a retry would get the same status again."""
+"""Statuses after which a retry may succeed. After any other status, a retry would get the same status again."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
@@ -21,10 +21,10 @@ _MAX_REDIRECTS = 5
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
-_FAIR_SHARE = 0.5
-"""The share of its timeout that a request must have had before the back office is called too slow.
+_MIN_TIMEOUT_SHARE = 0.5
+"""How much of the source's timeout a request must have had, as a share, before the back office counts as too slow.
 
-A request with less time failed because the poll's own deadline came first.
+A request that had less time failed because the poll's own deadline was near.
 """
 
 _JITTER = random.SystemRandom().random
@@ -34,27 +34,27 @@ class SecretValues(Protocol):
     """Reads the values of secrets."""
 
     def get_secret(self, secret: SecretHeader) -> str:
-        """Return the secret's value, which may have been read some minutes ago.
+        """Return the secret's value, which may come from a cache and be some minutes old.
 
         :raises SecretError: if the secret can't be read.
         """
 
     def refresh_secret(self, secret: SecretHeader) -> str:
-        """Read the secret's value again and return it.
+        """Read the secret's value again, without the cache, and return it.
 
         :raises SecretError: if the secret can't be read.
         """
 
 
 class BackOfficeClient:
-    """One source's back office.
+    """Sends one source's requests to its back office.
 
     :param secrets: reads the source's secret; needed only if the source has one.
-    :param clock: monotonic seconds. The ``deadline`` of :meth:`fetch` is a time of this clock.
+    :param clock: returns monotonic seconds. The ``deadline`` of :meth:`fetch` is a time of this clock.
     :param sleep: waits for a number of seconds.
-    :param jitter: returns a random number from 0 to 1. The default asks the operating system, because sandboxes that
-        are restored from one snapshot would share the state of Python's own generator.
-    :param wall: Unix seconds, to compare with the date in a ``Retry-After`` header.
+    :param jitter: returns a random number from 0 to 1. The default uses the operating system's generator. Python's own
+        generator would have the same state in all sandboxes that are restored from one snapshot.
+    :param wall: returns Unix seconds, which are compared with the date in a ``Retry-After`` header.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class BackOfficeClient:
     ) -> BackOfficeResponse:
         """GET one page, with retries.
 
-        :param url: a URL on the source's own origin.
-        :param etag: of an earlier response. If the page is still the same, the response is a 304.
-        :param last_modified: of an earlier response, used in the same way.
-        :param probe: whether to try once only.
-        :param deadline: when the call must have ended, retries and pauses included, in seconds of the clock.
-        :raises BackOfficeError: if the back office gives no data.
+        :param url: a URL with the scheme, host and port of the source's URL.
+        :param etag: the ``ETag`` of an earlier response. If the page is still the same, the new response is a 304.
+        :param last_modified: the ``Last-Modified`` of an earlier response, used in the same way.
+        :param probe: if true, the request isn't retried.
+        :param deadline: the time of the clock by which the call must end, retries and pauses included.
+        :raises BackOfficeError: if the back office returns no data.
         """
         headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         conditions = {name: value for name, value in headers.items() if value}
@@ -106,7 +106,7 @@ class BackOfficeClient:
                 return self._try_with_secret(url, conditions, deadline)
             except BackOfficeError as error:
                 if previous and error.kind == "deadline":
-                    # The failed tries before this one used up the time, so report what the back office did in them.
+                    # Earlier tries failed and used up the time. Report the error of the last one, which is the cause.
                     raise previous from error
                 previous = error
                 if not error.retryable or attempt == attempts:
@@ -114,8 +114,8 @@ class BackOfficeClient:
                 pause = error.retry_after
                 if pause is None:
                     pause = self._jitter() * min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
-                # Raise at once if the pause would leave no time for a retry. The error carries the Retry-After, so the
-                # caller can keep to it.
+                # Raise at once if the pause would leave no time for a retry. The error carries the time of the
+                # Retry-After header, so the caller can wait until then.
                 if self._clock() + pause >= deadline:
                     raise
                 self._sleep(pause)
@@ -135,7 +135,7 @@ class BackOfficeClient:
         except BackOfficeError as error:
             if error.status != 401:
                 raise
-            # The secret may have been rotated since it was read. An unchanged one would get the same response again.
+            # The secret may have been rotated, so read it again. An unchanged secret would get another 401.
             fresh_value = self._secret_header_value(secret, refresh=True)
             if fresh_value == value:
                 raise
@@ -153,7 +153,10 @@ class BackOfficeClient:
         return secret.value(value)
 
     def _try(self, url: str, headers: Mapping[str, str], deadline: float) -> BackOfficeResponse:
-        """Send one request and follow its redirects within the origin, all within the source's timeout."""
+        """Send one request and follow its redirects, as long as they stay on the source's origin.
+
+        All of this must end within the source's timeout, apart from pauses for the rate limit.
+        """
         timeout_at = self._clock() + self._source.timeout_seconds
         for _ in range(_MAX_REDIRECTS + 1):
             if self._origin is None or origin(url) != self._origin:
@@ -205,10 +208,13 @@ class BackOfficeClient:
         return pause
 
     def _too_late(self, timeout_at: float, deadline: float) -> BackOfficeError:
-        """Return the error of a request without a response: ``timeout`` blames the back office, ``deadline`` us."""
+        """Return the error of a request that got no response in time.
+
+        Its kind is ``timeout`` if the back office was too slow, and ``deadline`` if the poll left it too little time.
+        """
         seconds = self._source.timeout_seconds
         allowed_seconds = seconds - max(0.0, timeout_at - deadline)
-        if allowed_seconds < _FAIR_SHARE * seconds:
+        if allowed_seconds < _MIN_TIMEOUT_SHARE * seconds:
             return BackOfficeError("deadline", "the time for this poll ran out before the response came")
         return BackOfficeError("timeout", f"no whole response within {allowed_seconds:.3g} s", retryable=True)
 

@@ -1,7 +1,7 @@
-"""One request with a deadline that holds whatever blocks: the request runs in a thread that its caller can leave.
+"""Sends one request with a strict deadline: the request runs in a thread, and the caller stops waiting in time.
 
-The timeouts of a socket don't bound a whole request. A name is resolved without any timeout, each of its addresses is
-tried in turn, and a back office that sends a byte now and then keeps the headers or the body coming for ever.
+The timeouts of a socket don't limit a whole request. A name is resolved without any timeout, and each of its addresses
+is tried in turn. If a back office sends a byte now and then, its headers or body can take for ever.
 """
 
 import socket
@@ -31,8 +31,8 @@ _CONNECT_SECONDS = 5.0
 class Exchange(threading.Thread):
     """One request and its response, in a thread of its own.
 
-    :param session: of :func:`new_session`.
-    :param headers: what the request sends besides the source's own headers.
+    :param session: a session that :func:`new_session` made.
+    :param headers: headers that the request sends in addition to the source's own.
     """
 
     def __init__(self, session: requests.Session, source: Source, url: str, headers: Mapping[str, str]) -> None:
@@ -49,8 +49,8 @@ class Exchange(threading.Thread):
     def response_within(self, seconds: float) -> BackOfficeResponse:
         """Start the thread and wait for the whole response.
 
-        :raises TimeoutError: if the response isn't whole after ``seconds``. The thread then ends by itself.
-        :raises BackOfficeError: if the back office gives no data.
+        :raises TimeoutError: if the response isn't complete after ``seconds``. The thread then ends by itself.
+        :raises BackOfficeError: if the back office returns no data.
         """
         self.start()
         self.join(seconds)
@@ -65,16 +65,16 @@ class Exchange(threading.Thread):
         return self._response
 
     def note_socket(self, connection: socket.socket | None) -> None:
-        """Note the socket that the response will come over, so that :meth:`response_within` can stop reading from it.
+        """Store the socket on which the response arrives, so that :meth:`response_within` can shut it down.
 
-        The thread itself calls this method once it has sent the request.
+        The connection calls this method in the request's thread, after it has sent the request.
         """
         self.socket = connection
         if self._abandoned and connection:
             _shut_down(connection)
 
     def run(self) -> None:
-        """Send the request and read the response. The thread calls this method."""
+        """Send the request and read the response. Python calls this method in the new thread."""
         try:
             self._response = self._send_and_read()
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it again
@@ -103,9 +103,9 @@ class Exchange(threading.Thread):
 
 
 def new_session() -> requests.Session:
-    """Make a session that takes nothing from the environment, keeps no cookies and retries nothing by itself."""
+    """Make a session that ignores proxy variables and .netrc files, keeps no cookies and never retries."""
     session = _Session()
-    # A proxy or a .netrc file of the environment must not decide where a secret goes.
+    # A proxy variable or a .netrc file must not decide where a secret is sent.
     session.trust_env = False
     session.headers = CaseInsensitiveDict(
         {"User-Agent": "readplane", "Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
@@ -117,7 +117,7 @@ def new_session() -> requests.Session:
 
 
 class _NotesSocket:
-    """A connection that tells its thread's :class:`Exchange` which socket it uses."""
+    """A mixin for connections. After a request, it tells the thread's :class:`Exchange` which socket it uses."""
 
     sock: Any
 
@@ -152,15 +152,15 @@ class _Adapter(HTTPAdapter):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' own signature
-        # `BackOfficeClient` follows redirects. For any other return value, the library would read the redirect's whole
-        # body, however long it is, to prepare the next request.
+        # Report no redirect, because `BackOfficeClient` follows redirects itself. Otherwise `requests` would read the
+        # redirect's whole body, however long it is, to prepare the next request.
         return None
 
 
 def _shut_down(connection: socket.socket) -> None:
     with suppress(OSError):  # The socket may be shut down already.
-        # Shutting down wakes the thread that reads from the socket, and closing wouldn't. Call the plain socket's
-        # method: TLS's own would interfere with the TLS state that the other thread is using.
+        # Shut the socket down instead of closing it, because only that wakes the thread that reads from it. Call the
+        # method of the plain socket class: the TLS socket's method would change state that the other thread is using.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 

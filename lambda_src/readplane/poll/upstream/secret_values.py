@@ -1,4 +1,4 @@
-"""The secrets that back offices ask for, read from Secrets Manager or SSM Parameter Store and kept for minutes."""
+"""Reads the back offices' secrets from Secrets Manager or SSM Parameter Store, and caches them for five minutes."""
 
 import json
 import time
@@ -12,14 +12,15 @@ from ..errors import SecretError
 from ..source.settings import SecretHeader
 
 REUSE_SECONDS = 300.0
-"""Seconds that a secret is used before it is read again."""
+"""How long a secret is cached before it is read again, in seconds."""
 
 
 class AwsSecretValues:
     """Reads secrets by their ARN.
 
-    :param clients: makes the client of a service (``secretsmanager`` or ``ssm``), once, when it is first needed.
-    :param clock: monotonic seconds.
+    :param clients: makes the client of an AWS service (``secretsmanager`` or ``ssm``). It is called once per service,
+        when that service is first needed.
+    :param clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -28,14 +29,14 @@ class AwsSecretValues:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._make_client = clients or _impatient_client
+        self._make_client = clients or _short_timeout_client
         self._clients: dict[str, Client] = {}
         self._clock = clock
         self._texts: dict[str, tuple[float, str]] = {}
-        """By ARN, when a secret was read and its whole text."""
+        """For each ARN, the time when the secret was read, and its whole text."""
 
     def get_secret(self, secret: SecretHeader) -> str:
-        """Return the secret's value, or the field of it that the source names. AWS is asked once in five minutes.
+        """Return the secret's value, or the field of it that the source names, from the cache if possible.
 
         :raises SecretError: if the secret can't be read, or has no such field.
         """
@@ -45,7 +46,9 @@ class AwsSecretValues:
         return _field(entry[1], secret.field)
 
     def refresh_secret(self, secret: SecretHeader) -> str:
-        """Read the secret now and return its value. The client does this after a 401, which a rotated secret gets.
+        """Read the secret from AWS again, and return its value.
+
+        The client calls this method after a 401, because the secret may have been rotated.
 
         :raises SecretError: if the secret can't be read, or has no such field.
         """
@@ -57,8 +60,8 @@ class AwsSecretValues:
         service = arn.split(":")[2]
         try:
             if service == "ssm":
-                # Ask by ARN and not by name: the parameters `x` and `/x` have the same ARN, and a parameter that
-                # another account shares has no name here.
+                # Read by ARN and not by a name taken from it: the parameters `x` and `/x` have the same ARN. And a
+                # parameter that another account shares can only be read by its ARN.
                 value = self._client(service).call("GetParameter", Name=arn, WithDecryption=True)["Parameter"]["Value"]
             else:
                 value = self._client(service).call("GetSecretValue", SecretId=arn).get("SecretString")
@@ -75,8 +78,8 @@ class AwsSecretValues:
         return self._clients[service]
 
 
-def _impatient_client(service: str) -> Client:
-    # A poll has a deadline of its own, so allow only two tries of at most 3 s each: 1 s to connect and 2 s to read.
+def _short_timeout_client(service: str) -> Client:
+    # A poll has a deadline of its own. So allow only two tries of at most 3 s each: 1 s to connect and 2 s to read.
     return BotoClient(service, attempts=2, read_timeout=2)
 
 

@@ -1,13 +1,13 @@
-"""A translation of responses that name their columns once and list bare rows, as SQL gateways and exports often do.
+"""An example of a translation class, for responses that list the column names once and the rows without names.
 
-JMESPath can't pair a list of names with a list of values, so such a back office needs a ``function``. This one serves
-as an example, and can be used as it is or as a base class::
+SQL gateways and exports often respond like this. JMESPath can't pair a list of names with a list of values, so such a
+back office needs a ``function``. Use this class as it is, or derive your own from it::
 
     class Articles(ColumnsAndRows):
         id_column = "article_no"
         version_column = "changed_at"
 
-A source names it as ``function = "readplane.poll.source.functions.columns:ColumnsAndRows"``.
+To use the class, a source's settings name it: ``function = "readplane.poll.source.functions.columns:ColumnsAndRows"``.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,8 @@ class ColumnsAndRows:
     def page(self, payload: Any) -> tuple[list[Any], str | None]:
         """Return each row as an object, and the next page's link or token.
 
-        :raises TranslationError: if the response hasn't this form, or if a row isn't as long as the list of columns.
+        :raises TranslationError: if the response doesn't have this form, or if a row has more or fewer values than
+            there are columns.
         """
         if not isinstance(payload, dict):
             raise TranslationError("the response must be an object")
@@ -48,7 +49,7 @@ class ColumnsAndRows:
     def item(self, record: Any) -> Mapping[str, Any]:
         """Return the item's id, version, deleted flag and data.
 
-        :raises TranslationError: if the version column holds no time.
+        :raises TranslationError: if the version column doesn't hold an RFC 3339 time.
         """
         try:
             version_ms = parse_time(record.get(self.version_column), "rfc3339")
@@ -64,5 +65,5 @@ class ColumnsAndRows:
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:
-    # Compare the exact type, because `DuplicateName`, which stands for a name that occurs twice, is a subclass of list.
+    # Compare the exact type. A name that occurs twice has a `DuplicateName` as its value, which is a subclass of list.
     return type(value) is list

@@ -1,1 +1,1 @@
-"""The pages of a back office's list: one class per paging style, and what notices that the list moved in between."""
+"""Reads the pages of a back office's list, with one class per paging style, and detects a list that moves meanwhile."""

@@ -1,4 +1,4 @@
-"""What the paging styles share: a position in the list, a page that has been checked, and the methods of a style."""
+"""The base of all paging styles: a position in the list, a checked page, and the methods that a style overrides."""
 
 import json
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from ...source.translate import PageRecord, ParsedPage
 from ..response import BackOfficeResponse
 
 MAX_LINK = 8_192
-"""Longest link or token to a next page, in characters. No server takes longer URLs, and the checkpoint stores it."""
+"""The longest link or token, in characters. No server accepts longer URLs, and the checkpoint stores the link."""
 
 PageRecords = list[PageRecord]
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """A position in a walk through the pages, and what the next page is checked against.
+    """The position of a pass's next page, and the fingerprints that this page is checked against.
 
     url: the next page's URL (styles ``link`` and ``token``).
     number: the next page's number (style ``page``), or how many records have been read (style ``offset``).
-    overlap: the fingerprint of what the walk reads twice: the last record (``offset``) or all records of the last page
-        (``page``).
-    body: the fingerprint of the last page's body, which a next page must not repeat.
-    anchor: the fingerprint of the URL that the walk asked for ``steps`` pages ago. A walk in circles meets it again.
+    overlap: the fingerprint of the records that are read a second time, to detect a list that moves: the last record
+        (style ``offset``) or all records of the previous page (style ``page``).
+    body: the fingerprint of the previous page's body. The next page must have another body.
+    anchor: the fingerprint of an earlier URL of this pass. If the links form a loop, one of them leads to this URL.
     steps: how many pages have been read since the anchor was set.
-    limit: after how many pages the anchor moves on: 1, 2, 4, 8, … (Brent's cycle detection).
+    limit: after how many pages the anchor is replaced by a newer URL: 1, 2, 4, 8, … (Brent's cycle detection).
     """
 
     url: str | None = None
@@ -39,12 +39,12 @@ class Continuation:
     limit: int = 1
 
     def text(self) -> str:
-        """Return the text that a checkpoint stores."""
+        """Return the continuation as the JSON text that a checkpoint stores."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> "Continuation":
-        """Read what :meth:`text` wrote, and ignore fields that another version of this code wrote."""
+        """Parse the result of :meth:`text`, and ignore fields that another version of this code has written."""
         names = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in json.loads(text).items() if name in names})
 
@@ -55,7 +55,7 @@ class ReceivedPage(NamedTuple):
     url: the URL that the request named.
     body: the response's body.
     records: the translated records, without those that overlap with the page before.
-    next_url: the next page's URL, if the response leads to one.
+    next_url: the next page's URL; ``None`` if the response names none.
     """
 
     url: str
@@ -65,18 +65,18 @@ class ReceivedPage(NamedTuple):
 
 
 class Paginator:
-    """One paging style. This class reads one page and ends; each style overrides what differs.
+    """The base class of the paging styles. It reads a single page, and each style overrides what differs.
 
     To add a style, write a subclass in a file beside this one. Then add it to
     :data:`readplane.poll.upstream.paging.reader.PAGINATORS`, and add the style's name to
     :data:`readplane.poll.source.settings.PagingStyle` and to Terraform's validation of ``sources``.
 
     :param first_url: the URL of the list's first page.
-    :param read_records: reads the records of any page, by its URL.
+    :param read_records: fetches the page at a URL and returns its records.
     """
 
     may_repeat_page = False
-    """Whether a response may equal the last page's. It may if the style compares records instead."""
+    """Whether a page may have the same body as the previous page. True if the style compares records instead."""
 
     def __init__(self, source: Source, first_url: str, read_records: Callable[[str], PageRecords]) -> None:
         self._source = source
@@ -85,7 +85,7 @@ class Paginator:
 
     @property
     def follows_header(self) -> bool:
-        """Whether a response's headers, and not its body, lead to the next page."""
+        """Whether the link to the next page is in a response's headers instead of its body."""
         return False
 
     def start(self) -> Continuation:
@@ -97,28 +97,29 @@ class Paginator:
         return continuation.url or self._first_url
 
     def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:
-        """Return the URL that a response leads to, or ``None`` if it leads nowhere or the style doesn't use links.
+        """Return the next page's URL, or ``None`` if the response names none or the style uses no links or tokens.
 
         :raises BackOfficeError: if the link or token can't be used.
         """
 
     def check_overlap(self, continuation: Continuation, records: PageRecords) -> PageRecords:
-        """Check that a page fits the one before it, and return the records that the walk hasn't read yet.
+        """Check that the list hasn't moved since the previous page, and return the records that are new to the pass.
 
         The reader calls this method only if the continuation has an ``overlap``.
 
-        :raises ListMovedError: if the list has moved between the two pages.
+        :raises ListMovedError: if the list has moved.
         """
         raise NotImplementedError
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position after a page, or ``None`` if the walk ends."""
+        """Return the position of the next page, or ``None`` if this page is the last."""
 
 
 def check_link(link: str) -> None:
     """Check that a request can send a link or token.
 
-    :raises BackOfficeError: if it is too long, or holds half of a surrogate pair, which JSON can write and UTF-8 can't.
+    :raises BackOfficeError: if it is too long, or contains half of a surrogate pair, which is valid in JSON but not in
+        UTF-8.
     """
     try:
         link.encode()

@@ -13,13 +13,13 @@ class LinkPaginator(Paginator):
 
     Fits an API whose responses name the next page in the body, as OData and HAL do
     (``{"value": […], "@odata.nextLink": "https://…"}``), or in the ``Link`` header of RFC 8288, as GitHub's API does
-    (``Link: </rows?page=2>; rel="next"``). The setting ``paging.next`` finds the link in the body; without it, the
-    header counts. A link may be relative, and must stay on the source's origin.
+    (``Link: </rows?page=2>; rel="next"``). The setting ``paging.next`` finds the link in the body. Without the setting,
+    the link is taken from the header. A link may be relative, and must stay on the source's origin.
     """
 
     @property
     def follows_header(self) -> bool:
-        """Whether the ``Link`` header leads to the next page."""
+        """Whether the link to the next page is taken from the ``Link`` header."""
         return not self._source.paging.next and not self._source.function
 
     def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:
@@ -37,5 +37,5 @@ class LinkPaginator(Paginator):
         return url
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Go on at the link, unless it leads back."""
+        """Return the position at the link's URL, or ``None`` if there is no link or it repeats an earlier URL."""
         return follow(continuation, page)

@@ -1,4 +1,4 @@
-"""The paging style ``token``: each response holds a token that asks for the next page."""
+"""The paging style ``token``: each response holds a token for the next page."""
 
 from ...source.translate import ParsedPage
 from ..response import BackOfficeResponse
@@ -14,7 +14,7 @@ class TokenPaginator(Paginator):
     parameter that carries it.
     """
 
-    def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:  # noqa: ARG002 (links need it)
+    def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:  # noqa: ARG002 (an override)
         """Return the first page's URL with the response's token, or ``None`` on the last page.
 
         :raises BackOfficeError: if the token is too long or isn't text.
@@ -25,5 +25,5 @@ class TokenPaginator(Paginator):
         return self._source.page_url(self._first_url, page.next)
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Go on at the token's URL, unless it leads back."""
+        """Return the position at the token's URL, or ``None`` if there is no token or it repeats an earlier one."""
         return follow(continuation, page)

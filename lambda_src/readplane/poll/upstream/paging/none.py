@@ -4,7 +4,7 @@ from .base import Paginator
 
 
 class NonePaginator(Paginator):
-    """Reads one page and ends.
+    """Reads a single page, which is the whole list.
 
     Fits an API that returns everything at once: ``GET /rates`` -> ``{"rows": […]}``.
     """

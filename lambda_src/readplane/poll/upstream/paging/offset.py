@@ -1,15 +1,15 @@
-"""The paging style ``offset``: a page begins at a record's position in the list."""
+"""The paging style ``offset``: a request names the position in the list at which its page begins."""
 
 from .base import Continuation, PageRecords, Paginator, ReceivedPage
 from .moved import drop_overlap, record_fingerprint
 
 
 class OffsetPaginator(Paginator):
-    """Asks for the records from a position on, until a page brings none.
+    """Requests the records from a position on, until a page has no new records.
 
     Fits an API with SQL-like offsets: ``GET /rows?offset=200``. The setting ``paging.parameter`` names the query
-    parameter. Each page but the first begins one record earlier than it must, so it repeats the last record read. If
-    that record isn't the page's first, the list has moved.
+    parameter. Each page except the first is requested one record earlier than necessary, so it should begin with the
+    last record of the page before. If it begins with another record, the list has moved.
     """
 
     may_repeat_page = True
@@ -26,7 +26,7 @@ class OffsetPaginator(Paginator):
         return drop_overlap(records, continuation.overlap)
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Go on behind the page's records, unless the page brought none."""
+        """Return the position after the page's records, or ``None`` if the page has no new records."""
         if not page.records:
             return None
         return Continuation(

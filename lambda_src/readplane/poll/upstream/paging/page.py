@@ -1,4 +1,4 @@
-"""The paging style ``page``: pages have numbers."""
+"""The paging style ``page``: each request names a page number."""
 
 from dataclasses import replace
 
@@ -7,14 +7,14 @@ from .moved import body_fingerprint, check_same_records, page_fingerprint
 
 
 class PageNumberPaginator(Paginator):
-    """Asks for page after page, until a page is empty.
+    """Requests one page number after the other, until a page is empty.
 
     Fits an API with numbered pages: ``GET /rows?page=3``. The setting ``paging.parameter`` names the query parameter,
     and ``paging.first`` is the first page's number. A page may be shorter than others without being the last.
     """
 
     def start(self) -> Continuation:
-        """Begin at the first page's number."""
+        """Return the position of the first page, which has the number ``paging.first``."""
         return Continuation(number=self._source.paging.first)
 
     def page_url(self, continuation: Continuation) -> str:
@@ -22,16 +22,17 @@ class PageNumberPaginator(Paginator):
         return self._source.page_url(self._first_url, continuation.number)
 
     def check_overlap(self, continuation: Continuation, records: PageRecords) -> PageRecords:
-        """Read the page before once more, and check that it still holds the same records.
+        """Read the previous page a second time, and check that it still has the same records.
 
-        :raises ListMovedError: if it doesn't, because records have then moved from one page to the other.
+        :returns: ``records``, because numbered pages don't overlap.
+        :raises ListMovedError: if the previous page has other records, because one may have moved between the pages.
         """
         previous_url = self.page_url(replace(continuation, number=continuation.number - 1))
         check_same_records(self._read_records(previous_url), continuation.overlap)
         return records
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Go on at the next number, unless the page is empty."""
+        """Return the position of the next page number, or ``None`` if the page is empty."""
         if not page.records:
             return None
         return Continuation(

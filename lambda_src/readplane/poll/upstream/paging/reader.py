@@ -1,4 +1,4 @@
-"""The reader of a source's pages, whatever its paging style."""
+"""Reads a source's pages, for every paging style."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -28,12 +28,12 @@ PAGINATORS: Mapping[PagingStyle, type[Paginator]] = {
 
 
 class FetchedPage(NamedTuple):
-    """One page of a walk.
+    """One page of a pass.
 
-    requested_ms: the time before the page's request, in Unix milliseconds.
+    requested_ms: the time just before the page was requested, in Unix milliseconds.
     records: the translated records; ``None`` if the back office says that nothing has changed (304).
     continuation: the position of the next page, as text; ``None`` after the last page.
-    conditional_request: the condition under which a later walk may get a 304; ``None`` if no condition is safe.
+    conditional_request: the condition that a later pass can send to get a 304; ``None`` if none is safe.
     """
 
     requested_ms: int
@@ -47,7 +47,7 @@ class PageReader:
 
     :param fetch: fetches a page from the back office.
     :param seconds_left: returns how many seconds are left for requests.
-    :param probe: whether to try the first request once only.
+    :param probe: if true, the first request isn't retried.
     """
 
     def __init__(
@@ -65,10 +65,11 @@ class PageReader:
         """Read one page.
 
         :param first_url: the URL of the list's first page.
-        :param continuation_text: what the page before returned; ``None`` for the first page.
-        :param conditional_request: the condition of an earlier response to the same URL.
-        :raises BackOfficeError: if the back office gives no data, or if its response leads nowhere.
-        :raises PageError: if the response isn't what the source's settings say.
+        :param continuation_text: the ``continuation`` of the page before; ``None`` for the first page.
+        :param conditional_request: the condition that an earlier response allowed. It is sent only to the same URL.
+        :raises BackOfficeError: if the back office returns no data, repeats a page, or names a link or token that can't
+            be used.
+        :raises PageError: if the response doesn't have the form that the source's settings describe.
         :raises ListMovedError: if the list has moved since the page before.
         """
         requested_ms = now_ms()
@@ -84,9 +85,9 @@ class PageReader:
         if continuation.overlap is not None:
             records = paginator.check_overlap(continuation, records)
         following = paginator.following(continuation, ReceivedPage(page_url, response.body, records, next_url))
-        # A condition is safe only if this page is the whole list. It isn't safe if a header leads to the next page: an
-        # ETag covers only the body. When a full page gains a `Link: rel=next`, its ETag stays the same, so a 304 would
-        # hide the new page.
+        # A condition is safe only if this page is the whole list. It isn't safe if next links come in a header, because
+        # an ETag covers only the body. When a full page gains a `Link: rel=next`, its ETag stays the same, so a 304
+        # would hide the new page.
         is_whole_list = continuation_text is None and following is None and not paginator.follows_header
         return FetchedPage(
             requested_ms,
@@ -98,9 +99,9 @@ class PageReader:
     def _fetch_page(
         self, paginator: Paginator, continuation: Continuation, conditional_request: ConditionalRequest | None
     ) -> tuple[BackOfficeResponse, ParsedPage | None, str | None]:
-        """Fetch a page that isn't stale, with two tries.
+        """Fetch a page, and fetch it a second time if the response is stale.
 
-        :returns: the response, its records, and the URL that it leads to. A 304 has neither records nor URL.
+        :returns: the response, its parsed page, and the next page's URL. For a 304, the last two are ``None``.
         :raises BackOfficeError: if the second response is stale as well.
         """
         page_url = paginator.page_url(continuation)
@@ -110,7 +111,7 @@ class PageReader:
                 return response, None, None
             page = self._translator.parse_page(response.body)
             next_url = paginator.next_url(response, page)
-            # An empty page doesn't count as stale. If it leads back, `following` ends the walk.
+            # An empty page doesn't count as stale. If it links to an earlier URL, `following` ends the pass.
             may_repeat = paginator.may_repeat_page or not page.records
             if may_repeat or not is_stale(continuation, page_url, response.body, next_url):
                 return response, page, next_url
@@ -125,7 +126,7 @@ class PageReader:
         return [self._translator.translate_record(record, requested_ms) for record in page.records]
 
     def _request(self, url: str, conditional_request: ConditionalRequest | None = None) -> BackOfficeResponse:
-        """Fetch a URL. The condition is sent only if it belongs to the same URL."""
+        """Fetch a URL, and send the condition only if it belongs to the same URL."""
         probe, self._probe = self._probe, False
         condition = conditional_request if conditional_request and conditional_request.url == url else None
         return self._fetch(
