@@ -1,8 +1,8 @@
 """A back office in memory: rows with a modification time, served page by page over HTTP in every paging style.
 
-Its clock has its own resolution and skew, a transaction may become visible later than its timestamp says, and its
-responses can go wrong in every way that a real back office's do. It replaces the adapter of ``requests``, so all of our
-own client runs.
+Its clock has its own resolution and skew. A transaction may become visible later than its timestamp says. Its responses
+can go wrong in every way in which those of a real back office do. The fake replaces only the HTTP adapter of
+``requests``, so a test runs all of our own client.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ ORIGIN = "http://office.test"
 PATH = "/v2/rows"
 
 Style = Literal["none", "link", "header", "token", "scroll", "page", "offset"]
-"""How a page names the next one.
+"""How the client finds the next page.
 
-``link``: a link in the body. ``header``: a link in the Link header. ``token``: a token in the body. ``scroll``: a token
-in the body, which continues in the rows as they were at the first page. ``page`` and ``offset``: it doesn't; the client
-counts. ``none``: there is one page only.
+``link``: the body has a link. ``header``: the Link header has a link. ``token``: the body has a token. ``scroll``: the
+body has a token, and all pages show the rows as they were when the client read the first page. ``page`` and ``offset``:
+the client counts the pages or the rows. ``none``: there is only one page.
 """
 
 Fault = Literal[
@@ -52,24 +52,25 @@ Fault = Literal[
 ]
 """What goes wrong with a response.
 
-``fewer``: the page has fewer rows than it could have, and names the next page correctly. ``repeated``: the previous
-response comes again. ``empty``: the page falsely has no rows and no next page, with status 200. ``cut``: the body ends
-before its Content-Length. ``half``: the body is half a JSON text. ``uncalled_304``: a 304 to a request without a
-condition.
+``fewer``: the page has fewer rows than it could have, but leads to the right next page. ``repeated``: the back office
+sends its previous response again. ``empty``: the status is 200, but the page falsely has no rows and no next page.
+``cut``: the body ends before its Content-Length. ``half``: the body is half a JSON text. ``stray_link``: the next
+page's link names another host. ``uncalled_304``: the status is 304, although the request had no condition.
 """
 
 
 class Shape(NamedTuple):
-    """A back office's interface.
+    """The properties of a back office's HTTP interface.
 
-    style: how a page names the next one.
+    style: how the client finds the next page.
     order: what the rows are sorted by.
-    page_size: the rows of a full page.
-    versions: the format of the modification time, and of ``since``; ``None``: a full listing without times.
-    validator: the header that makes a request conditional; ``None``: the back office ignores conditions.
-    resolution_ms: the resolution of its modification times.
-    skew_ms: by how much its clock is fast.
-    relative_links: whether a link has no scheme and host.
+    page_size: how many rows a full page has.
+    versions: the format of modification times and of the ``since`` parameter; ``None`` if every listing is full and
+        has no times.
+    validator: the header that a conditional request repeats; ``None`` if the back office ignores conditions.
+    resolution_ms: the resolution of the modification times, in milliseconds.
+    skew_ms: how far the back office's clock is ahead, in milliseconds.
+    relative_links: whether the links leave out scheme and host.
     """
 
     style: Style = "link"
@@ -83,13 +84,13 @@ class Shape(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row.
+    """A row of the back office.
 
-    id: its key.
-    value: its data, as JSON text.
-    modified: its modification time in Unix milliseconds.
-    removed: whether a user has marked it as removed.
-    raw: the text to serve instead, if the row is a bad one.
+    id: the row's key.
+    value: the row's data, as JSON text.
+    modified: the row's modification time in Unix milliseconds.
+    removed: whether a user has marked the row as removed.
+    raw: the text that the server sends in place of a bad row; ``None`` for a good row.
     """
 
     id: str
@@ -100,7 +101,7 @@ class Row(NamedTuple):
 
 
 class BackOffice:
-    """The rows, what its users do to them, and the server."""
+    """A back office: its rows, the changes that its users make, and its server."""
 
     def __init__(self, shape: Shape, clock: Callable[[], int]) -> None:
         """Make a back office without rows.
@@ -119,8 +120,9 @@ class BackOffice:
     # -- what its users do -------------------------------------------------------------------------------------------
 
     def put(self, row_id: str, value: str, late_ms: int = 0, raw: str | None = None) -> None:
-        """Insert or update a row, in a transaction that began ``late_ms`` ago. A row's modification time never goes
-        back.
+        """Insert or update a row, in a transaction that began ``late_ms`` ago.
+
+        A row's modification time never goes back.
         """
         self._write(row_id, value, late_ms, False, raw)
 
@@ -130,7 +132,7 @@ class BackOffice:
             self._write(row_id, self.rows[row_id].value, late_ms, True, None)
 
     def delete(self, row_id: str) -> None:
-        """Delete a row without a trace."""
+        """Delete a row without a trace: later listings leave it out."""
         if self.rows.pop(row_id, None):
             self._touched = self._clock() + self.shape.skew_ms
             del self.touched[row_id]
@@ -154,7 +156,7 @@ class BackOffice:
         return f'{json.dumps(head)[:-1]},"value":{row.value}}}'
 
     def time(self, ms: int) -> Any:
-        """Return a time in the format of the rows and of ``since``."""
+        """Return a time in the format of modification times and of the ``since`` parameter."""
         if self.shape.versions == "unix_ms":
             return ms
         if self.shape.versions == "unix_s":
@@ -167,7 +169,7 @@ class BackOffice:
     def respond(self, request: requests.PreparedRequest, fault: Fault | None = None) -> requests.Response:
         """Respond to a request.
 
-        :param fault: what goes wrong with this response.
+        :param fault: what goes wrong with this response; ``None`` for a correct one.
         :raises requests.RequestException: if no response arrives.
         """
         if fault == "timeout":
@@ -178,7 +180,7 @@ class BackOffice:
         return _response(request, status, headers, body, cut=fault == "cut")
 
     def is_first(self, request: requests.PreparedRequest) -> bool:
-        """Return whether a request asks for the first page of a listing."""
+        """Return whether a request is for the first page of a listing."""
         query = dict(parse_qsl(urlsplit(request.url or "").query))
         return "token" not in query and query.get("page", "1") == "1" and query.get("offset", "0") == "0"
 
@@ -254,7 +256,7 @@ class BackOffice:
             self._scrolls.append(listed)
             return listed[:size], f"{len(self._scrolls) - 1}.{size}" if size < len(listed) else None
         if style in ("page", "offset"):
-            # The client counts, so it would take a page with fewer rows for the last one.
+            # The client counts pages or rows itself, so it would take a page with fewer rows for the last one.
             at = (
                 (int(query.get("page", "1")) - 1) * self.shape.page_size
                 if style == "page"
@@ -282,7 +284,7 @@ class BackOffice:
         return [row for row in rows if row.modified >= self.parsed(since)]
 
     def parsed(self, text: str) -> int:
-        """Return the Unix milliseconds of a ``since``. A text that isn't in the declared format fails the test."""
+        """Return a ``since`` in Unix milliseconds. A text that isn't in the declared format fails the test."""
         if self.shape.versions == "rfc3339":
             moment = datetime.fromisoformat(text)
             assert moment.tzinfo is not None, text

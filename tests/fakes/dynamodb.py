@@ -1,8 +1,8 @@
 """One DynamoDB table in memory, which can take hundreds of thousands of writes and misbehave as a test wants.
 
-It knows the operations, parameters and statements that Readplane sends. Anything else fails the test, so no test passes
-on a statement that nobody has looked up in AWS's documentation. If that documentation is silent, the fake does what is
-worse for us.
+It supports only the operations, parameters and statements that Readplane sends. Anything else fails the test, so no
+test passes on a statement that nobody has looked up in AWS's documentation. If the documentation doesn't say what AWS
+does, the fake does what is worse for Readplane.
 """
 
 import re
@@ -35,23 +35,24 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class MemoryDynamo:
     """A :class:`readplane.aws.client.Client` for one table whose key is ``pk``. Threads may share it.
 
-    ``items`` holds the table, by key. ``calls`` counts the calls by operation.
+    ``items`` holds the stored items by key. ``calls`` counts the calls by operation.
 
-    These hooks make the table misbehave. They run outside its lock, so they may write to it as another writer would:
+    A test sets these hooks to make the table misbehave. The table calls them without holding its lock, so a hook may
+    write to the table as another writer would.
 
-    - ``fail_call(operation)`` returns the code with which to refuse the whole call, or ``None``;
-    - ``fail_statement(pk)`` returns the error code of one statement (``ThrottlingError``), or ``None``;
-    - ``leave(pk)`` returns whether BatchGetItem leaves a key unprocessed;
-    - ``stale(pk)`` returns whether an eventually consistent read gets the item as it was before its last write.
+    - ``fail_call(operation)`` returns the error code with which the whole call fails, or ``None``.
+    - ``fail_statement(pk)`` returns the error code with which one statement fails (``ThrottlingError``), or ``None``.
+    - ``leave(pk)`` returns True if BatchGetItem must leave this key unprocessed.
+    - ``stale(pk)`` returns True if an eventually consistent read must get the item as it was before its last write.
 
-    ``page_size`` limits the items of a Query's page. ``index`` is what a Query sees, for an index that lags behind; if
-    it is ``None``, a Query sees the table.
+    ``page_size`` is the greatest number of items in a page of a Query. ``index`` holds the items that a Query sees, so
+    a test can let the index lag behind the table. If ``index`` is ``None``, a Query sees the table.
     """
 
     def __init__(self, table: str = "items", *, consistent_only: bool = False) -> None:
         """Make an empty table.
 
-        :param table: its name; a call that names another one is refused.
+        :param table: the table's name; the fake refuses a call that names another table.
         :param consistent_only: whether an eventually consistent GetItem fails the test.
         """
         self.table = table
@@ -78,7 +79,7 @@ class MemoryDynamo:
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Run an operation on the table, as :meth:`readplane.aws.client.Client.call` does.
 
-        :raises RefusedError: if DynamoDB would refuse the call, or if ``fail_call`` says so.
+        :raises RefusedError: if DynamoDB would refuse the call, or if ``fail_call`` returns an error code.
         """
         with self._lock:
             self.calls[operation] += 1
@@ -215,11 +216,11 @@ class MemoryDynamo:
                     return _error("DuplicateItem", self.table)
                 item: Item = values
             else:
-                # An UPDATE of a missing item fails on AWS too: it doesn't insert one.
+                # On AWS, too, an UPDATE of a missing item fails. It doesn't insert the item.
                 if stored_item is None or not statement.holds(stored_item, parameters):
                     return _error("ConditionalCheckFailed", self.table)
                 if not statement.removed <= stored_item.keys():
-                    # AWS doesn't document a REMOVE of an absent attribute, so the fake refuses it.
+                    # AWS doesn't document what a REMOVE of an absent attribute does, so the fake refuses it.
                     return _error("ValidationError")
                 item = {name: value for name, value in stored_item.items() if name not in statement.removed} | values
             if _size(item) > MAX_ITEM_BYTES:
@@ -246,7 +247,7 @@ class MemoryDynamo:
 class _Statement(NamedTuple):
     """A parsed PartiQL statement.
 
-    insert: whether it is an INSERT; else it is an UPDATE of one version of an item.
+    insert: whether it is an INSERT; otherwise it is an UPDATE of an item that must have a given version.
     table: the table that it names.
     names: the attributes that its first parameters set, in order.
     removed: the attributes that it removes.
@@ -260,7 +261,7 @@ class _Statement(NamedTuple):
     marks: int
 
     def values(self, parameters: list[Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
-        """Return the attributes that the statement sets, and the key."""
+        """Return the attributes that the statement sets, with the item's key."""
         values = dict(zip(self.names, parameters, strict=False))
         if not self.insert:
             values["pk"] = parameters[-2]

@@ -1,7 +1,8 @@
 """DynamoDB's condition and update expressions, evaluated on one item in memory.
 
-The rules are those that AWS documents. A comparison with an absent attribute, or with one of another type, is false. An
-update whose operand is absent is refused; ``if_not_exists`` avoids that. An unknown function or clause fails the test.
+The rules are those that AWS documents. A comparison with an absent attribute, or with one of another type, is false.
+An update that reads an absent attribute is refused, unless ``if_not_exists`` gives a default. An unknown function or
+clause fails the test.
 """
 
 import re
@@ -37,10 +38,10 @@ def meets_condition(condition: str, item: Item, values: Item, names: Mapping[str
 
 
 def updated_item(update: str, item: Item, values: Item, names: Mapping[str, str]) -> Item:
-    """Return the item that an update expression makes of another.
+    """Return an item as it is after an update expression.
 
     :param item: the stored item; if there is none, the key's attributes.
-    :raises RefusedError: if an operand is absent.
+    :raises RefusedError: if the expression reads an absent attribute.
     """
     return _Expression(update, item, values, names).update()
 
@@ -157,7 +158,7 @@ class _Expression:
         return self._tokens[self._at - 1]
 
     def _skip(self, token: str) -> bool:
-        """Move past the next token if it is this one; return whether it is."""
+        """Move past the next token if it equals ``token``; return whether it does."""
         if self._at < len(self._tokens) and self._tokens[self._at] == token:
             self._at += 1
             return True

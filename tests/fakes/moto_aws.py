@@ -1,4 +1,4 @@
-"""AWS for the unit tests: moto's server, which any client can call over HTTP, and the list of its requests."""
+"""AWS for the unit tests: a moto server that any client can call over HTTP and that lists its requests."""
 
 import io
 import threading
@@ -13,7 +13,7 @@ REGION: Final = "eu-central-1"
 
 
 class _Connection(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections stay open, as AWS keeps them
+    protocol_version = "HTTP/1.1"  # AWS keeps connections open, so this server does too
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Print nothing."""

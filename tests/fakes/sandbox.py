@@ -1,7 +1,7 @@
-"""Invocations that stop before every call they make, so that a test can kill or interleave them there; and their clock.
+"""Simulated invocations that a test can stop, kill or interleave before any of their calls, and a simulated clock.
 
-Each invocation has its own thread, but only one of them runs at a time. So a history that is played twice runs the same
-way twice.
+Each invocation has its own thread, but only one of these threads runs at a time. So a history runs the same way every
+time.
 """
 
 import os
@@ -24,11 +24,11 @@ from readplane.poll.upstream.deadline import Exchange
 
 
 class KilledError(BaseException):
-    """The sandbox is gone. Our code must not catch this error; code that does can make no further call."""
+    """The sandbox is gone. Our code must not catch this error. If it does, its next call raises the error again."""
 
 
 class Clock:
-    """A clock that a test moves. It takes the place of the module ``time`` in all of our modules."""
+    """A clock that a test moves. It replaces the module ``time`` in all of our modules."""
 
     def __init__(self, ms: int) -> None:
         self.ms = ms
@@ -42,13 +42,13 @@ class Clock:
         return self.ms / 1000
 
     def monotonic(self) -> float:
-        """Return seconds that never go back."""
+        """Return monotonic seconds."""
         return self.ms / 1000
 
     perf_counter = monotonic
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock without waiting. The invocation may stop here as before a call."""
+        """Move the clock without waiting. A test can stop the invocation here, as it can before a call."""
         if invocation := Invocation.current:
             invocation.gate("sleep")
         self.ms += int(seconds * 1000)
@@ -58,7 +58,7 @@ class Clock:
 
 
 class _Os:
-    """The module ``os`` with the same random bytes in every run."""
+    """A replacement for the module ``os`` that draws the same random bytes in every run."""
 
     def __init__(self) -> None:
         self._draws = 0
@@ -75,13 +75,13 @@ class _Os:
 def simulated(clock: Clock, send: Callable[..., requests.Response]) -> Iterator[None]:
     """Give our modules a clock, a network and random bytes that are the same in every run.
 
-    :param send: serves requests in the place of `requests`' adapter.
+    :param send: the replacement for `HTTPAdapter.send`; it responds to every HTTP request.
     """
     overrun: dict[Any, bool] = {}
     begun_ms: dict[Any, int] = {}
 
-    # The back office's client waits for a thread in real time. Here the exchange runs in the invocation's own thread,
-    # and afterwards counts as unfinished if the clock says that it took too long.
+    # Our back-office client runs each exchange in a thread of its own and waits for it in real time. Here the exchange
+    # runs in the invocation's thread. If it took too long by the simulated clock, it then counts as unfinished.
     def start(exchange: Any) -> None:
         begun_ms[exchange] = clock.ms
         exchange.run()
@@ -109,27 +109,28 @@ def simulated(clock: Clock, send: Callable[..., requests.Response]) -> Iterator[
 class Invocation:
     """One invocation of a function.
 
-    ``result`` holds what its work returned, ``error`` what the work raised, and ``calls`` counts its calls to AWS.
+    ``result`` holds what its work returned, and ``error`` what its work raised. ``calls`` counts its calls to AWS.
     """
 
     current: "Invocation | None" = None
     """The invocation that runs now."""
 
     def __init__(self, work: Callable[["Invocation"], Any], clock: Clock, deadline_ms: int, *, immortal: bool) -> None:
-        """Prepare an invocation, which makes its first call once it is resumed.
+        """Prepare an invocation. It begins its work when :meth:`resume` is first called.
 
         :param work: what the invocation does.
-        :param deadline_ms: the time on ``clock`` at which Lambda ends it.
-        :param immortal: whether it goes on after that time, as a frozen sandbox does. So it may outlive its lease.
+        :param deadline_ms: the time on ``clock`` at which Lambda ends the invocation.
+        :param immortal: whether the invocation continues after its deadline, as a sandbox does that Lambda froze and
+            thawed. It may then outlive its lease.
         """
         self.clock = clock
         self.trail: list[str] = []
-        """The calls that it made, in order."""
+        """The calls that the invocation made, oldest first."""
         self.result: Any = None
         self.error: BaseException | None = None
         self.over = False
         self.faults: dict[int, str] = {}
-        """The :data:`AwsFault` of its n-th call to AWS, by n."""
+        """The :data:`AwsFault` of each call to AWS that must fail, by the call's number. The first call is number 1."""
         self.calls = 0
         self._deadline_ms = deadline_ms
         self._immortal = immortal
@@ -159,9 +160,9 @@ class Invocation:
         self.resume()
 
     def gate(self, label: str) -> None:
-        """Stop or end the invocation if it must not make this call. The fakes call this before each call.
+        """Stop or end the invocation if it must not make its next call. The fakes call this method before each call.
 
-        :raises KilledError: if the invocation is killed, or its time is over.
+        :raises KilledError: if the test kills the invocation, or if its deadline has passed.
         """
         if self._allowed <= 0 and not self._killed:
             self._stopped.release()
@@ -201,7 +202,7 @@ class GatedClient:
         self._label = label
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Pass a call on to the inner client, unless it must fail. It takes a millisecond."""
+        """Pass a call on to the inner client, unless the call must fail. Every call takes a millisecond."""
         invocation = self._invocation
         invocation.gate(f"{self._label}.{operation}")
         invocation.clock.ms += 1
@@ -220,8 +221,8 @@ class GatedClient:
 class MemoryStream:
     """A Kinesis stream of one shard.
 
-    ``records`` holds the partition key and data of each record that no consumer has received. ``refuse`` is called once
-    for every record that is put, and returns whether to refuse it.
+    ``records`` holds the partition key and data of each record that no consumer has received. The stream calls
+    ``refuse`` once for every record that is put, and refuses the record if it returns True.
     """
 
     def __init__(self) -> None:
@@ -244,7 +245,7 @@ class MemoryStream:
 
 
 class MemoryBuckets:
-    """S3 buckets: ``objects`` holds their content by bucket and key."""
+    """S3 buckets in memory. ``objects`` holds the content of each object by bucket and key."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}

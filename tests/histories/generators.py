@@ -29,8 +29,8 @@ from tests.histories.steps import (
 )
 
 LATE_MS = 2_000
-"""The most by which a transaction's commit follows its timestamp. With the clock's resolution and skew it is still
-within the source's lag."""
+"""The longest time between a transaction's timestamp and its commit. Together with the resolution and the skew of the
+back office's clock, it is shorter than the source's lag."""
 
 _IDS = st.sampled_from(IDS)
 _LATE = st.sampled_from([0, 0, 0, 1, 999, LATE_MS])
@@ -85,7 +85,7 @@ _CHAPTERS = st.one_of(
 
 
 def _sound(shape: Shape) -> Shape:
-    """Give a back office with timestamps in seconds the resolution of a second."""
+    """Return a shape, with a resolution of one second if its timestamps are in seconds."""
     return shape._replace(resolution_ms=1_000) if shape.versions == "unix_s" else shape
 
 

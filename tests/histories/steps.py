@@ -1,4 +1,4 @@
-"""What a history is made of: the settings that last through it, and the steps that can follow one another."""
+"""The parts of a history: its settings, which never change, and its steps, which can follow in any order."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,16 +21,16 @@ BAD_ROWS: Mapping[str, str] = MappingProxyType(
 """The rows that `poll` must quarantine, by what is wrong with them."""
 
 BAD_TIMES = ("no time", "future")
-"""The bad rows that are bad only if the source reads modification times."""
+"""The kinds of bad row that `poll` quarantines only if the source reads modification times."""
 
 
 class Setting(NamedTuple):
-    """What stays the same through a history.
+    """The settings of a history. They never change while it is played.
 
-    shape: the back office's interface.
-    max_pages: the pages that one poll may read.
-    latency_ms: the time that the back office takes for a response.
-    max_deletes_percent: the share of the items that a sweep may delete.
+    shape: the properties of the back office's HTTP interface.
+    max_pages: how many pages one poll may read.
+    latency_ms: how long the back office takes to respond, in milliseconds.
+    max_deletes_percent: the greatest percentage of the items that a sweep may delete.
     """
 
     shape: Shape = Shape()
@@ -62,7 +62,7 @@ class Remove(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """A user deletes a row without a trace."""
+    """A user deletes a row without a trace: later listings leave it out."""
 
     id: str
 
@@ -80,12 +80,12 @@ class Fail(NamedTuple):
 
 
 class Poll(NamedTuple):
-    """An invocation of `poll` begins, or goes on if one runs in this slot already.
+    """An invocation of `poll` begins in a slot. If the slot's last invocation hasn't ended, that one continues instead.
 
-    slot: which of the concurrent invocations.
-    sweep: whether the event asks for a sweep.
-    calls: how many calls it makes before it stops; ``None``: it runs to its end.
-    immortal: whether Lambda freezes the sandbox at the end of its time instead of killing it.
+    slot: the number of the slot; each slot runs one of the concurrent invocations.
+    sweep: whether the event requests a sweep.
+    calls: how many calls the invocation makes before it stops; ``None`` if it runs to its end.
+    immortal: whether Lambda freezes the sandbox at the deadline instead of killing it.
     """
 
     slot: int
@@ -95,7 +95,7 @@ class Poll(NamedTuple):
 
 
 class Resume(NamedTuple):
-    """A stopped invocation makes more calls; ``None``: it runs to its end."""
+    """A stopped invocation makes ``calls`` more calls and stops again; if ``calls`` is ``None``, it runs to its end."""
 
     slot: int
     calls: int | None
@@ -108,14 +108,14 @@ class Kill(NamedTuple):
 
 
 class FailAwsCall(NamedTuple):
-    """The n-th call to AWS of the next poll goes wrong; see :data:`tests.fakes.sandbox.AwsFault`."""
+    """The next poll's call number ``nth`` to AWS fails; ``kind`` is a :data:`tests.fakes.sandbox.AwsFault`."""
 
     kind: str
     nth: int
 
 
 class RefuseRecords(NamedTuple):
-    """Kinesis refuses some of the next records: those at the positions that are ``True``."""
+    """Kinesis refuses some of the next records. The n-th record is refused if the n-th entry is ``True``."""
 
     refused: tuple[bool, ...]
 
@@ -123,7 +123,7 @@ class RefuseRecords(NamedTuple):
 class Deliver(NamedTuple):
     """`apply` receives up to ``number`` records.
 
-    order: ``in order``, ``reversed``, or ``again`` if the first record stays in the stream for another delivery.
+    order: ``in order``; ``reversed``; or ``again``, if the first record also goes back to the end of the stream.
     """
 
     number: int
@@ -131,7 +131,7 @@ class Deliver(NamedTuple):
 
 
 class Rewind(NamedTuple):
-    """An operator rewinds the source by this much."""
+    """An operator rewinds the source to ``ms`` milliseconds before now."""
 
     ms: int
 

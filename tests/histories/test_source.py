@@ -1,8 +1,8 @@
 """Histories of a source: whatever goes wrong on the way, in the end the items equal the back office's rows.
 
-A history is a back office whose users write, faults of everything between the back office and the items, and polls that
-stop, are killed and interleave at any of their calls. Hypothesis draws histories and shrinks a failing one to the few
-steps that it takes.
+In a history, the users of a back office change its rows while polls read them. Everything between the back office and
+the items can fail. A poll can stop, be killed or interleave with another poll at any of its calls. Hypothesis draws the
+histories. If one fails, Hypothesis shrinks it to the few steps that are needed to fail.
 """
 
 import json
@@ -39,14 +39,17 @@ SWEEP = Poll(0, sweep=True, calls=None, immortal=False)
 DELIVER_ALL = Deliver(100, "in order")
 VALUE, OTHER_VALUE = VALUES[0], VALUES[2]
 LAST_PAGE_EMPTY: list[Step] = [*[Fail("slow")] * 3, Fail("empty")]
-"""A sweep's poll reads four pages: two of the changes, two of the listing. This makes the last one falsely empty."""
+"""Faults that make the last page of a sweep's poll falsely empty.
+
+The poll reads four pages: two of the incremental pass, then two of the full listing.
+"""
 THREE_ROWS: list[Step] = [Put("a", VALUE, 0), Put("b", VALUE, 0), Put("c", VALUE, 0)]
 B_CHANGES: list[Step] = [
     *THREE_ROWS,
     *(POLL_ALL, DELIVER_ALL, Put("b", OTHER_VALUE, 0)),
     *(POLL_ALL, DELIVER_ALL, Wait(10_000)),
 ]
-"""Three rows of which one changes later; all of them are applied items."""
+"""Steps that insert three rows and then change row b. The items have all of these changes."""
 
 FOUND: dict[str, tuple[Setting, list[Step]]] = {
     "a row is removed just before a sweep reads it, and its item is still in the stream": (
@@ -104,7 +107,7 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
         ],
     ),
 }
-"""Histories that once showed a fault: of `poll`, or of a mutant that had to be found."""
+"""Histories that once showed a fault, either of `poll` or of a mutant (our code with a deliberate fault)."""
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -127,7 +130,7 @@ def test_in_the_end_the_items_equal_the_back_offices_rows(history: tuple[Setting
 def test_a_poll_can_be_killed_before_any_of_its_calls_and_the_next_poll_continues(
     first: str, second: str, wait: int, poll: Poll
 ) -> None:
-    """Try every call of one poll, not only those that Hypothesis draws."""
+    """Kill a poll before each of its calls in turn, not only before those that Hypothesis draws."""
     setting = Setting(Shape(page_size=10, resolution_ms=1_000))
     steps: list[Step] = [*(Put(row_id, first, 0) for row_id in IDS), Wait(wait)]
     calls = 0
@@ -140,7 +143,7 @@ def test_a_poll_can_be_killed_before_any_of_its_calls_and_the_next_poll_continue
 
 
 def test_two_polls_can_interleave_at_any_of_their_calls() -> None:
-    """One stops before its n-th call until its lease has expired, and resumes after another has polled."""
+    """One poll stops before its n-th call. Then its lease expires, another poll runs, and the first one resumes."""
     steps: list[Step] = [Put(row_id, VALUE, 0) for row_id in IDS]
     for calls in range(1, 20):
         frozen = SWEEP._replace(calls=calls, immortal=True)
@@ -158,7 +161,7 @@ def test_a_poll_does_nothing_while_another_one_runs() -> None:
 
 
 def test_a_row_that_comes_back_while_a_sweep_deletes_it_needs_no_other_sweep() -> None:
-    """The row's time may precede the sweep's, so the tombstone must have the time of the item that it deletes."""
+    """The row's new time may be before the sweep. So a tombstone must have the time of the item that it deletes."""
     world = World(Setting())
     with simulated(world.clock, world.send):
         steps: list[Step] = [*B_CHANGES, Delete("a"), SWEEP, Wait(10_000), SWEEP]

@@ -1,9 +1,11 @@
 """A model of a global table with two Regions, in which the latest *DynamoDB* write wins, whatever our versions say.
 
-Each Region applies changes to its own replica, under a condition. Every write travels to the other Region and wins
-there if its DynamoDB time is greater. Every change of a replica's item is one record of that Region's stream, in order,
-and `publish` either publishes or mends it. DynamoDB gives a write a time above that of the item that it replaces. A tie
-goes to the same Region everywhere.
+Each Region applies changes to its own replica with conditional writes. DynamoDB copies every write to the other Region.
+There the write wins if its DynamoDB time is greater than that of the stored item. If the times are equal, the write of
+the same Region wins in both replicas. DynamoDB gives every write a greater time than that of the item that it replaces.
+
+Whenever the item of a replica changes, that Region's stream gets one record. The Region's `publish` handles the records
+in order. It either publishes the item or mends it.
 """
 
 from collections import deque
@@ -36,7 +38,7 @@ class Region:
         self.document: str | None = None
 
     def write(self, clock: int, new: Change) -> None:
-        """Write the item without a condition, as DynamoDB does once a condition holds."""
+        """Write the item without a check. The caller has already checked the condition."""
         self.time = max(clock + self.skew, self.time[0] + 1), self.number
         self.stream.append((self.item, new))
         self.item = new
@@ -55,7 +57,7 @@ class Region:
             self.item = new
 
     def publish(self, clock: int, records: int) -> None:
-        """Let the real `publish`, whose stores are this Region, handle a batch of the stream's records."""
+        """Run the real `publish` on a batch of this Region's stream records. Its stores are those of this Region."""
         batch = [stream_record(*self.stream.popleft()) for _ in range(min(records, len(self.stream)))]
         stores = Stores(self, clock)
         settings = PublishSettings("model", "t", "d", 30, COLLECTIONS)
@@ -82,19 +84,20 @@ class Stores:
 
 @settings(max_examples=5 * settings().max_examples, deadline=None)
 @given(
-    # Each step applies a change in one Region, delivers a write to it, or publishes records there.
+    # Each step applies a change in one Region, delivers a write of the other Region to it, or publishes records there.
     st.lists(st.tuples(st.sampled_from(["apply", "deliver", "publish"]), st.integers(0, 1), st.integers(0, 8))),
     st.integers(-5, 5),
     st.booleans(),
     st.sampled_from([0, 400 * 86_400_000]),
 )
-# Two older writes overtake the newest one before its Region has published. If `publish` put the newest one back only in
-# the place of the older write that it saw first, the second older write would win.
+# First one Region writes the newest change. Then the other Region writes two older changes, and both overwrite the
+# newest one before its Region has published it. If `publish` put the newest change back only over the first older
+# change, the second older change would win.
 @example([("apply", 0, 1), ("apply", 1, 0), ("apply", 1, 0)], 0, False, 0)
 def test_both_regions_end_with_the_greatest_version_and_its_document(
     steps: list[tuple[str, int, int]], skew: int, deletes: bool, age_ms: int
 ) -> None:
-    """This holds even if a back office's versions are older than the horizon and only their acceptance is recent."""
+    """This holds even if the versions are older than the horizon, as a back office's can be, but accepted recently."""
     regions = [Region(0), Region(1, skew)]
     applied: list[Change] = []
     for clock, (step, number, tick) in enumerate(steps):

@@ -1,6 +1,6 @@
 """A simulated back office, a source that polls it, and everything between the source and the items.
 
-The code under test is the one that runs on AWS, above the clients of AWS and the adapter of `requests`.
+Fakes replace only the AWS clients and the HTTP adapter of `requests`. All other code is the code that runs on AWS.
 """
 
 import base64
@@ -85,11 +85,11 @@ POLL_SETTINGS = PollSettings(
 )
 OUTCOMES = ("completed", "not_modified", "unfinished", "failed", "open", "running")
 WHOLE_PASS = ("completed", "not_modified")
-"""The outcomes of a poll that has read everything there is."""
+"""The outcomes of a poll that has read a pass to its end."""
 FUNCTION_MS = 60_000
 """The time that Lambda gives an invocation."""
 LAG_S = 5.0
-"""Seconds by which the source reads again what it has read, since rows may become visible late."""
+"""Seconds before the watermark at which the next pass begins, because rows may become visible late."""
 
 
 class ItemsTable(MemoryDynamo):
@@ -134,7 +134,7 @@ class RecordedFailures(Telemetry):
 
 
 class World:
-    """One history while it is played."""
+    """The simulation that plays one history and checks it after each step."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -150,11 +150,11 @@ class World:
         self.ever_removed: set[str] = set()
         self.outcome = ""
         self.states: dict[str, list[str | None]] = {row_id: [None] for row_id in IDS}
-        """Every state of every row, oldest first. ``None`` is a missing or removed row."""
+        """All states that each row has had, oldest first. ``None`` stands for a missing or removed row."""
         self.applied_state: dict[str, int] = {}
-        """The index in ``states`` of the state that each item shows."""
+        """For each row, the index in ``states`` of the state that its item has."""
         self.undetectable_lies = 0
-        """How many false responses only a sweep can correct."""
+        """How many false responses the back office has sent whose effect only a sweep can correct."""
         self.last_lie_ms = 0
         self.kills = 0
         self.empty_pages = 0
@@ -231,12 +231,12 @@ class World:
         assert (after.fresh_as_of_ms or 0) <= self.clock.ms
 
     def refuse_records(self, refused: tuple[bool, ...]) -> None:
-        """Let Kinesis refuse some of the next records, by position."""
+        """Let Kinesis refuse some of the next records, as :class:`RefuseRecords` describes."""
         decisions = iter(refused)
         self.stream.refuse = lambda: next(decisions, False)
 
     def deliver(self, number: int, order: str = "in order") -> None:
-        """Deliver records to `apply`; the orders are those of :class:`Deliver`."""
+        """Deliver records to `apply`, in one of the orders that :class:`Deliver` describes."""
         batch = [self.stream.records.popleft() for _ in range(min(number, len(self.stream.records)))]
         if not batch:
             return
@@ -280,7 +280,8 @@ class World:
             return poll({"source": self.source(), "sweep": sweep}, invocation.remaining_ms)
         finally:
             for error in telemetry.failures:
-                # A lost lease is legitimate: if only the response to its release was lost, it is released already.
+                # A lost lease is legitimate. If AWS released the lease but its response was lost, the retry finds no
+                # lease.
                 if not isinstance(error, (AwsError, LeaseLostError)):
                     raise AssertionError("poll failed by its own fault") from error
 
@@ -291,7 +292,7 @@ class World:
         ).fetch
 
     def resume(self, slot: int, calls: int | None) -> None:
-        """Let the slot's invocation, if any, make some more calls; ``None``: all of them."""
+        """Let the slot's invocation, if any, make ``calls`` more calls; if ``calls`` is ``None``, run it to its end."""
         invocation = self.slots[slot]
         if invocation is None:
             return
@@ -300,24 +301,25 @@ class World:
             self._finish(slot)
 
     def _finish(self, slot: int) -> None:
-        """Check the end of the slot's invocation and free the slot."""
+        """Free the slot and check how its invocation ended."""
         invocation = self.slots[slot]
         assert invocation
         self.slots[slot] = None
         if invocation.error is not None:
-            # After a failure of AWS, Lambda retries the event.
+            # If AWS fails, the invocation may fail too, because Lambda retries its event.
             failed_by_aws = invocation.faults and isinstance(invocation.error, AwsError)
             if not isinstance(invocation.error, KilledError) and not failed_by_aws:
                 raise invocation.error
             return
         self.outcome = invocation.result["outcome"]
         assert self.outcome in OUTCOMES, invocation.result
-        # Without modification times a record is compared with its item, which may not have arrived yet.
+        # Without modification times `poll` compares a record with its item. If the item's newest change is still in the
+        # change stream, the comparison is outdated, so this check could fail.
         if self.outcome in WHOLE_PASS and not self.undetectable_lies and self.setting.shape.versions:
             self._check_freshness()
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Serve the back office in the place of `requests`' adapter."""
+        """Respond to a request as the back office, in the place of `HTTPAdapter.send`."""
         invocation = Invocation.current
         assert invocation
         invocation.gate("GET")
@@ -328,13 +330,14 @@ class World:
         elif fault == "slow":
             self.clock.ms += 8_000
         elif fault == "repeated" and (self.last_answered is not invocation or self.office.is_first(request)):
-            fault = None  # nobody can detect a whole page that belongs to another pass
+            fault = None  # a client can't detect that a whole page comes from another pass
         elif fault == "stray_link" and self.setting.shape.style not in ("link", "header"):
             fault = "500"
         elif fault == "empty":
             self.last_lie_ms = self.clock.ms
             self.empty_pages += 1
-            # Sorted by time, the rows behind an empty page are read again; sorted by id, they are not.
+            # If the rows are sorted by time, the next pass reads the rows behind the empty page. If they are sorted by
+            # id, it doesn't.
             self.undetectable_lies += self.setting.shape.order == "id"
         response = self.office.respond(request, fault)
         if fault is None or fault in ("fewer", "slow"):
@@ -374,7 +377,7 @@ class World:
     # -- checks ------------------------------------------------------------------------------------------------------
 
     def check_written_item(self, item: Item) -> None:
-        """Check that an item moves forward through the states of its row, and that a tombstone is legitimate."""
+        """Check that an item takes on the states of its row in order, and that a tombstone is legitimate."""
         row_id = item["item_id"]["S"]
         text = item["data"]["S"] if "data" in item else None
         first = self.applied_state.get(row_id, 0)
@@ -388,7 +391,7 @@ class World:
             assert row_id in self.ever_removed, "a deleted item's row was never removed"
 
     def is_quarantined(self, raw: str) -> bool:
-        """Return whether the quarantine holds a record."""
+        """Return whether the source's record is in quarantine."""
         record = print_json(parse_json(raw))
         entries = [json.loads(body) for (_, key), body in self.buckets.objects.items() if key.startswith("quarantine/")]
         return any(entry["record"] == record and entry["source"] == SOURCE for entry in entries)
@@ -398,10 +401,11 @@ class World:
         return None if row.removed else print_json(parse_json(row.value))
 
     def _check_freshness(self) -> None:
-        """Check that what the back office held at ``fresh_as_of`` is in the items or in the change stream."""
+        """Check that everything the back office held at ``fresh_as_of`` is in the items or in the change stream."""
         fresh_ms = self.checkpoint().fresh_as_of_ms
         assert fresh_ms is not None
-        # If rows go and come back while numbered pages are read, none may seem to have moved and one be left out.
+        # If rows are deleted and inserted while `poll` reads numbered pages, it may miss a row without noticing that
+        # rows have moved.
         if fresh_ms <= self.last_lie_ms or (self.setting.shape.style == "page" and self.ever_deleted):
             return
         newest = {item["pk"]["S"]: change_of(item) for item in self.items.items.values() if "version" in item}
@@ -415,9 +419,9 @@ class World:
                 assert (stored_item.data if stored_item else None) == self.expected_data(row), (row, stored_item)
 
     def check_items(self, *, without_deleted: bool) -> None:
-        """Check that each row is an item.
+        """Check that each row has its item.
 
-        :param without_deleted: check also that a row that was deleted without a trace is no item any more.
+        :param without_deleted: whether to check also that a row that was deleted without a trace has no item.
         """
         items = {item["item_id"]["S"]: change_of(item) for item in self.items.items.values() if "version" in item}
         for row in self.office.rows.values():
@@ -432,7 +436,10 @@ class World:
         return {item["item_id"]["S"] for item in self.items.items.values() if "data" in item}
 
     def may_delete(self, missing: int) -> bool:
-        """Return whether a sweep may delete so many items: not all of them, nor more than the settings allow."""
+        """Return whether a sweep may delete this many items.
+
+        It may not if the back office has no rows, or if the settings allow fewer deletes.
+        """
         most = max(1, len(self.living()) * self.setting.max_deletes_percent / 100)
         return bool(self.office.rows) and missing <= most
 
@@ -464,19 +471,19 @@ def play(setting: Setting, steps: list[Step]) -> World:
 
 
 def settle(world: World) -> None:
-    """Stop the faults and the users, and check that polls, then sweeps, make the items equal to the back office."""
+    """End all faults, then check that polls, and after them sweeps, make the items equal the back office's rows."""
     world.faults.clear()
     world.refuse_records(())
     for slot in range(2):
         world.resume(slot, None)
-    world.clock.ms += 10 * 60_000  # longer than any lease, and than the breaker's cooldown
+    world.clock.ms += 10 * 60_000  # longer than any lease and the breaker's cooldown
     _settle_passes(world)
     for row in world.office.rows.values():
         if row.raw is not None:
             assert world.is_quarantined(world.office.text(row)), row
     if not world.ever_deleted and not world.undetectable_lies:
         world.check_items(without_deleted=True)
-    # A sweep can't tell a row without an id from a missing one, so the back office's operators mend those first.
+    # To a sweep, a row without an id looks like a missing row. So the bad rows are deleted before the sweeps.
     for row in list(world.office.rows.values()):
         if row.raw is not None:
             world.do(Delete(row.id))
@@ -496,12 +503,13 @@ def _settle_passes(world: World) -> None:
 
 
 def _settle_sweeps(world: World) -> None:
-    # A sweep counts what it may delete in the index. An index that lags shows fewer items, and fewer missing ones.
+    # A sweep computes from the index how many items it may delete. An index that lags behind the table has fewer items,
+    # so it also shows fewer missing ones.
     world.items.refresh_index()
     missing = world.living() - world.office.rows.keys()
     may_delete = world.may_delete(len(missing))
     sweeps = 0
-    # A sweep of one page a poll, behind a pass of several polls, takes more than 60 polls.
+    # If each poll reads only one page, four sweeps and the passes before them take more than 60 polls.
     for _ in range(200):
         world.clock.ms += 10_000
         before = world.checkpoint().last_sweep_ms

@@ -1,4 +1,4 @@
-"""Ways to poll the back office: a table and a source for one test alone, or the stack's own sources."""
+"""Helpers that poll the back office through a source of one test or through the stack's own sources."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ COLLECTION = "subdivisions"
 class PolledTable:
     """A table in the back office for one test, and a source that polls it into the collection of subdivisions.
 
-    No schedule polls it, and its faults hit no other source. `poll` quarantines a row without a name.
+    No schedule polls the table, and its faults affect no other source. `poll` quarantines a row without a name.
     """
 
     FIXED = "{code: code, country: 'XA', name: name || code, type: 'Row'}"
@@ -72,15 +72,15 @@ class PolledTable:
         return session.poll(self._stack.outputs, event)
 
     def own_fault(self, fault: Fault) -> Fault:
-        """Return the fault, limited to the requests that ask for this table."""
+        """Return the fault, limited to requests for this table."""
         return dataclasses.replace(fault, match=f"/{self._sql_name}.json")
 
     def requests(self) -> int:
-        """Return how many requests have asked for this table."""
+        """Return how many requests for this table the back office has received."""
         return self._stack.office.requests(f"/{self._sql_name}.json")
 
     def names(self, count: int) -> list[str | None]:
-        """Return the names of the first items in the primary Region; ``None`` for a missing item."""
+        """Return the names of the first ``count`` items in the primary Region; ``None`` for a missing item."""
         store = items(self._stack)
         stored_items = [store.get_item(f"item/{COLLECTION}/{self.code(number)}") for number in range(count)]
         return [json.loads(item.data)["name"] if item and item.data else None for item in stored_items]
@@ -124,7 +124,7 @@ def poll(stack: Local, name: str, *, sweep: bool = False, **settings: object) ->
 
 
 def checkpoints(stack: Local) -> DynamoCheckpoints:
-    """Return the store of checkpoints, with the root's credentials."""
+    """Return the store of checkpoints, with the root user's credentials."""
     assert stack.outputs.checkpoints_table
     return DynamoCheckpoints(stack.client("dynamodb"), stack.outputs.checkpoints_table)
 

@@ -1,8 +1,10 @@
-"""One stack for the whole run: built, applied to its own emulator on a free port, and removed at the end.
+"""Fixtures that build one stack for the whole run, apply it to its own emulator, and remove it at the end.
+
+The emulator listens on a free port.
 
 To iterate, run pytest with READPLANE_STACK=.local/test KEEP=1. The stack stays up, and the next run uses it as it is.
 After a change of code or Terraform, apply it with python -m ops.local.up --name test --port 0.
-With READPLANE_CLIENT=boto3 the functions on a client's path call AWS with boto3 instead of the slim client.
+With READPLANE_CLIENT=boto3 the functions that serve clients call AWS with boto3 instead of the slim client.
 Remove the stack with python -m ops.local.down --name test.
 """
 
@@ -19,11 +21,11 @@ from ops.local.up import up
 from tests.local.support import Local
 
 ROWS = 300
-"""How many subdivisions the back office has. All 5,000 real ones would need a minute for their documents."""
+"""How many subdivisions the back office has. To publish the documents of all 5,000 real ones would take a minute."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move the test that judges the calls of all the others to the end."""
+    """Move the test that checks the calls of all other tests to the end."""
     items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
 
 
@@ -65,7 +67,7 @@ def _applied(name: str, *, reuse: bool) -> Stack:
         progress.say(f"Using the stack in {running.home} as it is.")
         return running
     if not reuse:
-        emulator.stop(name)  # a killed run may have left it
+        emulator.stop(name)  # a killed run may have left it running
     try:
         return up(name, 0, progress, ROWS)
     except CommandError as failure:

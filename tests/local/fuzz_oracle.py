@@ -42,7 +42,7 @@ SUCCESSES = {
     "getChangeStatus": {200, 404},
     "getDocument": {200, 304, 404},
 }
-"""The statuses with which an operation serves a request, by operation id."""
+"""The statuses that a request gets if the API serves it, by operation id."""
 
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
@@ -61,7 +61,7 @@ INTERNALS = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A request as it goes over the wire. Its target begins below /v1."""
+    """A request as it goes over the wire. Its target is the path below /v1 and the query."""
 
     method: str
     target: str
@@ -69,7 +69,7 @@ class Call:
     body: bytes | None = None
 
     def header(self, name: str) -> str | None:
-        """Return the last header of this name."""
+        """Return the value of the last header with this name; ``None`` if there is none."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return values[-1].decode("latin-1").strip(" \t") if values else None
 
@@ -133,7 +133,10 @@ class Service:
         return Call(prepared.method, prepared.path_url.removeprefix(self._prefix), headers, body)
 
     def check(self, call: Call) -> int:
-        """Send a call and check its response; return the status. Without its own Authorization, the editor sends it."""
+        """Send a call and check its response; return the status.
+
+        A call without an Authorization header is sent with the editor's token.
+        """
         verdict = self.judge(call)
         status, headers, content = self._send(call)
         wrong = list(self._wrong(call, verdict, status, headers, content))
@@ -172,7 +175,7 @@ class Service:
         if status >= 500:
             yield "the status is a 5xx"
         operation = self._documented(verdict.operation)
-        # Without an operation, the request is a preflight.
+        # The API serves a request without a documented operation only if it is a preflight.
         successes = SUCCESSES.get(operation["operationId"], set()) if operation else {200, 204}
         if verdict.refusals and status not in verdict.refusals and (verdict.certain or status not in successes):
             yield f"the request must be refused with one of {sorted(verdict.refusals)}"
@@ -237,7 +240,9 @@ class Service:
         if operation in ("createItem", "putItem"):
             faults += self._body_faults(call, collection)
         if operation == "health" and call.header("Content-Type") is not None:
-            faults.append(_content_type_fault(call) and "unsure")  # a GET with another type may be a 415 or not
+            faults.append(
+                _content_type_fault(call) and "unsure"
+            )  # the API may refuse a GET with another type or ignore the type
         statuses = frozenset(fault for fault in faults if isinstance(fault, int))
         if statuses:
             return Verdict(route, statuses)
@@ -265,7 +270,10 @@ class Service:
 
 
 Fault = int | str | None
-"""The status that refuses a part of a request; "unsure" if the document leaves it open; ``None`` for a valid part."""
+"""The judgement of one part of a request: the status with which the API must refuse it, or ``None`` if it is valid.
+
+It is "unsure" if the document leaves open whether the part is valid.
+"""
 
 
 def _content_type_fault(call: Call) -> Fault:
@@ -285,7 +293,7 @@ def _query_faults(query: str) -> list[Fault]:
             right = re.fullmatch("0*[0-9]+", text) and 1 <= int(text) <= 200
             faults.append(("unsure" if text.startswith("0") else None) if right else 400)
         elif values:
-            faults.append(400)  # only the API makes valid cursors; test_http.py follows those
+            faults.append(400)  # a fuzzed cursor is never valid; test_http.py follows the API's own cursors
     return faults
 
 
@@ -373,7 +381,7 @@ def _deployed_schemas(stack: Local) -> dict[str, Any]:
 def _expanded(schemas: dict[str, Any]) -> dict[str, Any]:
     """Return the document with each collection's own routes and body schema in the place of {collection}."""
     document = copy.deepcopy(SPEC)
-    # Schemathesis must not generate credentials. The random headers below try wrong tokens.
+    # Schemathesis must not generate credentials. The random headers of test_fuzz.py try wrong tokens.
     del document["security"], document["components"]["securitySchemes"], document["servers"]
     for path, item in list(document["paths"].items()):
         for method in METHODS:

@@ -1,4 +1,4 @@
-"""The permissions of the stack's roles, and ways to take some of them away for a while."""
+"""Helpers that list the permissions of the stack's roles and remove some of them for a while."""
 
 import copy
 import json
@@ -9,13 +9,14 @@ from typing import Any
 from tests.local.support import Local
 
 BOTH = (False, True)
-"""The primary Region and the replica."""
+"""The values of ``replica`` for the primary Region and for the replica Region."""
 
 
 def actions(stack: Local, *, replica: bool = False) -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Return where each permission of one Region's roles stands.
+    """Return the policy that grants each permission of one Region's roles.
 
-    :returns: by role without its prefix, Sid and action: the role's whole name and its policy's name.
+    :returns: each key is a role's name without its prefix, a Sid and an action. Each value is the role's full name and
+        the policy's name.
     """
     iam = stack.root().client("iam")
     prefix = f"{stack.outputs.name}-{stack.outputs.replica_region if replica else stack.outputs.region}-"

@@ -1,4 +1,4 @@
-"""Ways into the middle of the stack: write log objects and notifications made by hand, and the outcomes of changes."""
+"""Helpers that write log objects and notifications by hand, and read what became of each change."""
 
 import gzip
 import json
@@ -45,12 +45,12 @@ def new_change(
 
 
 def new_key() -> str:
-    """Return the key of a write log object that doesn't exist."""
+    """Return the key of a write log object that doesn't exist yet."""
     return f"log/year=2026/month=01/day=01/hour=00/by-hand-{uuid.uuid4()}.gz"
 
 
 def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, packed: bool = True) -> str:
-    """Put an object into the write log, as Firehose does. S3's notification then brings it to `apply`."""
+    """Put an object into the write log, as Firehose does. S3 then notifies `apply` of the object."""
     content = b"".join(lines)
     key = key or new_key()
     body = gzip.compress(content) if packed else content
@@ -59,14 +59,14 @@ def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, 
 
 
 def lines_of(stack: Local, key: str, s3: Any = None) -> list[bytes]:
-    """Return the lines of a log object. The emulator's Firehose doesn't compress them, although it is told to."""
+    """Return the lines of a log object. It may be uncompressed, because the emulator's Firehose never compresses."""
     s3 = s3 or stack.root().client("s3")
     content = s3.get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
     return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
 
 
 def notify(stack: Local, keys: Iterable[str]) -> list[str]:
-    """Send S3's notification of these objects once more; return the messages' ids."""
+    """Notify `apply` of these objects once more, as S3 would; return the ids of the messages."""
     sqs = stack.root().client("sqs")
     sent = []
     for key in keys:
@@ -83,9 +83,9 @@ def notify(stack: Local, keys: Iterable[str]) -> list[str]:
 
 
 def flush_apply_log(stack: Local) -> bool:
-    """Run `apply` on an empty object, because the emulator publishes its late log lines only with the next run.
+    """Run `apply` on an empty object, because the emulator publishes late log lines only with the next invocation.
 
-    :returns: true, for use in a condition.
+    :returns: always True, so a condition can contain this call.
     """
     return bool(put_object(stack, []))
 
@@ -98,7 +98,7 @@ def log_keys(stack: Local) -> list[str]:
 
 
 def quarantined(stack: Local) -> list[dict[str, Any]]:
-    """Return every entry of the quarantine with its key."""
+    """Return every entry of the quarantine with its S3 key."""
     s3 = stack.root().client("s3")
     bucket = stack.outputs.write_log_bucket
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="quarantine/")
@@ -107,11 +107,11 @@ def quarantined(stack: Local) -> list[dict[str, Any]]:
 
 
 def items(stack: Local, *, replica: bool = False) -> DynamoItems:
-    """Return the items store of one Region, with the root's credentials."""
+    """Return the items store of one Region, with the root user's credentials."""
     client = stack.client("dynamodb", replica=replica)
     return DynamoItems(client, stack.outputs.items_table, "by_collection", horizon_ms=HORIZON_MS)
 
 
 def status(store: DynamoItems, change: Change) -> Status | None:
-    """Return what the status route would respond."""
+    """Return the status of a change as the status route would report it."""
     return status_of(change.change_id, *store.get_change_status(change.key, change.change_id), now_ms(), 900_000)

@@ -25,9 +25,9 @@ Value = TypeVar("Value")
 class Local:
     """The stack that all local tests share.
 
-    stack: the stack as it was applied.
+    stack: the applied stack.
     alice: a user who is in no group.
-    bob: another one.
+    bob: another user who is in no group.
     eve: a user in the group of editors.
     seen: method, path and status of every HTTP call.
     """
@@ -43,21 +43,21 @@ class Local:
         return self.stack.outputs
 
     def api(self, user: User | None = None, *, token: str | None = None, replica: bool = False) -> Api:
-        """Return the HTTP API as a user calls it, or a caller with any ``token``, or an anonymous one."""
+        """Return a client of the HTTP API that sends a user's access token, the given ``token``, or no token."""
         url = self.outputs.replica_api_url if replica else self.outputs.api_url
         assert url, "the local settings declare no replica Region"
         return Api(url, user.access_token if user else token, seen=self.seen)
 
     def root(self, *, replica: bool = False) -> boto3.session.Session:
-        """Return a session of the account's root, to whom IAM allows everything, in one Region."""
+        """Return a boto3 session of the root user in one Region. IAM allows the root user everything."""
         region = self.outputs.replica_region if replica else self.outputs.region
         assert region, "the local settings declare no replica Region"
         return root(region)
 
     def client(self, service: str, *, kind: str = "boto3", replica: bool = False) -> Client:
-        """Return a client for a store, with the root's credentials.
+        """Return an AWS client that our stores can use, with the root user's credentials.
 
-        :param kind: ``slim`` or ``boto3``.
+        :param kind: the library that the client uses: ``slim`` or ``boto3``.
         """
         region = self.root(replica=replica).region_name
         chosen = {"READPLANE_CLIENT": kind, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
@@ -73,7 +73,7 @@ class Local:
 
     @cached_property
     def ministack(self) -> bool:
-        """Whether the emulator is MiniStack, the embedded one."""
+        """Whether the emulator is MiniStack, the one that `ops.local` starts."""
         response = requests.get(f"{self.stack.endpoint}/_ministack/health", timeout=5)
         assert response.status_code == 200 or not running(self.stack.name), "an emulator started here is MiniStack"
         return response.status_code == 200
@@ -81,9 +81,9 @@ class Local:
     def events(
         self, function: str, code: str, *, since_ms: int = 0, replica: bool = False, **fields: object
     ) -> list[dict[str, Any]]:
-        """Return what one Region's function logged under an event code, with these fields.
+        """Return the log events of one Region's function that have this code and these fields.
 
-        MiniStack publishes a late line only with the function's next invocation; see pipeline.flush_apply_log().
+        MiniStack publishes late log lines only with the function's next invocation; see pipeline.flush_apply_log().
         """
         pages = self.root(replica=replica).client("logs").get_paginator("filter_log_events")
         listing = pages.paginate(

@@ -57,7 +57,7 @@ def test_a_path_and_its_query_reach_the_back_office_unchanged(stack: Local, by_k
 
 def test_a_refusal_of_the_back_office_reaches_the_client(stack: Local, by_key: dict[str, str]) -> None:
     response = stack.api()("GET", "/backends/backoffice/no-such-table.json", headers=by_key)
-    assert response.status_code == 404 and response.json()["title"] is None  # the body is Datasette's
+    assert response.status_code == 404 and response.json()["title"] is None  # the body comes from Datasette
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("", 401), ("wrong" * 5, 403)])
@@ -85,7 +85,11 @@ def test_a_key_does_not_replace_a_token(stack: Local, by_key: dict[str, str]) ->
 
 
 def test_the_key_is_the_same_in_both_regions(stack: Local, by_key: dict[str, str]) -> None:
-    """The emulator accepts the key in one Region only (see test_emulator_facts.py), but both ask for one."""
+    """Compare the two keys, and check that the replica's API requires one.
+
+    The test doesn't call the replica with the key, because the emulator accepts it in one Region only (see
+    test_emulator_facts.py).
+    """
     assert key_of(stack, "backoffice", replica=True) == by_key["X-Api-Key"]
     problem(stack.api(replica=True)("GET", f"/backends/backoffice/{PATH}"), 401)
 
@@ -142,7 +146,10 @@ def test_a_backend_behind_tokens_needs_a_token_and_a_key_for_its_quota(stack: Lo
 
 
 def test_a_key_has_its_throttle_and_its_daily_quota(stack: Local) -> None:
-    """The plan allows one request a second, a burst of two, and three requests a day per key, so the key is new."""
+    """The usage plan allows one request a second, a burst of two, and three requests a day per key.
+
+    So the test needs keys that no other test has used.
+    """
     api, path, counted = stack.api(stack.alice), f"/backends/staff/{PATH}", {"X-Api-Key": fresh_key(stack, "staff")}
     time.sleep(2.1)  # the method's own throttle recovers from the other tests
     responses = [api("GET", path, headers=counted) for _ in range(4)]
@@ -152,7 +159,7 @@ def test_a_key_has_its_throttle_and_its_daily_quota(stack: Local) -> None:
     time.sleep(1.1)
     assert api("GET", path, headers=counted).status_code == 200
     time.sleep(2.1)
-    problem(api("GET", path, headers=counted), 429)  # the quota, since the throttle has recovered
+    problem(api("GET", path, headers=counted), 429)  # the quota refuses it, because the throttle has recovered
     fresh = {"X-Api-Key": fresh_key(stack, "staff")}
     assert api("GET", path, headers=fresh).status_code == 200
 

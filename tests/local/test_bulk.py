@@ -1,4 +1,4 @@
-"""Bulk apply on the emulator's own PartiQL: it agrees with the unit tests' fake, and concurrent writers agree."""
+"""Bulk apply on the emulator's PartiQL: it gives the same results as the unit tests' fake and as single writes."""
 
 import json
 import random
@@ -21,7 +21,7 @@ OWNER = "3f1a8a52-4031-70b5-6a1e-0d6f2b1f0c11"
 
 @pytest.fixture
 def table(stack: Local) -> Iterator[str]:
-    """Make an empty table with the items' key; delete it after the test."""
+    """Make an empty table with the same key as the items table; delete it after the test."""
     name = f"bulk-{uuid.uuid4()}"
     dynamodb = stack.root().client("dynamodb")
     dynamodb.create_table(
@@ -41,7 +41,7 @@ def scan(stack: Local, table: str) -> dict[str, object]:
 
 
 def history(seed: int, items: int, length: int) -> list[Change]:
-    """Return puts and deletes of items with and without an owner, oldest first; the same for the same seed."""
+    """Return puts and deletes of items with and without an owner, oldest first. They depend only on the arguments."""
     chance = random.Random(seed)
     start = now_ms() - 60_000
     changes = []
@@ -77,7 +77,10 @@ def test_bulk_and_single_writes_agree_on_the_emulator_and_on_the_fake(stack: Loc
 
 
 def test_a_statement_gets_the_same_error_from_the_fake_when_another_writer_was_faster(stack: Local, table: str) -> None:
-    """The statement follows from a read that saw no item, or an older one, before the other writer wrote."""
+    """`apply` reads an item and builds a statement from it. Another writer writes the item before the statement runs.
+
+    If `apply` read no item, the statement is an INSERT. If it read an older item, the statement is an UPDATE.
+    """
     old, new = (new_change("raced", data, ms=now_ms() - age) for age, data in ((20, '{"n":1}'), (10, '{"n":2}')))
     for client in (stack.client("dynamodb"), MemoryDynamo(table)):
         store = DynamoBulkItems(client, table, horizon_ms=HORIZON_MS)

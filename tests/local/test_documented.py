@@ -1,4 +1,4 @@
-"""docs/openapi.yaml documents every status that a response to any local test had. This test runs last."""
+"""Check that docs/openapi.yaml documents every status that a local test received. This test runs last."""
 
 import re
 import urllib.parse

@@ -1,6 +1,6 @@
 """The gaps of the emulator that environments/local.tfvars, ops/local/emulator_patches.py and the tests work around.
 
-If a test here fails, an upgrade of the emulator has closed its gap. Then remove the workaround in the test's docstring.
+If a test here fails, an upgrade of the emulator has closed its gap. Then remove the workaround that the test names.
 """
 
 import inspect
@@ -86,7 +86,7 @@ def test_an_encoded_slash_is_decoded_before_routing(stack: Local) -> None:
 
 
 def test_s3_responds_404_for_a_missing_key_although_the_role_may_not_list(stack: Local) -> None:
-    """AWS responds 403, which `read` treats as missing. Workaround: only the unit tests exercise that code."""
+    """AWS responds 403, and `read` treats that as a missing document. Workaround: only the unit tests run that code."""
     role = next(
         role["Arn"]
         for role in stack.root().client("iam").list_roles()["Roles"]
@@ -114,16 +114,18 @@ def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
 
 
 def test_iam_conditions_do_not_see_the_key_of_an_item() -> None:
-    """Workaround: emulator_patches.py sets the condition key. Without it no test would notice a `poll` that may write
-    every item.
+    """Workaround: emulator_patches.py sets the condition key.
+
+    Without it, no test would notice a role that allows `poll` to write every item.
     """
     body = json.dumps({"TableName": "items", "Item": {"pk": {"S": "source/x"}}}).encode()
     assert "dynamodb:LeadingKeys" not in iam_actions.dynamodb_service_context(body)
 
 
 def test_a_partiql_write_reaches_no_stream() -> None:
-    """Workaround: emulator_patches.py writes the stream record. Without it `publish` would miss what `apply` writes in
-    bulk.
+    """Workaround: emulator_patches.py writes the stream record.
+
+    Without it, `publish` would miss what `apply` writes in bulk.
     """
     for statement in (dynamodb._partiql_insert, dynamodb._partiql_update):
         assert "_set_item" in inspect.getsource(statement)
@@ -131,7 +133,10 @@ def test_a_partiql_write_reaches_no_stream() -> None:
 
 
 def test_a_batch_from_kinesis_counts_as_handled_whatever_the_function_reports() -> None:
-    """Workaround: emulator_patches.py retries what a function reports. Without it a failed record would be lost."""
+    """Workaround: emulator_patches.py retries the records that a function reports as failed.
+
+    Without it, those records would be lost.
+    """
     assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_kinesis)
     assert "batchItemFailures" in inspect.getsource(lambda_svc._run_sqs_batch), "the emulator does this for a queue"
 
@@ -153,7 +158,7 @@ def test_the_value_of_an_api_key_is_known_in_one_region_only(stack: Local) -> No
 
 
 def test_http_integrations_pass_every_header_and_have_no_timeout(stack: Local) -> None:
-    """Workaround: tests/localstack and terraform/tests check what reaches AWS about headers and timeouts."""
+    """Workaround: tests/localstack and terraform/tests check the configured headers and timeouts."""
     received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as office, rest_api(stack) as (gateway, api, resource):
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
@@ -185,7 +190,7 @@ def test_http_integrations_pass_every_header_and_have_no_timeout(stack: Local) -
 
 
 def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
-    """AWS would choose the key's value, as Terraform's provider asks it to.
+    """On AWS, API Gateway generates a value if a request has none. Terraform's provider relies on that.
 
     Workaround: backend_api_keys in local.tfvars.
     """
@@ -195,7 +200,7 @@ def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
 
 
 def test_a_retried_request_is_carried_out_once(stack: Local) -> None:
-    """This holds only because of emulator_patches.py; the emulator alone carries it out twice."""
+    """Workaround: emulator_patches.py. Without its patch, the emulator would carry the request out twice."""
     iam: Any = stack.root().client("iam")
     role = {"RoleName": "facts", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}
     tries = iter(("one", "one", "another"))

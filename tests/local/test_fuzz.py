@@ -2,7 +2,7 @@
 
 The document and the collections' JSON Schemas judge every request. The API must refuse what they forbid and serve what
 they allow. No response may be a 5xx, show an exception, or be undocumented. Every run sends the same requests.
-READPLANE_FUZZ_SEED=<number> sends others, and READPLANE_FUZZ_FACTOR=<number> sends that many times as many.
+READPLANE_FUZZ_SEED=<number> chooses other requests. READPLANE_FUZZ_FACTOR=<number> multiplies how many are sent.
 """
 
 import json
@@ -30,7 +30,8 @@ def service(stack: Local) -> Iterator[Service]:
         assert connected.check(Call("PUT", f"/items/{name}/{KNOWN_ID}", headers, json.dumps(body).encode())) == 202
         eventually(lambda: connected.check(Call("GET", f"/documents/{name}/{KNOWN_ID}")) == 200)
     yield connected
-    # The fuzzed writes are applied and published before those of the next test, so wait for the last of them.
+    # The stack applies and publishes the fuzzed writes before those of the next test. So make one last write, and wait
+    # until it is published, so that the next test needn't wait.
     last = stack.api(stack.eve)("PUT", f"/items/countries/{KNOWN_ID}", BODIES["countries"]).json()["change_id"]
 
     def published() -> bool:
@@ -41,7 +42,7 @@ def service(stack: Local) -> Iterator[Service]:
 
 
 def fuzz(strategy: st.SearchStrategy[Call], examples: int, probe: Callable[[Call], int]) -> set[int]:
-    """Draw calls, the same ones for the same seed, and probe each; return the statuses of the responses."""
+    """Draw calls and probe each; return the statuses of the responses. The same seed draws the same calls."""
     statuses: set[int] = set()
 
     @seed(SEED)
@@ -69,7 +70,7 @@ MODES = list(schemathesis.GenerationMode)
 @pytest.mark.parametrize("operation_id", SUCCESSES)
 def test_requests_at_the_limits_of_the_document(service: Service, operation_id: str) -> None:
     """Try each parameter and each part of a body at its limits, just beyond them, absent, and with other types."""
-    # The schema of the notices has the most rules.
+    # One collection is enough. The schema of the notices has the most rules.
     (operation,) = [each for each in service.operations(operation_id) if each.path.split("/")[2:3] in ([], ["notices"])]
     config = service.schema.config.generation
     cases = service.schema.iter_coverage_cases(operation, generation_modes=MODES, generation_config=config)
@@ -88,7 +89,7 @@ def test_requests_generated_from_the_document(
     operations = service.operations(operation_id)
     strategies = [[operation.as_strategy(generation_mode=mode) for operation in operations]]
     if mode.is_positive and operation_id.startswith("get"):
-        existing = {"item_id": KNOWN_ID}  # a random id leads to no item
+        existing = {"item_id": KNOWN_ID}  # no item has a random id
         strategies += [[operation.as_strategy(path_parameters=existing) for operation in operations]]
     statuses: set[int] = set()
     for each in strategies:
@@ -96,8 +97,8 @@ def test_requests_generated_from_the_document(
     assert min(statuses) < 300 if mode.is_positive else max(statuses) >= 400, statuses
 
 
-# --- Random bytes. No test sends what isn't HTTP at all (a line break in a header, a blank in a target), because API
-# Gateway's servers, and the emulator's, refuse it before it reaches the product.
+# --- Random bytes. No test sends invalid HTTP, such as a line break in a header or a blank in a target. API Gateway's
+# servers and the emulator's refuse it before it reaches the product.
 
 VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F))
 HOSTILE = [
@@ -148,7 +149,7 @@ VERSIONS = st.builds(
 
 @st.composite
 def mutated(draw: st.DrawFn, text: bytes) -> bytes:
-    """Draw a text with up to three places overwritten, removed, doubled or filled with other bytes."""
+    """Draw a copy of ``text`` with up to three places overwritten, removed or doubled, or with other bytes inserted."""
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(text)))
         to = min(len(text), at + draw(st.sampled_from([0, 1, 1, 2, 7])))

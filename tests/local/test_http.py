@@ -42,9 +42,9 @@ def put(api: Api, path: str, body: object, **more: Any) -> str:
 
 
 def read(api: Api, path: str, at_least: str) -> requests.Response:
-    """GET with read-your-writes until the version is applied; return that response."""
+    """GET a path until the version ``at_least`` is applied; return the response."""
 
-    def applied() -> list[requests.Response]:  # a list, because the Response of a 404 counts as false
+    def applied() -> list[requests.Response]:  # a list, because a Response with status 404 is falsy
         response = api("GET", path, headers={"Readplane-Min-Version": at_least})
         return [] if response.status_code == 409 else [response]
 
@@ -311,7 +311,8 @@ VALID = {"countries": FRANCE, "notices": {"title": "x"}, "profiles": {"display_n
 def hostile_targets(stack: Local, hostile: str) -> Iterator[tuple[str, str]]:
     """Yield method and target of every route with path parameters, each parameter in turn replaced by a hostile text.
 
-    The collections outside VALID have the same read routes as those in it. test_backends.py covers the back offices.
+    Collections that aren't in VALID are left out, because they have the same read routes as those in it.
+    test_backends.py covers the back offices.
     """
     valid = {"{item_id}": "x", "{change_id}": version_ahead(0)}
     for route in stack.outputs.routes:
@@ -347,7 +348,7 @@ def try_everywhere(stack: Local, hostile: str) -> tuple[list[str], list[str]]:
 
     for method, target in hostile_targets(stack, hostile):
         if method == "GET" and target.endswith("/%2F") and target.count("/") == 3 and target.startswith("/items/"):
-            # The emulator decodes the slash, so this is the caller's own list. On AWS it is an item id.
+            # The emulator decodes the slash, so the response is the caller's own list. On AWS the slash is an item id.
             if b'"next"' not in call(method, target, 200):
                 wrong.append(f"{target} is not a list")
             continue
@@ -428,7 +429,7 @@ def owner_part(line: dict[str, Any]) -> str:
 
 
 def objects(stack: Local) -> set[tuple[str, str]]:
-    """Return bucket and key of every object of both buckets."""
+    """Return bucket and key of every object in the write log bucket and in the documents bucket."""
     pages = stack.root().client("s3").get_paginator("list_objects_v2")
     return {
         (bucket, entry["Key"])

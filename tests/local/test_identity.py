@@ -35,7 +35,7 @@ PROTECTED = [
     ("GET", "/documents/sources/languages"),
 ]
 NO_FUNCTION = [("GET", "/backends/staff/x")]
-"""The protected route that API Gateway passes to a back office without a function of ours."""
+"""The protected route that API Gateway passes to a back office directly, without one of our functions."""
 
 
 def all_refused(stack: Local, token: str | None, *, by_gateway: bool = True) -> None:
@@ -59,7 +59,7 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
             for name in ("subdivisions", "currencies")
             for path in ("sources", "documents/sources")
         ),
-        # An API key opens this back office: see test_backends.py.
+        # An API key opens this back office. test_backends.py tests it.
         *(f"{method} /backends/backoffice/{{proxy+}}" for method in ("GET", "HEAD")),
     } | {
         f"GET /{path}"
@@ -83,7 +83,7 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
 
 
 def shape(path: str) -> str:
-    """Return a path with its parameters in the place of their values."""
+    """Return a path with the parameters' names in the place of their values: ``/items/notices/{item_id}``."""
     parts = path.split("/")
     if parts[1] == "backends":
         return "/".join([*parts[:3], "{proxy+}"])
@@ -148,7 +148,7 @@ def admin_token(stack: Local, pool: str, client: str, name: str) -> str:
 
 
 def test_an_expired_token_is_refused(stack: Local) -> None:
-    """AWS allows no lifetime below 5 minutes. The emulator does, so the test needs to wait for seconds only."""
+    """AWS allows no token lifetime below 5 minutes. The emulator does, so the test waits only for seconds."""
     pool = stack.outputs.user_pool_id
     cognito = stack.root().client("cognito-idp")
     client = foreign_client(stack, pool, AccessTokenValidity=2, TokenValidityUnits={"AccessToken": "seconds"})
@@ -163,9 +163,9 @@ def test_an_expired_token_is_refused(stack: Local) -> None:
 
 
 def test_a_token_of_another_client_of_the_pool_is_refused(stack: Local) -> None:
-    """API Gateway accepts the token because it doesn't check the client, so the functions check it.
+    """API Gateway accepts the token, because it doesn't check the client. Our functions check the client.
 
-    A back office behind API Gateway alone still asks for a key.
+    No function of ours runs in front of a back office, but that route also requires an API key.
     """
     pool = stack.outputs.user_pool_id
     client = foreign_client(stack, pool)
@@ -231,7 +231,7 @@ def test_owners_never_see_each_other(stack: Local) -> None:
     assert alice("GET", f"/items/profiles/only-alices/changes/{secret}").json()["status"] == "applied"
     for other in (secret, mine):
         response = bob("GET", f"/items/profiles/only-alices/changes/{other}")
-        # Bob learns nothing: the response is the same as for a change id that he makes up.
+        # Bob learns nothing, because the response is the same as for a change id that he makes up.
         assert response.status_code == 404 or response.json() == {"status": "pending", "reason": None}
     assert bob("GET", f"/items/profiles/me/changes/{mine}").json()["status"] != "applied"
 

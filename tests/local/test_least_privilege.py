@@ -1,8 +1,8 @@
 """Every action of every role is needed: without it, something that the stack promises stops working.
 
 The emulator doesn't enforce all of IAM. ``ENFORCED`` lists the actions that it enforces, and ``UNENFORCED`` the others.
-terraform/tests/ asserts the statements of the others one by one, with resource and condition. The two lists together
-must name every action of the stack.
+For the unenforced actions, terraform/tests/ asserts each statement with its resource and condition. The two lists
+together must name every action of the stack.
 """
 
 import json
@@ -24,10 +24,10 @@ from tests.local.pipeline import flush_apply_log, items, new_change, new_key, no
 from tests.local.support import Local, eventually
 
 BROKEN = 3.5
-"""Seconds after which something counts as broken. It works within one second, or within two after a retry."""
+"""Seconds after which a promise counts as broken. A working one takes up to one second, or two with a retry."""
 
 _patience = 20.0
-"""Seconds to wait for something that must work, on a busy machine too."""
+"""Seconds to wait for something that must work, even on a busy machine."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def expecting_nothing() -> Iterator[None]:
 
 
 def soon(check: Callable[[], object]) -> bool:
-    """Return whether a check becomes true in time."""
+    """Return whether a check becomes true within :data:`_patience`."""
     deadline = time.monotonic() + _patience
     while time.monotonic() < deadline:
         if check():
@@ -52,7 +52,7 @@ def soon(check: Callable[[], object]) -> bool:
 
 
 def name(prefix: str) -> str:
-    """Return a name that nothing has."""
+    """Return a new, unique name."""
     return f"privilege-{prefix}-{uuid.uuid4()}"
 
 
@@ -95,14 +95,17 @@ def quarantines_bad_lines(stack: Local) -> bool:
 
 
 def refuses_expired_changes(stack: Local) -> bool:
-    """`apply` reads the item before it quarantines a change as expired, since the change may be applied already."""
+    """`apply` reads the item before it quarantines a change as expired, because the change may be applied already."""
     change = new_change(name("expired"), ms=now_ms() - 31 * 86_400_000)
     put_object(stack, [change.line()])
     return soon(lambda: items(stack).get_change_status(change.key, change.change_id) == (None, "expired"))
 
 
 def retries_failed_objects_soon(stack: Local) -> bool:
-    """Notify `apply` of a missing object. It must fail twice in seconds, although SQS hides a message for minutes."""
+    """Notify `apply` of a missing object, and check that it fails twice within seconds.
+
+    Unless `apply` changes the message's visibility, SQS redelivers the message only after minutes.
+    """
     key = new_key()
     (message,) = notify(stack, [key])
     try:
@@ -150,7 +153,8 @@ def poll_starts_with_its_schemas(stack: Local) -> bool:
 def started(stack: Local, function: str, event: object) -> Any:
     """Start a copy of one of the stack's functions, with its role; return its response, or None if it doesn't start.
 
-    A function reads the schemas at init, and the stack's own functions have started already.
+    A function reads the schemas only at init. The stack's own functions have started already, so they can't show a
+    failure.
     """
     functions = stack.root().client("lambda")
     original = functions.get_function(FunctionName=function_name(stack, function))["Configuration"]
@@ -200,7 +204,7 @@ def polls_changes(stack: Local) -> bool:
     table.put(1)
     try:
         report = table.poll()
-    except CommandError:  # without a checkpoint `poll` itself fails
+    except CommandError:  # if `poll` can't use its checkpoint, the whole invocation fails
         return False
     return report["outcome"] == "completed" and soon(lambda: table.names(2)[1])
 
@@ -232,10 +236,10 @@ def reports_staleness(stack: Local) -> bool:
 
 
 def polls_full_listings(stack: Local) -> bool:
-    """Without a version each poll reads a full listing, compares it with the items and looks for missing rows.
+    """Poll a source without versions. The poll reads a full listing, compares it with the items and finds missing rows.
 
-    It deletes nothing, because nearly the whole collection is missing in this table, which is more than a poll may
-    delete.
+    It deletes nothing. Nearly all items of the collection are missing from this table, and a poll may not delete that
+    many.
     """
     table = PolledTable(stack, version=None)
     table.source["url"] = table.source["url"].partition("&modified__gte")[0]
@@ -244,7 +248,7 @@ def polls_full_listings(stack: Local) -> bool:
 
 
 def takes_snapshots(stack: Local) -> bool:
-    """Poll two snapshots. The second one replaces the first under a condition."""
+    """Poll two snapshots. The second one replaces the first with a conditional write."""
     source = source_of(stack, "currencies") | {"name": PolledTable.fresh_name(), "attempts": 1}
     outcomes = []
     for size in (1, 2):
@@ -315,7 +319,7 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
 }
 
 UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
-    # The emulator writes logs itself and no traces.
+    # The emulator writes the functions' logs itself and stores no traces.
     **{
         (function, sid): (named, None)
         for function in ("write", "apply", "publish", "read", "poll", "backend_auth")
@@ -324,7 +328,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
             ("SendTraces", {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}),
         )
     },
-    # The emulator polls event sources itself, without the function's role.
+    # The emulator polls event sources without using the function's role.
     ("apply", "ReceiveNotifications"): (
         {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         applies_changes,
@@ -345,15 +349,15 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         polls_changes,
     ),
     ("apply", "ListChangeStreams"): ({"kinesis:ListStreams"}, polls_changes),
-    # The emulator has no on-failure destination.
+    # The emulator supports no on-failure destinations.
     **{
         (function, sid): ({action}, None)
         for function in ("publish", "apply")
         for sid, action in (("KeepFailedBatches", "s3:PutObject"), ("FindFailedBatches", "s3:ListBucket"))
     },
-    # The emulator's scheduler invokes functions without its role.
+    # The emulator's scheduler invokes functions without using its role.
     ("scheduler", "InvokePoll"): ({"lambda:InvokeFunction"}, None),
-    # The emulator's Firehose writes without its role.
+    # The emulator's Firehose writes without using its role.
     ("firehose", "WriteLogObjects"): ({"s3:PutObject", "s3:AbortMultipartUpload"}, delivers_log_objects),
     ("firehose", "FindLogBucket"): (
         {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
@@ -387,7 +391,7 @@ PRIMARY_SIDS = (
 
 
 def regions(role: str, sid: str) -> Collection[bool]:
-    """Return the Regions that have a statement: ``False`` for the primary one, ``True`` for the replica."""
+    """Return the Regions that have a statement: ``False`` for the primary Region, ``True`` for the replica Region."""
     return (False,) if role in PRIMARY_ROLES or (role, sid) in PRIMARY_SIDS else BOTH
 
 
@@ -421,7 +425,7 @@ def test_a_write_that_the_write_log_refuses_is_a_503(stack: Local) -> None:
 
 @pytest.mark.parametrize(("role", "sid"), [key for key, (_, works) in UNENFORCED.items() if works], ids=str)
 def test_the_emulator_does_not_enforce_these_actions(stack: Local, role: str, sid: str) -> None:
-    """If this fails, an upgrade of the emulator enforces more. Then move the actions to ENFORCED."""
+    """If this test fails, the emulator now enforces more actions. Then move them to ENFORCED."""
     if not stack.ministack:
         pytest.skip("this is a gap of MiniStack")
     removed, works = UNENFORCED[role, sid]

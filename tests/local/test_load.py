@@ -75,15 +75,15 @@ def test_a_write_is_readable_within_2_s_and_its_document_within_3_s(
 
 CLIENTS, WRITES, ITEMS = 16, 2000, 250
 PATIENCE = 180
-"""Seconds until a run that hangs fails. This is no promise of speed, because the emulator and the machine set that."""
+"""Seconds after which a run that hangs fails. It is no latency target: emulator and machine set the speed."""
 
 
 def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pytest.CaptureFixture[str]) -> None:
     """Make 2,000 writes by 16 clients over 250 items, with 5 % of the log objects delivered late and 5 % twice.
 
-    An item's newest version alone would hide a lost change. So the test checks that the write log holds the accepted
-    changes and no others, that `apply` reports every line of it as handled, and that the status of each change and each
-    item match.
+    A check of each item's newest version alone would miss a lost older change. So the test checks three things. The
+    write log holds the accepted changes and no others. `apply` reports every line of the log as handled. The status of
+    each change is right, and so is each item.
     """
     before = set(log_keys(stack))
     lines: dict[str, list[str]] = {}  # the change ids in each new log object
@@ -111,7 +111,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
         for part in parts[:-1]:
             accepted += pool.map(lambda entry: write(*entry), part)
         eventually(lambda: all_delivered(stack, before, lines, accepted), every=0.5)
-        # S3 sends no notification of one part in twenty. The test sends it at the very end.
+        # S3 sends no notifications of the last of the twenty parts. The test sends them at the very end.
         on_time = set(lines)
         with without_notifications(stack):
             accepted += pool.map(lambda entry: write(*entry), parts[-1])
@@ -173,7 +173,8 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
         "superseded": WRITES - len(winners),
         "quarantined": len(expired),
     }
-    # Each change is applied at most once, and each item's greatest is. A repeated one is a duplicate or superseded.
+    # Each change is applied at most once, and each item's newest change exactly once. A repeated change is a duplicate
+    # or superseded.
     assert len(winners) <= totals["ChangesApplied"] <= WRITES
     assert totals["ChangesQuarantined"] == sum(
         deliveries[key] for key, change_ids in lines.items() for change in expired if change.change_id in change_ids
@@ -200,7 +201,7 @@ def all_delivered(stack: Local, before: set[str], lines: dict[str, list[str]], a
 
 
 def handled(stack: Local, since_ms: int) -> dict[str, list[int]]:
-    """Return how many lines `apply` counted in each log object, once for each time that it handled the object."""
+    """Return how many lines `apply` reported for each log object, once for each time that it handled the object."""
     counts: dict[str, list[int]] = {}
     for event in stack.events("apply", "object_handled", since_ms=since_ms):
         counts.setdefault(event["key"], []).append(event["RecordsHandled"])
@@ -222,7 +223,7 @@ def without_notifications(stack: Local) -> Iterator[None]:
 
 
 def settled(store: Any, changes: list[Change]) -> Counter[str] | None:
-    """Count the outcomes of changes; ``None`` while one is pending."""
+    """Return how many changes have each outcome; ``None`` while a change is pending."""
     with ThreadPoolExecutor(8) as pool:
         statuses = pool.map(lambda change: status(store, change), changes)
         outcomes = Counter(change_status.status if change_status else "lost" for change_status in statuses)

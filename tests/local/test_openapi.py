@@ -1,4 +1,4 @@
-"""docs/openapi.yaml matches the deployed API: its routes, its methods and who may call them."""
+"""Check that docs/openapi.yaml matches the deployed API: its routes, its methods and who may call them."""
 
 import re
 from typing import Any
@@ -24,7 +24,7 @@ def documented() -> dict[str, dict[str, Any]]:
 
 
 def collections(stack: Local) -> dict[str, bool]:
-    """Return whether clients write a collection, for each deployed collection."""
+    """Return the deployed collections. The value of each is whether clients write it."""
     names = {route.split("/")[2] for route in stack.outputs.routes if " /items/" in route}
     return {name: f"POST /items/{name}" in stack.outputs.routes for name in names}
 

@@ -24,14 +24,16 @@ from tests.local.support import Local, eventually
 
 ROW = "AD-02"
 CAP = 10
-"""The percentage of a collection that a sweep may delete by default."""
+"""The greatest percentage of a collection that a sweep may delete by default."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def early_change(stack: Local) -> tuple[str, int]:
-    """Change a row before all tests, so the minute until its scheduled poll passes while the other tests run.
+    """Change a row before all tests, so its scheduled poll comes while the other tests run.
 
-    :returns: the row's new name, and how many requests the back office had got for its table.
+    Otherwise the test of the schedule would have to wait for up to a minute.
+
+    :returns: the row's new name, and how many requests for its table the back office had received before the change.
     """
     name = f"Canillo, as it was called at {time.time():.3f}"
     requests_before = stack.office.requests("/subdivisions.json")
@@ -329,7 +331,7 @@ def language(stack: Local, code: str) -> str | None:
 def list_languages(stack: Local) -> dict[str, Any]:
     """Poll the full listing of the languages; return the report.
 
-    The lag is zero, because `poll` never counts an item as missing that is younger than the lag.
+    The lag is zero, because `poll` never counts an item that is younger than the lag as missing.
     """
     report = poll(stack, "languages", lag_seconds=0)
     assert report["outcome"] == "completed"
@@ -431,7 +433,7 @@ def test_freshness_is_published_by_route_document_and_header(stack: Local) -> No
 
 
 def grow_old(stack: Local, source: str, seconds: float) -> None:
-    """Set the source's watermark as far back as it would be after this many seconds without a poll."""
+    """Set the source's ``fresh_as_of`` to what it would be after this many seconds without a poll."""
     dynamodb: Any = stack.root().client("dynamodb")
     table = stack.outputs.items_table
     record = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"source/{source}"}})["Item"]
@@ -449,7 +451,7 @@ def test_changes_of_the_change_stream_are_archived(stack: Local) -> None:
 
 
 def test_the_schedule_polls_a_source_every_minute(stack: Local, early_change: tuple[str, int]) -> None:
-    """No test polls this source, so the change that the fixture made can only come through the schedule."""
+    """No test polls this source, so only the schedule can bring the change that the fixture made."""
     name, requests_before = early_change
     for replica in (False, True):
         for kind in ("items", "documents"):

@@ -48,7 +48,7 @@ def test_a_write_and_a_read_are_traced_through_every_function(stack: Local, daem
     assert {entry["parent_id"] for entry in siblings} == {fetched["parent_id"]}
 
     assert alice("GET", "/items/profiles/traced").status_code == 200
-    last = daemon.received()  # the replica's `publish` may have sent some of them
+    last = daemon.received()  # the replica's `publish` may also have sent some of these
     (got,) = calls(last, "dynamodb", "GetItem", table_name=outputs.items_table)
 
     for entry in (written, fetched, document, got):

@@ -80,7 +80,7 @@ def test_a_change_that_cannot_be_applied_is_quarantined_counted_and_delays_no_ot
 
 
 def logged(stack: Local, code: str, key: str) -> list[dict[str, Any]]:
-    """Return what `apply` logged about an object under an event code."""
+    """Return the events with this code that `apply` logged about an object."""
     flush_apply_log(stack)
     return stack.events("apply", code, key=key)
 

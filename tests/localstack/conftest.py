@@ -1,7 +1,7 @@
-"""One stack of the product's own modules for the whole run, applied to a LocalStack.
+"""Fixtures that apply one stack of the product's own modules to a LocalStack, for the whole run.
 
-The LocalStack is the one at AWS_ENDPOINT_URL. Without that variable, LocalStack 4.14.0 starts on a free port, without
-Docker, and stops at the end.
+The tests use the LocalStack at AWS_ENDPOINT_URL. Without that variable, they start LocalStack 4.14.0 on a free port,
+without Docker, and stop it at the end.
 """
 
 import json
@@ -31,7 +31,7 @@ API_KEY = "a-key-for-the-back-office"
 
 
 class BackOffice(ThreadingHTTPServer):
-    """A back office that responds with the request that it got."""
+    """A back office that responds with the request that it received."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Echo)
@@ -77,9 +77,9 @@ class Applied:
     """The applied stack.
 
     endpoint: the URL of LocalStack.
-    api_id, stage: the REST API and its stage.
-    bucket: the bucket of the documents.
-    s3, apigateway: clients of LocalStack.
+    api_id, stage: the id of the REST API and the name of its stage.
+    bucket: the name of the documents bucket.
+    s3, apigateway: boto3 clients that call LocalStack.
     """
 
     endpoint: str
@@ -105,7 +105,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
                 raise CommandError(f"No LocalStack responds at AWS_ENDPOINT_URL={callers_url}.")
             yield callers_url.rstrip("/")
             return
-        localstack.stop(NAME)  # a killed run may have left it
+        localstack.stop(NAME)  # a killed run may have left it running
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             started = localstack.start(NAME, 0, Progress())
     except CommandError as failure:
@@ -149,7 +149,7 @@ def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
         s3=clients.client("s3", config=Config(s3={"addressing_style": "path"})),
         apigateway=clients.client("apigateway"),
     )
-    if os.environ.get("AWS_ENDPOINT_URL"):  # the caller's LocalStack keeps running, and our own is deleted whole
+    if os.environ.get("AWS_ENDPOINT_URL"):  # only the caller's LocalStack outlives the run
         run_tool([*program, "destroy", *options], env=env)
 
 

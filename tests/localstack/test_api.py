@@ -32,7 +32,7 @@ def test_a_preflight_gets_the_cors_headers(applied: Applied, path: str) -> None:
 
 @pytest.fixture(scope="module")
 def integrations(applied: Applied) -> dict[str, Any]:
-    """Return the deployed integration of each GET, by path."""
+    """Return the deployed integration of each GET route, by path."""
     resources = applied.apigateway.get_resources(restApiId=applied.api_id, limit=500, embed=["methods"])["items"]
     return {
         item["path"]: applied.apigateway.get_integration(

@@ -12,7 +12,7 @@ from readplane.stores.documents import S3Documents
 from tests.localstack.conftest import REGION, Applied, Response, host_of
 
 VERSION = "01981234-5678-7abc-8def-0123456789ab"
-# Decoding and encoding this text would change its key order, spacing, digits and characters.
+# Parsing and re-encoding this text would change its key order, spacing, digits and characters.
 TEXT = (
     '{"id":"apple",  "data":{"z":1.10,"a":12345678901234567890, "name":"Äpfel \\u00e4 ✓ 🍏", "e":1E+2, "html":"<&>"}}\n'
 )
@@ -114,7 +114,7 @@ HOSTILE = [
 @pytest.fixture(scope="module")
 def documents(applied: Applied) -> Iterator[S3Documents]:
     """Fill the bucket with documents, through the product's own store, and with decoys that nobody may read."""
-    # Every client addresses a bucket by path if the host is an IP address.
+    # If the host is an IP address, every client uses path-style addressing.
     endpoint = applied.endpoint.replace("//localhost:", "//127.0.0.1:")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ({"AWS_DEFAULT_REGION": REGION} | local_stack.environment(endpoint)).items():
@@ -137,7 +137,7 @@ def call(
     method: str = "GET",
     body: bytes | None = None,
 ) -> Response:
-    """Send a request whose path stays as it is. `requests` would resolve the dots in it."""
+    """Send a request without changing its path. `requests` would resolve the dots in the path."""
     connection = http.client.HTTPConnection(*host_of(applied.endpoint), timeout=30)
     try:
         connection.request(method, applied.path + path, body=body, headers=headers or {})
@@ -329,7 +329,8 @@ def test_documents_are_read_only(applied: Applied, documents: S3Documents, metho
 
 
 def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, documents: S3Documents) -> None:
-    # A hostile id without an object behind it proves nothing. These ids, decoded or not, name a decoy.
+    # A hostile id proves something only if an object has the key that a leak would read. Each of these ids, decoded or
+    # not, names such a decoy.
     keys = {
         entry["Key"]
         for page in applied.s3.get_paginator("list_objects_v2").paginate(Bucket=applied.bucket)

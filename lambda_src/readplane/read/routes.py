@@ -23,7 +23,7 @@ LIST_SECONDS = 4.0
 """Seconds after which a list starts no further query. The last query may take another 6 s, and the function's
 timeout is 15 s."""
 
-WATERMARK_MS = 5_000
+FRESHNESS_REUSE_MS = 5_000
 """How long a sandbox uses a source's freshness before it reads the freshness again, in milliseconds. Staleness budgets
 are minutes, so a few seconds don't matter."""
 
@@ -146,15 +146,15 @@ class Routes:
         return {"Readplane-Stale": "true"} if stale else {}
 
     def _freshness(self, source: str, now: int) -> Freshness:
-        """Return a source's freshness, and read it again if the last read is :data:`WATERMARK_MS` old."""
+        """Return a source's freshness, and read it again if the last read is :data:`FRESHNESS_REUSE_MS` old."""
         read_ms, freshness = self._freshness_by_source.get(source, (0, NEVER_POLLED))
-        if 0 <= now - read_ms < WATERMARK_MS:
+        if 0 <= now - read_ms < FRESHNESS_REUSE_MS:
             return freshness
         try:
             freshness = self._items.get_freshness(source) or NEVER_POLLED
         except AwsError as error:
             # We have the items, so return them, and judge staleness by the last known freshness. Keep that freshness
-            # for another WATERMARK_MS, because otherwise every read would wait for a store that fails.
+            # for another FRESHNESS_REUSE_MS, because otherwise every read would wait for a store that fails.
             self._telemetry.failure(
                 "freshness_not_read",
                 "The source's freshness was not read; the last known one counts.",

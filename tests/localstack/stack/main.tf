@@ -1,5 +1,5 @@
-# The product's modules for documents and the API. LocalStack 4.14.0 lacks Cognito, WAF, CloudFront and Lambda, so they are
-# left out.
+# The product's modules for documents and the API. LocalStack 4.14.0 lacks Cognito, WAF, CloudFront and Lambda, so the
+# stack leaves them out.
 terraform {
   required_version = ">= 1.11"
 
@@ -22,7 +22,7 @@ variable "back_office" {
 }
 
 variable "api_key" {
-  description = "Value of the API key that opens the backend keyed."
+  description = "Value of the API key for the backend named keyed."
   type        = string
 }
 
@@ -63,8 +63,8 @@ module "api" {
   name             = var.name
   documents_bucket = module.documents.bucket
 
-  # This pool doesn't exist, and LocalStack 4.14.0 checks no token. So a request to the owner route has no caller, and the
-  # tests check that it reaches no document.
+  # This pool doesn't exist, and LocalStack 4.14.0 checks no tokens. So a request to the owner route has no caller. The
+  # tests check that such a request reaches no document.
   user_pool_arn = "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_none"
 
   routes = {
@@ -74,7 +74,7 @@ module "api" {
       reads    = ["path.item_id"]
     }
     "GET /documents/sources/shop" = { document = { key = "public/sources/shop.json", role_arn = module.documents.role_arns["public"] } }
-    # In the product this route has scopes. Without them the tests can read its documents.
+    # In the product this route requires scopes. It has none here, so that the tests can read its documents.
     "GET /documents/staff/{item_id}" = {
       document = { key = "authenticated/staff/{item_id}.json", role_arn = module.documents.role_arns["authenticated"] }
       reads    = ["path.item_id"]
@@ -85,7 +85,8 @@ module "api" {
       per_caller = true
       reads      = ["path.item_id"]
     }
-    # These routes have scopes instead of an authorizer, because there is no Lambda. The tests check API Gateway's part.
+    # LocalStack 4.14.0 has no Lambda, so these routes have scopes in the place of a Lambda authorizer. The tests check
+    # only what API Gateway does.
     "GET /backends/keyed/{proxy+}"  = merge(local.keyed, { api_key = true })
     "POST /backends/keyed/{proxy+}" = merge(local.keyed, { api_key = true })
     "GET /backends/named/{proxy+}" = merge(local.keyed, {
@@ -112,6 +113,6 @@ output "stage" {
 }
 
 output "documents_bucket" {
-  description = "The bucket behind the documents."
+  description = "Name of the documents bucket."
   value       = module.documents.bucket
 }
