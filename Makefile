@@ -18,7 +18,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Sets $$python to a Python that can make a virtual environment.
 find-python = python='$(PYTHON)'; [ -n "$$python" ] || python=$$(ops/find-python) || exit 1
 
-# Sets $$python to a Python for the standard library alone. The virtual environment's is the fastest to find.
+# Sets $$python to any Python, for programs that use only the standard library. The one in the virtual environment is
+# the fastest to find.
 any-python = if [ -x $(PY) ]; then python=$(PY); else $(find-python); fi
 
 # Makes a virtual environment: $(call venv,folder,lock,stamp)
@@ -36,7 +37,7 @@ help: ## list the targets
 	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack),"
 	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-long), BENCH=--quick."
 
-# What a target needs of the machine comes first in its list, so that a missing tool is fetched or reported at once.
+# Each target lists the tools that it needs first, so that make fetches or reports a missing tool before anything else.
 .PHONY: setup setup-terraform setup-python
 setup: setup-terraform setup-python ## find Terraform and Python 3.13, fetch a missing one into .local/
 	@echo "Terraform and Python 3.13 are ready."
@@ -63,44 +64,44 @@ down: ## remove the demo: emulator, back office, state and data
 	@$(any-python); "$$python" -m ops.local.down
 
 .PHONY: build
-build: setup-python $(STAMP) ## make the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
+build: setup-python $(STAMP) ## build the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
 	@$(PY) -m ops.build
 
 .PHONY: test
-test: setup $(STAMP) ## everything that CI needs: lint types test-unit test-terraform checkov test-local
+test: setup $(STAMP) ## all checks of a change: lint types test-unit test-terraform checkov test-local
 	@$(PY) -m ops.parts lint types test-unit test-terraform checkov test-local
 
 .PHONY: test-unit
-test-unit: setup $(STAMP) ## rules, stores, handlers, histories and zips, without an emulator
+test-unit: setup $(STAMP) ## test rules, stores, handlers, histories and zips, without an emulator
 	@$(PY) -m pytest tests/unit tests/histories
 
 .PHONY: test-fast
-test-fast: setup-terraform $(STAMP) ## the unit tests that take milliseconds: no histories, property tests, zips or processes
+test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, property tests, zips or processes
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow"
 
 .PHONY: test-long
-test-long: $(STAMP) ## the property tests with 20 times as many examples; the same SEED gives the same examples
+test-long: $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) $(TESTS)
 
 .PHONY: test-terraform
-test-terraform: setup-terraform $(STAMP) ## terraform validate and terraform test, with a mocked provider
+test-terraform: setup-terraform $(STAMP) ## run terraform validate and terraform test, with a mocked provider
 	@$(PY) -m ops.terraform test
 
 .PHONY: test-local
-test-local: setup-terraform $(STAMP) ## the applied stack end to end on the emulator, IAM enforced
+test-local: setup-terraform $(STAMP) ## test the applied stack end to end on the emulator, with IAM enforced
 	@$(PY) -m pytest tests/local
 
 .PHONY: test-localstack
-test-localstack: setup-terraform $(STAMP) ## what only LocalStack shows; starts one unless AWS_ENDPOINT_URL names one
+test-localstack: setup-terraform $(STAMP) ## run the tests that need LocalStack; start it unless AWS_ENDPOINT_URL is set
 	@$(PY) -m pytest tests/localstack
 
 .PHONY: bench
-bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm request, bulk apply, outage and catch-up; compare with other tools and the goals
+bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm request, bulk apply, outage, catch-up; compare with goals and other tools
 	@$(BENCH_VENV)/bin/python -m ops.build
 	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 .PHONY: lint
-lint: setup-terraform $(STAMP) ## ruff, import rules, spelling and terraform fmt, without changing a file
+lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling and terraform fmt, without changing a file
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@PYTHONPATH=lambda_src $(VENV)/bin/lint-imports
@@ -108,14 +109,14 @@ lint: setup-terraform $(STAMP) ## ruff, import rules, spelling and terraform fmt
 	@$(PY) -m ops.terraform fmt
 
 .PHONY: types
-types: $(STAMP) ## mypy --strict
+types: $(STAMP) ## run mypy --strict
 	@$(PY) -m mypy
 
 .PHONY: checkov
-checkov: $(CHECKOV)/.made-from-lock ## checkov over terraform/
+checkov: $(CHECKOV)/.made-from-lock ## run checkov over terraform/
 	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 .PHONY: clean
-clean: down ## remove everything that make made
+clean: down ## remove everything that make created
 	@$(any-python); "$$python" -m ops.local.down --name test
 	rm -rf .venv .local dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,1 +1,1 @@
-"""The tools of operators and developers. No function runs this code."""
+"""The tools of operators and developers. No Lambda function runs this code."""

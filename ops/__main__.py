@@ -1,10 +1,10 @@
-"""`python -m ops`: the operators' command line. ops/readplane starts it from any folder."""
+"""Run the operators' command line: `python -m ops`. ops/readplane runs it from any folder."""
 
 import sys
 
 from ops.console import ROOT, failures
 
-# Nothing installs the package `readplane`, which the command line imports.
+# The command line imports the package `readplane`, which isn't installed.
 sys.path.insert(0, str(ROOT / "lambda_src"))
 
 from ops.cli.main import main

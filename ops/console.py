@@ -1,4 +1,4 @@
-"""What every tool here shares: errors that say what to do, progress with the elapsed time, child processes."""
+"""Code that all tools share: errors that say what to do, progress with the elapsed time, and child processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class CommandError(Exception):
-    """A failure that the user can fix. The message says what failed and what to do; it is shown without a traceback."""
+    """A failure that the user can fix. The message says what failed and what to do. It is shown without a traceback."""
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def run_tool(
     """Run a command and return its standard output. Nothing is printed unless the command fails.
 
     :param stdin: the text for the command's standard input
-    :raises CommandError: if the program doesn't exist or fails; the message holds the end of its output
+    :raises CommandError: if the program doesn't exist or fails; the message contains the end of its output
     """
     words = [str(word) for word in command]
     try:

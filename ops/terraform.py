@@ -46,7 +46,8 @@ def init(folder: Path, env: Mapping[str, str]) -> str:
     """
     command: list[str | Path] = [terraform(), f"-chdir={folder}", "init", "-input=false", "-no-color", "-backend=false"]
     if (folder / ".terraform.lock.hcl").exists():
-        # The lock holds the hashes of all platforms. A run here knows only one, so it must not write the lock.
+        # The lock file contains the hashes of all platforms. `init` gets those of this platform only, so it must not
+        # write the file.
         command.append("-lockfile=readonly")
     try:
         run_tool(command, env=env)
@@ -79,13 +80,16 @@ def _mirrors(folder: Path, levels: int) -> Iterator[Path]:
 
 
 def environment(data: Path | None = None) -> dict[str, str]:
-    """Return the environment for Terraform: no AWS settings of the caller, no prompts, one provider cache for all runs.
+    """Return the environment for Terraform.
+
+    It has none of the caller's AWS settings, turns off prompts, and sets one provider cache for all runs.
 
     :param data: the folder for Terraform's own data, instead of .terraform
     """
     env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_CLI_ARGS"))}
     env |= {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    # A plan of 900 resources spends half of its time collecting garbage. With twice the memory (0.9 GB) it doesn't.
+    # By default, a plan of 900 resources spends half of its time on garbage collection. This value avoids that, for
+    # twice the memory (0.9 GB).
     env.setdefault("GOGC", "400")
     env.setdefault("TF_PLUGIN_CACHE_DIR", str(ROOT / ".local/plugin-cache"))
     Path(env["TF_PLUGIN_CACHE_DIR"]).mkdir(parents=True, exist_ok=True)
@@ -108,7 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
     env = environment(ROOT / ".local/terraform-test")
     print(f"Providers from {init(SOURCE, env)}.", flush=True)
     color = [] if sys.stdout.isatty() else ["-no-color"]
-    # `test` validates the tests itself. `validate` would refuse the tests of a module with two providers.
+    # `terraform test` validates the test files itself. Without -no-tests, `terraform validate` would reject the tests
+    # of a module with two providers.
     for words in (["validate", "-no-tests"], ["test", *(f"-filter={name}" for name in options.filter)]):
         code = subprocess.run([program, f"-chdir={SOURCE}", *words, *color], env=env, check=False).returncode
         if code:

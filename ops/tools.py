@@ -1,10 +1,10 @@
 """Find Terraform and Python 3.13, and fetch a missing one into .local/. Standard library only.
 
-python -m ops.tools terraform    for every target that plans, applies or tests terraform/
-python -m ops.tools python       for the zips that go to AWS, which hold byte-code of Python 3.13
+python -m ops.tools terraform    find or fetch Terraform, for every make target that plans, applies or tests terraform/
+python -m ops.tools python       find or fetch Python 3.13, which compiles the byte-code in the zips for AWS
 
-`make` runs this before anything else, and .ci/run does so through `make`. A tool that the machine has goes first. A
-fetched one has a pinned version and a pinned checksum, and nothing is written outside the project's folder.
+`make` runs this before anything else, and .ci/run does so through `make`. If the machine already has a tool, that one
+is used. A fetched tool has a pinned version and a pinned checksum. Nothing is written outside the project's folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCAL = ROOT / ".local"
 """The folder of everything that is fetched: bin/terraform, python/, uv/."""
 
 TIMEOUT = 10.0
-"""Seconds to wait for a connection, and between two parts of a download. A host that can't be reached fails fast."""
+"""Seconds to wait for a connection, and between two parts of a download. It is short, to fail fast offline."""
 
 TERRAFORM_MINIMUM = (1, 11)
 TERRAFORM = "1.11.4"
@@ -45,10 +45,10 @@ To install it by hand, see https://developer.hashicorp.com/terraform/install, or
   tfenv install 1.11.4 && tfenv use 1.11.4"""
 
 AWS_PYTHON = "3.13"
-"""The Python of the functions on AWS. Only this version can load the byte-code that it compiled."""
+"""The Python version of the functions on AWS. It can only load byte-code that the same version compiled."""
 
 PYTHON = "3.13.18"
-"""The release that uv fetches. uv checks it against the checksum that uv's own release holds."""
+"""The Python release that uv fetches. uv checks the download against a checksum that is part of uv's own release."""
 
 PYTHON_SITE = "https://github.com/astral-sh/python-build-standalone/releases/download"
 UV_LOCK = ROOT / "requirements/uv.txt"
@@ -64,7 +64,7 @@ def find_terraform() -> Path | None:
 
 
 def terraform_version(path: str | Path) -> str | None:
-    """Return the version of a Terraform; None if it doesn't run, such as a shim without a selected version."""
+    """Return the version of a Terraform. Return None if it doesn't run, like a shim without a selected version."""
     try:
         version: str = json.loads(run_tool([path, "version", "-json"]))["terraform_version"]
         return version
@@ -95,7 +95,7 @@ def fetch_terraform() -> Path:
         with zipfile.ZipFile(archive) as archived:
             unpacked = Path(archived.extract("terraform", folder))
         unpacked.chmod(0o755)
-        unpacked.replace(program)  # in one step: nobody sees half a program
+        unpacked.replace(program)  # atomic, so that no other process sees half a program
     return program
 
 
@@ -152,12 +152,12 @@ def check_reachable(url: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the reason that a URLError wraps, else the error itself."""
+    """Return the text of the reason that a URLError wraps, else of the error itself."""
     return str(getattr(error, "reason", None) or error) or type(error).__name__
 
 
 def find_python() -> Path | None:
-    """Return a Python 3.13: this one, one of the machine, or the fetched one."""
+    """Return a Python 3.13: the running interpreter, another one on this machine, or the fetched one."""
     if sys.version_info[:2] == tuple(map(int, AWS_PYTHON.split("."))):
         return Path(sys.executable)
     search = subprocess.run([ROOT / "ops/find-python", AWS_PYTHON], capture_output=True, text=True, check=False)
@@ -165,7 +165,7 @@ def find_python() -> Path | None:
 
 
 def python_by_hand() -> str:
-    """Return how to install Python 3.13 without `make`."""
+    """Return instructions for installing Python 3.13 without `make`."""
     return f"""\
 To install it by hand, run one of
   sudo apt-get install python{AWS_PYTHON} python{AWS_PYTHON}-venv    (Debian 13)
@@ -182,7 +182,7 @@ def fetch_python() -> Path:
     mirror = os.environ.get("UV_PYTHON_INSTALL_MIRROR", PYTHON_SITE)
     try:
         if mirror.startswith("http"):
-            check_reachable(mirror)  # before uv is installed in vain
+            check_reachable(mirror)  # fail before uv is installed for nothing
         uv = _install_uv()
         Progress().say(f"Fetching Python {PYTHON} with uv …")
         environment = os.environ | {
@@ -204,7 +204,7 @@ def fetch_python() -> Path:
 
 
 def _install_uv() -> Path:
-    """Install uv into .local/uv unless this version is there. Return its path."""
+    """Install uv into .local/uv unless the locked version is there. Return its path."""
     venv, stamp = LOCAL / "uv", LOCAL / "uv/.made-from-lock"
     uv = venv / "bin/uv"
     if stamp.exists() and stamp.read_bytes() == UV_LOCK.read_bytes():
@@ -219,7 +219,7 @@ def _install_uv() -> Path:
 
 @contextlib.contextmanager
 def _exclusive() -> Iterator[None]:
-    """Let one process at a time fetch tools. Another one waits, then finds what the first one fetched."""
+    """Let one process at a time fetch tools. A second process waits, then finds what the first one fetched."""
     import fcntl
 
     LOCAL.mkdir(exist_ok=True)
@@ -232,10 +232,10 @@ TOOLS = {"terraform": (find_terraform, fetch_terraform), "python": (find_python,
 
 
 def provide(name: str) -> Path:
-    """Return the path of a tool; fetch the tool first if it is missing.
+    """Return the path of a tool. Fetch the tool first if it is missing.
 
     :param name: terraform or python
-    :raises CommandError: if it is missing and can't be fetched
+    :raises CommandError: if the tool is missing and can't be fetched
     """
     find, fetch = TOOLS[name]
     path = find()

@@ -1,1 +1,1 @@
-"""Makes the zips that carry the functions to Lambda. The same inputs give the same bytes."""
+"""Build the zips with the functions' code for Lambda. The same inputs give the same bytes."""

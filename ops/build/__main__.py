@@ -1,7 +1,7 @@
 """`python -m ops.build`: build the zips that Terraform deploys, for AWS and for the local emulator.
 
-python -m ops.build                   both targets, unless they are up to date
-python -m ops.build --target local    dist/local/*.zip only
+python -m ops.build                   build the zips of both targets, unless they are up to date
+python -m ops.build --target local    build dist/local/*.zip only
 """
 
 import argparse

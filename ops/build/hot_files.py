@@ -1,6 +1,6 @@
-"""Find the files of the hot zip: what the functions on a client's path import.
+"""Find the files of the hot zip: the modules that `read`, `write` and `apply` import.
 
-A small zip shortens the cold starts that a client waits for.
+A small zip shortens the cold starts of these functions.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 from ops.console import CommandError
 
 HOT = tuple(f"readplane.{function}.handler" for function in ("read", "write", "apply"))
-"""The modules that the hot zip serves."""
+"""The handlers that run from the hot zip."""
 
 
 def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:
-    """Return the files of a package that some modules need: all that they import, and the data files beside it.
+    """Return the files that some modules of a package need: all imported modules, and the data files in their folders.
 
-    Imports within functions count, so that one zip serves both clients of `readplane.aws.client`.
+    Imports within functions count too, so that the zip contains both clients of `readplane.aws.client`.
 
     :param package: the package's folder
-    :param entries: the modules' full names
+    :param entries: the full names of the modules that the search begins with
     :raises CommandError: if a module imports a module that the package doesn't have
     """
     modules: dict[str, Path] = {}
@@ -43,7 +43,7 @@ def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:
 
 
 def package_files(package: Path) -> list[Path]:
-    """Return every file of a package, without compiled ones."""
+    """Return every file of a package except compiled ones."""
     return sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
@@ -53,13 +53,13 @@ def _module_file(package: Path, name: str) -> Path | None:
 
 
 def _imports(package: Path, name: str, path: Path) -> Iterator[str]:
-    """Yield the modules of the package that a module imports."""
+    """Yield the names of the package's own modules that a module imports."""
     for node in ast.walk(ast.parse(path.read_bytes(), path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             parts = [node.module] if node.module else []
-            if node.level:  # one dot means the module's own package
+            if node.level:  # a relative import, in which one dot means the module's own package
                 parents = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
                 parts = [*parents[: len(parents) - node.level + 1], *parts]
             base = ".".join(parts)

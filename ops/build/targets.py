@@ -14,10 +14,10 @@ from ops.console import CommandError
 class Zips(typing.NamedTuple):
     """The zips of one target.
 
-    hot: what `read`, `write` and `apply` import, as byte-code alone
-    functions: the whole package, as byte-code alone
+    hot: the modules that `read`, `write` and `apply` import, as byte-code without sources
+    functions: the whole package, as byte-code without sources
     layer: the libraries, each with its byte-code beside its source
-    poll_layer: the libraries that only `poll` needs, likewise
+    poll_layer: the libraries that only `poll` needs, each with its byte-code beside its source
     """
 
     hot: Path
@@ -32,7 +32,7 @@ class Target:
 
     name: arm64 or local
     hot_zip, functions_zip, layer_zip, poll_layer_zip: the paths of the zips within the output folder
-    pip_options: which wheels pip picks
+    pip_options: the pip options that select the wheels for this machine
     """
 
     name: str
@@ -52,7 +52,7 @@ class Target:
         :raises CommandError: if the target is AWS and this machine has no Python 3.13
         """
         if self.name == "local":
-            return Path(sys.executable)  # the emulator runs the functions in this interpreter
+            return Path(sys.executable)  # the emulator runs the functions with this interpreter too
         path = tools.find_python()
         if path is None:
             raise CommandError(
@@ -62,7 +62,7 @@ class Target:
         return path
 
 
-# Lambda's python3.13 runs on Amazon Linux 2023, which has glibc 2.34.
+# Lambda's python3.13 runs on Amazon Linux 2023. It has glibc 2.34, so wheels for this glibc or an older one work.
 _GLIBC_TAGS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 TARGETS = {

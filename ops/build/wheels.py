@@ -16,9 +16,9 @@ from ops.console import run_tool
 
 
 def download_wheels(target: Target, interpreter: Path, requirements: Path, dist: Path) -> list[Path]:
-    """Return the wheels of a layer's lock. They are downloaded once and cached in dist/.wheels.
+    """Return the wheels that a layer's lock file names. pip downloads them once into a cache in dist/.wheels.
 
-    :param requirements: the lock, with hashes
+    :param requirements: the layer's lock file, with hashes
     :param dist: the output folder
     """
     key = repr((target.pip_options, python_version(interpreter), sysconfig.get_platform())).encode()
@@ -34,7 +34,7 @@ def download_wheels(target: Target, interpreter: Path, requirements: Path, dist:
         except OSError:
             if not folder.exists():
                 raise
-            shutil.rmtree(partial)  # another build was faster, with the same wheels
+            shutil.rmtree(partial)  # another build has downloaded the same wheels meanwhile
     return sorted(folder.glob("*.whl"))
 
 
@@ -60,7 +60,10 @@ def unpack_wheel(wheel: Path, to: Path) -> None:
 
 
 def _installed_name(member: str) -> str | None:
-    """Return where a file of a wheel goes; None for folders and for files that aren't libraries, such as scripts."""
+    """Return the path at which to unpack an entry of a wheel.
+
+    Return None for a folder, and for a file that isn't part of a library, such as a script.
+    """
     if member.endswith("/"):
         return None
     top, _, rest = member.partition("/")

@@ -1,9 +1,11 @@
 """Build the zips of a target, unless they are up to date.
 
-The zips are identical for the same inputs, the same patch release of the interpreter and the same zlib, in any folder,
-at any time and with any umask. Otherwise every deployment would replace every function. Each zip's build.json names the
-interpreter and the zlib. The zips are compressed, because a sandbox downloads them at a cold start. So another zlib may
-give other bytes for the same files, which costs no more than a needless deployment.
+The same inputs, patch release of the interpreter and version of zlib give the same zips, in any folder, at any time and
+with any umask. If the bytes varied, every deployment would replace every function. Each zip's build.json names the
+interpreter and the version of zlib.
+
+The zips are compressed, because Lambda downloads them at each cold start. Another version of zlib may therefore give
+different bytes for the same files. That costs one needless deployment and nothing else.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
     """Build the zips of a target. Return their paths and whether they are new.
 
     :param dist: the output folder
-    :param root: the project with the sources and the locks
+    :param root: the project's folder, which contains the sources and the lock files
     :param force: build even if the zips are up to date
     :raises CommandError: if the interpreter or the sources are missing
     """
@@ -69,7 +71,7 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
 
 
 def _hash_inputs(target: Target, interpreter: Path, root: Path) -> str:
-    """Return a hash of everything that decides the zips' content: sources, locks, this package, target, interpreter.
+    """Return a hash of all inputs of the zips: sources, lock files, this package, target, interpreter and zlib.
 
     :raises CommandError: if there are no sources
     """
@@ -88,13 +90,16 @@ def _hash_inputs(target: Target, interpreter: Path, root: Path) -> str:
 
 
 def _state(inputs: str, zips: Zips) -> dict[str, str]:
-    """Return the hashes of the inputs and of the zips. A zip that somebody changed or removed is built again."""
+    """Return the hashes of the inputs and of the zips.
+
+    The hashes of the zips are included, so that the build replaces a zip that somebody changed or removed.
+    """
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "" for path in zips}
     return {"inputs": inputs, **hashes}
 
 
 def _copy_files(files: Iterable[Path], root: Path, to: Path) -> None:
-    """Copy files of the package without their modes and times."""
+    """Copy files of the package, but not their modes and times."""
     for path in files:
         copy = to / path.relative_to(root / PACKAGE.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +121,7 @@ def _write_zip(tree: Path, to: Path) -> None:
     with zipfile.ZipFile(partial, "w") as archive:
         for name in sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # Unix; for other systems the mode has no meaning
+            entry.create_system = 3  # Unix, because an entry from another system has no mode
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, (tree / name).read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
     partial.replace(to)

@@ -37,13 +37,14 @@ def show(chosen: Chosen, name: str) -> None:
 
 @checkpoint.command()
 @click.argument("name")
-@click.option("--to", "moment", required=True, help="A time of the back office's clock: 2026-01-31T12:00:00Z.")
+@click.option("--to", "moment", required=True, help="A time by the back office's clock, such as 2026-01-31T12:00:00Z.")
 @dry_run_option
 @click.pass_obj
 def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
-    """Read again what was modified since a time. The next poll does it.
+    """Let the next poll read everything again that was modified since a given time.
 
-    The time must be earlier than the watermark. Nothing is written twice, because the same record is the same change.
+    The time must be earlier than the watermark. Nothing is written twice, because a record that is read again gives
+    the same change.
     """
     to_ms = _parse_ms(moment)
     target = chosen.target
@@ -78,7 +79,7 @@ def _printable(saved: Checkpoint) -> dict[str, Any]:
 
 
 def _with_readable_times(fields: dict[str, Any]) -> dict[str, Any]:
-    """Replace each `x_ms` by `x`, a time in RFC 3339; null if it is 0 or missing."""
+    """Replace each field `x_ms` by a field `x` with the time in RFC 3339, or with None if the time is 0 or missing."""
     readable: dict[str, Any] = {}
     for name, value in fields.items():
         if name.endswith("_ms"):

@@ -1,7 +1,7 @@
-"""Dead letters: what failed as often as it may be retried. List it, and redrive it.
+"""Dead letters: notifications and batches that failed on every retry. List them, and redrive them.
 
-Notifications of log objects wait in a queue. Batches of the change stream and of the items stream lie whole in the
-write log's bucket, where Lambda puts them.
+S3's notifications of log objects are in the dead-letter queue. Failed batches of the change stream and of the items
+stream are in the write log's bucket, where Lambda stores them whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ops.console import CommandError
 PREFIX = "aws/lambda/"
 
 MAX_TRIES = 5
-"""How often to publish an item that changes meanwhile."""
+"""How many times to publish an item that changes during its redrive, before the command fails."""
 
 Kind = Literal["object", "changes", "items"]
 KINDS = {
@@ -32,11 +32,11 @@ KINDS = {
 
 
 class Batch(NamedTuple):
-    """A stream's batch in S3.
+    """A failed batch of a stream, stored in S3.
 
     key: the object's key
-    kind: which stream it comes from
-    since: when Lambda put it there, ISO 8601
+    kind: the stream, `changes` or `items`
+    since: when Lambda stored the batch, ISO 8601
     records: the stream's records, as Lambda delivers them
     """
 
@@ -48,14 +48,14 @@ class Batch(NamedTuple):
 
 @click.group(name="dead-letters")
 def dead_letters() -> None:
-    """List what failed as often as it may be retried, and redrive it when the outage is over."""
+    """List what failed on every retry, and redrive it when the outage is over."""
 
 
 @dead_letters.command(name="list")
 @replica_option
 @click.pass_obj
 def list_(chosen: Chosen, replica: bool) -> None:
-    """List the dead letters: kind, number of records, since when, where."""
+    """List the dead letters with their kind, number of records, time and location."""
     target = chosen.target
     stack = target.regional(replica)
     waiting = _waiting_notifications(target, stack)
@@ -74,9 +74,10 @@ def list_(chosen: Chosen, replica: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only print what would be redriven.")
 @click.pass_obj
 def redrive(chosen: Chosen, kind: Kind | None, replica: bool, dry_run: bool) -> None:
-    """Redrive dead letters: objects through the queue, changes through the write log, items through `publish`.
+    """Redrive dead letters.
 
-    Redriving something twice is harmless, because the newest change wins.
+    Notifications return to the queue of `apply`. Changes go into the write log, from which `apply` reads them.
+    `publish` publishes the items again. Redriving something twice is harmless, because the newest change wins.
     """
     target = chosen.target
     stack = target.regional(replica)
@@ -116,9 +117,9 @@ def _waiting_notifications(target: Target, stack: RegionalStack) -> int:
 
 
 def _redrive_notifications(target: Target, stack: RegionalStack, waiting: int) -> int:
-    """Move the messages back to the queue. Return how many.
+    """Move the messages of the dead-letter queue back to the queue of `apply`. Return their number.
 
-    SQS's own move task isn't used, because it may skip messages that are being received, and it shows no progress.
+    The command doesn't use SQS's own move task, because that task may skip in-flight messages and shows no progress.
     """
     if not waiting:
         return 0
@@ -130,7 +131,7 @@ def _redrive_notifications(target: Target, stack: RegionalStack, waiting: int) -
             "Messages"
         ):
             for message in messages:
-                # Send first: a message that is in both queues for a moment is applied twice, which is harmless.
+                # Send before deleting. If the command stops in between, the message exists twice, which is harmless.
                 sqs.send_message(QueueUrl=queue_url, MessageBody=message["Body"])
                 sqs.delete_message(QueueUrl=dead_letter_url, ReceiptHandle=message["ReceiptHandle"])
             moved += len(messages)
@@ -144,13 +145,15 @@ def _batches(target: Target, stack: RegionalStack) -> Iterator[Batch]:
         for entry in page.get("Contents", []):
             record = json.loads(s3.get_object(Bucket=stack.log_bucket, Key=entry["Key"])["Body"].read())
             kind: Kind = "changes" if "KinesisBatchInfo" in record else "items"
-            # `payload` holds the event that Lambda sent to the function, as text.
+            # `payload` contains the event that Lambda sent to the function, as JSON text.
             event = json.loads(record["payload"])
             yield Batch(entry["Key"], kind, entry["LastModified"].isoformat(timespec="seconds"), event["Records"])
 
 
 def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str, Any]]) -> None:
-    """Publish the current state of a batch's items. The batch's own images may be older than what is published now.
+    """Publish the current state of the items in a batch.
+
+    The images in the batch may be older than the documents that are published now.
 
     :raises CommandError: if `publish` fails, or an item keeps changing
     """
@@ -159,17 +162,17 @@ def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str,
         for _ in range(MAX_TRIES):
             image = _stored_item(target, stack, pk)
             if image is None:
-                break  # an expired tombstone, whose document was deleted when the tombstone was written
+                break  # the item's tombstone has expired, and the document was deleted long before
             if call(target, f"{target.name}-publish:live", _stream_event(pk, image), stack.region)["batchItemFailures"]:
                 raise CommandError(f"{pk} can't be published. The log of {target.name}-publish says why.")
             if (current := _stored_item(target, stack, pk)) and current["version"] == image["version"]:
-                break  # the item didn't change meanwhile, so `publish` can't have overwritten a newer document
+                break  # the item didn't change while `publish` ran, so no newer document was overwritten
         else:
             raise CommandError(f"{pk} keeps changing. Try again.")
 
 
 def _stream_event(pk: str, image: dict[str, Any]) -> dict[str, Any]:
-    """Return an event of the items stream with one changed item."""
+    """Return an event like those of the items stream, with one changed item."""
     change = {"Keys": {"pk": {"S": pk}}, "NewImage": image, "SequenceNumber": "1"}
     return {"Records": [{"eventName": "MODIFY", "dynamodb": change}]}
 

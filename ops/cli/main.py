@@ -1,6 +1,6 @@
 """The operators' command line: sources, checkpoints, quarantined changes and dead letters.
 
-Exit codes: 0 for success, 1 if the command fails or what it started fails, 2 for a wrong command line.
+Exit codes: 0 for success, 1 if the command or an operation that it started fails, 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ops.cli.target import Chosen
     "--outputs",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The output of `terraform output -json`, if the state isn't at hand.",
+    help="A file with the output of `terraform output -json`, if this machine can't read the state.",
 )
 @click.pass_context
 def main(context: click.Context, local: str | None, file: Path | None) -> None:
-    """Operate a Readplane stack. The default is the stack of the state in terraform/.
+    """Operate a Readplane stack. By default, it is the stack in the Terraform state of terraform/.
 
-    AWS credentials and Region come from where boto3 looks for them. Every command that changes something has --dry-run.
+    The commands use boto3's usual AWS credentials and Region. Every command that changes something has --dry-run.
     """
     context.obj = Chosen(local, file)
 

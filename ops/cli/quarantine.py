@@ -1,6 +1,6 @@
 """Quarantine: list the changes and records that can't be applied or translated, and redrive them.
 
-The write log's bucket holds each of them whole, as one object.
+The write log's bucket stores each change or record whole, as one object.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from readplane.model.keys import item_key, marker_key
 PREFIX = "quarantine/"
 
 BATCH = 100
-"""Records that one invocation of `poll` translates again."""
+"""How many records one invocation of `poll` translates again."""
 
-replica_option = click.option("--replica", is_flag=True, help="In the replica Region.")
+replica_option = click.option("--replica", is_flag=True, help="Work in the replica Region instead of the primary one.")
 
 
 class Entry(NamedTuple):
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
     key: the object's key
     object_version: the object's version in S3
-    content: the object: `reason`, `detail`, `origin`, and the line or the record
+    content: the object's JSON with `reason`, `detail`, `origin`, and the line or the record
     """
 
     key: str
@@ -41,12 +41,15 @@ class Entry(NamedTuple):
 
     @property
     def source(self) -> str | None:
-        """The source of a record; ``None`` for a line of the write log."""
+        """The record's source; None for a line of the write log."""
         source: str | None = self.content.get("source")
         return source
 
     def line(self) -> bytes:
-        """Return the line of the write log, byte for byte; empty if the entry stands for a damaged log object."""
+        """Return the entry's line of the write log, byte for byte.
+
+        The line is empty if the entry is for a damaged log object.
+        """
         if "line_base64" in self.content:
             return base64.b64decode(self.content["line_base64"])
         text: str = self.content["line"]
@@ -55,7 +58,7 @@ class Entry(NamedTuple):
 
 @click.group()
 def quarantine() -> None:
-    """List what couldn't be applied, and redrive it when the cause is fixed."""
+    """List the changes and records in quarantine, and redrive them when the cause is fixed."""
 
 
 @quarantine.command(name="list")
@@ -66,7 +69,7 @@ def quarantine() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.pass_obj
 def list_(chosen: Chosen, reason: str | None, source: str | None, limit: int, replica: bool, as_json: bool) -> None:
-    """List entries: reason, origin, detail, key."""
+    """List the entries with their reason, origin, detail and key."""
     target = chosen.target
     entries = []
     for entry in _entries(target, target.regional(replica), reason, source):
@@ -110,9 +113,11 @@ def redrive(
     replica: bool,
     dry_run: bool,
 ) -> None:
-    """Redrive entries: lines through `apply`, a source's records through its current translation.
+    """Redrive entries.
 
-    What fails again returns to quarantine. Redriving something twice is harmless, because the newest change wins.
+    `apply` applies lines of the write log again. `poll` translates records again, with the current translation of their
+    source. A line that fails again returns to quarantine. A record that fails again stays there. Redriving something
+    twice is harmless, because the newest change wins.
     """
     if not (keys or reason or source or everything):
         raise click.UsageError("Name the entries: KEYS, --reason, --source or --all.")
@@ -146,31 +151,31 @@ def put_lines(target: Target, stack: RegionalStack, lines: list[bytes]) -> str:
 
 
 def _redrive_lines(target: Target, stack: RegionalStack, entries: list[Entry]) -> None:
-    """Put lines back into the write log and delete their entries.
+    """Put the entries' lines back into the write log, then delete the entries.
 
-    :raises CommandError: if an entry stands for a damaged log object, which has no line
+    :raises CommandError: if an entry is for a damaged log object, and so has no line
     """
     empty = [entry for entry in entries if not entry.line()]
     if empty:
         raise CommandError(f"{empty[0].key} holds no line: its object is damaged from {empty[0].content['origin']} on.")
     if not entries:
         return
-    # Remove the markers before `apply` can write new ones. A marker that stays would report an applied change as
-    # quarantined.
+    # A marker reports its change as quarantined. Remove the old markers before `put_lines`: after it, `apply` may
+    # quarantine a line again and write a new marker, which must stay.
     for entry in entries:
         _remove_marker(target, stack, entry.line())
     put_lines(target, stack, [entry.line() for entry in entries])
     s3 = target.client("s3", stack.region)
     with click.progressbar(entries, label="Lines") as progress:
         for entry in progress:
-            # Delete an entry only now, because until now nothing else held its line. Delete only the version that was
-            # read, because `apply` may have quarantined the line again under the same key.
+            # Delete an entry only now, because the write log contains its line now. Delete only the version that this
+            # command read, because `apply` may have quarantined the line again under the same key.
             version = {"VersionId": entry.object_version} if entry.object_version else {}
             s3.delete_object(Bucket=stack.log_bucket, Key=entry.key, **version)
 
 
 def _remove_marker(target: Target, stack: RegionalStack, line: bytes) -> None:
-    """Delete the marker of a quarantined change. A line that isn't a change has none."""
+    """Delete the marker of a quarantined change. A line that isn't a change has no marker."""
     try:
         change = json.loads(line)
         key = marker_key(item_key(change["collection"], change["item_id"], change.get("owner")), change["change_id"])
@@ -196,7 +201,7 @@ def _redrive_records(target: Target, source: str, entries: list[Entry]) -> int:
 
 
 def _entries(target: Target, stack: RegionalStack, reason: str | None, source: str | None) -> Iterator[Entry]:
-    """Yield the entries of a reason and of a source; without them, all entries."""
+    """Yield the entries with a reason and from a source. None means any reason or any source."""
     pages = target.client("s3", stack.region).get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=stack.log_bucket, Prefix=f"{PREFIX}{reason}/" if reason else PREFIX):
         for listed in page.get("Contents", []):

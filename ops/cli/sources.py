@@ -1,4 +1,4 @@
-"""Sources: list the back offices, poll, pause or reset one, check their settings."""
+"""Sources: list them, poll, pause or reset one, and check their settings."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from readplane.poll.errors import SourceError
 from readplane.poll.source.rules import parse_source
 
 RETRY_SECONDS = 2.0
-"""Seconds to wait before asking for a poll again while another poll runs."""
+"""Seconds to wait before the next try while another poll of the source runs."""
 
 TIMEOUT = 120.0
-"""Seconds that a command waits for another poll to end."""
+"""Seconds that a command waits for another poll of the source to end."""
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 
@@ -47,7 +47,7 @@ COLUMNS = (
 
 @click.group()
 def sources() -> None:
-    """Show how the back offices are doing; poll, pause or reset one."""
+    """Show the state of the sources. Poll, pause or reset one."""
 
 
 @sources.command(name="list")
@@ -98,7 +98,7 @@ def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool)
 @dry_run_option
 @click.pass_obj
 def pause(chosen: Chosen, name: str, dry_run: bool) -> None:
-    """Stop polling a source until it is resumed. Reads keep working, and their data grow stale."""
+    """Stop polling a source until it is resumed. Clients can still read its items, which become stale."""
     _set_paused(chosen.target, name, True, dry_run)
 
 
@@ -119,8 +119,8 @@ def resume(chosen: Chosen, name: str, dry_run: bool) -> None:
 def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
     """Forget a source's checkpoint, so that the next poll reads everything again.
 
-    Nothing is lost or written twice, because the same record is the same change. But the back office has to serve
-    everything once more.
+    Nothing is lost or written twice, because a record that is read again gives the same change. But the back office has
+    to serve everything once more.
     """
     target = chosen.target
     target.source(name)
@@ -143,9 +143,9 @@ def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
     help="A file with variables, as for `terraform apply`. May be repeated.",
 )
 def check(files: tuple[Path, ...]) -> None:
-    """Check the sources' settings without AWS: by Terraform's rules and by those of `poll`.
+    """Check the sources' settings without AWS, by the rules of Terraform and of `poll`.
 
-    `terraform apply` checks the same before it makes a schedule.
+    `terraform apply` makes the same checks before it creates a schedule.
     """
     declared = _declared_sources(files)
     problems = [problem for name, settings in declared.items() for problem in _problems(name, settings)]
@@ -155,12 +155,12 @@ def check(files: tuple[Path, ...]) -> None:
 
 
 def _declared_sources(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Return the variable `sources` as Terraform reads it.
+    """Return the value of the Terraform variable `sources`, as Terraform evaluates it.
 
-    :raises CommandError: if the files break one of Terraform's rules; the message is Terraform's
+    :raises CommandError: if Terraform rejects the files; the message contains what Terraform prints
     """
     with tempfile.TemporaryDirectory() as folder:
-        # The files with the variables are enough, so that Terraform needs neither provider nor state.
+        # Copy only the files that declare variables. With these alone, Terraform needs neither provider nor state.
         for path in terraform.SOURCE.glob("variables*.tf"):
             shutil.copy(path, folder)
         options = [f"-chdir={folder}", "console", *(f"-var-file={path.resolve()}" for path in files)]
@@ -190,7 +190,7 @@ def _set_paused(target: Target, name: str, paused: bool, dry_run: bool) -> None:
 
 
 def _describe(target: Target, name: str) -> dict[str, Any]:
-    """Return one line of the list, by column."""
+    """Return a source's line of the list, by column."""
     settings = target.source(name)["source"]
     saved = checkpoints(target).get_checkpoint(name)
     fresh_ms = saved.fresh_as_of_ms if saved else None
@@ -208,14 +208,14 @@ def _describe(target: Target, name: str) -> dict[str, Any]:
 
 
 def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
-    """Return a source's state. The first row that holds counts.
+    """Return a source's state. The first row that matches decides.
 
     | the source | state |
     | --- | --- |
     | has no checkpoint | never polled |
     | is paused | paused |
-    | has a breaker that isn't closed | breaker open, breaker half_open |
-    | has failed since its last success | 2 failed |
+    | has a breaker that isn't closed | `breaker open` or `breaker half_open` |
+    | has failed since its last success | the number of failures, such as `2 failed` |
     | has an unfinished pass | catching up |
     | none of these | fine |
     """
@@ -232,7 +232,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
 
 
 def _sweep(saved: Checkpoint | None) -> str | None:
-    """Return how far the sweep is; None without one."""
+    """Return the progress of the source's sweep; None if no sweep runs or is due."""
     if saved is None:
         return None
     if saved.sweep_pass:

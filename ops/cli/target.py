@@ -38,8 +38,9 @@ class Target:
     """A stack, described by its Terraform outputs."""
 
     def __init__(self, outputs: Mapping[str, Any]) -> None:
-        """Take the outputs' values by name.
+        """Check the outputs, and read the stack's name and Region from them.
 
+        :param outputs: the value of each Terraform output, by its name
         :raises CommandError: if they aren't the outputs of a Readplane stack
         """
         missing = [name for name in REQUIRED if not outputs.get(name)]
@@ -54,7 +55,7 @@ class Target:
     def output(self, name: str, reason: str) -> Any:
         """Return an output that not every stack has.
 
-        :param reason: why a stack may lack it, for the error
+        :param reason: why a stack may lack the output, for the error message
         :raises CommandError: if this stack lacks it
         """
         value = self.outputs.get(name)
@@ -63,7 +64,7 @@ class Target:
         return value
 
     def regional(self, replica: bool) -> RegionalStack:
-        """Return the resources in the primary Region or in the replica's.
+        """Return the stack's resources in the replica Region if `replica` is true, else in the primary Region.
 
         :raises CommandError: if the stack has no replica
         """
@@ -73,7 +74,7 @@ class Target:
         return RegionalStack(self.output("replica_region", reason), self.output("replica_write_log_bucket", reason))
 
     def source(self, name: str) -> dict[str, Any]:
-        """Return the input of a source's schedule: `source`, its settings, and `sweep`.
+        """Return the event that a source's schedule sends to `poll`: `source` (the settings) and `sweep`.
 
         :raises CommandError: if the stack has no such source; the message lists the declared ones
         """
@@ -86,8 +87,9 @@ class Target:
 
     @functools.cache  # noqa: B019 - a process has one target
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return boto3's client of a service, in the stack's Region unless another one is named."""
-        # An invocation of `poll` lasts up to 15 minutes. It must not time out earlier, and a retry would poll again.
+        """Return a boto3 client for a service. Without `region`, it uses the stack's primary Region."""
+        # An invocation of `poll` lasts up to 15 minutes, so the client must wait longer than that. It must not retry,
+        # because a retry would poll again.
         config = Config(
             read_timeout=910 if service == "lambda" else 60,
             retries={"total_max_attempts": 1 if service == "lambda" else 5},
@@ -97,7 +99,10 @@ class Target:
 
 
 class Chosen:
-    """The stack that the command line names. It is looked up when a command needs it, so --help works without one."""
+    """The stack that the command line names.
+
+    It is looked up only when a command needs it, so that --help works without a stack.
+    """
 
     def __init__(self, local: str | None, file: Path | None) -> None:
         self._local = local
@@ -116,12 +121,12 @@ def find(local: str | None, file: Path | None) -> Target:
     """Return the stack that the command line names.
 
     :param local: the name of a local run, such as ``demo``
-    :param file: the output of ``terraform output -json``; without `local` and `file`, the state of terraform/ is read
+    :param file: a file with the output of ``terraform output -json``; without `local` and `file`, terraform/ is used
     :raises CommandError: if there is no such stack
     """
     if file:
         return Target(_values(file.read_text("utf-8"), str(file)))
-    # Keep the caller's AWS settings, because the state may be in a backend on AWS.
+    # Keep the caller's AWS settings, because the Terraform state may be in a backend on AWS.
     folder, settings = terraform.SOURCE, {key: text for key, text in os.environ.items() if key.startswith("AWS_")}
     if local:
         applied = stack.load(local)
@@ -142,7 +147,7 @@ def _values(text: str, origin: str) -> dict[str, Any]:
 
 
 def checkpoints(target: Target) -> DynamoCheckpoints:
-    """Return the stack's checkpoints, which are in the primary Region only.
+    """Return the table of the stack's checkpoints, which is in the primary Region only.
 
     :raises CommandError: if the stack has no sources
     """
@@ -151,7 +156,7 @@ def checkpoints(target: Target) -> DynamoCheckpoints:
 
 
 def table(rows: list[tuple[str, ...]], *heads: str) -> None:
-    """Print rows in columns below their heads."""
+    """Print rows as a table with column heads."""
     widths = [max(len(row[number]) for row in [heads, *rows]) for number in range(len(heads))]
     for row in [heads, *rows]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

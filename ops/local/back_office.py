@@ -1,8 +1,8 @@
 """Start and stop a back office for the local run: Datasette, an independent program, serves a SQLite file as JSON.
 
-The data are the ISO 3166-2 subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. A proxy
-(ops/local/fault_proxy.py) in front of it can stall it, break it or make it unreachable. Each run has a back office of
-its own, with all its files in .local/<name>/. The parts that `make down` calls need the standard library only.
+The data are the ISO 3166-2 subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. A proxy in front of
+Datasette (ops/local/fault_proxy.py) can stall it, break it or make it unreachable. Each run has its own back office,
+with all its files in .local/<name>/. The functions that `make down` calls use only the standard library.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ TABLES = {
     "languages": ("code", "alpha_3", "name", "scope", "type"),
     "currencies": ("code", "numeric", "name"),
 }
-"""Each table's columns, its key first. Other columns may be null, as in a real back office."""
+"""Each table's columns. The first one is the key. The others except `removed` may be null, as in a real back office."""
 
 _TYPES = {"removed": "INTEGER NOT NULL DEFAULT 0"}
 
 FIRST_MODIFIED = datetime(2025, 1, 1, tzinfo=UTC)
 """The modification time of the first country's rows.
 
-ISO gives no modification times. So each country gets an hour of its own, in the order of the country codes, and all
-rows of one country have equal times.
+ISO publishes no modification times. So all rows of a country get the same time. The countries follow each other at
+intervals of one hour, in the order of their codes.
 """
 
 _PROXY = "ops.local.fault_proxy"
@@ -53,9 +53,9 @@ class BackOffice:
     """A back office that a run started.
 
     name: the run's name
-    pid: the proxy's process id, which is also the process group of Datasette
+    pid: the proxy's process id, which is also the id of the process group of proxy and Datasette
     port: the proxy's port for clients
-    control: the proxy's port for faults
+    control: the proxy's control port, which takes faults
     """
 
     name: str
@@ -74,13 +74,16 @@ class BackOffice:
         return _PROXY in command_line(self.pid)
 
     def faults(self, *faults: Fault) -> None:
-        """Set the proxy's faults. Each request gets the first fault that matches; without a match it is passed on."""
+        """Set the proxy's faults, which replace the earlier ones.
+
+        The first fault that matches a request applies to it. The proxy passes on a request that no fault matches.
+        """
         body = json.dumps([dataclasses.asdict(fault) for fault in faults]).encode()
         self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/", body, method="PUT"))
 
     @contextlib.contextmanager
     def failing(self, *faults: Fault) -> Iterator[None]:
-        """Apply faults within a `with` block."""
+        """Apply faults within a `with` block, and remove all faults at its end."""
         self.faults(*faults)
         try:
             yield
@@ -88,17 +91,17 @@ class BackOffice:
             self.faults()
 
     def requests(self, match: str = "") -> int:
-        """Count the requests so far whose path contains a text. Refused connections don't count."""
+        """Count the requests so far whose path contains `match`. Refused connections don't count."""
         state = self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
         return sum(number for path, number in state["requests"].items() if match in path)
 
     def add_table(self, table: str, *columns: str) -> None:
-        """Add an empty table, its key first. Datasette serves it at once."""
+        """Add an empty table. The first column is its key. Datasette serves the table at once."""
         with self._connected() as connection:
             _make_table(connection, table, columns)
 
     def get(self, table: str, key: str) -> dict[str, Any] | None:
-        """Return a row from SQLite."""
+        """Read a row from SQLite. Return None if there is no such row."""
         with self._connected() as connection:
             connection.row_factory = sqlite3.Row
             key_column = _columns(connection, table)[0]
@@ -106,7 +109,9 @@ class BackOffice:
         return dict(row) if row else None
 
     def put(self, table: str, key: str, **columns: str | int | None) -> str:
-        """Change a row, or add it. Tables with a column `modified` get the current time there, unless one is given.
+        """Change a row, or add it.
+
+        If the table has a column `modified`, it gets the current time unless `columns` contains another one.
 
         :returns: the modification time, RFC 3339
         :raises CommandError: for an unknown table or column
@@ -130,7 +135,10 @@ class BackOffice:
         return str(columns.get("modified", modified))
 
     def delete(self, table: str, key: str) -> bool:
-        """Delete a row, without a trace that a poll could see. Return whether the row existed."""
+        """Delete a row. Return whether the row existed.
+
+        Nothing marks the delete, so an incremental pass can't notice it.
+        """
         with self._connected() as connection:
             key_column = _columns(connection, table)[0]
             return connection.execute(f"DELETE FROM {table} WHERE {key_column} = ?", [key]).rowcount > 0
@@ -183,7 +191,7 @@ def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
     """Start the run's back office and wait until it responds. It keeps the rows of an earlier start.
 
     :param port: the port for clients; 0 takes a free one
-    :param rows: how many subdivisions a new database gets; without it, all
+    :param rows: how many subdivisions to put into a new database; None for all
     :raises CommandError: if the port is in use or Datasette doesn't start
     """
     home = emulator.folder(name)
@@ -224,7 +232,7 @@ def _datasette(path: Path, port: int) -> list[str]:
     command = [sys.executable, "-m", "datasette", "serve", str(path), "--port", str(port)]
     for setting, value in (
         ("default_page_size", "100"),
-        ("suggest_facets", "off"),  # every page would count every column
+        ("suggest_facets", "off"),  # facets would make every page count the values of every column
         ("default_cache_ttl", "0"),
         ("sql_time_limit_ms", "10000"),  # a slow query on a busy laptop must not look like an outage
     ):
@@ -251,12 +259,12 @@ def stop(name: str) -> bool:
 
 
 def forget(name: str) -> None:
-    """Delete the rows of a stopped back office, so that the next start makes them anew."""
+    """Delete the rows of a stopped back office, so that the next start writes them anew."""
     database(name).unlink(missing_ok=True)
 
 
 def make(path: Path, rows: int | None = None) -> None:
-    """Write the SQLite file. `rows` limits the number of subdivisions."""
+    """Write a new SQLite file with all tables. `rows` limits the number of subdivisions."""
     with _connected(path) as connection:
         for table, columns in TABLES.items():
             _make_table(connection, table, columns)
@@ -302,7 +310,7 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[
 
 @contextlib.contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a connection for one transaction. Datasette reads at the same time; each waits for the other."""
+    """Open a SQLite connection for one transaction. It waits for Datasette's reads, and Datasette waits for it."""
     connection = sqlite3.connect(path, timeout=30)
     try:
         with connection:
@@ -315,13 +323,14 @@ def _make_table(connection: sqlite3.Connection, table: str, columns: Sequence[st
     typed = ", ".join(f"{column} {_TYPES.get(column, 'TEXT')}" for column in columns[1:])
     connection.execute(f"CREATE TABLE {table} ({columns[0]} TEXT PRIMARY KEY, {typed}) WITHOUT ROWID")
     if "modified" in columns:
-        # Datasette sorts its first page by `modified` alone, but continues its later pages by `modified` and key. In a
-        # table without row ids, this index is sorted by both, so the first page is too and no row is lost.
+        # Datasette sorts the first page by `modified` alone, but later pages by `modified` and key. Pages in different
+        # orders would lose rows. In a table without row ids, this index is sorted by `modified` and key. SQLite uses
+        # it for the first page, so that page has the same order as the later ones.
         connection.execute(f"CREATE INDEX {table}_modified ON {table} (modified)")
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    """Return a table's columns, its key first.
+    """Return the names of a table's columns, beginning with the key.
 
     :raises CommandError: if there is no such table
     """
@@ -337,7 +346,7 @@ def _record(name: str) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line; start, stop, disturb or change a back office."""
+    """Parse the command line. Start or stop a back office, set its faults, or show or change its rows."""
     options = _parser().parse_args(arguments)
     progress = Progress()
     if options.action == "start":

@@ -1,6 +1,6 @@
 """Show the whole project locally: build, start, apply, write real data over HTTP, poll a back office and break it.
 
-A second run uses what is up and writes the countries again.
+A second run uses the stack that is already up, and writes the countries again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TIMEOUT = 60.0
 class Timing:
     """Seconds from the start of a write.
 
-    accepted: until its response
+    accepted: until the response to the write
     item: until a read of the item shows it
     document: until a read of the document shows it
     """
@@ -54,7 +54,7 @@ def countries() -> list[dict[str, Any]]:
 
 
 def load(api: Api, items: Sequence[dict[str, Any]], clients: int, progress: Progress) -> list[Timing]:
-    """PUT every country and wait until its item and its document show it.
+    """PUT every country, and wait until reads of its item and of its document show the change.
 
     :param clients: how many writers work at the same time
     :raises CommandError: for an unexpected status, or a write that isn't visible in time
@@ -88,14 +88,14 @@ def _write(api: Api, country: dict[str, Any]) -> Timing:
 
 
 def _has_version(response: requests.Response, version: str) -> bool:
-    """Whether a response shows a version or a newer one."""
+    """Whether a response shows a version, or a newer version."""
     if response.status_code not in (200, 404):
         raise CommandError(f"GET {response.url} got the status {response.status_code}: {response.text}")
     return bool(response.status_code == 200 and response.json()["version"] >= version)
 
 
 def distribution(name: str, seconds: Iterable[float]) -> str:
-    """Return one line with median, p95, p99 and maximum."""
+    """Format one line with median, p95, p99 and maximum."""
     cuts = statistics.quantiles(values := sorted(seconds), n=100, method="inclusive")
     return f"  {name:32} median {cuts[49]:.2f} s   p95 {cuts[94]:.2f} s   p99 {cuts[98]:.2f} s   max {values[-1]:.2f} s"
 
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show_writes(api: Api, clients: int, progress: Progress) -> None:
-    """Write the countries and print how long each step takes. The first writes may meet cold functions."""
+    """Write the countries and print how long each step takes. Time the first few apart, because of cold starts."""
     items = countries()
     progress.say(f"Writing {len(items)} countries with {clients} clients …")
     cold = load(api, items[:clients], clients, progress)

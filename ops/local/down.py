@@ -11,7 +11,10 @@ from ops.local import back_office, emulator, stack
 
 
 def down(name: str, *, dry_run: bool = False) -> list[str]:
-    """Remove a run. Return one sentence for each thing that was removed, or would be with `dry_run`."""
+    """Remove a run. Return one sentence for each thing that was removed.
+
+    :param dry_run: remove nothing, and return what would be removed
+    """
     home, removed = emulator.folder(name), list[str]()
     running_emulator = emulator.running(name)
     if running_emulator:

@@ -22,10 +22,10 @@ from ops.local.ports import describe_port_holder, free_port
 from ops.local.processes import command_line, end_process_group
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-"""MiniStack treats this pair as the account's root. No real account has it."""
+"""MiniStack accepts this pair as credentials of the account's root user. It is valid in no real account."""
 
 PROGRAM = Path(__file__).with_name("emulator_patches.py")
-"""Starts MiniStack with the patches that close its gaps."""
+"""The program that starts MiniStack with patches that close its gaps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Emulator:
     """An emulator that a run started.
 
     name: the run's name
-    pid: the process id, which is also its process group
+    pid: the process id, which is also the id of its process group
     port: the TCP port for every AWS service
     """
 
@@ -88,7 +88,7 @@ def start(name: str, port: int = 0) -> Emulator:
         (home / kind).mkdir(parents=True)
     with log_file(name).open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", PROGRAM],  # -P: no module of this folder may hide one of MiniStack's
+            [sys.executable, "-P", PROGRAM],  # -P: no module in this folder may shadow one that MiniStack imports
             env=_environment(home, port),
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -112,12 +112,13 @@ def _environment(home: Path, port: int) -> dict[str, str]:
     """Return the environment of the emulator, which the functions in it inherit."""
     env = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | CREDENTIALS
     return env | {
-        "AUTH": "true",  # enforce IAM, so that a run that works proves the policies
-        # In Lambda the X-Ray daemon listens at this address. Here a test may, on the same UDP port (tests/xray.py).
+        "AUTH": "true",  # enforce IAM, so that a successful run shows that the policies suffice
+        # In Lambda, the X-Ray daemon listens at this address. Here, a test may listen in its place (tests/xray.py). The
+        # daemon uses UDP and the emulator TCP, so they can share the port number.
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{port}",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        # MQTT and SFTP would open fixed ports, which a second run needs as well.
+        # MQTT and SFTP would open fixed ports, which a second emulator couldn't open again.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",

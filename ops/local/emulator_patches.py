@@ -1,6 +1,6 @@
-"""Start MiniStack with patches that close its gaps. The emulator's process runs this file as its program.
+"""Start MiniStack with patches that close its gaps. ops/local/emulator.py runs this file in a process of its own.
 
-Each function below patches one gap; its docstring says what MiniStack does and what AWS does.
+Each function below patches one gap. Its docstring says what MiniStack does and what AWS does.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import apigateway_v1, dynamodb, lambda_svc
 
 REPLAYED_RESPONSES = 5000
-"""How many responses to keep for requests that an SDK may send again. One apply sends about 3,000 requests."""
+"""How many responses to keep in case an SDK retries their requests. One apply sends about 3,000 requests."""
 
 
 def keep_idle_connections_open() -> None:
     """Keep idle connections open for two hours, which is longer than any run.
 
-    MiniStack closes a connection after 75 idle seconds. A request that arrives at that moment gets no response (3 of
-    200 requests that were sent within 10 ms of it). A `terraform apply` lasts about as long, and its retry of a request
-    that was carried out without a response fails with a conflict.
+    MiniStack closes a connection that has been idle for 75 seconds. A request that arrives at that moment gets no
+    response. This happened to 3 of 200 requests that were sent within 10 ms of it. If MiniStack carried the request out
+    all the same, Terraform's retry fails with a conflict. A `terraform apply` lasts about 75 seconds, so this happens.
     """
 
     def two_hours(_config: hypercorn.config.Config) -> float:
         return 7200.0
 
     def ignore_value(_config: hypercorn.config.Config, _seconds: float) -> None:
-        """Let MiniStack set its 75 seconds without an effect."""
+        """Ignore the 75 seconds that MiniStack sets."""
 
     hypercorn.config.Config.keep_alive_timeout = property(two_hours, ignore_value)  # type: ignore[assignment]
 
 
 def replay_responses_to_retries() -> None:
-    """Give a retried request the response of its first try instead of carrying it out twice.
+    """Answer a retried request with the response to its first try, instead of carrying it out twice.
 
-    MiniStack loses a few of an apply's 3,000 responses even on open connections. The SDK then sends the request again
-    with the same invocation id, and its second try would fail with a conflict.
+    Even on open connections, MiniStack loses a few of the 3,000 responses of an apply. The SDK then retries the request
+    with the same invocation id. Without this patch, the retry would fail with a conflict.
     """
-    # Import the application last: its modules must see the other patches.
+    # Import the application only now, because its modules must see the other patches.
     import ministack.app
 
     responses: dict[bytes, list[dict[str, Any]]] = {}
@@ -77,10 +77,10 @@ def replay_responses_to_retries() -> None:
 
 
 def check_each_statement_of_a_batch() -> None:
-    """Ask IAM for each PartiQL statement's own action on its table.
+    """Check each PartiQL statement against IAM with its own action and table.
 
-    MiniStack asks for `dynamodb:BatchExecuteStatement` on every resource. AWS has no such action: there, each statement
-    needs its own permission (PartiQLInsert, PartiQLUpdate) on its table.
+    MiniStack checks for `dynamodb:BatchExecuteStatement` on all resources instead. AWS has no such IAM action. On AWS,
+    each statement needs its own permission (PartiQLInsert, PartiQLUpdate) on its table.
     """
     original = iam_actions.dynamodb_transaction_checks
 
@@ -99,9 +99,9 @@ def check_each_statement_of_a_batch() -> None:
 
 
 def tell_iam_the_item_key() -> None:
-    """Give IAM the key of the item that a request names (`dynamodb:LeadingKeys`).
+    """Let IAM conditions use the key of the item that a request names (`dynamodb:LeadingKeys`).
 
-    MiniStack leaves this context key out, so a policy's condition on it would hold for every item.
+    MiniStack leaves this condition key out, so a policy's condition on it would be true for every item.
     """
     original = iam_actions.dynamodb_service_context
 
@@ -118,8 +118,8 @@ def redeliver_failed_kinesis_records() -> None:
     """Deliver a Kinesis batch again if the function reports some of its records as failed.
 
     MiniStack ignores that report, so the failed records would be lost. AWS delivers the batch again from its first
-    failed record. This patch delivers the whole batch again, which is the same for a function that may get a record
-    twice.
+    failed record. This patch delivers the whole batch again. The functions handle both, because AWS may deliver any
+    record twice.
     """
     original = lambda_svc._execute_function
 
@@ -137,10 +137,10 @@ def redeliver_failed_kinesis_records() -> None:
 
 
 def stream_partiql_writes() -> None:
-    """Send what a PartiQL statement writes to the table's stream and replica.
+    """Forward the writes of PartiQL statements to the table's stream and replica.
 
-    MiniStack sends it to neither, so items that `apply` writes in bulk would never become documents. This patch serves
-    tables without a sort key, which is all that the project has.
+    MiniStack forwards them to neither, so items that `apply` writes in bulk would never become documents. This patch
+    works only for tables without a sort key. The project has no other tables.
     """
 
     def streamed(statement: Callable[..., Any], key_of: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -169,7 +169,7 @@ def stream_partiql_writes() -> None:
 def match_line_breaks_in_policies() -> None:
     """Let `*` in a policy match a line break too, as AWS does.
 
-    MiniStack's `*` stops at a line break, so it would deny every path that has `%0A` in it.
+    MiniStack's `*` stops at a line break, so MiniStack would deny every path that contains `%0A`.
     """
     compile_pattern = iam_evaluator._fnmatch_compile
 
@@ -194,7 +194,7 @@ def main() -> None:
     match_line_breaks_in_policies()
     replay_responses_to_retries()
 
-    import ministack.app  # after the patches, which replace its application
+    import ministack.app  # only now, because the patches replace its application
 
     ministack.app.main()
 

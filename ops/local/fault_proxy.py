@@ -1,8 +1,8 @@
 """A proxy in front of the back office that can make it slow, broken or unreachable. Standard library only.
 
-The demo and the tests show outages with it. The proxy starts the back office's program and passes requests on
-unchanged, `Host` included, so that the links in the responses lead through the proxy again. A second port, the control
-port, takes the faults to apply.
+The demo and the tests simulate outages with it. The proxy starts the back office's program and passes requests on to
+it. It keeps their `Host` header, so that links in the responses point to the proxy. A second port, the control port,
+takes the faults to apply.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Fault:
 
     mode: pass it on, delay it, refuse its connection, or answer it instead of the back office
     match: the fault applies to requests whose path or query contains this text; an empty text matches every request
-    seconds: how long to wait before passing the request on (delay)
-    status, content_type, body: the response (answer)
+    seconds: how long to wait before passing the request on (for mode `delay`)
+    status, content_type, body: the response (for mode `answer`)
     """
 
     mode: Literal["pass", "delay", "refuse", "answer"] = "pass"
@@ -62,12 +62,12 @@ class Port:
         self.number = int(self._socket.getsockname()[1])
 
     async def open(self) -> None:
-        """Accept connections. An open port stays open."""
+        """Accept connections. Do nothing if the port is open already."""
         if self._server is None:
             self._server = await asyncio.start_server(self._handler, sock=self._socket)
 
     async def refuse(self) -> None:
-        """Refuse connections: for a bound socket that doesn't listen, the kernel sends a reset."""
+        """Refuse connections. The kernel resets each connection to a socket that is bound but doesn't listen."""
         if self._server is not None:
             self._server.close()  # closes the socket as well
             self._server = None
@@ -83,7 +83,9 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A request as it came, except that its `Connection` header says close: each connection carries one request.
+    """A client's request, unchanged except for the header `Connection: close`.
+
+    The header is set because each connection carries only one request.
 
     method, target: from the request line; the target is the path with the query
     head: request line and headers, with the empty line that ends them
@@ -102,9 +104,9 @@ class Proxy:
     def __init__(self, program_port: int, port: int = 0, control: int = 0) -> None:
         """Bind the ports.
 
-        :param program_port: where the back office's program listens
-        :param port: where clients connect; 0 takes a free port
-        :param control: where faults are set; 0 takes a free port
+        :param program_port: the port on which the back office's program listens
+        :param port: the port for clients; 0 takes a free one
+        :param control: the control port, which takes faults; 0 takes a free one
         """
         self._program_port = program_port
         self._faults: list[Fault] = []
@@ -120,7 +122,7 @@ class Proxy:
 
     async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
-        # If the client or the back office has gone, only closing is left to do.
+        # If the client or the back office has disconnected, the proxy only has to close this connection.
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             if request := await _read_request(reader):
                 await self._respond(request, writer)
@@ -178,7 +180,7 @@ class Proxy:
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request | None:
-    """Read the next request; None if the client closes the connection before it."""
+    """Read the next request. Return None if the client closes the connection first."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -205,7 +207,7 @@ async def _serve(command: Sequence[str], program_port: int, port: int, control: 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Start a program and the proxy in front of it. Both end together, with the program's exit code."""
+    """Start a program and the proxy in front of it. When the program ends, exit with its exit code."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.fault_proxy", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--port", type=int, required=True, help="port for clients")
     parser.add_argument("--control", type=int, required=True, help="port for faults: GET / shows, PUT / sets them")

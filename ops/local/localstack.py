@@ -1,8 +1,8 @@
-"""Start and stop LocalStack 4.14.0, the last free release, without Docker. It shows what the everyday emulator can't.
+"""Start and stop LocalStack 4.14.0, the last free release, without Docker.
 
-LocalStack runs in a virtual environment of its own, .local/localstack-venv, with the services that tests/localstack
-uses. The first start makes this environment from requirements/localstack.txt. Each run has a name and a folder
-.local/<name>/ for all its other files.
+Some tests need LocalStack, because MiniStack, the everyday emulator, lacks what they check. LocalStack starts only the
+services that tests/localstack uses. It runs in its own virtual environment, .local/localstack-venv, which the first
+start creates from requirements/localstack.txt. Each run has a name and a folder .local/<name>/ for all its other files.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def log_file(name: str) -> Path:
 
 
 def _record(name: str) -> Path:
-    """Return the file with the process id and the port."""
+    """Return the file with LocalStack's process id and port."""
     return emulator.folder(name) / "localstack.json"
 
 
 def prepare(progress: Progress) -> Path:
-    """Make the virtual environment if it is missing or older than the lock. Return its interpreter."""
+    """Create the virtual environment if it is missing or older than the lock file. Return its interpreter."""
     stamp = VENV / ".made-from-lock"
     python = VENV / "bin/python"
     if not stamp.exists() or stamp.stat().st_mtime < LOCK.stat().st_mtime:
@@ -98,10 +98,10 @@ def _environment(home: Path, port: int) -> dict[str, str]:
     return {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "SERVICES": SERVICES,
-        # Run in host mode even inside a container. In container mode it would write to /var/lib/localstack.
+        # Run in host mode even inside a container. In container mode, LocalStack would write to /var/lib/localstack.
         "OVERRIDE_IN_DOCKER": "0",
         "FILESYSTEM_ROOT": str(home / "files"),
-        # By default it opens port 53, downloads a certificate and reports its use.
+        # By default, LocalStack opens port 53, downloads a certificate and sends usage data.
         "DNS_ADDRESS": "0",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",

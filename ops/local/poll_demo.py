@@ -1,4 +1,7 @@
-"""Show polling locally: poll a back office, change a row, stall it, cut it off, bring it back. Reads keep working."""
+"""Show polling locally: poll a back office, change a row, then stall the back office, cut it off and bring it back.
+
+Reads keep working all the time.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ READING = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class Reads:
-    """Reads of one item, one after the other.
+    """The results of reading one item again and again.
 
     seconds: how long each read took
     stale: how many responses said that the data is stale
@@ -96,7 +99,7 @@ def _show_outage(stack: Stack, office: BackOffice, api: Api, progress: Progress)
 
 
 def _change_row(stack: Stack, office: BackOffice, api: Api, name: str) -> float:
-    """Change the row's name and poll. Return the seconds until the item has the name."""
+    """Change the row's name and poll. Return the seconds until a read of the item shows the new name."""
     start = time.monotonic()
     office.put(SOURCE, ROW, name=name)
     _poll(stack, SOURCE)
@@ -106,12 +109,12 @@ def _change_row(stack: Stack, office: BackOffice, api: Api, name: str) -> float:
 
 
 def _poll(stack: Stack, source: str) -> dict[str, Any]:
-    """Poll with the schedule's own input until the source has no more to fetch.
+    """Poll a source with the event of its schedule, until there is no more to fetch.
 
-    If the schedule polls at the same time, wait for its poll.
+    If the schedule itself polls at the same time, wait for its poll to end.
 
-    :returns: the last poll's response, with the counts of all polls together
-    :raises CommandError: if the source isn't through in time
+    :returns: the response of the last poll, with the total counts of all polls
+    :raises CommandError: if there is still more to fetch after TIMEOUT
     """
     event = json.loads((stack.outputs.sources or {})[source])
     deadline = time.monotonic() + TIMEOUT
@@ -155,9 +158,11 @@ def _item_ids(api: Api) -> Iterator[str]:
 
 
 def _wait_until(check: Callable[[], bool], problem: str, every: float = 0.05) -> None:
-    """Call a check until it holds.
+    """Call a check until it returns True.
 
-    :raises CommandError: with the problem if the check doesn't hold in time
+    :param problem: the error message, without the time
+    :param every: seconds between two calls
+    :raises CommandError: if the check still returns False after TIMEOUT
     """
     deadline = time.monotonic() + TIMEOUT
     while not check():

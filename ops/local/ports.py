@@ -1,4 +1,4 @@
-"""Find free TCP ports of this machine, and the program that holds a port. Standard library only."""
+"""Find free TCP ports of this machine, and the program that listens on a port. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ops.console import CommandError
 from ops.local.processes import PROC, command_line
 
 LISTENING = "0A"
-"""The state LISTEN in /proc/net/tcp."""
+"""The code of the state LISTEN in /proc/net/tcp."""
 
 
 def free_port() -> int:
@@ -24,7 +24,7 @@ def free_port() -> int:
 def describe_port_holder(port: int) -> str | None:
     """Describe the program that listens on a port, as far as this user may see it; None if the port is free.
 
-    :raises CommandError: if this user may not open the port.
+    :raises CommandError: if this user may not open the port
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,7 +56,7 @@ def _holder_in_proc(port: int) -> str | None:
 
 
 def _holder_by_lsof(port: int) -> str | None:
-    """Ask lsof, which macOS has."""
+    """Find the program with lsof, which macOS has."""
     lsof = shutil.which("lsof")
     if lsof is None:
         return None

@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 PROC = Path("/proc")
-"""Linux's process table. macOS has none, so `ps` serves there; a minimal Linux has no `ps`."""
+"""Linux's process table. macOS has none, so `ps` is used there. A minimal Linux has no `ps`."""
 
 
 def command_line(pid: int) -> str:
     """Return the command line of a process, empty if the process has ended.
 
-    A process id alone proves nothing, because the system may give it to another program later.
+    Callers check it, because the system may give the id of an ended process to another program.
     """
     if PROC.exists():
         try:
@@ -29,7 +29,7 @@ def command_line(pid: int) -> str:
 
 
 def end_process_group(group: int) -> None:
-    """End a process group that was started here: SIGTERM first, SIGKILL if it is still there after 10 seconds."""
+    """End a process group that a local run started. Send SIGTERM, then SIGKILL if it still runs after 10 seconds."""
     for number, seconds in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
         try:
             os.killpg(group, number)

@@ -1,4 +1,4 @@
-"""Call a stack on an emulator: as a user (SRP sign-in, HTTP API), and as the account's root."""
+"""Call a stack on an emulator: as a user (SRP sign-in, HTTP API), and as the account's root user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ops.console import CommandError
 from ops.local.stack import Outputs, environment
 
 PASSWORD = "Correct-horse-battery-1"
-"""The password of every user made here. The emulator forgets the users with the stack."""
+"""The password of every user that `sign_in` creates. The users are deleted with the stack."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +47,15 @@ def use(endpoint: str) -> None:
 
 
 def root(region: str) -> boto3.session.Session:
-    """Return a boto3 session of the account's root in a Region. Call `use` first."""
+    """Return a boto3 session of the account's root user in a Region. Call `use` first."""
     return boto3.session.Session(region_name=region)
 
 
 def make_managed_keys(regions: Iterable[str]) -> None:
-    """Make DynamoDB's AWS managed key, which a replica looks up. Every AWS account has it; the emulator doesn't."""
+    """Create DynamoDB's AWS managed key in each Region where it is missing.
+
+    Creating a table's replica looks this key up. Every AWS account has it, but a new emulator doesn't.
+    """
     for region in regions:
         kms = root(region).client("kms")
         if not any(alias.get("AliasName") == "alias/aws/dynamodb" for alias in kms.list_aliases()["Aliases"]):
@@ -61,7 +64,10 @@ def make_managed_keys(regions: Iterable[str]) -> None:
 
 
 def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: str | None = None) -> User:
-    """Sign a user in with SRP, as an app does. A user who doesn't exist is made first, confirmed and in the groups."""
+    """Sign a user in with SRP, as an app does.
+
+    A user who doesn't exist is created first, as a confirmed user. New or not, the user joins the groups.
+    """
     cognito = root(outputs.region).client("cognito-idp")
     pool = outputs.user_pool_id
     with contextlib.suppress(cognito.exceptions.UsernameExistsException):  # the user exists after an earlier run
@@ -119,13 +125,13 @@ class Api:
         :param api_url: the API's URL, without the stage
         :param token: the access token to send
         :param timeout: seconds to wait for a connection and between two bytes
-        :param seen: collects (method, path, status) of every call
+        :param seen: the set to which each call adds its (method, path, status)
         """
         self.base = f"{api_url}/v1"
         self._seen = set() if seen is None else seen
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy and no .netrc, so that only what a test names is sent
+        self._session.trust_env = False  # ignore proxies and .netrc: send only what the caller sets
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=32))
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"

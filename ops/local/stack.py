@@ -1,4 +1,4 @@
-"""Apply the Terraform to an emulator, from a copy of terraform/ in .local/<name>/ with a state of its own.
+"""Apply terraform/ to an emulator, from a copy in .local/<name>/ that has its own Terraform state.
 
 A local run can't reach an AWS account: it uses the emulator's credentials, drops the caller's AWS_* settings, and
 refuses an endpoint at AWS.
@@ -35,12 +35,12 @@ class ConflictError(CommandError):
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """The outputs in terraform/outputs.tf that tools and tests use; terraform/outputs.tf describes each.
+    """The Terraform outputs that tools and tests use. terraform/outputs.tf describes each one.
 
     routes: "METHOD /path" of every route, without the stage
     policies: the JSON text of every policy of the primary Region, by name
-    sources: each source's name with its schedule's input as JSON text; None without sources
-    poll_function, checkpoints_table, change_stream: what polls the sources; None without sources
+    sources: the event that each source's schedule sends, as JSON text, by the source's name; None without sources
+    poll_function, checkpoints_table, change_stream: the resources for polling the sources; None without sources
     backends: each back office passed through, with its `url`
     """
 
@@ -95,9 +95,9 @@ class Stack:
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """Return the AWS settings for Terraform and boto3 that lead to an emulator.
+    """Return the AWS settings that point Terraform and boto3 at an emulator.
 
-    :raises CommandError: for an endpoint at AWS
+    :raises CommandError: if the endpoint is at AWS
     """
     host = urllib.parse.urlsplit(endpoint).hostname or ""
     if not host or host.endswith(("amazonaws.com", "amazonaws.com.cn", "api.aws")):
@@ -113,7 +113,7 @@ def environment(endpoint: str) -> dict[str, str]:
 def aws_client() -> str:
     """Return the value for Terraform's variable `aws_client`, from READPLANE_CLIENT; the default is slim.
 
-    The functions read the same variable in the same way.
+    The functions read READPLANE_CLIENT by the same rule.
 
     :raises CommandError: for an unknown client
     """
@@ -124,7 +124,7 @@ def aws_client() -> str:
 
 
 def regions() -> list[str]:
-    """Return every Region that the local settings name."""
+    """Return every Region that the local settings or the variables' defaults name."""
     texts = [(terraform.SOURCE / path).read_text() for path in (VARIABLES, "variables.tf")]
     return sorted(set(re.findall(r'"([a-z]{2}(?:-[a-z]+)+-\d)"', "\n".join(texts))))
 
@@ -145,7 +145,8 @@ def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office:
     :raises CommandError: if Terraform fails in another way, or an output is missing
     """
     folder = _copy(name, back_office)
-    # Terraform reads the zips when it plans and again minutes later. Another run may build new ones in between.
+    # Copy the zips, because Terraform reads them twice: when it plans, and again minutes later when it applies. In
+    # between, another run may replace the zips in dist/.
     zips = Zips(*(Path(shutil.copy(path, folder)) for path in zips))
     env = terraform.environment() | environment(endpoint)
     progress.say("terraform init …")
@@ -195,7 +196,12 @@ def destroy(stack: Stack) -> None:
 
 
 def _copy(name: str, back_office: str) -> Path:
-    """Update the run's copy of terraform/, without a backend: this state never leaves the machine."""
+    """Update the run's copy of terraform/ and return its folder.
+
+    The copy has no Terraform backend, so its state never leaves this machine.
+
+    :param back_office: the URL that replaces the back office's URL in the local settings
+    """
     folder = emulator.folder(name) / "terraform"
     state = {folder / ".terraform", *folder.glob("terraform.tfstate*")}
     for path in folder.iterdir() if folder.exists() else ():

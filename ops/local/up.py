@@ -18,13 +18,13 @@ from ops.terraform import terraform
 
 
 def up(name: str, port: int, progress: Progress, rows: int | None = None) -> stack.Stack:
-    """Build, start and apply. What is up already stays up.
+    """Build the zips, start the emulator and the back office, and apply. Reuse those that are up already.
 
     :param port: the emulator's port; 0 takes a free one
-    :param rows: how many subdivisions a new back office gets; without it, all
+    :param rows: how many subdivisions to put into a new back office; None for all
     :raises CommandError: if a tool is missing, a port is in use, or the apply fails
     """
-    # Fail before anything is built: for a missing Terraform, an unknown client, or an endpoint at AWS.
+    # Fail before the build if Terraform is missing, the client is unknown or the endpoint is at AWS.
     terraform()
     client = stack.aws_client()
     external = os.environ.get("AWS_ENDPOINT_URL")
@@ -42,7 +42,8 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
         try:
             applied = _apply_to_fresh(name, port, zips, progress, rows)
         except stack.ConflictError as conflict:
-            # This happens on a busy machine. A second apply can't repair it, because the resource isn't in the state.
+            # This happens on a busy machine. Another apply to this emulator would fail again, because the resource
+            # exists in the emulator but isn't in the state.
             progress.say(
                 f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
             )
@@ -52,7 +53,10 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
 
 
 def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
-    """Apply to an emulator that this run hasn't started. In a container, it can't reach this machine's back office."""
+    """Apply to an emulator that this run hasn't started.
+
+    If that emulator runs in a container, it can't reach the back office on this machine.
+    """
     if not emulator.healthy(endpoint):
         raise CommandError(f"No emulator responds at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
     progress.say(f"Using the emulator at {endpoint}.")
@@ -61,9 +65,9 @@ def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress,
 
 
 def _running_emulator(name: str, port: int) -> emulator.Emulator | None:
-    """Return the emulator of an earlier run.
+    """Return the emulator that an earlier run started, if it is up.
 
-    :raises CommandError: if it is up on another port than the one asked for
+    :raises CommandError: if it is up on a port other than `port`
     """
     running = emulator.running(name)
     if running and port not in (0, running.port):
@@ -79,7 +83,7 @@ def _back_office(name: str, progress: Progress, rows: int | None) -> str:
 
 
 def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
-    """Start an emulator and apply to it. If the apply fails, stop it, because the next run can't use half a stack."""
+    """Start an emulator and apply to it. If the apply fails, stop it, because a partial stack is of no use."""
     stack.forget_state(name)
     back_office.stop(name)
     back_office.forget(name)

@@ -1,1 +1,1 @@
-"""What a request and a bulk of changes cost, beside what people use today: ``python -m tests.benchmarks``."""
+"""Benchmarks that compare Readplane with the usual tools. ``make bench`` runs them."""

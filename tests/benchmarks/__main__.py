@@ -1,4 +1,4 @@
-"""Measure Readplane beside the usual tools: ``make bench``, or ``python -m tests.benchmarks --help``."""
+"""Measure Readplane and the usual tools side by side, and check the results against the goals."""
 
 import argparse
 import json
@@ -34,7 +34,7 @@ PACKAGES = ("boto3", "botocore", "requests", "aws-xray-sdk", "aws-lambda-powerto
 
 
 def main() -> int:
-    """Run the benchmarks; return 0 if every measured goal is met, 1 if one isn't, 2 if nothing can be measured."""
+    """Run the benchmarks. Return 0 if every measured goal is met, 1 if one is missed, 2 if the measurement fails."""
     options = _options()
     if options.rewrite:
         _write_docs(_documented_results())
@@ -59,7 +59,10 @@ def _documented_results() -> dict[str, Any]:
 
 
 def _merged(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the results in docs/ with the parts of this run. Their member ``renewed`` says how each was measured."""
+    """Return the results in docs/, with the parts that this run measured replaced by its own.
+
+    The member ``renewed`` holds, for each replaced part, the conditions of the run that measured it.
+    """
     documented = _documented_results()
     parts = {name: part for name, part in result.items() if name != "made"}
     renewed = documented.get("renewed", {}) | dict.fromkeys(parts, result["made"])
@@ -112,13 +115,13 @@ def _options() -> argparse.Namespace:
         type=float,
         default=0,
         metavar="MS",
-        help="apply the bulk again, with this latency of every call",
+        help="measure the bulk a second time, with every response of the fake AWS delayed by this long",
     )
     parser.add_argument("--docs", action="store_true", help="write the tables, results and charts into docs/ too")
     parser.add_argument(
         "--rewrite",
         action="store_true",
-        help="measure nothing; write the tables and charts of docs/performance.json again",
+        help="measure nothing; draw the tables and charts in docs/ again, from docs/performance.json",
     )
     options = parser.parse_args()
     if options.docs and options.quick:
@@ -127,7 +130,7 @@ def _options() -> argparse.Namespace:
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
-    """Return when and where the run measures, and with which versions."""
+    """Return the conditions of the run: its time, machine, load and package versions."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
         "quick": options.quick,
@@ -142,7 +145,7 @@ def _conditions(options: argparse.Namespace) -> dict[str, Any]:
 def _save(result: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result = result | {"goals": [{**goal._asdict(), "met": goal.met} for goal in goals(result)]}
-    # Put each list of numbers on one line, because the charts have thousands of them.
+    # Put each list of numbers on one line, because the curves of the charts have thousands of numbers.
     text = (
         re.sub(r"\[[\s\d.,e+-]+\]", lambda numbers: " ".join(numbers[0].split()), json.dumps(result, indent=1)) + "\n"
     )
@@ -160,7 +163,7 @@ def _save(result: dict[str, Any], folder: Path) -> None:
 
 
 def _write_docs(result: dict[str, Any]) -> None:
-    """Write results and charts into docs/, and the tables between the two marks of docs/performance.md."""
+    """Write the results and charts into docs/, and the tables between ``BEGIN`` and ``END`` in docs/performance.md."""
     _save(result, DOCS)
     text = f"{tables(result, pictured=True)}\n\n### Goals\n\n{goal_table(goals(result))}"
     page = DOCS / "performance.md"

@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmarks: spread, percentiles, the exponent of growth, and goals."""
+"""The statistics of the benchmarks: spread, percentiles, growth exponent, goals, and the order of the samples."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Spread(NamedTuple):
-    """The median of some samples, their lower and upper quartile, and their number."""
+    """The median, the lower and upper quartile, and the number of the samples of one measurement."""
 
     median: float
     low: float
@@ -16,12 +16,12 @@ class Spread(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """A measured value and the limit that it must keep.
+    """A measured value and the limit that it must stay within.
 
     name: what was measured.
     value: the measured value.
     limit: the greatest allowed value.
-    at_least: whether ``limit`` is the least allowed value instead.
+    at_least: True if ``limit`` is the smallest allowed value, not the greatest.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Goal(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether the value keeps the limit. A value equal to the limit keeps it."""
+        """Whether the value is within the limit. A value equal to the limit is."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Goal(NamedTuple):
 
 
 def spread(samples: Iterable[float]) -> Spread:
-    """Return the median and the quartiles of some samples.
+    """Return the median, the quartiles and the number of the samples.
 
     :raises ValueError: if there are no samples.
     """
@@ -54,9 +54,10 @@ def spread(samples: Iterable[float]) -> Spread:
 
 
 def percentile(samples: Iterable[float], percent: float) -> float:
-    """Return a percentile by nearest rank: the smallest sample that at least ``percent`` of the samples don't exceed.
+    """Return a percentile by the nearest-rank method.
 
-    The 99.9th percentile of 1,000 samples is the second greatest.
+    It is the smallest sample for which at least ``percent`` % of all samples are less than or equal to it. For example,
+    the 99.9th percentile of 1,000 samples is the second greatest.
 
     :raises ValueError: if there are no samples.
     """
@@ -68,10 +69,12 @@ def percentile(samples: Iterable[float], percent: float) -> float:
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float:
-    """Return the ``k`` of the least-squares fit of ``y = c * x**k`` on logarithms. Linear growth has the exponent 1.
+    """Return the growth exponent: the ``k`` of ``y = c * x**k``, fitted to logarithms by least squares.
 
-    :param points: at least two pairs ``(x, y)`` with different ``x``, all of them positive.
-    :raises ValueError: for any other points.
+    Linear growth has the exponent 1.
+
+    :param points: at least two pairs ``(x, y)`` with different ``x``. All numbers must be positive.
+    :raises ValueError: if a number isn't positive, or if there are fewer than two different ``x``.
     """
     if any(x <= 0 or y <= 0 for x, y in points):
         raise ValueError("logarithms need positive numbers")
@@ -83,13 +86,15 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
 
 
 def interleaved(names: Sequence[str], rounds: int, measure: Callable[[str], float]) -> Mapping[str, list[float]]:
-    """Measure every subject once in every round, so a drift of the machine's speed hits all of them alike.
+    """Measure every subject once in each round, so that a change of the machine's speed affects all of them alike.
 
+    :param names: the names of the subjects.
+    :param measure: measures the subject with the given name and returns the sample.
     :returns: the samples of each subject, by name.
     """
     samples: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
-        # Every other round goes backwards, so no subject always follows the same one.
+        # Every other round runs in reverse order, so that no subject always runs after the same other one.
         for name in names if turn % 2 == 0 else reversed(names):
             samples[name].append(measure(name))
     return samples

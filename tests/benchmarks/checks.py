@@ -1,4 +1,4 @@
-"""The check that all subjects do the same work: before a measurement, they must respond alike to the same events."""
+"""The check before all measurements: every subject must give the same responses to the same events."""
 
 import base64
 import json
@@ -29,13 +29,14 @@ WRITES: list[tuple[int, dict[str, Any]]] = [
 
 
 class DifferenceError(Exception):
-    """A subject doesn't do the same work as ours, so a comparison would mean nothing."""
+    """A subject doesn't do the same work as Readplane, so comparing their costs would mean nothing."""
 
 
 def check_responses(runner: Runner, fake: FakeProcess, subjects: dict[str, Subject]) -> int:
-    """Compare every subject's responses with ours; return the number of compared responses.
+    """Compare every subject's responses with Readplane's; return the number of compared responses.
 
-    :raises DifferenceError: for the first response that differs.
+    :raises DifferenceError: at the first response that differs, or if a subject makes a wrong number of calls or sends
+        a malformed trace datagram.
     """
     number = 0
     for function, cases in (("read", READS), ("write", WRITES)):
@@ -60,7 +61,8 @@ def _responses(
     responses = [_comparable(response) for response in runner.responses(subject, function, events)]
     state = fake.do("state")
     counts = state["counts"]
-    # An accepted write makes one call, and a refused one none. Every read makes one, except the one with a bad id.
+    # Only the accepted write calls AWS; the invalid and refused ones don't. Every read makes one call, except the read
+    # with the bad id.
     operation, calls = ("PutRecord", 1) if function == "write" else ("GetItem", 4)
     if counts.get(operation) != calls or not counts.get("datagrams") or counts.get("bad datagrams"):
         raise DifferenceError(f"{subject.label}, {function}: the fake counted {counts}")
@@ -74,7 +76,7 @@ def _comparable(response: dict[str, Any]) -> dict[str, Any]:
     headers |= {name.lower(): values[0] for name, values in (response.get("multiValueHeaders") or {}).items()}
     status = response["statusCode"]
     if status >= 400:
-        # Every subject words its errors in its own way.
+        # Don't compare the error texts, because every subject words them in its own way.
         error = {"status": status, "content-type": headers.get("content-type")}
         try:
             document = json.loads(response["body"])
@@ -84,7 +86,7 @@ def _comparable(response: dict[str, Any]) -> dict[str, Any]:
     compared = {name: headers[name] for name in COMPARED_HEADERS if name in headers}
     body = response["body"]
     if status == 304:
-        # Some frameworks give a 304 a content type, which means nothing without a body.
+        # Ignore the content type that some frameworks give a 304, because it means nothing without a body.
         compared.pop("content-type", None)
     if status == 202:
         change_id = json.loads(body)["change_id"]

@@ -1,8 +1,8 @@
 """A fake AWS that every subject calls over TLS on this machine: DynamoDB, Firehose, Kinesis, S3 and the X-Ray daemon.
 
-It is a process of its own (``python -m tests.benchmarks.fake <folder>``) that reads commands, lines of JSON, from
-standard input. It must not be the bottleneck, so it keeps connections open, encodes fixed responses once, and stores
-only the versions of items. It responds 403 to an unsigned request, because signing is part of the measured work.
+It runs as a process of its own (``python -m tests.benchmarks.fake <folder>``). It reads commands from standard input,
+one JSON object per line. It must not be the bottleneck, so it keeps connections open, encodes fixed responses once, and
+stores only the versions of items. It responds 403 to an unsigned request, because signing is part of the measured work.
 """
 
 import gc
@@ -31,12 +31,12 @@ Head = dict[bytes, bytes]
 
 
 class ItemsTable(MemoryDynamo):
-    """The items table. It saves memory: of each item it stores only what the condition of the next write needs."""
+    """The items table. To save memory, it stores only an item's key and version, which conditional writes compare."""
 
     def __init__(self, *, whole: bool) -> None:
         """Make an empty table.
 
-        :param whole: whether to store whole items, for reads.
+        :param whole: True to store whole items, because clients will read them.
         """
         super().__init__(TABLE)
         self._whole = whole
@@ -47,7 +47,7 @@ class ItemsTable(MemoryDynamo):
 
 
 class Shard:
-    """The change stream: the records that no function has received yet, oldest first."""
+    """The only shard of the change stream. It holds the records that ``apply`` hasn't received yet, oldest first."""
 
     def __init__(self) -> None:
         self._records: deque[dict[str, str]] = deque()
@@ -55,7 +55,7 @@ class Shard:
         self._lock = threading.Lock()
 
     def put(self, records: list[dict[str, str]]) -> bytes:
-        """Add records; return the body of PutRecords' response."""
+        """Add records; return the body of the response to PutRecords."""
         with self._lock:
             first = self._number
             self._number += len(records)
@@ -64,7 +64,11 @@ class Shard:
         return _encoded({"FailedRecordCount": 0, "Records": outcomes})
 
     def write_event(self, file: Path, limit: int) -> int:
-        """Write the event in which Lambda delivers the next records, ``limit`` at most; return their number."""
+        """Take the next records off the shard and write them to a file, as the event that Lambda would deliver.
+
+        :param limit: the most records that the event may hold.
+        :returns: the number of records. If it is 0, no file is written.
+        """
         with self._lock:
             number = min(limit, len(self._records))
             first = self._number - len(self._records)
@@ -101,12 +105,12 @@ def _event_record(record: Mapping[str, str], number: int) -> dict[str, Any]:
 
 
 class Fake:
-    """The state behind all connections."""
+    """The state of the fake AWS, which all connections share."""
 
     def __init__(self, folder: Path) -> None:
-        """Load what the fake serves.
+        """Load the items that GetItem returns.
 
-        :param folder: holds the certificate, ``items.json``, and the S3 objects in ``s3/``.
+        :param folder: the folder with ``items.json`` and, in ``s3/``, the S3 objects.
         """
         self._folder = folder
         self._lock = threading.Lock()
@@ -117,8 +121,8 @@ class Fake:
     def reset(self, latency_ms: float, whole: bool = False) -> None:
         """Empty the tables, the stream and the counts.
 
-        :param latency_ms: how long each later response waits.
-        :param whole: whether to store whole items.
+        :param latency_ms: the delay of every response after this reset, in milliseconds.
+        :param whole: True to store whole items instead of only their keys and versions.
         """
         self._items = ItemsTable(whole=whole)
         self._checkpoints = MemoryDynamo(CHECKPOINTS)
@@ -128,7 +132,10 @@ class Fake:
         self._latency = latency_ms / 1000
 
     def state(self) -> dict[str, Any]:
-        """Return the number of items and two checksums: ``sum`` of their versions, ``stamps`` of their times."""
+        """Return the number of items and two checksums.
+
+        ``sum`` is the checksum of the items' versions, and ``stamps`` that of the timestamps in those versions.
+        """
         versions = {key: item["version"]["S"] for key, item in self._items.items.items() if "version" in item}
         return {
             "items": len(versions),
@@ -159,7 +166,7 @@ class Fake:
             connection.sendall(_response(200, b""))
 
     def datagram(self, content: bytes) -> None:
-        """Count a datagram for the X-Ray daemon as good or bad, by its format."""
+        """Count a datagram that was sent to the X-Ray daemon. It is good if it has the daemon's format, else bad."""
         header, _, document = content.partition(b"\n")
         good = json.loads(header).get("format") == "json" and "trace_id" in json.loads(document)
         self.counts["datagrams" if good else "bad datagrams"] += 1
@@ -256,8 +263,8 @@ def _listen(fake: Fake, daemon: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serve until standard input ends."""
-    # The garbage collector would walk a million items again and again while a subject is measured.
+    """Serve the subjects and carry out commands until standard input ends."""
+    # Without this, the garbage collector would scan up to a million items again and again during a measurement.
     gc.disable()
     folder = Path(sys.argv[1])
     fake = Fake(folder)
@@ -279,7 +286,7 @@ def main() -> None:
             print(json.dumps({"records": records}), flush=True)
             continue
         while select.select([daemon], [], [], 0)[0]:
-            time.sleep(0.001)  # on a busy machine, let the other thread count every datagram that was sent
+            time.sleep(0.001)  # wait until the other thread has counted every datagram that was sent
         reply: dict[str, Any] = {"counts": dict(fake.counts), "cpu": time.process_time()}
         if command["do"] == "state":
             reply |= {"state": fake.state(), "record": json.loads(fake.record or b"null")}

@@ -1,4 +1,4 @@
-"""The load of the benchmarks: API events, the schemas, an item, and log objects of any size."""
+"""The test data of the benchmarks: API events, the schemas, an item, and log objects of any size."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ TABLE = "items-0"
 CHECKPOINTS = "checkpoints"
 SOURCE = "backoffice"
 RECORD_BYTES = 1024
-"""The length of every line in a log object."""
+"""The length of every line in a log object, in bytes."""
 
 CLIENT_ID = "4h5j6k7l8m9n0p1q2r3s4t5u6v"
 VERSION = "019a9f3e-7c00-7abc-8def-0123456789ab"
@@ -35,12 +35,12 @@ _WORDS = ("slow", "fast", "item", "owner", "change", "read", "write", "plane", "
 
 
 class Log(NamedTuple):
-    """A log object and the table that it must lead to.
+    """A log object, and what the items table must hold after ``apply`` has applied it.
 
-    key: its S3 key.
-    records: how many lines it has.
-    winners: how many items the table must hold.
-    sum: the sum of :func:`mark` over those items.
+    key: the S3 key of the log object.
+    records: the number of its lines.
+    winners: the number of items that the table must hold.
+    sum: the table's checksum, which is the sum of :func:`mark` over those items.
     """
 
     key: str
@@ -50,12 +50,12 @@ class Log(NamedTuple):
 
 
 def mark(key: str, version: str) -> int:
-    """Return one item's part of a table's checksum."""
+    """Return the number that one item adds to a table's checksum."""
     return int.from_bytes(blake2b(f"{key} {version}".encode(), digest_size=6).digest(), "big")
 
 
 def write_state(folder: Path) -> str:
-    """Write the item and the schemas that the fake serves; return the schemas' text."""
+    """Write the item and the schemas that the fake AWS serves; return the schemas as JSON."""
     (folder / "s3").mkdir(parents=True)
     texts = {
         "pk": "item/products/p-1",
@@ -76,7 +76,10 @@ def write_state(folder: Path) -> str:
 
 
 def request(method: str, item_id: str = "p-1", *, body: str | None = None, **headers: str) -> dict[str, Any]:
-    """Return an API event for one item of the products. A header's name has ``_`` for ``-``."""
+    """Return API Gateway's event for a request to one item of the collection ``products``.
+
+    :param headers: more headers of the request. Each ``_`` in a name becomes ``-``.
+    """
     event: dict[str, Any] = json.loads(_EVENT.read_text())
     event |= {"httpMethod": method, "path": f"/items/products/{item_id}", "body": body}
     event["pathParameters"] = {"item_id": item_id}
@@ -88,17 +91,20 @@ def request(method: str, item_id: str = "p-1", *, body: str | None = None, **hea
 
 
 def get() -> dict[str, Any]:
-    """Return a GET of the item that the fake serves."""
+    """Return the event of a GET of the item that the fake AWS holds."""
     return request("GET")
 
 
 def put() -> dict[str, Any]:
-    """Return a PUT with a valid body of about 400 bytes."""
+    """Return the event of a PUT with a valid body of about 400 bytes."""
     return request("PUT", body=json.dumps(PRODUCT))
 
 
 def with_claims(event: dict[str, Any], **claims: str) -> dict[str, Any]:
-    """Change the caller's claims in an event; return the event. A claim's name has ``_groups`` for ``:groups``."""
+    """Replace some of the caller's claims in an event; return the event.
+
+    :param claims: the new claims. The end ``_groups`` of a name becomes ``:groups``.
+    """
     event["requestContext"]["authorizer"]["claims"] |= {
         name.replace("_groups", ":groups"): claims[name] for name in claims
     }
@@ -114,7 +120,7 @@ def notification(log: Log) -> dict[str, Any]:
 
 
 def write_log(folder: Path, records: int) -> Log:
-    """Write a log object with lines of 1 KB each. Every tenth line repeats a random earlier one."""
+    """Write a log object with lines of 1 KB. Every tenth line repeats a random earlier line."""
     chance = random.Random(records)
     pool = "".join(f"{chance.choice(_WORDS)}-{chance.randrange(10_000)} " for _ in range(20_000))
     start_ms = int(time.time() * 1000) - 60_000
@@ -133,7 +139,7 @@ def write_log(folder: Path, records: int) -> Log:
 
 
 def _line(number: int, start_ms: int, pool: str) -> tuple[str, bytes]:
-    # A line depends on its number alone, so repeating one needs no copy of it.
+    # Compute the whole line from its number, so that a line can be repeated without keeping a copy of it.
     spread = zlib.crc32(number.to_bytes(4, "big"))
     stamp = f"{start_ms + number // 100:012x}"
     change_id = f"{stamp[:8]}-{stamp[8:]}-7{number % 4096:03x}-8{spread % 4096:03x}-{number:012x}"

@@ -2,7 +2,7 @@
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table. The first column is aligned to the left, and the others, of numbers, to the right."""
+    """Return a Markdown table. The first column is left-aligned. The others hold numbers and are right-aligned."""
     cells = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = []

@@ -1,4 +1,4 @@
-"""The measurements without a back office: cold starts, warm requests, bulk apply and its growth, in turns."""
+"""The benchmarks without a back office: cold starts, warm requests, bulk apply, and how bulk apply scales."""
 
 import functools
 import sys
@@ -22,10 +22,11 @@ Result = dict[str, Any]
 class Extent(NamedTuple):
     """How much a run measures.
 
-    cold_rounds: the rounds of cold starts.
-    warm_rounds, warm_requests: the rounds of warm requests, and the requests of a round.
-    bulk_records: the records of the bulk.
-    growth: the numbers of records, each with how often to apply them.
+    cold_rounds: the number of rounds of cold starts.
+    warm_rounds: the number of rounds of warm requests.
+    warm_requests: the number of requests that a process serves in each round.
+    bulk_records: the number of records in the log object for bulk apply.
+    growth: pairs of a number of records and how often to apply that many.
     """
 
     cold_rounds: int
@@ -40,12 +41,12 @@ QUICK = Extent(7, 5, 100, 20_000, ((1_000, 3), (5_000, 2), (20_000, 1)))
 
 
 def progress(text: str) -> None:
-    """Print what the run does now to standard error, because standard output is for the tables."""
+    """Print a progress message to standard error, because standard output is for the tables."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 class Bench:
-    """One run of the benchmarks."""
+    """One run of the benchmarks without a back office."""
 
     def __init__(
         self, fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject], extent: Extent
@@ -57,7 +58,10 @@ class Bench:
         self._extent = extent
 
     def cold(self, function: str) -> Result:
-        """Measure fresh processes: imports, init and the first response, in seconds and bytes."""
+        """Measure cold starts: a fresh process imports its modules, runs its init and serves one request.
+
+        Times are in seconds, and memory is in bytes.
+        """
         event = FUNCTIONS[function]()
         samples: dict[str, list[dict[str, Any]]] = {name: [] for name in self._subjects}
         self._fake.do("reset")
@@ -67,7 +71,7 @@ class Bench:
             samples[name].append(sample)
             return float(sample["cpu"])
 
-        for name in self._subjects:  # fills the disk cache; doesn't count
+        for name in self._subjects:  # an unmeasured run, which fills the disk cache
             self._runner.sample(self._subjects[name], function, event)
         progress(f"cold {function}: {self._extent.cold_rounds} rounds of {len(samples)} fresh processes")
         interleaved(list(samples), self._extent.cold_rounds, measure)
@@ -78,7 +82,10 @@ class Bench:
         return result
 
     def stages(self) -> Result:
-        """Measure where our cold starts spend their CPU: medians by step, and by store of trusted roots."""
+        """Measure the CPU seconds of each step of Readplane's cold start, and of reading each store of trusted roots.
+
+        All results are medians.
+        """
         result: Result = {}
         progress(f"stages: {self._extent.cold_rounds} cold starts of each function, step by step")
         for function, event in FUNCTIONS.items():
@@ -91,7 +98,7 @@ class Bench:
         return result
 
     def warm(self, function: str) -> Result:
-        """Measure processes that stay, in blocks of requests: CPU seconds per request."""
+        """Measure running processes, one block of requests after another. Return CPU seconds per request."""
         servers = {
             name: self._runner.server(subject, function, FUNCTIONS[function]())
             for name, subject in self._subjects.items()
@@ -113,12 +120,15 @@ class Bench:
         return {name: {"cpu": spread(own_samples)._asdict()} for name, own_samples in samples.items()}
 
     def bulk(self, pools: dict[str, Subject], latency_ms: float) -> Result:
-        """Measure how fast a log object is applied: by ours, and by each pool between two runs of ours."""
+        """Measure how fast Readplane and each pool of threads apply a log object.
+
+        Every pool runs between two runs of Readplane, so that a change of the machine's speed shows.
+        """
         log = self._log(self._extent.bulk_records)
         subjects = {OURS: self._subjects[OURS], **pools}
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
         progress(f"bulk of {log.records} records, {latency_ms:g} ms of latency")
-        # One run of a pool is enough, because it takes minutes and averages over one call for each record.
+        # Run each pool only once. The run takes minutes, and its time is an average over one call for each item.
         for name in [OURS, *(turn for pool in pools for turn in (pool, OURS))]:
             run = self._apply(subjects[name], log, latency_ms)
             progress(f"  {subjects[name].label}: {run['wall']:.1f} s, {run['calls']:.0f} calls")
@@ -130,7 +140,7 @@ class Bench:
         return {"records": log.records, "winners": log.winners, "latency_ms": latency_ms, "rows": rows}
 
     def growth(self) -> Result:
-        """Measure how our time and memory grow with the records. The time excludes init."""
+        """Measure how Readplane's time and memory grow with the number of records. The time excludes init."""
         points = []
         for records, times in self._extent.growth:
             log = self._log(records)
@@ -144,7 +154,7 @@ class Bench:
             "memory_ratio": points[-1]["memory"] / points[-2]["memory"],
         }
 
-    @functools.cache  # noqa: B019 (a process makes one Bench)
+    @functools.cache  # noqa: B019 (a process makes only one Bench)
     def _log(self, records: int) -> load.Log:
         progress(f"writing a log object of {records} records")
         return load.write_log(self._folder, records)

@@ -1,4 +1,4 @@
-"""The processes of a benchmark: those that take commands, and a fresh interpreter for every sample."""
+"""The processes of the benchmarks: long-running ones that take commands, and a fresh one for every sample."""
 
 import json
 import marshal
@@ -17,27 +17,29 @@ from tests.benchmarks.subjects import ROOT, Subject
 
 _SAMPLE, _STAGES = (Path(__file__).with_name(f"{name}.py") for name in ("sample", "stages"))
 _CACERT = Path(sysconfig.get_path("purelib"), "botocore", "cacert.pem")
-# The base interpreter, because the virtual environment's would add its own path to the sample's.
+# Run samples with the base interpreter, because the virtual environment's would add its packages to ``sys.path``.
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
 class SampleError(Exception):
-    """A sample's process failed. The message is the end of the process's standard error."""
+    """A measurement failed. If its process failed, the message holds the end of the process's standard error."""
 
 
 class CommandProcess:
-    """A process that replies to commands, both of them lines of JSON. It runs until the ``with`` block ends.
+    """A process that receives commands and replies to them. It runs until the ``with`` block ends.
 
-    ``ready`` is the line that it writes once it is ready.
+    Each command and each reply is a JSON object on one line. ``ready`` is the object that the process writes first, as
+    soon as it can receive commands.
     """
 
     def __init__(
         self, module: str, *arguments: str, env: Mapping[str, str] | None = None, errors: Path | None = None
     ) -> None:
-        """Run a module of this project.
+        """Start a process that runs a module of this project.
 
-        :param env: the process's environment; by default this process's, with the project on its path.
-        :param errors: a file for its standard error; by default this process's.
+        :param env: the environment variables of the new process; by default those of this process. In both cases, the
+            project is added to the Python path.
+        :param errors: the file for the new process's standard error; by default it shares that of this process.
         """
         path = os.pathsep.join((str(ROOT), str(ROOT / "lambda_src")))
         self._name = module.rpartition(".")[2]
@@ -61,13 +63,13 @@ class CommandProcess:
         assert self._process.stdin
         self._process.stdin.close()
         if error:
-            self._process.kill()  # it may be in the middle of a command whose reply nobody reads any more
+            self._process.kill()  # it may still carry out a command, and nobody will read the reply
         self._process.wait(30)
 
     def do(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Send a command and return the reply. Threads may share the process.
+        """Send a command and return the reply. Several threads may call this method at the same time.
 
-        :param arguments: the JSON members of the command; each process documents its own.
+        :param arguments: more members of the command's JSON object. Which ones a process takes depends on the command.
         """
         assert self._process.stdin
         with self._lock:
@@ -75,7 +77,7 @@ class CommandProcess:
             return self.read_line()
 
     def read_line(self) -> dict[str, Any]:
-        """Return the process's next line.
+        """Return the JSON object in the process's next line of output.
 
         :raises SampleError: if the process has ended.
         """
@@ -100,12 +102,12 @@ class FakeProcess(CommandProcess):
 
 
 class Runner:
-    """Starts the processes of samples, which call one fake."""
+    """Starts a process for each sample. All these processes call the same fake AWS."""
 
     def __init__(self, fake: FakeProcess, folder: Path) -> None:
-        """Prepare the samples' home folder.
+        """Make the home folder of the samples' processes.
 
-        :param folder: holds the samples' specifications and their standard error.
+        :param folder: the folder for the samples' specifications, their standard error and the home folder.
         """
         self._fake = fake
         self._folder = folder
@@ -116,16 +118,16 @@ class Runner:
         return self._once(subject, function, "cold", [event])[0]
 
     def responses(self, subject: Subject, function: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return a subject's responses to some events."""
+        """Return a subject's responses to the events, in the same order."""
         return [sample["response"] for sample in self._once(subject, function, "responses", events)]
 
     def stages(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, dict[str, float]]:
-        """Measure one cold start of ours by its steps; return CPU seconds by step, and by store of trusted roots."""
+        """Measure one cold start of Readplane; return the CPU seconds by step, and by store of trusted roots."""
         seconds: dict[str, dict[str, float]] = self._once(subject, function, "stages", [event])[0]
         return seconds
 
     def server(self, subject: Subject, function: str, event: dict[str, Any]) -> "Server":
-        """Start a process that serves the event again and again."""
+        """Start a process that serves the same event again and again."""
         read_end, write_end = os.pipe()
         process = self._start(subject, function, "warm", [event], write_end)
         os.close(write_end)
@@ -140,7 +142,7 @@ class Runner:
                 text = output.read()
             process.communicate()
         finally:
-            process.kill()  # the process still runs only if this one was interrupted
+            process.kill()  # the sample's process still runs only if this process was interrupted
             process.wait()
         if process.returncode or not text:
             raise SampleError(f"{subject.label}, {function}: {_tail(self.errors(subject, function, mode))}")
@@ -159,10 +161,11 @@ class Runner:
         }
         file = self._folder / f"{subject.name}-{function}-{mode}.spec"
         file.write_bytes(marshal.dumps(spec))
-        # A file, because nobody reads a pipe while the process runs, and a full pipe would block it.
+        # Send standard error to a file. Nobody reads a pipe while the process runs, and a full pipe would block it.
         with self.errors(subject, function, mode).open("wb") as errors:
             return subprocess.Popen(
-                # -I hides this process's environment and folder. -B writes no byte-code for the next sample.
+                # -I ignores PYTHON* variables and the current folder. -B writes no byte-code, because byte-code would
+                # speed up later samples.
                 [_PYTHON, "-I", "-B", str(_STAGES if mode == "stages" else _SAMPLE), str(file), str(out)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -172,11 +175,11 @@ class Runner:
             )
 
     def errors(self, subject: Subject, function: str, mode: str) -> Path:
-        """Return the file that holds the standard error of a sample or a host."""
+        """Return the path of the file for a process's standard error."""
         return self._folder / f"{subject.name}-{function}-{mode}.errors"
 
     def environment(self, subject: Subject, function: str) -> dict[str, str]:
-        """Return the whole environment of a function."""
+        """Return all environment variables of a subject's process."""
         return {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self._folder / "home"),
@@ -202,7 +205,7 @@ class Runner:
 
 
 class Server:
-    """The process of a warm subject."""
+    """A running process that serves warm requests."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", out: int, errors: Path) -> None:
         self._process = process
@@ -210,7 +213,7 @@ class Server:
         self._errors = errors
 
     def serve(self, requests: int) -> float:
-        """Serve some requests; return the CPU seconds per request."""
+        """Let the process serve a number of requests; return the mean CPU seconds per request."""
         assert self._process.stdin
         self._process.stdin.write(f"{requests}\n".encode())
         self._process.stdin.flush()

@@ -15,39 +15,43 @@ Result = dict[str, Any]
 
 
 def goals(result: Result) -> list[Goal]:
-    """Return the goals for everything that was measured."""
+    """Return the goals of all parts that were measured."""
     judged: list[Goal] = []
     for function, rows in result.get("cold", {}).items():
         cpu = {name: rows[name]["cpu"]["median"] for name in rows}
         memory = rows[OURS]["memory"]["median"] / rows[POWERTOOLS]["memory"]["median"]
         judged += [
-            Goal(f"cold {function}, CPU against Powertools + Tracer", cpu[OURS] / cpu[POWERTOOLS], 0.15),
-            Goal(f"cold {function}, CPU against boto3 client + X-Ray SDK", cpu[OURS] / cpu[CLIENT], 0.20),
-            Goal(f"cold {function}, peak memory against Powertools + Tracer", memory, 0.40),
+            Goal(f"cold {function}, CPU compared with Powertools + Tracer", cpu[OURS] / cpu[POWERTOOLS], 0.15),
+            Goal(f"cold {function}, CPU compared with boto3 client + X-Ray SDK", cpu[OURS] / cpu[CLIENT], 0.20),
+            Goal(f"cold {function}, peak memory compared with Powertools + Tracer", memory, 0.40),
             Goal(f"cold {function}, modules", rows[OURS]["modules"]["median"], 110),
         ]
     if "zip_bytes" in result:
         judged.append(Goal("zip of the hot functions, KB", result["zip_bytes"] / KB, 100))
     for function, rows in result.get("warm", {}).items():
         ratio = rows[OURS]["cpu"]["median"] / rows[CLIENT]["cpu"]["median"]
-        judged.append(Goal(f"warm {function}, CPU against boto3 client + X-Ray SDK", ratio, 0.30))
+        judged.append(Goal(f"warm {function}, CPU compared with boto3 client + X-Ray SDK", ratio, 0.30))
     if "bulk" in result:
         bulk = result["bulk"]
         ours, pool = bulk["rows"][OURS], bulk["rows"][POOL]
         judged += [
-            Goal("bulk apply, speed against a boto3 pool", pool["wall"]["median"] / ours["wall"]["median"], 4, True),
+            Goal(
+                "bulk apply, speed compared with a boto3 pool", pool["wall"]["median"] / ours["wall"]["median"], 4, True
+            ),
             Goal("bulk apply, peak memory in MB", ours["memory"]["high"] / MIB, 80),
             Goal("bulk apply, calls per winning change", ours["calls"]["median"] / bulk["winners"], 0.06),
         ]
     if "growth" in result:
         growth = result["growth"]
         judged += [
-            Goal("growth of bulk apply, exponent of the time", growth["exponent"], 1.1),
+            Goal("scaling of bulk apply, growth exponent of the time", growth["exponent"], 1.1),
             Goal(
-                "growth of bulk apply, peak memory of the last step against the one before", growth["memory_ratio"], 1.1
+                "scaling of bulk apply, peak memory of the last step compared with the step before",
+                growth["memory_ratio"],
+                1.1,
             ),
             Goal(
-                "growth of bulk apply, peak memory in MB", max(point["memory"] for point in growth["points"]) / MIB, 80
+                "scaling of bulk apply, peak memory in MB", max(point["memory"] for point in growth["points"]) / MIB, 80
             ),
         ]
     return judged + poll_report.goals(result)
@@ -56,7 +60,7 @@ def goals(result: Result) -> list[Goal]:
 def tables(result: Result, *, pictured: bool = False) -> str:
     """Return all tables as Markdown.
 
-    :param pictured: whether to show the charts, which then must lie beside the page.
+    :param pictured: True to show the charts too. Their files must be in the same folder as the page.
     """
     parts = ["![The figures of the tables as bars](performance.svg)"] if pictured else []
     parts += [_cold(function, rows) for function, rows in result.get("cold", {}).items()]
@@ -200,13 +204,13 @@ def _growth(growth: Result) -> str:
         ]
         for point in growth["points"]
     ]
-    exponent = f"The time grows with the records to the power of {growth['exponent']:.2f}. Linear growth is 1."
-    return f"{table(head, body)}\n\n{exponent}"
+    power = f"The time grows with the number of records to the power of {growth['exponent']:.2f}."
+    return f"{table(head, body)}\n\n{power} Linear growth has the power 1."
 
 
 def chart(result: Result, file: Path) -> None:
-    """Draw the figures as bars. The same result makes the same file."""
-    import matplotlib as mpl  # takes a second, so only a chart imports it
+    """Draw the figures of the tables as bars. The same result always makes the same file."""
+    import matplotlib as mpl  # imported only here, because the import takes a second
 
     mpl.use("svg")
     from matplotlib import pyplot as plt

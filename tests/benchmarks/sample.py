@@ -1,8 +1,8 @@
 """One sample: a fresh interpreter loads one handler and serves events with it, as Lambda's runtime does.
 
-Processes run this file as a script. Before the clock starts, the script may import only modules that every interpreter
-has loaded; otherwise the handler's own imports would look cheaper. So it uses `marshal`, which is built in, and no
-argument parser.
+The benchmarks run this file as a script. Before the clock starts, the script may import only modules that every
+interpreter has already loaded. Any other import would make the handler's own imports look cheaper. So the script reads
+its specification with `marshal`, which is built in, and has no argument parser.
 """
 
 import marshal
@@ -29,14 +29,14 @@ class Context:
 
 
 def begin_trace(number: int) -> None:
-    """Set the trace of the next invocation. Lambda does this for each invocation, but not during init."""
+    """Set the trace header of the next invocation. Lambda sets it for each invocation, but not during init."""
     root = f"1-67a1b2c3-{number:024x}"
     os.environ["_X_AMZN_TRACE_ID"] = f"Root={root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0"
 
 
 def peak_memory() -> int:
     """Return the peak memory of this process in bytes."""
-    # On Linux, ru_maxrss would include the peak of the process that forked this one.
+    # Read VmHWM if there is one. On Linux, ru_maxrss would include the peak of the process that forked this one.
     try:
         with open("/proc/self/status") as status:  # noqa: PTH123 (pathlib would be an import)
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
@@ -67,7 +67,7 @@ def cold(spec: "dict[str, Any]", event: bytes) -> "dict[str, Any]":
 
 
 def warm(spec: "dict[str, Any]", event: bytes, out: int) -> None:
-    """Serve as many requests as each line of standard input says, and write the CPU seconds that they took."""
+    """Read a number from each line of standard input, serve that many requests, and write the CPU seconds they took."""
     handler, context, number = load(spec), Context(), 0
     for line in sys.stdin:
         start = time.process_time()
@@ -79,17 +79,20 @@ def warm(spec: "dict[str, Any]", event: bytes, out: int) -> None:
 
 
 def main() -> None:
-    """Do what the file of the first argument specifies; write the results to the second one, a file descriptor."""
+    """Take the samples that a specification describes, and write the results.
+
+    The first argument is the file of the specification. The second one is the file descriptor for the results.
+    """
     out = int(sys.argv[2])
     with open(sys.argv[1], "rb") as file:  # noqa: PTH123
         spec = marshal.load(file)
-    # A function has no access to the interpreter's own site-packages.
+    # Remove the interpreter's own site-packages, because a function on Lambda doesn't have them.
     sys.path[:] = spec["path"] + [entry for entry in sys.path[1:] if not entry.endswith("site-packages")]
     if spec["mode"] == "warm":
         warm(spec, spec["events"][0], out)
         return
     samples = [cold(spec, spec["events"][0])]
-    if spec["mode"] == "responses":  # this mode compares responses and measures nothing
+    if spec["mode"] == "responses":  # this mode only collects responses, so times don't matter
         handler = load(spec)
         for number, event in enumerate(spec["events"][1:], 2):
             begin_trace(number)

@@ -1,6 +1,6 @@
-"""Where our cold start spends its CPU: the work of a sample, step by step. Like sample.py, this file runs as a script.
+"""The CPU time of each step of Readplane's cold start. Like sample.py, this file runs as a script.
 
-Two steps may import the same module, and only the first of them pays for it. So each step shows what it adds to those
+If two steps import the same module, only the first one pays for it. So the time of a step is what it adds to the steps
 before it.
 """
 
@@ -15,15 +15,15 @@ STEPS = {
     "hashlib and hmac": "hmac",
     "http, typing": "typing http",
 }
-STORES = {"Amazon's roots": "amazon", "botocore's bundle": "botocore", "the system's": "system"}
+STORES = {"Amazon's roots": "amazon", "botocore's bundle": "botocore", "the system's store": "system"}
 
 
 def main() -> None:
-    """Time the steps of one cold start; write the CPU seconds to the file descriptor of the second argument."""
+    """Time the steps of one cold start; write the CPU seconds to the file descriptor in the second argument."""
     with open(sys.argv[1], "rb") as file:  # noqa: PTH123 (pathlib would be an import)
         spec = marshal.load(file)
     sys.path[:] = spec["path"] + [entry for entry in sys.path[1:] if not entry.endswith("site-packages")]
-    # With this variable, importing a handler also makes its function. Without it, the two are timed apart.
+    # If this variable is set, importing a handler also runs its init. Without it, both can be timed separately.
     del os.environ["AWS_LAMBDA_FUNCTION_NAME"]
     seconds: dict[str, float] = {}
     last = time.process_time()

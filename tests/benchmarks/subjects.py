@@ -44,12 +44,12 @@ LABELS = {
 
 
 class Subject(NamedTuple):
-    """One row of the tables.
+    """One implementation that is measured. It has a row in the tables.
 
-    name: its key in the results.
-    module: the handler's module, with ``{}`` for the function.
-    path: its part of ``sys.path``.
-    env: its part of the environment.
+    name: the subject's key in the results.
+    module: the name of the handler's module, in which ``{}`` stands for the function's name.
+    path: the folders that the subject needs on ``sys.path``.
+    env: the environment variables that only this subject needs.
     """
 
     name: str
@@ -59,14 +59,14 @@ class Subject(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its name in the tables."""
+        """The subject's name in the tables."""
         return LABELS.get(self.name, self.name)
 
 
 def unpack(folder: Path) -> None:
-    """Unpack our zips, which hold byte-code, and compile the references as pip does.
+    """Unpack Readplane's zips, which hold byte-code, and compile the references to byte-code, as pip does.
 
-    :raises FileNotFoundError: if the zips are missing, so ``make build`` must run first.
+    :raises FileNotFoundError: if a zip is missing, because ``make build`` hasn't run, or a reference can't be compiled.
     """
     for name in ("hot", "layer", "functions"):
         with zipfile.ZipFile(ZIPS / f"{name}.zip") as artefact:
@@ -79,8 +79,8 @@ def unpack(folder: Path) -> None:
 def subjects(folder: Path, schemas: str) -> dict[str, Subject]:
     """Return the subjects that serve requests, in the order of the tables. Call :func:`unpack` first.
 
-    Every subject trusts the authorities that it trusts on AWS, since reading them is part of a cold start. It trusts
-    the fake's authority too.
+    Every subject trusts the certificate authorities that it trusts on AWS, because reading them is part of a cold
+    start. It also trusts the authority of the fake AWS.
     """
     site = sysconfig.get_path("purelib")
     ours = (str(folder / "hot"), str(folder / "layer" / "python"))
@@ -108,7 +108,7 @@ def subjects(folder: Path, schemas: str) -> dict[str, Subject]:
 
 
 def pools(folder: Path) -> dict[str, Subject]:
-    """Return the references that apply in bulk."""
+    """Return the references for bulk apply: a pool of threads with tracing, and one without."""
     path = (str(folder / "references"), sysconfig.get_path("purelib"))
     module = f"references.{{}}_{POOL}"
     rows = [
@@ -119,9 +119,9 @@ def pools(folder: Path) -> dict[str, Subject]:
 
 
 def back_office_subjects(folder: Path, schemas: str) -> dict[str, Subject]:
-    """Return the subjects of the benchmarks with a back office: ours with a source, ``poll``, and the proxy.
+    """Return the subjects of the benchmarks with a back office: Readplane with a source, ``poll``, and the proxy.
 
-    On AWS, Lambda's runtime and the layers hold the libraries of ``poll``. Here this interpreter holds them.
+    On AWS, ``poll`` finds its libraries in Lambda's runtime and the layers. Here it finds them in this interpreter.
     """
     theirs = (str(folder / "references"), sysconfig.get_path("purelib"))
     env = {"READPLANE_SETTINGS": _settings(schemas, _POLL_SETTINGS)}
@@ -136,7 +136,7 @@ def back_office_subjects(folder: Path, schemas: str) -> dict[str, Subject]:
 
 
 def hot_zip() -> Path:
-    """Return the zip of the functions on a client's path: the one for AWS if it is built, else the local one."""
+    """Return the path of the zip with the hot functions: the zip for AWS if it is built, else the local one."""
     return next(path for path in HOT_ZIPS if path.exists())
 
 

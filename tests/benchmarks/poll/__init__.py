@@ -1,1 +1,1 @@
-"""Benchmarks with a back office: what its stalls and its outage cost a client, and how fast `poll` catches up."""
+"""Benchmarks with a back office: how its stalls and outages affect clients, and how fast Readplane catches up."""

@@ -1,8 +1,8 @@
-"""A back office over HTTP that can be slow, stall and be down. It is a process of its own.
+"""A back office over HTTP that can be slow, can stall and can be down. It runs as a process of its own.
 
-``GET /products/<id>`` returns a row. ``GET /changes?since=<ms>`` returns the rows that changed since then, in pages,
-oldest first. With the argument ``slow`` it takes 20 ms for each response and can go through the phases of
-:class:`Phases`. It reads commands, lines of JSON, from standard input.
+``GET /products/<id>`` returns a row. ``GET /changes?since=<ms>`` returns the rows that changed at this time or later,
+in pages, oldest first. With the argument ``slow``, each response takes 20 ms, and the back office can go through the
+phases of :class:`Phases`. It reads commands from standard input, one JSON object per line.
 """
 
 import asyncio
@@ -21,24 +21,28 @@ from urllib.parse import parse_qs, urlsplit
 from tests.benchmarks.poll.phases import Phases
 
 BEAT = "beat"
-"""The id of the row whose value is the time of its own response. It shows how old the data is that a client gets."""
+"""The id of the row whose value is the time at which the back office served it. From this time, a client computes the
+age of the data that it gets."""
 
 FIRST_MS = 1_735_689_600_000
 """The modification time of the first row, in Unix milliseconds."""
 
 RESPONSE_SECONDS = 0.020
-"""The time that a slow back office takes for a response."""
+"""The time that a slow back office takes for a response, in seconds."""
 STALL_SHARE = 0.01
-"""The share of its responses that stall in the phase ``stalling``."""
+"""The share of a slow back office's responses that stall in the phase ``stalling``."""
 STALL_SECONDS = (1.0, 3.0)
-"""The shortest and the longest stall."""
+"""The shortest and the longest stall, in seconds."""
 SEED = 4711
 
 _TEXT = "Boils a litre and a half in under three minutes and switches itself off. "
 
 
 def modified_ms(number: int) -> int:
-    """Return a row's modification time. Every second four rows change in the same millisecond, as in a batch job."""
+    """Return a row's modification time, in Unix milliseconds.
+
+    Four rows at a time have the same one, as after a batch job. Those of the next four rows are a second later.
+    """
     return FIRST_MS + number // 4 * 1000
 
 
@@ -48,14 +52,14 @@ def item_id(number: int) -> str:
 
 
 class Rows:
-    """The rows, which are computed for each response."""
+    """The rows of the back office. They aren't stored, but computed for each response."""
 
     def __init__(self, number: int, size: int, beats: bool) -> None:
         """Describe the rows.
 
-        :param number: how many there are.
-        :param size: about how many bytes each has.
-        :param beats: whether the row :data:`BEAT` exists too, always as the newest.
+        :param number: how many rows there are, without the row :data:`BEAT`.
+        :param size: about how many bytes each row has.
+        :param beats: True if the row :data:`BEAT` exists too. It is always the newest row.
         """
         self._number = number
         self._beats = beats
@@ -69,9 +73,10 @@ class Rows:
         return self._row(number) if number < self._number else None
 
     def page(self, since_ms: int, after: int, size: int) -> tuple[list[str], int | None]:
-        """Return the rows of a page and the index at which the next page starts; ``None`` for the last page.
+        """Return the rows of one page, and the index at which the next page starts (``None`` after the last page).
 
-        :param after: the index at which the page starts; 0: at the first row that changed at ``since_ms`` or later.
+        :param after: the index at which the page starts. 0 means the first row that changed at ``since_ms`` or later.
+        :param size: the most rows of the page, without the row :data:`BEAT`.
         """
         first = after or bisect_left(range(self._number), since_ms, key=modified_ms)
         last = min(first + size, self._number)
@@ -95,7 +100,7 @@ class Rows:
 
 
 class BackOffice:
-    """The state behind all connections. Everything runs in one event loop."""
+    """The state of the back office, which all connections share. Everything runs in one event loop."""
 
     def __init__(self, rows: Rows, page: int, slow: bool) -> None:
         self._rows = rows
@@ -117,7 +122,7 @@ class BackOffice:
         self._server = await asyncio.start_server(self._serve, sock=listener, backlog=1024)
 
     async def begin(self, phases: Phases, start: float) -> None:
-        """Go through the phases. The same responses stall in every run.
+        """Go through the phases. The seed is fixed, so that the same responses stall in every run.
 
         :param start: when the first phase begins, on the monotonic clock.
         """
@@ -142,7 +147,7 @@ class BackOffice:
                 head = await reader.readuntil(b"\r\n\r\n")
                 target = head.split(b" ", 2)[1].decode()
                 self.counts["changes" if target.startswith("/changes") else "rows"] += 1
-                status, body = self._find(target)  # before the wait, so the beat includes it
+                status, body = self._find(target)  # before the delay, so that the age of the data includes it
                 await self._delay(reader)
                 writer.write(
                     b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -160,7 +165,7 @@ class BackOffice:
             return
         phase = self._phase()
         if phase == "down":
-            await reader.read(1)  # returns when the client gives up
+            await reader.read(1)  # returns when the client gives up and closes the connection
             raise ConnectionResetError
         stalls = phase == "stalling" and self._chance.random() < STALL_SHARE
         await asyncio.sleep(self._chance.uniform(*STALL_SECONDS) if stalls else RESPONSE_SECONDS)
@@ -179,7 +184,7 @@ class BackOffice:
 
 
 def allow_many_connections() -> None:
-    """Raise this process's limit of open files, because connections that hang pile up by the thousand."""
+    """Raise this process's limit of open files, because thousands of hanging connections can pile up."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     limit = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))

@@ -1,4 +1,4 @@
-"""The catch-up benchmark: a back office has so many changes that ``poll`` needs several invocations for them."""
+"""The catch-up benchmark: a back office has so many changes that ``poll`` needs several invocations to read them."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ from tests.benchmarks.subjects import OURS, POLL, Subject
 ROW_BYTES = 1024
 PAGE = 500
 SECONDS = 60
-"""The time limit of an invocation: the default of the Terraform module."""
+"""The time limit of an invocation, in seconds. It is the Terraform module's default."""
 
 Result = dict[str, Any]
 
@@ -25,8 +25,8 @@ Result = dict[str, Any]
 class Extent(NamedTuple):
     """How much a run measures.
 
-    steps: the numbers of changes, each with how often to catch up with them.
-    max_pages: the pages that one invocation may read. The last step must need several invocations.
+    steps: pairs of a number of changes and how often to catch up with that many.
+    max_pages: the most pages that one invocation may read. It is so small that the last step needs several invocations.
     """
 
     steps: tuple[tuple[int, int], ...]
@@ -38,7 +38,7 @@ QUICK = Extent(((1_000, 2), (4_000, 2), (16_000, 1)), max_pages=8)
 
 
 class CatchUp:
-    """Catches up with a back office: first ``poll`` reads all its changes, then ``apply`` applies them."""
+    """Measures a catch-up with a back office: first ``poll`` reads all its changes, then ``apply`` applies them."""
 
     def __init__(self, fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject]) -> None:
         self._fake = fake
@@ -47,10 +47,10 @@ class CatchUp:
         self._subjects = subjects
 
     def run(self, extent: Extent) -> Result:
-        """Measure all steps; return their medians, the exponents of their times and the growth of the memory."""
+        """Measure all steps; return their medians, the growth exponents of the times, and the growth of peak memory."""
         runs: dict[int, list[dict[str, float]]] = {}
         for turn in range(max(times for _, times in extent.steps)):
-            # Every other turn goes backwards, so a machine that becomes slower doesn't look like growth.
+            # Every other turn runs in reverse order, so that a machine that becomes slower doesn't look like growth.
             for changes, times in extent.steps if turn % 2 == 0 else reversed(extent.steps):
                 if turn < times:
                     progress(f"catch-up: {changes} changes")
@@ -83,7 +83,7 @@ class CatchUp:
     def _poll(self, office: BackOffice, changes: int, max_pages: int) -> dict[str, float]:
         """Invoke ``poll`` until it has read all changes.
 
-        A new process does the second half, so ``poll`` can continue only by its checkpoint.
+        A new process takes over after half of the changes, so ``poll`` can continue only from its checkpoint.
         """
         event = {"source": office.source(max_pages=max_pages), "sweep": False}
         read = invocations = 0
@@ -107,6 +107,6 @@ class CatchUp:
 
 @functools.cache
 def stamps(changes: int) -> int:
-    """Return the checksum of the items' times that the changes must lead to."""
+    """Return the checksum that the items' timestamps must have after all changes are applied."""
     texts = (f"{modified_ms(number):012x}" for number in range(changes))
     return sum(mark(f"item/products/{item_id(number)}", f"{text[:8]}-{text[8:]}") for number, text in enumerate(texts))

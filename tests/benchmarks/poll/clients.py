@@ -1,9 +1,9 @@
-"""The clients of one target, in an open or a closed loop. They are a process of their own.
+"""The clients of one target, in an open or a closed loop. They run in a process of their own.
 
-In the open loop, requests are due at a fixed rate, whatever happens to the others. In the closed loop, a client waits
-for its response and pauses before its next request is due. The time of a request counts from when it was due, not from
-when it was sent, so the measurement includes every wait. Times are on the monotonic clock, which all processes of a
-machine share.
+In the open loop, requests are due at a fixed rate, even if earlier requests are still waiting. In the closed loop, each
+client waits for its response and then pauses until its next request is due. The time of a request counts from when it
+was due, not from when it was sent, so the measurement includes every wait. All times are on the monotonic clock, which
+all processes of a machine share.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from typing import NamedTuple
 from tests.benchmarks.poll.back_office import BEAT, allow_many_connections, item_id
 
 CLIENT_TIMEOUT = 10.0
-"""Seconds until a client gives up."""
+"""Seconds that a client waits for a response before it gives up."""
 
 BEAT_EVERY = 10
-"""Of this many requests, one asks for the row :data:`BEAT`."""
+"""One in this many requests reads the row :data:`BEAT`."""
 
 
 class Plan(NamedTuple):
@@ -28,8 +28,8 @@ class Plan(NamedTuple):
 
     port: the target's port on this machine.
     start: when the first request is due, on the monotonic clock.
-    seconds: for how long requests are due.
-    rows: the number of rows to ask for.
+    seconds: the time during which requests become due, in seconds.
+    rows: how many different rows the requests read, besides the row :data:`BEAT`.
     rate: requests a second in the open loop; 0 for the closed loop.
     clients: the number of clients in the closed loop.
     think: the seconds that a client of the closed loop pauses between a response and its next request.
@@ -45,13 +45,13 @@ class Plan(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One request; all times are seconds.
+    """The outcome of one request. All times are in seconds.
 
-    at: when it was due, from the start.
-    took: from when it was due to the end of its response.
-    late: from when it was due to when the client sent it.
-    good: whether the response is a 200 with the right item.
-    age: the age of the beat when it arrived; ``None`` for other rows, and without a good response.
+    at: when the request was due, counted from the start of the plan.
+    took: the time from when the request was due until its response ended.
+    late: the time from when the request was due until the client sent it.
+    good: True if the response is a 200 with the right item.
+    age: the age of the row :data:`BEAT` when it arrived; ``None`` for any other row, or if the response isn't good.
     """
 
     at: float
@@ -62,7 +62,7 @@ class Sample(NamedTuple):
 
 
 class Clients:
-    """One target's clients."""
+    """All clients of one target."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -107,7 +107,7 @@ class Clients:
         self.samples.append(Sample(due - self._plan.start, done - due, sent - due, good, age))
 
     async def _body(self, name: str) -> bytes:
-        """Return the body of an item's response; empty unless its status is 200."""
+        """Request an item; return the body of the response, or nothing if the status isn't 200 or the request fails."""
         connection = self._idle.pop() if self._idle else _Connection(self._plan.port)
         try:
             async with asyncio.timeout(CLIENT_TIMEOUT):
@@ -139,12 +139,12 @@ class _Connection:
 
 
 def main() -> None:
-    """Run the plan of the first argument; write the samples to the file of the second one."""
+    """Run the plan in the first argument; write the samples to the file that the second argument names."""
     allow_many_connections()
     plan, out = Plan(**json.loads(sys.argv[1])), Path(sys.argv[2])
     clients = Clients(plan)
     print("{}", flush=True)
-    gc.disable()  # a pause of this process would count as the target's
+    gc.disable()  # a pause of this process would look like a delay of the target
     asyncio.run(clients.run())
     out.write_text(json.dumps(clients.samples))
     print(json.dumps({"samples": len(clients.samples), "cpu": time.process_time()}), flush=True)

@@ -1,7 +1,7 @@
-"""One function in a process of its own. The process invokes it for each line of JSON on standard input, or serves HTTP.
+"""A process that hosts one function. It invokes the function for each command on standard input, and may serve HTTP.
 
-The function's own path precedes the interpreter's. Over HTTP every connection has its own thread, as every request has
-its own sandbox on Lambda, so no request waits for another.
+The function's own folders come first in ``sys.path``. With HTTP, every connection has its own thread, so that no
+request waits for another. On Lambda, every request has its own sandbox.
 """
 
 import json
@@ -31,9 +31,10 @@ class Limited(Context):
 
 
 def front_end(handler: Any, event: Mapping[str, Any]) -> type[BaseHTTPRequestHandler]:
-    """Return the class that serves a connection: it makes an event of each GET and sends the function's response.
+    """Return the class that serves a connection. It turns each GET into an event, and sends the function's response.
 
-    :param event: the event to copy for each request.
+    :param handler: the function's handler.
+    :param event: the template of the events. Each request gets a copy with its own path, item id and headers.
     """
 
     class FrontEnd(BaseHTTPRequestHandler):
@@ -93,7 +94,7 @@ def main() -> None:
 
 
 def invoke(handler: Any, command: Mapping[str, Any]) -> dict[str, Any]:
-    """Invoke the function once; return its response and the seconds that it took."""
+    """Invoke the function once; return its response, and the wall and CPU seconds that it took."""
     if "file" in command:
         with open(command["file"]) as file:  # noqa: PTH123
             event = json.load(file)

@@ -1,7 +1,7 @@
 """The outage benchmark: Readplane's read model beside a plain proxy, while the back office stalls, fails and recovers.
 
-Both serve the same clients through the same HTTP front end in the same run. The read model gets its changes as on AWS:
-``poll`` runs on its schedule, and the change stream brings its changes to ``apply``.
+Both get the same load, through the same kind of HTTP front end, in the same run. The read model gets its changes as on
+AWS: ``poll`` runs on a schedule, and the change stream delivers the changes to ``apply``.
 """
 
 import json
@@ -35,15 +35,15 @@ RATE = 200.0
 CLIENTS = 50
 """Clients in the closed loop."""
 THINK = 0.230
-"""Seconds that a client of the closed loop pauses. With responses of 20 ms, each client sends four requests a second,
-and all of them together as many as in the open loop."""
+"""Seconds that a client of the closed loop pauses after a response. If a response takes 20 ms, each client sends four
+requests a second. All clients together then send as many as in the open loop."""
 
 
 class Extent(NamedTuple):
-    """How long a run takes.
+    """The times that determine how long a run takes.
 
     phases: the seconds of each phase.
-    interval: the seconds between two polls. EventBridge's shortest interval, a minute, would make the run longer.
+    interval: the seconds between two polls. EventBridge's shortest interval, a minute, would make the run too long.
     timeout: the seconds that a poll waits for a response.
     """
 
@@ -53,17 +53,17 @@ class Extent(NamedTuple):
 
     @property
     def bound(self) -> float:
-        """The greatest allowed age of the data, in seconds, once the back office has been up for as long."""
+        """The greatest allowed age of the data, in seconds. It applies once the back office has been up that long."""
         return self.interval + self.timeout
 
 
 FULL = Extent(Phases(calm=5, stalling=30, down=30, recovered=15), interval=3, timeout=5)
 QUICK = Extent(Phases(calm=1, stalling=6, down=8, recovered=8), interval=2, timeout=3)
 EDGE = 1.0
-"""Seconds at both ends of the outage that don't count, because a request there may meet a back office that is up."""
+"""Seconds at each end of the outage that don't count, because requests may reach the back office while it is up."""
 LOOPS = ("open", "closed")
 ATTEMPTS = 3
-"""How often a loop is measured at most, since other work of the machine can spoil a measurement."""
+"""The most times that a loop is measured. Other work on the machine can spoil a measurement, so it gets repeated."""
 
 Result = dict[str, Any]
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Outage:
     ) -> None:
         """Start all processes. They run until ``stack`` is closed.
 
-        :param subjects: must hold :data:`OURS`, :data:`PROXY` and :data:`POLL`.
+        :param subjects: the subjects by name, among them :data:`OURS`, :data:`PROXY` and :data:`POLL`.
         """
         fake.do("reset", whole=True)
         self._fake = fake
@@ -101,7 +101,7 @@ class Outage:
         self._event = {"source": source_of(self._office, extent), "sweep": False}
 
     def fill(self) -> None:
-        """Fill the read model by a first poll, and check that both targets serve the same items.
+        """Fill the read model by a first poll, and check that the read model and the proxy serve the same items.
 
         :raises SampleError: if an item is missing or differs.
         """
@@ -114,9 +114,9 @@ class Outage:
         check_responses(self._ports)
 
     def loop(self, name: str) -> Result:
-        """Measure one loop through all phases, and measure it again if it misses its goal for p99.9.
+        """Measure one loop through all phases. Measure it again if it misses its goal for p99.9.
 
-        Six of 6,000 reads decide on p99.9, so other work of the machine can cause a miss.
+        In a full run, the slowest 16 of 16,000 reads decide p99.9. So other work on the machine can cause a miss.
         """
         for attempt in range(1, ATTEMPTS + 1):
             progress(f"outage, {name} loop: {self._extent.phases.seconds:.0f} s")
@@ -137,12 +137,12 @@ class Outage:
         with BackgroundTasks(partial(self._schedule, start, polls), self._deliver):
             samples = self._clients(name, start)
             calls = self._office.do("counts")["counts"].get("changes", 0)
-        # The back office can't count the connections that it refuses.
+        # The back office can't count the connections that it refuses, so add the polls that began during that time.
         calls += sum(phases.down_at <= at < phases.hangs_at for at, _ in polls)
         return summarise(samples, self._extent, calls) | {"polls": Counter(outcome for _, outcome in polls)}
 
     def _schedule(self, start: float, polls: list[tuple[float, str]], stop: threading.Event) -> None:
-        """Poll at every interval, and skip those at which a poll still runs, because a second poll would do nothing."""
+        """Start a poll every interval. If the last poll still runs, skip this one, because it would do nothing."""
         due, interval = start, self._extent.interval
         while not stop.wait(max(0.0, due - time.monotonic())):
             at = time.monotonic() - start
@@ -165,7 +165,7 @@ class Outage:
                 process = CommandProcess("tests.benchmarks.poll.clients", plan, str(out))
                 running[name] = stack.enter_context(process), out
             for name, (process, out) in running.items():
-                process.read_line()  # the clients have written their samples
+                process.read_line()  # the clients send this line once they have written their samples
                 samples[name] = [Sample(*row) for row in json.loads(out.read_text())]
         return samples
 
@@ -180,16 +180,17 @@ def measure(fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str,
 
 
 def source_of(office: BackOffice, extent: Extent) -> dict[str, Any]:
-    """Return the source's settings. A poll makes one attempt, because the next poll is the retry."""
+    """Return the settings of the source. A poll makes only one attempt, because the next poll is the retry."""
     return office.source(
         timeout_seconds=extent.timeout, attempts=1, breaker={"failures": 5, "cooldown_seconds": extent.interval - 1}
     )
 
 
 def check_responses(ports: dict[str, int]) -> None:
-    """Check that both targets serve the same item: its data, collection and id, digit for digit.
+    """Check that the read model and the proxy serve the same items, with the same digits in every number.
 
-    :raises SampleError: if they differ.
+    :param ports: the ports of the two front ends, by subject.
+    :raises SampleError: if an item's id, collection or data differs.
     """
     for name in (item_id(0), item_id(ROWS - 1)):
         items = {subject: _item(port, name) for subject, port in ports.items()}
@@ -213,9 +214,9 @@ def _item(port: int, name: str) -> dict[str, Any]:
 def summarise(samples: dict[str, list[Sample]], extent: Extent, calls: int) -> Result:
     """Return the result of a loop.
 
-    :param samples: the samples of each target's clients.
+    :param samples: the samples of the clients, by target.
     :param calls: how often ``poll`` called the back office, or tried to.
-    :raises SampleError: if no response after the recovery has an age.
+    :raises SampleError: if no read after the recovery returned fresh data, or if the samples end too early to tell.
     """
     ages = [(sample.at + sample.took, sample.age) for sample in samples[OURS] if sample.age is not None]
     phases = extent.phases

@@ -1,4 +1,4 @@
-"""The phases of the outage benchmark, in which the back office is calm, stalls, is down and has recovered."""
+"""The phases of the outage benchmark: the back office is calm, stalls, is down, and has recovered."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Phases(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """The seconds of all phases."""
+        """The length of all phases together, in seconds."""
         return sum(self)
 
     @property
@@ -39,7 +39,10 @@ class Phases(NamedTuple):
         return self.down_at + self.down
 
     def at(self, seconds: float) -> str:
-        """Return the phase at a time: the first one before the start, the last one after the end."""
+        """Return the name of the phase at a time.
+
+        :param seconds: the time since the start. Before the start, the first phase counts; after the end, the last one.
+        """
         until = 0.0
         for name, length in self._asdict().items():
             until += length

@@ -1,4 +1,4 @@
-"""The processes of a benchmark with a back office: the back office, `poll` and `apply`, and the stream between them."""
+"""The parts of a benchmark with a back office: the back office, the functions, and the stream between them."""
 
 import json
 import threading
@@ -16,24 +16,24 @@ BATCH = 500
 
 
 class BackOffice(CommandProcess):
-    """The back office's process. Its commands are ``begin``, with ``phases`` and ``start``, and ``counts``."""
+    """The back office's process. Its commands are ``counts`` and ``begin``, which takes ``phases`` and ``start``."""
 
     def __init__(self, rows: int, size: int, page: int, *, slow: bool = False) -> None:
         """Start the back office.
 
-        :param rows: the number of its rows.
+        :param rows: how many rows it has.
         :param size: about how many bytes each row has.
-        :param page: the rows of a page.
-        :param slow: whether it takes time for a response and can stall and be down.
+        :param page: how many rows a page has.
+        :param slow: True if its responses take 20 ms and it can stall and be down.
         """
         arguments = [str(value) for value in (rows, size, page, *(["slow"] if slow else []))]
         super().__init__("tests.benchmarks.poll.back_office", *arguments)
         self.port: int = self.ready["port"]
 
     def source(self, **settings: Any) -> dict[str, Any]:
-        """Return the settings of a source that polls it.
+        """Return the settings of a source that polls this back office.
 
-        :param settings: more of a source's settings, by their JSON names.
+        :param settings: more settings, under their JSON names. They replace those of this method.
         """
         return {
             "name": SOURCE,
@@ -52,13 +52,13 @@ class BackOffice(CommandProcess):
 
 
 class Function(CommandProcess):
-    """One function in a process of its own."""
+    """A process that hosts one function."""
 
     def __init__(self, runner: Runner, subject: Subject, function: str, *, http: bool = False, **env: str) -> None:
         """Start the function.
 
-        :param http: whether it serves HTTP too.
-        :param env: more variables of its environment.
+        :param http: True if the function also serves HTTP.
+        :param env: more environment variables of the function.
         """
         spec: dict[str, Any] = {"module": subject.module.format(function), "path": subject.path}
         if http:
@@ -75,12 +75,12 @@ class Function(CommandProcess):
         return self.do("invoke", seconds=seconds, event=event)
 
     def invoke_with_file(self, file: Path, seconds: float) -> dict[str, Any]:
-        """Invoke the function like :meth:`invoke`, with the event that a file holds."""
+        """Invoke the function like :meth:`invoke`, but read the event from a file."""
         return self.do("invoke", seconds=seconds, file=str(file))
 
 
 class Stream:
-    """Lambda's event source mapping between Kinesis and ``apply``. It delivers every record once, in order."""
+    """Lambda's event source mapping from Kinesis to ``apply``, simulated. It delivers every record once, in order."""
 
     def __init__(self, fake: FakeProcess, apply: Function, file: Path) -> None:
         self._fake = fake
@@ -88,7 +88,7 @@ class Stream:
         self._file = file
 
     def deliver(self) -> tuple[int, float]:
-        """Invoke ``apply`` with the next records; return their number and the seconds that it took.
+        """Invoke ``apply`` with the next records; return their number and the seconds that ``apply`` took.
 
         :raises SampleError: if ``apply`` reports any of them as failed.
         """
@@ -105,7 +105,10 @@ class BackgroundTasks:
     """Tasks that run beside a measurement, each in its own thread, until the ``with`` block ends."""
 
     def __init__(self, *tasks: Callable[[threading.Event], None]) -> None:
-        """Start the tasks. Each is called once and must return when its event is set."""
+        """Start the tasks.
+
+        :param tasks: the functions to call, once each. A task must return when the event that it gets is set.
+        """
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(len(tasks))
         self._running = [self._pool.submit(task, self._stop) for task in tasks]

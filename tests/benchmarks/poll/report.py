@@ -17,29 +17,30 @@ Result = dict[str, Any]
 
 
 def goals(result: Result) -> list[Goal]:
-    """Return the goals for everything that was measured."""
+    """Return the goals of the outage and of the catch-up, if they were measured."""
     judged: list[Goal] = []
     if "outage" in result:
         outage = result["outage"]
         for loop, measured in outage["loops"].items():
             down = {name: target["good_while_down"] * 100 for name, target in measured["targets"].items()}
             name = f"outage, {loop} loop"
-            # A quick run, on a shared machine, can't judge a time that its own late clients hide. A full run must.
+            # On a busy machine, the clients may send requests so late that p99.9 shows their own delay. In this case a
+            # quick run doesn't judge p99.9. A full run always does.
             if not (measured.get("hidden") and result["made"]["quick"]):
-                judged.append(Goal(f"{name}, p99.9 of a read against the proxy's", measured["ratio"], 0.01))
+                judged.append(Goal(f"{name}, p99.9 of a read compared with the proxy", measured["ratio"], 0.01))
             judged += [
                 Goal(f"{name}, good responses while down, %", down[OURS], 99.9, True),
                 Goal(f"{name}, the proxy's good responses while down, %", down[PROXY], 0),
-                Goal(f"{name}, calls of the back office per read", measured["calls_per_read"], 0.01),
+                Goal(f"{name}, calls to the back office per read", measured["calls_per_read"], 0.01),
                 Goal(f"{name}, age of data after the recovery, s", measured["age_after"], outage["bound"]),
             ]
     if "catch_up" in result:
         caught = result["catch_up"]
         memory = max(point["memory"] for point in caught["points"]) / MIB
         judged += [
-            Goal("catch-up, exponent of the time of poll", caught["exponents"]["poll"], 1.1),
-            Goal("catch-up, exponent of the time of apply", caught["exponents"]["apply"], 1.1),
-            Goal("catch-up, peak memory of the last step against the one before", caught["memory_ratio"], 1.1),
+            Goal("catch-up, growth exponent of the time of poll", caught["exponents"]["poll"], 1.1),
+            Goal("catch-up, growth exponent of the time of apply", caught["exponents"]["apply"], 1.1),
+            Goal("catch-up, peak memory of the last step compared with the step before", caught["memory_ratio"], 1.1),
             Goal("catch-up, peak memory of poll in MB", memory, 128),
             Goal("catch-up, invocations of poll in the last step", caught["points"][-1]["invocations"], 4, True),
         ]
@@ -63,9 +64,9 @@ def _loop(loop: str, measured: Result, bound: float) -> str:
     late = max(target["late"] for target in measured["targets"].values()) * 1e3
     sentences = (
         f"`poll` called the back office {measured['calls']} times during {reads:,} reads.",
-        f"{measured['fresh_again']:.1f} s after the recovery, the first read returned fresh data.",
-        f"From {bound:g} s after the recovery on, no read returned data older than {measured['age_after']:.1f} s.",
-        f"The clients sent 99.9 % of their requests within {late:.1f} ms of when these were due.",
+        f"The first read with fresh data came {measured['fresh_again']:.1f} s after the recovery.",
+        f"Later than {bound:g} s after the recovery, no read returned data older than {measured['age_after']:.1f} s.",
+        f"The clients sent 99.9 % of their requests within {late:.1f} ms of the time when they were due.",
     )
     return f"{table(head, body)}\n\n" + "\n".join(sentences)
 
@@ -88,15 +89,18 @@ def catch_up(result: Result) -> str:
     ]
     exponents = result["exponents"]
     sentences = (
-        f"The time of `poll` grows with the changes to the power of {exponents['poll']:.2f}.",
-        f"The time of `apply` grows with them to the power of {exponents['apply']:.2f}. Linear growth is 1.",
+        f"The time that `poll` takes grows with the number of changes to the power of {exponents['poll']:.2f}.",
+        f"The time that `apply` takes grows to the power of {exponents['apply']:.2f}. Linear growth has the power 1.",
     )
     return f"{table(head, body)}\n\n" + "\n".join(sentences)
 
 
 def chart(result: Result, file: Path) -> None:
-    """Draw both latencies and the age of the data over time. The same result makes the same file."""
-    import matplotlib as mpl  # takes a second, so only a chart imports it
+    """Draw the latencies of the read model and the proxy, and the data's age, over time.
+
+    The same result always makes the same file.
+    """
+    import matplotlib as mpl  # imported only here, because the import takes a second
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
@@ -117,14 +121,14 @@ def chart(result: Result, file: Path) -> None:
                 place.plot(*zip(*failed, strict=True), "x", color=colour, label=f"{label}, some failed")
         place.set_yscale("log")
         place.set_ylim(1, 20_000)
-        place.set_title(f"{loop} loop: time of a read from when it was due, ms, by the second", loc="left")
+        place.set_title(f"{loop} loop: time of a read in ms, from when it was due, per second", loc="left")
         place.legend(loc="upper right", frameon=False)
     age = places[-1]
     for loop, style in zip(result["loops"], ("-", ":"), strict=True):
         age.plot(*zip(*result["loops"][loop]["ages"], strict=True), ls=style, color=COLOURS[OURS], label=f"{loop} loop")
     start = phases.up_at + result["bound"]
     age.plot([start, phases.seconds], [result["bound"]] * 2, color="black", lw=1, label="poll interval + timeout")
-    age.set_title("age of the data in the read model's responses: s, the oldest by the second", loc="left")
+    age.set_title("age of the data in the read model's responses in s, the oldest per second", loc="left")
     age.set_xlabel("seconds")
     age.legend(loc="upper right", frameon=False)
     age.set_ylim(0, 1.4 * (phases.down + result["bound"]))
@@ -142,6 +146,6 @@ def chart(result: Result, file: Path) -> None:
 
 
 def write_svg(figure: Any, file: Path) -> None:
-    """Write a figure to a file, without its date and without trailing white space."""
+    """Write a figure to an SVG file, without the date and without trailing spaces."""
     figure.savefig(file, metadata={"Date": None}, facecolor="white")
     file.write_text("\n".join(line.rstrip() for line in file.read_text().splitlines()) + "\n")

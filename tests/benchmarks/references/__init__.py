@@ -1,1 +1,1 @@
-"""The references: they do the same work as ours, each as the documentation of its tools recommends."""
+"""The references: functions that do the same work as Readplane, as the documentation of their tools recommends."""

@@ -1,7 +1,7 @@
-"""Bulk apply with the usual tools: it parses and folds an object's lines, and 32 threads make conditional puts.
+"""Bulk apply with the usual tools. It reads an object's lines and puts each item's newest change, with 32 threads.
 
-Readplane's first `apply` worked like this, with more checks. Threads may share a client of botocore, whose own pool
-holds a connection for each of them.
+Every put has a condition on the version. Readplane's first `apply` worked like this, with more checks. All threads
+share one boto3 client, which is thread-safe. The client's pool holds a connection for each thread.
 """
 
 import gzip

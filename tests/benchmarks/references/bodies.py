@@ -1,4 +1,4 @@
-"""The check of a body by its JSON Schema, which is compiled at init as fastjsonschema's documentation recommends."""
+"""Validation of bodies by JSON Schema. As fastjsonschema's documentation recommends, the schema is compiled at init."""
 
 import json
 
@@ -11,7 +11,7 @@ _validate = fastjsonschema.compile(SCHEMA)
 
 
 def body_problem(content_type: str | None, body: str) -> PlainResponse | None:
-    """Return the response to an invalid body; ``None`` for a valid one."""
+    """Return the response to an invalid body, or ``None`` if the body is valid."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "The body must be application/json.")
     try:

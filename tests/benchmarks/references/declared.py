@@ -1,4 +1,4 @@
-"""The JSON Schema of the bodies, read once at init from S3, where Terraform puts it."""
+"""The JSON Schema of the request bodies. Terraform puts it into S3, and this module reads it once, at init."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The `write` function without a framework, shared by the references that call boto3 in different ways."""
+"""The `write` function without a framework. The two references that use boto3 alone share it."""
 
 import os
 from typing import Any
@@ -21,7 +21,7 @@ STREAM = os.environ["STREAM"]
 def put(client: Any, event: dict[str, Any]) -> dict[str, Any]:
     """Serve a PUT of one item.
 
-    :param client: boto3's client of Firehose.
+    :param client: boto3's client for Firehose.
     """
     claims = event["requestContext"]["authorizer"]["claims"]
     item_id = event["pathParameters"]["item_id"]

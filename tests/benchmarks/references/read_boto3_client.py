@@ -1,4 +1,4 @@
-"""`read` with boto3's client, of which the X-Ray SDK patches only botocore: the leanest way with the usual tools."""
+"""`read` with boto3's client. The X-Ray SDK patches only botocore. With the usual tools, this is the leanest way."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""`read` with Chalice, whose application object is the handler."""
+"""`read` with Chalice. Its application object is the Lambda handler."""
 
 import os
 from typing import Any

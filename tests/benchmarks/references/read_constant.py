@@ -1,4 +1,4 @@
-"""A handler of `read` that does nothing: the floor of every measurement."""
+"""A `read` handler that does nothing. Its cost is the lower bound of every measurement."""
 
 
 def handler(event: dict[str, object], context: object) -> dict[str, object]:

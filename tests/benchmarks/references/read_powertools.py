@@ -1,4 +1,4 @@
-"""`read` with Powertools for AWS Lambda: REST resolver, Tracer and Logger, as in the example of its event handler."""
+"""`read` with Powertools for AWS Lambda: REST resolver, Tracer and Logger, as in the documentation of Event Handler."""
 
 import os
 from typing import Any

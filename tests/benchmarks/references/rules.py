@@ -1,4 +1,4 @@
-"""What all references do besides calling AWS: the same work in each of them, and no more than Readplane does."""
+"""The work of the references apart from calls to AWS. It is the same for all, and no more than Readplane does."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _TITLES = {
 }
 
 PlainResponse = tuple[int, str, dict[str, str]]
-"""Status, body and headers. Each framework turns them into its own kind of response."""
+"""Status, body and headers. Each reference turns them into its framework's kind of response."""
 
 
 def is_item_id(text: str) -> bool:
@@ -44,14 +44,14 @@ def bad_item_id() -> PlainResponse:
 
 
 def key_of(item_id: str) -> str:
-    """Return the items table's key of an item."""
+    """Return an item's key in the items table."""
     return f"item/products/{item_id}"
 
 
 def item_response(record: dict[str, Any] | None, if_none_match: str | None) -> PlainResponse:
     """Return the response to a GET.
 
-    :param record: the item's record with plain values; ``None`` if there is none.
+    :param record: the item's record in DynamoDB, with plain values; ``None`` if there is no such record.
     """
     if record is None or "data" not in record:
         return problem(404, "There is no such item.")
@@ -68,12 +68,12 @@ def item_response(record: dict[str, Any] | None, if_none_match: str | None) -> P
 
 
 def plain(record: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a record of strings without DynamoDB's types."""
+    """Return a DynamoDB record without its type names. All its attributes must be strings."""
     return None if record is None else {name: value["S"] for name, value in record.items()}
 
 
 def refusal(claims: dict[str, Any]) -> PlainResponse | None:
-    """Return the response to a caller who may not write; ``None`` for a caller who may."""
+    """Return the response to a caller who may not write, or ``None`` if the caller may write."""
     if claims.get("token_use") != "access" or claims.get("client_id") != CLIENT_ID or not claims.get("sub"):
         return problem(401, "An access token of one of this API's clients is needed.")
     groups = claims.get("cognito:groups") or ""
@@ -84,7 +84,7 @@ def refusal(claims: dict[str, Any]) -> PlainResponse | None:
 
 
 def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
-    """Return the id (UUIDv7) of a new change, and its line of the write log."""
+    """Return the id (UUIDv7) of a new change, and the change's line in the write log."""
     now = time.time_ns() // 1_000_000
     bits = int.from_bytes(os.urandom(10), "big")
     value = (now << 80) | (0x7 << 76) | ((bits >> 68) << 64) | (0b10 << 62) | (bits & ((1 << 62) - 1))
@@ -105,14 +105,14 @@ def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
 
 
 def accepted_response(item_id: str, change_id: str) -> PlainResponse:
-    """Return the response to a write that is durable."""
+    """Return the response to a write whose change is durable."""
     text = json.dumps({"change_id": change_id, "item_id": item_id, "status": "accepted"})
     location = f"/v1/items/products/{item_id}/changes/{change_id}"
     return 202, text, {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": location}
 
 
 def log_accepted(change_id: str, request_id: str) -> None:
-    """Print the same line of log and metrics as Readplane does."""
+    """Print the log line, with its metrics, that Readplane prints for an accepted write."""
     units = [{"Name": "ChangesAccepted", "Unit": "Count"}]
     metrics = {"Namespace": "Readplane", "Dimensions": [["Stack"], ["Stack", "Collection"]], "Metrics": units}
     line = {
@@ -137,5 +137,8 @@ def proxy(response: PlainResponse) -> dict[str, Any]:
 
 
 def header(event: dict[str, Any], name: str) -> str | None:
-    """Return a request header, in upper or lower case; ``None`` if it is missing."""
+    """Return a request header; ``None`` if it is missing.
+
+    :param name: the header's name in lower case. In the event, it may have any case.
+    """
     return next((value for key, value in (event.get("headers") or {}).items() if key.lower() == name), None)

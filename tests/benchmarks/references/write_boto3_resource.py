@@ -1,4 +1,4 @@
-"""`write` with all patches of the X-Ray SDK. boto3 has no resource for Firehose, so this is a client too."""
+"""`write` with all patches of the X-Ray SDK. boto3 has no resource for Firehose, so this reference uses a client."""
 
 from typing import Any
 

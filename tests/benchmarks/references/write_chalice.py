@@ -1,4 +1,4 @@
-"""`write` with Chalice, whose application object is the handler."""
+"""`write` with Chalice. Its application object is the Lambda handler."""
 
 import os
 from typing import Any

@@ -28,7 +28,7 @@ app = FastAPI(openapi_url=None)
 
 
 class Product(BaseModel):
-    """The body. The other references check it by JSON Schema."""
+    """The request body. The other references validate it by JSON Schema instead."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -40,7 +40,7 @@ class Product(BaseModel):
 
 
 def respond(response: PlainResponse) -> Response:
-    """Return a response of FastAPI."""
+    """Return the response as an object of FastAPI."""
     status, text, headers = response
     return Response(text, status, headers)
 
@@ -61,7 +61,7 @@ async def put(item_id: str, product: Product, request: Request) -> Response:
         refused = bad_item_id()
     if refused:
         return respond(refused)
-    # The raw body, because the model has parsed the numbers and lost their digits.
+    # Write the raw body to the log, because the model has parsed the numbers and lost their digits.
     change_id, line = change_of(item_id, (await request.body()).decode(), claims["sub"])
     client.put_record(DeliveryStreamName=STREAM, Record={"Data": line})
     log_accepted(change_id, context["requestId"])

@@ -1,6 +1,6 @@
 """`write` with Powertools for AWS Lambda: REST resolver, Tracer, Logger and Metrics, as its documentation recommends.
 
-Its ``validate`` compiles the schema again for every request, which is most of what a warm request costs.
+Its ``validate`` compiles the schema again for every request, which is most of the cost of a warm request.
 """
 
 import json
@@ -56,7 +56,7 @@ def put(item_id: str) -> Response[str]:
 
 
 def body_problem(content_type: str | None, body: str) -> PlainResponse | None:
-    """Return the response to an invalid body; ``None`` for a valid one."""
+    """Return the response to an invalid body, or ``None`` if the body is valid."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "The body must be application/json.")
     try:

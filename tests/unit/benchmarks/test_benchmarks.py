@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic, goals and reports, and the processes that make their load."""
+"""The benchmarks' statistics, goals and reports, and the processes that generate their load."""
 
 import asyncio
 import gzip
@@ -74,7 +74,7 @@ def test_each_goal_compares_ours_with_the_subject_that_it_names() -> None:
     names = ("constant", "readplane", "boto3_client", "powertools", "boto3_pool")
 
     def rows(*kinds: str) -> dict[str, dict[str, dict[str, float]]]:
-        # every value of ours is 1, and those of the others are 10, 20 and 40
+        # The constant handler has the value 0 everywhere, Readplane 1, and the other subjects 10, 20 and 40.
         values = dict(zip(names, (0, 1, 10, 20, 40), strict=True))
         fields = ("median", "low", "high")
         return {name: {kind: dict.fromkeys(fields, values[name]) for kind in kinds} for name in names}
@@ -92,15 +92,15 @@ def test_each_goal_compares_ours_with_the_subject_that_it_names() -> None:
     }
     measured = goals(result)
     values = {goal.name: goal.value for goal in measured}
-    assert values["cold write, CPU against Powertools + Tracer"] == 1 / 20
-    assert values["cold read, CPU against boto3 client + X-Ray SDK"] == 1 / 10
-    assert values["cold read, peak memory against Powertools + Tracer"] == 1 / 20
-    assert values["warm write, CPU against boto3 client + X-Ray SDK"] == 1 / 10
-    assert values["bulk apply, speed against a boto3 pool"] == 40
+    assert values["cold write, CPU compared with Powertools + Tracer"] == 1 / 20
+    assert values["cold read, CPU compared with boto3 client + X-Ray SDK"] == 1 / 10
+    assert values["cold read, peak memory compared with Powertools + Tracer"] == 1 / 20
+    assert values["warm write, CPU compared with boto3 client + X-Ray SDK"] == 1 / 10
+    assert values["bulk apply, speed compared with a boto3 pool"] == 40
     assert values["zip of the hot functions, KB"] == 50
     assert [goal.name for goal in measured if not goal.met] == [
-        "bulk apply, calls per winning change",  # one call for four changes
-        "growth of bulk apply, exponent of the time",
+        "bulk apply, calls per winning change",  # 1 call for 4 changes, so 0.25 against a limit of 0.06
+        "scaling of bulk apply, growth exponent of the time",
     ]
     text = tables(result)
     assert "| boto3 client" in text and "0.10 x" in text and "power of 1.50" in text
@@ -119,7 +119,7 @@ def test_a_log_object_holds_changes_of_1_kb_of_which_a_tenth_are_repeats(tmp_pat
 
 
 def sample(folder: Path, module: str, **env: str) -> dict[str, Any]:
-    """Take one sample of a module in the folder ``subjects``."""
+    """Measure one cold start of a module in the folder ``subjects``."""
     fake: Any = SimpleNamespace(env={})
     return Runner(fake, folder).sample(Subject("subject", module, (str(SUBJECTS),), env), "read", {})
 
@@ -135,13 +135,13 @@ def test_the_error_of_a_failed_sample_names_the_subject_and_the_reason(tmp_path:
 
 def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    # A shell makes a background process ignore the signal, and Python doesn't change that.
+    # Install Python's handler. A process that a shell starts in the background ignores SIGINT, and Python keeps that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         while not pid_file.exists() or not pid_file.read_text():
             time.sleep(0.01)
-        time.sleep(0.2)  # on a busy machine the sample can be faster than the call that starts it
+        time.sleep(0.2)  # on a busy machine, the sample can write its id before the call that starts it has returned
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
@@ -182,7 +182,7 @@ def test_the_pages_of_the_back_office_hold_every_row_once_and_the_beat_last() ->
         after = next_index
     assert [row["code"] for row in listed] == [*map(item_id, range(10)), BEAT]
     times = [row["modified"] for row in listed]
-    assert times == sorted(times) and len(set(times)) < len(times)  # pages end between rows of equal time
+    assert times == sorted(times) and len(set(times)) < len(times)  # some pages end between two rows with the same time
     assert abs(time.time() * 1000 - times[-1]) < 5_000
     since, _ = rows.page(modified_ms(8), 0, 4)
     assert [json.loads(row)["code"] for row in since] == [item_id(8), item_id(9), BEAT]
@@ -192,7 +192,7 @@ def test_the_pages_of_the_back_office_hold_every_row_once_and_the_beat_last() ->
 
 
 def fetch(port: int, path: str = f"/products/{item_id(0)}", timeout: float = 0.3) -> str:
-    """Send a request; return its status, or the name of the error."""
+    """Send a request; return the status of the response, or the name of the error."""
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -210,7 +210,7 @@ def test_a_slow_back_office_responds_refuses_hangs_and_responds_again() -> None:
         start = time.monotonic()
         office.do("begin", phases=phases, start=start)
         outcomes = {}
-        # Each request comes in the middle of a phase, because at its edges both outcomes are possible.
+        # Send each request in the middle of a phase, because at the edges of a phase both outcomes are possible.
         for name, at in (("calm", 0.4), ("refuses", 1.5), ("hangs", 2.3), ("recovered", 3.5)):
             time.sleep(max(0, start + at - time.monotonic()))
             outcomes[name] = fetch(office.port)
@@ -288,7 +288,7 @@ def test_a_client_without_a_target_gets_no_good_response() -> None:
 
 
 def samples_of(took: float, *, good_while_down: bool, age: float) -> list[Sample]:
-    """Return the samples of ten requests a second through all phases."""
+    """Return the samples of ten requests a second, through all phases. All of them took equally long."""
     samples = []
     for number in range(int(PHASES.seconds * 10)):
         at = number / 10
@@ -312,8 +312,8 @@ def test_the_goals_of_the_outage_judge_the_clients_samples() -> None:
     outage = {**extent._asdict(), "bound": extent.bound, "loops": {"open": loop}}
     missed = [goal.name for goal in goals({"outage": outage}) if not goal.met]
     assert missed == [
-        "outage, open loop, p99.9 of a read against the proxy's",
-        "outage, open loop, calls of the back office per read",
+        "outage, open loop, p99.9 of a read compared with the proxy",
+        "outage, open loop, calls to the back office per read",
     ]
     hidden = {"outage": {**outage, "loops": {"open": {**loop, "hidden": True}}}}
     judged = {
@@ -342,7 +342,7 @@ def test_the_goals_of_the_catch_up_judge_its_points() -> None:
     caught = {"points": [point], "exponents": {"poll": 1.2, "apply": 1.0}, "memory_ratio": 1.0}
     missed = [goal.name for goal in goals({"catch_up": caught}) if not goal.met]
     assert missed == [
-        "catch-up, exponent of the time of poll",
+        "catch-up, growth exponent of the time of poll",
         "catch-up, invocations of poll in the last step",
     ]
     assert "1.20" in tables({"catch_up": caught})

@@ -17,7 +17,7 @@ def find_python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def put_python(path: Path, output: str) -> None:
-    """Write a stand-in for a Python that prints what the script asks for."""
+    """Write a stand-in for Python that prints `output` as its version, path and check of venv."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\nprintf '{output}\\n'\n")
     path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Finding the tools, and fetching a missing one from a server of the test's own."""
+"""Finding the tools, and fetching a missing tool from a local test server."""
 
 import hashlib
 import http.server
@@ -20,7 +20,7 @@ from ops.console import ROOT, CommandError
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """A download site with files in memory, and the paths of the requests that it got."""
+    """A download site that serves files from memory and records the path of each request."""
 
     daemon_threads = True
 
@@ -59,7 +59,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine without any tool, and an empty folder for what is fetched."""
+    """Simulate a machine without any tool. Return the folder for fetched tools."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for variable in ("http_proxy", "HTTP_PROXY", "UV_PYTHON_INSTALL_MIRROR"):
@@ -207,11 +207,11 @@ def test_every_platform_has_a_pinned_terraform(
 
 @pytest.fixture
 def uv(local: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without Python 3.99, a download site that responds, and a uv that installs a stand-in."""
+    """Simulate a machine without Python 3.99, and a download site that responds. Return the path of a fake uv."""
     monkeypatch.setattr(tools, "AWS_PYTHON", "3.99")
     monkeypatch.setattr(tools, "PYTHON", "3.99.1")
     monkeypatch.setattr(tools, "PYTHON_SITE", site.url)
-    script = local.parent / "ops/find-python"  # looks into the .local beside its own folder
+    script = local.parent / "ops/find-python"  # it searches the .local beside its own folder
     script.parent.mkdir()
     script.symlink_to(ROOT / "ops/find-python")
     monkeypatch.setattr(tools, "ROOT", local.parent)

@@ -1,4 +1,4 @@
-"""A module that writes its process's id to a file and then doesn't return for a minute."""
+"""A module that writes the id of its process to a file and then sleeps for a minute."""
 
 import os
 import time

@@ -39,7 +39,7 @@ def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def unpack(path: Path, to: Path, *, without_sources: bool = False) -> Path:
-    """Unpack a zip. With `without_sources`, spoil its sources, so that only its byte-code can run."""
+    """Unpack a zip. With `without_sources`, replace its sources, so that a test fails if one of them runs."""
     with zipfile.ZipFile(path) as archive:
         archive.extractall(to)
     for source in to.rglob("*.py") if without_sources else ():

@@ -1,4 +1,4 @@
-"""Raise an error in readplane/config.py of an unpacked zip, to show its traceback: python fail_in_config.py <folder>"""
+"""Print the traceback of an error in readplane/config.py of an unpacked zip: python fail_in_config.py <folder>"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Invoke a function's handler as Lambda does, in an interpreter that sees some folders and the standard library only.
+"""Invoke a function's handler as Lambda does. It can import only from some folders and the standard library.
 
     python -I -S -B invoke_handler.py <folders> <function> <event>
 
@@ -6,14 +6,14 @@ Each argument is JSON. The program prints one line of JSON: the response, the mo
 they came from, and whether boto3 can be found.
 """
 
-import site  # noqa: F401 - Lambda's runtime has loaded it too, so it doesn't count
+import site  # noqa: F401 - Lambda's runtime loads it before the handler, so it doesn't count
 import sys
 
 MODULES_AT_START = set(sys.modules)
 
 
 class Context:
-    """What Lambda passes to a handler beside the event."""
+    """The context that Lambda passes to a handler together with the event."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 30_000

@@ -1,4 +1,4 @@
-"""What the tests of the zips share."""
+"""Helpers for tests of the zips."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,11 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3",
 
 
 class Unpacked(NamedTuple):
-    """One target's zips as Lambda unpacks them: a folder for sys.path each, and the runtime's packages."""
+    """The zips of one target, unpacked as in Lambda.
+
+    hot, functions, layer, poll_layer: the folder of each zip for sys.path
+    runtime: the folder with the packages of Lambda's runtime
+    """
 
     hot: Path
     functions: Path

@@ -1,6 +1,6 @@
-"""Every handler works with nothing but its zips and, if it calls AWS with boto3, the packages of Lambda's runtime.
+"""Every handler works with only its zips and, if it calls AWS with boto3, the packages of Lambda's runtime.
 
-A cold start of what a client waits for is limited too: few modules, and none that takes long to import.
+The tests also limit the cold starts that clients wait for: few modules, and none that takes long to import.
 """
 
 import gzip
@@ -24,7 +24,7 @@ from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_tex
 PROGRAM = Path(__file__).with_name("invoke_handler.py")
 SCHEMAS = json.dumps({"products": {"type": "object", "required": ["name"]}}).encode()
 LOG_OBJECT = gzip.compress(b"".join(change(f"p-{number}").line() for number in range(3)))
-"""Three changes, which `apply` writes as a batch."""
+"""A log object with three changes, which `apply` writes as one batch."""
 
 HOT_MODULES = 110
 SLOW_MODULES = (
@@ -32,15 +32,15 @@ SLOW_MODULES = (
     *("asyncio", "dataclasses", "inspect", "logging", "random", "subprocess", "tempfile", "traceback", "uuid"),
     *("concurrent.futures.process", "multiprocessing", "urllib.request", "xml"),
 )
-"""Each would cost a cold start milliseconds, and each can be avoided."""
+"""Modules that would add milliseconds to a cold start, and that the functions can do without."""
 
 
 class FakeAws(NamedTuple):
-    """Stands in for AWS.
+    """A stand-in for AWS.
 
-    url: its endpoint for every service
-    requests: the path or the operation of each request
-    traces: the socket of the X-Ray daemon
+    url: the endpoint of every service
+    requests: the path (for S3) or the operation (for other services) of each request
+    traces: the socket that stands in for the X-Ray daemon
     """
 
     url: str
@@ -48,7 +48,7 @@ class FakeAws(NamedTuple):
     traces: socket.socket
 
     def new_traces(self) -> list[str]:
-        """Return the names of the subsegments since the last call."""
+        """Return the names of the subsegments that arrived since the last call of this method."""
         names = []
         while True:
             try:
@@ -59,7 +59,7 @@ class FakeAws(NamedTuple):
 
 @pytest.fixture(scope="module")
 def fake_aws() -> Iterator[FakeAws]:
-    """Serve the schemas and one log object, and accept every change and every request for a table."""
+    """Start a fake AWS that serves the schemas and one log object, and accepts every change and table request."""
     requests: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -153,8 +153,8 @@ class Invocation(NamedTuple):
 
     function: the function's name
     event: its event
-    expected: the response, or its HTTP status
-    requests: the requests to AWS, except those for the schemas
+    expected: the expected response, or its expected HTTP status
+    requests: the expected requests to AWS, except those for the schemas
     """
 
     function: str
@@ -177,7 +177,7 @@ HOT_INVOCATIONS = [name for name in INVOCATIONS if name not in ("publish", "poll
 
 
 def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAws, **variables: str) -> dict[str, Any]:
-    """Invoke a function in an interpreter that sees the folders and nothing else, and check its response.
+    """Invoke a function in an interpreter that imports from the given folders only, and check its response.
 
     :returns: the loaded `modules`, their `files`, and whether `boto3` can be found
     """
@@ -217,7 +217,7 @@ def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAw
 
 
 def hot_folders(zips: Unpacked, name: str) -> list[Path]:
-    """Return what Terraform gives a function that uses the slim client."""
+    """Return the zips that Terraform gives a function that uses the slim client."""
     return [zips.hot, zips.layer] if INVOCATIONS[name].function == "write" else [zips.hot]
 
 
@@ -239,7 +239,7 @@ def test_a_cold_start_loads_few_modules_and_no_slow_one(
     modules = invoke(target, hot_folders(unpacked[target], name), INVOCATIONS[name], fake_aws)["modules"]
     assert fake_aws.new_traces() or not INVOCATIONS[name].requests, "a cold start loads the tracing too"
     slow = [module for module in modules if module in SLOW_MODULES or module.partition(".")[0] in SLOW_MODULES]
-    # No client waits for `apply`, whose pool of threads (concurrent.futures) loads the logging.
+    # `apply` may load `logging`, which its thread pool (concurrent.futures) imports, because no client waits for it.
     assert not set(slow) - ({"logging", "traceback"} if name == "apply" else set())
     assert len(modules) <= HOT_MODULES, modules
 

@@ -1,4 +1,4 @@
-"""The zips: the same bytes wherever they are built, complete, and with nothing that doesn't belong there."""
+"""The zips have the same bytes wherever they are built. They are complete and contain nothing else."""
 
 import json
 import marshal
@@ -31,7 +31,7 @@ def test_the_hot_zip_is_small(target: str, built: dict[str, Zips]) -> None:
 
 
 def build_elsewhere(folder: Path, target: Target, umask: int, clock: str, zone: str) -> list[bytes]:
-    """Build from a copy of the inputs in another folder, as another user at another time. Return the zips' bytes."""
+    """Build from a copy of the inputs, with another folder, umask, year and time zone. Return the zips' bytes."""
     copy, dist = folder / "project", folder / "out"
     for name in ("lambda_src", "ops"):
         for source in sorted((ROOT / name).rglob("*"), reverse=clock > "2030"):
@@ -43,7 +43,7 @@ def build_elsewhere(folder: Path, target: Target, umask: int, clock: str, zone: 
                 os.utime(to, (int(clock[:4]) * 31_000_000 // 1000,) * 2)
     cache = ROOT / "dist/.wheels"
     (dist / ".wheels").parent.mkdir(parents=True)
-    (dist / ".wheels").symlink_to(cache)  # the wheels are inputs, pinned by hash
+    (dist / ".wheels").symlink_to(cache)  # use the wheels that are there: they are inputs, pinned by hash
     environment = {**os.environ, "TZ": zone, "SOURCE_DATE_EPOCH": clock[:4], "PYTHONHASHSEED": str(umask), "HOME": "/"}
     subprocess.run(
         [sys.executable, "-m", "ops.build", f"--target={target.name}", "--dist=out"],

@@ -1,4 +1,4 @@
-"""A stack in moto's AWS for the command line's tests, and a stand-in for its `poll`."""
+"""Fixtures for tests of the command line: a stack in moto's AWS, and a stand-in for `poll`."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.unit.ops.cli.support import OUTPUTS, Polls, Run
 
 @pytest.fixture
 def run(aws: Aws, tmp_path: Path) -> Run:
-    """Make the stack's tables, bucket and queues. Return a function that runs a command line on it."""
+    """Make the stack's tables, bucket and queues. Return a function that runs a command line on the stack."""
     make: Any = boto3.client
     dynamodb, s3, sqs = (make(service) for service in ("dynamodb", "s3", "sqs"))
     for table in ("items", "checkpoints"):
@@ -40,7 +40,7 @@ def run(aws: Aws, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
-    """Record the events that `poll` gets, and give its responses in turn."""
+    """Replace `poll`. Return a list that records its events, and a list of the responses that it gives in turn."""
     events: list[dict[str, Any]] = []
     responses: list[dict[str, Any]] = []
 

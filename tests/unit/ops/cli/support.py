@@ -1,4 +1,4 @@
-"""Helpers of the command line's tests: the stack's outputs, and its checkpoints and quarantine in moto's AWS."""
+"""Helpers for tests of the command line: a stack's outputs, and its checkpoints and quarantine in moto's AWS."""
 
 import json
 from collections.abc import Callable

@@ -47,7 +47,7 @@ def test_a_line_that_is_quarantined_again_meanwhile_stays(run: Run, monkeypatch:
 
     def put_and_quarantine_again(*arguments: Any) -> str:
         written = put(*arguments)
-        quarantine_line(1)  # `apply` is faster than the command
+        quarantine_line(1)  # `apply` acts before the command deletes the entry
         return written
 
     monkeypatch.setattr(quarantine, "put_lines", put_and_quarantine_again)

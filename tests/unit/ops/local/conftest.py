@@ -1,4 +1,4 @@
-"""Keeps the files of local runs out of the project's folder."""
+"""A fixture that keeps the files of local runs out of the project's folder."""
 
 from pathlib import Path
 

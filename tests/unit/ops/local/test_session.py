@@ -12,7 +12,7 @@ from tests.unit.ops.local.support import APPLIED
 
 
 class FakeLambda:
-    """Stands in for a boto3 session and its Lambda client. It gives the responses in turn."""
+    """A stand-in for a boto3 session and its Lambda client. It returns the given responses in turn."""
 
     def __init__(self, *responses: dict[str, Any]) -> None:
         self.responses = list(responses)

@@ -1,4 +1,4 @@
-"""Bringing a run up: a conflict is worth one fresh start, and a failure leaves nothing half done."""
+"""Bringing a run up: `up` starts over once after a conflict, and stops what it started after a failure."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("runs_in_tmp_path")
 
 
 class FakeRuns:
-    """Stands in for the emulator, the back office and Terraform. Each apply raises its error, or succeeds."""
+    """A stand-in for the emulator, the back office and Terraform. Each apply takes the next error: None succeeds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception | None) -> None:
         self.errors, self.steps = list(errors), list[str]()
