@@ -1,1 +1,1 @@
-"""The tools of operators and developers. No Lambda function runs this code."""
+"""Tools for the operators and developers of Readplane. No Lambda function runs this code."""

@@ -1,10 +1,10 @@
-"""Run the operators' command line: `python -m ops`. ops/readplane runs it from any folder."""
+"""Run the operators' command line with `python -m ops`. The script ops/readplane does the same from any folder."""
 
 import sys
 
 from ops.console import ROOT, failures
 
-# The command line imports the package `readplane`, which isn't installed.
+# Let Python find the package `readplane`, which the command line imports. The package isn't installed.
 sys.path.insert(0, str(ROOT / "lambda_src"))
 
 from ops.cli.main import main

@@ -1,4 +1,4 @@
-"""Code that all tools share: errors that say what to do, progress with the elapsed time, and child processes."""
+"""Code that the tools in ops/ share: they report errors, print their progress, and run other programs with it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class CommandError(Exception):
-    """A failure that the user can fix. The message says what failed and what to do. It is shown without a traceback."""
+    """A failure that the user can fix. The message says what failed and what to do. No traceback is printed."""
 
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Print a CommandError and exit with code 1. After an interrupt, exit with code 130."""
+    """Run a `with` block. If it raises CommandError, print the error and exit with code 1.
+
+    If the user interrupts the block with Ctrl-C, exit with code 130.
+    """
     try:
         yield
     except CommandError as error:
@@ -30,28 +33,28 @@ def failures() -> Iterator[None]:
 
 
 class Progress:
-    """Prints steps with the time since the start."""
+    """Prints messages, each with the seconds since this object was created."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
 
     def say(self, message: str) -> None:
-        """Print one line with the elapsed time."""
+        """Print one line: the elapsed seconds and a message."""
         print(f"[{self.elapsed:5.1f} s] {message}", flush=True)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
+        """Seconds since this object was created."""
         return time.monotonic() - self._start
 
 
 def run_tool(
     command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = ""
 ) -> str:
-    """Run a command and return its standard output. Nothing is printed unless the command fails.
+    """Run a command, wait until it ends, and return its standard output. The user doesn't see the output.
 
     :param stdin: the text for the command's standard input
-    :raises CommandError: if the program doesn't exist or fails; the message contains the end of its output
+    :raises CommandError: if the program doesn't exist or fails; the message contains the end of the program's output
     """
     words = [str(word) for word in command]
     try:

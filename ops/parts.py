@@ -1,4 +1,4 @@
-"""Run make targets one after the other, continue after a failure, and print how long each took."""
+"""Run make targets one after another. Continue after a target fails, and print how long each target took."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ops.console import ROOT, failures
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run the targets."""
+    """Run the make targets that the command line names. Return 1 if any target failed, else 0."""
     parser = argparse.ArgumentParser(prog="python -m ops.parts", description=__doc__)
     parser.add_argument("targets", nargs="+", help="make targets")
     results: list[tuple[str, float, int]] = []

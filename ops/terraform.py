@@ -1,7 +1,7 @@
 """Find and run Terraform, with or without access to the provider registry.
 
 python -m ops.terraform test    validate terraform/ and run its tests with a mocked provider
-python -m ops.terraform fmt     fail if a file isn't formatted
+python -m ops.terraform fmt     fail if a file of terraform/ isn't formatted
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SOURCE = ROOT / "terraform"
 
 
 def terraform() -> str:
-    """Return the path of a Terraform that is new enough.
+    """Return the path of a `terraform` program that has at least the version TERRAFORM_MINIMUM.
 
-    :raises CommandError: if there is none
+    :raises CommandError: if this machine has no such program
     """
     path = tools.find_terraform()
     if path:
@@ -38,16 +38,16 @@ def terraform() -> str:
 
 
 def init(folder: Path, env: Mapping[str, str]) -> str:
-    """Run `terraform init` in a folder. Return where the providers came from.
+    """Run `terraform init` in a folder. Return text that says where the providers came from.
 
-    If the registry can't be reached, use a provider mirror on this machine.
+    If `init` fails, for example because the provider registry can't be reached, use a provider mirror on this machine.
 
-    :raises CommandError: if there is no mirror either
+    :raises CommandError: if `init` fails and this machine has no mirror, or if `init` fails with the mirror too
     """
     command: list[str | Path] = [terraform(), f"-chdir={folder}", "init", "-input=false", "-no-color", "-backend=false"]
     if (folder / ".terraform.lock.hcl").exists():
-        # The lock file contains the hashes of all platforms. `init` gets those of this platform only, so it must not
-        # write the file.
+        # The lock file contains the provider hashes of all platforms. `terraform init` must not rewrite the file,
+        # because it downloads the providers, and so the hashes, of this platform only.
         command.append("-lockfile=readonly")
     try:
         run_tool(command, env=env)
@@ -63,9 +63,10 @@ def init(folder: Path, env: Mapping[str, str]) -> str:
 
 
 def _mirrors(folder: Path, levels: int) -> Iterator[Path]:
-    """Yield the folders that hold a `registry.terraform.io` with the AWS provider.
+    """Yield each provider mirror: a folder that contains `registry.terraform.io` with the AWS provider.
 
-    :param levels: how many levels to search, `folder` itself included
+    :param folder: the folder in which the search begins
+    :param levels: how many levels of folders to search; `folder` itself is the first level
     """
     try:
         entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
@@ -80,16 +81,16 @@ def _mirrors(folder: Path, levels: int) -> Iterator[Path]:
 
 
 def environment(data: Path | None = None) -> dict[str, str]:
-    """Return the environment for Terraform.
+    """Return the environment variables for a Terraform process.
 
-    It has none of the caller's AWS settings, turns off prompts, and sets one provider cache for all runs.
+    They contain none of the caller's AWS_* variables, turn off prompts, and set one provider cache for all runs.
 
-    :param data: the folder for Terraform's own data, instead of .terraform
+    :param data: the folder in which Terraform puts providers and modules; None for Terraform's default, .terraform
     """
     env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_CLI_ARGS"))}
     env |= {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    # By default, a plan of 900 resources spends half of its time on garbage collection. This value avoids that, for
-    # twice the memory (0.9 GB).
+    # By default, Terraform spends half of the time of a plan with 900 resources on garbage collection. GOGC=400 avoids
+    # that, but Terraform then needs twice the memory (0.9 GB).
     env.setdefault("GOGC", "400")
     env.setdefault("TF_PLUGIN_CACHE_DIR", str(ROOT / ".local/plugin-cache"))
     Path(env["TF_PLUGIN_CACHE_DIR"]).mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def environment(data: Path | None = None) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run Terraform."""
+    """Run the Terraform commands that the command line asks for. Return Terraform's exit code."""
     parser = argparse.ArgumentParser(prog="python -m ops.terraform", description=(__doc__ or "").split("\n\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("fmt", help="fail if a file of terraform/ isn't formatted")
@@ -112,8 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
     env = environment(ROOT / ".local/terraform-test")
     print(f"Providers from {init(SOURCE, env)}.", flush=True)
     color = [] if sys.stdout.isatty() else ["-no-color"]
-    # `terraform test` validates the test files itself. Without -no-tests, `terraform validate` would reject the tests
-    # of a module with two providers.
+    # Use -no-tests, because `terraform validate` would reject the tests of a module with two providers. The test files
+    # are validated by `terraform test`.
     for words in (["validate", "-no-tests"], ["test", *(f"-filter={name}" for name in options.filter)]):
         code = subprocess.run([program, f"-chdir={SOURCE}", *words, *color], env=env, check=False).returncode
         if code:

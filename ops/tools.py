@@ -1,10 +1,11 @@
-"""Find Terraform and Python 3.13, and fetch a missing one into .local/. Standard library only.
+"""Find Terraform and Python 3.13. Fetch a missing one into .local/. This program needs only the standard library.
 
 python -m ops.tools terraform    find or fetch Terraform, for every make target that plans, applies or tests terraform/
 python -m ops.tools python       find or fetch Python 3.13, which compiles the byte-code in the zips for AWS
 
-`make` runs this before anything else, and .ci/run does so through `make`. If the machine already has a tool, that one
-is used. A fetched tool has a pinned version and a pinned checksum. Nothing is written outside the project's folder.
+`make` runs this program before anything else. .ci/run calls `make`, so it runs this program too. If the machine already
+has a tool, nothing is fetched. A fetched tool has a pinned version and a pinned checksum. The program writes nothing
+outside the project's folder.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from pathlib import Path
 from ops.console import ROOT, CommandError, Progress, failures, run_tool
 
 LOCAL = ROOT / ".local"
-"""The folder of everything that is fetched: bin/terraform, python/, uv/."""
+"""The folder for fetched tools. They are in bin/terraform, python/ and uv/."""
 
 TIMEOUT = 10.0
-"""Seconds to wait for a connection, and between two parts of a download. It is short, to fail fast offline."""
+"""Seconds to wait for a connection, and for the next bytes of a download. If offline, `make` must fail fast."""
 
 TERRAFORM_MINIMUM = (1, 11)
 TERRAFORM = "1.11.4"
@@ -37,7 +38,7 @@ TERRAFORM_SHA256 = {
     "linux_amd64": "1ce994251c00281d6845f0f268637ba50c0005657eb3cf096b92f753b42ef4dc",
     "linux_arm64": "a43d1d0da9b9bab214a8305a39db0e40869572594ccf50c416a7756499143633",
 }
-"""From terraform_1.11.4_SHA256SUMS, which HashiCorp signs."""
+"""The SHA-256 of Terraform's zip for each platform, copied from terraform_1.11.4_SHA256SUMS, which HashiCorp signs."""
 
 TERRAFORM_BY_HAND = """\
 To install it by hand, see https://developer.hashicorp.com/terraform/install, or run one of
@@ -45,7 +46,7 @@ To install it by hand, see https://developer.hashicorp.com/terraform/install, or
   tfenv install 1.11.4 && tfenv use 1.11.4"""
 
 AWS_PYTHON = "3.13"
-"""The Python version of the functions on AWS. It can only load byte-code that the same version compiled."""
+"""The Python version of the functions on AWS. This version loads only byte-code that the same version compiled."""
 
 PYTHON = "3.13.18"
 """The Python release that uv fetches. uv checks the download against a checksum that is part of uv's own release."""
@@ -55,7 +56,7 @@ UV_LOCK = ROOT / "requirements/uv.txt"
 
 
 def find_terraform() -> Path | None:
-    """Return a Terraform that is new enough: the one on PATH, else the fetched one."""
+    """Return the path of a Terraform that is new enough: the one on PATH, else the fetched one, else None."""
     for path in (shutil.which("terraform"), LOCAL / "bin/terraform"):
         version = terraform_version(path) if path else None
         if path and version and tuple(int(part) for part in version.split(".")[:2]) >= TERRAFORM_MINIMUM:
@@ -64,7 +65,7 @@ def find_terraform() -> Path | None:
 
 
 def terraform_version(path: str | Path) -> str | None:
-    """Return the version of a Terraform. Return None if it doesn't run, like a shim without a selected version."""
+    """Return the version of a `terraform` program. Return None if it fails, as a tfenv shim does without a version."""
     try:
         version: str = json.loads(run_tool([path, "version", "-json"]))["terraform_version"]
         return version
@@ -75,7 +76,7 @@ def terraform_version(path: str | Path) -> str | None:
 def fetch_terraform() -> Path:
     """Download Terraform into .local/bin and return its path.
 
-    :raises CommandError: if the site can't be reached, the archive isn't the pinned one, or the platform is unknown
+    :raises CommandError: if the download fails, the zip hasn't the pinned checksum, or this platform has no checksum
     """
     name = f"terraform_{TERRAFORM}_{platform_name()}.zip"
     expected = TERRAFORM_SHA256.get(platform_name())
@@ -95,21 +96,21 @@ def fetch_terraform() -> Path:
         with zipfile.ZipFile(archive) as archived:
             unpacked = Path(archived.extract("terraform", folder))
         unpacked.chmod(0o755)
-        unpacked.replace(program)  # atomic, so that no other process sees half a program
+        unpacked.replace(program)  # atomic, so that no other process runs a half-written program
     return program
 
 
 def platform_name() -> str:
-    """Return system and processor as Terraform names them, such as linux_amd64."""
+    """Return this machine's operating system and processor as Terraform names them, such as linux_amd64."""
     machine = platform.machine().lower()
     processor = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
     return f"{platform.system().lower()}_{processor}"
 
 
 def download(url: str, sha256: str, to: Path) -> None:
-    """Download a file, print the progress, and check the content.
+    """Download a file, print the progress, and check the file's SHA-256.
 
-    :raises CommandError: if the server can't be reached, or the content has another checksum
+    :raises CommandError: if the download fails, or the file has another SHA-256
     """
     import hashlib
     import http.client
@@ -134,9 +135,9 @@ def download(url: str, sha256: str, to: Path) -> None:
 
 
 def check_reachable(url: str) -> None:
-    """Check that a server responds. Any HTTP status counts.
+    """Check that a server responds to a request. A response with any HTTP status is enough.
 
-    :raises CommandError: if it doesn't respond in time
+    :raises CommandError: if the server doesn't respond within TIMEOUT
     """
     import http.client
     import urllib.error
@@ -152,12 +153,12 @@ def check_reachable(url: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the text of the reason that a URLError wraps, else of the error itself."""
+    """Return the text of an error. For a URLError, return the text of the reason that it wraps."""
     return str(getattr(error, "reason", None) or error) or type(error).__name__
 
 
 def find_python() -> Path | None:
-    """Return a Python 3.13: the running interpreter, another one on this machine, or the fetched one."""
+    """Return the path of a Python 3.13: the running one, another one on this machine, the fetched one, or None."""
     if sys.version_info[:2] == tuple(map(int, AWS_PYTHON.split("."))):
         return Path(sys.executable)
     search = subprocess.run([ROOT / "ops/find-python", AWS_PYTHON], capture_output=True, text=True, check=False)
@@ -175,14 +176,16 @@ To install it by hand, run one of
 
 
 def fetch_python() -> Path:
-    """Let uv install Python 3.13 into .local/python and return its path. uv itself comes from PyPI, into .local/uv.
+    """Let uv install Python 3.13 into .local/python, and return Python's path.
+
+    uv itself is installed from PyPI into .local/uv.
 
     :raises CommandError: if the download site or PyPI can't be reached, or uv fails
     """
     mirror = os.environ.get("UV_PYTHON_INSTALL_MIRROR", PYTHON_SITE)
     try:
         if mirror.startswith("http"):
-            check_reachable(mirror)  # fail before uv is installed for nothing
+            check_reachable(mirror)  # fail here, because uv would be of no use without the site
         uv = _install_uv()
         Progress().say(f"Fetching Python {PYTHON} with uv …")
         environment = os.environ | {
@@ -204,7 +207,7 @@ def fetch_python() -> Path:
 
 
 def _install_uv() -> Path:
-    """Install uv into .local/uv unless the locked version is there. Return its path."""
+    """Install the uv that requirements/uv.txt names into .local/uv, unless it is there. Return uv's path."""
     venv, stamp = LOCAL / "uv", LOCAL / "uv/.made-from-lock"
     uv = venv / "bin/uv"
     if stamp.exists() and stamp.read_bytes() == UV_LOCK.read_bytes():
@@ -219,7 +222,7 @@ def _install_uv() -> Path:
 
 @contextlib.contextmanager
 def _exclusive() -> Iterator[None]:
-    """Let one process at a time fetch tools. A second process waits, then finds what the first one fetched."""
+    """Let one process at a time fetch tools. A second process waits, and then finds the tool that the first fetched."""
     import fcntl
 
     LOCAL.mkdir(exist_ok=True)
@@ -247,7 +250,7 @@ def provide(name: str) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and provide the tools."""
+    """Find or fetch each tool that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m ops.tools", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("tools", nargs="+", choices=TOOLS, help="which tools to provide")
     for name in parser.parse_args(arguments).tools:

@@ -1,5 +1,6 @@
-# The backends as the module of each Region needs them: with that Region's VPC link, and with the full names of their
-# scopes. A caller's token must have at least one of these scopes.
+# The backends in the form that module `region` needs, once for the primary Region and once for the replica Region. Each
+# backend gets the VPC link in that Region and the full names of its scopes. A caller's token must have at least one of
+# these scopes.
 locals {
   backends = { for role in ["primary", "replica"] : role => { for name, backend in var.backends : name => merge(backend, {
     scopes   = distinct(flatten([for scope in backend.scopes : module.identity.scopes[scope]]))
@@ -8,7 +9,9 @@ locals {
 }
 
 output "backends" {
-  description = "Backend name -> its base URL, and whether callers need an API key (see output backend_api_keys)."
+  description = <<-EOT
+    Backend name -> its base URL, and whether callers need an API key (output backend_api_keys has the keys).
+  EOT
   value       = { for name, backend in var.backends : name => { url = "${local.api_url}/v1/backends/${name}", api_key = backend.api_key } }
 }
 

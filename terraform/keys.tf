@@ -2,22 +2,23 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
-# One customer managed key per Region, because a KMS key can't be used outside its own Region.
+# Each Region has a customer managed key of its own, because a KMS key can't be used outside its Region.
 locals {
   key_regions = var.customer_managed_key ? { for role, region in { primary = var.region, replica = var.replica_region } : role => region if region != null } : {}
 
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 
-  # In a key policy, the resource "*" means the key itself. AWS offers no other way to name it.
+  # The policy of each key. In a key policy, the resource "*" means the key itself. AWS offers no other way to name the
+  # key.
   key_policies = { for role, region in local.key_regions : role => jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        # Delegates access decisions to the account's IAM policies, as AWS's default key policy does. Without this
-        # statement nobody could manage the key. The statement alone gives no principal access, because an IAM policy
-        # must allow it too. Each function's policy names the actions and the AWS service through which the function may
-        # use the key.
+        # Lets the account's IAM policies decide who may use the key, as AWS's default key policy does. Without this
+        # statement, nobody could manage the key. By itself, the statement gives nobody access, because an IAM policy
+        # must allow the access too. The IAM policy of each function says which key actions the function may use, and
+        # through which AWS service.
         Sid       = "AccountDecides"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
@@ -25,8 +26,8 @@ locals {
         Resource  = "*"
       },
       {
-        # S3 sends notifications to the encrypted queue as a service principal, without an IAM role, so the key policy
-        # must allow it.
+        # Lets S3 send notifications of new write-log objects to the encrypted apply queue. S3 sends them as a service
+        # principal, without an IAM role, so the key policy must allow it.
         Sid       = "WriteLogNotifiesQueue"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
@@ -38,7 +39,8 @@ locals {
         }
       },
       {
-        # CloudWatch publishes alarms to the encrypted topic as a service principal, without an IAM role.
+        # Lets CloudWatch publish alarms to the encrypted SNS topic. CloudWatch publishes them as a service principal,
+        # without an IAM role, so the key policy must allow it.
         Sid       = "AlarmsPublish"
         Effect    = "Allow"
         Principal = { Service = "cloudwatch.amazonaws.com" }
@@ -50,8 +52,9 @@ locals {
         }
       },
       {
-        # CloudWatch Logs encrypts as a service principal, without an IAM role. It puts the log group's ARN into the
-        # encryption context, and the condition checks that ARN.
+        # Lets CloudWatch Logs encrypt the log groups of this account. It does so as a service principal, without an IAM
+        # role, so the key policy must allow it. It puts the log group's ARN into the encryption context, and the
+        # condition checks that ARN.
         Sid       = "LogsEncrypt"
         Effect    = "Allow"
         Principal = { Service = "logs.${region}.amazonaws.com" }
@@ -62,8 +65,8 @@ locals {
     ]
   }) }
 
-  # Every action that exists for a symmetric encryption key. They are listed one by one, because a wildcard would
-  # also allow actions that AWS adds later.
+  # All KMS actions that exist for a symmetric encryption key. They are listed one by one, because a wildcard would also
+  # allow actions that AWS adds later.
   key_actions = [
     "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
     "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:Encrypt", "kms:GenerateDataKey",

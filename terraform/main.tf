@@ -6,9 +6,9 @@
 #                  └ snapshot -> documents (S3)
 #
 # Module `identity` holds the users. Module `items` is the items table, which DynamoDB replicates to the replica Region.
-# Module `region` holds the API, functions, write log and documents, once per Region. Modules `change_stream` and `poll`
-# exist only if a source is declared, and only in the primary Region. Module `monitoring` adds the alarms' topic and a
-# dashboard to each Region.
+# Module `region` holds the API, functions, write log and documents; the stack has one for each Region. Modules
+# `change_stream` and `poll` exist only if there is a source, and only in the primary Region. Module `monitoring` adds a
+# topic for the alarms and a dashboard to each Region.
 
 module "identity" {
   source = "./modules/identity"
@@ -48,8 +48,9 @@ module "region" {
   items       = module.items.primary
   collections = var.collections
   sources     = local.freshness
-  # With one(module.change_stream[*].arn), this module would wait for all of module change_stream, which in turn waits
-  # for `apply` of this module: a cycle. `[0].arn` waits for this single output only.
+  # Use `[0].arn`, because module `region` then waits only for this one output of module `change_stream`. With
+  # one(module.change_stream[*].arn), it would wait for the whole module, which itself waits for `apply` of module
+  # `region`. That would be a cycle.
   change_stream_arn     = local.polled ? module.change_stream[0].arn : null
   backends              = local.backends["primary"]
   backend_api_keys      = var.backend_api_keys
@@ -103,7 +104,8 @@ locals {
     aws_client    = var.aws_client
   }
 
-  # Users sign in at the primary Region's user pool. The authorizers of both Regions accept that pool's tokens.
+  # Both Regions use the user pool of the primary Region. Users sign in there, and the API authorizers of both Regions
+  # accept its tokens.
   identity = {
     user_pool_arn = module.identity.user_pool_arn
     client_ids    = module.identity.client_ids

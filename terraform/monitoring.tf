@@ -1,4 +1,4 @@
-# Every alarm notifies the stack's own topic in the alarm's Region. In addition, alarms of the primary Region notify the
+# Every alarm notifies the stack's own SNS topic in the alarm's Region. Alarms of the primary Region also notify the
 # topics in alarm_actions, and alarms of the replica Region those in replica_alarm_actions.
 locals {
   alarm_actions         = concat(module.monitoring[*].topic_arn, var.alarm_actions)
@@ -14,7 +14,8 @@ module "monitoring" {
   kms_key_arn   = local.primary_key_arn
   alarm_actions = var.alarm_actions
 
-  # Only the primary Region polls, so only its module gets the sources, for which it creates alarms and widgets.
+  # Module `monitoring` creates alarms and dashboard widgets for these sources. The replica Region gets none, because
+  # only the primary Region polls.
   sources = { for name, source in var.sources : name => { staleness_budget = source.staleness_budget } }
 }
 
@@ -30,11 +31,13 @@ module "replica_monitoring" {
 }
 
 output "alarm_topic_arn" {
-  description = "SNS topic that the primary Region's alarms notify; null without alarms."
+  description = "ARN of the SNS topic that the primary Region's alarms notify; null without alarms."
   value       = one(module.monitoring[*].topic_arn)
 }
 
 output "replica_alarm_topic_arn" {
-  description = "SNS topic that the replica Region's alarms notify; null without a replica or without alarms."
+  description = <<-EOT
+    ARN of the SNS topic that the replica Region's alarms notify; null without a replica or without alarms.
+  EOT
   value       = one(module.replica_monitoring[*].topic_arn)
 }

@@ -37,7 +37,7 @@ output "edge_url" {
 }
 
 output "routes" {
-  description = "Every route as \"METHOD /path\", without the stage."
+  description = "Every route of the API as \"METHOD /path\", without the stage /v1."
   value       = module.region.routes
 }
 
@@ -47,67 +47,69 @@ output "user_pool_id" {
 }
 
 output "web_client_id" {
-  description = "Client id of the web application."
+  description = "Cognito client id of the web application."
   value       = module.identity.web_client_id
 }
 
 output "mobile_client_id" {
-  description = "Client id of the mobile application."
+  description = "Cognito client id of the mobile application."
   value       = module.identity.mobile_client_id
 }
 
 output "sign_in_url" {
-  description = "URL of the hosted sign-in page."
+  description = "URL of Cognito's hosted sign-in page."
   value       = module.identity.sign_in_url
 }
 
 output "items_table" {
-  description = "Name of the items table, the same in every Region."
+  description = "Name of the items table. It is the same in every Region."
   value       = module.items.primary.name
 }
 
 output "documents_bucket" {
-  description = "Bucket of the primary Region's published documents."
+  description = "Name of the bucket with the primary Region's published documents."
   value       = module.region.documents_bucket
 }
 
 output "replica_documents_bucket" {
-  description = "Bucket of the replica Region's published documents; null without a replica."
+  description = "Name of the bucket with the replica Region's published documents; null without a replica."
   value       = one(module.replica[*].documents_bucket)
 }
 
 output "write_log_bucket" {
-  description = "Bucket of the primary Region's write log."
+  description = "Name of the bucket with the primary Region's write log."
   value       = module.region.write_log_bucket
 }
 
 output "replica_write_log_bucket" {
-  description = "Bucket of the replica Region's write log; null without a replica."
+  description = "Name of the bucket with the replica Region's write log; null without a replica."
   value       = one(module.replica[*].write_log_bucket)
 }
 
 output "delivery_stream" {
-  description = "Name of the Firehose stream that accepts changes."
+  description = "Name of the primary Region's Firehose stream, to which `write` sends accepted changes."
   value       = module.region.delivery_stream
 }
 
 output "apply_queue_url" {
-  description = "URL of the apply queue, which announces new write-log objects to `apply`."
+  description = "URL of the primary Region's apply queue, in which S3 announces new write-log objects to `apply`."
   value       = module.region.apply_queue_url
 }
 
 output "apply_dead_letter_url" {
-  description = "URL of the dead-letter queue of the apply queue."
+  description = "URL of the dead-letter queue that belongs to the primary Region's apply queue."
   value       = module.region.apply_dead_letter_url
 }
 
 output "checkpoints_table" {
-  description = "Name of the table that holds each source's checkpoint; null without sources."
+  description = "Name of the table that holds the checkpoint of each source; null without sources."
   value       = one(module.poll[*].checkpoints_table)
 }
 
 output "change_stream" {
-  description = "Name of the change stream, the Kinesis stream from `poll` to `apply`; null without sources."
+  description = <<-EOT
+    Name of the change stream, the Kinesis stream that carries changes from `poll` to `apply`; null without sources.
+  EOT
   value       = one(module.change_stream[*].name)
 }
 
@@ -117,13 +119,13 @@ output "poll_function" {
 }
 
 output "sources" {
-  description = "Source name -> the input that its schedule passes to `poll`, as JSON text."
+  description = "Source name -> the input that the source's schedule passes to `poll`, as JSON text."
   value       = { for name, settings in local.source_settings : name => "{\"source\":${settings},\"sweep\":false}" }
 }
 
 output "policies" {
   description = <<-EOT
-    Every policy of the primary Region and the key policies of all Regions as JSON text, for tests and reviews.
+    Every policy of the primary Region and the key policies of all Regions, as JSON text, for tests and reviews.
   EOT
   value = merge(module.region.policies, {
     keys          = local.key_policies

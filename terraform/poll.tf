@@ -1,14 +1,14 @@
-# The change stream and `poll`, which polls the back offices. Without a source, nothing in this file is created, because
-# AWS bills a Kinesis stream by the hour, used or not.
+# The change stream and the function `poll`, which polls the back offices. Terraform creates them only if there is a
+# source, because AWS bills a Kinesis stream by the hour, used or not.
 locals {
   polled = length(var.sources) > 0
 
-  # What `read` needs to know about each source.
+  # Source name -> the settings with which `read` tells clients whether the data of a collection is stale.
   freshness = { for name, source in var.sources : name => { collection = source.collection, staleness_budget = source.staleness_budget } }
 
-  # Each source's settings as JSON text, which the source's schedule passes to `poll` as input. Fields that aren't set
-  # are left out, because `poll` has the same defaults. The ARN of the KMS key that encrypts the secret is left out too,
-  # because only the policy of `poll` needs it.
+  # Source name -> the source's settings as JSON text, which its schedule passes to `poll` as input. Fields that aren't
+  # set are left out, because `poll` has the same defaults. The ARN of the KMS key that encrypts the secret is left out
+  # too, because only the policy of `poll` needs it.
   source_settings = { for name, source in var.sources : name => jsonencode(merge(
     { name = name },
     { for field, value in source : field => value if value != null && !contains(["secret", "paging", "version", "cursor", "sweep"], field) },

@@ -11,8 +11,8 @@ provider "aws" {
   }
 }
 
-# This provider is configured even without a replica. If the replica is removed from the settings, Terraform still needs
-# the provider to destroy the replica's resources.
+# The provider for the replica Region. It exists even if the settings name no replica Region, because Terraform needs it
+# to destroy the resources of a replica that was removed from the settings.
 provider "aws" {
   alias  = "replica"
   region = coalesce(var.replica_region, var.region)

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Stack name. It prefixes the names of AWS resources and is the `Stack` dimension of the metrics."
+  description = "Stack name. It is the prefix of AWS resource names and the value of the metrics' dimension `Stack`."
   type        = string
   default     = "readplane"
 
-  # At most 20 characters, because S3 allows 63 characters in a bucket name, and the name of the write log's bucket adds
-  # "-write-log-", the account id and the Region.
+  # The name may have at most 20 characters. The bucket of the write log is named <name>-write-log-<account
+  # id>-<Region>, and S3 allows 63 characters in a bucket name.
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
     error_message = "Choose a name of 2 to 20 lower-case letters, digits and hyphens that starts with a letter and doesn't end in a hyphen."
@@ -17,12 +17,12 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Primary Region."
+  description = "Primary AWS Region of the stack. Only this Region polls back offices."
   type        = string
 }
 
 variable "replica_region" {
-  description = "Second Region, which also accepts reads and writes; null means no second Region."
+  description = "Second AWS Region, which also accepts reads and writes; null means that the stack has one Region."
   type        = string
   default     = null
 
@@ -33,7 +33,10 @@ variable "replica_region" {
 }
 
 variable "endpoint_type" {
-  description = "Type of the API's endpoint: REGIONAL, or EDGE to enter AWS's network at the nearest edge location."
+  description = <<-EOT
+    Endpoint type of the API. REGIONAL: clients connect to the Region. EDGE: clients connect to the nearest AWS edge
+    location, which forwards requests to the Region.
+  EOT
   type        = string
   default     = "REGIONAL"
 
@@ -42,7 +45,8 @@ variable "endpoint_type" {
     error_message = "Set endpoint_type to REGIONAL or EDGE."
   }
 
-  # Two edge-optimised APIs can't share a custom domain, so clients couldn't fail over to the other Region.
+  # Refuse EDGE if there is a replica Region. Two edge-optimised APIs can't share a custom domain, so clients couldn't
+  # fail over from one Region to the other.
   validation {
     condition     = var.endpoint_type != "EDGE" || var.replica_region == null
     error_message = "Set endpoint_type to REGIONAL, or replica_region to null: edge-optimised APIs can't fail over between Regions."
@@ -51,13 +55,14 @@ variable "endpoint_type" {
 
 variable "collections" {
   description = <<-EOT
-    The collections of items, by name.
-    read: who may read the items: `public` (everybody), `authenticated` (every signed-in user) or `owner` (only each
-    item's own user).
+    Collection name -> the settings of the collection.
+    read: who may read the items: `public` (everybody), `authenticated` (every signed-in user) or `owner` (only the user
+    whose item it is).
     write_groups: the user groups that may write the items.
-    schema: the JSON Schema that an item's data must match, as text.
-    cache_ttl: seconds for which the API may cache responses; 0 means not cached.
-    throttle: requests per second and burst for each API method of the collection; null means the stack's throttle.
+    schema: the JSON Schema that an item's data must match, as JSON text.
+    cache_ttl: seconds for which API Gateway may cache responses; 0 means that it caches none.
+    throttle: requests per second (rate) and burst for each API method of the collection; null means the limits in the
+    variable throttle.
   EOT
   type = map(object({
     read         = string
@@ -67,7 +72,7 @@ variable "collections" {
     throttle     = optional(object({ rate = number, burst = number }))
   }))
 
-  # API Gateway allows 300 resources per API, and a collection uses up to six.
+  # API Gateway allows 300 resources per API. A collection uses up to six of them, so 40 collections use at most 240.
   validation {
     condition     = length(var.collections) >= 1 && length(var.collections) <= 40
     error_message = "Declare 1 to 40 collections; split the rest into a second stack."
@@ -127,7 +132,12 @@ variable "collections" {
 
 variable "sign_in" {
   description = <<-EOT
-    Cognito sign-in: MFA, self-registration, URLs to which the hosted page returns users, and token lifetimes.
+    How users sign in with Cognito.
+    mfa: multi-factor authentication: OFF, OPTIONAL or ON.
+    self_sign_up: true lets anybody register; false means that only administrators create users.
+    *_callback_urls, *_logout_urls: URLs to which Cognito's hosted page returns the user after sign-in and sign-out, for
+    the web and the mobile application.
+    access_minutes, id_minutes, refresh_days: lifetimes of the tokens.
   EOT
   type = object({
     mfa                  = optional(string, "OPTIONAL")
@@ -157,7 +167,7 @@ variable "sign_in" {
     error_message = "Give the mobile client's URLs as an application scheme (app://callback) or https://…."
   }
 
-  # Cognito allows 5 minutes to one day for access and ID tokens.
+  # Cognito allows lifetimes of 5 minutes to one day for access tokens and ID tokens.
   validation {
     condition     = alltrue([for minutes in [var.sign_in.access_minutes, var.sign_in.id_minutes] : minutes >= 5 && minutes <= 1440])
     error_message = "Set sign_in.access_minutes and sign_in.id_minutes to 5 to 1440 minutes."
@@ -171,11 +181,11 @@ variable "sign_in" {
 
 variable "cors_origins" {
   description = <<-EOT
-    Browser origins that may call the API.
+    Web origins whose scripts may call the API from a browser.
     With no origin, the API answers no preflight and sends no CORS headers.
     With one origin, every response names that origin.
-    With several origins, the functions return the origin of the request. Responses that API Gateway itself makes return
-    `*`, which is safe because callers send bearer tokens and no cookies.
+    With several origins, a function's response names the origin of the request. Responses that API Gateway makes itself
+    name `*`. That is safe, because callers send bearer tokens and no cookies.
   EOT
   type        = list(string)
   default     = []
@@ -185,7 +195,8 @@ variable "cors_origins" {
     error_message = "Give cors_origins as https://host or https://host:port (http only for localhost), in lower case, without path or trailing slash: browsers send exactly that."
   }
 
-  # An origin that is listed twice would be treated as several origins.
+  # Refuse duplicates. The modules decide by the length of this list whether there are several origins, and a duplicate
+  # would count as a second origin.
   validation {
     condition     = length(distinct(var.cors_origins)) == length(var.cors_origins)
     error_message = "Name each origin once in cors_origins."
@@ -194,7 +205,8 @@ variable "cors_origins" {
 
 variable "cache_size" {
   description = <<-EOT
-    Size of the API's cache cluster in GB, as text; null means no cluster. AWS bills a cluster by the hour, used or not.
+    Size of the API's cache cluster in GB, as text; null means no cluster, so that API Gateway caches nothing. AWS bills
+    a cluster by the hour, used or not.
   EOT
   type        = string
   default     = null
@@ -206,7 +218,9 @@ variable "cache_size" {
 }
 
 variable "throttle" {
-  description = "Requests per second and burst for each method of the API. A collection or backend can set its own."
+  description = <<-EOT
+    Requests per second (rate) and burst for each method of the API. A collection or backend can set its own.
+  EOT
   type        = object({ rate = number, burst = number })
   default     = { rate = 500, burst = 1000 }
 
@@ -218,8 +232,11 @@ variable "throttle" {
 
 variable "write_log" {
   description = <<-EOT
-    How long and how much Firehose buffers, the age at which log objects move to cheaper storage classes, and how many
-    executions of `apply` the queue may start at once.
+    Buffering, storage and processing of the write log.
+    buffering_seconds, buffering_megabytes: Firehose writes a log object to S3 when it reaches either limit.
+    infrequent_access_days, glacier_instant_days: age in days at which S3 moves log objects to the storage class
+    STANDARD_IA or GLACIER_IR.
+    apply_concurrency: the largest number of `apply` executions that the apply queue starts at once.
   EOT
   type = object({
     buffering_seconds      = optional(number, 60)
@@ -235,14 +252,15 @@ variable "write_log" {
     error_message = "Set write_log.buffering_seconds to 0 to 900: what Firehose allows for S3."
   }
 
-  # Firehose allows up to 128 MB. The limit here is lower, because an object can be as large as the buffer and `apply`
+  # Firehose would allow 128 MB. The limit is 16 MB, because Firehose writes a full buffer as one object, and `apply`
   # must finish an object within its timeout. A megabyte can hold some 2,400 small changes.
   validation {
     condition     = var.write_log.buffering_megabytes >= 1 && var.write_log.buffering_megabytes <= 16
     error_message = "Set write_log.buffering_megabytes to 1 to 16: `apply` must finish an object within its time-out, or the object never gets done."
   }
 
-  # S3 moves an object to STANDARD_IA after 30 days at the earliest, and to a cheaper class at least 30 days later.
+  # S3 moves an object to STANDARD_IA when it is at least 30 days old, and to a cheaper storage class at least 30 days
+  # after that.
   validation {
     condition     = var.write_log.infrequent_access_days >= 30 && var.write_log.glacier_instant_days >= var.write_log.infrequent_access_days + 30
     error_message = "Set write_log.infrequent_access_days to at least 30 and glacier_instant_days at least 30 days later."
@@ -255,12 +273,13 @@ variable "write_log" {
 }
 
 variable "horizon_days" {
-  description = "Days for which a tombstone is kept. `apply` quarantines a change that is older than that."
+  description = "Days for which the tombstone of a deleted item is kept. `apply` quarantines older changes."
   type        = number
   default     = 30
 
-  # The dead-letter queue keeps a message for 14 days. If an operator redrives a change on the last of those days, the
-  # item's tombstone must still exist. Otherwise the change would bring a deleted item back.
+  # The horizon must exceed 14 days, because the dead-letter queue keeps a message for 14 days. If an operator redrives
+  # an old change on the last of these days, the tombstone of the deleted item must still exist. Otherwise the change
+  # would bring the item back.
   validation {
     condition     = var.horizon_days >= 15 && floor(var.horizon_days) == var.horizon_days
     error_message = "Set horizon_days to 15 or more: longer than the 14 days of the dead-letter queue, or a redrive could bring deleted items back."
@@ -269,8 +288,10 @@ variable "horizon_days" {
 
 variable "functions" {
   description = <<-EOT
-    Memory, timeout and concurrency of each function. If reserved_concurrency is null, the function shares the account's
-    unreserved concurrency.
+    Memory, timeout and concurrency of each function.
+    reserved_concurrency: executions that Lambda reserves for the function; null means that the function shares the
+    account's unreserved concurrency.
+    snap_start: true makes Lambda start the function from a snapshot of its initialised state (SnapStart).
   EOT
   type = object({
     write   = optional(object({ memory_mb = optional(number, 512), timeout_seconds = optional(number, 15), reserved_concurrency = optional(number), snap_start = optional(bool, false) }), {})
@@ -281,23 +302,24 @@ variable "functions" {
   })
   default = {}
 
-  # API Gateway stops waiting after 29 seconds, so a longer timeout would only cost money. With less than 13
-  # seconds, Lambda could stop `write` between its attempts to reach the write log, and the client wouldn't
-  # learn whether the change was accepted.
+  # `write` needs at least 13 seconds. With less, Lambda could stop `write` between its attempts to reach the write log,
+  # and the client wouldn't learn whether the change was accepted. More than 29 seconds would only cost money, because
+  # API Gateway stops waiting for `write` after 29 seconds.
   validation {
     condition     = var.functions.write.timeout_seconds >= 13 && var.functions.write.timeout_seconds <= 29
     error_message = "Set functions.write.timeout_seconds to 13 to 29: its three tries at the write log take up to 12.3 seconds, and API Gateway waits 29."
   }
 
-  # For a list, `read` queries one partition of the index after another. It starts new queries for up to 4 seconds, and
-  # the last query may take 6 seconds more.
+  # `read` needs at least 12 seconds. To list a collection, it queries one partition of the index after another. It
+  # starts new queries for up to 4 seconds, and the last query may take 6 seconds more.
   validation {
     condition     = var.functions.read.timeout_seconds >= 12 && var.functions.read.timeout_seconds <= 29
     error_message = "Set functions.read.timeout_seconds to 12 to 29: a list and its retries take up to 10 seconds, and API Gateway waits 29."
   }
 
-  # A megabyte of buffer can hold some 2,400 small changes. `apply` writes thousands of changes a second at best, but
-  # only a few hundred with a third of a CPU core or while DynamoDB throttles.
+  # `apply` needs 15 seconds for each megabyte of an object. A megabyte can hold some 2,400 small changes. At best
+  # `apply` writes thousands of changes a second, but with a third of a CPU core, or while DynamoDB throttles, it writes
+  # only a few hundred.
   validation {
     condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
     error_message = "Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or buffer less: `apply` must finish an object within its time-out."
@@ -313,14 +335,14 @@ variable "functions" {
     error_message = "Set reserved_concurrency to at least 1, or null: 0 stops the function."
   }
 
-  # If the queue may start more executions than are reserved, Lambda throttles the rest. SQS counts each throttled
-  # delivery as a failure and in the end moves the message to the dead-letter queue.
+  # Reserve at least as many executions of `apply` as the apply queue may start. Otherwise Lambda throttles the rest.
+  # SQS counts each throttled delivery as a failure and in the end moves the message to the dead-letter queue.
   validation {
     condition     = coalesce(var.functions.apply.reserved_concurrency, 1000) >= var.write_log.apply_concurrency
     error_message = "Set functions.apply.reserved_concurrency to at least write_log.apply_concurrency, or null."
   }
 
-  # AWS lets an account reserve its whole quota except 100.
+  # AWS refuses reservations that leave less than 100 of the account's concurrency quota unreserved.
   validation {
     condition     = sum([for f in values(var.functions) : coalesce(f.reserved_concurrency, 0)]) <= var.account_concurrency_quota - 100
     error_message = "Reserve less concurrency: the sum over the functions may be at most account_concurrency_quota minus the 100 that AWS keeps unreserved."
@@ -329,8 +351,8 @@ variable "functions" {
 
 variable "account_concurrency_quota" {
   description = <<-EOT
-    The account's quota of concurrent executions per Region. New accounts may have less than 1000; Service Quotas shows
-    the number.
+    The AWS account's quota of concurrent Lambda executions per Region. A new account may have less than 1000. The AWS
+    console shows the quota under Service Quotas.
   EOT
   type        = number
   default     = 1000
@@ -338,9 +360,10 @@ variable "account_concurrency_quota" {
 
 variable "documents_integration" {
   description = <<-EOT
-    Who reads documents from their bucket.
-    s3: API Gateway itself, without a function.
-    lambda: `read`, which serves the same bytes, for emulators that lack API Gateway's S3 integration.
+    How the API gets documents from the documents bucket.
+    s3: API Gateway reads the bucket itself, without a function.
+    lambda: the function `read` reads the bucket and returns the same bytes. Use this on emulators that lack API
+    Gateway's S3 integration.
   EOT
   type        = string
   default     = "s3"
@@ -353,8 +376,8 @@ variable "documents_integration" {
 
 variable "customer_managed_key" {
   description = <<-EOT
-    Encrypt with a customer managed KMS key in each Region (about 1 $ a month each, plus requests); false means keys
-    that AWS owns.
+    true: encrypt with a customer managed KMS key in each Region. A key costs about 1 $ a month, plus requests. false:
+    encrypt with keys that AWS owns.
   EOT
   type        = bool
   default     = true
@@ -362,16 +385,16 @@ variable "customer_managed_key" {
 
 variable "deletion_protection" {
   description = <<-EOT
-    Refuse to delete users, items, checkpoints and buckets that hold objects. Set it to false and run `terraform apply`
-    before you run `terraform destroy`, and also before you remove the last source, because its checkpoints are deleted
-    then.
+    Refuse to delete the user pool, the items table, the checkpoint table and buckets that hold objects. Set it to false
+    and run `terraform apply` before you run `terraform destroy`. Do the same before you remove the last source, because
+    Terraform then deletes the checkpoint table.
   EOT
   type        = bool
   default     = true
 }
 
 variable "log_retention_days" {
-  description = "Days for which logs are kept."
+  description = "Days for which CloudWatch keeps the logs of the stack."
   type        = number
   default     = 365
 
@@ -383,21 +406,21 @@ variable "log_retention_days" {
 
 variable "manage_account_logging" {
   description = <<-EOT
-    Manage the role with which API Gateway writes logs. An account has only one such role per Region, so set it to false
-    if another stack manages it.
+    true: this stack manages the role with which API Gateway writes logs. An AWS account has only one such role per
+    Region, so set it to false if another stack already manages the role.
   EOT
   type        = bool
   default     = true
 }
 
 variable "alarms" {
-  description = "Create the alarms (0.10 $ a month each), a topic that they notify, and a dashboard."
+  description = "Create the alarms (0.10 $ a month each), the SNS topic that they notify, and a dashboard."
   type        = bool
   default     = true
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that the primary Region's alarms notify, in addition to the stack's own topic."
+  description = "ARNs of SNS topics that the primary Region's alarms notify, in addition to the stack's own topic."
   type        = list(string)
   default     = []
 
@@ -408,7 +431,7 @@ variable "alarm_actions" {
 }
 
 variable "replica_alarm_actions" {
-  description = "SNS topics that the replica Region's alarms notify, in addition to the stack's own topic."
+  description = "ARNs of SNS topics that the replica Region's alarms notify, in addition to the stack's own topic."
   type        = list(string)
   default     = []
 
@@ -419,7 +442,10 @@ variable "replica_alarm_actions" {
 }
 
 variable "hot_zip" {
-  description = "Zip of `read`, `write` and `apply`, built by `make build`. It holds only what these three import."
+  description = <<-EOT
+    Path of the zip with the code of `read`, `write` and `apply`. `make build` creates it. It holds only the modules
+    that these three functions import.
+  EOT
   type        = string
   default     = "../dist/hot-arm64.zip"
 
@@ -430,7 +456,7 @@ variable "hot_zip" {
 }
 
 variable "functions_zip" {
-  description = "Zip of the other functions, built by `make build`."
+  description = "Path of the zip with the code of `publish`, `poll` and `backend_auth`. `make build` creates it."
   type        = string
   default     = "../dist/functions-arm64.zip"
 
@@ -441,7 +467,7 @@ variable "functions_zip" {
 }
 
 variable "layer_zip" {
-  description = "Zip of the functions' shared layer, built by `make build`."
+  description = "Path of the zip of the Lambda layer that several functions share. `make build` creates it."
   type        = string
   default     = "../dist/layer-arm64.zip"
 
@@ -452,7 +478,7 @@ variable "layer_zip" {
 }
 
 variable "poll_layer_zip" {
-  description = "Zip of the layer that only `poll` uses, built by `make build`."
+  description = "Path of the zip of the Lambda layer that only `poll` uses. `make build` creates it."
   type        = string
   default     = "../dist/poll-layer-arm64.zip"
 
@@ -464,9 +490,10 @@ variable "poll_layer_zip" {
 
 variable "aws_client" {
   description = <<-EOT
-    How `read`, `write` and `apply` call AWS.
-    slim: the project's own client, which starts several times faster.
-    boto3: AWS's SDK. If AWS ever sends a response that slim can't read, switch to boto3; that needs no new build.
+    Client library with which `read`, `write` and `apply` call AWS.
+    slim: the project's own client, which starts several times faster than boto3.
+    boto3: AWS's SDK for Python. If AWS ever sends a response that slim can't read, switch to boto3. The switch needs no
+    new build.
   EOT
   type        = string
   default     = "slim"
@@ -478,7 +505,7 @@ variable "aws_client" {
 }
 
 variable "architecture" {
-  description = "Processor architecture of the functions. The zips must be built for it."
+  description = "Processor architecture of the functions. The zips must be built for this architecture."
   type        = string
   default     = "arm64"
 
@@ -489,7 +516,7 @@ variable "architecture" {
 }
 
 variable "api_base_url" {
-  description = "Base URL of an emulator's API, with {api_id} as a placeholder; null means AWS's own URL."
+  description = "Base URL of the API on an emulator, with {api_id} in place of the API's id; null means AWS's own URL."
   type        = string
   default     = null
 
@@ -501,9 +528,11 @@ variable "api_base_url" {
 
 variable "emulator" {
   description = <<-EOT
-    Provider settings for an emulator. Leave them out on AWS.
+    Settings for an emulator. Leave them all out on AWS.
+    s3_use_path_style, skip_*: settings of the AWS provider with the same names.
     plain_http: the emulator speaks no TLS, so buckets and queues must not refuse plain HTTP.
-    plain_method_paths: the emulator stores a method's settings under the method's unescaped path.
+    plain_method_paths: the emulator stores the settings of an API method under the method's plain path. API Gateway
+    stores them under a path in which every slash is escaped.
   EOT
   type = object({
     s3_use_path_style           = optional(bool, false)
@@ -517,7 +546,7 @@ variable "emulator" {
 }
 
 variable "tags" {
-  description = "Tags of every resource, in addition to Project and Stack."
+  description = "Tags of every AWS resource, in addition to the tags Project and Stack."
   type        = map(string)
   default     = {}
 }

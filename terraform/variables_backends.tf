@@ -1,26 +1,27 @@
 variable "backends" {
   description = <<-EOT
-    Back offices that clients reach under /v1/backends/<name>/. API Gateway appends the rest of the request's path to
-    url.
-    methods: the HTTP methods that API Gateway passes through.
-    timeout_ms: milliseconds after which API Gateway responds 504.
-    throttle: requests per second and burst for each API method. With api_key, the same limits also apply to all methods
-    together.
-    quota: requests per key and DAY, WEEK or MONTH.
-    cache: API Gateway caches the responses to GET for ttl seconds. cache_query_parameters and headers must name
-    everything on which a response depends. Requests that differ only in something else get each other's cached
+    Backend name -> a back office that clients reach under /v1/backends/<name>/. API Gateway appends the rest of the
+    request's path to url.
+    methods: the HTTP methods that API Gateway passes through to the back office.
+    timeout_ms: milliseconds after which API Gateway stops waiting for the back office and responds 504.
+    throttle: requests per second (rate) and burst for each API method. With api_key, the same limits also apply to all
+    methods of the backend together.
+    quota: how many requests API Gateway accepts with the backend's key in each period (DAY, WEEK or MONTH).
+    cache: API Gateway caches the responses to GET for ttl seconds. cache_query_parameters and headers must name every
+    query parameter and header on which a response depends. Requests that differ only in others get each other's cached
     responses.
-    api_key: callers need this backend's key, in X-Api-Key.
-    scopes: callers need an access token with this stack's "read" or "write" scope. API Gateway accepts tokens of every
-    client of the user pool, because only functions check the client.
-    With both api_key and scopes, the token alone decides who may call, and the key only counts requests. So another
-    backend's key is accepted too.
+    api_key: callers must send this backend's API key in the header X-Api-Key.
+    scopes: callers must send an access token that has one of these scopes of this stack ("read", "write"). API Gateway
+    accepts tokens of every client of the user pool, because only functions check the client, and no function handles
+    these requests.
+    With both api_key and scopes, the token alone decides who may call, and the key only counts requests. So API Gateway
+    also accepts the key of another backend.
     forward_headers: which of Authorization, Cookie and X-Api-Key the back office may see. API Gateway replaces the
     values of the others with "-".
-    vpc_link: the way to a private back office, either nlb_arn (its Network Load Balancer) or id (an existing VPC link
-    of API Gateway). replica_vpc_link: the same for replica_region.
-    Responses must be text (JSON, XML, HTML), because API Gateway would corrupt binary ones. The back office sends its
-    own CORS headers.
+    vpc_link: the connection to a private back office: either nlb_arn (the ARN of its Network Load Balancer) or id (an
+    existing VPC link of API Gateway). replica_vpc_link: the same for replica_region.
+    Responses must be text (JSON, XML, HTML), because API Gateway would corrupt binary ones. The back office itself must
+    send CORS headers.
   EOT
   type = map(object({
     url        = string
@@ -41,7 +42,8 @@ variable "backends" {
   }))
   default = {}
 
-  # The hashes of all keys share one function's environment variables (4 KB), and an API may have at most 300 resources.
+  # A stack can have at most 20 backends. The hashes of all their API keys must fit into the environment variables of
+  # the function `backend_auth` (4 KB), and API Gateway allows 300 resources per API.
   validation {
     condition     = length(var.backends) <= 20
     error_message = "Declare at most 20 backends; put the rest into a second stack."
@@ -52,8 +54,8 @@ variable "backends" {
     error_message = "Name backends with 1 to 63 lower-case letters, digits and hyphens, the first a letter: the name is part of paths."
   }
 
-  # The pattern excludes credentials, query, fragment, template braces and stage variables. It also excludes segments
-  # that begin with a dot, because ".." could leave the base path.
+  # The pattern refuses a url that contains credentials, a query, a fragment, template braces or a stage variable. It
+  # also refuses path segments that begin with a dot, because ".." could lead out of the base path.
   validation {
     condition     = alltrue([for b in values(var.backends) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$", b.url))])
     error_message = "Give each backend's url as https://host or https://host/base/path, without a slash at the end, user, query or fragment, and with the host in lower case."
@@ -164,8 +166,8 @@ variable "backends" {
 
 variable "backend_api_keys" {
   description = <<-EOT
-    Backend name -> an API key that its callers already have. The other backends get new keys. Set this through the
-    environment variable TF_VAR_backend_api_keys, because keys are secrets.
+    Backend name -> an API key that the backend's callers already have. A backend that isn't listed gets a new key. Set
+    this through the environment variable TF_VAR_backend_api_keys and not in a file, because keys are secrets.
   EOT
   type        = map(string)
   default     = {}

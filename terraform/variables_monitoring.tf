@@ -1,8 +1,9 @@
 variable "notify" {
   description = <<-EOT
-    Who is notified of alarms, in addition to alarm_actions.
-    emails: each address must confirm its subscription.
-    phone_numbers: at first, AWS's SMS sandbox allows only verified numbers (see modules/monitoring/main.tf).
+    People whom the alarms notify, in addition to the SNS topics in alarm_actions.
+    emails: e-mail addresses. SNS sends no alarms to an address until its owner has confirmed the subscription.
+    phone_numbers: numbers for SMS, with country code. At first, AWS's SMS sandbox allows only verified numbers (see
+    modules/monitoring/main.tf).
   EOT
   type = object({
     emails        = optional(list(string), [])
@@ -15,7 +16,8 @@ variable "notify" {
     error_message = "Give notify.emails as addresses, for example operations@example.com, without a name or brackets around them."
   }
 
-  # E.164: no country code begins with 0, and a number has at most 15 digits.
+  # Phone numbers have the format E.164: a plus, then a country code, which never begins with 0, and at most 15 digits
+  # in all.
   validation {
     condition     = alltrue([for number in var.notify.phone_numbers : can(regex("^[+][1-9][0-9]{6,14}$", number))])
     error_message = "Give notify.phone_numbers in international form, a plus and 7 to 15 digits without spaces: +4915112345678."

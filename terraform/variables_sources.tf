@@ -1,16 +1,17 @@
-# The back offices that `poll` polls. At plan, Terraform checks whatever it can check without a call. At apply, `poll`
-# itself checks the rest (JMESPath expressions, a function's name) before any schedule is created (modules/poll).
+# The settings of the back offices that `poll` polls. `terraform plan` checks whatever Terraform can check without a
+# call. During `terraform apply`, Terraform invokes `poll`, which checks the rest (JMESPath expressions, and whether a
+# named function exists). Terraform creates the schedules only after this check (modules/poll).
 
 variable "sources" {
   description = <<-EOT
-    The back offices to poll, each on its own schedule and into one collection. If sources is null or empty, neither the
-    change stream nor `poll` is created.
+    Source name -> the back office to poll, its schedule, and the collection that the source feeds. If sources is null
+    or empty, Terraform creates neither the change stream nor `poll`.
   EOT
   type = map(object({
-    mode             = string # changes: a paged list of records; snapshot: one payload, published unchanged
+    mode             = string # changes: `poll` reads a paged list of records; snapshot: `poll` publishes one payload unchanged
     collection       = string
-    schedule         = string # rate(…) or cron(…)
-    staleness_budget = number # seconds; if the data is older, responses say so and an alarm fires
+    schedule         = string # EventBridge Scheduler expression: rate(…) or cron(…)
+    staleness_budget = number # in seconds; if the data is older, responses say so and an alarm fires
 
     url     = string # may contain {cursor}, which `poll` replaces with the time from which it asks for changes
     headers = optional(map(string), {})
@@ -18,12 +19,13 @@ variable "sources" {
       arn         = string # ARN of a Secrets Manager secret or an SSM parameter
       header      = string
       format      = optional(string, "{secret}")
-      field       = optional(string) # name of the field, if the secret is a JSON object
-      kms_key_arn = optional(string) # key that encrypts the secret; null means the key that AWS manages
+      field       = optional(string) # field that holds the secret, if the stored value is a JSON object
+      kms_key_arn = optional(string) # KMS key that encrypts the secret; null means the key that AWS manages
     }))
 
-    # JMESPath expressions. `records` finds the list of records in a response. `poll` evaluates the other expressions on
-    # each record. `version` finds the record's modification time, which must have the format rfc3339, unix_s or
+    # The next six fields are JMESPath expressions. `records` finds the list of records in a response. `poll` evaluates
+    # the others on each record: `id` finds the item's id, `deleted` whether the record is deleted, and `owner` the user
+    # whose item it is. `version` finds the record's modification time, which must have the format rfc3339, unix_s or
     # unix_ms. `translation` builds the item's data.
     records     = optional(string)
     id          = optional(string)
@@ -31,12 +33,12 @@ variable "sources" {
     deleted     = optional(string)
     owner       = optional(string)
     translation = optional(string)
-    function    = optional(string) # readplane.poll.source.functions.<module>:<name>; replaces the expressions above
+    function    = optional(string) # instead of the expressions: readplane.poll.source.functions.<module>:<name> in Python
 
     cursor = optional(object({ format = optional(string), initial = optional(string) }))
     paging = optional(object({
       style     = optional(string, "none") # none, link, page, offset or token
-      next      = optional(string)         # JMESPath of the next URL or token; null with style link: the Link header
+      next      = optional(string)         # JMESPath of the next page's URL or token; null: the response's Link header
       parameter = optional(string)
       first     = optional(number, 1)
       size      = optional(number)
@@ -52,20 +54,20 @@ variable "sources" {
     breaker             = optional(object({ failures = optional(number, 5), cooldown_seconds = optional(number, 30) }), {})
 
     sweep    = optional(object({ schedule = string, url = optional(string), max_deletes_percent = optional(number, 10) }))
-    document = optional(string, "current") # item id of a snapshot's document
+    document = optional(string, "current") # item id under which `poll` publishes a snapshot
   }))
   default  = {}
   nullable = false
 
-  # Each source takes room in `read`'s environment, in `poll`'s policy and in the input of the
-  # freshness schedule, and AWS limits all three.
+  # Each source adds to the environment variables of `read`, to the policy of `poll` and to the input of the schedule
+  # `freshness`. AWS limits the size of all three, so a stack can have at most 20 sources.
   validation {
     condition     = length(var.sources) <= 20
     error_message = "Declare at most 20 sources; split the rest into a second stack."
   }
 
-  # Of the API's resources, each collection uses up to six, each source two and each backend two. All other paths, the
-  # root included, use up to seven.
+  # API Gateway allows 300 resources per API. A collection uses up to six of them, a source two and a backend two. All
+  # other paths together, the root included, use up to seven.
   validation {
     condition     = 6 * length(var.collections) + 2 * length(var.sources) + 2 * length(var.backends) + 7 <= 300
     error_message = "Declare fewer collections, sources or backends: the API would have more than the 300 resources that API Gateway allows."
@@ -81,7 +83,7 @@ variable "sources" {
     error_message = "Set each source's mode to \"changes\" or \"snapshot\"."
   }
 
-  # --- collections
+  # --- Rules about the collection that a source feeds
 
   validation {
     condition     = alltrue([for s in values(var.sources) : contains(keys(var.collections), s.collection)])
@@ -115,14 +117,14 @@ variable "sources" {
     error_message = "Choose a public or authenticated collection for a snapshot: it has no owner."
   }
 
-  # API Gateway caches the header Readplane-Stale with the response. A response cached for longer than the staleness
-  # budget would still say that its data is fresh.
+  # API Gateway caches a response together with its header Readplane-Stale. If cache_ttl exceeded the staleness budget,
+  # a cached response could still say that its data is fresh when the data is older than the budget.
   validation {
     condition     = alltrue([for s in values(var.sources) : try(var.collections[s.collection].cache_ttl, 0) <= s.staleness_budget])
     error_message = "Set cache_ttl of a collection that a source feeds to no more than the source's staleness_budget: cached answers would go on saying that they are fresh."
   }
 
-  # --- fields that a mode needs, and fields that it excludes
+  # --- Rules about the fields that a mode requires or excludes
 
   validation {
     condition     = alltrue([for s in values(var.sources) : s.mode != "changes" || s.function != null || (s.records != null && s.id != null && s.translation != null)])
@@ -162,7 +164,7 @@ variable "sources" {
     error_message = "Set document to an item's id: 1 to 256 letters, digits, dots, underscores, tildes and hyphens, the first a letter or digit."
   }
 
-  # --- URL and cursor
+  # --- Rules about url and cursor
 
   validation {
     condition     = alltrue([for url in concat(values(var.sources)[*].url, [for s in values(var.sources) : s.sweep.url if try(s.sweep.url, null) != null]) : length(url) <= 2048 && can(regex("^https?://[^\\s/?#@{}]+([/?][^\\s#]*)?$", url))])
@@ -174,7 +176,9 @@ variable "sources" {
     error_message = "Use no placeholder but {cursor} in url; write other braces as %7B and %7D."
   }
 
-  # A function may return its records' modification times. Only `poll` can check whether it does.
+  # `poll` replaces {cursor} with a time that it takes from the records' modification times. So a url with {cursor}
+  # needs version, or a Python function that returns these times. Terraform can't see whether a function does; only
+  # `poll` can check that.
   validation {
     condition     = alltrue([for s in values(var.sources) : !strcontains(s.url, "{cursor}") || (s.mode != "snapshot" && (s.version != null || s.function != null))])
     error_message = "Remove {cursor} from the url, or set version: without the records' modification times there is no point to go on from."
@@ -195,14 +199,15 @@ variable "sources" {
     error_message = "Set cursor.format where a function reads the answers and the url holds {cursor}."
   }
 
-  # --- schedules
+  # --- Rules about schedules and staleness budgets
 
   validation {
     condition     = alltrue([for schedule in concat(values(var.sources)[*].schedule, [for s in values(var.sources) : s.sweep.schedule if s.sweep != null]) : can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\(([^ ()]+ ){5}[^ ()]+\\))$", schedule))])
     error_message = "Write schedule and sweep.schedule as rate(1 minute), rate(5 minutes) (also hours and days), or cron() with six fields, for example cron(0 3 * * ? *)."
   }
 
-  # The rule covers rate(…) only, because Terraform can't compute the interval of a cron expression.
+  # Check staleness_budget only against a rate(…) schedule, because Terraform can't compute the interval of a cron
+  # expression.
   validation {
     condition = alltrue([for s in values(var.sources) : s.staleness_budget > (
       tonumber(regex("[0-9]+", s.schedule)) * { minute = 60, hour = 3600, day = 86400 }[regex("minute|hour|day", s.schedule)]
@@ -215,7 +220,7 @@ variable "sources" {
     error_message = "Set staleness_budget to whole seconds from 1 to 31536000 (a year)."
   }
 
-  # --- paging
+  # --- Rules about paging
 
   validation {
     condition     = alltrue([for s in values(var.sources) : contains(["none", "link", "page", "offset", "token"], s.paging.style)])
@@ -247,7 +252,7 @@ variable "sources" {
     error_message = "Set paging.first to a whole number from 0, and paging.size to a whole number from 1, each to 1000000 at most."
   }
 
-  # --- limits
+  # --- Rules about limits
 
   validation {
     condition     = alltrue([for s in values(var.sources) : s.lag_seconds >= 0 && s.lag_seconds <= 604800])
@@ -264,7 +269,8 @@ variable "sources" {
     error_message = "Set max_pages to 1 to 100000 and max_seconds to 1 to 840: what one run of `poll` does before it leaves the rest to the next."
   }
 
-  # A request that starts just before max_seconds have passed may still take its whole timeout. After that, `poll` needs
+  # The timeout of `poll` must be at least 5 seconds longer than max_seconds and timeout_seconds together. A request
+  # that starts just before max_seconds have passed may still take its whole timeout_seconds. After that, `poll` needs
   # time to put the records on the change stream and to save its checkpoint.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.timeout_seconds <= s.max_seconds && s.max_seconds + s.timeout_seconds + 5 <= var.functions.poll.timeout_seconds])
@@ -276,21 +282,23 @@ variable "sources" {
     error_message = "Set requests_per_second to 0.01 to 1000, or leave it out: no limit."
   }
 
-  # `poll` holds a whole response in memory, together with the changes that it makes from the response.
+  # A response may have at most 64 MiB, because `poll` holds the whole response in memory, together with the changes
+  # that it makes from the response.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.max_bytes >= 1024 && s.max_bytes <= 67108864 && floor(s.max_bytes) == s.max_bytes])
     error_message = "Set max_bytes to 1024 to 67108864 (64 MiB): the most that one answer may hold."
   }
 
-  # The factor 72 follows from measurements. Until Kinesis has accepted all changes of a response, the response and its
-  # changes take up to 20 times the size of the response if its rows have 80 bytes, and up to 70 times if each row is a
-  # single short number.
+  # `poll` needs 72 MB of memory for each MiB of max_bytes, which follows from measurements. Until Kinesis has accepted
+  # all changes of a response, the response and its changes take up to 20 times the size of the response if its rows
+  # have 80 bytes each, and up to 70 times if each row is a single short number.
   validation {
     condition     = alltrue([for s in values(var.sources) : 100 + 72 * ceil(s.max_bytes / 1048576) <= var.functions.poll.memory_mb])
     error_message = "Set functions.poll.memory_mb to at least 100 plus 72 for each MiB of max_bytes (676 for 8 MiB), or max_bytes lower: an answer that doesn't fit would end the poll, each time anew."
   }
 
-  # API Gateway returns at most 10 MB, and a document is slightly larger than its payload.
+  # A snapshot may have at most 9 MiB, because API Gateway returns at most 10 MB, and the published document is slightly
+  # larger than the payload from the back office.
   validation {
     condition     = alltrue([for s in values(var.sources) : s.mode != "snapshot" || s.max_bytes <= 9437184])
     error_message = "Set max_bytes of a snapshot to at most 9437184 (9 MiB): API Gateway couldn't hand out a larger document."
@@ -311,7 +319,7 @@ variable "sources" {
     error_message = "Give sweep.url the scheme, host and port of url, and no {cursor}: a sweep lists everything, with the same secret."
   }
 
-  # --- headers and secrets
+  # --- Rules about headers and secrets
 
   validation {
     condition     = alltrue([for header in flatten([for s in values(var.sources) : concat(keys(s.headers), s.secret[*].header)]) : can(regex("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$", header))])
@@ -328,7 +336,8 @@ variable "sources" {
     error_message = "Put Authorization, Proxy-Authorization, Cookie and X-Api-Key into secret: headers stand in the schedule and in the state for all to read."
   }
 
-  # `poll` sets these headers itself. They control its own connection and request, or make the request conditional.
+  # A source can't set these headers, because they control the connection and request of `poll`, or make the request
+  # conditional. `poll` itself sets those that it needs.
   validation {
     condition = alltrue([for header in flatten([for s in values(var.sources) : concat(keys(s.headers), s.secret[*].header)]) : !contains([
       "accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-modified-since", "if-none-match", "if-range",
@@ -342,8 +351,8 @@ variable "sources" {
     error_message = "Name each header once, in whatever case, in headers and secret together."
   }
 
-  # Secrets Manager and SSM look up a secret in the Region in which they are called, whatever Region the secret's ARN
-  # names.
+  # A secret must be in the primary Region, where `poll` runs, because Secrets Manager and SSM look up a secret in the
+  # Region in which they are called, whatever Region the secret's ARN names.
   validation {
     condition     = alltrue([for s in values(var.sources) : can(regex("^arn:aws[a-z-]*:(secretsmanager:${var.region}:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+|ssm:${var.region}:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+)$", s.secret.arn)) if s.secret != null])
     error_message = "Give secret.arn as the whole ARN of one Secrets Manager secret (with its six last characters) or SSM parameter in region, without wildcards."
@@ -371,8 +380,8 @@ variable "sources" {
     ])
   }
 
-  # All sources and the freshness report may run at the same time, and Lambda drops
-  # an event that is throttled for a minute.
+  # Reserve one execution of `poll` for each source and one for the freshness report, because all of them may run at the
+  # same time. Lambda drops an event that it has throttled for a minute.
   validation {
     condition     = coalesce(var.functions.poll.reserved_concurrency, 1000) >= length(var.sources) + 1
     error_message = "Set functions.poll.reserved_concurrency to at least one more than there are sources, or null."
@@ -381,13 +390,13 @@ variable "sources" {
 
 variable "change_stream" {
   description = <<-EOT
-    The Kinesis stream between `poll` and `apply`.
-    shards: number of shards. A shard accepts 1,000 records or 1 MB a second and costs 11 to 15 $ a month by Region,
-    used or not.
-    on_demand: let Kinesis choose the number of shards (30 to 40 $ a month idle).
+    The Kinesis stream that carries changes from `poll` to `apply`.
+    shards: number of shards. A shard accepts 1,000 records or 1 MB a second. It costs 11 to 15 $ a month, depending on
+    the Region, used or not.
+    on_demand: true lets Kinesis choose the number of shards, which costs 30 to 40 $ a month even if the stream is idle.
     retention_hours: hours for which the stream keeps a record.
     parallelization_factor: how many batches of one shard `apply` handles at once.
-    batch_size: maximum number of records in a batch.
+    batch_size: largest number of records in a batch.
   EOT
   type = object({
     on_demand              = optional(bool, false)
@@ -419,9 +428,10 @@ variable "change_stream" {
     error_message = "Set change_stream.batch_size to 1 to 10000: what Lambda allows."
   }
 
-  # The write log's queue and the change stream each need a share of the concurrency of `apply`. If the reservation is
-  # smaller than both shares together, one of them starves the other. SQS also counts a throttled delivery as a failure
-  # and in the end moves the message to the dead-letter queue. An on-demand stream starts with four shards.
+  # The apply queue and the change stream both invoke `apply`. Its reserved concurrency must be enough for both
+  # together, because otherwise one of them starves the other. SQS also counts a throttled delivery as a failure and in
+  # the end moves the message to the dead-letter queue. An on-demand stream counts as four shards, because it starts
+  # with four.
   validation {
     condition = length(var.sources) == 0 || coalesce(var.functions.apply.reserved_concurrency, 100000) >= (
       var.write_log.apply_concurrency + (var.change_stream.on_demand ? 4 : var.change_stream.shards) * var.change_stream.parallelization_factor
@@ -431,7 +441,10 @@ variable "change_stream" {
 }
 
 variable "poll" {
-  description = "Where `poll` runs: in a VPC if its back offices are private, otherwise outside any VPC (vpc = null)."
+  description = <<-EOT
+    Network in which `poll` runs. vpc: subnets and security groups of a VPC, for back offices that are private; null
+    means that `poll` runs outside any VPC.
+  EOT
   type = object({
     vpc = optional(object({ subnet_ids = list(string), security_group_ids = list(string) }))
   })

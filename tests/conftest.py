@@ -1,7 +1,8 @@
-"""How property tests run: in CI with the same examples every time, elsewhere with new ones, and without a deadline.
+"""Settings for Hypothesis's property tests: the same examples on every run in CI, and new examples elsewhere.
 
-`make test-long` runs them with the profile "long", which tries 20 times as many examples, the same ones for the same
-SEED. After a failure pytest prints the command that runs the failed tests again with the same examples.
+`make test-long` runs the property tests with the profile "long", which tries 20 times as many examples. Runs with the
+same SEED try the same examples. If a property test fails, pytest prints the command that runs the failed tests again
+with the same examples. No example has a deadline.
 """
 
 import os
@@ -18,16 +19,17 @@ settings.load_profile("readplane")
 
 
 def pytest_configure() -> None:
-    """Draw the seed here, so that the summary can print it.
+    """Choose the random seed of the property tests, so that :func:`pytest_terminal_summary` can print it.
 
-    If ``--hypothesis-seed`` is given, it wins: Hypothesis's plugin sets that seed before this hook or after it.
+    In CI there is no random seed. The option ``--hypothesis-seed`` overrides the seed chosen here, whether Hypothesis's
+    pytest plugin reads the option before or after this hook.
     """
     if "CI" not in os.environ and core.global_force_seed is None:
         core.global_force_seed = random.SystemRandom().getrandbits(32)  # type: ignore[assignment]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the command that runs the failed property tests again."""
+    """Print the command that runs the failed property tests again with the same examples."""
     reports = terminalreporter.stats.get("failed", [])
     tests = " ".join(f"'{report.nodeid}'" for report in reports if "hypothesis" in report.keywords)
     if not tests:

@@ -1,7 +1,8 @@
-"""A stand-in for the X-Ray daemon: a UDP listener that accepts only what X-Ray's documentation allows.
+"""A fake X-Ray daemon: a UDP listener that accepts only subsegments that X-Ray's documentation allows.
 
-The rules are those of "AWS X-Ray segment documents" and its JSON schema, version 1.0.0, for a subsegment that is sent
-separately, and of "Sending segment documents to the X-Ray daemon".
+The rules come from two pages of that documentation and one JSON Schema. The pages are "AWS X-Ray segment documents" and
+"Sending segment documents to the X-Ray daemon". The JSON Schema (version 1.0.0) describes a subsegment that is sent
+separately from its segment.
 """
 
 import json
@@ -27,7 +28,7 @@ _AWS_TEXTS = ("operation", "region", "request_id", "queue_url", "table_name")
 
 
 def violations_of(document: Any) -> list[str]:
-    """Return every violation of X-Ray's documentation by the subsegment of an AWS call."""
+    """Return a text for each rule of X-Ray's documentation that the subsegment of an AWS call violates."""
     if not isinstance(document, dict):
         return ["the document is not an object"]
     violations = [f"{name} is missing" for name in sorted(_REQUIRED - document.keys())]
@@ -58,12 +59,12 @@ def violations_of(document: Any) -> list[str]:
 
 
 class Daemon:
-    """A UDP socket that receives what our code sends to the X-Ray daemon."""
+    """A UDP socket that receives the subsegments that Readplane's functions send to the X-Ray daemon."""
 
     def __init__(self, port: int = 0) -> None:
-        """Listen on this machine.
+        """Listen on a UDP port of the loopback address.
 
-        :param port: the port; 0 for a free one.
+        :param port: the port to listen on; 0 chooses a free port.
         """
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", port))
@@ -81,15 +82,15 @@ class Daemon:
 
     @property
     def address(self) -> str:
-        """The value for ``AWS_XRAY_DAEMON_ADDRESS``."""
+        """The value of ``AWS_XRAY_DAEMON_ADDRESS`` that makes a function send its subsegments to this socket."""
         return f"127.0.0.1:{self.port}"
 
     def received(self) -> list[dict[str, Any]]:
-        """Return the subsegments that arrived since the last call.
+        """Return the subsegments that have arrived since the last call of this method.
 
-        On one machine a datagram that was sent has arrived, so nobody needs to wait.
+        The method doesn't wait, because a datagram on the loopback address arrives as soon as it is sent.
 
-        :raises AssertionError: if X-Ray's documentation doesn't allow one of them.
+        :raises AssertionError: if a subsegment violates X-Ray's documentation.
         """
         subsegments: list[dict[str, Any]] = []
         while True:
@@ -105,7 +106,10 @@ class Daemon:
 
 
 def new_trace(*, sampled: int = 1) -> dict[str, str]:
-    """Return the ids of a new trace, and the ``header`` in which Lambda passes them to a function."""
+    """Return the ids of a new trace, and the X-Ray tracing header with which Lambda passes them to a function.
+
+    :param sampled: 1 if the function must send its subsegments to X-Ray, 0 if not.
+    """
     root = f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
     parent = os.urandom(8).hex()
     return {"trace_id": root, "parent_id": parent, "header": f"Root={root};Parent={parent};Sampled={sampled}"}

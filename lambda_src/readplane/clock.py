@@ -1,4 +1,4 @@
-"""The clock of every function. The modules in `model` read no clock; their callers pass the time."""
+"""The clock that every function uses. The modules in `model` read no clock, so their callers pass the time to them."""
 
 import time
 

@@ -1,24 +1,25 @@
-"""A function's settings: read once, at init, from the one environment variable that Terraform writes.
+"""Reads the settings of a Lambda function from one environment variable, once, at init.
 
-Terraform writes ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``. The JSON is compressed, because Lambda allows
-4 KB for all environment variables of a function.
-Each function declares its settings as a ``NamedTuple``. The annotations of its fields say what the JSON must hold:
+Terraform sets this variable: ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``. The JSON is compressed, because
+Lambda allows 4 KB for all environment variables of a function.
+Each function declares its settings as a ``NamedTuple``. Each field takes the JSON member with the field's name. The
+annotation of the field says which JSON value this member must have:
 
 =====================================  ==============================================================================
 annotation                             JSON
 =====================================  ==============================================================================
 ``str``                                a string that isn't empty
-``str | None``                         the same, or ``null``
+``str | None``                         a string that isn't empty, or ``null``
 ``int``                                a whole number, 0 or more
 ``tuple[str, ...]``                    a list of strings
 ``frozenset[str]``                     a list of strings
-``Literal["a", "b"]``                  one of these strings
+``Literal["a", "b"]``                  the string ``"a"`` or the string ``"b"``
 a ``NamedTuple``                       an object
 ``tuple[<NamedTuple>, ...]``           a list of objects
-``Mapping[str, <NamedTuple>]``         an object of objects; each object's key becomes its field ``name``
+``Mapping[str, <NamedTuple>]``         an object whose members are objects; a member's name is its field ``name``
 =====================================  ==============================================================================
 
-A field with a default may be missing or ``null``. JSON members that have no field are ignored.
+If a field has a default, its JSON member may be missing or ``null``. JSON members that have no field are ignored.
 """
 
 import base64
@@ -34,19 +35,21 @@ DAY_MS = 24 * 60 * 60 * 1000
 """Milliseconds in a day."""
 
 _GZIP = 31
-"""The ``wbits`` argument with which zlib reads the GZIP format. The module `gzip` isn't used, because its import takes
-longer than decompressing the settings."""
+"""The ``wbits`` argument with which `zlib` reads the GZIP format. Don't import the module `gzip`, because its import
+takes longer than decompressing the settings."""
 
 Settings = TypeVar("Settings", bound=tuple[Any, ...])
 Path = tuple[str, ...]
-"""The names on the way from the root of the JSON to a value. The text of a problem shows them."""
+"""The path of a value in the settings' JSON: member names and list indexes from the root to the value. Error messages
+show it."""
 
 FieldReader = Callable[[Any, Path], Any]
-"""Takes a JSON value and its path, and returns the value of the field."""
+"""A function that converts a JSON value of the settings to the value of a field. It takes the JSON value and the
+value's path."""
 
 
 class SettingsError(Exception):
-    """The settings can't be used. The message lists every problem."""
+    """The function's settings are missing or wrong. The message lists every problem."""
 
 
 class SchemasObject(NamedTuple):
@@ -54,7 +57,7 @@ class SchemasObject(NamedTuple):
 
     :param bucket: the bucket's name.
     :param key: the object's key.
-    :param sha256: the hex digest of the object's content.
+    :param sha256: the SHA-256 of the object's content, in hex.
     """
 
     bucket: str
@@ -66,8 +69,8 @@ def load_settings(settings: type[Settings]) -> Settings:
     """Read the function's settings from its environment.
 
     :param settings: the ``NamedTuple`` class that declares the settings.
-    :raises SettingsError: if the variable can't be decoded, or a setting is missing or wrong. The message lists every
-        problem.
+    :raises SettingsError: if the environment variable can't be decoded, or a setting is missing or wrong. The message
+        lists every problem.
     """
     reader = _Reader()
     values = reader.read_fields(settings, _decode(os.environ.get(VARIABLE, "")), ())
@@ -85,7 +88,7 @@ def _decode(text: str) -> Any:
 
 
 def _undeclared_collections(settings: object) -> Iterator[str]:
-    """Yield a problem for each source whose collection isn't declared."""
+    """Yield an error text for each source in the settings whose collection the settings don't declare."""
     collections = getattr(settings, "collections", None) or ()
     for name, source in (getattr(settings, "sources", None) or {}).items():
         if source and source.collection and source.collection not in collections:
@@ -93,9 +96,10 @@ def _undeclared_collections(settings: object) -> Iterator[str]:
 
 
 class _Reader:
-    """Converts JSON values to the types that annotations name, and collects every problem.
+    """Converts the JSON of the settings to the types in the fields' annotations, and collects every problem.
 
-    A wrong value becomes a placeholder. No function uses the placeholder, because :func:`load_settings` then raises.
+    A wrong value becomes a placeholder. No function uses a placeholder, because :func:`load_settings` raises an error
+    if there is any problem.
     """
 
     def __init__(self) -> None:
@@ -110,7 +114,7 @@ class _Reader:
         }
 
     def read_fields(self, settings: type[Settings], values: Any, path: Path) -> Settings:
-        """Read each field of a ``NamedTuple`` from the member of ``values`` that has the field's name."""
+        """Return a ``NamedTuple`` of the class ``settings``, with its fields read from the JSON object ``values``."""
         members = values if isinstance(values, dict) else {}
         defaults: Mapping[str, Any] = cast(Any, settings)._field_defaults
         fields: list[Any] = []

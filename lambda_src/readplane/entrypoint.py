@@ -1,26 +1,27 @@
-"""The Lambda entry point of every function: it makes the function once per sandbox and passes events to it."""
+"""The Lambda entry point of every function. It makes the function once in each sandbox and passes events to it."""
 
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 Event = Mapping[str, Any]
-"""The JSON that Lambda passes to a function. The trigger defines its shape."""
+"""The event that Lambda passes to a function: a parsed JSON object. The trigger, such as API Gateway, defines its
+fields."""
 
 Function = Callable[[Event, Any], dict[str, Any]]
-"""Takes an event and Lambda's context object, and returns the response as JSON."""
+"""A function that serves one event. It takes the event and Lambda's context object, and returns the response."""
 
 
 class Entrypoint:
-    """A Lambda handler. Each handler module has one, named ``handler``."""
+    """A Lambda handler. Each function's module `handler` holds one under the name ``handler``, which Lambda calls."""
 
     def __init__(self, make: Callable[[], Function]) -> None:
-        """Make the function at once in Lambda. Elsewhere the first event makes it.
+        """Make the function at once if this runs in Lambda. Elsewhere, make the function when the first event comes.
 
-        Lambda runs init at full CPU, and SnapStart saves the result of init. So the first request finds the function
-        ready.
+        Lambda runs init at full CPU, and SnapStart saves the result of init. So the function is ready before the first
+        request.
 
-        :param make: reads the function's settings and makes its clients.
+        :param make: reads the function's settings, makes its AWS clients and returns the function.
         """
         self._make = make
         self._function: Function | None = None
@@ -28,7 +29,7 @@ class Entrypoint:
             self.start()
 
     def start(self) -> Function:
-        """Make the function from its environment. Each call makes a new one.
+        """Make the function from the settings in the environment. Each call makes a new function.
 
         :raises SettingsError: if a setting is missing or wrong.
         """
@@ -36,5 +37,5 @@ class Entrypoint:
         return self._function
 
     def __call__(self, event: Event, context: Any) -> dict[str, Any]:
-        """Serve one event. Lambda calls this."""
+        """Pass one event to the function and return its response. Lambda calls this method."""
         return (self._function or self.start())(event, context)

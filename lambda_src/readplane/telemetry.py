@@ -1,7 +1,8 @@
 """Writes structured logs and business metrics: one line of JSON on standard output for each event.
 
-A line with metrics is in CloudWatch's embedded metric format. So a metric costs no call to AWS during a request. No
-field ever holds a token, a body or the text of an exception. An exception is logged by its class and stack frames.
+A line with metrics is in CloudWatch's embedded metric format: CloudWatch reads the metrics from the log. So a metric
+costs no call to AWS during a request. No field of a line may hold a token, a request body or the text of an exception.
+For an exception, a line holds the class and the stack frames.
 """
 
 import json
@@ -15,18 +16,18 @@ NAMESPACE = "Readplane"
 """The CloudWatch namespace of all metrics."""
 
 MAX_CAUSES = 10
-"""The maximum number of exceptions that a log line names from one chain of causes."""
+"""The maximum number of exceptions that one log line names: an error, its cause, the cause of this cause, and so on."""
 
 Level = Literal["INFO", "WARN", "ERROR"]
 
 
 class Telemetry:
-    """Writes the events of one function."""
+    """Writes the log events and metrics of one function."""
 
     def __init__(self, function: str, stack: str) -> None:
-        """Take the names that every line and every metric carries.
+        """Set the names of the function and the stack for all events.
 
-        :param function: the function's name, which every line holds.
+        :param function: the function's name, which every log line holds.
         :param stack: the stack's name, which is a dimension of every metric.
         """
         self._function = function
@@ -45,19 +46,20 @@ class Telemetry:
         timestamp_ms: int | None = None,
         **fields: object,
     ) -> None:
-        """Write one event.
+        """Write one event, with its metrics, as a line of JSON.
 
         :param code: the kind of event, in snake_case. It never changes, because alarms, runbooks and log queries
             quote it.
-        :param message: what happened, and what follows from it, in one sentence.
+        :param message: one sentence that says what happened, and what follows from it.
         :param metrics: counts, by metric name.
         :param seconds: durations in seconds, by metric name.
-        :param collection: the collection that the event is about. CloudWatch keeps its metrics per stack, and also per
-            stack and collection.
-        :param source: the source that the event is about. CloudWatch keeps its metrics per stack and source only.
+        :param collection: the collection that the event is about. CloudWatch then adds the event's metrics to those of
+            the stack and to those of the collection.
+        :param source: the source that the event is about. CloudWatch then adds the event's metrics to those of the
+            source only, and not to those of the stack.
         :param timestamp_ms: the time of the metrics in Unix milliseconds; now by default. CloudWatch accepts times up
             to 14 days back.
-        :param fields: further fields of the line, such as ``request_id`` and ``change_id``.
+        :param fields: further fields of the log line, such as ``request_id`` and ``change_id``.
         """
         line: dict[str, object] = {
             "level": level,
@@ -86,14 +88,14 @@ class Telemetry:
     def failure(self, code: str, message: str, error: BaseException, **fields: str) -> None:
         """Write an error event with the classes and stack frames of an exception and its causes, but not their texts.
 
-        :param code: as for :meth:`event`.
-        :param message: as for :meth:`event`.
-        :param fields: further fields of the line.
+        :param code: the kind of event, in snake_case, as in :meth:`event`.
+        :param message: one sentence that says what failed, and what follows from it.
+        :param fields: further fields of the log line.
         """
         classes: list[str] = []
         places: list[str] = []
         cause: BaseException | None = error
-        # The limit also ends the loop if an exception is its own cause (`raise error from error`).
+        # MAX_CAUSES also ends this loop if an exception is its own cause (`raise error from error`).
         while cause is not None and len(classes) < MAX_CAUSES:
             classes.append(type(cause).__name__)
             places += _frames(cause.__traceback__)
@@ -108,9 +110,10 @@ class Telemetry:
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    """Return the file, line and function of each frame.
+    """Return the file, line and function of each stack frame.
 
-    The module `traceback` would do the same, but its import takes longer than the import of all our modules.
+    Don't use the module `traceback` for this, because its import takes longer than the import of all modules of
+    Readplane.
     """
     frames = []
     while trace is not None:

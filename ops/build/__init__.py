@@ -1,1 +1,1 @@
-"""Build the zips with the functions' code for Lambda. The same inputs give the same bytes."""
+"""Build the zips with the code of the Lambda functions. The same inputs always give the same bytes."""

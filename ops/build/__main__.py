@@ -16,7 +16,7 @@ from ops.console import ROOT, failures
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and build."""
+    """Build the zips that the command line selects, and print the size and hash of each zip."""
     parser = argparse.ArgumentParser(prog="python -m ops.build", description="Build the zips that Terraform deploys.")
     parser.add_argument("--target", choices=[*TARGETS, "all"], default="all", help="which zips to make (default: all)")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="the folder for the zips (default: dist/)")

@@ -1,7 +1,8 @@
 """The `__init__` of the package `readplane` in the hot zip. It loads all other modules from one file, `modules`.
 
-compile_tree.py writes both files. One file for all modules is a quarter smaller to download than a file for each,
-because the names that modules have in common are compressed together. A cold start also needn't search for each module.
+compile_tree.py writes this `__init__` and the file `modules`. One file for all modules makes the download a quarter
+smaller than one file per module, because names that several modules use are compressed together. A cold start is also
+faster, because Python needn't search the file system for each module.
 """
 
 import sys
@@ -10,7 +11,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 _spec: Any = __spec__
-_Spec: Any = type(_spec)  # This is ModuleSpec, without an import of importlib.machinery.
+_Spec: Any = type(_spec)  # the class ModuleSpec; importing it from importlib.machinery would take time
 
 # Don't use pathlib, because its import would slow down a cold start.
 with open(_spec.submodule_search_locations[0] + "/modules", "rb") as _file:  # noqa: PTH123
@@ -27,7 +28,7 @@ class _BundleImporter:
             return None
         is_package, source, _ = entry
         spec = _Spec(name, _BundleImporter, origin=source, is_package=is_package)
-        spec.has_location = True  # so that the module gets a __file__
+        spec.has_location = True  # so that Python sets the module's __file__
         return spec
 
     @staticmethod

@@ -4,7 +4,7 @@ Run this program with the Python version that will load the byte-code::
 
     python compile_tree.py <folder> <prefix> <alone|beside|bundle>
 
-    prefix    the path of the folder in Lambda, which tracebacks show
+    prefix    the folder's path in Lambda, which tracebacks show
     alone     write x.pyc and delete x.py
     beside    write __pycache__/x.cpython-313.pyc and keep x.py
     bundle    write the folder's only package as <package>/modules and <package>/__init__.pyc (see bundle_loader.py)
@@ -12,9 +12,10 @@ Run this program with the Python version that will load the byte-code::
 The program prints the interpreter's name and version as JSON. It imports only the standard library, because the
 interpreter may have no other packages, not even this project's.
 
-The byte-code is the same for the same sources, in any folder and at any time. It contains the prefix instead of the
-folder, and a hash of the source instead of a modification time. The hash is unchecked, so a cold start doesn't compare
-it with the source. The caller must set PYTHONHASHSEED, because the order of sets in byte-code depends on it.
+The same sources give the same byte-code, in any folder and at any time. The reason is that the byte-code contains the
+prefix instead of the folder, and a hash of the source instead of a modification time. The hash is unchecked, so a cold
+start doesn't compare it with the source. The caller must set PYTHONHASHSEED, because the order of sets in byte-code
+depends on that variable.
 """
 
 import ast
@@ -28,7 +29,7 @@ from pathlib import Path
 
 
 def compile_beside(source: Path, name: str) -> None:
-    """Compile a library's module, and keep its source, because no library promises to work without it."""
+    """Compile a module of a library. Keep the module's source, because no library promises to work without sources."""
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     py_compile.compile(str(source), dfile=name, doraise=True, invalidation_mode=mode)
 
@@ -36,14 +37,14 @@ def compile_beside(source: Path, name: str) -> None:
 def compile_ours(text: bytes, name: str) -> bytes:
     """Compile one of Readplane's modules to marshalled code that is small to download.
 
-    The code has no docstrings and no function annotations. Nothing reads them at run time, they make every import
-    slower, and they are 6 % of the zip. Class annotations stay, because NamedTuple needs them.
+    Docstrings and function annotations are removed, because nothing reads them at run time. They would slow down every
+    import and be 6 % of the zip. Class annotations stay, because NamedTuple needs them.
 
-    Tracebacks show files and lines, but no columns. The caller runs this program with `-X no_debug_ranges`, because
-    columns are a fifth of the byte-code and point into a source that isn't in the zip.
+    Tracebacks show files and lines, but no columns. The caller removes the columns with `-X no_debug_ranges`, because
+    they are a fifth of the byte-code and point into a source that isn't in the zip.
 
-    The code can only be loaded by the minor version of Python that compiled it. Another version raises ImportError (bad
-    magic number).
+    Only the minor version of Python that compiled the code can load it. Another version raises ImportError (bad magic
+    number).
     """
     tree = ast.parse(text, name)
     for node in ast.walk(tree):
@@ -55,20 +56,23 @@ def compile_ours(text: bytes, name: str) -> bytes:
 
 
 def write_pyc(to: Path, text: bytes, code: bytes) -> None:
-    """Write marshalled code as a .pyc file, with an unchecked hash of its source."""
+    """Write marshalled code as a .pyc file, with a hash of the source that Python doesn't check."""
     unchecked_hash = (1).to_bytes(4, "little") + importlib.util.source_hash(text)
     to.write_bytes(importlib.util.MAGIC_NUMBER + unchecked_hash + code)
 
 
 def compile_alone(source: Path, name: str) -> None:
-    """Compile one of Readplane's modules and delete its source."""
+    """Compile one of Readplane's modules to a .pyc file beside the source, then delete the source."""
     text = source.read_bytes()
     write_pyc(source.with_suffix(".pyc"), text, compile_ours(text, name))
     source.unlink()
 
 
 def compile_bundle(folder: Path, prefix: str) -> None:
-    """Compile a package into one file. bundle_loader.py replaces the package's `__init__` and loads that file."""
+    """Compile the only package in a folder into one file, `modules`.
+
+    bundle_loader.py replaces the package's `__init__`. It loads all other modules from that file.
+    """
     (init,) = folder.glob("*/__init__.py")
     if len(ast.parse(init.read_bytes()).body) > 1:
         sys.exit(f"{init.relative_to(folder)} must hold nothing but its docstring: the bundle's loader replaces it.")
@@ -90,7 +94,7 @@ def compile_bundle(folder: Path, prefix: str) -> None:
 
 
 def main(folder: str, prefix: str, placement: str) -> None:
-    """Compile every module in a folder and its subfolders, and print the interpreter's name and version."""
+    """Compile every module in a folder and its subfolders. Print the running interpreter's name and version as JSON."""
     if placement == "bundle":
         compile_bundle(Path(folder), prefix)
     else:

@@ -1,6 +1,6 @@
-"""Find the files of the hot zip: the modules that `read`, `write` and `apply` import.
+"""Find the files of the hot zip: the modules that `read`, `write` and `apply` import, and data files beside them.
 
-A small zip shortens the cold starts of these functions.
+The hot zip contains nothing else, because a small zip shortens the cold starts of these functions.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from pathlib import Path
 from ops.console import CommandError
 
 HOT = tuple(f"readplane.{function}.handler" for function in ("read", "write", "apply"))
-"""The handlers that run from the hot zip."""
+"""The modules of the handlers that run from the hot zip."""
 
 
 def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:
-    """Return the files that some modules of a package need: all imported modules, and the data files in their folders.
+    """Return the files of all modules that given modules import, directly or not, and the data files beside them.
 
-    Imports within functions count too, so that the zip contains both clients of `readplane.aws.client`.
+    Imports within functions count too, because `readplane.aws.client` imports the slim client and the boto3 client
+    within a function. The zip must contain both.
 
     :param package: the package's folder
-    :param entries: the full names of the modules that the search begins with
+    :param entries: the full names of the given modules
     :raises CommandError: if a module imports a module that the package doesn't have
     """
     modules: dict[str, Path] = {}
@@ -43,7 +44,7 @@ def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:
 
 
 def package_files(package: Path) -> list[Path]:
-    """Return every file of a package except compiled ones."""
+    """Return every file in a package's folder except those in __pycache__."""
     return sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
@@ -53,7 +54,7 @@ def _module_file(package: Path, name: str) -> Path | None:
 
 
 def _imports(package: Path, name: str, path: Path) -> Iterator[str]:
-    """Yield the names of the package's own modules that a module imports."""
+    """Yield the full names of the modules that a module imports from its own package."""
     for node in ast.walk(ast.parse(path.read_bytes(), path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

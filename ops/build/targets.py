@@ -12,7 +12,7 @@ from ops.console import CommandError
 
 
 class Zips(typing.NamedTuple):
-    """The zips of one target.
+    """The paths of the zips of one target, and what each zip contains.
 
     hot: the modules that `read`, `write` and `apply` import, as byte-code without sources
     functions: the whole package, as byte-code without sources
@@ -28,9 +28,9 @@ class Zips(typing.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One kind of machine that runs the functions.
+    """A kind of machine that runs the functions: Lambda on arm64, or this machine with the local emulator.
 
-    name: arm64 or local
+    name: `arm64` or `local`
     hot_zip, functions_zip, layer_zip, poll_layer_zip: the paths of the zips within the output folder
     pip_options: the pip options that select the wheels for this machine
     """
@@ -47,12 +47,12 @@ class Target:
         return Zips(*(dist / name for name in (self.hot_zip, self.functions_zip, self.layer_zip, self.poll_layer_zip)))
 
     def interpreter(self) -> Path:
-        """Return the interpreter that compiles the zips' byte-code.
+        """Return the path of the Python interpreter that compiles the zips' byte-code.
 
         :raises CommandError: if the target is AWS and this machine has no Python 3.13
         """
         if self.name == "local":
-            return Path(sys.executable)  # the emulator runs the functions with this interpreter too
+            return Path(sys.executable)  # the emulator too runs the functions with this interpreter
         path = tools.find_python()
         if path is None:
             raise CommandError(
@@ -62,7 +62,7 @@ class Target:
         return path
 
 
-# Lambda's python3.13 runs on Amazon Linux 2023. It has glibc 2.34, so wheels for this glibc or an older one work.
+# Lambda runs Python 3.13 on Amazon Linux 2023, which has glibc 2.34. So wheels for glibc 2.34 or an older version work.
 _GLIBC_TAGS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 TARGETS = {

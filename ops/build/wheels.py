@@ -1,4 +1,4 @@
-"""Download and unpack the wheels of a layer."""
+"""Download and unpack the wheels of the libraries in a Lambda layer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from ops.console import run_tool
 
 
 def download_wheels(target: Target, interpreter: Path, requirements: Path, dist: Path) -> list[Path]:
-    """Return the wheels that a layer's lock file names. pip downloads them once into a cache in dist/.wheels.
+    """Return the paths of the wheels that a layer's lock file names.
 
-    :param requirements: the layer's lock file, with hashes
-    :param dist: the output folder
+    pip downloads them once into a cache, the folder .wheels in the output folder.
+
+    :param requirements: the layer's lock file, which pins the hash of each wheel
+    :param dist: the output folder of the build
     """
     key = repr((target.pip_options, python_version(interpreter), sysconfig.get_platform())).encode()
     digest = hashlib.sha256(requirements.read_bytes() + key).hexdigest()
@@ -34,21 +36,21 @@ def download_wheels(target: Target, interpreter: Path, requirements: Path, dist:
         except OSError:
             if not folder.exists():
                 raise
-            shutil.rmtree(partial)  # another build has downloaded the same wheels meanwhile
+            shutil.rmtree(partial)  # another build at the same time has downloaded the same wheels
     return sorted(folder.glob("*.whl"))
 
 
 def python_version(interpreter: Path) -> str:
-    """Return an interpreter's full version, such as 3.13.0."""
+    """Return the full version of a Python interpreter, such as 3.13.0."""
     if str(interpreter) == sys.executable:
         return platform.python_version()
     return run_tool([interpreter, "-c", "import platform; print(platform.python_version())"]).strip()
 
 
 def unpack_wheel(wheel: Path, to: Path) -> None:
-    """Unpack a wheel's libraries unchanged.
+    """Unpack the libraries in a wheel unchanged.
 
-    `pip install` would add files that differ from run to run (RECORD, INSTALLER, scripts).
+    `pip install` isn't used, because it would add files that differ from run to run (RECORD, INSTALLER, scripts).
     """
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
@@ -60,7 +62,7 @@ def unpack_wheel(wheel: Path, to: Path) -> None:
 
 
 def _installed_name(member: str) -> str | None:
-    """Return the path at which to unpack an entry of a wheel.
+    """Return the path, relative to the folder of libraries, at which to unpack an entry of a wheel.
 
     Return None for a folder, and for a file that isn't part of a library, such as a script.
     """

@@ -1,11 +1,11 @@
 """Build the zips of a target, unless they are up to date.
 
-The same inputs, patch release of the interpreter and version of zlib give the same zips, in any folder, at any time and
-with any umask. If the bytes varied, every deployment would replace every function. Each zip's build.json names the
-interpreter and the version of zlib.
+The same inputs, the same patch release of Python and the same version of zlib give zips with the same bytes, in any
+folder, at any time and with any umask. If the bytes varied, every deployment would replace every function. The file
+build.json in each zip names the Python interpreter, its version, and the version of zlib.
 
-The zips are compressed, because Lambda downloads them at each cold start. Another version of zlib may therefore give
-different bytes for the same files. That costs one needless deployment and nothing else.
+The zips are compressed, because Lambda downloads them at each cold start. Another version of zlib may compress the same
+files to other bytes. That costs one needless deployment and nothing else.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ COMPILER = Path(__file__).with_name("compile_tree.py")
 
 
 def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, force: bool = False) -> tuple[Zips, bool]:
-    """Build the zips of a target. Return their paths and whether they are new.
+    """Build the zips of a target, unless they are up to date. Return their paths, and whether they were built now.
 
     :param dist: the output folder
     :param root: the project's folder, which contains the sources and the lock files
     :param force: build even if the zips are up to date
-    :raises CommandError: if the interpreter or the sources are missing
+    :raises CommandError: if the Python interpreter or the sources are missing
     """
     zips = target.zips(dist)
     interpreter = target.interpreter()
@@ -71,9 +71,9 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
 
 
 def _hash_inputs(target: Target, interpreter: Path, root: Path) -> str:
-    """Return a hash of all inputs of the zips: sources, lock files, this package, target, interpreter and zlib.
+    """Return a hash of all inputs of the zips: sources, lock files, the code in ops/build, target, Python and zlib.
 
-    :raises CommandError: if there are no sources
+    :raises CommandError: if the folder of sources is empty
     """
     digest = hashlib.sha256()
     sources = package_files(root / PACKAGE)
@@ -90,16 +90,16 @@ def _hash_inputs(target: Target, interpreter: Path, root: Path) -> str:
 
 
 def _state(inputs: str, zips: Zips) -> dict[str, str]:
-    """Return the hashes of the inputs and of the zips.
+    """Return the hash of a build's inputs and the hash of each zip. The next build compares them with its own.
 
-    The hashes of the zips are included, so that the build replaces a zip that somebody changed or removed.
+    The hashes of the zips are included, so that the next build replaces a zip that somebody changed or removed.
     """
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "" for path in zips}
     return {"inputs": inputs, **hashes}
 
 
 def _copy_files(files: Iterable[Path], root: Path, to: Path) -> None:
-    """Copy files of the package, but not their modes and times."""
+    """Copy files of the package `readplane` to another folder, but not their modes and times."""
     for path in files:
         copy = to / path.relative_to(root / PACKAGE.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _copy_files(files: Iterable[Path], root: Path, to: Path) -> None:
 
 
 def _compile(interpreter: Path, tree: Path, prefix: str, placement: str) -> dict[str, str]:
-    """Run compile_tree.py in an interpreter. Return the interpreter's name and version."""
+    """Compile the modules in a folder with compile_tree.py. Return the interpreter's name and version."""
     options = ["-P", "-s", "-S", "-X", "utf8", "-X", "no_debug_ranges"]
     environment = {"PYTHONHASHSEED": "0", "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     printed = run_tool([interpreter, *options, COMPILER, tree, prefix, placement], env=environment)
@@ -116,12 +116,12 @@ def _compile(interpreter: Path, tree: Path, prefix: str, placement: str) -> dict
 
 
 def _write_zip(tree: Path, to: Path) -> None:
-    """Write the files of a tree in sorted order, all with one date and one mode."""
+    """Write a folder's files to a zip, sorted and with one date and one mode, so that the zip's bytes never vary."""
     partial = to.with_name(f"{to.name}.{os.getpid()}")
     with zipfile.ZipFile(partial, "w") as archive:
         for name in sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # Unix, because an entry from another system has no mode
+            entry.create_system = 3  # 3 is Unix; entries from other systems have no mode
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, (tree / name).read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
     partial.replace(to)

@@ -1,4 +1,4 @@
-"""Checkpoints: show how far a source has been read, and rewind it."""
+"""The commands `checkpoint`: show how far a source has been read, and rewind the source to an earlier time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from readplane.poll.remembered import Remembered
 
 @click.group()
 def checkpoint() -> None:
-    """Show how far a source has been read, and rewind it to an earlier time."""
+    """Show how far a source has been read, and rewind the source to an earlier time."""
 
 
 @checkpoint.command()
@@ -41,10 +41,10 @@ def show(chosen: Chosen, name: str) -> None:
 @dry_run_option
 @click.pass_obj
 def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
-    """Let the next poll read everything again that was modified since a given time.
+    """Let a source's next poll read everything again that was modified since a given time.
 
-    The time must be earlier than the watermark. Nothing is written twice, because a record that is read again gives
-    the same change.
+    The time must be earlier than the source's watermark. No item is written twice, because a record that is read again
+    gives the same change.
     """
     to_ms = _parse_ms(moment)
     target = chosen.target
@@ -74,12 +74,12 @@ def _parse_ms(text: str) -> int:
 
 
 def _printable(saved: Checkpoint) -> dict[str, Any]:
-    """Return the checkpoint as JSON values, with the number of remembered records instead of their bytes."""
+    """Return a checkpoint as JSON values. Its `remembered` becomes the number of remembered records."""
     return {**_with_readable_times(asdict(saved)), "remembered": len(Remembered(saved.remembered))}
 
 
 def _with_readable_times(fields: dict[str, Any]) -> dict[str, Any]:
-    """Replace each field `x_ms` by a field `x` with the time in RFC 3339, or with None if the time is 0 or missing."""
+    """Replace each field `x_ms` by a field `x`: the time in RFC 3339, or None if the time is 0 or missing."""
     readable: dict[str, Any] = {}
     for name, value in fields.items():
         if name.endswith("_ms"):

@@ -1,7 +1,7 @@
-"""Dead letters: notifications and batches that failed on every retry. List them, and redrive them.
+"""The commands `dead-letters`: list and redrive the notifications and batches that failed on every retry.
 
-S3's notifications of log objects are in the dead-letter queue. Failed batches of the change stream and of the items
-stream are in the write log's bucket, where Lambda stores them whole.
+Failed notifications, with which S3 tells `apply` about log objects, are in the dead-letter queue. Failed batches of the
+change stream and of the items stream are in the write log's bucket, because Lambda stores them there whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ops.console import CommandError
 PREFIX = "aws/lambda/"
 
 MAX_TRIES = 5
-"""How many times to publish an item that changes during its redrive, before the command fails."""
+"""How many times `redrive` publishes an item that changes meanwhile. After these tries, the command fails."""
 
 Kind = Literal["object", "changes", "items"]
 KINDS = {
@@ -32,12 +32,12 @@ KINDS = {
 
 
 class Batch(NamedTuple):
-    """A failed batch of a stream, stored in S3.
+    """A batch of stream records that a function couldn't process, as Lambda stored it in S3.
 
-    key: the object's key
-    kind: the stream, `changes` or `items`
-    since: when Lambda stored the batch, ISO 8601
-    records: the stream's records, as Lambda delivers them
+    key: the key of the S3 object with the batch
+    kind: `changes` for a batch of the change stream, `items` for a batch of the items stream
+    since: the time when Lambda stored the batch, in ISO 8601
+    records: the records, as Lambda delivers them to a function
     """
 
     key: str
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 @click.group(name="dead-letters")
 def dead_letters() -> None:
-    """List what failed on every retry, and redrive it when the outage is over."""
+    """List the notifications and batches that failed on every retry. Redrive them when the outage is over."""
 
 
 @dead_letters.command(name="list")
@@ -74,10 +74,11 @@ def list_(chosen: Chosen, replica: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only print what would be redriven.")
 @click.pass_obj
 def redrive(chosen: Chosen, kind: Kind | None, replica: bool, dry_run: bool) -> None:
-    """Redrive dead letters.
+    """Redrive dead letters, so that the functions process them again.
 
-    Notifications return to the queue of `apply`. Changes go into the write log, from which `apply` reads them.
-    `publish` publishes the items again. Redriving something twice is harmless, because the newest change wins.
+    Notifications return to the queue of `apply`. Changes in failed batches go into the write log, from which `apply`
+    reads them. `publish` publishes the items in failed batches again. You can safely redrive a dead letter twice,
+    because the newest change wins.
     """
     target = chosen.target
     stack = target.regional(replica)
@@ -117,9 +118,9 @@ def _waiting_notifications(target: Target, stack: RegionalStack) -> int:
 
 
 def _redrive_notifications(target: Target, stack: RegionalStack, waiting: int) -> int:
-    """Move the messages of the dead-letter queue back to the queue of `apply`. Return their number.
+    """Move all messages from the dead-letter queue back to the queue of `apply`. Return how many were moved.
 
-    The command doesn't use SQS's own move task, because that task may skip in-flight messages and shows no progress.
+    SQS's own task for moving messages isn't used, because it may skip in-flight messages and shows no progress.
     """
     if not waiting:
         return 0
@@ -131,7 +132,8 @@ def _redrive_notifications(target: Target, stack: RegionalStack, waiting: int) -
             "Messages"
         ):
             for message in messages:
-                # Send before deleting. If the command stops in between, the message exists twice, which is harmless.
+                # Send each message before deleting it. If the command stops after sending, both queues have the
+                # message, which is harmless.
                 sqs.send_message(QueueUrl=queue_url, MessageBody=message["Body"])
                 sqs.delete_message(QueueUrl=dead_letter_url, ReceiptHandle=message["ReceiptHandle"])
             moved += len(messages)
@@ -145,24 +147,24 @@ def _batches(target: Target, stack: RegionalStack) -> Iterator[Batch]:
         for entry in page.get("Contents", []):
             record = json.loads(s3.get_object(Bucket=stack.log_bucket, Key=entry["Key"])["Body"].read())
             kind: Kind = "changes" if "KinesisBatchInfo" in record else "items"
-            # `payload` contains the event that Lambda sent to the function, as JSON text.
+            # The field `payload` is JSON text: the event that Lambda sent to the function.
             event = json.loads(record["payload"])
             yield Batch(entry["Key"], kind, entry["LastModified"].isoformat(timespec="seconds"), event["Records"])
 
 
 def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str, Any]]) -> None:
-    """Publish the current state of the items in a batch.
+    """Publish each item in a batch as the items table holds it now.
 
-    The images in the batch may be older than the documents that are published now.
+    The item images in the batch aren't published, because newer documents may have been published since.
 
-    :raises CommandError: if `publish` fails, or an item keeps changing
+    :raises CommandError: if `publish` fails, or an item changes during each of MAX_TRIES tries
     """
     keys = {record["dynamodb"]["Keys"]["pk"]["S"] for record in records}
     for pk in sorted(key for key in keys if key.startswith("item/")):
         for _ in range(MAX_TRIES):
             image = _stored_item(target, stack, pk)
             if image is None:
-                break  # the item's tombstone has expired, and the document was deleted long before
+                break  # DynamoDB has removed the item's tombstone, so `publish` deleted the document long ago
             if call(target, f"{target.name}-publish:live", _stream_event(pk, image), stack.region)["batchItemFailures"]:
                 raise CommandError(f"{pk} can't be published. The log of {target.name}-publish says why.")
             if (current := _stored_item(target, stack, pk)) and current["version"] == image["version"]:
@@ -172,7 +174,7 @@ def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str,
 
 
 def _stream_event(pk: str, image: dict[str, Any]) -> dict[str, Any]:
-    """Return an event like those of the items stream, with one changed item."""
+    """Return an event for `publish` like those of the items stream, with one changed item."""
     change = {"Keys": {"pk": {"S": pk}}, "NewImage": image, "SequenceNumber": "1"}
     return {"Records": [{"eventName": "MODIFY", "dynamodb": change}]}
 

@@ -1,4 +1,4 @@
-"""Invoke the stack's functions."""
+"""Invoke the Lambda functions of a Readplane stack."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ops.console import CommandError
 
 
 def poll(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """Invoke `poll` and return its response.
+    """Invoke the function `poll` with an event and return the function's response.
 
-    :raises CommandError: if the function raises an error, or the stack has no sources
+    :raises CommandError: if `poll` raises an error, or the stack has no sources
     """
     return call(target, target.output("poll_function", "it has no sources."), event, target.region)
 
 
 def call(target: Target, function: str, event: dict[str, Any], region: str) -> dict[str, Any]:
-    """Invoke a function and return its response.
+    """Invoke a Lambda function with an event and return the function's response.
 
     :raises CommandError: if the function raises an error
     """

@@ -1,6 +1,6 @@
 """The operators' command line: sources, checkpoints, quarantined changes and dead letters.
 
-Exit codes: 0 for success, 1 if the command or an operation that it started fails, 2 for a wrong command line.
+The exit code is 0 for success, 1 if the command or an operation that it started fails, and 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ops.cli.target import Chosen
 )
 @click.pass_context
 def main(context: click.Context, local: str | None, file: Path | None) -> None:
-    """Operate a Readplane stack. By default, it is the stack in the Terraform state of terraform/.
+    """Operate a Readplane stack: the one in the Terraform state of terraform/, unless an option names another.
 
-    The commands use boto3's usual AWS credentials and Region. Every command that changes something has --dry-run.
+    The commands find AWS credentials as boto3 usually does. Every command that changes something has --dry-run.
     """
     context.obj = Chosen(local, file)
 

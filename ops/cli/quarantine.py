@@ -1,6 +1,6 @@
-"""Quarantine: list the changes and records that can't be applied or translated, and redrive them.
+"""The commands `quarantine`: list, show and redrive changes that can't be applied and records that can't be translated.
 
-The write log's bucket stores each change or record whole, as one object.
+Each quarantined change or record is stored whole, as one object in the write log's bucket.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from readplane.model.keys import item_key, marker_key
 PREFIX = "quarantine/"
 
 BATCH = 100
-"""How many records one invocation of `poll` translates again."""
+"""How many quarantined records `redrive` sends to one invocation of `poll`, which translates them again."""
 
 replica_option = click.option("--replica", is_flag=True, help="Work in the replica Region instead of the primary one.")
 
 
 class Entry(NamedTuple):
-    """A quarantined line or record.
+    """A quarantined line of the write log, or a quarantined record of a source, stored as one S3 object.
 
-    key: the object's key
-    object_version: the object's version in S3
-    content: the object's JSON with `reason`, `detail`, `origin`, and the line or the record
+    key: the S3 object's key
+    object_version: the S3 object's version id; None without versioning
+    content: the S3 object's JSON with `reason`, `detail`, `origin`, and the line or the record
     """
 
     key: str
@@ -41,14 +41,14 @@ class Entry(NamedTuple):
 
     @property
     def source(self) -> str | None:
-        """The record's source; None for a line of the write log."""
+        """The name of the source that a quarantined record came from. None for a line of the write log."""
         source: str | None = self.content.get("source")
         return source
 
     def line(self) -> bytes:
-        """Return the entry's line of the write log, byte for byte.
+        """Return the quarantined line of the write log, byte for byte.
 
-        The line is empty if the entry is for a damaged log object.
+        Return no bytes if the entry stands for the unreadable rest of a damaged log object, because no line is known.
         """
         if "line_base64" in self.content:
             return base64.b64decode(self.content["line_base64"])
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
 
 @click.group()
 def quarantine() -> None:
-    """List the changes and records in quarantine, and redrive them when the cause is fixed."""
+    """List the changes and records in quarantine. Redrive them when you have fixed the cause."""
 
 
 @quarantine.command(name="list")
@@ -69,7 +69,7 @@ def quarantine() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.pass_obj
 def list_(chosen: Chosen, reason: str | None, source: str | None, limit: int, replica: bool, as_json: bool) -> None:
-    """List the entries with their reason, origin, detail and key."""
+    """List the quarantined entries with their reason, origin, detail and key."""
     target = chosen.target
     entries = []
     for entry in _entries(target, target.regional(replica), reason, source):
@@ -91,7 +91,7 @@ def list_(chosen: Chosen, reason: str | None, source: str | None, limit: int, re
 @replica_option
 @click.pass_obj
 def show(chosen: Chosen, key: str, replica: bool) -> None:
-    """Print one entry whole."""
+    """Print one quarantined entry whole, as JSON."""
     target = chosen.target
     click.echo(json.dumps(_read_entry(target, target.regional(replica), key).content, indent=2, ensure_ascii=False))
 
@@ -113,11 +113,11 @@ def redrive(
     replica: bool,
     dry_run: bool,
 ) -> None:
-    """Redrive entries.
+    """Redrive quarantined entries, so that the functions process them again.
 
-    `apply` applies lines of the write log again. `poll` translates records again, with the current translation of their
-    source. A line that fails again returns to quarantine. A record that fails again stays there. Redriving something
-    twice is harmless, because the newest change wins.
+    `apply` applies quarantined lines of the write log again. `poll` translates quarantined records again, with the
+    current translation of their source. A line that fails again returns to quarantine. A record that fails again stays
+    in quarantine. You can safely redrive an entry twice, because the newest change wins.
     """
     if not (keys or reason or source or everything):
         raise click.UsageError("Name the entries: KEYS, --reason, --source or --all.")
@@ -142,40 +142,45 @@ def redrive(
 
 
 def put_lines(target: Target, stack: RegionalStack, lines: list[bytes]) -> str:
-    """Put lines into the write log as a new object, which `apply` then applies. Return the object's key."""
+    """Put lines into the write log as a new object, whose changes `apply` then applies. Return the object's key."""
     body = b"".join(line.rstrip(b"\r\n") + b"\n" for line in lines)
-    # The key holds a hash of the content, so that a repeated command overwrites its object instead of adding another.
+    # The key contains a hash of the content. If the same command runs again on the same day, it overwrites this object
+    # instead of adding another one.
     key = f"log/redrive/{time.strftime('%Y-%m-%d', time.gmtime())}/{hashlib.sha256(body).hexdigest()[:32]}"
     target.client("s3", stack.region).put_object(Bucket=stack.log_bucket, Key=key, Body=body)
     return key
 
 
 def _redrive_lines(target: Target, stack: RegionalStack, entries: list[Entry]) -> None:
-    """Put the entries' lines back into the write log, then delete the entries.
+    """Put the lines of quarantined entries back into the write log, then delete the entries.
 
-    :raises CommandError: if an entry is for a damaged log object, and so has no line
+    :raises CommandError: if an entry has no line, because it stands for a damaged log object
     """
     empty = [entry for entry in entries if not entry.line()]
     if empty:
         raise CommandError(f"{empty[0].key} holds no line: its object is damaged from {empty[0].content['origin']} on.")
     if not entries:
         return
-    # A marker reports its change as quarantined. Remove the old markers before `put_lines`: after it, `apply` may
-    # quarantine a line again and write a new marker, which must stay.
+    # A marker in the items table says that a change is quarantined. Remove the old markers before `put_lines`, because
+    # after `put_lines` `apply` may quarantine a line again. Its new marker must stay.
     for entry in entries:
         _remove_marker(target, stack, entry.line())
     put_lines(target, stack, [entry.line() for entry in entries])
     s3 = target.client("s3", stack.region)
     with click.progressbar(entries, label="Lines") as progress:
         for entry in progress:
-            # Delete an entry only now, because the write log contains its line now. Delete only the version that this
-            # command read, because `apply` may have quarantined the line again under the same key.
+            # Delete an entry only after `put_lines` has put its line into the write log, so that no line is lost.
+            # Delete only the object version that this command read, because `apply` may have quarantined the line again
+            # under the same key.
             version = {"VersionId": entry.object_version} if entry.object_version else {}
             s3.delete_object(Bucket=stack.log_bucket, Key=entry.key, **version)
 
 
 def _remove_marker(target: Target, stack: RegionalStack, line: bytes) -> None:
-    """Delete the marker of a quarantined change. A line that isn't a change has no marker."""
+    """Delete the marker in the items table that says that a line's change is quarantined.
+
+    Do nothing if the line isn't a change, because such a line has no marker.
+    """
     try:
         change = json.loads(line)
         key = marker_key(item_key(change["collection"], change["item_id"], change.get("owner")), change["change_id"])
@@ -186,7 +191,7 @@ def _remove_marker(target: Target, stack: RegionalStack, line: bytes) -> None:
 
 
 def _redrive_records(target: Target, source: str, entries: list[Entry]) -> int:
-    """Let `poll` translate a source's records again. Return how many failed."""
+    """Let `poll` translate a source's quarantined records again. Return how many records failed again."""
     settings = target.source(source)["source"]
     failed = 0
     with click.progressbar(length=len(entries), label=f"Records of {source}") as progress:
@@ -201,7 +206,7 @@ def _redrive_records(target: Target, source: str, entries: list[Entry]) -> int:
 
 
 def _entries(target: Target, stack: RegionalStack, reason: str | None, source: str | None) -> Iterator[Entry]:
-    """Yield the entries with a reason and from a source. None means any reason or any source."""
+    """Yield the quarantined entries with a given reason and source. None means any reason or any source."""
     pages = target.client("s3", stack.region).get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=stack.log_bucket, Prefix=f"{PREFIX}{reason}/" if reason else PREFIX):
         for listed in page.get("Contents", []):

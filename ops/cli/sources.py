@@ -1,4 +1,4 @@
-"""Sources: list them, poll, pause or reset one, and check their settings."""
+"""The commands `sources`: list all sources, poll, pause, resume or reset one, and check the settings of all."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from readplane.poll.errors import SourceError
 from readplane.poll.source.rules import parse_source
 
 RETRY_SECONDS = 2.0
-"""Seconds to wait before the next try while another poll of the source runs."""
+"""Seconds that `sources run` waits before it tries again, if another poll of the same source is running."""
 
 TIMEOUT = 120.0
-"""Seconds that a command waits for another poll of the source to end."""
+"""Seconds that `sources run --until-done` waits for another poll of the same source to end."""
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 
 BAD_OUTCOMES = ("failed", "open", "paused", "running")
-"""Outcomes of a poll that leave the source no fresher than before."""
+"""The outcomes of a poll after which the source is no fresher than before."""
 
 COLUMNS = (
     "source",
@@ -47,14 +47,14 @@ COLUMNS = (
 
 @click.group()
 def sources() -> None:
-    """Show the state of the sources. Poll, pause or reset one."""
+    """Show the state of all sources. Poll, pause, resume or reset one source."""
 
 
 @sources.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.pass_obj
 def list_(chosen: Chosen, as_json: bool) -> None:
-    """List every source with its state, its staleness and its staleness budget, in seconds."""
+    """List every source with its state. Staleness and staleness budget are in seconds."""
     target = chosen.target
     descriptions = [_describe(target, name) for name in sorted(target.outputs.get("sources") or {})]
     if as_json:
@@ -72,7 +72,7 @@ def list_(chosen: Chosen, as_json: bool) -> None:
 @dry_run_option
 @click.pass_obj
 def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool) -> None:
-    """Poll a source now, as its schedule does, and print the outcome."""
+    """Poll a source now, with the event that its schedule sends, and print the outcome."""
     target = chosen.target
     event = target.source(name) | {"sweep": sweep}
     if dry_run:
@@ -86,7 +86,7 @@ def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool)
         if outcome == "running" and until_done and time.monotonic() < deadline:
             time.sleep(RETRY_SECONDS)
         elif until_done and outcome not in BAD_OUTCOMES and (outcome == "unfinished" or response["sweeping"]):
-            event = event | {"sweep": False}  # the sweep has begun, and each later poll continues it
+            event = event | {"sweep": False}  # the first poll began the sweep, and each later poll continues it
         else:
             break
     if outcome in BAD_OUTCOMES:
@@ -107,7 +107,7 @@ def pause(chosen: Chosen, name: str, dry_run: bool) -> None:
 @dry_run_option
 @click.pass_obj
 def resume(chosen: Chosen, name: str, dry_run: bool) -> None:
-    """Poll a paused source again."""
+    """Let the schedule poll a paused source again."""
     _set_paused(chosen.target, name, False, dry_run)
 
 
@@ -119,8 +119,8 @@ def resume(chosen: Chosen, name: str, dry_run: bool) -> None:
 def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
     """Forget a source's checkpoint, so that the next poll reads everything again.
 
-    Nothing is lost or written twice, because a record that is read again gives the same change. But the back office has
-    to serve everything once more.
+    No item is lost or written twice, because a record that is read again gives the same change. But the back office has
+    to send all its records once more.
     """
     target = chosen.target
     target.source(name)
@@ -143,9 +143,10 @@ def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
     help="A file with variables, as for `terraform apply`. May be repeated.",
 )
 def check(files: tuple[Path, ...]) -> None:
-    """Check the sources' settings without AWS, by the rules of Terraform and of `poll`.
+    """Check the settings of all sources in variable files, without calling AWS.
 
-    `terraform apply` makes the same checks before it creates a schedule.
+    The settings are checked by the rules of Terraform and of `poll`. `terraform apply` makes the same checks before it
+    creates a schedule.
     """
     declared = _declared_sources(files)
     problems = [problem for name, settings in declared.items() for problem in _problems(name, settings)]
@@ -155,12 +156,14 @@ def check(files: tuple[Path, ...]) -> None:
 
 
 def _declared_sources(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Return the value of the Terraform variable `sources`, as Terraform evaluates it.
+    """Return the value of the Terraform variable `sources`: each source's settings by the source's name.
 
-    :raises CommandError: if Terraform rejects the files; the message contains what Terraform prints
+    :param files: variable files, which Terraform evaluates
+    :raises CommandError: if Terraform rejects the files; the message contains Terraform's output
     """
     with tempfile.TemporaryDirectory() as folder:
-        # Copy only the files that declare variables. With these alone, Terraform needs neither provider nor state.
+        # Copy only the files of terraform/ that declare variables, because Terraform evaluates them without a provider
+        # and without a state.
         for path in terraform.SOURCE.glob("variables*.tf"):
             shutil.copy(path, folder)
         options = [f"-chdir={folder}", "console", *(f"-var-file={path.resolve()}" for path in files)]
@@ -190,7 +193,7 @@ def _set_paused(target: Target, name: str, paused: bool, dry_run: bool) -> None:
 
 
 def _describe(target: Target, name: str) -> dict[str, Any]:
-    """Return a source's line of the list, by column."""
+    """Return a source's row in the output of `sources list`: each value by its column's name."""
     settings = target.source(name)["source"]
     saved = checkpoints(target).get_checkpoint(name)
     fresh_ms = saved.fresh_as_of_ms if saved else None
@@ -208,7 +211,7 @@ def _describe(target: Target, name: str) -> dict[str, Any]:
 
 
 def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
-    """Return a source's state. The first row that matches decides.
+    """Return the word for a source's state. The first row of this table that matches decides.
 
     | the source | state |
     | --- | --- |
@@ -217,7 +220,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
     | has a breaker that isn't closed | `breaker open` or `breaker half_open` |
     | has failed since its last success | the number of failures, such as `2 failed` |
     | has an unfinished pass | catching up |
-    | none of these | fine |
+    | has none of these | fine |
     """
     if saved is None:
         return "never polled"
@@ -232,7 +235,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
 
 
 def _sweep(saved: Checkpoint | None) -> str | None:
-    """Return the progress of the source's sweep; None if no sweep runs or is due."""
+    """Return how far a source's sweep has got, or `due` if a sweep should begin. Return None if neither is so."""
     if saved is None:
         return None
     if saved.sweep_pass:

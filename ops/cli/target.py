@@ -1,4 +1,4 @@
-"""The stack that a command works on, and its AWS clients."""
+"""The Readplane stack that a command works on, and boto3 clients for calls to it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from readplane.aws.boto import BotoClient
 from readplane.poll.checkpoint_table import DynamoCheckpoints
 
 REQUIRED = ("name", "region", "items_table", "write_log_bucket")
-"""The outputs that every stack has."""
+"""The Terraform outputs that every Readplane stack has."""
 
 
 class RegionalStack(NamedTuple):
-    """A stack's resources in one Region.
+    """The resources of a Readplane stack in one Region.
 
-    region: the Region's name
-    log_bucket: the bucket of the write log, which also holds the quarantine
+    region: the Region's name, such as eu-central-1
+    log_bucket: the name of the write log's bucket, which also holds the quarantine
     """
 
     region: str
@@ -35,13 +35,13 @@ class RegionalStack(NamedTuple):
 
 
 class Target:
-    """A stack, described by its Terraform outputs."""
+    """The Readplane stack that a command works on, described by its Terraform outputs."""
 
     def __init__(self, outputs: Mapping[str, Any]) -> None:
-        """Check the outputs, and read the stack's name and Region from them.
+        """Check a stack's Terraform outputs, and take the stack's name and Region from them.
 
-        :param outputs: the value of each Terraform output, by its name
-        :raises CommandError: if they aren't the outputs of a Readplane stack
+        :param outputs: the value of each Terraform output, by the output's name
+        :raises CommandError: if an output that every Readplane stack has is missing
         """
         missing = [name for name in REQUIRED if not outputs.get(name)]
         if missing:
@@ -53,10 +53,10 @@ class Target:
         self.region: str = outputs["region"]
 
     def output(self, name: str, reason: str) -> Any:
-        """Return an output that not every stack has.
+        """Return a Terraform output that some Readplane stacks lack.
 
-        :param reason: why a stack may lack the output, for the error message
-        :raises CommandError: if this stack lacks it
+        :param reason: why a stack may lack the output; the error message contains this text
+        :raises CommandError: if this stack lacks the output
         """
         value = self.outputs.get(name)
         if not value:
@@ -66,7 +66,7 @@ class Target:
     def regional(self, replica: bool) -> RegionalStack:
         """Return the stack's resources in the replica Region if `replica` is true, else in the primary Region.
 
-        :raises CommandError: if the stack has no replica
+        :raises CommandError: if `replica` is true, but the stack has no replica Region
         """
         if not replica:
             return RegionalStack(self.region, self.outputs["write_log_bucket"])
@@ -74,9 +74,9 @@ class Target:
         return RegionalStack(self.output("replica_region", reason), self.output("replica_write_log_bucket", reason))
 
     def source(self, name: str) -> dict[str, Any]:
-        """Return the event that a source's schedule sends to `poll`: `source` (the settings) and `sweep`.
+        """Return the event that a source's schedule sends to `poll`, with `source` (the source's settings) and `sweep`.
 
-        :raises CommandError: if the stack has no such source; the message lists the declared ones
+        :raises CommandError: if the stack has no source with this name; the message lists the declared sources
         """
         sources: dict[str, str] = self.outputs.get("sources") or {}
         if name not in sources:
@@ -85,11 +85,11 @@ class Target:
         event: dict[str, Any] = json.loads(sources[name])
         return event
 
-    @functools.cache  # noqa: B019 - a process has one target
+    @functools.cache  # noqa: B019 - a process has only one Target, so the cache stays small
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return a boto3 client for a service. Without `region`, it uses the stack's primary Region."""
-        # An invocation of `poll` lasts up to 15 minutes, so the client must wait longer than that. It must not retry,
-        # because a retry would poll again.
+        """Return a boto3 client for an AWS service. Without `region`, the client uses the stack's primary Region."""
+        # An invocation of `poll` lasts up to 15 minutes, so the Lambda client must wait longer than that. The Lambda
+        # client must not retry, because a retry would poll the back office again.
         config = Config(
             read_timeout=910 if service == "lambda" else 60,
             retries={"total_max_attempts": 1 if service == "lambda" else 5},
@@ -99,9 +99,9 @@ class Target:
 
 
 class Chosen:
-    """The stack that the command line names.
+    """The Readplane stack that the command line names.
 
-    It is looked up only when a command needs it, so that --help works without a stack.
+    The stack is looked up only when a command needs it, so that --help works without a stack.
     """
 
     def __init__(self, local: str | None, file: Path | None) -> None:
@@ -110,23 +110,25 @@ class Chosen:
 
     @functools.cached_property
     def target(self) -> Target:
-        """The stack.
+        """The Readplane stack that the command line names.
 
-        :raises CommandError: if there is none
+        :raises CommandError: if there is no such stack
         """
         return find(self._local, self._file)
 
 
 def find(local: str | None, file: Path | None) -> Target:
-    """Return the stack that the command line names.
+    """Return the Readplane stack that the command line names.
+
+    If it names none (neither `local` nor `file`), return the stack in the Terraform state of terraform/.
 
     :param local: the name of a local run, such as ``demo``
-    :param file: a file with the output of ``terraform output -json``; without `local` and `file`, terraform/ is used
+    :param file: a file with the output of ``terraform output -json``; if it is given, `local` is ignored
     :raises CommandError: if there is no such stack
     """
     if file:
         return Target(_values(file.read_text("utf-8"), str(file)))
-    # Keep the caller's AWS settings, because the Terraform state may be in a backend on AWS.
+    # Keep the caller's AWS_* variables, because the Terraform state may be in a bucket on AWS.
     folder, settings = terraform.SOURCE, {key: text for key, text in os.environ.items() if key.startswith("AWS_")}
     if local:
         applied = stack.load(local)
@@ -139,7 +141,11 @@ def find(local: str | None, file: Path | None) -> Target:
 
 
 def _values(text: str, origin: str) -> dict[str, Any]:
-    """Parse the output of `terraform output -json`. Return the values by name."""
+    """Parse the text that `terraform output -json` prints. Return each output's value by the output's name.
+
+    :param origin: where the text comes from; the error message contains this
+    :raises CommandError: if the text isn't what that command prints
+    """
     try:
         return {name: entry["value"] for name, entry in json.loads(text).items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:
@@ -147,7 +153,7 @@ def _values(text: str, origin: str) -> dict[str, Any]:
 
 
 def checkpoints(target: Target) -> DynamoCheckpoints:
-    """Return the table of the stack's checkpoints, which is in the primary Region only.
+    """Return the DynamoDB table with the checkpoints of the stack's sources. It is in the primary Region only.
 
     :raises CommandError: if the stack has no sources
     """
@@ -156,7 +162,7 @@ def checkpoints(target: Target) -> DynamoCheckpoints:
 
 
 def table(rows: list[tuple[str, ...]], *heads: str) -> None:
-    """Print rows as a table with column heads."""
+    """Print rows of text as a table, below a row with the column heads."""
     widths = [max(len(row[number]) for row in [heads, *rows]) for number in range(len(heads))]
     for row in [heads, *rows]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,1 +1,1 @@
-"""The local run: the same stack on an AWS emulator."""
+"""The local run: the stack that terraform/ describes, on an AWS emulator on this machine."""

@@ -1,8 +1,9 @@
-"""Start and stop a back office for the local run: Datasette, an independent program, serves a SQLite file as JSON.
+"""Start and stop the back office of a local run: the program Datasette, which serves a SQLite file as JSON.
 
-The data are the ISO 3166-2 subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. A proxy in front of
-Datasette (ops/local/fault_proxy.py) can stall it, break it or make it unreachable. Each run has its own back office,
-with all its files in .local/<name>/. The functions that `make down` calls use only the standard library.
+Datasette isn't part of Readplane, so it behaves like the API of somebody else. The SQLite file contains the ISO 3166-2
+subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. A proxy in front of Datasette
+(ops/local/fault_proxy.py) can stall it, break it or make it unreachable. Each local run has a name and its own back
+office, with all files in .local/<name>/. The functions that `make down` calls use only the standard library.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ TABLES = {
     "languages": ("code", "alpha_3", "name", "scope", "type"),
     "currencies": ("code", "numeric", "name"),
 }
-"""Each table's columns. The first one is the key. The others except `removed` may be null, as in a real back office."""
+"""The columns of each table. The first column is the key. All others except `removed` may be null, as in real data."""
 
 _TYPES = {"removed": "INTEGER NOT NULL DEFAULT 0"}
 
 FIRST_MODIFIED = datetime(2025, 1, 1, tzinfo=UTC)
-"""The modification time of the first country's rows.
+"""The modification time of the rows of the first country in the table `subdivisions`.
 
-ISO publishes no modification times. So all rows of a country get the same time. The countries follow each other at
-intervals of one hour, in the order of their codes.
+ISO publishes no modification times, so the times are invented. All rows of a country get the same time. In the order of
+the country codes, each country's time is one hour after the time of the country before it.
 """
 
 _PROXY = "ops.local.fault_proxy"
@@ -50,12 +51,12 @@ _PROXY = "ops.local.fault_proxy"
 
 @dataclasses.dataclass(frozen=True)
 class BackOffice:
-    """A back office that a run started.
+    """A back office that a local run started: Datasette, behind a proxy that simulates faults.
 
-    name: the run's name
+    name: the name of the local run
     pid: the proxy's process id, which is also the id of the process group of proxy and Datasette
-    port: the proxy's port for clients
-    control: the proxy's control port, which takes faults
+    port: the proxy's port to which clients send requests
+    control: the proxy's control port, to which tests send the faults to simulate
     """
 
     name: str
@@ -65,25 +66,26 @@ class BackOffice:
 
     @property
     def url(self) -> str:
-        """The URL for clients, through the proxy."""
+        """The URL of the back office for clients. Requests to it go through the proxy."""
         return f"http://localhost:{self.port}"
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs and is the proxy."""
+        """Whether the process `pid` still runs and is the proxy. Another program may have got the same id since."""
         return _PROXY in command_line(self.pid)
 
     def faults(self, *faults: Fault) -> None:
-        """Set the proxy's faults, which replace the earlier ones.
+        """Set the faults that the proxy simulates. They replace all earlier faults.
 
-        The first fault that matches a request applies to it. The proxy passes on a request that no fault matches.
+        The first fault that matches a request applies to that request. If no fault matches, the proxy passes the
+        request on to Datasette.
         """
         body = json.dumps([dataclasses.asdict(fault) for fault in faults]).encode()
         self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/", body, method="PUT"))
 
     @contextlib.contextmanager
     def failing(self, *faults: Fault) -> Iterator[None]:
-        """Apply faults within a `with` block, and remove all faults at its end."""
+        """Let the proxy simulate faults within a `with` block. Remove all faults at the end of the block."""
         self.faults(*faults)
         try:
             yield
@@ -91,17 +93,17 @@ class BackOffice:
             self.faults()
 
     def requests(self, match: str = "") -> int:
-        """Count the requests so far whose path contains `match`. Refused connections don't count."""
+        """Return how many requests the proxy has got whose path contains `match`. Refused connections don't count."""
         state = self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
         return sum(number for path, number in state["requests"].items() if match in path)
 
     def add_table(self, table: str, *columns: str) -> None:
-        """Add an empty table. The first column is its key. Datasette serves the table at once."""
+        """Add an empty table to the SQLite file. The first column is the key. Datasette serves the table at once."""
         with self._connected() as connection:
             _make_table(connection, table, columns)
 
     def get(self, table: str, key: str) -> dict[str, Any] | None:
-        """Read a row from SQLite. Return None if there is no such row."""
+        """Read a row from the SQLite file by its key. Return None if there is no such row."""
         with self._connected() as connection:
             connection.row_factory = sqlite3.Row
             key_column = _columns(connection, table)[0]
@@ -109,12 +111,13 @@ class BackOffice:
         return dict(row) if row else None
 
     def put(self, table: str, key: str, **columns: str | int | None) -> str:
-        """Change a row, or add it.
+        """Change the row with a key, or add the row if there is none with this key.
 
-        If the table has a column `modified`, it gets the current time unless `columns` contains another one.
+        If the table has a column `modified`, set it to the current time, unless `columns` contains `modified`.
 
-        :returns: the modification time, RFC 3339
-        :raises CommandError: for an unknown table or column
+        :param columns: the new values, by the names of their columns; other columns of an existing row don't change
+        :returns: the row's modification time in RFC 3339
+        :raises CommandError: if the table or a column doesn't exist
         """
         modified = timestamp(datetime.now(UTC))
         with self._connected() as connection:
@@ -135,16 +138,16 @@ class BackOffice:
         return str(columns.get("modified", modified))
 
     def delete(self, table: str, key: str) -> bool:
-        """Delete a row. Return whether the row existed.
+        """Delete a row from the SQLite file. Return whether the row existed.
 
-        Nothing marks the delete, so an incremental pass can't notice it.
+        The back office keeps no trace of the row, so an incremental pass of `poll` can't notice the delete.
         """
         with self._connected() as connection:
             key_column = _columns(connection, table)[0]
             return connection.execute(f"DELETE FROM {table} WHERE {key_column} = ?", [key]).rowcount > 0
 
     def count(self, table: str) -> int:
-        """Count the rows of a table."""
+        """Return the number of rows in a table of the SQLite file."""
         with self._connected() as connection:
             _columns(connection, table)
             return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -165,22 +168,22 @@ class BackOffice:
 
 
 def timestamp(moment: datetime) -> str:
-    """Format a time as the back office does: RFC 3339 in UTC, with milliseconds."""
+    """Format a time as the column `modified` holds it: RFC 3339 in UTC, with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def database(name: str) -> Path:
-    """Return the path of the run's SQLite file."""
+    """Return the path of the SQLite file that the back office of a local run serves."""
     return emulator.folder(name) / "backoffice.db"
 
 
 def log_file(name: str) -> Path:
-    """Return the file with the output of Datasette and the proxy."""
+    """Return the path of the log file with the output of Datasette and the proxy."""
     return emulator.folder(name) / "backoffice.log"
 
 
 def running(name: str) -> BackOffice | None:
-    """Return the run's back office if it is up."""
+    """Return the back office of a local run. Return None if it isn't up."""
     if not _record(name).exists():
         return None
     office = BackOffice(name=name, **json.loads(_record(name).read_text()))
@@ -188,10 +191,10 @@ def running(name: str) -> BackOffice | None:
 
 
 def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
-    """Start the run's back office and wait until it responds. It keeps the rows of an earlier start.
+    """Start the back office of a local run and wait until it responds. Use the SQLite file of an earlier start again.
 
     :param port: the port for clients; 0 takes a free one
-    :param rows: how many subdivisions to put into a new database; None for all
+    :param rows: how many subdivisions to put into the SQLite file if it is new; None for all
     :raises CommandError: if the port is in use or Datasette doesn't start
     """
     home = emulator.folder(name)
@@ -213,7 +216,7 @@ def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a process group of its own, so that stop() ends Datasette too
+            start_new_session=True,  # makes a process group of its own, so that stop() ends Datasette too
         )
     office = BackOffice(name, process.pid, port, control)
     _record(name).write_text(json.dumps({"pid": process.pid, "port": port, "control": control}))
@@ -228,11 +231,11 @@ def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
 
 
 def _datasette(path: Path, port: int) -> list[str]:
-    """Return the command that serves a SQLite file."""
+    """Return the command that starts Datasette, which serves a SQLite file on a port."""
     command = [sys.executable, "-m", "datasette", "serve", str(path), "--port", str(port)]
     for setting, value in (
         ("default_page_size", "100"),
-        ("suggest_facets", "off"),  # facets would make every page count the values of every column
+        ("suggest_facets", "off"),  # with facets, Datasette would count the values of every column for every page
         ("default_cache_ttl", "0"),
         ("sql_time_limit_ms", "10000"),  # a slow query on a busy laptop must not look like an outage
     ):
@@ -241,7 +244,7 @@ def _datasette(path: Path, port: int) -> list[str]:
 
 
 def healthy(office: BackOffice) -> bool:
-    """Whether the back office responds."""
+    """Whether the back office responds with status 200."""
     try:
         with urllib.request.urlopen(f"{office.url}/-/versions.json", timeout=5) as response:
             return bool(response.status == 200)
@@ -250,7 +253,7 @@ def healthy(office: BackOffice) -> bool:
 
 
 def stop(name: str) -> bool:
-    """Stop the run's back office and keep its rows. Return whether one was running."""
+    """Stop the back office of a local run and keep its SQLite file. Return whether the back office was running."""
     office = running(name)
     if office:
         end_process_group(office.pid)
@@ -259,12 +262,12 @@ def stop(name: str) -> bool:
 
 
 def forget(name: str) -> None:
-    """Delete the rows of a stopped back office, so that the next start writes them anew."""
+    """Delete the SQLite file of a stopped back office, so that the next start writes a new one."""
     database(name).unlink(missing_ok=True)
 
 
 def make(path: Path, rows: int | None = None) -> None:
-    """Write a new SQLite file with all tables. `rows` limits the number of subdivisions."""
+    """Write a new SQLite file with all tables and their rows. `rows` limits the number of subdivisions."""
     with _connected(path) as connection:
         for table, columns in TABLES.items():
             _make_table(connection, table, columns)
@@ -274,7 +277,7 @@ def make(path: Path, rows: int | None = None) -> None:
 
 
 def _subdivisions() -> list[Sequence[object]]:
-    import pycountry  # not at the top of the file, because `make down` has the standard library only
+    import pycountry  # not at the top, because `make down` imports this file but may have only the standard library
 
     subdivisions = sorted(pycountry.subdivisions, key=lambda subdivision: str(subdivision.code))
     countries = sorted({subdivision.country_code for subdivision in subdivisions})
@@ -310,7 +313,10 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[
 
 @contextlib.contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a SQLite connection for one transaction. It waits for Datasette's reads, and Datasette waits for it."""
+    """Open a SQLite connection for one transaction, and commit at the end of the `with` block.
+
+    The transaction waits for Datasette's reads to end, and Datasette waits for the transaction to end.
+    """
     connection = sqlite3.connect(path, timeout=30)
     try:
         with connection:
@@ -323,9 +329,9 @@ def _make_table(connection: sqlite3.Connection, table: str, columns: Sequence[st
     typed = ", ".join(f"{column} {_TYPES.get(column, 'TEXT')}" for column in columns[1:])
     connection.execute(f"CREATE TABLE {table} ({columns[0]} TEXT PRIMARY KEY, {typed}) WITHOUT ROWID")
     if "modified" in columns:
-        # Datasette sorts the first page by `modified` alone, but later pages by `modified` and key. Pages in different
-        # orders would lose rows. In a table without row ids, this index is sorted by `modified` and key. SQLite uses
-        # it for the first page, so that page has the same order as the later ones.
+        # Without this index, some rows would be on no page, because Datasette sorts the first page by `modified` alone,
+        # but later pages by `modified` and key. SQLite reads the first page in the order of this index. In a table
+        # without row ids, that order is `modified` and key too.
         connection.execute(f"CREATE INDEX {table}_modified ON {table} (modified)")
 
 
@@ -341,12 +347,12 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def _record(name: str) -> Path:
-    """Return the file with the process id and the ports."""
+    """Return the path of the JSON file with the proxy's process id and ports."""
     return emulator.folder(name) / "backoffice.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line. Start or stop a back office, set its faults, or show or change its rows."""
+    """Do what the command line says: start or stop a back office, set its faults, or show or change its rows."""
     options = _parser().parse_args(arguments)
     progress = Progress()
     if options.action == "start":
@@ -384,7 +390,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _carry_out(office: BackOffice, options: argparse.Namespace) -> str:
-    """Do what the command line says. Return what to print."""
+    """Carry out the action of the command line on a running back office. Return the text to print."""
     match options.action:
         case "status":
             return f"{office.url} {'responds' if healthy(office) else 'does not respond'}, {office.requests()} requests"

@@ -1,4 +1,4 @@
-"""Show the whole project locally: build, start, apply, write real data over HTTP, poll a back office and break it.
+"""Show Readplane on this machine: build, apply, write countries over HTTP, poll a back office and simulate its outage.
 
 A second run uses the stack that is already up, and writes the countries again.
 """
@@ -31,16 +31,16 @@ USER = "demo@example.com"
 GROUP = "editors"
 
 TIMEOUT = 60.0
-"""Seconds to wait until a write is visible."""
+"""Seconds to wait until reads show a written item."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds from the start of a write.
+    """How many seconds after the start of a write each of three steps is done.
 
-    accepted: until the response to the write
-    item: until a read of the item shows it
-    document: until a read of the document shows it
+    accepted: the response 202 to the write has arrived
+    item: a read of the item shows the write
+    document: a read of the item's document shows the write
     """
 
     accepted: float
@@ -49,15 +49,16 @@ class Timing:
 
 
 def countries() -> list[dict[str, Any]]:
-    """Return the ISO 3166-1 countries."""
+    """Return the ISO 3166-1 countries, each as the data of one item."""
     return [dict(country) for country in pycountry.countries]
 
 
 def load(api: Api, items: Sequence[dict[str, Any]], clients: int, progress: Progress) -> list[Timing]:
-    """PUT every country, and wait until reads of its item and of its document show the change.
+    """Write every country with a PUT, and wait until reads of its item and of its document show the write.
 
-    :param clients: how many writers work at the same time
-    :raises CommandError: for an unexpected status, or a write that isn't visible in time
+    :param items: the countries
+    :param clients: how many countries to write at the same time
+    :raises CommandError: if a response has an unexpected status, or reads don't show a write within TIMEOUT
     """
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
         timings, last_print = [], time.monotonic()
@@ -88,31 +89,31 @@ def _write(api: Api, country: dict[str, Any]) -> Timing:
 
 
 def _has_version(response: requests.Response, version: str) -> bool:
-    """Whether a response shows a version, or a newer version."""
+    """Whether the response to a read shows an item in the given version or in a newer one."""
     if response.status_code not in (200, 404):
         raise CommandError(f"GET {response.url} got the status {response.status_code}: {response.text}")
     return bool(response.status_code == 200 and response.json()["version"] >= version)
 
 
 def distribution(name: str, seconds: Iterable[float]) -> str:
-    """Format one line with median, p95, p99 and maximum."""
+    """Return one line of text with the median, p95, p99 and maximum of some durations."""
     cuts = statistics.quantiles(values := sorted(seconds), n=100, method="inclusive")
     return f"  {name:32} median {cuts[49]:.2f} s   p95 {cuts[94]:.2f} s   p99 {cuts[98]:.2f} s   max {values[-1]:.2f} s"
 
 
 def sign_in_page(stack: Stack) -> str:
-    """Return the URL of the hosted sign-in page, for a browser."""
+    """Return the URL of Cognito's hosted sign-in page, to open in a browser."""
     query = {"client_id": stack.outputs.web_client_id, "response_type": "code", "scope": "openid"}
     query["redirect_uri"] = "http://localhost:8080/callback"
     return f"{stack.endpoint}/oauth2/authorize?{urllib.parse.urlencode(query)}"
 
 
 def instructions(stack: Stack, token: Path, minutes: int, change: str) -> str:
-    """Return commands to try next. They work as printed, from the project's root.
+    """Return text with commands to try after the demo. The commands work as printed, in the project's root folder.
 
-    :param token: the file with the access token
-    :param minutes: how long the token stays valid
-    :param change: the id of a change of the item CH
+    :param token: the file with the demo user's access token
+    :param minutes: how many minutes the access token stays valid
+    :param change: the `change_id` of a change of the item CH
     """
     base = f"{stack.outputs.api_url}/v1"
     python = Path(sys.executable).relative_to(ROOT) if Path(sys.executable).is_relative_to(ROOT) else sys.executable
@@ -149,7 +150,7 @@ Remove everything: make down
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and show the demo."""
+    """Run the demo with the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.demo", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--port", type=int, default=4566, help="the emulator's port (default: 4566)")
     parser.add_argument("--clients", type=int, default=4, help="concurrent writers (default: 4)")
@@ -180,7 +181,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show_writes(api: Api, clients: int, progress: Progress) -> None:
-    """Write the countries and print how long each step takes. Time the first few apart, because of cold starts."""
+    """Write the countries, and print how long it takes until they are accepted and until reads show them.
+
+    The first writes are measured apart from the others, because they may wait for cold starts.
+    """
     items = countries()
     progress.say(f"Writing {len(items)} countries with {clients} clients …")
     cold = load(api, items[:clients], clients, progress)

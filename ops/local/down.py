@@ -1,4 +1,4 @@
-"""Remove a local run: its emulator, back office, Terraform state and data. Standard library only."""
+"""Remove a local run: its emulator, back office, Terraform state and data. This needs only the standard library."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ops.local import back_office, emulator, stack
 
 
 def down(name: str, *, dry_run: bool = False) -> list[str]:
-    """Remove a run. Return one sentence for each thing that was removed.
+    """Remove a local run. Return one text for each thing that was removed.
 
-    :param dry_run: remove nothing, and return what would be removed
+    :param dry_run: remove nothing, and return one text for each thing that would be removed
     """
     home, removed = emulator.folder(name), list[str]()
     running_emulator = emulator.running(name)
@@ -39,7 +39,7 @@ def down(name: str, *, dry_run: bool = False) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and remove the run."""
+    """Remove the local run that the command line names, and print what was removed."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.down", description=__doc__)
     parser.add_argument("--name", default="demo", help="the run's name (default: demo)")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be removed")

@@ -1,6 +1,7 @@
-"""Start and stop the AWS emulator, MiniStack, with IAM enforced. Standard library only, for `make down`.
+"""Start and stop MiniStack, the AWS emulator of the local runs, with IAM enforced.
 
-Each run has a name (demo, test) and a folder .local/<name>/ for all its files.
+Each local run has a name (demo, test) and a folder .local/<name>/ for all its files. This program needs only the
+standard library, because `make down` uses it and may have no other packages.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from ops.local.ports import describe_port_holder, free_port
 from ops.local.processes import command_line, end_process_group
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-"""MiniStack accepts this pair as credentials of the account's root user. It is valid in no real account."""
+"""The credentials of the root user in MiniStack's account. They are valid in no real AWS account."""
 
 PROGRAM = Path(__file__).with_name("emulator_patches.py")
-"""The program that starts MiniStack with patches that close its gaps."""
+"""The program that patches MiniStack where it differs from AWS, and then starts MiniStack."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Emulator:
-    """An emulator that a run started.
+    """An emulator that a local run started.
 
-    name: the run's name
-    pid: the process id, which is also the id of its process group
-    port: the TCP port for every AWS service
+    name: the name of the local run
+    pid: the emulator's process id, which is also the id of its process group
+    port: the emulator's TCP port, which serves every AWS service
     """
 
     name: str
@@ -43,27 +44,27 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """The URL for every AWS service."""
+        """The emulator's URL, which is the endpoint of every AWS service."""
         return f"http://localhost:{self.port}"
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs and is the emulator."""
+        """Whether the process `pid` still runs and is the emulator. Another program may have got the same id since."""
         return PROGRAM.name in command_line(self.pid)
 
 
 def folder(name: str) -> Path:
-    """Return the folder of a run's files."""
+    """Return the folder with all files of a local run."""
     return ROOT / ".local" / name
 
 
 def log_file(name: str) -> Path:
-    """Return the file with the output of the emulator and of the functions in it."""
+    """Return the path of the log file with the output of the emulator and of the Lambda functions that it runs."""
     return folder(name) / "emulator.log"
 
 
 def running(name: str) -> Emulator | None:
-    """Return the run's emulator if it is up."""
+    """Return the emulator of a local run. Return None if it isn't up."""
     record = folder(name) / "emulator.json"
     if not record.exists():
         return None
@@ -72,9 +73,9 @@ def running(name: str) -> Emulator | None:
 
 
 def start(name: str, port: int = 0) -> Emulator:
-    """Start a fresh emulator and wait until it responds.
+    """Start an emulator without any resources for a local run, and wait until it responds.
 
-    :param port: the TCP port; 0 takes a free one
+    :param port: the emulator's TCP port; 0 takes a free one
     :raises CommandError: if the port is in use or the emulator doesn't start
     """
     home = folder(name)
@@ -88,13 +89,13 @@ def start(name: str, port: int = 0) -> Emulator:
         (home / kind).mkdir(parents=True)
     with log_file(name).open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", PROGRAM],  # -P: no module in this folder may shadow one that MiniStack imports
+            [sys.executable, "-P", PROGRAM],  # -P, so that no module in ops/local shadows one that MiniStack imports
             env=_environment(home, port),
             cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a process group of its own, so that stop() ends the functions' processes too
+            start_new_session=True,  # makes a process group, so that stop() ends the functions' processes too
         )
     emulator = Emulator(name=name, pid=process.pid, port=port)
     (home / "emulator.json").write_text(json.dumps({"pid": process.pid, "port": port}))
@@ -109,16 +110,17 @@ def start(name: str, port: int = 0) -> Emulator:
 
 
 def _environment(home: Path, port: int) -> dict[str, str]:
-    """Return the environment of the emulator, which the functions in it inherit."""
+    """Return the environment variables of the emulator. The Lambda functions that it runs inherit them."""
     env = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | CREDENTIALS
     return env | {
         "AUTH": "true",  # enforce IAM, so that a successful run shows that the policies suffice
-        # In Lambda, the X-Ray daemon listens at this address. Here, a test may listen in its place (tests/xray.py). The
-        # daemon uses UDP and the emulator TCP, so they can share the port number.
+        # The functions send their traces to this address. On AWS, the X-Ray daemon listens there. On the emulator, a
+        # test may listen there instead (tests/xray.py). Traces use UDP and the emulator uses TCP, so both can have the
+        # same port number.
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{port}",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        # MQTT and SFTP would open fixed ports, which a second emulator couldn't open again.
+        # Turn off MQTT and SFTP, because they would open fixed ports, which a second emulator couldn't open again.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",
@@ -131,7 +133,7 @@ def _environment(home: Path, port: int) -> dict[str, str]:
 
 
 def healthy(endpoint: str) -> bool:
-    """Whether an emulator (MiniStack or LocalStack) responds at an endpoint."""
+    """Whether an emulator (MiniStack or LocalStack) responds with status 200 at a URL."""
     try:
         with urllib.request.urlopen(f"{endpoint}/_localstack/health", timeout=5) as response:
             return bool(response.status == 200)
@@ -140,7 +142,7 @@ def healthy(endpoint: str) -> bool:
 
 
 def stop(name: str) -> bool:
-    """Stop the run's emulator and the functions in it. Return whether one was running."""
+    """Stop the emulator of a local run and the functions that it runs. Return whether the emulator was running."""
     emulator = running(name)
     if emulator:
         end_process_group(emulator.pid)
@@ -149,7 +151,7 @@ def stop(name: str) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and start or stop an emulator, or print its URL."""
+    """Do what the command line says: start or stop an emulator, or print its URL."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.emulator", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("action", choices=["start", "stop", "status"])
     parser.add_argument("--name", default="demo", help="the run's name (default: demo)")

@@ -1,6 +1,7 @@
-"""Start MiniStack with patches that close its gaps. ops/local/emulator.py runs this file in a process of its own.
+"""Patch MiniStack where it differs from AWS, and start it. ops/local/emulator.py runs this file as a process.
 
-Each function below patches one gap. Its docstring says what MiniStack does and what AWS does.
+Each function below except `main` is one patch. The function's docstring says what MiniStack does without the patch, and
+what AWS does.
 """
 
 from __future__ import annotations
@@ -17,33 +18,34 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import apigateway_v1, dynamodb, lambda_svc
 
 REPLAYED_RESPONSES = 5000
-"""How many responses to keep in case an SDK retries their requests. One apply sends about 3,000 requests."""
+"""How many responses to keep, in case an SDK retries a request. One `terraform apply` sends about 3,000 requests."""
 
 
 def keep_idle_connections_open() -> None:
-    """Keep idle connections open for two hours, which is longer than any run.
+    """Keep idle HTTP connections open for two hours, which is longer than any run.
 
-    MiniStack closes a connection that has been idle for 75 seconds. A request that arrives at that moment gets no
-    response. This happened to 3 of 200 requests that were sent within 10 ms of it. If MiniStack carried the request out
-    all the same, Terraform's retry fails with a conflict. A `terraform apply` lasts about 75 seconds, so this happens.
+    Without this patch, MiniStack closes a connection that has been idle for 75 seconds. A request that arrives at the
+    moment of closing gets no response. Of 200 requests that were sent within 10 ms of that moment, 3 got none.
+    MiniStack may have carried such a request out. Then Terraform's retry fails with a conflict. This really happens,
+    because a `terraform apply` lasts about 75 seconds.
     """
 
     def two_hours(_config: hypercorn.config.Config) -> float:
         return 7200.0
 
     def ignore_value(_config: hypercorn.config.Config, _seconds: float) -> None:
-        """Ignore the 75 seconds that MiniStack sets."""
+        """Do nothing when MiniStack sets the timeout to 75 seconds."""
 
     hypercorn.config.Config.keep_alive_timeout = property(two_hours, ignore_value)  # type: ignore[assignment]
 
 
 def replay_responses_to_retries() -> None:
-    """Answer a retried request with the response to its first try, instead of carrying it out twice.
+    """Answer a retried request with the response to its first try, instead of carrying the request out twice.
 
-    Even on open connections, MiniStack loses a few of the 3,000 responses of an apply. The SDK then retries the request
-    with the same invocation id. Without this patch, the retry would fail with a conflict.
+    Even on open connections, MiniStack loses a few of the 3,000 responses of a `terraform apply`. The AWS SDK then
+    retries the request with the same invocation id, a header. Without this patch, the retry would fail with a conflict.
     """
-    # Import the application only now, because its modules must see the other patches.
+    # Import MiniStack's application only now, because its modules must see the other patches.
     import ministack.app
 
     responses: dict[bytes, list[dict[str, Any]]] = {}
@@ -77,10 +79,10 @@ def replay_responses_to_retries() -> None:
 
 
 def check_each_statement_of_a_batch() -> None:
-    """Check each PartiQL statement against IAM with its own action and table.
+    """Let IAM check each PartiQL statement of a batch, with the statement's own action and table.
 
-    MiniStack checks for `dynamodb:BatchExecuteStatement` on all resources instead. AWS has no such IAM action. On AWS,
-    each statement needs its own permission (PartiQLInsert, PartiQLUpdate) on its table.
+    Without this patch, MiniStack checks the whole batch once, for `dynamodb:BatchExecuteStatement` on all resources.
+    AWS has no such IAM action. On AWS, each statement needs the permission PartiQLInsert or PartiQLUpdate on its table.
     """
     original = iam_actions.dynamodb_transaction_checks
 
@@ -99,9 +101,10 @@ def check_each_statement_of_a_batch() -> None:
 
 
 def tell_iam_the_item_key() -> None:
-    """Let IAM conditions use the key of the item that a request names (`dynamodb:LeadingKeys`).
+    """Let IAM policies restrict a request by the key of the item that it names (`dynamodb:LeadingKeys`), as on AWS.
 
-    MiniStack leaves this condition key out, so a policy's condition on it would be true for every item.
+    Without this patch, MiniStack doesn't know `dynamodb:LeadingKeys`. A policy's condition on it would be true for
+    every item.
     """
     original = iam_actions.dynamodb_service_context
 
@@ -117,9 +120,9 @@ def tell_iam_the_item_key() -> None:
 def redeliver_failed_kinesis_records() -> None:
     """Deliver a Kinesis batch again if the function reports some of its records as failed.
 
-    MiniStack ignores that report, so the failed records would be lost. AWS delivers the batch again from its first
-    failed record. This patch delivers the whole batch again. The functions handle both, because AWS may deliver any
-    record twice.
+    Without this patch, MiniStack ignores the function's report, so the failed records would be lost. AWS delivers the
+    batch again, beginning with the first failed record. This patch delivers the whole batch again. The functions can
+    handle that, because AWS too may deliver any record twice.
     """
     original = lambda_svc._execute_function
 
@@ -137,10 +140,10 @@ def redeliver_failed_kinesis_records() -> None:
 
 
 def stream_partiql_writes() -> None:
-    """Forward the writes of PartiQL statements to the table's stream and replica.
+    """Forward items that PartiQL statements write to the table's stream and replica, as AWS does.
 
-    MiniStack forwards them to neither, so items that `apply` writes in bulk would never become documents. This patch
-    works only for tables without a sort key. The project has no other tables.
+    Without this patch, MiniStack forwards such items to neither. Items that `apply` writes in bulk would then never
+    become documents. This patch works only for tables without a sort key. Readplane has no other tables.
     """
 
     def streamed(statement: Callable[..., Any], key_of: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -167,9 +170,9 @@ def stream_partiql_writes() -> None:
 
 
 def match_line_breaks_in_policies() -> None:
-    """Let `*` in a policy match a line break too, as AWS does.
+    """Let `*` in an IAM policy match a line break too, as AWS does.
 
-    MiniStack's `*` stops at a line break, so MiniStack would deny every path that contains `%0A`.
+    Without this patch, `*` matches no line break, so MiniStack would deny every request whose path contains `%0A`.
     """
     compile_pattern = iam_evaluator._fnmatch_compile
 
@@ -194,7 +197,7 @@ def main() -> None:
     match_line_breaks_in_policies()
     replay_responses_to_retries()
 
-    import ministack.app  # only now, because the patches replace its application
+    import ministack.app  # only after the patches, because MiniStack's application must be imported patched
 
     ministack.app.main()
 

@@ -1,8 +1,8 @@
-"""A proxy in front of the back office that can make it slow, broken or unreachable. Standard library only.
+"""A proxy in front of the back office that can make it slow, broken or unreachable. It needs only the standard library.
 
-The demo and the tests simulate outages with it. The proxy starts the back office's program and passes requests on to
-it. It keeps their `Host` header, so that links in the responses point to the proxy. A second port, the control port,
-takes the faults to apply.
+The demo and the tests simulate outages with this proxy. The proxy starts the back office's program and passes requests
+on to it. The proxy keeps the `Host` header of each request, so that links in the responses lead to the proxy. On a
+second port, the control port, the proxy receives the faults to simulate.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """What the proxy does with a request.
+    """A fault that the proxy simulates: what it does with the requests that match.
 
-    mode: pass it on, delay it, refuse its connection, or answer it instead of the back office
+    mode: `pass` a request on, `delay` it, `refuse` its connection, or `answer` it instead of the back office
     match: the fault applies to requests whose path or query contains this text; an empty text matches every request
-    seconds: how long to wait before passing the request on (for mode `delay`)
-    status, content_type, body: the response (for mode `answer`)
+    seconds: how long to wait before passing a request on (only for mode `delay`)
+    status, content_type, body: the response that the proxy sends (only for mode `answer`)
     """
 
     mode: Literal["pass", "delay", "refuse", "answer"] = "pass"
@@ -44,7 +44,7 @@ class Fault:
     body: str = ""
 
     def __post_init__(self) -> None:
-        """Check the values.
+        """Check the fault's mode, time and status.
 
         :raises ValueError: for an unknown mode, a negative time, or a status outside 200 to 599
         """
@@ -62,14 +62,14 @@ class Port:
         self.number = int(self._socket.getsockname()[1])
 
     async def open(self) -> None:
-        """Accept connections. Do nothing if the port is open already."""
+        """Begin to accept connections on this port. Do nothing if the port accepts connections already."""
         if self._server is None:
             self._server = await asyncio.start_server(self._handler, sock=self._socket)
 
     async def refuse(self) -> None:
-        """Refuse connections. The kernel resets each connection to a socket that is bound but doesn't listen."""
+        """Refuse new connections to this port. The socket stays bound but doesn't listen, so the kernel resets them."""
         if self._server is not None:
-            self._server.close()  # closes the socket as well
+            self._server.close()  # this also closes the socket, so bind a new one
             self._server = None
             self._socket = self._bind(self.number)
 
@@ -83,12 +83,14 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A client's request, unchanged except for the header `Connection: close`.
+    """A client's request, as the proxy passes it on.
 
-    The header is set because each connection carries only one request.
+    The proxy sets the header `Connection: close`, because each connection carries only one request. It changes nothing
+    else.
 
-    method, target: from the request line; the target is the path with the query
-    head: request line and headers, with the empty line that ends them
+    method: the HTTP method
+    target: the path with the query
+    head: the request line and the headers, with the empty line that ends them
     body: the bytes of the body
     """
 
@@ -99,30 +101,31 @@ class Request:
 
 
 class Proxy:
-    """The proxy's faults, its request counts and its two ports."""
+    """The proxy: it passes clients' requests on to the back office, counts them, and simulates faults."""
 
     def __init__(self, program_port: int, port: int = 0, control: int = 0) -> None:
-        """Bind the ports.
+        """Bind the proxy's two ports, but don't accept connections yet.
 
         :param program_port: the port on which the back office's program listens
         :param port: the port for clients; 0 takes a free one
-        :param control: the control port, which takes faults; 0 takes a free one
+        :param control: the control port, which receives the faults to simulate; 0 takes a free one
         """
         self._program_port = program_port
         self._faults: list[Fault] = []
-        self._requests: Counter[str] = Counter()  # by path, without the query
+        self._requests: Counter[str] = Counter()  # the number of requests by path, without the query
         self._connections: set[asyncio.StreamWriter] = set()
         self.port = Port(self._serve_client, port)
         self.control = Port(self._serve_control, control)
 
     async def start(self) -> None:
-        """Accept connections on both ports."""
+        """Accept connections on the port for clients and on the control port."""
         await self.port.open()
         await self.control.open()
 
     async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
-        # If the client or the back office has disconnected, the proxy only has to close this connection.
+        # Ignore these errors, because they mean that the client or the back office has disconnected. The proxy then
+        # only has to close this connection.
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             if request := await _read_request(reader):
                 await self._respond(request, writer)
@@ -180,7 +183,7 @@ class Proxy:
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request | None:
-    """Read the next request. Return None if the client closes the connection first."""
+    """Read a request from a client's connection. Return None if the client closes the connection before the request."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -207,7 +210,7 @@ async def _serve(command: Sequence[str], program_port: int, port: int, control: 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Start a program and the proxy in front of it. When the program ends, exit with its exit code."""
+    """Start the back office's program and the proxy in front of it. When the program ends, return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.fault_proxy", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--port", type=int, required=True, help="port for clients")
     parser.add_argument("--control", type=int, required=True, help="port for faults: GET / shows, PUT / sets them")

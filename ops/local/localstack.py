@@ -1,8 +1,9 @@
 """Start and stop LocalStack 4.14.0, the last free release, without Docker.
 
-Some tests need LocalStack, because MiniStack, the everyday emulator, lacks what they check. LocalStack starts only the
-services that tests/localstack uses. It runs in its own virtual environment, .local/localstack-venv, which the first
-start creates from requirements/localstack.txt. Each run has a name and a folder .local/<name>/ for all its other files.
+The tests in tests/localstack need LocalStack, because MiniStack, the emulator of all other local runs, lacks what they
+check. LocalStack starts only the AWS services that these tests use. It runs in its own virtual environment,
+.local/localstack-venv, which the first start creates from requirements/localstack.txt. Each run has a name and a folder
+.local/<name>/ for all its other files.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ MODULE = "localstack.runtime.main"
 
 
 def log_file(name: str) -> Path:
-    """Return the file with LocalStack's output."""
+    """Return the path of the log file with LocalStack's output."""
     return emulator.folder(name) / "localstack.log"
 
 
 def _record(name: str) -> Path:
-    """Return the file with LocalStack's process id and port."""
+    """Return the path of the JSON file with LocalStack's process id and port."""
     return emulator.folder(name) / "localstack.json"
 
 
 def prepare(progress: Progress) -> Path:
-    """Create the virtual environment if it is missing or older than the lock file. Return its interpreter."""
+    """Create LocalStack's virtual environment if it is missing or older than its lock file. Return its Python."""
     stamp = VENV / ".made-from-lock"
     python = VENV / "bin/python"
     if not stamp.exists() or stamp.stat().st_mtime < LOCK.stat().st_mtime:
@@ -51,7 +52,7 @@ def prepare(progress: Progress) -> Path:
 
 
 def running(name: str) -> str | None:
-    """Return the URL of the run's LocalStack if it is up."""
+    """Return the URL of a run's LocalStack. Return None if LocalStack isn't up."""
     if not _record(name).exists():
         return None
     record = json.loads(_record(name).read_text())
@@ -59,9 +60,9 @@ def running(name: str) -> str | None:
 
 
 def start(name: str, port: int, progress: Progress) -> str:
-    """Start a fresh LocalStack, wait until it responds, and return its URL.
+    """Start LocalStack without any resources, wait until it responds, and return its URL.
 
-    :param port: the TCP port; 0 takes a free one
+    :param port: LocalStack's TCP port; 0 takes a free one
     :raises CommandError: if the port is in use or LocalStack doesn't start
     """
     python = prepare(progress)
@@ -101,7 +102,8 @@ def _environment(home: Path, port: int) -> dict[str, str]:
         # Run in host mode even inside a container. In container mode, LocalStack would write to /var/lib/localstack.
         "OVERRIDE_IN_DOCKER": "0",
         "FILESYSTEM_ROOT": str(home / "files"),
-        # By default, LocalStack opens port 53, downloads a certificate and sends usage data.
+        # Turn off three things that LocalStack does by default: it opens port 53, downloads a certificate and sends
+        # usage data.
         "DNS_ADDRESS": "0",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",
@@ -110,7 +112,7 @@ def _environment(home: Path, port: int) -> dict[str, str]:
 
 
 def stop(name: str) -> bool:
-    """Stop the run's LocalStack. Return whether one was running."""
+    """Stop a run's LocalStack. Return whether it was running."""
     up = running(name) is not None
     if up:
         end_process_group(int(json.loads(_record(name).read_text())["pid"]))
@@ -119,7 +121,7 @@ def stop(name: str) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and start or stop LocalStack, or print its URL."""
+    """Do what the command line says: start or stop LocalStack, or print its URL."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.localstack", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("action", choices=["start", "stop", "status"])
     parser.add_argument("--name", default="localstack", help="the run's name (default: localstack)")

@@ -1,6 +1,7 @@
-"""Show polling locally: poll a back office, change a row, then stall the back office, cut it off and bring it back.
+"""Show on the emulator how Readplane polls a back office, and that reads keep working while the back office doesn't.
 
-Reads keep working all the time.
+The demo polls the back office and changes a row in it. Then it stalls the back office, lets it refuse connections, and
+brings it back.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ from ops.local.session import Api, poll
 from ops.local.stack import Stack
 
 SOURCE = "subdivisions"
-"""The source's name, which is also the name of its collection and of its table."""
+"""The name of the source to poll. Its collection and its table in the back office have the same name."""
 
 ROW = "CH-ZH"
 DOCUMENT = "/documents/currencies/current"
 
 TIMEOUT = 120.0
-"""Seconds to wait for a poll, or for a change to be visible."""
+"""Seconds to wait until a source has been polled to its end, or until reads show a change."""
 
 READING = 5.0
-"""Seconds of reading in each state of the back office: normal, stalled, cut off."""
+"""Seconds that the demo reads in each state of the back office: normal, stalled, refusing connections."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reads:
     """The results of reading one item again and again.
 
-    seconds: how long each read took
-    stale: how many responses said that the data is stale
+    seconds: how many seconds each read took
+    stale: how many responses had the header `Readplane-Stale: true`
     """
 
     seconds: list[float]
@@ -50,7 +51,7 @@ class Reads:
 
 
 def show(stack: Stack, office: BackOffice, progress: Progress) -> None:
-    """Show polling, and leave the back office without faults."""
+    """Poll the back office, change a row in it, simulate an outage, and print what happens. Remove all faults."""
     api = Api(stack.outputs.api_url)
     progress.say(f"EventBridge Scheduler polls the back office at {office.url} every minute. This demo polls at once:")
     _fill(stack, office, api, progress)
@@ -61,7 +62,7 @@ def show(stack: Stack, office: BackOffice, progress: Progress) -> None:
 
 
 def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Poll every source until reads show every row of the back office."""
+    """Poll every source, then wait until reads show every subdivision and the document with the currencies."""
     start = time.monotonic()
     for source in sorted(stack.outputs.sources or ()):
         response = _poll(stack, source)
@@ -78,13 +79,13 @@ def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> Non
 
 
 def _show_change(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Change a row in SQLite and wait until a read shows it."""
+    """Change a row of the back office and poll. Print how long it takes until a read shows the change."""
     seconds = _change_row(stack, office, api, "Zurich, as SQLite has it now")
     progress.say(f"A row changed in SQLite is in the item {seconds:.2f} s later (polled at once, not a minute later).")
 
 
 def _show_outage(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Stall the back office, then let it refuse connections. Read and poll meanwhile."""
+    """Stall the back office, then let it refuse connections. Meanwhile, read and poll, and print the results."""
     progress.say(f"Normal:    {_read(api, READING)}.")
     with concurrent.futures.ThreadPoolExecutor(1) as pool, office.failing(Fault("delay", seconds=60)):
         polled = pool.submit(_poll, stack, SOURCE)
@@ -99,7 +100,7 @@ def _show_outage(stack: Stack, office: BackOffice, api: Api, progress: Progress)
 
 
 def _change_row(stack: Stack, office: BackOffice, api: Api, name: str) -> float:
-    """Change the row's name and poll. Return the seconds until a read of the item shows the new name."""
+    """Change the name in the back office's row ROW and poll. Return the seconds until a read shows the new name."""
     start = time.monotonic()
     office.put(SOURCE, ROW, name=name)
     _poll(stack, SOURCE)
@@ -109,11 +110,11 @@ def _change_row(stack: Stack, office: BackOffice, api: Api, name: str) -> float:
 
 
 def _poll(stack: Stack, source: str) -> dict[str, Any]:
-    """Poll a source with the event of its schedule, until there is no more to fetch.
+    """Poll a source with the event that its schedule sends, until there is no more to fetch.
 
-    If the schedule itself polls at the same time, wait for its poll to end.
+    If a poll that the schedule started is running, wait for that poll to end.
 
-    :returns: the response of the last poll, with the total counts of all polls
+    :returns: the response of the last poll, with the numbers of records and changes of all polls
     :raises CommandError: if there is still more to fetch after TIMEOUT
     """
     event = json.loads((stack.outputs.sources or {})[source])
@@ -132,7 +133,11 @@ def _poll(stack: Stack, source: str) -> dict[str, Any]:
 
 
 def _read(api: Api, seconds: float) -> Reads:
-    """Read the item as a client does, about 20 times a second."""
+    """Read one item over HTTP, as a client does, about 20 times a second. Return the results.
+
+    :param seconds: how long to go on reading
+    :raises CommandError: if a response has a status other than 200
+    """
     path, durations, stale = f"/items/{SOURCE}/{ROW}", list[float](), 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -147,7 +152,7 @@ def _read(api: Api, seconds: float) -> Reads:
 
 
 def _item_ids(api: Api) -> Iterator[str]:
-    """Yield the ids of every item, page by page."""
+    """Yield the id of every item in the collection SOURCE. Read the list of items page by page."""
     cursor = ""
     while True:
         page = api("GET", f"/items/{SOURCE}?limit=200{cursor}").json()
@@ -160,8 +165,8 @@ def _item_ids(api: Api) -> Iterator[str]:
 def _wait_until(check: Callable[[], bool], problem: str, every: float = 0.05) -> None:
     """Call a check until it returns True.
 
-    :param problem: the error message, without the time
-    :param every: seconds between two calls
+    :param problem: the error message, to which the waiting time is added
+    :param every: seconds between two calls of the check
     :raises CommandError: if the check still returns False after TIMEOUT
     """
     deadline = time.monotonic() + TIMEOUT

@@ -1,4 +1,4 @@
-"""Find free TCP ports of this machine, and the program that listens on a port. Standard library only."""
+"""Find a free TCP port on this machine, or the program that listens on a port. This needs only the standard library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ops.console import CommandError
 from ops.local.processes import PROC, command_line
 
 LISTENING = "0A"
-"""The code of the state LISTEN in /proc/net/tcp."""
+"""The code with which Linux marks a listening socket in /proc/net/tcp."""
 
 
 def free_port() -> int:
@@ -22,7 +22,9 @@ def free_port() -> int:
 
 
 def describe_port_holder(port: int) -> str | None:
-    """Describe the program that listens on a port, as far as this user may see it; None if the port is free.
+    """Describe the program that listens on a port. Return None if no program does.
+
+    If this user may not see which program it is, return only `another program`.
 
     :raises CommandError: if this user may not open the port
     """
@@ -38,7 +40,7 @@ def describe_port_holder(port: int) -> str | None:
 
 
 def _holder_in_proc(port: int) -> str | None:
-    """Look for the port's socket among the open files of all processes (Linux)."""
+    """Describe the process that has a port's listening socket among its open files. This works only on Linux."""
     sockets = set()
     for table in (PROC / "net/tcp", PROC / "net/tcp6"):
         for line in table.read_text().splitlines()[1:] if table.exists() else ():
@@ -56,7 +58,7 @@ def _holder_in_proc(port: int) -> str | None:
 
 
 def _holder_by_lsof(port: int) -> str | None:
-    """Find the program with lsof, which macOS has."""
+    """Describe the process that listens on a port, with the program `lsof`, which macOS has."""
     lsof = shutil.which("lsof")
     if lsof is None:
         return None

@@ -1,4 +1,4 @@
-"""Recognise and end processes that a local run started. Standard library only."""
+"""Recognise and end processes that a local run started. This needs only the standard library."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ import time
 from pathlib import Path
 
 PROC = Path("/proc")
-"""Linux's process table. macOS has none, so `ps` is used there. A minimal Linux has no `ps`."""
+"""The folder in which Linux shows its processes.
+
+It is used on Linux, because a minimal Linux has no `ps`. macOS has no such folder, so `ps` is used there.
+"""
 
 
 def command_line(pid: int) -> str:
-    """Return the command line of a process, empty if the process has ended.
+    """Return the command line of a process. It is empty if the process has ended.
 
-    Callers check it, because the system may give the id of an ended process to another program.
+    Callers check whether it is the command line of the program that they started, because the system may give the id of
+    an ended process to another program.
     """
     if PROC.exists():
         try:
             return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         except OSError:
             return ""
-    # -ww prints the whole line. Without a terminal, ps may cut it after 80 characters.
+    # -ww prints the whole command line. Without -ww, `ps` may cut it after 80 characters if there is no terminal.
     command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def end_process_group(group: int) -> None:
-    """End a process group that a local run started. Send SIGTERM, then SIGKILL if it still runs after 10 seconds."""
+    """End a process group that a local run started. Send SIGTERM. If it still runs after 10 seconds, send SIGKILL."""
     for number, seconds in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
         try:
             os.killpg(group, number)
@@ -42,7 +46,9 @@ def end_process_group(group: int) -> None:
 def _ended_within(group: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):  # our own child stays as a zombie until its parent waits for it
+        # Wait for the process if this program started it. An ended child stays as a zombie until its parent waits for
+        # it. A process that another program started raises ChildProcessError.
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(group, os.WNOHANG)
         try:
             os.killpg(group, 0)

@@ -1,4 +1,4 @@
-"""Call a stack on an emulator: as a user (SRP sign-in, HTTP API), and as the account's root user."""
+"""Call a stack on an emulator: its HTTP API as a user who signs in with SRP, and AWS as the account's root user."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ops.console import CommandError
 from ops.local.stack import Outputs, environment
 
 PASSWORD = "Correct-horse-battery-1"
-"""The password of every user that `sign_in` creates. The users are deleted with the stack."""
+"""The password of every user that `sign_in` creates. Removing the stack deletes these users."""
 
 
 @dataclasses.dataclass(frozen=True)
 class User:
-    """A signed-in user.
+    """A signed-in user of a stack.
 
     name: the sign-in name, an e-mail address
-    sub: the user's id in the user pool
-    access_token, id_token: the tokens, as JWT
+    sub: the user's id in the Cognito user pool
+    access_token, id_token: the user's two tokens, each a JWT
     """
 
     name: str
@@ -40,21 +40,22 @@ class User:
 
 
 def use(endpoint: str) -> None:
-    """Point this process's boto3 at an emulator and drop every other AWS setting."""
+    """Set the AWS_* variables of this process so that boto3 calls an emulator. Delete all other AWS_* variables."""
     for key in [key for key in os.environ if key.startswith("AWS_")]:
         del os.environ[key]
     os.environ.update(environment(endpoint))
 
 
 def root(region: str) -> boto3.session.Session:
-    """Return a boto3 session of the account's root user in a Region. Call `use` first."""
+    """Return a boto3 session of the emulator's root user in a Region. Call `use` first, which sets the credentials."""
     return boto3.session.Session(region_name=region)
 
 
 def make_managed_keys(regions: Iterable[str]) -> None:
-    """Create DynamoDB's AWS managed key in each Region where it is missing.
+    """Create DynamoDB's AWS managed key (alias/aws/dynamodb) in each Region that lacks it.
 
-    Creating a table's replica looks this key up. Every AWS account has it, but a new emulator doesn't.
+    The emulator looks this key up when it creates a table's replica. Every AWS account has the key, but a new emulator
+    doesn't.
     """
     for region in regions:
         kms = root(region).client("kms")
@@ -64,13 +65,15 @@ def make_managed_keys(regions: Iterable[str]) -> None:
 
 
 def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: str | None = None) -> User:
-    """Sign a user in with SRP, as an app does.
+    """Sign a user in to Cognito with SRP, as an app does.
 
-    A user who doesn't exist is created first, as a confirmed user. New or not, the user joins the groups.
+    A user who doesn't exist is first created as a confirmed user. Every user, new or not, is added to the groups.
+
+    :param client_id: the id of the app's Cognito client; None for the stack's web client
     """
     cognito = root(outputs.region).client("cognito-idp")
     pool = outputs.user_pool_id
-    with contextlib.suppress(cognito.exceptions.UsernameExistsException):  # the user exists after an earlier run
+    with contextlib.suppress(cognito.exceptions.UsernameExistsException):  # an earlier run created the user
         cognito.admin_create_user(
             UserPoolId=pool,
             Username=name,
@@ -86,13 +89,13 @@ def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: 
 
 
 def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
-    """Invoke `poll` as a schedule does, and return its response.
+    """Invoke the function `poll` with an event, as a schedule does. Return the function's response.
 
-    :raises CommandError: if `poll` raises an error, or the stack has no `poll`
+    :raises CommandError: if `poll` raises an error, or the stack has no sources and so no `poll`
     """
     if not outputs.poll_function:
         raise CommandError("The stack has no sources, so there is nothing to poll.")
-    # No retry, because a retry would be another poll.
+    # The Lambda client must not retry, because a retry would poll the back office again.
     config = botocore.config.Config(read_timeout=120, retries={"total_max_attempts": 1})
     functions = root(outputs.region).client("lambda", config=config)
     invocation = functions.invoke(FunctionName=outputs.poll_function, Payload=json.dumps(event).encode())
@@ -103,14 +106,14 @@ def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
 
 
 def claims(token: str) -> dict[str, Any]:
-    """Return the claims of a JWT without verifying it."""
+    """Return the claims of a JWT, without verifying the JWT's signature."""
     payload = token.split(".")[1]
     decoded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return decoded
 
 
 class Api:
-    """The HTTP API, called with a user's access token or without one."""
+    """A client of a stack's HTTP API, with a user's access token or without one."""
 
     def __init__(
         self,
@@ -120,18 +123,18 @@ class Api:
         timeout: float = 30,
         seen: set[tuple[str, str, int]] | None = None,
     ) -> None:
-        """Prepare the calls.
+        """Prepare a session for requests to the API. Nothing is sent yet.
 
-        :param api_url: the API's URL, without the stage
-        :param token: the access token to send
-        :param timeout: seconds to wait for a connection and between two bytes
-        :param seen: the set to which each call adds its (method, path, status)
+        :param api_url: the API's URL, without the stage `v1`
+        :param token: the access token that each request sends; None for requests without a token
+        :param timeout: seconds to wait for a connection, and for the next bytes of a response
+        :param seen: the set to which each request adds its (method, path, status)
         """
         self.base = f"{api_url}/v1"
         self._seen = set() if seen is None else seen
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.trust_env = False  # ignore proxies and .netrc: send only what the caller sets
+        self._session.trust_env = False  # ignore proxy settings and .netrc, so that only the caller sets headers
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=32))
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
@@ -145,10 +148,11 @@ class Api:
         data: str | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Call a route.
+        """Send a request to the API and return the response.
 
-        :param body: sent as JSON
-        :param data: sent unchanged, instead of `body`
+        :param path: the path below the stage, such as /items/products
+        :param body: the value to send as JSON; None to send `data`
+        :param data: the text or bytes to send unchanged if `body` is None
         """
         response = self._session.request(
             method,
@@ -164,9 +168,9 @@ class Api:
     def raw(
         self, method: str, target: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send a request target byte for byte. Return status, headers and body.
+        """Send a request with exactly the given target (path and query). Return status, headers and body.
 
-        HTTP libraries would normalise `..` and other parts of the target.
+        The library `requests` isn't used, because it would normalise `..` and other parts of the target.
         """
         parts = urllib.parse.urlsplit(self.base)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

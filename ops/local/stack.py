@@ -1,7 +1,7 @@
 """Apply terraform/ to an emulator, from a copy in .local/<name>/ that has its own Terraform state.
 
-A local run can't reach an AWS account: it uses the emulator's credentials, drops the caller's AWS_* settings, and
-refuses an endpoint at AWS.
+A local run can't reach an AWS account, because it uses the emulator's credentials, drops the caller's AWS_* variables,
+and refuses an endpoint URL at AWS.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
 BACK_OFFICE = "http://localhost:8765"
-"""The back office's URL in the local settings. A run replaces it with the URL of its own back office."""
+"""The back office's URL in the file VARIABLES. In its copy, each run replaces this with its own back office's URL."""
 
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
 class ConflictError(CommandError):
-    """The emulator says that a resource exists, although this run hasn't made it."""
+    """An apply failed, because a resource exists in the emulator that isn't in the Terraform state."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """The Terraform outputs that tools and tests use. terraform/outputs.tf describes each one.
+    """The Terraform outputs that tools and tests use. terraform/outputs.tf describes each output.
 
-    routes: "METHOD /path" of every route, without the stage
-    policies: the JSON text of every policy of the primary Region, by name
+    routes: every route of the API as "METHOD /path", without the stage
+    policies: the JSON text of every policy of the primary Region, by the policy's name
     sources: the event that each source's schedule sends, as JSON text, by the source's name; None without sources
-    poll_function, checkpoints_table, change_stream: the resources for polling the sources; None without sources
-    backends: each back office passed through, with its `url`
+    poll_function, checkpoints_table, change_stream: the names of resources for polling; None without sources
+    backends: a dict with the `url` of each backend that API Gateway passes requests to, by the backend's name
     """
 
     name: str
@@ -75,12 +75,12 @@ class Outputs:
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
-    """A stack on an emulator.
+    """A Readplane stack that a local run applied to an emulator.
 
-    name: the run's name
+    name: the name of the local run
     endpoint: the emulator's URL
     outputs: the stack's Terraform outputs
-    aws_client: how `read`, `write` and `apply` call AWS: slim or boto3
+    aws_client: the client with which `read`, `write` and `apply` call AWS, `slim` or `boto3`
     """
 
     name: str
@@ -90,14 +90,15 @@ class Stack:
 
     @property
     def home(self) -> Path:
-        """The folder of the run's files."""
+        """The folder with all files of the local run."""
         return emulator.folder(self.name)
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """Return the AWS settings that point Terraform and boto3 at an emulator.
+    """Return the AWS_* variables with which Terraform and boto3 call an emulator.
 
-    :raises CommandError: if the endpoint is at AWS
+    :param endpoint: the emulator's URL
+    :raises CommandError: if the URL is at AWS or has no host
     """
     host = urllib.parse.urlsplit(endpoint).hostname or ""
     if not host or host.endswith(("amazonaws.com", "amazonaws.com.cn", "api.aws")):
@@ -111,11 +112,11 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 def aws_client() -> str:
-    """Return the value for Terraform's variable `aws_client`, from READPLANE_CLIENT; the default is slim.
+    """Return the value of the environment variable READPLANE_CLIENT, `slim` or `boto3`. The default is `slim`.
 
-    The functions read READPLANE_CLIENT by the same rule.
+    Terraform's variable `aws_client` gets this value. The functions read READPLANE_CLIENT by the same rule.
 
-    :raises CommandError: for an unknown client
+    :raises CommandError: if READPLANE_CLIENT has another value
     """
     client = os.environ.get("READPLANE_CLIENT", "slim")
     if client not in ("slim", "boto3"):
@@ -124,13 +125,13 @@ def aws_client() -> str:
 
 
 def regions() -> list[str]:
-    """Return every Region that the local settings or the variables' defaults name."""
+    """Return every AWS Region that the file VARIABLES or the defaults in terraform/variables.tf name."""
     texts = [(terraform.SOURCE / path).read_text() for path in (VARIABLES, "variables.tf")]
     return sorted(set(re.findall(r'"([a-z]{2}(?:-[a-z]+)+-\d)"', "\n".join(texts))))
 
 
 def forget_state(name: str) -> None:
-    """Delete the state of a stack whose emulator is gone."""
+    """Delete a local run's Terraform state, because the emulator with the resources is gone."""
     for path in (emulator.folder(name) / "terraform").glob("terraform.tfstate*"):
         path.unlink()
     (emulator.folder(name) / "stack.json").unlink(missing_ok=True)
@@ -140,13 +141,13 @@ def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office:
     """Apply terraform/ to an emulator and record the stack in stack.json.
 
     :param endpoint: the emulator's URL
-    :param back_office: the back office's URL
-    :raises ConflictError: if the emulator has a resource that isn't in the state
-    :raises CommandError: if Terraform fails in another way, or an output is missing
+    :param back_office: the URL of the run's back office, which `poll` asks
+    :raises ConflictError: if a resource exists in the emulator that isn't in the Terraform state
+    :raises CommandError: if Terraform fails in another way, or a Terraform output is missing
     """
     folder = _copy(name, back_office)
-    # Copy the zips, because Terraform reads them twice: when it plans, and again minutes later when it applies. In
-    # between, another run may replace the zips in dist/.
+    # Copy the zips, because another run may replace the zips in dist/ while Terraform works. Terraform reads each zip
+    # twice: when it plans, and again minutes later when it applies.
     zips = Zips(*(Path(shutil.copy(path, folder)) for path in zips))
     env = terraform.environment() | environment(endpoint)
     progress.say("terraform init …")
@@ -178,7 +179,7 @@ def _outputs(values: dict[str, typing.Any]) -> Outputs:
 
 
 def load(name: str) -> Stack | None:
-    """Return the run's recorded stack if its emulator responds."""
+    """Return the stack that a local run recorded in stack.json. Return None if its emulator doesn't respond."""
     record = emulator.folder(name) / "stack.json"
     if not record.exists():
         return None
@@ -189,18 +190,18 @@ def load(name: str) -> Stack | None:
 
 
 def destroy(stack: Stack) -> None:
-    """Remove the stack's resources from an emulator that keeps running."""
+    """Remove a stack's resources from its emulator with `terraform destroy`. The emulator keeps running."""
     env = terraform.environment() | environment(stack.endpoint)
     folder = stack.home / "terraform"
     run_tool([terraform.terraform(), f"-chdir={folder}", "destroy", "-auto-approve", *_OPTIONS], env=env)
 
 
 def _copy(name: str, back_office: str) -> Path:
-    """Update the run's copy of terraform/ and return its folder.
+    """Copy terraform/ anew into the folder of a local run. Keep the Terraform state there. Return the copy's folder.
 
     The copy has no Terraform backend, so its state never leaves this machine.
 
-    :param back_office: the URL that replaces the back office's URL in the local settings
+    :param back_office: the URL of the run's back office; in the copy, it replaces BACK_OFFICE
     """
     folder = emulator.folder(name) / "terraform"
     state = {folder / ".terraform", *folder.glob("terraform.tfstate*")}
@@ -219,9 +220,9 @@ def _copy(name: str, back_office: str) -> Path:
 
 
 def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Progress) -> None:
-    """Run an apply, write its log, and print its progress every 5 seconds.
+    """Run `terraform apply`, write its output to a log file, and print its progress every 5 seconds.
 
-    :raises ConflictError: if the emulator has a resource that isn't in the state
+    :raises ConflictError: if a resource exists in the emulator that isn't in the Terraform state
     :raises CommandError: if the apply fails in another way
     """
     total, done, last_print, problems = 0, 0, time.monotonic(), list[str]()
@@ -237,7 +238,7 @@ def _run_apply(command: list[str], env: dict[str, str], log: Path, progress: Pro
             try:
                 message = json.loads(line)
             except ValueError:
-                continue  # plain text, such as a warning about the caller's own settings; it is in the log
+                continue  # the line is plain text, such as a warning about the user's Terraform settings
             kind = message.get("type")
             if kind == "change_summary":
                 changes = message["changes"]

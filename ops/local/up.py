@@ -1,7 +1,8 @@
-"""Bring the whole stack up locally: build, start emulator and back office, apply. A second run applies what changed.
+"""Bring a stack up on this machine: build the zips, start the emulator and the back office, apply terraform/.
 
-If AWS_ENDPOINT_URL is set, the run uses the emulator there (LocalStack) and starts none. With READPLANE_CLIENT=boto3,
-`read`, `write` and `apply` call AWS with boto3 instead of the slim client.
+If the stack is up already, this program applies what has changed. If AWS_ENDPOINT_URL is set, the program uses the
+emulator at that URL (LocalStack) and starts none. With READPLANE_CLIENT=boto3, `read`, `write` and `apply` call AWS
+with boto3 instead of the slim client.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from ops.terraform import terraform
 
 
 def up(name: str, port: int, progress: Progress, rows: int | None = None) -> stack.Stack:
-    """Build the zips, start the emulator and the back office, and apply. Reuse those that are up already.
+    """Build the zips, start the emulator and the back office, and apply terraform/.
+
+    An emulator or a back office that is up already is used again.
 
     :param port: the emulator's port; 0 takes a free one
     :param rows: how many subdivisions to put into a new back office; None for all
     :raises CommandError: if a tool is missing, a port is in use, or the apply fails
     """
-    # Fail before the build if Terraform is missing, the client is unknown or the endpoint is at AWS.
+    # Check these before the build, so that `up` fails at once if Terraform is missing, READPLANE_CLIENT has an unknown
+    # value or AWS_ENDPOINT_URL is at AWS.
     terraform()
     client = stack.aws_client()
     external = os.environ.get("AWS_ENDPOINT_URL")
@@ -42,8 +46,8 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
         try:
             applied = _apply_to_fresh(name, port, zips, progress, rows)
         except stack.ConflictError as conflict:
-            # This happens on a busy machine. Another apply to this emulator would fail again, because the resource
-            # exists in the emulator but isn't in the state.
+            # A conflict can happen on a busy machine. Start over with a new emulator. Another apply to this emulator
+            # would fail again, because the resource exists in the emulator but isn't in the Terraform state.
             progress.say(
                 f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
             )
@@ -53,9 +57,9 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
 
 
 def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
-    """Apply to an emulator that this run hasn't started.
+    """Apply terraform/ to an emulator that this run hasn't started, such as LocalStack.
 
-    If that emulator runs in a container, it can't reach the back office on this machine.
+    If that emulator runs in a container, its `poll` can't reach the back office on this machine.
     """
     if not emulator.healthy(endpoint):
         raise CommandError(f"No emulator responds at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
@@ -65,9 +69,9 @@ def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress,
 
 
 def _running_emulator(name: str, port: int) -> emulator.Emulator | None:
-    """Return the emulator that an earlier run started, if it is up.
+    """Return the emulator that an earlier run of the same name started. Return None if it isn't up.
 
-    :raises CommandError: if it is up on a port other than `port`
+    :raises CommandError: if the emulator is up on a port other than `port`
     """
     running = emulator.running(name)
     if running and port not in (0, running.port):
@@ -76,14 +80,17 @@ def _running_emulator(name: str, port: int) -> emulator.Emulator | None:
 
 
 def _back_office(name: str, progress: Progress, rows: int | None) -> str:
-    """Return the URL of the run's back office; start it if it isn't up."""
+    """Return the URL of the run's back office. Start the back office first if it isn't up."""
     office = back_office.running(name) or back_office.start(name, rows=rows)
     progress.say(f"The back office, Datasette, is up at {office.url} (log: {back_office.log_file(name)}).")
     return office.url
 
 
 def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
-    """Start an emulator and apply to it. If the apply fails, stop it, because a partial stack is of no use."""
+    """Start a new emulator and a new back office, and apply terraform/.
+
+    If the apply fails, stop both, because a partial stack is of no use.
+    """
     stack.forget_state(name)
     back_office.stop(name)
     back_office.forget(name)
@@ -100,7 +107,7 @@ def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and bring the stack up."""
+    """Bring a stack up with the options of the command line, and print the API's URL."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.up", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--name", default="demo", help="the run's name; its files are in .local/<name>/")
     parser.add_argument("--port", type=int, default=4566, help="the emulator's port, 0 for a free one (default: 4566)")

@@ -1,11 +1,12 @@
-# For trying things out. An idle stack costs nothing, because DynamoDB on demand, Lambda, API Gateway, Cognito, SQS and
-# S3 bill by use. Nothing is protected against deletion, so `terraform destroy` removes everything.
+# Settings for a stack to try Readplane out. An idle stack costs nothing, because DynamoDB on demand, Lambda, API
+# Gateway, Cognito, SQS and S3 bill by use. Nothing is protected against deletion, so `terraform destroy` removes
+# everything.
 
 name   = "readplane-dev"
 region = "eu-central-1"
 
-# These cost money even if idle, so they are off: the customer managed key (1 $ a month per Region), the cache cluster
-# (15 $ a month and up), the replica and the alarms (0.10 $ a month each).
+# These four cost money even if the stack is idle, so they are off: the customer managed key (1 $ a month per Region),
+# the cache cluster (15 $ a month and up), the replica Region, and the alarms (0.10 $ a month each).
 customer_managed_key = false
 cache_size           = null
 replica_region       = null
@@ -14,14 +15,14 @@ alarms               = false
 deletion_protection = false
 log_retention_days  = 7
 
-# A client can read its write after about ten seconds instead of a minute.
+# Firehose buffers for only 10 seconds, so a client can read its own write after about ten seconds instead of a minute.
 write_log = { buffering_seconds = 10 }
 
 throttle     = { rate = 20, burst = 40 }
 cors_origins = ["http://localhost:8080"]
 
-# No source is declared, because polling costs some 15 $ a month, busy or not: one shard of the change stream, and about
-# 1 $ for `poll` and the metrics that it reports every minute. environments/prod.tfvars shows a source.
+# There is no source, because polling costs some 15 $ a month, busy or not: one shard of the change stream, and about 1
+# $ for `poll` and the metrics that it reports every minute. environments/prod.tfvars shows how to declare a source.
 
 collections = {
   products = {

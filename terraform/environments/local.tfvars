@@ -1,12 +1,14 @@
-# The whole stack on the emulator. This file holds every setting that differs from AWS, each with its reason.
+# Settings for the whole stack on the local emulator. Each setting that differs from a stack on AWS has a comment with
+# the reason.
 
 name           = "readplane"
 region         = "us-east-1"
 replica_region = "eu-west-1"
 
-# The emulator has one address for all buckets and no instance metadata, and it accepts any credentials. It speaks plain
-# HTTP, which the policies of queues and buckets would otherwise refuse. It stores a method's settings under the
-# method's unescaped path.
+# The emulator has one address for all buckets, so S3 requests must name the bucket in the path. It has no instance
+# metadata and accepts any credentials, so the AWS provider checks neither. It speaks plain HTTP, which the policies of
+# queues and buckets would otherwise refuse. It stores the settings of an API method under the method's plain path,
+# while API Gateway escapes every slash in the path.
 emulator = {
   s3_use_path_style           = true
   skip_credentials_validation = true
@@ -15,38 +17,40 @@ emulator = {
   plain_method_paths          = true
 }
 
-# The emulator doesn't enforce key policies, so customer managed keys would prove nothing here and take 15 seconds.
-# The Terraform tests check the policies.
+# There are no customer managed keys, because creating them takes 15 seconds and the emulator doesn't enforce their
+# policies. The Terraform tests check the key policies.
 customer_managed_key = false
 
-# The emulator lacks API Gateway's S3 integration and responds 504, so `read` serves the same bytes.
+# The function `read` serves the documents, because the emulator lacks API Gateway's S3 integration and would respond
+# 504. `read` returns the same bytes.
 documents_integration = "lambda"
 
-# The AWS provider fails on the emulator's empty cache status, so there is no cache cluster and no cache_ttl below.
+# There is no cache cluster, because the AWS provider fails on the empty cache status that the emulator returns. So no
+# collection below sets cache_ttl.
 cache_size = null
 
-# Firehose delivers at once, so that tests and the demo needn't wait. The buffer is small,
-# because `apply` has a short timeout below.
+# Firehose writes every change to S3 at once, so that tests and the demo needn't wait. An object has at most 1 MB,
+# because `apply` must finish an object within its short timeout (see functions below).
 write_log = { buffering_seconds = 0, buffering_megabytes = 1 }
 
-# If `apply` dies, SQS delivers the message again after six times the function's timeout. In production that takes half
-# an hour, which is too long for a test.
+# The timeouts are short for the tests. If `apply` dies, SQS redelivers its message only after six times the timeout of
+# `apply`. With the default timeout that takes half an hour, which is too long for a test.
 functions = {
   apply   = { timeout_seconds = 30 }
   publish = { timeout_seconds = 30 }
 }
 
-# `make down` deletes the stack with all its data.
+# Nothing is protected against deletion, because `make down` deletes the stack with all its data.
 deletion_protection = false
 log_retention_days  = 1
 
-# The limit is above what one machine can send, so that load tests measure the stack and not the throttle.
+# The throttle is above what one machine can send, so that load tests measure the stack and not the throttle.
 throttle = { rate = 5000, burst = 5000 }
 
 cors_origins = ["http://localhost:8080"]
 
 collections = {
-  # ISO 3166. Everybody reads this collection, and editors write it.
+  # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it.
   countries = {
     read         = "public"
     write_groups = ["editors"]
@@ -68,7 +72,7 @@ collections = {
     JSON
   }
 
-  # Signed-in users read this collection, and editors and support write it.
+  # Every signed-in user may read this collection, and the user groups `editors` and `support` may write it.
   notices = {
     read         = "authenticated"
     write_groups = ["editors", "support"]
@@ -89,7 +93,7 @@ collections = {
     JSON
   }
 
-  # A user's own profile, which nobody else reads or writes.
+  # The profile of each user. Only that user may read and write it.
   profiles = {
     read   = "owner"
     schema = <<-JSON
@@ -105,13 +109,15 @@ collections = {
     JSON
   }
 
-  # No client writes this collection, and no source feeds it. Its throttle is low, so that a test can exceed it.
+  # This collection is for a test of throttling. Its throttle is low, so that the test can exceed it. No client may
+  # write the collection, and no source feeds it.
   tariffs = {
     read     = "public"
     throttle = { rate = 1, burst = 2 }
   }
 
-  # The back office feeds the next three collections: ISO 3166-2, ISO 639-1 and ISO 4217.
+  # The local back office feeds the next three collections: subdivisions (ISO 3166-2), languages (ISO 639-1) and
+  # currencies (ISO 4217).
   subdivisions = {
     read   = "public"
     schema = <<-JSON
@@ -162,11 +168,11 @@ collections = {
   }
 }
 
-# The back office is Datasette over SQLite (ops/local/back_office.py). Each run of the local stack starts one on its own
-# port and replaces 8765 in these settings with that port.
+# All three sources poll one local back office, a Datasette server over SQLite (ops/local/back_office.py). Each run of
+# the local stack starts its own server on its own port and replaces 8765 in these settings with that port.
 sources = {
   # `poll` reads the rows that changed since the last poll, oldest change first. The back office marks some rows as
-  # removed and deletes others without a trace. A sweep finds the deleted ones.
+  # removed and deletes others without a trace. A daily sweep finds the rows that were deleted without a trace.
   subdivisions = {
     mode             = "changes"
     collection       = "subdivisions"
@@ -179,7 +185,7 @@ sources = {
     deleted          = "removed == `1`"
     translation      = "{code: code, country: country, name: name, type: type, parent: parent}"
     paging           = { style = "link", next = "next_url" }
-    lag_seconds      = 5 # a row is visible as soon as it has its timestamp
+    lag_seconds      = 5 # short, because a row is visible as soon as it has its timestamp
     timeout_seconds  = 5
     sweep = {
       schedule = "rate(1 day)"
@@ -187,8 +193,8 @@ sources = {
     }
   }
 
-  # This table has no modification times. Each poll reads the whole table and makes a change for every row that differs
-  # from its item. `poll` deletes an item whose row is missing from two polls in a row.
+  # The table `languages` has no modification times. So each poll reads the whole table and makes a change for every row
+  # that differs from its item. `poll` deletes an item whose row is missing in two consecutive polls.
   languages = {
     mode             = "changes"
     collection       = "languages"
@@ -202,7 +208,7 @@ sources = {
     timeout_seconds  = 5
   }
 
-  # A poll reads one payload and publishes it unchanged as one document.
+  # Each poll of `currencies` reads one payload and publishes it unchanged as one document.
   currencies = {
     mode             = "snapshot"
     collection       = "currencies"
@@ -213,10 +219,12 @@ sources = {
   }
 }
 
-# The same back office, which API Gateway also passes through. The emulator forwards every header, credentials too, and
-# ignores timeouts. So tests/localstack tests the headers, and the Terraform tests check the timeouts.
+# Clients also reach the same back office directly, because API Gateway passes these requests through. The emulator
+# forwards every header to the back office, credentials included, and ignores timeout_ms. So tests/localstack tests the
+# headers, and the Terraform tests check the timeouts.
 backends = {
-  # Callers need a key. The throttle is above what one machine can send.
+  # Callers need this backend's API key. The throttle is above what one machine can send, so that load tests don't
+  # exceed it.
   backoffice = {
     url        = "http://localhost:8765/backoffice"
     methods    = ["GET", "HEAD"]
@@ -224,8 +232,8 @@ backends = {
     throttle   = { rate = 1000, burst = 1000 }
   }
 
-  # Signed-in users may call this backend. The key only counts their requests. Its limits are low, so that a test can
-  # exceed them.
+  # Callers need an access token and an API key. The token decides who may call, and API Gateway only counts the
+  # requests made with the key. The throttle and quota are low, so that a test can exceed them.
   staff = {
     url      = "http://localhost:8765/backoffice"
     methods  = ["GET"]
@@ -235,8 +243,8 @@ backends = {
   }
 }
 
-# The emulator can't generate keys. The AWS provider requests a generated key by sending an empty value, which the
-# emulator refuses. So the keys are given here. They open only this local stack.
+# The API keys are set here, because the emulator can't generate keys. (The AWS provider requests a generated key by
+# sending an empty value, which the emulator refuses.) The keys open only this local stack.
 backend_api_keys = {
   backoffice = "local-key-of-the-backoffice"
   staff      = "local-key-of-the-staff"

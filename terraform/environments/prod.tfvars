@@ -1,5 +1,5 @@
-# The safe configuration: customer managed keys, a second Region that accepts reads and writes, protection against
-# deletion, and alarms. Idle, it costs about 45 $ a month: 30 $ for the two cache clusters, the rest for
+# Settings for production: customer managed keys, a second Region that accepts reads and writes, protection against
+# deletion, and alarms. An idle stack costs about 45 $ a month: 30 $ for the two cache clusters, the rest for
 # SnapStart's snapshots, alarms and keys.
 
 name           = "readplane"
@@ -11,8 +11,9 @@ deletion_protection  = true
 log_retention_days   = 365
 alarms               = true
 
-# Name who gets the alarms: people, or SNS topics of your own. AWS sends each e-mail address a confirmation link. While
-# the account is in the SMS sandbox, AWS sends SMS only to verified numbers.
+# With these settings the alarms notify nobody. Set notify (e-mail addresses and phone numbers) or alarm_actions (SNS
+# topics of your own). AWS sends each e-mail address a confirmation link. While the account is in the SMS sandbox, AWS
+# sends SMS only to verified numbers.
 
 cache_size = "0.5"
 throttle   = { rate = 500, burst = 1000 }
@@ -21,11 +22,11 @@ write_log    = { buffering_seconds = 60, apply_concurrency = 20 }
 horizon_days = 30
 
 # Concurrency is reserved, so that a flood of reads can't starve `apply`, and a backlog of changes can't starve `read`.
-# The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. `apply` has room for its
-# queue (20) and for the change stream of the source below (1 shard x 2).
+# The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. `apply` reserves 22: 20 for
+# the apply queue, and 2 for the change stream of the source below (1 shard x parallelization_factor 2).
 #
-# Every deployment leaves old versions of `write` and `read` behind. AWS bills the snapshot of a version for as long as
-# the version exists, so delete the versions that you won't go back to.
+# With snap_start, every deployment leaves an old version of `write` and of `read` behind. AWS bills the snapshot of a
+# version for as long as the version exists, so delete the versions that you won't go back to.
 functions = {
   write   = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
   apply   = { memory_mb = 1024, reserved_concurrency = 22 }
@@ -34,7 +35,7 @@ functions = {
   poll    = { memory_mb = 1024, reserved_concurrency = 5 }
 }
 
-# The address of your web application.
+# The origin of your web application, whose scripts may call the API.
 cors_origins = ["https://app.example.com"]
 sign_in = {
   mfa                  = "OPTIONAL"
@@ -72,9 +73,9 @@ collections = {
   }
 }
 
-# A back office that is polled every minute costs some 15 $ a month more, busy or not: one shard of the change stream,
-# and about 1 $ for `poll` and its metrics. Each further source adds only about 1 $. Declare the source's collection
-# above, without write_groups:
+# An example of a source. A back office that is polled every minute costs some 15 $ a month more, busy or not: one shard
+# of the change stream, and about 1 $ for `poll` and its metrics. Each further source adds only about 1 $. Also declare
+# the source's collection under collections above, without write_groups:
 #   stock = { read = "public", cache_ttl = 10 }
 #
 # sources = {
@@ -97,6 +98,7 @@ collections = {
 #
 # change_stream = { shards = 1, parallelization_factor = 2 }
 #
-# If the back office is private, run `poll` in its VPC. From there, `poll` needs a NAT gateway (from 33 $ a month) to
-# reach AWS's APIs and the replica Region's bucket. For AWS's APIs in its own Region, VPC endpoints are enough.
+# If the back office is private, run `poll` in the VPC of the back office. From there, `poll` needs a NAT gateway (from
+# 33 $ a month) to reach AWS's APIs and the documents bucket of the replica Region. Without a replica Region, VPC
+# endpoints for AWS's APIs are enough.
 # poll = { vpc = { subnet_ids = ["subnet-<id>", "subnet-<id>"], security_group_ids = ["sg-<id>"] } }

@@ -1,1 +1,1 @@
-"""Benchmarks that compare Readplane with the usual tools. ``make bench`` runs them."""
+"""Benchmarks that compare Readplane with boto3, Powertools, Chalice and FastAPI. ``make bench`` runs them."""

@@ -1,4 +1,4 @@
-"""Measure Readplane and the usual tools side by side, and check the results against the goals."""
+"""Run the benchmarks: measure Readplane and other implementations of the same work, and check Readplane's goals."""
 
 import argparse
 import json
@@ -59,9 +59,11 @@ def _documented_results() -> dict[str, Any]:
 
 
 def _merged(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the results in docs/, with the parts that this run measured replaced by its own.
+    """Return the results in docs/performance.json, in which ``result`` replaces the parts that this run measured.
 
-    The member ``renewed`` holds, for each replaced part, the conditions of the run that measured it.
+    The member ``renewed`` holds, for each replaced part, the conditions of the run that measured this part.
+
+    :param result: the results of a run that measured only some parts.
     """
     documented = _documented_results()
     parts = {name: part for name, part in result.items() if name != "made"}
@@ -130,7 +132,7 @@ def _options() -> argparse.Namespace:
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the conditions of the run: its time, machine, load and package versions."""
+    """Return the conditions of this run: the time, the options, the machine, its load, and the package versions."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
         "quick": options.quick,
@@ -145,7 +147,8 @@ def _conditions(options: argparse.Namespace) -> dict[str, Any]:
 def _save(result: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result = result | {"goals": [{**goal._asdict(), "met": goal.met} for goal in goals(result)]}
-    # Put each list of numbers on one line, because the curves of the charts have thousands of numbers.
+    # json.dumps puts each number on its own line. Put each list of numbers on one line, because the results hold lists
+    # with thousands of numbers, from which the charts are drawn.
     text = (
         re.sub(r"\[[\s\d.,e+-]+\]", lambda numbers: " ".join(numbers[0].split()), json.dumps(result, indent=1)) + "\n"
     )
@@ -163,7 +166,7 @@ def _save(result: dict[str, Any], folder: Path) -> None:
 
 
 def _write_docs(result: dict[str, Any]) -> None:
-    """Write the results and charts into docs/, and the tables between ``BEGIN`` and ``END`` in docs/performance.md."""
+    """Write the results and charts into docs/. Put the tables between ``BEGIN`` and ``END`` in docs/performance.md."""
     _save(result, DOCS)
     text = f"{tables(result, pictured=True)}\n\n### Goals\n\n{goal_table(goals(result))}"
     page = DOCS / "performance.md"

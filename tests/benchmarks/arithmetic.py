@@ -1,4 +1,4 @@
-"""The statistics of the benchmarks: spread, percentiles, growth exponent, goals, and the order of the samples."""
+"""The statistics of the benchmarks: medians and quartiles, percentiles, growth exponents, goals, and sampling order."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Spread(NamedTuple):
-    """The median, the lower and upper quartile, and the number of the samples of one measurement."""
+    """The statistics of one measurement: the median, the lower and upper quartile, and the number of samples."""
 
     median: float
     low: float
@@ -16,12 +16,12 @@ class Spread(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """A measured value and the limit that it must stay within.
+    """A measured value and its limit.
 
     name: what was measured.
     value: the measured value.
-    limit: the greatest allowed value.
-    at_least: True if ``limit`` is the smallest allowed value, not the greatest.
+    limit: the greatest allowed value; if ``at_least`` is True, the smallest allowed value.
+    at_least: whether ``limit`` is a lower limit.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Goal(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether the value is within the limit. A value equal to the limit is."""
+        """Whether the value meets the goal. A value that equals the limit meets it."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Goal(NamedTuple):
 
 
 def spread(samples: Iterable[float]) -> Spread:
-    """Return the median, the quartiles and the number of the samples.
+    """Return the median and the quartiles of the samples, and how many samples there are.
 
     :raises ValueError: if there are no samples.
     """
@@ -56,22 +56,22 @@ def spread(samples: Iterable[float]) -> Spread:
 def percentile(samples: Iterable[float], percent: float) -> float:
     """Return a percentile by the nearest-rank method.
 
-    It is the smallest sample for which at least ``percent`` % of all samples are less than or equal to it. For example,
-    the 99.9th percentile of 1,000 samples is the second greatest.
+    The percentile is the smallest sample that is greater than or equal to at least ``percent`` % of all samples. For
+    example, the 99.9th percentile of 1,000 different samples is the second greatest sample.
 
     :raises ValueError: if there are no samples.
     """
     values = sorted(samples)
     if not values:
         raise ValueError("no samples")
-    # Round first, because 99.9 * 1,000 / 100 is a little more than 999 in floating point.
+    # Round before ceil(): in floating point, 99.9 * 1,000 / 100 is a little more than 999.
     return values[max(1, math.ceil(round(percent * len(values) / 100, 6))) - 1]
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float:
-    """Return the growth exponent: the ``k`` of ``y = c * x**k``, fitted to logarithms by least squares.
+    """Return the growth exponent ``k`` of the curve ``y = c * x**k`` that fits the points best.
 
-    Linear growth has the exponent 1.
+    The fit is a linear regression of ``log(y)`` on ``log(x)``. If ``y`` grows linearly with ``x``, ``k`` is 1.
 
     :param points: at least two pairs ``(x, y)`` with different ``x``. All numbers must be positive.
     :raises ValueError: if a number isn't positive, or if there are fewer than two different ``x``.
@@ -86,15 +86,17 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
 
 
 def interleaved(names: Sequence[str], rounds: int, measure: Callable[[str], float]) -> Mapping[str, list[float]]:
-    """Measure every subject once in each round, so that a change of the machine's speed affects all of them alike.
+    """Measure several subjects in turns, each of them once a round, and return the samples of each subject by name.
+
+    If the machine becomes slower during the rounds, this affects all subjects equally.
 
     :param names: the names of the subjects.
-    :param measure: measures the subject with the given name and returns the sample.
-    :returns: the samples of each subject, by name.
+    :param rounds: the number of rounds, which is also the number of samples of each subject.
+    :param measure: the function that measures the subject with the given name and returns the sample.
     """
     samples: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
-        # Every other round runs in reverse order, so that no subject always runs after the same other one.
+        # Reverse the order in every other round, because a subject may be slower after one particular other subject.
         for name in names if turn % 2 == 0 else reversed(names):
             samples[name].append(measure(name))
     return samples

@@ -1,4 +1,4 @@
-"""The fake AWS's certificate for 127.0.0.1, and the authority that signs it. Every subject trusts this authority."""
+"""The TLS certificate of the fake AWS server on 127.0.0.1, and the authority that signs it, which all clients trust."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,10 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(folder: Path) -> None:
-    """Write ``ca.pem``, ``certificate.pem`` and ``key.pem``. The RSA keys have 2,048 bits, as at AWS's endpoints."""
+    """Write ``ca.pem``, ``certificate.pem`` and ``key.pem`` for the fake AWS server.
+
+    The RSA keys have 2,048 bits, like those of AWS's endpoints.
+    """
     authority, leaf = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "benchmark authority")])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

@@ -1,4 +1,4 @@
-"""The check before all measurements: every subject must give the same responses to the same events."""
+"""The check before all measurements: every implementation must give the same responses as Readplane."""
 
 import base64
 import json
@@ -29,14 +29,15 @@ WRITES: list[tuple[int, dict[str, Any]]] = [
 
 
 class DifferenceError(Exception):
-    """A subject doesn't do the same work as Readplane, so comparing their costs would mean nothing."""
+    """An implementation doesn't do the same work as Readplane, so a comparison of their costs would be meaningless."""
 
 
 def check_responses(runner: Runner, fake: FakeProcess, subjects: dict[str, Subject]) -> int:
-    """Compare every subject's responses with Readplane's; return the number of compared responses.
+    """Compare the responses of each implementation with Readplane's; return the number of compared responses.
 
-    :raises DifferenceError: at the first response that differs, or if a subject makes a wrong number of calls or sends
-        a malformed trace datagram.
+    :param subjects: the implementations by name, Readplane among them.
+    :raises DifferenceError: if a response differs from Readplane's, or if an implementation makes a wrong number of AWS
+        calls, sends no X-Ray trace datagram or sends a malformed one.
     """
     number = 0
     for function, cases in (("read", READS), ("write", WRITES)):
@@ -61,8 +62,8 @@ def _responses(
     responses = [_comparable(response) for response in runner.responses(subject, function, events)]
     state = fake.do("state")
     counts = state["counts"]
-    # Only the accepted write calls AWS; the invalid and refused ones don't. Every read makes one call, except the read
-    # with the bad id.
+    # Expect one AWS call for each request that passes validation. Of the writes, one passes. Of the five reads, four
+    # pass, because one has a malformed id.
     operation, calls = ("PutRecord", 1) if function == "write" else ("GetItem", 4)
     if counts.get(operation) != calls or not counts.get("datagrams") or counts.get("bad datagrams"):
         raise DifferenceError(f"{subject.label}, {function}: the fake counted {counts}")
@@ -76,7 +77,7 @@ def _comparable(response: dict[str, Any]) -> dict[str, Any]:
     headers |= {name.lower(): values[0] for name, values in (response.get("multiValueHeaders") or {}).items()}
     status = response["statusCode"]
     if status >= 400:
-        # Don't compare the error texts, because every subject words them in its own way.
+        # Don't compare the error texts, because the implementations word them differently.
         error = {"status": status, "content-type": headers.get("content-type")}
         try:
             document = json.loads(response["body"])
@@ -86,7 +87,7 @@ def _comparable(response: dict[str, Any]) -> dict[str, Any]:
     compared = {name: headers[name] for name in COMPARED_HEADERS if name in headers}
     body = response["body"]
     if status == 304:
-        # Ignore the content type that some frameworks give a 304, because it means nothing without a body.
+        # Some frameworks send a content type with a 304. Ignore it, because a 304 has no body.
         compared.pop("content-type", None)
     if status == 202:
         change_id = json.loads(body)["change_id"]

@@ -1,8 +1,11 @@
-"""A fake AWS that every subject calls over TLS on this machine: DynamoDB, Firehose, Kinesis, S3 and the X-Ray daemon.
+"""A fake AWS server for the benchmarks. It serves DynamoDB, Firehose, Kinesis and S3 over TLS, on this machine.
 
-It runs as a process of its own (``python -m tests.benchmarks.fake <folder>``). It reads commands from standard input,
-one JSON object per line. It must not be the bottleneck, so it keeps connections open, encodes fixed responses once, and
-stores only the versions of items. It responds 403 to an unsigned request, because signing is part of the measured work.
+It also receives the datagrams that are meant for the X-Ray daemon. It runs as a process of its own (``python -m
+tests.benchmarks.fake <folder>``) and reads commands from standard input, one JSON object per line.
+
+The server must not be the bottleneck of a benchmark. So it keeps connections open, encodes fixed responses only once,
+and stores only the keys and versions of items by default. It responds 403 to an unsigned request, because the
+benchmarks include the cost of signing.
 """
 
 import gc
@@ -31,12 +34,16 @@ Head = dict[bytes, bytes]
 
 
 class ItemsTable(MemoryDynamo):
-    """The items table. To save memory, it stores only an item's key and version, which conditional writes compare."""
+    """The items table of the fake AWS server.
+
+    To save memory, the table stores only the key and the version of each item, because conditional writes compare
+    nothing else. A benchmark whose clients read the items makes a table that stores whole items.
+    """
 
     def __init__(self, *, whole: bool) -> None:
         """Make an empty table.
 
-        :param whole: True to store whole items, because clients will read them.
+        :param whole: whether to store whole items, not only their keys and versions. Clients can read only whole items.
         """
         super().__init__(TABLE)
         self._whole = whole
@@ -47,7 +54,7 @@ class ItemsTable(MemoryDynamo):
 
 
 class Shard:
-    """The only shard of the change stream. It holds the records that ``apply`` hasn't received yet, oldest first."""
+    """The only shard of the fake Kinesis stream. It holds the records that `apply` must still receive, oldest first."""
 
     def __init__(self) -> None:
         self._records: deque[dict[str, str]] = deque()
@@ -55,7 +62,7 @@ class Shard:
         self._lock = threading.Lock()
 
     def put(self, records: list[dict[str, str]]) -> bytes:
-        """Add records; return the body of the response to PutRecords."""
+        """Add the records of a PutRecords request to the shard; return the body of the response."""
         with self._lock:
             first = self._number
             self._number += len(records)
@@ -64,10 +71,12 @@ class Shard:
         return _encoded({"FailedRecordCount": 0, "Records": outcomes})
 
     def write_event(self, file: Path, limit: int) -> int:
-        """Take the next records off the shard and write them to a file, as the event that Lambda would deliver.
+        """Remove the oldest records from the shard and write them to a file, as the event that Lambda would deliver.
 
-        :param limit: the most records that the event may hold.
-        :returns: the number of records. If it is 0, no file is written.
+        If the shard is empty, don't write the file.
+
+        :param limit: the greatest number of records in the event.
+        :returns: the number of records in the event.
         """
         with self._lock:
             number = min(limit, len(self._records))
@@ -105,12 +114,13 @@ def _event_record(record: Mapping[str, str], number: int) -> dict[str, Any]:
 
 
 class Fake:
-    """The state of the fake AWS, which all connections share."""
+    """The state of the fake AWS server. The threads of all connections share it."""
 
     def __init__(self, folder: Path) -> None:
-        """Load the items that GetItem returns.
+        """Load the fixed items, and empty the tables and the stream.
 
-        :param folder: the folder with ``items.json`` and, in ``s3/``, the S3 objects.
+        :param folder: the folder of the server's files. Its ``items.json`` holds the fixed items, which GetItem returns
+            after every reset. Its folder ``s3`` holds the S3 objects.
         """
         self._folder = folder
         self._lock = threading.Lock()
@@ -119,10 +129,10 @@ class Fake:
         self.reset(0)
 
     def reset(self, latency_ms: float, whole: bool = False) -> None:
-        """Empty the tables, the stream and the counts.
+        """Empty the tables and the stream, and set all counts to 0.
 
-        :param latency_ms: the delay of every response after this reset, in milliseconds.
-        :param whole: True to store whole items instead of only their keys and versions.
+        :param latency_ms: the delay of every later response, in milliseconds.
+        :param whole: whether the items table stores whole items, not only their keys and versions.
         """
         self._items = ItemsTable(whole=whole)
         self._checkpoints = MemoryDynamo(CHECKPOINTS)
@@ -132,9 +142,10 @@ class Fake:
         self._latency = latency_ms / 1000
 
     def state(self) -> dict[str, Any]:
-        """Return the number of items and two checksums.
+        """Return the number of items in the items table, and two checksums of the table.
 
-        ``sum`` is the checksum of the items' versions, and ``stamps`` that of the timestamps in those versions.
+        The checksum ``sum`` covers each item's key and its whole version. The checksum ``stamps`` covers each item's
+        key and only the timestamp in its version.
         """
         versions = {key: item["version"]["S"] for key, item in self._items.items.items() if "version" in item}
         return {
@@ -144,7 +155,7 @@ class Fake:
         }
 
     def respond(self, connection: ssl.SSLSocket, method: bytes, path: bytes, head: Head, body: bytes) -> None:
-        """Respond to one request.
+        """Respond to one HTTP request to an AWS service.
 
         :raises OSError: if the client has closed the connection.
         """
@@ -166,7 +177,7 @@ class Fake:
             connection.sendall(_response(200, b""))
 
     def datagram(self, content: bytes) -> None:
-        """Count a datagram that was sent to the X-Ray daemon. It is good if it has the daemon's format, else bad."""
+        """Count a datagram for the X-Ray daemon, as ``datagrams`` if its format is valid, else as ``bad datagrams``."""
         header, _, document = content.partition(b"\n")
         good = json.loads(header).get("format") == "json" and "trace_id" in json.loads(document)
         self.counts["datagrams" if good else "bad datagrams"] += 1
@@ -248,7 +259,7 @@ def _serve(fake: Fake, plain: socket.socket, context: ssl.SSLContext) -> None:
                 method, path, _ = first.split(b" ")
                 fake.respond(connection, method, path, head, body[:size])
     except OSError:
-        return  # the subject's process has ended
+        return  # the client's process has ended
 
 
 def _accept(fake: Fake, listener: socket.socket, context: ssl.SSLContext) -> None:
@@ -263,8 +274,8 @@ def _listen(fake: Fake, daemon: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serve the subjects and carry out commands until standard input ends."""
-    # Without this, the garbage collector would scan up to a million items again and again during a measurement.
+    """Serve AWS requests, and carry out the commands on standard input until standard input ends."""
+    # Disable the garbage collector, because it would scan up to a million items repeatedly during a measurement.
     gc.disable()
     folder = Path(sys.argv[1])
     fake = Fake(folder)
@@ -286,7 +297,7 @@ def main() -> None:
             print(json.dumps({"records": records}), flush=True)
             continue
         while select.select([daemon], [], [], 0)[0]:
-            time.sleep(0.001)  # wait until the other thread has counted every datagram that was sent
+            time.sleep(0.001)  # wait until the thread that runs _listen() has read every datagram and can count it
         reply: dict[str, Any] = {"counts": dict(fake.counts), "cpu": time.process_time()}
         if command["do"] == "state":
             reply |= {"state": fake.state(), "record": json.loads(fake.record or b"null")}

@@ -1,4 +1,4 @@
-"""The test data of the benchmarks: API events, the schemas, an item, and log objects of any size."""
+"""The test data of the benchmarks: API Gateway events, the schemas, an item, and objects of the write log."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ TABLE = "items-0"
 CHECKPOINTS = "checkpoints"
 SOURCE = "backoffice"
 RECORD_BYTES = 1024
-"""The length of every line in a log object, in bytes."""
+"""The length in bytes of every line that :func:`write_log` writes."""
 
 CLIENT_ID = "4h5j6k7l8m9n0p1q2r3s4t5u6v"
 VERSION = "019a9f3e-7c00-7abc-8def-0123456789ab"
@@ -35,12 +35,12 @@ _WORDS = ("slow", "fast", "item", "owner", "change", "read", "write", "plane", "
 
 
 class Log(NamedTuple):
-    """A log object, and what the items table must hold after ``apply`` has applied it.
+    """An object of the write log, and what the items table must hold after `apply` has applied this object.
 
-    key: the S3 key of the log object.
-    records: the number of its lines.
+    key: the S3 key of the object.
+    records: the number of lines in the object.
     winners: the number of items that the table must hold.
-    sum: the table's checksum, which is the sum of :func:`mark` over those items.
+    sum: the checksum that the table must have. It is the sum of :func:`mark` over all items.
     """
 
     key: str
@@ -50,12 +50,12 @@ class Log(NamedTuple):
 
 
 def mark(key: str, version: str) -> int:
-    """Return the number that one item adds to a table's checksum."""
+    """Return what one item adds to the checksum of the items table: a hash of the item's key and version."""
     return int.from_bytes(blake2b(f"{key} {version}".encode(), digest_size=6).digest(), "big")
 
 
 def write_state(folder: Path) -> str:
-    """Write the item and the schemas that the fake AWS serves; return the schemas as JSON."""
+    """Write the files with the item and the schemas that the fake AWS server serves; return the schemas as JSON."""
     (folder / "s3").mkdir(parents=True)
     texts = {
         "pk": "item/products/p-1",
@@ -78,7 +78,7 @@ def write_state(folder: Path) -> str:
 def request(method: str, item_id: str = "p-1", *, body: str | None = None, **headers: str) -> dict[str, Any]:
     """Return API Gateway's event for a request to one item of the collection ``products``.
 
-    :param headers: more headers of the request. Each ``_`` in a name becomes ``-``.
+    :param headers: the values of additional request headers by name, with ``_`` in place of each ``-``.
     """
     event: dict[str, Any] = json.loads(_EVENT.read_text())
     event |= {"httpMethod": method, "path": f"/items/products/{item_id}", "body": body}
@@ -91,19 +91,19 @@ def request(method: str, item_id: str = "p-1", *, body: str | None = None, **hea
 
 
 def get() -> dict[str, Any]:
-    """Return the event of a GET of the item that the fake AWS holds."""
+    """Return API Gateway's event for a GET of the only item that the fake AWS server holds."""
     return request("GET")
 
 
 def put() -> dict[str, Any]:
-    """Return the event of a PUT with a valid body of about 400 bytes."""
+    """Return API Gateway's event for a PUT with a valid body of about 400 bytes."""
     return request("PUT", body=json.dumps(PRODUCT))
 
 
 def with_claims(event: dict[str, Any], **claims: str) -> dict[str, Any]:
-    """Replace some of the caller's claims in an event; return the event.
+    """Change an API Gateway event so that the caller's access token has other claims; return the event.
 
-    :param claims: the new claims. The end ``_groups`` of a name becomes ``:groups``.
+    :param claims: the claims to replace or add, by name. The name ``cognito_groups`` stands for ``cognito:groups``.
     """
     event["requestContext"]["authorizer"]["claims"] |= {
         name.replace("_groups", ":groups"): claims[name] for name in claims
@@ -112,7 +112,7 @@ def with_claims(event: dict[str, Any], **claims: str) -> dict[str, Any]:
 
 
 def notification(log: Log) -> dict[str, Any]:
-    """Return the SQS event that notifies `apply` of a log object."""
+    """Return the SQS event that notifies `apply` of a new object of the write log."""
     s3 = {"bucket": {"name": "bucket"}, "object": {"key": log.key}}
     body = json.dumps({"Records": [{"eventTime": "2025-11-21T08:00:00.000Z", "s3": s3}]})
     record = {"messageId": "m-1", "receiptHandle": "r-1", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
@@ -120,7 +120,7 @@ def notification(log: Log) -> dict[str, Any]:
 
 
 def write_log(folder: Path, records: int) -> Log:
-    """Write a log object with lines of 1 KB. Every tenth line repeats a random earlier line."""
+    """Write an object of the write log with lines of 1 KB. Every tenth line repeats a random earlier line."""
     chance = random.Random(records)
     pool = "".join(f"{chance.choice(_WORDS)}-{chance.randrange(10_000)} " for _ in range(20_000))
     start_ms = int(time.time() * 1000) - 60_000
@@ -139,7 +139,7 @@ def write_log(folder: Path, records: int) -> Log:
 
 
 def _line(number: int, start_ms: int, pool: str) -> tuple[str, bytes]:
-    # Compute the whole line from its number, so that a line can be repeated without keeping a copy of it.
+    # Compute the whole line from its number. So write_log() can repeat any earlier line without keeping all lines.
     spread = zlib.crc32(number.to_bytes(4, "big"))
     stamp = f"{start_ms + number // 100:012x}"
     change_id = f"{stamp[:8]}-{stamp[8:]}-7{number % 4096:03x}-8{spread % 4096:03x}-{number:012x}"

@@ -2,7 +2,7 @@
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table. The first column is left-aligned. The others hold numbers and are right-aligned."""
+    """Return a Markdown table whose first column is left-aligned. All other columns are right-aligned for numbers."""
     cells = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = []

@@ -20,13 +20,14 @@ Result = dict[str, Any]
 
 
 class Extent(NamedTuple):
-    """How much a run measures.
+    """How much a run of the benchmarks measures.
 
-    cold_rounds: the number of rounds of cold starts.
-    warm_rounds: the number of rounds of warm requests.
-    warm_requests: the number of requests that a process serves in each round.
-    bulk_records: the number of records in the log object for bulk apply.
-    growth: pairs of a number of records and how often to apply that many.
+    cold_rounds: how many cold starts of each implementation to measure.
+    warm_rounds: how many blocks of warm requests to measure for each implementation.
+    warm_requests: how many requests a block has.
+    bulk_records: how many changes the log object for bulk apply has.
+    growth: the sizes of the log objects that show how bulk apply scales. Each pair holds a number of changes, and how
+        often to apply a log object with this number.
     """
 
     cold_rounds: int
@@ -41,12 +42,12 @@ QUICK = Extent(7, 5, 100, 20_000, ((1_000, 3), (5_000, 2), (20_000, 1)))
 
 
 def progress(text: str) -> None:
-    """Print a progress message to standard error, because standard output is for the tables."""
+    """Print a progress message to standard error, because the tables go to standard output."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 class Bench:
-    """One run of the benchmarks without a back office."""
+    """The benchmarks without a back office: cold starts, warm requests, bulk apply, and how bulk apply scales."""
 
     def __init__(
         self, fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject], extent: Extent
@@ -58,9 +59,10 @@ class Bench:
         self._extent = extent
 
     def cold(self, function: str) -> Result:
-        """Measure cold starts: a fresh process imports its modules, runs its init and serves one request.
+        """Measure the cold starts of a function in each implementation.
 
-        Times are in seconds, and memory is in bytes.
+        In a cold start, a fresh process imports the function's modules, runs its init and serves one request. Times are
+        in seconds, and memory is in bytes.
         """
         event = FUNCTIONS[function]()
         samples: dict[str, list[dict[str, Any]]] = {name: [] for name in self._subjects}
@@ -71,7 +73,7 @@ class Bench:
             samples[name].append(sample)
             return float(sample["cpu"])
 
-        for name in self._subjects:  # an unmeasured run, which fills the disk cache
+        for name in self._subjects:  # one run that isn't measured, because it fills the disk cache
             self._runner.sample(self._subjects[name], function, event)
         progress(f"cold {function}: {self._extent.cold_rounds} rounds of {len(samples)} fresh processes")
         interleaved(list(samples), self._extent.cold_rounds, measure)
@@ -82,9 +84,9 @@ class Bench:
         return result
 
     def stages(self) -> Result:
-        """Measure the CPU seconds of each step of Readplane's cold start, and of reading each store of trusted roots.
+        """Measure each step of Readplane's cold start, and how long it takes to load each store of root certificates.
 
-        All results are medians.
+        All results are medians in CPU seconds.
         """
         result: Result = {}
         progress(f"stages: {self._extent.cold_rounds} cold starts of each function, step by step")
@@ -98,7 +100,7 @@ class Bench:
         return result
 
     def warm(self, function: str) -> Result:
-        """Measure running processes, one block of requests after another. Return CPU seconds per request."""
+        """Measure the warm requests of a function; return each implementation's CPU seconds per request."""
         servers = {
             name: self._runner.server(subject, function, FUNCTIONS[function]())
             for name, subject in self._subjects.items()
@@ -120,15 +122,19 @@ class Bench:
         return {name: {"cpu": spread(own_samples)._asdict()} for name, own_samples in samples.items()}
 
     def bulk(self, pools: dict[str, Subject], latency_ms: float) -> Result:
-        """Measure how fast Readplane and each pool of threads apply a log object.
+        """Measure how fast Readplane and the implementations with a thread pool apply one log object.
 
-        Every pool runs between two runs of Readplane, so that a change of the machine's speed shows.
+        Readplane runs before and after each thread pool. If the machine's speed changes, the runs of Readplane differ.
+
+        :param pools: the implementations with a thread pool, by name.
+        :param latency_ms: the delay of every response of the fake AWS server, in milliseconds.
         """
         log = self._log(self._extent.bulk_records)
         subjects = {OURS: self._subjects[OURS], **pools}
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
         progress(f"bulk of {log.records} records, {latency_ms:g} ms of latency")
-        # Run each pool only once. The run takes minutes, and its time is an average over one call for each item.
+        # Run each thread pool only once, because a run takes minutes. One run is enough, because it makes one call for
+        # each item and so averages over many calls.
         for name in [OURS, *(turn for pool in pools for turn in (pool, OURS))]:
             run = self._apply(subjects[name], log, latency_ms)
             progress(f"  {subjects[name].label}: {run['wall']:.1f} s, {run['calls']:.0f} calls")
@@ -140,7 +146,10 @@ class Bench:
         return {"records": log.records, "winners": log.winners, "latency_ms": latency_ms, "rows": rows}
 
     def growth(self) -> Result:
-        """Measure how Readplane's time and memory grow with the number of records. The time excludes init."""
+        """Measure how the time and the memory of Readplane's bulk apply grow with the number of changes.
+
+        The time excludes init.
+        """
         points = []
         for records, times in self._extent.growth:
             log = self._log(records)
@@ -154,7 +163,7 @@ class Bench:
             "memory_ratio": points[-1]["memory"] / points[-2]["memory"],
         }
 
-    @functools.cache  # noqa: B019 (a process makes only one Bench)
+    @functools.cache  # noqa: B019 (the cache keeps each Bench alive, but there is only one)
     def _log(self, records: int) -> load.Log:
         progress(f"writing a log object of {records} records")
         return load.write_log(self._folder, records)

@@ -1,4 +1,4 @@
-"""The processes of the benchmarks: long-running ones that take commands, and a fresh one for every sample."""
+"""The processes that the benchmarks start: servers that receive commands, and a fresh process for each measurement."""
 
 import json
 import marshal
@@ -17,29 +17,31 @@ from tests.benchmarks.subjects import ROOT, Subject
 
 _SAMPLE, _STAGES = (Path(__file__).with_name(f"{name}.py") for name in ("sample", "stages"))
 _CACERT = Path(sysconfig.get_path("purelib"), "botocore", "cacert.pem")
-# Run samples with the base interpreter, because the virtual environment's would add its packages to ``sys.path``.
+# The interpreter that runs the measured functions. It isn't the virtual environment's interpreter, because that one
+# would add the packages of the virtual environment to ``sys.path``.
 _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
 class SampleError(Exception):
-    """A measurement failed. If its process failed, the message holds the end of the process's standard error."""
+    """A measurement failed. If the measured process failed, the message ends with the end of its standard error."""
 
 
 class CommandProcess:
-    """A process that receives commands and replies to them. It runs until the ``with`` block ends.
+    """A child process that receives commands and replies to them. It runs until the ``with`` block ends.
 
-    Each command and each reply is a JSON object on one line. ``ready`` is the object that the process writes first, as
-    soon as it can receive commands.
+    Each command and each reply is a JSON object on one line. As soon as the child process can receive commands, it
+    writes a first JSON object. The attribute ``ready`` holds this object.
     """
 
     def __init__(
         self, module: str, *arguments: str, env: Mapping[str, str] | None = None, errors: Path | None = None
     ) -> None:
-        """Start a process that runs a module of this project.
+        """Start a child process that runs a module of this project.
 
-        :param env: the environment variables of the new process; by default those of this process. In both cases, the
-            project is added to the Python path.
-        :param errors: the file for the new process's standard error; by default it shares that of this process.
+        :param env: the environment variables of the child process; by default those of this process. ``PYTHONPATH`` is
+            always replaced by the folders of this project.
+        :param errors: the file for the standard error of the child process. By default, the child process writes to the
+            standard error of this process.
         """
         path = os.pathsep.join((str(ROOT), str(ROOT / "lambda_src")))
         self._name = module.rpartition(".")[2]
@@ -63,13 +65,13 @@ class CommandProcess:
         assert self._process.stdin
         self._process.stdin.close()
         if error:
-            self._process.kill()  # it may still carry out a command, and nobody will read the reply
+            self._process.kill()  # the child process may still carry out a command whose reply nobody will read
         self._process.wait(30)
 
     def do(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Send a command and return the reply. Several threads may call this method at the same time.
 
-        :param arguments: more members of the command's JSON object. Which ones a process takes depends on the command.
+        :param arguments: the arguments of the command. They become members of its JSON object, beside ``do``.
         """
         assert self._process.stdin
         with self._lock:
@@ -77,9 +79,9 @@ class CommandProcess:
             return self.read_line()
 
     def read_line(self) -> dict[str, Any]:
-        """Return the JSON object in the process's next line of output.
+        """Return the JSON object in the next line that the child process writes.
 
-        :raises SampleError: if the process has ended.
+        :raises SampleError: if the child process has ended.
         """
         assert self._process.stdout
         line = self._process.stdout.readline()
@@ -90,7 +92,10 @@ class CommandProcess:
 
 
 class FakeProcess(CommandProcess):
-    """The process of the fake AWS. Its commands are ``reset``, ``counts``, ``state`` and ``shard``."""
+    """The process of the fake AWS server. Its commands are ``reset``, ``counts``, ``state`` and ``shard``.
+
+    The attribute ``env`` holds the environment variables that make an AWS client call this server.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__("tests.benchmarks.fake", str(folder))
@@ -102,32 +107,39 @@ class FakeProcess(CommandProcess):
 
 
 class Runner:
-    """Starts a process for each sample. All these processes call the same fake AWS."""
+    """Starts a fresh process for each measurement. All these processes call the same fake AWS server."""
 
     def __init__(self, fake: FakeProcess, folder: Path) -> None:
-        """Make the home folder of the samples' processes.
+        """Make the home folder that the measured processes share.
 
-        :param folder: the folder for the samples' specifications, their standard error and the home folder.
+        :param folder: the parent of the home folder. It also gets the specification of each measured process, and the
+            file for the standard error of each process.
         """
         self._fake = fake
         self._folder = folder
         (folder / "home").mkdir()
 
     def sample(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        """Measure one cold start that serves one event; return seconds, bytes, modules and the response."""
+        """Measure one cold start that serves one event.
+
+        :returns: the wall and CPU seconds, the peak memory in bytes, the imported modules, and the response.
+        """
         return self._once(subject, function, "cold", [event])[0]
 
     def responses(self, subject: Subject, function: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return a subject's responses to the events, in the same order."""
+        """Return the responses of an implementation to the events, in the order of the events."""
         return [sample["response"] for sample in self._once(subject, function, "responses", events)]
 
     def stages(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, dict[str, float]]:
-        """Measure one cold start of Readplane; return the CPU seconds by step, and by store of trusted roots."""
+        """Measure one cold start of Readplane step by step.
+
+        :returns: the CPU seconds of each step, and how many CPU seconds it takes to load each certificate store.
+        """
         seconds: dict[str, dict[str, float]] = self._once(subject, function, "stages", [event])[0]
         return seconds
 
     def server(self, subject: Subject, function: str, event: dict[str, Any]) -> "Server":
-        """Start a process that serves the same event again and again."""
+        """Start a process that serves the same event as often as :meth:`Server.serve` requests."""
         read_end, write_end = os.pipe()
         process = self._start(subject, function, "warm", [event], write_end)
         os.close(write_end)
@@ -142,7 +154,7 @@ class Runner:
                 text = output.read()
             process.communicate()
         finally:
-            process.kill()  # the sample's process still runs only if this process was interrupted
+            process.kill()  # if this process was interrupted, the child process may still run
             process.wait()
         if process.returncode or not text:
             raise SampleError(f"{subject.label}, {function}: {_tail(self.errors(subject, function, mode))}")
@@ -161,11 +173,12 @@ class Runner:
         }
         file = self._folder / f"{subject.name}-{function}-{mode}.spec"
         file.write_bytes(marshal.dumps(spec))
-        # Send standard error to a file. Nobody reads a pipe while the process runs, and a full pipe would block it.
+        # Send the standard error of the child to a file, not to a pipe. This process wouldn't read the pipe while the
+        # child runs, and a full pipe would block the child.
         with self.errors(subject, function, mode).open("wb") as errors:
             return subprocess.Popen(
-                # -I ignores PYTHON* variables and the current folder. -B writes no byte-code, because byte-code would
-                # speed up later samples.
+                # With -I, Python ignores PYTHON* variables and the current folder. With -B, Python writes no byte-code,
+                # which would make later cold starts faster.
                 [_PYTHON, "-I", "-B", str(_STAGES if mode == "stages" else _SAMPLE), str(file), str(out)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -175,11 +188,11 @@ class Runner:
             )
 
     def errors(self, subject: Subject, function: str, mode: str) -> Path:
-        """Return the path of the file for a process's standard error."""
+        """Return the path of the file for the standard error of a measured process."""
         return self._folder / f"{subject.name}-{function}-{mode}.errors"
 
     def environment(self, subject: Subject, function: str) -> dict[str, str]:
-        """Return all environment variables of a subject's process."""
+        """Return all environment variables of a measured process, both Lambda's own and the function's settings."""
         return {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self._folder / "home"),
@@ -205,7 +218,7 @@ class Runner:
 
 
 class Server:
-    """A running process that serves warm requests."""
+    """A measured process that keeps running and serves warm requests."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", out: int, errors: Path) -> None:
         self._process = process
@@ -213,7 +226,7 @@ class Server:
         self._errors = errors
 
     def serve(self, requests: int) -> float:
-        """Let the process serve a number of requests; return the mean CPU seconds per request."""
+        """Make the process serve this number of requests; return the mean CPU seconds per request."""
         assert self._process.stdin
         self._process.stdin.write(f"{requests}\n".encode())
         self._process.stdin.flush()
@@ -223,7 +236,7 @@ class Server:
         return float(line) / requests
 
     def close(self) -> None:
-        """End the process."""
+        """Close the standard input of the process, which ends it."""
         self._process.communicate()
         self._out.close()
 

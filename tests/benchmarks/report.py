@@ -1,4 +1,4 @@
-"""The report of a run: its goals, its tables and its chart."""
+"""The report of a benchmark run: its goals, its tables and its chart."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,10 @@ Result = dict[str, Any]
 
 
 def goals(result: Result) -> list[Goal]:
-    """Return the goals of all parts that were measured."""
+    """Return the goals of all parts that a benchmark run measured.
+
+    :param result: the results of the run. A part that wasn't measured is missing.
+    """
     judged: list[Goal] = []
     for function, rows in result.get("cold", {}).items():
         cpu = {name: rows[name]["cpu"]["median"] for name in rows}
@@ -58,9 +61,10 @@ def goals(result: Result) -> list[Goal]:
 
 
 def tables(result: Result, *, pictured: bool = False) -> str:
-    """Return all tables as Markdown.
+    """Return the Markdown tables of all parts that a benchmark run measured.
 
-    :param pictured: True to show the charts too. Their files must be in the same folder as the page.
+    :param pictured: whether the Markdown also shows the charts. It refers to ``performance.svg`` and ``outage.svg`` in
+        the folder of the page.
     """
     parts = ["![The figures of the tables as bars](performance.svg)"] if pictured else []
     parts += [_cold(function, rows) for function, rows in result.get("cold", {}).items()]
@@ -88,7 +92,7 @@ def tables(result: Result, *, pictured: bool = False) -> str:
 
 
 def goal_table(judged: list[Goal]) -> str:
-    """Return the goals as a Markdown table."""
+    """Return a Markdown table of goals: for each goal the measured value, the limit, and whether the goal is met."""
     body = [
         [
             goal.name,
@@ -209,8 +213,11 @@ def _growth(growth: Result) -> str:
 
 
 def chart(result: Result, file: Path) -> None:
-    """Draw the figures of the tables as bars. The same result always makes the same file."""
-    import matplotlib as mpl  # imported only here, because the import takes a second
+    """Draw a bar chart of cold starts, warm requests and bulk apply into an SVG file.
+
+    The same result always makes the same file, so drawing it again changes nothing in Git.
+    """
+    import matplotlib as mpl  # imported here, because the import takes a second and most runs draw no chart
 
     mpl.use("svg")
     from matplotlib import pyplot as plt

@@ -1,8 +1,9 @@
-"""One sample: a fresh interpreter loads one handler and serves events with it, as Lambda's runtime does.
+"""The script of a measured process: it loads one Lambda handler and serves events with it, as Lambda's runtime does.
 
-The benchmarks run this file as a script. Before the clock starts, the script may import only modules that every
-interpreter has already loaded. Any other import would make the handler's own imports look cheaper. So the script reads
-its specification with `marshal`, which is built in, and has no argument parser.
+The script measures which modules the handler imports and how long the imports take. So before the measurement starts,
+the script imports only modules that every Python interpreter has already loaded. Any other import would make the
+handler's imports look cheaper. For this reason the script reads its specification with `marshal`, which is built in,
+and uses no argument parser.
 """
 
 import marshal
@@ -10,13 +11,13 @@ import os
 import sys
 import time
 
-TYPE_CHECKING = False  # mypy treats this name as true, and importing `typing` would cost time
+TYPE_CHECKING = False  # mypy assumes True for this name. The name isn't imported from `typing`, to save the import.
 if TYPE_CHECKING:
     from typing import Any
 
 
 class Context:
-    """The part of Lambda's context object that the subjects read."""
+    """A fake of Lambda's context object, with the members that the measured handlers read."""
 
     function_name = "demo"
     function_version = "1"
@@ -29,16 +30,16 @@ class Context:
 
 
 def begin_trace(number: int) -> None:
-    """Set the trace header of the next invocation. Lambda sets it for each invocation, but not during init."""
+    """Set the X-Ray trace header of the next invocation, as Lambda does before each invocation but not during init."""
     root = f"1-67a1b2c3-{number:024x}"
     os.environ["_X_AMZN_TRACE_ID"] = f"Root={root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0"
 
 
 def peak_memory() -> int:
     """Return the peak memory of this process in bytes."""
-    # Read VmHWM if there is one. On Linux, ru_maxrss would include the peak of the process that forked this one.
+    # On Linux, read VmHWM, because ru_maxrss would include the peak memory of the parent process. macOS has no VmHWM.
     try:
-        with open("/proc/self/status") as status:  # noqa: PTH123 (pathlib would be an import)
+        with open("/proc/self/status") as status:  # noqa: PTH123 (importing pathlib would distort the measurement)
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
     except OSError:
         import resource
@@ -48,13 +49,17 @@ def peak_memory() -> int:
 
 
 def load(spec: "dict[str, Any]") -> "Any":
-    """Import the subject's module; return its handler."""
+    """Import the module that the specification names; return the handler in this module."""
     module = __import__(spec["module"], fromlist=["handler"])
     return module.handler
 
 
 def cold(spec: "dict[str, Any]", event: bytes) -> "dict[str, Any]":
-    """Load the handler and serve one event; return seconds, bytes, modules and the response."""
+    """Measure one cold start: load the handler and serve one event.
+
+    :param event: the event, in the format of `marshal`.
+    :returns: the wall and CPU seconds, the peak memory in bytes, the imported modules, and the response.
+    """
     before = set(sys.modules)
     wall, cpu = time.perf_counter(), time.process_time()
     handler = load(spec)
@@ -67,7 +72,11 @@ def cold(spec: "dict[str, Any]", event: bytes) -> "dict[str, Any]":
 
 
 def warm(spec: "dict[str, Any]", event: bytes, out: int) -> None:
-    """Read a number from each line of standard input, serve that many requests, and write the CPU seconds they took."""
+    """Measure warm requests, as many at a time as each line of standard input says, until standard input ends.
+
+    :param event: the event of every request, in the format of `marshal`.
+    :param out: the file descriptor to which the CPU seconds of each block of requests are written, one line per block.
+    """
     handler, context, number = load(spec), Context(), 0
     for line in sys.stdin:
         start = time.process_time()
@@ -79,20 +88,21 @@ def warm(spec: "dict[str, Any]", event: bytes, out: int) -> None:
 
 
 def main() -> None:
-    """Take the samples that a specification describes, and write the results.
+    """Make the measurements that a specification describes, and write the results.
 
-    The first argument is the file of the specification. The second one is the file descriptor for the results.
+    The first command-line argument is the path of the specification. The second argument is the file descriptor to
+    which the results are written.
     """
     out = int(sys.argv[2])
     with open(sys.argv[1], "rb") as file:  # noqa: PTH123
         spec = marshal.load(file)
-    # Remove the interpreter's own site-packages, because a function on Lambda doesn't have them.
+    # Remove the interpreter's own site-packages from the path, because a function on Lambda doesn't have them.
     sys.path[:] = spec["path"] + [entry for entry in sys.path[1:] if not entry.endswith("site-packages")]
     if spec["mode"] == "warm":
         warm(spec, spec["events"][0], out)
         return
     samples = [cold(spec, spec["events"][0])]
-    if spec["mode"] == "responses":  # this mode only collects responses, so times don't matter
+    if spec["mode"] == "responses":  # serve the other events too, without measuring them
         handler = load(spec)
         for number, event in enumerate(spec["events"][1:], 2):
             begin_trace(number)

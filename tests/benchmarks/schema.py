@@ -1,4 +1,4 @@
-"""The JSON Schema of the request bodies. The fake AWS serves it from S3."""
+"""The JSON Schema of the request bodies. The fake AWS server returns it when a function reads the schemas from S3."""
 
 from typing import Any
 

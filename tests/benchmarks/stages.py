@@ -1,7 +1,7 @@
-"""The CPU time of each step of Readplane's cold start. Like sample.py, this file runs as a script.
+"""The script that measures the CPU time of each step of Readplane's cold start, in a fresh process.
 
-If two steps import the same module, only the first one pays for it. So the time of a step is what it adds to the steps
-before it.
+If two steps import the same module, only the first of them takes time for the import. So the time of a step is what the
+step adds to all steps before it.
 """
 
 import marshal
@@ -19,11 +19,16 @@ STORES = {"Amazon's roots": "amazon", "botocore's bundle": "botocore", "the syst
 
 
 def main() -> None:
-    """Time the steps of one cold start; write the CPU seconds to the file descriptor in the second argument."""
-    with open(sys.argv[1], "rb") as file:  # noqa: PTH123 (pathlib would be an import)
+    """Measure the steps of one cold start; write the CPU seconds of each step.
+
+    The first command-line argument is the path of the specification. The second argument is the file descriptor to
+    which the results are written.
+    """
+    with open(sys.argv[1], "rb") as file:  # noqa: PTH123 (importing pathlib would distort the measurement)
         spec = marshal.load(file)
     sys.path[:] = spec["path"] + [entry for entry in sys.path[1:] if not entry.endswith("site-packages")]
-    # If this variable is set, importing a handler also runs its init. Without it, both can be timed separately.
+    # Remove this variable, because importing a handler would otherwise also run the handler's init. The script measures
+    # the import and the init as two steps.
     del os.environ["AWS_LAMBDA_FUNCTION_NAME"]
     seconds: dict[str, float] = {}
     last = time.process_time()

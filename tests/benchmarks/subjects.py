@@ -1,4 +1,4 @@
-"""The subjects that are measured: Readplane from its built zips, and the references."""
+"""The implementations that the benchmarks measure: Readplane from its zips, and the references with other tools."""
 
 import base64
 import compileall
@@ -19,7 +19,7 @@ ZIPS = ROOT / "dist" / "local"
 HOT_ZIPS = (ROOT / "dist" / "hot-arm64.zip", ZIPS / "hot.zip")
 
 OURS, CLIENT, POWERTOOLS = "readplane", "boto3_client", "powertools"
-"""The subjects that the goals compare."""
+"""The names of the implementations that the goals compare: Readplane, boto3's client and Powertools."""
 FLOOR = "constant"
 OURS_ON_BOTO3, RESOURCE, CHALICE, FASTAPI = "readplane_boto3", "boto3_resource", "chalice", "fastapi"
 POOL, UNTRACED_POOL = "boto3_pool", "boto3_pool_untraced"
@@ -40,16 +40,16 @@ LABELS = {
     PROXY: "proxy with requests",
     POLL: "Readplane",
 }
-"""The names of the subjects in tables and charts."""
+"""What the tables and charts call each measured implementation."""
 
 
 class Subject(NamedTuple):
-    """One implementation that is measured. It has a row in the tables.
+    """One implementation that the benchmarks measure. It has its own row in the tables.
 
-    name: the subject's key in the results.
-    module: the name of the handler's module, in which ``{}`` stands for the function's name.
-    path: the folders that the subject needs on ``sys.path``.
-    env: the environment variables that only this subject needs.
+    name: the implementation's key in the results.
+    module: the name of the handler's module. It contains ``{}`` in place of the function's name, such as `read`.
+    path: the folders to put on ``sys.path``.
+    env: the environment variables that only this implementation needs.
     """
 
     name: str
@@ -59,14 +59,17 @@ class Subject(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The subject's name in the tables."""
+        """The name of this implementation in the tables."""
         return LABELS.get(self.name, self.name)
 
 
 def unpack(folder: Path) -> None:
-    """Unpack Readplane's zips, which hold byte-code, and compile the references to byte-code, as pip does.
+    """Prepare all measured implementations: unpack Readplane's zips, and compile the other implementations.
 
-    :raises FileNotFoundError: if a zip is missing, because ``make build`` hasn't run, or a reference can't be compiled.
+    Readplane's zips hold byte-code. The other implementations are compiled to byte-code too, as pip compiles a package
+    when it installs the package.
+
+    :raises FileNotFoundError: if a zip is missing because ``make build`` hasn't run, or if compiling fails.
     """
     for name in ("hot", "layer", "functions"):
         with zipfile.ZipFile(ZIPS / f"{name}.zip") as artefact:
@@ -77,10 +80,12 @@ def unpack(folder: Path) -> None:
 
 
 def subjects(folder: Path, schemas: str) -> dict[str, Subject]:
-    """Return the subjects that serve requests, in the order of the tables. Call :func:`unpack` first.
+    """Return the implementations of `read` and `write`, in the order of the tables. Call :func:`unpack` first.
 
-    Every subject trusts the certificate authorities that it trusts on AWS, because reading them is part of a cold
-    start. It also trusts the authority of the fake AWS.
+    Each implementation trusts the same certificate authorities as on AWS, because the time to load them is part of a
+    cold start. Each implementation also trusts the authority that signs the certificate of the fake AWS server.
+
+    :param schemas: the JSON Schemas of the collections, as JSON.
     """
     site = sysconfig.get_path("purelib")
     ours = (str(folder / "hot"), str(folder / "layer" / "python"))
@@ -108,7 +113,7 @@ def subjects(folder: Path, schemas: str) -> dict[str, Subject]:
 
 
 def pools(folder: Path) -> dict[str, Subject]:
-    """Return the references for bulk apply: a pool of threads with tracing, and one without."""
+    """Return two implementations of bulk apply with boto3 and a thread pool: one with X-Ray tracing and one without."""
     path = (str(folder / "references"), sysconfig.get_path("purelib"))
     module = f"references.{{}}_{POOL}"
     rows = [
@@ -119,9 +124,12 @@ def pools(folder: Path) -> dict[str, Subject]:
 
 
 def back_office_subjects(folder: Path, schemas: str) -> dict[str, Subject]:
-    """Return the subjects of the benchmarks with a back office: Readplane with a source, ``poll``, and the proxy.
+    """Return what the benchmarks with a back office run: Readplane's `read` and `apply`, its `poll`, and the proxy.
 
-    On AWS, ``poll`` finds its libraries in Lambda's runtime and the layers. Here it finds them in this interpreter.
+    On AWS, `poll` imports its libraries from Lambda's runtime and from layers. In the benchmarks, `poll` imports the
+    libraries that are installed for the Python interpreter that runs the benchmarks.
+
+    :param schemas: the JSON Schemas of the collections, as JSON.
     """
     theirs = (str(folder / "references"), sysconfig.get_path("purelib"))
     env = {"READPLANE_SETTINGS": _settings(schemas, _POLL_SETTINGS)}
@@ -136,7 +144,7 @@ def back_office_subjects(folder: Path, schemas: str) -> dict[str, Subject]:
 
 
 def hot_zip() -> Path:
-    """Return the path of the zip with the hot functions: the zip for AWS if it is built, else the local one."""
+    """Return the path of the zip with `read`, `write` and `apply`: the zip for AWS if it exists, else the local one."""
     return next(path for path in HOT_ZIPS if path.exists())
 
 

@@ -1,8 +1,8 @@
-"""A back office in memory: rows with a modification time, served page by page over HTTP in every paging style.
+"""A simulated back office that keeps rows in memory and serves them page by page, in every paging style.
 
-Its clock has its own resolution and skew. A transaction may become visible later than its timestamp says. Its responses
-can go wrong in every way in which those of a real back office do. The fake replaces only the HTTP adapter of
-``requests``, so a test runs all of our own client.
+The back office's clock can be coarse and wrong. A row can become visible later than its modification time says. A
+response can go wrong in every way in which a real back office's response does. The tests replace only the HTTP adapter
+of ``requests``, so they run all of the code with which `poll` calls a back office.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ ORIGIN = "http://office.test"
 PATH = "/v2/rows"
 
 Style = Literal["none", "link", "header", "token", "scroll", "page", "offset"]
-"""How the client finds the next page.
+"""How a client of the back office finds the next page of a listing.
 
-``link``: the body has a link. ``header``: the Link header has a link. ``token``: the body has a token. ``scroll``: the
-body has a token, and all pages show the rows as they were when the client read the first page. ``page`` and ``offset``:
-the client counts the pages or the rows. ``none``: there is only one page.
+``link``: the body has a link to the next page. ``header``: the Link header has a link to it. ``token``: the body has a
+token for it. ``scroll``: the body has a token, and all pages show the rows as they were when the client read the first
+page. ``page``: the client counts the pages. ``offset``: the client counts the rows. ``none``: there is only one page.
 """
 
 Fault = Literal[
@@ -50,12 +50,13 @@ Fault = Literal[
     "repeated",
     "empty",
 ]
-"""What goes wrong with a response.
+"""What goes wrong with a response of the back office.
 
-``fewer``: the page has fewer rows than it could have, but leads to the right next page. ``repeated``: the back office
-sends its previous response again. ``empty``: the status is 200, but the page falsely has no rows and no next page.
-``cut``: the body ends before its Content-Length. ``half``: the body is half a JSON text. ``stray_link``: the next
-page's link names another host. ``uncalled_304``: the status is 304, although the request had no condition.
+``fewer``: the page has fewer rows than a full page, but its link or token names the right next page. ``repeated``: the
+back office sends its previous response again. ``empty``: the status is 200, but the page falsely has no rows and no
+next page. ``cut``: the body is shorter than its Content-Length says. ``half``: the body is half a JSON text.
+``stray_link``: the link to the next page names another host. ``uncalled_304``: the status is 304 (Not Modified),
+although the request had no condition.
 """
 
 
@@ -63,14 +64,15 @@ class Shape(NamedTuple):
     """The properties of a back office's HTTP interface.
 
     style: how the client finds the next page.
-    order: what the rows are sorted by.
+    order: whether listings are sorted by the rows' modification times or by their ids.
     page_size: how many rows a full page has.
-    versions: the format of modification times and of the ``since`` parameter; ``None`` if every listing is full and
-        has no times.
-    validator: the header that a conditional request repeats; ``None`` if the back office ignores conditions.
+    versions: the format of modification times and of the ``since`` parameter; ``None`` if the rows show no
+        modification time and every listing has all rows.
+    validator: the response header whose value a conditional request sends back; ``None`` if the back office ignores
+        conditions.
     resolution_ms: the resolution of the modification times, in milliseconds.
-    skew_ms: how far the back office's clock is ahead, in milliseconds.
-    relative_links: whether the links leave out scheme and host.
+    skew_ms: how far the back office's clock is ahead of the true time, in milliseconds.
+    relative_links: whether the links to the next page leave out scheme and host.
     """
 
     style: Style = "link"
@@ -88,9 +90,9 @@ class Row(NamedTuple):
 
     id: the row's key.
     value: the row's data, as JSON text.
-    modified: the row's modification time in Unix milliseconds.
+    modified: the row's modification time by the back office's clock, in Unix milliseconds.
     removed: whether a user has marked the row as removed.
-    raw: the text that the server sends in place of a bad row; ``None`` for a good row.
+    raw: the text that the back office sends for a row that `poll` must quarantine; ``None`` for a good row.
     """
 
     id: str
@@ -101,38 +103,43 @@ class Row(NamedTuple):
 
 
 class BackOffice:
-    """A back office: its rows, the changes that its users make, and its server."""
+    """A simulated back office: its rows, the changes that its users make, and its responses to HTTP requests."""
 
     def __init__(self, shape: Shape, clock: Callable[[], int]) -> None:
         """Make a back office without rows.
 
-        :param clock: returns the true time in Unix milliseconds.
+        :param shape: the properties of the back office's HTTP interface.
+        :param clock: returns the true time in Unix milliseconds. The back office's own clock is ahead of it by the
+            shape's ``skew_ms``.
         """
         self.shape = shape
         self.rows: dict[str, Row] = {}
         self.touched: dict[str, int] = {}
-        """When each row last changed, in true Unix milliseconds."""
+        """The true time of each row's last change, in Unix milliseconds. It excludes the skew of the office's clock."""
         self._clock = clock
         self._touched = 0
         self._scrolls: list[list[Row]] = []
         self._previous: tuple[int, dict[str, str], bytes] | None = None
 
-    # -- what its users do -------------------------------------------------------------------------------------------
+    # -- changes by the users of the back office ---------------------------------------------------------------------
 
     def put(self, row_id: str, value: str, late_ms: int = 0, raw: str | None = None) -> None:
-        """Insert or update a row, in a transaction that began ``late_ms`` ago.
+        """Insert or update a row, in a transaction that began ``late_ms`` milliseconds ago.
 
-        A row's modification time never goes back.
+        The row's modification time is the time when the transaction began. If the row already has a later modification
+        time, it keeps that one.
+
+        :param raw: the text that the back office sends for the row if `poll` must quarantine the row.
         """
         self._write(row_id, value, late_ms, False, raw)
 
     def remove(self, row_id: str, late_ms: int = 0) -> None:
-        """Mark a row as removed."""
+        """Mark a row as removed. Listings still contain the row."""
         if row_id in self.rows:
             self._write(row_id, self.rows[row_id].value, late_ms, True, None)
 
     def delete(self, row_id: str) -> None:
-        """Delete a row without a trace: later listings leave it out."""
+        """Delete a row without a trace. Later listings don't contain the row."""
         if self.rows.pop(row_id, None):
             self._touched = self._clock() + self.shape.skew_ms
             del self.touched[row_id]
@@ -147,7 +154,7 @@ class BackOffice:
         self._touched = now
 
     def text(self, row: Row) -> str:
-        """Return a row as the server sends it."""
+        """Return the JSON text that the back office sends for a row."""
         if row.raw is not None:
             return row.raw.replace("MODIFIED", json.dumps(self.time(row.modified)))
         head = {"id": row.id, "removed": row.removed}
@@ -156,7 +163,7 @@ class BackOffice:
         return f'{json.dumps(head)[:-1]},"value":{row.value}}}'
 
     def time(self, ms: int) -> Any:
-        """Return a time in the format of modification times and of the ``since`` parameter."""
+        """Return a time in the format that the shape declares for modification times and for ``since``."""
         if self.shape.versions == "unix_ms":
             return ms
         if self.shape.versions == "unix_s":
@@ -164,13 +171,13 @@ class BackOffice:
         precision = "seconds" if self.shape.resolution_ms >= 1000 else "milliseconds"
         return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
-    # -- the server --------------------------------------------------------------------------------------------------
+    # -- responses to HTTP requests ----------------------------------------------------------------------------------
 
     def respond(self, request: requests.PreparedRequest, fault: Fault | None = None) -> requests.Response:
-        """Respond to a request.
+        """Return the back office's response to an HTTP request.
 
-        :param fault: what goes wrong with this response; ``None`` for a correct one.
-        :raises requests.RequestException: if no response arrives.
+        :param fault: what goes wrong with this response; ``None`` for a correct response.
+        :raises requests.RequestException: if the fault is that no response arrives.
         """
         if fault == "timeout":
             raise requests.ReadTimeout(request=request)
@@ -232,7 +239,7 @@ class BackOffice:
         return 200, headers, body
 
     def _unchanged(self, conditions: Mapping[str, str], headers: dict[str, str], body: bytes) -> bool:
-        """Add the validator to a response's headers; return whether the request's condition matches it."""
+        """Add the ETag or Last-Modified header to a response; return whether the request's condition matches it."""
         if self.shape.validator == "etag":
             headers["ETag"] = f'W/"{hashlib.sha256(body).hexdigest()[:12]}"'
             return conditions.get("If-None-Match") == headers["ETag"]
@@ -243,7 +250,11 @@ class BackOffice:
         return False
 
     def _page(self, query: dict[str, str], size: int) -> tuple[list[Row], str | None]:
-        """Return the rows of a page, and the link or token of the next one."""
+        """Return the rows of a page, and the link or token of the next page; ``None`` if the page names no next page.
+
+        :param query: the query parameters of the request.
+        :param size: the greatest number of rows in the page.
+        """
         style = self.shape.style
         if style == "scroll" and "token" in query:
             scroll, at = map(int, query["token"].split("."))
@@ -256,7 +267,9 @@ class BackOffice:
             self._scrolls.append(listed)
             return listed[:size], f"{len(self._scrolls) - 1}.{size}" if size < len(listed) else None
         if style in ("page", "offset"):
-            # The client counts pages or rows itself, so it would take a page with fewer rows for the last one.
+            # A numbered page must not be shortened, because the next page begins where a full page would end. An offset
+            # page needs at least two rows. The client has already read the first one, and it takes a page without
+            # other rows for the last page.
             at = (
                 (int(query.get("page", "1")) - 1) * self.shape.page_size
                 if style == "page"
@@ -284,7 +297,10 @@ class BackOffice:
         return [row for row in rows if row.modified >= self.parsed(since)]
 
     def parsed(self, text: str) -> int:
-        """Return a ``since`` in Unix milliseconds. A text that isn't in the declared format fails the test."""
+        """Return the time in a ``since`` parameter, in Unix milliseconds.
+
+        A ``since`` that isn't in the shape's format fails the test.
+        """
         if self.shape.versions == "rfc3339":
             moment = datetime.fromisoformat(text)
             assert moment.tzinfo is not None, text

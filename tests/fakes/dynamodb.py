@@ -1,8 +1,8 @@
-"""One DynamoDB table in memory, which can take hundreds of thousands of writes and misbehave as a test wants.
+"""A fake of one DynamoDB table: it keeps the items in memory, is fast, and fails in the ways that a test chooses.
 
-It supports only the operations, parameters and statements that Readplane sends. Anything else fails the test, so no
-test passes on a statement that nobody has looked up in AWS's documentation. If the documentation doesn't say what AWS
-does, the fake does what is worse for Readplane.
+The fake supports only the operations, parameters and PartiQL statements that Readplane sends. Anything else fails the
+test. So no test can pass with a statement that nobody has looked up in AWS's documentation. If the documentation
+doesn't say what DynamoDB does, the fake does what is worse for Readplane.
 """
 
 import re
@@ -23,36 +23,37 @@ MAX_ITEM_BYTES = 400 * 1024
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 HOT_CONDITION = "attribute_not_exists(pk) OR version < :version"
-"""The condition of nearly every put. The fake checks it without parsing it, because benchmarks put a million items."""
+"""The condition of nearly every PutItem. The fake has fast code for it, because benchmarks put a million items."""
 
 INDEX_KEY = ("list_key", "item_id")
-"""The hash key and the range key of the table's index. An item that lacks one of them is not in the index."""
+"""The hash key and the range key of the table's index. An item is in the index only if it has both attributes."""
 
 _KEY_CONDITION = re.compile(rf"{INDEX_KEY[0]} = :\w+( AND {INDEX_KEY[1]} > :\w+)?")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class MemoryDynamo:
-    """A :class:`readplane.aws.client.Client` for one table whose key is ``pk``. Threads may share it.
+    """A fake :class:`readplane.aws.client.Client` of one DynamoDB table whose key is ``pk``. Threads may share it.
 
     ``items`` holds the stored items by key. ``calls`` counts the calls by operation.
 
-    A test sets these hooks to make the table misbehave. The table calls them without holding its lock, so a hook may
-    write to the table as another writer would.
+    A test sets the following hooks to make calls fail or to make reads stale. The fake holds no lock while it calls a
+    hook, so a hook may write to the table as a concurrent writer would.
 
-    - ``fail_call(operation)`` returns the error code with which the whole call fails, or ``None``.
-    - ``fail_statement(pk)`` returns the error code with which one statement fails (``ThrottlingError``), or ``None``.
-    - ``leave(pk)`` returns True if BatchGetItem must leave this key unprocessed.
+    - ``fail_call(operation)`` returns the error code with which the whole call fails; ``None`` if it succeeds.
+    - ``fail_statement(pk)`` returns the error code with which the PartiQL statement for this key fails, such as
+      ``ThrottlingError``; ``None`` if it succeeds.
+    - ``leave(pk)`` returns True if BatchGetItem must report this key as unprocessed.
     - ``stale(pk)`` returns True if an eventually consistent read must get the item as it was before its last write.
 
-    ``page_size`` is the greatest number of items in a page of a Query. ``index`` holds the items that a Query sees, so
-    a test can let the index lag behind the table. If ``index`` is ``None``, a Query sees the table.
+    ``page_size`` is the greatest number of items in a page of a Query. ``index`` holds the items that a Query finds, so
+    a test can let the index lag behind the table. If ``index`` is ``None``, a Query finds the items of the table.
     """
 
     def __init__(self, table: str = "items", *, consistent_only: bool = False) -> None:
         """Make an empty table.
 
-        :param table: the table's name; the fake refuses a call that names another table.
+        :param table: the table's name. The fake refuses a call that names another table.
         :param consistent_only: whether an eventually consistent GetItem fails the test.
         """
         self.table = table
@@ -77,9 +78,9 @@ class MemoryDynamo:
         }
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Run an operation on the table, as :meth:`readplane.aws.client.Client.call` does.
+        """Carry out a DynamoDB operation on the table in memory; return the response that DynamoDB would send.
 
-        :raises RefusedError: if DynamoDB would refuse the call, or if ``fail_call`` returns an error code.
+        :raises RefusedError: if DynamoDB would refuse the call, or if the hook ``fail_call`` returns an error code.
         """
         with self._lock:
             self.calls[operation] += 1
@@ -185,7 +186,7 @@ class MemoryDynamo:
                 unprocessed.append({"pk": {"S": pk}})
             elif item := self._read(pk, request.get("ConsistentRead", False)):
                 items.append(projected_item(request.get("ProjectionExpression"), item, _NOTHING))
-        # AWS returns the items in no particular order.
+        # BatchGetItem returns items in no particular order. Reverse them, so that no caller can rely on their order.
         response: dict[str, Any] = {"Responses": {table: items[::-1]}, "UnprocessedKeys": {}}
         if unprocessed:
             response["UnprocessedKeys"] = {table: {**request, "Keys": unprocessed}}
@@ -216,11 +217,11 @@ class MemoryDynamo:
                     return _error("DuplicateItem", self.table)
                 item: Item = values
             else:
-                # On AWS, too, an UPDATE of a missing item fails. It doesn't insert the item.
+                # In DynamoDB's PartiQL, too, an UPDATE of a missing item fails and doesn't insert the item.
                 if stored_item is None or not statement.holds(stored_item, parameters):
                     return _error("ConditionalCheckFailed", self.table)
                 if not statement.removed <= stored_item.keys():
-                    # AWS doesn't document what a REMOVE of an absent attribute does, so the fake refuses it.
+                    # AWS doesn't document what REMOVE does if the item lacks the attribute. So the fake refuses it.
                     return _error("ValidationError")
                 item = {name: value for name, value in stored_item.items() if name not in statement.removed} | values
             if _size(item) > MAX_ITEM_BYTES:
@@ -234,7 +235,7 @@ class MemoryDynamo:
         return self.items.get(pk)
 
     def _write(self, pk: str, item: Item) -> None:
-        """Store an item. The caller holds the lock."""
+        """Store an item. The caller must hold the lock."""
         if self.stale:
             self._previous[pk] = self.items.get(pk)
         self.items[pk] = item
@@ -247,11 +248,11 @@ class MemoryDynamo:
 class _Statement(NamedTuple):
     """A parsed PartiQL statement.
 
-    insert: whether it is an INSERT; otherwise it is an UPDATE of an item that must have a given version.
-    table: the table that it names.
-    names: the attributes that its first parameters set, in order.
-    removed: the attributes that it removes.
-    marks: how many parameters it takes.
+    insert: True for an INSERT; False for an UPDATE, which succeeds only if the item has a given version.
+    table: the name of the table that the statement writes.
+    names: the names of the attributes that the statement sets, in the order of its parameters.
+    removed: the names of the attributes that the statement removes.
+    marks: how many parameters the statement takes.
     """
 
     insert: bool
@@ -261,14 +262,14 @@ class _Statement(NamedTuple):
     marks: int
 
     def values(self, parameters: list[Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
-        """Return the attributes that the statement sets, with the item's key."""
+        """Return the values of the attributes that the statement sets, and of the item's key ``pk``."""
         values = dict(zip(self.names, parameters, strict=False))
         if not self.insert:
             values["pk"] = parameters[-2]
         return values
 
     def holds(self, stored_item: Item, parameters: list[Mapping[str, str]]) -> bool:
-        """Return whether an item has the version that the statement replaces."""
+        """Return whether the stored item has the version that the UPDATE requires."""
         return stored_item["version"] == parameters[-1]
 
 

@@ -1,8 +1,8 @@
-"""DynamoDB's condition and update expressions, evaluated on one item in memory.
+"""Evaluates DynamoDB's condition, update and projection expressions on one item in memory.
 
-The rules are those that AWS documents. A comparison with an absent attribute, or with one of another type, is false.
-An update that reads an absent attribute is refused, unless ``if_not_exists`` gives a default. An unknown function or
-clause fails the test.
+The rules are those that AWS documents. Except for ``<>``, a comparison of values of different types is false. Every
+comparison with an absent attribute is false. An update that reads an absent attribute is refused, unless
+``if_not_exists`` gives a default. An unknown function or clause fails the test.
 """
 
 import re
@@ -30,7 +30,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 def meets_condition(condition: str, item: Item, values: Item, names: Mapping[str, str]) -> bool:
     """Return whether an item meets a condition expression.
 
-    :param item: the stored item; empty if there is none.
+    :param item: the stored item; empty if there is no stored item.
     :param values: the request's ``ExpressionAttributeValues``.
     :param names: the request's ``ExpressionAttributeNames``.
     """
@@ -38,16 +38,16 @@ def meets_condition(condition: str, item: Item, values: Item, names: Mapping[str
 
 
 def updated_item(update: str, item: Item, values: Item, names: Mapping[str, str]) -> Item:
-    """Return an item as it is after an update expression.
+    """Return an item as an update expression leaves it.
 
-    :param item: the stored item; if there is none, the key's attributes.
-    :raises RefusedError: if the expression reads an absent attribute.
+    :param item: the stored item; only the key's attributes if there is no stored item.
+    :raises RefusedError: if the expression reads an attribute that the item lacks.
     """
     return _Expression(update, item, values, names).update()
 
 
 def projected_item(projection: str | None, item: Item, names: Mapping[str, str]) -> Item:
-    """Return the attributes of an item that a projection expression lists; without one, all of them."""
+    """Return the attributes of an item that a projection expression lists; all attributes if it is ``None``."""
     if projection is None:
         return item
     listed = [names.get(name.strip(), name.strip()) for name in projection.split(",")]
@@ -62,7 +62,7 @@ def _tokens(text: str) -> list[str]:
 
 
 class _Expression:
-    """A parser that evaluates one expression while it reads it."""
+    """A parser of one expression. It evaluates the expression on one item while it parses it."""
 
     def __init__(self, text: str, item: Item, values: Item, names: Mapping[str, str]) -> None:
         self._tokens = _tokens(text)
@@ -158,7 +158,7 @@ class _Expression:
         return self._tokens[self._at - 1]
 
     def _skip(self, token: str) -> bool:
-        """Move past the next token if it equals ``token``; return whether it does."""
+        """Skip the next token of the expression if it equals ``token``; return whether it does."""
         if self._at < len(self._tokens) and self._tokens[self._at] == token:
             self._at += 1
             return True

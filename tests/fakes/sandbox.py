@@ -1,7 +1,7 @@
-"""Simulated invocations that a test can stop, kill or interleave before any of their calls, and a simulated clock.
+"""Simulated Lambda invocations, AWS clients and a clock. A test can stop or kill an invocation before any of its calls.
 
-Each invocation has its own thread, but only one of these threads runs at a time. So a history runs the same way every
-time.
+Several invocations can be stopped at once, so a test can also interleave their calls. Each invocation has its own
+thread, but only one of these threads runs at a time. So the same test always runs in the same order.
 """
 
 import os
@@ -24,31 +24,34 @@ from readplane.poll.upstream.deadline import Exchange
 
 
 class KilledError(BaseException):
-    """The sandbox is gone. Our code must not catch this error. If it does, its next call raises the error again."""
+    """Raised in an invocation to end it, as if Lambda had killed its sandbox.
+
+    The product's code must not catch this error. If it does, the invocation's next call raises the error again.
+    """
 
 
 class Clock:
-    """A clock that a test moves. It replaces the module ``time`` in all of our modules."""
+    """A clock that a test sets. It replaces the module ``time`` in all modules of ``readplane``."""
 
     def __init__(self, ms: int) -> None:
         self.ms = ms
 
     def time_ns(self) -> int:
-        """Return the Unix time in nanoseconds."""
+        """Return the Unix time of the simulated clock in nanoseconds."""
         return self.ms * 1_000_000
 
     def time(self) -> float:
-        """Return the Unix time in seconds."""
+        """Return the Unix time of the simulated clock in seconds."""
         return self.ms / 1000
 
     def monotonic(self) -> float:
-        """Return monotonic seconds."""
+        """Return the time of the simulated clock in seconds. It replaces the monotonic clock."""
         return self.ms / 1000
 
     perf_counter = monotonic
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock without waiting. A test can stop the invocation here, as it can before a call."""
+        """Move the clock forward without waiting. A test can stop the invocation here, as before a call."""
         if invocation := Invocation.current:
             invocation.gate("sleep")
         self.ms += int(seconds * 1000)
@@ -58,7 +61,7 @@ class Clock:
 
 
 class _Os:
-    """A replacement for the module ``os`` that draws the same random bytes in every run."""
+    """A replacement for the module ``os`` whose ``urandom`` returns the same bytes in every run."""
 
     def __init__(self) -> None:
         self._draws = 0
@@ -73,15 +76,19 @@ class _Os:
 
 @contextmanager
 def simulated(clock: Clock, send: Callable[..., requests.Response]) -> Iterator[None]:
-    """Give our modules a clock, a network and random bytes that are the same in every run.
+    """Replace the clock, the HTTP adapter and the random bytes of the product's code until the ``with`` block ends.
 
-    :param send: the replacement for `HTTPAdapter.send`; it responds to every HTTP request.
+    So the code runs the same way every time.
+
+    :param clock: the replacement for the module ``time``.
+    :param send: the replacement for `HTTPAdapter.send`. It returns the response to each HTTP request.
     """
     overrun: dict[Any, bool] = {}
     begun_ms: dict[Any, int] = {}
 
-    # Our back-office client runs each exchange in a thread of its own and waits for it in real time. Here the exchange
-    # runs in the invocation's thread. If it took too long by the simulated clock, it then counts as unfinished.
+    # `poll` runs each request to a back office (an exchange) in a thread and waits for the thread in real time. The
+    # three functions below replace that thread's methods. They run the exchange in the invocation's thread. An exchange
+    # that took longer than its limit on the simulated clock is reported as still alive.
     def start(exchange: Any) -> None:
         begun_ms[exchange] = clock.ms
         exchange.run()
@@ -107,30 +114,31 @@ def simulated(clock: Clock, send: Callable[..., requests.Response]) -> Iterator[
 
 
 class Invocation:
-    """One invocation of a function.
+    """One simulated invocation of a Lambda function.
 
-    ``result`` holds what its work returned, and ``error`` what its work raised. ``calls`` counts its calls to AWS.
+    ``result`` is what the function returned, and ``error`` is what it raised. ``calls`` counts the invocation's calls
+    to AWS. ``over`` is true when the invocation has ended.
     """
 
     current: "Invocation | None" = None
-    """The invocation that runs now."""
+    """The invocation that is running; ``None`` if all invocations are stopped or have ended."""
 
     def __init__(self, work: Callable[["Invocation"], Any], clock: Clock, deadline_ms: int, *, immortal: bool) -> None:
-        """Prepare an invocation. It begins its work when :meth:`resume` is first called.
+        """Prepare an invocation. It begins when :meth:`resume` is first called.
 
-        :param work: what the invocation does.
+        :param work: the function to invoke. It gets this invocation as its argument.
         :param deadline_ms: the time on ``clock`` at which Lambda ends the invocation.
-        :param immortal: whether the invocation continues after its deadline, as a sandbox does that Lambda froze and
-            thawed. It may then outlive its lease.
+        :param immortal: whether the invocation can go on after its deadline, like a sandbox that Lambda has frozen and
+            thawed. Such an invocation may go on after its lease has expired.
         """
         self.clock = clock
         self.trail: list[str] = []
-        """The calls that the invocation made, oldest first."""
+        """The names of all calls that the invocation has made, oldest first."""
         self.result: Any = None
         self.error: BaseException | None = None
         self.over = False
         self.faults: dict[int, str] = {}
-        """The :data:`AwsFault` of each call to AWS that must fail, by the call's number. The first call is number 1."""
+        """The :data:`AwsFault` of each call to AWS that must fail. The key is the call's number, beginning with 1."""
         self.calls = 0
         self._deadline_ms = deadline_ms
         self._immortal = immortal
@@ -143,7 +151,7 @@ class Invocation:
         self._thread.start()
 
     def resume(self, calls: float = float("inf")) -> None:
-        """Run until the invocation has made this many calls and is about to make the next one."""
+        """Let the invocation make this many calls, and stop it before the next one."""
         if self.over:
             return
         self._allowed = calls
@@ -155,14 +163,17 @@ class Invocation:
             self._thread.join()
 
     def kill(self) -> None:
-        """End the invocation before its next call."""
+        """End the invocation before its next call, as if Lambda killed its sandbox."""
         self._killed = True
         self.resume()
 
     def gate(self, label: str) -> None:
-        """Stop or end the invocation if it must not make its next call. The fakes call this method before each call.
+        """Stop or end the invocation here if the test doesn't let it make its next call.
 
-        :raises KilledError: if the test kills the invocation, or if its deadline has passed.
+        The simulated AWS clients and the simulated HTTP adapter call this method before each call.
+
+        :param label: the name of the call, for ``trail``.
+        :raises KilledError: if the test kills the invocation, or if the invocation's deadline has passed.
         """
         if self._allowed <= 0 and not self._killed:
             self._stopped.release()
@@ -174,7 +185,7 @@ class Invocation:
         self.trail.append(label)
 
     def remaining_ms(self) -> int:
-        """Return the milliseconds until the deadline, as Lambda's context does."""
+        """Return the milliseconds until the invocation's deadline, as the context object of Lambda does."""
         return self._deadline_ms - self.clock.ms
 
     def _main(self, work: Callable[["Invocation"], Any]) -> None:
@@ -189,12 +200,18 @@ class Invocation:
 
 
 AwsFault = Literal["lost", "throttled", "unsent"]
-"""What goes wrong with a call to AWS. ``lost``: AWS carries the call out, and its response is lost. ``throttled``: AWS
-refuses the call. ``unsent``: the call doesn't reach AWS."""
+"""What goes wrong with a call to AWS.
+
+``lost``: AWS carries the call out, but its response doesn't arrive. ``throttled``: AWS refuses the call with a
+throttling error. ``unsent``: the call doesn't reach AWS.
+"""
 
 
 class GatedClient:
-    """A client of AWS for one invocation. It stops before every call and fails as the invocation's ``faults`` say."""
+    """An AWS client for one simulated invocation.
+
+    A test can stop the invocation before each call of the client. The calls that the invocation's ``faults`` list fail.
+    """
 
     def __init__(self, inner: Client, invocation: Invocation, label: str) -> None:
         self._inner = inner
@@ -202,7 +219,7 @@ class GatedClient:
         self._label = label
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Pass a call on to the inner client, unless the call must fail. Every call takes a millisecond."""
+        """Pass a call on to the inner client, or fail it as ``faults`` says. A call takes one simulated millisecond."""
         invocation = self._invocation
         invocation.gate(f"{self._label}.{operation}")
         invocation.clock.ms += 1
@@ -219,10 +236,10 @@ class GatedClient:
 
 
 class MemoryStream:
-    """A Kinesis stream of one shard.
+    """A fake AWS client of one Kinesis stream in memory. The stream has one shard.
 
-    ``records`` holds the partition key and data of each record that no consumer has received. The stream calls
-    ``refuse`` once for every record that is put, and refuses the record if it returns True.
+    ``records`` holds the partition key and the data of each record that no consumer has received. The stream calls
+    ``refuse`` once for each record in a PutRecords call. If ``refuse`` returns True, the stream refuses the record.
     """
 
     def __init__(self) -> None:
@@ -230,7 +247,7 @@ class MemoryStream:
         self.refuse: Callable[[], bool] = bool
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Run PutRecords. Any other operation fails the test."""
+        """Carry out PutRecords. Any other operation fails the test."""
         assert operation == "PutRecords", operation
         entries = parameters["Records"]
         assert 0 < len(entries) <= 500 and sum(len(entry["Data"]) for entry in entries) <= 5 * 1024 * 1024
@@ -245,13 +262,13 @@ class MemoryStream:
 
 
 class MemoryBuckets:
-    """S3 buckets in memory. ``objects`` holds the content of each object by bucket and key."""
+    """A fake AWS client of S3 with its buckets in memory. ``objects`` holds each object's content by bucket and key."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Run PutObject. Any other operation fails the test."""
+        """Carry out PutObject. Any other operation fails the test."""
         assert operation == "PutObject", operation
         self.objects[parameters["Bucket"], parameters["Key"]] = bytes(parameters["Body"])
         return {"ETag": '"0"'}

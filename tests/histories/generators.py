@@ -1,4 +1,8 @@
-"""Hypothesis strategies that draw histories: settings, the first rows, and chapters of a few related steps each."""
+"""Hypothesis strategies that draw random histories of a source.
+
+A history has settings, some first rows and several chapters. A chapter is a few steps that belong together, such as a
+write and the poll that reads it.
+"""
 
 from itertools import chain
 from typing import get_args
@@ -29,8 +33,11 @@ from tests.histories.steps import (
 )
 
 LATE_MS = 2_000
-"""The longest time between a transaction's timestamp and its commit. Together with the resolution and the skew of the
-back office's clock, it is shorter than the source's lag."""
+"""The longest time in milliseconds between the timestamp of a back office's transaction and its commit.
+
+The source's lag is longer than this time, the resolution and the skew of the back office's clock together. With a
+shorter lag, `poll` could miss a row.
+"""
 
 _IDS = st.sampled_from(IDS)
 _LATE = st.sampled_from([0, 0, 0, 1, 999, LATE_MS])
@@ -85,7 +92,7 @@ _CHAPTERS = st.one_of(
 
 
 def _sound(shape: Shape) -> Shape:
-    """Return a shape, with a resolution of one second if its timestamps are in seconds."""
+    """Return the shape of a back office, with a resolution of one second if its timestamps are in seconds."""
     return shape._replace(resolution_ms=1_000) if shape.versions == "unix_s" else shape
 
 
@@ -115,6 +122,6 @@ def _steps(first_rows: list[Step], chapters: list[list[Step]]) -> list[Step]:
 
 
 def histories() -> st.SearchStrategy[tuple[Setting, list[Step]]]:
-    """Draw the settings and the steps of a history."""
+    """Return a strategy that draws the settings and the steps of a history."""
     chapters = st.sampled_from([2, 6, 10]).flatmap(lambda most: st.lists(_CHAPTERS, min_size=most // 2, max_size=most))
     return st.tuples(_SETTINGS, st.builds(_steps, st.lists(_PUT, max_size=8), chapters))

@@ -1,4 +1,7 @@
-"""The parts of a history: its settings, which never change, and its steps, which can follow in any order."""
+"""The parts of a simulated history of a source: its settings and its steps.
+
+The settings stay the same during the history. The steps can follow each other in any order.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,14 +21,17 @@ BAD_ROWS: Mapping[str, str] = MappingProxyType(
         "future": '{"id":"ID","modified":"2199-01-01T00:00:00Z","removed":false,"value":{"n":1}}',
     }
 )
-"""The rows that `poll` must quarantine, by what is wrong with them."""
+"""The rows that `poll` must quarantine. The key says what is wrong with the row.
+
+The simulation replaces ``ID`` with the row's id, and ``MODIFIED`` with the row's modification time.
+"""
 
 BAD_TIMES = ("no time", "future")
-"""The kinds of bad row that `poll` quarantines only if the source reads modification times."""
+"""The keys of :data:`BAD_ROWS` whose rows `poll` quarantines only if the source reads modification times."""
 
 
 class Setting(NamedTuple):
-    """The settings of a history. They never change while it is played.
+    """The settings of a history. They stay the same during the history.
 
     shape: the properties of the back office's HTTP interface.
     max_pages: how many pages one poll may read.
@@ -40,7 +46,7 @@ class Setting(NamedTuple):
 
 
 class Put(NamedTuple):
-    """A user inserts or updates a row, in a transaction that began ``late_ms`` ago."""
+    """A step: a back-office user inserts or updates a row, in a transaction that began ``late_ms`` milliseconds ago."""
 
     id: str
     value: str
@@ -48,44 +54,46 @@ class Put(NamedTuple):
 
 
 class PutBadRow(NamedTuple):
-    """A user writes a row that `poll` must quarantine; ``kind`` is a key of :data:`BAD_ROWS`."""
+    """A step: a back-office user writes a row that `poll` must quarantine. ``kind`` is a key of :data:`BAD_ROWS`."""
 
     id: str
     kind: str
 
 
 class Remove(NamedTuple):
-    """A user marks a row as removed, in a transaction that began ``late_ms`` ago."""
+    """A step: a back-office user marks a row as removed, in a transaction that began ``late_ms`` milliseconds ago."""
 
     id: str
     late_ms: int
 
 
 class Delete(NamedTuple):
-    """A user deletes a row without a trace: later listings leave it out."""
+    """A step: a back-office user deletes a row without a trace. Later listings don't contain the row."""
 
     id: str
 
 
 class Wait(NamedTuple):
-    """Time passes."""
+    """A step: ``ms`` milliseconds pass."""
 
     ms: int
 
 
 class Fail(NamedTuple):
-    """The back office's next response goes wrong."""
+    """A step: the next response of the back office has this fault. Faults of several such steps are used in order."""
 
     fault: Fault
 
 
 class Poll(NamedTuple):
-    """An invocation of `poll` begins in a slot. If the slot's last invocation hasn't ended, that one continues instead.
+    """A step: a new invocation of `poll` begins in a slot. A slot runs one invocation at a time.
 
-    slot: the number of the slot; each slot runs one of the concurrent invocations.
-    sweep: whether the event requests a sweep.
-    calls: how many calls the invocation makes before it stops; ``None`` if it runs to its end.
-    immortal: whether Lambda freezes the sandbox at the deadline instead of killing it.
+    If the slot's previous invocation hasn't ended, that invocation continues, and no new one begins.
+
+    slot: the number of the slot. Invocations in different slots are concurrent.
+    sweep: whether the event of the new invocation requests a sweep.
+    calls: how many calls the slot's invocation makes before it stops; ``None`` if it runs to its end.
+    immortal: whether Lambda freezes the sandbox at the deadline instead of killing it, so that it can continue later.
     """
 
     slot: int
@@ -95,35 +103,45 @@ class Poll(NamedTuple):
 
 
 class Resume(NamedTuple):
-    """A stopped invocation makes ``calls`` more calls and stops again; if ``calls`` is ``None``, it runs to its end."""
+    """A step: the stopped invocation in a slot makes ``calls`` more calls and stops again.
+
+    If ``calls`` is ``None``, the invocation runs to its end.
+    """
 
     slot: int
     calls: int | None
 
 
 class Kill(NamedTuple):
-    """A stopped invocation ends before its next call."""
+    """A step: Lambda kills the stopped invocation in a slot before its next call."""
 
     slot: int
 
 
 class FailAwsCall(NamedTuple):
-    """The next poll's call number ``nth`` to AWS fails; ``kind`` is a :data:`tests.fakes.sandbox.AwsFault`."""
+    """A step: the next invocation of `poll` will see its call number ``nth`` to AWS fail.
+
+    ``kind`` says how the call fails. It is a :data:`tests.fakes.sandbox.AwsFault`.
+    """
 
     kind: str
     nth: int
 
 
 class RefuseRecords(NamedTuple):
-    """Kinesis refuses some of the next records. The n-th record is refused if the n-th entry is ``True``."""
+    """A step: Kinesis refuses some of the records that `poll` puts next.
+
+    Kinesis refuses the n-th record if the n-th entry of ``refused`` is ``True``.
+    """
 
     refused: tuple[bool, ...]
 
 
 class Deliver(NamedTuple):
-    """`apply` receives up to ``number`` records.
+    """A step: `apply` receives up to ``number`` records of the change stream in one batch.
 
-    order: ``in order``; ``reversed``; or ``again``, if the first record also goes back to the end of the stream.
+    order: ``in order`` or ``reversed`` for the order of the records in the batch. ``again`` keeps their order and also
+        puts the first record back at the end of the stream, so that `apply` receives it twice.
     """
 
     number: int
@@ -131,7 +149,7 @@ class Deliver(NamedTuple):
 
 
 class Rewind(NamedTuple):
-    """An operator rewinds the source to ``ms`` milliseconds before now."""
+    """A step: an operator rewinds the source, so `poll` reads the changes of the last ``ms`` milliseconds again."""
 
     ms: int
 

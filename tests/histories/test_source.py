@@ -1,8 +1,8 @@
-"""Histories of a source: whatever goes wrong on the way, in the end the items equal the back office's rows.
+"""Simulated histories of a source: at the end of each history, the items must equal the back office's rows.
 
 In a history, the users of a back office change its rows while polls read them. Everything between the back office and
-the items can fail. A poll can stop, be killed or interleave with another poll at any of its calls. Hypothesis draws the
-histories. If one fails, Hypothesis shrinks it to the few steps that are needed to fail.
+the items can fail. A poll can stop, be killed or interleave with another poll before any of its calls. Hypothesis draws
+the histories. If a history fails, Hypothesis shrinks it to the few steps that are needed to show the fault.
 """
 
 import json
@@ -32,16 +32,17 @@ from tests.histories.steps import (
 from tests.histories.world import FUNCTION_MS, World, play, settle
 
 HISTORIES = 800
-"""How many histories a run plays; `make test-long` plays more."""
+"""How many random histories a test run plays. `make test-long` plays more."""
 
 POLL_ALL = Poll(0, sweep=False, calls=None, immortal=False)
 SWEEP = Poll(0, sweep=True, calls=None, immortal=False)
 DELIVER_ALL = Deliver(100, "in order")
 VALUE, OTHER_VALUE = VALUES[0], VALUES[2]
 LAST_PAGE_EMPTY: list[Step] = [*[Fail("slow")] * 3, Fail("empty")]
-"""Faults that make the last page of a sweep's poll falsely empty.
+"""Faults that make the last page of a poll with a sweep falsely empty.
 
-The poll reads four pages: two of the incremental pass, then two of the full listing.
+The poll reads four pages: two pages of the incremental pass, then two pages of the full listing. Each fault is for one
+page. The first three pages are slow but correct.
 """
 THREE_ROWS: list[Step] = [Put("a", VALUE, 0), Put("b", VALUE, 0), Put("c", VALUE, 0)]
 B_CHANGES: list[Step] = [
@@ -49,7 +50,7 @@ B_CHANGES: list[Step] = [
     *(POLL_ALL, DELIVER_ALL, Put("b", OTHER_VALUE, 0)),
     *(POLL_ALL, DELIVER_ALL, Wait(10_000)),
 ]
-"""Steps that insert three rows and then change row b. The items have all of these changes."""
+"""Steps that insert three rows and then change row b. After these steps the items equal the rows."""
 
 FOUND: dict[str, tuple[Setting, list[Step]]] = {
     "a row is removed just before a sweep reads it, and its item is still in the stream": (
@@ -107,7 +108,11 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
         ],
     ),
 }
-"""Histories that once showed a fault, either of `poll` or of a mutant (our code with a deliberate fault)."""
+"""Histories that once failed. Each key says what happens in its history.
+
+Each history failed because of a fault in `poll`, or because of a deliberate fault that was put into `poll` to check
+that the tests find it.
+"""
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -130,7 +135,10 @@ def test_in_the_end_the_items_equal_the_back_offices_rows(history: tuple[Setting
 def test_a_poll_can_be_killed_before_any_of_its_calls_and_the_next_poll_continues(
     first: str, second: str, wait: int, poll: Poll
 ) -> None:
-    """Kill a poll before each of its calls in turn, not only before those that Hypothesis draws."""
+    """Play one history for each call of a poll, and kill the poll just before that call.
+
+    Random histories kill polls only before some of their calls.
+    """
     setting = Setting(Shape(page_size=10, resolution_ms=1_000))
     steps: list[Step] = [*(Put(row_id, first, 0) for row_id in IDS), Wait(wait)]
     calls = 0
@@ -143,7 +151,10 @@ def test_a_poll_can_be_killed_before_any_of_its_calls_and_the_next_poll_continue
 
 
 def test_two_polls_can_interleave_at_any_of_their_calls() -> None:
-    """One poll stops before its n-th call. Then its lease expires, another poll runs, and the first one resumes."""
+    """One poll stops after n calls. Then its lease expires, another poll runs to its end, and the first poll resumes.
+
+    The test does this for each n from 1 to 19.
+    """
     steps: list[Step] = [Put(row_id, VALUE, 0) for row_id in IDS]
     for calls in range(1, 20):
         frozen = SWEEP._replace(calls=calls, immortal=True)
@@ -161,7 +172,11 @@ def test_a_poll_does_nothing_while_another_one_runs() -> None:
 
 
 def test_a_row_that_comes_back_while_a_sweep_deletes_it_needs_no_other_sweep() -> None:
-    """The row's new time may be before the sweep. So a tombstone must have the time of the item that it deletes."""
+    """The new row's modification time may be before the time of the sweep that deletes the item.
+
+    Even then the new row must beat the tombstone. So the tombstone must have the modification time of the deleted item
+    and not the time of the sweep.
+    """
     world = World(Setting())
     with simulated(world.clock, world.send):
         steps: list[Step] = [*B_CHANGES, Delete("a"), SWEEP, Wait(10_000), SWEEP]

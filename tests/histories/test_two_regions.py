@@ -1,11 +1,14 @@
-"""A model of a global table with two Regions, in which the latest *DynamoDB* write wins, whatever our versions say.
+"""Tests of `publish` on a model of a DynamoDB global table with two Regions.
+
+In a global table, the write with the latest DynamoDB time wins, even if it has the smaller version.
 
 Each Region applies changes to its own replica with conditional writes. DynamoDB copies every write to the other Region.
-There the write wins if its DynamoDB time is greater than that of the stored item. If the times are equal, the write of
-the same Region wins in both replicas. DynamoDB gives every write a greater time than that of the item that it replaces.
+The copied write wins there if its DynamoDB time is greater than that of the stored item. If the times are equal, both
+replicas choose the write of the same Region. DynamoDB gives every write a greater time than that of the item that the
+write replaces.
 
 Whenever the item of a replica changes, that Region's stream gets one record. The Region's `publish` handles the records
-in order. It either publishes the item or mends it.
+in order. For each record, `publish` either publishes the item or mends it.
 """
 
 from collections import deque
@@ -26,7 +29,10 @@ HORIZON_MS = 30 * 86_400_000
 
 
 class Region:
-    """One Region's replica of one item, its stream, the writes on their way to the other Region, and its document."""
+    """One Region of the model: its replica of one item, its items stream and its document.
+
+    ``outgoing`` holds the writes that DynamoDB hasn't copied to the other Region yet.
+    """
 
     def __init__(self, number: int, skew: int = 0) -> None:
         self.number = number
@@ -38,7 +44,10 @@ class Region:
         self.document: str | None = None
 
     def write(self, clock: int, new: Change) -> None:
-        """Write the item without a check. The caller has already checked the condition."""
+        """Write the item. The caller has already checked the condition of the write.
+
+        :param clock: the time of the write by a clock that both Regions share. The Region adds its own clock skew.
+        """
         self.time = max(clock + self.skew, self.time[0] + 1), self.number
         self.stream.append((self.item, new))
         self.item = new
@@ -57,7 +66,10 @@ class Region:
             self.item = new
 
     def publish(self, clock: int, records: int) -> None:
-        """Run the real `publish` on a batch of this Region's stream records. Its stores are those of this Region."""
+        """Run the product's `publish` on a batch of up to ``records`` records of this Region's items stream.
+
+        `publish` writes to the items and the document of this Region.
+        """
         batch = [stream_record(*self.stream.popleft()) for _ in range(min(records, len(self.stream)))]
         stores = Stores(self, clock)
         settings = PublishSettings("model", "t", "d", 30, COLLECTIONS)
@@ -66,7 +78,7 @@ class Region:
 
 
 class Stores:
-    """One Region's items and documents, with the methods that `publish` calls."""
+    """Fakes of one Region's items store and document store. They have only the methods that `publish` calls."""
 
     def __init__(self, region: Region, clock: int) -> None:
         self.region = region
@@ -84,20 +96,29 @@ class Stores:
 
 @settings(max_examples=5 * settings().max_examples, deadline=None)
 @given(
-    # Each step applies a change in one Region, delivers a write of the other Region to it, or publishes records there.
+    # Each tuple is a step: what happens, the number of the Region where it happens, and a number that varies the step.
+    # "deliver" means that the Region receives the oldest outgoing write of the other Region.
     st.lists(st.tuples(st.sampled_from(["apply", "deliver", "publish"]), st.integers(0, 1), st.integers(0, 8))),
     st.integers(-5, 5),
     st.booleans(),
     st.sampled_from([0, 400 * 86_400_000]),
 )
-# First one Region writes the newest change. Then the other Region writes two older changes, and both overwrite the
-# newest one before its Region has published it. If `publish` put the newest change back only over the first older
-# change, the second older change would win.
+# In this example Region 0 writes the newest change. Then Region 1 writes two older changes. Both overwrite the newest
+# change before Region 0 has published it. If `publish` put the newest change back only after the first overwrite, the
+# second older change would win.
 @example([("apply", 0, 1), ("apply", 1, 0), ("apply", 1, 0)], 0, False, 0)
 def test_both_regions_end_with_the_greatest_version_and_its_document(
     steps: list[tuple[str, int, int]], skew: int, deletes: bool, age_ms: int
 ) -> None:
-    """This holds even if the versions are older than the horizon, as a back office's can be, but accepted recently."""
+    """Both Regions must end with the greatest version, even if all versions are older than the horizon.
+
+    A back office's change can have such an old version although Readplane accepted the change recently.
+
+    :param steps: the steps to take, as described at their strategy.
+    :param skew: how far the clock of Region 1 is ahead of that of Region 0.
+    :param deletes: whether some of the changes are deletes.
+    :param age_ms: the age of the versions.
+    """
     regions = [Region(0), Region(1, skew)]
     applied: list[Change] = []
     for clock, (step, number, tick) in enumerate(steps):
@@ -131,7 +152,10 @@ def test_both_regions_end_with_the_greatest_version_and_its_document(
 
 
 def test_without_mending_the_model_does_lose_a_version() -> None:
-    """The model must show the fault that `publish` mends; otherwise the test above would prove nothing."""
+    """Without `publish`, an older change must replace a newer one in this model, as it does in a real global table.
+
+    Otherwise the test with `publish` would prove nothing.
+    """
     first, second = Region(0), Region(1)
     second.apply(1, change(ms=NOW_MS + 9))
     first.apply(2, change(ms=NOW_MS))

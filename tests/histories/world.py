@@ -1,6 +1,7 @@
-"""A simulated back office, a source that polls it, and everything between the source and the items.
+"""The simulation in which a history of a source is played: a back office, `poll`, the change stream, `apply` and items.
 
-Fakes replace only the AWS clients and the HTTP adapter of `requests`. All other code is the code that runs on AWS.
+Fakes replace only the AWS clients, the HTTP adapter of `requests`, the clock and the random bytes. All other code is
+the code that runs on AWS.
 """
 
 import base64
@@ -85,15 +86,18 @@ POLL_SETTINGS = PollSettings(
 )
 OUTCOMES = ("completed", "not_modified", "unfinished", "failed", "open", "running")
 WHOLE_PASS = ("completed", "not_modified")
-"""The outcomes of a poll that has read a pass to its end."""
+"""The outcomes of a poll that has reached the end of a pass."""
 FUNCTION_MS = 60_000
-"""The time that Lambda gives an invocation."""
+"""The time in milliseconds after which Lambda ends an invocation."""
 LAG_S = 5.0
-"""Seconds before the watermark at which the next pass begins, because rows may become visible late."""
+"""How many seconds before the watermark the next pass begins, because rows may become visible late."""
 
 
 class ItemsTable(MemoryDynamo):
-    """The items table. It fails the test if an item's version goes down, and its index lags behind the table."""
+    """A fake of the items table. It fails the test if an item's version goes down.
+
+    The table's index shows new items only after :meth:`refresh_index`, because a DynamoDB index lags behind its table.
+    """
 
     def __init__(self, world: "World") -> None:
         super().__init__("items")
@@ -103,11 +107,11 @@ class ItemsTable(MemoryDynamo):
 
     @property
     def fresh_as_of(self) -> str:
-        """The published freshness of the source; empty before the first poll."""
+        """The ``fresh_as_of`` that `poll` last published for the source; empty if `poll` has published none."""
         return str(self.items.get(f"source/{SOURCE}", {}).get("fresh_as_of", {}).get("S", ""))
 
     def refresh_index(self) -> None:
-        """Let the index catch up with the table."""
+        """Copy all items of the table into its index."""
         self.index = dict(self.items)
 
     def _write(self, pk: str, item: Item) -> None:
@@ -120,7 +124,7 @@ class ItemsTable(MemoryDynamo):
 
 
 class RecordedFailures(Telemetry):
-    """Telemetry that prints nothing and records the failures."""
+    """A replacement for the product's telemetry. It prints nothing and records the errors that the code reports."""
 
     def __init__(self) -> None:
         super().__init__("poll", "model")
@@ -134,7 +138,7 @@ class RecordedFailures(Telemetry):
 
 
 class World:
-    """The simulation that plays one history and checks it after each step."""
+    """One simulation. It takes the steps of one history and checks the items and the checkpoint after each step."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -150,11 +154,11 @@ class World:
         self.ever_removed: set[str] = set()
         self.outcome = ""
         self.states: dict[str, list[str | None]] = {row_id: [None] for row_id in IDS}
-        """All states that each row has had, oldest first. ``None`` stands for a missing or removed row."""
+        """The data that each row has had, oldest first, by row id. ``None`` stands for a missing or removed row."""
         self.applied_state: dict[str, int] = {}
-        """For each row, the index in ``states`` of the state that its item has."""
+        """For each row, the position of its item's data in the row's list in ``states``."""
         self.undetectable_lies = 0
-        """How many false responses the back office has sent whose effect only a sweep can correct."""
+        """How many falsely empty pages have hidden rows from `poll` until the next sweep."""
         self.last_lie_ms = 0
         self.kills = 0
         self.empty_pages = 0
@@ -176,7 +180,7 @@ class World:
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def do(self, step: Step) -> None:
-        """Take one step and check everything that must hold after each step."""
+        """Take one step of the history, and then check that neither the watermark nor ``fresh_as_of`` has gone back."""
         match step:
             case Put(row_id, value, late_ms):
                 self.office.put(row_id, value, late_ms)
@@ -231,12 +235,18 @@ class World:
         assert (after.fresh_as_of_ms or 0) <= self.clock.ms
 
     def refuse_records(self, refused: tuple[bool, ...]) -> None:
-        """Let Kinesis refuse some of the next records, as :class:`RefuseRecords` describes."""
+        """Let the fake Kinesis stream refuse some of the records that `poll` puts next.
+
+        :param refused: whether the stream refuses the first record, the second record, and so on. It accepts the rest.
+        """
         decisions = iter(refused)
         self.stream.refuse = lambda: next(decisions, False)
 
     def deliver(self, number: int, order: str = "in order") -> None:
-        """Deliver records to `apply`, in one of the orders that :class:`Deliver` describes."""
+        """Deliver up to ``number`` records of the change stream to `apply` in one batch.
+
+        :param order: ``in order``; ``reversed``; or ``again`` to deliver the first record a second time later.
+        """
         batch = [self.stream.records.popleft() for _ in range(min(number, len(self.stream.records)))]
         if not batch:
             return
@@ -244,18 +254,24 @@ class World:
             batch.reverse()
         if order == "again":
             self.stream.records.append(batch[0])
-        self.items.refresh_index()  # before the batch is applied, so the index lags by one delivery
+        self.items.refresh_index()  # refresh the index before `apply` writes, so that the index lags by one delivery
         event = {"Records": [_kinesis_record(number, data) for number, (_, data) in enumerate(batch)]}
         assert self._apply(event, lambda: FUNCTION_MS) == {"batchItemFailures": []}
 
     def checkpoint(self) -> Checkpoint:
-        """Return the source's checkpoint; a new one if there is none."""
+        """Return the source's stored checkpoint; an empty checkpoint if none is stored."""
         return DynamoCheckpoints(self.checkpoints_table, "checkpoints").get_checkpoint(SOURCE) or Checkpoint(SOURCE)
 
     # -- polls -------------------------------------------------------------------------------------------------------
 
     def poll(self, slot: int, sweep: bool = False, calls: int | None = None, immortal: bool = False) -> None:
-        """Begin an invocation if the slot is free, and let the slot's invocation make some calls."""
+        """Begin an invocation of `poll` if the slot is free. Then let the slot's invocation make some calls.
+
+        :param slot: the number of the slot. Each slot runs one invocation at a time.
+        :param sweep: whether the event of a new invocation requests a sweep.
+        :param calls: how many calls the slot's invocation makes before it stops; ``None`` if it runs to its end.
+        :param immortal: whether a new invocation can go on after its deadline.
+        """
         if self.slots[slot] is None:
             deadline_ms = self.clock.ms + FUNCTION_MS
             invocation = Invocation(lambda own: self._work(own, sweep), self.clock, deadline_ms, immortal=immortal)
@@ -280,8 +296,8 @@ class World:
             return poll({"source": self.source(), "sweep": sweep}, invocation.remaining_ms)
         finally:
             for error in telemetry.failures:
-                # A lost lease is legitimate. If AWS released the lease but its response was lost, the retry finds no
-                # lease.
+                # `poll` may report a lost lease. DynamoDB may have released the lease although its response was lost.
+                # Then the retry of the call finds no lease.
                 if not isinstance(error, (AwsError, LeaseLostError)):
                     raise AssertionError("poll failed by its own fault") from error
 
@@ -292,7 +308,10 @@ class World:
         ).fetch
 
     def resume(self, slot: int, calls: int | None) -> None:
-        """Let the slot's invocation, if any, make ``calls`` more calls; if ``calls`` is ``None``, run it to its end."""
+        """Let the slot's invocation make ``calls`` more calls, or run it to its end if ``calls`` is ``None``.
+
+        If the slot has no invocation, do nothing.
+        """
         invocation = self.slots[slot]
         if invocation is None:
             return
@@ -301,25 +320,29 @@ class World:
             self._finish(slot)
 
     def _finish(self, slot: int) -> None:
-        """Free the slot and check how its invocation ended."""
+        """Free the slot, and check that its invocation had a valid outcome or failed for an allowed reason."""
         invocation = self.slots[slot]
         assert invocation
         self.slots[slot] = None
         if invocation.error is not None:
-            # If AWS fails, the invocation may fail too, because Lambda retries its event.
+            # An invocation may fail if one of its calls to AWS failed, because Lambda then retries the event.
             failed_by_aws = invocation.faults and isinstance(invocation.error, AwsError)
             if not isinstance(invocation.error, KilledError) and not failed_by_aws:
                 raise invocation.error
             return
         self.outcome = invocation.result["outcome"]
         assert self.outcome in OUTCOMES, invocation.result
-        # Without modification times `poll` compares a record with its item. If the item's newest change is still in the
-        # change stream, the comparison is outdated, so this check could fail.
+        # Skip this check for a source without modification times. For such a source `poll` compares each record with
+        # its item. The item is outdated while its newest change is still in the change stream, so `poll` may decide
+        # wrongly and the check could fail.
         if self.outcome in WHOLE_PASS and not self.undetectable_lies and self.setting.shape.versions:
             self._check_freshness()
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Respond to a request as the back office, in the place of `HTTPAdapter.send`."""
+        """Return the back office's response to a request. This method replaces `HTTPAdapter.send`.
+
+        The response has the first fault in ``faults``, if there is one.
+        """
         invocation = Invocation.current
         assert invocation
         invocation.gate("GET")
@@ -330,14 +353,14 @@ class World:
         elif fault == "slow":
             self.clock.ms += 8_000
         elif fault == "repeated" and (self.last_answered is not invocation or self.office.is_first(request)):
-            fault = None  # a client can't detect that a whole page comes from another pass
+            fault = None  # drop this fault, because no client can detect that a whole page comes from another pass
         elif fault == "stray_link" and self.setting.shape.style not in ("link", "header"):
             fault = "500"
         elif fault == "empty":
             self.last_lie_ms = self.clock.ms
             self.empty_pages += 1
-            # If the rows are sorted by time, the next pass reads the rows behind the empty page. If they are sorted by
-            # id, it doesn't.
+            # The empty page hid some rows. If the rows are sorted by time, the next pass reads the hidden rows. If they
+            # are sorted by id, the next pass doesn't read them, so only a sweep can.
             self.undetectable_lies += self.setting.shape.order == "id"
         response = self.office.respond(request, fault)
         if fault is None or fault in ("fewer", "slow"):
@@ -345,7 +368,7 @@ class World:
         return response
 
     def source(self) -> dict[str, Any]:
-        """Return the source's settings, as its schedule sends them."""
+        """Return the source's settings in the form in which its schedule sends them to `poll`."""
         shape = self.setting.shape
         styles = {"header": "link", "scroll": "token"}
         paging: dict[str, Any] = {"style": styles.get(shape.style, shape.style)}
@@ -377,7 +400,11 @@ class World:
     # -- checks ------------------------------------------------------------------------------------------------------
 
     def check_written_item(self, item: Item) -> None:
-        """Check that an item takes on the states of its row in order, and that a tombstone is legitimate."""
+        """Check an item that `apply` has just written.
+
+        The item must not go back to older data of its row. A tombstone is allowed only if a user has removed or deleted
+        the row, or if at least two falsely empty pages have hidden the row.
+        """
         row_id = item["item_id"]["S"]
         text = item["data"]["S"] if "data" in item else None
         first = self.applied_state.get(row_id, 0)
@@ -391,21 +418,24 @@ class World:
             assert row_id in self.ever_removed, "a deleted item's row was never removed"
 
     def is_quarantined(self, raw: str) -> bool:
-        """Return whether the source's record is in quarantine."""
+        """Return whether the quarantine holds this record of the source.
+
+        :param raw: the JSON text that the back office sent for the row.
+        """
         record = print_json(parse_json(raw))
         entries = [json.loads(body) for (_, key), body in self.buckets.objects.items() if key.startswith("quarantine/")]
         return any(entry["record"] == record and entry["source"] == SOURCE for entry in entries)
 
     def expected_data(self, row: Row) -> str | None:
-        """Return the data that a row's item must have; ``None`` for a removed row."""
+        """Return the data that the item of a row must have; ``None`` for a removed row."""
         return None if row.removed else print_json(parse_json(row.value))
 
     def _check_freshness(self) -> None:
-        """Check that everything the back office held at ``fresh_as_of`` is in the items or in the change stream."""
+        """Check that every row that existed at the time ``fresh_as_of`` is in the items or in the change stream."""
         fresh_ms = self.checkpoint().fresh_as_of_ms
         assert fresh_ms is not None
-        # If rows are deleted and inserted while `poll` reads numbered pages, it may miss a row without noticing that
-        # rows have moved.
+        # Skip the check in two cases. First, a falsely empty page may have hidden rows since ``fresh_as_of``. Second,
+        # rows may be deleted and inserted while `poll` reads numbered pages. Then `poll` can miss a row unnoticed.
         if fresh_ms <= self.last_lie_ms or (self.setting.shape.style == "page" and self.ever_deleted):
             return
         newest = {item["pk"]["S"]: change_of(item) for item in self.items.items.values() if "version" in item}
@@ -419,9 +449,9 @@ class World:
                 assert (stored_item.data if stored_item else None) == self.expected_data(row), (row, stored_item)
 
     def check_items(self, *, without_deleted: bool) -> None:
-        """Check that each row has its item.
+        """Check that the items equal the good rows of the back office.
 
-        :param without_deleted: whether to check also that a row that was deleted without a trace has no item.
+        :param without_deleted: whether to check also that the rows that were deleted without a trace have no items.
         """
         items = {item["item_id"]["S"]: change_of(item) for item in self.items.items.values() if "version" in item}
         for row in self.office.rows.values():
@@ -436,9 +466,9 @@ class World:
         return {item["item_id"]["S"] for item in self.items.items.values() if "data" in item}
 
     def may_delete(self, missing: int) -> bool:
-        """Return whether a sweep may delete this many items.
+        """Return whether a sweep may delete this number of items, whose rows are missing.
 
-        It may not if the back office has no rows, or if the settings allow fewer deletes.
+        A sweep may delete nothing if the back office has no rows, or if the settings allow fewer deletes.
         """
         most = max(1, len(self.living()) * self.setting.max_deletes_percent / 100)
         return bool(self.office.rows) and missing <= most
@@ -456,7 +486,7 @@ def _kinesis_record(number: int, data: bytes) -> dict[str, Any]:
 
 
 def play(setting: Setting, steps: list[Step]) -> World:
-    """Play one history to its end and check the items there."""
+    """Play one history to its end. Check that the items then equal the back office's rows."""
     world = World(setting)
     with simulated(world.clock, world.send):
         try:
@@ -471,19 +501,19 @@ def play(setting: Setting, steps: list[Step]) -> World:
 
 
 def settle(world: World) -> None:
-    """End all faults, then check that polls, and after them sweeps, make the items equal the back office's rows."""
+    """End all faults, and check that polls and sweeps without faults make the items equal the back office's rows."""
     world.faults.clear()
     world.refuse_records(())
     for slot in range(2):
         world.resume(slot, None)
-    world.clock.ms += 10 * 60_000  # longer than any lease and the breaker's cooldown
+    world.clock.ms += 10 * 60_000  # wait until every lease and the breaker's cooldown are over
     _settle_passes(world)
     for row in world.office.rows.values():
         if row.raw is not None:
             assert world.is_quarantined(world.office.text(row)), row
     if not world.ever_deleted and not world.undetectable_lies:
         world.check_items(without_deleted=True)
-    # To a sweep, a row without an id looks like a missing row. So the bad rows are deleted before the sweeps.
+    # Delete the bad rows before the sweeps, because a sweep counts a row without an id as missing.
     for row in list(world.office.rows.values()):
         if row.raw is not None:
             world.do(Delete(row.id))
@@ -503,13 +533,13 @@ def _settle_passes(world: World) -> None:
 
 
 def _settle_sweeps(world: World) -> None:
-    # A sweep computes from the index how many items it may delete. An index that lags behind the table has fewer items,
-    # so it also shows fewer missing ones.
+    # Refresh the index, because a sweep reads from the index which items exist. Items that the index lacks would count
+    # neither as missing nor towards the number of items that the sweep may delete.
     world.items.refresh_index()
     missing = world.living() - world.office.rows.keys()
     may_delete = world.may_delete(len(missing))
     sweeps = 0
-    # If each poll reads only one page, four sweeps and the passes before them take more than 60 polls.
+    # Allow 200 polls. If each poll reads only one page, four sweeps and the passes before them take more than 60 polls.
     for _ in range(200):
         world.clock.ms += 10_000
         before = world.checkpoint().last_sweep_ms

@@ -1,4 +1,4 @@
-"""Helpers that poll the back office through a source of one test or through the stack's own sources."""
+"""Helpers that poll the back office of the local stack: with a source for one test, or with the stack's own sources."""
 
 import dataclasses
 import json
@@ -18,13 +18,14 @@ COLLECTION = "subdivisions"
 
 
 class PolledTable:
-    """A table in the back office for one test, and a source that polls it into the collection of subdivisions.
+    """A table in the back office for one test, and a source that polls the table into the collection `subdivisions`.
 
-    No schedule polls the table, and its faults affect no other source. `poll` quarantines a row without a name.
+    No schedule polls the table. Faults limited to the table affect no other source. `poll` quarantines a row without a
+    name.
     """
 
     FIXED = "{code: code, country: 'XA', name: name || code, type: 'Row'}"
-    """A translation that accepts a row without a name."""
+    """A translation with which `poll` accepts a row without a name. A test redrives quarantined rows with it."""
 
     def __init__(self, stack: Local, **settings: object) -> None:
         self.name = self.fresh_name()
@@ -51,42 +52,55 @@ class PolledTable:
 
     @staticmethod
     def fresh_name() -> str:
-        """Return a name that no source has."""
+        """Return a new name for a source. No other source has this name."""
         return f"table-{uuid.uuid4().hex[:8]}"
 
     def code(self, number: int) -> str:
-        """Return a row's key, which no row of another table has."""
+        """Return the key of the row with this number. No row of another table has the same key."""
         return f"{self.name}-{number:03d}"
 
     def put(self, number: int, name: str | None = "A name", **columns: str | int) -> str:
-        """Insert or update a row; return its modification time."""
+        """Insert or update a row of the table; return the row's modification time."""
         return self._stack.office.put(self._sql_name, self.code(number), name=name, **columns)
 
     def poll(self, **settings: object) -> dict[str, Any]:
-        """Poll the table once, with some settings changed; return the report of `poll`."""
+        """Poll the table once; return the report of `poll`.
+
+        :param settings: settings of the source that replace the usual ones for this poll.
+        """
         return session.poll(self._stack.outputs, {"source": {**self.source, **settings}, "sweep": False})
 
     def redrive(self, keys: list[str], **settings: object) -> dict[str, Any]:
-        """Redrive quarantined records, with some settings changed; return the report of `poll`."""
+        """Redrive quarantined records of the table; return the report of `poll`.
+
+        :param keys: the S3 keys of the quarantine entries.
+        :param settings: settings of the source that replace the usual ones for this redrive.
+        """
         event = {"redrive": {"source": {**self.source, **settings}, "keys": keys}}
         return session.poll(self._stack.outputs, event)
 
     def own_fault(self, fault: Fault) -> Fault:
-        """Return the fault, limited to requests for this table."""
+        """Return a copy of a fault that affects only requests for this table."""
         return dataclasses.replace(fault, match=f"/{self._sql_name}.json")
 
     def requests(self) -> int:
-        """Return how many requests for this table the back office has received."""
+        """Return the number of requests for this table that the back office has received."""
         return self._stack.office.requests(f"/{self._sql_name}.json")
 
     def names(self, count: int) -> list[str | None]:
-        """Return the names of the first ``count`` items in the primary Region; ``None`` for a missing item."""
+        """Return the names in the items of the rows 0 to ``count`` - 1 in the primary Region.
+
+        The name is ``None`` if the row has no item.
+        """
         store = items(self._stack)
         stored_items = [store.get_item(f"item/{COLLECTION}/{self.code(number)}") for number in range(count)]
         return [json.loads(item.data)["name"] if item and item.data else None for item in stored_items]
 
     def archived(self) -> dict[str, Any] | None:
-        """Return the change of row 1 from the newest objects of the archive; ``None`` if it isn't there yet."""
+        """Return the change of row 1 from the archive of the change stream; ``None`` if it isn't archived yet.
+
+        Only the ten newest objects of the archive are read.
+        """
         s3 = self._stack.root().client("s3")
         bucket = self._stack.outputs.write_log_bucket
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="stream/")
@@ -99,20 +113,23 @@ class PolledTable:
         return None
 
     def quarantine(self) -> list[dict[str, Any]]:
-        """Return the table's entries in quarantine."""
+        """Return the quarantine entries whose records come from this table."""
         return [entry for entry in quarantined(self._stack) if entry.get("source") == self.name]
 
 
 def source_of(stack: Local, name: str) -> dict[str, Any]:
-    """Return the settings of one of the stack's own sources, as its schedule sends them."""
+    """Return the settings of one of the stack's own sources in the form in which its schedule sends them to `poll`."""
     settings: dict[str, Any] = json.loads((stack.outputs.sources or {})[name])["source"]
     return settings
 
 
 def poll(stack: Local, name: str, *, sweep: bool = False, **settings: object) -> dict[str, Any]:
-    """Poll one of the stack's own sources, with some settings changed; return the report of `poll`.
+    """Poll one of the stack's own sources; return the report of `poll`.
 
-    If the schedule's own poll is running, wait for it to end first.
+    If a scheduled poll of the source is running, wait until it has ended, and then poll.
+
+    :param sweep: whether to request a sweep.
+    :param settings: settings of the source that replace its declared ones for this poll.
     """
     event = {"source": {**source_of(stack, name), **settings}, "sweep": sweep}
 
@@ -124,14 +141,17 @@ def poll(stack: Local, name: str, *, sweep: bool = False, **settings: object) ->
 
 
 def checkpoints(stack: Local) -> DynamoCheckpoints:
-    """Return the store of checkpoints, with the root user's credentials."""
+    """Return the store of all sources' checkpoints. It calls DynamoDB with the root user's credentials."""
     assert stack.outputs.checkpoints_table
     return DynamoCheckpoints(stack.client("dynamodb"), stack.outputs.checkpoints_table)
 
 
 @contextmanager
 def unscheduled(stack: Local, name: str) -> Iterator[None]:
-    """Disable the schedules of one of the stack's own sources until the ``with`` block ends."""
+    """Disable the schedules of one of the stack's own sources until the ``with`` block ends.
+
+    The ``with`` block begins when no scheduled poll of the source is running any more.
+    """
     scheduler: Any = stack.root().client("scheduler")
     members = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
     schedules = []

@@ -1,11 +1,12 @@
-"""Fixtures that build one stack for the whole run, apply it to its own emulator, and remove it at the end.
+"""Fixtures that apply one stack to an AWS emulator for the whole test run, and remove both at the end.
 
-The emulator listens on a free port.
+The tests start the emulator on a free port.
 
-To iterate, run pytest with READPLANE_STACK=.local/test KEEP=1. The stack stays up, and the next run uses it as it is.
-After a change of code or Terraform, apply it with python -m ops.local.up --name test --port 0.
+To run tests repeatedly, run pytest with READPLANE_STACK=.local/test KEEP=1. Then the stack stays up after the run, and
+the next run uses the stack as it is. After a change of code or Terraform, update the stack with
+python -m ops.local.up --name test --port 0. Remove the stack with python -m ops.local.down --name test.
+
 With READPLANE_CLIENT=boto3 the functions that serve clients call AWS with boto3 instead of the slim client.
-Remove the stack with python -m ops.local.down --name test.
 """
 
 import os
@@ -21,17 +22,17 @@ from ops.local.up import up
 from tests.local.support import Local
 
 ROWS = 300
-"""How many subdivisions the back office has. To publish the documents of all 5,000 real ones would take a minute."""
+"""How many subdivisions the back office has. Publishing documents for all 5,000 real ones would take a minute."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move the test that checks the calls of all other tests to the end."""
+    """Move the test with the marker ``runs_last`` to the end, because it checks the HTTP calls of all other tests."""
     items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
 
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
-    """Apply the stack and sign its users in."""
+    """Apply the stack, or use a running one, and sign its users in. Remove the stack at the end."""
     reuse = os.environ.get("READPLANE_STACK")
     name = Path(reuse).name if reuse else "test"
     pid_file = emulator.folder(name) / "pytest.pid"
@@ -53,8 +54,9 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
     )
     pid_file.unlink()
     if not os.environ.get("KEEP"):
-        if not emulator.stop(name):  # the logs stay in .local/test until the next run
-            destroy(applied)  # the emulator belongs to the caller, so it keeps running
+        if not emulator.stop(name):  # keeps the logs in .local/test until the next run
+            # The tests didn't start this emulator, so they don't stop it. Remove the stack's resources from it instead.
+            destroy(applied)
         back_office.stop(name)
         forget_state(name)
 
@@ -67,7 +69,7 @@ def _applied(name: str, *, reuse: bool) -> Stack:
         progress.say(f"Using the stack in {running.home} as it is.")
         return running
     if not reuse:
-        emulator.stop(name)  # a killed run may have left it running
+        emulator.stop(name)  # a test run that was killed may have left its emulator running
     try:
         return up(name, 0, progress, ROWS)
     except CommandError as failure:

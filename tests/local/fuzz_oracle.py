@@ -1,4 +1,4 @@
-"""The judge of the fuzz tests: what docs/openapi.yaml says about a request, and what is wrong with a response."""
+"""The oracle of the fuzz tests: it decides from docs/openapi.yaml whether the response to a request is right."""
 
 import copy
 import dataclasses
@@ -23,10 +23,13 @@ SEED = int(os.environ.get("READPLANE_FUZZ_SEED", "4711"))
 FACTOR = float(os.environ.get("READPLANE_FUZZ_FACTOR", "1"))
 
 COLLECTIONS = {"countries": "public", "notices": "authenticated", "profiles": "owner"}
-"""The visibility of each fuzzed collection. Tariffs are left out, because their throttle would refuse the requests."""
+"""The collections that the fuzz tests call, and their visibility.
+
+The collection `tariffs` is left out, because its throttle would refuse many of the requests.
+"""
 
 KNOWN_ID = "fuzz"
-"""The id of an item that each of the collections has."""
+"""The id of an item that exists in each fuzzed collection."""
 BODIES: dict[str, dict[str, Any]] = {
     "countries": {"alpha_2": "FR", "alpha_3": "FRA", "name": "France", "numeric": "250"},
     "notices": {"title": "Closed", "priority": 3, "until": "2026-01-31", "hours": 1.25},
@@ -42,14 +45,14 @@ SUCCESSES = {
     "getChangeStatus": {200, 404},
     "getDocument": {200, 304, 404},
 }
-"""The statuses that a request gets if the API serves it, by operation id."""
+"""The statuses that are right for a valid request, by the operation id in docs/openapi.yaml."""
 
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
 MAX_BODY = 256 * 1024
 ITEM_ID = re.compile(SPEC["components"]["parameters"]["ItemId"]["schema"]["pattern"].replace("$", r"\Z"))
 VERSION = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-"""A UUIDv7 in lower case."""
+"""A regular expression for a version: a UUIDv7 in lower case."""
 PROBLEM = jsonschema_rs.Draft7Validator(
     {**SPEC["components"]["schemas"]["Problem"], "additionalProperties": False, "components": SPEC["components"]}
 )
@@ -61,7 +64,7 @@ INTERNALS = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A request as it goes over the wire. Its target is the path below /v1 and the query."""
+    """An HTTP request, exactly as it is sent. ``target`` is the path below /v1 with the query."""
 
     method: str
     target: str
@@ -69,12 +72,15 @@ class Call:
     body: bytes | None = None
 
     def header(self, name: str) -> str | None:
-        """Return the value of the last header with this name; ``None`` if there is none."""
+        """Return the value of the last header with this name; ``None`` if the request has no such header."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return values[-1].decode("latin-1").strip(" \t") if values else None
 
     def curl(self, base: str) -> str:
-        """Return the command that sends the request again."""
+        """Return a curl command that sends this request again, so that a developer can repeat a failure.
+
+        :param base: the API's URL up to /v1.
+        """
         parts = ["curl", "--path-as-is", "-g", "-i", "-X", self.method, base + self.target]
         for name, value in self.headers:
             parts += ["-H", f"{name}: {value.decode('latin-1')}"]
@@ -86,11 +92,11 @@ class Call:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What the document says about a request.
+    """What docs/openapi.yaml says about a request.
 
-    operation: method and path of its operation; ``None`` if no operation has this target.
-    refusals: the statuses with which the API may refuse the request; empty if it must serve it.
-    certain: false if the document leaves open whether to serve or to refuse it.
+    operation: the method and path of the request's operation; ``None`` if no operation has this method and path.
+    refusals: the statuses with which the API may refuse the request; empty if the API must serve the request.
+    certain: false if the document leaves open whether the API serves or refuses the request.
     """
 
     operation: str | None
@@ -99,7 +105,7 @@ class Verdict:
 
 
 class Service:
-    """The deployed API and its document. It sends calls and judges the responses."""
+    """A client of the deployed API. It sends requests and checks each response against docs/openapi.yaml."""
 
     def __init__(self, stack: Local) -> None:
         self.base = f"{stack.outputs.api_url}/v1"
@@ -116,7 +122,7 @@ class Service:
         self.schema.config.update(base_url=self.base)
 
     def operations(self, operation_id: str) -> list[Operation]:
-        """Return an operation, once for every collection that has it."""
+        """Return the operations with this operation id in docs/openapi.yaml: one for each collection that has it."""
         return [
             self.schema[path][method]
             for path, item in self.document["paths"].items()
@@ -125,7 +131,7 @@ class Service:
         ]
 
     def call_of(self, case: Case) -> Call:
-        """Return the request that schemathesis would send for a case."""
+        """Return the HTTP request that Schemathesis would send for one of its generated test cases."""
         prepared = requests.Request(**_request(case.as_transport_kwargs(base_url=self.base))).prepare()
         body = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
         headers = tuple((name, _bytes(value)) for name, value in prepared.headers.items() if name != "Content-Length")
@@ -133,9 +139,9 @@ class Service:
         return Call(prepared.method, prepared.path_url.removeprefix(self._prefix), headers, body)
 
     def check(self, call: Call) -> int:
-        """Send a call and check its response; return the status.
+        """Send a request and check its response against docs/openapi.yaml; return the response's status.
 
-        A call without an Authorization header is sent with the editor's token.
+        If the request has no Authorization header, add the token of a user in the group of editors.
         """
         verdict = self.judge(call)
         status, headers, content = self._send(call)
@@ -175,7 +181,7 @@ class Service:
         if status >= 500:
             yield "the status is a 5xx"
         operation = self._documented(verdict.operation)
-        # The API serves a request without a documented operation only if it is a preflight.
+        # docs/openapi.yaml documents no preflights. Any other request without a documented operation must be refused.
         successes = SUCCESSES.get(operation["operationId"], set()) if operation else {200, 204}
         if verdict.refusals and status not in verdict.refusals and (verdict.certain or status not in successes):
             yield f"the request must be refused with one of {sorted(verdict.refusals)}"
@@ -184,7 +190,7 @@ class Service:
         if operation and str(status) not in operation["responses"]:
             yield f"{verdict.operation} doesn't document the status"
         if status >= 400:
-            # API Gateway itself adds x-amzn-errortype.
+            # Don't search x-amzn-errortype for internals, because API Gateway itself adds this header.
             ours = {name: value for name, value in headers.items() if name != "x-amzn-errortype"}
             if leak := INTERNALS.search(content + repr(sorted(ours.items())).encode()):
                 yield f"the response shows internals: {leak.group()!r}"
@@ -210,10 +216,10 @@ class Service:
         documented: dict[str, Any] = self.document["paths"][path][method.lower()]
         return documented
 
-    # --- The oracle: it follows the document's words and uses none of the product's code.
+    # --- The methods below decide only from docs/openapi.yaml what is right. They use none of the product's code.
 
     def judge(self, call: Call) -> Verdict:
-        """Return what the document says about a call."""
+        """Return what docs/openapi.yaml says about a request."""
         path, _, query = call.target.partition("?")
         route, parameters = self._route(call.method, path)
         if route is None:
@@ -242,7 +248,7 @@ class Service:
         if operation == "health" and call.header("Content-Type") is not None:
             faults.append(
                 _content_type_fault(call) and "unsure"
-            )  # the API may refuse a GET with another type or ignore the type
+            )  # "unsure", because the API may refuse a GET with a wrong content type or ignore its content type
         statuses = frozenset(fault for fault in faults if isinstance(fault, int))
         if statuses:
             return Verdict(route, statuses)
@@ -250,7 +256,7 @@ class Service:
         return Verdict(route, frozenset({400, 413, 415}) if unsure else frozenset(), certain=not unsure)
 
     def _route(self, method: str, path: str) -> tuple[str | None, dict[str, str]]:
-        # The emulator decodes an encoded slash before it routes a request, and merges repeated slashes.
+        # Split the path as the emulator does: it decodes %2F before it routes a request, and merges repeated slashes.
         sent = [urllib.parse.unquote(part) for part in re.split("/|%2[fF]", path) if part]
         for template, operations in self.document["paths"].items():
             names = template.strip("/").split("/")
@@ -270,9 +276,10 @@ class Service:
 
 
 Fault = int | str | None
-"""The judgement of one part of a request: the status with which the API must refuse it, or ``None`` if it is valid.
+"""What is wrong with one part of a request, such as a header or the body.
 
-It is "unsure" if the document leaves open whether the part is valid.
+It is the status with which the API must refuse the request because of this part, or ``None`` if the part is valid. It
+is "unsure" if docs/openapi.yaml leaves open whether the part is valid.
 """
 
 
@@ -287,13 +294,13 @@ def _query_faults(query: str) -> list[Fault]:
     for name in ("limit", "cursor"):
         values = [value for key, value in pairs if key == name]
         if len(values) > 1 or "" in values:
-            faults.append("unsure")  # API Gateway decides which value counts, and whether an empty one does
+            faults.append("unsure")  # API Gateway decides which of several values it uses, and whether it uses ""
         elif values and name == "limit":
             text = values[0]
             right = re.fullmatch("0*[0-9]+", text) and 1 <= int(text) <= 200
             faults.append(("unsure" if text.startswith("0") else None) if right else 400)
         elif values:
-            faults.append(400)  # a fuzzed cursor is never valid; test_http.py follows the API's own cursors
+            faults.append(400)  # no random cursor is valid, and the fuzz tests don't use the API's own cursors
     return faults
 
 
@@ -323,9 +330,9 @@ def _json_fault(body: bytes, validator: jsonschema_rs.Draft7Validator) -> Fault:
         if depth > 103:
             return 400
         if depth > 97:
-            return "unsure"  # a unit test checks the exact limit
+            return "unsure"  # don't check the exact limit of the depth here, because a unit test does
     try:
-        text = body.decode(errors="replace")  # API Gateway replaces bad UTF-8 in the same way
+        text = body.decode(errors="replace")  # replace invalid UTF-8 as API Gateway does before it calls the function
         value = json.loads(text, object_pairs_hook=members, parse_constant=constant)
     except RecursionError:
         return 400
@@ -336,7 +343,8 @@ def _json_fault(body: bytes, validator: jsonschema_rs.Draft7Validator) -> Fault:
     if has_duplicates or not isinstance(value, dict):
         return 400
     if re.search(r"\d{300}|[eE]\+?0*[1-9]\d{2}", text) or re.search(r"\\[uU][dD][89a-fA-F]", text):
-        # A number beyond a double or a lone surrogate is valid JSON, but JSON Schema doesn't define how to judge it.
+        # JSON allows numbers that no double can hold, and lone surrogates. But JSON Schema doesn't define whether they
+        # are valid.
         return "unsure"
     return None if validator.is_valid(value) and "\ufffd" not in text else 400
 
@@ -369,7 +377,7 @@ def _wrong_problem(method: str, status: int, headers: Mapping[str, str], content
 
 
 def _deployed_schemas(stack: Local) -> dict[str, Any]:
-    """Return the deployed JSON Schemas of the bodies, by collection."""
+    """Return the deployed JSON Schema of each fuzzed collection's items, by collection."""
     s3 = stack.root().client("s3")
     bucket = stack.outputs.write_log_bucket
     listed = s3.list_objects_v2(Bucket=bucket, Prefix="config/schemas/")["Contents"]
@@ -379,9 +387,15 @@ def _deployed_schemas(stack: Local) -> dict[str, Any]:
 
 
 def _expanded(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with each collection's own routes and body schema in the place of {collection}."""
+    """Return a copy of docs/openapi.yaml in which each collection has its own paths and its own body schema.
+
+    The copy has the paths of each collection in the place of the paths with the parameter ``{collection}``.
+
+    :param schemas: the JSON Schema of each collection's items.
+    """
     document = copy.deepcopy(SPEC)
-    # Schemathesis must not generate credentials. The random headers of test_fuzz.py try wrong tokens.
+    # Remove the security schemes, so that Schemathesis generates no credentials. The tests with random headers in
+    # test_fuzz.py try wrong tokens.
     del document["security"], document["components"]["securitySchemes"], document["servers"]
     for path, item in list(document["paths"].items()):
         for method in METHODS:
@@ -402,7 +416,7 @@ def _expanded(schemas: dict[str, Any]) -> dict[str, Any]:
                     plain = {key: value for key, value in schema.items() if key != "$schema"}
                     own[method]["requestBody"] = {"required": True, "content": {"application/json": {"schema": plain}}}
             document["paths"][path.replace("{collection}", name)] = own
-    # The document states these patterns in prose only.
+    # Add the patterns of versions, because docs/openapi.yaml describes them only in prose.
     components = document["components"]
     components["schemas"]["Version"]["pattern"] = f"^{VERSION}$"
     past = VERSION.replace("[0-9a-f]{8}", "01[0-8][0-9a-f]{5}", 1)

@@ -1,4 +1,4 @@
-"""Helpers that list the permissions of the stack's roles and remove some of them for a while."""
+"""Helpers that list the IAM permissions of the stack's roles, and that remove some permissions during a test."""
 
 import copy
 import json
@@ -9,14 +9,14 @@ from typing import Any
 from tests.local.support import Local
 
 BOTH = (False, True)
-"""The values of ``replica`` for the primary Region and for the replica Region."""
+"""Both Regions. False stands for the primary Region, and True for the replica Region."""
 
 
 def actions(stack: Local, *, replica: bool = False) -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Return the policy that grants each permission of one Region's roles.
+    """Return every permission of the stack's roles in one Region, with the IAM policy that grants it.
 
-    :returns: each key is a role's name without its prefix, a Sid and an action. Each value is the role's full name and
-        the policy's name.
+    :returns: each key is a permission: the role's name without its prefix, the statement's Sid and the action. Each
+        value is the role's full name and the policy's name.
     """
     iam = stack.root().client("iam")
     prefix = f"{stack.outputs.name}-{stack.outputs.replica_region if replica else stack.outputs.region}-"
@@ -36,7 +36,13 @@ def actions(stack: Local, *, replica: bool = False) -> dict[tuple[str, str, str]
 def without(
     stack: Local, role: str, sid: str, removed: Collection[str], *, replicas: Collection[bool] = BOTH
 ) -> Iterator[None]:
-    """Remove some actions from a role's statement in these Regions until the ``with`` block ends."""
+    """Remove some actions from one IAM statement of a role until the ``with`` block ends.
+
+    :param role: the role's name without its prefix.
+    :param sid: the statement's Sid.
+    :param removed: the actions to remove.
+    :param replicas: the Regions in which to remove them. False stands for the primary Region, True for the replica.
+    """
     iam = stack.root().client("iam")
     originals: list[tuple[str, str, Any]] = []
     for replica in replicas:

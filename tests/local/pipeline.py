@@ -1,4 +1,4 @@
-"""Helpers that write log objects and notifications by hand, and read what became of each change."""
+"""Helpers that write objects and notifications for `apply` directly, and that read the outcome of each change."""
 
 import gzip
 import json
@@ -30,7 +30,11 @@ def new_change(
     collection: str = "notices",
     owner: str | None = None,
 ) -> Change:
-    """Return a change as `write` would stamp it, now or at a given time."""
+    """Return a change with a new version, as `write` would make it from a client's request.
+
+    :param data: the item's JSON text; ``None`` for a delete.
+    :param ms: the time when the change is accepted, in Unix milliseconds; ``None`` for now.
+    """
     stamped_ms = ms if ms is not None else now_ms()
     return Change(
         change_id=stamp(stamped_ms, uuid.uuid4().bytes[:10]),
@@ -45,12 +49,16 @@ def new_change(
 
 
 def new_key() -> str:
-    """Return the key of a write log object that doesn't exist yet."""
+    """Return a new S3 key for an object of the write log."""
     return f"log/year=2026/month=01/day=01/hour=00/by-hand-{uuid.uuid4()}.gz"
 
 
 def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, packed: bool = True) -> str:
-    """Put an object into the write log, as Firehose does. S3 then notifies `apply` of the object."""
+    """Put an object into the write log, as Firehose does; return its key. S3 then notifies `apply` of the object.
+
+    :param key: the object's S3 key; ``None`` for a new one.
+    :param packed: whether to compress the object with GZIP.
+    """
     content = b"".join(lines)
     key = key or new_key()
     body = gzip.compress(content) if packed else content
@@ -59,14 +67,17 @@ def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, 
 
 
 def lines_of(stack: Local, key: str, s3: Any = None) -> list[bytes]:
-    """Return the lines of a log object. It may be uncompressed, because the emulator's Firehose never compresses."""
+    """Return the lines of an object in the write log, whether or not the object is compressed.
+
+    Firehose on AWS compresses the objects. The emulator's Firehose doesn't.
+    """
     s3 = s3 or stack.root().client("s3")
     content = s3.get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
     return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
 
 
 def notify(stack: Local, keys: Iterable[str]) -> list[str]:
-    """Notify `apply` of these objects once more, as S3 would; return the ids of the messages."""
+    """Send `apply` a notification for each of these log objects, as S3 does; return the ids of the SQS messages."""
     sqs = stack.root().client("sqs")
     sent = []
     for key in keys:
@@ -83,22 +94,24 @@ def notify(stack: Local, keys: Iterable[str]) -> list[str]:
 
 
 def flush_apply_log(stack: Local) -> bool:
-    """Run `apply` on an empty object, because the emulator publishes late log lines only with the next invocation.
+    """Put an empty object into the write log, so that `apply` runs once more and its last log lines become readable.
 
-    :returns: always True, so a condition can contain this call.
+    The emulator publishes late log lines of an invocation only with the function's next invocation.
+
+    :returns: always True, so that a condition can contain this call.
     """
     return bool(put_object(stack, []))
 
 
 def log_keys(stack: Local) -> list[str]:
-    """Return the key of every write log object."""
+    """Return the S3 keys of all objects in the write log."""
     pages = stack.root().client("s3").get_paginator("list_objects_v2")
     listing = pages.paginate(Bucket=stack.outputs.write_log_bucket, Prefix="log/")
     return [entry["Key"] for page in listing for entry in page.get("Contents", [])]
 
 
 def quarantined(stack: Local) -> list[dict[str, Any]]:
-    """Return every entry of the quarantine with its S3 key."""
+    """Return all entries in quarantine. In each entry, the member ``key`` is the entry's S3 key."""
     s3 = stack.root().client("s3")
     bucket = stack.outputs.write_log_bucket
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="quarantine/")
@@ -107,11 +120,14 @@ def quarantined(stack: Local) -> list[dict[str, Any]]:
 
 
 def items(stack: Local, *, replica: bool = False) -> DynamoItems:
-    """Return the items store of one Region, with the root user's credentials."""
+    """Return the items store of one Region. It calls DynamoDB with the root user's credentials."""
     client = stack.client("dynamodb", replica=replica)
     return DynamoItems(client, stack.outputs.items_table, "by_collection", horizon_ms=HORIZON_MS)
 
 
 def status(store: DynamoItems, change: Change) -> Status | None:
-    """Return the status of a change as the status route would report it."""
+    """Return the status of a change that the API would report; ``None`` if the API would respond 404.
+
+    :param store: the items store of the Region whose API would report the status.
+    """
     return status_of(change.change_id, *store.get_change_status(change.key, change.change_id), now_ms(), 900_000)

@@ -1,4 +1,4 @@
-"""The applied stack, its users, and the ways in which the local tests call it."""
+"""The stack that the local tests call, with its users and with clients for its API and its AWS services."""
 
 import dataclasses
 import json
@@ -23,13 +23,13 @@ Value = TypeVar("Value")
 
 @dataclasses.dataclass(frozen=True)
 class Local:
-    """The stack that all local tests share.
+    """The stack that all local tests share, and its users.
 
     stack: the applied stack.
     alice: a user who is in no group.
     bob: another user who is in no group.
     eve: a user in the group of editors.
-    seen: method, path and status of every HTTP call.
+    seen: the method, path and status of every HTTP call of the tests.
     """
 
     stack: Stack
@@ -43,21 +43,30 @@ class Local:
         return self.stack.outputs
 
     def api(self, user: User | None = None, *, token: str | None = None, replica: bool = False) -> Api:
-        """Return a client of the HTTP API that sends a user's access token, the given ``token``, or no token."""
+        """Return an HTTP client of the stack's API.
+
+        :param user: the user whose access token the client sends; ``None`` to send ``token``.
+        :param token: the token that the client sends if there is no ``user``; ``None`` to send no token.
+        :param replica: whether to call the API of the replica Region instead of the primary Region.
+        """
         url = self.outputs.replica_api_url if replica else self.outputs.api_url
         assert url, "the local settings declare no replica Region"
         return Api(url, user.access_token if user else token, seen=self.seen)
 
     def root(self, *, replica: bool = False) -> boto3.session.Session:
-        """Return a boto3 session of the root user in one Region. IAM allows the root user everything."""
+        """Return a boto3 session with the credentials of the AWS root user, to whom IAM allows everything.
+
+        :param replica: whether the session is for the replica Region instead of the primary Region.
+        """
         region = self.outputs.replica_region if replica else self.outputs.region
         assert region, "the local settings declare no replica Region"
         return root(region)
 
     def client(self, service: str, *, kind: str = "boto3", replica: bool = False) -> Client:
-        """Return an AWS client that our stores can use, with the root user's credentials.
+        """Return an AWS client for the product's stores, with the credentials of the AWS root user.
 
-        :param kind: the library that the client uses: ``slim`` or ``boto3``.
+        :param kind: ``slim`` for the product's own AWS client, ``boto3`` for a client that uses boto3.
+        :param replica: whether the client calls the replica Region instead of the primary Region.
         """
         region = self.root(replica=replica).region_name
         chosen = {"READPLANE_CLIENT": kind, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
@@ -73,7 +82,7 @@ class Local:
 
     @cached_property
     def ministack(self) -> bool:
-        """Whether the emulator is MiniStack, the one that `ops.local` starts."""
+        """Whether the AWS emulator is MiniStack. An emulator that `ops.local` starts always is."""
         response = requests.get(f"{self.stack.endpoint}/_ministack/health", timeout=5)
         assert response.status_code == 200 or not running(self.stack.name), "an emulator started here is MiniStack"
         return response.status_code == 200
@@ -81,9 +90,12 @@ class Local:
     def events(
         self, function: str, code: str, *, since_ms: int = 0, replica: bool = False, **fields: object
     ) -> list[dict[str, Any]]:
-        """Return the log events of one Region's function that have this code and these fields.
+        """Return the log events of a function that have this code and these fields.
 
         MiniStack publishes late log lines only with the function's next invocation; see pipeline.flush_apply_log().
+
+        :param since_ms: the earliest time of the events, in Unix milliseconds.
+        :param replica: whether to read the log of the replica Region instead of the primary Region.
         """
         pages = self.root(replica=replica).client("logs").get_paginator("filter_log_events")
         listing = pages.paginate(
@@ -97,10 +109,12 @@ class Local:
 
 
 def eventually(check: Callable[[], Value | None], *, within: float = 20, every: float = 0.1) -> Value:
-    """Call ``check`` until its result is true, and return that result.
+    """Call ``check`` again and again until its result is true; return that result.
 
-    :param within: seconds after which the test fails, with the last failed assertion of ``check`` if there is one.
-    :param every: seconds between two calls.
+    A failed assertion in ``check`` counts as a false result.
+
+    :param within: seconds after which the test fails.
+    :param every: seconds between two calls of ``check``.
     """
     deadline = time.monotonic() + within
     while True:

@@ -1,4 +1,7 @@
-"""Backends (back offices that API Gateway passes through): who may call them, how often, and by which paths."""
+"""Tests of backends on the local stack: who may call a backend, how often, and with which paths.
+
+A backend is a back office to which API Gateway passes requests on directly.
+"""
 
 import json
 import threading
@@ -18,14 +21,14 @@ ROW = {"code": "de", "alpha_3": "deu", "name": "German"}
 
 
 def key_of(stack: Local, backend: str, *, replica: bool = False) -> str:
-    """Return the declared API key of a backend in one Region."""
+    """Return the value of the API key that the stack declares for a backend."""
     gateway = stack.root(replica=replica).client("apigateway")
     (key,) = gateway.get_api_keys(nameQuery=f"{stack.outputs.name}-{backend}", includeValues=True)["items"]
     return str(key["value"])
 
 
 def problem(response: requests.Response, status: int) -> dict[str, Any]:
-    """Check that a response is a problem document of this status; return the document."""
+    """Check that a response has this status and a problem document; return the document."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
     document: dict[str, Any] = response.json()
@@ -43,7 +46,7 @@ def test_a_key_opens_its_own_backend(stack: Local, by_key: dict[str, str]) -> No
 
     assert response.status_code == 200
     assert [{name: row[name] for name in ROW} for row in response.json()] == [ROW]
-    # The response passes byte for byte, because no code of ours parses it.
+    # The response must have the same bytes as the back office's, because API Gateway passes it on unchanged.
     assert response.content == requests.get(f"{stack.office.url}/backoffice/{PATH}", timeout=10).content
 
 
@@ -57,7 +60,8 @@ def test_a_path_and_its_query_reach_the_back_office_unchanged(stack: Local, by_k
 
 def test_a_refusal_of_the_back_office_reaches_the_client(stack: Local, by_key: dict[str, str]) -> None:
     response = stack.api()("GET", "/backends/backoffice/no-such-table.json", headers=by_key)
-    assert response.status_code == 404 and response.json()["title"] is None  # the body comes from Datasette
+    # The body must be Datasette's, which has no title. A problem document of the API would have one.
+    assert response.status_code == 404 and response.json()["title"] is None
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("", 401), ("wrong" * 5, 403)])
@@ -72,11 +76,16 @@ def test_a_request_without_a_valid_key_is_not_passed_on(stack: Local, key: str |
 
 
 def test_the_key_of_another_backend_is_refused(stack: Local, by_key: dict[str, str]) -> None:
-    """API Gateway alone would accept the key, because it belongs to a usage plan of the same stage."""
+    """Call one backend with the API key of another backend.
+
+    API Gateway alone would accept this key, because the key belongs to a usage plan of the same stage. The authorizer
+    function must refuse it.
+    """
     foreign = {"X-Api-Key": key_of(stack, "staff")}
     problem(stack.api()("GET", f"/backends/backoffice/{PATH}", headers=foreign), 403)
     assert stack.api()("GET", f"/backends/backoffice/{PATH}", headers=by_key).status_code == 200
-    # The authorizer's cached result for the right key must not open the backend to the wrong one.
+    # Try the other backend's key again. API Gateway has now cached the authorizer's result for the right key, and must
+    # not use that result for a wrong key.
     problem(stack.api()("GET", f"/backends/backoffice/{PATH}", headers=foreign), 403)
 
 
@@ -85,10 +94,10 @@ def test_a_key_does_not_replace_a_token(stack: Local, by_key: dict[str, str]) ->
 
 
 def test_the_key_is_the_same_in_both_regions(stack: Local, by_key: dict[str, str]) -> None:
-    """Compare the two keys, and check that the replica's API requires one.
+    """Compare the API keys of both Regions, and check that the replica Region's API requires a key.
 
-    The test doesn't call the replica with the key, because the emulator accepts it in one Region only (see
-    test_emulator_facts.py).
+    The test doesn't call the replica Region with its key, because the emulator accepts a key's value in one Region only
+    (see test_emulator_facts.py).
     """
     assert key_of(stack, "backoffice", replica=True) == by_key["X-Api-Key"]
     problem(stack.api(replica=True)("GET", f"/backends/backoffice/{PATH}"), 401)
@@ -114,7 +123,8 @@ def test_a_preflight_allows_the_key_and_the_methods_of_the_backend(stack: Local)
     assert response.headers["Access-Control-Allow-Methods"] == "GET,HEAD"
 
 
-# The backend's base path holds one database. Datasette's own pages are outside it, and these paths try to reach them.
+# Paths that try to leave the backend's base path. The base path is that of one database in Datasette. Each of these
+# paths tries to reach Datasette's page /-/versions.json, which is outside the base path.
 CLIMBING = ["../-/versions.json", "languages/../../-/versions.json", "..%2F-%2Fversions.json", "%2e%2e/-/versions.json"]
 CLIMBING += [
     ".%2e/-/versions.json",
@@ -146,12 +156,12 @@ def test_a_backend_behind_tokens_needs_a_token_and_a_key_for_its_quota(stack: Lo
 
 
 def test_a_key_has_its_throttle_and_its_daily_quota(stack: Local) -> None:
-    """The usage plan allows one request a second, a burst of two, and three requests a day per key.
+    """Check the throttle and the daily quota of an API key with new keys, which no other test has used.
 
-    So the test needs keys that no other test has used.
+    The usage plan allows each key one request a second, a burst of two requests, and three requests a day.
     """
     api, path, counted = stack.api(stack.alice), f"/backends/staff/{PATH}", {"X-Api-Key": fresh_key(stack, "staff")}
-    time.sleep(2.1)  # the method's own throttle recovers from the other tests
+    time.sleep(2.1)  # wait until the throttle of the API's method has recovered from the other tests
     responses = [api("GET", path, headers=counted) for _ in range(4)]
     assert [response.status_code for response in responses] == [200, 200, 429, 429]
     assert problem(responses[-1], 429) and responses[-1].headers["Retry-After"] == "1"
@@ -159,19 +169,23 @@ def test_a_key_has_its_throttle_and_its_daily_quota(stack: Local) -> None:
     time.sleep(1.1)
     assert api("GET", path, headers=counted).status_code == 200
     time.sleep(2.1)
-    problem(api("GET", path, headers=counted), 429)  # the quota refuses it, because the throttle has recovered
+    # The throttle has recovered, so only the daily quota can cause this 429.
+    problem(api("GET", path, headers=counted), 429)
     fresh = {"X-Api-Key": fresh_key(stack, "staff")}
     assert api("GET", path, headers=fresh).status_code == 200
 
 
 def unthrottled(api: Api, path: str, headers: dict[str, str]) -> requests.Response | None:
-    """Return the response; ``None`` if other tests have used up the throttle that all keys share."""
+    """GET a path; return the response, or ``None`` if the status is 429.
+
+    All keys share the throttle of the API's method, so the requests of other tests can cause a 429.
+    """
     response = api("GET", path, headers=headers)
     return None if response.status_code == 429 else response
 
 
 def fresh_key(stack: Local, backend: str) -> str:
-    """Return a new key of a backend's usage plan, whose quota is unused."""
+    """Add a new API key to a backend's usage plan; return the key's value. Its daily quota is unused."""
     gateway = stack.root().client("apigateway")
     plans = gateway.get_usage_plans(limit=500)["items"]
     (plan,) = [plan["id"] for plan in plans if plan["name"] == f"{stack.outputs.name}-{backend}"]

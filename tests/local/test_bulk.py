@@ -1,4 +1,7 @@
-"""Bulk apply on the emulator's PartiQL: it gives the same results as the unit tests' fake and as single writes."""
+"""Tests that compare writing changes in bulk on the emulator, in bulk on the unit tests' fake, and one by one.
+
+All three must give the same outcomes and the same items. The bulk writes use PartiQL.
+"""
 
 import json
 import random
@@ -21,7 +24,7 @@ OWNER = "3f1a8a52-4031-70b5-6a1e-0d6f2b1f0c11"
 
 @pytest.fixture
 def table(stack: Local) -> Iterator[str]:
-    """Make an empty table with the same key as the items table; delete it after the test."""
+    """Create an empty DynamoDB table with the key of the items table; return its name. Delete it after the test."""
     name = f"bulk-{uuid.uuid4()}"
     dynamodb = stack.root().client("dynamodb")
     dynamodb.create_table(
@@ -35,13 +38,18 @@ def table(stack: Local) -> Iterator[str]:
 
 
 def scan(stack: Local, table: str) -> dict[str, object]:
-    """Return all items of a table by key."""
+    """Return all items of a DynamoDB table, by key."""
     pages = stack.root().client("dynamodb").get_paginator("scan").paginate(TableName=table)
     return {record["pk"]["S"]: record for page in pages for record in page["Items"]}
 
 
 def history(seed: int, items: int, length: int) -> list[Change]:
-    """Return puts and deletes of items with and without an owner, oldest first. They depend only on the arguments."""
+    """Return random puts and deletes of items with and without an owner, oldest first.
+
+    :param seed: the seed of the random generator. The same seed gives the same puts and deletes.
+    :param items: how many items the changes are for.
+    :param length: how many changes to return.
+    """
     chance = random.Random(seed)
     start = now_ms() - 60_000
     changes = []
@@ -77,9 +85,11 @@ def test_bulk_and_single_writes_agree_on_the_emulator_and_on_the_fake(stack: Loc
 
 
 def test_a_statement_gets_the_same_error_from_the_fake_when_another_writer_was_faster(stack: Local, table: str) -> None:
-    """`apply` reads an item and builds a statement from it. Another writer writes the item before the statement runs.
+    """Compare the error of a late statement on the emulator and on the fake.
 
-    If `apply` read no item, the statement is an INSERT. If it read an older item, the statement is an UPDATE.
+    `apply` reads an item and builds a PartiQL statement from it. Another writer writes the item before the statement
+    runs, so the statement must fail. The statement is an INSERT if `apply` read no item, and an UPDATE if it read an
+    older item.
     """
     old, new = (new_change("raced", data, ms=now_ms() - age) for age, data in ((20, '{"n":1}'), (10, '{"n":2}')))
     for client in (stack.client("dynamodb"), MemoryDynamo(table)):

@@ -1,4 +1,7 @@
-"""Check that docs/openapi.yaml documents every status that a local test received. This test runs last."""
+"""Checks that docs/openapi.yaml documents every status that the local tests received from the API.
+
+This test runs after all other local tests.
+"""
 
 import re
 import urllib.parse
@@ -10,9 +13,11 @@ from tests.local.test_openapi import collections, documented
 
 
 def find_operation(stack: Local, method: str, path: str) -> str | None:
-    """Return the documented operation that serves a path; ``None`` if there is none.
+    """Return the operation of docs/openapi.yaml that serves a request; ``None`` if no operation serves it.
 
-    The emulator decodes an encoded slash before it routes a request, and so does this function.
+    This function decodes an encoded slash in the path, because the emulator also does so before it routes a request.
+
+    :returns: the operation's method and path: ``GET /items/{collection}``.
     """
     plain = urllib.parse.unquote(path.partition("?")[0], errors="replace")
     deployed = collections(stack)

@@ -1,6 +1,7 @@
-"""The gaps of the emulator that environments/local.tfvars, ops/local/emulator_patches.py and the tests work around.
+"""Tests that show where the emulator MiniStack differs from AWS. Readplane has a workaround for each difference.
 
-If a test here fails, an upgrade of the emulator has closed its gap. Then remove the workaround that the test names.
+The workarounds are in environments/local.tfvars, in ops/local/emulator_patches.py and in other tests. If a test here
+fails, an upgrade of MiniStack has removed the difference. Then remove the workaround that the test names.
 """
 
 import inspect
@@ -38,7 +39,10 @@ def rest_api(stack: Local) -> Iterator[tuple[Any, str, str]]:
 
 
 def test_api_gateway_has_no_s3_integration(stack: Local) -> None:
-    """Workaround: documents_integration = "lambda" in local.tfvars."""
+    """MiniStack's API Gateway can't serve S3 objects without a function.
+
+    Workaround: documents_integration = "lambda" in local.tfvars.
+    """
     with rest_api(stack) as (gateway, api, resource):
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
         gateway.put_integration(
@@ -59,7 +63,10 @@ def test_api_gateway_has_no_s3_integration(stack: Local) -> None:
 
 
 def test_the_cache_cluster_of_a_stage_has_no_status(stack: Local) -> None:
-    """Workaround: cache_size = null in local.tfvars, because Terraform's provider fails on an empty status."""
+    """MiniStack returns no status of a stage's cache cluster. Terraform's AWS provider fails without this status.
+
+    Workaround: cache_size = null in local.tfvars.
+    """
     with rest_api(stack) as (gateway, api, resource):
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
         gateway.put_integration(restApiId=api, resourceId=resource, httpMethod="GET", type="MOCK")
@@ -71,7 +78,11 @@ def test_the_cache_cluster_of_a_stage_has_no_status(stack: Local) -> None:
 
 
 def test_firehose_does_not_compress_objects(stack: Local) -> None:
-    """Workaround: lines_of() in pipeline.py reads objects with and without GZIP. (`apply` always reads both.)"""
+    """MiniStack's Firehose writes uncompressed objects, although the stack configures GZIP.
+
+    Workaround: lines_of() in pipeline.py reads compressed and uncompressed objects. `apply` needs no workaround,
+    because it reads both on AWS too.
+    """
     api = stack.api(stack.eve)
     assert api("PUT", "/items/notices/unpacked", {"title": "x"}).status_code == 202
     keys = eventually(lambda: [key for key in log_keys(stack) if stack.outputs.delivery_stream in key])
@@ -80,13 +91,19 @@ def test_firehose_does_not_compress_objects(stack: Local) -> None:
 
 
 def test_an_encoded_slash_is_decoded_before_routing(stack: Local) -> None:
-    """Workaround: test_http.py accepts the list in response to the item id %2F."""
+    """MiniStack decodes %2F to a slash before it chooses a route. So a request for the item %2F gets the list of items.
+
+    Workaround: test_http.py accepts the list as the response to the item id %2F.
+    """
     status, _, body = stack.api(stack.alice).raw("GET", "/items/profiles/%2F")
     assert status == 200 and b'"next"' in body
 
 
 def test_s3_responds_404_for_a_missing_key_although_the_role_may_not_list(stack: Local) -> None:
-    """AWS responds 403, and `read` treats that as a missing document. Workaround: only the unit tests run that code."""
+    """On AWS, S3 responds 403 for a missing key if the role lacks s3:ListBucket. MiniStack responds 404.
+
+    `read` treats the 403 as a missing document. Workaround: only the unit tests check how `read` handles the 403.
+    """
     role = next(
         role["Arn"]
         for role in stack.root().client("iam").list_roles()["Roles"]
@@ -104,7 +121,11 @@ def test_s3_responds_404_for_a_missing_key_although_the_role_may_not_list(stack:
 
 
 def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
-    """AWS checks one action for each kind of statement. Workaround: the checks in emulator_patches.py."""
+    """MiniStack's IAM checks the action dynamodb:BatchExecuteStatement, which doesn't depend on the statements.
+
+    AWS checks an action for each kind of statement, such as dynamodb:PartiQLInsert. Workaround: emulator_patches.py
+    checks the same actions as AWS.
+    """
     statements = [{"Statement": """INSERT INTO "items" VALUE {'pk':?}""", "Parameters": [{"S": "1"}]}]
     body = json.dumps({"Statements": statements}).encode()
     headers = {"x-amz-target": "DynamoDB_20120810.BatchExecuteStatement"}
@@ -114,18 +135,20 @@ def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
 
 
 def test_iam_conditions_do_not_see_the_key_of_an_item() -> None:
-    """Workaround: emulator_patches.py sets the condition key.
+    """MiniStack's IAM doesn't set the condition key dynamodb:LeadingKeys, so it can't limit a role to some items.
 
-    Without it, no test would notice a role that allows `poll` to write every item.
+    Workaround: emulator_patches.py sets the condition key. Without the workaround, no test would notice a role that
+    allows `poll` to write every item.
     """
     body = json.dumps({"TableName": "items", "Item": {"pk": {"S": "source/x"}}}).encode()
     assert "dynamodb:LeadingKeys" not in iam_actions.dynamodb_service_context(body)
 
 
 def test_a_partiql_write_reaches_no_stream() -> None:
-    """Workaround: emulator_patches.py writes the stream record.
+    """MiniStack puts no record into a table's stream when a PartiQL statement writes an item.
 
-    Without it, `publish` would miss what `apply` writes in bulk.
+    Workaround: emulator_patches.py writes the stream record. Without the workaround, `publish` would miss the items
+    that `apply` writes in bulk.
     """
     for statement in (dynamodb._partiql_insert, dynamodb._partiql_update):
         assert "_set_item" in inspect.getsource(statement)
@@ -133,23 +156,29 @@ def test_a_partiql_write_reaches_no_stream() -> None:
 
 
 def test_a_batch_from_kinesis_counts_as_handled_whatever_the_function_reports() -> None:
-    """Workaround: emulator_patches.py retries the records that a function reports as failed.
+    """MiniStack ignores the failed records that a function reports for a batch from Kinesis.
 
-    Without it, those records would be lost.
+    Workaround: emulator_patches.py retries those records. Without the workaround, they would be lost.
     """
     assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_kinesis)
     assert "batchItemFailures" in inspect.getsource(lambda_svc._run_sqs_batch), "the emulator does this for a queue"
 
 
 def test_a_batch_from_kinesis_is_retried_without_limit() -> None:
-    """The emulator ignores the limits of the event source mapping. Workaround: terraform/tests assert their values."""
+    """MiniStack ignores the retry limits of an event source mapping.
+
+    Workaround: the tests in terraform/tests check the configured values of these limits.
+    """
     source = inspect.getsource(lambda_svc._poll_kinesis)
     for bound in ("MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "OnFailure"):
         assert bound not in source
 
 
 def test_the_value_of_an_api_key_is_known_in_one_region_only(stack: Local) -> None:
-    """Workaround: test_backends.py calls backends in the primary Region."""
+    """MiniStack accepts an API key in the primary Region only, although both Regions have a key with the same value.
+
+    Workaround: test_backends.py calls backends only in the primary Region.
+    """
     key, path = "local-key-of-the-backoffice", "/backends/backoffice/languages.json?_size=1"
     statuses = [
         stack.api(replica=replica)("GET", path, headers={"X-Api-Key": key}).status_code for replica in (False, True)
@@ -158,7 +187,10 @@ def test_the_value_of_an_api_key_is_known_in_one_region_only(stack: Local) -> No
 
 
 def test_http_integrations_pass_every_header_and_have_no_timeout(stack: Local) -> None:
-    """Workaround: tests/localstack and terraform/tests check the configured headers and timeouts."""
+    """MiniStack's HTTP integrations ignore the configured request headers and the configured timeout.
+
+    Workaround: the tests in tests/localstack and terraform/tests check the headers and timeouts.
+    """
     received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as office, rest_api(stack) as (gateway, api, resource):
         gateway.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="NONE")
@@ -190,9 +222,9 @@ def test_http_integrations_pass_every_header_and_have_no_timeout(stack: Local) -
 
 
 def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
-    """On AWS, API Gateway generates a value if a request has none. Terraform's provider relies on that.
+    """MiniStack refuses an API key without a value. On AWS, API Gateway generates the value of such a key.
 
-    Workaround: backend_api_keys in local.tfvars.
+    Terraform's AWS provider relies on the generated value. Workaround: backend_api_keys in local.tfvars sets values.
     """
     gateway: Any = stack.root().client("apigateway")
     with pytest.raises(gateway.exceptions.BadRequestException, match="at least 20 characters"):
@@ -200,7 +232,11 @@ def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
 
 
 def test_a_retried_request_is_carried_out_once(stack: Local) -> None:
-    """Workaround: emulator_patches.py. Without its patch, the emulator would carry the request out twice."""
+    """The patched emulator carries out a request only once if the AWS SDK retries it.
+
+    Workaround: emulator_patches.py recognises a retry by its amz-sdk-invocation-id header. Without the workaround, the
+    emulator would carry out the request twice.
+    """
     iam: Any = stack.root().client("iam")
     role = {"RoleName": "facts", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}
     tries = iter(("one", "one", "another"))

@@ -1,8 +1,11 @@
-"""Fuzz the running API with requests from its OpenAPI document (schemathesis) and with random targets, headers, bodies.
+"""Fuzz tests of the running API.
 
-The document and the collections' JSON Schemas judge every request. The API must refuse what they forbid and serve what
-they allow. No response may be a 5xx, show an exception, or be undocumented. Every run sends the same requests.
-READPLANE_FUZZ_SEED=<number> chooses other requests. READPLANE_FUZZ_FACTOR=<number> multiplies how many are sent.
+Schemathesis generates some of the requests from docs/openapi.yaml. The other requests have random targets, headers or
+bodies. The API must serve each request that docs/openapi.yaml and the collections' JSON Schemas allow, and refuse each
+other request. No response may be a 5xx, show an exception, or be undocumented.
+
+Every run sends the same requests. READPLANE_FUZZ_SEED=<number> chooses other requests. READPLANE_FUZZ_FACTOR=<number>
+multiplies the number of requests.
 """
 
 import json
@@ -23,15 +26,16 @@ from tests.local.support import Local, eventually
 
 @pytest.fixture(scope="module")
 def service(stack: Local) -> Iterator[Service]:
-    """Connect to the API and write one item into each collection."""
+    """Connect to the API, and write one item into each collection that the tests fuzz."""
     connected = Service(stack)
     for name, body in BODIES.items():
         headers = (("Content-Type", b"application/json"),)
         assert connected.check(Call("PUT", f"/items/{name}/{KNOWN_ID}", headers, json.dumps(body).encode())) == 202
         eventually(lambda: connected.check(Call("GET", f"/documents/{name}/{KNOWN_ID}")) == 200)
     yield connected
-    # The stack applies and publishes the fuzzed writes before those of the next test. So make one last write, and wait
-    # until it is published, so that the next test needn't wait.
+    # Wait until the stack has published the writes of the fuzz tests. Otherwise the next test would have to wait,
+    # because the stack handles earlier writes first. To know when the stack is ready, make one last write and wait for
+    # its document.
     last = stack.api(stack.eve)("PUT", f"/items/countries/{KNOWN_ID}", BODIES["countries"]).json()["change_id"]
 
     def published() -> bool:
@@ -42,7 +46,12 @@ def service(stack: Local) -> Iterator[Service]:
 
 
 def fuzz(strategy: st.SearchStrategy[Call], examples: int, probe: Callable[[Call], int]) -> set[int]:
-    """Draw calls and probe each; return the statuses of the responses. The same seed draws the same calls."""
+    """Draw random requests and send each of them; return the statuses of the responses.
+
+    :param strategy: the Hypothesis strategy that draws a request. The same SEED draws the same requests.
+    :param examples: how many requests to draw if FACTOR is 1.
+    :param probe: sends a request, checks the response and returns its status.
+    """
     statuses: set[int] = set()
 
     @seed(SEED)
@@ -62,15 +71,18 @@ def fuzz(strategy: st.SearchStrategy[Call], examples: int, probe: Callable[[Call
     return statuses
 
 
-# --- Requests from the document.
+# --- Requests that Schemathesis generates from docs/openapi.yaml.
 
 MODES = list(schemathesis.GenerationMode)
 
 
 @pytest.mark.parametrize("operation_id", SUCCESSES)
 def test_requests_at_the_limits_of_the_document(service: Service, operation_id: str) -> None:
-    """Try each parameter and each part of a body at its limits, just beyond them, absent, and with other types."""
-    # One collection is enough. The schema of the notices has the most rules.
+    """Send values at the limits that docs/openapi.yaml sets, just beyond the limits, absent values, and wrong types.
+
+    The test does this for each parameter of an operation and for each part of its request body.
+    """
+    # Test only the collection `notices`, because its JSON Schema has the most rules.
     (operation,) = [each for each in service.operations(operation_id) if each.path.split("/")[2:3] in ([], ["notices"])]
     config = service.schema.config.generation
     cases = service.schema.iter_coverage_cases(operation, generation_modes=MODES, generation_config=config)
@@ -83,13 +95,13 @@ def test_requests_at_the_limits_of_the_document(service: Service, operation_id: 
 def test_requests_generated_from_the_document(
     service: Service, mode: schemathesis.GenerationMode, operation_id: str
 ) -> None:
-    """Send requests that the document allows, and requests that violate it in one place or more."""
+    """Send random requests that docs/openapi.yaml allows, and others that violate it in one place or more."""
     if mode.is_negative and operation_id == "health":
-        return  # this operation has no parameters that could be wrong
+        return  # there is no invalid request for /health, because the operation has no parameters
     operations = service.operations(operation_id)
     strategies = [[operation.as_strategy(generation_mode=mode) for operation in operations]]
     if mode.is_positive and operation_id.startswith("get"):
-        existing = {"item_id": KNOWN_ID}  # no item has a random id
+        existing = {"item_id": KNOWN_ID}  # also read an existing item, because no item has a randomly generated id
         strategies += [[operation.as_strategy(path_parameters=existing) for operation in operations]]
     statuses: set[int] = set()
     for each in strategies:
@@ -97,8 +109,9 @@ def test_requests_generated_from_the_document(
     assert min(statuses) < 300 if mode.is_positive else max(statuses) >= 400, statuses
 
 
-# --- Random bytes. No test sends invalid HTTP, such as a line break in a header or a blank in a target. API Gateway's
-# servers and the emulator's refuse it before it reaches the product.
+# --- Requests with random targets, headers and bodies. No test sends invalid HTTP, such as a header with a line break
+# or a target with a space, because it would not reach the product. The HTTP servers of API Gateway and of the emulator
+# refuse it.
 
 VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F))
 HOSTILE = [
@@ -149,7 +162,7 @@ VERSIONS = st.builds(
 
 @st.composite
 def mutated(draw: st.DrawFn, text: bytes) -> bytes:
-    """Draw a copy of ``text`` with up to three places overwritten, removed or doubled, or with other bytes inserted."""
+    """Draw a copy of ``text`` with up to three random edits. Each edit replaces, removes, doubles or inserts bytes."""
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(text)))
         to = min(len(text), at + draw(st.sampled_from([0, 1, 1, 2, 7])))

@@ -1,4 +1,4 @@
-"""Every route, method and error of the HTTP API, called over real HTTP."""
+"""Tests that call every route and method of the API over HTTP and provoke every error."""
 
 import json
 import re
@@ -21,12 +21,12 @@ FRANCE = {"alpha_2": "FR", "alpha_3": "FRA", "name": "France", "numeric": "250"}
 
 
 def version_ahead(milliseconds: int) -> str:
-    """Return a version whose time is this far in the future."""
+    """Return a version whose time is this many milliseconds in the future."""
     return stamp(time.time_ns() // 1_000_000 + milliseconds, bytes(10))
 
 
 def is_problem(response: requests.Response, status: int, **members: str) -> bool:
-    """Check that a response is a problem document of this status with these members; return true."""
+    """Check that a response has this status and a problem document with these members; return True."""
     assert response.status_code == status, (response.status_code, response.text)
     assert response.headers["Content-Type"] == "application/problem+json", response.headers
     document = response.json()
@@ -42,9 +42,9 @@ def put(api: Api, path: str, body: object, **more: Any) -> str:
 
 
 def read(api: Api, path: str, at_least: str) -> requests.Response:
-    """GET a path until the version ``at_least`` is applied; return the response."""
+    """GET a path again and again until the version ``at_least`` is applied; return the last response."""
 
-    def applied() -> list[requests.Response]:  # a list, because a Response with status 404 is falsy
+    def applied() -> list[requests.Response]:  # returns a list, because a Response with status 404 counts as false
         response = api("GET", path, headers={"Readplane-Min-Version": at_least})
         return [] if response.status_code == 409 else [response]
 
@@ -131,7 +131,11 @@ def test_post_creates_one_item_per_idempotency_key(stack: Local) -> None:
 
 
 def walk(api: Api, path: str, limit: int) -> list[dict[str, Any]]:
-    """Read a list page by page; return its items."""
+    """Read all pages of a collection's list; return the items.
+
+    :param path: the path of the list.
+    :param limit: the greatest number of items in a page.
+    """
     listed: list[dict[str, Any]] = []
     cursor = ""
     while True:
@@ -247,7 +251,7 @@ def test_the_largest_body_becomes_an_item(stack: Local) -> None:
         ("GET", "/items/countries/FR/changes"),
         ("GET", "/items/countries/FR/changes/x/y"),
         ("PUT", "/items/countries/FR/changes/x"),
-        ("PUT", "/items/tariffs/x"),  # clients don't write this collection
+        ("PUT", "/items/tariffs/x"),  # no client may write the collection `tariffs`
         ("POST", "/items/tariffs"),
     ],
 )
@@ -292,7 +296,8 @@ def test_preflights_and_responses_have_the_cors_headers(stack: Local) -> None:
     response = stack.api()("GET", "/items/countries", headers=origin)
     assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"
     assert "ETag" in response.headers["Access-Control-Expose-Headers"]
-    # With one declared origin every response is the same, so a cache may serve it to all origins.
+    # The stack declares only one origin, so the CORS headers are the same for every caller. Then a cache may serve a
+    # response to all origins, and the response needs no `Vary: Origin`.
     for other in ({"Origin": "https://evil.example.com"}, {}):
         response = stack.api()("GET", "/items/countries", headers=other)
         assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"
@@ -309,10 +314,12 @@ VALID = {"countries": FRANCE, "notices": {"title": "x"}, "profiles": {"display_n
 
 
 def hostile_targets(stack: Local, hostile: str) -> Iterator[tuple[str, str]]:
-    """Yield method and target of every route with path parameters, each parameter in turn replaced by a hostile text.
+    """Yield requests in which one path parameter has a hostile value: one request for each parameter of each route.
 
-    Collections that aren't in VALID are left out, because they have the same read routes as those in it.
-    test_backends.py covers the back offices.
+    The other path parameters have valid values. Collections that aren't in VALID are left out, because they have the
+    same read routes as the collections in VALID. Backends are left out, because test_backends.py tests their paths.
+
+    :returns: the method and the target of each request.
     """
     valid = {"{item_id}": "x", "{change_id}": version_ahead(0)}
     for route in stack.outputs.routes:
@@ -327,7 +334,10 @@ def hostile_targets(stack: Local, hostile: str) -> Iterator[tuple[str, str]]:
 
 
 def try_everywhere(stack: Local, hostile: str) -> tuple[list[str], list[str]]:
-    """Send a hostile text once in every parameter; return the wrong responses and the ids of accepted changes."""
+    """Send one request for each parameter of each route, with a hostile value of that parameter.
+
+    :returns: a description of each wrong response, and the change ids that the API returned for accepted writes.
+    """
     wrong: list[str] = []
     accepted: list[str] = []
     apis = {name: stack.api(stack.alice if name == "profiles" else stack.eve) for name in VALID}
@@ -348,7 +358,8 @@ def try_everywhere(stack: Local, hostile: str) -> tuple[list[str], list[str]]:
 
     for method, target in hostile_targets(stack, hostile):
         if method == "GET" and target.endswith("/%2F") and target.count("/") == 3 and target.startswith("/items/"):
-            # The emulator decodes the slash, so the response is the caller's own list. On AWS the slash is an item id.
+            # The emulator decodes %2F to a slash, so it responds with the list of the caller's items. On AWS, %2F is an
+            # item id.
             if b'"next"' not in call(method, target, 200):
                 wrong.append(f"{target} is not a list")
             continue
@@ -359,16 +370,17 @@ def try_everywhere(stack: Local, hostile: str) -> tuple[list[str], list[str]]:
         for method, path in (("GET", "/x"), ("PUT", "/x"), ("DELETE", "/x"), ("POST", "")):
             call(method, f"/items/{collection}{path}", 400, **{"Readplane-Min-Version": hostile})
         for kind in ("items", "documents"):
-            # No document has this ETag, so the condition changes nothing.
+            # Expect a 200, because no item or document has this ETag.
             call("GET", f"/{kind}/{collection}/hostile", 200, **{"If-None-Match": hostile})
         call("POST", f"/items/{collection}", 202 if len(hostile) < 256 else 400, **{"Idempotency-Key": hostile})
     return wrong, accepted
 
 
 def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> None:
-    """Try every path, query and header parameter of every route.
+    """Send hostile values in every path, query and header parameter of every route.
 
-    Only an ``Idempotency-Key`` may be any text, because the item id derived from it is a hash.
+    The API must refuse them, except in an ``Idempotency-Key``. Any text is valid there, because the API derives the
+    item id from a hash of the key.
     """
     for collection, body in VALID.items():
         api = stack.api(stack.alice if collection == "profiles" else stack.eve)
@@ -384,7 +396,7 @@ def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> 
     accepted = {change_id for _, change_ids in results for change_id in change_ids}
     assert len(accepted) == len(VALID) * sum(len(hostile) < 256 for hostile in HOSTILE)
 
-    # The write log, the items and the documents hold the accepted changes and nothing else.
+    # Check that the write log, the items and the documents hold the accepted changes and no others.
     derived = re.compile(r"[0-9a-f]{32}")
     stamped = datetime.fromtimestamp(start / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -420,16 +432,19 @@ def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> 
 
 
 def written_at(item: dict[str, Any]) -> str:
-    return str(item["as_of"]["S"]) if "as_of" in item else ""  # a quarantine marker has no time
+    return str(item["as_of"]["S"]) if "as_of" in item else ""  # the marker of a quarantined change has no `as_of`
 
 
 def owner_part(line: dict[str, Any]) -> str:
-    """Return the part of a key that names the owner; empty outside owner collections."""
+    """Return the part of an item's key that names the owner, with a slash; empty if the item has no owner.
+
+    :param line: the item's change, as the write log holds it.
+    """
     return f"{line['owner']}/" if line.get("owner") else ""
 
 
 def objects(stack: Local) -> set[tuple[str, str]]:
-    """Return bucket and key of every object in the write log bucket and in the documents bucket."""
+    """Return the bucket and the key of every object in the write log bucket and in the documents bucket."""
     pages = stack.root().client("s3").get_paginator("list_objects_v2")
     return {
         (bucket, entry["Key"])

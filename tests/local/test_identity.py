@@ -1,4 +1,4 @@
-"""Authorisation over real HTTP: every kind of wrong token is refused, and owners never see each other's items."""
+"""Tests of authorisation over HTTP: the API refuses every wrong token, and no owner sees another owner's items."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ PROTECTED = [
     ("GET", "/documents/sources/languages"),
 ]
 NO_FUNCTION = [("GET", "/backends/staff/x")]
-"""The protected route that API Gateway passes to a back office directly, without one of our functions."""
+"""The protected route of a backend. API Gateway passes its requests directly to the back office, without a function."""
 
 
 def all_refused(stack: Local, token: str | None, *, by_gateway: bool = True) -> None:
@@ -59,7 +59,7 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
             for name in ("subdivisions", "currencies")
             for path in ("sources", "documents/sources")
         ),
-        # An API key opens this back office. test_backends.py tests it.
+        # This backend requires an API key and no token. test_backends.py tests it.
         *(f"{method} /backends/backoffice/{{proxy+}}" for method in ("GET", "HEAD")),
     } | {
         f"GET /{path}"
@@ -77,13 +77,13 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
         if not route.startswith("OPTIONS") and route not in open_routes
     }
     listed = {(method, shape(path)) for method, path in PROTECTED + NO_FUNCTION}
-    # Notices have the same write routes as countries, so the list names those of countries only.
+    # Leave out the collection `notices`. PROTECTED lacks its write routes, because `countries` has the same ones.
     missing = {entry for entry in ours if entry not in listed and "/notices" not in entry[1]}
     assert not missing
 
 
 def shape(path: str) -> str:
-    """Return a path with the parameters' names in the place of their values: ``/items/notices/{item_id}``."""
+    """Return the route of a path: for ``/items/notices/x`` the result is ``/items/notices/{item_id}``."""
     parts = path.split("/")
     if parts[1] == "backends":
         return "/".join([*parts[:3], "{proxy+}"])
@@ -148,7 +148,10 @@ def admin_token(stack: Local, pool: str, client: str, name: str) -> str:
 
 
 def test_an_expired_token_is_refused(stack: Local) -> None:
-    """AWS allows no token lifetime below 5 minutes. The emulator does, so the test waits only for seconds."""
+    """Wait until a token with a lifetime of two seconds has expired, and then use it.
+
+    AWS allows no token lifetime below 5 minutes. The emulator allows shorter ones, so the test needn't wait long.
+    """
     pool = stack.outputs.user_pool_id
     cognito = stack.root().client("cognito-idp")
     client = foreign_client(stack, pool, AccessTokenValidity=2, TokenValidityUnits={"AccessToken": "seconds"})
@@ -163,9 +166,10 @@ def test_an_expired_token_is_refused(stack: Local) -> None:
 
 
 def test_a_token_of_another_client_of_the_pool_is_refused(stack: Local) -> None:
-    """API Gateway accepts the token, because it doesn't check the client. Our functions check the client.
+    """Use a token that the user pool issued to an app client that isn't one of the stack's own.
 
-    No function of ours runs in front of a back office, but that route also requires an API key.
+    API Gateway accepts the token, because it doesn't check the token's app client. Readplane's functions check it. No
+    function runs on the route to the back office, but that route also requires an API key.
     """
     pool = stack.outputs.user_pool_id
     client = foreign_client(stack, pool)
@@ -211,7 +215,7 @@ def test_the_pools_clients_have_no_secret_and_no_implicit_flow(stack: Local) -> 
 
 
 def test_owners_never_see_each_other(stack: Local) -> None:
-    """Both owners use the same item ids on every route: item, list, status, document and each write."""
+    """Let two owners use the same item ids. Check the routes of items, lists, statuses, documents and writes."""
     alice, bob = stack.api(stack.alice), stack.api(stack.bob)
     mine = alice("PUT", "/items/profiles/me", {"display_name": "Alice"}).json()["change_id"]
     secret = alice("PUT", "/items/profiles/only-alices", {"display_name": "secret"}).json()["change_id"]
@@ -231,7 +235,8 @@ def test_owners_never_see_each_other(stack: Local) -> None:
     assert alice("GET", f"/items/profiles/only-alices/changes/{secret}").json()["status"] == "applied"
     for other in (secret, mine):
         response = bob("GET", f"/items/profiles/only-alices/changes/{other}")
-        # Bob learns nothing, because the response is the same as for a change id that he makes up.
+        # The response must be the same as for a change id that Bob makes up, so that he learns nothing about Alice's
+        # changes.
         assert response.status_code == 404 or response.json() == {"status": "pending", "reason": None}
     assert bob("GET", f"/items/profiles/me/changes/{mine}").json()["status"] != "applied"
 
@@ -254,7 +259,7 @@ def test_no_path_of_one_owner_leads_to_another_owners_items(stack: Local) -> Non
 
 
 def applied(api: session.Api, path: str, change_id: str) -> Any:
-    """Return the item once it has this version or a greater one."""
+    """Return the item if it has this version or a greater one; otherwise ``None``."""
     response = api("GET", path)
     return response.json() if response.status_code == 200 and response.json()["version"] >= change_id else None
 

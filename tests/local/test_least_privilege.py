@@ -1,8 +1,8 @@
-"""Every action of every role is needed: without it, something that the stack promises stops working.
+"""Tests that every IAM action of every role is needed: without the action, some function of the stack stops working.
 
-The emulator doesn't enforce all of IAM. ``ENFORCED`` lists the actions that it enforces, and ``UNENFORCED`` the others.
-For the unenforced actions, terraform/tests/ asserts each statement with its resource and condition. The two lists
-together must name every action of the stack.
+``ENFORCED`` lists the actions that the emulator enforces, and ``UNENFORCED`` lists the others. Together they must name
+every action of the stack's roles. These tests can't show that an unenforced action is needed. For such an action, the
+tests in terraform/tests/ check its statement, resource and condition.
 """
 
 import json
@@ -24,15 +24,18 @@ from tests.local.pipeline import flush_apply_log, items, new_change, new_key, no
 from tests.local.support import Local, eventually
 
 BROKEN = 3.5
-"""Seconds after which a promise counts as broken. A working one takes up to one second, or two with a retry."""
+"""Seconds after which a check counts as failed when an action has been removed.
+
+If nothing has been removed, a check takes at most one second, or two seconds if a function retries a call.
+"""
 
 _patience = 20.0
-"""Seconds to wait for something that must work, even on a busy machine."""
+"""How many seconds :func:`soon` waits. The usual value is long, so that checks succeed on a busy machine too."""
 
 
 @contextmanager
 def expecting_nothing() -> Iterator[None]:
-    """Shorten the wait of :func:`soon` to :data:`BROKEN` until the ``with`` block ends."""
+    """Let :func:`soon` wait only :data:`BROKEN` seconds until the ``with`` block ends, because its check must fail."""
     global _patience
     usual, _patience = _patience, BROKEN
     try:
@@ -42,7 +45,7 @@ def expecting_nothing() -> Iterator[None]:
 
 
 def soon(check: Callable[[], object]) -> bool:
-    """Return whether a check becomes true within :data:`_patience`."""
+    """Return whether ``check`` returns a true value within :data:`_patience` seconds."""
     deadline = time.monotonic() + _patience
     while time.monotonic() < deadline:
         if check():
@@ -52,7 +55,7 @@ def soon(check: Callable[[], object]) -> bool:
 
 
 def name(prefix: str) -> str:
-    """Return a new, unique name."""
+    """Return a unique name that begins with ``privilege-`` and a prefix."""
     return f"privilege-{prefix}-{uuid.uuid4()}"
 
 
@@ -73,7 +76,7 @@ def applies_changes(stack: Local) -> bool:
 
 
 def inserts_in_bulk(stack: Local) -> bool:
-    """`apply` reads and writes an object of three changes or more in batches."""
+    """Return whether `apply` inserts new items in bulk. It does so for a log object of three changes or more."""
     changes = [new_change(name("inserted")) for _ in range(3)]
     put_object(stack, [change.line() for change in changes])
     return soon(lambda: all(items(stack).get_item(change.key) == change for change in changes))
@@ -95,16 +98,20 @@ def quarantines_bad_lines(stack: Local) -> bool:
 
 
 def refuses_expired_changes(stack: Local) -> bool:
-    """`apply` reads the item before it quarantines a change as expired, because the change may be applied already."""
+    """Return whether `apply` quarantines an expired change.
+
+    `apply` first reads the item, because it doesn't quarantine an expired change that it has already applied.
+    """
     change = new_change(name("expired"), ms=now_ms() - 31 * 86_400_000)
     put_object(stack, [change.line()])
     return soon(lambda: items(stack).get_change_status(change.key, change.change_id) == (None, "expired"))
 
 
 def retries_failed_objects_soon(stack: Local) -> bool:
-    """Notify `apply` of a missing object, and check that it fails twice within seconds.
+    """Return whether `apply` soon retries a log object that it failed to read.
 
-    Unless `apply` changes the message's visibility, SQS redelivers the message only after minutes.
+    The check notifies `apply` of an object that doesn't exist, so `apply` must fail twice within seconds. If `apply`
+    can't change the visibility of the SQS message, SQS redelivers the message only after minutes.
     """
     key = new_key()
     (message,) = notify(stack, [key])
@@ -151,10 +158,12 @@ def poll_starts_with_its_schemas(stack: Local) -> bool:
 
 
 def started(stack: Local, function: str, event: object) -> Any:
-    """Start a copy of one of the stack's functions, with its role; return its response, or None if it doesn't start.
+    """Invoke a new copy of one of the stack's functions; return its response, or ``None`` if the invocation fails.
 
-    A function reads the schemas only at init. The stack's own functions have started already, so they can't show a
-    failure.
+    The copy has the function's role. A check needs the copy, because a function reads the schemas only when it starts,
+    and the stack's own functions have already started.
+
+    :param event: the event of the invocation.
     """
     functions = stack.root().client("lambda")
     original = functions.get_function(FunctionName=function_name(stack, function))["Configuration"]
@@ -204,7 +213,7 @@ def polls_changes(stack: Local) -> bool:
     table.put(1)
     try:
         report = table.poll()
-    except CommandError:  # if `poll` can't use its checkpoint, the whole invocation fails
+    except CommandError:  # the invocation fails if `poll` can't read or write its checkpoint
         return False
     return report["outcome"] == "completed" and soon(lambda: table.names(2)[1])
 
@@ -236,10 +245,11 @@ def reports_staleness(stack: Local) -> bool:
 
 
 def polls_full_listings(stack: Local) -> bool:
-    """Poll a source without versions. The poll reads a full listing, compares it with the items and finds missing rows.
+    """Return whether `poll` can read a source without versions.
 
-    It deletes nothing. Nearly all items of the collection are missing from this table, and a poll may not delete that
-    many.
+    For such a source, `poll` reads a full listing, compares it with the items, and finds items whose rows are missing.
+    Here it deletes none of these items. Nearly all items of the collection have no row in this table, and `poll` may
+    not delete that many items.
     """
     table = PolledTable(stack, version=None)
     table.source["url"] = table.source["url"].partition("&modified__gte")[0]
@@ -248,7 +258,7 @@ def polls_full_listings(stack: Local) -> bool:
 
 
 def takes_snapshots(stack: Local) -> bool:
-    """Poll two snapshots. The second one replaces the first with a conditional write."""
+    """Return whether `poll` can publish a snapshot and then replace it with a second one, by a conditional write."""
     source = source_of(stack, "currencies") | {"name": PolledTable.fresh_name(), "attempts": 1}
     outcomes = []
     for size in (1, 2):
@@ -319,7 +329,7 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
 }
 
 UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
-    # The emulator writes the functions' logs itself and stores no traces.
+    # These actions write logs and traces. The emulator writes the functions' logs itself and stores no traces.
     **{
         (function, sid): (named, None)
         for function in ("write", "apply", "publish", "read", "poll", "backend_auth")
@@ -328,7 +338,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
             ("SendTraces", {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}),
         )
     },
-    # The emulator polls event sources without using the function's role.
+    # With these actions Lambda polls a function's event sources. The emulator polls them without the function's role.
     ("apply", "ReceiveNotifications"): (
         {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         applies_changes,
@@ -349,15 +359,15 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         polls_changes,
     ),
     ("apply", "ListChangeStreams"): ({"kinesis:ListStreams"}, polls_changes),
-    # The emulator supports no on-failure destinations.
+    # These actions store batches that a function can't handle. The emulator has no on-failure destinations.
     **{
         (function, sid): ({action}, None)
         for function in ("publish", "apply")
         for sid, action in (("KeepFailedBatches", "s3:PutObject"), ("FindFailedBatches", "s3:ListBucket"))
     },
-    # The emulator's scheduler invokes functions without using its role.
+    # With this action the scheduler invokes `poll`. The emulator's scheduler invokes it without a role.
     ("scheduler", "InvokePoll"): ({"lambda:InvokeFunction"}, None),
-    # The emulator's Firehose writes without using its role.
+    # With these actions Firehose writes to S3. The emulator's Firehose writes without a role.
     ("firehose", "WriteLogObjects"): ({"s3:PutObject", "s3:AbortMultipartUpload"}, delivers_log_objects),
     ("firehose", "FindLogBucket"): (
         {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
@@ -374,7 +384,8 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         archives_changes,
     ),
     ("archive", "ReportDeliveryErrors"): ({"logs:PutLogEvents"}, None),
-    # The emulator's API Gateway has no S3 integration. tests/localstack/ tests these roles.
+    # With these roles API Gateway reads documents from S3. The emulator's API Gateway has no S3 integration. The tests
+    # in tests/localstack/ use these roles.
     **{
         (f"documents-{visibility}", "ReadDocuments"): ({"s3:GetObject"}, None)
         for visibility in ("public", "authenticated", "owner")
@@ -382,7 +393,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
 }
 
 
-# Only the primary Region polls back offices.
+# Roles and statements that exist only in the primary Region, because only the primary Region polls back offices.
 PRIMARY_ROLES = ("poll", "scheduler", "archive")
 PRIMARY_SIDS = (
     *(("apply", "ReadChangeStream"), ("apply", "ListChangeStreams")),
@@ -391,7 +402,10 @@ PRIMARY_SIDS = (
 
 
 def regions(role: str, sid: str) -> Collection[bool]:
-    """Return the Regions that have a statement: ``False`` for the primary Region, ``True`` for the replica Region."""
+    """Return the Regions in which a role has a statement.
+
+    :returns: ``False`` stands for the primary Region, ``True`` for the replica Region.
+    """
     return (False,) if role in PRIMARY_ROLES or (role, sid) in PRIMARY_SIDS else BOTH
 
 
@@ -425,7 +439,10 @@ def test_a_write_that_the_write_log_refuses_is_a_503(stack: Local) -> None:
 
 @pytest.mark.parametrize(("role", "sid"), [key for key, (_, works) in UNENFORCED.items() if works], ids=str)
 def test_the_emulator_does_not_enforce_these_actions(stack: Local, role: str, sid: str) -> None:
-    """If this test fails, the emulator now enforces more actions. Then move them to ENFORCED."""
+    """Check that the stack still works on the emulator without the actions in UNENFORCED.
+
+    If this test fails, a new version of the emulator enforces more actions. Then move those actions to ENFORCED.
+    """
     if not stack.ministack:
         pytest.skip("this is a gap of MiniStack")
     removed, works = UNENFORCED[role, sid]

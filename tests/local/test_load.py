@@ -1,4 +1,4 @@
-"""The stack under load: writes become readable in time, and every accepted change has exactly one outcome."""
+"""Tests of the stack under load: writes become readable in time, and every accepted change has exactly one outcome."""
 
 import json
 import random
@@ -41,7 +41,7 @@ def summary(times: list[float]) -> str:
 def test_a_write_is_readable_within_2_s_and_its_document_within_3_s(
     stack: Local, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Make 200 writes, one after the other, and wait after each until it is readable and published."""
+    """Make 200 writes, one after the other. Measure how long each takes until it is readable and published."""
     api = stack.api(stack.eve)
     s3 = stack.root().client("s3")
     readable: list[float] = []
@@ -75,18 +75,26 @@ def test_a_write_is_readable_within_2_s_and_its_document_within_3_s(
 
 CLIENTS, WRITES, ITEMS = 16, 2000, 250
 PATIENCE = 180
-"""Seconds after which a run that hangs fails. It is no latency target: emulator and machine set the speed."""
+"""Seconds after which the test fails because the stack seems to hang.
+
+This is no latency target, because the speed depends on the emulator and the machine.
+"""
 
 
 def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pytest.CaptureFixture[str]) -> None:
-    """Make 2,000 writes by 16 clients over 250 items, with 5 % of the log objects delivered late and 5 % twice.
+    """Let 16 clients make 2,000 writes to 250 items.
 
-    A check of each item's newest version alone would miss a lost older change. So the test checks three things. The
-    write log holds the accepted changes and no others. `apply` reports every line of the log as handled. The status of
-    each change is right, and so is each item.
+    `apply` gets late notifications of the log objects with the last 5 % of the writes, and two notifications of 5 % of
+    the other log objects.
+
+    If the test checked only each item's newest version, it would miss the loss of an older change. So it checks that:
+
+    - the write log holds the accepted changes and no others;
+    - `apply` reports every line of the write log as handled;
+    - each change has the right status, and each item has the right version.
     """
     before = set(log_keys(stack))
-    lines: dict[str, list[str]] = {}  # the change ids in each new log object
+    lines: dict[str, list[str]] = {}  # the change ids in each new log object, by the object's key
     started_ms = now_ms()
     expired = [new_change(f"load-expired-{number}", ms=now_ms() - 31 * 86_400_000) for number in range(20)]
     put_object(stack, [change.line() for change in expired])
@@ -111,7 +119,8 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
         for part in parts[:-1]:
             accepted += pool.map(lambda entry: write(*entry), part)
         eventually(lambda: all_delivered(stack, before, lines, accepted), every=0.5)
-        # S3 sends no notifications of the last of the twenty parts. The test sends them at the very end.
+        # Switch S3's notifications off for the last of the twenty parts of the writes. The test itself notifies `apply`
+        # of these log objects at the very end, so that they are late.
         on_time = set(lines)
         with without_notifications(stack):
             accepted += pool.map(lambda entry: write(*entry), parts[-1])
@@ -119,7 +128,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     late = set(lines) - on_time
     took = time.monotonic() - start
 
-    # The write log holds all accepted changes and no others.
+    # Check that the write log holds all accepted changes and no others.
     changes = Counter(change_id for change_ids in lines.values() for change_id in change_ids)
     assert set(changes) == {change.change_id for change in accepted + expired}
     repeats = changes.total() - len(changes)
@@ -136,7 +145,8 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     notified_ms = now_ms()
     notify(stack, late)
 
-    # `apply` handles every line of every object and gives each line exactly one outcome.
+    # Wait until `apply` has handled every log object as often as it was notified. Then check that it reported exactly
+    # one outcome for each line.
     def all_handled() -> bool:
         flush_apply_log(stack)
         counts = handled(stack, started_ms)
@@ -149,7 +159,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     totals: Counter[str] = Counter()
     deliveries: Counter[str] = Counter()
     for event in stack.events("apply", "changes_applied", since_ms=started_ms):
-        if event.get("key") not in lines:  # an object of another test, or a batch from Kinesis
+        if event.get("key") not in lines:  # skip the log objects of other tests and the batches from Kinesis
             continue
         counts = {name: int(event.get(name, 0)) for name in OUTCOMES}
         assert sum(counts.values()) == len(lines[event["key"]]), event
@@ -173,8 +183,8 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
         "superseded": WRITES - len(winners),
         "quarantined": len(expired),
     }
-    # Each change is applied at most once, and each item's newest change exactly once. A repeated change is a duplicate
-    # or superseded.
+    # `apply` must apply each change at most once, and each item's newest change exactly once. When it gets a change
+    # again, the outcome must be a duplicate or superseded.
     assert len(winners) <= totals["ChangesApplied"] <= WRITES
     assert totals["ChangesQuarantined"] == sum(
         deliveries[key] for key, change_ids in lines.items() for change in expired if change.change_id in change_ids
@@ -191,7 +201,12 @@ OUTCOMES = ("ChangesApplied", "ChangesSuperseded", "ChangesDuplicate", "ChangesQ
 
 
 def all_delivered(stack: Local, before: set[str], lines: dict[str, list[str]], accepted: list[Change]) -> bool:
-    """Read the change ids of every new log object into ``lines``; return whether all accepted ones are among them."""
+    """Return whether the new log objects hold all accepted changes.
+
+    :param before: the keys of the log objects that aren't new.
+    :param lines: the change ids in each new log object, by key. The function adds the objects that it hasn't read yet.
+    :param accepted: the changes that the API accepted.
+    """
     new = [key for key in log_keys(stack) if key not in before and key not in lines]
     s3 = stack.root().client("s3")
     with ThreadPoolExecutor(8) as pool:
@@ -201,7 +216,10 @@ def all_delivered(stack: Local, before: set[str], lines: dict[str, list[str]], a
 
 
 def handled(stack: Local, since_ms: int) -> dict[str, list[int]]:
-    """Return how many lines `apply` reported for each log object, once for each time that it handled the object."""
+    """Return the numbers of lines that `apply` has reported as handled for each log object, by the object's key.
+
+    A log object has one number for each time that `apply` handled it.
+    """
     counts: dict[str, list[int]] = {}
     for event in stack.events("apply", "object_handled", since_ms=since_ms):
         counts.setdefault(event["key"], []).append(event["RecordsHandled"])
@@ -210,7 +228,7 @@ def handled(stack: Local, since_ms: int) -> dict[str, list[int]]:
 
 @contextmanager
 def without_notifications(stack: Local) -> Iterator[None]:
-    """Switch S3's notifications of new log objects off until the ``with`` block ends."""
+    """Switch off S3's notifications of new objects in the write log until the ``with`` block ends."""
     s3 = stack.root().client("s3")
     bucket = stack.outputs.write_log_bucket
     configuration: Any = s3.get_bucket_notification_configuration(Bucket=bucket)
@@ -223,7 +241,10 @@ def without_notifications(stack: Local) -> Iterator[None]:
 
 
 def settled(store: Any, changes: list[Change]) -> Counter[str] | None:
-    """Return how many changes have each outcome; ``None`` while a change is pending."""
+    """Return how many of the changes have each status; ``None`` if a change is still pending.
+
+    A change that the store doesn't know counts as ``lost``.
+    """
     with ThreadPoolExecutor(8) as pool:
         statuses = pool.map(lambda change: status(store, change), changes)
         outcomes = Counter(change_status.status if change_status else "lost" for change_status in statuses)

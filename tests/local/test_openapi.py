@@ -1,4 +1,4 @@
-"""Check that docs/openapi.yaml matches the deployed API: its routes, its methods and who may call them."""
+"""Tests that docs/openapi.yaml matches the deployed API: its routes, its methods and who may call them."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ METHODS = ("get", "put", "post", "delete")
 
 
 def documented() -> dict[str, dict[str, Any]]:
-    """Return the document's operations by method and path: ``GET /health``."""
+    """Return the operations of docs/openapi.yaml by method and path: ``GET /health``."""
     return {
         f"{method.upper()} {path}": item[method]
         for path, item in SPEC["paths"].items()
@@ -24,7 +24,7 @@ def documented() -> dict[str, dict[str, Any]]:
 
 
 def collections(stack: Local) -> dict[str, bool]:
-    """Return the deployed collections. The value of each is whether clients write it."""
+    """Return the names of the deployed collections. The value of each name is whether clients write the collection."""
     names = {route.split("/")[2] for route in stack.outputs.routes if " /items/" in route}
     return {name: f"POST /items/{name}" in stack.outputs.routes for name in names}
 
@@ -48,7 +48,8 @@ def test_the_document_and_the_deployed_routes_are_the_same(stack: Local) -> None
         for name, written in collections(stack).items():
             if when == "always" or written:
                 expected.add(route.replace("{collection}", name))
-    # The document leaves out the backends, because a back office documents its own responses.
+    # Leave out the routes of backends. docs/openapi.yaml doesn't document them, because their responses are those of a
+    # back office.
     ours = {route for route in stack.outputs.routes if " /backends/" not in route}
     assert ours == expected
     assert set(stack.outputs.routes) - ours == {

@@ -1,4 +1,4 @@
-"""The operators' command line on the applied stack, started as operators start it."""
+"""Tests that run the operators' command `readplane` against the applied stack, as operators run it."""
 
 import json
 import os
@@ -11,8 +11,9 @@ from tests.local.support import Local, eventually
 
 
 def readplane(stack: Local, *words: str) -> tuple[int, str]:
-    """Run one command line; return its exit code and output."""
-    # The command runs in another folder and without AWS's variables, so it must find the stack by its name.
+    """Run the command `readplane` with these arguments; return its exit code and its output."""
+    # Run the command in another folder and without the AWS_ variables of the environment, because it must find the
+    # stack by its name alone.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     command = [str(ROOT / "ops/readplane"), "--stack", stack.stack.name, *words]
     done = subprocess.run(

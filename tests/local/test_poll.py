@@ -1,7 +1,8 @@
-"""From a back office to the items and documents of both Regions: polls, faults, snapshots, sweeps and freshness.
+"""Tests of `poll` on the local stack: from a back office to the items and documents of both Regions.
 
-The back office is an unmodified Datasette over SQLite. Most tests poll a table and a source of their own
-(back_offices.PolledTable), so the stack's own schedules don't disturb them.
+They test polls, faults, snapshots, sweeps and freshness. The back office is an unmodified Datasette over SQLite. Most
+tests poll a table of their own through a source of their own (back_offices.PolledTable), so that the schedules of the
+stack's own sources don't disturb them.
 """
 
 import concurrent.futures
@@ -24,16 +25,17 @@ from tests.local.support import Local, eventually
 
 ROW = "AD-02"
 CAP = 10
-"""The greatest percentage of a collection that a sweep may delete by default."""
+"""The greatest percentage of a collection's items that a sweep may delete by default."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def early_change(stack: Local) -> tuple[str, int]:
-    """Change a row before all tests, so its scheduled poll comes while the other tests run.
+    """Change a row before all other tests, so that a scheduled poll reads the change while they run.
 
-    Otherwise the test of the schedule would have to wait for up to a minute.
+    Without this fixture, the test of the schedule would have to wait up to a minute for the poll.
 
-    :returns: the row's new name, and how many requests for its table the back office had received before the change.
+    :returns: the row's new name, and how many requests for the row's table the back office had received before the
+        change.
     """
     name = f"Canillo, as it was called at {time.time():.3f}"
     requests_before = stack.office.requests("/subdivisions.json")
@@ -48,13 +50,19 @@ def no_faults_left(stack: Local) -> Iterator[None]:
 
 
 def found(stack: Local, path: str, *, replica: bool = False, api: Api | None = None) -> requests.Response | None:
-    """Return the response to a GET if it is a 200. The caller is anonymous unless ``api`` is given."""
+    """Send a GET; return the response if its status is 200, otherwise ``None``.
+
+    :param api: the client that sends the request; ``None`` for a client without a token.
+    """
     response = (api or stack.api(replica=replica))("GET", path)
     return response if response.status_code == 200 else None
 
 
 def time_reads(stack: Local, path: str, seconds: float) -> list[float]:
-    """Read a path again and again for some seconds; return the seconds that each read took. Each must be a 200."""
+    """Send GETs for a path, one after the other, for some seconds. Each response must be a 200.
+
+    :returns: how many seconds each read took.
+    """
     api, took = stack.api(), []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -84,7 +92,7 @@ def test_rows_become_items_and_documents_of_both_regions(stack: Local) -> None:
 def test_pages_that_end_between_equal_times_lose_no_row_and_a_second_poll_makes_no_change(stack: Local) -> None:
     table = PolledTable(stack)
     times = [table.put(0), table.put(1)]
-    for number in range(95):  # three pages, each of which ends between rows of equal time
+    for number in range(95):  # the 95 rows fill three pages, and pages 1 and 2 end between rows of equal time
         table.put(number, f"Row {number}", modified=times[number > 50])
     report = table.poll()
     assert report["outcome"] == "completed" and (report["pages"], report["changes"]) == (3, 95)
@@ -138,7 +146,7 @@ def test_a_stalled_back_office_delays_no_read_and_gets_no_request_from_one(stack
 
 
 def test_a_poll_reports_an_outage_and_no_change_is_lost_over_it(stack: Local) -> None:
-    """The back office refuses the connections of every source, as if its machine were down."""
+    """Let the back office refuse all connections, as if its machine were down."""
     table = PolledTable(stack)
     table.put(1, "Before")
     table.poll()
@@ -206,7 +214,7 @@ def test_one_bad_row_among_100_is_quarantined_alone_and_redriven_after_the_fix(s
     eventually(lambda: sum(name is not None for name in table.names(100)) == 99)
     assert table.names(100) == [*expected[:42], None, *expected[43:]]
     table.poll()
-    (entry,) = table.quarantine()  # the second poll of the same row must make no second entry
+    (entry,) = table.quarantine()  # although two polls have read the bad row, there must be only one entry
     assert entry["reason"] == "invalid" and entry["origin"] == f"source/{table.name}"
     assert json.loads(entry["record"])["code"] == table.code(42)
 
@@ -272,7 +280,7 @@ def test_a_poll_continues_where_the_last_one_reached_its_page_limit(stack: Local
 
 
 def snapshot_of(stack: Local, *, replica: bool) -> tuple[bytes, str]:
-    """Return the bytes and the version of the currencies' document in one Region."""
+    """Return the bytes and the version of the document of the collection `currencies` in one Region."""
     bucket = stack.outputs.replica_documents_bucket if replica else stack.outputs.documents_bucket
     assert bucket
     document = stack.root(replica=replica).client("s3").get_object(Bucket=bucket, Key="public/currencies/current.json")
@@ -294,7 +302,7 @@ def test_a_snapshot_reaches_both_regions_byte_for_byte_and_replaces_no_newer_one
         assert response.content == body and response.headers["Readplane-Version"] == version
         assert stack.api()("GET", "/items/currencies/current").status_code in (403, 404)
 
-        newer = "f" + version[1:]  # a version far in the future
+        newer = "f" + version[1:]  # the same version, but with a time far in the future
         s3: Any = stack.root(replica=True).client("s3")
         assert stack.outputs.replica_documents_bucket
         place = {"Bucket": stack.outputs.replica_documents_bucket, "Key": "public/currencies/current.json"}
@@ -329,9 +337,10 @@ def language(stack: Local, code: str) -> str | None:
 
 
 def list_languages(stack: Local) -> dict[str, Any]:
-    """Poll the full listing of the languages; return the report.
+    """Poll the full listing of the collection `languages`; return the report of `poll`.
 
-    The lag is zero, because `poll` never counts an item that is younger than the lag as missing.
+    The poll has a lag of zero. With a longer lag, `poll` would not count an item as missing while the item is younger
+    than the lag.
     """
     report = poll(stack, "languages", lag_seconds=0)
     assert report["outcome"] == "completed"
@@ -433,7 +442,7 @@ def test_freshness_is_published_by_route_document_and_header(stack: Local) -> No
 
 
 def grow_old(stack: Local, source: str, seconds: float) -> None:
-    """Set the source's ``fresh_as_of`` to what it would be after this many seconds without a poll."""
+    """Set the source's ``fresh_as_of`` to this many seconds ago, as if no poll had succeeded since then."""
     dynamodb: Any = stack.root().client("dynamodb")
     table = stack.outputs.items_table
     record = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"source/{source}"}})["Item"]
@@ -451,7 +460,10 @@ def test_changes_of_the_change_stream_are_archived(stack: Local) -> None:
 
 
 def test_the_schedule_polls_a_source_every_minute(stack: Local, early_change: tuple[str, int]) -> None:
-    """No test polls this source, so only the schedule can bring the change that the fixture made."""
+    """Wait until the change of the fixture ``early_change`` is in the items and documents of both Regions.
+
+    No test polls this source, so only the schedule can have polled the change.
+    """
     name, requests_before = early_change
     for replica in (False, True):
         for kind in ("items", "documents"):

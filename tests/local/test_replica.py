@@ -1,4 +1,4 @@
-"""The replica Region: it receives the items, publishes its own documents, accepts writes and mends regressions."""
+"""Tests of the replica Region: it receives the items, publishes its own documents, accepts writes and mends items."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ def needs_replica(stack: Local) -> None:
 
 
 def document_version(stack: Local, item_id: str, *, replica: bool) -> str | None:
-    """Return the version of a notice's document in one Region's bucket; ``None`` if there is no document."""
+    """Return the version of a document of the collection `notices` in one Region; ``None`` if it doesn't exist."""
     bucket = stack.outputs.replica_documents_bucket if replica else stack.outputs.documents_bucket
     s3 = stack.root(replica=replica).client("s3")
     try:
@@ -28,7 +28,7 @@ def document_version(stack: Local, item_id: str, *, replica: bool) -> str | None
 
 
 def wait_until_published(stack: Local, change: Change) -> None:
-    """Wait until both Regions have published a change."""
+    """Wait until the documents bucket of each Region holds the document of a change."""
     for replica in (False, True):
         eventually(lambda: document_version(stack, change.item_id, replica=replica) == change.version)
 
@@ -62,7 +62,14 @@ def test_a_retry_in_the_other_region_makes_the_same_item(stack: Local) -> None:
 @pytest.mark.parametrize("written", [False, True], ids=["written-in-primary", "written-in-replica"])
 @pytest.mark.parametrize("mender", [False, True], ids=["mended-by-primary", "mended-by-replica"])
 def test_publish_mends_a_version_that_went_down(stack: Local, written: bool, mender: bool) -> None:
-    """Put an older change over a newer one without a condition, in either Region, as a global table may do."""
+    """Overwrite a newer change with an older one in DynamoDB, as the replication of a global table may do.
+
+    `publish` must put the newer change back. The test removes the permission to do so from `publish` in one Region, so
+    that the other Region must do it.
+
+    :param written: the Region in which the test writes: False for the primary Region, True for the replica Region.
+    :param mender: the Region whose `publish` must put the newer change back, with the same values.
+    """
     store = items(stack, replica=written)
     name = f"regression-{written}-{mender}-{now_ms()}"
     old, new = new_change(name, '{"title":"old"}', ms=now_ms() - 9_000), new_change(name, '{"title":"new"}')
@@ -83,7 +90,7 @@ def test_publish_mends_a_version_that_went_down(stack: Local, written: bool, men
 
 
 def mends(stack: Local, change: Change, *, replica: bool) -> list[dict[str, Any]]:
-    """Return what one Region's `publish` logged about putting this change back."""
+    """Return the log events in which one Region's `publish` reports that it has put this change back."""
     return stack.events("publish", "regression_mended", replica=replica, change_id=change.change_id)
 
 

@@ -1,4 +1,4 @@
-"""Traces of real requests: the subsegments that the deployed functions send to the X-Ray daemon."""
+"""Tests of tracing on the local stack: the subsegments that the deployed functions send to the X-Ray daemon."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,10 @@ def daemon(stack: Local) -> Iterator[Daemon]:
 
 
 def calls(documents: list[dict[str, Any]], service: str, operation: str, **about: str) -> list[dict[str, Any]]:
-    """Return the subsegments of one kind of call."""
+    """Return the subsegments of the calls to one operation of an AWS service.
+
+    :param about: further members that ``aws`` must have in a subsegment, such as ``bucket_name``.
+    """
     expected = {"operation": operation, **about}
     return [entry for entry in documents if entry["name"] == service and expected.items() <= entry["aws"].items()]
 
@@ -41,19 +44,21 @@ def test_a_write_and_a_read_are_traced_through_every_function(stack: Local, daem
 
     document = eventually(published)[-1]
 
-    # One invocation of `apply` reads the log object and writes the item.
+    # `apply` reads the log object and writes the item in the same invocation. So the subsegments of these calls must
+    # have the same trace and the same parent.
     fetched = calls(subsegments, "s3", "GetObject", bucket_name=outputs.write_log_bucket)[-1]
     siblings = [entry for entry in subsegments if entry["trace_id"] == fetched["trace_id"]]
     assert {entry["name"] for entry in siblings} >= {"s3", "dynamodb"}
     assert {entry["parent_id"] for entry in siblings} == {fetched["parent_id"]}
 
     assert alice("GET", "/items/profiles/traced").status_code == 200
-    last = daemon.received()  # the replica's `publish` may also have sent some of these
+    last = daemon.received()  # may also contain subsegments from `publish` in the replica Region
     (got,) = calls(last, "dynamodb", "GetItem", table_name=outputs.items_table)
 
     for entry in (written, fetched, document, got):
         assert entry["http"]["response"]["status"] == 200 and entry["aws"]["request_id"]
-    # The emulator begins a new trace for each of the four invocations. AWS continues the trace of API Gateway.
+    # Expect four traces, because the emulator begins a new trace for each of the four invocations. On AWS, a function
+    # continues the trace that API Gateway has begun.
     assert len({entry["trace_id"] for entry in (written, fetched, document, got)}) == 4
     text = json.dumps([*subsegments, *last])
     assert stack.alice.sub not in text and "traced" not in text and "Alice" not in text

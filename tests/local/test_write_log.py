@@ -1,4 +1,4 @@
-"""From the write log to the items: duplicates, late objects, and changes that can't be applied."""
+"""Tests of `apply` on the local stack: repeated and late log objects, and changes that can't be applied."""
 
 import json
 import re
@@ -66,7 +66,8 @@ def test_a_change_that_cannot_be_applied_is_quarantined_counted_and_delays_no_ot
     }
     by_line = {entry["origin"].rpartition(":")[2]: entry for entry in entries}
     assert by_line["4"]["line"].encode() + b"\n" == large.line() and by_line["7"]["line_base64"] == "/w=="
-    # The status route reports a quarantined change, but only under its own item.
+    # The API must report the status of a quarantined change under the change's own item. Under another item it must
+    # respond 404.
     api = stack.api(stack.eve)
     status = api("GET", f"/items/notices/too-large/changes/{large.change_id}").json()
     assert status == {"status": "quarantined", "reason": "too_large"}
@@ -80,13 +81,13 @@ def test_a_change_that_cannot_be_applied_is_quarantined_counted_and_delays_no_ot
 
 
 def logged(stack: Local, code: str, key: str) -> list[dict[str, Any]]:
-    """Return the events with this code that `apply` logged about an object."""
+    """Return the log events of `apply` that have this code and are about this log object."""
     flush_apply_log(stack)
     return stack.events("apply", code, key=key)
 
 
 def five_entries(stack: Local, key: str) -> list[dict[str, str]] | None:
-    """Return an object's entries in quarantine once there are five."""
+    """Return the quarantine entries of a log object if there are five; otherwise ``None``."""
     entries = [entry for entry in quarantined(stack) if entry["origin"].startswith(key)]
     return entries if len(entries) == 5 else None
 
@@ -102,7 +103,7 @@ def test_an_uncompressed_object_is_applied_and_a_damaged_one_is_quarantined(stac
 
 
 def test_the_write_log_holds_each_accepted_change_as_a_line_under_an_hourly_prefix(stack: Local) -> None:
-    """A replay or an audit reads these objects."""
+    """Check the format of the write log, because replays and audits rely on it."""
     change_id = stack.api(stack.eve)("PUT", "/items/notices/logged", {"title": "kept"}).json()["change_id"]
 
     def find() -> tuple[str, bytes] | None:

@@ -1,7 +1,7 @@
-"""Fixtures that apply one stack of the product's own modules to a LocalStack, for the whole run.
+"""Fixtures that apply one stack of Readplane's Terraform modules to LocalStack, for the whole test run.
 
-The tests use the LocalStack at AWS_ENDPOINT_URL. Without that variable, they start LocalStack 4.14.0 on a free port,
-without Docker, and stop it at the end.
+The tests use the LocalStack at AWS_ENDPOINT_URL. Without that variable, they start LocalStack 4.14.0 without Docker on
+a free port, and stop it at the end.
 """
 
 import json
@@ -31,7 +31,7 @@ API_KEY = "a-key-for-the-back-office"
 
 
 class BackOffice(ThreadingHTTPServer):
-    """A back office that responds with the request that it received."""
+    """A back office for the tests. The body of each of its responses describes the request that it received."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Echo)
@@ -60,12 +60,15 @@ class _Echo(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 (http.server requires this name)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Print nothing."""
+        """Print nothing about requests."""
 
 
 @pytest.fixture(scope="session")
 def back_office() -> Iterator[BackOffice]:
-    """Start the back office behind the backends. A LocalStack in a container can't reach it."""
+    """Start the back office that the stack's backends call.
+
+    A LocalStack in a container can't reach this back office, because it runs on the test's machine.
+    """
     with BackOffice() as office:
         threading.Thread(target=office.serve_forever, daemon=True).start()
         yield office
@@ -74,10 +77,11 @@ def back_office() -> Iterator[BackOffice]:
 
 @dataclass(frozen=True)
 class Applied:
-    """The applied stack.
+    """The stack that Terraform has applied to LocalStack.
 
     endpoint: the URL of LocalStack.
-    api_id, stage: the id of the REST API and the name of its stage.
+    api_id: the id of the stack's REST API.
+    stage: the name of the API's stage.
     bucket: the name of the documents bucket.
     s3, apigateway: boto3 clients that call LocalStack.
     """
@@ -91,13 +95,13 @@ class Applied:
 
     @property
     def path(self) -> str:
-        """The path of the stage's root on LocalStack."""
+        """The path under which LocalStack serves the API's stage. A request's path is this path plus a route's path."""
         return f"/_aws/execute-api/{self.api_id}/{self.stage}"
 
 
 @pytest.fixture(scope="session")
 def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the URL of the caller's LocalStack, or start one."""
+    """Return the URL of the LocalStack at AWS_ENDPOINT_URL. Without that variable, start a LocalStack."""
     callers_url = os.environ.get("AWS_ENDPOINT_URL")
     try:
         if callers_url:
@@ -105,7 +109,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
                 raise CommandError(f"No LocalStack responds at AWS_ENDPOINT_URL={callers_url}.")
             yield callers_url.rstrip("/")
             return
-        localstack.stop(NAME)  # a killed run may have left it running
+        localstack.stop(NAME)  # a test run that was killed may have left its LocalStack running
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             started = localstack.start(NAME, 0, Progress())
     except CommandError as failure:
@@ -116,7 +120,10 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
-    """Apply the stack from a copy of its sources, so Terraform writes its state and providers outside the tree."""
+    """Apply the stack, and destroy it at the end if LocalStack goes on running.
+
+    Terraform works in a copy of the stack's files, so that it writes its state and providers outside the repository.
+    """
     copy = emulator.folder("localstack-stack")
     shutil.rmtree(copy, ignore_errors=True)
     root = copy / "tests/localstack/stack"
@@ -149,20 +156,20 @@ def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
         s3=clients.client("s3", config=Config(s3={"addressing_style": "path"})),
         apigateway=clients.client("apigateway"),
     )
-    if os.environ.get("AWS_ENDPOINT_URL"):  # only the caller's LocalStack outlives the run
+    if os.environ.get("AWS_ENDPOINT_URL"):  # a LocalStack that the tests started is stopped, with all its resources
         run_tool([*program, "destroy", *options], env=env)
 
 
 @dataclass(frozen=True)
 class Response:
-    """A response of the API. Its header names are in lower case."""
+    """A response of the API to a test's request. The names in ``headers`` are in lower case."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def problem(self) -> dict[str, Any]:
-        """Check that the body is a problem document of the response's status; return it."""
+        """Check that the body is a problem document with the response's status; return the document."""
         assert self.headers["content-type"] == "application/problem+json"
         document: dict[str, Any] = json.loads(self.body)
         assert document["status"] == self.status
@@ -172,6 +179,6 @@ class Response:
 
 
 def host_of(endpoint: str) -> tuple[str, int]:
-    """Return host and port of an endpoint."""
+    """Return the host and the port of an endpoint's URL."""
     parts = urllib.parse.urlsplit(endpoint)
     return parts.hostname or "localhost", parts.port or 80

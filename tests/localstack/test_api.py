@@ -1,4 +1,4 @@
-"""API Gateway's own responses, and the deployed integrations of the documents."""
+"""Tests of the API on LocalStack: API Gateway's fixed responses, and how its routes for documents map to S3 keys."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ def test_a_preflight_gets_the_cors_headers(applied: Applied, path: str) -> None:
 
 @pytest.fixture(scope="module")
 def integrations(applied: Applied) -> dict[str, Any]:
-    """Return the deployed integration of each GET route, by path."""
+    """Return the deployed API Gateway integration of each GET route, by the route's path."""
     resources = applied.apigateway.get_resources(restApiId=applied.api_id, limit=500, embed=["methods"])["items"]
     return {
         item["path"]: applied.apigateway.get_integration(

@@ -1,6 +1,7 @@
-"""API Gateway's HTTP integration of backends: which parts of a request reach the back office, and which don't.
+"""Tests of backends on LocalStack: which parts of a request API Gateway passes on to the back office.
 
-LocalStack's refusals have the right status but not the configured bodies. tests/local checks those.
+If LocalStack refuses a request, its response has the right status but not the configured body. The tests in tests/local
+check these bodies.
 """
 
 import json
@@ -27,14 +28,14 @@ pytestmark = pytest.mark.skipif(
 
 
 def echoed_request(response: Response) -> dict[str, Any]:
-    """Return the request that reached the back office."""
+    """Return the request as the back office received it. The back office describes it in its response."""
     assert response.headers["content-type"] == "application/vnd.echo+json", response.body
     request: dict[str, Any] = json.loads(response.body)
     return request
 
 
 def echoed_headers(response: Response) -> dict[str, list[str]]:
-    """Return the headers that reached the back office, each with all its values."""
+    """Return the request headers that the back office received: all values of each header, by name in lower case."""
     headers: dict[str, list[str]] = {}
     for name, value in echoed_request(response)["headers"]:
         headers.setdefault(name, []).append(value)
@@ -117,7 +118,7 @@ def test_an_unreachable_back_office_is_a_5xx_without_its_address(applied: Applie
 
 
 def test_the_timeout_and_the_policy_are_deployed(applied: Applied) -> None:
-    """LocalStack stores the timeout and the policy but applies neither, so the test reads their values."""
+    """Check the stored values of a backend's timeout and of the API's policy, because LocalStack applies neither."""
     api = applied.apigateway.get_rest_api(restApiId=applied.api_id)
     policy = json.loads(api["policy"].replace('\\"', '"'))
     assert [statement["Effect"] for statement in policy["Statement"]] == ["Allow", "Deny"]

@@ -1,4 +1,4 @@
-"""API Gateway's S3 integration: it serves documents without a function, and no request reaches another S3 key."""
+"""Tests of documents on LocalStack: API Gateway serves them from S3, and no request reaches any other S3 object."""
 
 import http.client
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from readplane.stores.documents import S3Documents
 from tests.localstack.conftest import REGION, Applied, Response, host_of
 
 VERSION = "01981234-5678-7abc-8def-0123456789ab"
-# Parsing and re-encoding this text would change its key order, spacing, digits and characters.
+# The tests must notice if the API parses a document and encodes it again. That would change this text's spacing, digits
+# or escaped characters.
 TEXT = (
     '{"id":"apple",  "data":{"z":1.10,"a":12345678901234567890, "name":"Äpfel \\u00e4 ✓ 🍏", "e":1E+2, "html":"<&>"}}\n'
 )
@@ -113,8 +114,11 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def documents(applied: Applied) -> Iterator[S3Documents]:
-    """Fill the bucket with documents, through the product's own store, and with decoys that nobody may read."""
-    # If the host is an IP address, every client uses path-style addressing.
+    """Fill the bucket with documents and with decoys.
+
+    The product's own store writes the documents. The decoys are objects that no request may reach.
+    """
+    # Use an IP address as the host, because AWS clients then put the bucket's name into the path and not into the host.
     endpoint = applied.endpoint.replace("//localhost:", "//127.0.0.1:")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ({"AWS_DEFAULT_REGION": REGION} | local_stack.environment(endpoint)).items():
@@ -137,7 +141,10 @@ def call(
     method: str = "GET",
     body: bytes | None = None,
 ) -> Response:
-    """Send a request without changing its path. `requests` would resolve the dots in the path."""
+    """Send a request without changing its path; return the response.
+
+    `requests` would resolve the segments ``.`` and ``..`` of the path.
+    """
     connection = http.client.HTTPConnection(*host_of(applied.endpoint), timeout=30)
     try:
         connection.request(method, applied.path + path, body=body, headers=headers or {})
@@ -202,7 +209,8 @@ def test_an_unchanged_document_is_a_304(applied: Applied, documents: S3Documents
     response = call(applied, "/documents/products/apple", {"If-None-Match": etag})
 
     assert (response.status, response.body) == (304, b"")
-    # S3 repeats the ETag. LocalStack 4.14.0 leaves it out, which is fine; a different ETag would be wrong.
+    # S3 repeats the ETag in a 304. LocalStack 4.14.0 leaves it out. So the 304 may lack the ETag, but must not have
+    # another one.
     assert response.headers.get("etag", etag) == etag
 
 
@@ -250,7 +258,8 @@ def test_a_hostile_item_id_reaches_no_object(
 
 @pytest.mark.parametrize("name", ["apple", "anna", "secret", "settings", "bob%2Fsettings", "..%2Fbob%2Fsettings"])
 def test_an_owner_route_without_a_caller_reaches_no_object(applied: Applied, documents: S3Documents, name: str) -> None:
-    # LocalStack 4.14.0 passes the request to the integration without a caller. A later release responds 401.
+    # Accept both 401 and 404. LocalStack 4.14.0 passes a request without a caller on to the S3 integration, which
+    # responds 404. A later release responds 401.
     response = call(applied, f"/documents/profiles/{name}")
 
     assert response.status in (401, 404)
@@ -307,7 +316,8 @@ def test_a_content_type_cannot_bypass_the_template(
 ) -> None:
     response = call(applied, f"/documents/products/{item_id}", {"Content-Type": content_type})
 
-    # LocalStack 4.14.0 leaves out the body of a gateway response. tests/local checks that it is a problem document.
+    # Don't check the body, because LocalStack 4.14.0 leaves out the body of API Gateway's own responses. The tests in
+    # tests/local check that it is a problem document.
     assert response.status == 415
     assert TEXT.encode() not in response.body
 
@@ -329,8 +339,8 @@ def test_documents_are_read_only(applied: Applied, documents: S3Documents, metho
 
 
 def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, documents: S3Documents) -> None:
-    # A hostile id proves something only if an object has the key that a leak would read. Each of these ids, decoded or
-    # not, names such a decoy.
+    # A hostile id that reaches no object proves something only if there is an object that it could reach. Check this
+    # for some of the ids: if API Gateway put the id into the S3 key, decoded or not, it would be the key of a decoy.
     keys = {
         entry["Key"]
         for page in applied.s3.get_paginator("list_objects_v2").paginate(Bucket=applied.bucket)

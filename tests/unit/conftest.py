@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests, which never reach the caller's AWS account, and the marker of the slow ones."""
+"""Fixtures that keep the unit tests away from the caller's AWS account, and the marker of the slow tests."""
 
 import os
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ SLOW = (
     "ops/test_tools.py",
     "poll/upstream/test_deadline.py",
 )
-"""The tests that start processes, build zips or wait for seconds. `make test-fast` leaves them out, as it leaves out
-property tests."""
+"""The tests that start processes, build zips or wait for seconds. `make test-fast` leaves them and the
+property tests out."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,7 +57,7 @@ def aws(_server: Aws, _no_account: None, monkeypatch: pytest.MonkeyPatch) -> Aws
 
 @pytest.fixture(params=["slim", "boto3"])
 def either_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run the test with each client that the functions on a client's path can use."""
+    """Run the test once with each AWS client that `read`, `write` and `apply` can use: slim and boto3."""
     kind: str = request.param
     monkeypatch.setenv("READPLANE_CLIENT", kind)
     return kind

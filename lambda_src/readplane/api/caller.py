@@ -1,4 +1,4 @@
-"""Callers: the user whom a Cognito access token names, and what that user may write."""
+"""Finds out which user a Cognito access token names, and whether this user may write to a collection."""
 
 import re
 from collections.abc import Collection as Container
@@ -13,10 +13,10 @@ _GROUP_SEPARATOR = re.compile(r"[\s,\[\]]+")
 
 
 class Caller(NamedTuple):
-    """A signed-in user.
+    """The signed-in user who sent a request.
 
-    :param sub: the token's subject, which is the user's id and the ``owner`` of the user's items.
-    :param groups: the Cognito groups that the token names.
+    :param sub: the subject of the access token, which is the user's id and the ``owner`` of the user's items.
+    :param groups: the user's Cognito groups, from the access token.
     """
 
     sub: str
@@ -24,11 +24,12 @@ class Caller(NamedTuple):
 
 
 def caller_from_claims(claims: Mapping[str, object], client_ids: Container[str]) -> Caller:
-    """Return the caller that the claims of an access token name.
+    """Return the user whom the claims of an access token name.
 
     API Gateway's authorizer has checked the token's signature, issuer, expiry and scope. It doesn't check which client
-    the token was issued to, or whether ``sub`` can be part of a key. So this function does.
+    the token was issued to, or whether ``sub`` can be part of a key. This function checks both.
 
+    :param client_ids: the Cognito clients whose access tokens are accepted.
     :raises ProblemError: 401 unless the token is an access token that names a user and one of ``client_ids``.
     """
     sub = claims.get("sub")
@@ -40,9 +41,10 @@ def caller_from_claims(claims: Mapping[str, object], client_ids: Container[str])
 
 
 def groups_from_claim(claim: object) -> frozenset[str]:
-    """Return the groups of a ``cognito:groups`` claim, which arrives as ``a,b``, as ``[a b]`` or as a list.
+    """Return the groups in the claim ``cognito:groups`` of an access token.
 
-    Terraform only allows group names that match ``^[A-Za-z0-9_-]{1,64}$``, so no name contains a separator.
+    API Gateway passes two groups as the text ``a,b``, as the text ``[a b]`` or as a list. Terraform only allows group
+    names that match ``^[A-Za-z0-9_-]{1,64}$``, so no name contains a comma, a space or a bracket.
     """
     if isinstance(claim, str):
         return frozenset(filter(None, _GROUP_SEPARATOR.split(claim)))
@@ -54,10 +56,10 @@ def groups_from_claim(claim: object) -> frozenset[str]:
 def check_may_write(caller: Caller, collection: Collection) -> None:
     """Check that a caller may write to a collection.
 
-    In an owner collection every caller may write, because every caller writes only their own items. In any other
-    collection only members of its write groups may.
+    Every caller may write to an owner collection, because every caller writes only their own items there. Only members
+    of a collection's write groups may write to any other collection.
 
-    :raises ProblemError: 403 if the caller may not.
+    :raises ProblemError: 403 if the caller may not write to the collection.
     """
     if not collection.owned and caller.groups.isdisjoint(collection.write_groups):
         raise ProblemError(HTTPStatus.FORBIDDEN, f"Only members of its write groups may write to {collection.name}.")

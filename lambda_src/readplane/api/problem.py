@@ -1,4 +1,4 @@
-"""Problems: the reasons why a request can't be served, as RFC 9457 problem documents."""
+"""The errors that `read` and `write` return to clients, as problem documents (RFC 9457)."""
 
 from http import HTTPStatus
 
@@ -6,13 +6,13 @@ from ..model.errors import InvalidError
 
 
 class ProblemError(Exception):
-    """A request can't be served. The error holds what the client is told about the reason.
+    """A request can't be served. The error holds the response, which tells the client the reason.
 
-    :param status: the HTTP status.
-    :param detail: one sentence in our own words; never the text of an exception, never a token.
+    :param status: the HTTP status of the response.
+    :param detail: one sentence that tells the client the reason; never the text of an exception, never a token.
     :param headers: headers of the response besides ``Content-Type``, for example ``Retry-After``.
-    :param members: extension members of the document: ``pointer`` (a JSON pointer into the body), ``parameter`` (the
-        name of a path, query or header parameter), ``change_id``, ``outcome``.
+    :param members: extension members of the problem document: ``pointer`` (a JSON pointer into the request body),
+        ``parameter`` (the name of a path, query or header parameter), ``change_id``, ``outcome``.
     """
 
     def __init__(
@@ -25,7 +25,10 @@ class ProblemError(Exception):
         self.members = members
 
     def document(self, request_id: str) -> dict[str, object]:
-        """Return the problem document. Its ``type`` is ``about:blank``, so its ``title`` is the status's own phrase."""
+        """Return the problem document.
+
+        Its ``type`` is ``about:blank``. RFC 9457 then requires the phrase of the HTTP status as ``title``.
+        """
         return {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -37,21 +40,24 @@ class ProblemError(Exception):
 
 
 def bad_parameter(name: str, detail: str) -> ProblemError:
-    """Return a 400 that names the bad path, query or header parameter."""
+    """Return a 400 error that names the wrong path, query or header parameter."""
     return ProblemError(HTTPStatus.BAD_REQUEST, detail, parameter=name)
 
 
 def bad_body(error: InvalidError) -> ProblemError:
-    """Return a 400 that points at the place in the body that breaks a rule."""
+    """Return a 400 error that points at the part of the request body that breaks a rule."""
     return ProblemError(HTTPStatus.BAD_REQUEST, error.detail, pointer=error.pointer)
 
 
 def not_found(noun: str) -> ProblemError:
-    """Return a 404 that says what is missing, for example an item or a route."""
+    """Return a 404 error that says what doesn't exist, for example an item or a route."""
     return ProblemError(HTTPStatus.NOT_FOUND, f"There is no such {noun}.")
 
 
 def unavailable(retry_after: int) -> ProblemError:
-    """Return a 503 for a bug or a store that fails; the client may retry after ``retry_after`` seconds."""
+    """Return a 503 error for a request that failed because of a bug or a failing store.
+
+    :param retry_after: how many seconds the client must wait before it sends the request again.
+    """
     detail = "The request could not be served now."
     return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(retry_after)})

@@ -1,4 +1,4 @@
-"""Requests: API Gateway's REST proxy events, parsed and checked."""
+"""Parses API Gateway's REST proxy events into requests, and checks the parameters of a request."""
 
 import base64
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ _MAX_MIN_VERSIONS = 20
 
 
 class Request(NamedTuple):
-    """The parts of one request that the functions need.
+    """The parts of an HTTP request that `read` and `write` need.
 
     :param method: the HTTP method.
     :param resource: the route's path, split at its slashes: ``("items", "products", "{item_id}")``.
     :param path: the path parameters.
     :param query: the query parameters.
     :param headers: the headers; their names are lower-case.
-    :param claims: the claims of the verified access token; empty on an open route.
+    :param claims: the claims of the verified access token; empty if the route is public.
     :param request_id: API Gateway's id of the request.
-    :param encoded_body: the body as it is in the event; empty if there is none.
+    :param encoded_body: the body as API Gateway passes it, as text or base64; empty if the request has none.
     :param body_is_base64: whether ``encoded_body`` is base64.
     """
 
@@ -40,22 +40,22 @@ class Request(NamedTuple):
     body_is_base64: bool
 
     def body(self) -> bytes:
-        """Return the body's bytes.
+        """Return the bytes of the request's body.
 
-        :raises InvalidError: if the event says that the body is base64 but it isn't.
+        :raises InvalidError: if API Gateway says that the body is base64, but the body isn't valid base64.
         """
         if not self.body_is_base64:
             return self.encoded_body.encode("utf-8", "surrogatepass")
         try:
             return base64.b64decode(self.encoded_body, validate=True)
-        except ValueError as error:  # binascii.Error is a subclass; non-ASCII text raises a plain ValueError
+        except ValueError as error:  # binascii.Error for wrong base64, a plain ValueError for non-ASCII text
             raise InvalidError("", "The body's encoding is broken.") from error
 
     def collection(self, collections: Mapping[str, Collection]) -> Collection:
         """Return the collection that the route's path names (``/items/<collection>/...``).
 
-        :raises ProblemError: 404 if the function's settings don't declare the collection. During a deployment, API
-            Gateway's routes and the settings may differ.
+        :raises ProblemError: 404 if the function's settings don't declare the collection. This may happen during a
+            deployment, while API Gateway still has the routes of a collection that the settings no longer declare.
         """
         name = self.resource[1] if len(self.resource) > 1 else ""
         if name not in collections:
@@ -63,9 +63,9 @@ class Request(NamedTuple):
         return collections[name]
 
     def item_id(self) -> str:
-        """Return the item id in the path.
+        """Return the item id in the request's path.
 
-        :raises ProblemError: 400 if it is malformed.
+        :raises ProblemError: 400 if the item id is malformed.
         """
         text = self.path.get("item_id", "")
         if not is_item_id(text):
@@ -80,10 +80,10 @@ class Request(NamedTuple):
         return caller_from_claims(self.claims, client_ids)
 
     def min_versions(self, now_ms: int) -> list[str]:
-        """Return the versions in the ``Readplane-Min-Version`` header, which separates them by commas.
+        """Return the versions in the header ``Readplane-Min-Version``, which are separated by commas.
 
-        :raises ProblemError: 400 if there are more than 20 versions, or if one is malformed or more than 5 minutes
-            ahead of our clock.
+        :raises ProblemError: 400 if the header has more than 20 versions, or if a version is malformed or its time lies
+            more than 5 minutes in the future.
         """
         text = self.headers.get(MIN_VERSION.lower(), "")
         versions = [version for version in (part.strip(" \t") for part in text.split(",")) if version]
@@ -95,7 +95,7 @@ class Request(NamedTuple):
 
 
 def request_of(event: Event) -> Request:
-    """Parse a REST proxy event (payload format 1.0)."""
+    """Parse an event of an API Gateway REST API (payload format 1.0) into a request."""
     context = event.get("requestContext") or {}
     headers = event.get("headers") or {}
     return Request(

@@ -1,4 +1,4 @@
-"""Responses: serves a request, turns its errors into problem documents and adds the CORS headers."""
+"""Serves an API Gateway event: turns errors into problem documents and adds the CORS headers to the response."""
 
 import json
 from collections.abc import Callable
@@ -12,15 +12,16 @@ from .problem import ProblemError, bad_body, unavailable
 from .request import Request, request_of
 
 EXPOSED_HEADERS = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
-"""The response headers that a script in a browser may read, besides the CORS-safelisted ones."""
+"""The response headers that a script in a browser may read. A script may also read the headers that CORS always
+allows."""
 
 
 class Response(NamedTuple):
-    """One response.
+    """An HTTP response.
 
     :param status: the HTTP status.
-    :param text: the body, which is JSON; empty if there is none.
-    :param headers: the headers, without the CORS headers.
+    :param text: the body, which is JSON; empty if the response has none.
+    :param headers: the headers. :func:`respond` adds the CORS headers.
     """
 
     status: HTTPStatus
@@ -31,12 +32,12 @@ class Response(NamedTuple):
 def respond(
     event: Event, cors_origins: tuple[str, ...], telemetry: Telemetry, serve: Callable[[Request], Response]
 ) -> dict[str, Any]:
-    """Serve an API Gateway event and return API Gateway's form of the response.
+    """Serve an API Gateway event and return the response in the form that API Gateway expects.
 
     Every error becomes a problem document. An unexpected error becomes a 503 that says nothing about the exception.
 
-    :param cors_origins: the origins whose scripts may read the response.
-    :param serve: returns the response to a request, or raises an error.
+    :param cors_origins: the web origins whose scripts may read the response.
+    :param serve: a function that returns the response to a request, or raises an error.
     """
     request = request_of(event)
     try:
@@ -63,7 +64,7 @@ def respond(
 
 
 def _refuse(request: Request, problem: ProblemError, telemetry: Telemetry) -> Response:
-    # Don't log detail and pointer, because both may hold names that the caller made up.
+    # Don't log the problem's `detail` and `pointer`, because both may quote names from the caller's request body.
     telemetry.event(
         "request_refused",
         "A request was refused.",
@@ -85,10 +86,11 @@ def _cors_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str
     if not allowed:
         return {}
     if len(allowed) == 1:
-        # The headers are the same for every origin, so a cache key needn't include the origin.
+        # If only one origin is allowed, send the same headers to every caller. So a cache key needn't include the
+        # caller's origin.
         return {"Access-Control-Allow-Origin": allowed[0], "Access-Control-Expose-Headers": EXPOSED_HEADERS}
-    # Send `Vary` even if the origin isn't allowed. Otherwise a cache could return this response to an allowed origin,
-    # which needs the other two headers.
+    # Send `Vary` even if the caller's origin isn't allowed. This response then lacks the other two CORS headers, and
+    # without `Vary` a cache could return it to an allowed origin, which needs them.
     headers = {"Vary": "Origin"}
     if origin in allowed:
         headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED_HEADERS}

@@ -1,4 +1,4 @@
-"""The entry point of `apply`: passes a batch of the queue or of the change stream to the class that applies it."""
+"""The entry point of `apply`: it passes a batch from SQS or from the change stream to the class that applies it."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ class ApplyStores(NamedTuple):
     :param items: the items that changes are applied to.
     :param objects: the objects of the write log.
     :param quarantine: keeps the lines that can't be applied.
-    :param queue: the queue whose messages announce the objects.
+    :param queue: the SQS queue whose messages announce write-log objects.
     """
 
     items: BulkItems
@@ -58,24 +58,24 @@ class ApplyStores(NamedTuple):
 
 
 class Apply:
-    """The function `apply`."""
+    """The function `apply`, which applies changes of the write log and of the change stream to their items."""
 
     def __init__(self, settings: ApplySettings, stores: ApplyStores, telemetry: Telemetry) -> None:
-        pool = ThreadPoolExecutor(WORKERS)  # starts each thread when it is first needed, and keeps it
+        pool = ThreadPoolExecutor(WORKERS)  # starts a thread when it is first needed, and keeps it
         parser = LineParser(stores.items, stores.quarantine, settings.collections, settings.horizon_ms, telemetry)
         objects = ObjectApplier(stores.objects, stores.items, parser, pool, telemetry)
         self._messages = MessageApplier(objects, stores.queue, telemetry)
         self._shard = ShardApplier(stores.items, parser, pool, telemetry)
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        """Apply the messages of the queue or the records of a shard; report those that Lambda must send again.
+        """Apply a batch of SQS messages or of records of one shard, and report what Lambda must send again.
 
-        No step is started in the second half of the time. If Lambda's timeout ended the invocation, nothing would be
-        reported, and Lambda would send the whole batch again.
+        Don't start to parse or write anything in the second half of the invocation's time. If Lambda's timeout ended
+        the invocation, nothing would be reported, and Lambda would send the whole batch again.
 
         :param remaining_ms: returns how many milliseconds the invocation has left.
         """
-        records = event["Records"]  # all from the queue or all from one shard
+        records = event["Records"]  # all are SQS messages, or all are from one shard
         if records[0].get("eventSource") == "aws:kinesis":
             failures = self._shard.apply_records(records, remaining_ms)
         else:
@@ -84,7 +84,7 @@ class Apply:
 
 
 def make_apply() -> Function:
-    """Make `apply` from its environment.
+    """Make `apply` from the settings in its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
     """

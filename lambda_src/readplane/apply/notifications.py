@@ -1,4 +1,4 @@
-"""Applies the write-log objects that the queue's messages announce, and schedules retries of failed messages."""
+"""Applies the write-log objects that SQS messages announce, and schedules retries of the messages that failed."""
 
 import json
 import re
@@ -13,30 +13,32 @@ from ..telemetry import Telemetry
 from .objects import ObjectApplier
 
 MAX_RETRY_SECONDS = 900
-"""The maximum delay before a failed message is delivered again, in seconds. The delay starts at 2 s and doubles."""
+"""The maximum delay before SQS delivers a failed message again, in seconds. The delay starts at 2 s and doubles with
+each failure."""
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class ApplyQueue(Protocol):
-    """Schedules retries of the messages that Lambda has passed to `apply`."""
+    """A queue that can schedule retries of the messages that Lambda has passed to `apply`."""
 
     def retry_in(self, receipt_handle: str, seconds: int) -> None:
-        """Have SQS deliver a message again after ``seconds``. The caller must report the message as failed.
+        """Have SQS deliver a message again after ``seconds``. The caller must also report the message as failed.
 
-        Without this call SQS delivers it only after its visibility timeout, which is six times the function's timeout.
+        Without this call SQS delivers a failed message only after the queue's visibility timeout, which is six times
+        the function's timeout.
         """
 
 
 class SqsApplyQueue:
-    """An :class:`ApplyQueue` in SQS."""
+    """An :class:`ApplyQueue` that is an SQS queue."""
 
     def __init__(self, client: Client, queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
 
     def retry_in(self, receipt_handle: str, seconds: int) -> None:
-        """Change the message's visibility timeout."""
+        """Set the message's visibility timeout to ``seconds``, after which SQS delivers the message again."""
         self._client.call(
             "ChangeMessageVisibility",
             QueueUrl=self._queue_url,
@@ -46,9 +48,9 @@ class SqsApplyQueue:
 
 
 def announced_objects(message: Event) -> Iterator[tuple[str, int]]:
-    """Yield the key and the creation time (Unix milliseconds) of each object that a message announces.
+    """Yield the key and the creation time (Unix milliseconds) of each write-log object that an SQS message announces.
 
-    The test message that S3 sends when notifications are set up announces none.
+    When notifications are set up, S3 sends a test message, which announces no object.
     """
     for record in json.loads(message["body"]).get("Records", []):
         yield decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"])
@@ -57,8 +59,8 @@ def announced_objects(message: Event) -> Iterator[tuple[str, int]]:
 def _parse_time(text: str) -> int:
     """Return the Unix milliseconds of an ISO 8601 time.
 
-    AWS writes the form that `ms_of` parses. Emulators write other forms. Only these need `datetime`, which is slow to
-    import.
+    Import `datetime` only if :func:`ms_of` can't parse the time, because the import is slow. AWS writes times in the
+    form that :func:`ms_of` parses. Emulators of AWS write other forms.
     """
     ms = ms_of(text)
     if ms is not None:
@@ -69,24 +71,24 @@ def _parse_time(text: str) -> int:
 
 
 def decode_key(encoded: str) -> str:
-    """Return an object's key from its form in a notification, in which a space is ``+`` and other octets are ``%XX``.
+    """Decode an object's key, as S3 encodes it in a notification: a space is ``+``, and other octets are ``%XX``.
 
-    ``urllib.parse.unquote_plus`` does the same, but its import takes 3 ms of a cold start.
+    ``urllib.parse.unquote_plus`` does the same, but importing it makes a cold start 3 ms slower.
     """
     octets = encoded.replace("+", " ").encode()
     return _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), octets).decode(errors="replace")
 
 
 def retry_seconds(receive_count: int) -> int:
-    """Return the delay before a failed message is delivered again, in seconds.
+    """Return the delay before SQS delivers a failed message again, in seconds.
 
-    :param receive_count: how often the message has been received, this time included.
+    :param receive_count: how often SQS has delivered the message, including the delivery that has failed now.
     """
     return min(MAX_RETRY_SECONDS, int(2**receive_count))
 
 
 class MessageApplier:
-    """Applies the objects that messages of the queue announce."""
+    """Applies the write-log objects that SQS messages announce."""
 
     def __init__(self, objects: ObjectApplier, queue: ApplyQueue, telemetry: Telemetry) -> None:
         self._objects = objects
@@ -94,11 +96,11 @@ class MessageApplier:
         self._telemetry = telemetry
 
     def apply_messages(self, messages: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
-        """Apply each message's objects; return the ids of the messages that failed, so that only these come again.
+        """Apply the objects of each message. Return the ids of the failed messages, so that SQS delivers only these again.
 
-        No message is started in the second half of the time. Half of the time is enough for one object, because
-        Terraform limits Firehose's buffer by the function's timeout. A message that wasn't started counts as failed,
-        and SQS delivers it again at once.
+        Don't start a further message in the second half of the invocation's time. Half of the time is enough for one
+        object, because Terraform limits the size of Firehose's buffer by the function's timeout. A message that wasn't
+        started counts as failed, and SQS delivers it again at once.
         """
         half_ms = remaining_ms() / 2
         failures = []
@@ -114,7 +116,7 @@ class MessageApplier:
         return failures
 
     def _apply_message(self, message: Event) -> bool:
-        """Apply a message's objects; return whether this succeeded."""
+        """Apply the objects that a message announces. Return whether this succeeded."""
         try:
             for key, created_ms in announced_objects(message):
                 self._objects.apply_object(key, created_ms)
@@ -125,7 +127,8 @@ class MessageApplier:
                 error,
                 message_id=message["messageId"],
             )
-            # The invocation itself succeeds, so Lambda's own error metric doesn't count this failure.
+            # Write a metric of our own, because the invocation itself succeeds and Lambda's error metric doesn't count
+            # this failure.
             self._telemetry.event(
                 "retry_requested", "Part of the batch comes again.", level="WARN", metrics={"ObjectsFailed": 1}
             )

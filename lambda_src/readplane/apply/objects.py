@@ -1,4 +1,4 @@
-"""Applies the objects of the write log: reads their lines from S3 and writes the newest changes to the items."""
+"""Applies the objects of the write log: reads their lines from S3 and writes the newest changes to the items table."""
 
 import gzip
 import io
@@ -19,21 +19,22 @@ from .quarantine import LineParser
 from .tally import Tally, count_outcomes, fold_and_count
 
 WORKERS = 8
-"""The number of threads that write. A call to DynamoDB takes 8 ms, and this many threads keep the CPU busy meanwhile.
-Twice as many gain nothing, because Python's global interpreter lock is then the limit."""
+"""The number of threads that write changes to DynamoDB. While one thread waits 8 ms for DynamoDB's response, the others
+use the CPU. Twice as many threads are no faster, because Python's global interpreter lock is then the limit."""
 
 MAX_PENDING_BATCHES = 2 * WORKERS
-"""The maximum number of an object's batches that are being written or wait for a thread. Parsing pauses while there are
-so many."""
+"""The maximum number of batches of changes that are being written or wait for a thread. At this number, `apply` parses
+no further lines of the object until a batch is written."""
 
 CHUNK_BYTES = 64 * 1024
-"""How many bytes are read from S3, or decompressed, at a time."""
+"""How many bytes of an object are read from S3 at a time."""
 
 REDRIVEN = "log/redrive/"
-"""The key prefix of redriven objects. Operators write them, not Firehose, to have lines applied again."""
+"""The key prefix of redriven objects. An operator, not Firehose, writes such an object to have its lines applied
+again."""
 
 _GZIP = b"\x1f\x8b"
-"""The first two bytes of GZIP data."""
+"""The two bytes with which GZIP data starts."""
 
 
 class LogObjects(Protocol):
@@ -42,19 +43,20 @@ class LogObjects(Protocol):
     def lines(self, key: str) -> Iterator[bytes]:
         """Yield the lines of one object, one at a time.
 
-        :raises PoisonError: ``unparsable`` if the object is damaged. All lines before the damage are yielded first.
+        :raises PoisonError: with the reason ``unparsable`` if the object is damaged. All lines before the damage are
+            yielded first.
         """
 
 
 class S3LogObjects:
-    """A :class:`LogObjects` that reads the bucket of the write log."""
+    """A :class:`LogObjects` that reads the objects from the S3 bucket of the write log."""
 
     def __init__(self, client: Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def lines(self, key: str) -> Iterator[bytes]:
-        """Yield the lines of an object, which may be GZIP or plain text. Redriven objects may be either."""
+        """Yield the lines of an object. Firehose writes GZIP, but a redriven object may also be plain text."""
         body = self._client.call("GetObject", Bucket=self._bucket, Key=key)["Body"]
         try:
             start = body.read(len(_GZIP))
@@ -69,7 +71,7 @@ class S3LogObjects:
 
 
 class _PrefixedStream(io.RawIOBase):
-    """A stream whose first bytes were already read. It returns them again, followed by the rest."""
+    """A stream that returns ``start``, the bytes already read from ``rest``, and then what is left of ``rest``."""
 
     def __init__(self, start: bytes, rest: Any) -> None:
         self._start = start
@@ -86,7 +88,7 @@ class _PrefixedStream(io.RawIOBase):
 
 
 class ObjectApplier:
-    """Applies one object of the write log at a time."""
+    """Applies the changes of write-log objects, one object at a time."""
 
     def __init__(
         self, objects: LogObjects, items: BulkItems, parser: LineParser, pool: Executor, telemetry: Telemetry
@@ -98,8 +100,9 @@ class ObjectApplier:
         self._telemetry = telemetry
 
     def apply_object(self, key: str, created_ms: int) -> None:
-        """Apply all changes of an object.
+        """Apply all changes of a write-log object.
 
+        :param key: the object's key in S3.
         :param created_ms: when Firehose wrote the object (Unix milliseconds).
         :raises AwsError: if a call to AWS fails. The whole object must then be applied again.
         """
@@ -119,8 +122,8 @@ class ObjectApplier:
         self._telemetry.event("changes_applied", "Changes are applied to their items.", metrics=tally, key=key)
         if key.startswith(REDRIVEN):
             return
-        # An alarm compares this count with Firehose's own count of delivered records. So it carries the time of
-        # the delivery, however late the object is applied.
+        # An alarm compares the metric `RecordsHandled` with Firehose's own count of delivered records. So give the
+        # metric the time when Firehose delivered the object, however late the object is applied.
         self._telemetry.event(
             "object_handled",
             "Each line of a write-log object is applied or in quarantine.",
@@ -130,7 +133,7 @@ class ObjectApplier:
         )
 
     def _changes(self, key: str, tally: Tally) -> Iterator[Change]:
-        """Yield the changes of an object as it is read, and put the lines that can't be applied in quarantine."""
+        """Yield the changes of an object while it is read, and put lines that can't be applied in quarantine."""
         number = 0
         try:
             for number, line in enumerate(self._objects.lines(key), 1):
@@ -143,9 +146,10 @@ class ObjectApplier:
 
 
 class _Writer:
-    """Writes the changes of one object, a few batches at a time, so that memory doesn't grow with the object.
+    """Writes the changes of one write-log object to the items table, a few batches at a time.
 
-    Batches with changes of the same item may be written in any order, because the store keeps the newest change.
+    So a large object needs no more memory than a small one. Batches with changes of the same item may be written in any
+    order, because the items table keeps the newest change.
     """
 
     def __init__(self, items: BulkItems, pool: Executor) -> None:
@@ -155,14 +159,17 @@ class _Writer:
         self._outcomes: Counter[ApplyOutcome] = Counter()
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Start to write changes of different items; wait first if :data:`MAX_PENDING_BATCHES` batches are pending."""
+        """Start to write changes, at most one for each item.
+
+        If :data:`MAX_PENDING_BATCHES` batches are pending, first wait for the oldest batch.
+        """
         for batch in split_into_batches(changes, MAX_CHANGES, sent_bytes):
             if len(self._batches) == MAX_PENDING_BATCHES:
                 self._outcomes.update(self._batches.popleft().result())
             self._batches.append(self._pool.submit(self._items.apply_all, batch))
 
     def finish(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
-        """Write the last changes, wait for all batches and return the outcomes of the whole object."""
+        """Write the last changes of the object, wait for all batches, and return how often each outcome occurred."""
         batches = list(split_into_batches(changes, MAX_CHANGES, sent_bytes))
         if len(batches) == 1 and not self._batches:  # most objects are small and need no other thread
             self._outcomes.update(self._items.apply_all(batches[0]))
@@ -173,9 +180,10 @@ class _Writer:
         return self._outcomes
 
     def stop(self) -> None:
-        """Cancel the batches that no thread has started and wait for the others.
+        """Cancel the batches that no thread has started, and wait for the batches that are being written.
 
-        After a failure no thread may go on writing, because Lambda may freeze the sandbox.
+        If the object failed, no thread may still write when the invocation ends, because Lambda may then freeze the
+        sandbox.
         """
         for batch in self._batches:
             batch.cancel()

@@ -1,4 +1,4 @@
-"""Parses lines into changes, and puts every line that can't be applied in quarantine."""
+"""Parses lines of the write log and records of the change stream, and quarantines those that can't be applied."""
 
 import base64
 import hashlib
@@ -16,17 +16,18 @@ from .tally import Tally
 
 
 class LineQuarantine(Protocol):
-    """Keeps lines that can't be applied."""
+    """Keeps the lines that `apply` can't apply."""
 
     def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
-        """Keep the whole line, with the reason and the line's origin.
+        """Keep a whole line, together with the reason in ``poison`` and the line's origin.
 
-        :param origin: ``<object key>:<line number>`` for the write log, ``stream/<event id>`` for the change stream.
+        :param origin: where the line comes from: ``<object key>:<line number>`` for the write log, or
+            ``stream/<event id>`` for the change stream.
         """
 
 
 class S3LineQuarantine:
-    """A :class:`LineQuarantine` in the bucket of the write log."""
+    """A :class:`LineQuarantine` that keeps each line as an object in the S3 bucket of the write log."""
 
     def __init__(self, client: Client, bucket: str, prefix: str) -> None:
         self._client = client
@@ -34,7 +35,10 @@ class S3LineQuarantine:
         self._prefix = prefix
 
     def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
-        """Write the line to its own object. The key holds the line's hash, so a repeated line makes no new object."""
+        """Write the line to an S3 object of its own.
+
+        The object's key contains the line's hash. So if the same line comes again, it makes no second object.
+        """
         content = line.rstrip(b"\r\n")
         try:
             entry = {"line": content.decode()}
@@ -51,7 +55,7 @@ class S3LineQuarantine:
 
 
 class LineParser:
-    """Parses lines into changes. A line that can't be applied goes to quarantine and stops no other line."""
+    """Parses lines into changes. It puts a line that can't be applied in quarantine, so that other lines go on."""
 
     def __init__(
         self,
@@ -78,7 +82,10 @@ class LineParser:
         return change
 
     def quarantine(self, line: bytes, poison: PoisonError, origin: str, tally: Tally) -> None:
-        """Put a line in quarantine, and mark its change, if it has one, so that the change's status says so."""
+        """Put a line in quarantine.
+
+        If the line holds a change, also write a marker, so that the change's status becomes ``quarantined``.
+        """
         self._quarantine.put_line(line, poison, origin)
         if poison.change is not None:
             self._items.mark_quarantined(poison.change, poison.reason, now_ms())
@@ -96,8 +103,9 @@ class LineParser:
     def _refuse_expired(self, change: Change) -> None:
         if not is_expired(change, now_ms(), self._horizon_ms):
             return
-        # A replay brings old changes again, and most of them were applied long ago. So refuse a change only if it would
-        # alter its item. It may be older than a delete whose tombstone has expired, and would then bring the item back.
+        # Accept an expired change if its item has the same or a newer version, because a replay of the write log sends
+        # old changes again that were applied long ago. Refuse it if it would alter its item: it may have lost to a
+        # delete whose tombstone is gone, and would then bring the item back.
         item = self._items.get_item(change.key, consistent=True)
         if item is None or item.version < change.version:
             raise PoisonError("expired", "the change is older than the horizon", change)

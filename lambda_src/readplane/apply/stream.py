@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class ShardApplier:
-    """Applies the records that Lambda reads from one shard."""
+    """Applies the records that Lambda reads from one shard of the change stream."""
 
     def __init__(self, items: BulkItems, parser: LineParser, pool: Executor, telemetry: Telemetry) -> None:
         self._items = items
@@ -31,14 +31,16 @@ class ShardApplier:
         self._telemetry = telemetry
 
     def apply_records(self, records: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
-        """Apply records; return the sequence number from which Lambda must retry, or nothing if all succeeded.
+        """Apply a batch of records.
 
-        Lambda retries from the lowest sequence number that is reported, and sends every later record again. The records
-        after a failed one are applied all the same, because a change that is applied twice costs only one more read.
+        Lambda retries from the lowest reported sequence number, and sends every later record again. The records after a
+        failed record are applied all the same, because applying a change a second time costs only one more read.
+
+        :returns: a list of the one sequence number from which Lambda must retry; empty if all records succeeded.
         """
         total_ms = remaining_ms()
-        # Quarantining many bad records is slow. Leave time to write the good ones; otherwise Lambda redelivers the same
-        # batch forever.
+        # Stop parsing records after a quarter of the time, because quarantining many bad records is slow. This leaves
+        # time to write the good records. Otherwise Lambda would redeliver the same batch forever.
         attempts = _Attempts(self._telemetry, lambda: remaining_ms() < 3 / 4 * total_ms)
         tally: Tally = Counter()
         changes, positions = self._newest_changes(records, attempts, tally)
@@ -59,7 +61,7 @@ class ShardApplier:
         self, records: Sequence[Event], attempts: "_Attempts", tally: Tally
     ) -> tuple[list[Change], dict[str, int]]:
         """Return the newest change of each item, and the positions of these changes in the batch, by item key."""
-        window = Window()  # not emptied when it is full, because the whole batch, at most 6 MB, is in memory anyway
+        window = Window()  # never emptied when full, because the whole batch (at most 6 MB) is in memory anyway
         positions: dict[str, int] = {}
         for position, record in enumerate(records):
             line, origin = b64decode(record["kinesis"]["data"]), f"stream/{record['eventID']}"
@@ -71,9 +73,9 @@ class ShardApplier:
     def _write(
         self, changes: list[Change], positions: Mapping[str, int], attempts: "_Attempts"
     ) -> Counter[ApplyOutcome]:
-        """Write changes of different items. If DynamoDB refuses the batch, write each change alone.
+        """Write a batch of changes, at most one for each item.
 
-        One bad change then doesn't stop the others.
+        If DynamoDB refuses the batch, write each change alone, so that one bad change doesn't stop the others.
         """
 
         def write() -> Counter[ApplyOutcome]:
@@ -87,10 +89,14 @@ class ShardApplier:
         return attempts.run([positions[change.key] for change in changes], write) or Counter()
 
     def _restart(self, records: Sequence[Event], failed: list[int]) -> list[str]:
-        """Log the failed records; return the sequence number of the first one, or an empty list if there is none."""
+        """Return a list of the first failed record's sequence number, or an empty list if no record failed.
+
+        :param failed: the positions of the failed records in ``records``.
+        """
         if not failed:
             return []
-        # The invocation itself succeeds, so Lambda's own error metric doesn't count these failures.
+        # Write a metric of our own, because the invocation itself succeeds and Lambda's error metric doesn't count these
+        # failures.
         self._telemetry.event(
             "retry_requested",
             "Part of the batch comes again.",
@@ -103,17 +109,22 @@ class ShardApplier:
 class _Attempts:
     """Runs the steps of a batch while there is time, and collects the records that Lambda must send again.
 
-    :param is_late: returns whether it is too late to start another step.
+    A step parses one record or writes the changes of some records.
+
+    :param is_late: a function that returns whether it is too late to start another step.
     """
 
     def __init__(self, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
         self.is_late = is_late
         self.failed: list[int] = []
-        """The positions of failed records in the batch. Several threads append to it."""
+        """The positions in the batch of the records that failed. Several threads append to this list."""
         self._telemetry = telemetry
 
     def run(self, positions: list[int], step: Callable[[], Result]) -> Result | None:
-        """Run a step for the records at ``positions``; return ``None`` if the step fails or is too late to start."""
+        """Run a step and return its result. Return ``None`` if the step fails or if it is too late to start it.
+
+        :param positions: the positions in the batch of the records that fail if the step isn't run or fails.
+        """
         try:
             if not self.is_late():
                 return step()

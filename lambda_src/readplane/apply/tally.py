@@ -1,4 +1,4 @@
-"""Counts the outcomes of changes, by the names of their metrics."""
+"""Counts how many changes were applied, duplicate or superseded, by the names of the CloudWatch metrics."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,19 +12,23 @@ METRIC: Mapping[ApplyOutcome, str] = {
     "duplicate": "ChangesDuplicate",
     "superseded": "ChangesSuperseded",
 }
-"""The metric that counts each outcome."""
+"""The name of the CloudWatch metric that counts each outcome of a change."""
 
 Tally = Counter[str]
-"""The counts, by metric name."""
+"""A number of changes or records for each CloudWatch metric, by the metric's name."""
 
 
 def count_outcomes(outcomes: Mapping[ApplyOutcome, int]) -> Tally:
-    """Return the counts of outcomes by metric name."""
+    """Return how often each outcome occurred, by the name of the outcome's CloudWatch metric."""
     return Counter({METRIC[outcome]: count for outcome, count in outcomes.items()})
 
 
 def fold_and_count(window: Window, change: Change, tally: Tally) -> Change | None:
-    """Add a change to a window; count and return the change that loses to another change of the same item, if any."""
+    """Add a change to a window, and count the change that the window doesn't keep.
+
+    :returns: the change of the same item that the window doesn't keep, because the other change is newer or equal.
+        ``None`` if ``change`` is the item's first change in the window.
+    """
     loser = window.fold(change)
     if loser is not None:
         is_duplicate = loser.version == window.version(change.key)

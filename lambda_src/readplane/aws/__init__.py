@@ -1,1 +1,1 @@
-"""Calls to AWS: one interface, two clients that implement it (slim and boto3), and one family of errors."""
+"""The clients that call AWS (the slim client and the boto3 client), their common interface, and their errors."""

@@ -1,6 +1,7 @@
-"""The client that uses boto3.
+"""An AWS client that uses boto3.
 
-It makes the calls to AWS that no API request waits for. With ``READPLANE_CLIENT=boto3`` it makes all calls.
+It makes the calls to AWS that no API request waits for. The slim client makes the others. With
+``READPLANE_CLIENT=boto3`` in the environment, this client makes all calls.
 """
 
 import re
@@ -24,11 +25,11 @@ _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
 
 
 class BotoClient:
-    """A :class:`~readplane.aws.client.Client` that uses boto3, for any service that boto3 supports.
+    """An AWS client that uses boto3. It works for every AWS service that boto3 supports.
 
-    Its parameters are those of :func:`readplane.aws.client.make_client`, and ``region``.
+    Besides ``region``, its parameters are those of :func:`readplane.aws.client.make_client`.
 
-    :param region: the AWS Region to call, or ``None`` for the function's own Region.
+    :param region: the AWS Region to call, or ``None`` for the Region of the Lambda function.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class BotoClient:
         self._tracing = process_tracing("sdk")
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Call one operation of the service's API, with retries.
+        """Call one operation of this client's AWS service, such as ``GetItem``, with retries.
 
         :raises RefusedError: when AWS responds with an error.
         :raises UnansweredError: when no complete response arrives.
@@ -72,8 +73,8 @@ class BotoClient:
             status, request_id, retries = _describe_attempts(members)
             raise RefusedError(error.response["Error"]["Code"], status, members) from error
         except BotoCoreError as error:
-            # boto3 reports only the fault of the last attempt. If there were several attempts, an earlier one may have
-            # reached AWS.
+            # Set ``sent`` to false only if no attempt can have reached AWS. boto3 reports only the network fault of its
+            # last attempt. So if boto3 may make several attempts, assume that an earlier attempt reached AWS.
             sent = not (self._single_attempt and isinstance(error, _NEVER_SENT))
             raise UnansweredError(type(error).__name__, sent=sent) from error
         finally:
@@ -85,7 +86,7 @@ class BotoClient:
 
 
 class _ResponseStream:
-    """The body of an S3 object. A network fault while reading it raises :class:`UnansweredError`, as in a call."""
+    """The body of an S3 object, as a stream. If a read fails, it raises :class:`UnansweredError`."""
 
     def __init__(self, body: StreamingBody) -> None:
         self._body = body
@@ -93,7 +94,7 @@ class _ResponseStream:
     def read(self, size: int = -1) -> bytes:
         """Read up to ``size`` bytes, or the whole rest of the body if ``size`` is negative.
 
-        :raises UnansweredError: when the bytes don't arrive.
+        :raises UnansweredError: if a network fault or a timeout ends the read.
         """
         try:
             data: bytes = self._body.read(size if size >= 0 else None)
@@ -102,12 +103,12 @@ class _ResponseStream:
         return data
 
     def close(self) -> None:
-        """Close the body without reading the rest."""
+        """Close the stream without reading the rest of the body."""
         self._body.close()
 
 
 def _describe_attempts(response: dict[str, Any]) -> tuple[int, str | None, int]:
-    """Return a response's HTTP status, AWS's request id, and the number of retries before that response."""
+    """Return the HTTP status and AWS's request id from boto3's response, and how often boto3 retried the call."""
     metadata = response["ResponseMetadata"]
     return metadata["HTTPStatusCode"], metadata.get("RequestId"), metadata.get("RetryAttempts", 0)
 

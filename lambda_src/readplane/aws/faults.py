@@ -16,8 +16,8 @@ from typing import Any
 class AwsError(Exception):
     """A call to AWS failed, after the client's retries.
 
-    :param code: AWS's error code without its namespace, such as ``ConditionalCheckFailedException``, or the kind of
-        network fault, such as ``ReadTimeoutError``.
+    :param code: AWS's error code, such as ``ConditionalCheckFailedException`` (without the namespace that AWS may put
+        before it), or the kind of network fault, such as ``ReadTimeoutError``.
     """
 
     def __init__(self, code: str) -> None:
@@ -28,9 +28,11 @@ class AwsError(Exception):
 class RefusedError(AwsError):
     """AWS responded with an error, after the client's retries.
 
-    :param code: AWS's error code without its namespace, such as ``ConditionalCheckFailedException``.
+    :param code: AWS's error code, such as ``ConditionalCheckFailedException`` (without the namespace that AWS may put
+        before it).
     :param status: the response's HTTP status.
-    :param members: the other fields of AWS's error, such as the ``Item`` that failed a condition.
+    :param members: the other fields of AWS's error response. For example, ``Item`` is the stored item that didn't meet
+        the call's condition.
     """
 
     def __init__(self, code: str, status: int, members: Mapping[str, Any] | None = None) -> None:
@@ -43,7 +45,7 @@ class UnansweredError(AwsError):
     """No complete response arrived, after the client's retries.
 
     :param code: the kind of network fault, such as ``ReadTimeoutError``.
-    :param sent: whether any attempt may have reached AWS.
+    :param sent: ``True`` if any attempt may have reached AWS, ``False`` if no attempt can have reached AWS.
     """
 
     def __init__(self, code: str, *, sent: bool) -> None:
@@ -52,10 +54,10 @@ class UnansweredError(AwsError):
 
 
 def back_off(max_seconds: float) -> None:
-    """Sleep for a random time of up to ``max_seconds`` before a retry (full jitter).
+    """Sleep before a retry, for a random time between 0 and ``max_seconds`` seconds (full jitter).
 
-    The jitter spreads retries out, so that clients that failed together don't retry together. The random number comes
-    from the operating system, not from ``random``. Otherwise all sandboxes that Lambda restores from one snapshot would
-    sleep equally long, because they share the state of ``random``.
+    The jitter spreads retries out, so that clients that failed at the same time don't retry at the same time. The
+    random number comes from the operating system, not from ``random``. Otherwise all sandboxes that Lambda restores
+    from one snapshot would sleep equally long, because they share the state of ``random``.
     """
     time.sleep(max_seconds * int.from_bytes(os.urandom(4), "big") / 2**32)

@@ -1,7 +1,7 @@
-"""X-Ray traces: one subsegment for each call to AWS, and one interface for the two ways to send it.
+"""X-Ray traces: each call to AWS sends one subsegment, either with our own code or with AWS's X-Ray SDK.
 
 Lambda itself writes the segment of an invocation, and decides whether X-Ray samples the invocation. The environment
-variable ``_X_AMZN_TRACE_ID`` holds that decision and the segment's id. Our subsegments name this segment as their
+variable ``_X_AMZN_TRACE_ID`` holds that decision and the segment's id. Our subsegments name Lambda's segment as their
 parent, so the API, the function and its calls to AWS form one trace.
 """
 
@@ -22,8 +22,8 @@ _ID_LENGTHS = [1, 8, 24, 16]
 """The number of hex digits in each of the three parts of a trace id, and in a segment id."""
 
 # The call parameters that a subsegment records, each with the name that the X-Ray SDK gives it.
-# tests/unit/aws/test_tracing.py compares this table with the SDK's. The SDK also records S3 keys. We don't, because the
-# key of an owner's document contains the user's `sub`.
+# tests/unit/aws/test_tracing.py compares this table with the SDK's table. The SDK also records S3 keys. We don't record
+# them, because the S3 key of an owner's document contains the user's id (`sub`).
 _RECORDED_PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "dynamodb": {
         "TableName": "table_name",
@@ -44,7 +44,7 @@ class Span(Protocol):
     """The trace of one call to AWS, from the start of the call to its end."""
 
     def end(self, status: int | None, request_id: str | None, retries: int) -> None:
-        """End and send the span after the call. Only the thread that began the span may do this.
+        """End the span after the call, and send it. Only the thread that began the span may call this.
 
         :param status: the HTTP status, or ``None`` if no complete response arrived.
         :param request_id: the request id that AWS returned, or ``None`` if it returned none.
@@ -56,7 +56,7 @@ class Tracing(Protocol):
     """Begins a span for each call to AWS. Threads may share one instance. A fault in tracing never fails the call."""
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
-        """Begin the span of a call, as a child of the invocation's segment.
+        """Begin the span of a call to AWS, as a child of the segment that Lambda writes for the invocation.
 
         :param service: boto3's name for the service, such as ``dynamodb``.
         :param operation: the operation's name in the AWS API, such as ``GetItem``.
@@ -68,11 +68,12 @@ class Tracing(Protocol):
 
 @cache
 def process_tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
-    """Return the tracing that the whole process shares. The first call makes it.
+    """Return the :class:`Tracing` that the whole process shares. The first call of this function makes it.
 
-    :param kind: ``datagrams`` for our own code, which adds almost nothing to a cold start, or ``sdk`` for AWS's X-Ray
-        SDK.
-    :returns: the tracing, or ``None`` if the environment holds no X-Ray daemon's address, or one of an unknown form.
+    :param kind: ``datagrams`` to send spans with our own code, which adds almost nothing to a cold start, or ``sdk`` to
+        send them with AWS's X-Ray SDK.
+    :returns: the tracing, or ``None`` if the environment holds no address of an X-Ray daemon, or an address of an
+        unknown form.
     """
     daemon = _udp_address(os.environ.get(DAEMON, ""))
     if daemon is None:
@@ -81,8 +82,9 @@ def process_tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
 
 
 def _udp_address(text: str) -> tuple[str, int] | None:
-    # The text is either "host:port" for both TCP and UDP, or "tcp:host:port udp:host:port" in either order. For any
-    # other text the SDK would raise an error, but a function must not fail because of its traces, so return None.
+    # The daemon's address is either "host:port" for both TCP and UDP, or "tcp:host:port udp:host:port" in either order.
+    # For any other text, AWS's X-Ray SDK would raise an error. Return None instead, because a function must not fail
+    # because of its traces.
     addresses = [address.split(":") for address in text.split(" ")]
     if len(addresses) == 2 and sorted(address[0] for address in addresses) == ["tcp", "udp"]:
         addresses = [address[1:] for address in addresses if address[0] == "udp"]
@@ -93,7 +95,7 @@ def _udp_address(text: str) -> tuple[str, int] | None:
 
 
 def _parent_ids(header: str | None) -> tuple[str, str] | None:
-    """Return the trace id and the segment id from a trace header, such as ``Root=…;Parent=…;Sampled=1``.
+    """Return the two ids in a trace header ``Root=<trace id>;Parent=<segment id>;Sampled=1``.
 
     :returns: ``None`` if X-Ray doesn't sample the trace, or if an id is missing or malformed.
     """
@@ -112,13 +114,14 @@ def _region() -> dict[str, str]:
 def _begin_metadata(
     service: str, operation: str, region: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a subsegment's ``aws`` block, without the members that only the response provides."""
+    """Return the ``aws`` block of a subsegment at the start of a call, without the members of the response."""
     metadata: dict[str, Any] = {"operation": operation, **region}
     recorded = _RECORDED_PARAMETERS.get(service)
     if recorded:
         for name, value in parameters.items():
             if name in recorded:
-                # RequestItems is a dict by table name. Record the tables' names, never the requested keys.
+                # RequestItems is a dict from a table's name to the requested keys. Record only the names, never the
+                # keys.
                 metadata[recorded[name]] = list(value) if isinstance(value, dict) else value
     return metadata
 
@@ -134,24 +137,24 @@ class UdpTracing:
     """A :class:`Tracing` that sends each finished span to the X-Ray daemon, as one UDP datagram."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Open the socket, without sending anything.
+        """Open a UDP socket, without sending anything.
 
         :param host: the X-Ray daemon's host.
         :param port: the X-Ray daemon's UDP port.
         """
-        # The socket stays unconnected, for two reasons. A connected socket keeps its route when Lambda restores a
-        # snapshot into another sandbox. And after a datagram that no daemon received, the next send through a connected
-        # socket raises an error instead of sending.
+        # Don't connect the socket, for two reasons. First, a connected socket would keep its old route when Lambda
+        # restores a snapshot into another sandbox. Second, if no daemon received a datagram, the next send through a
+        # connected socket would raise an error instead of sending.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._daemon = (host, port)
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._region = _region()
-        self._cached: tuple[str | None, tuple[str, str] | None] = (None, None)  # the last header, and the ids in it
+        self._cached: tuple[str | None, tuple[str, str] | None] = (None, None)  # the last trace header and its ids
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
-        """Begin a call's span, or return ``None`` if X-Ray doesn't sample this invocation."""
-        header = os.environ.get(HEADER)  # Lambda sets a new one for each invocation
+        """Begin the span of a call to AWS, or return ``None`` if X-Ray doesn't sample this invocation."""
+        header = os.environ.get(HEADER)  # Lambda sets a new trace header for each invocation
         cached_header, parent = self._cached
         if header != cached_header:
             parent = _parent_ids(header)
@@ -161,7 +164,7 @@ class UdpTracing:
         return _DatagramSpan(self, service, parent, _begin_metadata(service, operation, self._region, parameters))
 
     def send(self, document: Mapping[str, Any]) -> None:
-        """Send a subsegment, or drop it if it can't be sent at once."""
+        """Send a subsegment to the X-Ray daemon, or drop it if it can't be sent at once."""
         try:
             self._socket.sendto(_FORMAT + self._encode(document).encode(), self._daemon)
         except (OSError, TypeError, ValueError):
@@ -169,7 +172,7 @@ class UdpTracing:
 
 
 class _DatagramSpan:
-    """A :class:`Span` that is sent as one datagram."""
+    """A :class:`Span` that :class:`UdpTracing` sends to the X-Ray daemon as one datagram."""
 
     __slots__ = ("_metadata", "_name", "_parent", "_start", "_tracing")
 
@@ -181,7 +184,7 @@ class _DatagramSpan:
         self._start = time.time()
 
     def end(self, status: int | None, request_id: str | None, retries: int) -> None:
-        """Send the datagram."""
+        """Send the span to the X-Ray daemon as one datagram."""
         trace_id, parent_id = self._parent
         document: dict[str, Any] = {
             "id": os.urandom(8).hex(),
@@ -207,26 +210,26 @@ class _DatagramSpan:
 
 
 class SdkTracing:
-    """A :class:`Tracing` that uses aws-xray-sdk, and records what the SDK's own patch of botocore records.
+    """A :class:`Tracing` that uses aws-xray-sdk, and records nearly the same as that SDK's own patch of botocore.
 
-    Three things differ from that patch. A subsegment holds no S3 key. It holds no exception's text either, because the
-    text may contain written data. And only a 5xx counts as a fault, because X-Ray defines a 4xx as an error. The patch
-    counts both as faults.
+    There are three differences. This class records no S3 keys, because the S3 key of an owner's document contains the
+    user's id. It records no texts of exceptions, because they may contain written data. It counts only a 5xx as a
+    fault, because X-Ray defines a 4xx as an error, while the SDK's patch counts both as faults.
     """
 
     def __init__(self) -> None:
-        """Import the SDK, which reads the daemon's address from the environment."""
-        from aws_xray_sdk.core import xray_recorder  # here, because the import is slow and only BotoClient needs it
+        """Import the X-Ray SDK, which reads the daemon's address from the environment."""
+        from aws_xray_sdk.core import xray_recorder  # slow to import, and only BotoClient needs it
 
         self._recorder: Any = xray_recorder
         self._region = _region()
 
     def begin(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Span | None:
-        """Begin a call's span, or return ``None`` if X-Ray doesn't sample this invocation."""
+        """Begin the span of a call to AWS, or return ``None`` if X-Ray doesn't sample this invocation."""
         if _parent_ids(os.environ.get(HEADER)) is None:
             return None
-        # The SDK takes over a new header only if its trace id is new, but two invocations may belong to one trace.
-        # Clearing the SDK's entities makes it take over the header each time.
+        # Clear the SDK's entities, so that the SDK uses the trace header of this invocation. Otherwise the SDK would
+        # use a new header only if its trace id is new, but two invocations may belong to one trace.
         self._recorder.clear_trace_entities()
         subsegment = self._recorder.begin_subsegment(service, "aws")
         if subsegment is None:
@@ -243,7 +246,7 @@ class _SdkSpan:
         self._metadata = metadata
 
     def end(self, status: int | None, request_id: str | None, retries: int) -> None:
-        """Send the subsegment."""
+        """Add the outcome of the call to the subsegment, and send it."""
         if status is None:
             self._subsegment.add_fault_flag()
         else:

@@ -1,1 +1,1 @@
-"""The `backend_auth` function: decides which backend an API key opens."""
+"""The `backend_auth` function: decides which backend a caller with an API key may call."""

@@ -1,8 +1,8 @@
-"""Decides which backend an API key opens. API Gateway calls this authorizer for backends whose callers use API keys.
+"""An API Gateway authorizer that decides which backend a caller with an API key may call.
 
 API Gateway itself checks only that the key belongs to some usage plan of the stage. It caches the policy that this
 function returns, and applies it to every request with the same key. So the policy must not depend on the request's
-path: it lists all paths that the key opens.
+path. It lists all paths that the key gives access to.
 """
 
 import hashlib
@@ -14,14 +14,15 @@ from ..entrypoint import Entrypoint, Event, Function
 from ..telemetry import Telemetry
 
 REFUSED_IN_PATHS = ("..", "%2e", "%2E", "%2f", "%2F", "%25", "%00")
-"""Texts that no path to a backend may contain. terraform/modules/api/backends.tf has the same list and the reasons."""
+"""The texts that no path of a request to a backend may contain. terraform/modules/api/backends.tf has the same list and
+says why each text is refused."""
 
 
 class BackendAuthSettings(NamedTuple):
     """The settings of `backend_auth`.
 
     :param name: the stack's name.
-    :param keys: one text for each API key: ``<SHA-256 of the key in hex>/<name of the backend that it opens>``.
+    :param keys: one text for each API key: ``<SHA-256 of the key in hex>/<name of the backend that it gives access to>``.
     """
 
     name: str
@@ -29,19 +30,19 @@ class BackendAuthSettings(NamedTuple):
 
     @property
     def backends(self) -> Mapping[str, str]:
-        """The name of the backend that each key opens, by the SHA-256 of the key in hex."""
+        """The name of the backend that each API key gives access to, by the SHA-256 of the key in hex."""
         return dict(key.split("/", 1) for key in self.keys if "/" in key)
 
 
 class BackendAuth:
-    """The function `backend_auth`."""
+    """The function `backend_auth`, which returns an IAM policy for the API key of a request."""
 
     def __init__(self, settings: BackendAuthSettings, telemetry: Telemetry) -> None:
         self._backends = settings.backends
         self._telemetry = telemetry
 
     def __call__(self, event: Event) -> dict[str, Any]:
-        """Return the IAM policy for a request's key. An unknown key opens nothing.
+        """Return the IAM policy for a request's API key. The policy for an unknown key denies every request.
 
         :param event: API Gateway's event for an authorizer of type REQUEST.
         """
@@ -65,7 +66,7 @@ def _statement(effect: str, resources: list[str]) -> dict[str, Any]:
 
 
 def make_backend_auth() -> Function:
-    """Make `backend_auth` from its environment.
+    """Make `backend_auth` from the settings in its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
     """

@@ -1,1 +1,1 @@
-"""The model: changes and the rules that they follow. It uses no AWS, no HTTP, no environment, no clock."""
+"""Changes and the rules that they follow. This package uses no AWS, no HTTP, no environment variables and no clock."""

@@ -1,4 +1,4 @@
-"""Changes, which are the one thing that moves through Readplane, and their lines in the write log."""
+"""Changes, each of which replaces or deletes one item, and their form as lines of the write log."""
 
 import json
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from .timestamp import ms_of, rfc3339
 from .version import is_version, time_ms
 
 API = "api"
-"""The ``source`` of a change that a client made. Every other ``source`` is the name of a declared source."""
+"""The value of ``Change.source`` if a client made the change. Any other value is the name of a declared source."""
 
 MAX_DATA_BYTES = 256 * 1024
-"""The maximum size of an item's data, in UTF-8 bytes. With its other attributes the item stays below DynamoDB's
-400 KB."""
+"""The maximum size of an item's data, in UTF-8 bytes. An item of this size, with its other attributes, stays below
+DynamoDB's limit of 400 KB."""
 
 TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
 """How much longer than the horizon a tombstone lives, in milliseconds. The margin covers differences between clocks."""
@@ -31,17 +31,19 @@ _decode = json.JSONDecoder().decode  # faster than json.loads, which first check
 
 
 class Change(NamedTuple):
-    """Replaces or deletes one whole item. An item *is* the change with the greatest ``change_id`` applied to it.
+    """A change, which replaces or deletes one whole item.
 
-    :param change_id: a UUIDv7, which is also the item's version.
+    An item *is* the change with the greatest ``change_id`` that was ever applied to it.
+
+    :param change_id: the change's id, a UUIDv7. The item that the change makes has this id as its version.
     :param collection: the name of the item's collection.
     :param item_id: the item's id within its collection.
-    :param data: the JSON text of one object. It stays text, so that numbers keep every digit. ``None`` marks a delete,
-        which the items table stores as a tombstone.
-    :param actor: who made the change: the ``sub`` of a user, or ``source/<name>``.
-    :param source: :data:`API` or the name of the source.
+    :param data: the item's new content, as the JSON text of one object. It stays text, so that its numbers keep every
+        digit. ``None`` marks a delete, which the items table stores as a tombstone.
+    :param actor: who made the change: the ``sub`` of a user, or ``source/<name>`` for a source.
+    :param source: :data:`API` for a change of a client, or the name of the source that the change came from.
     :param accepted_at: when Readplane accepted the change, RFC 3339 in UTC with milliseconds.
-    :param owner: the user who owns the item; ``None`` outside owner collections.
+    :param owner: the user who owns the item; ``None`` if the collection isn't an owner collection.
     """
 
     change_id: str
@@ -55,12 +57,12 @@ class Change(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The item's version while this change is its newest one."""
+        """The version of the change's item for as long as no newer change of the item is applied."""
         return self.change_id
 
     @property
     def op(self) -> Literal["put", "delete"]:
-        """What the change does to its item."""
+        """Whether the change puts or deletes its item."""
         return "delete" if self.data is None else "put"
 
     @property
@@ -70,26 +72,33 @@ class Change(NamedTuple):
 
     @property
     def age_starts_ms(self) -> int:
-        """The start of the change's age (Unix milliseconds): its version's time or its acceptance, whichever is later.
+        """The time from which the change's age counts, in Unix milliseconds.
 
-        The version's time alone isn't enough. It is the time when the back office modified the record, and that may lie
-        years before the first poll.
+        This is the later of two times: the time in ``change_id`` and the time when Readplane accepted the change. The
+        time in ``change_id`` alone isn't enough. In a change from a back office it is the time when the back office
+        modified the record, and that may lie years before the first poll.
         """
         return max(time_ms(self.change_id), ms_of(self.accepted_at) or 0)
 
     @property
     def as_of(self) -> str:
-        """When a client's change was accepted, or when the back office modified the record (RFC 3339)."""
+        """The time when Readplane accepted a client's change, or when a back office modified its record (RFC 3339)."""
         return self.accepted_at if self.source == API else rfc3339(time_ms(self.change_id))
 
     def expires_at(self, horizon_ms: int) -> int | None:
-        """Return when DynamoDB may delete the tombstone (Unix seconds), or ``None`` for a put, which never expires."""
+        """Return when DynamoDB may delete the tombstone of a delete, in Unix seconds.
+
+        The result is ``None`` for a put, because items don't expire.
+        """
         if self.data is not None:
             return None
         return (self.age_starts_ms + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
 
     def representation(self) -> str:
-        """Return the item's JSON text, for the item route and for the document. Only a put has one."""
+        """Return the JSON text of the change's item. The item route returns this text, and the document holds it.
+
+        Call this method only for a put, because a deleted item has no JSON text.
+        """
         return (
             f'{{"id":{json.dumps(self.item_id)},"collection":{json.dumps(self.collection)},'
             f'"version":"{self.change_id}","as_of":"{self.as_of}","data":{self.data}}}'
@@ -98,8 +107,8 @@ class Change(NamedTuple):
     def line(self) -> bytes:
         """Return the change as one line of the write log, newline included.
 
-        The line is a flat JSON object whose last member is ``data``, verbatim. So :func:`parse_line` can return
-        exactly this text of ``data``, with every digit of its numbers.
+        The line is one JSON object. Its last member is ``data``, and the line holds the text of ``data`` unaltered. So
+        :func:`parse_line` can cut out exactly this text, with every digit of its numbers.
         """
         head: dict[str, str] = {
             "change_id": self.change_id,
@@ -119,11 +128,11 @@ class Change(NamedTuple):
 
 
 class PoisonError(ModelError):
-    """A line of the write log that can never be applied, so it goes to quarantine.
+    """A line can never be applied, so `apply` puts it in quarantine.
 
-    :param reason: the reason, as a code that the quarantine's keys and the change's status use.
+    :param reason: the reason, as a code. The key of the quarantined line and the change's status contain this code.
     :param detail: the reason in words.
-    :param change: the change, if the line could be parsed. The change's status then becomes ``quarantined``.
+    :param change: the change in the line, if the line could be parsed. `apply` then marks this change as quarantined.
     """
 
     def __init__(self, reason: PoisonReason, detail: str, change: Change | None = None) -> None:
@@ -134,12 +143,13 @@ class PoisonError(ModelError):
 
 
 def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
-    """Parse one line of the write log, with or without its newline.
+    """Parse one line of the write log, with or without its newline, and return its change.
 
     :raises PoisonError: with the reason ``unparsable``, ``unknown_collection`` or ``too_large``.
     """
-    # `data` is the last member of a line, and no other member is an object. Quotes inside strings are escaped, so no
-    # string can contain `,"data":`. So the first `,"data":` in the line is the start of that member.
+    # Cut the text of `data` out of the line, because parsing it and printing it again could alter its numbers. `data`
+    # is the last member of a line, and no other member is an object. Quotes inside strings are escaped, so no string
+    # can contain `,"data":`. So the first `,"data":` in the line is the start of `data`.
     try:
         head, separator, tail = line.decode().rstrip("\r\n").partition(_DATA)
         fields = _decode(head + "}" if separator else head)
@@ -154,7 +164,8 @@ def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
         raise PoisonError("unknown_collection", "no such collection is declared", change)
     if collection.owned != (change.owner is not None):
         raise PoisonError("unparsable", "a change has an owner in owner collections, and only there")
-    # Encode only long data to count its bytes. Shorter data fits, because a character has at most four bytes.
+    # Count the bytes only of long data, because counting is slow. Shorter data can't be too large, because a character
+    # has at most four bytes in UTF-8.
     if data is not None and 4 * len(data) > MAX_DATA_BYTES and len(data.encode()) > MAX_DATA_BYTES:
         raise PoisonError("too_large", f"data is larger than {MAX_DATA_BYTES} bytes", change)
     return change
@@ -178,7 +189,10 @@ def _change(fields: Any, data: str | None) -> Change:
 
 
 def _malformed_fields(fields: Any, data: str | None) -> str:
-    """Return a text that names a line's wrong fields. It is slow, so :func:`_change` calls it only for a bad line."""
+    """Return an error text that names the missing or wrong fields of a line.
+
+    This function is slow, so :func:`_change` calls it only for a line that is wrong.
+    """
     if not isinstance(fields, dict):
         return "the line is not one JSON object in UTF-8"
     malformed = [name for name in _FIELDS if not isinstance(fields.get(name), str)]
@@ -195,8 +209,11 @@ def _malformed_fields(fields: Any, data: str | None) -> str:
 
 
 def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:
-    """Whether a change is older than the horizon. A tombstone that beats it may then have been deleted already."""
+    """Whether a change is older than the horizon.
+
+    If the change lost to a delete, DynamoDB may already have removed the tombstone of that delete.
+    """
     limit_ms = now_ms - horizon_ms
-    # Compare the version's time first, because that is cheap and enough for almost every change. Parse the acceptance
-    # only if the version is old.
+    # First compare only the time in `change_id`, because this is fast and enough for almost every change. Only if that
+    # time is old, compute `age_starts_ms`, which is slower because it also parses `accepted_at`.
     return time_ms(change.change_id) < limit_ms and change.age_starts_ms < limit_ms

@@ -1,4 +1,4 @@
-"""Collections: what Terraform declares about a set of items, and which names items and owners may have."""
+"""The settings of a collection, as Terraform declares them, and the rules for item ids and owners."""
 
 import re
 from typing import Literal, NamedTuple
@@ -11,13 +11,13 @@ _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
 
 
 class Collection(NamedTuple):
-    """One declared collection.
+    """A collection, as Terraform declares it.
 
-    :param name: the name, which is part of its routes and keys.
-    :param read: who may read its items.
-    :param write_groups: the Cognito groups whose members may write. Ignored in an owner collection, because every
-        user may write their own items there.
-    :param cache_ttl: how many seconds caches may keep a response; 0 if they may not.
+    :param name: the collection's name, which is part of its routes and of its items' keys.
+    :param read: who may read the collection's items: everybody, every signed-in user, or only the owner of an item.
+    :param write_groups: the Cognito groups whose members may write to the collection. Ignored in an owner collection,
+        because every user may write their own items there.
+    :param cache_ttl: how long caches may keep a response, in seconds; 0 if caches may not keep it.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Collection(NamedTuple):
 
     @property
     def owned(self) -> bool:
-        """Whether each caller sees and writes only their own items."""
+        """Whether this is an owner collection, in which each caller reads and writes only their own items."""
         return self.read == "owner"
 
     @property
@@ -41,13 +41,13 @@ class Collection(NamedTuple):
 
 
 def is_item_id(text: str) -> bool:
-    """Whether ``text`` may name an item: 1-256 characters ``[A-Za-z0-9._~-]``, the first a letter or digit.
+    """Whether ``text`` is a valid item id: 1-256 characters ``[A-Za-z0-9._~-]``, the first a letter or digit.
 
-    Such a name has no slash and doesn't start with a dot, so it can't point outside its own key prefix.
+    Such an id has no slash and doesn't start with a dot. So a key that ends with the id can't leave its prefix.
     """
     return _ITEM_ID.fullmatch(text) is not None
 
 
 def is_owner(text: str) -> bool:
-    """Whether ``text`` may be an owner: the ``sub`` of a Cognito token, which is a UUID and never has a slash."""
+    """Whether ``text`` is a valid owner: the ``sub`` of a Cognito token, which is a UUID and never has a slash."""
     return _OWNER.fullmatch(text) is not None

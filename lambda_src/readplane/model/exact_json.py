@@ -1,4 +1,4 @@
-"""JSON with exact numbers: it can be parsed, searched by JMESPath and printed again without losing a digit."""
+"""Parses and prints JSON without losing a digit of its numbers. JMESPath can search the parsed values."""
 
 import json
 import re
@@ -10,18 +10,18 @@ from .errors import ModelError
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_INT_DIGITS = 4_000
-"""The longest text that becomes a Python integer, in characters. A longer one becomes a :class:`Number`, because Python
-refuses more than 4,300 digits: it parses them in quadratic time."""
+"""The longest JSON integer that becomes a Python ``int``, in characters. A longer integer becomes a :class:`Number`.
+Python refuses to parse an ``int`` of more than 4,300 digits, because this takes quadratic time."""
 
 
 class Number(float):
-    """A JSON number that keeps its ``text``. In comparisons, sorting and arithmetic it is the nearest float."""
+    """A JSON number that keeps its original text. Comparisons, sorting and arithmetic use the nearest float."""
 
     __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """Make a number from ``text``, which must be a valid JSON number."""
+        """Make a :class:`Number` from ``text``, which must be a valid JSON number."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -32,22 +32,24 @@ class Number(float):
     __str__ = __repr__
 
 
-# JMESPath's functions check an argument's type by its class name. They accept "float" as a number, but not "Number".
+# Rename the class, because JMESPath's functions check the type of an argument by its class name. They accept "float" as
+# a number, but not "Number".
 Number.__name__ = "float"
 
 
 class DuplicateNameError(ModelError, ValueError):
-    """The caller used a name that occurs twice in its object, so it is unclear which of its values is meant."""
+    """The caller used a name that occurs twice in one JSON object, so it is unclear which of the values is meant."""
 
     def __init__(self) -> None:
         super().__init__("a name occurs twice in one object")
 
 
 class DuplicateName(list[Any]):
-    """A placeholder for the values of a name that occurs twice in one object. Any use of it raises an error.
+    """A placeholder for the values of a name that occurs twice in one JSON object. Using it raises an error.
 
-    Only the expressions that use the name fail, so one bad record among many fails alone. The class is a list, because
-    JMESPath would treat a value of an unknown type as null and raise no error.
+    The error comes only if a JMESPath expression uses the name. So in a page of records, only the record with the
+    duplicate name fails. This class is a subclass of ``list``, because JMESPath treats a value of an unknown type as
+    null and raises no error.
     """
 
     def __init__(self, values: list[Any]) -> None:
@@ -62,15 +64,17 @@ class DuplicateName(list[Any]):
 
 
 class _Token(str):
-    """A piece of JSON text that is printed as it is, such as a bracket, a comma or a member's name."""
+    """A piece of JSON text that :func:`print_json` prints unaltered: a bracket, a comma or a member's name."""
 
     __slots__ = ()
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON as ``json.loads`` does, but with :class:`Number` and :class:`DuplicateName`.
+    """Parse JSON as ``json.loads`` does, but keep the text of numbers and all values of duplicate names.
 
-    :raises ValueError: if the text isn't JSON. The message says what is wrong or where, but quotes nothing.
+    :class:`Number` keeps the text of a number. :class:`DuplicateName` keeps the values of a duplicate name.
+
+    :raises ValueError: if the text isn't JSON. The message says what is wrong or where, but quotes nothing of the text.
     """
     try:
         return _decode(text)
@@ -83,15 +87,15 @@ def parse_json(text: str) -> Any:
 def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
     """Return a value as canonical JSON: one line, names sorted, no white space, numbers as they were parsed.
 
-    The text can always be encoded as UTF-8.
+    The text can always be encoded as UTF-8, because a surrogate without its partner is escaped.
 
-    :param keep_duplicates: if true, print all values of a name that occurs twice. A quarantined record then shows what
-        was refused.
+    :param keep_duplicates: if true, print all values of a name that occurs twice. `poll` uses this to show them in a
+        quarantined record.
     :raises DuplicateNameError: if a name occurs twice and ``keep_duplicates`` is false.
     :raises ValueError: for a value that JSON can't express, such as NaN, Infinity or a set.
     """
     printed: list[str] = []
-    # Use a stack, because the parser accepts deeper nesting than Python's recursion limit allows.
+    # Use a stack instead of recursion, because the parser accepts deeper nesting than Python's recursion limit allows.
     todo: list[Any] = [value]
     while todo:
         value = todo.pop()
@@ -123,9 +127,9 @@ def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
 
 
 def to_number(value: Any) -> Any:
-    """Convert a value as JMESPath's ``to_number`` does.
+    """Convert a value to a number, as JMESPath's function ``to_number`` does.
 
-    :returns: a number as it is; the number in a text that is a JSON number; ``None`` for anything else.
+    :returns: a number unaltered; the number in a text, if the text is a JSON number; ``None`` for anything else.
     """
     if isinstance(value, str):
         match = _JSON_NUMBER.fullmatch(value)
@@ -136,7 +140,7 @@ def to_number(value: Any) -> Any:
 
 
 def number_text(value: Any) -> str | None:
-    """Return the text of a number, or ``None`` for anything else."""
+    """Return the JSON text of a number, or ``None`` if ``value`` isn't a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value.text if isinstance(value, Number) else repr(value)
@@ -165,7 +169,7 @@ def _string(text: str) -> str:
     quoted: str = encode_basestring(text)
     if quoted.isascii():
         return quoted
-    # Escape half of a surrogate pair, because UTF-8 can't encode it.
+    # Escape a surrogate that has no partner, because UTF-8 can't encode it.
     return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 

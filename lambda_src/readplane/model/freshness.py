@@ -1,4 +1,4 @@
-"""Freshness: how old a source's items may be, and whether that is within the source's staleness budget."""
+"""The freshness of a source: how stale its items are, and whether this exceeds the source's staleness budget."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ from .timestamp import ms_of
 
 
 class DeclaredSource(NamedTuple):
-    """The part of a source's settings that `read` needs.
+    """The settings of a source that `read` needs.
 
     :param name: the source's name.
     :param collection: the name of the collection that the source feeds.
-    :param staleness_budget: how stale the collection may be, in seconds.
+    :param staleness_budget: how stale the collection's items may be, in seconds.
     """
 
     name: str
@@ -19,14 +19,14 @@ class DeclaredSource(NamedTuple):
 
     @property
     def staleness_budget_ms(self) -> int:
-        """How stale the collection may be, in milliseconds."""
+        """How stale the items of the source's collection may be, in milliseconds."""
         return self.staleness_budget * 1000
 
 
 class Freshness(NamedTuple):
-    """The state of a source after its last poll; a field is ``None`` until it has a value.
+    """How fresh a source was after its last poll. A field is ``None`` until a poll has set it.
 
-    :param fresh_as_of: a time (RFC 3339). Everything that the back office held at this time has been read.
+    :param fresh_as_of: a time (RFC 3339). Readplane has read everything that the back office held at this time.
     :param breaker: the circuit breaker's state: ``closed``, ``open`` or ``half_open``.
     :param checked_at: when `poll` last tried to poll the source (RFC 3339).
     """
@@ -36,9 +36,9 @@ class Freshness(NamedTuple):
     checked_at: str | None
 
     def staleness_ms(self, now_ms: int) -> int | None:
-        """Return the milliseconds since ``fresh_as_of``, or ``None`` before the first complete pass.
+        """Return the milliseconds since ``fresh_as_of``, or ``None`` if the source was never read completely.
 
-        The result is 0 if ``fresh_as_of`` lies in the future, because two clocks may differ.
+        The result is 0 if ``fresh_as_of`` lies in the future. This is possible, because it may come from another clock.
         """
         fresh_ms = ms_of(self.fresh_as_of or "")
         return None if fresh_ms is None else max(0, now_ms - fresh_ms)
@@ -49,6 +49,6 @@ NEVER_POLLED = Freshness(None, None, None)
 
 
 def is_stale(freshness: Freshness, budget_ms: int, now_ms: int) -> bool:
-    """Whether a source exceeds its staleness budget. A source that was never read completely counts as stale."""
+    """Whether a source's items are staler than its budget. A source that was never read completely counts as stale."""
     staleness = freshness.staleness_ms(now_ms)
     return staleness is None or staleness > budget_ms

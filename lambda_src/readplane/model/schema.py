@@ -1,7 +1,7 @@
-"""JSON Schema: compiles the collections' schemas and checks parsed values against them, for `write` and `poll`.
+"""Compiles the collections' JSON Schemas, and checks parsed values against them for `write` and `poll`.
 
-Nothing else validates bodies. API Gateway's own request models aren't used, because a client could bypass them with a
-``Content-Type`` that has no model.
+API Gateway doesn't check request bodies. A client could bypass API Gateway's request models with a ``Content-Type``
+that has no model.
 """
 
 import json
@@ -14,25 +14,26 @@ from fastjsonschema.draft07 import CodeGeneratorDraft07
 from .errors import InvalidError
 
 MAX_DEPTH = 100
-"""The maximum nesting depth of a body. Parsers recurse, and every later reader must be able to parse what `write`
-accepts."""
+"""The maximum nesting depth of a request body. Many JSON parsers are recursive and can't parse deep nesting, and every
+client must be able to parse an item that `write` accepts."""
 
 DRAFTS = tuple(f"http://json-schema.org/draft-{draft}/schema" for draft in ("04", "06", "07"))
-"""The accepted values of ``$schema``: the drafts that the validator implements. A trailing ``#`` is ignored."""
+"""The values that a schema may have as its ``$schema``: the drafts that `fastjsonschema` implements. A ``#`` at the end
+is ignored."""
 
 SchemaValidator = Callable[[Any], object]
 
 _ASCII = "(?a)"
 _FORMATS = {name: _ASCII + pattern for name, pattern in CodeGeneratorDraft07.FORMAT_REGEXS.items()}
 _MAX_RULE_LENGTH = 200
-"""The longest rule of a schema that an error quotes, in characters."""
+"""The longest rule of a schema that an error message quotes, in characters. A longer rule is only named."""
 
 
 def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
     """Compile each collection's JSON Schema.
 
     :param schemas: the schemas, by collection name.
-    :raises ValueError: if a schema can't be used. The message lists every such schema.
+    :raises ValueError: if a schema has an unknown ``$schema`` or can't be compiled. The message lists all such schemas.
     """
     validators: dict[str, SchemaValidator] = {}
     problems: list[str] = []
@@ -42,8 +43,8 @@ def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
             problems.append(f"{name}: $schema must be one of {', '.join(DRAFTS)}")
             continue
         try:
-            # Apply no defaults, because they would change the body. Load no remote references, because a cold start
-            # would then depend on other hosts.
+            # Don't insert the defaults that a schema declares, because that would change the request body. Don't load a
+            # `$ref` to another host, because a cold start would then depend on that host.
             validators[name] = fastjsonschema.compile(
                 _ascii_classes(schema),
                 handlers=dict.fromkeys(("http", "https", "ftp", "file"), _no_remote),
@@ -60,20 +61,21 @@ def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
 def check_fits(value: Any, validate: SchemaValidator) -> None:
     """Check a parsed value against its collection's schema.
 
-    :raises InvalidError: if the value breaks a rule. Its detail quotes nothing of the value except member names
-        that the schema doesn't allow.
+    :raises InvalidError: if the value breaks a rule of the schema. The error's ``detail`` quotes nothing of the value
+        except member names that the schema doesn't allow.
     """
     try:
         validate(value)
     except fastjsonschema.JsonSchemaValueException as error:
         raise InvalidError(_pointer(error.name or "", value), _rule(error)) from error
     except (ArithmeticError, ValueError) as error:
-        # The validator checks `multipleOf` with floats, which can't hold 1e400 or an integer of thousands of digits.
+        # The validator computes `multipleOf` with floats. This fails for 1e400 and for an integer of thousands of
+        # digits, because a float can't hold such a number.
         raise InvalidError("", "A number is too large for the schema's rules to be checked.") from error
 
 
 def depth(value: object) -> int:
-    """Return how deep a parsed value is nested: 0 for a text, 1 for a list of texts."""
+    """Return how deep a parsed JSON value is nested: 0 for a text, 1 for a list of texts."""
     levels, level = 0, [value]
     while level:
         levels += 1
@@ -82,7 +84,7 @@ def depth(value: object) -> int:
 
 
 def children_of(value: object) -> list[tuple[str, object]]:
-    """Return the names and values inside an object, or the indexes and values inside a list."""
+    """Return the names and values in a JSON object, or the indexes and values in a JSON list."""
     if isinstance(value, dict):
         return list(value.items())
     if isinstance(value, list):
@@ -91,7 +93,7 @@ def children_of(value: object) -> list[tuple[str, object]]:
 
 
 def pointer_step(name: str) -> str:
-    """Return one step of a JSON pointer, escaped as RFC 6901 requires."""
+    """Return a name as one step of a JSON pointer: a slash and the name, escaped as RFC 6901 requires."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
@@ -119,10 +121,10 @@ def _no_remote(uri: str) -> None:
 
 
 def _pointer(path: str, value: object) -> str:
-    """Turn the validator's path, such as ``data.a[0].b``, into the JSON pointer ``/a/0/b``.
+    """Convert the validator's path, such as ``data.a[0].b``, into a JSON pointer, such as ``/a/0/b``.
 
-    The path is ambiguous, because a name may hold dots and brackets. So each step takes the longest name in ``value``
-    that fits.
+    The path is ambiguous, because a name may contain dots and brackets. So each step takes the longest name that
+    ``value`` has and the path continues with.
     """
     pointer, rest = "", path.removeprefix("data")
     while rest:
@@ -139,7 +141,10 @@ def _pointer(path: str, value: object) -> str:
 
 
 def _rule(error: fastjsonschema.JsonSchemaValueException) -> str:
-    """Say which rule of the schema is broken. The validator's own message isn't used, because it quotes the value."""
+    """Return a sentence that says which rule of the schema is broken.
+
+    Don't use the validator's own message, because it quotes the value.
+    """
     rule = error.rule
     definition = error.rule_definition
     if rule == "required" and isinstance(error.value, dict):

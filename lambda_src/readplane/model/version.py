@@ -1,4 +1,4 @@
-"""Versions: UUIDv7 change ids (RFC 9562, section 5.7), ordered by time and compared as text.
+"""Versions. A version is the id of a change: a UUIDv7 (RFC 9562, section 5.7), which starts with a time.
 
 The lower-case text of a UUIDv7 sorts like its 128 bits, so every store compares versions as plain strings.
 """
@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 
 MAX_AHEAD_MS = 5 * 60 * 1000
-"""How far ahead of our clock a version in a request may be, in milliseconds. This is ample, because the clocks of
-sandboxes differ only by milliseconds."""
+"""How far the time of a version in a request may lie in the future, in milliseconds. This is more than enough, because
+the clocks of sandboxes differ only by milliseconds."""
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -19,19 +19,20 @@ def is_version(text: str) -> bool:
 
 
 def time_ms(version: str) -> int:
-    """Return the Unix milliseconds in ``version``, which is canonical text."""
+    """Return the time in ``version``, in Unix milliseconds. ``version`` must be in canonical lower-case form."""
     return int(version[:8] + version[9:13], 16)
 
 
 def stamp(now_ms: int, random: bytes, above: Iterable[str] = ()) -> str:
-    """Make a version with the current time that is greater than every version in ``above``.
+    """Return a new version that has the time ``now_ms`` and is greater than every version in ``above``.
 
-    If the clock lags behind a version in ``above``, the new version is one millisecond later than that version. So a
-    client's writes keep their order, whichever sandbox or Region stamps them, if each write names the one before it.
+    If ``now_ms`` isn't later than the greatest version in ``above``, the new version is one millisecond later than it.
+    So if a client names the version of its previous write in each write, its writes keep their order. It doesn't matter
+    which sandbox or Region makes the versions.
 
-    :param now_ms: Unix milliseconds, 48 bits.
-    :param random: 10 fresh bytes from ``os.urandom``. Sandboxes restored from one snapshot must not use the same bytes.
-    :param above: canonical versions that the new version must exceed.
+    :param now_ms: the current time in Unix milliseconds, 48 bits.
+    :param random: 10 new bytes from ``os.urandom``. Sandboxes restored from one snapshot must not use the same bytes.
+    :param above: versions, in canonical form, that the new version must exceed.
     """
     floor = max(above, default="")
     milliseconds = max(now_ms, time_ms(floor) + 1) if floor else now_ms

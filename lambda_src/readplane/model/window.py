@@ -1,12 +1,13 @@
-"""Windows: consecutive changes of a log or stream, reduced to the newest change of each item."""
+"""Reduces consecutive changes of the write log or the change stream to the newest change of each item."""
 
 from .change import Change
 
 
 def keep_newest(newest: dict[str, Change], change: Change) -> Change | None:
-    """Fold one change into ``newest``, which holds the newest change by item key.
+    """Add one change to ``newest``, a dictionary that holds the newest change of each item by the item's key.
 
-    :returns: the change that loses: ``change`` or the one that it replaces. ``None`` for an item's first change.
+    :returns: the change of the same item that ``newest`` doesn't keep, because the other change is newer or equal.
+        ``None`` if ``change`` is the item's first change.
     """
     key = change.key
     previous = newest.get(key)
@@ -20,24 +21,28 @@ def keep_newest(newest: dict[str, Change], change: Change) -> Change | None:
 
 
 class Window:
-    """Consecutive changes of a log or stream, reduced to the newest change of each item.
+    """The newest change of each item among consecutive changes of the write log or the change stream.
 
-    A full window is written and emptied, so an object of the write log needs the same memory whatever its size. The
-    larger the window, the more changes of one item become a single write to DynamoDB.
+    `apply` writes a full window to DynamoDB and empties it. So `apply` needs little memory even for a large object of
+    the write log. The larger the window, the more changes of one item become a single write to DynamoDB.
     """
 
     MAX_CHANGES = 2_000
-    """The number of items at which a window is full."""
+    """The number of items with which a window is full."""
 
     MAX_SIZE = 2 * 1024 * 1024
-    """The number of characters of data at which a window is full."""
+    """The number of characters with which a window is full, counted over the data of all its changes."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Change] = {}
         self._size = 0
 
     def fold(self, change: Change) -> Change | None:
-        """Add one change; return the change that loses to another change of the same item, if any."""
+        """Add one change to the window.
+
+        :returns: the change of the same item that the window doesn't keep, because the other change is newer or equal.
+            ``None`` if ``change`` is the item's first change.
+        """
         loser = keep_newest(self._newest, change)
         if loser is not change:
             self._size += len(change.data or "")
@@ -46,14 +51,14 @@ class Window:
         return loser
 
     def version(self, key: str) -> str:
-        """Return the newest version of an item in this window.
+        """Return the newest version that this window holds of the item with the key ``key``.
 
         :raises KeyError: if the window holds no change of the item.
         """
         return self._newest[key].version
 
     def is_full(self) -> bool:
-        """Whether the caller should empty the window before it adds another change."""
+        """Whether the caller must empty the window before it adds another change."""
         return len(self._newest) >= self.MAX_CHANGES or self._size >= self.MAX_SIZE
 
     def take(self) -> list[Change]:

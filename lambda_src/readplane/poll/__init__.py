@@ -1,1 +1,4 @@
-"""Polls back offices: sends their changes to Kinesis, writes their snapshots, and keeps a checkpoint per source."""
+"""The code of the function `poll`. It reads back offices, and sends their changes to Kinesis or their snapshots to S3.
+
+It keeps one checkpoint per source in DynamoDB.
+"""

@@ -13,7 +13,7 @@ MAX_RECORDS = 500
 """The maximum number of records in one PutRecords call."""
 
 MAX_BYTES = 5 * 1024 * 1024
-"""The maximum size of one PutRecords call in bytes, data and partition keys together."""
+"""The maximum size of one PutRecords call in bytes. Kinesis counts the data and the partition key of each record."""
 
 PARTITION_KEY_BYTES = 16
 
@@ -22,32 +22,33 @@ _MAX_BACKOFF_SECONDS = 2.0
 
 
 class ChangeStream(Protocol):
-    """A stream of changes."""
+    """The interface of the stream that carries the changes of back offices from `poll` to `apply`."""
 
     def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
-        """Write changes to the stream. When this returns, all of them are durable.
+        """Write changes to the stream. When this method returns, the stream has stored all of them durably.
 
-        :param seconds: how long to retry changes that the stream refuses.
-        :raises UnansweredError: if some changes are still refused after that time. The others may be in the stream.
-        :raises RefusedError: if AWS refuses a whole call.
+        :param seconds: how long to retry the changes that the stream refuses.
+        :raises UnansweredError: if the stream still refuses some changes after that time. The stream may have stored
+            the other changes.
+        :raises RefusedError: if AWS responds with an error to a whole call, not only to some of its changes.
         """
 
 
 class KinesisChangeStream:
-    """:class:`ChangeStream` in Kinesis. All changes of an item go to the same shard."""
+    """The change stream as a Kinesis stream. All changes of one item go to the same shard."""
 
     def __init__(self, client: Client, stream: str) -> None:
         self._client = client
         self._stream = stream
 
     def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
-        """Write changes in as few calls as possible, and retry the records that Kinesis refuses."""
+        """Write changes to Kinesis in as few calls as possible, and retry the records that Kinesis refuses."""
         deadline = time.monotonic() + seconds
         batch: list[dict[str, Any]] = []
         batch_bytes = 0
         for change in changes:
-            # The partition key is a hash, because the item's key may exceed the limit of 256 characters. The hash
-            # spreads items over the shards just as well.
+            # The partition key is a hash of the item's key, because the item's key may exceed Kinesis's limit of 256
+            # characters. The hash spreads items over the shards just as well.
             record = {"Data": change.line(), "PartitionKey": f"{key_hash(change.key):016x}"}
             record_bytes = len(record["Data"]) + PARTITION_KEY_BYTES
             if batch and (len(batch) == MAX_RECORDS or batch_bytes + record_bytes > MAX_BYTES):
@@ -62,8 +63,9 @@ class KinesisChangeStream:
         attempt = 0
         while True:
             response = self._client.call("PutRecords", StreamName=self._stream, Records=batch)
-            # A shard accepts 1 MB and 1,000 records a second. Above that, Kinesis refuses individual records, and only
-            # those are retried. They may arrive after later changes. That is harmless, because the newest version wins.
+            # A shard accepts 1 MB and 1,000 records a second. Above that, Kinesis refuses individual records, so retry
+            # only the refused ones. A retried change may arrive after a later change of the same item. That is
+            # harmless, because `apply` keeps the change with the greatest version.
             results = zip(batch, response["Records"], strict=True)
             refused = [record for record, result in results if result.get("ErrorCode")]
             if not refused:

@@ -6,29 +6,33 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 MAX_TIME_MS = (1 << 48) - 1
-"""The latest time that fits into a version, Unix milliseconds."""
+"""The latest time that fits into the 48-bit time of a version (a UUIDv7), Unix milliseconds."""
 
 PassKind = Literal["main", "sweep"]
-"""``main``: the pass that keeps the source fresh. It is either incremental or a full listing.
-``sweep``: an additional full listing, which finds deleted records."""
+"""The kind of a pass through a source's pages.
+
+``main``: the pass that keeps the source's items fresh. It is either incremental or a full listing.
+``sweep``: an additional full listing, which finds the records that the back office has deleted.
+"""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One walk through a source's pages, which may take several invocations.
+    """One walk through a source's pages, which may take several invocations of `poll`.
 
-    :param started_ms: the time just before the pass's first request, Unix milliseconds.
-    :param cursor_ms: the pass reads records modified since this time, in the back office's time, Unix milliseconds;
-        ``None`` to read all records.
+    :param started_ms: the time just before the pass sent its first request, Unix milliseconds.
+    :param cursor_ms: the pass reads the records modified since this time, by the back office's clock, Unix
+        milliseconds; ``None`` to read all records.
     :param continuation: the position of the next page, as text (:mod:`.upstream.paging`); ``None`` for the first page.
-    :param all_read: whether all pages have been read, so that only the search for missing items remains.
-    :param newest_ms: the latest modification time read so far, Unix milliseconds.
-    :param chunks: how many chunks with the key hashes of listed items have been stored so far.
-    :param without_id: how many records so far have no usable item id. If there is even one, a sweep deletes nothing,
-        because any missing item may be that record.
-    :param pages: how many pages have been read so far.
-    :param records: how many records have been read so far.
-    :param changes: how many changes have been sent so far.
+    :param all_read: whether the pass has read all pages. Then only the search for missing items remains.
+    :param newest_ms: the latest modification time of the records read so far, Unix milliseconds.
+    :param chunks: how many chunks of key hashes the pass has stored so far. The chunks of a full listing contain the
+        key hash of every listed item.
+    :param without_id: how many of the records read so far have no usable item id. If there is even one, the pass
+        deletes no missing items, because any of them may belong to that record.
+    :param pages: how many pages the pass has read so far.
+    :param records: how many records the pass has read so far.
+    :param changes: how many changes the pass has sent so far.
     """
 
     started_ms: int
@@ -45,10 +49,12 @@ class Pass:
 
 @dataclass(frozen=True)
 class MissedItems:
-    """The items missing from the last full listing. An item that is also missing from the next one is deleted.
+    """The items that were missing from the last full listing, as a reference to a stored set of hashes.
 
-    :param name: the name of the stored set that holds the items' hashes.
-    :param chunks: how many chunks that set has.
+    If one of these items is also missing from the next full listing, `poll` deletes the item.
+
+    :param name: the name of the stored set, which contains one hash for each missing item.
+    :param chunks: how many chunks the stored set has.
     """
 
     name: str
@@ -57,13 +63,13 @@ class MissedItems:
 
 @dataclass(frozen=True)
 class ConditionalRequest:
-    """The validators of a response (RFC 9110, section 8.8). They make the next request for the same URL conditional.
+    """The validators of a response (RFC 9110, section 8.8), which make the next request to its URL conditional.
 
-    If nothing has changed since, the back office answers a conditional request with 304.
+    The back office responds to a conditional request with 304 if its response would be the same as before.
 
-    :param url: the URL that was requested.
-    :param etag: the response's ``ETag`` header.
-    :param last_modified: the response's ``Last-Modified`` header.
+    :param url: the URL whose response had the validators.
+    :param etag: the ``ETag`` header of that response, if any.
+    :param last_modified: the ``Last-Modified`` header of that response, if any.
     """
 
     url: str
@@ -75,10 +81,11 @@ class ConditionalRequest:
 class FailureState:
     """The recent failures of a source.
 
-    :param count: how many polls in a row have failed.
-    :param open_until_ms: when an open circuit breaker becomes half open, Unix milliseconds.
-    :param retry_after_until_ms: when the back office accepts requests again, according to its ``Retry-After`` header,
-        Unix milliseconds.
+    :param count: how many polls of the source in a row have failed.
+    :param open_until_ms: the time when the source's open circuit breaker becomes half open, Unix milliseconds; 0 if the
+        breaker isn't open.
+    :param retry_after_until_ms: the earliest time at which the back office accepts requests again, according to its
+        ``Retry-After`` header, Unix milliseconds; 0 without that header.
     """
 
     count: int = 0
@@ -91,33 +98,36 @@ BreakerState = Literal["closed", "open", "half_open"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A source's saved position and the state of its lease. Times are Unix milliseconds; 0 means never.
+    """What `poll` remembers of a source, with the state of the source's lease.
+
+    All times are Unix milliseconds. The time 0 means never.
 
     :param source: the source's name.
     :param first_polled_ms: when the source was first polled.
     :param fingerprint: the fingerprint of the source's settings at the last poll
         (:attr:`~readplane.poll.source.settings.Source.fingerprint`).
-    :param reread_until_ms: records modified up to this time, by the back office's clock, may have been sent before even
-        if ``remembered`` doesn't contain them. A rewind, a reset or changed settings set this time.
-    :param watermark_ms: all records modified up to this time, by the back office's clock, have been read.
-    :param fresh_as_of_ms: everything that the back office held at this time, by our clock, has been read.
-    :param last_change_ms: when the last change of the source was sent.
+    :param reread_until_ms: earlier polls may have sent the changes of records modified up to this time, by the back
+        office's clock, even if ``remembered`` has no entries for them. A rewind, a reset or changed settings set this
+        time.
+    :param watermark_ms: `poll` has read all records modified up to this time, by the back office's clock.
+    :param fresh_as_of_ms: `poll` has read everything that the back office held at this time, by our own clock.
+    :param last_change_ms: when `poll` last sent a change of the source.
     :param main_pass: the unfinished main pass, if any.
     :param sweep_pass: the unfinished sweep, if any.
     :param last_sweep_ms: when the last finished sweep started.
-    :param sweep_retry_after_until_ms: when the back office accepts requests of a sweep again, according to its
-        ``Retry-After`` header.
-    :param missed_items: the items missing from the last full listing.
-    :param conditional_request: the validators for the next request; ``None`` if it must be unconditional.
+    :param sweep_retry_after_until_ms: when the back office accepts requests of a sweep again, according to the
+        ``Retry-After`` header of its response to a sweep.
+    :param missed_items: the items that were missing from the last full listing.
+    :param conditional_request: the validators for the next request; ``None`` if the next request must be unconditional.
     :param snapshot_version: the version of the source's snapshot document.
     :param failures: the recent failures of the source.
-    :param remembered: the records that later passes read again, packed by
+    :param remembered: the entries of the records that later passes will read again, packed by
         :class:`~readplane.poll.remembered.Remembered`.
     :param paused: whether an operator has paused the source.
-    :param sweep_requested_ms: when a sweep was last requested.
-    :param lease_holder: the invocation that holds the lease; ``None`` if there is no lease.
+    :param sweep_requested_ms: when a sweep of the source was last requested.
+    :param lease_holder: the unique text of the invocation that holds the lease; ``None`` if no invocation holds it.
     :param lease_until_ms: when the lease expires.
-    :param generation: a counter that increases with every lease, rewind and reset.
+    :param generation: a counter that increases with every lease, rewind and reset of the source.
     """
 
     source: str
@@ -144,24 +154,25 @@ class Checkpoint:
 
     @property
     def sweep_due(self) -> bool:
-        """Whether a sweep was requested after the start of the last finished sweep."""
+        """Whether a sweep of the source has been requested since its last finished sweep started."""
         return self.sweep_requested_ms > self.last_sweep_ms
 
     def get_pass(self, kind: PassKind) -> Pass | None:
-        """Return the unfinished pass of this kind, if any."""
+        """Return the source's unfinished pass of this kind; ``None`` if there is none."""
         return self.main_pass if kind == "main" else self.sweep_pass
 
     def with_pass(self, kind: PassKind, state: Pass | None) -> "Checkpoint":
-        """Return a copy with a new state of one pass.
+        """Return a copy of the checkpoint in which the pass of this kind has a new state.
 
         :param state: the new state; ``None`` if the pass is finished or must start again.
         """
         return replace(self, main_pass=state) if kind == "main" else replace(self, sweep_pass=state)
 
     def without_progress(self) -> "Checkpoint":
-        """Return a checkpoint that starts from the beginning. It keeps the lease, the pause and the requested sweep.
+        """Return a checkpoint without progress, so that the next pass reads the source from the beginning.
 
-        Earlier polls may have sent any of the records already, so ``reread_until_ms`` covers all times.
+        The new checkpoint keeps only the lease, the pause and the requested sweep. Earlier polls may have sent any of
+        the records already, so ``reread_until_ms`` is the latest possible time.
         """
         return Checkpoint(
             self.source,
@@ -174,10 +185,10 @@ class Checkpoint:
         )
 
     def breaker(self, max_failures: int, now_ms: int) -> BreakerState:
-        """Return the state of the circuit breaker.
+        """Return the state of the source's circuit breaker.
 
-        The breaker opens after ``max_failures`` failed polls in a row. It becomes half open at ``open_until_ms``. Then
-        one request may probe the back office.
+        The breaker opens after ``max_failures`` failed polls in a row. It becomes half open at ``open_until_ms``. While
+        the breaker is half open, a poll sends a single request to probe the back office.
         """
         if self.failures.count < max_failures:
             return "closed"
@@ -187,9 +198,9 @@ class Checkpoint:
 _SEPARATE_FIELDS = frozenset(
     ("source", "remembered", "paused", "sweep_requested_ms", "lease_holder", "lease_until_ms", "generation")
 )
-"""Fields that the store keeps separately and not in the JSON text.
+"""The fields of a checkpoint that the store keeps as separate attributes, outside the checkpoint's JSON text.
 
-Operators and leases change most of them without rewriting the text.
+Operators and leases change most of these fields without rewriting the JSON text.
 """
 
 _NESTED: Mapping[str, type] = {
@@ -202,7 +213,7 @@ _NESTED: Mapping[str, type] = {
 
 
 def checkpoint_json(checkpoint: Checkpoint) -> str:
-    """Return a checkpoint as JSON text, without the fields that the store keeps separately."""
+    """Return a checkpoint as JSON text, without the fields that the store keeps as separate attributes."""
     state = {name: value for name, value in asdict(checkpoint).items() if name not in _SEPARATE_FIELDS}
     return json.dumps(state, separators=(",", ":"))
 
@@ -218,7 +229,10 @@ def parse_checkpoint(
     lease_until_ms: int = 0,
     generation: int = 0,
 ) -> Checkpoint:
-    """Return the checkpoint that consists of the text from :func:`checkpoint_json` and the separately kept fields."""
+    """Return a checkpoint from its JSON text and from the fields that the store keeps as separate attributes.
+
+    :param text: the JSON text that :func:`checkpoint_json` returned.
+    """
     state = _fields_of(Checkpoint, json.loads(text))
     for name, kind in _NESTED.items():
         if state.get(name) is not None:
@@ -236,9 +250,9 @@ def parse_checkpoint(
 
 
 def _fields_of(kind: type, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members that are fields of the dataclass ``kind``.
+    """Return only those members that are fields of the dataclass ``kind``.
 
-    Another version of this code may have saved other members, which are ignored.
+    The other members are ignored, because another version of this code may have saved them.
     """
     names = kind.__dataclass_fields__  # type: ignore[attr-defined]
     return {name: value for name, value in members.items() if name in names}

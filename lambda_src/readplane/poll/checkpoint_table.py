@@ -1,7 +1,7 @@
 """The table of checkpoints: one DynamoDB item per source, which also holds the source's lease.
 
-The table is in the Region that polls, and isn't replicated. Otherwise a checkpoint could reach another Region before
-the items whose changes it records as sent.
+The table exists only in the Region where `poll` runs. If DynamoDB replicated it, a checkpoint could reach another
+Region before the items whose changes the checkpoint records as sent.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,19 @@ from .errors import ChunkMissingError, LeaseLostError
 from .remembered import Remembered
 
 CHUNK_SECONDS = 7 * 24 * 60 * 60
-"""How long a chunk is kept by default, in seconds. Its sweep should end by then. Every sweep has its own chunks."""
+"""How long DynamoDB keeps a chunk of hashes by default, in seconds.
+
+A full listing stores its own chunks and reads them at its end, so it should end within this time.
+"""
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
 class Checkpoints(Protocol):
-    """A store of checkpoints and leases. Times are Unix milliseconds."""
+    """The interface of a store of checkpoints and leases. All times are Unix milliseconds."""
 
     def acquire_lease(self, source: str, holder: str, now_ms: int, until_ms: int) -> Checkpoint | None:
-        """Take the source's lease and return its checkpoint, or ``None`` while another poll holds the lease.
+        """Take a source's lease and return the source's checkpoint; return ``None`` if another poll holds the lease.
 
         :param holder: a text that is unique to this invocation.
         :param until_ms: when the lease expires unless the holder releases it first.
@@ -34,37 +37,38 @@ class Checkpoints(Protocol):
     def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
         """Save the whole checkpoint in one atomic write.
 
-        :raises LeaseLostError: if ``holder`` no longer holds the lease. Then nothing is saved.
+        :raises LeaseLostError: if ``holder`` no longer holds the source's lease. In that case nothing is saved.
         """
 
     def release_lease(self, checkpoint: Checkpoint, holder: str) -> None:
-        """Save the whole checkpoint and give the lease back, in one atomic write.
+        """Save the whole checkpoint and release the source's lease, in one atomic write.
 
-        :raises LeaseLostError: if ``holder`` no longer holds the lease. Then nothing is saved.
+        :raises LeaseLostError: if ``holder`` no longer holds the source's lease. In that case nothing is saved.
         """
 
     def get_checkpoint(self, source: str) -> Checkpoint | None:
-        """Return the checkpoint without taking the lease; ``None`` if the source has no checkpoint yet."""
+        """Return a source's checkpoint without taking the lease; ``None`` if the source has no checkpoint yet."""
 
     def set_paused(self, source: str, paused: bool) -> None:
-        """Pause or resume a source. Polls of a paused source do nothing."""
+        """Pause or resume a source. While a source is paused, its polls send no requests to the back office."""
 
     def request_sweep(self, source: str, now_ms: int) -> None:
-        """Make the next poll start a sweep."""
+        """Request a sweep of a source. The next poll starts the sweep after its main pass."""
 
     def rewind(self, source: str, to_ms: int) -> None:
-        """Move the watermark back, so that the next poll re-reads the records modified since ``to_ms``.
+        """Move a source's watermark back, so that the next poll re-reads the records modified since ``to_ms``.
 
-        A time after the watermark leaves the watermark where it is. A source without a checkpoint stays without one.
-        A running poll loses its lease. A re-read record becomes the same change, so applying it again has no effect.
+        If ``to_ms`` is after the watermark, the watermark stays where it is. If the source has no checkpoint, nothing
+        happens. A poll that is running loses its lease. A record that is read again becomes the same change with the
+        same version, so applying the change again has no effect.
 
-        :param to_ms: a time in the back office's time.
+        :param to_ms: a time by the back office's clock.
         """
 
     def reset(self, source: str) -> None:
-        """Forget everything except whether the source is paused, so that the next poll reads everything.
+        """Forget everything about a source except whether it is paused, so that the next poll reads everything.
 
-        A running poll loses its lease.
+        A poll that is running loses its lease.
         """
 
     def put_chunk(
@@ -76,37 +80,37 @@ class Checkpoints(Protocol):
         now_ms: int,
         seconds: int = CHUNK_SECONDS,
     ) -> None:
-        """Store one chunk of a set of hashes.
+        """Store one chunk of a set of hashes, which `poll` needs to find missing items.
 
-        :param name: the set's name.
-        :param number: the chunk's number, from 0.
-        :param content: the packed hashes. DynamoDB's limit for an item, 400 KB, includes the chunk's key.
-        :param seconds: how long to keep the chunk.
-        :raises LeaseLostError: if the holder of a later lease has stored the same chunk.
+        :param name: the name of the set.
+        :param number: the number of the chunk in its set, from 0.
+        :param content: the packed hashes. The hashes and the chunk's key must fit into a DynamoDB item of 400 KB.
+        :param seconds: how long DynamoDB keeps the chunk.
+        :raises LeaseLostError: if a poll with a later lease has already stored this chunk.
         """
 
     def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
-        """Read the ``count`` chunks of a set, in no particular order.
+        """Read the ``count`` chunks of a set of hashes, in no particular order.
 
-        :raises ChunkMissingError: if a chunk is missing.
+        :raises ChunkMissingError: if a chunk is missing, for example because it has expired.
         """
 
 
 class DynamoCheckpoints:
-    """:class:`Checkpoints` in a DynamoDB table with the hash key ``pk`` and the time-to-live ``expires_at``."""
+    """A DynamoDB table of checkpoints. Its hash key is ``pk``, and its time-to-live attribute is ``expires_at``."""
 
     def __init__(self, client: Client, table: str) -> None:
         self._client = client
         self._table = table
 
     def acquire_lease(self, source: str, holder: str, now_ms: int, until_ms: int) -> Checkpoint | None:
-        """Take the lease in one conditional update, which also returns the checkpoint."""
+        """Take the source's lease in one conditional update, which also returns the checkpoint."""
         try:
             response = self._update(
                 source,
                 "SET holder = :holder, lease_until = :until, generation = if_not_exists(generation, :zero) + :one",
-                # The client retries a call whose response was lost. `holder = :holder` lets the retry succeed if the
-                # first attempt has taken the lease.
+                # The last part of the condition, `holder = :holder`, is for retries. The client retries a call if the
+                # response is lost. If the first attempt has already taken the lease, the retry must succeed too.
                 condition="attribute_not_exists(lease_until) OR lease_until <= :now OR holder = :holder",
                 values={
                     ":holder": {"S": holder},
@@ -122,7 +126,7 @@ class DynamoCheckpoints:
         return _checkpoint_of(source, response["Attributes"])
 
     def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
-        """Save the checkpoint in one update, under the condition that the holder still has the lease."""
+        """Save the checkpoint in one update, on the condition that ``holder`` still has the source's lease."""
         values = {**_saved_values(checkpoint), ":holder": {"S": holder}}
         self._update(
             checkpoint.source,
@@ -132,7 +136,7 @@ class DynamoCheckpoints:
         )
 
     def release_lease(self, checkpoint: Checkpoint, holder: str) -> None:
-        """Save the checkpoint and remove the lease, in one conditional update."""
+        """Save the checkpoint and remove the source's lease, in one conditional update."""
         values = {
             **_saved_values(checkpoint),
             ":holder": {"S": holder},
@@ -141,29 +145,29 @@ class DynamoCheckpoints:
         self._update(
             checkpoint.source,
             "SET poll_state = :state, remembered = :remembered REMOVE holder, lease_until",
-            # The client retries a call whose response was lost. So a release may be repeated until another poll takes
-            # the lease.
+            # The condition's part after `OR` is for retries. The client retries a call if the response is lost. If the
+            # first attempt has already removed the lease, the retry succeeds, unless another poll has taken the lease.
             condition="holder = :holder OR (attribute_not_exists(holder) AND generation = :generation)",
             values=values,
         )
 
     def get_checkpoint(self, source: str) -> Checkpoint | None:
-        """Read the checkpoint with a strongly consistent read."""
+        """Read a source's checkpoint with a strongly consistent read."""
         response = self._client.call(
             "GetItem", TableName=self._table, Key={"pk": {"S": _key(source)}}, ConsistentRead=True
         )
         return _checkpoint_of(source, response["Item"]) if "Item" in response else None
 
     def set_paused(self, source: str, paused: bool) -> None:
-        """Set the attribute ``paused``, which no poll overwrites."""
+        """Set the attribute ``paused`` of the source's DynamoDB item. Polls never overwrite this attribute."""
         self._update(source, "SET paused = :paused", values={":paused": {"BOOL": paused}})
 
     def request_sweep(self, source: str, now_ms: int) -> None:
-        """Set the attribute ``sweep_requested``, which no poll overwrites."""
+        """Set the attribute ``sweep_requested`` of the source's DynamoDB item. Polls never overwrite this attribute."""
         self._update(source, "SET sweep_requested = :now", values={":now": _number(now_ms)})
 
     def rewind(self, source: str, to_ms: int) -> None:
-        """Move the watermark back and remove the lease, in one update."""
+        """Move the source's watermark back and remove its lease, in one update."""
         checkpoint = self.get_checkpoint(source)
         if checkpoint is None:
             return
@@ -179,8 +183,8 @@ class DynamoCheckpoints:
             conditional_request=None,
             remembered=remembered.to_bytes(),
         )
-        # This takes the lease from a running poll. It also overwrites progress that the poll has saved since
-        # `get_checkpoint` above. Nothing is lost, because the next poll reads those records again.
+        # This update takes the lease from a poll that is running. It also overwrites any progress that this poll has
+        # saved since `get_checkpoint` above. No change is lost, because the next poll reads the same records again.
         self._update(
             source,
             "SET poll_state = :state, remembered = :remembered, "
@@ -189,7 +193,7 @@ class DynamoCheckpoints:
         )
 
     def reset(self, source: str) -> None:
-        """Replace the checkpoint with an empty one and remove the lease, in one update."""
+        """Replace the source's checkpoint with an empty one and remove its lease, in one update."""
         self._update(
             source,
             "SET poll_state = :state, generation = if_not_exists(generation, :zero) + :one "
@@ -210,7 +214,7 @@ class DynamoCheckpoints:
         now_ms: int,
         seconds: int = CHUNK_SECONDS,
     ) -> None:
-        """Store the chunk as a separate DynamoDB item, which expires."""
+        """Store the chunk as a separate DynamoDB item, which DynamoDB deletes after ``seconds``."""
         try:
             self._client.call(
                 "PutItem",
@@ -230,7 +234,7 @@ class DynamoCheckpoints:
             raise
 
     def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
-        """Read the chunks in batches, with strongly consistent reads."""
+        """Read the chunks of the set in batches, with strongly consistent reads."""
         keys = [_chunk_key(source, name, number) for number in range(count)]
         chunks = 0
         for batch in split_into_batches(keys, MAX_KEYS, len):
@@ -249,7 +253,7 @@ class DynamoCheckpoints:
         condition: str | None = None,
         return_values: str | None = None,
     ) -> dict[str, Any]:
-        """Update a source's item in the table.
+        """Update the DynamoDB item that holds a source's checkpoint and lease.
 
         :raises LeaseLostError: if ``condition`` isn't met.
         """

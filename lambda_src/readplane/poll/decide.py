@@ -1,10 +1,11 @@
-"""Decide which change to send for a record, from what is remembered of the record and from its item's version.
+"""Decide which change `poll` sends for a record of a back office.
 
-Three functions decide, each for one kind of records:
+The decision depends on the entry that the checkpoint remembers for the record, and on the version of the record's item.
+There is one function for each kind of record:
 
-- :func:`decide_incremental`: records of an incremental pass.
-- :func:`decide_listed`: records of a full listing that have modification times.
-- :func:`decide_undated`: records of a full listing without modification times. Only their content can be compared.
+- :func:`decide_incremental`: a record of an incremental pass.
+- :func:`decide_listed`: a record of a full listing, with a modification time.
+- :func:`decide_undated`: a record of a full listing, without a modification time. Only its content can be compared.
 """
 
 from typing import NamedTuple
@@ -15,15 +16,15 @@ from .remembered import RememberedRecord
 from .sourced_version import content_of, counter_of, next_version
 
 MAX_IN_FLIGHT_MS = 60 * 60 * 1000
-"""How long a change may take from Kinesis to its item, in milliseconds. After that it counts as lost."""
+"""How long a change may take from Kinesis to its item, in milliseconds. A change that takes longer counts as lost."""
 
 
 class Decision(NamedTuple):
-    """What to send for one record, and what to remember of it.
+    """What `poll` sends for one record, and what the checkpoint remembers of the record.
 
-    :param version: the version of the change to send; ``None`` to send nothing.
-    :param remember: the entry to remember for the record; ``None`` to forget the record, so that it counts as new when
-        it is read again. If there is no change to send, the entry is marked as sent.
+    :param version: the version of the change to send; ``None`` to send no change.
+    :param remember: the entry that the checkpoint remembers for the record; ``None`` to forget the record, so that it
+        counts as new when it is read again. If there is no change to send, the entry is marked as sent.
     """
 
     version: str | None
@@ -33,32 +34,33 @@ class Decision(NamedTuple):
 def needs_item(
     entry: RememberedRecord, remembered: RememberedRecord | None, *, is_new: bool, read_until_ms: int
 ) -> bool:
-    """Whether an incremental pass must look up the item before it sends a record.
+    """Whether an incremental pass must look up a record's item before it sends the record's change.
 
-    There are two reasons to look it up:
+    There are two reasons for a lookup:
 
-    - The record's time is before the watermark, but the record isn't remembered. It may have been committed late, there
-      may have been too many records to remember, or everything is being read again. Its item may already have the
-      change.
-    - A later state of the record is remembered as pending, so it may never have reached Kinesis. The older record is
-      sent only if its item has neither state. Without the lookup, every pass would send the older record, because the
-      later one stays pending until it is read again.
+    - The record's time is before the watermark, but the checkpoint remembers no entry for the record. The back office
+      may have committed the record late, the checkpoint may have had no room for an entry, or everything is being read
+      again. So the item may already have the record's change.
+    - The checkpoint remembers a later state of the record as pending: Kinesis may never have received that state. The
+      older record is sent only if the item has neither state. Without the lookup, every pass would send the older
+      record, because the later state stays pending until it is read again.
 
     :param entry: the record's entry, as :meth:`~readplane.poll.remembered.Remembered.add_record` returned it.
-    :param remembered: the entry that is remembered for the record after that call.
-    :param is_new: whether nothing was remembered of the record before that call.
-    :param read_until_ms: records modified up to this time may have been read before.
+    :param remembered: the entry that the checkpoint remembers for the record after the call of ``add_record``.
+    :param is_new: whether the checkpoint remembered no entry for the record before the call of ``add_record``.
+    :param read_until_ms: earlier passes may have read the records modified up to this time.
     """
     return is_older_than_remembered(entry, remembered) or (is_new and entry.ms <= read_until_ms)
 
 
 def is_older_than_remembered(entry: RememberedRecord, remembered: RememberedRecord | None) -> bool:
-    """Whether a later state of the record is remembered.
+    """Whether the checkpoint remembers a later state of a record that was just read.
 
-    ``add_record`` remembers every entry that it returns, unless it already remembers a later one.
+    ``add_record`` remembers every entry that it returns, unless it already remembers a later one. So if the two entries
+    differ, the remembered entry is the later one.
 
     :param entry: the record's entry, as ``add_record`` returned it.
-    :param remembered: the entry that is remembered for the record after that call.
+    :param remembered: the entry that the checkpoint remembers for the record after the call of ``add_record``.
     """
     return remembered != entry
 
@@ -66,7 +68,7 @@ def is_older_than_remembered(entry: RememberedRecord, remembered: RememberedReco
 def decide_incremental(entry: RememberedRecord, item_version: str | None, *, is_older: bool) -> Decision:
     """Decide what to send for a record of an incremental pass.
 
-    The first two columns compare the item with the record.
+    Each row of the table is one case. The first two columns compare the item with the record.
 
     ============  ==============  =========================================  ==================================
     item's time   item's content  version to send                            entry to remember
@@ -79,13 +81,14 @@ def decide_incremental(entry: RememberedRecord, item_version: str | None, *, is_
     later         any             nothing to send                            the entry as it is
     ============  ==============  =========================================  ==================================
 
-    The counter orders two contents with the same time. Without it, the content with the greater hash would win, and
-    that is random. If the item's counter is at its maximum, nothing is sent.
+    The counter orders two contents with the same time. Without the counter, the content with the greater hash would
+    win, which is random. If the item's counter is at its maximum, nothing is sent.
 
     :param entry: the record's entry.
-    :param item_version: the version of the record's item; ``None`` if there is no item or it wasn't looked up.
-    :param is_older: whether a later state of the record is remembered. Then the table doesn't apply: the entry stays as
-        it is, and its change is sent if its version is greater than the item's.
+    :param item_version: the version of the record's item; ``None`` if there is no item, or if the item wasn't looked
+        up.
+    :param is_older: whether the checkpoint remembers a later state of the record. If so, the table doesn't apply: the
+        entry stays as it is, and the record's change is sent if the entry's version is greater than the item's.
     """
     if item_version is None:
         return Decision(entry.version, entry)
@@ -95,9 +98,10 @@ def decide_incremental(entry: RememberedRecord, item_version: str | None, *, is_
 
 
 def _with_counter_of(item_version: str, entry: RememberedRecord) -> RememberedRecord:
-    """Return the entry, with a new counter if its item has the same time.
+    """Return a record's entry, with a new counter if the record's item has the same time.
 
-    If the content is the same too, the entry gets the item's counter. Otherwise it gets the counter after that.
+    If the item also has the same content, the entry gets the item's counter. Otherwise the entry gets the next counter
+    after the item's.
     """
     is_same = content_of(item_version) == entry.content
     version = item_version if is_same else next_version(item_version, entry.content)
@@ -109,7 +113,9 @@ def decide_listed(
 ) -> Decision:
     """Decide what to send for a record of a full listing, if the record has a modification time.
 
-    A correcting version is one that :func:`correcting_version` returns. The first row that matches decides.
+    Each row of the table is one case, and the first row that matches decides. A correcting version is the version that
+    :func:`correcting_version` returns: a change with it makes the item equal to the record. The second column says
+    whether the checkpoint remembered the record before its page was read.
 
     =================================  ======================  ======================  ==================
     record and item                    remembered before?      version to send         entry to remember
@@ -120,14 +126,15 @@ def decide_listed(
     there is no correcting version     no                      nothing to send         none
     =================================  ======================  ======================  ==================
 
-    The reason for the first row is that there is nothing to delete. But if the record was remembered, an earlier change
-    of it may still be in flight, so the delete is sent.
+    In the first row nothing is sent, because there is nothing to delete. But if the checkpoint remembered the record,
+    an earlier change of the record may still be on its way to the item. In that case the delete is sent.
 
     :param entry: the record's entry.
     :param item_version: the version of the record's item; ``None`` if there is no item.
-    :param is_new: whether nothing was remembered of the record before.
+    :param is_new: whether the checkpoint remembered no entry for the record before its page was read.
     :param is_delete: whether the record is a delete.
-    :param settled_ms: see :func:`correcting_version`.
+    :param settled_ms: the latest time of an item that an older record may correct, Unix milliseconds
+        (:func:`correcting_version`).
     """
     version = None
     if item_version is not None or not is_delete or not is_new:
@@ -145,9 +152,12 @@ def decide_undated(
 ) -> Decision:
     """Decide what to send for a record of a full listing, if the record has no modification time.
 
-    If the last change of the record is still in flight, the record is compared with that change. Otherwise it is
-    compared with the item. A change is in flight until the item has the change's version or a later one. After
+    If the last change of the record is still in flight, the record is compared with that change. Otherwise the record
+    is compared with its item. A change is in flight until the item has the change's version or a later one. After
     :data:`MAX_IN_FLIGHT_MS` the change counts as lost.
+
+    Each row of the table is one case. The first column says what the record is compared with, and the second column
+    describes the record.
 
     ============================  =============  ============================  =========================
     compared with                 record         version to send               entry to remember
@@ -161,8 +171,8 @@ def decide_undated(
     the item                      other content  a version above the item's    an entry for that version
     ============================  =============  ============================  =========================
 
-    :param entry: the record's entry, whose time is ``read_ms``.
-    :param remembered: the entry of the record's last change, if any.
+    :param entry: the record's entry. Its time is ``read_ms``.
+    :param remembered: the entry that the checkpoint remembers of the record's last change, if any.
     :param item_version: the version of the record's item; ``None`` if there is no item.
     :param is_delete: whether the record is a delete.
     :param read_ms: the time just before the record's page was requested, Unix milliseconds.
@@ -185,9 +195,10 @@ def _has_arrived_or_is_lost(sent: RememberedRecord, item_version: str | None, re
 
 
 def correcting_version(version: str, item_version: str | None, settled_ms: int, *, versioned: bool) -> str | None:
-    """Return the version with which a listed record corrects its item, or ``None`` to leave the item as it is.
+    """Return the version of the change that makes an item equal to its record in a full listing.
 
-    The first two columns compare the item with the record.
+    The result is ``None`` if no change is sent. Each row of the table is one case. The first two columns compare the
+    item with the record.
 
     ===========================  ==============  ====================================================
     item's version               item's content  version to return
@@ -201,11 +212,11 @@ def correcting_version(version: str, item_version: str | None, settled_ms: int, 
     ===========================  ==============  ====================================================
 
     An item is too recent if its time is after ``settled_ms``. The back office may have read the page before the item
-    changed, or from a lagging replica. So the item stays as it is, and the next listing decides.
+    changed, or from a lagging replica. So a too recent item stays as it is, and the next full listing decides.
 
     :param version: the version of the listed record.
     :param item_version: the item's version; ``None`` if there is no item.
-    :param settled_ms: the latest time of an item that may be corrected by an older record, Unix milliseconds.
+    :param settled_ms: the latest time of an item that an older record may correct, Unix milliseconds.
     :param versioned: whether the record has a modification time.
     """
     if item_version is None:

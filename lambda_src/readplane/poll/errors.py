@@ -29,7 +29,7 @@ class PollError(Exception):
 class SourceError(PollError):
     """A source's settings can't be used.
 
-    :param problems: one text for each problem, which starts with ``sources.<name>.<field>``.
+    :param problems: one text for each problem. Each text starts with ``sources.<name>.<field>``.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -38,36 +38,36 @@ class SourceError(PollError):
 
 
 class ExpressionError(PollError):
-    """A JMESPath expression can't be applied to a value. The message doesn't quote the value."""
+    """A JMESPath expression in a source's settings can't be applied to a value. The message doesn't quote the value."""
 
 
 class TranslationError(PollError):
-    """A source's translation function can't translate a page or a record. The message quotes neither."""
+    """A source's translation function can't translate a page or a record. The message quotes no data."""
 
 
 class SecretError(PollError):
-    """A secret can't be read or used. The message doesn't quote the secret."""
+    """The secret for a back office can't be read or used. The message doesn't quote the secret."""
 
 
 class LeaseLostError(PollError):
-    """The lease of the source is lost, so this poll must send and save nothing more.
+    """The running poll no longer holds the source's lease, so it must send and save nothing more.
 
-    Another poll has taken the source, or an operator has rewound or reset it.
+    The lease has expired, another poll has taken the lease, or an operator has rewound or reset the source.
     """
 
 
 class ChunkMissingError(PollError):
-    """A chunk of a stored set of hashes is gone, so a sweep that needs the set must start again."""
+    """A chunk of a stored set of hashes is missing, for example because it has expired. So the set can't be used."""
 
 
 class ReadingError(PollError):
     """The back office couldn't be read, so the poll fails.
 
-    :param detail: one phrase for operators. It quotes no data, no URL and no secret.
+    :param detail: one phrase that tells operators what went wrong. It quotes no data, no URL and no secret.
     """
 
     kind: str
-    """A stable code, which appears in the log and in the poll's response."""
+    """A stable code for the kind of error. It appears in the log and in the response of `poll`."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -77,11 +77,12 @@ class ReadingError(PollError):
 class BackOfficeError(ReadingError):
     """The back office returned no usable response within the attempts that the source's settings allow.
 
-    :param kind: what went wrong: ``connect``; ``timeout``; ``broken`` (the connection broke or the response was cut
-        off); ``status`` (an HTTP error status); ``not_data`` (an HTML page, an unknown encoding or a repeated page);
-        ``too_large``; ``redirect`` (a redirect leaves the source's origin, or there are too many); ``origin`` (a URL or
-        link leaves the source's origin); ``secret`` (the source's secret can't be read); ``deadline`` (the invocation's
-        time ran out, which isn't the back office's fault).
+    :param kind: the code of what went wrong: ``connect`` (no connection); ``timeout`` (no response in time); ``broken``
+        (the connection broke or the response was cut off); ``status`` (an HTTP error status); ``not_data`` (an HTML
+        page, an unknown encoding, a page that was sent before, or an unusable link or token to the next page);
+        ``too_large`` (the response is too large); ``redirect`` (a redirect leaves the source's origin, or there are too
+        many redirects); ``origin`` (a URL or link leaves the source's origin); ``secret`` (the source's secret can't be
+        read); ``deadline`` (the invocation's time ran out, which isn't the back office's fault).
     :param status: the HTTP status of the last response, if any.
     :param retry_after: the seconds in the last response's ``Retry-After`` header, if any.
     :param retryable: whether a retry may succeed.
@@ -109,13 +110,13 @@ class BackOfficeError(ReadingError):
 
 
 class PageError(ReadingError):
-    """A response doesn't match the source's settings. The message doesn't quote the response."""
+    """A back office's response doesn't match the source's settings. The message doesn't quote the response."""
 
     kind = "page"
 
 
 class ListMovedError(ReadingError):
-    """The list changed while its pages were read, so the pass must start again."""
+    """The back office's list changed while `poll` read its pages, so the pass must start again."""
 
     kind = "list_moved"
 

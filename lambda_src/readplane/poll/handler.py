@@ -1,4 +1,4 @@
-"""The Lambda function `poll`: sends what changed in a back office to Kinesis, or stores a snapshot as documents."""
+"""The Lambda function `poll`: it sends a back office's changes to Kinesis, or stores its snapshot as S3 documents."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ from .upstream.secret_values import AwsSecretValues
 
 
 class DocumentsBucket(NamedTuple):
-    """The S3 bucket of one Region's documents.
+    """The S3 bucket that holds the documents of one Region.
 
     :param region: the Region's name.
     :param bucket: the bucket's name.
@@ -48,14 +48,14 @@ class DocumentsBucket(NamedTuple):
 class PollSettings(NamedTuple):
     """The settings of `poll`.
 
-    :param name: the stack's name.
+    :param name: the name of the Readplane stack.
     :param items_table: the DynamoDB table of the items.
-    :param items_index: the index of that table that lists a collection's items.
+    :param items_index: the index of the items table that lists a collection's items.
     :param checkpoints_table: the DynamoDB table of the sources' checkpoints.
-    :param stream: the Kinesis stream that takes changes.
+    :param stream: the Kinesis stream that carries changes to `apply`.
     :param log_bucket: the S3 bucket of the write log, which also holds the quarantine.
-    :param quarantine_prefix: the key prefix of the quarantine in that bucket.
-    :param documents: each Region's bucket of documents.
+    :param quarantine_prefix: the key prefix of the quarantine in the bucket of the write log.
+    :param documents: the bucket of documents in each Region.
     :param horizon_days: how long a tombstone lives, in days.
     :param schemas: the S3 object that holds the collections' JSON Schemas.
     :param collections: the declared collections, by name.
@@ -80,10 +80,11 @@ class PollSettings(NamedTuple):
 
 
 class Poll:
-    """The function `poll`. Its stores and its access to the back offices are passed in.
+    """The function `poll`. Its stores and its access to the back offices are arguments, so that tests can replace them.
 
-    :param validators: each collection's compiled schema, by the collection's name.
-    :param make_fetch: takes a source, and returns the function that fetches pages from its back office.
+    :param validators: the compiled JSON Schema of each collection that has one, by the collection's name.
+    :param make_fetch: a function that takes a source, and returns the function that fetches pages from the source's
+        back office.
     """
 
     def __init__(
@@ -101,15 +102,15 @@ class Poll:
         self._telemetry = telemetry
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        """Handle an event. It has one of the following members, which says what to do.
+        """Handle one invocation of `poll`. One of the following members of the event says what to do.
 
-        - ``source``: poll this source. If ``sweep`` is true, request a sweep first.
-        - ``validate``: return every problem in the settings of the listed sources.
-        - ``freshness``: measure the staleness of the listed sources.
-        - ``redrive``: translate and send quarantined records again. It contains their ``source`` and the ``keys`` of
-          their quarantine entries.
+        - ``source``: poll this source. If the event's member ``sweep`` is true, request a sweep first.
+        - ``validate``: return every problem in the settings of these sources.
+        - ``freshness``: measure the staleness of these sources.
+        - ``redrive``: translate quarantined records again, and send their changes. This member contains the ``source``
+          of the records and the ``keys`` of their quarantine entries.
 
-        :param remaining_ms: returns the milliseconds until Lambda ends the invocation.
+        :param remaining_ms: a function that returns the milliseconds until Lambda ends the invocation.
         :raises SourceError: if the settings of the source to poll or redrive can't be used.
         """
         if "validate" in event:
@@ -125,7 +126,7 @@ class Poll:
         return parse_source(raw, self._settings.collections)
 
     def _validator(self, source: Source) -> SchemaValidator:
-        """Return the compiled schema of a source's collection. Without a schema, any object is valid."""
+        """Return the compiled JSON Schema of a source's collection. Without a schema, any data is valid."""
         return self._validators.get(source.collection, bool)
 
     def _problems(self, sources: list[object]) -> list[str]:
@@ -141,7 +142,8 @@ class Poll:
         source = self._parse_source(request["source"])
         collection = self._settings.collections[source.collection]
         translator = Translator(source, self._validator(source))
-        seconds = remaining_ms() / 2000  # Half of the remaining time. The other half is for removing the entries.
+        # Use half of the remaining time to send the changes. The other half is for removing the quarantine entries.
+        seconds = remaining_ms() / 2000
         response = redrive(source, collection, translator, request["keys"], self._stores, seconds)
         self._telemetry.event(
             "redriven",
@@ -155,8 +157,8 @@ class Poll:
     def _poll(self, source: Source, sweep: bool, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         now = now_ms()
         if sweep:
-            # Request the sweep before acquiring the lease. If another poll holds the lease, this poll ends, but the
-            # request stays for the next one.
+            # Request the sweep before acquiring the lease. If another poll holds the lease, this poll ends without a
+            # sweep, but a later poll finds the request.
             self._stores.checkpoints.request_sweep(source.name, now)
         holder = os.urandom(16).hex()
         checkpoint = self._stores.checkpoints.acquire_lease(source.name, holder, now, now + remaining_ms())
@@ -182,7 +184,10 @@ class Poll:
         return report.report_poll(lease, outcome)
 
     def _run_and_release(self, lease: Lease) -> PollOutcome:
-        """Poll, then release the lease. An error loses nothing, because the next poll continues from the checkpoint."""
+        """Poll the source, then release its lease, even if the poll failed.
+
+        After an error no change is lost, because the next poll continues from the saved checkpoint.
+        """
         try:
             outcome = run(lease, self._make_fetch, self._validator(lease.source))
         except LeaseLostError:
@@ -211,7 +216,7 @@ class Poll:
 
 
 def _fault_of(error: Exception) -> str:
-    """Describe an error of AWS or of our own code to operators, without quoting its message."""
+    """Return a short description of an error for operators. It doesn't quote the error's message."""
     return f"aws: {error.code}" if isinstance(error, AwsError) else f"internal: {type(error).__name__}"
 
 
@@ -223,7 +228,7 @@ def make_poll() -> Function:
     """Create the function `poll` from the settings in its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
-    :raises ValueError: if the schemas can't be used. The message lists every problem.
+    :raises ValueError: if the JSON Schemas of the collections can't be used. The message lists every problem.
     """
     settings = load_settings(PollSettings)
     dynamodb = BotoClient("dynamodb", attempts=5)

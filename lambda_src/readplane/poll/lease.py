@@ -14,16 +14,19 @@ from .poll_stores import PollStores
 from .source.settings import Source
 
 RESERVED_MS = 5_000
-"""Milliseconds at the end of an invocation in which no page is read. Kinesis and the checkpoint need this time."""
+"""How long before the end of an invocation `poll` stops reading pages, in milliseconds.
+
+`poll` needs this time to send the last changes to Kinesis and to save the checkpoint.
+"""
 
 
 class Lease:
     """One invocation's exclusive right to poll a source.
 
-    :param checkpoint: the checkpoint as it was when the lease was acquired. To change it, assign a changed copy to
-        ``lease.checkpoint``, which :meth:`release` saves.
+    :param checkpoint: the source's checkpoint when the lease was acquired. To change the checkpoint, assign a changed
+        copy to ``lease.checkpoint``. The method :meth:`release` saves that copy.
     :param holder: a text that is unique to this invocation.
-    :param remaining_ms: returns the milliseconds until Lambda ends the invocation.
+    :param remaining_ms: a function that returns the milliseconds until Lambda ends the invocation.
     """
 
     def __init__(
@@ -43,34 +46,35 @@ class Lease:
         self.telemetry = telemetry
         self.counts = PollCounts()
         self.fault: str | None = None
-        """Why the poll failed, for operators: ``<kind of error>: <detail>``. ``None`` without an error."""
+        """Why the poll failed, for operators: ``<kind of error>: <detail>``. ``None`` if the poll hasn't failed."""
         self.pass_kind: PassKind = "main"
-        """The kind of the current pass: the last one given to :meth:`begin_pass`."""
+        """The kind of the current pass, as last given to :meth:`begin_pass`."""
         self._holder = holder
         self._remaining_ms = remaining_ms
         self._pages_until = time.monotonic() + source.max_seconds
         self._pages_before_pass = 0
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Save a checkpoint, and assign it to ``lease.checkpoint``.
+        """Save a checkpoint in the table of checkpoints, then assign it to ``lease.checkpoint``.
 
-        :raises LeaseLostError: if the lease is lost. Then ``lease.checkpoint`` stays as it was.
+        :raises LeaseLostError: if this poll no longer holds the lease. In that case ``lease.checkpoint`` stays as it
+            was.
         """
         self.stores.checkpoints.save_checkpoint(checkpoint, self._holder)
         self.checkpoint = checkpoint
 
     def release(self) -> None:
-        """Save ``lease.checkpoint`` and give the lease back.
+        """Save ``lease.checkpoint`` in the table of checkpoints, and release the lease.
 
-        :raises LeaseLostError: if the lease is lost.
+        :raises LeaseLostError: if this poll no longer holds the lease.
         """
         self.stores.checkpoints.release_lease(self.checkpoint, self._holder)
 
     def check(self) -> None:
-        """Check that the lease hasn't expired. Call this before sending anything.
+        """Check that the lease hasn't expired. Call this method before sending changes or writing snapshots.
 
-        Lambda may freeze a sandbox at any moment, for any length of time. By the time it continues, the lease may have
-        expired, and another poll may have taken it.
+        Lambda may freeze an execution environment at any moment and for any length of time. When the poll continues,
+        its lease may have expired, and another poll may have taken the lease.
 
         :raises LeaseLostError: if the lease has expired.
         """
@@ -82,25 +86,25 @@ class Lease:
         return (self._remaining_ms() - RESERVED_MS) / 1000
 
     def seconds_to_send(self) -> float:
-        """Return how many seconds are left for sending to Kinesis, without the time to save the checkpoint."""
+        """Return how many seconds of this invocation are left to send changes, before the checkpoint must be saved."""
         return max(0.0, (self._remaining_ms() - RESERVED_MS / 2) / 1000)
 
     def begin_pass(self, kind: PassKind) -> None:
-        """Begin or continue a pass, and count its pages from 0.
+        """Begin or continue a pass in this invocation, and count its pages from 0.
 
-        The main pass and a sweep may each read ``max_pages`` pages. If they shared that limit, the main pass of a busy
-        source would use it up, and a sweep would never end.
+        In one invocation, the main pass and a sweep may each read ``max_pages`` pages. If they shared that limit, the
+        main pass of a busy source would use up the limit, and a sweep would never end.
         """
         self.pass_kind = kind
         self._pages_before_pass = self.counts.pages
 
     def restart_pass(self) -> None:
-        """Make the current pass start again at its first page, with an unconditional request."""
+        """Make the current pass start again at its first page. The first request will be unconditional."""
         self.checkpoint = replace(self.checkpoint.with_pass(self.pass_kind, None), conditional_request=None)
 
     @property
     def may_read_page(self) -> bool:
-        """Whether the remaining time and the source's limits allow another page of the current pass."""
+        """Whether the invocation's remaining time and the source's limits let the current pass read another page."""
         return (
             self.counts.pages - self._pages_before_pass < self.source.max_pages
             and time.monotonic() < self._pages_until

@@ -1,9 +1,10 @@
 """The rules of a sweep: which items are missing from a full listing, and when they may be deleted.
 
-A sweep finds items that the back office has deleted without reporting it. But an item may be missing from a listing for
-two other reasons. Its record may have moved from one page to another while the pages were read. Or the record was
-created only after its page had been read. So an item is deleted only if the same version of it is missing from two
-complete listings in a row. If a listing is implausibly short, nothing is deleted.
+A sweep finds items whose records the back office has deleted without reporting the deletes. But an item may be missing
+from a listing for two other reasons. The item's record may have moved from one page to another while the pages were
+read. Or the back office created the record only after its page had been read. So a sweep deletes an item only if the
+same version of the item is missing from two complete listings in a row. If a listing is implausibly short, the sweep
+deletes nothing.
 """
 
 from array import array
@@ -13,20 +14,23 @@ from collections.abc import Iterable
 from .sourced_version import key_hash
 
 MAX_MISSING = 20_000
-"""One sweep remembers and deletes at most this many missing items, to bound its memory. Later sweeps find the rest."""
+"""The maximum number of missing items that one sweep remembers and deletes, to limit the memory it needs.
+
+Later sweeps find the other missing items.
+"""
 
 CHUNK_HASHES = 40_000
-"""The maximum number of hashes in one stored chunk. They take 320 KB, and DynamoDB allows 400 KB for an item.
+"""The maximum number of hashes in one stored chunk.
 
-A large page needs several chunks.
+So many hashes take 320 KB, and DynamoDB allows 400 KB for an item. The hashes of a large page need several chunks.
 """
 
 
 class HashSet:
-    """A set of 64-bit hashes. It takes eight bytes per hash, much less than a ``set`` of integers."""
+    """A set of 64-bit hashes. It takes eight bytes per hash, much less than a Python ``set`` of integers."""
 
     def __init__(self, chunks: Iterable[bytes] = ()) -> None:
-        """Build one set from chunks that :func:`pack_hashes` returned."""
+        """Build the set from chunks of hashes that :func:`pack_hashes` returned."""
         hashes = array("Q")
         for chunk in chunks:
             hashes.frombytes(chunk)
@@ -41,23 +45,23 @@ class HashSet:
 
 
 def pack_hashes(hashes: Iterable[int]) -> bytes:
-    """Return hashes as bytes, eight bytes per hash."""
+    """Pack 64-bit hashes into bytes, eight bytes per hash."""
     return array("Q", hashes).tobytes()
 
 
 def missed_item_hash(key: str, version: str) -> int:
     """Return the hash under which a sweep stores a missing item.
 
-    The hash includes the version. So an item that changes between two listings counts as missing for the first time in
-    the second one.
+    The hash covers the item's key and version. So if an item changes between two listings, it counts as missing for the
+    first time in the second listing.
     """
     return key_hash(f"{key} {version}")
 
 
 def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: int, max_percent: float) -> str | None:
-    """Return why a sweep may delete nothing, or ``None`` if it may delete.
+    """Return why a sweep may delete no items, or ``None`` if it may delete them.
 
-    The first row that matches decides.
+    Each row of the table is one condition. The first row whose condition is met decides.
 
     ====================================================  ===========  ===========================================
     condition                                             may delete?  reason
@@ -71,7 +75,7 @@ def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: 
     ====================================================  ===========  ===========================================
 
     :param living: how many items the collection has.
-    :param missing: how many of these items are missing from the listing.
+    :param missing: how many of the collection's items are missing from the listing.
     :param has_records: whether the listing has any record.
     :param without_id: how many records of the listing have no usable id.
     :param max_percent: the source's ``sweep.max_deletes_percent``. Any value above 0 allows at least one item, because

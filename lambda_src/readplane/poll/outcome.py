@@ -9,9 +9,9 @@ PollOutcome = Literal["completed", "not_modified", "unfinished", "failed", "paus
 - ``completed``: the main pass is finished, or the snapshot is stored.
 - ``not_modified``: the back office responded with 304.
 - ``unfinished``: the next poll continues the pass.
-- ``failed``: the back office, AWS or our own code failed.
+- ``failed``: the back office, AWS or Readplane's own code failed.
 - ``paused``: an operator has paused the source.
-- ``open``: the circuit breaker is open, or the back office wants no request yet (``Retry-After``).
+- ``open``: no request was sent, because the circuit breaker is open or the back office asked to wait (``Retry-After``).
 - ``running``: another poll holds the source's lease, or this poll has lost it.
 """
 
@@ -22,10 +22,11 @@ class PollCounts:
 
     :param pages: how many pages were read.
     :param records: how many records were read.
-    :param changes: how many changes were sent and snapshots written.
+    :param changes: how many changes were sent, plus how many snapshots were written.
     :param quarantined: how many records were put into quarantine.
-    :param missing: how many items were missing from full listings.
-    :param sweeps_refused: how many sweeps were not allowed to delete anything.
+    :param missing: how many items were missing from the full listings that this invocation completed.
+    :param sweeps_refused: how many full listings weren't allowed to delete items, because they were implausible or took
+        too long to compare.
     """
 
     pages: int = 0

@@ -1,7 +1,8 @@
 """One pass: read a source's pages, send the changes of their records, and advance the checkpoint.
 
 An incremental pass reads the records modified since shortly before the watermark. A full listing reads every record and
-compares it with its item. It also stores the hashes of the listed items, so that :mod:`.sweep` can find missing ones.
+compares each record with its item. It also stores the hashes of the listed items, so that :mod:`.sweep` can find the
+items that are missing from the listing.
 """
 
 from dataclasses import replace
@@ -19,21 +20,24 @@ from .source.translate import PageRecord
 from .upstream.paging.reader import FetchedPage, PageReader
 
 MAX_RESTARTS = 2
-"""How many times one invocation restarts a pass because the list changed while it was read."""
+"""How many times one invocation restarts a pass because the back office's list changed while the pass read it."""
 
 _CURSOR_ROUNDING_MS = 1000
-"""Records may be older than the cursor by up to this, because a cursor in whole seconds is rounded down."""
+"""How much older than a pass's cursor a returned record may be, in milliseconds.
+
+If a back office takes the cursor in whole seconds, `poll` rounds the cursor down.
+"""
 
 PassOutcome = Literal["completed", "not_modified", "unfinished"]
 
 
 def advance_watermark(previous_ms: int | None, newest_ms: int | None, started_ms: int) -> int | None:
-    """Return the watermark after a pass, in the back office's time. It never goes back.
+    """Return the watermark after a pass, by the back office's clock. The watermark never goes back.
 
     :param previous_ms: the watermark before the pass.
     :param newest_ms: the latest modification time that the pass read; ``None`` if it read no record.
-    :param started_ms: the time just before the pass's first request. The watermark never exceeds it. A record modified
-        after it may belong on a page that the pass had already read.
+    :param started_ms: the time just before the pass's first request. The watermark never exceeds this time, because a
+        record modified later may belong on a page that the pass had already read.
     """
     if newest_ms is None:
         return previous_ms
@@ -43,17 +47,17 @@ def advance_watermark(previous_ms: int | None, newest_ms: int | None, started_ms
 def cursor_before(watermark_ms: int | None, lag_ms: int) -> int | None:
     """Return the time from which the next pass reads: the watermark minus the lag, Unix milliseconds.
 
-    The lag catches records that were committed later than their modification time says.
+    The lag lets the next pass find records that the back office committed later than their modification time says.
 
-    :returns: ``None`` without a watermark, so that the pass reads everything.
+    :returns: the time; ``None`` if there is no watermark yet, so that the next pass reads everything.
     """
     return None if watermark_ms is None else max(0, watermark_ms - lag_ms)
 
 
 class PassRun:
-    """The part of a pass that runs in this invocation.
+    """One pass through a source's pages, or the part of it that fits into this invocation.
 
-    :param full: whether the pass reads the full listing.
+    :param full: whether the pass is a full listing.
     :param kind: whether the pass is the source's main pass or a sweep.
     """
 
@@ -68,9 +72,10 @@ class PassRun:
         self._sender = RecordSender(lease, self._remembered, full=full)
 
     def run(self) -> PassOutcome:
-        """Read pages until the last one is read, or until the limits of this invocation are reached.
+        """Read pages until the last page is read, or until this invocation reaches its limits.
 
-        :raises ListMovedError: if the list changed in every attempt to read it. The next poll starts the pass again.
+        :raises ListMovedError: if the back office's list changed during every attempt to read it. The next poll starts
+            the pass again.
         :raises ReadingError: if the back office can't be read.
         """
         self._lease.begin_pass(self._kind)
@@ -96,7 +101,8 @@ class PassRun:
             lease.counts.pages += 1
             if page.records is None:
                 self._complete(state, page.conditional_request)
-                # Don't search for missing items. The request was conditional, so the last full listing had none.
+                # End the pass without a search for missing items. The request was conditional, so the checkpoint has no
+                # missed items, which a second listing would have to confirm.
                 lease.checkpoint = replace(lease.checkpoint, main_pass=None)
                 return "not_modified"
             self._process_page(state, page, page.records)
@@ -111,18 +117,22 @@ class PassRun:
         return self._source.sweep_url() if self._kind == "sweep" else self._source.url_at(state.cursor_ms)
 
     def _conditional_request(self, state: Pass) -> ConditionalRequest | None:
-        """Return the validators for the next request; ``None`` if the page must be read even if it hasn't changed."""
+        """Return the validators for the next request; ``None`` if the next request must be unconditional.
+
+        The back office returns the full page to an unconditional request, even if the page hasn't changed.
+        """
         checkpoint = self._lease.checkpoint
         if self._kind == "sweep" or state.continuation is not None or self._remembered.has_pending:
             return None
-        # A change that was sent recently may not be applied yet, or may get lost. Only a full response can show that.
+        # `apply` may not have applied a recent change yet, and a change may get lost on its way. To find a lost change,
+        # a full listing compares its records with their items. A 304 response would have no records to compare.
         may_be_in_flight = state.started_ms < checkpoint.last_change_ms + MAX_IN_FLIGHT_MS
         if self._full and (checkpoint.missed_items or may_be_in_flight):
             return None
         return checkpoint.conditional_request
 
     def _process_page(self, state: Pass, page: FetchedPage, records: list[PageRecord]) -> None:
-        """Send a page's changes, then record the progress in the checkpoint."""
+        """Send the changes of a page's records, then record the progress of the pass in the checkpoint."""
         lease = self._lease
         sent = self._sender.send_page(records, page.requested_ms)
         lease.counts.records += len(records)
@@ -148,7 +158,7 @@ class PassRun:
             lease.save_checkpoint(replace(checkpoint, remembered=self._remembered.to_bytes()))
 
     def _store_hashes(self, state: Pass, item_hashes: list[int]) -> Pass:
-        """Store the key hashes of the items on a page, in chunks."""
+        """Store the key hashes of the items on a page, in chunks. Return the pass with the new number of chunks."""
         lease, chunks = self._lease, state.chunks
         for start in range(0, len(item_hashes), CHUNK_HASHES):
             content = pack_hashes(item_hashes[start : start + CHUNK_HASHES])
@@ -157,7 +167,7 @@ class PassRun:
         return replace(state, chunks=chunks)
 
     def _drop_old_records(self, state: Pass) -> int | None:
-        """Forget the records that no later pass will read again, and return the watermark that the pass has reached."""
+        """Forget the records that no later pass reads again, and return the watermark that this pass has reached."""
         watermark_ms = advance_watermark(self._lease.checkpoint.watermark_ms, state.newest_ms, state.started_ms)
         if self._source.versioned:
             since_ms = cursor_before(watermark_ms, self._lag_ms)
@@ -168,7 +178,7 @@ class PassRun:
         return watermark_ms
 
     def _complete(self, state: Pass, conditional_request: ConditionalRequest | None) -> None:
-        """Record in the checkpoint that all pages are read.
+        """Record in the checkpoint that the pass has read all pages.
 
         After a full listing, :func:`.sweep.finish` still has to find the missing items.
         """

@@ -1,4 +1,4 @@
-"""The stores that a poll reads and writes."""
+"""The stores that the function `poll` reads and writes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,13 +11,14 @@ from .sourced_items import SourcedItems
 
 
 class PollStores(NamedTuple):
-    """The stores that a poll reads and writes.
+    """The stores that the function `poll` reads and writes.
 
     :param checkpoints: the sources' checkpoints and leases.
     :param items: the items table.
     :param stream: the change stream.
-    :param quarantine: the store of records that can't be translated.
-    :param documents: each Region's store of documents, by the Region's name. The first Region is the one that polls.
+    :param quarantine: the store of records that can't be translated into changes.
+    :param documents: the store of documents in each Region, by the Region's name. The first Region is the one where
+        `poll` runs.
     """
 
     checkpoints: Checkpoints

@@ -1,4 +1,4 @@
-"""The quarantine of `poll`: records that can't be translated, kept whole until a redrive."""
+"""The quarantine of `poll`: whole records that can't be translated into changes, stored until a redrive."""
 
 import hashlib
 import json
@@ -10,9 +10,9 @@ from .source.translate import UntranslatableRecord
 
 
 class QuarantineEntry(NamedTuple):
-    """A record in quarantine.
+    """A quarantined record of a source.
 
-    :param source: the name of the record's source.
+    :param source: the name of the source.
     :param record: the record's JSON text.
     :param at_ms: when `poll` last read the record, Unix milliseconds.
     """
@@ -23,20 +23,20 @@ class QuarantineEntry(NamedTuple):
 
 
 class Quarantine(Protocol):
-    """A store of records that can't be translated."""
+    """The interface of the store of records that can't be translated into changes."""
 
     def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
-        """Store a record with the reason why it can't be translated. Storing it again replaces its entry."""
+        """Store a record, with the reason why it can't be translated. If it is stored already, replace its entry."""
 
     def get_entry(self, key: str) -> QuarantineEntry | None:
-        """Return an entry; ``None`` if there is none, or if `poll` didn't write it."""
+        """Return the entry under a key; ``None`` if there is no such entry, or if `poll` didn't write it."""
 
     def remove_entry(self, key: str) -> None:
-        """Remove an entry."""
+        """Remove the entry under a key."""
 
 
 class S3Quarantine:
-    """:class:`Quarantine` in the write log's bucket, under the same key prefix as the entries of `apply`."""
+    """The quarantine of `poll` in the S3 bucket of the write log. Its key prefix is the same as that of `apply`."""
 
     def __init__(self, client: Client, bucket: str, prefix: str) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class S3Quarantine:
         self._prefix = prefix
 
     def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
-        """Store the record under a hash of its source and text, so that the same record always has the same key."""
+        """Store the record under a hash of its source and JSON text, so the same record always has the same key."""
         text = record.raw_text
         digest = hashlib.sha256(f"{source}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
         entry = {
@@ -64,23 +64,23 @@ class S3Quarantine:
         )
 
     def get_entry(self, key: str) -> QuarantineEntry | None:
-        """Return an entry; ``None`` if there is none, or if `poll` didn't write it.
+        """Return the entry under a key; ``None`` if there is no such entry, or if `poll` didn't write it.
 
-        A key outside the prefix isn't read.
+        The result is also ``None`` if the key doesn't start with the quarantine's prefix. In that case S3 isn't called.
         """
         if not key.startswith(self._prefix):
             return None
         try:
             response = self._client.call("GetObject", Bucket=self._bucket, Key=key)
         except RefusedError as refusal:
-            # Without the permission s3:ListBucket, S3 returns AccessDenied for a missing key.
+            # For a missing key S3 responds AccessDenied, because the role of `poll` lacks the permission s3:ListBucket.
             if refusal.status == 404 or refusal.code == "AccessDenied":
                 return None
             raise
         return _parse_entry(response["Body"].read())
 
     def remove_entry(self, key: str) -> None:
-        """Delete the entry's object."""
+        """Delete the S3 object that holds the entry."""
         self._client.call("DeleteObject", Bucket=self._bucket, Key=key)
 
 

@@ -1,4 +1,4 @@
-"""A page's records: send the changes that they need, and put records that can't be translated into quarantine."""
+"""The records of one page: send the changes that they need, and quarantine the records that can't be translated."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,19 +24,22 @@ from .source.translate import PageRecord, TranslatedRecord, UntranslatableRecord
 from .sourced_version import content_hash, key_hash
 
 LARGE_PAGE = 5_000
-"""Sending more changes than this may take longer than one invocation. A shard accepts 1,000 records a second."""
+"""If a page needs more changes than this, one invocation may not have enough time to send all of them.
+
+The reason is that a Kinesis shard accepts only 1,000 records a second.
+"""
 
 _WORKERS = 8
-"""How many threads write to the quarantine in parallel."""
+"""How many threads write records to the quarantine in parallel."""
 
 
 class SentPage(NamedTuple):
     """The result of sending one page's changes.
 
     :param changes: how many changes were sent to Kinesis.
-    :param item_hashes: the key hashes of the page's items.
+    :param item_hashes: the key hashes of the items to which the page's records belong.
     :param newest_ms: the latest modification time on the page, Unix milliseconds; ``None`` if no record has one.
-    :param without_id: how many records have no usable item id.
+    :param without_id: how many records on the page have no usable item id.
     """
 
     changes: int
@@ -46,12 +49,13 @@ class SentPage(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A record that may need a change.
+    """A record for which a change may have to be sent.
 
     :param record: the translated record.
     :param hash: the hash of the item's key.
-    :param entry: the entry to remember for the record, unless the comparison with its item changes it.
-    :param is_new: whether nothing was remembered of the record before this page.
+    :param entry: the entry that the checkpoint will remember for the record, unless the comparison of the record with
+        its item leads to another entry.
+    :param is_new: whether the checkpoint remembered no entry for the record before this page.
     """
 
     record: TranslatedRecord
@@ -61,11 +65,11 @@ class _Candidate(NamedTuple):
 
 
 class _Chosen(NamedTuple):
-    """A change to send.
+    """A change that will be sent.
 
     :param change: the change.
     :param hash: the hash of the item's key.
-    :param entry: the entry that is remembered for the record.
+    :param entry: the entry that the checkpoint remembers for the record of the change.
     """
 
     change: Change
@@ -77,7 +81,7 @@ class _Chosen(NamedTuple):
 class _SortedPage:
     """A page's records, separated into those that may need a change and those that can't be translated.
 
-    :param candidates: the records that may need a change, by item key.
+    :param candidates: the records that may need a change, by the key of their item.
     :param untranslatable: the records that can't be translated.
 
     The other fields have the same meaning as in :class:`SentPage`.
@@ -91,10 +95,10 @@ class _SortedPage:
 
 
 class RecordSender:
-    """Sends the changes that the records of a pass need.
+    """Sends the changes that the records of one pass need.
 
     :param remembered: the records that the checkpoint remembers. The sender updates their entries.
-    :param full: whether the pass reads a full listing, whose records are compared with their items.
+    :param full: whether the pass is a full listing. In a full listing, every record is compared with its item.
     """
 
     def __init__(self, lease: Lease, remembered: Remembered, *, full: bool) -> None:
@@ -105,19 +109,20 @@ class RecordSender:
         self._lag_ms = int(lease.source.lag_seconds * 1000)
 
     def send_page(self, records: list[PageRecord], requested_ms: int) -> SentPage:
-        """Send the changes of a page's records, and put those that can't be translated into quarantine.
+        """Send the changes of a page's records, and quarantine the records that can't be translated.
 
         :param requested_ms: the time just before the page was requested, Unix milliseconds.
-        :raises PageError: if too many records can't be translated. The page's changes have been sent by then.
+        :raises PageError: if too many records can't be translated. The changes of the other records are sent anyway.
         """
         page = self._sort(records, requested_ms)
-        # Send the changes first, so that the good records are sent even if the page has too many bad ones.
+        # Send the changes before the quarantine is written. If too many records can't be translated, `_quarantine`
+        # raises an error, but the changes of the other records have been sent by then.
         changes = self._send(page.candidates, requested_ms)
         self._quarantine(page.untranslatable, requested_ms)
         return SentPage(changes, page.item_hashes, page.newest_ms, page.without_id)
 
     def _sort(self, records: list[PageRecord], requested_ms: int) -> _SortedPage:
-        """Separate the records that may need a change from those that can't be translated."""
+        """Separate a page's records into those that may need a change and those that can't be translated."""
         page = _SortedPage()
         for record in map(self._check_owner, records):
             if isinstance(record, UntranslatableRecord):
@@ -134,8 +139,8 @@ class RecordSender:
             candidate = self._candidate(record, key, requested_ms)
             previous = page.candidates.get(key)
             if candidate and (previous is None or previous.entry.version < candidate.entry.version):
-                # If a record is on the page twice, the second occurrence is never new, because the first is remembered
-                # by then. So take `is_new` from the first.
+                # If a record is on the page twice, its second candidate is never new, because the first one is already
+                # remembered. So the record is new if its first candidate was new.
                 is_new = candidate.is_new or (previous is not None and previous.is_new)
                 page.candidates[key] = candidate._replace(is_new=is_new)
         return page
@@ -150,7 +155,7 @@ class RecordSender:
         return item_key(self._source.collection, item_id, owner)
 
     def _candidate(self, record: TranslatedRecord, key: str, requested_ms: int) -> _Candidate | None:
-        """Return a record as a candidate; ``None`` in an incremental pass if the record needs no change."""
+        """Return a record as a candidate; ``None`` if an incremental pass needs to send no change for the record."""
         content = content_hash(self._source.name, key, record.data_text)
         hashed = key_hash(key)
         if record.version_ms is None:
@@ -160,8 +165,9 @@ class RecordSender:
         if entry is None:
             if not self._full or previous is None:
                 return None
-            # The record's change has been sent, but its item may differ. A sweep may have deleted the item while it was
-            # missing from listings, or the back office may have returned to an older state. So compare the two.
+            # The record's change has been sent before, but the record's item may differ from the record. A sweep may
+            # have deleted the item while the record was missing from listings. Or the back office may have returned to
+            # an older state of the record. So compare the record with the item.
             is_same_time = previous.ms == record.version_ms
             entry = previous if is_same_time else RememberedRecord(record.version_ms, content)
         return _Candidate(record, hashed, entry, is_new=previous is None)
@@ -180,8 +186,9 @@ class RecordSender:
             return 0
         lease = self._lease
         if any(time_ms(choice.change.version) > requested_ms - self._lag_ms for choice in chosen):
-            # Some of these records are so recent that they may be modified again with the same timestamp. So save which
-            # content came first before sending it. If this poll crashes, the next one can still order the contents.
+            # Some of these records are so recent that the back office may modify them again with the same timestamp.
+            # The content that was read last must win. So save the contents read so far before sending their changes. If
+            # this poll crashes after sending, the next poll can still give a newer content a greater counter.
             lease.save_checkpoint(replace(lease.checkpoint, remembered=self._remembered.to_bytes()))
         lease.check()
         lease.stores.stream.put_changes((choice.change for choice in chosen), lease.seconds_to_send())
@@ -192,7 +199,8 @@ class RecordSender:
         checkpoint = self._lease.checkpoint
         read_until_ms = max(checkpoint.reread_until_ms, checkpoint.watermark_ms or 0)
         if len(candidates) > LARGE_PAGE:
-            # Sending so many changes may take several polls. Look up the items, to skip what earlier polls have sent.
+            # Sending so many changes may take several polls. So look up the item of every new record, to skip the
+            # changes that earlier polls have sent and `apply` has applied.
             read_until_ms = MAX_TIME_MS
         remembered = {key: self._remembered.get_record(candidate.hash) for key, candidate in candidates.items()}
         lookups = [
@@ -234,7 +242,7 @@ class RecordSender:
         return self._lease.stores.items.get_versions(keys) if keys else {}
 
     def _choose(self, candidate: _Candidate, decision: Decision, requested_ms: int) -> _Chosen | None:
-        """Remember what was decided about a record, and return its change if there is one to send."""
+        """Remember the entry that was decided for a record, and return the record's change if one must be sent."""
         entry = decision.remember
         if entry is None:
             self._remembered.drop_record(candidate.hash)
@@ -259,10 +267,11 @@ class RecordSender:
         )
 
     def _quarantine(self, untranslatable: list[UntranslatableRecord], requested_ms: int) -> None:
-        """Put records that can't be translated into quarantine, unless they are there already.
+        """Quarantine the records that can't be translated, unless they are already in quarantine.
 
-        :raises PageError: if there are more than :data:`MAX_QUARANTINED`. Then the source's settings or the back office
-            must be corrected. Quarantining every record would only mean that all of them must be redriven.
+        :raises PageError: if there are more than :data:`MAX_QUARANTINED` of these records. In that case an operator
+            must correct the source's settings or the back office. Quarantining so many records wouldn't help, because
+            the operator would have to redrive all of them.
         """
         lease, name = self._lease, self._source.name
         records = [

@@ -15,10 +15,10 @@ from .sourced_version import content_hash, sourced_version
 
 
 class _Redriven(NamedTuple):
-    """A quarantined record that has been translated.
+    """A quarantined record that has been translated into a change.
 
-    :param key: the key of its quarantine entry.
-    :param change: the change to send.
+    :param key: the key of the record's quarantine entry.
+    :param change: the change to send for the record.
     """
 
     key: str
@@ -28,14 +28,15 @@ class _Redriven(NamedTuple):
 def redrive(
     source: Source, collection: Collection, translator: Translator, keys: list[str], stores: PollStores, seconds: float
 ) -> dict[str, Any]:
-    """Translate quarantined records, send their changes to Kinesis, and remove their entries.
+    """Translate quarantined records, send their changes to Kinesis, and remove their quarantine entries.
 
-    A change gets the version that it would have had when the record was quarantined. So it loses to any later
-    modification of the record.
+    A change gets the version that it would have got without the quarantine. So any later modification of the record
+    wins over this change.
 
-    :param keys: the keys of this source's quarantine entries.
+    :param keys: the keys of the quarantine entries to redrive, all of this source.
     :param seconds: how long to retry changes that Kinesis refuses.
-    :returns: ``{"redriven": n, "failed": [{"key", "reason"}]}``.
+    :returns: how many records were redriven, and why each other entry failed:
+        ``{"redriven": n, "failed": [{"key", "reason"}]}``.
     """
     redriven: list[_Redriven] = []
     failed: list[dict[str, str]] = []
@@ -54,7 +55,7 @@ def redrive(
 def _change(
     source: Source, collection: Collection, translator: Translator, key: str, stores: PollStores
 ) -> Change | str:
-    """Return the change of an entry's record, or a text that says why there is none."""
+    """Return the change for a quarantine entry's record, or a text that says why the entry can't be redriven."""
     entry = stores.quarantine.get_entry(key)
     if entry is None:
         return "there is no such entry of a source"

@@ -1,7 +1,8 @@
 """The records that a checkpoint remembers, because later passes read them again.
 
-Each pass starts a lag before the watermark, so it reads the newest records again. The entry of such a record shows
-whether its change has been sent. It also orders two contents that have the same modification time.
+Each pass starts at the watermark minus the source's lag, so it reads the newest records again. The checkpoint has an
+entry for each of these records. The entry shows whether the record's change has been sent. It also orders two contents
+of the record that have the same modification time.
 """
 
 import struct
@@ -12,22 +13,30 @@ from typing import NamedTuple
 from .sourced_version import MAX_COUNTER, sourced_version
 
 MAX_ENTRIES = 4_000
-"""The maximum number of saved entries. They take 96 KB, and a checkpoint must stay below DynamoDB's 400 KB per item."""
+"""The maximum number of entries in a saved checkpoint.
+
+So many entries take 96 KB, and the whole checkpoint must fit into a DynamoDB item of at most 400 KB.
+"""
 
 MAX_QUARANTINED = 1_000
-"""How many of these entries quarantined records may take. They may take more if other records leave room."""
+"""How many of the :data:`MAX_ENTRIES` entries are reserved for quarantined records.
 
-_ENTRY = struct.Struct(">QQIHH")  # key hash, content hash, upper 32 and lower 16 bits of the time, flags and counter
+Quarantined records may take more entries if the other records leave room.
+"""
+
+# A packed entry has five fields: the key hash, the content hash, the upper 32 bits of the time, the lower 16 bits of
+# the time, and 16 bits for the flags and the counter.
+_ENTRY = struct.Struct(">QQIHH")
 _PENDING, _QUARANTINED = 1 << 15, 1 << 14
 
 
 class RememberedRecord(NamedTuple):
-    """The entry of one remembered record.
+    """The entry that a checkpoint has for one remembered record.
 
-    :param ms: the record's modification time, Unix milliseconds. For a quarantined record, the time when it was last
-        read.
+    :param ms: the record's modification time, Unix milliseconds. For a quarantined record, this is the time when the
+        record was last read.
     :param content: the hash of the record's content.
-    :param counter: the number of this content among those read with the same modification time, from 0.
+    :param counter: how many contents of the record were read before this one with the same modification time.
     :param pending: whether the record's change may not have reached Kinesis yet.
     :param quarantined: whether the record is in quarantine.
     """
@@ -40,15 +49,15 @@ class RememberedRecord(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The version of the record's change."""
+        """The version of the change that this entry stands for."""
         return sourced_version(self.ms, self.counter, self.content)
 
 
 class Remembered:
-    """The entries of the remembered records, by the hash of the item's key."""
+    """The entries of all remembered records of a source, by the hash of the record's item key."""
 
     def __init__(self, content: bytes = b"") -> None:
-        """Read the entries that :meth:`to_bytes` packed."""
+        """Read the entries from bytes that :meth:`to_bytes` returned."""
         self._entries: dict[int, RememberedRecord] = {}
         for key, content_hash, high, low, flags in _ENTRY.iter_unpack(content):
             ms, counter = high << 16 | low, flags & MAX_COUNTER
@@ -60,17 +69,18 @@ class Remembered:
 
     @property
     def has_pending(self) -> bool:
-        """Whether any entry is pending: its change may not have reached Kinesis yet."""
+        """Whether any entry is pending, so that its change may not have reached Kinesis yet."""
         return any(entry.pending for entry in self._entries.values())
 
     def get_record(self, key: int) -> RememberedRecord | None:
-        """Return the entry under a key hash, if any."""
+        """Return the entry under a key hash; ``None`` if there is none."""
         return self._entries.get(key)
 
     def add_record(self, key: int, ms: int, content: int) -> RememberedRecord | None:
         """Remember a record that was just read. Return the entry to send, or ``None`` if there is nothing to send.
 
-        The first three columns describe the entry remembered so far, compared with the record.
+        Each row of the table is one case. The first three columns compare the entry remembered before the call with the
+        record.
 
         ================  ==========  ===========  ==================================  ======================
         remembered entry  its time    its content  entry to send                       entry remembered after
@@ -84,16 +94,16 @@ class Remembered:
         sent              later       any          nothing to send                     the remembered entry
         ================  ==========  ===========  ==================================  ======================
 
-        A record older than the remembered one may come from a lagging replica, so it isn't sent. But if the remembered
-        entry is pending, its change may never have reached Kinesis, and the back office may no longer have that state.
-        Then the older record is sent.
+        A record older than the remembered entry may come from a lagging replica, so it isn't sent. But if the
+        remembered entry is pending, its change may never have reached Kinesis, and the back office may no longer have
+        that later state. In that case the older record is sent.
 
-        The entry to send stays pending until :meth:`mark_sent`. If the record is read again before that, the same
-        version is sent again.
+        The entry to send stays pending until it is given to :meth:`mark_sent`. If the record is read again before that,
+        the same version is sent again.
 
         :param key: the hash of the item's key.
         :param ms: the record's modification time, Unix milliseconds.
-        :param content: the hash of its content.
+        :param content: the hash of the record's content.
         """
         previous = self._entries.get(key)
         if previous is None or ms > previous.ms:
@@ -108,7 +118,7 @@ class Remembered:
         return entry
 
     def add_quarantined(self, key: int, now_ms: int) -> bool:
-        """Remember that a record is in quarantine. Return whether it wasn't remembered before."""
+        """Remember that a record is in quarantine. Return ``True`` if no entry was remembered for the record before."""
         is_new = key not in self._entries
         self._entries[key] = RememberedRecord(now_ms, 0, quarantined=True)
         return is_new
@@ -116,37 +126,37 @@ class Remembered:
     def mark_sent(self, sent: Iterable[tuple[int, RememberedRecord]]) -> None:
         """Mark entries as sent, because Kinesis has their changes.
 
-        If a different entry is remembered under the same key hash, that entry stays as it is.
+        If another entry is remembered under the key hash of a sent entry, that other entry stays as it is.
 
-        :param sent: pairs of a key hash and the entry that was sent.
+        :param sent: pairs of a key hash and the entry whose change was sent.
         """
         for key, entry in sent:
             if self._entries.get(key) == entry:
                 self._entries[key] = entry._replace(pending=False)
 
     def replace_record(self, key: int, entry: RememberedRecord) -> None:
-        """Remember an entry under a key hash, in place of any other."""
+        """Remember an entry under a key hash. It replaces any entry that was remembered there."""
         self._entries[key] = entry
 
     def drop_record(self, key: int) -> None:
-        """Forget a record, so that it counts as new when it is read again."""
+        """Forget the record under a key hash, so that the record counts as new when it is read again."""
         self._entries.pop(key, None)
 
     def send_all_again(self) -> None:
-        """Make every record be sent again when it is next read.
+        """Make the changes of all remembered records be sent again when the records are next read.
 
-        The entries become pending, so a record is sent again with the same version. Entries of quarantined records are
-        forgotten, so that these records are put into quarantine again if they still can't be translated.
+        All entries become pending, so each change is sent again with the same version. The entries of quarantined
+        records are forgotten. So these records are put into quarantine again if they still can't be translated.
         """
         others = {key: entry for key, entry in self._entries.items() if not entry.quarantined}
         self._entries = {key: entry._replace(pending=True) for key, entry in others.items()}
 
     def drop_before(self, ms: int) -> None:
-        """Forget records modified before ``ms``, because no later pass reads them. Keep quarantined records."""
+        """Forget the records modified before ``ms``, because no later pass reads them. Keep all quarantined records."""
         self._entries = {key: entry for key, entry in self._entries.items() if entry.quarantined or entry.ms >= ms}
 
     def to_bytes(self) -> bytes:
-        """Pack the newest entries into bytes, at most :data:`MAX_ENTRIES`, and forget the others."""
+        """Pack the newest entries into bytes, at most :data:`MAX_ENTRIES` of them, and forget all older entries."""
         if len(self._entries) > MAX_ENTRIES:
             quarantined = [pair for pair in self._entries.items() if pair[1].quarantined]
             others = [pair for pair in self._entries.items() if not pair[1].quarantined]

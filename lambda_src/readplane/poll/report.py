@@ -18,11 +18,11 @@ from .outcome import PollCounts, PollOutcome
 from .sourced_version import sourced_version
 
 CACHE_CONTROL = "no-cache"
-"""``Cache-Control`` of a freshness document. A cached copy would report an old freshness as the current one."""
+"""The ``Cache-Control`` of a freshness document. A cached copy would show an old freshness as the current one."""
 
 
 def report_poll(lease: Lease, outcome: PollOutcome) -> dict[str, Any]:
-    """Publish the source's freshness, log the poll with its metrics, and return the function's response."""
+    """Publish the source's freshness, log the poll with its metrics, and return the response of the function `poll`."""
     source, counts, checkpoint = lease.source, lease.counts, lease.checkpoint
     if outcome not in ("paused", "open"):
         publish_freshness(lease)
@@ -51,10 +51,10 @@ def report_poll(lease: Lease, outcome: PollOutcome) -> dict[str, Any]:
 def poll_response(
     outcome: PollOutcome, counts: PollCounts, *, fault: str | None = None, sweeping: bool = False
 ) -> dict[str, Any]:
-    """Return the function's response to a poll.
+    """Return the response of the function `poll` after a poll of a source.
 
-    :param fault: why the poll failed: an error's kind, a colon and its detail.
-    :param sweeping: whether a sweep has begun and isn't finished.
+    :param fault: why the poll failed: the kind of the error, a colon and the error's detail; ``None`` without an error.
+    :param sweeping: whether a sweep of the source has begun but isn't finished.
     """
     return {
         "outcome": outcome,
@@ -70,9 +70,10 @@ def poll_response(
 
 
 def publish_freshness(lease: Lease) -> None:
-    """Publish the source's freshness in the items table, which replicates, and as a document in every Region.
+    """Publish the source's freshness in the items table and as a document in every Region.
 
-    If one write fails, the others are still made. A metric counts the failures, and the next poll publishes again.
+    DynamoDB replicates the items table to the other Regions. If one write fails, the other writes are still made. A
+    metric counts the failed writes, and the next poll publishes the freshness again.
     """
     source, checkpoint = lease.source, lease.checkpoint
     now = now_ms()
@@ -102,10 +103,10 @@ def publish_freshness(lease: Lease) -> None:
 
 
 def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
-    """Log every source's staleness as a metric, and return it in seconds by the source's name.
+    """Log each source's staleness as a metric, and return the staleness in seconds by the source's name.
 
-    The staleness is computed from the checkpoints, because a source whose polls don't run can't report its own. Sources
-    that were never polled are left out.
+    The staleness is computed from the saved checkpoints, because polls that don't run can't report the staleness of
+    their source. Sources that were never polled are left out.
     """
     staleness: dict[str, float] = {}
     for name in sources:
@@ -123,12 +124,15 @@ def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetr
 
 
 def _staleness_seconds(checkpoint: Checkpoint, now: int) -> float:
-    """Return a source's staleness in seconds. Until a pass is complete, that is the time since the first poll."""
+    """Return a source's staleness in seconds.
+
+    Until the source's first pass is complete, the staleness is the time since the source's first poll.
+    """
     return max(0, now - (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms)) / 1000
 
 
 def _put_documents(lease: Lease, freshness: Freshness, now: int) -> int:
-    """Write the freshness document in every Region, and return how many of these writes failed."""
+    """Write the source's freshness document in every Region, and return how many of these writes failed."""
     source = lease.source
     document = {
         "source": source.name,
@@ -139,7 +143,8 @@ def _put_documents(lease: Lease, freshness: Freshness, now: int) -> int:
         "checked_at": freshness.checked_at,
     }
     text = json.dumps(document, separators=(",", ":"))
-    # The freshness of an owner collection belongs to no single owner, so every signed-in user may read it.
+    # A source's freshness belongs to no single owner. So if the source feeds an owner collection, every signed-in user
+    # may read the freshness document.
     visibility: Visibility = "public" if lease.collection.read == "public" else "authenticated"
     key = document_key(visibility, "sources", source.name, None)
     failed = 0

@@ -18,19 +18,25 @@ from .upstream.paging.reader import PageReader
 from .upstream.response import Fetch
 
 MAX_RETRY_AFTER_SECONDS = 60 * 60
-"""The longest ``Retry-After`` that is obeyed. A back office must not be able to stop its polls for good."""
+"""The longest ``Retry-After`` that `poll` obeys, in seconds.
+
+Without this limit, a back office could stop the polls of its source for good.
+"""
 
 _OWN_KINDS = frozenset({"deadline", "secret"})
-"""Kinds of error that aren't the back office's fault, so they don't count for the circuit breaker."""
+"""The kinds of error that aren't the back office's fault, so the circuit breaker doesn't count them."""
 
 
 def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validate: SchemaValidator) -> PollOutcome:
-    """Poll the source. An error of the back office isn't raised, but becomes the outcome ``failed`` or ``unfinished``.
+    """Poll the source under its lease, and return the outcome.
 
-    :param make_fetch: takes a source, and returns the function that fetches pages from its back office.
-    :param validate: the collection's compiled schema.
-    :raises LeaseLostError: if the lease is lost.
-    :raises AwsError: if AWS fails.
+    If the back office can't be read, the function raises no error, but returns ``failed`` or ``unfinished``.
+
+    :param make_fetch: a function that takes a source, and returns the function that fetches pages from the source's
+        back office.
+    :param validate: the compiled JSON Schema of the source's collection.
+    :raises LeaseLostError: if this poll no longer holds the lease.
+    :raises AwsError: if a call to AWS fails.
     """
     source = lease.source
     now = now_ms()
@@ -49,7 +55,7 @@ def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validate: SchemaVal
 
 
 def _reset_if_settings_changed(lease: Lease, now: int) -> None:
-    """Start the source from the beginning if settings that define its records have changed since the last poll."""
+    """Forget the source's progress if settings that define its records have changed since the last poll."""
     previous, current = lease.checkpoint.fingerprint, lease.source.fingerprint
     if previous is not None and previous != current:
         lease.telemetry.event(
@@ -88,26 +94,28 @@ def _is_sweep_due(source: Source, checkpoint: Checkpoint) -> bool:
 def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> PollOutcome:
     """Record in the log and the checkpoint that reading the back office failed, and return the poll's outcome.
 
+    Each row of the table is one kind of error. The breaker is the source's circuit breaker.
+
     =========================  ==========  ===================  ===============  ====================================
     error                      outcome     counts for breaker?  who obeys        does the pass start again?
                                                                 Retry-After?
     =========================  ==========  ===================  ===============  ====================================
-    time ran out               unfinished  no                   no pass          no
+    the poll's time ran out    unfinished  no                   no pass          no
     secret can't be read       failed      no                   no pass          no
-    list changed while read    failed      no                   no pass          it already has been reset
+    list changed while read    failed      no                   no pass          it has been reset already
     any other, in a main pass  failed      yes                  all passes       from the second failure in a row on,
                                                                                  if the page is suspect
     any other, in a sweep      failed      yes                  sweeps only      if the page is suspect
     =========================  ==========  ===================  ===============  ====================================
 
-    :func:`_is_page_suspect` says whether the page is suspect. One failure of a main pass may be a coincidence, so the
-    pass restarts only after a second one. A sweep restarts after the first one, because the main pass before each
-    attempt of the sweep resets the failure count.
+    :func:`_is_page_suspect` decides whether the requested page is suspect. One failure of a main pass may be a
+    coincidence, so a main pass restarts only after a second failure in a row. A sweep restarts after its first failure,
+    because a main pass runs before each attempt of the sweep and resets the failure count.
 
-    A back office may limit full listings more strictly than incremental reads. So a ``Retry-After`` for a sweep doesn't
-    stop main passes.
+    A back office may limit full listings more strictly than incremental reads. So if its response to a sweep has a
+    ``Retry-After`` header, only sweeps wait, and main passes continue.
 
-    :param is_probe: whether the failed request was the one request that a half-open breaker allows.
+    :param is_probe: whether the failed request was the single request that a half-open breaker allows.
     """
     source = lease.source
     lease.fault = f"{error.kind}: {error.detail}"
@@ -139,7 +147,7 @@ def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> Pol
 
 
 def _retry_after_until_ms(error: ReadingError, now: int) -> int:
-    """Return when the back office accepts requests again, Unix milliseconds; 0 if it didn't say."""
+    """Return when the back office accepts requests again, Unix milliseconds; 0 without a ``Retry-After`` header."""
     retry_after = error.retry_after if isinstance(error, BackOfficeError) else None
     seconds = min(MAX_RETRY_AFTER_SECONDS, retry_after or 0)
     return now + int(seconds * 1000) if seconds else 0
@@ -148,8 +156,8 @@ def _retry_after_until_ms(error: ReadingError, now: int) -> int:
 def _is_page_suspect(error: ReadingError, *, is_probe: bool) -> bool:
     """Whether the requested page may no longer exist, for example because its token has expired.
 
-    A retryable HTTP status says nothing about the page. But if even the probe of a half-open breaker gets one, the page
-    is suspect.
+    A retryable HTTP status such as 503 says nothing about the page. But if even the probe of a half-open breaker gets a
+    retryable status, the page is suspect.
     """
     if isinstance(error, PageError):
         return True

@@ -18,23 +18,26 @@ from .sourced_version import content_hash, content_of, sourced_version
 from .upstream.response import Fetch, conditional_request_of
 
 _MAX_ATTEMPTS = 3
-"""How often to try to replace a document that other polls replace at the same time."""
+"""How many times a poll tries to replace a Region's document if other polls replace it at the same time."""
 
 
 def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> Literal["completed", "not_modified"]:
-    """Fetch the payload and write it to every Region that lacks it.
+    """Fetch the back office's payload, and write it as a document to every Region that lacks it.
 
-    If one Region fails, the others are still written. A metric counts the failure, and the next poll tries again.
+    If the write in one Region fails, the other Regions still get the document. A metric counts the failed Regions, and
+    the next poll writes their documents.
 
-    :param probe: whether to send the request only once, without retries.
-    :raises BackOfficeError: if the back office returns no payload.
-    :raises PageError: if the payload isn't JSON that fits the collection's schema.
-    :raises AwsError: if the Region that polls can't store the payload. Then ``fresh_as_of_ms`` stays as it was.
+    :param probe: whether to send the request only once, without retries, because the breaker is half open.
+    :raises BackOfficeError: if the back office returns no usable response.
+    :raises PageError: if the payload isn't JSON that fits the JSON Schema of the source's collection.
+    :raises AwsError: if the document can't be written in the Region where `poll` runs. In that case ``fresh_as_of_ms``
+        stays as it was.
     """
     source, checkpoint = lease.source, lease.checkpoint
     requested_ms = now_ms()
     regions = _Regions(lease)
-    # A Region needs the payload even if it hasn't changed, if its document is missing, old or can't be read.
+    # Make the request conditional only if every Region has the current document. Otherwise a 304 response would bring
+    # no payload for the Regions whose document is missing, old or can't be read.
     version = checkpoint.snapshot_version
     condition = checkpoint.conditional_request if version and regions.all_have(version) else None
     if condition and condition.url != source.url:
@@ -65,7 +68,10 @@ def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) 
 
 
 class _Regions:
-    """The snapshot's document in every Region. If a Region's document can't be read, this poll doesn't write it."""
+    """The documents of one snapshot in all Regions.
+
+    If the document of a Region can't be read, this poll doesn't write it either.
+    """
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
@@ -79,12 +85,12 @@ class _Regions:
                 self._errors[region] = error
 
     def all_have(self, version: str) -> bool:
-        """Whether every Region's document has this version."""
+        """Whether the document of every Region can be read and has this version."""
         has_version = [stored is not None and stored.version == version for stored in self._stored.values()]
         return not self._errors and all(has_version)
 
     def put_snapshot(self, body: bytes, requested_ms: int) -> str:
-        """Write the payload to every Region unless all of them have it already. Return the documents' version."""
+        """Write the payload to every Region, unless all Regions have it already. Return the documents' version."""
         lease, source = self._lease, self._lease.source
         content = content_hash(source.name, self._key, body.decode())
         versions = {stored.version if stored else "" for stored in self._stored.values()}
@@ -110,9 +116,9 @@ class _Regions:
         return version
 
     def report_errors(self) -> None:
-        """Log which Regions failed.
+        """Log an event for each Region whose document couldn't be read or written.
 
-        :raises AwsError: if the Region that polls, the first one, is among them.
+        :raises AwsError: if the Region where `poll` runs, which is the first one, is among these Regions.
         """
         lease = self._lease
         for region, error in self._errors.items():
@@ -136,7 +142,7 @@ class _Regions:
             raise self._errors[polling_region]
 
     def _put_document(self, region: str, document: bytes, version: str, stored: StoredDocument | None) -> None:
-        """Replace a Region's document, unless it already holds the payload of a later request."""
+        """Replace a Region's document, unless another poll has already stored a snapshot that was requested later."""
         lease = self._lease
         store = lease.stores.documents[region]
         for _ in range(_MAX_ATTEMPTS):

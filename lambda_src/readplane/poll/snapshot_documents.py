@@ -6,14 +6,17 @@ from ..aws.faults import RefusedError
 from ..stores.documents import VERSION_METADATA, S3Documents
 
 _CONDITION_FAILED = frozenset({404, 409, 412})
-"""The statuses of S3 if the condition of a PUT fails: the object is gone, is being written, or has changed."""
+"""The HTTP statuses that S3 returns if the condition of a PUT fails.
+
+404: the object has been deleted. 409: another request is writing the object. 412: the object has changed.
+"""
 
 
 class StoredDocument(NamedTuple):
-    """The document that is stored under a key.
+    """The version and the ETag of a document that is stored in S3.
 
     :param version: the document's version.
-    :param etag: the ETag that S3 gave to the document.
+    :param etag: the ETag of the document's S3 object.
     """
 
     version: str
@@ -21,7 +24,7 @@ class StoredDocument(NamedTuple):
 
 
 class SnapshotDocuments(Protocol):
-    """One Region's documents."""
+    """The interface of the store of documents in one Region."""
 
     def get_stored_document(self, key: str) -> StoredDocument | None:
         """Return the version and ETag of the document under a key; ``None`` if there is none."""
@@ -29,24 +32,24 @@ class SnapshotDocuments(Protocol):
     def replace_document(
         self, key: str, body: bytes, version: str, cache_control: str, stored: StoredDocument | None
     ) -> bool:
-        """Write a document, unless the stored one has changed since it was read. Return whether it was written.
+        """Write a document if the stored document hasn't changed since it was read. Return whether it was written.
 
-        :param stored: the stored document as :meth:`get_stored_document` returned it.
+        :param stored: what :meth:`get_stored_document` returned for the key.
         """
 
     def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
-        """Write a document, whatever is stored under the key."""
+        """Write a document under a key. It replaces any document that is stored there."""
 
 
 class S3SnapshotDocuments(S3Documents):
-    """:class:`SnapshotDocuments` in an S3 bucket in the client's Region."""
+    """The documents of one Region in an S3 bucket. The bucket is in the Region of the AWS client."""
 
     def get_stored_document(self, key: str) -> StoredDocument | None:
         """Return the version and ETag of the document under a key; ``None`` if there is none.
 
-        A 403 counts as a missing document too, because S3 returns it for a missing key if the caller lacks the
-        permission ``s3:ListBucket``. The response to a HEAD request has no body that could tell the reason. If access
-        is really denied, :meth:`replace_document` fails.
+        The status 403 counts as a missing document too. S3 responds 403 for a missing key, because the role of `poll`
+        lacks the permission ``s3:ListBucket``. The response to a HEAD request has no body that could tell whether the
+        key is missing or access is denied. If access is denied, :meth:`replace_document` fails.
         """
         try:
             response = self._client.call("HeadObject", Bucket=self._bucket, Key=key)
@@ -59,7 +62,7 @@ class S3SnapshotDocuments(S3Documents):
     def replace_document(
         self, key: str, body: bytes, version: str, cache_control: str, stored: StoredDocument | None
     ) -> bool:
-        """Write a document if the object's ETag hasn't changed, or if there is still no object."""
+        """Write a document if the stored object still has the same ETag, or if there is still no object."""
         try:
             self._client.call(
                 "PutObject",

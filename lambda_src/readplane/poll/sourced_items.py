@@ -1,6 +1,7 @@
-"""The items table as `poll` uses it: versions, living items and the freshness of sources.
+"""The items table as `poll` uses it: versions of items, items that aren't deleted, and the freshness of sources.
 
-This code isn't in :mod:`readplane.stores.items`, because the read path imports that module at every cold start.
+This code isn't in :mod:`readplane.stores.items`, because the function `read` imports that module at every cold start.
+More code there would slow its cold starts down.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,35 +15,35 @@ from ..stores.table import MAX_KEYS, read_records, split_into_batches
 
 
 class SourcedItems(Protocol):
-    """The items that sources feed."""
+    """The interface of the store of items that sources feed."""
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the current versions of items and tombstones by their keys. Unknown items are left out.
+        """Return the current version of each item or tombstone, by its key. Keys without either are left out.
 
-        One call to the store reads up to 100 keys. The version of a source's tombstone contains the content hash that
-        :func:`~readplane.poll.sourced_version.content_hash` returns for a delete.
+        One call to DynamoDB reads up to 100 keys. The version of a tombstone from a source contains the content hash
+        that :func:`~readplane.poll.sourced_version.content_hash` returns if its ``data`` is ``None``.
         """
 
     def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Return the id and version of every item that isn't deleted, and read them page by page.
+        """Return the id and version of every item that isn't deleted. The items are read page by page.
 
-        The store's index is eventually consistent. An item that changes during the listing may be left out, or have
-        its previous version.
+        The table's index is eventually consistent. If an item changes during the listing, the item may be left out or
+        may have its previous version.
         """
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
-        """Publish a source's freshness in every Region. Its ``fresh_as_of`` never goes back.
+        """Publish a source's freshness in the items table, which is in every Region. ``fresh_as_of`` never goes back.
 
-        :returns: the published freshness. If another poll has published a later ``fresh_as_of``, it has that one.
-            Publishing takes one call to the store, or two in that case.
+        :returns: the published freshness. If another poll has already published a later ``fresh_as_of``, the result has
+            that later time. Publishing takes one call to DynamoDB, or two calls if there is a later time.
         """
 
 
 class DynamoSourcedItems(DynamoItems):
-    """:class:`SourcedItems` in a DynamoDB table."""
+    """The items that sources feed, in a DynamoDB table."""
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """Read the versions with strongly consistent reads, 100 keys a call."""
+        """Read the versions with strongly consistent reads, up to 100 keys per call."""
         return {
             record["pk"]["S"]: record["version"]["S"]
             for batch in split_into_batches(dict.fromkeys(keys), MAX_KEYS, lambda _: 0)
@@ -50,15 +51,15 @@ class DynamoSourcedItems(DynamoItems):
         }
 
     def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Query the listing index, one partition after another."""
+        """Query the index that lists items, one partition after another."""
         for partition in partitions:
             query: dict[str, Any] = {
                 "TableName": self._table,
                 "IndexName": self._index,
                 "KeyConditionExpression": "list_key = :partition",
                 "ExpressionAttributeValues": {":partition": {"S": partition}},
-                # This only makes responses smaller. DynamoDB charges for whole items, and their whole size counts
-                # towards the limit of a page.
+                # The projection makes the responses smaller. It saves neither cost nor pages, because DynamoDB charges
+                # for whole items, and counts their whole size towards the size limit of a page.
                 "ProjectionExpression": "item_id, version",
             }
             while True:
@@ -69,16 +70,17 @@ class DynamoSourcedItems(DynamoItems):
                 query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
-        """Write the freshness. If a later ``fresh_as_of`` is published already, write again with that one."""
+        """Write the freshness. If a later ``fresh_as_of`` is already stored, write again with that later time."""
         while True:
             members = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
             try:
                 self._client.call(
                     "PutItem",
                     TableName=self._table,
-                    # This record has no version, so that `publish` doesn't take it for an item.
+                    # The freshness has no attribute `version`, so that `publish` doesn't take it for an item.
                     Item={"pk": {"S": source_key(source)}, **members},
-                    # A poll releases its lease before it publishes, so another poll may have published by now.
+                    # A poll releases its lease before it publishes the freshness. So the next poll may already have
+                    # published a later `fresh_as_of`, which this poll must not overwrite.
                     ConditionExpression="attribute_not_exists(fresh_as_of) OR fresh_as_of <= :fresh_as_of",
                     ExpressionAttributeValues={":fresh_as_of": {"S": freshness.fresh_as_of or "-"}},
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",

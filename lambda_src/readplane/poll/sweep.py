@@ -14,33 +14,42 @@ from .missing_items import MAX_MISSING, HashSet, missed_item_hash, pack_hashes, 
 from .sourced_version import content_hash, key_hash, next_version
 
 MAX_DELETES_PERCENT = 10.0
-"""The ``max_deletes_percent`` of a source without ``sweep`` settings. Its main pass reads the full listing."""
+"""The ``max_deletes_percent`` of a source that has no ``sweep`` settings.
+
+Such a source also needs the limit if its main pass is a full listing, because that pass deletes missing items too.
+"""
 
 MISSED_ITEMS_SECONDS = 2 * 366 * 24 * 60 * 60
-"""How long the missing items are stored for the next sweep, in seconds. A source is swept at least once a year."""
+"""How long DynamoDB keeps the set of missing items for the next sweep, in seconds: two years.
+
+The next sweep comes in time, because a source is swept at least once a year.
+"""
 
 MissingItems = list[tuple[str, str]]
-"""The ids and versions of items that are missing from the listing."""
+"""The id and version of each item that is missing from the full listing."""
 
 TOO_LARGE = "the collection can't be looked through within an invocation's time"
 
 
 class _TimeUpError(Exception):
-    """The invocation's time is up."""
+    """The invocation's time is up before the whole collection has been searched for missing items."""
 
 
 def finish(lease: Lease, kind: PassKind) -> None:
-    """Delete the items missing from this full listing and the one before it, unless this listing is implausible.
+    """Delete the items that are missing from both this full listing and the one before it.
 
-    :param kind: the kind of the pass that has read the whole listing.
+    If this listing is implausible, nothing is deleted.
+
+    :param kind: the kind of the pass that has read this listing.
     """
     state = lease.checkpoint.get_pass(kind)
     assert state is not None and state.all_read
-    # Save the finished pass first, because searching the collection may take longer than the invocation has.
+    # Save the finished pass before searching the collection, because the search may take longer than the invocation has
+    # left. So the next invocation needn't read the pages again.
     lease.save_checkpoint(lease.checkpoint)
     try:
         listed = _stored_set(lease, str(state.started_ms), state.chunks)
-    except ChunkMissingError:  # The chunks have expired, so the pass must start again.
+    except ChunkMissingError:  # The stored hashes of the listed items have expired, so the pass must start again.
         lease.checkpoint = lease.checkpoint.with_pass(kind, None)
         return
     missed_before = _missed_before(lease)
@@ -48,8 +57,8 @@ def finish(lease: Lease, kind: PassKind) -> None:
         living, missing_count, missing = _find_missing(lease, state, listed)
     except _TimeUpError:
         _report_refusal(lease, TOO_LARGE)
-        # A sweep stays unfinished, because the next invocation may have enough time for it. A main pass ends here,
-        # because the source would otherwise get no new data until then.
+        # A sweep stays unfinished, because the next invocation may have enough time for the search. A main pass ends
+        # here without the search, because the source gets no new data while its main pass is unfinished.
         if kind == "main":
             lease.checkpoint = replace(lease.checkpoint, main_pass=None)
         return
@@ -94,9 +103,10 @@ def _report_refusal(lease: Lease, reason: str, living: int | None = None, missin
 
 
 def _missed_before(lease: Lease) -> HashSet:
-    """Return the hashes of the items missing from the last full listing.
+    """Return the hashes of the items that were missing from the last full listing.
 
-    If the stored set has expired, the result is empty. Then nothing is deleted, and this listing is the first of two.
+    If the stored set of hashes has expired, the result is empty. Then the current listing deletes nothing. It counts as
+    the first of the two listings in a row from which an item must be missing.
     """
     missed = lease.checkpoint.missed_items
     try:
@@ -110,12 +120,13 @@ def _stored_set(lease: Lease, name: str, chunks: int) -> HashSet:
 
 
 def _find_missing(lease: Lease, state: Pass, listed: HashSet) -> tuple[int, int, MissingItems]:
-    """Return how many items there are, how many are missing, and the first :data:`MAX_MISSING` missing ones.
+    """Return the number of items, the number of missing items, and the first :data:`MAX_MISSING` missing items.
 
-    :param listed: the key hashes of the items in the listing.
-    :raises _TimeUpError: if the invocation's time is up.
+    :param listed: the key hashes of all items in the full listing.
+    :raises _TimeUpError: if the invocation's time is up before all items are searched.
     """
-    # A younger item isn't missing. It may have been created after the page on which it belongs was read.
+    # An item whose version is later than `settled_ms` doesn't count as missing. The back office may have created its
+    # record after the page on which the record belongs was read.
     settled_ms = state.started_ms - int(lease.source.lag_seconds * 1000)
     living = missing_count = 0
     missing: MissingItems = []
@@ -142,7 +153,10 @@ def _send_tombstones(lease: Lease, items: MissingItems) -> None:
 
 
 def _tombstone(lease: Lease, item_id: str, version: str, at_ms: int) -> Change:
-    """Return a delete whose version is just above the item's. So any later change wins, even one in flight."""
+    """Return the change that deletes an item.
+
+    Its version is just above the item's, so any later change of the item wins, even one that is already in flight.
+    """
     source = lease.source.name
     return Change(
         change_id=next_version(version, content_hash(source, _key(lease, item_id), None)),

@@ -1,16 +1,18 @@
-"""Decides what one record of the items stream requires: publish the new image, or mend a version that went down.
+"""Decides what `publish` does about one record of the items stream.
 
-A version can go down in two ways:
+A record holds two images of an item: the item before a write and the item after it. Usually `publish` writes the new
+image to the item's document. But if the write replaced a version with a smaller one, `publish` mends the item: it
+applies the greater version again. An item's version can go down in two ways:
 
-- A global table resolves conflicts by the time of DynamoDB's own write and not by our version. So a replicated write
-  can replace a newer change with an older one.
+- A DynamoDB global table resolves conflicts by the time of DynamoDB's own write and not by our version. So a write that
+  comes from another Region can replace a newer change with an older one.
 - A put in another Region may not have reached this Region when DynamoDB deletes an expired tombstone here. The delete
-  is the later write, so it also removes the put's item.
+  is the later write, so it also removes the item that the put wrote.
 
-`publish` sees both images of each record, so it can apply the greater version again. This write takes effect only if
-its version is greater than the stored one. So both Regions may mend at once, and repeats are harmless. A write on the
-condition that the item still has the version in the record would be wrong. If another old write arrived in the
-meantime, that condition would fail, and the greater version would be lost.
+The write that mends an item takes effect only if its version is greater than the stored version. So both Regions may
+mend the same item at once, and mending an item twice is harmless. Don't instead make the write conditional on the
+version in the record. If another old write arrived in the meantime, that condition would fail, and the greater version
+would be lost.
 """
 
 from dataclasses import dataclass
@@ -20,22 +22,22 @@ from ..model.change import Change
 
 @dataclass(frozen=True, slots=True)
 class ToPublish:
-    """The document must be written from ``change``, or removed if ``change`` is a delete."""
+    """A decision: write the item's document from ``change``, or remove the document if ``change`` is a delete."""
 
     change: Change
 
 
 @dataclass(frozen=True, slots=True)
 class ToMend:
-    """``change`` must be applied again, because a write that doesn't compare versions has replaced or deleted it."""
+    """A decision: apply ``change`` again, because a write that doesn't compare versions has replaced or deleted it."""
 
     change: Change
 
 
 def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int) -> ToPublish | ToMend | None:
-    """Decide what to do about one stream record.
+    """Decide what to do about one record of the items stream.
 
-    Exactly one row matches each pair of images:
+    An image is the item before or after a write. Exactly one row of this table matches the two images of a record:
 
     ==================================================  ============  =========================
     old image                                           new image     decision
@@ -48,7 +50,7 @@ def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int)
 
     :param old: the item before the write; ``None`` if there was none.
     :param new: the item after the write; ``None`` if the write removed it.
-    :returns: ``None`` if there is nothing to do. The document of an expired tombstone was removed long ago.
+    :returns: ``None`` if there is nothing to do. When a tombstone expires, the item's document has long been removed.
     """
     if new is None:
         if old is None or _is_expired_tombstone(old, now_ms, horizon_ms):
@@ -60,6 +62,7 @@ def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int)
 
 
 def _is_expired_tombstone(change: Change, now_ms: int, horizon_ms: int) -> bool:
-    # DynamoDB deletes expired tombstones days late but never early. So another write removed one that hadn't expired.
+    # DynamoDB may delete an expired tombstone days late, but never early. So if a tombstone is gone before it has
+    # expired, another write has removed it.
     expires_at = change.expires_at(horizon_ms)
     return expires_at is not None and expires_at * 1000 <= now_ms

@@ -1,4 +1,4 @@
-"""The entry point of `publish`: writes documents from the items stream and mends versions that went down."""
+"""The entry point of `publish`: it writes documents from the items stream and mends items whose version went down."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from ..telemetry import Telemetry
 from .decide import ToMend, ToPublish, decide
 
 WORKERS = 16
-"""Threads that write documents and mend items."""
+"""The number of threads that write documents and mend items."""
 
 
 class PublishSettings(NamedTuple):
@@ -43,7 +43,7 @@ class PublishSettings(NamedTuple):
 
 
 class Publish:
-    """The function `publish`."""
+    """The function `publish`, which writes documents from the records of the items stream."""
 
     def __init__(self, settings: PublishSettings, items: Items, documents: Documents, telemetry: Telemetry) -> None:
         self._settings = settings
@@ -52,9 +52,9 @@ class Publish:
         self._telemetry = telemetry
 
     def __call__(self, event: Event) -> dict[str, Any]:
-        """Publish a batch of stream records; report the first record of each item that failed.
+        """Publish a batch of records of the items stream, and report the first record of each item that failed.
 
-        Lambda retries from the earliest record that is reported. Repeats are harmless.
+        Lambda sends the batch again from the earliest reported record on. Publishing a record twice is harmless.
         """
         decisions, first_records = self._decide_by_item(event["Records"])
         with ThreadPoolExecutor(WORKERS) as workers:
@@ -72,7 +72,8 @@ class Publish:
         """Return one decision for each item, and the sequence number of the item's first record, both by item key.
 
         The records of a shard come in order, and Lambda sends the next batch only after this one. So one decision per
-        item is enough: the one about the greatest version in the batch. If several have that version, the last counts.
+        item is enough: the decision about the greatest version in the batch. If several records lead to decisions about
+        this version, the last of these records counts.
         """
         decisions: dict[str, ToPublish | ToMend] = {}
         first_records: dict[str, str] = {}
@@ -90,7 +91,7 @@ class Publish:
         return decisions, first_records
 
     def _carry_out(self, decision: ToPublish | ToMend) -> str | None:
-        """Publish or mend one item; return the item's key if that failed."""
+        """Publish or mend one item. Return the item's key if this failed, otherwise ``None``."""
         try:
             if isinstance(decision, ToMend):
                 self._mend(decision.change)
@@ -109,7 +110,8 @@ class Publish:
     def _publish(self, change: Change) -> None:
         collection = self._settings.collections.get(change.collection)
         if collection is None:
-            # The collection was removed from the settings, and its routes with it. So no client can read the document.
+            # Leave the document as it is, because no client can read it. The collection was removed from the settings,
+            # and its routes were removed from API Gateway.
             self._telemetry.event(
                 "collection_not_declared",
                 "The item's collection is no longer declared; its document is left as it is.",
@@ -135,7 +137,7 @@ class Publish:
 
 
 def make_publish() -> Function:
-    """Make `publish` from its environment.
+    """Make `publish` from the settings in its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
     """

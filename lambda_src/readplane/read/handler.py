@@ -1,4 +1,4 @@
-"""Serve clients' GET requests: the settings of `read`, its wiring, and the dispatch of a request to its route."""
+"""The entry point of `read`: its settings, its AWS clients, and the choice of the route that serves a GET request."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -24,11 +24,11 @@ class ReadSettings(NamedTuple):
 
     :param name: the stack's name.
     :param client_ids: the Cognito clients whose access tokens are accepted.
-    :param cors_origins: the origins whose scripts may read responses.
+    :param cors_origins: the web origins whose scripts may read responses.
     :param items_table: the DynamoDB table of the items.
-    :param items_index: the index of that table from which lists are read.
-    :param documents_bucket: the S3 bucket of the documents; ``None`` if API Gateway itself serves them.
-    :param pending_seconds: how long a change that isn't in any store counts as pending, in seconds.
+    :param items_index: the index of the items table from which lists are read.
+    :param documents_bucket: the S3 bucket of the documents; ``None`` if API Gateway itself serves the documents.
+    :param pending_seconds: the age up to which a change that `read` doesn't find counts as pending, in seconds.
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     :param sources: the declared sources, by name.
@@ -47,7 +47,7 @@ class ReadSettings(NamedTuple):
 
     @property
     def pending_ms(self) -> int:
-        """How long a change that isn't in any store counts as pending, in milliseconds."""
+        """The age up to which a change that `read` doesn't find counts as pending, in milliseconds."""
         return self.pending_seconds * 1000
 
     @property
@@ -57,7 +57,7 @@ class ReadSettings(NamedTuple):
 
 
 class Read:
-    """The function `read`. ``documents`` is ``None`` if API Gateway itself serves the documents."""
+    """The function `read`. Its ``documents`` are ``None`` if API Gateway itself serves the documents from S3."""
 
     def __init__(self, settings: ReadSettings, items: Items, documents: Documents | None, telemetry: Telemetry) -> None:
         self.settings = settings
@@ -67,11 +67,12 @@ class Read:
     def __call__(self, request: Request) -> Response:
         """Serve a GET request.
 
-        An item, a status, a document or a source costs one call to a store. A list makes queries until its page is
-        full. If a source feeds the collection, an item or a list costs one more call, unless the sandbox has read the
-        source's freshness in the last five seconds.
+        The routes of an item, a change's status, a document and a source make one call to DynamoDB or S3. The list
+        route makes queries until its page is full. If a source feeds the collection, the item and list routes make one
+        more call, which reads the source's freshness. They skip this call if the sandbox has read the freshness in the
+        last five seconds.
 
-        :raises ProblemError: 4xx for a bad request, 503 if a store fails.
+        :raises ProblemError: 4xx for a bad request, 503 if DynamoDB or S3 fails.
         """
         source = self._source(request)
         collections = self.settings.collections
@@ -82,11 +83,12 @@ class Read:
             self.telemetry.failure(
                 "store_failed", "A store did not respond to a read.", error, request_id=request.request_id
             )
-            # API Gateway caches this response like any other. A retry within the cache's TTL would get it again.
+            # Let the client wait for the collection's cache TTL before it retries. API Gateway caches this 503, too, so
+            # an earlier retry would get the same 503 from the cache.
             raise unavailable(max(1, collection.cache_ttl)) from error
 
     def _source(self, request: Request) -> DeclaredSource | None:
-        """Return the source that the route's path names, or ``None`` if the route belongs to a collection."""
+        """Return the source that the request's path names, or ``None`` if the path names a collection instead."""
         match request.resource:
             case ("sources", name) | ("documents", "sources", name):
                 if name not in self.settings.sources:
@@ -95,7 +97,8 @@ class Read:
         return None
 
     def _dispatch(self, request: Request, collection: Collection, source: DeclaredSource | None) -> Response:
-        # Public routes have no authorizer. On all others, check the claims that API Gateway's authorizer doesn't check.
+        # A public route has no authorizer, so its request has no claims. For any other route, check the claims that API
+        # Gateway's authorizer doesn't check.
         caller = None if collection.read == "public" else request.caller(self.settings.client_ids)
         owner = caller.sub if caller and collection.owned else None
         match request.resource[0], len(request.resource):
@@ -115,12 +118,13 @@ class Read:
 
 
 def make_read() -> Function:
-    """Make `read` from its environment.
+    """Make `read` from the settings in its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
     """
     settings = load_settings(ReadSettings)
-    # Make at most two attempts of 2.5 s each, because a quick 503 is better for a client than a long wait.
+    # Make at most two attempts, of 2.5 s each, for a call to DynamoDB or S3. If AWS doesn't respond, a quick 503 is
+    # better for a client than a long wait.
     dynamodb = make_client("dynamodb", attempts=2, read_timeout=1.5)
     items = DynamoItems(dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms)
     documents = None

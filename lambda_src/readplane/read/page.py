@@ -1,4 +1,4 @@
-"""Pages of a list: the ``limit`` and ``cursor`` parameters."""
+"""Parses the query parameters ``limit`` and ``cursor`` of a list request, and makes the cursor of the next page."""
 
 import base64
 import binascii
@@ -13,9 +13,9 @@ MAX_LIMIT = 200
 
 
 def parse_limit(text: str | None) -> int:
-    """Return the page size in a request's ``limit``, or the default.
+    """Return the page size in the query parameter ``limit``, or 50 if the request doesn't have this parameter.
 
-    :raises ProblemError: 400 unless it is a number from 1 to 200.
+    :raises ProblemError: 400 unless ``limit`` is a whole number from 1 to 200.
     """
     if text is None:
         return DEFAULT_LIMIT
@@ -25,15 +25,16 @@ def parse_limit(text: str | None) -> int:
 
 
 def encode_cursor(position: ListPosition) -> str:
-    """Return the opaque text that stands for ``position`` in a URL."""
+    """Return the cursor for a position in a list: an opaque text that can be part of a URL."""
     text = json.dumps([position.shard, position.after], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def parse_cursor(text: str | None, shards: int) -> ListPosition:
-    """Return the position that a request's cursor stands for. Without a cursor it is the start of the list.
+    """Return the position in a list that the query parameter ``cursor`` stands for.
 
-    A cursor needs no signature, because it holds only a position in a list that the caller may read anyway, and no key.
+    If the request has no cursor, return the start of the list. A cursor needs no signature. It holds no key, only a
+    position in a list, and the caller may read every position of the list anyway.
 
     :param shards: how many partitions the list has.
     :raises ProblemError: 400 if the text isn't a cursor, or names a partition that the list doesn't have.

@@ -20,18 +20,21 @@ from .page import encode_cursor, parse_cursor, parse_limit
 from .status import status_of
 
 LIST_SECONDS = 4.0
-"""Seconds after which a list starts no further query. The last query may take another 6 s, and the function's
-timeout is 15 s."""
+"""How long a list request goes on starting queries, in seconds. The last query may take another 6 s, so the request
+ends before the function's timeout of 15 s."""
 
 FRESHNESS_REUSE_MS = 5_000
-"""How long a sandbox uses a source's freshness before it reads the freshness again, in milliseconds. Staleness budgets
-are minutes, so a few seconds don't matter."""
+"""How long a sandbox reuses a source's freshness before it reads the freshness from DynamoDB again, in milliseconds. A
+few seconds don't matter, because staleness budgets are minutes."""
 
 _NOT_CACHED = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
 class Routes:
-    """The routes of `read`, one method each. The dispatch passes the collection, the source and the owner to them."""
+    """The routes of `read`. Each public method returns the response of one route.
+
+    The caller of the method finds the request's collection, source and owner, and passes them as arguments.
+    """
 
     def __init__(
         self,
@@ -42,11 +45,11 @@ class Routes:
         *,
         pending_ms: int,
     ) -> None:
-        """Take the stores and settings.
+        """Set the stores and settings that the routes use.
 
-        :param documents: ``None`` if API Gateway itself serves the documents from S3.
+        :param documents: the store of the documents; ``None`` if API Gateway itself serves the documents from S3.
         :param sources: the declared sources, by name.
-        :param pending_ms: how long a change that isn't in any store counts as pending, in milliseconds.
+        :param pending_ms: the age up to which a change that `read` doesn't find counts as pending, in milliseconds.
         """
         self._items = items
         self._documents = documents
@@ -59,12 +62,12 @@ class Routes:
         """Return one item, or 304 if the caller already has its newest version."""
         item_id = request.item_id()
         min_versions = request.min_versions(now_ms())
-        # A caller that names a version must see it as soon as it is applied, so that read is consistent. All other
-        # reads are eventually consistent: they may be a moment behind, but cost half as much.
+        # If the caller names a version, read strongly consistently, because the caller must see this version as soon as
+        # it is applied. All other reads are eventually consistent: they may be a moment behind, but cost half as much.
         item = self._items.get_item(item_key(collection.name, item_id, owner), consistent=bool(min_versions))
         if min_versions and (item is None or item.version < max(min_versions)):
-            # API Gateway caches this response, too, under a key that includes the named version. A retry within the
-            # cache's TTL would get it again.
+            # Let the client wait for the collection's cache TTL before it retries. API Gateway caches this 409, too,
+            # under a key that includes the named version, so an earlier retry would get the same 409 from the cache.
             headers = {"Retry-After": str(max(1, collection.cache_ttl))}
             raise ProblemError(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers=headers)
         if item is None or item.data is None:
@@ -78,7 +81,7 @@ class Routes:
         return Response(HTTPStatus.OK, item.representation(), headers)
 
     def list_items(self, request: Request, collection: Collection, owner: str | None) -> Response:
-        """Return one page of a collection's items, or of the caller's own items in an owner collection."""
+        """Return one page of a collection's items. In an owner collection, list only the caller's own items."""
         shards = partitions(collection, owner)
         start = parse_cursor(request.query.get("cursor"), len(shards))
         limit = parse_limit(request.query.get("limit"))
@@ -90,7 +93,7 @@ class Routes:
         return Response(HTTPStatus.OK, f'{{"items":[{text}],"next":{cursor}}}', headers)
 
     def get_change_status(self, request: Request, collection: Collection, owner: str | None) -> Response:
-        """Return the status of a change, or 404 if nothing is known about the change."""
+        """Return the status of a change. Respond 404 to an id that can't belong to an accepted change."""
         item_id = request.item_id()
         change_id = request.path.get("change_id", "")
         if not is_version(change_id):
@@ -102,7 +105,7 @@ class Routes:
         return Response(HTTPStatus.OK, dumps({"status": status.status, "reason": status.reason}), _NOT_CACHED)
 
     def get_source(self, source: DeclaredSource) -> Response:
-        """Return how fresh a source is."""
+        """Return a source's freshness, its staleness and the state of its breaker."""
         freshness = self._items.get_freshness(source.name) or NEVER_POLLED
         now = now_ms()
         staleness_ms = freshness.staleness_ms(now)
@@ -118,8 +121,9 @@ class Routes:
         return Response(HTTPStatus.OK, dumps(body), _NOT_CACHED)
 
     def get_source_document(self, request: Request, collection: Collection, source: DeclaredSource) -> Response:
-        """Return the document that says how fresh a source is."""
-        # Freshness belongs to no owner, so an owner collection's source is visible to every signed-in user.
+        """Return the document that holds a source's freshness."""
+        # Every signed-in user may read the freshness of a source that feeds an owner collection, because freshness
+        # belongs to no owner.
         visibility: Visibility = "public" if collection.read == "public" else "authenticated"
         return self._get_document(request, document_key(visibility, "sources", source.name, None))
 
@@ -137,7 +141,10 @@ class Routes:
         return Response(HTTPStatus.OK, document.body.decode(), document.headers)
 
     def _staleness_header(self, collection: Collection) -> dict[str, str]:
-        """Return ``Readplane-Stale`` if the collection's source exceeds its staleness budget, else no header."""
+        """Return the header ``Readplane-Stale`` if the collection's source exceeds its staleness budget.
+
+        Return no header otherwise, or if no source feeds the collection.
+        """
         source = self._source_of.get(collection.name)
         if source is None:
             return {}
@@ -146,15 +153,16 @@ class Routes:
         return {"Readplane-Stale": "true"} if stale else {}
 
     def _freshness(self, source: str, now: int) -> Freshness:
-        """Return a source's freshness, and read it again if the last read is :data:`FRESHNESS_REUSE_MS` old."""
+        """Return a source's freshness. Read it from DynamoDB if the last read is :data:`FRESHNESS_REUSE_MS` ago."""
         read_ms, freshness = self._freshness_by_source.get(source, (0, NEVER_POLLED))
         if 0 <= now - read_ms < FRESHNESS_REUSE_MS:
             return freshness
         try:
             freshness = self._items.get_freshness(source) or NEVER_POLLED
         except AwsError as error:
-            # We have the items, so return them, and judge staleness by the last known freshness. Keep that freshness
-            # for another FRESHNESS_REUSE_MS, because otherwise every read would wait for a store that fails.
+            # Don't fail the request, because its items have been read. Judge staleness by the last known freshness. Use
+            # this freshness for another FRESHNESS_REUSE_MS, because otherwise every request would wait for DynamoDB
+            # while DynamoDB fails.
             self._telemetry.failure(
                 "freshness_not_read",
                 "The source's freshness was not read; the last known one counts.",
@@ -166,6 +174,6 @@ class Routes:
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:
-    # RFC 9110 (13.1.2) requires the weak comparison, which ignores the W/ that gateways and CDNs may add.
+    # Ignore the prefix W/ of an ETag, which gateways and CDNs may add. RFC 9110 (13.1.2) requires this weak comparison.
     etags = [text.strip().removeprefix("W/") for text in (if_none_match or "").split(",")]
     return etag in etags or "*" in etags

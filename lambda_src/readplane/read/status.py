@@ -1,4 +1,4 @@
-"""The status of a change, decided from its item's version and its quarantine marker."""
+"""Decides the status of a change from the version of its item and from its quarantine marker."""
 
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,7 @@ ChangeOutcome = Literal["applied", "superseded", "quarantined", "pending"]
 
 
 class Status(NamedTuple):
-    """The response of the status route.
+    """The response to a client that asks for the status of a change.
 
     :param status: what became of the change.
     :param reason: why a quarantined change couldn't be applied; otherwise ``None``.
@@ -21,27 +21,27 @@ class Status(NamedTuple):
 def status_of(
     change_id: str, version: str | None, quarantined: str | None, now_ms: int, pending_ms: int
 ) -> Status | None:
-    """Decide what became of a change.
+    """Return the status of a change, or ``None`` if `write` can't have accepted a change with this id.
 
-    The first row that matches decides:
+    Check the conditions from top to bottom. The first one that is met decides the status:
 
     ==================================================  ===============
     condition                                           status
     ==================================================  ===============
-    the item's version is the change                    ``applied``
+    the item's version equals ``change_id``             ``applied``
     the change has a quarantine marker                  ``quarantined``
-    the item's version is greater than the change       ``superseded``
-    the change is recent enough to be still on its way  ``pending``
-    none of these                                       ``None``
+    the item's version is greater than ``change_id``    ``superseded``
+    the change is at most ``pending_ms`` old            ``pending``
+    none of these conditions is met                     ``None``
     ==================================================  ===============
 
-    A change that was quarantined and then redriven doesn't stay ``quarantined``. Either it is the item's version, or
-    its marker was deleted.
+    A change that was quarantined and then redriven doesn't stay ``quarantined``. Either the item's version now equals
+    ``change_id``, or the quarantine marker was deleted.
 
-    :param version: the item's version; ``None`` if there is no item.
-    :param quarantined: the reason in the change's quarantine marker; ``None`` if it has no marker.
-    :param pending_ms: how long a change may be on its way, in milliseconds. An older change that isn't found was never
-        accepted.
+    :param version: the item's version; ``None`` if the item doesn't exist.
+    :param quarantined: the reason in the change's quarantine marker; ``None`` if the change has no marker.
+    :param pending_ms: the longest time from `write` to the item, in milliseconds. If an older change has no marker and
+        its item has no such version, the change was never accepted.
     """
     if version == change_id:
         return Status("applied")

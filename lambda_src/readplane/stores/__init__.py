@@ -1,1 +1,1 @@
-"""The stores that two or more functions use."""
+"""The stores that two or more Lambda functions use: documents, items and JSON Schemas."""

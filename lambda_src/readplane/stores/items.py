@@ -1,4 +1,4 @@
-"""The items: a DynamoDB table, which may be global. For each item it holds the newest change ever applied."""
+"""The items: a DynamoDB table that holds the newest change ever applied to each item. The table may be global."""
 
 import time
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from ..model.change import Change
 from ..model.freshness import Freshness
 from ..model.keys import ListPosition, list_key, marker_key, source_key
 
-if TYPE_CHECKING:  # `read` uses nothing else from `table`, so its cold start shouldn't load that module
+if TYPE_CHECKING:  # the function `read` should not load the module `table` at a cold start
     from .table import TableRecord
 
 PAGE_BYTES = 1024 * 1024
-"""A page of a list ends when its items' data reaches this many bytes. Lambda returns at most 6 MB, and JSON needs a
-second byte to escape each quote in the data."""
+"""A page of a list of items ends when the data of its items reaches this many bytes. This is far less
+than the 6 MB that Lambda can return, because JSON needs a second byte to escape each quote in the data."""
 
 _BATCH_ATTEMPTS = 3
 
@@ -28,49 +28,55 @@ class Items(Protocol):
     def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
         """Return an item's newest change, or ``None`` for an unknown item.
 
-        A deleted item's newest change is its tombstone. This makes one call to AWS.
+        The newest change of a deleted item is its tombstone. This method makes one call to AWS.
         """
 
     def apply(self, change: Change) -> ApplyOutcome:
-        """Apply a change, unless one of the same or a greater version has ever been applied to the item.
+        """Apply a change to its item, unless a change with the same or a greater version was ever applied to it.
 
-        This makes one conditional call to AWS.
+        This method makes one conditional call to AWS.
 
-        :returns: ``applied``, or ``duplicate`` if the item already has this version, or ``superseded`` if it has a
-            greater one.
+        :returns: ``applied``, or ``duplicate`` if the item already has this version, or ``superseded`` if the item has
+            a greater version.
         """
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
-        """Write a marker that gives a change the status ``quarantined``. It expires one horizon after ``now_ms``."""
+        """Write a quarantine marker, which gives a change the status ``quarantined``.
+
+        The marker expires one horizon after ``now_ms``.
+        """
 
     def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
-        """Return the item's version, and the reason why the change is quarantined.
+        """Return an item's version, and the reason why a change of this item is quarantined.
 
         The version is ``None`` if the item is unknown. The reason is ``None`` if the change isn't quarantined.
 
-        This makes one call to AWS.
+        This method makes one call to AWS.
         """
 
     def list_items(
         self, partitions: list[str], start: ListPosition, limit: int, seconds: float
     ) -> tuple[list[Change], ListPosition | None]:
-        """Return a page of items from ``start`` on, without deleted items, and the start of the next page.
+        """Return one page of a list of items. The page begins at ``start`` and contains no deleted items.
 
-        :param partitions: the partitions of the index, in the order of the list.
-        :param limit: the most items of the page.
-        :param seconds: the time after which the page ends with the items read so far. So a slow table makes pages
-            shorter, but not late.
+        :param partitions: the partitions of the index to read, in the order of the list.
+        :param limit: the maximum number of items in the page.
+        :param seconds: the time in seconds after which the page ends with the items read so far. So if the table is
+            slow, pages are short but not late.
         :returns: the items, and the start of the next page, or ``None`` if this page is the last.
         """
 
     def get_freshness(self, source: str) -> Freshness | None:
-        """Return how fresh a source's items are, or ``None`` before its first poll. This makes one call to AWS."""
+        """Return how fresh a source's items are, or ``None`` before the source's first poll.
+
+        This method makes one call to AWS.
+        """
 
 
 class DynamoItems:
     """:class:`Items` in a DynamoDB table.
 
-    :param index: the name of the index that :meth:`list_items` reads. A caller that never lists items needs none.
+    :param index: the name of the index that :meth:`list_items` reads. A caller that never lists items may omit it.
     :param horizon_ms: how long tombstones and quarantine markers live, in milliseconds.
     """
 
@@ -81,7 +87,7 @@ class DynamoItems:
         self._horizon_ms = horizon_ms
 
     def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
-        """Return an item's newest change, or ``None`` for an unknown item. For a deleted one, it is a tombstone."""
+        """Return an item's newest change (a tombstone if the item is deleted), or ``None`` for an unknown item."""
         response = self._client.call(
             "GetItem", TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent
         )
@@ -89,7 +95,7 @@ class DynamoItems:
         return change_of(record) if record else None
 
     def apply(self, change: Change) -> ApplyOutcome:
-        """Apply a change unless the item already has its version or a greater one."""
+        """Apply a change to its item, unless the item already has the change's version or a greater version."""
         try:
             self._client.call(
                 "PutItem",
@@ -97,7 +103,8 @@ class DynamoItems:
                 Item=self._record(change),
                 ConditionExpression="attribute_not_exists(pk) OR version < :version",
                 ExpressionAttributeValues={":version": {"S": change.version}},
-                # With this parameter the error contains the stored item, which saves a read of its version.
+                # Ask DynamoDB to put the stored item into the error. So the code below needs no extra read to get the
+                # stored version.
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except RefusedError as error:
@@ -107,9 +114,9 @@ class DynamoItems:
         return "applied"
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
-        """Write a marker that gives a change the status ``quarantined``. No list shows it, as it has no index key."""
-        # Count the horizon from now, not from the change's own time. Otherwise the marker of an expired change would
-        # expire at once.
+        """Write a quarantine marker for a change. No list shows the marker, because it has no index key."""
+        # Let the marker expire one horizon from now, not one horizon from the change's own time. Otherwise the marker
+        # of an expired change would expire at once.
         expires_at = (now_ms + self._horizon_ms) // 1000
         self._client.call(
             "PutItem",
@@ -122,9 +129,9 @@ class DynamoItems:
         )
 
     def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
-        """Return the item's version and the change's quarantine reason.
+        """Return an item's version, and the reason why a change of this item is quarantined.
 
-        The read is consistent, because a change that was applied must not be reported as pending.
+        The read is consistent, because a change that was already applied must not be reported as pending.
         """
         marker = marker_key(key, change_id)
         request: dict[str, Any] = {
@@ -150,7 +157,7 @@ class DynamoItems:
     def list_items(
         self, partitions: list[str], start: ListPosition, limit: int, seconds: float
     ) -> tuple[list[Change], ListPosition | None]:
-        """Query the partitions in order, until the page has ``limit`` items or :data:`PAGE_BYTES` bytes."""
+        """Query the index's partitions in order, until the page is full or ``seconds`` have passed."""
         changes: list[Change] = []
         page_bytes = 0
         deadline = time.monotonic() + seconds
@@ -166,7 +173,7 @@ class DynamoItems:
         return changes, None
 
     def _query_partition(self, partition: str, after: str | None, limit: int) -> Iterator[Change]:
-        """Return a partition's items with ids greater than ``after``, reading up to ``limit`` per query."""
+        """Return a partition's items whose ids are greater than ``after``. Each query reads up to ``limit`` items."""
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": self._index,
@@ -187,7 +194,8 @@ class DynamoItems:
     def get_freshness(self, source: str) -> Freshness | None:
         """Return how fresh a source's items are.
 
-        The freshness is a record in the items table, because DynamoDB replicates that table to every Region.
+        The freshness is a record in the items table, because DynamoDB replicates that table to every Region of the
+        deployment.
         """
         response = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": source_key(source)}})
         record = response.get("Item")
@@ -201,8 +209,8 @@ class DynamoItems:
             "collection": {"S": change.collection},
             "item_id": {"S": change.item_id},
             "version": {"S": change.version},
-            # The time of acceptance, because a tombstone's expiry counts from it. Clients may see the back office's
-            # time instead.
+            # Store the time when Readplane accepted the change, because a tombstone's expiry counts from that time. For
+            # an item of a back office, clients see the back office's own time instead.
             "as_of": {"S": change.accepted_at},
             "actor": {"S": change.actor},
             "source": {"S": change.source},
@@ -210,7 +218,8 @@ class DynamoItems:
         if change.owner is not None:
             record["owner"] = {"S": change.owner}
         if change.data is None:
-            # A tombstone has no index key, so that no list shows it and the index needs no write.
+            # Give a tombstone no index key, so that no list shows it, and DynamoDB doesn't need to write it to the
+            # index.
             record["expires_at"] = {"N": str(change.expires_at(self._horizon_ms))}
         else:
             record["data"] = {"S": change.data}
@@ -219,7 +228,7 @@ class DynamoItems:
 
 
 def change_of(record: "TableRecord") -> Change:
-    """Return the change in a record of the table or in an image of the items stream. Both are DynamoDB JSON."""
+    """Return the change that a record of the items table or an image of the items stream holds, in DynamoDB JSON."""
     return Change(
         change_id=record["version"]["S"],
         collection=record["collection"]["S"],
@@ -233,9 +242,9 @@ def change_of(record: "TableRecord") -> Change:
 
 
 def image_of(image: "TableRecord | None") -> Change | None:
-    """Return the change in an image of the items stream, or ``None`` if it holds no change.
+    """Return the change that an image of the items stream holds, or ``None`` if the image holds no change.
 
-    :param image: the image, or ``None`` if the stream record has none. An image without a version holds a quarantine
-        marker or a source's freshness.
+    :param image: the image, or ``None`` if the stream record has none. An image without a version holds no change, but
+        a quarantine marker or a source's freshness.
     """
     return change_of(image) if image and "version" in image else None

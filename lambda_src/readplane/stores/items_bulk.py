@@ -1,9 +1,10 @@
-"""The bulk way to apply changes: many changes with few calls.
+"""Apply many changes to the items table in bulk, with few calls to DynamoDB.
 
-One read shows which changes win. Then batches of PartiQL statements write those changes. The table and the outcomes are
-the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is conditional on what the read
-returned. So a stale read or a concurrent writer costs an extra call, but never loses a change. If a statement's
-condition fails, or if DynamoDB doesn't accept the statement, ``apply`` applies the change instead.
+One read of the stored versions shows which changes win. Then batches of PartiQL statements write the winning changes.
+The table and the outcomes are the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is
+conditional on what the read returned. So a stale read or a concurrent writer costs an extra call, but never loses a
+change. If a statement's condition fails, or if DynamoDB doesn't accept the statement, :meth:`DynamoItems.apply` applies
+the change instead.
 
 AWS documents the behaviour that this module relies on:
 
@@ -11,10 +12,10 @@ AWS documents the behaviour that this module relies on:
 - INSERT fails with DuplicateItem if the key exists. UPDATE fails with ConditionalCheckFailed if no item matches its
   WHERE clause.
 - The grammar of PartiQL allows any number of SET and REMOVE clauses in a row.
-- Each kind of statement needs a permission (``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``). The call itself
-  needs none.
+- Each kind of statement needs a permission (``dynamodb:PartiQLInsert``, ``dynamodb:PartiQLUpdate``).
+  BatchExecuteStatement itself needs no permission.
 
-The statements quote the names of attributes, because some names are reserved words.
+The statements quote the names of attributes, because some names are reserved words of DynamoDB.
 """
 
 from collections import Counter
@@ -35,20 +36,22 @@ from .table import (
 )
 
 MAX_CHANGES = MAX_KEYS
-"""The most changes per call of :meth:`BulkItems.apply_all`, because it reads their items with one BatchGetItem."""
+"""The maximum number of changes per call of :meth:`BulkItems.apply_all`. It equals the maximum number of keys of a
+BatchGetItem, because ``apply_all`` reads the items of all its changes with one BatchGetItem."""
 
 MAX_SINGLE_CHANGES = 2
-"""Up to this many changes are applied one by one. The bulk way would also make two calls, one to read and one to write,
-and its read would cost read units."""
+"""``apply_all`` applies up to this many changes one by one, with one call each. Applying two changes in bulk would also
+take two calls, one to read and one to write, and the read would cost read units."""
 
 MAX_STATEMENTS = 25
-"""The most statements in one BatchExecuteStatement. A statement may have up to 8,192 characters, without its values."""
+"""The maximum number of statements in one BatchExecuteStatement. A statement may have up to 8,192 characters, not
+counting the values of its parameters."""
 
-# The error codes that a single statement may have (API_BatchStatementError in AWS's reference). The call itself
-# succeeds, so the client doesn't retry it.
+# The next two constants hold error codes of a single statement in a batch (API_BatchStatementError in AWS's reference).
+# The call of the batch itself succeeds, so the AWS client doesn't retry it.
 _APPLY_INSTEAD_CODES = ("ConditionalCheckFailed", "DuplicateItem", "ValidationError")
-"""After these codes ``apply`` applies the change. Either another writer has changed the item after the read, or PartiQL
-refuses something that PutItem accepts."""
+"""If a statement fails with one of these codes, :meth:`DynamoItems.apply` applies its change instead. Either another
+writer has changed the item since it was read, or PartiQL refuses something that PutItem accepts."""
 
 _TRANSIENT_CODES = (
     "InternalServerError",
@@ -63,14 +66,15 @@ _TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
 
 
 class BulkItems(Items, Protocol):
-    """:class:`~readplane.stores.items.Items` that can also apply many changes at once."""
+    """A store of :class:`~readplane.stores.items.Items` that can also apply many changes at once."""
 
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
-        """Apply up to :data:`MAX_CHANGES` changes of different items, in any order, with the outcomes of ``apply``.
+        """Apply up to :data:`MAX_CHANGES` changes of different items, in any order.
 
-        If it raises an error, some of the changes may have been applied. The caller may apply them all again.
+        The outcomes are the same as if ``apply`` had applied each change. If this method raises an error, some of the
+        changes may have been applied. The caller may safely apply all of them again.
 
-        :returns: the number of changes with each outcome. Every change has one outcome.
+        :returns: the number of changes with each outcome. Every change has exactly one outcome.
         :raises RefusedError: at the first change that AWS refuses.
         :raises UnansweredError: if no complete response arrives, or if a statement has a transient error
             :data:`MAX_ATTEMPTS` times.
@@ -107,10 +111,12 @@ class DynamoBulkItems(DynamoItems):
         return outcomes
 
     def _read_stored(self, keys: list[str]) -> dict[str, TableRecord]:
-        """Return the stored records by key, each with its version and, if it is a tombstone, its expiry.
+        """Read the stored records of these keys. Each has its version and, if it is a tombstone, its expiry.
 
-        The read is eventually consistent, which halves its read units. If it returns an old version or misses an item,
-        the condition of the statement fails.
+        The read is eventually consistent, which halves its read units. If the read returns an old version or misses an
+        item, no change is lost, because the condition of the statement that writes the change fails.
+
+        :returns: the records by key. A key without a record is left out.
         """
         return {
             record["pk"]["S"]: record
@@ -121,11 +127,13 @@ class DynamoBulkItems(DynamoItems):
         return {"Statement": _insert_text(self._table, tuple(record)), "Parameters": list(record.values())}
 
     def _update_statement(self, record: dict[str, Any], stored: TableRecord) -> dict[str, Any]:
-        """Return a statement that replaces the stored record, if it still has the version that the read returned.
+        """Return a statement that replaces the stored record.
 
-        A version's content never changes, so that version determines which attributes the stored record has. The
-        statement removes those attributes that the new record lacks. It never removes an attribute that the stored
-        record lacks, because AWS doesn't document what happens then.
+        The statement fails if the stored record no longer has the version that ``_read_stored`` returned.
+
+        The content of a version never changes, so the version determines which attributes the stored record has. The
+        statement removes the attributes that the new record lacks. It never removes an attribute that the stored record
+        lacks, because AWS doesn't document what DynamoDB does in that case.
         """
         removed = _TOMBSTONE_ONLY if "expires_at" in stored else _LIVING_ONLY
         if removed[0] in record:
@@ -158,7 +166,7 @@ class DynamoBulkItems(DynamoItems):
 def sent_bytes(change: Change) -> int:
     """Return the approximate number of bytes that a change's data takes in a request.
 
-    The request is ASCII JSON, so a character outside ASCII takes six bytes, and an emoji takes twelve.
+    The request is JSON in ASCII, so a character outside ASCII takes six bytes, and an emoji takes twelve.
     """
     data = change.data or ""
     return len(data) if data.isascii() else len(data.encode("ascii", "backslashreplace"))
@@ -166,16 +174,20 @@ def sent_bytes(change: Change) -> int:
 
 @cache
 def _insert_text(table: str, names: tuple[str, ...]) -> str:
-    """Return an INSERT statement. It fails with DuplicateItem if another writer has stored the item since the read."""
+    """Return an INSERT statement for an item that ``_read_stored`` didn't find.
+
+    It fails with DuplicateItem if the item exists, because another writer has stored it, or because the read was stale.
+    """
     members = ",".join(f"'{name}':?" for name in names)
     return f'INSERT INTO "{table}" VALUE {{{members}}}'
 
 
 @cache
 def _update_text(table: str, names: tuple[str, ...], removed: tuple[str, ...]) -> str:
-    """Return an UPDATE statement.
+    """Return an UPDATE statement for an item that ``_read_stored`` found.
 
-    It fails with ConditionalCheckFailed if the item no longer exists, or has another version than at the read.
+    It fails with ConditionalCheckFailed if the item no longer exists, or if it has another version than
+    ``_read_stored`` returned.
     """
     key, *values = names
     sets = "".join(f' SET "{name}"=?' for name in values)

@@ -1,4 +1,4 @@
-"""The collections' JSON Schemas. A function reads them at init from one S3 object, whose key contains its hash."""
+"""The JSON Schemas of all collections, in one S3 object whose key contains its hash. Functions read it at init."""
 
 import hashlib
 import json
@@ -8,11 +8,11 @@ from ..aws.client import Client
 
 
 def read_schemas(client: Client, bucket: str, key: str, sha256: str) -> dict[str, Any]:
-    """Read the schemas, ``{collection: schema}``.
+    """Read the JSON Schemas from S3, and return a dict from each collection's name to its schema.
 
     :param sha256: the object's SHA-256 in hex, which Terraform computed. It is one of the function's settings, so
-        Terraform deploys a new version of the function whenever the schemas change.
-    :raises ValueError: if the object isn't the one that Terraform wrote.
+        Terraform deploys a new version of the function whenever a schema changes.
+    :raises ValueError: if the object has another hash, because Terraform didn't write it.
     """
     content = client.call("GetObject", Bucket=bucket, Key=key)["Body"].read()
     if hashlib.sha256(content).hexdigest() != sha256:

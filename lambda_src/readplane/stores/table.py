@@ -1,4 +1,4 @@
-"""Helpers of the stores in DynamoDB tables: batched reads, batches of limited size, and the backoff."""
+"""Helpers for stores in DynamoDB tables: reads of many records, batches of limited size, and backoff before a retry."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -7,18 +7,18 @@ from ..aws.client import Client
 from ..aws.faults import UnansweredError, back_off
 
 TableRecord = Mapping[str, Any]
-"""A record in DynamoDB JSON: each attribute's name and typed value, ``{"pk": {"S": "item/products/p-1"}}``."""
+"""A record in DynamoDB JSON: each attribute's name and typed value, such as ``{"pk": {"S": "item/products/p-1"}}``."""
 
 MAX_KEYS = 100
-"""The most keys that one BatchGetItem takes."""
+"""The maximum number of keys in one BatchGetItem."""
 
 MAX_BATCH_BYTES = 1024 * 1024
-"""The most data in one batch, approximately. AWS documents no limit for BatchExecuteStatement, and 16 MB for
-BatchWriteItem. This lower limit keeps a request small and fast to send."""
+"""The approximate maximum size of the data in one batch, in bytes. AWS documents no limit for BatchExecuteStatement,
+and a limit of 16 MB for BatchWriteItem. The lower limit here keeps each request small and fast to send."""
 
 MAX_ATTEMPTS = 8
-"""The most attempts of a statement that has transient errors, and the most reads in a row that return nothing. The
-backoffs between them add up to 3.5 s on average."""
+"""The maximum number of attempts of a statement that has transient errors, and the maximum number of reads in a row
+that return no records. The backoffs between these attempts add up to 3.5 s on average."""
 
 _BACKOFF_SECONDS = 0.05
 _MAX_BACKOFF_SECONDS = 2.0
@@ -31,10 +31,10 @@ def read_records(
 ) -> Iterator[TableRecord]:
     """Read the records of up to :data:`MAX_KEYS` different keys, in no particular order.
 
-    A key without a record is left out.
+    The result omits a key that has no record.
 
     :param attributes: the attributes to read, as a projection expression.
-    :raises UnansweredError: if :data:`MAX_ATTEMPTS` reads in a row return nothing.
+    :raises UnansweredError: if :data:`MAX_ATTEMPTS` reads in a row return no records.
     :raises RefusedError: if AWS refuses a read.
     """
     request: dict[str, Any] = {
@@ -52,8 +52,9 @@ def read_records(
         request = response.get("UnprocessedKeys") or {}
         if not request:
             return
-        # One read returns at most 16 MB, and at most 1 MB of one partition. DynamoDB counts whole items, not only the
-        # requested attributes, so large items take many reads. Only a read that returns nothing is a failed attempt.
+        # Count only a read that returns no records as a failed attempt, because large items take many reads. One read
+        # returns at most 16 MB, and at most 1 MB of one partition, and DynamoDB counts whole items, not only the
+        # requested attributes.
         attempt = 0 if records else attempt + 1
         back_off_exponentially(attempt)
     raise UnansweredError("UnprocessedKeys", sent=True)
@@ -64,7 +65,7 @@ def split_into_batches(
 ) -> Iterator[list[Entry]]:
     """Split entries into lists of at most ``max_entries`` entries and :data:`MAX_BATCH_BYTES` bytes.
 
-    An entry with more bytes gets a list of its own.
+    An entry that is larger than :data:`MAX_BATCH_BYTES` gets a list of its own.
 
     :param size: a function that returns the size of an entry in bytes.
     """
@@ -82,9 +83,9 @@ def split_into_batches(
 
 
 def back_off_exponentially(attempt: int) -> None:
-    """Sleep for a random time before a retry (full jitter).
+    """Sleep before a retry, for a random time (full jitter) with a maximum that doubles with each failed attempt.
 
-    :param attempt: the number of failed attempts. The maximum time is 0.05 s if it is 0, and doubles with each further
-        attempt, up to 2 s.
+    :param attempt: the number of failed attempts so far. If it is 0, the maximum is 0.05 s. The maximum doubles with
+        each failed attempt, up to 2 s.
     """
     back_off(min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt))

@@ -1,1 +1,1 @@
-"""The `write` function: makes a client's write durable before it acknowledges it."""
+"""The `write` function: makes a client's change durable before it acknowledges the request."""

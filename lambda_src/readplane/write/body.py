@@ -1,4 +1,4 @@
-"""Checks a request's body, which must be one JSON object that fits the collection's schema, and keeps its text."""
+"""Checks that a request's body is one JSON object that fits the collection's schema, and returns the object's text."""
 
 import json
 from collections import Counter
@@ -12,13 +12,16 @@ from ..model.schema import MAX_DEPTH, SchemaValidator, check_fits, children_of, 
 
 
 class _Duplicate:
-    """A placeholder in the parsed body for a value whose name occurs twice. It lets an error point at the name."""
+    """A placeholder in the parsed body for the values of a name that occurs twice in one object.
+
+    The error message finds the placeholder and points at the name.
+    """
 
 
 def check_content_type(value: str | None) -> None:
-    """Check that a content type is ``application/json``, with or without parameters.
+    """Check that the header ``Content-Type`` is ``application/json``, with or without parameters.
 
-    :raises ProblemError: 415 for any other type, or for none.
+    :raises ProblemError: 415 for any other type, or if the header is missing.
     """
     if (value or "").partition(";")[0].strip().lower() != "application/json":
         raise ProblemError(
@@ -29,32 +32,35 @@ def check_content_type(value: str | None) -> None:
 def parse_body(body: bytes, validate: SchemaValidator) -> str:
     """Check a request body and return its JSON text, on one line.
 
-    :param body: the raw bytes.
+    :param body: the bytes of the request body.
     :param validate: the collection's compiled schema, from :func:`~readplane.model.schema.compile_schemas`.
     :raises ProblemError: 413 if the body is larger than 256 KiB.
-    :raises InvalidError: if the body isn't one JSON object, is nested too deep, has a duplicate name or breaks the
-        schema.
+    :raises InvalidError: if the body isn't one JSON object, is nested too deep, has a name twice in one object or
+        breaks a rule of the schema.
     """
     if len(body) > MAX_DATA_BYTES:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {MAX_DATA_BYTES} bytes.")
     text, value, has_duplicates = _parse_json(body)
-    # Each level needs a bracket. So a text with few brackets can't be too deep, and its depth needn't be computed.
+    # Compute the depth only of a text with many brackets, because computing it is slow. Each level of nesting needs an
+    # opening bracket, so a text with few brackets can't be nested too deep.
     if text.count("{") + text.count("[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise _too_deep()
     if "\ufffd" in text:
-        # API Gateway replaces bytes that aren't UTF-8 with U+FFFD before we get the body, so the body may be damaged.
+        # Refuse U+FFFD, because it may mean that the body is damaged. API Gateway replaces bytes that aren't UTF-8 with
+        # U+FFFD before it passes the body to this function.
         raise InvalidError("", "The body is not UTF-8, or holds U+FFFD, which must be written \\ufffd.")
     if has_duplicates:
         raise InvalidError(_find_duplicate(value, "") or "", "The name occurs twice in one object.")
     if not isinstance(value, dict):
         raise InvalidError("", "The body must be one JSON object.")
     check_fits(value, validate)
-    # A line of the write log holds one change. JSON escapes line breaks inside strings, so all others are white space.
+    # Remove the line breaks, because a change must be one line of the write log. This alters no string, because line
+    # breaks inside JSON strings are escaped.
     return text.strip().replace("\r", " ").replace("\n", " ")
 
 
 def _parse_json(body: bytes) -> tuple[str, Any, bool]:
-    """Return the body's text, its parsed value, and whether the value holds a :class:`_Duplicate`."""
+    """Return the body's text, its parsed value, and whether the value contains a :class:`_Duplicate`."""
     has_duplicates = False
 
     def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,7 +95,10 @@ def _too_deep() -> InvalidError:
 
 
 def _find_duplicate(value: object, pointer: str) -> str | None:
-    """Return the JSON pointer of the first duplicate name inside ``value``."""
+    """Return the JSON pointer to the first :class:`_Duplicate` inside ``value``, or ``None`` if there is none.
+
+    :param pointer: the JSON pointer to ``value``.
+    """
     if isinstance(value, _Duplicate):
         return pointer
     pointers = (_find_duplicate(child, pointer + pointer_step(name)) for name, child in children_of(value))

@@ -1,4 +1,4 @@
-"""Accept a client's write: authorise it, stamp a change, make the change durable, respond with 202."""
+"""The entry point of `write`: it authorises a client's request, makes a change durable and responds with 202."""
 
 import hashlib
 import os
@@ -31,8 +31,8 @@ class WriteSettings(NamedTuple):
 
     :param name: the stack's name.
     :param client_ids: the Cognito clients whose access tokens are accepted.
-    :param cors_origins: the origins whose scripts may read responses.
-    :param delivery_stream: the Firehose stream that fills the write log.
+    :param cors_origins: the web origins whose scripts may read responses.
+    :param delivery_stream: the Firehose stream that writes changes to the write log.
     :param schemas: the S3 object that holds the collections' JSON Schemas.
     :param collections: the collections that clients may write, by name.
     """
@@ -46,7 +46,7 @@ class WriteSettings(NamedTuple):
 
 
 class Write:
-    """The function `write`. ``validators`` holds the compiled schema of each collection, by name."""
+    """The function `write`. Its ``validators`` are the compiled schemas, by collection name."""
 
     def __init__(
         self, settings: WriteSettings, validators: Mapping[str, SchemaValidator], log: WriteLog, telemetry: Telemetry
@@ -57,7 +57,9 @@ class Write:
         self._log = log
 
     def __call__(self, request: Request) -> Response:
-        """Serve a POST, PUT or DELETE of one item: append a change to the write log, and return 202 once it is durable.
+        """Serve a POST, PUT or DELETE of one item.
+
+        Append a change to the write log, and return 202 as soon as the change is durable.
 
         :raises ProblemError: 4xx for a request that can't be accepted, 503 if the write log doesn't confirm the change.
         :raises InvalidError: if the body breaks a rule; :func:`respond` turns the error into a 400.
@@ -141,22 +143,24 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
-    # Derive the id from a hash instead of storing keys, because a retry must get the same id in every Region.
+    # Derive the item id from the idempotency key, because a retry with the same key must get the same item id in every
+    # Region. A table of used keys would have to be the same in all Regions at once.
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
 
 
 def make_write() -> Function:
-    """Make `write` from its environment.
+    """Make `write` from the settings in its environment.
 
     :raises SettingsError: if a setting is missing or wrong.
-    :raises ValueError: if a schema can't be used; the message lists every problem.
+    :raises ValueError: if a collection's schema can't be compiled. The message lists every such schema.
     """
     settings = load_settings(WriteSettings)
     schemas = read_schemas(make_client("s3"), *settings.schemas)
-    # A collection without a schema accepts any object.
+    # A collection without a schema accepts any JSON object.
     validators = compile_schemas({name: schemas.get(name, {}) for name in settings.collections})
-    # Three attempts of 4 s each, with the backoff between them, take at most 12.3 s. Terraform refuses a function
-    # timeout of less than 13 s, so Lambda can't cut off the response that says whether the write was accepted.
+    # `FirehoseWriteLog` makes at most three attempts of 4 s each, which take at most 12.3 s with the backoff between
+    # them. Terraform refuses a function timeout of less than 13 s, so Lambda can't cut off the response that says
+    # whether the write was accepted.
     log = FirehoseWriteLog(make_client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
     write = Write(settings, validators, log, Telemetry("write", settings.name))
     return lambda event, _context: respond(event, settings.cors_origins, write.telemetry, write)

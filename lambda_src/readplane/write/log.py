@@ -1,4 +1,4 @@
-"""Appends to the write log through Firehose, which stores a record in three availability zones before it responds."""
+"""Appends lines to the write log. Firehose stores each line in three availability zones before it responds."""
 
 from typing import Protocol
 
@@ -11,11 +11,11 @@ _RETRIABLE = frozenset({"ServiceUnavailableException", "ThrottlingException", "S
 
 
 class NotAppendedError(Exception):
-    """The write log didn't confirm a line.
+    """The write log didn't confirm that it has stored a line.
 
-    :param refused: true if Firehose can't have stored the line. False if an attempt may have stored it. A retry is safe
-        in both cases, because a change may be applied twice.
-    :param cause: the code of the last error, which `write` puts into its own log event.
+    :param refused: true if Firehose can't have stored the line. False if one of the attempts may have stored the line.
+        The client may retry in both cases, because applying a change twice does no harm.
+    :param cause: the code of the last error, which `write` writes to its own logs.
     """
 
     def __init__(self, *, refused: bool, cause: str) -> None:
@@ -25,20 +25,20 @@ class NotAppendedError(Exception):
 
 
 class WriteLog(Protocol):
-    """A log that keeps lines durably."""
+    """A write log, which stores lines durably."""
 
     def append(self, line: bytes) -> None:
-        """Return once ``line``, which ends with a newline, is durable.
+        """Append ``line``, which ends with a newline, and return as soon as it is durable.
 
-        :raises NotAppendedError: if the log doesn't confirm the line.
+        :raises NotAppendedError: if the log doesn't confirm that it has stored the line.
         """
 
 
 class FirehoseWriteLog:
     """A :class:`WriteLog` that appends each line with one successful ``PutRecord`` call to Firehose.
 
-    The client must not retry by itself. This class retries, because it must see the outcome of each attempt to tell
-    whether the line may have been stored.
+    The AWS client must not retry by itself. This class retries instead, because it needs the outcome of each attempt to
+    say whether Firehose may have stored the line.
     """
 
     def __init__(self, client: Client, delivery_stream: str) -> None:
@@ -46,7 +46,7 @@ class FirehoseWriteLog:
         self._delivery_stream = delivery_stream
 
     def append(self, line: bytes) -> None:
-        """Append ``line`` in at most three attempts, with full-jitter backoff between them.
+        """Append ``line`` to the write log in at most three attempts, with full-jitter backoff between them.
 
         :raises NotAppendedError: if no attempt succeeds.
         """
@@ -58,7 +58,7 @@ class FirehoseWriteLog:
             except RefusedError as error:
                 cause = error.code
                 retriable = cause in _RETRIABLE
-                # After any other 5xx error, Firehose may have stored the line.
+                # A 5xx error that isn't in `_RETRIABLE` leaves open whether Firehose has stored the line.
                 if error.status >= 500 and not retriable:
                     refused, retriable = False, True
             except UnansweredError as error:

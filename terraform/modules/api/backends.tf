@@ -1,14 +1,15 @@
-# API Gateway itself passes requests through to the back offices, on the API's own domain. No function waits for a back
+# API Gateway itself passes requests to the back offices, on the domain of this API. No function waits for a back
 # office, so a back office that stalls delays only its own callers.
 locals {
-  # A back office must not see the caller's credentials for this API. An HTTP_PROXY integration passes every header on
-  # and can't drop one, but a mapping can overwrite a header's value. The value here is "-", which no server accepts as
-  # a credential. An empty value isn't safe, because API Gateway may treat an empty mapping as no mapping (LocalStack
-  # does) and pass the header on. The list also covers session cookies of browsers and credentials for proxies.
+  # A back office must not see the credentials with which callers use this API. An HTTP_PROXY integration forwards every
+  # header and can't drop one, but a mapping can overwrite a header's value. The value here is "-", which no server
+  # accepts as a credential. An empty value isn't safe, because API Gateway may treat an empty mapping as no mapping
+  # (LocalStack does) and forward the header. The list also covers session cookies of browsers and credentials for
+  # proxies.
   credential_headers = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"]
 
-  # Request headers on which a back office's response is likely to depend. They are part of the cache key. So a cached
-  # 304, a partial body or another language goes only to callers who asked for it.
+  # Request headers on which a back office's response is likely to depend. They are part of every cache key of a
+  # backend, so that a cached 304, partial body or translation goes only to callers who asked for it.
   negotiation_headers = [
     "header.Accept", "header.Accept-Language", "header.If-Match", "header.If-Modified-Since", "header.If-None-Match", "header.If-Range",
     "header.If-Unmodified-Since", "header.Origin", "header.Range",
@@ -21,25 +22,27 @@ locals {
 
   backend_parameters = { for key, route in local.backend_routes : key => merge(
     { "integration.request.path.proxy" = "method.request.path.proxy" },
-    # Asks the back office not to compress. This API has no binary media types (see resources.tf), so API Gateway would
-    # treat a compressed body as text and corrupt it.
+    # The header asks the back office not to compress its response. This API has no binary media types (see
+    # resources.tf), so API Gateway would treat a compressed body as text and corrupt it.
     { "integration.request.header.Accept-Encoding" = "'identity'" },
     { for header in local.credential_headers : "integration.request.header.${header}" => "'-'"
     if !contains([for named in route.backend.forward_headers : lower(named)], lower(header)) },
   ) }
 
-  # API Gateway decodes a path parameter before it puts the parameter into the back office's URL, so an encoded ".."
-  # could leave the base path. The resource policy refuses these strings in any path below /backends. It refuses them
-  # plain, encoded once and encoded twice, because AWS doesn't say whether it compares a policy with the decoded or the
-  # encoded path. No caller needs any of them. Even an encoded slash would reach the back office as a plain one.
+  # Strings that the API's resource policy refuses in any path below /backends. API Gateway decodes a path parameter
+  # before it puts the parameter into the back office's URL, so an encoded ".." could lead out of the base path. The
+  # policy refuses these strings plain, encoded once and encoded twice, because AWS doesn't say whether it compares a
+  # policy with the decoded or the encoded path. No caller needs any of them: even an encoded slash would reach the back
+  # office as a plain one.
   refused_in_paths = ["..", "%2e", "%2E", "%2f", "%2F", "%25", "%00"]
 
-  # The API's resource policy, which applies to every method, whatever authorizer the method has.
+  # The resource policy of the API. It applies to every method, whatever authorizer the method has.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        # Each method's authorizer decides who may call it. Without this statement the policy would refuse every call.
+        # Allows every call, because each method's authorizer decides who may call the method. Without this statement,
+        # the resource policy would refuse every call.
         Sid       = "MethodsDecide"
         Effect    = "Allow"
         Principal = "*"
@@ -56,7 +59,7 @@ locals {
     ]
   })
 
-  # The routes whose callers need a key and no token. On these, the key alone decides who may call.
+  # The routes whose callers need an API key and no token. On these routes, the key alone decides who may call.
   key_routes = { for key, route in local.backend_routes : key => route if route.api_key && length(route.scopes) == 0 }
 }
 
@@ -67,11 +70,11 @@ resource "aws_api_gateway_rest_api_policy" "this" {
   policy      = local.policy
 }
 
-# API Gateway itself only checks that a key belongs to some usage plan of the stage. So one backend's key would open
-# every other backend, and AWS advises against keys as authorisation. (A throttle of 0 on the other backends' methods is
-# no solution, because AWS enforces throttles only on a best-effort basis.) This authorizer decides which backend a key
-# opens. API Gateway caches the decision by key and applies it to every request with that key. So the decision names all
-# paths that the key opens and doesn't depend on the current request.
+# The authorizer that decides which backend an API key opens. API Gateway itself only checks that a key belongs to some
+# usage plan of the stage. So one backend's key would open every other backend, and AWS advises against keys as
+# authorisation. (A throttle of 0 on the other backends' methods is no solution, because AWS enforces throttles only on
+# a best-effort basis.) API Gateway caches the authorizer's decision by key and applies it to every request with that
+# key. So the decision names all paths that the key opens and doesn't depend on the current request.
 resource "aws_api_gateway_authorizer" "key" {
   count = length(local.key_routes) > 0 ? 1 : 0
 
@@ -110,8 +113,9 @@ resource "aws_api_gateway_integration" "backend" {
   cache_key_parameters    = [for input in local.cache_keys[each.key] : "method.request.${input}"]
 }
 
-# Limits the callers of one backend, counted over all of its methods. AWS enforces the limits on a best-effort basis, so
-# they protect a back office but are too inexact for billing.
+# The usage plan of each backend with API keys. It limits the callers of the backend, counted over all of the backend's
+# methods. AWS enforces the limits on a best-effort basis, so they protect a back office but are too inexact for
+# billing.
 resource "aws_api_gateway_usage_plan" "this" {
   for_each = var.usage_plans
 

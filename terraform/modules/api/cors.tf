@@ -1,20 +1,20 @@
 locals {
-  # With a single origin, every response names that origin, including the responses of the functions. So a cached
-  # response is the same for all callers. With several origins, the functions return the origin of the request.
-  # Responses that API Gateway itself makes can't choose an origin and return "*". That is safe, because callers are
-  # identified by a bearer token and never by a cookie.
+  # The CORS headers of responses that no function makes. With a single origin, every response of the API names that
+  # origin, so a cached response is the same for all callers. With several origins, the functions return the origin of
+  # the request. Responses that API Gateway itself makes can't choose an origin and return "*". That is safe, because
+  # callers are identified by a bearer token and never by a cookie.
   cors_headers = length(var.cors_origins) == 0 ? {} : {
     "Access-Control-Allow-Origin"   = length(var.cors_origins) == 1 ? var.cors_origins[0] : "*"
     "Access-Control-Expose-Headers" = "ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"
   }
 
-  # Every route's path needs an OPTIONS method, because a browser sends a preflight before it sends a token or a JSON
-  # body.
+  # The paths that need an OPTIONS method. Every route's path needs one, because a browser sends a preflight before it
+  # sends a token or a JSON body.
   preflight_paths = length(var.cors_origins) == 0 ? toset([]) : local.route_paths
 
   preflight_headers = { for path in local.preflight_paths : path => {
     "Access-Control-Allow-Origin" = local.cors_headers["Access-Control-Allow-Origin"]
-    # The headers are listed one by one, because a "*" wouldn't cover Authorization.
+    # The allowed headers are listed one by one, because a "*" wouldn't cover Authorization.
     "Access-Control-Allow-Headers" = join(",", concat(
       ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Readplane-Min-Version"],
       startswith(path, "backends/") ? ["X-Api-Key"] : [],
@@ -24,7 +24,7 @@ locals {
   } }
 }
 
-# A preflight carries no token, so these methods have no authorizer.
+# The OPTIONS methods that answer preflights. They have no authorizer, because a preflight carries no token.
 resource "aws_api_gateway_method" "preflight" {
   #checkov:skip=CKV2_AWS_53:A preflight has no body or parameters to validate.
 
@@ -46,8 +46,8 @@ resource "aws_api_gateway_integration" "preflight" {
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = jsonencode({ statusCode = 204 }) }
 
-  # A mock integration calls nothing, so it has no HTTP method. MiniStack, an emulator, reports one anyway, and
-  # Terraform would replace the integration because of the difference.
+  # A mock integration calls nothing, so it has no HTTP method. The emulator MiniStack reports one anyway. Without
+  # ignore_changes, Terraform would replace the integration because of that difference.
   lifecycle {
     ignore_changes = [integration_http_method]
   }

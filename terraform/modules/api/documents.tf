@@ -1,25 +1,27 @@
-# API Gateway reads documents from S3 through its own integration, without a function and its cold start.
+# API Gateway reads documents from S3 through its own integration, without a function and the cold start of one.
 #
 # A request must not be able to reach an object outside its route. So the integration copies nothing from the request
-# directly into the object key. By default, each parameter of the key is the constant "-", which is no item's id. A
-# template replaces the "-" with the request's value only if the value consists of unreserved characters, that is, isn't
-# URL-encoded. For any other value, such as one with an encoded slash or dot, the "-" stays. S3 has no such object, so
-# the response is a 404.
+# directly into the object key. Each parameter of the key starts as the constant "-", which is no item's id. A template
+# replaces the "-" with the request's value only if the value consists of unreserved characters, so that it can't be
+# URL-encoded. For any other value, such as one with an encoded slash or dot, the "-" stays. S3 has no object with that
+# key, so the response is a 404.
 locals {
-  # Each parameter of an object key -> where its value comes from, and the pattern that the value must match.
+  # Route of a document -> for each parameter of the object key, where its value comes from and the pattern that the
+  # value must match.
   key_sources = { for key, route in local.document_routes : key => {
     for found in regexall("[{]([^}]*)[}]", route.document.key) : found[0] => (
       found[0] == "sub"
-      # {sub} is the caller's own subject. It comes from the token that the
-      # authorizer has checked, never from the request.
+      # {sub} is the caller's own user id. It comes from the token that the authorizer has checked, never from the
+      # request.
       ? { value = "$context.authorizer.claims.sub", pattern = "[A-Za-z0-9][A-Za-z0-9-]{0,127}" }
       : { value = "$input.params().path.get('${found[0]}')", pattern = "[A-Za-z0-9][A-Za-z0-9._~-]{0,255}" }
     )
   } }
 
-  # The template that replaces the "-" of each parameter. API Gateway lets a template override a parameter only once,
-  # and the override is final. So the template checks all values before it overrides any. The template is a single line
-  # that prints nothing, because whatever it prints becomes the body of the request to S3.
+  # Route of a document -> the template that replaces the "-" of each key parameter. API Gateway lets a template
+  # override a parameter only once, and the override is final. So the template checks all values before it overrides
+  # any. The template is a single line that prints nothing, because whatever it prints becomes the body of the request
+  # to S3.
   document_templates = { for key, sources in local.key_sources : key => length(sources) == 0 ? "##" : join("", concat(
     [for name, source in sources : format("#set($%s = \"%s\")", name, source.value)],
     [format("#if(%s)", join(" && ", [for name, source in sources : format("$%s.matches('%s')", name, source.pattern)]))],
@@ -43,7 +45,8 @@ locals {
     { for header, value in local.cors_headers : header => "'${value}'" },
   )
 
-  # API Gateway compares each pattern with S3's status. The entry without a pattern applies to all other statuses.
+  # Status of the API's response -> the pattern of the S3 statuses that lead to it, and the response's headers and body.
+  # The entry without a pattern applies to all other S3 statuses.
   document_statuses = {
     "200" = { pattern = "200", headers = local.document_headers, body = null }
     "304" = {
@@ -51,10 +54,10 @@ locals {
       headers = { for header, value in local.document_headers : header => value if !contains(["Content-Type", "Last-Modified"], header) }
       body    = null
     }
-    # S3 responds 403 for a missing key if the role may not list the bucket.
+    # S3 responds 403 for a missing document, because the role may not list the bucket. So a 403 from S3 becomes a 404.
     "404" = { pattern = "403|404", headers = local.document_problem_headers, body = local.problems["404"] }
     "503" = {
-      pattern = "500|503" # S3's "slow down" and transient errors, for which a retry helps
+      pattern = "500|503" # S3's throttling ("Slow Down") and internal errors, for which a retry helps
       headers = merge(local.document_problem_headers, { "Retry-After" = "'1'" })
       body    = local.problems["503"]
     }
@@ -86,9 +89,9 @@ resource "aws_api_gateway_integration" "document" {
     { for name in keys(local.key_sources[each.key]) : "integration.request.path.${name}" => "'-'" },
   )
 
-  # API Gateway chooses the template by the request's Content-Type, even for a GET, and takes application/json
-  # if there is no such header. For any other type, NEVER makes API Gateway respond 415. The default would
-  # skip the template and pass the body on.
+  # API Gateway chooses the template by the request's Content-Type, even for a GET. A request without that header counts
+  # as application/json. For any other type, NEVER makes API Gateway respond 415. By default, API Gateway would skip the
+  # template and pass the body on.
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = local.document_templates[each.key] }
 
@@ -117,7 +120,7 @@ resource "aws_api_gateway_integration_response" "document" {
 
   response_parameters = { for header, value in each.value.headers : "method.response.header.${header}" => value }
 
-  # Without a template, API Gateway passes the body through unchanged. If there is only one template, API Gateway uses
-  # it for every Accept header.
+  # Without a template, API Gateway passes the body from S3 through unchanged. If there is only one template, API
+  # Gateway uses it whatever the request's Accept header is.
   response_templates = each.value.body == null ? {} : { "application/json" = each.value.body }
 }

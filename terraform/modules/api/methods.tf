@@ -1,7 +1,7 @@
 locals {
-  # The inputs that the cache key of each cached route must contain. If one is missing, a request can get the response
-  # to another request: a 304 although the client has no copy, an old version although the client asked for its own
-  # write, or another origin's CORS header.
+  # Cached route -> the inputs (path and query parameters, headers) that its cache key must contain. If one is missing,
+  # a request can get the response to another request: a 304 although the client has no copy, an old version although
+  # the client asked for its own write, or another origin's CORS header.
   key_rules = { for key, route in local.routes : key => distinct(concat(
     route.inputs,
     route.reads,
@@ -9,8 +9,8 @@ locals {
     length(var.cors_origins) > 1 ? ["header.Origin"] : [],
   )) if route.cache != null }
 
-  # The required inputs that each cache key lacks. Header names are compared case-insensitively, path and query
-  # parameters case-sensitively.
+  # Cached route -> the required inputs that its cache key lacks. The comparison ignores the case of header names, but
+  # not of path and query parameters.
   missing_keys = { for key, needed in local.key_rules : key => [
     for input in needed : input if !contains(
       [for entry in local.cache_keys[key] : startswith(entry, "header.") ? lower(entry) : entry],
@@ -18,8 +18,9 @@ locals {
     )
   ] }
 
-  # The parameters that each method declares, and whether they are required. API Gateway refuses a cache key or mapping
-  # that uses an undeclared parameter. Only path parameters are required, because every request has them.
+  # Route -> the request parameters that its method declares, and whether API Gateway requires them in a request. API
+  # Gateway refuses a cache key or mapping that uses an undeclared parameter. Only path parameters are required, because
+  # every request has them.
   parameters = { for key, route in local.routes : key => { for input in distinct(concat(
     route.inputs,
     route.reads,
@@ -37,8 +38,8 @@ resource "aws_api_gateway_authorizer" "this" {
   provider_arns   = [var.user_pool_arn]
   identity_source = "method.request.header.Authorization"
 
-  # This authorizer checks signature, issuer, expiry and scopes of a token, but not the client that the token was
-  # issued to. The functions check the client.
+  # This Cognito authorizer checks the signature, issuer, expiry and scopes of a token, but not the client that the
+  # token was issued to. The functions check the client.
 }
 
 resource "aws_api_gateway_method" "route" {
@@ -52,16 +53,18 @@ resource "aws_api_gateway_method" "route" {
   authorization = length(each.value.scopes) > 0 ? "COGNITO_USER_POOLS" : each.value.api_key ? "CUSTOM" : "NONE"
   authorizer_id = length(each.value.scopes) > 0 ? aws_api_gateway_authorizer.this[0].id : each.value.api_key ? aws_api_gateway_authorizer.key[0].id : null
 
-  # With scopes, API Gateway accepts access tokens only. Without scopes, it would accept ID tokens.
+  # With scopes, the authorizer accepts access tokens only. Without scopes, it would accept ID tokens.
   authorization_scopes = length(each.value.scopes) > 0 ? each.value.scopes : null
 
-  # The method needs this in addition to the authorizer, so that API Gateway counts the call in the key's usage plan.
+  # API Gateway counts a call in the key's usage plan only if the method requires an API key. The authorizer alone isn't
+  # enough.
   api_key_required = each.value.api_key
 
   request_parameters = local.parameters[each.key]
 }
 
-# Checks the cache settings of every cached route in one place, whatever kind of integration the route has.
+# Checks the cache settings of every cached route in one place, because each kind of route (function, document, backend)
+# has an integration resource of its own.
 resource "terraform_data" "cache_rule" {
   for_each = { for key, route in local.routes : key => route.cache if route.cache != null }
 
@@ -93,8 +96,9 @@ resource "aws_api_gateway_integration" "function" {
   cache_key_parameters = [for input in try(each.value.cache.key, []) : "method.request.${input}"]
 }
 
-# One statement per function and method. With one statement per route, some 50 collections would exceed the 20 KB that a
-# function's policy may have. The ARN names the stage, so the test stage of AWS's console can't call the functions.
+# Allows the API to invoke the functions, with one policy statement per function and HTTP method. With one statement per
+# route, some 50 collections would exceed the 20 KB that a function's policy may have. The source ARN names the stage,
+# so calls from the test console of API Gateway, which uses another stage, can't invoke the functions.
 resource "aws_lambda_permission" "invoke" {
   for_each = { for pair in distinct([for route in values(local.function_routes) : { function = route.function, method = route.method }]) :
   "${pair.function} ${pair.method}" => pair }
@@ -115,14 +119,14 @@ resource "aws_api_gateway_integration" "fixed" {
   http_method = aws_api_gateway_method.route[each.key].http_method
   type        = "MOCK"
 
-  # A mock integration takes the status code from the template, and a request with another Content-Type has no template.
-  # With NEVER, API Gateway refuses such a request with a 415. If API Gateway passed the request through, the response
-  # would be a 500.
+  # With NEVER, API Gateway responds 415 to a request whose Content-Type isn't application/json. A mock integration
+  # takes the status code from a template, and another Content-Type has no template. If API Gateway passed such a
+  # request through, the response would be a 500.
   passthrough_behavior = "NEVER"
   request_templates    = { "application/json" = jsonencode({ statusCode = each.value.fixed.status }) }
 
-  # A mock integration calls nothing, so it has no HTTP method. MiniStack, an emulator, reports one anyway, and
-  # Terraform would replace the integration because of the difference.
+  # A mock integration calls nothing, so it has no HTTP method. The emulator MiniStack reports one anyway. Without
+  # ignore_changes, Terraform would replace the integration because of that difference.
   lifecycle {
     ignore_changes = [integration_http_method]
   }

@@ -4,22 +4,22 @@ output "id" {
 }
 
 output "invoke_url" {
-  description = "URL under which AWS serves the stage."
+  description = "URL at which AWS serves the API's stage."
   value       = aws_api_gateway_stage.this.invoke_url
 }
 
 output "stage_name" {
-  description = "Name of the stage, the first segment of every path."
+  description = "Name of the API's stage, which is the first segment of every path."
   value       = aws_api_gateway_stage.this.stage_name
 }
 
 output "execution_arn" {
-  description = "Execution ARN of the API, for policies that permit calls to it."
+  description = "Execution ARN of the API, for policies that allow calls to the API."
   value       = aws_api_gateway_rest_api.this.execution_arn
 }
 
 output "routes" {
-  description = "Every deployed route as \"METHOD /path\", without preflights."
+  description = "Every deployed route as \"METHOD /path\", without the OPTIONS methods that answer preflights."
   value       = sort(keys(var.routes))
 }
 

@@ -6,8 +6,8 @@ resource "aws_api_gateway_rest_api" "this" {
   name        = var.name
   description = "Readplane: reads from the read plane, writes to the write log."
 
-  # Clients call this default endpoint, because there is no custom domain. A minimum of TLS 1.2 can be set only on a
-  # custom domain. The default endpoint negotiates the best version that both sides support.
+  # The default endpoint stays on, because clients call it: there is no custom domain. Only a custom domain can require
+  # TLS 1.2 or later. The default endpoint negotiates the highest TLS version that both sides support.
   disable_execute_api_endpoint = false
 
   # binary_media_types and compression stay unset, because with either of them API Gateway would re-encode bodies. A
@@ -56,7 +56,7 @@ locals {
   routes = { for key, route in var.routes : key => merge(route, {
     method = split(" ", key)[0]
     path   = trimprefix(split(" ", key)[1], "/")
-    # The greedy {proxy+} declares a parameter named "proxy".
+    # The path parameters that the route declares. The greedy parameter {proxy+} is named "proxy".
     inputs = [for found in regexall("[{]([^}+]*)[+]?[}]", key) : "path.${found[0]}"]
   }) }
 
@@ -82,7 +82,8 @@ locals {
   ) : path => resource.id }
 }
 
-# One block per depth, because instances of one resource block can't refer to each other.
+# One resource block for each depth of a path (number of segments). A segment refers to its parent segment, and
+# instances of one resource block can't refer to each other.
 resource "aws_api_gateway_resource" "depth_1" {
   for_each = local.paths_by_depth[1]
 

@@ -1,5 +1,5 @@
-# The responses that API Gateway itself makes when it refuses a request. They are
-# problem documents like every other error.
+# The responses that API Gateway itself makes when it refuses a request. Their bodies are problem documents
+# (application/problem+json), like every other error of the API.
 locals {
   titles = {
     "400" = "Bad Request"
@@ -29,7 +29,8 @@ locals {
     "504" = "The answer took too long."
   }
 
-  # API Gateway's own message is left out, because it can quote the Authorization header.
+  # Status -> the problem document for it. The document leaves out API Gateway's own message, because that message can
+  # quote the Authorization header.
   problems = { for status, title in local.titles : status => jsonencode({
     type       = "about:blank"
     title      = title
@@ -38,9 +39,9 @@ locals {
     request_id = "$context.requestId"
   }) }
 
-  # Response type -> status. No method here takes AWS signatures, but on an unknown path API Gateway reads a bearer
-  # token as an AWS signature. So here a missing or invalid signature always means that the route doesn't exist, and the
-  # status is 404.
+  # API Gateway's response type -> the status of the response. No method of this API takes AWS signatures, but on an
+  # unknown path API Gateway reads a bearer token as an AWS signature. So a missing or invalid signature always means
+  # that the route doesn't exist, and the status is 404.
   gateway_responses = {
     ACCESS_DENIED                  = "403"
     API_CONFIGURATION_ERROR        = "500"
@@ -63,8 +64,9 @@ locals {
     WAF_FILTERED                   = "403"
   }
 
-  # The responses for all other response types. They set no status, because API Gateway would apply that status to every
-  # response type that sets none. Each type keeps its own status instead, so the problem document can't name it.
+  # The detail text for all response types that aren't listed above. These two defaults set no status, because API
+  # Gateway would apply it to every response type that sets none. Each such type keeps its own status instead, so the
+  # problem document can't name the status.
   default_responses = {
     DEFAULT_4XX = "The request was refused."
     DEFAULT_5XX = "The request could not be served now."

@@ -1,10 +1,10 @@
 locals {
-  # The stage is the first segment of every path, here and on the emulators.
+  # The name of the stage. It is the first segment of every path, on AWS and on the emulators.
   stage_name = "v1"
 
-  # The access log contains no content of requests or responses. It leaves out headers, bodies and API Gateway's
-  # messages, which can quote the Authorization header. It also leaves out the values in a path, because an item's id
-  # can be personal data.
+  # The format of the access log. The log contains no content of requests or responses: no headers, no bodies, and no
+  # messages of API Gateway, which can quote the Authorization header. It also leaves out the values in a path, because
+  # an item's id can be personal data.
   access_log_format = jsonencode({
     request_id          = "$context.requestId"
     extended_request_id = "$context.extendedRequestId"
@@ -25,9 +25,10 @@ locals {
     trace_id            = "$context.xrayTraceId"
   })
 
-  # A method with its own settings inherits none of the stage's settings, so a route that sets one of them sets all. In
-  # the path of a method's settings, API Gateway writes every slash as "~1", the leading slash included. With plain
-  # slashes, API Gateway would store the settings for a path that no method has, and the settings would have no effect.
+  # Route with a cache or throttle of its own -> the settings of its method. A method with its own settings inherits
+  # none of the stage's settings, so each entry has all of them. In the path of a method's settings, API Gateway writes
+  # every slash as "~1", the leading slash included. With plain slashes, API Gateway would store the settings for a path
+  # that no method has, and the settings would have no effect.
   method_settings = { for key, route in local.routes : key => {
     path  = "${var.escape_method_paths ? replace("/${route.path}", "/", "~1") : route.path}/${route.method}"
     cache = route.cache != null
@@ -41,7 +42,7 @@ resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
   # A deployment is a copy of the API, so Terraform must create a new one whenever anything in the API changes. The
-  # hashes of the files cover everything that is written in this module itself and doesn't come from a variable.
+  # hashes of this module's files cover everything that the module contains itself and doesn't get from a variable.
   triggers = {
     configuration = sha256(jsonencode([
       local.routes,
@@ -64,14 +65,14 @@ resource "aws_api_gateway_deployment" "this" {
     ]))
   }
 
-  # A stage always points to a deployment. So Terraform must create the new deployment first, then point the stage to
-  # it, and only then delete the old one.
+  # The stage always points to a deployment. So Terraform must create the new deployment first, then point the stage to
+  # it, and only then delete the old deployment.
   #
   # With create_before_destroy, Terraform uses the same order for everything that the deployment depends on. This goes
-  # wrong if a route changes its kind of integration (document, function, fixed). First Terraform creates the new
-  # integration, then it deletes the old one. Both have the same name in API Gateway, so the delete removes the new
-  # integration. The deployment was copied before that, so it keeps serving. The next `terraform apply` creates the
-  # integration again, so apply twice after such a change.
+  # wrong if a route changes its kind of integration (document, function, fixed). Terraform creates the new integration
+  # and then deletes the old one. API Gateway identifies both by the same method, so the delete removes the new
+  # integration. The API keeps working, because API Gateway copied the integration into the deployment before that. The
+  # next `terraform apply` creates the integration again, so apply twice after such a change.
   lifecycle {
     create_before_destroy = true
   }
@@ -94,7 +95,7 @@ resource "aws_api_gateway_deployment" "this" {
 
 resource "aws_api_gateway_stage" "this" {
   #checkov:skip=CKV_AWS_120:AWS bills a cache cluster by the hour, used or not; cache_size creates one.
-  #checkov:skip=CKV2_AWS_29:Throttles protect what is behind the API; a firewall costs by the month.
+  #checkov:skip=CKV2_AWS_29:Throttles protect what is behind the API; AWS bills a web ACL every month.
   #checkov:skip=CKV2_AWS_51:Few back offices check a client certificate; private ones are reached by VPC link.
 
   rest_api_id   = aws_api_gateway_rest_api.this.id
@@ -110,12 +111,12 @@ resource "aws_api_gateway_stage" "this" {
     format          = local.access_log_format
   }
 
-  # API Gateway refuses a stage with logs until the account has a role for them. If the log group of the execution log
-  # doesn't exist, API Gateway creates one that keeps its entries forever.
+  # These resources must exist before the stage. API Gateway refuses a stage with logs until the account has a role for
+  # them. If the log group of the execution log doesn't exist, API Gateway creates one that keeps its entries forever.
   depends_on = [aws_api_gateway_account.this, aws_cloudwatch_log_group.execution, aws_lambda_permission.authorizer, aws_lambda_permission.invoke]
 }
 
-# The settings of every method that has none of its own. Caching is off unless a route turns it on.
+# The settings of every method that has none of its own. Caching is off by default, and a route must turn it on.
 resource "aws_api_gateway_method_settings" "stage" {
   #checkov:skip=CKV_AWS_225:A default cache would share a new route's responses between callers; each route opts in.
 
@@ -157,13 +158,14 @@ resource "aws_api_gateway_method_settings" "route" {
     cache_ttl_in_seconds = each.value.ttl
     cache_data_encrypted = true
 
-    # Callers can't invalidate the cache. When a user reloads a page, the browser sends a Cache-Control header that
-    # would invalidate the cached response. API Gateway ignores that header. A 403 instead would break reloading.
+    # With these two settings, callers can't invalidate the cache. When a user reloads a page, the browser sends a
+    # Cache-Control header that would invalidate the cached response. API Gateway ignores that header. It could also
+    # respond 403, but then reloading a page would fail.
     require_authorization_for_cache_control    = true
     unauthorized_cache_control_header_strategy = "SUCCEED_WITHOUT_RESPONSE_HEADER"
   }
 
-  # Terraform writes the stage's settings first. In the other order, API Gateway would take the rest of a route's
-  # settings from its own defaults until the stage's settings are written.
+  # Terraform writes the settings of the whole stage before those of a route. In the other order, API Gateway would take
+  # some settings of the route from its own defaults until the stage's settings are written.
   depends_on = [aws_api_gateway_method_settings.stage]
 }

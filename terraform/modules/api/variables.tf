@@ -1,25 +1,31 @@
-# The root module validates the stack's own variables once (../../variables.tf). The rules here are about
-# routes, which the calling module builds.
+# The root module has already checked the settings of the stack (../../variables.tf). The rules in this file are about
+# the routes, because module `region` builds them.
 
 variable "name" {
-  description = "Name of the API, which is the stack's name."
+  description = "Name of the API. It is the stack's name."
   type        = string
 }
 
 variable "endpoint_type" {
-  description = "REGIONAL, or EDGE (behind a CloudFront distribution that API Gateway itself runs)."
+  description = <<-EOT
+    Endpoint type of the API: REGIONAL, or EDGE (behind a CloudFront distribution that API Gateway itself runs).
+  EOT
   type        = string
   default     = "REGIONAL"
 }
 
 variable "user_pool_arn" {
-  description = "Cognito user pool whose access tokens the routes with scopes accept; null if no route has scopes."
+  description = <<-EOT
+    ARN of the Cognito user pool whose access tokens the routes with scopes accept; null if no route has scopes.
+  EOT
   type        = string
   default     = null
 }
 
 variable "functions" {
-  description = "Functions that routes can name. arn and invoke_arn are those of the function's alias."
+  description = <<-EOT
+    Name of each function that routes can use -> how to call it. arn and invoke_arn are those of the function's alias.
+  EOT
   type = map(object({
     arn           = string
     invoke_arn    = string
@@ -37,20 +43,21 @@ variable "documents_bucket" {
 
 variable "routes" {
   description = <<-EOT
-    "METHOD /path" of a route -> how the route is served: by exactly one of function, document, fixed and backend.
+    "METHOD /path" of a route -> how API Gateway answers its requests. Exactly one of function, document, fixed and
+    backend must be set.
     scopes: callers need an access token with at least one of these scopes; empty means that no token is needed.
-    function: a key of var.functions.
-    document: the key of an S3 object, and the role that reads the object. The key may contain path parameters in
-    braces, and {sub} for the caller's own subject.
+    function: the function that answers, a key of var.functions.
+    document: the key of the S3 object that API Gateway returns, and the role with which it reads the object. The key
+    may contain path parameters in braces, and {sub} for the caller's own user id (the token's claim `sub`).
     fixed: a constant JSON response.
     backend: a back office, to which API Gateway passes the end of the path ({proxy+}). forward_headers: the credential
     headers that the back office may see.
-    api_key: callers need a key of the backend's usage plan.
-    per_caller: the response depends on the caller, so it must never be cached.
+    api_key: callers need an API key of the backend's usage plan.
+    per_caller: the response depends on the caller, so API Gateway must never cache it.
     reads: every input on which the response depends, as "path.x", "querystring.x" or "header.X".
-    cache: for how many seconds responses are cached (ttl), and the inputs that form the cache key; null means not
-    cached.
-    throttle: requests per second and burst of this route alone; null means the stage's throttle.
+    cache: for how many seconds API Gateway caches a response (ttl), and the inputs that form the cache key; null means
+    that it caches none.
+    throttle: requests per second (rate) and burst of this route alone; null means the stage's throttle.
   EOT
   type = map(object({
     scopes   = optional(list(string), [])
@@ -175,7 +182,9 @@ variable "routes" {
 }
 
 variable "key_authorizer" {
-  description = "The function that decides which backend an API key opens; null if no route needs it."
+  description = <<-EOT
+    The function that decides which backend an API key opens; null if no route lets an API key alone decide.
+  EOT
   type = object({
     invoke_arn    = string
     function_name = string
@@ -185,7 +194,7 @@ variable "key_authorizer" {
 }
 
 variable "usage_plans" {
-  description = "Backend name -> the id of its API key, and the key's limits."
+  description = "Backend name -> the id of its API key, and the throttle and quota of the key."
   type = map(object({
     key_id   = string
     throttle = object({ rate = number, burst = number })
@@ -195,7 +204,7 @@ variable "usage_plans" {
 }
 
 variable "cors_origins" {
-  description = "Origins whose scripts may call the API; empty means no CORS headers and no preflight."
+  description = "Web origins whose scripts may call the API; empty means no CORS headers and no preflight."
   type        = list(string)
   default     = []
 }
@@ -209,19 +218,19 @@ variable "cache_size" {
 }
 
 variable "throttle" {
-  description = "Requests per second and burst for each method of the stage that has no throttle of its own."
+  description = "Requests per second (rate) and burst for each method of the stage that has no throttle of its own."
   type        = object({ rate = number, burst = number })
 }
 
 variable "log_retention_days" {
-  description = "Days for which access and execution logs are kept."
+  description = "Days for which CloudWatch keeps the API's access log and execution log."
   type        = number
 }
 
 variable "kms_key_arn" {
   description = <<-EOT
-    Customer managed key for the logs; null means CloudWatch's own encryption. The key's policy must allow
-    logs.<region>.amazonaws.com.
+    ARN of the customer managed key that encrypts the logs; null means CloudWatch's own encryption. The key's policy
+    must allow logs.<region>.amazonaws.com.
   EOT
   type        = string
   default     = null
@@ -229,8 +238,8 @@ variable "kms_key_arn" {
 
 variable "manage_account_logging" {
   description = <<-EOT
-    Set the role with which API Gateway writes logs. All APIs of the account in a Region share this setting. Set it to
-    false if something else manages it.
+    Set the role with which API Gateway writes logs. All APIs of the account in a Region share this role. Set it to
+    false if something else manages the role.
   EOT
   type        = bool
   default     = true
@@ -238,8 +247,9 @@ variable "manage_account_logging" {
 
 variable "escape_method_paths" {
   description = <<-EOT
-    Escape the paths of methods in the stage's settings, as API Gateway does. Set it to false only for MiniStack, an
-    emulator that stores the paths unescaped. There, the provider wouldn't find settings under an escaped path.
+    Escape the slashes in the paths of methods in the stage's settings, as API Gateway does. Set it to false only for
+    MiniStack, an emulator that stores the paths unescaped. On MiniStack, the AWS provider wouldn't find settings under
+    an escaped path.
   EOT
   type        = bool
   default     = true

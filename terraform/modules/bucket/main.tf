@@ -1,4 +1,5 @@
-# The module for every bucket of the stack. Its buckets are private, accept only TLS, and are encrypted and versioned.
+# The S3 bucket of this module. It is private, encrypted and versioned, and accepts only TLS. The stack creates all its
+# buckets with this module.
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:Each Region has its own write log and documents; the global table connects the Regions.
   #checkov:skip=CKV2_AWS_62:Module write_log sets up notifications; nothing needs notifications of documents.
@@ -28,7 +29,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    # A bucket key saves a KMS call per object. Without it, the key's request quota would limit the write rate.
+    # With a bucket key, S3 needn't call KMS for every object. Without one, the request quota of KMS would limit how
+    # many objects the stack can write per second.
     bucket_key_enabled = var.kms_key_arn != null
 
     apply_server_side_encryption_by_default {
@@ -63,8 +65,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       noncurrent_days = var.noncurrent_days
     }
 
-    # A delete in a versioned bucket leaves a delete marker. Without this rule, markers would pile up and slow listings
-    # down.
+    # A delete in a versioned bucket leaves a delete marker. This rule removes old markers, because they would pile up
+    # and slow listings down.
     expiration {
       expired_object_delete_marker = true
     }
@@ -81,8 +83,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
         prefix = rule.key
       }
 
-      # S3 doesn't move objects below 128 KB unless a size filter allows it. No filter does so here, because AWS bills
-      # every move, and the cheaper classes bill each object as at least 128 KB.
+      # Without a size filter, S3 moves only objects of at least 128 KB. That is intended: AWS bills every move, and the
+      # cheaper storage classes bill each object as at least 128 KB, so moving small objects wouldn't save money.
       dynamic "transition" {
         for_each = rule.value
 
@@ -111,13 +113,13 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  # S3 refuses rules about noncurrent versions until versioning is on.
+  # Versioning must be on first, because S3 refuses rules about noncurrent versions until then.
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
 locals {
-  # The Deny applies to everybody, because an IAM policy elsewhere could allow plain HTTP to any principal that it left
-  # out.
+  # The bucket policy refuses plain HTTP for every principal. If the Deny left a principal out, an IAM policy elsewhere
+  # could allow plain HTTP to that principal.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -137,6 +139,7 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = local.policy
 
-  # S3 responds 409 if the policy and the public access block are changed at the same time.
+  # Terraform changes the public access block first, because S3 responds 409 if the policy and the block change at the
+  # same time.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }

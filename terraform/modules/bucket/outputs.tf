@@ -5,7 +5,7 @@ output "name" {
 }
 
 output "arn" {
-  description = "Bucket ARN."
+  description = "ARN of the bucket."
   value       = aws_s3_bucket.this.arn
 }
 

@@ -1,5 +1,7 @@
 variable "name" {
-  description = "Name of the bucket. All AWS accounts share one namespace, so the name ends in account id and Region."
+  description = <<-EOT
+    Name of the bucket. It ends in account id and Region, because all AWS accounts share one namespace of bucket names.
+  EOT
   type        = string
 
   validation {
@@ -9,20 +11,20 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key that encrypts the objects; null means SSE-S3."
+  description = "ARN of the customer managed key that encrypts the objects; null means S3's own key (SSE-S3)."
   type        = string
   default     = null
 }
 
 variable "noncurrent_days" {
-  description = "Days for which overwritten and deleted object versions are kept, to undo a mistake."
+  description = "Days for which S3 keeps overwritten and deleted versions of objects, so that a mistake can be undone."
   type        = number
 }
 
 variable "transitions" {
   description = <<-EOT
-    Prefix -> cheaper storage classes, and the age in days at which objects move there. Only classes that S3 reads at
-    once are allowed.
+    Key prefix -> cheaper storage classes, and the age in days at which S3 moves the objects under the prefix there.
+    Only classes whose objects can be read at once are allowed.
   EOT
   type        = map(list(object({ days = number, storage_class = string })))
   default     = {}
@@ -34,7 +36,7 @@ variable "transitions" {
 }
 
 variable "expirations" {
-  description = "Prefix -> age in days at which S3 deletes the objects under the prefix."
+  description = "Key prefix -> age in days at which S3 deletes the objects under the prefix."
   type        = map(number)
   default     = {}
 }

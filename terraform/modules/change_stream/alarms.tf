@@ -4,7 +4,7 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   alarm_name        = "${local.stream_name}-behind"
   alarm_description = "What the back offices changed has waited for apply for more than a minute. Is apply failing or throttled, or are shards and parallelization_factor too low? After six hours the changes are set aside under aws/lambda/ in the write-log bucket."
 
-  # `apply` reads no other stream, so its IteratorAge metric is the age of this stream's records.
+  # `apply` reads no stream but the change stream, so its metric IteratorAge is the age of the records in this stream.
   namespace           = "AWS/Lambda"
   metric_name         = "IteratorAge"
   dimensions          = { FunctionName = var.apply.function_name }
@@ -19,8 +19,8 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   ok_actions          = var.alarm_actions
 }
 
-# Firehose retries for 24 hours, and the stream keeps a record for at least as long. This alarm fires early enough to
-# leave nearly all of that time for the repair.
+# Fires if Firehose can't archive changes in S3 in time. Firehose retries for 24 hours, and the change stream keeps a
+# record for at least as long. The alarm fires early enough to leave nearly all of that time for the repair.
 resource "aws_cloudwatch_metric_alarm" "archive_freshness" {
   count = var.alarms ? 1 : 0
 

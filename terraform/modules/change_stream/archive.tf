@@ -1,6 +1,6 @@
-# Kinesis deletes a record after retention_hours, but the archive in S3 keeps it, so the items can be rebuilt from S3
-# alone. The archive lies under stream/ and not under log/, because S3 notifies `apply` of every object under log/, and
-# `apply` already gets these changes from the stream.
+# The archive of the change stream in S3. Kinesis deletes a record after retention_hours, but the archive keeps it, so
+# the items can be rebuilt from S3 alone. The archive lies under stream/ and not under log/, because S3 notifies `apply`
+# of every object under log/, and `apply` already gets these changes from the stream.
 
 resource "aws_cloudwatch_log_group" "archive" {
   name              = "/aws/kinesisfirehose/${local.stream_name}-archive"
@@ -21,8 +21,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "firehose.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # Firehose sends the id of the account that owns the Firehose stream as the external id. So another account's
-      # stream can't assume this role.
+      # Firehose sends the id of the account that owns the Firehose stream as the external id. With this condition,
+      # Firehose can't assume the role for another account's Firehose stream.
       Condition = { StringEquals = { "sts:ExternalId" = local.account_id } }
     }]
   })
@@ -82,7 +82,8 @@ locals {
 }
 
 resource "aws_iam_role" "archive" {
-  # IAM roles are global, so the name contains the Region.
+  # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
+  # Regions.
   name               = "${var.name}-${local.region}-archive"
   assume_role_policy = local.archive_trust_policy
 }
@@ -93,9 +94,10 @@ resource "aws_iam_role_policy" "archive" {
   policy = local.archive_policy
 }
 
-# Firehose starts reading at LATEST, so it misses records that were put before it existed. For that reason module poll
-# creates the schedules after this stream. server_side_encryption isn't set, because AWS refuses it for a Kinesis
-# source, for which Firehose stores no records of its own.
+# The Firehose stream that writes the archive. It starts reading the change stream at LATEST, so it misses records that
+# were put before it existed. For that reason module poll creates its schedules after this Firehose stream.
+# server_side_encryption isn't set, because AWS refuses it if the source is a Kinesis stream: Firehose then stores no
+# records of its own.
 resource "aws_kinesis_firehose_delivery_stream" "archive" {
   name        = "${local.stream_name}-archive"
   destination = "extended_s3"
@@ -124,6 +126,7 @@ resource "aws_kinesis_firehose_delivery_stream" "archive" {
     }
   }
 
-  # Firehose reads its source as soon as it is created, so the creation fails if the role doesn't have its policy yet.
+  # The role must have its policy first. Firehose reads its source as soon as it is created, so without the policy the
+  # creation would fail.
   depends_on = [aws_iam_role_policy.archive]
 }

@@ -9,25 +9,26 @@ locals {
   region     = data.aws_region.current.name
   keyed      = var.kms_key_arn != null
 
-  # The name and ARN are composed here, so that policies and settings needn't wait the half minute that AWS takes to
-  # create the stream.
+  # The change stream's name and ARN are composed here, so that policies and settings needn't wait the half minute that
+  # AWS takes to create the stream.
   stream_name = "${var.name}-changes"
   stream_arn  = "arn:${data.aws_partition.current.partition}:kinesis:${local.region}:${local.account_id}:stream/${local.stream_name}"
 }
 
-# Carries the changes that `poll` finds at the back offices to `apply`. The changes of one item stay in order,
-# because the item's key is the partition key.
+# The change stream. It carries the changes that `poll` finds at the back offices to `apply`. The changes of one item
+# stay in order, because the item's key is the partition key.
 #
-# A shard accepts 1,000 records or 1 MB a second. Kinesis refuses what exceeds that, and
-# `poll` sends the refused records again.
+# A shard accepts 1,000 records or 1 MB a second. Kinesis refuses records above that limit, and `poll` sends the refused
+# records again.
 resource "aws_kinesis_stream" "this" {
   name             = local.stream_name
   shard_count      = var.stream.on_demand ? null : var.stream.shards
   retention_period = var.stream.retention_hours
 
-  # Every principal of the account that may use the stream may also use the AWS managed key alias/aws/kinesis. A
-  # customer managed key needs policy statements for each role that uses it. They are in modules region (for `apply`)
-  # and poll, and in archive.tf.
+  # The stream is encrypted with the customer managed key, or else with the AWS managed key alias/aws/kinesis. Every
+  # principal of the account that may use the stream may also use the AWS managed key. With the customer managed key,
+  # each role needs a policy statement for it. These statements are in modules region (for `apply`) and poll, and in
+  # archive.tf.
   encryption_type = "KMS"
   kms_key_id      = coalesce(var.kms_key_arn, "alias/aws/kinesis")
 
@@ -36,11 +37,11 @@ resource "aws_kinesis_stream" "this" {
   }
 }
 
-# Delivers the stream's records to `apply`, in order for each item. With TRIM_HORIZON, `apply` also gets the records
-# that were put before this mapping existed.
+# Delivers the records of the change stream to `apply`, in order for each item. With TRIM_HORIZON, `apply` also gets the
+# records that were put before this mapping existed.
 #
-# `apply` handles at most shards x parallelization_factor batches at once, which is the stream's share of its
-# concurrency. The write log's queue has a share of its own (module region), so that neither starves the other.
+# `apply` handles at most shards x parallelization_factor batches of this stream at once. That is the stream's share of
+# the concurrency of `apply`. The apply queue has a share of its own (module region), so that neither starves the other.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn                   = aws_kinesis_stream.this.arn
   function_name                      = var.apply.arn
@@ -50,16 +51,16 @@ resource "aws_lambda_event_source_mapping" "apply" {
   parallelization_factor             = var.apply.parallelization_factor
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # By default, Lambda retries a failed batch until the stream deletes the records, and everything behind the batch
-  # waits. `apply` quarantines a change that can't be applied, so a batch fails only in an outage. Here Lambda retries
-  # for six hours, long enough to outlast an outage. 10,000 attempts (Lambda's maximum) aren't used up before that. The
-  # alarm `apply_behind` fires long before the six hours are over.
+  # With these limits, Lambda retries a failed batch for six hours, which outlasts most outages. `apply` quarantines a
+  # change that can't be applied, so a batch fails only in an outage. By default, Lambda would retry until Kinesis
+  # deletes the records, and everything behind the batch would wait. Lambda's maximum of 10,000 attempts isn't used up
+  # within six hours. The alarm `apply_behind` fires long before the six hours are over.
   bisect_batch_on_function_error = true
   maximum_retry_attempts         = 10000
   maximum_record_age_in_seconds  = 21600
 
-  # Only an S3 destination gets the failed records themselves (under aws/lambda/). SQS and SNS would get only the
-  # records' positions in the stream.
+  # The destination for a batch that Lambda gives up is S3, because only S3 gets the failed records themselves (under
+  # aws/lambda/). SQS and SNS would get only the records' positions in the stream.
   destination_config {
     on_failure {
       destination_arn = var.archive.bucket_arn

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "stream" {
-  description = "Capacity and retention of the stream. shards has no effect if on_demand is true."
+  description = "Capacity and retention of the change stream. shards has no effect if on_demand is true."
   type = object({
     on_demand       = bool
     shards          = number
@@ -14,7 +14,8 @@ variable "stream" {
 
 variable "apply" {
   description = <<-EOT
-    The alias and name of `apply`, the records in a batch, and how many batches of one shard `apply` handles at once.
+    ARN of the alias and name of `apply`, the largest number of records in a batch, and how many batches of one shard
+    `apply` handles at once.
   EOT
   type = object({
     arn                    = string
@@ -25,31 +26,31 @@ variable "apply" {
 }
 
 variable "archive" {
-  description = "The write-log bucket, and the seconds and megabytes that Firehose buffers before it writes an object."
+  description = "Bucket of the archive, and the seconds and megabytes that Firehose buffers before it writes an object."
   type        = object({ bucket_arn = string, seconds = number, megabytes = number })
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key; null means the key that AWS manages for Kinesis in this account."
+  description = "ARN of the customer managed key; null means the key that AWS manages for Kinesis in this account."
   type        = string
 }
 
 variable "freshness_alarm_seconds" {
-  description = "Age in seconds of the oldest unarchived record above which the alarm fires."
+  description = "Age in seconds of the oldest unarchived record above which the alarm `archive_freshness` fires."
   type        = number
 }
 
 variable "log_retention_days" {
-  description = "Days for which Firehose's error log is kept."
+  description = "Days for which CloudWatch keeps Firehose's error log."
   type        = number
 }
 
 variable "alarms" {
-  description = "Create the alarms."
+  description = "Create the alarms on the change stream and its archive."
   type        = bool
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that alarms notify."
+  description = "ARNs of the SNS topics that the alarms notify."
   type        = list(string)
 }

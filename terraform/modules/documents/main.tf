@@ -10,16 +10,16 @@ module "bucket" {
   force_destroy = var.force_destroy
   tls_only      = var.tls_only
 
-  # Documents can be published again from the items, so old versions only help to undo a mistake.
+  # Old versions of documents are kept for only a day, because documents can be published again from the items.
   noncurrent_days = 1
 }
 
 locals {
   visibilities = toset(["public", "authenticated", "owner"])
 
-  # One role per visibility, so that a route of a public collection can't reach an owner's document, whatever its path
-  # parameter contains. The roles don't have s3:ListBucket, so S3 responds 403 instead of 404 for a missing key. The API
-  # responds 404 in both cases.
+  # Visibility -> the IAM policy of the role that reads its documents. Each visibility has a role of its own, so that a
+  # route of a public collection can't reach an owner's document, whatever its path parameter contains. The roles don't
+  # have s3:ListBucket, so S3 responds 403 instead of 404 for a missing key. The API responds 404 in both cases.
   role_policies = { for visibility in local.visibilities : visibility => jsonencode({
     Version = "2012-10-17"
     Statement = concat(
@@ -39,9 +39,10 @@ locals {
     )
   }) }
 
-  # This policy has no condition on aws:SourceAccount. AWS doesn't document that API Gateway sends that key when it
-  # assumes an integration's role, and a condition on a key that isn't sent would refuse every read. AWS checks
-  # iam:PassRole when a principal names the role in an integration, so other principals can't use the role.
+  # The trust policy of these roles has no condition on aws:SourceAccount. AWS doesn't document that API Gateway sends
+  # that key when it assumes an integration's role, and a condition on a key that isn't sent would refuse every read.
+  # Other principals can't use the roles, because AWS checks iam:PassRole when a principal names a role in an
+  # integration.
   trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -56,7 +57,8 @@ locals {
 resource "aws_iam_role" "reader" {
   for_each = local.visibilities
 
-  # IAM roles are global, so the name contains the Region.
+  # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
+  # Regions.
   name               = "${var.name}-${data.aws_region.current.name}-documents-${each.value}"
   assume_role_policy = local.trust_policy
 }

@@ -12,17 +12,18 @@ output "role_arns" {
   description = "Visibility -> ARN of the role with which API Gateway reads documents of that visibility."
   value       = { for visibility, role in aws_iam_role.reader : visibility => role.arn }
 
-  # If a route were deployed before its role has its policy, the route would respond 404 for every document.
+  # The roles must have their policies before a route uses them. Otherwise the route would respond 404 for every
+  # document.
   depends_on = [aws_iam_role_policy.reader]
 }
 
 output "role_policies" {
-  description = "The roles' policies, for tests."
+  description = "IAM policies of the roles that read documents, for tests."
   value       = local.role_policies
 }
 
 output "bucket_policy" {
-  description = "The bucket policy, for tests."
+  description = "Policy of the documents bucket, for tests."
   value       = module.bucket.policy
 }
 

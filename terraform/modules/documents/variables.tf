@@ -4,12 +4,12 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key; null means SSE-S3."
+  description = "ARN of the customer managed key that encrypts the documents; null means S3's own key (SSE-S3)."
   type        = string
 }
 
 variable "force_destroy" {
-  description = "Let `terraform destroy` delete the published documents; they can be published again from the items."
+  description = "Let `terraform destroy` delete the published documents. They can be published again from the items."
   type        = bool
 }
 

@@ -33,7 +33,7 @@ locals {
           Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
         },
         {
-          # These actions can't be limited to a resource.
+          # X-Ray's actions can't be limited to a resource.
           Sid      = "SendTraces"
           Effect   = "Allow"
           Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
@@ -56,9 +56,10 @@ locals {
   })
 }
 
-# In a VPC, Lambda creates network interfaces with the function's own role. Lambda deletes and describes interfaces
-# without naming one, so the Allow statements can't be limited to some interfaces. The function's code needs none of
-# these permissions, so a Deny statement takes them away from the code.
+# Policy statements for a function in a VPC. Lambda creates, describes and deletes network interfaces with the
+# function's own role. Lambda deletes and describes interfaces without naming one, so the Allow statements can't be
+# limited to some interfaces. The function's code needs none of these permissions, so the Deny statement takes them away
+# from the code.
 locals {
   interface_actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
   describe_actions  = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
@@ -93,7 +94,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  # IAM roles are global, so the name contains the Region.
+  # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
+  # Regions.
   name               = "${var.name}-${data.aws_region.current.name}-${var.function}"
   assume_role_policy = local.trust_policy
 }
@@ -130,7 +132,8 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = var.reserved_concurrency
   kms_key_arn                    = var.kms_key_arn
 
-  # The alias points to a published version, and SnapStart works for published versions only.
+  # Terraform publishes a version with each change, because the alias points to a published version, and SnapStart works
+  # for published versions only.
   publish = true
 
   dynamic "snap_start" {
@@ -142,8 +145,8 @@ resource "aws_lambda_function" "this" {
   }
 
   # A function in a VPC has no internet access, even in a public subnet. It needs a NAT gateway or VPC endpoints for
-  # everything that it calls, including AWS's APIs in each Region. Removing the VPC from a function takes Lambda up to
-  # 45 minutes.
+  # everything that it calls, including AWS's APIs in each Region. If you remove the VPC from a function later, Lambda
+  # takes up to 45 minutes.
   dynamic "vpc_config" {
     for_each = var.vpc[*]
 
@@ -161,8 +164,8 @@ resource "aws_lambda_function" "this" {
     mode = "Active"
   }
 
-  # The format is Text, because the functions already print whole JSON lines (embedded metrics among them), and Lambda's
-  # JSON format would wrap each line in another object.
+  # The log format is Text, because the functions already print whole JSON lines (embedded metrics among them). With the
+  # format JSON, Lambda would wrap each line in another object.
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.this.name
@@ -175,7 +178,7 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # The function's permissions must exist before anything calls the function.
+  # The role must have its policy before anything can invoke the function.
   depends_on = [aws_iam_role_policy.this]
 }
 

@@ -1,10 +1,10 @@
 output "arn" {
-  description = "ARN of the alias, for event source mappings and permissions."
+  description = "ARN of the function's alias, for event source mappings and permissions."
   value       = aws_lambda_alias.this.arn
 }
 
 output "invoke_arn" {
-  description = "Invoke ARN of the alias, for API Gateway."
+  description = "Invoke ARN of the function's alias, for API Gateway."
   value       = aws_lambda_alias.this.invoke_arn
 }
 
@@ -14,12 +14,12 @@ output "function_name" {
 }
 
 output "qualifier" {
-  description = "Name of the alias."
+  description = "Name of the function's alias."
   value       = aws_lambda_alias.this.name
 }
 
 output "version" {
-  description = "The published version that the alias points to."
+  description = "Published version of the function that the alias points to."
   value       = aws_lambda_alias.this.function_version
 }
 
@@ -33,12 +33,12 @@ output "runs" {
 }
 
 output "policy" {
-  description = "The role's policy, for tests."
+  description = "IAM policy of the function's role, for tests."
   value       = local.policy
 }
 
 output "authorizer" {
-  description = "What an API needs to use the function as its authorizer."
+  description = "ARN and names with which an API can use the function as its authorizer."
   value = {
     invoke_arn    = aws_lambda_alias.this.invoke_arn
     function_name = aws_lambda_function.this.function_name

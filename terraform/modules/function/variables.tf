@@ -18,27 +18,33 @@ variable "code" {
 }
 
 variable "memory_mb" {
-  description = "Memory in MB. Lambda gives a function CPU in proportion to its memory."
+  description = "Memory of the function in MB. Lambda gives a function CPU in proportion to its memory."
   type        = number
 }
 
 variable "timeout_seconds" {
-  description = "Timeout in seconds."
+  description = "Seconds after which Lambda stops an execution of the function."
   type        = number
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrent executions reserved for the function and also its maximum; null means the account's pool."
+  description = <<-EOT
+    Number of concurrent executions that Lambda reserves for the function. It is also the function's maximum. null means
+    that the function shares the account's unreserved concurrency.
+  EOT
   type        = number
 }
 
 variable "snap_start" {
-  description = "Start from a snapshot of the initialised function. AWS bills caching and restoring the snapshot."
+  description = <<-EOT
+    Start the function from a snapshot of its initialised state (SnapStart). AWS bills caching and restoring the
+    snapshot.
+  EOT
   type        = bool
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of the function; null means outside any VPC."
+  description = "Subnets and security groups of the function; null means that the function runs outside any VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
   default     = null
 }
@@ -49,13 +55,13 @@ variable "settings" {
 }
 
 variable "environment" {
-  description = "Environment variables in addition to the settings."
+  description = "Environment variables of the function, in addition to READPLANE_SETTINGS."
   type        = map(string)
   default     = {}
 }
 
 variable "statements" {
-  description = "Policy statements in addition to those for the function's own log, traces and settings."
+  description = "IAM policy statements of the function, in addition to those for its own log, traces and settings."
   type = list(object({
     Sid       = string
     Action    = list(string)
@@ -65,21 +71,23 @@ variable "statements" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for logs and settings; null means keys that AWS owns."
+  description = <<-EOT
+    ARN of the customer managed key that encrypts the function's log and settings; null means keys that AWS owns.
+  EOT
   type        = string
 }
 
 variable "log_retention_days" {
-  description = "Days for which the log is kept."
+  description = "Days for which CloudWatch keeps the function's log."
   type        = number
 }
 
 variable "alarms" {
-  description = "Create the alarms."
+  description = "Create the alarms on the function's errors and throttles."
   type        = bool
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that alarms notify."
+  description = "ARNs of the SNS topics that the alarms notify."
   type        = list(string)
 }

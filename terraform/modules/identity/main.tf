@@ -2,15 +2,17 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
-# The pool must have no clients but this stack's. API Gateway's Cognito authorizer checks signature, issuer, expiry and
-# scopes, but not the client. So it would accept the tokens of any other client of this pool. The functions check
-# `client_id`, but routes without a function (documents and backends) can't.
+# Don't add clients of other stacks or applications to this user pool. API Gateway's Cognito authorizer checks the
+# signature, issuer, expiry and scopes of a token, but not the client that the token was issued to. So it would accept
+# the tokens of any other client of this pool. The functions also check `client_id`, but routes without a function
+# (documents and backends) can't.
 resource "aws_cognito_user_pool" "this" {
   name                = var.name
   deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
   mfa_configuration   = var.mfa
 
-  # The tier LITE costs less but keeps no password history. The tier PLUS costs more and adds threat protection.
+  # ESSENTIALS is the cheapest tier that keeps a password history. The tier LITE costs less but keeps none. The tier
+  # PLUS costs more and adds threat protection.
   user_pool_tier = "ESSENTIALS"
 
   username_attributes      = ["email"]
@@ -24,7 +26,8 @@ resource "aws_cognito_user_pool" "this" {
     allow_admin_create_user_only = !var.self_sign_up
   }
 
-  # Length protects more than character classes do. Cognito allows a minimum length of at most 99.
+  # A password needs at least 12 characters, because length protects more than character classes do. (Cognito allows a
+  # minimum length of at most 99.)
   password_policy {
     minimum_length                   = 12
     require_lowercase                = true
@@ -35,7 +38,7 @@ resource "aws_cognito_user_pool" "this" {
     temporary_password_validity_days = 3
   }
 
-  # Cognito refuses this block while MFA is off.
+  # The block is left out if MFA is off, because Cognito refuses it then.
   dynamic "software_token_mfa_configuration" {
     for_each = var.mfa == "OFF" ? [] : [1]
 
@@ -51,15 +54,15 @@ resource "aws_cognito_user_pool" "this" {
     }
   }
 
-  # A changed e-mail address takes effect only after its user has confirmed it. Until then, the user signs in with the
-  # old one.
+  # A new e-mail address of a user takes effect only after the user has confirmed it. Until then, the user signs in with
+  # the old address.
   user_attribute_update_settings {
     attributes_require_verification_before_update = ["email"]
   }
 }
 
-# All AWS accounts share one namespace of sign-in domains per Region, so the domain contains the account id and the
-# Region.
+# The name of a sign-in domain contains the account id and the Region, because all AWS accounts share one namespace of
+# sign-in domains per Region.
 resource "aws_cognito_user_pool_domain" "this" {
   domain       = "${var.name}-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.name}"
   user_pool_id = aws_cognito_user_pool.this.id
@@ -99,12 +102,12 @@ resource "aws_cognito_user_pool_client" "this" {
   name         = "${var.name}-${each.key}"
   user_pool_id = aws_cognito_user_pool.this.id
 
-  # Both clients are public, because an application in a browser or on a phone can't keep a secret. If a client without
-  # a secret sends a PKCE challenge, Cognito requires the verifier.
+  # The web client and the mobile client have no secret, because an application in a browser or on a phone can't keep
+  # one. PKCE takes the place of a secret: if such a client sends a PKCE challenge, Cognito requires the verifier.
   generate_secret = false
 
-  # Only the authorisation code flow is on, because the implicit flow puts tokens into URLs,
-  # which end up in browser histories and logs.
+  # Only the authorisation code flow is allowed. The implicit flow would put tokens into URLs, which end up in browser
+  # histories and logs.
   allowed_oauth_flows_user_pool_client = true
   allowed_oauth_flows                  = ["code"]
   allowed_oauth_scopes = concat(
@@ -115,10 +118,12 @@ resource "aws_cognito_user_pool_client" "this" {
   callback_urls                = each.value.callback_urls
   logout_urls                  = each.value.logout_urls
 
-  # SRP proves the password without sending it. The flows that send the password stay off.
+  # Users sign in by SRP, which proves that the user knows the password without sending it. The flows that send the
+  # password stay off.
   explicit_auth_flows = ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
 
-  # Cognito sends the same response for an unknown user as for a wrong password.
+  # With this setting, Cognito sends the same response for an unknown user as for a wrong password, so that nobody can
+  # find out which users exist.
   prevent_user_existence_errors = "ENABLED"
   enable_token_revocation       = true
 

@@ -1,15 +1,15 @@
 variable "name" {
-  description = "Stack name, which is also the pool's name and the identifier of the resource server."
+  description = "Stack name. It is also the name of the user pool and the identifier of the resource server."
   type        = string
 }
 
 variable "groups" {
-  description = "Groups that may write to a collection."
+  description = "Names of the user groups that may write to some collection."
   type        = set(string)
 }
 
 variable "mfa" {
-  description = "OFF, OPTIONAL (each user may add an authenticator app) or ON."
+  description = "Multi-factor authentication: OFF, OPTIONAL (each user may add an authenticator app) or ON."
   type        = string
 }
 
@@ -19,21 +19,25 @@ variable "self_sign_up" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the pool, because its users' passwords can't be restored."
+  description = "Refuse to delete the user pool, because the passwords of its users can't be restored."
   type        = bool
 }
 
 variable "web" {
-  description = "URLs to which the hosted sign-in page returns the browser."
+  description = <<-EOT
+    URLs to which Cognito's hosted page returns the browser after sign-in (callback) and sign-out (logout).
+  EOT
   type        = object({ callback_urls = list(string), logout_urls = list(string) })
 }
 
 variable "mobile" {
-  description = "URLs with which the hosted sign-in page opens the mobile application again."
+  description = "URLs with which Cognito's hosted page opens the mobile application again after sign-in and sign-out."
   type        = object({ callback_urls = list(string), logout_urls = list(string) })
 }
 
 variable "tokens" {
-  description = "Lifetimes of tokens. Keep access_minutes short, because an access token stays valid after sign-out."
+  description = <<-EOT
+    Lifetimes of the tokens. Keep access_minutes short, because an access token stays valid after the user signs out.
+  EOT
   type        = object({ access_minutes = number, id_minutes = number, refresh_days = number })
 }

@@ -22,8 +22,9 @@ resource "aws_dynamodb_table" "this" {
     type = "S"
   }
 
-  # The index for listing a collection. `list_key` holds the collection and a shard number, so that a large collection
-  # is spread over partitions. An entry without `list_key` (a tombstone, a quarantine marker) isn't in the index.
+  # The index with which `read` lists a collection. `list_key` holds the collection and a shard number, so that a large
+  # collection is spread over several partitions. Entries without `list_key` (tombstones, quarantine markers) aren't in
+  # the index.
   global_secondary_index {
     name            = local.index_name
     hash_key        = "list_key"
@@ -31,9 +32,9 @@ resource "aws_dynamodb_table" "this" {
     projection_type = "ALL"
   }
 
-  # The stream has only one consumer, `publish`. DynamoDB throttles more than two readers of a shard, and for global
-  # tables Lambda's documentation advises one reader. `publish` needs the old image, because only that shows whether a
-  # replicated write has replaced an item with an older version.
+  # Only `publish` may read the items stream. DynamoDB throttles more than two readers of a shard, and for global tables
+  # Lambda's documentation advises one reader. The stream carries the old image too, because only that shows `publish`
+  # whether a replicated write has replaced an item with an older version.
   stream_enabled   = true
   stream_view_type = "NEW_AND_OLD_IMAGES"
 
@@ -46,8 +47,8 @@ resource "aws_dynamodb_table" "this" {
     enabled = true
   }
 
-  # Without this block, DynamoDB encrypts with a key that it owns, free of charge. With `enabled = true` but without an
-  # ARN, it would use the paid key aws/dynamodb.
+  # The block is left out if there is no customer managed key. DynamoDB then encrypts with a key that it owns, free of
+  # charge. With `enabled = true` but no ARN, DynamoDB would use the key aws/dynamodb, which costs money.
   dynamic "server_side_encryption" {
     for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
 
@@ -60,13 +61,14 @@ resource "aws_dynamodb_table" "this" {
   deletion_protection_enabled = var.deletion_protection
 
   lifecycle {
-    # The replica is a resource of its own (below), because a `replica` block can't protect a replica from deletion.
+    # Ignore the replica in this resource. The replica is a resource of its own (below), because a `replica` block can't
+    # protect a replica from deletion.
     ignore_changes = [replica]
   }
 }
 
-# A replica gets its stream, index and TTL from the table. Encryption, point-in-time recovery and deletion protection
-# must be set on the replica itself.
+# The replica of the items table in the replica Region. It gets its stream, index and TTL from the table. Encryption,
+# point-in-time recovery and deletion protection must be set on the replica itself.
 resource "aws_dynamodb_table_replica" "this" {
   count    = var.replica ? 1 : 0
   provider = aws.replica
@@ -77,8 +79,8 @@ resource "aws_dynamodb_table_replica" "this" {
   deletion_protection_enabled = var.deletion_protection
 }
 
-# The replica resource doesn't export the ARN of the replica's stream, so this data source looks it up. It takes the
-# name from the replica's ARN, so that Terraform reads it only after the replica exists.
+# Looks up the ARN of the replica's stream, because the replica resource doesn't export it. The name comes from the
+# replica's ARN, so that Terraform reads this data source only after the replica exists.
 data "aws_dynamodb_table" "replica" {
   count    = var.replica ? 1 : 0
   provider = aws.replica

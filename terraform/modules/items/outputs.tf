@@ -1,5 +1,5 @@
 output "primary" {
-  description = "The table in this Region."
+  description = "Name, ARNs and index of the items table in the primary Region."
   value = {
     name       = aws_dynamodb_table.this.name
     arn        = aws_dynamodb_table.this.arn
@@ -9,7 +9,7 @@ output "primary" {
 }
 
 output "replica" {
-  description = "The table in the replica's Region; null without a replica."
+  description = "Name, ARNs and index of the items table in the replica Region; null without a replica."
   value = var.replica ? {
     name       = data.aws_dynamodb_table.replica[0].name
     arn        = aws_dynamodb_table_replica.this[0].arn
@@ -19,6 +19,6 @@ output "replica" {
 }
 
 output "deletion_protection" {
-  description = "Whether the table is protected against deletion, for tests."
+  description = "Whether the items table is protected against deletion, for tests."
   value       = aws_dynamodb_table.this.deletion_protection_enabled
 }

@@ -4,21 +4,21 @@ variable "name" {
 }
 
 variable "replica" {
-  description = "Create a replica in the Region of the `aws.replica` provider."
+  description = "Create a replica of the items table in the Region of the `aws.replica` provider."
   type        = bool
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key of this Region; null means the key that DynamoDB owns."
+  description = "ARN of the customer managed key in the primary Region; null means a key that DynamoDB owns."
   type        = string
 }
 
 variable "replica_kms_key_arn" {
-  description = "Customer managed key of the replica's Region; null means the key that DynamoDB owns."
+  description = "ARN of the customer managed key in the replica Region; null means a key that DynamoDB owns."
   type        = string
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the table, in both Regions."
+  description = "Refuse to delete the items table, in both Regions."
   type        = bool
 }

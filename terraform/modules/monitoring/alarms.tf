@@ -1,5 +1,5 @@
-# Fires if a source's data is older than its budget. `poll` reports the age every minute, even if its polls fail. If the
-# report is missing, nobody knows how old the data is, so missing data counts as breaching.
+# Fires if a source's data is older than its staleness budget. `poll` reports the age of the data every minute, even if
+# its polls fail. Missing data counts as breaching, because without a report nobody knows how old the data is.
 resource "aws_cloudwatch_metric_alarm" "staleness" {
   for_each = var.sources
 
@@ -23,8 +23,8 @@ resource "aws_cloudwatch_metric_alarm" "staleness" {
   ok_actions          = local.alarm_actions
 }
 
-# Fires if `poll` quarantines records of a back office, because it can't make valid changes of them. `poll` still
-# delivers all other records.
+# Fires if `poll` quarantines records of a back office, because it can't make valid changes of these records. `poll`
+# still delivers all other records.
 resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
   for_each = var.sources
 
@@ -44,9 +44,9 @@ resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
   ok_actions          = local.alarm_actions
 }
 
-# Fires if a sweep deletes nothing, because too much of the collection is missing from the listing, or because the
-# listing couldn't be read completely. An operator must then find out whether the items are really gone. A sweep may run
-# only once a day, so one refusal raises the alarm, and the alarm stays on for a day.
+# Fires if a sweep refuses to delete anything, because too much of the collection is missing from the listing, or
+# because the listing couldn't be read completely. An operator must then find out whether the items are really gone. One
+# refusal is enough for the alarm, because a sweep may run only once a day. The alarm stays on for a day.
 resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   for_each = var.sources
 
@@ -70,9 +70,10 @@ resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   ok_actions          = local.alarm_actions
 }
 
-# A poll doesn't fail if it can't write the documents of the other Region, or a source's freshness document in any
-# Region. Those documents then become stale. The alarm fires if this happened in every poll of an hour. (Each such poll
-# emits the failure metric once, so the metric's SampleCount counts these polls.)
+# Fires if every poll of a source in an hour failed to write a document. A poll doesn't fail as a whole if it can't
+# write the documents of the other Region, or the source's freshness document in any Region, but those documents then
+# become stale. Each such poll emits the failure metric once, so the SampleCount of the metric is the number of these
+# polls.
 resource "aws_cloudwatch_metric_alarm" "region_behind" {
   for_each = var.sources
 
@@ -117,7 +118,7 @@ resource "aws_cloudwatch_metric_alarm" "region_behind" {
   }
 }
 
-# Fires if `apply` quarantines changes because it can't apply them, whether they come from a client or from a source.
+# Fires if `apply` quarantines changes that it can't apply, whether they come from a client or from a source.
 resource "aws_cloudwatch_metric_alarm" "quarantine" {
   alarm_name = "${var.name}-quarantine"
   alarm_description = join(" ", [
@@ -138,9 +139,10 @@ resource "aws_cloudwatch_metric_alarm" "quarantine" {
   ok_actions          = local.alarm_actions
 }
 
-# `apply` reports which objects of a batch failed and doesn't fail itself, so Lambda's own Errors metric stays at zero.
-# SQS delivers a failed object again after 2 seconds, then after twice as long each time, up to 15 minutes, which is
-# also the period of this alarm. Failures in two periods in a row are no transient fault.
+# Fires if write-log objects fail in `apply` in two consecutive periods, which no transient fault explains. `apply`
+# reports the failed objects of a batch and doesn't fail itself, so Lambda's own Errors metric stays at zero. SQS
+# redelivers a failed object after 2 seconds, then after twice as long each time, up to 15 minutes. The period of this
+# alarm is also 15 minutes.
 resource "aws_cloudwatch_metric_alarm" "objects_failed" {
   alarm_name = "${var.name}-apply-objects-failed"
   alarm_description = join(" ", [

@@ -1,5 +1,5 @@
-# One row for each source, and one row each for write, apply, publish and read. A row has four widgets, each 6 of the
-# dashboard's 24 columns wide.
+# The CloudWatch dashboard. It has one row for each source, and one row each for write, apply, publish and read. A row
+# has four widgets, each 6 of the dashboard's 24 columns wide.
 locals {
   own_metrics = { for name in [
     "ChangesAccepted", "ChangesUnconfirmed", "ChangesApplied", "ChangesDuplicate", "ChangesSuperseded", "ChangesQuarantined", "ChangesFailed",
@@ -13,7 +13,8 @@ locals {
 
   api = { for name in ["Count", "Latency", "4XXError", "5XXError"] : name => ["AWS/ApiGateway", name, "ApiName", var.name, "Stage", "v1"] }
 
-  # Each widget has a title, metrics, a statistic, and a budget, which the widget shows as a line (null means no line).
+  # The rows of the dashboard. Each row is a list of widgets, and each widget has a title, metrics, a statistic and a
+  # budget. The widget shows the budget as a line; null means no line.
   rows = concat(
     [for name, source in var.sources : [
       { title = "${name}: staleness in seconds", metrics = [["Readplane", "Staleness", "Stack", var.name, "Source", name]], stat = "Maximum", budget = source.staleness_budget },
@@ -85,8 +86,8 @@ locals {
   }]]) })
 }
 
-# Dashboards are global, but their widgets have a Region, so the name contains the Region. An account's first three
-# dashboards are free. Each further one costs 3 $ a month.
+# The name contains the Region, because a dashboard is visible in all Regions, but its widgets show the metrics of one.
+# An account's first three dashboards are free. Each further one costs 3 $ a month.
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = "${var.name}-${local.region}"
   dashboard_body = local.dashboard

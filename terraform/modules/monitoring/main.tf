@@ -1,5 +1,5 @@
-# One topic per Region gets all alarms of the stack in that Region, because an alarm can't notify a topic of another
-# Region.
+# The SNS topic for all alarms of the stack in this Region. Each Region has its own, because an alarm can't notify a
+# topic of another Region.
 data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
@@ -11,12 +11,12 @@ locals {
   region     = data.aws_region.current.name
   partition  = data.aws_partition.current.partition
 
-  # The ARN is composed here, because the topic's own policy needs it before the topic exists.
+  # The topic's ARN is composed here, because the topic's own policy needs it before the topic exists.
   topic_arn = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name}-alarms"
 
-  # Without a policy, SNS lets only the account's own principals publish, as far as IAM allows them to. CloudWatch isn't
-  # one of them, so it needs this policy. Its service principal acts for every account, so the condition admits only
-  # alarms of this account.
+  # Allows CloudWatch to publish alarms to the topic. Without a policy, SNS lets only principals of this account publish
+  # (as far as IAM allows them to), and CloudWatch isn't one of them. CloudWatch's service principal acts for every AWS
+  # account, so the condition admits only alarms of this account.
   topic_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -36,7 +36,7 @@ locals {
 }
 
 # Without a customer managed key, the topic isn't encrypted. AWS's managed key for SNS is no alternative: CloudWatch may
-# not use that key, and its policy can't be changed, so the topic would get no alarms.
+# not use that key, and the key's policy can't be changed, so the topic would get no alarms.
 resource "aws_sns_topic" "alarms" {
   name              = "${var.name}-alarms"
   display_name      = var.name # every SMS begins with this name
@@ -48,9 +48,9 @@ resource "aws_sns_topic_policy" "alarms" {
   policy = local.topic_policy
 }
 
-# SNS sends each address a message with a confirmation link. It sends the address no alarms until someone has followed
-# the link. Until then, AWS can't delete the subscription either. AWS removes an unconfirmed subscription after two
-# days.
+# SNS sends each e-mail address a message with a confirmation link. It sends the address no alarms until someone has
+# followed the link. Until then, the subscription can't be deleted either. AWS removes an unconfirmed subscription after
+# two days.
 resource "aws_sns_topic_subscription" "email" {
   for_each = toset(var.notify.emails)
 
@@ -59,11 +59,11 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value
 }
 
-# New accounts are in SNS's SMS sandbox, in each Region. There, SNS sends messages only to verified numbers, at most
-# ten. After AWS Support has moved the account out of the sandbox, SNS sends messages for up to 1 $ a month, unless you
-# request a higher limit. Some countries (the USA and Canada among them) need an origination identity that is registered
-# for the account. Not every Region sends SMS, and only SNS's delivery log shows that a message failed, so send a test
-# message.
+# SMS may need preparation. In each Region, a new AWS account is in SNS's SMS sandbox: SNS sends messages only to
+# verified numbers, at most ten. After AWS Support has moved the account out of the sandbox, SNS sends messages for up
+# to 1 $ a month, unless you request a higher limit. Some countries (the USA and Canada among them) need an origination
+# identity that is registered for the account. Not every Region sends SMS, and only SNS's delivery log shows that a
+# message failed, so send a test message.
 resource "aws_sns_topic_subscription" "phone" {
   for_each = toset(var.notify.phone_numbers)
 

@@ -1,14 +1,14 @@
 output "topic_arn" {
-  description = "SNS topic that the stack's alarms in this Region notify."
+  description = "ARN of the SNS topic that the stack's alarms in this Region notify."
   value       = aws_sns_topic.alarms.arn
 }
 
 output "policies" {
-  description = "The topic's policy, for tests."
+  description = "Policy of the SNS topic, for tests."
   value       = { topic = local.topic_policy }
 }
 
 output "dashboard" {
-  description = "The dashboard as JSON text, for tests."
+  description = "Body of the dashboard as JSON text, for tests."
   value       = local.dashboard
 }

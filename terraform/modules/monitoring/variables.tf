@@ -1,25 +1,27 @@
 variable "name" {
-  description = "Stack name, which is also the `Stack` dimension of the metrics that the functions emit."
+  description = "Stack name. It is also the value of the dimension `Stack` of the metrics that the functions emit."
   type        = string
 }
 
 variable "notify" {
-  description = "Who is notified of alarms."
+  description = "E-mail addresses and phone numbers that the alarms notify."
   type        = object({ emails = list(string), phone_numbers = list(string) })
 }
 
 variable "kms_key_arn" {
-  description = "This Region's customer managed key; null means that the topic isn't encrypted (main.tf says why)."
+  description = <<-EOT
+    ARN of this Region's customer managed key; null means that the topic isn't encrypted (main.tf says why).
+  EOT
   type        = string
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that this module's alarms notify, in addition to the module's own topic."
+  description = "ARNs of SNS topics that this module's alarms notify, in addition to the module's own topic."
   type        = list(string)
 }
 
 variable "sources" {
-  description = "Source name -> its staleness budget in seconds, for each source that this Region polls."
+  description = "Name of each source that this Region polls -> its staleness budget in seconds."
   type        = map(object({ staleness_budget = number }))
   default     = {}
 }

@@ -13,9 +13,9 @@ locals {
   table_name = "${var.name}-checkpoints"
 }
 
-# Holds each source's checkpoint and lease, and what a sweep has seen so far. The table exists only in the Region that
-# polls. A global table keeps no order between items, so a checkpoint could reach the other Region before the changes
-# that it covers.
+# The table of the checkpoint and lease of each source, and of the items that a running sweep has seen so far. It exists
+# only in the Region that polls. DynamoDB keeps no order between items when it replicates a table to another Region, so
+# a checkpoint could arrive there before the changes that it covers.
 resource "aws_dynamodb_table" "checkpoints" {
   name         = local.table_name
   billing_mode = "PAY_PER_REQUEST"
@@ -35,8 +35,8 @@ resource "aws_dynamodb_table" "checkpoints" {
     enabled = true
   }
 
-  # Without this block, DynamoDB encrypts with a key that it owns, free of charge. With `enabled = true` but without an
-  # ARN, it would use the paid key aws/dynamodb.
+  # The block is left out if there is no customer managed key. DynamoDB then encrypts with a key that it owns, free of
+  # charge. With `enabled = true` but no ARN, DynamoDB would use the key aws/dynamodb, which costs money.
   dynamic "server_side_encryption" {
     for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
 
@@ -49,8 +49,9 @@ resource "aws_dynamodb_table" "checkpoints" {
   deletion_protection_enabled = var.deletion_protection
 }
 
-# The schemas of the polled collections. They have their own object, apart from the schemas of `write` (module region),
-# because `write` loads its object at every start and doesn't need these schemas.
+# The JSON Schemas of the collections that sources feed, in an S3 object for `poll`. `write` has its own object with the
+# schemas of the other collections (module region). `write` loads that object at every start, so the object contains
+# only the schemas that `write` needs.
 locals {
   schemas     = jsonencode({ for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"
@@ -63,7 +64,8 @@ resource "aws_s3_object" "schemas" {
   content_type = "application/json"
   kms_key_id   = var.kms_key_arn
 
-  # The live version of `poll` still loads the old object until the new version is live.
+  # Terraform creates the new object before it deletes the old one, because the live version of `poll` loads the old
+  # object until the new version of `poll` is live.
   lifecycle {
     create_before_destroy = true
   }
@@ -77,7 +79,8 @@ resource "aws_lambda_layer_version" "poll" {
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = [var.code.architecture]
 
-  # The live version of `poll` still uses the old layer until the new version is live.
+  # Terraform creates the new layer version before it deletes the old one, because the live version of `poll` uses the
+  # old one until the new version of `poll` is live.
   lifecycle {
     create_before_destroy = true
   }
@@ -113,7 +116,7 @@ module "poll" {
   memory_mb            = var.function.memory_mb
   timeout_seconds      = var.function.timeout_seconds
   reserved_concurrency = var.function.reserved_concurrency
-  snap_start           = false # no client waits for its start, and AWS bills a snapshot while it exists
+  snap_start           = false # no client waits for `poll` to start, and AWS bills a snapshot for as long as it exists
   vpc                  = var.vpc
   settings             = local.settings
   statements           = local.statements
@@ -124,9 +127,9 @@ module "poll" {
   alarm_actions      = var.alarm_actions
 }
 
-# A schedule invokes `poll` asynchronously. By default, Lambda would retry a failed event twice, and would try for up to
-# six hours to start an event that can't start. Here the next scheduled run is the retry. So Lambda retries nothing, and
-# it drops an event that has waited for a minute, because a newer one exists by then.
+# Schedules invoke `poll` asynchronously. Lambda must not retry an event that failed, because the next scheduled run is
+# the retry. (By default, Lambda would retry it twice.) Lambda drops an event that couldn't start for a minute, because
+# the next scheduled run replaces it. (By default, Lambda would try for up to six hours to start it.)
 resource "aws_lambda_function_event_invoke_config" "poll" {
   function_name                = module.poll.function_name
   qualifier                    = module.poll.qualifier
@@ -134,15 +137,15 @@ resource "aws_lambda_function_event_invoke_config" "poll" {
   maximum_event_age_in_seconds = 60
 }
 
-# Terraform can't check JMESPath, so `poll` checks the sources before any schedule is created or changed. If a source
-# can't be polled, `terraform apply` fails and lists all problems.
+# Invokes `poll` to check the settings of all sources before Terraform creates or changes a schedule. Terraform itself
+# can't check JMESPath. If a source can't be polled, `terraform apply` fails and lists all problems.
 resource "aws_lambda_invocation" "validate" {
   function_name = module.poll.function_name
   qualifier     = module.poll.qualifier
   input         = jsonencode({ validate = [for source in values(var.sources) : jsondecode(source.settings)] })
 
-  # Each new version of `poll` checks the sources again, because an earlier check may have failed through a bug in the
-  # code.
+  # Check the sources again with each new version of `poll`, because a bug in an older version may have made the check
+  # fail.
   triggers = { version = module.poll.version }
 
   lifecycle {
@@ -152,6 +155,6 @@ resource "aws_lambda_invocation" "validate" {
     }
   }
 
-  # Before `poll` is invoked for the first time, retries must be off and its policy must be in place.
+  # Terraform turns off retries and attaches the policy of `poll` before it invokes `poll` for the first time.
   depends_on = [aws_lambda_function_event_invoke_config.poll]
 }

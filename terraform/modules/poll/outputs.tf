@@ -9,12 +9,12 @@ output "function_name" {
 }
 
 output "schedules" {
-  description = "Each schedule's expression and input, for tests."
+  description = "Name of each schedule -> its expression and its input, for tests."
   value       = { for key, schedule in local.schedules : key => { expression = schedule.expression, input = schedule.input } }
 }
 
 output "settings" {
-  description = "`poll`'s settings as JSON text, for tests."
+  description = "Settings of `poll` as JSON text, for tests."
   value       = local.settings
 }
 
@@ -24,11 +24,11 @@ output "runs" {
 }
 
 output "policies" {
-  description = "The policies of `poll` and of the scheduler's role, for tests."
+  description = "IAM policies of `poll` and of the role that EventBridge Scheduler uses, for tests."
   value       = { poll = module.poll.policy, scheduler = local.scheduler_policy, scheduler_trust = local.scheduler_trust_policy }
 }
 
 output "deletion_protection" {
-  description = "Whether the checkpoints are protected against deletion, for tests."
+  description = "Whether the checkpoint table is protected against deletion, for tests."
   value       = aws_dynamodb_table.checkpoints.deletion_protection_enabled
 }

@@ -1,7 +1,8 @@
-# The policy statements of `poll`, in addition to those for its own log, traces and settings (module function).
+# The IAM policy statements of `poll`. Module function adds the statements for the function's own log, traces and
+# settings.
 locals {
-  # The visibilities of the sources' freshness documents. All signed-in users may read the freshness of an owner
-  # collection, because a source has no owner.
+  # The visibilities under which the sources' freshness documents are published. All signed-in users may read the
+  # freshness of a source that feeds an owner collection, because a source belongs to no owner.
   visibilities = distinct([for source in values(var.sources) : var.collections[source.collection].read == "public" ? "public" : "authenticated"])
 
   snapshot_prefixes = [for source in values(var.sources) : "${var.collections[source.collection].read}/${source.collection}" if source.mode == "snapshot"]
@@ -12,7 +13,8 @@ locals {
 
   secret_keys = distinct([for source in values(var.sources) : source.secret.kms_key_arn if try(source.secret.kms_key_arn, null) != null])
 
-  # Statements without a resource (because there is no secret or no key) are left out.
+  # The policy statements of `poll`. A statement without a resource is left out: for example, ReadSecrets if no source
+  # has a secret.
   statements = [for statement in concat(
     [
       { Sid = "PutChanges", Action = ["kinesis:PutRecords"], Resource = [var.stream.arn], Condition = null },
@@ -25,7 +27,8 @@ locals {
       { Sid = "ReadItems", Action = ["dynamodb:BatchGetItem"], Resource = [var.items.arn], Condition = null },
       { Sid = "ListItems", Action = ["dynamodb:Query"], Resource = ["${var.items.arn}/index/${var.items.index_name}"], Condition = null },
       {
-        # Only `apply` writes items. In the items table `poll` writes only the sources' freshness records.
+        # `poll` may write only the freshness records of the sources to the items table, because only `apply` writes
+        # items.
         Sid       = "RecordFreshness"
         Action    = ["dynamodb:PutItem"]
         Resource  = [var.items.arn]
@@ -33,15 +36,15 @@ locals {
       },
       { Sid = "ReadSchemas", Action = ["s3:GetObject"], Resource = ["${var.log_bucket.arn}/config/poll-schemas/*"], Condition = null },
       {
-        Sid       = "KeepQuarantine" # `poll` writes refused records, and reads and deletes redriven ones
+        Sid       = "KeepQuarantine" # `poll` quarantines records, and reads and deletes them for a redrive
         Action    = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
         Resource  = ["${var.log_bucket.arn}/quarantine/*"]
         Condition = null
       },
       {
-        # `poll` needs s3:GetObject to read the published document, and also because S3 requires it for replacing an
-        # object conditionally. `poll` doesn't have s3:ListBucket, so S3 responds 403 for a missing document, and `poll`
-        # treats a 403 as missing.
+        # `poll` needs s3:GetObject to read the published document, and also because S3 requires it when `poll` replaces
+        # an object conditionally. `poll` has no s3:ListBucket, so S3 responds 403 for a missing document. `poll`
+        # therefore treats a 403 as a missing document.
         Sid    = "PublishDocuments"
         Action = ["s3:PutObject", "s3:GetObject"]
         Resource = flatten([for place in var.documents : concat(
@@ -58,7 +61,7 @@ locals {
         Resource  = local.secret_keys
         Condition = { StringEquals = { "kms:ViaService" = ["secretsmanager.${local.region}.amazonaws.com", "ssm.${local.region}.amazonaws.com"] } }
       },
-      # The function may use the key only through the services that hold its data.
+      # `poll` may use the customer managed key only through S3, DynamoDB and Kinesis, the services that hold its data.
       {
         Sid       = "UseKey"
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]

@@ -1,10 +1,12 @@
-# The stack has a schedule group of its own, because the role's trust policy and the metrics name the group.
+# The schedule group of this stack. The trust policy of the scheduler's role and the alarm on dropped invocations both
+# name this group.
 resource "aws_scheduler_schedule_group" "this" {
   name = var.name
 }
 
 locals {
-  # The ARNs are composed here, because the role's policies name them and the role must exist before the schedules.
+  # The ARNs of the schedule group and the schedules. They are composed here, because the policies of the scheduler's
+  # role name them, and the role must exist before the schedules.
   group_arn    = "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule-group/${var.name}"
   schedule_arn = "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/${var.name}/*"
 
@@ -15,8 +17,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "scheduler.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # EventBridge Scheduler's service principal acts for every account, so the condition admits only the schedules of
-      # this group. AWS sets aws:SourceArn to the ARN of the group, not of the schedule.
+      # The service principal of EventBridge Scheduler acts for every AWS account, so the condition admits only the
+      # schedules of this group. AWS sets aws:SourceArn to the ARN of the schedule's group, not of the schedule.
       Condition = {
         StringEquals = { "aws:SourceAccount" = local.account_id }
         ArnEquals    = { "aws:SourceArn" = local.group_arn }
@@ -33,7 +35,8 @@ locals {
         Action   = ["lambda:InvokeFunction"]
         Resource = [module.poll.arn]
       }],
-      # EventBridge Scheduler decrypts a schedule's input with the same role with which it invokes `poll`.
+      # EventBridge Scheduler decrypts the input of a schedule with the same role with which it invokes `poll`, so the
+      # role needs kms:Decrypt.
       local.keyed ? [{
         Sid       = "DecryptSchedules"
         Effect    = "Allow"
@@ -44,7 +47,8 @@ locals {
     )
   })
 
-  # A source's name has no dot, so two schedules can't have the same name.
+  # Name of each schedule -> its expression, input and description. The names are unique, because the name of a source
+  # contains no dot.
   schedules = merge(
     { for name, source in var.sources : "poll.${name}" => {
       expression  = source.schedule
@@ -67,7 +71,8 @@ locals {
 }
 
 resource "aws_iam_role" "scheduler" {
-  # IAM roles are global, so the name contains the Region.
+  # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
+  # Regions.
   name               = "${var.name}-${local.region}-scheduler"
   assume_role_policy = local.scheduler_trust_policy
 }
@@ -84,8 +89,8 @@ resource "aws_scheduler_schedule" "this" {
   name       = each.key
   group_name = aws_scheduler_schedule_group.this.name
 
-  # The description names the archive, so that Terraform creates the schedules after the archive. The archive gets only
-  # records that are put after its creation, so it would miss the changes of earlier polls.
+  # The description names the archive of the change stream, so that Terraform creates the archive before the schedules.
+  # The archive gets only records that are put after its creation, so it would miss the changes of earlier polls.
   description = "${each.value.description}. Changes are archived by ${var.stream.archive}."
 
   schedule_expression = each.value.expression
@@ -100,8 +105,8 @@ resource "aws_scheduler_schedule" "this" {
     role_arn = aws_iam_role.scheduler.arn
     input    = each.value.input
 
-    # The next run is the retry, so the scheduler doesn't retry. (By default, it would retry 185 times within 24 hours.)
-    # 60 seconds is the shortest event age that AWS accepts.
+    # EventBridge Scheduler doesn't retry an invocation, because the next scheduled run is the retry. (By default, it
+    # would retry 185 times within 24 hours.) 60 seconds is the shortest event age that AWS accepts.
     retry_policy {
       maximum_retry_attempts       = 0
       maximum_event_age_in_seconds = 60

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "code" {
-  description = "The zip of `poll`, its layers and the processor architecture."
+  description = "The zip and layers of `poll`, and the processor architecture of its code."
   type = object({
     zip            = string
     layer_arn      = string
@@ -23,12 +23,14 @@ variable "function" {
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of `poll`; null means outside any VPC."
+  description = "Subnets and security groups of `poll`; null means that `poll` runs outside any VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
 }
 
 variable "sources" {
-  description = "The sources, validated by the root module. settings is the JSON text that `poll` reads."
+  description = <<-EOT
+    Source name -> its settings, which the root module has validated. settings is the JSON text that `poll` reads.
+  EOT
   type = map(object({
     settings         = string
     schedule         = string
@@ -41,56 +43,62 @@ variable "sources" {
 }
 
 variable "collections" {
-  description = "The collections that sources feed: who reads them, seconds of caching, and their JSON Schema as text."
+  description = <<-EOT
+    Name of each collection that a source feeds -> who may read it, for how many seconds the API caches it, and its JSON
+    Schema as text.
+  EOT
   type        = map(object({ read = string, cache_ttl = number, schema = optional(string) }))
 }
 
 variable "items" {
-  description = "The items table in this Region."
+  description = "Name, ARN and index of the items table in this Region."
   type        = object({ name = string, arn = string, index_name = string })
 }
 
 variable "stream" {
-  description = "The change stream, and the name of its archive, which is known once the archive exists."
+  description = <<-EOT
+    Name and ARN of the change stream, and the name of its archive. Terraform knows the archive's name only when the
+    archive exists.
+  EOT
   type        = object({ name = string, arn = string, archive = string })
 }
 
 variable "log_bucket" {
-  description = "The write-log bucket, which also holds quarantined records and schemas."
+  description = "Bucket of the write log. It also holds quarantined records and JSON Schemas."
   type        = object({ name = string, arn = string })
 }
 
 variable "documents" {
-  description = "Every Region's documents bucket, and the KMS key that encrypts it (null means S3's own key)."
+  description = "Documents bucket of every Region, and the KMS key that encrypts it (null means S3's own key)."
   type        = list(object({ region = string, bucket = string, arn = string, kms_key_arn = optional(string) }))
 }
 
 variable "horizon_days" {
-  description = "Days for which tombstones are kept and late changes are accepted."
+  description = "Days for which tombstones are kept and `apply` accepts late changes."
   type        = number
 }
 
 variable "kms_key_arn" {
-  description = "This Region's customer managed key; null means keys that AWS owns."
+  description = "ARN of this Region's customer managed key; null means keys that AWS owns."
   type        = string
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the checkpoints."
+  description = "Refuse to delete the checkpoint table."
   type        = bool
 }
 
 variable "log_retention_days" {
-  description = "Days for which the log is kept."
+  description = "Days for which CloudWatch keeps the log of `poll`."
   type        = number
 }
 
 variable "alarms" {
-  description = "Create the alarms."
+  description = "Create the alarms on `poll` and its schedules."
   type        = bool
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that alarms notify."
+  description = "ARNs of the SNS topics that the alarms notify."
   type        = list(string)
 }

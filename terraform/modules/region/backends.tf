@@ -1,9 +1,10 @@
-# The back offices that clients reach through this API. ../api/backends.tf explains how.
+# The API keys, usage plans and VPC links of the back offices that clients reach through the API. ../api/backends.tf
+# explains how the API passes requests through.
 locals {
   keyed_backends = { for name, backend in var.backends : name => backend if backend.api_key }
 
-  # The backends whose callers need a key and no token. On these, the key alone decides who may call, so
-  # `backend_auth` checks which backend the key opens.
+  # The backends whose callers need an API key and no token. For these backends, the key alone decides who may call, so
+  # the function `backend_auth` checks which backend the key opens.
   key_authorised = { for name, backend in local.keyed_backends : name => backend if length(backend.scopes) == 0 }
 
   linked_backends = { for name, backend in var.backends : name => backend.vpc_link if backend.vpc_link != null }
@@ -27,8 +28,8 @@ resource "aws_api_gateway_vpc_link" "backend" {
   target_arns = [each.value]
 }
 
-# API keys are regional. Both Regions use the same values, so that a client can switch to the other
-# Region. Terraform's state holds the values.
+# The API key of each backend. API keys are regional, but both Regions use the same values, so that a client can switch
+# to the other Region. Terraform's state holds the values.
 resource "aws_api_gateway_api_key" "backend" {
   for_each = local.keyed_backends
 
@@ -38,7 +39,7 @@ resource "aws_api_gateway_api_key" "backend" {
 }
 
 locals {
-  # `backend_auth` gets only the hashes of the keys.
+  # The settings of the function `backend_auth` contain only the hashes of the API keys, not the keys.
   backend_auth_settings = jsonencode({
     name = var.name
     keys = [for name in keys(local.key_authorised) : "${nonsensitive(sha256(aws_api_gateway_api_key.backend[name].value))}/${name}"]
@@ -54,7 +55,8 @@ module "backend_auth" {
   code     = { zip = var.code.functions_zip, architecture = var.code.architecture, layers = [] }
   settings = local.backend_auth_settings
 
-  # Little memory is enough, because the function hashes one key, and API Gateway caches its decision for five minutes.
+  # Little memory is enough for `backend_auth`, because it hashes one key per call, and API Gateway caches its decision
+  # for five minutes.
   memory_mb            = 256
   timeout_seconds      = 5
   reserved_concurrency = null

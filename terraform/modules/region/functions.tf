@@ -6,14 +6,16 @@ resource "aws_lambda_layer_version" "this" {
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = [var.code.architecture]
 
-  # The live versions of the functions still use the old layer until the new versions are live.
+  # Terraform creates the new layer version before it deletes the old one, because the live versions of the functions
+  # use the old one until the new versions are live.
   lifecycle {
     create_before_destroy = true
   }
 }
 
-# The schemas don't fit into a function's environment variables (4 KB), so `write` reads them from an S3 object. The
-# object's name contains the hash of its content, so new schemas get a new name and `write` gets a new version.
+# The JSON Schemas of the collections that clients write. They don't fit into a function's environment variables (4 KB),
+# so `write` reads them from an S3 object. The object's name contains the hash of its content. So new schemas get a new
+# name, which changes the settings of `write`, and Terraform publishes a new version of `write`.
 locals {
   schemas     = jsonencode({ for c, collection in local.written : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/schemas/${sha256(local.schemas)}.json"
@@ -26,7 +28,8 @@ resource "aws_s3_object" "schemas" {
   content_type = "application/json"
   kms_key_id   = var.kms_key_arn
 
-  # The live version of `write` still loads the old object until the new version is live.
+  # Terraform creates the new object before it deletes the old one, because the live version of `write` loads the old
+  # object until the new version of `write` is live.
   lifecycle {
     create_before_destroy = true
   }
@@ -74,13 +77,15 @@ locals {
 }
 
 locals {
-  # The functions of the hot zip, which holds only what they import, because every import costs start time. Clients wait
-  # for `read` and `write` to start. `apply` is here because it uses the same AWS client.
+  # The functions whose code is in the hot zip. Clients wait for `read` and `write` to start, and every import costs
+  # start time, so this zip holds only the modules that its functions import. `apply` is included because it uses the
+  # same AWS client.
   hot = ["write", "apply", "read"]
 
   uses_boto3 = { for function in keys(local.settings) : function => !contains(local.hot, function) || var.code.aws_client == "boto3" }
 
-  # The layer holds the schema validator for `write`, and the X-Ray SDK, which traces the calls of boto3.
+  # Function -> whether it needs the layer. The layer holds the JSON Schema validator for `write`, and the X-Ray SDK,
+  # which traces the calls that functions make through boto3.
   uses_layer = { for function, boto3 in local.uses_boto3 : function => boto3 || function == "write" }
 }
 
@@ -96,7 +101,8 @@ module "function" {
     layers       = local.uses_layer[each.key] ? [aws_lambda_layer_version.this.arn] : []
   }
 
-  # Without READPLANE_CLIENT, the hot functions use the slim client. The other functions always use boto3.
+  # READPLANE_CLIENT selects boto3 for the functions of the hot zip. Without it, they use the slim client. The other
+  # functions always use boto3.
   environment = contains(local.hot, each.key) && local.uses_boto3[each.key] ? { READPLANE_CLIENT = "boto3" } : {}
 
   memory_mb            = var.functions[each.key].memory_mb

@@ -1,10 +1,11 @@
-# One self-contained Region: API, functions, write log and documents. Both Regions accept reads and writes.
+# One self-contained Region of the stack: API, functions, write log and documents. Both Regions accept reads and writes.
 data "aws_region" "current" {}
 
 locals {
   region = data.aws_region.current.name
 
-  # Seconds after which the status of a change that is neither applied nor quarantined turns from pending to unknown.
+  # Age in seconds at which `read` reports a change as unknown instead of pending, if the change is neither applied nor
+  # quarantined.
   pending_seconds = max(900, var.write_log.buffering_seconds + 300)
 }
 
@@ -20,10 +21,12 @@ module "write_log" {
     glacier_instant_days   = var.write_log.glacier_instant_days
   }
 
-  # AWS advises six times the function's timeout, so that SQS doesn't deliver a throttled batch twice.
+  # AWS advises a visibility timeout of six times the timeout of `apply`, so that SQS doesn't deliver a throttled batch
+  # twice.
   visibility_timeout_seconds = 6 * var.functions["apply"].timeout_seconds
 
-  # This includes the buffering interval, because a record can wait that long in the buffer although nothing is wrong.
+  # The threshold of the alarm includes Firehose's buffering interval, because a record can wait that long in the buffer
+  # although nothing is wrong.
   freshness_alarm_seconds = local.pending_seconds
 
   log_retention_days = var.log_retention_days

@@ -1,6 +1,6 @@
-# Delivers notifications of new write-log objects to `apply`. The mapping itself limits the concurrency. If only the
-# function's reservation limited it, SQS would count each throttled delivery as a failure and in the end move the
-# message to the dead-letter queue.
+# Delivers notifications of new write-log objects from the apply queue to `apply`. This mapping limits the concurrency
+# itself. If only the reserved concurrency of `apply` limited it, SQS would count each throttled delivery as a failure
+# and in the end move the message to the dead-letter queue.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn        = module.write_log.event_source_arn
   function_name           = module.function["apply"].arn
@@ -12,8 +12,8 @@ resource "aws_lambda_event_source_mapping" "apply" {
   }
 }
 
-# Delivers the items stream to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets the writes from
-# before this mapping existed.
+# Delivers the items stream to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets the writes that
+# were made before this mapping existed.
 resource "aws_lambda_event_source_mapping" "publish" {
   event_source_arn                   = var.items.stream_arn
   function_name                      = module.function["publish"].arn
@@ -23,15 +23,16 @@ resource "aws_lambda_event_source_mapping" "publish" {
   parallelization_factor             = 4
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # By default, Lambda retries a failed batch until the stream deletes the records (after 24 hours), and everything
-  # behind the batch waits. Here Lambda retries for six hours, long enough to outlast an outage. Then it writes the
-  # whole records to S3. The alarm below fires long before that.
+  # With these limits, Lambda retries a failed batch for six hours, which outlasts most outages, and then writes the
+  # failed records to S3. By default, Lambda would retry until DynamoDB deletes the records from the stream (after 24
+  # hours), and everything behind the batch would wait. The alarm `publish_behind` fires long before the six hours are
+  # over.
   bisect_batch_on_function_error = true
   maximum_retry_attempts         = -1
   maximum_record_age_in_seconds  = 21600
 
-  # Only an S3 destination gets the failed records themselves. SQS and SNS would get only the records' positions in the
-  # stream.
+  # The destination for a batch that Lambda gives up is S3, because only S3 gets the failed records themselves. SQS and
+  # SNS would get only the records' positions in the stream.
   destination_config {
     on_failure {
       destination_arn = module.write_log.bucket_arn

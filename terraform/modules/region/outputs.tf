@@ -9,17 +9,17 @@ output "api_url" {
 }
 
 output "routes" {
-  description = "Every route as \"METHOD /path\"."
+  description = "Every route of the API as \"METHOD /path\", without the stage."
   value       = module.api.routes
 }
 
 output "documents_bucket" {
-  description = "Bucket of the published documents."
+  description = "Name of the bucket with this Region's published documents."
   value       = module.documents.bucket
 }
 
 output "write_log_bucket" {
-  description = "Bucket of the write log."
+  description = "Name of the bucket with this Region's write log."
   value       = module.write_log.bucket
 }
 
@@ -29,42 +29,42 @@ output "write_log" {
 }
 
 output "documents" {
-  description = "The Region's documents bucket and its KMS key, for modules that also publish documents."
+  description = "This Region's documents bucket and its KMS key, for modules that also publish documents."
   value       = { region = local.region, bucket = module.documents.bucket, arn = module.documents.bucket_arn, kms_key_arn = var.kms_key_arn }
 }
 
 output "apply" {
-  description = "ARN of the alias of `apply`, and the function's name."
+  description = "ARN of the alias of `apply`, and the name of the function."
   value       = { arn = module.function["apply"].arn, function_name = module.function["apply"].function_name }
 }
 
 output "layer_arn" {
-  description = "ARN of the layer with the libraries that the functions need beyond the runtime."
+  description = "ARN of the Lambda layer with the libraries that several functions share."
   value       = aws_lambda_layer_version.this.arn
 }
 
 output "delivery_alarm_seconds" {
-  description = "Age in seconds above which a record that Firehose hasn't delivered counts as late."
+  description = "Age in seconds above which a record that Firehose hasn't delivered to S3 counts as late."
   value       = local.pending_seconds
 }
 
 output "delivery_stream" {
-  description = "Name of the Firehose stream that accepts changes."
+  description = "Name of the Firehose stream to which `write` sends accepted changes."
   value       = module.write_log.delivery_stream
 }
 
 output "apply_queue_url" {
-  description = "URL of the apply queue, which announces new write-log objects to `apply`."
+  description = "URL of the apply queue, in which S3 announces new write-log objects to `apply`."
   value       = module.write_log.queue_url
 }
 
 output "apply_dead_letter_url" {
-  description = "URL of the dead-letter queue of the apply queue."
+  description = "URL of the dead-letter queue that belongs to the apply queue."
   value       = module.write_log.dead_letter_url
 }
 
 output "route_table" {
-  description = "The routes as the API module gets them, for tests."
+  description = "The routes that module api gets, for tests."
   value       = local.routes
 }
 
@@ -79,7 +79,7 @@ output "functions" {
 }
 
 output "policies" {
-  description = "Every policy of the Region as JSON text, for tests."
+  description = "Every policy of this Region as JSON text, for tests."
   value = {
     functions        = merge({ for key, function in module.function : key => function.policy }, { for function in module.backend_auth : "backend_auth" => function.policy })
     api              = module.api.policy
@@ -95,7 +95,10 @@ output "force_destroy" {
 }
 
 output "freshness_alarm_seconds" {
-  description = "Age in seconds of undelivered records above which the alarm fires, for tests; null without alarms."
+  description = <<-EOT
+    Age in seconds of undelivered records above which the alarm `delivery_freshness` fires, for tests; null without
+    alarms.
+  EOT
   value       = module.write_log.freshness_alarm_seconds
 }
 

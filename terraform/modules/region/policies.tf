@@ -2,9 +2,11 @@ locals {
   reads_stream = var.change_stream_arn != null
 }
 
-# The policy statements of each function, in addition to those for its own log, traces and settings (module function).
+# The IAM policy statements of each function. Module function adds the statements for the function's own log, traces and
+# settings.
 locals {
-  # A function may use the key only through the services that hold its data.
+  # Function -> its policy statement for the customer managed key. A function may use the key only through the AWS
+  # services that hold its data.
   use_key = { for function, services in {
     write   = ["s3"]
     apply   = concat(["s3", "sqs", "dynamodb"], local.reads_stream ? ["kinesis"] : [])
@@ -12,7 +14,8 @@ locals {
     read    = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
     } : function => var.kms_key_arn == null ? [] : [{
       Sid = "UseKey"
-      # Only `apply` and `publish` write data that the key encrypts. Firehose encrypts the changes that `write` sends.
+      # Only `apply` and `publish` write data that this key encrypts, so only they need kms:GenerateDataKey. Firehose
+      # encrypts the changes that `write` sends.
       Action    = contains(["apply", "publish"], function) ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
       Resource  = [var.kms_key_arn]
       Condition = { StringEquals = { "kms:ViaService" = [for service in services : "${service}.${local.region}.amazonaws.com"] } }
@@ -39,7 +42,8 @@ locals {
         { Sid = "QuarantineChanges", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/quarantine/*"], Condition = null },
         {
           Sid = "FoldItems"
-          # BatchExecuteStatement has no IAM action. DynamoDB checks the PartiQL action of each statement instead.
+          # DynamoDB's BatchExecuteStatement has no IAM action of its own. DynamoDB checks the PartiQL action of each
+          # statement instead.
           Action    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"]
           Resource  = [var.items.arn]
           Condition = null
@@ -53,9 +57,10 @@ locals {
           Resource  = [var.change_stream_arn]
           Condition = null
         },
-        # Lambda requires this permission when the mapping is created. The action can't be limited to a resource.
+        # Lambda requires this permission when Terraform creates the event source mapping. The action can't be limited
+        # to a resource.
         { Sid = "ListChangeStreams", Action = ["kinesis:ListStreams"], Resource = ["*"], Condition = null },
-        # Lambda writes failed batches under this prefix with the function's role.
+        # Lambda writes batches that it gives up under this prefix, with the function's role.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ] : [],
@@ -70,11 +75,12 @@ locals {
           Resource  = [var.items.stream_arn]
           Condition = null
         },
-        # Lambda requires this permission when the mapping is created. The action can't be limited to a resource.
+        # Lambda requires this permission when Terraform creates the event source mapping. The action can't be limited
+        # to a resource.
         { Sid = "ListStreams", Action = ["dynamodb:ListStreams"], Resource = ["*"], Condition = null },
         { Sid = "MendItems", Action = ["dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
         { Sid = "PublishDocuments", Action = ["s3:PutObject", "s3:DeleteObject"], Resource = ["${module.documents.bucket_arn}/*"], Condition = null },
-        # Lambda writes failed batches under this prefix with the function's role.
+        # Lambda writes batches that it gives up under this prefix, with the function's role.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ],

@@ -1,18 +1,18 @@
-# Every collection has its own static routes. Authorisation, cache and S3 prefix belong to the route, so no value in a
-# path can change them.
+# Every collection has its own static routes. The route alone determines authorisation, cache and S3 prefix, so no value
+# in a path can change them.
 locals {
-  # No client may write a collection that a source feeds, not even an owner collection, because
-  # the next poll would overwrite the write.
+  # The collections that sources feed. No client may write them, not even an owner collection, because the next poll
+  # would overwrite the write.
   sourced = toset([for source in values(var.sources) : source.collection])
   written = { for c, collection in var.collections : c => collection
   if !contains(local.sourced, c) && (collection.read == "owner" || length(collection.write_groups) > 0) }
 
-  # Request headers on which the responses depend. If-None-Match makes a request conditional, and Readplane-Min-Version
-  # lets clients read their own writes.
+  # Request headers on which the responses of GET routes depend. If-None-Match makes a request conditional, and
+  # Readplane-Min-Version lets clients read their own writes.
   read_headers = ["header.If-None-Match", "header.Readplane-Min-Version"]
 
-  # With several origins, each origin gets its own Access-Control-Allow-Origin, so a cached response is right for only
-  # one of them.
+  # With several origins, the response to each origin names that origin in Access-Control-Allow-Origin. So a cached
+  # response is right for only one origin, and the cache key must contain the origin.
   cache_key_origin = length(var.api.cors_origins) > 1 ? ["header.Origin"] : []
 
   documents_from_s3 = var.documents_integration == "s3"
@@ -47,7 +47,8 @@ locals {
       cache = collection.cache_ttl > 0 ? { ttl = collection.cache_ttl, key = concat(route.reads, local.cache_key_origin) } : null
   }) }]...)
 
-  # The status of a change is never cached, because it soon turns from pending to its outcome.
+  # The routes with which clients ask for the status of a change. The status is never cached, because it soon turns from
+  # pending to the outcome.
   routes_of_changes = { for c, collection in var.collections : "GET /items/${c}/{item_id}/changes/{change_id}" => merge(local.gets[c], {
     function = "read"
     reads    = ["path.item_id", "path.change_id"]
@@ -65,7 +66,7 @@ locals {
   } }]...)
 
   # The routes of each source's freshness. Whoever may read the source's collection may call them. The freshness is
-  # never cached, because it changes with every poll and every second.
+  # never cached, because it changes with every poll and grows staler every second.
   routes_of_sources = merge([for name, source in var.sources : { for path, route in {
     "GET /sources/${name}" = { function = "read", document = null }
     "GET /documents/sources/${name}" = {
@@ -80,11 +81,13 @@ locals {
       reads  = local.read_headers
   }) }]...)
 
-  # A source belongs to no owner, so every signed-in user may read the freshness of an owner collection.
+  # Source name -> who may read its freshness. Every signed-in user may read the freshness of a source that feeds an
+  # owner collection, because a source belongs to no owner.
   source_visibility = { for name, source in var.sources : name => var.collections[source.collection].read == "public" ? "public" : "authenticated" }
 
-  # One route for each allowed method, so that API Gateway refuses the others. Only a GET is cached. (The methods of one
-  # path share a cache, so API Gateway could answer a GET with the cached response to a HEAD.)
+  # The routes of backends: one for each allowed HTTP method, so that API Gateway refuses the other methods. Only a GET
+  # is cached. (The methods of one path share a cache, so API Gateway could answer a GET with the cached response to a
+  # HEAD.)
   routes_of_backends = merge([for name, backend in var.backends : { for method in backend.methods : "${method} /backends/${name}/{proxy+}" => {
     backend = {
       name            = name

@@ -4,7 +4,9 @@ variable "name" {
 }
 
 variable "code" {
-  description = "The zips, their processor architecture, and how the functions of hot_zip call AWS."
+  description = <<-EOT
+    The zips, their processor architecture, and the client library with which the functions of hot_zip call AWS.
+  EOT
   type = object({
     hot_zip       = string
     functions_zip = string
@@ -15,12 +17,12 @@ variable "code" {
 }
 
 variable "kms_key_arn" {
-  description = "This Region's customer managed key; null means keys that AWS owns."
+  description = "ARN of this Region's customer managed key; null means keys that AWS owns."
   type        = string
 }
 
 variable "identity" {
-  description = "Sign-in: the user pool, its clients, and the scopes that protected methods accept."
+  description = "How users sign in: the user pool, its clients, and the scopes that protected API methods accept."
   type = object({
     user_pool_arn = string
     client_ids    = list(string)
@@ -29,12 +31,12 @@ variable "identity" {
 }
 
 variable "items" {
-  description = "The items table in this Region."
+  description = "Name, ARNs and index of the items table in this Region."
   type        = object({ name = string, arn = string, stream_arn = string, index_name = string })
 }
 
 variable "collections" {
-  description = "The collections, validated by the root module."
+  description = "Collection name -> the settings of the collection, which the root module has validated."
   type = map(object({
     read         = string
     write_groups = list(string)
@@ -51,7 +53,10 @@ variable "sources" {
 }
 
 variable "change_stream_arn" {
-  description = "ARN of the change stream; null without sources, and null in the Region that doesn't poll."
+  description = <<-EOT
+    ARN of the change stream that `apply` reads; null without sources, and null in the replica Region, which doesn't
+    poll.
+  EOT
   type        = string
   default     = null
 }
@@ -69,7 +74,9 @@ variable "api" {
 }
 
 variable "documents_integration" {
-  description = "Who reads documents from their bucket: s3 (API Gateway itself) or lambda (`read`)."
+  description = <<-EOT
+    How the API gets documents from their bucket: s3 (API Gateway reads them itself) or lambda (`read` does).
+  EOT
   type        = string
 }
 
@@ -84,7 +91,9 @@ variable "functions" {
 }
 
 variable "write_log" {
-  description = "Firehose's buffering, the storage classes of log objects, and the concurrency of `apply`."
+  description = <<-EOT
+    Buffering of Firehose, ages at which log objects move to cheaper storage classes, and the concurrency of `apply`.
+  EOT
   type = object({
     buffering_seconds      = number
     buffering_megabytes    = number
@@ -95,12 +104,12 @@ variable "write_log" {
 }
 
 variable "horizon_days" {
-  description = "Days for which tombstones are kept and late changes are accepted."
+  description = "Days for which tombstones are kept and `apply` accepts late changes."
   type        = number
 }
 
 variable "log_retention_days" {
-  description = "Days for which logs are kept."
+  description = "Days for which CloudWatch keeps the logs of this Region."
   type        = number
 }
 
@@ -110,12 +119,12 @@ variable "force_destroy" {
 }
 
 variable "alarms" {
-  description = "Create the alarms."
+  description = "Create the alarms of this Region."
   type        = bool
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that alarms notify; they must be in this Region."
+  description = "ARNs of SNS topics that the alarms notify. They must be in this Region."
   type        = list(string)
 }
 

@@ -1,6 +1,7 @@
 variable "backends" {
   description = <<-EOT
-    The backends, validated by the root module, with the full names of their scopes and this Region's VPC links.
+    Backend name -> its settings, which the root module has validated, with the full names of the scopes and the VPC
+    link in this Region.
   EOT
   type = map(object({
     url             = string

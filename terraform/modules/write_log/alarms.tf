@@ -1,5 +1,5 @@
-# If S3 refuses records, Firehose keeps them for 24 hours and then drops them. This alarm fires early enough to leave
-# nearly all of that time for the repair.
+# Fires if Firehose can't deliver accepted changes to S3 in time. If S3 refuses records, Firehose keeps them for 24
+# hours and then drops them. The alarm fires early enough to leave nearly all of that time for the repair.
 resource "aws_cloudwatch_metric_alarm" "delivery_freshness" {
   count = var.alarms ? 1 : 0
 
@@ -38,13 +38,13 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   ok_actions          = var.alarm_actions
 }
 
-# Fires if nothing receives the queue's messages, or if more arrive than `apply` can handle. After 15 minutes the status
-# of the waiting changes turns from pending to unknown (module region). The age doesn't include Firehose's buffering,
-# because S3 sends a message only when the object exists.
+# Fires if nothing receives the messages of the apply queue, or if more messages arrive than `apply` can handle. After
+# 15 minutes the status of the waiting changes turns from pending to unknown (module region). The age of a message
+# doesn't include Firehose's buffering, because S3 sends the message only when the object exists.
 #
-# Once a message has been received three times, SQS leaves it out of this metric. So this alarm doesn't show an object
-# that `apply` receives but can't apply. The alarm `records_lost` shows such an object within about an hour, long before
-# it becomes a dead letter.
+# This alarm doesn't show an object that `apply` receives but can't apply, because SQS leaves a message out of this
+# metric once it has been received three times. The alarm `records_lost` shows such an object within about an hour, long
+# before it becomes a dead letter.
 resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   count = var.alarms ? 1 : 0
 
@@ -65,20 +65,21 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   ok_actions          = var.alarm_actions
 }
 
-# Fires if a notification was lost, that is, if S3 holds an object that `apply` never saw. To repair this, replay the
-# hours in question. A replay does no harm, because applying is idempotent.
+# Fires if a notification from S3 was lost, that is, if S3 holds a write-log object that `apply` never saw. To repair
+# this, replay the hours in question. A replay does no harm, because applying is idempotent.
 #
-# `apply` timestamps the metric RecordsHandled with the minute in which the object was created. So both metrics count a
-# record in the same period, however late `apply` handles it. A lost record keeps the running difference above zero in
-# every later period. A record on its way to `apply` shows only in the newest period, so the alarm requires four
-# breaching periods.
+# The alarm compares the records that Firehose delivered with the metric RecordsHandled. `apply` timestamps that metric
+# with the minute in which the object was created. So both metrics count a record in the same period, however late
+# `apply` handles it. A lost record keeps the running difference above zero in every later period. A record on its way
+# to `apply` shows only in the newest period, so the alarm requires four breaching periods.
 #
-# The clocks of the two metrics differ a little. So at the boundary of two periods, the metrics may count the same
-# object in different periods. If the alarm's window starts at that boundary, the running sum is wrong in every period.
-# So the alarm uses the smallest of three running sums, which start one period after another.
+# The clocks of the two metrics differ a little. So near the boundary of two periods, the metrics may count the same
+# object in different periods. If the alarm's window starts at that boundary, the running difference is wrong in every
+# period of the window. So the alarm uses the smallest of three running differences, which start one period after
+# another.
 #
-# If SQS delivers an object twice, its records count twice as handled. That can hide the loss of as many records in the
-# same six hours.
+# If SQS delivers the notification of an object twice, `apply` counts the object's records twice as handled. That can
+# hide the loss of as many records in the same six hours.
 resource "aws_cloudwatch_metric_alarm" "records_lost" {
   count = var.alarms ? 1 : 0
 

@@ -10,8 +10,8 @@ locals {
   keyed      = var.kms_key_arn != null
 }
 
-# Holds every accepted change whole and in order of arrival. The items are built from this log and can be rebuilt from
-# it.
+# The bucket of the write log. It holds every accepted change whole and in order of arrival. The items are built from
+# this log and can be rebuilt from it.
 module "bucket" {
   source = "../bucket"
 
@@ -21,8 +21,8 @@ module "bucket" {
   tls_only        = var.tls_only
   noncurrent_days = 30
 
-  # log/ holds the changes of clients, stream/ those of back offices (module
-  # change_stream). Together they are the whole history.
+  # The key prefix log/ holds the changes of clients, and stream/ those of back offices (module change_stream). Together
+  # they are the whole history of the items.
   transitions = { for prefix in ["log/", "stream/"] : prefix => [
     { days = var.storage.infrequent_access_days, storage_class = "STANDARD_IA" },
     { days = var.storage.glacier_instant_days, storage_class = "GLACIER_IR" },
@@ -48,8 +48,8 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "firehose.amazonaws.com" }
       Action    = ["sts:AssumeRole"]
-      # Firehose sends the id of the account that owns the Firehose stream as the external id. So another account's
-      # stream can't assume this role.
+      # Firehose sends the id of the account that owns the Firehose stream as the external id. With this condition,
+      # Firehose can't assume the role for another account's Firehose stream.
       Condition = { StringEquals = { "sts:ExternalId" = local.account_id } }
     }]
   })
@@ -89,7 +89,8 @@ locals {
 }
 
 resource "aws_iam_role" "firehose" {
-  # IAM roles are global, so the name contains the Region.
+  # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
+  # Regions.
   name               = "${var.name}-${local.region}-firehose"
   assume_role_policy = local.firehose_trust_policy
 }
@@ -100,8 +101,9 @@ resource "aws_iam_role_policy" "firehose" {
   policy = local.firehose_policy
 }
 
-# Makes every acknowledged change durable. Firehose keeps a change in three availability zones until S3 has it. If S3
-# refuses the change, Firehose drops it after 24 hours, so the alarm `delivery_freshness` watches the delay.
+# The Firehose stream that makes every acknowledged change durable. It keeps a change in three availability zones until
+# S3 has the change. If S3 keeps refusing the change, Firehose drops it after 24 hours, so the alarm
+# `delivery_freshness` watches the delay.
 resource "aws_kinesis_firehose_delivery_stream" "this" {
   name        = "${var.name}-write-log"
   destination = "extended_s3"
@@ -129,7 +131,8 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     role_arn   = aws_iam_role.firehose.arn
     bucket_arn = module.bucket.arn
 
-    # Firehose writes an object when it reaches either limit. S3 is one of the destinations that accept 0 seconds.
+    # Firehose writes an object when its buffer reaches either limit. A buffering interval of 0 seconds is allowed,
+    # because the destination is S3.
     buffering_interval = var.buffering.seconds
     buffering_size     = var.buffering.megabytes
     compression_format = "GZIP"
@@ -145,7 +148,7 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     }
   }
 
-  # Delivery starts with the first record. If the role didn't have its policy by then, delivery would fail, and Firehose
-  # would retry for minutes.
+  # The role must have its policy before the first record arrives. Otherwise the delivery would fail, and Firehose would
+  # retry for minutes.
   depends_on = [aws_iam_role_policy.firehose]
 }

@@ -9,12 +9,12 @@ output "bucket_arn" {
 }
 
 output "delivery_stream" {
-  description = "Name of the Firehose stream."
+  description = "Name of the Firehose stream to which `write` sends accepted changes."
   value       = aws_kinesis_firehose_delivery_stream.this.name
 }
 
 output "delivery_stream_arn" {
-  description = "ARN of the Firehose stream."
+  description = "ARN of the Firehose stream to which `write` sends accepted changes."
   value       = aws_kinesis_firehose_delivery_stream.this.arn
 }
 
@@ -24,27 +24,29 @@ output "queue_arn" {
 }
 
 output "event_source_arn" {
-  description = "ARN of the apply queue once it exists, for the event source mapping."
+  description = "ARN of the apply queue for the event source mapping. Terraform knows it only when the queue exists."
   value       = aws_sqs_queue.apply.arn
 }
 
 output "queue_url" {
-  description = "URL of the apply queue once it exists."
+  description = "URL of the apply queue. Terraform knows it only when the queue exists."
   value       = aws_sqs_queue.apply.url
 }
 
 output "queue_url_ahead" {
-  description = "URL of the apply queue, composed before it exists, so that functions' settings needn't wait for it."
+  description = <<-EOT
+    URL of the apply queue, composed before the queue exists, so that the functions' settings needn't wait for it.
+  EOT
   value       = local.queue_url
 }
 
 output "dead_letter_url" {
-  description = "URL of the dead-letter queue of the apply queue."
+  description = "URL of the dead-letter queue that belongs to the apply queue."
   value       = aws_sqs_queue.dead_letters.url
 }
 
 output "policies" {
-  description = "The policies of bucket, queues and Firehose, for tests."
+  description = "Policies of the bucket, the queues and the Firehose stream, for tests."
   value = {
     bucket         = module.bucket.policy
     firehose       = local.firehose_policy
@@ -60,11 +62,14 @@ output "force_destroy" {
 }
 
 output "visibility_timeout_seconds" {
-  description = "Seconds for which SQS hides a received notification, for tests."
+  description = "Seconds for which SQS hides a message of the apply queue after `apply` has received it, for tests."
   value       = aws_sqs_queue.apply.visibility_timeout_seconds
 }
 
 output "freshness_alarm_seconds" {
-  description = "Age in seconds of undelivered records above which the alarm fires, for tests; null without alarms."
+  description = <<-EOT
+    Age in seconds of undelivered records above which the alarm `delivery_freshness` fires, for tests; null without
+    alarms.
+  EOT
   value       = one(aws_cloudwatch_metric_alarm.delivery_freshness[*].threshold)
 }

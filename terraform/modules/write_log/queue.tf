@@ -1,10 +1,10 @@
 locals {
   queue_name = "${var.name}-apply"
 
-  # The ARNs and the URL are composed here, because they are needed before the queues exist. The two queues name each
-  # other. The functions need the URL, and they needn't wait the 25 seconds that the provider takes to create a queue.
-  # The URL works on an emulator too: the SDK takes only the account and the queue name from it, and the host from its
-  # own configuration.
+  # The queues' ARNs and the URL are composed here, because other resources need them before the queues exist. The two
+  # queues name each other. The functions need the URL, and they needn't wait the 25 seconds that the AWS provider takes
+  # to create a queue. The URL works on an emulator too: the AWS SDK takes only the account and the queue name from it,
+  # and the host from the SDK's own configuration.
   queue_arn        = "arn:${data.aws_partition.current.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
   queue_url        = "https://sqs.${local.region}.${data.aws_partition.current.dns_suffix}/${local.account_id}/${local.queue_name}"
   dead_letters_arn = "${local.queue_arn}-dead-letters"
@@ -14,10 +14,12 @@ resource "aws_sqs_queue" "dead_letters" {
   name   = "${local.queue_name}-dead-letters"
   policy = var.tls_only ? local.queue_policies["dead_letters"] : null
 
-  # 14 days, SQS's maximum. SQS counts them from when the message was first sent, not from when it became a dead letter.
+  # The dead-letter queue keeps a message for 14 days, SQS's maximum. SQS counts them from when S3 first sent the
+  # message, not from when it became a dead letter.
   message_retention_seconds = 1209600
 
-  # SQS refuses a queue that has both SQS-managed encryption and a KMS key.
+  # sqs_managed_sse_enabled stays unset if there is a KMS key, because SQS refuses a queue that has both kinds of
+  # encryption.
   sqs_managed_sse_enabled           = local.keyed ? null : true
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = local.keyed ? 300 : null
@@ -39,9 +41,9 @@ resource "aws_sqs_queue" "apply" {
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = local.keyed ? 300 : null
 
-  # `apply` quarantines a change that can't be applied, so a message fails only in an outage. Thirty attempts outlast a
-  # long outage. `apply` makes a failed message visible again after 2 seconds, then after twice as long each time, up to
-  # 900 seconds. All attempts together take five and a half hours. If `apply` dies before it can do that, the message
+  # Thirty attempts outlast a long outage. `apply` quarantines a change that can't be applied, so a message fails only
+  # in an outage. `apply` makes a failed message visible again after 2 seconds, then after twice as long each time, up
+  # to 900 seconds. All attempts together take five and a half hours. If `apply` dies before it can do that, the message
   # stays hidden for its whole visibility timeout, which is at most 90 minutes. Thirty times 90 minutes are still less
   # than the four days for which the queue keeps a message.
   redrive_policy = jsonencode({
@@ -62,7 +64,8 @@ locals {
         Resource  = [arn]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }] : [],
-      # S3's service principal acts for every account, so the condition admits only this bucket of this account.
+      # Allows S3 to send notifications to the apply queue. S3's service principal acts for every AWS account, so the
+      # condition admits only the write-log bucket of this account.
       key == "apply" ? [{
         Sid       = "WriteLogNotifies"
         Effect    = "Allow"
@@ -81,8 +84,8 @@ locals {
 resource "aws_s3_bucket_notification" "this" {
   bucket = module.bucket.name
 
-  # Only objects under log/ send notifications, because objects that `apply` itself writes (under quarantine/) must not
-  # invoke `apply`.
+  # S3 notifies `apply` only of objects under log/. The objects that `apply` itself writes (under quarantine/) must not
+  # invoke `apply` again.
   queue {
     id            = "apply"
     queue_arn     = aws_sqs_queue.apply.arn

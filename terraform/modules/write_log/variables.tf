@@ -1,20 +1,20 @@
 variable "name" {
-  description = "Stack name, which is also the `Stack` dimension of the metrics that the functions emit."
+  description = "Stack name. It is also the value of the dimension `Stack` of the metrics that the functions emit."
   type        = string
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key; null means keys that AWS owns."
+  description = "ARN of the customer managed key; null means keys that AWS owns."
   type        = string
 }
 
 variable "buffering" {
-  description = "Seconds and megabytes that Firehose buffers before it writes an object."
+  description = "Seconds and megabytes that Firehose buffers before it writes a log object."
   type        = object({ seconds = number, megabytes = number })
 }
 
 variable "storage" {
-  description = "Age in days at which objects move to cheaper storage classes."
+  description = "Ages in days at which S3 moves log objects to STANDARD_IA and to GLACIER_IR, which are cheaper."
   type        = object({ infrequent_access_days = number, glacier_instant_days = number })
 }
 
@@ -24,27 +24,27 @@ variable "visibility_timeout_seconds" {
 }
 
 variable "freshness_alarm_seconds" {
-  description = "Age in seconds of the oldest undelivered record above which the alarm fires."
+  description = "Age in seconds of the oldest undelivered record above which the alarm `delivery_freshness` fires."
   type        = number
 }
 
 variable "log_retention_days" {
-  description = "Days for which Firehose's error log is kept."
+  description = "Days for which CloudWatch keeps Firehose's error log."
   type        = number
 }
 
 variable "force_destroy" {
-  description = "Let `terraform destroy` delete a log that still holds changes."
+  description = "Let `terraform destroy` delete a write log that still holds changes."
   type        = bool
 }
 
 variable "alarms" {
-  description = "Create the alarms."
+  description = "Create the alarms on the write log and the apply queue."
   type        = bool
 }
 
 variable "alarm_actions" {
-  description = "SNS topics that alarms notify."
+  description = "ARNs of the SNS topics that the alarms notify."
   type        = list(string)
 }
 

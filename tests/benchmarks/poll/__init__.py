@@ -1,1 +1,1 @@
-"""Benchmarks with a back office: how its stalls and outages affect clients, and how fast Readplane catches up."""
+"""Benchmarks with a back office: what clients notice of its outage, and how fast Readplane reads many changes."""

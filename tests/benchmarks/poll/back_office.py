@@ -1,8 +1,10 @@
-"""A back office over HTTP that can be slow, can stall and can be down. It runs as a process of its own.
+"""A simulated back office, which serves rows over HTTP in a process of its own.
 
-``GET /products/<id>`` returns a row. ``GET /changes?since=<ms>`` returns the rows that changed at this time or later,
-in pages, oldest first. With the argument ``slow``, each response takes 20 ms, and the back office can go through the
-phases of :class:`Phases`. It reads commands from standard input, one JSON object per line.
+``GET /products/<id>`` returns one row. ``GET /changes?since=<ms>`` returns the rows that changed at this time or later,
+in pages, oldest first. The process reads commands from standard input, one JSON object per line.
+
+With the command-line argument ``slow``, each response takes 20 ms, as a real back office's does. The command ``begin``
+makes a slow back office stall and then go down, as :class:`Phases` says.
 """
 
 import asyncio
@@ -21,62 +23,63 @@ from urllib.parse import parse_qs, urlsplit
 from tests.benchmarks.poll.phases import Phases
 
 BEAT = "beat"
-"""The id of the row whose value is the time at which the back office served it. From this time, a client computes the
-age of the data that it gets."""
+"""The id of a special row. Its text is the time at which the back office served this row. From this time, a client of
+Readplane computes how old the data in a response is."""
 
 FIRST_MS = 1_735_689_600_000
-"""The modification time of the first row, in Unix milliseconds."""
+"""The modification time of the oldest row, in Unix milliseconds."""
 
 RESPONSE_SECONDS = 0.020
-"""The time that a slow back office takes for a response, in seconds."""
+"""How long a slow back office takes for a response, in seconds."""
 STALL_SHARE = 0.01
-"""The share of a slow back office's responses that stall in the phase ``stalling``."""
+"""The share of responses that a slow back office stalls during the phase ``stalling``."""
 STALL_SECONDS = (1.0, 3.0)
-"""The shortest and the longest stall, in seconds."""
+"""The shortest and the longest time that a stalled response takes, in seconds."""
 SEED = 4711
 
 _TEXT = "Boils a litre and a half in under three minutes and switches itself off. "
 
 
 def modified_ms(number: int) -> int:
-    """Return a row's modification time, in Unix milliseconds.
+    """Return the modification time of the row with this number, in Unix milliseconds.
 
-    Four rows at a time have the same one, as after a batch job. Those of the next four rows are a second later.
+    Each group of four rows has the same time, as after a batch job. The time of the next group is a second later.
     """
     return FIRST_MS + number // 4 * 1000
 
 
 def item_id(number: int) -> str:
-    """Return a row's id."""
+    """Return the id of the row with this number."""
     return f"p-{number:07}"
 
 
 class Rows:
-    """The rows of the back office. They aren't stored, but computed for each response."""
+    """The rows of the simulated back office. It doesn't store rows but computes them for each response."""
 
     def __init__(self, number: int, size: int, beats: bool) -> None:
-        """Describe the rows.
+        """Set the number and the size of the rows.
 
-        :param number: how many rows there are, without the row :data:`BEAT`.
-        :param size: about how many bytes each row has.
-        :param beats: True if the row :data:`BEAT` exists too. It is always the newest row.
+        :param number: the number of rows without the row :data:`BEAT`.
+        :param size: the approximate size of each row, in bytes.
+        :param beats: whether the row :data:`BEAT` exists too. This row is always the newest row.
         """
         self._number = number
         self._beats = beats
         self._description = (_TEXT * (size // len(_TEXT) + 1))[: max(1, size - 110)]
 
     def one(self, name: str) -> str | None:
-        """Return a row's JSON; ``None`` if there is no such row."""
+        """Return the JSON of the row with the id ``name``; ``None`` if there is no such row."""
         if name == BEAT:
             return self._beat() if self._beats else None
         number = int(name[2:]) if name[:2] == "p-" and name[2:].isdecimal() else self._number
         return self._row(number) if number < self._number else None
 
     def page(self, since_ms: int, after: int, size: int) -> tuple[list[str], int | None]:
-        """Return the rows of one page, and the index at which the next page starts (``None`` after the last page).
+        """Return one page of the rows that changed at ``since_ms`` or later, and the index where the next page starts.
 
-        :param after: the index at which the page starts. 0 means the first row that changed at ``since_ms`` or later.
-        :param size: the most rows of the page, without the row :data:`BEAT`.
+        :param after: the index of this page's first row. 0 means the first row that changed at ``since_ms`` or later.
+        :param size: the greatest number of rows in the page, without the row :data:`BEAT`.
+        :returns: the JSON of each row, and the index; the index is ``None`` after the last page.
         """
         first = after or bisect_left(range(self._number), since_ms, key=modified_ms)
         last = min(first + size, self._number)
@@ -100,7 +103,7 @@ class Rows:
 
 
 class BackOffice:
-    """The state of the back office, which all connections share. Everything runs in one event loop."""
+    """The HTTP server of the simulated back office. All its connections share one event loop."""
 
     def __init__(self, rows: Rows, page: int, slow: bool) -> None:
         self._rows = rows
@@ -112,19 +115,22 @@ class BackOffice:
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.counts: Counter[str] = Counter()
-        # This socket is bound but doesn't listen. It reserves the port while connections are refused.
+        # Bind this socket, but don't listen on it. It reserves the port for the time when the back office refuses
+        # connections, because no other socket is bound to the port then.
         self._holder = _bound(0)
         self.port: int = self._holder.getsockname()[1]
 
     async def open(self) -> None:
-        """Listen for connections."""
+        """Listen for connections on the reserved port."""
         listener = _bound(self.port)
         self._server = await asyncio.start_server(self._serve, sock=listener, backlog=1024)
 
     async def begin(self, phases: Phases, start: float) -> None:
-        """Go through the phases. The seed is fixed, so that the same responses stall in every run.
+        """Run the phases of the outage benchmark: calm, stalling, down and recovered.
 
-        :param start: when the first phase begins, on the monotonic clock.
+        Random numbers decide which responses stall. Their seed is fixed, so that every run stalls the same responses.
+
+        :param start: the time at which the first phase begins, on the monotonic clock.
         """
         self._phases, self._start = phases, start
         self._chance.seed(SEED)
@@ -147,7 +153,7 @@ class BackOffice:
                 head = await reader.readuntil(b"\r\n\r\n")
                 target = head.split(b" ", 2)[1].decode()
                 self.counts["changes" if target.startswith("/changes") else "rows"] += 1
-                status, body = self._find(target)  # before the delay, so that the age of the data includes it
+                status, body = self._find(target)  # before the delay, which then counts in the row's age
                 await self._delay(reader)
                 writer.write(
                     b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -155,7 +161,7 @@ class BackOffice:
                 )
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            return  # the client has closed the connection, or the outage has begun
+            return  # the client has closed this connection, or begin() has aborted it because the outage began
         finally:
             self._open.discard(writer)
             writer.close()
@@ -165,7 +171,7 @@ class BackOffice:
             return
         phase = self._phase()
         if phase == "down":
-            await reader.read(1)  # returns when the client gives up and closes the connection
+            await reader.read(1)  # never respond, but wait until the client gives up and closes the connection
             raise ConnectionResetError
         stalls = phase == "stalling" and self._chance.random() < STALL_SHARE
         await asyncio.sleep(self._chance.uniform(*STALL_SECONDS) if stalls else RESPONSE_SECONDS)
@@ -184,7 +190,7 @@ class BackOffice:
 
 
 def allow_many_connections() -> None:
-    """Raise this process's limit of open files, because thousands of hanging connections can pile up."""
+    """Raise the limit of open files of this process, because it can have thousands of hanging connections at once."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     limit = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))

@@ -1,4 +1,4 @@
-"""The catch-up benchmark: a back office has so many changes that ``poll`` needs several invocations to read them."""
+"""The catch-up benchmark: a back office has so many changes that `poll` needs several invocations to read them all."""
 
 import functools
 import math
@@ -17,16 +17,17 @@ from tests.benchmarks.subjects import OURS, POLL, Subject
 ROW_BYTES = 1024
 PAGE = 500
 SECONDS = 60
-"""The time limit of an invocation, in seconds. It is the Terraform module's default."""
+"""The time limit of an invocation of `poll`, in seconds. It equals the default in the Terraform module."""
 
 Result = dict[str, Any]
 
 
 class Extent(NamedTuple):
-    """How much a run measures.
+    """How much the catch-up benchmark measures.
 
-    steps: pairs of a number of changes and how often to catch up with that many.
-    max_pages: the most pages that one invocation may read. It is so small that the last step needs several invocations.
+    steps: the steps of the benchmark. Each pair holds a number of changes, and how often to measure with this number.
+    max_pages: the greatest number of pages that one invocation of `poll` may read. It is so small that the last step
+        needs several invocations.
     """
 
     steps: tuple[tuple[int, int], ...]
@@ -38,7 +39,7 @@ QUICK = Extent(((1_000, 2), (4_000, 2), (16_000, 1)), max_pages=8)
 
 
 class CatchUp:
-    """Measures a catch-up with a back office: first ``poll`` reads all its changes, then ``apply`` applies them."""
+    """Measures how fast `poll` reads all changes of a back office, and then how fast `apply` applies them."""
 
     def __init__(self, fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject]) -> None:
         self._fake = fake
@@ -47,10 +48,15 @@ class CatchUp:
         self._subjects = subjects
 
     def run(self, extent: Extent) -> Result:
-        """Measure all steps; return their medians, the growth exponents of the times, and the growth of peak memory."""
+        """Measure with each number of changes.
+
+        :returns: the medians for each number of changes; the growth exponents of the times that `poll` and `apply`
+            take; and the peak memory of `poll` in the last step divided by that in the step before.
+        """
         runs: dict[int, list[dict[str, float]]] = {}
         for turn in range(max(times for _, times in extent.steps)):
-            # Every other turn runs in reverse order, so that a machine that becomes slower doesn't look like growth.
+            # Reverse the order in every other turn. Otherwise the step with the most changes would always run last, and
+            # a machine that becomes slower during a turn would increase the growth exponent.
             for changes, times in extent.steps if turn % 2 == 0 else reversed(extent.steps):
                 if turn < times:
                     progress(f"catch-up: {changes} changes")
@@ -81,9 +87,10 @@ class CatchUp:
         return {**polled, "changes": changes, "apply": seconds}
 
     def _poll(self, office: BackOffice, changes: int, max_pages: int) -> dict[str, float]:
-        """Invoke ``poll`` until it has read all changes.
+        """Invoke `poll` until it has read all changes.
 
-        A new process takes over after half of the changes, so ``poll`` can continue only from its checkpoint.
+        After half of the changes, a new process of `poll` replaces the first one. So `poll` can continue only from its
+        stored checkpoint, not from its memory.
         """
         event = {"source": office.source(max_pages=max_pages), "sweep": False}
         read = invocations = 0
@@ -107,6 +114,9 @@ class CatchUp:
 
 @functools.cache
 def stamps(changes: int) -> int:
-    """Return the checksum that the items' timestamps must have after all changes are applied."""
+    """Return the checksum that the items table must have once `apply` has applied all changes.
+
+    The checksum covers each item's key, and the timestamp in its version.
+    """
     texts = (f"{modified_ms(number):012x}" for number in range(changes))
     return sum(mark(f"item/products/{item_id(number)}", f"{text[:8]}-{text[8:]}") for number, text in enumerate(texts))

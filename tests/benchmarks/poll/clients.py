@@ -1,9 +1,10 @@
-"""The clients of one target, in an open or a closed loop. They run in a process of their own.
+"""The clients of the outage benchmark. One process of clients sends requests to one target, in an open or closed loop.
 
-In the open loop, requests are due at a fixed rate, even if earlier requests are still waiting. In the closed loop, each
-client waits for its response and then pauses until its next request is due. The time of a request counts from when it
-was due, not from when it was sent, so the measurement includes every wait. All times are on the monotonic clock, which
-all processes of a machine share.
+In the open loop, requests are due at a fixed rate, even if earlier requests still wait for their responses. In the
+closed loop, each client waits for its response and then pauses until its next request is due. The time that a request
+takes counts from when the request was due, not from when the client sent it. So the time includes every delay.
+
+All times are on the monotonic clock, because all processes of a machine share this clock.
 """
 
 import asyncio
@@ -17,22 +18,22 @@ from typing import NamedTuple
 from tests.benchmarks.poll.back_office import BEAT, allow_many_connections, item_id
 
 CLIENT_TIMEOUT = 10.0
-"""Seconds that a client waits for a response before it gives up."""
+"""How long a client waits for a response before it gives up, in seconds."""
 
 BEAT_EVERY = 10
-"""One in this many requests reads the row :data:`BEAT`."""
+"""Every tenth request reads the item :data:`BEAT`, from which the client computes how old the served data is."""
 
 
 class Plan(NamedTuple):
-    """What one process of clients does.
+    """What one process of clients must do.
 
-    port: the target's port on this machine.
-    start: when the first request is due, on the monotonic clock.
-    seconds: the time during which requests become due, in seconds.
-    rows: how many different rows the requests read, besides the row :data:`BEAT`.
-    rate: requests a second in the open loop; 0 for the closed loop.
+    port: the TCP port on this machine to which the clients send their requests.
+    start: the time at which the first request is due, on the monotonic clock.
+    seconds: the time from when the first request is due until no more requests become due, in seconds.
+    rows: the number of different items that the requests read, without the item :data:`BEAT`.
+    rate: the number of requests a second in the open loop; 0 for the closed loop.
     clients: the number of clients in the closed loop.
-    think: the seconds that a client of the closed loop pauses between a response and its next request.
+    think: the pause of a client in the closed loop between a response and the next request, in seconds.
     """
 
     port: int
@@ -45,13 +46,14 @@ class Plan(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """The outcome of one request. All times are in seconds.
+    """The outcome of one client's request. All times are in seconds.
 
-    at: when the request was due, counted from the start of the plan.
-    took: the time from when the request was due until its response ended.
+    at: the time at which the request was due, counted from ``Plan.start``.
+    took: the time from when the request was due until the client had received the response or given up.
     late: the time from when the request was due until the client sent it.
-    good: True if the response is a 200 with the right item.
-    age: the age of the row :data:`BEAT` when it arrived; ``None`` for any other row, or if the response isn't good.
+    good: whether the response has the status 200 and the right item.
+    age: the age of the item :data:`BEAT` when the client received it; ``None`` if the request was for another item or
+        ``good`` is False.
     """
 
     at: float
@@ -62,7 +64,7 @@ class Sample(NamedTuple):
 
 
 class Clients:
-    """All clients of one target."""
+    """All clients that send requests to one target: Readplane's read model, or the proxy."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -71,7 +73,7 @@ class Clients:
         self.samples: list[Sample] = []
 
     async def run(self) -> None:
-        """Send all requests and wait for the responses."""
+        """Send all requests of the plan, and wait until each has its response or has failed."""
         await (self._open_loop() if self._plan.rate else self._closed_loop())
 
     async def _open_loop(self) -> None:
@@ -107,12 +109,12 @@ class Clients:
         self.samples.append(Sample(due - self._plan.start, done - due, sent - due, good, age))
 
     async def _body(self, name: str) -> bytes:
-        """Request an item; return the body of the response, or nothing if the status isn't 200 or the request fails."""
+        """Send a GET of an item; return the body of the response. Return no bytes if the request fails."""
         connection = self._idle.pop() if self._idle else _Connection(self._plan.port)
         try:
             async with asyncio.timeout(CLIENT_TIMEOUT):
                 status, body = await connection.get(f"/items/products/{name}")
-        except (OSError, ValueError, asyncio.IncompleteReadError):  # a TimeoutError is an OSError
+        except (OSError, ValueError, asyncio.IncompleteReadError):  # an OSError may be a TimeoutError
             connection.close()
             return b""
         self._idle.append(connection)
@@ -139,12 +141,15 @@ class _Connection:
 
 
 def main() -> None:
-    """Run the plan in the first argument; write the samples to the file that the second argument names."""
+    """Run the clients, and write their samples to a file.
+
+    The first command-line argument is the plan as JSON. The second argument is the path of the file for the samples.
+    """
     allow_many_connections()
     plan, out = Plan(**json.loads(sys.argv[1])), Path(sys.argv[2])
     clients = Clients(plan)
     print("{}", flush=True)
-    gc.disable()  # a pause of this process would look like a delay of the target
+    gc.disable()  # because a pause for garbage collection would look like a slow response
     asyncio.run(clients.run())
     out.write_text(json.dumps(clients.samples))
     print(json.dumps({"samples": len(clients.samples), "cpu": time.process_time()}), flush=True)

@@ -1,7 +1,9 @@
-"""A process that hosts one function. It invokes the function for each command on standard input, and may serve HTTP.
+"""A process that hosts one Lambda function in the benchmarks with a back office.
 
-The function's own folders come first in ``sys.path``. With HTTP, every connection has its own thread, so that no
-request waits for another. On Lambda, every request has its own sandbox.
+The process invokes the function for each command on standard input. It can also serve HTTP: then it invokes the
+function for each request. Every HTTP connection has its own thread, because on Lambda no request waits for another.
+
+The process puts the folders of the function first in ``sys.path``.
 """
 
 import json
@@ -20,21 +22,22 @@ TRACE = "Root=1-67a1b2c3-000000000000000000000001;Parent=53995c3f42cd8ad8;Sample
 
 
 class Limited(Context):
-    """Lambda's context object for an invocation with a time limit."""
+    """A fake of Lambda's context object for an invocation with a time limit."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds that the invocation may still take."""
+        """Return how many milliseconds are left until the time limit of the invocation."""
         return max(0, int((self._until - time.monotonic()) * 1000))
 
 
 def front_end(handler: Any, event: Mapping[str, Any]) -> type[BaseHTTPRequestHandler]:
-    """Return the class that serves a connection. It turns each GET into an event, and sends the function's response.
+    """Return a class of HTTP request handlers that invoke a Lambda function for each GET, as API Gateway does.
 
-    :param handler: the function's handler.
-    :param event: the template of the events. Each request gets a copy with its own path, item id and headers.
+    :param handler: the handler of the Lambda function.
+    :param event: the template of the events. The event for a request is a copy with the path, the item id and the
+        headers of this request.
     """
 
     class FrontEnd(BaseHTTPRequestHandler):
@@ -43,7 +46,7 @@ def front_end(handler: Any, event: Mapping[str, Any]) -> type[BaseHTTPRequestHan
         wbufsize = -1
 
         def do_GET(self) -> None:
-            """Send the function's response to a GET of an item."""
+            """Invoke the Lambda function for a GET of an item, and send the function's response to the client."""
             item_id = self.path.rpartition("/")[2]
             headers = dict(self.headers.items())
             request = {**event, "path": self.path, "pathParameters": {"item_id": item_id}, "headers": headers}
@@ -57,24 +60,28 @@ def front_end(handler: Any, event: Mapping[str, Any]) -> type[BaseHTTPRequestHan
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Print nothing."""
+            """Don't print a log line for each HTTP request."""
 
     return FrontEnd
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server that accepts thousands of connections at once."""
+    """An HTTP server to which thousands of clients can connect at once."""
 
     request_queue_size = 4096
     daemon_threads = True
 
 
 def main() -> None:
-    """Host the function that the first argument specifies: its module, its path and, for HTTP, an event."""
+    """Host one function until standard input ends.
+
+    The first command-line argument is a JSON object with the function's module, its ``path`` and, if the process must
+    serve HTTP, the template of the events.
+    """
     spec = json.loads(sys.argv[1])
     allow_many_connections()
     sys.path[:0] = spec["path"]
-    # Discard what the function prints, because standard output is for the replies.
+    # Discard what the function prints, because this process writes its replies to standard output.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.environ["_X_AMZN_TRACE_ID"] = TRACE
@@ -94,7 +101,10 @@ def main() -> None:
 
 
 def invoke(handler: Any, command: Mapping[str, Any]) -> dict[str, Any]:
-    """Invoke the function once; return its response, and the wall and CPU seconds that it took."""
+    """Invoke the hosted function once; return its response, and the wall and CPU seconds of the invocation.
+
+    :param command: the time limit in ``seconds``, and either the ``event`` or the path of a ``file`` with the event.
+    """
     if "file" in command:
         with open(command["file"]) as file:  # noqa: PTH123
             event = json.load(file)

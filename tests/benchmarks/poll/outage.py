@@ -1,7 +1,7 @@
-"""The outage benchmark: Readplane's read model beside a plain proxy, while the back office stalls, fails and recovers.
+"""The outage benchmark compares reads from Readplane with reads through a plain proxy, during a back office's outage.
 
-Both get the same load, through the same kind of HTTP front end, in the same run. The read model gets its changes as on
-AWS: ``poll`` runs on a schedule, and the change stream delivers the changes to ``apply``.
+Readplane's read model and the proxy get the same load at the same time, through the same kind of HTTP server. The read
+model gets its changes as on AWS: `poll` runs on a schedule, and the change stream delivers the changes to `apply`.
 """
 
 import json
@@ -29,22 +29,23 @@ ROWS = 1_000
 ROW_BYTES = 600
 PAGE = 500
 STREAM_PAUSE = 1.0
-"""Seconds until Lambda polls an empty shard again."""
+"""How long Lambda waits after it has found the Kinesis shard empty until it polls the shard again, in seconds."""
 RATE = 200.0
-"""Requests a second in the open loop."""
+"""How many requests a second each target gets in the open loop, in which requests are due at a fixed rate."""
 CLIENTS = 50
-"""Clients in the closed loop."""
+"""How many clients each target has in the closed loop, in which a client waits for each response."""
 THINK = 0.230
-"""Seconds that a client of the closed loop pauses after a response. If a response takes 20 ms, each client sends four
-requests a second. All clients together then send as many as in the open loop."""
+"""How long a client of the closed loop pauses after each response, in seconds. If each response takes 20 ms, a client
+sends four requests a second. Then all 50 clients together send 200 requests a second, as in the open loop."""
 
 
 class Extent(NamedTuple):
-    """The times that determine how long a run takes.
+    """The times that determine how long the outage benchmark takes.
 
-    phases: the seconds of each phase.
-    interval: the seconds between two polls. EventBridge's shortest interval, a minute, would make the run too long.
-    timeout: the seconds that a poll waits for a response.
+    phases: the length of each phase, in seconds.
+    interval: the time from the start of one poll to the start of the next one, in seconds. EventBridge's shortest
+        interval is a minute, which would make the benchmark too long.
+    timeout: how long a poll waits for a response of the back office, in seconds.
     """
 
     phases: Phases
@@ -53,24 +54,29 @@ class Extent(NamedTuple):
 
     @property
     def bound(self) -> float:
-        """The greatest allowed age of the data, in seconds. It applies once the back office has been up that long."""
+        """The greatest allowed age of the data in a response, in seconds.
+
+        The limit applies as soon as the back office has been up again for this many seconds.
+        """
         return self.interval + self.timeout
 
 
 FULL = Extent(Phases(calm=5, stalling=30, down=30, recovered=15), interval=3, timeout=5)
 QUICK = Extent(Phases(calm=1, stalling=6, down=8, recovered=8), interval=2, timeout=3)
 EDGE = 1.0
-"""Seconds at each end of the outage that don't count, because requests may reach the back office while it is up."""
+"""How many seconds to leave out at the start and at the end of the outage, when counting the good responses during the
+outage. A request that is due in these seconds can reach the back office while it is up."""
 LOOPS = ("open", "closed")
 ATTEMPTS = 3
-"""The most times that a loop is measured. Other work on the machine can spoil a measurement, so it gets repeated."""
+"""How often to measure a loop at most. A loop that misses its goal is measured again, because other work on the machine
+can slow down a measurement."""
 
 Result = dict[str, Any]
 T = TypeVar("T")
 
 
 class Outage:
-    """A back office, the two front ends, ``poll`` and ``apply``, each in a process of its own."""
+    """The processes of the outage benchmark: the back office, Readplane's `read`, `poll` and `apply`, and the proxy."""
 
     def __init__(
         self,
@@ -83,7 +89,8 @@ class Outage:
     ) -> None:
         """Start all processes. They run until ``stack`` is closed.
 
-        :param subjects: the subjects by name, among them :data:`OURS`, :data:`PROXY` and :data:`POLL`.
+        :param subjects: the implementations by name. :data:`OURS` is Readplane's `read` and `apply`, :data:`POLL` is
+            Readplane's `poll`, and :data:`PROXY` is the proxy.
         """
         fake.do("reset", whole=True)
         self._fake = fake
@@ -101,9 +108,9 @@ class Outage:
         self._event = {"source": source_of(self._office, extent), "sweep": False}
 
     def fill(self) -> None:
-        """Fill the read model by a first poll, and check that the read model and the proxy serve the same items.
+        """Fill the read model with all rows of the back office, and check that it serves the same items as the proxy.
 
-        :raises SampleError: if an item is missing or differs.
+        :raises SampleError: if the read model lacks an item, or if an item differs from the item that the proxy serves.
         """
         report = self._poll.invoke(self._event, 60)["response"]
         while self._stream.deliver()[0]:
@@ -114,9 +121,12 @@ class Outage:
         check_responses(self._ports)
 
     def loop(self, name: str) -> Result:
-        """Measure one loop through all phases. Measure it again if it misses its goal for p99.9.
+        """Measure the open or the closed loop through all phases. If it misses its goal for p99.9, measure it again.
 
-        In a full run, the slowest 16 of 16,000 reads decide p99.9. So other work on the machine can cause a miss.
+        In a full run, the slowest 16 of 16,000 reads determine p99.9. So other work on the machine can make a loop miss
+        this goal.
+
+        :param name: ``open`` or ``closed``.
         """
         for attempt in range(1, ATTEMPTS + 1):
             progress(f"outage, {name} loop: {self._extent.phases.seconds:.0f} s")
@@ -137,12 +147,17 @@ class Outage:
         with BackgroundTasks(partial(self._schedule, start, polls), self._deliver):
             samples = self._clients(name, start)
             calls = self._office.do("counts")["counts"].get("changes", 0)
-        # The back office can't count the connections that it refuses, so add the polls that began during that time.
+        # The back office can't count the connections that it refuses. So add the polls that began while it refused
+        # connections.
         calls += sum(phases.down_at <= at < phases.hangs_at for at, _ in polls)
         return summarise(samples, self._extent, calls) | {"polls": Counter(outcome for _, outcome in polls)}
 
     def _schedule(self, start: float, polls: list[tuple[float, str]], stop: threading.Event) -> None:
-        """Start a poll every interval. If the last poll still runs, skip this one, because it would do nothing."""
+        """Invoke `poll` once per interval, until ``stop`` is set.
+
+        If an invocation takes longer than the interval, skip the invocations that are due meanwhile. They would do
+        nothing, because only one invocation at a time can poll a source.
+        """
         due, interval = start, self._extent.interval
         while not stop.wait(max(0.0, due - time.monotonic())):
             at = time.monotonic() - start
@@ -165,13 +180,13 @@ class Outage:
                 process = CommandProcess("tests.benchmarks.poll.clients", plan, str(out))
                 running[name] = stack.enter_context(process), out
             for name, (process, out) in running.items():
-                process.read_line()  # the clients send this line once they have written their samples
+                process.read_line()  # the process writes this line after it has written all samples to the file
                 samples[name] = [Sample(*row) for row in json.loads(out.read_text())]
         return samples
 
 
 def measure(fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject], extent: Extent) -> Result:
-    """Measure the open loop, then the closed loop; return the extent and both results."""
+    """Measure the outage benchmark in the open loop and then in the closed loop; return both results and the extent."""
     with ExitStack() as stack:
         outage = Outage(stack, fake, runner, folder, subjects, extent)
         outage.fill()
@@ -180,17 +195,22 @@ def measure(fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str,
 
 
 def source_of(office: BackOffice, extent: Extent) -> dict[str, Any]:
-    """Return the settings of the source. A poll makes only one attempt, because the next poll is the retry."""
+    """Return the settings of the Readplane source for the back office.
+
+    The source makes only one attempt per poll, because the next poll follows so soon that it serves as the retry.
+    """
     return office.source(
         timeout_seconds=extent.timeout, attempts=1, breaker={"failures": 5, "cooldown_seconds": extent.interval - 1}
     )
 
 
 def check_responses(ports: dict[str, int]) -> None:
-    """Check that the read model and the proxy serve the same items, with the same digits in every number.
+    """Check that the read model and the proxy serve the same first and last item.
 
-    :param ports: the ports of the two front ends, by subject.
-    :raises SampleError: if an item's id, collection or data differs.
+    Compare numbers by their digits, not as floats.
+
+    :param ports: the TCP ports on which the read model and the proxy serve HTTP, by the name of the implementation.
+    :raises SampleError: if the id, the collection or the data of an item differs.
     """
     for name in (item_id(0), item_id(ROWS - 1)):
         items = {subject: _item(port, name) for subject, port in ports.items()}
@@ -212,11 +232,12 @@ def _item(port: int, name: str) -> dict[str, Any]:
 
 
 def summarise(samples: dict[str, list[Sample]], extent: Extent, calls: int) -> Result:
-    """Return the result of a loop.
+    """Return the result of one loop of the outage benchmark.
 
-    :param samples: the samples of the clients, by target.
-    :param calls: how often ``poll`` called the back office, or tried to.
-    :raises SampleError: if no read after the recovery returned fresh data, or if the samples end too early to tell.
+    :param samples: the samples of the clients, by target: the read model or the proxy.
+    :param calls: how many requests `poll` sent to the back office, including those whose connection was refused.
+    :raises SampleError: if no read after the recovery returned fresh data. This includes the case that the samples end
+        before the recovery.
     """
     ages = [(sample.at + sample.took, sample.age) for sample in samples[OURS] if sample.age is not None]
     phases = extent.phases

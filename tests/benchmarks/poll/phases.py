@@ -1,16 +1,16 @@
-"""The phases of the outage benchmark: the back office is calm, stalls, is down, and has recovered."""
+"""The phases of the outage benchmark: the back office first responds, then stalls, then is down, and then recovers."""
 
 from typing import NamedTuple
 
 
 class Phases(NamedTuple):
-    """The seconds of each phase. The phases follow one another in this order.
+    """The lengths of the phases of the outage benchmark, in seconds and in the order of the phases.
 
-    calm: the back office responds in its usual time.
-    stalling: some of its responses stall.
-    down: in the first half it refuses connections. In the second half it accepts them and never responds on them, not
-        even after the recovery.
-    recovered: it responds in its usual time again.
+    calm: the phase in which the back office responds in its usual time.
+    stalling: the phase in which some responses of the back office stall.
+    down: the phase in which the back office is down. In the first half, it refuses connections. In the second half, it
+        accepts connections, but never responds on them, not even after the recovery.
+    recovered: the phase in which the back office responds in its usual time again.
     """
 
     calm: float
@@ -20,28 +20,28 @@ class Phases(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """The length of all phases together, in seconds."""
+        """The total length of all phases, in seconds."""
         return sum(self)
 
     @property
     def down_at(self) -> float:
-        """When the outage begins, in seconds from the start."""
+        """The time at which the back office goes down, in seconds from the start of the first phase."""
         return self.calm + self.stalling
 
     @property
     def hangs_at(self) -> float:
-        """When connections begin to hang, in seconds from the start."""
+        """The time from which the back office lets connections hang, in seconds from the start of the first phase."""
         return self.down_at + self.down / 2
 
     @property
     def up_at(self) -> float:
-        """When the outage ends, in seconds from the start."""
+        """The time at which the back office is up again, in seconds from the start of the first phase."""
         return self.down_at + self.down
 
     def at(self, seconds: float) -> str:
-        """Return the name of the phase at a time.
+        """Return the name of the phase at a time: ``calm`` before the start, ``recovered`` after the end.
 
-        :param seconds: the time since the start. Before the start, the first phase counts; after the end, the last one.
+        :param seconds: the time, in seconds from the start of the first phase.
         """
         until = 0.0
         for name, length in self._asdict().items():

@@ -1,4 +1,4 @@
-"""The parts of a benchmark with a back office: the back office, the functions, and the stream between them."""
+"""The parts of the benchmarks with a back office: the back office, the functions, and the stream that feeds `apply`."""
 
 import json
 import threading
@@ -12,28 +12,33 @@ from tests.benchmarks.processes import CommandProcess, FakeProcess, Runner, Samp
 from tests.benchmarks.subjects import Subject
 
 BATCH = 500
-"""The most records that one invocation of ``apply`` receives."""
+"""The greatest number of Kinesis records that one invocation of `apply` receives."""
 
 
 class BackOffice(CommandProcess):
-    """The back office's process. Its commands are ``counts`` and ``begin``, which takes ``phases`` and ``start``."""
+    """The process of the simulated back office.
+
+    The command ``counts`` returns how many requests the back office has received. The command ``begin`` starts the
+    phases of the outage. It takes the arguments ``phases`` and ``start``.
+    """
 
     def __init__(self, rows: int, size: int, page: int, *, slow: bool = False) -> None:
-        """Start the back office.
+        """Start the process of the simulated back office.
 
-        :param rows: how many rows it has.
-        :param size: about how many bytes each row has.
-        :param page: how many rows a page has.
-        :param slow: True if its responses take 20 ms and it can stall and be down.
+        :param rows: the number of rows that the back office has.
+        :param size: the approximate size of each row, in bytes.
+        :param page: the number of rows in a page.
+        :param slow: whether each response takes 20 ms, as a real back office's does. Only a slow back office can be
+            told to stall and to go down, with the command ``begin``.
         """
         arguments = [str(value) for value in (rows, size, page, *(["slow"] if slow else []))]
         super().__init__("tests.benchmarks.poll.back_office", *arguments)
         self.port: int = self.ready["port"]
 
     def source(self, **settings: Any) -> dict[str, Any]:
-        """Return the settings of a source that polls this back office.
+        """Return the settings of a Readplane source for this back office.
 
-        :param settings: more settings, under their JSON names. They replace those of this method.
+        :param settings: additional settings by their JSON names. They take precedence over the settings in this method.
         """
         return {
             "name": SOURCE,
@@ -52,13 +57,15 @@ class BackOffice(CommandProcess):
 
 
 class Function(CommandProcess):
-    """A process that hosts one function."""
+    """A child process that hosts one Lambda function."""
 
     def __init__(self, runner: Runner, subject: Subject, function: str, *, http: bool = False, **env: str) -> None:
-        """Start the function.
+        """Start the process that hosts the function.
 
-        :param http: True if the function also serves HTTP.
-        :param env: more environment variables of the function.
+        :param subject: the implementation to host, for example Readplane or the proxy.
+        :param function: the name of the function, for example `read`.
+        :param http: whether the process also serves HTTP. It then invokes the function for each HTTP request.
+        :param env: additional environment variables for the process.
         """
         spec: dict[str, Any] = {"module": subject.module.format(function), "path": subject.path}
         if http:
@@ -71,16 +78,19 @@ class Function(CommandProcess):
         )
 
     def invoke(self, event: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Invoke the function with an event and a time limit; return its response and the seconds that it took."""
+        """Invoke the function once; return its response, and the wall and CPU seconds of the invocation.
+
+        :param seconds: the time limit of the invocation, in seconds.
+        """
         return self.do("invoke", seconds=seconds, event=event)
 
     def invoke_with_file(self, file: Path, seconds: float) -> dict[str, Any]:
-        """Invoke the function like :meth:`invoke`, but read the event from a file."""
+        """Invoke the function like :meth:`invoke`, but let the process that hosts it read the event from a file."""
         return self.do("invoke", seconds=seconds, file=str(file))
 
 
 class Stream:
-    """Lambda's event source mapping from Kinesis to ``apply``, simulated. It delivers every record once, in order."""
+    """Simulates Lambda's event source mapping from Kinesis to `apply`. It delivers every record once and in order."""
 
     def __init__(self, fake: FakeProcess, apply: Function, file: Path) -> None:
         self._fake = fake
@@ -88,9 +98,10 @@ class Stream:
         self._file = file
 
     def deliver(self) -> tuple[int, float]:
-        """Invoke ``apply`` with the next records; return their number and the seconds that ``apply`` took.
+        """Invoke `apply` with the next records of the stream, if there are any.
 
-        :raises SampleError: if ``apply`` reports any of them as failed.
+        :returns: the number of records, and the seconds that `apply` took.
+        :raises SampleError: if `apply` reports that any of the records failed.
         """
         number: int = self._fake.do("shard", file=str(self._file), limit=BATCH)["records"]
         if not number:
@@ -102,12 +113,13 @@ class Stream:
 
 
 class BackgroundTasks:
-    """Tasks that run beside a measurement, each in its own thread, until the ``with`` block ends."""
+    """Tasks that run during a measurement, each in its own thread, until the ``with`` block ends."""
 
     def __init__(self, *tasks: Callable[[threading.Event], None]) -> None:
-        """Start the tasks.
+        """Start a thread for each task.
 
-        :param tasks: the functions to call, once each. A task must return when the event that it gets is set.
+        :param tasks: the functions to call, each in its own thread. The argument of each function is a
+            ``threading.Event``. The function must return as soon as this event is set.
         """
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(len(tasks))
@@ -120,4 +132,4 @@ class BackgroundTasks:
         self._stop.set()
         self._pool.shutdown()
         for task in self._running:
-            task.result()  # raises the task's error, if any
+            task.result()  # raises the exception that the task raised, if any

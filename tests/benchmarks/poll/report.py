@@ -1,4 +1,4 @@
-"""The report of the outage and of the catch-up: their goals, their tables and the chart."""
+"""The report of the outage benchmark and the catch-up benchmark: their goals, tables and chart."""
 
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,16 @@ Result = dict[str, Any]
 
 
 def goals(result: Result) -> list[Goal]:
-    """Return the goals of the outage and of the catch-up, if they were measured."""
+    """Return the goals of the outage benchmark and the catch-up benchmark. Leave out a benchmark that didn't run."""
     judged: list[Goal] = []
     if "outage" in result:
         outage = result["outage"]
         for loop, measured in outage["loops"].items():
             down = {name: target["good_while_down"] * 100 for name, target in measured["targets"].items()}
             name = f"outage, {loop} loop"
-            # On a busy machine, the clients may send requests so late that p99.9 shows their own delay. In this case a
-            # quick run doesn't judge p99.9. A full run always does.
+            # On a busy machine, clients may send requests so late that this delay determines the measured p99.9. The
+            # measurement is then marked as ``hidden``, and a quick run ignores the goal for p99.9. A full run never
+            # ignores this goal.
             if not (measured.get("hidden") and result["made"]["quick"]):
                 judged.append(Goal(f"{name}, p99.9 of a read compared with the proxy", measured["ratio"], 0.01))
             judged += [
@@ -48,7 +49,7 @@ def goals(result: Result) -> list[Goal]:
 
 
 def outage(result: Result) -> str:
-    """Return the tables of the outage as Markdown."""
+    """Return the Markdown tables of the outage benchmark: how long reads took, and how many got a good response."""
     return "\n\n".join(_loop(loop, measured, result["bound"]) for loop, measured in result["loops"].items())
 
 
@@ -72,7 +73,7 @@ def _loop(loop: str, measured: Result, bound: float) -> str:
 
 
 def catch_up(result: Result) -> str:
-    """Return the table of the catch-up as Markdown."""
+    """Return the Markdown table of how long `poll` takes to read many changes, and `apply` to apply them."""
     head = ["catch-up, changes", "poll s", "changes/s", "CPU s", "peak MB", "invocations", "apply s", "changes/s"]
     body = [
         [
@@ -96,11 +97,12 @@ def catch_up(result: Result) -> str:
 
 
 def chart(result: Result, file: Path) -> None:
-    """Draw the latencies of the read model and the proxy, and the data's age, over time.
+    """Draw a chart of the outage benchmark into an SVG file. Drawing the same result again makes the same file.
 
-    The same result always makes the same file.
+    For each second of the benchmark, the chart shows how long reads took through the read model and through the proxy,
+    and how old the data from the read model was.
     """
-    import matplotlib as mpl  # imported only here, because the import takes a second
+    import matplotlib as mpl  # imported here, because the import takes a second and most runs draw no chart
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
@@ -146,6 +148,6 @@ def chart(result: Result, file: Path) -> None:
 
 
 def write_svg(figure: Any, file: Path) -> None:
-    """Write a figure to an SVG file, without the date and without trailing spaces."""
+    """Write a matplotlib figure to an SVG file. Leave out the date, because it would change the file with each run."""
     figure.savefig(file, metadata={"Date": None}, facecolor="white")
     file.write_text("\n".join(line.rstrip() for line in file.read_text().splitlines()) + "\n")

@@ -1,1 +1,4 @@
-"""The references: functions that do the same work as Readplane, as the documentation of their tools recommends."""
+"""The references, with which the benchmarks compare Readplane: functions that do the same work with common tools.
+
+Each reference uses its tools, such as Powertools or FastAPI, in the way that their documentation recommends.
+"""

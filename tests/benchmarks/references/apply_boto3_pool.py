@@ -1,7 +1,8 @@
-"""Bulk apply with the usual tools. It reads an object's lines and puts each item's newest change, with 32 threads.
+"""Bulk apply with boto3 and 32 threads: the reference with which the benchmarks compare Readplane's `apply`.
 
-Every put has a condition on the version. Readplane's first `apply` worked like this, with more checks. All threads
-share one boto3 client, which is thread-safe. The client's pool holds a connection for each thread.
+The function reads the lines of an object in the write log and puts the newest change of each item, with a condition on
+the stored version. Readplane's first `apply` worked like this, with more checks. All threads share one boto3 client,
+because boto3's clients are thread-safe. The connection pool of this client has one connection for each thread.
 """
 
 import gzip
@@ -28,7 +29,6 @@ dynamodb: Any = boto3.client("dynamodb", config=Config(max_pool_connections=WORK
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda entry point."""
     for message in event["Records"]:
         for record in json.loads(message["body"])["Records"]:
             _apply_object(unquote_plus(record["s3"]["object"]["key"]))
@@ -49,7 +49,8 @@ def _apply_object(key: str) -> None:
 
 
 def _parse(line: bytes) -> dict[str, str]:
-    # The data stays text, so its numbers keep their digits. It is parsed only to check that it is JSON.
+    # Store the data as the text in the line, so that its numbers keep all digits. Parse the data only to check that it
+    # is valid JSON.
     head, _, data = line.rstrip(b"\n").partition(b',"data":')
     change: dict[str, str] = json.loads(head + b"}")
     change["data"] = data[:-1].decode()

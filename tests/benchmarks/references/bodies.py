@@ -1,4 +1,4 @@
-"""Validation of bodies by JSON Schema. As fastjsonschema's documentation recommends, the schema is compiled at init."""
+"""Validation of request bodies by fastjsonschema. Its documentation recommends to compile the schema once, at init."""
 
 import json
 
@@ -11,7 +11,7 @@ _validate = fastjsonschema.compile(SCHEMA)
 
 
 def body_problem(content_type: str | None, body: str) -> PlainResponse | None:
-    """Return the response to an invalid body, or ``None`` if the body is valid."""
+    """Return the error response to an invalid request body, or ``None`` if the body is valid."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "The body must be application/json.")
     try:

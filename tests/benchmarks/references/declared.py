@@ -1,4 +1,4 @@
-"""The JSON Schema of the request bodies. Terraform puts it into S3, and this module reads it once, at init."""
+"""The JSON Schema of the request bodies. This module reads the schema from S3 once, at init, as Readplane does."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The `write` function without a framework. The two references that use boto3 alone share it."""
+"""The `write` function without a web framework. The references with boto3's client and boto3's resource share it."""
 
 import os
 from typing import Any
@@ -19,9 +19,10 @@ STREAM = os.environ["STREAM"]
 
 
 def put(client: Any, event: dict[str, Any]) -> dict[str, Any]:
-    """Serve a PUT of one item.
+    """Serve a PUT of one item, and return the response in the form of API Gateway's proxy integration.
 
     :param client: boto3's client for Firehose.
+    :param event: API Gateway's event for the request.
     """
     claims = event["requestContext"]["authorizer"]["claims"]
     item_id = event["pathParameters"]["item_id"]

@@ -1,4 +1,7 @@
-"""`read` with boto3's client. The X-Ray SDK patches only botocore. With the usual tools, this is the leanest way."""
+"""`read` with boto3's client and the X-Ray SDK.
+
+The X-Ray SDK patches only botocore. This is the reference with the fewest tools.
+"""
 
 import os
 from typing import Any
@@ -14,7 +17,6 @@ TABLE = os.environ["TABLE"]
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda entry point."""
     item_id = event["pathParameters"]["item_id"]
     if not is_item_id(item_id):
         return proxy(bad_item_id())

@@ -1,4 +1,4 @@
-"""`read` with boto3's resource and all patches of the X-Ray SDK, as in most examples."""
+"""`read` with boto3's resource for DynamoDB, and with all patches of the X-Ray SDK, as most examples of the SDK do."""
 
 import os
 from typing import Any
@@ -13,7 +13,6 @@ table: Any = boto3.resource("dynamodb").Table(os.environ["TABLE"])
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda entry point."""
     item_id = event["pathParameters"]["item_id"]
     if not is_item_id(item_id):
         return proxy(bad_item_id())

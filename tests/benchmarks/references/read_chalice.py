@@ -1,4 +1,4 @@
-"""`read` with Chalice. Its application object is the Lambda handler."""
+"""`read` with Chalice. Lambda invokes the Chalice application object directly, because it is callable."""
 
 import os
 from typing import Any
@@ -17,7 +17,6 @@ app: Any = Chalice(app_name="demo")
 
 @app.route("/items/products/{item_id}")
 def get(item_id: str) -> Any:
-    """Return one item."""
     if is_item_id(item_id):
         record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
         status, text, headers = item_response(plain(record), app.current_request.headers.get("if-none-match"))

@@ -1,7 +1,8 @@
-"""`read` with FastAPI behind Mangum.
+"""`read` with FastAPI. Mangum turns Lambda's events into requests for FastAPI.
 
-The function is a coroutine, although it blocks. FastAPI would run a plain function in a thread pool, which costs time
-and gains nothing, because a sandbox serves one request at a time.
+The route is a coroutine, although it blocks while it waits for DynamoDB. FastAPI would run a route that isn't a
+coroutine in a thread pool. A thread pool would cost time without a benefit, because a Lambda sandbox serves one request
+at a time.
 """
 
 import os
@@ -22,7 +23,6 @@ app = FastAPI(openapi_url=None)
 
 @app.get("/items/products/{item_id}")
 async def get(item_id: str, request: Request) -> Response:
-    """Return one item."""
     if is_item_id(item_id):
         record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
         status, text, headers = item_response(plain(record), request.headers.get("if-none-match"))

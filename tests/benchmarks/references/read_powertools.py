@@ -1,4 +1,4 @@
-"""`read` with Powertools for AWS Lambda: REST resolver, Tracer and Logger, as in the documentation of Event Handler."""
+"""`read` with Powertools for AWS Lambda: its REST resolver, Tracer and Logger, used as its docs recommend."""
 
 import os
 from typing import Any
@@ -20,7 +20,6 @@ TABLE = os.environ["TABLE"]
 @app.get("/items/products/<item_id>")
 @tracer.capture_method
 def get(item_id: str) -> Response[str]:
-    """Return one item."""
     if is_item_id(item_id):
         record = client.get_item(TableName=TABLE, Key={"pk": {"S": key_of(item_id)}}).get("Item")
         status, text, headers = item_response(plain(record), app.current_event.headers.get("if-none-match"))
@@ -32,5 +31,4 @@ def get(item_id: str) -> Response[str]:
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
 @tracer.capture_lambda_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda entry point."""
     return app.resolve(event, context)

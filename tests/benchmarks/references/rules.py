@@ -1,4 +1,4 @@
-"""The work of the references apart from calls to AWS. It is the same for all, and no more than Readplane does."""
+"""What all references share: they check requests and build responses. They check no more than Readplane does."""
 
 import json
 import os
@@ -24,34 +24,35 @@ _TITLES = {
 }
 
 PlainResponse = tuple[int, str, dict[str, str]]
-"""Status, body and headers. Each reference turns them into its framework's kind of response."""
+"""The status, the body and the headers of a response. Each reference turns them into a response of its framework."""
 
 
 def is_item_id(text: str) -> bool:
-    """Return whether an item id is well formed."""
+    """Return whether the text is a valid item id."""
     return _ITEM_ID.fullmatch(text) is not None
 
 
 def problem(status: int, detail: str) -> PlainResponse:
-    """Return a response with a problem document."""
+    """Return an error response whose body is a problem document (RFC 9457)."""
     document = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail}
     return status, json.dumps(document), {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
 
 
 def bad_item_id() -> PlainResponse:
-    """Return the response to a malformed item id."""
+    """Return the error response to a request with an invalid item id."""
     return problem(400, "item_id must be 1-256 of A-Z a-z 0-9 . _ ~ -, the first a letter or digit.")
 
 
 def key_of(item_id: str) -> str:
-    """Return an item's key in the items table."""
+    """Return the key of an item of the collection ``products`` in the items table."""
     return f"item/products/{item_id}"
 
 
 def item_response(record: dict[str, Any] | None, if_none_match: str | None) -> PlainResponse:
-    """Return the response to a GET.
+    """Return the response to a GET of an item.
 
-    :param record: the item's record in DynamoDB, with plain values; ``None`` if there is no such record.
+    :param record: the item's record in DynamoDB, with strings as values; ``None`` if there is no such record.
+    :param if_none_match: the request's ``If-None-Match`` header; ``None`` if the request has none.
     """
     if record is None or "data" not in record:
         return problem(404, "There is no such item.")
@@ -68,12 +69,15 @@ def item_response(record: dict[str, Any] | None, if_none_match: str | None) -> P
 
 
 def plain(record: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a DynamoDB record without its type names. All its attributes must be strings."""
+    """Turn a record like ``{"a": {"S": "b"}}`` into ``{"a": "b"}``. All attributes of the record must be strings."""
     return None if record is None else {name: value["S"] for name, value in record.items()}
 
 
 def refusal(claims: dict[str, Any]) -> PlainResponse | None:
-    """Return the response to a caller who may not write, or ``None`` if the caller may write."""
+    """Return the error response to a caller who isn't allowed to write, or ``None`` if the caller is.
+
+    :param claims: the claims in the caller's access token.
+    """
     if claims.get("token_use") != "access" or claims.get("client_id") != CLIENT_ID or not claims.get("sub"):
         return problem(401, "An access token of one of this API's clients is needed.")
     groups = claims.get("cognito:groups") or ""
@@ -84,7 +88,10 @@ def refusal(claims: dict[str, Any]) -> PlainResponse | None:
 
 
 def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
-    """Return the id (UUIDv7) of a new change, and the change's line in the write log."""
+    """Make a change that puts an item; return the ``change_id`` (UUIDv7) and the line for the write log.
+
+    :param sub: the id of the caller, who becomes the actor of the change.
+    """
     now = time.time_ns() // 1_000_000
     bits = int.from_bytes(os.urandom(10), "big")
     value = (now << 80) | (0x7 << 76) | ((bits >> 68) << 64) | (0b10 << 62) | (bits & ((1 << 62) - 1))
@@ -105,14 +112,14 @@ def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
 
 
 def accepted_response(item_id: str, change_id: str) -> PlainResponse:
-    """Return the response to a write whose change is durable."""
+    """Return the 202 response to a write whose change Firehose has accepted."""
     text = json.dumps({"change_id": change_id, "item_id": item_id, "status": "accepted"})
     location = f"/v1/items/products/{item_id}/changes/{change_id}"
     return 202, text, {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": location}
 
 
 def log_accepted(change_id: str, request_id: str) -> None:
-    """Print the log line, with its metrics, that Readplane prints for an accepted write."""
+    """Print the log line that Readplane prints for an accepted write. The line contains CloudWatch metrics."""
     units = [{"Name": "ChangesAccepted", "Unit": "Count"}]
     metrics = {"Namespace": "Readplane", "Dimensions": [["Stack"], ["Stack", "Collection"]], "Metrics": units}
     line = {
@@ -131,14 +138,14 @@ def log_accepted(change_id: str, request_id: str) -> None:
 
 
 def proxy(response: PlainResponse) -> dict[str, Any]:
-    """Return a response in the form of API Gateway's proxy integration, for handlers without a framework."""
+    """Return a response in the form of API Gateway's proxy integration. References without a web framework need it."""
     status, text, headers = response
     return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
 
 
 def header(event: dict[str, Any], name: str) -> str | None:
-    """Return a request header; ``None`` if it is missing.
+    """Return the value of a header in API Gateway's event; ``None`` if the request doesn't have this header.
 
-    :param name: the header's name in lower case. In the event, it may have any case.
+    :param name: the header's name in lower case. The name in the event may have any case.
     """
     return next((value for key, value in (event.get("headers") or {}).items() if key.lower() == name), None)

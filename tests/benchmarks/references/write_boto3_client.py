@@ -1,4 +1,7 @@
-"""`write` with boto3's client. The X-Ray SDK patches only botocore. With the usual tools, this is the leanest way."""
+"""`write` with boto3's client and the X-Ray SDK.
+
+The X-Ray SDK patches only botocore. This is the reference with the fewest tools.
+"""
 
 from typing import Any
 
@@ -12,5 +15,4 @@ client: Any = boto3.client("firehose")
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda entry point."""
     return put(client, event)

@@ -1,4 +1,4 @@
-"""`write` with all patches of the X-Ray SDK. boto3 has no resource for Firehose, so this reference uses a client."""
+"""`write` with boto3 and all patches of the X-Ray SDK. boto3 has no resource for Firehose, so `write` uses a client."""
 
 from typing import Any
 
@@ -12,5 +12,4 @@ client: Any = boto3.client("firehose")
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda entry point."""
     return put(client, event)

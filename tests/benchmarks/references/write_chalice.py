@@ -1,4 +1,4 @@
-"""`write` with Chalice. Its application object is the Lambda handler."""
+"""`write` with Chalice. Lambda invokes the Chalice application object directly, because it is callable."""
 
 import os
 from typing import Any
@@ -25,7 +25,6 @@ app: Any = Chalice(app_name="demo")
 
 @app.route("/items/products/{item_id}", methods=["PUT"])
 def put(item_id: str) -> Any:
-    """Serve a PUT of one item."""
     request = app.current_request
     claims = request.context["authorizer"]["claims"]
     body = request.raw_body.decode()

@@ -1,4 +1,7 @@
-"""`write` with FastAPI behind Mangum. The body's schema is a pydantic model, as FastAPI's documentation recommends."""
+"""`write` with FastAPI. Mangum turns Lambda's events into requests for FastAPI.
+
+A pydantic model validates the request body, as FastAPI's documentation recommends.
+"""
 
 import os
 from typing import Annotated, Any, Literal
@@ -28,7 +31,7 @@ app = FastAPI(openapi_url=None)
 
 
 class Product(BaseModel):
-    """The request body. The other references validate it by JSON Schema instead."""
+    """The pydantic model of the request body. It replaces the JSON Schema that the other references use."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -40,20 +43,19 @@ class Product(BaseModel):
 
 
 def respond(response: PlainResponse) -> Response:
-    """Return the response as an object of FastAPI."""
+    """Return FastAPI's response object for a status, a body and headers."""
     status, text, headers = response
     return Response(text, status, headers)
 
 
 @app.exception_handler(RequestValidationError)
 async def body_problem(request: Request, error: RequestValidationError) -> Response:
-    """Return the response to an invalid body."""
+    """Return the error response to a request whose body doesn't fit the pydantic model."""
     return respond(problem(400, "The body doesn't fit the schema."))
 
 
 @app.put("/items/products/{item_id}")
 async def put(item_id: str, product: Product, request: Request) -> Response:
-    """Serve a PUT of one item."""
     context = request.scope["aws.event"]["requestContext"]
     claims = context["authorizer"]["claims"]
     refused = refusal(claims)
@@ -61,7 +63,7 @@ async def put(item_id: str, product: Product, request: Request) -> Response:
         refused = bad_item_id()
     if refused:
         return respond(refused)
-    # Write the raw body to the log, because the model has parsed the numbers and lost their digits.
+    # Write the raw body to the write log, because pydantic has turned the numbers into floats, which can lose digits.
     change_id, line = change_of(item_id, (await request.body()).decode(), claims["sub"])
     client.put_record(DeliveryStreamName=STREAM, Record={"Data": line})
     log_accepted(change_id, context["requestId"])

@@ -1,6 +1,7 @@
-"""`write` with Powertools for AWS Lambda: REST resolver, Tracer, Logger and Metrics, as its documentation recommends.
+"""`write` with Powertools for AWS Lambda: its REST resolver, Tracer, Logger and Metrics, used as its docs recommend.
 
-Its ``validate`` compiles the schema again for every request, which is most of the cost of a warm request.
+The function ``validate`` of Powertools compiles the JSON Schema again for every request. This takes most of the time of
+a warm request.
 """
 
 import json
@@ -36,7 +37,6 @@ STREAM = os.environ["STREAM"]
 @app.put("/items/products/<item_id>")
 @tracer.capture_method
 def put(item_id: str) -> Response[str]:
-    """Serve a PUT of one item."""
     event = app.current_event
     claims = event.request_context.authorizer.claims or {}
     body = event.body or ""
@@ -56,7 +56,7 @@ def put(item_id: str) -> Response[str]:
 
 
 def body_problem(content_type: str | None, body: str) -> PlainResponse | None:
-    """Return the response to an invalid body, or ``None`` if the body is valid."""
+    """Return the error response to an invalid request body, or ``None`` if the body is valid."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "The body must be application/json.")
     try:
@@ -70,5 +70,4 @@ def body_problem(content_type: str | None, body: str) -> PlainResponse | None:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda entry point."""
     return app.resolve(event, context)

@@ -1,5 +1,5 @@
-# The product's modules for documents and the API. LocalStack 4.14.0 lacks Cognito, WAF, CloudFront and Lambda, so the
-# stack leaves them out.
+# The stack that the tests apply to LocalStack. It uses only Readplane's modules for documents and for the API.
+# LocalStack 4.14.0 lacks Cognito, WAF, CloudFront and Lambda, so the stack leaves them out.
 terraform {
   required_version = ">= 1.11"
 
@@ -12,17 +12,17 @@ terraform {
 }
 
 variable "name" {
-  description = "Name of the stack. Every run has its own, so runs against the same LocalStack don't collide."
+  description = "Name of the stack. Every test run uses another name, so that runs can share one LocalStack."
   type        = string
 }
 
 variable "back_office" {
-  description = "URL of the back office behind the backends."
+  description = "URL of the back office that the backends call."
   type        = string
 }
 
 variable "api_key" {
-  description = "Value of the API key for the backend named keyed."
+  description = "Value of the API key that the backend \"keyed\" requires."
   type        = string
 }
 
@@ -41,7 +41,7 @@ module "documents" {
   kms_key_arn   = null
   force_destroy = true
 
-  # Everything calls LocalStack over plain HTTP, even its own API Gateway.
+  # Allow plain HTTP, because the tests and LocalStack's API Gateway call LocalStack's S3 over plain HTTP.
   tls_only = false
 }
 
@@ -63,8 +63,8 @@ module "api" {
   name             = var.name
   documents_bucket = module.documents.bucket
 
-  # This pool doesn't exist, and LocalStack 4.14.0 checks no tokens. So a request to the owner route has no caller. The
-  # tests check that such a request reaches no document.
+  # A user pool that doesn't exist. LocalStack 4.14.0 checks no tokens, so it never looks for the pool. A request to the
+  # route for owner documents then has no caller. The tests check that such a request reaches no document.
   user_pool_arn = "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_none"
 
   routes = {
@@ -74,7 +74,7 @@ module "api" {
       reads    = ["path.item_id"]
     }
     "GET /documents/sources/shop" = { document = { key = "public/sources/shop.json", role_arn = module.documents.role_arns["public"] } }
-    # In the product this route requires scopes. It has none here, so that the tests can read its documents.
+    # In a real stack this route requires scopes. Here it requires none, so that the tests can read its documents.
     "GET /documents/staff/{item_id}" = {
       document = { key = "authenticated/staff/{item_id}.json", role_arn = module.documents.role_arns["authenticated"] }
       reads    = ["path.item_id"]
@@ -85,8 +85,8 @@ module "api" {
       per_caller = true
       reads      = ["path.item_id"]
     }
-    # LocalStack 4.14.0 has no Lambda, so these routes have scopes in the place of a Lambda authorizer. The tests check
-    # only what API Gateway does.
+    # In a real stack a Lambda authorizer can protect a backend. LocalStack 4.14.0 has no Lambda, so these routes
+    # require scopes instead. The tests check only what API Gateway itself does with a request.
     "GET /backends/keyed/{proxy+}"  = merge(local.keyed, { api_key = true })
     "POST /backends/keyed/{proxy+}" = merge(local.keyed, { api_key = true })
     "GET /backends/named/{proxy+}" = merge(local.keyed, {
@@ -103,16 +103,16 @@ module "api" {
 }
 
 output "api_id" {
-  description = "Id of the REST API."
+  description = "Id of the API Gateway REST API."
   value       = module.api.id
 }
 
 output "stage" {
-  description = "Name of the stage."
+  description = "Name of the API's stage."
   value       = module.api.stage_name
 }
 
 output "documents_bucket" {
-  description = "Name of the documents bucket."
+  description = "Name of the S3 bucket that holds the documents."
   value       = module.documents.bucket
 }

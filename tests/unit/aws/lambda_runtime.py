@@ -1,8 +1,8 @@
-"""A program that runs `write` and `read` as Lambda's runtime does.
+"""A program that runs the functions `write` and `read` as Lambda's runtime does.
 
-It imports the handlers at init, and sets a new trace header for each invocation. Each line of standard input is an
-invocation: ``[function, trace header, event]`` as JSON. The program prints ``ready`` after init. After each invocation
-it prints ``answered`` and the response's status.
+First the program imports both handlers and prints ``ready``. Then it reads invocations from standard input. Each line
+is a JSON list of the function's name, the trace header and the event. For each line, the program sets the trace header,
+invokes the handler, and prints ``answered`` and the HTTP status of the response.
 """
 
 import importlib

@@ -1,6 +1,6 @@
-"""A program that sets up the slim client's tracing and prints the names of all loaded modules.
+"""A program that sets up the X-Ray tracing of the slim client and prints the names of all loaded modules.
 
-Arguments: the folder of the package ``readplane``, and the address of the X-Ray daemon.
+Its arguments are the folder that contains the package ``readplane``, and the address of the X-Ray daemon.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What both clients do alike when a stream breaks off, or when the last attempt of a call can't connect."""
+"""Tests that the slim client and the boto3 client raise the same errors for interrupted streams and failed calls."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The backoff before a retry."""
+"""Test of the random backoff before a retry."""
 
 import time
 

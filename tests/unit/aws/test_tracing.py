@@ -1,4 +1,4 @@
-"""Traces: one subsegment per AWS call, the same from both clients, and without secret data."""
+"""Tests of X-Ray traces: each AWS call sends one subsegment, the same with slim and boto3, without secret data."""
 
 import json
 import os
@@ -31,8 +31,8 @@ SECRET = "not for others"
 REGION = "eu-central-1"
 METADATA = {"operation": "", "region": REGION, "request_id": "R1", "retries": 0}
 
-# Every kind of call that the stores make: service, operation, parameters, and what its subsegment records of these
-# parameters. A subsegment must not contain SECRET.
+# Every kind of call to AWS that the stores make. Each row holds the service, the operation, the parameters, and what
+# the call's subsegment records of these parameters. A subsegment must not contain SECRET.
 CALLS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
         "dynamodb",
@@ -109,7 +109,8 @@ def make_tracing(kind: Kind) -> Tracing:
         from aws_xray_sdk.core import xray_recorder
         from aws_xray_sdk.core.lambda_launcher import LambdaContext
 
-        # Configure the SDK as in Lambda. An earlier test may have imported it, and so configured it for another daemon.
+        # Configure the X-Ray SDK as in Lambda, because an earlier test may have imported the SDK and so configured it
+        # for the X-Ray daemon of that test.
         xray_recorder.configure(context=LambdaContext(), daemon_address=os.environ[DAEMON], streaming_threshold=0)
     tracing = process_tracing(kind)
     assert tracing is not None
@@ -117,7 +118,7 @@ def make_tracing(kind: Kind) -> Tracing:
 
 
 def invoke(monkeypatch: pytest.MonkeyPatch, header: str | None = None) -> dict[str, str]:
-    """Set the trace header of a new invocation, as Lambda's runtime does."""
+    """Set the trace header of a new invocation, as Lambda's runtime does, and return the new trace."""
     trace = new_trace()
     monkeypatch.setenv(HEADER, trace["header"] if header is None else header)
     return trace
@@ -126,7 +127,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, header: str | None = None) -> dict[s
 def trace_call(
     tracing: Tracing, status: int | None = 200, *, call: tuple[Any, ...] = CALLS[0], retries: int = 0
 ) -> bool:
-    """Begin and end the span of one call. Return whether the call had a span."""
+    """Begin and end the span of one call to AWS, without making the call. Return whether the call had a span."""
     service, operation, parameters, _ = call
     span = tracing.begin(service, operation, parameters)
     if span:
@@ -202,7 +203,7 @@ def test_the_sdks_own_patch_of_botocore_records_the_same_and_s3_keys(call: tuple
     _extract_whitelisted_params(service, operation, recorded, (operation, parameters), {}, {})
     assert (recorded.pop("key", None) is not None) == (service == "s3")
     if "table_names" in recorded:
-        recorded["table_names"] = list(recorded["table_names"])  # the SDK records the keys of a dict, not a list
+        recorded["table_names"] = list(recorded["table_names"])  # the SDK records a view of the dict's keys, not a list
     assert recorded == expected
 
 
@@ -267,7 +268,7 @@ def test_an_unsampled_or_malformed_trace_header_sends_nothing(
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_sent_outside_an_invocation(kind: Kind, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     tracing = make_tracing(kind)
-    monkeypatch.delenv(HEADER, raising=False)  # as during init
+    monkeypatch.delenv(HEADER, raising=False)  # as during init, before the first invocation
     assert not trace_call(tracing)
     assert daemon.received() == []
 
@@ -298,7 +299,7 @@ def test_each_invocation_has_its_own_trace_and_sampling_decision(
     first = new_trace()
     headers = [
         (first["trace_id"], first["parent_id"], 1),
-        (first["trace_id"], "00000000000000aa", 1),  # the same trace invokes the function again
+        (first["trace_id"], "00000000000000aa", 1),  # a second invocation in the same trace
         (first["trace_id"], "00000000000000ab", 0),
         (ROOT_ID, SEGMENT, 0),
         (ROOT_ID, SEGMENT, 1),
@@ -323,12 +324,12 @@ def test_concurrent_calls_of_several_threads_are_siblings(
     def trace_one_call(_: int) -> None:
         service, operation, parameters, _recorded = CALLS[0]
         span = tracing.begin(service, operation, parameters)
-        together.wait(10)  # so that all calls run at the same time
+        together.wait(10)  # wait, so that the calls of all threads overlap
         assert span
         span.end(200, "R1", 0)
 
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(2):  # the threads outlive the first invocation
+        for _ in range(2):  # two invocations, because threads outlive an invocation
             trace = invoke(monkeypatch)
             list(pool.map(trace_one_call, range(threads * rounds)))
             documents = daemon.received()
@@ -401,10 +402,11 @@ def test_tracing_by_datagrams_loads_no_slow_modules(daemon: Daemon) -> None:
 
 
 class Runtime:
-    """A process that runs `write` and `read` as a Lambda sandbox does."""
+    """A process that runs the functions `write` and `read` as a Lambda sandbox does."""
 
     def __init__(self, client: str, daemon: Daemon) -> None:
-        # Pass on only PATH and the variables that the fixture `calls` sets, none of the developer's shell.
+        # Pass on only PATH and the variables that the fixture `calls` sets, so that the developer's shell doesn't
+        # affect the test.
         env = {
             name: value for name, value in os.environ.items() if name in ("PATH", VARIABLE) or name.startswith("AWS_")
         }
@@ -425,7 +427,7 @@ class Runtime:
         self._read_line("ready")
 
     def __call__(self, function: str, trace: dict[str, str], event: Any) -> int:
-        """Invoke a function and return the response's HTTP status."""
+        """Invoke a function with a trace header and an event, and return the HTTP status of its response."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps([function, trace["header"], event]) + "\n")
         self._process.stdin.flush()
@@ -444,7 +446,7 @@ class Runtime:
 
 @pytest.fixture
 def start(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Runtime]]:
-    request.getfixturevalue("calls")  # sets up the AWS server that the functions call
+    request.getfixturevalue("calls")  # starts the fake AWS server that the functions call
     runtimes: list[Runtime] = []
 
     def start_runtime(client: str) -> Runtime:
@@ -480,13 +482,14 @@ def test_each_request_is_one_trace_and_the_same_with_either_client(
     seen: dict[str, list[list[dict[str, Any]]]] = {}
     for _, name in CLIENTS:
         functions = start(name)
-        assert daemon.received() == []  # init sends no trace, because it belongs to no request
+        assert daemon.received() == []  # init sends no trace, because init belongs to no request
         seen[name] = []
         for function, request, status, calls_made in REQUESTS:
             trace = new_trace()
             assert functions(function, trace, request) == status
             documents = daemon.received()
-            # AWS itself writes the segments of API Gateway and of the function. The trace header holds their ids.
+            # Compare the ids with those in the trace header, because AWS itself writes the segments of API Gateway and
+            # of the function, and puts their ids into the header.
             assert [document["trace_id"] for document in documents] == [trace["trace_id"]] * len(calls_made)
             assert [document["parent_id"] for document in documents] == [trace["parent_id"]] * len(calls_made)
             assert [
@@ -501,7 +504,7 @@ def test_each_request_is_one_trace_and_the_same_with_either_client(
 
 
 def anonymous(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document without its ids, which differ between any two requests."""
+    """Return an X-Ray document without its ids and times, because they differ between any two requests."""
     common = without_ids(document)
     for name in ("trace_id", "parent_id"):
         del common[name]

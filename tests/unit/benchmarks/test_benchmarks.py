@@ -1,4 +1,4 @@
-"""The benchmarks' statistics, goals and reports, and the processes that generate their load."""
+"""Tests of the benchmarks: their statistics, goals and reports, their test data, and the processes that they start."""
 
 import asyncio
 import gzip
@@ -74,7 +74,7 @@ def test_each_goal_compares_ours_with_the_subject_that_it_names() -> None:
     names = ("constant", "readplane", "boto3_client", "powertools", "boto3_pool")
 
     def rows(*kinds: str) -> dict[str, dict[str, dict[str, float]]]:
-        # The constant handler has the value 0 everywhere, Readplane 1, and the other subjects 10, 20 and 40.
+        # Every value of the constant handler is 0, every value of Readplane is 1, and the others have 10, 20 and 40.
         values = dict(zip(names, (0, 1, 10, 20, 40), strict=True))
         fields = ("median", "low", "high")
         return {name: {kind: dict.fromkeys(fields, values[name]) for kind in kinds} for name in names}
@@ -99,7 +99,7 @@ def test_each_goal_compares_ours_with_the_subject_that_it_names() -> None:
     assert values["bulk apply, speed compared with a boto3 pool"] == 40
     assert values["zip of the hot functions, KB"] == 50
     assert [goal.name for goal in measured if not goal.met] == [
-        "bulk apply, calls per winning change",  # 1 call for 4 changes, so 0.25 against a limit of 0.06
+        "bulk apply, calls per winning change",  # missed, because 1 call for 4 changes is 0.25 and the limit is 0.06
         "scaling of bulk apply, growth exponent of the time",
     ]
     text = tables(result)
@@ -119,7 +119,7 @@ def test_a_log_object_holds_changes_of_1_kb_of_which_a_tenth_are_repeats(tmp_pat
 
 
 def sample(folder: Path, module: str, **env: str) -> dict[str, Any]:
-    """Measure one cold start of a module in the folder ``subjects``."""
+    """Measure one cold start of a handler module in tests/unit/benchmarks/subjects."""
     fake: Any = SimpleNamespace(env={})
     return Runner(fake, folder).sample(Subject("subject", module, (str(SUBJECTS),), env), "read", {})
 
@@ -135,13 +135,14 @@ def test_the_error_of_a_failed_sample_names_the_subject_and_the_reason(tmp_path:
 
 def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    # Install Python's handler. A process that a shell starts in the background ignores SIGINT, and Python keeps that.
+    # Install Python's default handler of SIGINT, because SIGINT may be ignored: a shell makes background processes
+    # ignore it, and Python doesn't change that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         while not pid_file.exists() or not pid_file.read_text():
             time.sleep(0.01)
-        time.sleep(0.2)  # on a busy machine, the sample can write its id before the call that starts it has returned
+        time.sleep(0.2)  # on a busy machine, the child can write its id before subprocess.Popen() has returned here
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
@@ -182,7 +183,7 @@ def test_the_pages_of_the_back_office_hold_every_row_once_and_the_beat_last() ->
         after = next_index
     assert [row["code"] for row in listed] == [*map(item_id, range(10)), BEAT]
     times = [row["modified"] for row in listed]
-    assert times == sorted(times) and len(set(times)) < len(times)  # some pages end between two rows with the same time
+    assert times == sorted(times) and len(set(times)) < len(times)  # a page may end between rows with one time
     assert abs(time.time() * 1000 - times[-1]) < 5_000
     since, _ = rows.page(modified_ms(8), 0, 4)
     assert [json.loads(row)["code"] for row in since] == [item_id(8), item_id(9), BEAT]
@@ -192,7 +193,7 @@ def test_the_pages_of_the_back_office_hold_every_row_once_and_the_beat_last() ->
 
 
 def fetch(port: int, path: str = f"/products/{item_id(0)}", timeout: float = 0.3) -> str:
-    """Send a request; return the status of the response, or the name of the error."""
+    """Send a GET to a server on this machine; return the status of the response, or the name of the exception."""
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -210,7 +211,8 @@ def test_a_slow_back_office_responds_refuses_hangs_and_responds_again() -> None:
         start = time.monotonic()
         office.do("begin", phases=phases, start=start)
         outcomes = {}
-        # Send each request in the middle of a phase, because at the edges of a phase both outcomes are possible.
+        # Send each request in the middle of a phase. Near the start or the end of a phase, the outcome could be that of
+        # the neighbouring phase.
         for name, at in (("calm", 0.4), ("refuses", 1.5), ("hangs", 2.3), ("recovered", 3.5)):
             time.sleep(max(0, start + at - time.monotonic()))
             outcomes[name] = fetch(office.port)
@@ -225,7 +227,7 @@ def test_a_slow_back_office_responds_refuses_hangs_and_responds_again() -> None:
 
 
 class Slow(BaseHTTPRequestHandler):
-    """A server that takes a third of a second for its first request and no time for the others."""
+    """An HTTP server that responds to its first request after 0.35 s and to all others at once."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -268,9 +270,9 @@ def test_in_the_open_loop_a_request_is_due_whatever_happens_to_the_others(slow_p
     samples = run_clients(slow_port, rate=50, clients=0)
     assert [sample.at for sample in samples] == pytest.approx([number / 50 for number in range(50)])
     assert samples[0].took >= 0.35
-    assert sum(sample.took < 0.35 for sample in samples) >= 40  # no request waits for the slow one
+    assert sum(sample.took < 0.35 for sample in samples) >= 40  # no request waits for the slow first one
     assert all(sample.took >= sample.late >= 0 for sample in samples)
-    assert {sample.good for sample in samples} == {True, False}  # the server fails for one of the three rows
+    assert {sample.good for sample in samples} == {True, False}  # the server responds 500 for one of the three items
     ages = [sample.age for sample in samples if sample.age is not None]
     assert len(ages) == 5 and all(2 <= age < 4 for age in ages)
 
@@ -288,7 +290,12 @@ def test_a_client_without_a_target_gets_no_good_response() -> None:
 
 
 def samples_of(took: float, *, good_while_down: bool, age: float) -> list[Sample]:
-    """Return the samples of ten requests a second, through all phases. All of them took equally long."""
+    """Return the samples of ten requests a second through all phases of ``PHASES``.
+
+    :param took: how long each request took, in seconds.
+    :param good_while_down: whether the requests during the outage got good responses.
+    :param age: the age of the data in each good response, in seconds.
+    """
     samples = []
     for number in range(int(PHASES.seconds * 10)):
         at = number / 10
@@ -300,7 +307,8 @@ def samples_of(took: float, *, good_while_down: bool, age: float) -> list[Sample
 def test_the_goals_of_the_outage_judge_the_clients_samples() -> None:
     extent = Extent(PHASES, interval=0.5, timeout=1)
     ours = samples_of(0.02, good_while_down=True, age=1.2)
-    # The bound allows old data during the outage and shortly after it.
+    # Make the data old during the outage and in the second after it. The goal must ignore these samples, because it
+    # judges the age of the data only from ``extent.bound`` seconds after the outage.
     ours = [sample._replace(age=30) if 3 <= sample.at < 8 else sample for sample in ours]
     samples = {"readplane": ours, "proxy": samples_of(1.0, good_while_down=False, age=0)}
     loop = summarise(samples, extent, calls=2)

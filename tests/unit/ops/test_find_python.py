@@ -1,4 +1,4 @@
-"""The search for a Python that can make virtual environments."""
+"""Test ops/find-python, which searches for a Python that can create virtual environments."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ from ops.console import ROOT
 
 
 def find_python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run ops/find-python with a folder as home and first on PATH."""
+    """Run ops/find-python with a given folder as the home folder and as the first folder on PATH."""
     env = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)}
     return subprocess.run(
         ["/bin/sh", ROOT / "ops/find-python", *words], env=env, capture_output=True, text=True, check=False
@@ -17,7 +17,7 @@ def find_python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def put_python(path: Path, output: str) -> None:
-    """Write a stand-in for Python that prints `output` as its version, path and check of venv."""
+    """Write a fake Python, which prints `output` when ops/find-python asks for its version, its path and venv."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\nprintf '{output}\\n'\n")
     path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Finding Terraform and a mirror of its providers."""
+"""Test how ops.terraform finds the program `terraform` and a mirror of its providers."""
 
 from pathlib import Path
 

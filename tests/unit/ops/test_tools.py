@@ -1,4 +1,4 @@
-"""Finding the tools, and fetching a missing tool from a local test server."""
+"""Test how ops.tools finds Terraform and Python 3.13, and fetches a missing one from a local download site."""
 
 import hashlib
 import http.server
@@ -20,7 +20,7 @@ from ops.console import ROOT, CommandError
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """A download site that serves files from memory and records the path of each request."""
+    """A local server as the download site. It serves files from memory and records the path of each request."""
 
     daemon_threads = True
 
@@ -59,7 +59,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Simulate a machine without any tool. Return the folder for fetched tools."""
+    """Simulate a machine on which no tool is installed. Return the folder into which missing tools are fetched."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for variable in ("http_proxy", "HTTP_PROXY", "UV_PYTHON_INSTALL_MIRROR"):
@@ -79,7 +79,7 @@ def put_terraform(path: Path, version: str) -> None:
 
 
 def offer_terraform(site: Site, monkeypatch: pytest.MonkeyPatch, version: str = tools.TERRAFORM) -> str:
-    """Put an archive with a Terraform on the site, and pin its checksum. Return its path."""
+    """Let the site serve a zip with a fake Terraform, and pin the zip's checksum. Return the zip's path in the URL."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("LICENSE.txt", "a license")
@@ -93,7 +93,7 @@ def offer_terraform(site: Site, monkeypatch: pytest.MonkeyPatch, version: str = 
 
 
 def unreachable_url() -> str:
-    """Return the URL of a port that refuses connections."""
+    """Return a URL that can't be reached, because its port refuses connections."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
@@ -207,11 +207,12 @@ def test_every_platform_has_a_pinned_terraform(
 
 @pytest.fixture
 def uv(local: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Simulate a machine without Python 3.99, and a download site that responds. Return the path of a fake uv."""
+    """Simulate a machine that needs Python 3.99 but lacks it, and a download site. Return the path of a fake uv."""
     monkeypatch.setattr(tools, "AWS_PYTHON", "3.99")
     monkeypatch.setattr(tools, "PYTHON", "3.99.1")
     monkeypatch.setattr(tools, "PYTHON_SITE", site.url)
-    script = local.parent / "ops/find-python"  # it searches the .local beside its own folder
+    # Link ops/find-python to here, because it searches the folder .local that is beside its own folder.
+    script = local.parent / "ops/find-python"
     script.parent.mkdir()
     script.symlink_to(ROOT / "ops/find-python")
     monkeypatch.setattr(tools, "ROOT", local.parent)

@@ -7,5 +7,5 @@ from tests.unit.poll.support import World
 
 @pytest.fixture
 def world() -> World:
-    """`poll` with in-memory stores and an empty back office."""
+    """Return the function `poll` with stores in memory and a fake back office that has no rows."""
     return World()

@@ -1,4 +1,4 @@
-"""Helpers for the tests of `poll`: in-memory stores, a fake back office, and a `World` that joins them to `poll`."""
+"""Helpers for the tests of `poll`: stores in memory, a fake back office, and a `World` that joins them to `poll`."""
 
 import itertools
 import json
@@ -48,15 +48,15 @@ CHANGES: dict[str, Any] = {
     "paging": {"style": "link", "next": "next"},
     "staleness_budget": 600,
 }
-"""A source that is read incrementally and never swept."""
+"""The settings of a source that `poll` reads incrementally and never sweeps."""
 LISTING: dict[str, Any] = {
     **{name: value for name, value in CHANGES.items() if name not in ("version", "url")},
     "url": ORIGIN,
     "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": 50},
 }
-"""A source whose main pass reads the full listing, without modification times."""
+"""The settings of a source whose main pass is a full listing. Its records have no modification times."""
 SWEPT: dict[str, Any] = {**CHANGES, "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": 50}}
-"""A source that is read incrementally and swept."""
+"""The settings of a source that `poll` reads incrementally and sweeps."""
 SNAPSHOT: dict[str, Any] = {
     "name": "fx",
     "mode": "snapshot",
@@ -67,10 +67,10 @@ SNAPSHOT: dict[str, Any] = {
 
 
 class MemoryCheckpoints:
-    """:class:`readplane.poll.checkpoint_table.Checkpoints` in a dictionary.
+    """A store of checkpoints in memory, which implements :class:`readplane.poll.checkpoint_table.Checkpoints`.
 
-    A test may set ``before_save``. It is called before each save with the save's number, and may raise to simulate a
-    crash.
+    A test may set the function ``before_save``. Before each save, the store calls it with the number of the save. The
+    function may raise an error to simulate a crash.
     """
 
     def __init__(self) -> None:
@@ -150,9 +150,9 @@ class MemoryCheckpoints:
 
 
 class MemoryStream:
-    """:class:`readplane.poll.change_stream.ChangeStream` in a list.
+    """A change stream in memory, which implements :class:`readplane.poll.change_stream.ChangeStream`.
 
-    It applies changes to the items at once, unless a test sets ``holding``.
+    The stream applies each change to the items at once. If a test sets ``holding``, the stream applies none.
     """
 
     def __init__(self, items: MemorySourcedItems) -> None:
@@ -171,7 +171,7 @@ class MemoryStream:
 
 
 class MemoryQuarantine:
-    """:class:`readplane.poll.quarantine.Quarantine` in a dictionary."""
+    """A quarantine in memory, which implements :class:`readplane.poll.quarantine.Quarantine`."""
 
     def __init__(self) -> None:
         self.entries: dict[str, QuarantineEntry] = {}
@@ -189,9 +189,9 @@ class MemoryQuarantine:
 
 
 class MemoryRegion:
-    """:class:`readplane.poll.snapshot_documents.SnapshotDocuments` in a dictionary.
+    """One Region's documents in memory, as :class:`readplane.poll.snapshot_documents.SnapshotDocuments`.
 
-    The dictionary contains each document's version, ETag and body by its key.
+    The attribute ``documents`` contains the version, ETag and body of each document by the document's key.
     """
 
     def __init__(self) -> None:
@@ -232,10 +232,10 @@ class MemoryRegion:
 
 
 class Office:
-    """A fake back office. It returns its rows in the order of their times, split into pages.
+    """A fake back office. It sorts its rows by modification time, and returns them in pages.
 
-    A test may set ``answer``, which then returns the body for each URL instead. It may also set ``before``, which runs
-    once, before the next response.
+    A test may set two functions. If ``answer`` is set, it takes the URL of each request and returns the response's body
+    instead of the rows. If ``before`` is set, it runs once, just before the next response.
     """
 
     def __init__(self) -> None:
@@ -285,7 +285,10 @@ class Office:
 
 
 class World:
-    """`poll` with its stores, its back office and its clock. The clock advances only after a poll, by 1 ms."""
+    """The function `poll` with stores in memory, a fake back office and a fake clock.
+
+    The clock advances by 1 ms after each poll, and otherwise stands still.
+    """
 
     def __init__(self) -> None:
         self.ms = NOW_MS
@@ -308,7 +311,7 @@ class World:
         return self.office
 
     def __call__(self, source: object = CHANGES, sweep: bool = False, remaining_ms: int = 60_000) -> Any:
-        """Poll a source, and return the response of `poll`."""
+        """Poll a source, and return the response of the function `poll`."""
         response = self.call({"source": source, "sweep": sweep}, remaining_ms)
         self.ms += 1
         return response
@@ -321,10 +324,10 @@ class World:
         return self.checkpoints.by_source[source]
 
     def values(self) -> dict[str, Any]:
-        """Return ``n`` of every item that isn't deleted."""
+        """Return the member ``n`` of each item that isn't deleted, by the item's id."""
         return {item.item_id: json.loads(item.data)["n"] for item in self.items.by_key.values() if item.data}
 
 
 def metric_lines(output: str) -> list[dict[str, Any]]:
-    """Return the log lines that carry metrics."""
+    """Return those log lines of ``output`` that carry CloudWatch metrics, as parsed JSON."""
     return [line for line in map(json.loads, output.splitlines()) if "_aws" in line]

@@ -1,4 +1,4 @@
-"""The change stream on moto's Kinesis, and on a Kinesis that refuses some records."""
+"""Tests of the change stream on moto's Kinesis, and on a fake Kinesis that refuses some records."""
 
 import uuid
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from tests.unit.support import COLLECTIONS, change
 
 
 class FakeKinesis:
-    """Accepts each record unless ``refuse`` returns ``True`` for it, and stores the records of each request.
+    """A fake Kinesis client. It accepts each record, unless the function ``refuse`` returns ``True`` for the record.
 
-    :param refuse: takes the number of the request and the record's index in it, both from 0.
+    :param refuse: a function that takes the number of the request and the record's index in the request, both from 0.
     """
 
     def __init__(self, refuse: Callable[[int, int], bool] = lambda call, index: False) -> None:

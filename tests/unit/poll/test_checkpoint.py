@@ -1,4 +1,4 @@
-"""The checkpoint as JSON text."""
+"""Tests of the checkpoint's JSON text: a saved checkpoint is read back, and unknown members are ignored."""
 
 import json
 

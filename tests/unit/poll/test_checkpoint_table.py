@@ -1,4 +1,4 @@
-"""The table of checkpoints on moto's DynamoDB: leases, saves, and the actions of operators."""
+"""Tests of the table of checkpoints on moto's DynamoDB: leases, saved checkpoints, and the actions of operators."""
 
 import uuid
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which change is sent for a record: a test case for each row of the tables in :mod:`readplane.poll.decide`."""
+"""Tests of which change `poll` sends for a record: one case for each table row in :mod:`readplane.poll.decide`."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ NEW_WITH_THE_ITEMS_CONTENT = sourced_version(300, 0, 200)
 OLD_WITH_THE_ITEMS_CONTENT = sourced_version(100, 0, 200)
 
 RECORD = RememberedRecord(200, 7, pending=True)
-"""The entry of a record that was modified at 200 and has the content 7."""
+"""The entry of a record with the modification time 200 and the content hash 7."""
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,17 @@ def test_a_listed_record_corrects_its_item(
 
 READ_MS = 10 * MAX_IN_FLIGHT_MS
 UNDATED = RememberedRecord(READ_MS, 7)
-"""The entry of a record that has no modification time and the content 7, on a page requested at ``READ_MS``."""
+"""The entry of a record without a modification time, with the content hash 7.
+
+Such an entry gets the time at which the record's page was requested, here ``READ_MS``.
+"""
 IN_FLIGHT = RememberedRecord(READ_MS - 1000, 7)
 LOST = RememberedRecord(READ_MS - MAX_IN_FLIGHT_MS - 1, 7)
 EARLIER_ITEM = sourced_version(READ_MS - 2000, 0, 9)
 
 
 def undated(version: str) -> Decision:
-    """Return the decision to send the undated record with this version."""
+    """Return the decision to send the change of the record ``UNDATED`` with this version."""
     counter = int(version[15:18], 16)
     ms = int(version[:8] + version[9:13], 16)
     return Decision(version, RememberedRecord(ms, 7, counter, pending=True))

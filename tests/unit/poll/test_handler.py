@@ -1,4 +1,4 @@
-"""The whole function `poll`, with its settings from the environment, AWS on moto and a back office on local HTTP."""
+"""Tests of the whole function `poll`: settings from the environment, AWS on moto, a back office on local HTTP."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ ROWS = [{"id": f"r{number}", "at": f"2026-01-01T00:00:0{number}Z", "n": number} 
 
 
 class BackOffice(BaseHTTPRequestHandler):
-    """Serves rows or one payload to requests with the right key."""
+    """A back office. It returns rows or one payload if the request has the right key, and otherwise responds 401."""
 
     def do_GET(self) -> None:
         authorized = self.headers["Authorization"] == "Bearer k3y"
@@ -39,7 +39,7 @@ class BackOffice(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing."""
+        """Suppress the log line that the server would print for each request."""
 
 
 class Context:
@@ -58,7 +58,7 @@ def office() -> Iterator[str]:
 
 @pytest.fixture
 def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Create the resources that Terraform creates, start `poll` with its settings, and return the settings."""
+    """Create the AWS resources that Terraform would create, start `poll` with their names, and return its settings."""
     log, here, there, name = (f"{part}-{uuid.uuid4()}" for part in ("log", "here", "there", "poll"))
     for bucket, region in ((log, REGION), (here, REGION), (there, "eu-west-1")):
         configuration: Any = {"LocationConstraint": region}
@@ -123,7 +123,9 @@ def test_a_back_offices_rows_arrive_on_kinesis(
     assert {name: response[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
         "outcome": "completed",
         "pages": 2,
-        "changes": 6,  # `apply` doesn't run here, so the sweep finds no items and sends the changes again.
+        # The main pass sends 3 changes. `apply` doesn't run in this test, so the sweep finds no items, and sends the
+        # same 3 changes again.
+        "changes": 6,
         "quarantined": 1,
     }
     kinesis = boto3.client("kinesis")

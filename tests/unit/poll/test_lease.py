@@ -1,4 +1,4 @@
-"""The lease: what a poll does while another poll holds it, or after its own lease has expired."""
+"""Tests of the lease: what a poll does while another poll holds the lease, or after its own lease has expired."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""One pass: pages, watermark, conditional requests and the hashes of listed items."""
+"""Tests of one pass: its pages, the watermark, conditional requests, and the hashes of listed items."""
 
 import json
 from unittest.mock import patch
@@ -32,7 +32,7 @@ def test_a_long_catch_up_continues_where_it_stopped(world: World) -> None:
     assert [response["outcome"] for response in responses] == ["unfinished"] * 3 + ["completed"]
     assert sum(response["records"] for response in responses) == 95
     assert len(world.values()) == 95
-    # The pass may have missed records modified after its first request, so the source is only as fresh as that.
+    # The source is only as fresh as the pass's first request, because the pass may have missed later modifications.
     assert world.checkpoint().fresh_as_of_ms == NOW_MS
 
 
@@ -45,7 +45,7 @@ def test_a_record_committed_late_within_the_lag_is_found(world: World) -> None:
 
 
 def test_the_watermark_does_not_pass_the_time_of_the_first_request(world: World) -> None:
-    """A record modified after that request may belong on a page that was read before the modification."""
+    """A record that is modified after a pass's first request may belong on a page that the pass has already read."""
     world.office.row("a", NOW_MS + 100_000)
     world()
     assert world.checkpoint().watermark_ms == NOW_MS
@@ -55,7 +55,7 @@ def test_a_page_is_requested_conditionally_by_its_etag(world: World) -> None:
     world.office.etags = True
     world.office.row("a", NOW_MS - DAY_MS)
     world()
-    world()  # The cursor has moved, so the URL is new, and there is no ETag for it yet.
+    world()  # This request has no ETag yet, because the first pass moved the cursor, which is part of the URL.
     response = world()
     assert response["outcome"] == "not_modified"
     assert world.checkpoint().fresh_as_of_ms == NOW_MS + 2

@@ -1,4 +1,4 @@
-"""The quarantine of `poll` on moto's S3, and on an S3 that refuses every call."""
+"""Tests of the quarantine of `poll` on moto's S3, and on an S3 client that returns an error for every call."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A page's records: which changes are sent, with which versions, and which records go to quarantine."""
+"""Tests of a page's records: the changes that are sent, their versions, and the records that go to quarantine."""
 
 import itertools
 import json
@@ -38,7 +38,7 @@ def test_of_several_contents_with_one_time_the_one_read_last_wins(world: World) 
 
 
 def test_after_a_crash_the_later_of_two_contents_with_one_time_wins(world: World) -> None:
-    """The crash comes after Kinesis has received the first content, but before the checkpoint records that."""
+    """The poll crashes after Kinesis has received the first content, but before the checkpoint marks it as sent."""
     for first, second in itertools.permutations(range(1, 6), 2):
         world = World()
         world.office.row("a", n=first)
@@ -71,7 +71,10 @@ def test_a_crash_before_kinesis_has_a_page_loses_no_record(world: World) -> None
 
 
 def test_a_record_older_than_a_pending_one_is_sent_until_its_item_has_it(world: World) -> None:
-    """First a poll crashes before sending a row. Then the row is deleted, and an older transaction inserts it again."""
+    """A poll remembers the later state of a row as pending, but crashes before it sends the change.
+
+    Then the back office deletes the row, and an older transaction inserts the row again with an earlier time.
+    """
     world.office.row("a", NOW_MS - 1000, n=2)
     world.stream.failure = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -106,7 +109,7 @@ def test_of_a_record_twice_on_a_page_the_later_one_wins_even_when_all_is_read_ag
 
 
 def test_of_a_record_on_several_pages_the_last_page_wins_even_when_all_is_read_again(world: World) -> None:
-    """A list of events holds one entry for each change of a record."""
+    """If a back office lists events, the same record is listed once for each of its modifications."""
     ms = NOW_MS - DAY_MS
     links = [f"{ORIGIN}?from=1", f"{ORIGIN}?from=2", f"{ORIGIN}?from=3", None]
     pages = [{"rows": [{"id": "a", "at": ms, "n": n}], "next": link} for n, link in enumerate(links)]
@@ -145,7 +148,10 @@ def test_a_record_that_cannot_be_translated_goes_to_quarantine_once_and_delays_n
 
 
 def test_too_many_bad_records_on_a_page_fail_the_poll_and_none_goes_to_quarantine(world: World) -> None:
-    """If the translation fails for all records, it must be corrected. Quarantining all of them wouldn't help."""
+    """If the translation fails for more than 1,000 records of a page, an operator must correct the translation.
+
+    Quarantining all these records wouldn't help, because the operator would have to redrive every one of them.
+    """
     rows = [{"id": f"r{number}", "at": NOW_MS, "n": "bad"} for number in range(1_001)]
     rows.append({"id": "good", "at": NOW_MS, "n": 1})
     world.office.answer = lambda url: json.dumps({"rows": rows}).encode()
@@ -170,7 +176,7 @@ def test_a_record_without_owner_in_an_owner_collection_goes_to_quarantine(world:
 
 
 def test_a_page_too_large_for_one_invocation_is_sent_in_several(world: World) -> None:
-    """Each poll skips the records that are already applied, so it gets further than the last one."""
+    """Each poll skips the records whose changes are already applied, so it gets further than the poll before it."""
     listed = [{"id": f"r{number}", "at": NOW_MS - DAY_MS, "n": 1} for number in range(6_000)]
     world.office.answer = lambda url: json.dumps({"rows": listed}).encode()
     put = world.stream.put_changes
@@ -197,7 +203,7 @@ def test_a_listing_without_times_sends_only_records_with_other_content(world: Wo
 
 
 def test_a_listed_record_is_compared_with_the_change_on_its_way_to_the_item(world: World) -> None:
-    """Otherwise a change in flight could overwrite the content of a later listing."""
+    """If records were compared only with items, a change in flight could overwrite the content of a later listing."""
     world.office.row("a", n=1)
     world.office.row("b", n=1)
     world(LISTING)
@@ -253,7 +259,7 @@ def test_a_sweep_corrects_an_item_whose_record_changed_without_a_new_time(world:
 
 
 def test_a_sweep_corrects_an_item_that_a_client_wrote(world: World) -> None:
-    """The client's version is later than the modification time of the back office's record."""
+    """The sweep corrects the item although the client's change has a later time than the back office's record."""
     world.office.row("a", NOW_MS - DAY_MS, 2)
     version = f"{NOW_MS - 1000:012x}"
     client_version = f"{version[:8]}-{version[8:]}-7fff-bfff-ffffffffffff"
@@ -266,7 +272,10 @@ def test_a_sweep_corrects_an_item_that_a_client_wrote(world: World) -> None:
 
 @pytest.mark.parametrize("source", [SWEPT, {**LISTING, "version": CHANGES["version"]}], ids=["swept", "listing"])
 def test_a_deleted_record_that_comes_back_unchanged_is_sent_again(world: World, source: dict[str, Any]) -> None:
-    """The checkpoint still remembers the record as sent. Only the item shows that a sweep has deleted it since."""
+    """The checkpoint still remembers that the record's change was sent.
+
+    Only the item shows that a sweep has deleted the item since then.
+    """
     for name in "abc":
         world.office.row(name, NOW_MS - DAY_MS)
     world(source)

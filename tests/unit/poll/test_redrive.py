@@ -1,4 +1,4 @@
-"""Redrive: quarantined records that are translated again."""
+"""Tests of redrive: `poll` translates quarantined records again, and sends their changes."""
 
 from tests.unit.poll.support import CHANGES, LISTING, World
 from tests.unit.support import NOW_MS

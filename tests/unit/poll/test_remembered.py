@@ -1,4 +1,4 @@
-"""The records that a checkpoint remembers: which are sent again, in which order, and which are forgotten."""
+"""Tests of the records that a checkpoint remembers: which are sent again, in which order, and which are forgotten."""
 
 import random
 
@@ -14,7 +14,7 @@ contents = st.integers(0, (1 << 62) - 1)
 
 
 def read(remembered: Remembered, ms: int, content: int) -> str | None:
-    """Add a record under the key hash 1, and return the version to send, if any."""
+    """Remember a record under the key hash 1, and return the version of the change to send, if any."""
     entry = remembered.add_record(1, ms, content)
     return entry and entry.version
 

@@ -1,4 +1,4 @@
-"""What a poll reports: freshness, metrics, logs and staleness."""
+"""Tests of what a poll reports: the source's freshness and staleness, metrics, and log events."""
 
 import json
 

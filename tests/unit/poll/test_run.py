@@ -1,4 +1,4 @@
-"""A poll under its lease: changed settings, failures of the back office, and the circuit breaker."""
+"""Tests of a poll of one source: changed settings, failures of the back office, and the circuit breaker."""
 
 import json
 from typing import Any
@@ -24,7 +24,10 @@ def test_the_watermark_stays_while_kinesis_refuses(world: World, capsys: pytest.
 
 @pytest.mark.parametrize("by", ["itself", "reset"])
 def test_a_corrected_translation_reaches_records_that_were_not_modified_since(world: World, by: str) -> None:
-    """Both translations have the record's time. Without a counter, the greater content hash would win."""
+    """The changes of the old and the new translation have the same time, because the record wasn't modified.
+
+    Without a counter in the version, the change with the greater content hash would win.
+    """
     for number in range(1, 21):
         world.office.row(f"r{number}", NOW_MS - DAY_MS, number)
     for factor in (1, 2, 3, 1):

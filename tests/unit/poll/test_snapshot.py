@@ -1,4 +1,4 @@
-"""Snapshots: one payload, written to every Region."""
+"""Tests of snapshots: `poll` writes one payload of a back office to every Region."""
 
 import json
 

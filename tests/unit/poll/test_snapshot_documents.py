@@ -1,4 +1,4 @@
-"""Snapshot documents on moto's S3, and on an S3 that refuses every call."""
+"""Tests of snapshot documents on moto's S3, and on an S3 client that returns an error for every call."""
 
 from typing import Any
 

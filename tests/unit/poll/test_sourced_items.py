@@ -1,4 +1,7 @@
-"""The items table as `poll` uses it, with each AWS client: versions, living items, and a source's freshness."""
+"""Tests of the items table as `poll` uses it: versions, items that aren't deleted, and a source's freshness.
+
+Each test runs with the slim AWS client and with boto3.
+"""
 
 from typing import Any
 
@@ -51,7 +54,7 @@ NEVER_READ = Freshness(None, "open", FRESH.checked_at)
 def test_freshness_never_decreases_and_is_no_item(sourced: Any, update: Freshness) -> None:
     assert sourced.get_freshness("shop") is None
     assert sourced.put_freshness("shop", FRESH) == FRESH
-    # `fresh_as_of` stays, because a newer poll may have published before an older one.
+    # The stored `fresh_as_of` stays if it is later, because a newer poll may have published before an older poll does.
     expected = update._replace(fresh_as_of=FRESH[0])
     assert sourced.put_freshness("shop", update) == sourced.get_freshness("shop") == expected
     assert sourced.get_freshness("other") is None and sourced.get_item("item/products/shop") is None
@@ -72,7 +75,8 @@ def test_versions_and_living_items_take_few_calls_and_are_read_to_the_last_page(
     for number in range(14):
         items.apply(change(f"p-{number}", collection="profiles", owner=ALICE, data=large))
     living, calls = aws.during(lambda: list(sourced.list_living([f"profiles/{ALICE}"])))
-    assert len(living) == 14 and 3 <= len(calls) <= 4 and set(calls) == {"Query"}  # A page of a query ends at 1 MB.
+    # The 14 items of 200 KB need at least 3 queries, because DynamoDB ends a page of a query at 1 MB.
+    assert len(living) == 14 and 3 <= len(calls) <= 4 and set(calls) == {"Query"}
     keys = [change(f"p-{number}").key for number in range(201)]
     assert aws.during(lambda: sourced.get_versions(keys))[1] == ["BatchGetItem"] * 3
 

@@ -1,4 +1,4 @@
-"""Sourced versions: their order, and the meaning of each part."""
+"""Tests of the versions of sourced changes: their order, and the meaning of each part of a version."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ counters = st.integers(0, MAX_COUNTER)
 contents = st.integers(0, (1 << 62) - 1)
 
 GOLDEN = "01a1ee56-5e00-7000-9a74-a2ccf5e4470e"
-"""The version of the item ``x`` with the data ``{"n":1}``, if its record was modified at ``NOW_MS``."""
+"""The expected version of a record with the item id ``x`` and the data ``{"n":1}`` that was modified at ``NOW_MS``."""
 
 
 @given(times, counters, contents)
@@ -58,5 +58,5 @@ def test_the_content_hash_depends_on_source_key_and_data() -> None:
 
 
 def test_the_version_of_a_record_never_changes() -> None:
-    """Every item's version contains the content hash, so another hash function would send every record again."""
+    """If the hash function changed, every record would get a new version, and `poll` would send every record again."""
     assert sourced_version(NOW_MS, 0, content_hash("erp", "item/c/x", '{"n":1}')) == GOLDEN

@@ -1,4 +1,4 @@
-"""The end of a sweep: which items are deleted, and when a sweep deletes nothing."""
+"""Tests of the end of a sweep: which items the sweep deletes, and when it deletes nothing."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -65,7 +65,7 @@ def change_of(world: World, row: str, n: int, ms: int) -> Change:
 
 
 def test_an_item_as_young_as_the_listing_is_not_missing(world: World) -> None:
-    """The item may have been created after the page on which it belongs was read."""
+    """The back office may have created the item's record after the page on which the record belongs was read."""
     for name in "abc":
         world.office.row(name)
     world(LISTING)
@@ -182,7 +182,10 @@ def test_losing_the_missed_items_delays_a_delete_by_one_sweep(world: World) -> N
 
 
 def test_a_pass_is_saved_before_the_missing_items_are_searched_for(world: World) -> None:
-    """Searching a large collection takes long. If the invocation times out meanwhile, the pass must not be lost."""
+    """The search for missing items in a large collection is slow, so the invocation may time out during the search.
+
+    Without the saved pass, the next invocation would have to read all pages of the listing again.
+    """
     for name in "abc":
         world.office.row(name, NOW_MS - DAY_MS)
     world(SWEPT)

@@ -1,4 +1,4 @@
-"""Helpers of the stores' tests: new tables, new buckets, and a client that AWS always refuses."""
+"""Helpers for the tests of the stores: new tables, new buckets, and an AWS client whose calls always fail."""
 
 import uuid
 from typing import Any
@@ -14,7 +14,7 @@ HORIZON_MS = 30 * 86_400_000
 
 
 def new_table() -> tuple[DynamoItems, str]:
-    """Create an empty items table, and return its store and its name."""
+    """Create an empty items table. Return the items store that uses the table, and the table's name."""
     dynamodb = boto3.client("dynamodb")
     name = f"items-{uuid.uuid4()}"
     dynamodb.create_table(
@@ -41,14 +41,14 @@ def scan_records(table: str) -> Any:
 
 
 def new_bucket(name: str = "bucket") -> Any:
-    """Create an empty bucket, and return the boto3 client for S3."""
+    """Create an empty S3 bucket, and return a boto3 client for S3."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     return s3
 
 
 class RefusingClient:
-    """A client whose every call raises the same error."""
+    """An AWS client whose calls all raise the same error."""
 
     def __init__(self, code: str, status: int) -> None:
         self.error = RefusedError(code, status)

@@ -1,6 +1,6 @@
-"""The items, tested with each of the two clients (slim and boto3) on a table of moto's server.
+"""Tests of the items store, with the slim client and with boto3, on a table of moto's DynamoDB server.
 
-Most tests also run on the in-memory model of the items that other test files use.
+Most tests also run on ``MemoryItems``, the items store in memory that other test files use.
 """
 
 from typing import Any

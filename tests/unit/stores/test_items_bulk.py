@@ -1,4 +1,4 @@
-"""Changes applied in bulk: each item ends up with its newest change, despite order, faults and other writers."""
+"""Tests of applying changes in bulk: each item ends up with its newest change, despite faults and other writers."""
 
 import json
 import threading
@@ -36,7 +36,7 @@ def bulk_items(fake: MemoryDynamo) -> DynamoBulkItems:
 
 
 def expected_table(changes: Sequence[Change]) -> dict[str, Any]:
-    """Return the expected table after all changes. It is made by applying them one by one, the oldest first."""
+    """Return the expected table after all changes, made by applying the changes one by one, the oldest first."""
     fake = MemoryDynamo()
     items = DynamoItems(fake, "items", horizon_ms=HORIZON_MS)
     for entry in sorted(changes, key=lambda entry: entry.version):
@@ -45,7 +45,10 @@ def expected_table(changes: Sequence[Change]) -> dict[str, Any]:
 
 
 def apply_objects(items: Any, *objects: Sequence[Change]) -> Callable[[], dict[str, Any]]:
-    """Return a function that runs `apply` on the next of these objects at each call, and returns its response."""
+    """Return a function that runs `apply` on the next of these write-log objects at each call.
+
+    That function returns the response of `apply`.
+    """
     log = MemoryLog({KEY: []})
     apply = apply_with(items, log)
     remaining = iter(objects)
@@ -60,7 +63,7 @@ def apply_objects(items: Any, *objects: Sequence[Change]) -> Callable[[], dict[s
 
 
 def sum_metrics(out: str) -> Counter[str]:
-    """Return the sum of each metric in the log lines."""
+    """Return the sum of each CloudWatch metric in the log lines of `apply`."""
     sums: Counter[str] = Counter()
     for line in map(json.loads, out.splitlines()):
         for group in line.get("_aws", {}).get("CloudWatchMetrics", []):
@@ -79,7 +82,7 @@ changes = st.builds(change_at, st.integers(0, 7), st.integers(0, 9), st.booleans
 
 
 def with_one_content_per_version(history: list[Change]) -> list[Change]:
-    """Replace each change by the first with the same item and version, because a version has only one content."""
+    """Replace each change by the first one with its item and version, because a version has only one content."""
     first: dict[tuple[str, str], Change] = {}
     return [first.setdefault((entry.key, entry.version), entry) for entry in history]
 
@@ -96,7 +99,7 @@ relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_sc
 
 
 class Faults:
-    """Makes a table fail with the given faults, again and again. After enough of them the table works."""
+    """Makes a table in memory fail with the given faults in turn. After a fixed number of turns the table works."""
 
     def __init__(self, codes: list[str | None], fake: MemoryDynamo, others: list[Change]) -> None:
         self.remaining = 4 * MAX_ATTEMPTS
@@ -135,7 +138,11 @@ def test_the_newest_change_of_each_item_stays(
     window_size: int,
     batch_size: int,
 ) -> None:
-    """Apply objects that take several windows of several batches, with another writer and faults of every kind."""
+    """Apply write-log objects while another writer changes the same items, and calls fail with every kind of fault.
+
+    The window and batch sizes are so small that `apply` can need several windows per object, and several batches per
+    window.
+    """
     everything = with_one_content_per_version([entry for entries in [*objects, others] for entry in entries])
     contents = {(entry.key, entry.version): entry for entry in everything}
     objects = [[contents[entry.key, entry.version] for entry in entries] for entries in objects]
@@ -159,7 +166,7 @@ def test_the_newest_change_of_each_item_stays(
 
 
 class Shard:
-    """A model of Lambda, which reads the change stream and passes batches to `apply` in order.
+    """A model of Lambda, which reads a shard of the change stream and passes batches of records to `apply` in order.
 
     If `apply` reports a failed record, the next batch begins at that record.
     """
@@ -172,9 +179,9 @@ class Shard:
         self.places = {record["kinesis"]["sequenceNumber"]: place for place, record in enumerate(self.records)}
 
     def run(self, max_attempts: int | None = None) -> list[bytes]:
-        """Apply the whole stream, or stop at a batch that made no progress in ``max_attempts`` attempts.
+        """Pass the whole stream to `apply`, or stop at a batch that makes no progress in ``max_attempts`` attempts.
 
-        :returns: the lines of the batch that made no progress, or an empty list.
+        :returns: the lines of the batch that made no progress, or an empty list if every batch did.
         """
         start, attempts = 0, 0
         while start < len(self.records):
@@ -218,9 +225,9 @@ def test_the_newest_change_of_each_item_stays_by_the_change_stream_too(
 def test_an_item_that_always_fails_holds_up_no_other(
     history: list[Change], failing: set[int], shard_batch: int, max_attempts: int, batch_size: int
 ) -> None:
-    """After some attempts Lambda gives up on a batch, and sends the whole batch to the dead letters.
+    """Let Lambda give up on a batch after ``max_attempts`` attempts, and send the whole batch to the dead letters.
 
-    After that, only changes of the failing items are missing from the table.
+    After the whole stream, only changes of the failing items may be missing from the table.
     """
     failing_keys = {f"item/products/i{number}" for number in failing}
 
@@ -278,7 +285,7 @@ def test_a_change_takes_a_twentieth_of_a_call(capsys: pytest.CaptureFixture[str]
         assert apply_objects(bulk_items(fake), lines)() == {"batchItemFailures": []}
         assert sum_metrics(capsys.readouterr().out) == {**expected, "RecordsHandled": 5000}
         assert fake.calls == {"BatchGetItem": 50, "BatchExecuteStatement": 200}
-    # Changes without effect cost only a read.
+    # Apply the old changes again. They have no effect, so they cost only reads and no writes.
     fake.calls.clear()
     apply_objects(bulk_items(fake), old)()
     assert fake.calls == {"BatchGetItem": 50}
@@ -359,7 +366,7 @@ def test_statements_stay_within_their_limit() -> None:
 
 
 def test_large_items_are_read_with_as_many_calls_as_needed() -> None:
-    """A read that returns some items is no failed attempt, as BatchGetItem returns at most 1 MB of a partition."""
+    """A BatchGetItem that returns only some items isn't a failed attempt, as it reads at most 1 MB of a partition."""
     fake = MemoryDynamo()
     bulk_items(fake).apply_all(changes_of_items(100))
     fake.calls.clear()
@@ -391,12 +398,12 @@ def test_a_stale_read_costs_calls_and_loses_no_change() -> None:
     fake.stale = lambda pk: True
     first, second, third = (changes_of_items(10, NOW_MS + tick) for tick in range(3))
     for entries in (first, second):
-        assert bulk_items(fake).apply_all(entries) == {"applied": 10}  # the second read is stale and returns no items
-    mixed = third[:5] + first[5:]  # the third read is stale and returns the first changes
+        assert bulk_items(fake).apply_all(entries) == {"applied": 10}  # the second read is stale and finds no items
+    mixed = third[:5] + first[5:]  # the third read is stale and returns the first changes, not the second
     assert bulk_items(fake).apply_all(mixed) == {"applied": 5, "duplicate": 5}
     assert fake.items == expected_table(third[:5] + second[5:])
     assert fake.calls == {"BatchGetItem": 3, "BatchExecuteStatement": 3, "PutItem": 15}
-    # The read returns items that no longer exist, such as tombstones that have expired since.
+    # Clear the table, so that the next stale read returns items that no longer exist, such as expired tombstones.
     fake.items.clear()
     assert bulk_items(fake).apply_all(third) == {"applied": 10} and fake.items == expected_table(third)
 

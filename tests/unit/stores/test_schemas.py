@@ -1,4 +1,4 @@
-"""The schemas in S3, tested with each of the two clients (slim and boto3)."""
+"""Test of reading the JSON Schemas from S3, with the slim client and with boto3."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The helpers of the stores in DynamoDB tables: the size of batches, and the backoff."""
+"""Tests of the helpers for stores in DynamoDB tables: the size of batches, and the backoff before a retry."""
 
 import time
 from itertools import pairwise

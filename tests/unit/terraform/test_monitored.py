@@ -8,7 +8,7 @@ MONITORING = ROOT / "terraform/modules/monitoring"
 
 
 def test_the_code_emits_every_metric_that_an_alarm_or_a_widget_watches() -> None:
-    """A misspelt metric raises no error: its alarm or widget just stays empty."""
+    """Without this test, nobody would notice a misspelt metric, because its alarm or widget just stays empty."""
     text = (MONITORING / "alarms.tf").read_text() + (MONITORING / "dashboard.tf").read_text()
     metrics = set(re.findall(r'metric_name\s+= "([A-Za-z]+)"', text))
     for names in re.findall(r"\[for metric in \[([^]]*)\]", text):

@@ -1,1 +1,1 @@
-"""Our own client, without an SDK, for the few calls to AWS that an API request waits for."""
+"""The slim client: our own AWS client without an SDK, for the few calls to AWS that an API request waits for."""

@@ -1,7 +1,7 @@
-"""The slim client, which makes calls to AWS without an SDK, with signature, retries and traces.
+"""The slim client: our own AWS client without an SDK. It signs, retries and traces its calls.
 
-It starts several times faster than boto3 and uses a third of its CPU per call (docs/performance.md). It supports only
-what API requests need: any operation of DynamoDB, Firehose and SQS, and S3's GetObject and PutObject.
+It starts several times faster than boto3 and uses a third of boto3's CPU per call (docs/performance.md). It supports
+only what API requests need: any operation of DynamoDB, Firehose and SQS, and S3's GetObject and PutObject.
 """
 
 import itertools
@@ -21,22 +21,24 @@ from .signing import Signer
 class ClockSkew:
     """How far AWS's clock is ahead of this machine's.
 
-    :ivar seconds: the difference when AWS last refused a request because of its time, or 0 if it never did.
+    :ivar seconds: AWS's time minus this machine's time, in seconds. The slim client measures it when AWS refuses a
+        request because of a wrong request time. Until then it is 0.
     """
 
     seconds = 0.0
 
 
-clock_skew = ClockSkew()  # shared by the whole process
+clock_skew = ClockSkew()  # all slim clients of the process share this instance
 
 
 class SlimClient:
-    """A :class:`~readplane.aws.client.Client` without an SDK.
+    """Our own client of one AWS service. It uses no SDK.
 
-    Its parameters are those of :func:`readplane.aws.client.make_client`. The constructor only determines the service's
-    endpoint. The first call gets credentials and opens a connection.
+    Its parameters are those of :func:`readplane.aws.client.make_client`. The constructor only determines the endpoint
+    of the AWS service. The first call gets credentials and opens a connection.
 
-    :raises ValueError: if the service is unknown, or if the environment holds no Region or a malformed endpoint URL.
+    :raises ValueError: if the slim client doesn't support the service, or if the environment sets no Region or a
+        malformed endpoint URL.
     """
 
     def __init__(self, service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> None:
@@ -51,7 +53,7 @@ class SlimClient:
         self._tracing = process_tracing("datagrams")
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Call one operation of the service's API, with retries.
+        """Call one operation of this client's AWS service, such as ``GetItem``, with retries.
 
         :raises RefusedError: when AWS responds with an error.
         :raises UnansweredError: when no complete response arrives.
@@ -67,7 +69,7 @@ class SlimClient:
                 span.end(progress.status, progress.request_id, progress.retries)
 
     def _call_with_retries(self, operation: str, request: AwsRequest, progress: "_Progress") -> dict[str, Any]:
-        """Send a request until an attempt succeeds, or until the rules in ``retry`` allow no further attempt."""
+        """Send a request to AWS until an attempt succeeds, or until ``retry.py`` allows no other attempt."""
         attempts, repaired = self._attempts, False
         for attempt in itertools.count(1):
             progress.retries = attempt - 1
@@ -84,11 +86,11 @@ class SlimClient:
                 if attempt >= attempts:
                     fault.sent = progress.sent
                     raise
-            from . import retry  # imported only now, because most cold starts see no error
+            from . import retry  # imported only after an error, because most cold starts have none
 
             if error and not repaired and _repair(error, response, keys, skew):
-                # AWS refused the request before it acted on it. So an extra attempt is safe, even if the caller allows
-                # only one.
+                # AWS refused the request without acting on it, because of expired credentials or a wrong request time.
+                # So an extra attempt is safe, even if the caller allows only one attempt.
                 repaired, attempts = True, attempts + 1
                 continue
             if error and (attempt >= attempts or not retry.is_retriable(error)):
@@ -97,7 +99,7 @@ class SlimClient:
         raise AssertionError
 
     def _send(self, request: AwsRequest, keys: credentials.Credentials, skew: float) -> HttpResponse:
-        """Sign a request and make one attempt."""
+        """Sign a request and make one attempt to send it to AWS."""
         headers = request.headers | {"x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + skew))}
         if keys.token:
             headers["x-amz-security-token"] = keys.token
@@ -116,9 +118,10 @@ class SlimClient:
         if trace := _trace_header():
             lines.append(f"x-amzn-trace-id: {trace}")
         head = "\r\n".join([*lines, "", ""]).encode()
-        # If the server had already closed a reused connection, the pool sends the request again at once. It is safe to
-        # run any of our calls twice. They are reads, conditional or idempotent writes, or new lines of the write log,
-        # and applying a line twice changes nothing. A caller that allows only one attempt gets the error instead.
+        # If the server had already closed a reused connection, the pool sends the request again at once on a new one.
+        # That is safe, because AWS may run any of our calls twice. Our calls are reads, conditional or idempotent
+        # writes, or new lines of the write log, and applying such a line twice changes nothing. If the caller allows
+        # only one attempt, the pool raises the error instead.
         return self._pool(request.host).exchange(head + request.body, resend=self._attempts > 1)
 
     def _pool(self, authority: str) -> ConnectionPool:
@@ -126,21 +129,21 @@ class SlimClient:
         if pool is None:
             address = self._endpoint
             new_pool = ConnectionPool(
-                address.host if address.custom else authority,  # on AWS, each S3 bucket has its own host
+                address.host if address.custom else authority,  # on AWS, each S3 bucket has its own host name
                 address.port,
                 secure=address.secure,
                 read_timeout=self._read_timeout,
                 connections=self._connections,
             )
-            pool = self._pools.setdefault(authority, new_pool)  # atomic, because another thread may have made one
+            pool = self._pools.setdefault(authority, new_pool)  # atomic, and keeps a pool that another thread added
         return pool
 
 
 class _Progress:
-    """The outcome of a call's attempts so far.
+    """The outcome of all attempts that one call to AWS has made so far.
 
     :ivar status: the HTTP status of the last attempt, or ``None`` if no complete response arrived.
-    :ivar request_id: the request id in the last response.
+    :ivar request_id: AWS's request id in the last response, or ``None`` if there was none.
     :ivar retries: the number of attempts after the first.
     :ivar sent: ``True`` if any attempt may have reached AWS.
     """
@@ -162,17 +165,17 @@ class _Progress:
 
 
 def _repair(error: RefusedError, response: HttpResponse, keys: credentials.Credentials, skew: float) -> bool:
-    """Repair the cause of an error, if it is expired credentials or a wrong request time.
+    """Discard the credentials if AWS reports them as expired, or correct the clock skew if AWS reports a wrong time.
 
-    AWS refuses such a request before it acts on it.
+    In both cases AWS has refused the request without acting on it.
 
-    :param keys: the credentials that signed this request. Another thread may have replaced the process's credentials
-        in the meantime.
-    :param skew: the clock skew that this request was sent with. Another thread may have corrected the process's clock
-        skew in the meantime.
-    :returns: ``True`` if another attempt may succeed.
+    :param keys: the credentials that signed the refused request. The process may have newer ones, if another thread has
+        already fetched them.
+    :param skew: the clock skew that was added to the refused request's time. The process may have a newer value, if
+        another thread has already corrected it.
+    :returns: ``True`` if another attempt may succeed after the repair.
     """
-    from . import retry  # imported only now, because most cold starts see no error
+    from . import retry  # imported only after an error, because most cold starts have none
 
     if retry.is_expired(error):
         return credentials.discard(keys)
@@ -184,9 +187,11 @@ def _repair(error: RefusedError, response: HttpResponse, keys: credentials.Crede
 
 
 def _trace_header() -> str:
-    """Return the invocation's trace header, or an empty text outside Lambda or if it can't be sent.
+    """Return the X-Ray trace header of the Lambda invocation, which each request passes on to AWS.
 
     Lambda uses this header to detect functions that call each other in a loop.
+
+    :returns: an empty text outside Lambda, or if the header holds characters that can't be sent.
     """
     trace = os.environ.get("_X_AMZN_TRACE_ID", "")
     return trace if "AWS_LAMBDA_FUNCTION_NAME" in os.environ and trace.isascii() and trace.isprintable() else ""

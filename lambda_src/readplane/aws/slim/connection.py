@@ -1,8 +1,8 @@
-"""HTTP/1.1 over connections that stay open: the pool of one host's connections, and the exchange on each of them.
+"""HTTP/1.1 over connections that stay open, in a pool for each host.
 
-It does only what AWS's services need: no proxies, redirects, cookies or compression. ``http.client`` is no option,
-because it parses headers with the ``email`` package. Importing that package alone takes 10 ms of CPU. The whole slim
-client takes 25 ms.
+This module does only what AWS's services need. It has no proxies, redirects, cookies or compression. It doesn't use
+``http.client``, because ``http.client`` parses headers with the ``email`` package. Importing that package alone takes
+10 ms of CPU, while the whole slim client takes 25 ms.
 """
 
 import select
@@ -15,12 +15,12 @@ from .framing import MAX_PIECE_BYTES, BodyReader, make_body_reader
 from .tls import tls_context
 
 CONNECT_SECONDS = 1.0
-"""The total time to connect, in seconds, across all addresses of the host. It includes the TLS handshake. It doesn't
-include the name resolution before, because only the system's resolver can limit that."""
+"""The maximum total time to connect to a host, in seconds, across all addresses of the host. It includes the TLS
+handshake. It doesn't include the name resolution, because only the system's resolver can limit the time for that."""
 MAX_IDLE_SECONDS = 60
-"""How long a connection may be idle, in seconds, before it isn't used again. The AWS SDK for Java has the same limit.
-The wall clock measures it, because Lambda may freeze a function for minutes between requests. A frozen function may
-never learn that the server has closed the connection."""
+"""The maximum time, in seconds, that a connection may be idle and still be reused. The AWS SDK for Java has the same
+limit. The connection pool measures this time by the wall clock, because it must include the minutes for which Lambda
+may freeze a function between requests. A frozen function may never learn that the server has closed the connection."""
 
 _MAX_HEAD_BYTES = 65_536
 _NO_DEADLINE = float("inf")
@@ -31,9 +31,9 @@ class StaleConnectionError(UnansweredError):
 
 
 class HttpResponse:
-    """An HTTP response.
+    """An HTTP response from a server.
 
-    It is no NamedTuple, because defining one adds 0.1 ms to every cold start.
+    This class isn't a NamedTuple, because defining a NamedTuple adds 0.1 ms to every cold start.
 
     :ivar status: the HTTP status code.
     :ivar headers: the header values by name. The names are in lower case.
@@ -49,23 +49,23 @@ class HttpResponse:
 
 
 class Connection:
-    """One connection, which carries one request at a time."""
+    """One connection to a server. It carries one request at a time."""
 
     def __init__(self, pool: "ConnectionPool", connected: socket.socket) -> None:
         self.idle_since = 0.0
         self._pool = pool
         self._socket = connected
-        self._buffer = b""  # bytes that were received and not consumed yet
+        self._buffer = b""  # bytes that were received but not read by the caller yet
         self._used = False
-        self._deadline = 0.0  # on the monotonic clock
-        self._socket_timeout = -1.0  # the timeout that was last set on the socket
+        self._deadline = 0.0  # the end of the current exchange or read, on the monotonic clock
+        self._socket_timeout = -1.0  # the last timeout that was set on the socket, or -1 if none was
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
     def exchange(self, request: bytes, deadline: float = _NO_DEADLINE) -> HttpResponse:
-        """Send a request and read the head of its response, within the pool's read timeout.
+        """Send a request, and read the status line and the headers of its response, within the pool's read timeout.
 
-        :param deadline: the latest end of the exchange, on the monotonic clock.
+        :param deadline: the time by which the exchange must end, on the monotonic clock.
         :raises UnansweredError: for every network fault.
         """
         self.reset_deadline(deadline)
@@ -81,21 +81,22 @@ class Connection:
     def is_quiet(self) -> bool:
         """Return whether nothing has arrived on this connection since the last response.
 
-        A server sends nothing without a request. So if anything has arrived, the server has ended the connection.
+        A server sends nothing without a request. So if anything has arrived between two requests, the server has ended
+        the connection.
         """
-        # poll() doesn't report bytes that TLS has already read from the socket.
+        # Also count pending bytes, because poll() doesn't report bytes that TLS has already read from the socket.
         pending = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
         return not (self._buffer or pending or self._poll.poll(0))
 
     def reset_deadline(self, latest: float = _NO_DEADLINE) -> None:
-        """Set the deadline: the pool's read timeout from now, but no later than ``latest``.
+        """Set the deadline for sending and receiving to now plus the pool's read timeout, but no later than ``latest``.
 
         :param latest: the latest deadline, on the monotonic clock.
         """
         self._deadline = min(latest, time.monotonic() + self._pool.read_timeout)
 
     def release(self) -> None:
-        """Return the connection to its pool."""
+        """Return this connection to its pool, so that another request can use it."""
         self._pool.release(self)
 
     def close(self) -> None:
@@ -103,13 +104,14 @@ class Connection:
         self._socket.close()
 
     def read_line(self) -> bytes:
-        """Return the next line without its line break."""
+        """Read the next line from the server, and return it without its line break."""
         return self._read_until(b"\r\n")
 
     def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
-        """Return 1 to ``limit`` bytes.
+        """Read from the server, and return at least 1 and at most ``limit`` bytes.
 
-        :param may_end: ``True`` to return no bytes at the end of the connection. Otherwise that end raises an error.
+        :param may_end: whether the server may close the connection now. If ``True``, return no bytes in that case. If
+            ``False``, raise an error.
         """
         if self._buffer:
             data, self._buffer = self._buffer[:limit], self._buffer[limit:]
@@ -130,7 +132,7 @@ class Connection:
         if not self._buffer:
             raise self._closed_error()
         status, headers = self._read_head()
-        while 100 <= status < 200:  # an interim response, which the final one follows
+        while 100 <= status < 200:  # skip interim responses (1xx), because the final response follows them
             status, headers = self._read_head()
         return HttpResponse(status, headers, make_body_reader(self, status, headers))
 
@@ -168,13 +170,14 @@ class Connection:
             raise UnansweredError("ConnectionClosedError", sent=True) from error
 
     def _timed_socket(self) -> socket.socket:
-        """Return the socket, with the time left until the deadline as its timeout.
+        """Return the socket, after setting its timeout to the time left until the deadline.
 
-        Call this before each wait. A socket's timeout limits only one wait, but a response that trickles in takes many.
+        Call this before each send or receive. A socket's timeout limits only one of them, but a response that arrives
+        in small pieces takes many.
         """
         seconds = _seconds_until(self._deadline)
-        # Setting the timeout takes a system call. Most responses arrive within milliseconds, so a difference of up to
-        # 10 ms isn't worth one.
+        # Keep the old timeout if it differs by at most 10 ms. Setting a timeout takes a system call, and a difference
+        # of 10 ms doesn't matter, because most responses arrive within milliseconds.
         if abs(seconds - self._socket_timeout) > 0.01:
             self._socket.settimeout(seconds)
             self._socket_timeout = seconds
@@ -182,14 +185,16 @@ class Connection:
 
 
 class ConnectionPool:
-    """The connections to one host. Threads may share it.
+    """A pool of connections to one host. Several threads may share the pool.
 
-    The pool reuses the connection that was used last, so that the others idle out.
+    The pool reuses the connection that was used most recently, so that connections that aren't needed any more stay
+    idle and expire.
 
     :param secure: whether to use TLS.
-    :param read_timeout: the seconds to send a request and read its response. Each later read of a stream gets as many
-        seconds again.
-    :param connections: the most idle connections that the pool keeps. Threads that send at the same time may open more.
+    :param read_timeout: the maximum number of seconds to send a request and read its response. Each later read of a
+        streamed body gets the same number of seconds again.
+    :param connections: the maximum number of idle connections that the pool keeps. Threads that send at the same time
+        may open more connections.
     """
 
     def __init__(self, host: str, port: int, *, secure: bool, read_timeout: float, connections: int) -> None:
@@ -201,10 +206,11 @@ class ConnectionPool:
         self._idle: list[Connection] = []
 
     def exchange(self, request: bytes, *, resend: bool) -> HttpResponse:
-        """Send a request and read the head of its response, within ``CONNECT_SECONDS`` plus ``read_timeout``.
+        """Send a request and read the headers of its response, within ``CONNECT_SECONDS`` plus ``read_timeout``.
 
-        :param request: the request's head and body.
-        :param resend: whether to send the request again on a new connection if the server had closed a reused one.
+        :param request: the bytes of the whole request: the request line, the headers and the body.
+        :param resend: whether to send the request again on a new connection if the server had already closed the reused
+            one.
         :raises UnansweredError: for every network fault.
         """
         deadline = time.monotonic() + CONNECT_SECONDS + self.read_timeout
@@ -219,11 +225,11 @@ class ConnectionPool:
         try:
             return Connection(self, self._connect()).exchange(request, deadline)
         except UnansweredError as fault:
-            # The request may have reached AWS over the stale connection.
+            # Set ``sent``, because the first try on the stale connection may have reached AWS.
             raise UnansweredError(fault.code, sent=True) from fault
 
     def release(self, connection: Connection) -> None:
-        """Keep a connection whose response was read to its end, or close it if the pool is full."""
+        """Take back a connection after its response was read to the end. Close the connection if the pool is full."""
         connection.idle_since = time.time()
         if len(self._idle) < self._connections:
             self._idle.append(connection)
@@ -246,28 +252,29 @@ class ConnectionPool:
             plain, deadline = self._dial()
         except TimeoutError as error:
             raise UnansweredError("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # no such name, no route, connection refused
+        except OSError as error:  # such as an unknown name, no route, or a refused connection
             raise UnansweredError("EndpointConnectionError", sent=False) from error
         if not self._secure:
             return plain
         try:
             plain.settimeout(_seconds_until(deadline))
-            # If the TCP connection ends without TLS's closing message, that must be an error. For a body without a
-            # length, only that message shows that the body is complete and wasn't cut off.
+            # Pass suppress_ragged_eofs=False, because a TCP connection that ends without TLS's closing message must be
+            # an error. If a body has no Content-Length, only that message shows that the body is complete and wasn't
+            # cut off.
             context, name = tls_context(self._host), self._host.encode()
             return context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
         except TimeoutError as error:
             plain.close()
             raise UnansweredError("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # ssl.SSLError is a subclass
+        except OSError as error:  # this includes ssl.SSLError, which is a subclass
             plain.close()
             raise UnansweredError("SSLError", sent=False) from error
 
     def _dial(self) -> tuple[socket.socket, float]:
-        """Open a TCP connection, and return it with the deadline of the TLS handshake."""
+        """Open a TCP connection to the host. Return it with the deadline for the TLS handshake."""
         fault: OSError = OSError("no address")
-        # Pass the host name as bytes, here and to TLS. Python would encode text as IDNA, and importing the IDNA tables
-        # takes 7 ms and 1.6 MB. AWS's host names are ASCII.
+        # Pass the host name to getaddrinfo() and to TLS as bytes. Python would encode a text as IDNA, and importing the
+        # IDNA tables takes 7 ms and 1.6 MB. AWS's host names are ASCII, so they don't need IDNA.
         name = self._host.encode()
         addresses = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
         deadline = time.monotonic() + CONNECT_SECONDS
@@ -278,7 +285,8 @@ class ConnectionPool:
                 fault = error
                 continue
             try:
-                # Give each address an equal share of the time left, so that one that doesn't respond can't use it all.
+                # Give each address an equal share of the time left, so that one address that doesn't respond can't use
+                # all of it.
                 dialled.settimeout(_seconds_until(deadline) / (len(addresses) - number))
                 dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -291,6 +299,6 @@ class ConnectionPool:
 
 
 def _seconds_until(deadline: float) -> float:
-    # Return at least a millisecond, because a timeout of 0 would make the socket non-blocking. After the deadline, it
-    # allows the socket to read bytes that have already arrived.
+    # Return at least a millisecond, because a timeout of 0 would make the socket non-blocking. So even after the
+    # deadline, the socket can still read bytes that have already arrived.
     return max(deadline - time.monotonic(), 0.001)

@@ -1,4 +1,4 @@
-"""The credentials that sign requests, from the environment or from Lambda's credentials endpoint."""
+"""The AWS credentials that sign requests. They come from the environment or from Lambda's credentials endpoint."""
 
 import json
 import os
@@ -14,18 +14,19 @@ from .endpoint import parse
 
 URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 REFRESH_SECONDS = 15 * 60
-"""New credentials are fetched this many seconds before the current ones expire. botocore has the same value."""
+"""The slim client fetches new credentials this many seconds before the current ones expire. botocore uses the same
+value."""
 RETRY_SECONDS = 60
-"""The minimum number of seconds between two fetches while the current credentials are valid."""
+"""The minimum number of seconds between two fetches of credentials, as long as the current ones are still valid."""
 
 _TIMEOUT_SECONDS = 2.0
-# The hosts that may receive the authorization token without TLS: this machine, and the
-# credentials endpoints of ECS and EKS.
+# The hosts of credentials endpoints that the client may call without TLS, although the request holds an authorization
+# token. They are this machine, and the credentials endpoints of ECS and EKS.
 _PLAIN_HOSTS = r"localhost|127(\.\d{1,3}){3}|::1|169\.254\.170\.23?|fd00:ec2::23"
 
 
 class Credentials(NamedTuple):
-    """The keys of a role or user.
+    """The AWS keys of an IAM role or user.
 
     :param access_key: the access key id.
     :param secret_key: the secret access key.
@@ -38,18 +39,19 @@ class Credentials(NamedTuple):
 
 
 def current() -> Credentials:
-    """Return the credentials to sign a request with now.
+    """Return the current credentials for signing a request.
 
-    They come from the credentials endpoint if the environment names one, and from the environment if not. Lambda
-    SnapStart names an endpoint and sets no keys in the environment, because such keys would expire before the snapshot
-    is restored. If the environment holds both, the endpoint's credentials are newer.
+    The credentials come from the credentials endpoint if the environment names one. Otherwise they come from
+    environment variables such as ``AWS_ACCESS_KEY_ID``. With SnapStart, Lambda names an endpoint and sets no keys in
+    the environment, because such keys would expire before Lambda restores the snapshot. If the environment holds keys
+    and an endpoint, the endpoint's credentials are newer.
 
     :raises UnansweredError: if there are no credentials.
     """
     if URI in os.environ:
         return _container.current()
-    # Read the keys from the environment on each call, which takes two microseconds. If we kept them, a snapshot might
-    # hold keys that the environment has replaced in the meantime.
+    # Read the keys from the environment on each call, which takes only two microseconds. Cached keys could become part
+    # of a snapshot, and be outdated when Lambda restores the snapshot.
     access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key:
         raise UnansweredError("NoCredentialsError", sent=False)
@@ -57,28 +59,28 @@ def current() -> Credentials:
 
 
 def discard(credentials: Credentials) -> bool:
-    """Discard credentials that AWS reports as expired. Return ``True`` if new ones may be available."""
+    """Discard credentials that AWS reports as expired. Return ``True`` if the client can fetch new ones."""
     return URI in os.environ and _container.discard(credentials)
 
 
 class ContainerCredentials:
-    """A cache of the credentials from the endpoint that the environment names. Threads may share it."""
+    """A cache of the credentials that the credentials endpoint returns. Several threads may share the cache."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Make an empty cache, without fetching anything.
+        """Make an empty cache, without fetching any credentials.
 
         :param clock: a function that returns the Unix time in seconds.
         """
         self._clock = clock
         self._lock = allocate_lock()  # the same as threading.Lock, without importing threading
-        self._cached: tuple[Credentials, float] | None = None  # and the Unix time of their expiry
+        self._cached: tuple[Credentials, float] | None = None  # with the Unix time when they expire
         self._next_fetch = 0.0
         self._failures = 0
 
     def current(self) -> Credentials:
-        """Return valid credentials. Fetch new ones before, if they are due.
+        """Return valid credentials. If the cached ones expire soon, fetch new ones first.
 
-        Only one thread fetches at a time. Meanwhile the others use the cached credentials, or wait if those have
+        Only one thread fetches at a time. Meanwhile the other threads use the cached credentials, or wait if those have
         expired. If the fetch fails, every thread that waited for it raises an error, too.
 
         :raises UnansweredError: if there are no valid credentials.
@@ -92,15 +94,15 @@ class ContainerCredentials:
             if valid and self._clock() < self._next_fetch:
                 return valid
             if not valid and self._failures > failures:
-                # The fetch that this thread waited for has failed. If each waiting thread now fetched on its own, the
-                # last thread would wait for all these fetches.
+                # The fetch that this thread waited for has failed. If each waiting thread now fetched on its own, one
+                # after the other, the last thread would wait for all these fetches.
                 raise UnansweredError("CredentialRetrievalError", sent=False)
             return self._fetch_or_keep(valid)
 
     def discard(self, credentials: Credentials) -> bool:
         """Discard the cached credentials if they equal the given ones.
 
-        :returns: always ``True``, because :meth:`current` can get new credentials.
+        :returns: always ``True``, because :meth:`current` can fetch new credentials.
         """
         with self._lock:
             if self._cached and self._cached[0] == credentials:
@@ -112,11 +114,13 @@ class ContainerCredentials:
         return cached[0] if cached and self._clock() < cached[1] else None
 
     def _fetch_or_keep(self, valid: Credentials | None) -> Credentials:
-        """Return new credentials from the endpoint, or the valid ones if the fetch fails.
+        """Fetch new credentials from the endpoint and return them. If the fetch fails, return ``valid`` instead.
 
         :param valid: the cached credentials, or ``None`` if there are none or they have expired.
+        :raises UnansweredError: if the fetch fails and ``valid`` is ``None``.
         """
-        # Set this before the fetch, so that the other threads use the valid credentials instead of waiting.
+        # Set the time of the next fetch before this fetch begins, so that the other threads use the valid credentials
+        # instead of waiting.
         self._next_fetch = self._clock() + RETRY_SECONDS
         try:
             fetched, expires_at = _fetch()
@@ -136,8 +140,8 @@ _container = ContainerCredentials()
 
 
 def _fetch() -> tuple[Credentials, float]:
-    """Fetch credentials from the endpoint in the environment. Return them with the Unix time of their expiry."""
-    from datetime import datetime  # here, because the import is slow and only SnapStart needs it
+    """Fetch credentials from the endpoint that the environment names. Return them and the time when they expire."""
+    from datetime import datetime  # imported here, because it is slow and only SnapStart needs it
 
     try:
         address = parse(os.environ[URI], URI)
@@ -161,12 +165,13 @@ def _fetch() -> tuple[Credentials, float]:
         expires_at = datetime.fromisoformat(role["Expiration"]).timestamp()
         return Credentials(role["AccessKeyId"], role["SecretAccessKey"], role["Token"]), expires_at
     except (UnansweredError, OSError, ValueError, KeyError, TypeError) as error:
-        # ``sent`` tells whether the request to AWS may have been sent. The client fetches credentials before it sends.
+        # Set ``sent`` to false, because the client fetches credentials before it sends the request to the AWS service.
         raise UnansweredError("CredentialRetrievalError", sent=False) from error
 
 
 def _authorization() -> list[str]:
-    # Read the token again for each fetch, because the platform replaces the file from time to time.
+    # Read the token's file again for each fetch of credentials, because the platform replaces the file from time to
+    # time.
     if path := os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib is slow to import)
             token = file.read()

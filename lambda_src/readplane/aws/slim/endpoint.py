@@ -1,28 +1,28 @@
-"""The address of an AWS service: the one that the environment sets, or else AWS's own in the Region."""
+"""The address of an AWS service. The environment may set it. Otherwise it is AWS's own endpoint in the Region."""
 
 import os
 import re
 from typing import NamedTuple
 
 # Each row holds a prefix of Region names, the domain of these Regions' endpoints, and the domain of their dual-stack
-# endpoints, as in botocore's partitions.json. The first row whose prefix matches decides.
+# endpoints, as in botocore's partitions.json. The first row whose prefix matches the Region's name applies.
 _PARTITIONS = (
     ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
     ("", "amazonaws.com", "api.aws"),
 )
-# The prefix of GovCloud's Regions, and the services whose standard endpoints there are FIPS endpoints already. So these
-# services have no separate ``-fips`` endpoints in GovCloud.
+# The name prefix of the GovCloud Regions, and the services whose standard endpoints in GovCloud are already FIPS
+# endpoints. So these services have no separate ``-fips`` endpoints in GovCloud.
 _FIPS_BY_DEFAULT = ("us-gov-", ("dynamodb", "sqs"))
 
 
 class Endpoint(NamedTuple):
-    """A service's address.
+    """The address of an AWS service.
 
     :param secure: whether to use TLS.
     :param host: a host name or IP address.
     :param port: the TCP port.
-    :param path: the prefix of each request's path.
+    :param path: the prefix of each request's path, often an empty text.
     :param custom: ``True`` if the environment sets the address, ``False`` if it is AWS's own.
     """
 
@@ -34,15 +34,15 @@ class Endpoint(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The value of the ``Host`` header."""
+        """The value of the ``Host`` header of requests to this address."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
 def region() -> str:
-    """Return the function's Region.
+    """Return the AWS Region of the Lambda function.
 
-    :raises ValueError: if the environment names none.
+    :raises ValueError: if the environment names no Region.
     """
     name = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not name:
@@ -51,14 +51,14 @@ def region() -> str:
 
 
 def endpoint(service: str) -> Endpoint:
-    """Return a service's address.
+    """Return the address of an AWS service.
 
-    ``AWS_ENDPOINT_URL_<SERVICE>`` decides first, then ``AWS_ENDPOINT_URL``. If neither is set, it is the Region's own
-    endpoint, and ``AWS_USE_DUALSTACK_ENDPOINT`` and ``AWS_USE_FIPS_ENDPOINT`` select its variant. AWS's SDKs follow the
-    same order.
+    The environment variable ``AWS_ENDPOINT_URL_<SERVICE>`` takes precedence over ``AWS_ENDPOINT_URL``. If neither is
+    set, the address is AWS's own endpoint in the Region, and ``AWS_USE_DUALSTACK_ENDPOINT`` and
+    ``AWS_USE_FIPS_ENDPOINT`` select its variant. AWS's SDKs follow the same order.
 
     :param service: ``dynamodb``, ``firehose``, ``s3`` or ``sqs``.
-    :raises ValueError: if a URL is malformed, or if the environment names no Region.
+    :raises ValueError: if an endpoint URL is malformed, or if the environment names no Region.
     """
     for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
         if url := os.environ.get(variable):
@@ -68,9 +68,9 @@ def endpoint(service: str) -> Endpoint:
 
 
 def parse(url: str, variable: str) -> Endpoint:
-    """Return the address in a URL.
+    """Parse an endpoint URL, and return the address in it.
 
-    :param variable: the name of the environment variable that holds the URL. The error's text quotes it.
+    :param variable: the name of the environment variable that holds the URL. The error's text names the variable.
     :raises ValueError: if the URL isn't ``http(s)://host[:port][/path]``.
     """
     match = re.fullmatch(r"(https?)://(?:\[([0-9A-Fa-f:.]+)]|([^\s/:?#@\[\]]+))(?::(\d{1,5}))?(/[^\s#]*)?", url)
@@ -84,7 +84,7 @@ def parse(url: str, variable: str) -> Endpoint:
 
 def _host(service: str, name: str) -> str:
     if "-iso" in name:
-        raise ValueError(f"AWS_REGION: no endpoints are known in {name}")  # a Region of an isolated partition
+        raise ValueError(f"AWS_REGION: no endpoints are known in {name}")  # the Region is in an isolated partition
     domain, dual_domain = next(domains for prefix, *domains in _PARTITIONS if name.startswith(prefix))
     dual, fips = _is_enabled("AWS_USE_DUALSTACK_ENDPOINT"), _is_enabled("AWS_USE_FIPS_ENDPOINT")
     prefix, services = _FIPS_BY_DEFAULT

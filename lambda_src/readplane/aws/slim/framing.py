@@ -1,42 +1,43 @@
-"""Readers of a response's body: one for each HTTP framing, and the choice between them (RFC 9112, section 6.3)."""
+"""Readers of an HTTP response's body: one class for each way to mark the end of the body (RFC 9112, section 6.3)."""
 
 from typing import Protocol
 
 from ..faults import UnansweredError
 
 MAX_PIECE_BYTES = 65_536
-"""The most bytes to request in one read from the connection."""
+"""The maximum number of bytes to request in one read from a connection."""
 
 _HEX_DIGITS = b"0123456789abcdef"
 
 
 class ByteStream(Protocol):
-    """The methods of a connection that a reader of a body uses."""
+    """The methods of a connection that a body reader calls."""
 
     def reset_deadline(self) -> None:
-        """Restart the read timeout."""
+        """Restart the read timeout, so that the next read has the full time."""
 
     def read_line(self) -> bytes:
-        """Return the next line without its line break."""
+        """Read the next line from the server, and return it without its line break."""
 
     def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
-        """Return 1 to ``limit`` bytes.
+        """Read from the server, and return at least 1 and at most ``limit`` bytes.
 
-        :param may_end: ``True`` to return no bytes at the end of the connection. Otherwise that end raises an error.
+        :param may_end: whether the server may close the connection now. If ``True``, return no bytes in that case. If
+            ``False``, raise an error.
         """
 
     def release(self) -> None:
-        """Return the connection to its pool."""
+        """Return this connection to its pool, so that another request can use it."""
 
     def close(self) -> None:
         """Close the connection."""
 
 
 class BodyReader:
-    """A reader of a response's body, which reads from the connection on demand.
+    """Reads the body of an HTTP response from a connection, whenever the caller asks for bytes.
 
-    At the end of the body, the reader returns the connection to the pool or closes it. Each subclass detects the end in
-    its own way.
+    At the end of the body, the reader returns the connection to the pool or closes it. Each subclass detects the end of
+    the body in its own way.
 
     :param reusable: whether the connection may carry another request after this body.
     """
@@ -51,16 +52,16 @@ class BodyReader:
     def read_rest(self) -> bytes:
         """Read the rest of the body, within the deadline of the response.
 
-        :raises UnansweredError: if the rest doesn't arrive.
+        :raises UnansweredError: if the rest doesn't arrive by the deadline.
         """
         return self._read(-1)
 
     def read(self, size: int = -1) -> bytes:
-        """Read ``size`` bytes (fewer only at the end of the body), or the whole rest if ``size`` is negative.
+        """Read ``size`` bytes of the body (fewer only at its end), or the whole rest if ``size`` is negative.
 
         Each call has the full read timeout, because the caller may do other work between two reads of a stream.
 
-        :raises UnansweredError: if the bytes don't arrive.
+        :raises UnansweredError: if the bytes don't arrive within the read timeout.
         """
         if self._stream:
             self._stream.reset_deadline()
@@ -69,7 +70,7 @@ class BodyReader:
     def close(self) -> None:
         """Close the connection without reading the rest of the body.
 
-        No other request can use the connection, because the unread rest would precede the next response.
+        The connection can't be reused, because the unread rest of this body would come before the next response.
         """
         if self._stream:
             self._stream.close()
@@ -90,7 +91,10 @@ class BodyReader:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
-        """Return 1 to ``limit`` bytes of the body, or none at its end. At the end, also call :meth:`_finish`."""
+        """Return at least 1 and at most ``limit`` bytes of the body, or no bytes at its end.
+
+        A subclass calls :meth:`_finish` as soon as it has reached the end of the body.
+        """
         raise NotImplementedError
 
     def _finish(self, stream: ByteStream) -> None:
@@ -105,13 +109,13 @@ class EmptyReader(BodyReader):
     """Reads an empty body."""
 
     def start(self) -> None:
-        """Release the connection at once."""
+        """Release the connection at once, because there is nothing to read."""
         if self._stream:
             self._finish(self._stream)
 
 
 class ContentLengthReader(BodyReader):
-    """Reads a body of a known length of at least one byte."""
+    """Reads a body whose ``Content-Length`` header states a length of at least one byte."""
 
     def __init__(self, stream: ByteStream, length: int, *, reusable: bool) -> None:
         super().__init__(stream, reusable=reusable)
@@ -126,19 +130,19 @@ class ContentLengthReader(BodyReader):
 
 
 class ChunkedReader(BodyReader):
-    """Reads a body that is sent in chunks.
+    """Reads a body that the server sends in chunks (``Transfer-Encoding: chunked``).
 
-    A chunk consists of a line with its length, its bytes, and a line break. A chunk of length 0 ends the body. Trailers
-    may follow it.
+    A chunk consists of a line with the chunk's length, the chunk's bytes, and a line break. A chunk of length 0 ends
+    the body. Trailer headers may follow that chunk.
     """
 
-    _remaining = 0  # unread bytes of the current chunk
+    _remaining = 0  # the number of unread bytes in the current chunk
 
     def _read_piece(self, stream: ByteStream, limit: int) -> bytes:
         if not self._remaining:
             self._remaining = _read_chunk_length(stream)
             if not self._remaining:
-                while stream.read_line():  # a trailer, which no caller needs
+                while stream.read_line():  # skip a trailer header, because no caller needs it
                     pass
                 self._finish(stream)
                 return b""
@@ -160,9 +164,9 @@ class UntilCloseReader(BodyReader):
 
 
 def make_body_reader(stream: ByteStream, status: int, headers: dict[str, str]) -> BodyReader:
-    """Make the reader of a response's body.
+    """Make the reader of an HTTP response's body.
 
-    The first row that matches decides:
+    The first row of this table that matches the response determines the reader:
 
     ==============================  ==========================
     response                        reader
@@ -175,7 +179,8 @@ def make_body_reader(stream: ByteStream, status: int, headers: dict[str, str]) -
     any other ``Content-Length``    error ``BadContentLength``
     ==============================  ==========================
 
-    For status 204 and 304 the headers don't matter, because a 304 may carry the headers of the full response.
+    For status 204 and 304 the headers don't matter, because such a response has no body. A 304 may still carry the
+    headers of the full response.
 
     :raises UnansweredError: if ``Content-Length`` is not a number.
     """

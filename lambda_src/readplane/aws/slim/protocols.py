@@ -1,8 +1,8 @@
-"""The protocols of AWS's services, which turn parameters into a request, and a response into a result or an error.
+"""The protocols of AWS's services: how to turn parameters into a request, and a response into a result or an error.
 
-``JsonProtocol`` is for DynamoDB, Firehose and SQS. ``S3Protocol`` is for S3. Both have the same three methods:
-``make_request``, ``read_result`` and ``read_error``. The last two raise :class:`UnansweredError` if the response is
-incomplete or damaged.
+``JsonProtocol`` is for DynamoDB, Firehose and SQS. ``S3Protocol`` is for S3. Both classes have the same three methods:
+``make_request``, ``read_result`` and ``read_error``. ``read_result`` and ``read_error`` raise :class:`UnansweredError`
+if the response is incomplete or damaged.
 """
 
 import json
@@ -20,15 +20,15 @@ from .signing import uri_encode_path
 
 
 class AwsRequest:
-    """An HTTP request before it is signed.
+    """An HTTP request to AWS before the client signs it.
 
-    It is no NamedTuple, because defining one adds 0.1 ms to every cold start.
+    This class isn't a NamedTuple, because defining a NamedTuple adds 0.1 ms to every cold start.
 
     :ivar method: the HTTP method.
-    :ivar host: the value of the ``Host`` header. The client has a connection pool for each host.
+    :ivar host: the value of the ``Host`` header. The client has one connection pool per host.
     :ivar path: the percent-encoded path.
-    :ivar headers: the header values by name in lower case. All of them are signed.
-    :ivar body: the body's bytes.
+    :ivar headers: the header values by name in lower case. The client signs all of them.
+    :ivar body: the bytes of the body.
     :ivar payload_sha256: the body's SHA-256 in hex.
     """
 
@@ -50,11 +50,12 @@ _TARGETS = {
     "firehose": ("1.1", "Firehose_20150804"),
     "sqs": ("1.0", "AmazonSQS"),
 }
-"""Each service's version of the JSON protocol, and its prefix of the operation in the ``X-Amz-Target`` header."""
+"""For each AWS service: its version of the JSON protocol, and the text that precedes the operation's name in the
+``X-Amz-Target`` header."""
 
 
 class JsonProtocol:
-    """AWS's JSON protocol, for any operation of DynamoDB, Firehose or SQS."""
+    """AWS's JSON protocol. It works for every operation of DynamoDB, Firehose and SQS."""
 
     def __init__(self, service: str, endpoint: Endpoint) -> None:
         if service not in _TARGETS:
@@ -65,7 +66,7 @@ class JsonProtocol:
         self._path = endpoint.path or "/"
 
     def make_request(self, operation: str, parameters: Mapping[str, Any]) -> AwsRequest:
-        """Return the request that calls an operation."""
+        """Return the HTTP request that calls an operation, such as ``GetItem``."""
         body = _encode(parameters).encode()
         headers = {
             "host": self._host,
@@ -75,13 +76,14 @@ class JsonProtocol:
         return AwsRequest("POST", self._host, self._path, headers, body, sha256(body).hexdigest())
 
     def read_result(self, operation: str, response: HttpResponse) -> dict[str, Any]:  # noqa: ARG002 (S3 needs it)
-        """Return an operation's result from a response with a status below 300."""
+        """Return an operation's result from AWS's response, which has a status below 300."""
         return _read_members(response)
 
     def read_error(self, response: HttpResponse) -> RefusedError:
-        """Return the error in a response with a status of 300 or more."""
+        """Return the error that AWS's response reports. The response has a status of 300 or more."""
         members = _read_members(response)
-        # SQS has two codes for an error. This header holds the code of its older protocol, which boto3 reports, too.
+        # SQS has two codes for each error. Prefer the code in this header, because boto3 reports that code, too. It
+        # belongs to the older protocol of SQS.
         sqs_code = response.headers.get("x-amzn-query-error", "").partition(";")[0]
         code = sqs_code or members.get("__type") or response.headers.get("x-amzn-errortype") or str(response.status)
         return RefusedError(str(code).partition(":")[0].rpartition("#")[2], response.status, members)
@@ -98,7 +100,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=_encode_blob).encode
 
 def _read_members(response: HttpResponse) -> dict[str, Any]:
     body = response.body.read_rest()
-    # DynamoDB sends a checksum of its response. AWS's SDKs also verify it.
+    # DynamoDB sends a checksum of its response. Verify the checksum, as AWS's SDKs do.
     if "x-amz-crc32" in response.headers and response.headers["x-amz-crc32"] != str(crc32(body)):
         raise UnansweredError("ChecksumError", sent=True)
     try:
@@ -106,7 +108,7 @@ def _read_members(response: HttpResponse) -> dict[str, Any]:
     except ValueError as error:
         if response.status < 300:
             raise UnansweredError("ResponseParserError", sent=True) from error
-        members = {}  # a proxy's error page, which isn't JSON, so its status becomes the code
+        members = {}  # such as a proxy's error page in HTML, so the HTTP status becomes the error code
     return members if isinstance(members, dict) else {}
 
 
@@ -115,19 +117,20 @@ _S3_OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "GetObject": ("GET", {"IfNoneMatch": "if-none-match"}),
     "PutObject": ("PUT", {"ContentType": "content-type", "CacheControl": "cache-control"}),
 }
-"""Each operation's HTTP method, and the header that carries each optional parameter."""
+"""For each S3 operation: its HTTP method, and the name of the header that carries each optional parameter."""
 _S3_MEMBERS = (("etag", "ETag"), ("content-type", "ContentType"), ("cache-control", "CacheControl"))
-"""The response headers that become members of GetObject's result, each with the member's name."""
+"""The response headers that become members of GetObject's result. Each row holds a header's name and the member's
+name."""
 
 
 class S3Protocol:
-    """S3's protocol, for GetObject and PutObject."""
+    """The protocol of S3, for the operations GetObject and PutObject."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
     def make_request(self, operation: str, parameters: Mapping[str, Any]) -> AwsRequest:
-        """Return the request that calls an operation.
+        """Return the HTTP request that calls an operation, such as ``GetObject``.
 
         :raises ValueError: for an unknown operation or parameter, an empty bucket or key, or a line break in a header.
         """
@@ -143,20 +146,24 @@ class S3Protocol:
         except KeyError as name:
             raise ValueError(f"s3: {operation} is unknown, or its parameter {name} is missing or unknown") from name
         if not bucket or not key:
-            # Such a request would call another operation, such as a listing of the bucket.
+            # With an empty bucket or key, the request would call another operation, such as a listing of the bucket.
             raise ValueError("s3: Bucket and Key must not be empty")
         if any(mark in text for header in headers.items() for text in header for mark in "\r\n"):
             raise ValueError("s3: a header can't hold a line break")
         digest = sha256(body)
         if method == "PUT":
-            # S3 verifies the checksum, and a bucket with Object Lock accepts no object without one.
+            # Send a checksum, because S3 verifies it, and because a bucket with Object Lock refuses an object without
+            # one.
             headers["x-amz-checksum-sha256"] = b2a_base64(digest.digest(), newline=False).decode()
         host, path = self._address(bucket, uri_encode_path(key))
         headers |= {"host": host, "x-amz-content-sha256": digest.hexdigest()}
         return AwsRequest(method, host, path, headers, body, digest.hexdigest())
 
     def read_result(self, operation: str, response: HttpResponse) -> dict[str, Any]:
-        """Return an operation's result from a response with a status below 300. An object's body stays unread."""
+        """Return an operation's result from S3's response, which has a status below 300.
+
+        This doesn't read an object's body. The caller reads it as a stream.
+        """
         headers = response.headers
         if operation == "PutObject":
             response.body.read_rest()
@@ -169,13 +176,14 @@ class S3Protocol:
         return result
 
     def read_error(self, response: HttpResponse) -> RefusedError:
-        """Return the error in a response with a status of 300 or more."""
+        """Return the error that S3's response reports. The response has a status of 300 or more."""
         code = re.search(rb"<Code>([^<]+)</Code>", response.body.read_rest())
         return RefusedError(code[1].decode() if code else str(response.status), response.status)
 
     def _address(self, bucket: str, path: str) -> tuple[str, str]:
-        # AWS wants a host name for each bucket. In two cases the path names the bucket instead. AWS's wildcard
-        # certificate covers no bucket name with a dot, and custom endpoints such as emulators seldom have such hosts.
+        # AWS wants the host name to name the bucket. In two cases, name it in the path instead. If the bucket's name
+        # contains a dot, AWS's wildcard certificate doesn't cover the host name. And custom endpoints, such as
+        # emulators, seldom have a host name for each bucket.
         endpoint = self._endpoint
         if endpoint.custom or "." in bucket:
             return endpoint.authority, f"{endpoint.path}/{bucket}/{path}"

@@ -1,6 +1,6 @@
-"""The rules for retries: after which errors the client tries again, and how long it backs off before.
+"""The slim client's rules for retries: after which errors it retries a call, and how long it backs off first.
 
-The client reacts to the error of an attempt like this:
+Each row of this table holds an error of one attempt, and how the client reacts to it:
 
 =================================================  =================================================
 error                                              reaction
@@ -21,13 +21,13 @@ from ..faults import RefusedError
 from .connection import HttpResponse
 
 BACKOFF_SECONDS = 0.05
-"""The longest backoff, in seconds, before the second attempt."""
+"""The maximum backoff before the second attempt, in seconds, if AWS didn't throttle the first attempt."""
 THROTTLED_BACKOFF_SECONDS = 0.25
-"""The longest backoff, in seconds, before the second attempt, if AWS throttled the first one."""
+"""The maximum backoff before the second attempt, in seconds, if AWS throttled the first attempt."""
 MAX_BACKOFF_SECONDS = 5.0
-"""The longest backoff, in seconds, before any attempt."""
+"""The maximum backoff before any attempt, in seconds, however many attempts have failed."""
 
-# The standard retry mode of botocore has the same throttling codes, transient codes and transient statuses.
+# These throttling codes, transient codes and transient statuses are the same as in botocore's standard retry mode.
 _THROTTLING_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -48,7 +48,7 @@ _THROTTLING_CODES = frozenset(
 )
 _TRANSIENT_CODES = frozenset({"ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException"})
 _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
-# The error codes with which AWS may refuse a request because its time is too far from AWS's time.
+# AWS may respond with these error codes if a request's time is too far from AWS's own time.
 _SKEW_CODES = frozenset(
     {
         "AuthFailure",
@@ -62,7 +62,8 @@ _SKEW_CODES = frozenset(
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
 
 _MIN_SKEW_SECONDS = 240
-"""A smaller difference between the clocks can't be why AWS refused a request. AWS allows 5 minutes, and S3 even 15."""
+"""AWS can't have refused a request because of its time if that time differs from AWS's time by less than this many
+seconds. AWS allows a difference of 5 minutes, and S3 even 15 minutes."""
 
 
 def is_retriable(error: RefusedError) -> bool:
@@ -71,9 +72,9 @@ def is_retriable(error: RefusedError) -> bool:
 
 
 def max_backoff(error: RefusedError | None, attempt: int) -> float:
-    """Return the longest backoff in seconds before the next attempt.
+    """Return the maximum backoff before the next attempt, in seconds.
 
-    :param error: a retriable error, or ``None`` for a network fault.
+    :param error: the retriable error of the failed attempt, or ``None`` if it failed with a network fault.
     :param attempt: the number of the failed attempt, counted from 1.
     """
     first = THROTTLED_BACKOFF_SECONDS if error and _is_throttling(error) else BACKOFF_SECONDS
@@ -86,14 +87,14 @@ def is_expired(error: RefusedError) -> bool:
 
 
 def measure_skew(error: RefusedError, response: HttpResponse, request_skew: float) -> float | None:
-    """Return AWS's clock minus this machine's, in seconds, if a wrong time may be why AWS refused the request.
+    """Return AWS's time minus this machine's time, in seconds, if a wrong time may be why AWS refused the request.
 
-    :param request_skew: the clock skew, in seconds, that the client had added to the request's time.
-    :returns: ``None`` if AWS refused for another reason, or if the response has no valid ``Date`` header.
+    :param request_skew: the clock skew, in seconds, that the client added to this machine's time for the request.
+    :returns: ``None`` if AWS refused the request for another reason, or if the response has no valid ``Date`` header.
     """
     if error.code not in _SKEW_CODES:
         return None
-    from email.utils import parsedate_to_datetime  # here, because the import is slow and seldom needed
+    from email.utils import parsedate_to_datetime  # imported here, because it is slow and seldom needed
 
     try:
         skew = parsedate_to_datetime(response.headers["date"]).timestamp() - time.time()

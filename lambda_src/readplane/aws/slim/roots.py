@@ -1,8 +1,8 @@
-"""The certificate authorities that AWS's endpoints chain to: the five roots of Amazon Trust Services.
+"""The five root certificates of Amazon Trust Services, which the certificates of AWS's endpoints chain to.
 
-AWS publishes them for custom trust stores (https://www.amazontrust.com/repository). They are in a module, not in a data
-file, so that every zip that imports this module contains them. tests/unit/aws/slim/test_tls.py compares them with those
-of certifi, and fails a year before one of them expires.
+AWS publishes the roots for custom trust stores (https://www.amazontrust.com/repository). They are in a Python module,
+not in a data file, so that every Lambda zip that imports the module contains them. tests/unit/aws/slim/test_tls.py
+checks that certifi trusts the same roots, and fails a year before one of them expires.
 """
 
 PEM = """\

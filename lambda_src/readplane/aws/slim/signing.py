@@ -1,7 +1,7 @@
-"""AWS Signature Version 4: the header that proves who sent a request.
+"""AWS Signature Version 4, which computes the ``Authorization`` header that proves who sent a request.
 
-This module reads neither the clock nor the environment. tests/unit/aws/slim/test_signing.py compares it with AWS's own
-test vectors and with botocore.
+This module reads neither the clock nor the environment, so a signature depends only on the parameters.
+tests/unit/aws/slim/test_signing.py compares the signatures with AWS's own test vectors and with botocore's.
 """
 
 import hmac
@@ -15,7 +15,7 @@ _ENCODED = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in ran
 
 
 def uri_encode(text: str) -> str:
-    """Percent-encode everything but RFC 3986's unreserved characters, as Signature Version 4 requires."""
+    """Percent-encode all characters except RFC 3986's unreserved ones, as Signature Version 4 requires."""
     return "".join(map(_ENCODED.__getitem__, text.encode()))
 
 
@@ -33,9 +33,9 @@ def canonical_request(
     *,
     encode_path: bool = True,
 ) -> tuple[str, str]:
-    """Return a request's canonical text, which the signature covers, and the names of the signed headers.
+    """Return a request's canonical text, which the signature covers, and its signed headers' names, joined by ``;``.
 
-    :param path: the path as sent, percent-encoded once.
+    :param path: the path as the client sends it, percent-encoded once.
     :param query: the names and values of the query parameters, not encoded.
     :param headers: the headers to sign, by name in lower case. They include ``host`` and ``x-amz-date``.
     :param payload_sha256: the body's SHA-256 in hex.
@@ -80,8 +80,9 @@ class Signer:
     ) -> str:
         """Return the ``Authorization`` header of a request.
 
-        The first five parameters are those of :func:`canonical_request`. The header ``x-amz-date`` holds the time of
-        the signature, such as ``20261231T235959Z``. If there is a session token, the headers include it.
+        The first five parameters are those of :func:`canonical_request`. ``headers`` must include ``x-amz-date``, the
+        time of the signature, such as ``20261231T235959Z``. If the credentials have a session token, ``headers`` must
+        include it, too.
         """
         request, signed = canonical_request(method, path, query, headers, payload_sha256, encode_path=self._encode_path)
         at = headers["x-amz-date"]
@@ -92,8 +93,8 @@ class Signer:
         return f"{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
 
     def _signing_key(self, secret_key: str, day: str) -> bytes:
-        # A signing key is valid for a day. One tuple holds the cached key with its secret and its day, so that a thread
-        # never sees the key of one secret or day with another.
+        # Cache the signing key, because it is valid for a whole day. One tuple holds the signing key, the secret
+        # key and the day, so that another thread never uses the signing key with a different secret key or day.
         cached_secret, cached_day, key = self._key
         if cached_secret != secret_key or cached_day != day:
             key = f"AWS4{secret_key}".encode()

@@ -5,17 +5,18 @@ import ssl
 
 _AWS_DOMAINS = (".amazonaws.com", ".api.aws")
 
-_contexts: dict[str, ssl.SSLContext] = {}  # one for each source of trusted certificates
+_contexts: dict[str, ssl.SSLContext] = {}  # the contexts made so far, by source of trusted certificates
 
 
 def tls_context(host: str) -> ssl.SSLContext:
     """Return the TLS context for connections to a host. The process makes each context once.
 
-    It trusts the certificates in the file that ``AWS_CA_BUNDLE`` names. Without that variable it trusts Amazon's roots
-    for AWS's own hosts, and the system's store for all others.
+    The context trusts the certificates in the file that ``AWS_CA_BUNDLE`` names. Without that variable it trusts
+    Amazon's roots for AWS's own hosts, and the system's store for all others.
     """
-    # AWS's own endpoints chain to Amazon's five roots. The system's store holds over a hundred certificates, and every
-    # cold start would take ten times as long to read it. Only custom endpoints and other partitions need that store.
+    # For AWS's own hosts, load only Amazon's five roots, because the certificates of these hosts chain to them. The
+    # system's store holds over a hundred certificates, and every cold start would take ten times as long to load them.
+    # Only custom endpoints and AWS's other partitions need the system's store.
     bundle = os.environ.get("AWS_CA_BUNDLE") or ("amazon" if host.endswith(_AWS_DOMAINS) else "system")
     context = _contexts.get(bundle)
     if context is None:
@@ -31,6 +32,6 @@ def _make_context(bundle: str) -> ssl.SSLContext:
         context.load_verify_locations(cadata=PEM)
     else:
         context = ssl.create_default_context(cafile=None if bundle == "system" else bundle)
-    # On some systems, such as Debian 12, OpenSSL allows older TLS versions by default.
+    # Require at least TLS 1.2, because OpenSSL allows older versions by default on some systems, such as Debian 12.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     return context

@@ -1,1 +1,1 @@
-"""A source: what an operator declares about one back office, and how Readplane translates its records."""
+"""A source's settings, which describe one back office, and the translation of the back office's records into items."""

@@ -1,4 +1,4 @@
-"""JMESPath expressions that are compiled once and that keep every digit of a number."""
+"""Compiles JMESPath expressions, and evaluates them without losing any digit of a number."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,10 @@ from ..errors import ExpressionError
 
 
 class _Functions(Functions):
-    """JMESPath's functions. Replaces ``to_string`` and ``to_number``, because the originals lose a number's digits."""
+    """JMESPath's functions, with replacements for ``to_string`` and ``to_number``.
+
+    The ``jmespath`` package's own versions of these two functions lose digits of long numbers.
+    """
 
     @signature({"types": []})
     def _func_to_string(self, value: Any) -> str:
@@ -25,9 +28,9 @@ class _Functions(Functions):
 
 
 class _Interpreter(TreeInterpreter):
-    """A JMESPath interpreter that raises an error when an expression reads a name that occurs twice in one object.
+    """A JMESPath interpreter that raises an error if an expression reads a name that occurs twice in one JSON object.
 
-    Without this check, some of JMESPath's operators would treat such a name as missing.
+    Without the error, some of JMESPath's operators would treat the name as missing.
     """
 
     def visit_field(self, node: Any, value: Any) -> Any:
@@ -44,18 +47,18 @@ _INTERPRETER = _Interpreter(Options(custom_functions=_Functions()))
 class Expression:
     """A compiled JMESPath expression. Two expressions with the same text are equal.
 
-    text: the expression as the operator wrote it.
+    text: the JMESPath expression as the operator wrote it in the source's settings.
     """
 
     text: str
     _compiled: Any = field(compare=False, repr=False)
 
     def search(self, value: Any) -> Any:
-        """Return what the expression finds in a value, or ``None`` if it finds nothing.
+        """Return what the expression finds in ``value``, or ``None`` if it finds nothing.
 
         :param value: a value that :func:`~readplane.model.exact_json.parse_json` returned.
         :raises ExpressionError: if a JMESPath function fails, for example on an argument of the wrong type, or if the
-            expression reads a name that occurs twice in one object.
+            expression reads a name that occurs twice in one JSON object.
         """
         try:
             result = _INTERPRETER.visit(self._compiled.parsed, value)
@@ -68,7 +71,8 @@ class Expression:
         except DuplicateNameError as error:
             raise ExpressionError(str(error)) from error
         except Exception as error:
-            # A JMESPath function may raise any Python error, for example for ceil(1e400) or for a list as a key.
+            # Catch every error, because JMESPath functions don't check all their arguments. For example, `ceil(1e400)`
+            # raises OverflowError, and a call of `contains` with a string and a list raises TypeError.
             raise ExpressionError(f"the expression fails ({type(error).__name__})") from error
         if isinstance(result, DuplicateName):
             raise ExpressionError(str(DuplicateNameError()))
@@ -78,10 +82,10 @@ class Expression:
 def compile_expression(text: str) -> Expression:
     """Compile one JMESPath expression.
 
-    JMESPath itself reports an unknown function or a wrong number of arguments only when it evaluates the call. This
-    function already reports both when it compiles the expression.
+    The ``jmespath`` package reports an unknown function or a wrong number of arguments only when it evaluates the
+    call. ``compile_expression`` reports both without evaluating the expression, so that mistakes are found early.
 
-    :raises ValueError: if the expression is invalid. The message says what is wrong and where.
+    :raises ValueError: if the expression is invalid. The error's message says what is wrong and where.
     """
     try:
         compiled = jmespath.compile(text)
@@ -96,7 +100,7 @@ def _check_function_calls(root: Any) -> None:
     while nodes:
         node = nodes.pop()
         if not isinstance(node, dict):
-            continue  # A slice's children are plain numbers, not nodes.
+            continue  # Skip a slice's numbers, such as 1 and 2 in `a[1:2]`, because they call no function.
         nodes += node["children"]
         if node["type"] != "function_expression":
             continue

@@ -1,4 +1,4 @@
-"""The names that error texts give to kinds of JSON values."""
+"""Names of the types of JSON values, such as ``a string``, for error texts."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ _KIND_NAMES = {bool: "a boolean", str: "a string", list: "a list", dict: "an obj
 
 
 def kind_name(value: Any) -> str:
-    """Name the kind of a value, such as ``a string``, for an error text that must not quote the value itself."""
+    """Return the name of a JSON value's type, such as ``a string``.
+
+    Error texts name the type, because they must not quote the value.
+    """
     if isinstance(value, DuplicateName):
         return str(DuplicateNameError())
     return _KIND_NAMES.get(type(value), "a number" if number_text(value) is not None else type(value).__name__)

@@ -1,7 +1,7 @@
 """Checks a source's settings against their rules, and reports every problem at once.
 
-The source's schedule sends the settings in each event that invokes ``poll``. Terraform can't check all of them, because
-it can neither compile JMESPath nor import a Python class. So ``poll`` checks all of them here.
+A schedule invokes ``poll`` with an event that contains the source's settings. Terraform can't check all settings,
+because it can neither compile JMESPath nor import a Python class. So ``poll`` checks all of them with this module.
 """
 
 import re
@@ -64,9 +64,9 @@ _RESERVED_HEADERS = frozenset(
 
 
 def parse_source(raw: object, collections: Mapping[str, Collection] | None = None) -> Source:
-    """Read one source's settings. A setting that is missing or ``null`` takes its default.
+    """Check one source's settings and return the source. A setting that is missing or ``null`` gets its default.
 
-    :param raw: the parsed JSON of the settings, which may be of any type.
+    :param raw: the parsed JSON of the settings. It isn't checked yet, so it may be a value of any type.
     :param collections: the declared collections, by name. ``None`` skips the rules that compare the source with its
         collection.
     :raises SourceError: if the settings break a rule. The error lists every problem.
@@ -87,10 +87,10 @@ def parse_source(raw: object, collections: Mapping[str, Collection] | None = Non
 
 
 class SourceReader:
-    """Reads the settings of one object, and collects a problem for each setting that breaks its rule.
+    """Reads the settings in one JSON object, and collects an error text for each setting that breaks its rule.
 
-    The object is a whole source or a part of it, such as ``paging``. A reader of a part adds its problems to the same
-    list as the reader of the whole source.
+    The JSON object holds the settings of a whole source or of a part of it, such as ``paging``. The reader of a part
+    adds its error texts to the list of the reader of the whole source.
     """
 
     def __init__(self, values: Mapping[Any, Any], name: str, *path: str, problems: list[str] | None = None) -> None:
@@ -101,15 +101,15 @@ class SourceReader:
         self.path = ".".join(("sources", name, *path))
 
     def add_problem(self, field: str, text: str) -> None:
-        """Add what is wrong with ``field`` to the list of problems."""
+        """Add an error text to ``problems``: the full path of ``field``, and ``text``, which says what is wrong."""
         self.problems.append(f"{self.path}.{field}: {text}")
 
     def has(self, field: str) -> bool:
-        """Return whether ``field`` is set to anything but ``null``."""
+        """Return whether ``field`` is set to a value other than ``null``."""
         return self.values.get(field) is not None
 
     def part(self, field: str) -> "SourceReader | None":
-        """Return a reader of the object at ``field``, or ``None`` if the field isn't set or isn't an object."""
+        """Return a reader of the JSON object in ``field``, or ``None`` if the field isn't set or isn't an object."""
         value = self.values.get(field)
         if value is None:
             return None
@@ -121,7 +121,10 @@ class SourceReader:
     def text(
         self, field: str, default: str = "", pattern: re.Pattern[str] = _ANY_TEXT, must_be: str = "a string"
     ) -> str:
-        """Return a string that matches ``pattern``. The field is required unless it has a default."""
+        """Return the string in ``field``, which must match ``pattern``, or ``default`` if the field isn't set.
+
+        If ``default`` is empty, the field is required. Any other value adds a problem.
+        """
         value = self.values.get(field)
         if value is None and default:
             return default
@@ -131,11 +134,14 @@ class SourceReader:
         return default
 
     def text_or_none(self, field: str, pattern: re.Pattern[str] = _ANY_TEXT, must_be: str = "a string") -> str | None:
-        """Return a string that matches ``pattern``, or ``None`` if the field isn't set."""
+        """Return the string in ``field``, which must match ``pattern``, or ``None`` if the field isn't set."""
         return self.text(field, "", pattern, must_be) if self.has(field) else None
 
     def choice(self, field: str, choices: tuple[str, ...], default: str = "") -> str:
-        """Return one of ``choices``. The field is required unless it has a default."""
+        """Return the string in ``field``, which must be one of ``choices``, or ``default`` if the field isn't set.
+
+        If ``default`` is empty, the field is required. Any other value adds a problem.
+        """
         value = self.values.get(field)
         if value is None and default:
             return default
@@ -145,7 +151,10 @@ class SourceReader:
         return choices[0]
 
     def number(self, field: str, default: float, minimum: float, maximum: float, must_be: str) -> float:
-        """Return a number from ``minimum`` to ``maximum``."""
+        """Return the number in ``field``, or ``default`` if the field isn't set.
+
+        The number must be from ``minimum`` to ``maximum``. Any other value adds a problem.
+        """
         value = self.values.get(field)
         if value is None:
             return default
@@ -155,7 +164,10 @@ class SourceReader:
         return default
 
     def whole_number(self, field: str, default: int, minimum: int, maximum: int) -> int:
-        """Return a whole number from ``minimum`` to ``maximum``."""
+        """Return the whole number in ``field``, or ``default`` if the field isn't set.
+
+        The number must be from ``minimum`` to ``maximum``. Any other value adds a problem.
+        """
         must_be = f"a whole number from {minimum} to {maximum}"
         value = self.number(field, default, minimum, maximum, must_be)
         if value == int(value):
@@ -164,7 +176,7 @@ class SourceReader:
         return default
 
     def expression(self, field: str) -> Expression | None:
-        """Return a compiled JMESPath expression, or ``None`` if the field isn't set."""
+        """Return the compiled JMESPath expression in ``field``, or ``None`` if the field isn't set or is invalid."""
         text = self.text_or_none(field, must_be="a JMESPath expression")
         if not text:
             return None
@@ -175,14 +187,20 @@ class SourceReader:
             return None
 
     def refuse_unknown(self, known_fields: frozenset[str]) -> None:
-        """Add a problem for each unknown field. Otherwise, a misspelt setting would silently keep its default."""
+        """Add a problem for each field that isn't in ``known_fields``.
+
+        Without this check, a misspelt setting would be ignored, and the correct setting would silently get its default.
+        """
         for field in self.values:
             if field not in known_fields:
                 self.add_problem(str(field)[:60], "no such field")
 
 
 def _read_source(reader: SourceReader) -> Source:
-    """Read and check each field. A field that breaks its rule gets a placeholder, so that the others can be checked."""
+    """Read and check each field of a source, and return the source.
+
+    A field that breaks its rule gets a placeholder value, so that the remaining fields can be checked as well.
+    """
     version = _version(reader)
     url = _url(reader, "url") or ""
     return Source(
@@ -336,7 +354,7 @@ def _paging(reader: SourceReader) -> PagingSettings:
         size=part.whole_number("size", 1, 1, 1_000_000) if part.has("size") else None,
     )
     if part.values.get("style") not in (None, *_PAGING_STYLES):
-        return paging  # The style is unknown, and it decides which other fields are needed.
+        return paging  # The rules for the other fields depend on the style, and this style is unknown.
     if style == "token" and not part.has("next") and not reader.has("function"):
         part.add_problem("next", "must say where the token is")
     if style not in ("link", "token") and part.has("next"):
@@ -349,7 +367,7 @@ def _paging(reader: SourceReader) -> PagingSettings:
 
 
 def _staleness_budget(reader: SourceReader) -> int:
-    """Return the budget in seconds, or 0 if it isn't set. :func:`_check_whole` reports that it is missing."""
+    """Return the staleness budget in seconds, or 0 if it isn't set. :func:`_check_whole` reports a missing budget."""
     return reader.whole_number("staleness_budget", 0, 1, 365 * 86_400) if reader.has("staleness_budget") else 0
 
 
@@ -397,7 +415,7 @@ def _sweep(reader: SourceReader) -> SweepSettings | None:
 
 
 def _check_whole(reader: SourceReader, source: Source) -> None:
-    """Check that required fields are set, and that the fields fit together."""
+    """Check that ``url`` and ``staleness_budget`` are set, and that the source's settings fit together."""
     for field in ("url", "staleness_budget"):
         if not reader.has(field):
             reader.add_problem(field, "is needed")

@@ -1,4 +1,4 @@
-"""A source's settings: what an operator declares about one back office."""
+"""The classes for a source's settings, with which an operator describes one back office."""
 
 import hashlib
 import json
@@ -15,46 +15,51 @@ SourceMode = Literal["changes", "snapshot"]
 PagingStyle = Literal["none", "link", "page", "offset", "token"]
 
 CURSOR = "{cursor}"
-"""The placeholder in a source's URL. Each pass replaces it with the time since which it asks for changes."""
+"""The placeholder for the cursor in a source's URL.
+
+A pass replaces the placeholder with a time. The back office then returns the records that changed since that time.
+"""
 
 
 class SourceFunction(Protocol):
     """A translation class that an operator writes, for a back office whose responses JMESPath can't translate.
 
-    The setting ``function`` names a class with these members. Readplane makes an instance of it without arguments.
-    The methods raise :class:`readplane.poll.errors.TranslationError` if they can't translate a response or record.
-    The error's message must not quote the back office's data, because Readplane logs it.
+    A source's ``function`` setting names the class. Readplane creates an instance of the class without arguments.
+    The methods raise :class:`readplane.poll.errors.TranslationError` if they can't translate a response or a record.
+    The error's message must not quote the back office's data, because Readplane logs the message.
     """
 
     versioned: bool
-    """Whether each record carries its modification time."""
+    """Whether each record of the back office contains its modification time."""
 
     def page(self, payload: Any) -> tuple[list[Any], str | None]:
         """Split a response into records, and find the link or token of the next page.
 
         :param payload: the parsed JSON of the response.
         :returns: the records, and the next page's link or token (``None`` on the last page). Each record must contain
-            all that :meth:`item` needs, because a quarantined record is later translated again without its page.
-        :raises readplane.poll.errors.TranslationError: if the response doesn't have the expected form. The poll then
-            fails.
+            everything that :meth:`item` needs. A redrive passes a quarantined record to :meth:`item` again, when the
+            rest of the record's page is no longer known.
+        :raises readplane.poll.errors.TranslationError: if the response doesn't have the form that this class can
+            translate. The poll then fails.
         """
 
     def item(self, record: Any) -> Mapping[str, Any]:
-        """Translate one record.
+        """Translate one record into the fields of an item.
 
         :param record: one of the records that :meth:`page` returned.
-        :returns: a mapping with ``id`` and ``data``; with ``version``, in Unix milliseconds, if :attr:`versioned` is
-            true; and optionally with ``deleted`` and ``owner``.
-        :raises readplane.poll.errors.TranslationError: if the record can't be translated. It then goes to quarantine.
+        :returns: the item's fields by name. ``id`` and ``data`` are required. ``version``, in Unix milliseconds, is
+            required if :attr:`versioned` is true. ``deleted`` and ``owner`` are optional.
+        :raises readplane.poll.errors.TranslationError: if the record can't be translated. Readplane then quarantines
+            the record.
         """
 
 
 @dataclass(frozen=True)
 class VersionField:
-    """How to read a record's modification time.
+    """How to find and parse a record's modification time.
 
-    expression: finds the time in a record.
-    format: how the back office writes the time.
+    expression: the JMESPath expression that finds the time in a record.
+    format: the format in which the back office writes the time.
     """
 
     expression: Expression
@@ -63,12 +68,12 @@ class VersionField:
 
 @dataclass(frozen=True)
 class SecretHeader:
-    """The header that carries a secret to the back office.
+    """The request header that carries a secret, such as an API key, to the back office.
 
-    arn: the ARN of the Secrets Manager secret or the SSM parameter.
+    arn: the ARN of the Secrets Manager secret or the SSM parameter that holds the secret.
     header: the header's name.
     format: a template of the header's value, in which ``{secret}`` stands for the secret.
-    field: the field of the secret's JSON that is sent; ``None`` sends the whole secret.
+    field: if the secret is a JSON object, the name of the field whose value is sent; ``None`` sends the whole secret.
     """
 
     arn: str
@@ -77,36 +82,41 @@ class SecretHeader:
     field: str | None
 
     def value(self, secret: str) -> str:
-        """Return the header's value, with ``secret`` filled into the template."""
+        """Return the header's value: the template ``format`` with ``secret`` in place of ``{secret}``."""
         return self.format.replace("{secret}", secret)
 
 
 @dataclass(frozen=True)
 class CursorSettings:
-    """How the URL carries the time since which a pass asks for changes.
+    """How the cursor is written in a source's URL. The cursor is the time since which a pass asks for changes.
 
-    format: how the time is written.
-    initial: the text that a pass sends instead of a time if it asks for everything, such as a source's first pass.
+    format: the format in which the time is written.
+    initial: the text that replaces the time if a pass asks for all records, as a source's first pass does.
     """
 
     format: TimeFormat
     initial: str
 
     def text(self, ms: int | None) -> str:
-        """Return the cursor for a time in Unix milliseconds, rounded down, or the initial cursor for ``None``."""
+        """Return the text of a cursor, as it is put into a source's URL.
+
+        :param ms: the cursor's time in Unix milliseconds, which is rounded down to the precision of the format;
+            ``None`` for the initial cursor.
+        """
         return self.initial if ms is None else time_text(ms, self.format)
 
 
 @dataclass(frozen=True)
 class PagingSettings:
-    """How a pass gets from one page to the next.
+    """How a pass requests the pages of a back office's list, one after another.
 
     style: the paging style; :mod:`readplane.poll.upstream.paging` has one class for each style.
-    next: finds the next page's link or token in a response's body (styles ``link`` and ``token``). With style ``link``,
-        ``None`` means that the link is in the ``Link`` header.
-    parameter: the query parameter that carries the page number, offset or token.
-    first: the number of the first page (style ``page``). Offsets start at 0.
-    size: how many records a full page contains. This is a note for operators; Readplane reads pages of any size.
+    next: the JMESPath expression that finds the next page's link or token in a response's body (styles ``link`` and
+        ``token``). With style ``link``, ``None`` means that the link is in the ``Link`` header.
+    parameter: the name of the query parameter that carries the page number, offset or token.
+    first: the number of the first page (style ``page``). Style ``offset`` always starts at offset 0.
+    size: how many records a full page contains. This is only a note for operators, because Readplane reads pages of any
+        size.
     """
 
     style: PagingStyle
@@ -118,10 +128,10 @@ class PagingSettings:
 
 @dataclass(frozen=True)
 class BreakerSettings:
-    """When Readplane stops polling a failing back office.
+    """When Readplane stops polling a failing back office, and for how long.
 
-    failures: how many polls must fail in a row before Readplane stops.
-    cooldown_seconds: how long Readplane then sends no request, in seconds.
+    failures: how many polls must fail in a row before Readplane stops polling.
+    cooldown_seconds: how many seconds pass before Readplane sends the back office a request again.
     """
 
     failures: int
@@ -130,12 +140,12 @@ class BreakerSettings:
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """The periodic full listing that finds deleted records.
+    """Settings of a source's sweep, the periodic full listing that finds deleted records.
 
-    schedule: a ``rate(…)`` or ``cron(…)`` expression.
-    url: the full listing's URL; ``None`` means the source's own URL with the initial cursor.
-    max_deletes_percent: the largest share of the collection that one sweep may delete, in percent. If more items are
-        missing, the sweep deletes nothing.
+    schedule: how often the sweep runs: a ``rate(…)`` or ``cron(…)`` expression.
+    url: the URL of the full listing; ``None`` means the source's own URL with the initial cursor.
+    max_deletes_percent: how many percent of the collection's items one sweep may delete at most. If more items are
+        missing from the listing, the sweep deletes nothing.
     """
 
     schedule: str
@@ -145,7 +155,7 @@ class SweepSettings:
 
 @dataclass(frozen=True)
 class Source:
-    """One source: what an operator declares about one back office.
+    """All settings of one source, with which an operator describes one back office.
 
     A source of mode ``changes`` has either a ``function`` or the three expressions ``records``, ``id`` and
     ``translation``. A source of mode ``snapshot`` has none of these four, no paging and no sweep.
@@ -154,29 +164,30 @@ class Source:
     mode: ``changes`` turns each record into a change; ``snapshot`` publishes the whole response as one document.
     collection: the collection that the source feeds.
     url: the URL of the first page; it may contain :data:`CURSOR`.
-    headers: names and values of the headers that every request sends, apart from the secret.
-    secret: the header that carries a secret.
-    records: finds the list of records in a response.
-    id: finds a record's item id.
-    version: a record's modification time; ``None`` if the records carry none.
-    deleted: tells whether a record is deleted.
-    owner: finds a record's owner (owner collections only).
-    translation: turns a record into an item's data.
-    function: translates records in place of the expressions above.
-    cursor: how the URL carries the time since which a pass asks for changes; ``None`` if the URL has no cursor.
-    paging: how a pass gets from one page to the next.
-    lag_seconds: how far before the watermark the next pass begins, in seconds, to catch changes that the back office
-        shows late.
-    timeout_seconds: how long one try of a request may take, redirects included, in seconds.
-    attempts: how many times a request is tried at most, retries included.
+    headers: names and values of the headers that every request sends. The secret's header isn't one of them.
+    secret: the request header that carries a secret; ``None`` if the back office needs no secret.
+    records: the expression that finds the list of records in a response.
+    id: the expression that finds the item id in a record.
+    version: how to read a record's modification time; ``None`` if the records contain none.
+    deleted: the expression that is true if a record is deleted.
+    owner: the expression that finds the owner in a record (owner collections only).
+    translation: the expression that turns a record into an item's data.
+    function: an instance of a translation class, which translates records in place of the expressions above.
+    cursor: how the URL contains the time since which a pass asks for changes; ``None`` if the URL has no cursor.
+    paging: how a pass requests one page after another.
+    lag_seconds: how many seconds before the watermark the next pass begins, so that the pass also reads records that
+        the back office committed late.
+    timeout_seconds: how many seconds one try of a request may take, redirects included.
+    attempts: how many times a request is sent at most, the first try included.
     max_pages: how many pages of a pass one poll reads at most. The next poll continues the pass.
-    max_seconds: how long a poll may run before it requests no further page, in seconds. The next poll continues.
-    requests_per_second: how many requests are sent per second at most; ``None`` sets no limit.
-    max_bytes: the largest response body that is accepted, in bytes, after decompression.
-    breaker: when Readplane stops polling a failing back office.
-    sweep: the periodic full listing that finds deleted records.
-    staleness_budget: how stale the source's items may become, in seconds. Beyond that, reads say so and an alarm fires.
-    document: the item id of the snapshot's document.
+    max_seconds: for how many seconds a poll requests further pages of a pass. The next poll continues the pass.
+    requests_per_second: how many requests Readplane sends to the back office per second at most; ``None`` for no limit.
+    max_bytes: the largest response body that Readplane accepts, in bytes, after decompression.
+    breaker: when Readplane stops polling a failing back office, and for how long.
+    sweep: the periodic full listing that finds deleted records; ``None`` for no sweeps.
+    staleness_budget: how many seconds of staleness the operator accepts. Beyond it, reads carry
+        ``Readplane-Stale: true`` and an alarm fires.
+    document: the item id under which a snapshot is published as a document.
     schedule: how often the source is polled: a ``rate(…)`` or ``cron(…)`` expression.
     """
 
@@ -210,21 +221,22 @@ class Source:
 
     @property
     def versioned(self) -> bool:
-        """Whether the records carry their modification time."""
+        """Whether the source's records contain their modification time."""
         return self.version is not None or (self.function is not None and self.function.versioned)
 
     @property
     def incremental(self) -> bool:
-        """Whether a pass asks only for what has changed since a time. Otherwise, every pass reads the full listing."""
+        """Whether a pass asks only for the records that changed since a time. If not, every pass reads all records."""
         return self.cursor is not None
 
     @property
     def fingerprint(self) -> str:
         """A hash of the settings that decide which records are read and how they are translated.
 
-        If the fingerprint changes, ``poll`` reads everything again, for two reasons. A watermark of one back office
-        means nothing to another one. And a corrected translation must also be applied to records that were modified
-        before the correction. The fingerprint covers a function's name, but not its code.
+        If the fingerprint changes, ``poll`` reads all records again, for two reasons. After a change of the URL, the
+        watermark of the old back office means nothing to the new one. After a change of the translation, records that
+        ``poll`` has already read must be translated again. The fingerprint covers the name of a translation class, but
+        not its code.
         """
         expressions = (
             *(self.records, self.id, self.deleted, self.owner, self.translation),
@@ -241,12 +253,12 @@ class Source:
     def url_at(self, cursor_ms: int | None) -> str:
         """Return the URL of the first page of the records that changed since ``cursor_ms``.
 
-        :param cursor_ms: Unix milliseconds; ``None`` asks for everything.
+        :param cursor_ms: a time in Unix milliseconds; ``None`` asks for all records.
         """
         return self._with_cursor(self.url, cursor_ms)
 
     def sweep_url(self) -> str:
-        """Return the URL of the first page of a sweep's full listing."""
+        """Return the URL of the first page of a sweep, which lists all records."""
         return self._with_cursor((self.sweep.url if self.sweep else None) or self.url, None)
 
     def page_url(self, url: str, value: str | int) -> str:

@@ -1,4 +1,4 @@
-"""Converts between the times that a back office writes and Unix milliseconds."""
+"""Converts a back office's times to Unix milliseconds, and Unix milliseconds to the back office's time format."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,10 @@ _UNIX = re.compile(r"(?a)-?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?")
 
 
 def time_text(ms: int, time_format: TimeFormat) -> str:
-    """Write Unix milliseconds as text. The time is rounded down to what the format can express, never up."""
+    """Return ``ms``, a time in Unix milliseconds, as text in a back office's time format.
+
+    The time is rounded down to the precision of the format, never up.
+    """
     if time_format == "unix_ms":
         return str(ms)
     if time_format == "unix_s":
@@ -32,8 +35,8 @@ def parse_time(value: Any, time_format: TimeFormat) -> int:
 
     :param value: a value that :func:`~readplane.model.exact_json.parse_json` returned. A Unix time may be a number or
         a string.
-    :raises ValueError: if ``value`` isn't a time in this format. The message says what was expected and never quotes
-        the value.
+    :raises ValueError: if ``value`` isn't a time in ``time_format``. The error's message names the expected format and
+        never quotes ``value``.
     """
     if time_format == "rfc3339":
         match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
@@ -44,7 +47,8 @@ def parse_time(value: Any, time_format: TimeFormat) -> int:
     if text is None or not _UNIX.fullmatch(text):
         raise ValueError(f"found {kind_name(value)}, not a Unix time")
     scale = 1000 if time_format == "unix_s" else 1
-    # Calculate with Decimal. A float is exact only up to 2^53, and Unix times with microseconds come close to that.
+    # Calculate with Decimal, because a float could round the time up. A Unix time in microseconds needs 51 bits and a
+    # float has 53, so a time with more decimal places doesn't fit.
     with localcontext(prec=200):
         return int((Decimal(text) * scale).to_integral_value(rounding=ROUND_FLOOR))
 
@@ -52,8 +56,8 @@ def parse_time(value: Any, time_format: TimeFormat) -> int:
 def _rfc3339_ms(match: re.Match[str]) -> int:
     day, hours, minutes, seconds, fraction, sign, offset_hours, offset_minutes = match.groups()
     try:
-        # `datetime` can't parse a leap second (:60). Parse the minute and add the seconds, so that a leap second
-        # becomes the first second of the next minute.
+        # `datetime` can't parse a leap second (:60). So parse the time without its seconds and then add the seconds. A
+        # leap second becomes the first second of the next minute.
         moment = datetime.fromisoformat(f"{day}T{hours}:{minutes}:00+00:00") + timedelta(seconds=_up_to(seconds, 60))
         if sign:
             offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))

@@ -1,8 +1,9 @@
 """Splits a back office's responses into records, and translates each record into an item.
 
 A response that doesn't have the form that the source's settings describe raises a
-:class:`~readplane.poll.errors.PageError`. It never counts as an empty list. A record that can't be translated doesn't
-affect the others: it becomes an :class:`UntranslatableRecord`, which goes to quarantine with its reason.
+:class:`~readplane.poll.errors.PageError`. Such a response is never treated as an empty list of records. A record that
+can't be translated doesn't affect the other records of its page. It becomes an :class:`UntranslatableRecord`, which
+goes to quarantine together with the reason.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ UntranslatableReason = Literal["untranslatable", "bad_id", "bad_version", "bad_o
 
 
 class ParsedPage(NamedTuple):
-    """One response, split into records.
+    """A response of a back office, split into records.
 
     records: the records as the back office wrote them.
     next: the next page's link or token; ``None`` on the last page.
@@ -35,12 +36,12 @@ class ParsedPage(NamedTuple):
 
 
 class TranslatedRecord(NamedTuple):
-    """One translated record.
+    """A back office's record, translated into the fields of an item.
 
     item_id: the item's id.
-    version_ms: the modification time, in Unix milliseconds; ``None`` if the source's records carry none.
+    version_ms: the modification time, in Unix milliseconds; ``None`` if the source's records contain none.
     deleted: whether the back office deleted the record.
-    owner: the item's owner, in an owner collection.
+    owner: the item's owner, if the item belongs to an owner collection.
     data_text: the item's data as JSON text; ``None`` if the record is deleted.
     raw: the record as the back office wrote it.
     """
@@ -59,12 +60,12 @@ class TranslatedRecord(NamedTuple):
 
 
 class UntranslatableRecord(NamedTuple):
-    """One record that goes to quarantine.
+    """A back office's record that can't be translated and goes to quarantine.
 
     reason: a code that says why the record can't be translated.
-    detail: one sentence for operators, which quotes nothing of the record.
+    detail: one sentence that explains the reason to operators. It quotes none of the record's data.
     raw: the record as the back office wrote it.
-    item_id: the item's id, if the record has a usable one.
+    item_id: the item's id; ``None`` if the record has no valid id.
     """
 
     reason: UntranslatableReason
@@ -83,7 +84,7 @@ PageRecord = TranslatedRecord | UntranslatableRecord
 
 
 class _RecordError(Exception):
-    """A record can't be translated."""
+    """Raised for a record that can't be translated. Its reason and detail go to quarantine with the record."""
 
     def __init__(self, reason: UntranslatableReason, detail: str) -> None:
         super().__init__(detail)
@@ -94,8 +95,8 @@ class _RecordError(Exception):
 class Translator:
     """Translates one source's records into items of its collection.
 
-    :param source: the source, of mode ``changes``.
-    :param validate: the collection's compiled schema.
+    :param source: a source of mode ``changes``.
+    :param validate: the compiled JSON Schema of the source's collection. Each item's data must fit this schema.
     """
 
     def __init__(self, source: Source, validate: SchemaValidator) -> None:
@@ -112,7 +113,7 @@ class Translator:
     def parse_page(self, body: bytes) -> ParsedPage:
         """Split a response's body into records, and find the next page's link or token.
 
-        :raises PageError: if the response isn't JSON, if its records aren't a list, or if the next page's link or token
+        :raises PageError: if the body isn't JSON, if its records aren't a list, or if the next page's link or token
             is neither a string nor a number.
         """
         payload = _parse(body)
@@ -132,11 +133,12 @@ class Translator:
         return ParsedPage(records, _next(link_or_token))
 
     def translate_record(self, value: Any, now_ms: int) -> PageRecord:
-        """Translate one of a page's records.
+        """Translate one record of a page.
 
         :param value: the record as the back office wrote it.
-        :param now_ms: the time just before the page was requested, in Unix milliseconds. A record is untranslatable if
-            its modification time is further ahead of ``now_ms`` than a wrong clock could explain.
+        :param now_ms: the time just before the page was requested, in Unix milliseconds. A record whose modification
+            time is more than ``MAX_AHEAD_MS`` after ``now_ms`` is untranslatable. Such a time is wrong, even if the
+            back office's clock is a little fast.
         """
         item_id = None
         try:
@@ -165,22 +167,27 @@ class Translator:
             if not isinstance(records, list):
                 raise TranslationError(f"records: found {kind_name(records)}, not a list")
             for record in records:
-                print_json(record, keep_duplicates=True)  # Raises if the quarantine couldn't store it.
+                print_json(record, keep_duplicates=True)  # Raises if quarantine couldn't store the record as JSON.
         except TranslationError as error:
             raise PageError(f"function: {error}") from error
-        except Exception as error:  # An operator's code may raise anything, and its message may quote the response.
+        except Exception as error:
+            # An operator's class may raise any error. Report only the error's type, because its text may quote data.
             raise PageError(f"function: page() fails ({type(error).__name__})") from error
         return ParsedPage(records, _next(link_or_token))
 
     def _field_getter(self, value: Any) -> Callable[[str], Any]:
-        """Return a function that finds a field of a record: ``id``, ``version``, ``deleted``, ``owner`` or ``data``."""
+        """Return a function that takes a field's name and returns this field of the record ``value``.
+
+        The fields are ``id``, ``version``, ``deleted``, ``owner`` and ``data``.
+        """
         if self._source.function is None:
             return lambda field: _search(self._expressions[field], _setting_name(field), value)
         try:
             item = dict(self._source.function.item(value))
         except TranslationError as error:
             raise _RecordError("untranslatable", f"function: {error}") from error
-        except Exception as error:  # An operator's code may raise anything, and its message may quote the record.
+        except Exception as error:
+            # An operator's class may raise any error. Report only the error's type, because its text may quote data.
             raise _RecordError("untranslatable", f"function: item() fails ({type(error).__name__})") from error
         return item.get
 
@@ -210,7 +217,8 @@ class Translator:
             raise _RecordError("untranslatable", f"translation: {error}") from error
         if too_deep:
             raise _RecordError("untranslatable", f"translation: is nested more than {MAX_DEPTH} deep")
-        # Encode the text only if it may be too large. A character takes at most four bytes, so most texts can't be.
+        # Most texts are so short that they can't exceed the limit, because UTF-8 encodes a character in at most four
+        # bytes. Encode only the longer texts, to save time.
         if 4 * len(text) > MAX_DATA_BYTES and len(text.encode()) > MAX_DATA_BYTES:
             raise _RecordError("too_large", f"translation: is larger than {MAX_DATA_BYTES} bytes")
         try:
@@ -221,9 +229,9 @@ class Translator:
 
 
 def check_snapshot(body: bytes, validate: SchemaValidator) -> None:
-    """Check a snapshot's body, which is then published unchanged.
+    """Check the body of a snapshot's response before ``poll`` publishes it unchanged as a document.
 
-    :param validate: the collection's compiled schema.
+    :param validate: the compiled JSON Schema of the source's collection.
     :raises PageError: if the body isn't JSON in UTF-8, begins with a byte order mark, is nested too deep, holds a name
         twice in one object, or doesn't fit the schema.
     """
@@ -263,7 +271,10 @@ def _setting_name(field: str) -> str:
 
 
 def _next(link_or_token: Any) -> str | None:
-    """Return a link or token as text. Null, false and an empty string all mean that there is no next page."""
+    """Return the next page's link or token as text, or ``None`` if there is no next page.
+
+    Some back offices write null instead of a link or token on the last page. Others write false or an empty string.
+    """
     if link_or_token is None or link_or_token is False or link_or_token == "":
         return None
     if isinstance(link_or_token, str):
@@ -290,7 +301,7 @@ def _whole_number_text(value: Any) -> str | None:
 
 def _deleted(value: Any) -> bool:
     # JMESPath treats 0, "0" and "false" as true. An operator who forgets this could write an expression that deletes
-    # the whole collection. So refuse every value that isn't clearly true or false.
+    # the whole collection. So accept only null, true, false, 0 and 1, and refuse any other value.
     if value is None:
         return False
     if isinstance(value, bool) or number_text(value) in ("0", "1"):

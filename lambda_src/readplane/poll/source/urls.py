@@ -1,4 +1,4 @@
-"""Helpers for a back office's URLs: their origin, their next links and their query parameters."""
+"""Functions for a back office's URLs: find a URL's origin, set a query parameter, and resolve a page's next link."""
 
 from urllib.parse import quote, unquote_plus, urljoin, urlsplit, urlunsplit
 
@@ -6,9 +6,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> tuple[str, str, int | None] | None:
-    """Return the scheme, host and port of an ``http(s)`` URL, or ``None`` for anything else.
+    """Return the scheme, host and port of an ``http(s)`` URL, or ``None`` if ``url`` isn't one.
 
-    A URL without a port has its scheme's default port.
+    If ``url`` contains no port, the returned port is the scheme's default (80 for ``http``, 443 for ``https``).
     """
     try:
         parts = urlsplit(url)
@@ -21,16 +21,18 @@ def origin(url: str) -> tuple[str, str, int | None] | None:
 
 
 def with_parameter(url: str, name: str, value: str) -> str:
-    """Return ``url`` with one query parameter set or replaced. All other parameters keep their exact text."""
+    """Return ``url`` with the query parameter ``name`` set to ``value``. All other parameters keep their exact text."""
     parts = urlsplit(url)
     others = [pair for pair in parts.query.split("&") if pair and unquote_plus(pair.partition("=")[0]) != name]
     return urlunsplit(parts._replace(query="&".join([*others, f"{quote(name, safe='')}={quote(value, safe='')}"])))
 
 
 def next_url(page_url: str, link: str) -> str | None:
-    """Return the absolute URL of a page's next link, or ``None`` if it is invalid or has another origin than the page.
+    """Return the absolute URL of the next page from a page's link.
 
-    The link may be relative to ``page_url``.
+    :param page_url: the URL of the page that contains the link.
+    :param link: the link to the next page. A relative link is resolved against ``page_url``.
+    :returns: the URL; ``None`` if the link is invalid, or if its origin isn't that of ``page_url``.
     """
     try:
         url = urljoin(page_url, link)

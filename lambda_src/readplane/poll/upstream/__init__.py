@@ -1,1 +1,1 @@
-"""Reads a back office over HTTP: sends requests with a secret, reads responses, and goes through pages."""
+"""Reads a back office over HTTP: sends requests with a secret, reads the responses, and requests page after page."""

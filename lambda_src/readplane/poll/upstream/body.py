@@ -1,4 +1,4 @@
-"""Reads a response's body, unpacks it within a size limit, and checks that nothing of it is missing."""
+"""Reads the body of a back office's response, decompresses it up to a size limit, and checks that it is complete."""
 
 import zlib
 from typing import Any
@@ -13,11 +13,11 @@ _MARKUP_TYPES = ("text/html", "application/xhtml+xml")
 
 
 def read_body(response: requests.Response, max_bytes: int) -> bytes:
-    """Read and unpack the body of a response with status 200.
+    """Read and decompress the body of a response with status 200.
 
-    :param max_bytes: the largest body that is accepted, in bytes, after unpacking.
-    :raises BackOfficeError: of kind ``not_data`` for a web page or for an encoding other than GZIP, of kind
-        ``too_large`` for a body beyond ``max_bytes``, or of kind ``broken`` if a part of the body is missing.
+    :param max_bytes: the largest body that is accepted, in bytes, after decompression.
+    :raises BackOfficeError: of kind ``not_data`` if the body is a web page or has an encoding other than GZIP, of kind
+        ``too_large`` if the body is larger than ``max_bytes``, or of kind ``broken`` if the end of the body is missing.
     """
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type in _MARKUP_TYPES:
@@ -25,8 +25,8 @@ def read_body(response: requests.Response, max_bytes: int) -> bytes:
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
         raise BackOfficeError("not_data", "the response has an encoding that the request didn't allow", status=200)
-    # Don't let urllib3 unpack the body, for two reasons. A few packed bytes may unpack to gigabytes, so each step needs
-    # a limit. And some versions of urllib3 don't report that the end of a packed body is missing.
+    # Don't let urllib3 decompress the body, for two reasons. A few compressed bytes may expand to gigabytes, so each
+    # step needs a limit. And some versions of urllib3 don't report that the end of a compressed body is missing.
     gunzip = Gunzip(max_bytes) if "gzip" in encoding else None
     body = bytearray()
     received = 0
@@ -35,8 +35,8 @@ def read_body(response: requests.Response, max_bytes: int) -> bytes:
         body += gunzip.unpack(piece) if gunzip else piece
         if len(body) > max_bytes:
             raise BackOfficeError("too_large", f"the response is larger than {max_bytes} bytes", status=200)
-    # urllib3 2 raises an error if the body is shorter than its Content-Length, and urllib3 1.26 doesn't. Which version
-    # is installed depends on the Lambda runtime.
+    # Compare the length of the body with Content-Length, because the Lambda runtime may contain urllib3 1.26, which
+    # doesn't report a body that is too short. urllib3 2 raises an error for such a body.
     length = response.headers.get("Content-Length", "")
     if (length.isdecimal() and int(length) != received) or (gunzip and not gunzip.whole):
         raise BackOfficeError("broken", "the response is cut off", status=200, retryable=True)
@@ -44,9 +44,11 @@ def read_body(response: requests.Response, max_bytes: int) -> bytes:
 
 
 class Gunzip:
-    """Unpacks GZIP data up to a size limit. The data may have several members (RFC 1952, section 2.2).
+    """Decompresses GZIP data up to a size limit.
 
-    :param max_bytes: the largest unpacked size, in bytes.
+    The data may consist of several GZIP members, one after another (RFC 1952, section 2.2).
+
+    :param max_bytes: the largest size after decompression, in bytes.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -56,14 +58,14 @@ class Gunzip:
 
     @property
     def whole(self) -> bool:
-        """Whether the input so far ends with a complete member."""
+        """Whether the input so far is complete, because it ends at the end of a GZIP member."""
         return not self._inside_member
 
     def unpack(self, piece: bytes) -> bytes:
-        """Unpack the next piece of the input.
+        """Decompress the next piece of the input.
 
-        If the output would exceed ``max_bytes``, it is cut one byte after the limit. From this byte, the caller sees
-        that the body is too large.
+        If the output of all pieces would exceed ``max_bytes``, the output is cut one byte after this limit. The extra
+        byte tells the caller that the body is too large.
         """
         unpacked = bytearray()
         while piece and self._bytes_left >= 0:

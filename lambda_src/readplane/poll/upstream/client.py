@@ -13,7 +13,10 @@ from .deadline import Exchange, new_session
 from .response import BackOfficeResponse
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses after which a retry may succeed. After any other status, a retry would get the same status again."""
+"""The HTTP statuses after which a request is retried, because a retry may succeed.
+
+After any other status, a retry would get the same status again.
+"""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
@@ -22,25 +25,25 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
 _MIN_TIMEOUT_SHARE = 0.5
-"""How much of the source's timeout a request must have had, as a share, before the back office counts as too slow.
+"""The share of the source's timeout after which a request without a response counts as a failure of the back office.
 
-A request that had less time failed because the poll's own deadline was near.
+If the request had less time than this, it counts as failed because the poll's own deadline was too near.
 """
 
 _JITTER = random.SystemRandom().random
 
 
 class SecretValues(Protocol):
-    """Reads the values of secrets."""
+    """The interface through which :class:`BackOfficeClient` reads the secret that its source's requests carry."""
 
     def get_secret(self, secret: SecretHeader) -> str:
-        """Return the secret's value, which may come from a cache and be some minutes old.
+        """Return the secret's value. It may come from a cache and be some minutes old.
 
         :raises SecretError: if the secret can't be read.
         """
 
     def refresh_secret(self, secret: SecretHeader) -> str:
-        """Read the secret's value again, without the cache, and return it.
+        """Return the secret's value, read again without the cache.
 
         :raises SecretError: if the secret can't be read.
         """
@@ -50,11 +53,13 @@ class BackOfficeClient:
     """Sends one source's requests to its back office.
 
     :param secrets: reads the source's secret; needed only if the source has one.
-    :param clock: returns monotonic seconds. The ``deadline`` of :meth:`fetch` is a time of this clock.
-    :param sleep: waits for a number of seconds.
-    :param jitter: returns a random number from 0 to 1. The default uses the operating system's generator. Python's own
-        generator would have the same state in all sandboxes that are restored from one snapshot.
-    :param wall: returns Unix seconds, which are compared with the date in a ``Retry-After`` header.
+    :param clock: a function that returns monotonic seconds. The ``deadline`` of :meth:`fetch` is a time of this clock.
+    :param sleep: a function that waits for a number of seconds.
+    :param jitter: a function that returns a random number from 0 to 1, by which the pause before a retry is multiplied.
+        The default uses the operating system's random generator, because Python's own generator would have the same
+        state in all Lambda sandboxes that are restored from one snapshot.
+    :param wall: a function that returns Unix seconds. The client compares them with the date in a ``Retry-After``
+        header.
     """
 
     def __init__(
@@ -88,14 +93,17 @@ class BackOfficeClient:
         probe: bool = False,
         deadline: float,
     ) -> BackOfficeResponse:
-        """GET one page, with retries.
+        """Send a GET request for one page, and retry the request after a temporary failure.
 
-        :param url: a URL with the scheme, host and port of the source's URL.
-        :param etag: the ``ETag`` of an earlier response. If the page is still the same, the new response is a 304.
-        :param last_modified: the ``Last-Modified`` of an earlier response, used in the same way.
-        :param probe: if true, the request isn't retried.
-        :param deadline: the time of the clock by which the call must end, retries and pauses included.
-        :raises BackOfficeError: if the back office returns no data.
+        :param url: the page's URL, with the scheme, host and port of the source's URL.
+        :param etag: the ``ETag`` of an earlier response from ``url``. If the page hasn't changed since, the new
+            response is a 304.
+        :param last_modified: the ``Last-Modified`` of an earlier response from ``url``. If the page hasn't changed
+            since, the new response is a 304.
+        :param probe: whether this is the one request that a half-open breaker allows. A probe isn't retried.
+        :param deadline: the time by which this call must end, retries and pauses included, in seconds of ``clock``.
+        :raises BackOfficeError: if the request fails. A temporary failure is retried first, as often as the source's
+            settings allow.
         """
         headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         conditions = {name: value for name, value in headers.items() if value}
@@ -106,7 +114,8 @@ class BackOfficeClient:
                 return self._try_with_secret(url, conditions, deadline)
             except BackOfficeError as error:
                 if previous and error.kind == "deadline":
-                    # Earlier tries failed and used up the time. Report the error of the last one, which is the cause.
+                    # Earlier tries failed and left this try too little time. Raise the error of the previous try,
+                    # because it is the real cause.
                     raise previous from error
                 previous = error
                 if not error.retryable or attempt == attempts:
@@ -114,15 +123,15 @@ class BackOfficeClient:
                 pause = error.retry_after
                 if pause is None:
                     pause = self._jitter() * min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
-                # Raise at once if the pause would leave no time for a retry. The error carries the time of the
-                # Retry-After header, so the caller can wait until then.
+                # Raise the error at once if the deadline comes before the end of the pause. The error contains the
+                # seconds of the Retry-After header, so that the caller knows when to poll again.
                 if self._clock() + pause >= deadline:
                     raise
                 self._sleep(pause)
         raise AssertionError("the last try returns a response or raises")
 
     def close(self) -> None:
-        """Close the connections that the client keeps open between pages."""
+        """Close the connections that the client keeps open between its requests."""
         self._session.close()
 
     def _try_with_secret(self, url: str, conditions: Mapping[str, str], deadline: float) -> BackOfficeResponse:
@@ -135,7 +144,8 @@ class BackOfficeClient:
         except BackOfficeError as error:
             if error.status != 401:
                 raise
-            # The secret may have been rotated, so read it again. An unchanged secret would get another 401.
+            # A 401 may mean that the secret was rotated, so read the secret again. If the secret is unchanged, don't
+            # send it a second time, because the back office would respond 401 again.
             fresh_value = self._secret_header_value(secret, refresh=True)
             if fresh_value == value:
                 raise
@@ -155,7 +165,8 @@ class BackOfficeClient:
     def _try(self, url: str, headers: Mapping[str, str], deadline: float) -> BackOfficeResponse:
         """Send one request and follow its redirects, as long as they stay on the source's origin.
 
-        All of this must end within the source's timeout, apart from pauses for the rate limit.
+        The source's timeout is the limit for the request and all its redirects together. Pauses for the rate limit
+        aren't part of this time.
         """
         timeout_at = self._clock() + self._source.timeout_seconds
         for _ in range(_MAX_REDIRECTS + 1):
@@ -195,7 +206,7 @@ class BackOfficeClient:
         )
 
     def _wait_for_rate_limit(self, deadline: float) -> float:
-        """Wait until the source's requests per second allow another request. Return how many seconds that took."""
+        """Wait until the source's rate limit allows another request, and return how many seconds the wait took."""
         if self._source.requests_per_second is None:
             return 0.0
         now = self._clock()
@@ -208,9 +219,10 @@ class BackOfficeClient:
         return pause
 
     def _too_late(self, timeout_at: float, deadline: float) -> BackOfficeError:
-        """Return the error of a request that got no response in time.
+        """Return the error for a request that got no response in time.
 
-        Its kind is ``timeout`` if the back office was too slow, and ``deadline`` if the poll left it too little time.
+        The error's kind is ``timeout`` if the back office was too slow. The kind is ``deadline`` if the poll's own
+        deadline left the back office too little time.
         """
         seconds = self._source.timeout_seconds
         allowed_seconds = seconds - max(0.0, timeout_at - deadline)

@@ -1,7 +1,8 @@
-"""Sends one request with a strict deadline: the request runs in a thread, and the caller stops waiting in time.
+"""Sends one HTTP request in a thread of its own, so that the caller stops waiting at a strict deadline.
 
-The timeouts of a socket don't limit a whole request. A name is resolved without any timeout, and each of its addresses
-is tried in turn. If a back office sends a byte now and then, its headers or body can take for ever.
+A socket's timeouts don't limit the time of a whole request, for three reasons. Resolving a host name has no timeout.
+A host name can have several addresses, and each of them is tried in turn. The read timeout starts anew with each byte,
+so headers or a body can take forever if the back office sends one byte now and then.
 """
 
 import socket
@@ -29,10 +30,10 @@ _CONNECT_SECONDS = 5.0
 
 
 class Exchange(threading.Thread):
-    """One request and its response, in a thread of its own.
+    """A thread that sends one HTTP request and reads the response.
 
-    :param session: a session that :func:`new_session` made.
-    :param headers: headers that the request sends in addition to the source's own.
+    :param session: a session that :func:`new_session` returned.
+    :param headers: request headers to send in addition to the headers in the source's settings.
     """
 
     def __init__(self, session: requests.Session, source: Source, url: str, headers: Mapping[str, str]) -> None:
@@ -47,10 +48,11 @@ class Exchange(threading.Thread):
         self.socket: socket.socket | None = None
 
     def response_within(self, seconds: float) -> BackOfficeResponse:
-        """Start the thread and wait for the whole response.
+        """Start the thread, wait for the whole response, and return it.
 
-        :raises TimeoutError: if the response isn't complete after ``seconds``. The thread then ends by itself.
-        :raises BackOfficeError: if the back office returns no data.
+        :raises TimeoutError: if the response isn't complete after ``seconds``. The thread then ends by itself, because
+            the request's socket is shut down.
+        :raises BackOfficeError: if the request fails for another reason.
         """
         self.start()
         self.join(seconds)
@@ -65,9 +67,9 @@ class Exchange(threading.Thread):
         return self._response
 
     def note_socket(self, connection: socket.socket | None) -> None:
-        """Store the socket on which the response arrives, so that :meth:`response_within` can shut it down.
+        """Store the socket on which the response arrives, so that :meth:`response_within` can shut the socket down.
 
-        The connection calls this method in the request's thread, after it has sent the request.
+        The connection calls this method in the thread of this ``Exchange``, after the connection has sent the request.
         """
         self.socket = connection
         if self._abandoned and connection:
@@ -77,7 +79,7 @@ class Exchange(threading.Thread):
         """Send the request and read the response. Python calls this method in the new thread."""
         try:
             self._response = self._send_and_read()
-        except BaseException as error:  # noqa: BLE001 - the caller's thread raises it again
+        except BaseException as error:  # noqa: BLE001 - `response_within` raises the error again
             self._error = error
 
     def _send_and_read(self) -> BackOfficeResponse:
@@ -98,14 +100,14 @@ class Exchange(threading.Thread):
             raise BackOfficeError("timeout", f"no response within {seconds:g} s", retryable=True) from error
         except (requests.RequestException, HTTPError, HTTPException, OSError, zlib.error) as error:
             kind: BackOfficeErrorKind = "broken" if self.socket else "connect"
-            # Name the error's class only, because its text may hold the URL.
+            # Report only the class name of the error's cause, because an error's text may contain the request's URL.
             raise BackOfficeError(kind, _root_cause_name(error), retryable=not isinstance(error, ValueError)) from error
 
 
 def new_session() -> requests.Session:
-    """Make a session that ignores proxy variables and .netrc files, keeps no cookies and never retries."""
+    """Return an HTTP session that ignores proxy variables and .netrc files, keeps no cookies and never retries."""
     session = _Session()
-    # A proxy variable or a .netrc file must not decide where a secret is sent.
+    # Ignore the environment's proxy variables and .netrc files, because they must not decide where a secret is sent.
     session.trust_env = False
     session.headers = CaseInsensitiveDict(
         {"User-Agent": "readplane", "Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
@@ -117,7 +119,10 @@ def new_session() -> requests.Session:
 
 
 class _NotesSocket:
-    """A mixin for connections. After a request, it tells the thread's :class:`Exchange` which socket it uses."""
+    """A mixin for urllib3's connections, which passes a connection's socket to the current :class:`Exchange`.
+
+    It does so after the connection has sent a request. The ``Exchange`` is the thread in which the request runs.
+    """
 
     sock: Any
 
@@ -151,21 +156,22 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' own signature
-        # Report no redirect, because `BackOfficeClient` follows redirects itself. Otherwise `requests` would read the
-        # redirect's whole body, however long it is, to prepare the next request.
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - `requests` defines the signature
+        # Return None, which means "no redirect", because `BackOfficeClient` follows redirects itself. Otherwise,
+        # `requests` would read the whole body of a redirect, however long it is, to prepare the next request.
         return None
 
 
 def _shut_down(connection: socket.socket) -> None:
-    with suppress(OSError):  # The socket may be shut down already.
-        # Shut the socket down instead of closing it, because only that wakes the thread that reads from it. Call the
-        # method of the plain socket class: the TLS socket's method would change state that the other thread is using.
+    with suppress(OSError):  # `shutdown` raises OSError if the socket is already shut down.
+        # Call `shutdown` and not `close`, because only `shutdown` wakes a thread that is waiting to read from the
+        # socket. Call the method of the plain socket class, because the method of a TLS socket would also change state
+        # that the reading thread is using.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _root_cause_name(error: BaseException) -> str:
-    """Return the class name of the innermost cause, such as ``ConnectionRefusedError`` or ``IncompleteRead``."""
+    """Return the class name of an error's innermost cause, such as ``ConnectionRefusedError``."""
     visited = {id(error)}
     while True:
         cause = getattr(error, "reason", None) or error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""A back office's response, the interface that fetches one, and the condition that a later request can send."""
+"""A back office's response, the interface of the function that fetches one, and the headers of conditional requests."""
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -9,19 +9,19 @@ from requests.utils import parse_header_links
 from ..checkpoint import ConditionalRequest
 
 SETTLED_SECONDS = 60
-"""How old ``Last-Modified`` must be at the time of the response's ``Date``, in seconds, to be used as a condition.
+"""By how many seconds ``Last-Modified`` must be earlier than ``Date``, so that a later request may send this time.
 
-If the time is more recent, the page may have changed twice in that second (RFC 9110, section 8.8.2.2). A 304 would
-then hide the second change.
+``Last-Modified`` counts whole seconds, so a page that changes twice in one second has the same time after both changes
+(RFC 9110, section 8.8.2.2). If Readplane read the page between the changes, a later 304 would hide the second change.
 """
 
 
 class BackOfficeResponse(NamedTuple):
-    """One response of a back office.
+    """A response of a back office.
 
-    status: 200, or 304 if nothing has changed.
-    body: the unpacked body of a 200; ``None`` for a 304.
-    headers: the headers' values by name. Names may be in upper or lower case.
+    status: the HTTP status: 200, or 304 if the page hasn't changed since an earlier response.
+    body: the decompressed body of a response with status 200; ``None`` for any other status.
+    headers: the header values by header name. Looking up a name ignores upper and lower case.
     url: the URL that the response came from, after all redirects.
     """
 
@@ -32,17 +32,20 @@ class BackOfficeResponse(NamedTuple):
 
     @property
     def etag(self) -> str | None:
-        """The ``ETag`` header. A later :class:`Fetch` of the same URL may send it as a condition."""
+        """The ``ETag`` header. A later request for the same URL can send it as ``If-None-Match``."""
         return self.headers.get("ETag")
 
     @property
     def last_modified(self) -> str | None:
-        """The ``Last-Modified`` header. A later :class:`Fetch` of the same URL may send it as a condition."""
+        """The ``Last-Modified`` header. A later request for the same URL can send it as ``If-Modified-Since``."""
         return self.headers.get("Last-Modified")
 
     @property
     def next_link(self) -> str | None:
-        """The ``Link`` header's URL for ``rel="next"`` (RFC 8288), which may be relative; ``None`` if there is none."""
+        """The next page's URL in the ``Link`` header, marked with ``rel="next"`` (RFC 8288); ``None`` if there is none.
+
+        The URL may be relative.
+        """
         for link in parse_header_links(self.headers.get("Link", "")):
             if "next" in link.get("rel", "").lower().split():
                 return link["url"]
@@ -50,7 +53,10 @@ class BackOfficeResponse(NamedTuple):
 
 
 class Fetch(Protocol):
-    """The interface of :meth:`readplane.poll.upstream.client.BackOfficeClient.fetch`, which a test can replace."""
+    """The interface of a function that fetches one page of a back office.
+
+    Readplane uses :meth:`readplane.poll.upstream.client.BackOfficeClient.fetch`. A test can use another function.
+    """
 
     def __call__(
         self,
@@ -61,27 +67,33 @@ class Fetch(Protocol):
         probe: bool = False,
         deadline: float,
     ) -> BackOfficeResponse:
-        """GET one page.
+        """Send a GET request for one page.
 
-        :param url: a URL with the scheme, host and port of the source's URL.
-        :param etag: the ``ETag`` of an earlier response. If the page is still the same, the new response is a 304.
-        :param last_modified: the ``Last-Modified`` of an earlier response, used in the same way.
-        :param probe: if true, the request isn't retried.
-        :param deadline: the time of the monotonic clock by which the call must end, retries and pauses included.
-        :raises BackOfficeError: if the back office returns no data.
+        :param url: the page's URL, with the scheme, host and port of the source's URL.
+        :param etag: the ``ETag`` of an earlier response from ``url``. If the page hasn't changed since, the new
+            response is a 304.
+        :param last_modified: the ``Last-Modified`` of an earlier response from ``url``. If the page hasn't changed
+            since, the new response is a 304.
+        :param probe: whether this is the one request that a half-open breaker allows. A probe isn't retried.
+        :param deadline: the time by which this call must end, retries and pauses included, on the monotonic clock.
+        :raises BackOfficeError: if the request fails. A temporary failure is retried first, as often as the source's
+            settings allow.
         """
 
 
 def conditional_request_of(url: str, response: BackOfficeResponse) -> ConditionalRequest | None:
-    """Return the condition that a later request of ``url`` can send to get a 304, or ``None`` if none is safe."""
+    """Return what a later request for ``url`` can send to get a 304 if the page hasn't changed since ``response``.
+
+    :returns: the ``ETag`` and ``Last-Modified`` of ``response``; ``None`` if neither of them is safe to send.
+    """
     last_modified = response.last_modified if _is_settled(response.headers) else None
-    # Ignore an ETag that can't be sent in a header, because every later request would fail.
+    # Ignore an ETag with unprintable characters, because no header can carry it and every later request would fail.
     etag = response.etag if response.etag and response.etag.isprintable() else None
     return ConditionalRequest(url, etag, last_modified) if etag or last_modified else None
 
 
 def _is_settled(headers: Mapping[str, str]) -> bool:
-    """Return whether ``Last-Modified`` is old enough that it can't stand for two states of the page."""
+    """Return whether ``Last-Modified`` is so much older than ``Date`` that two versions of the page can't share it."""
     try:
         modified, responded = (parsedate_to_datetime(headers.get(name, "")) for name in ("Last-Modified", "Date"))
         return (responded - modified).total_seconds() >= SETTLED_SECONDS

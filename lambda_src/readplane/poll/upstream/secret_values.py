@@ -1,4 +1,4 @@
-"""Reads the back offices' secrets from Secrets Manager or SSM Parameter Store, and caches them for five minutes."""
+"""Reads back offices' secrets from Secrets Manager or SSM Parameter Store, and caches the secrets for five minutes."""
 
 import json
 import time
@@ -12,15 +12,15 @@ from ..errors import SecretError
 from ..source.settings import SecretHeader
 
 REUSE_SECONDS = 300.0
-"""How long a secret is cached before it is read again, in seconds."""
+"""For how many seconds a secret is used from the cache before it is read again from AWS."""
 
 
 class AwsSecretValues:
-    """Reads secrets by their ARN.
+    """Reads secrets from AWS by their ARN, and caches them.
 
-    :param clients: makes the client of an AWS service (``secretsmanager`` or ``ssm``). It is called once per service,
-        when that service is first needed.
-    :param clock: returns monotonic seconds.
+    :param clients: a function that returns a client for the AWS service with the given name (``secretsmanager`` or
+        ``ssm``). It is called once for each service, when a secret is first read from that service.
+    :param clock: a function that returns monotonic seconds.
     """
 
     def __init__(
@@ -33,10 +33,12 @@ class AwsSecretValues:
         self._clients: dict[str, Client] = {}
         self._clock = clock
         self._texts: dict[str, tuple[float, str]] = {}
-        """For each ARN, the time when the secret was read, and its whole text."""
+        """The cache. For each secret's ARN, it holds the time when the secret was read, and the secret's whole text."""
 
     def get_secret(self, secret: SecretHeader) -> str:
-        """Return the secret's value, or the field of it that the source names, from the cache if possible.
+        """Return the secret's value. If the secret was read in the last five minutes, the value comes from the cache.
+
+        If ``secret`` names a field of the secret's JSON, only the value of this field is returned.
 
         :raises SecretError: if the secret can't be read, or has no such field.
         """
@@ -46,9 +48,10 @@ class AwsSecretValues:
         return _field(entry[1], secret.field)
 
     def refresh_secret(self, secret: SecretHeader) -> str:
-        """Read the secret from AWS again, and return its value.
+        """Read the secret from AWS again, even if it is in the cache, and return its value.
 
-        The client calls this method after a 401, because the secret may have been rotated.
+        ``BackOfficeClient`` calls this method if the back office responds 401, because the secret may have been
+        rotated.
 
         :raises SecretError: if the secret can't be read, or has no such field.
         """
@@ -60,8 +63,9 @@ class AwsSecretValues:
         service = arn.split(":")[2]
         try:
             if service == "ssm":
-                # Read by ARN and not by a name taken from it: the parameters `x` and `/x` have the same ARN. And a
-                # parameter that another account shares can only be read by its ARN.
+                # Name the parameter by its ARN, for two reasons. The parameter's name can't be derived from the ARN,
+                # because the parameters `x` and `/x` have the same ARN. And a parameter that another account shares
+                # can be read only by its ARN.
                 value = self._client(service).call("GetParameter", Name=arn, WithDecryption=True)["Parameter"]["Value"]
             else:
                 value = self._client(service).call("GetSecretValue", SecretId=arn).get("SecretString")
@@ -79,7 +83,8 @@ class AwsSecretValues:
 
 
 def _short_timeout_client(service: str) -> Client:
-    # A poll has a deadline of its own. So allow only two tries of at most 3 s each: 1 s to connect and 2 s to read.
+    # Allow only two tries of at most 3 s each (1 s to connect and 2 s to read), because a poll waits for the secret,
+    # and the poll has a deadline.
     return BotoClient(service, attempts=2, read_timeout=2)
 
 
@@ -89,7 +94,7 @@ def _field(text: str, field: str | None) -> str:
     try:
         members: Any = json.loads(text)
     except ValueError:
-        # Raise without the JSON error as the cause, because that error holds the secret's text.
+        # Use `from None`, because the JSON error contains the secret's text and must not become this error's cause.
         raise SecretError("it isn't JSON, so it has no fields") from None
     value = members.get(field) if isinstance(members, Mapping) else None
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Fixtures of the slim client's tests: a test server, backoffs that don't sleep, and a fresh process state."""
+"""Fixtures for the tests of the slim client: a test server, and backoffs that don't sleep."""
 
 import ssl
 from collections.abc import Iterator
@@ -13,7 +13,10 @@ from tests.unit.aws.slim.support import StartServer
 
 @pytest.fixture(autouse=True)
 def backoffs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the maximum of each backoff instead of sleeping, and reset the state of the process."""
+    """Record the maximum of each backoff instead of sleeping, and return the list of these maximums.
+
+    Also reset the clock skew and the TLS contexts, because all slim clients of the process share them.
+    """
     recorded: list[float] = []
     monkeypatch.setattr(slim_client, "back_off", recorded.append)
     monkeypatch.setattr(slim_client.clock_skew, "seconds", 0.0)
@@ -24,7 +27,7 @@ def backoffs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
-    """Return a function that starts a test server, and lets all clients of the test call it."""
+    """Return a function that starts a test server, and makes it the endpoint of all AWS clients in the test."""
     servers = []
 
     def start(*steps: Step, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Server:

@@ -1,6 +1,6 @@
 """A program that calls GetItem with the slim client and prints the names of all loaded modules.
 
-Arguments: the folder of the package ``readplane``, and GetItem's parameters as JSON.
+Its arguments are the folder that contains the package ``readplane``, and the parameters of GetItem as JSON.
 """
 
 import json

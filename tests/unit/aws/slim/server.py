@@ -1,4 +1,4 @@
-"""A test server that handles each request with a given step: a response, or a network fault."""
+"""An HTTP test server. It handles each request with the next of its steps: a response, or a network fault."""
 
 import datetime as dt
 import ipaddress
@@ -22,13 +22,13 @@ from cryptography.x509.oid import NameOID
 
 
 class Received(NamedTuple):
-    """A request that the server received.
+    """A request that the test server received.
 
-    :param connection: the number of the connection that it came over, counted from 1.
+    :param connection: the number of the connection that carried the request, counted from 1.
     :param method: the HTTP method.
-    :param path: the path as sent.
-    :param headers: the header values by name, as sent.
-    :param body: the body's bytes.
+    :param path: the path as the client sent it.
+    :param headers: the header values by name, as the client sent them.
+    :param body: the bytes of the body.
     """
 
     connection: int
@@ -39,11 +39,12 @@ class Received(NamedTuple):
 
 
 Step = Callable[[socket.socket, Received], bool]
-"""A function that handles one request. It returns ``True`` if the server shall keep the connection open."""
+"""A function that handles one request to the test server. It returns ``True`` to keep the connection open, and
+``False`` to close it."""
 
 
 def raw_response(*pieces: bytes, close: bool = False) -> Step:
-    """Make a step that sends these bytes, one write per piece."""
+    """Return a step that responds with these pieces of bytes, and sends each piece in a separate write."""
 
     def step(connection: socket.socket, _: Received) -> bool:
         for piece in pieces:
@@ -54,41 +55,41 @@ def raw_response(*pieces: bytes, close: bool = False) -> Step:
 
 
 def response(body: bytes = b"{}", status: int = 200, *, close: bool = False, **headers: str) -> Step:
-    """Make a step that sends a complete response. Underscores in the headers' names stand for dashes."""
+    """Return a step that sends a complete HTTP response. An underscore in a header's name stands for a dash."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return raw_response("\r\n".join([*lines, "", ""]).encode() + body, close=close)
 
 
 def error_response(code: str, status: int = 400, **members: Any) -> Step:
-    """Make a step that sends an error in the form of AWS's JSON protocols."""
+    """Return a step that responds with an error of AWS, in the form of AWS's JSON protocol."""
     return response(json.dumps({"__type": f"com.amazonaws.service#{code}", **members}).encode(), status)
 
 
 def echo(connection: socket.socket, request: Received) -> bool:
-    """Send the request's body back."""
+    """Respond with the request's own body."""
     return response(request.body)(connection, request)
 
 
 def close(_: socket.socket, __: Received) -> bool:
-    """Close the connection without a response."""
+    """Close the connection without sending a response."""
     return False
 
 
 def reset(connection: socket.socket, _: Received) -> bool:
-    """Reset the connection without a response."""
+    """Reset the TCP connection without sending a response."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
 
 
 def hang(connection: socket.socket, _: Received) -> bool:
-    """Send nothing, and wait until the client closes the connection."""
+    """Send no response, and wait until the client closes the connection."""
     connection.recv(1)
     return False
 
 
 class Server:
-    """A server that handles each request with the next step. It repeats the last step for all further requests."""
+    """An HTTP server that handles each request with the next step, and all further requests with the last step."""
 
     def __init__(self, steps: Sequence[Step], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.requests: list[Received] = []
@@ -105,9 +106,9 @@ class Server:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self) -> None:
-        """Accept no more connections."""
+        """Stop accepting connections."""
         with suppress(OSError):  # the server has stopped already
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept()
         self._socket.close()
 
     def _accept(self) -> None:
@@ -146,9 +147,10 @@ def _read(stream: Any, number: int) -> Received | None:
 
 
 class Authority(NamedTuple):
-    """A certificate authority.
+    """A certificate authority for tests.
 
-    :param bundle: the path of the file with the authority's certificate, for ``AWS_CA_BUNDLE``.
+    :param bundle: the path of the file with the authority's certificate. A client trusts the authority if
+        ``AWS_CA_BUNDLE`` holds this path.
     :param server: the TLS context of a server whose certificate the authority issued.
     """
 
@@ -158,7 +160,7 @@ class Authority(NamedTuple):
 
 @cache
 def authority(*names: str) -> Authority:
-    """Make an authority, and a certificate for a server with these host names or addresses."""
+    """Make a certificate authority, and a certificate for a server with these host names or IP addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Readplane test")])
     now = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""Helpers of the slim client's tests: a call, its response, and functions to make and observe clients."""
+"""Helpers for the tests of the slim client: a GetItem call, its response, and functions to make and observe clients."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def dynamodb(**options: Any) -> SlimClient:
 
 
 def count_idle(client: SlimClient) -> int:
-    """Return how many idle connections a client's pools keep."""
+    """Return the number of idle connections in all connection pools of a client."""
     return sum(len(pool._idle) for pool in client._pools.values())
 
 

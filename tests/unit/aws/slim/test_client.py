@@ -1,4 +1,4 @@
-"""The slim client: what it sends, which spans it records, and which modules it loads."""
+"""Tests of the slim client: the requests that it sends, the spans that it records, and the modules that it loads."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ from tests.unit.aws.slim.support import GET, OK, StartServer, dynamodb
 
 
 def botocore_authorization(request: Received, service: str, url: str) -> str:
-    """Return the ``Authorization`` header that botocore would send with the same request."""
+    """Return the ``Authorization`` header that botocore computes for a request that the slim client has sent."""
     signed = request.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
     added = ("host", "x-amz-date", "x-amz-security-token")
     own = {name: request.headers[name] for name in signed if name not in added}

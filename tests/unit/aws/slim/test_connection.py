@@ -1,4 +1,4 @@
-"""Connections: network faults and time limits, reuse of open connections, and the choice of an address."""
+"""Tests of the slim client's connections: network faults, time limits, reuse, and the choice of an address."""
 
 import socket
 import threading
@@ -71,7 +71,8 @@ def test_a_request_without_a_response_is_retried_and_counts_as_sent(
     with pytest.raises(UnansweredError) as unanswered:
         dynamodb(read_timeout=0.15).call("PutItem")
     assert unanswered.value.sent
-    # With TLS, it is another error if the TCP connection ends without TLS's closing message.
+    # With TLS, also allow ConnectionClosedError. The client raises this error if the TCP connection ends without TLS's
+    # closing message.
     assert unanswered.value.code in ({code, "ConnectionClosedError"} if tls else {code})
     assert len(server.requests) == 3
     assert backoffs == [BACKOFF_SECONDS, 2 * BACKOFF_SECONDS]
@@ -118,7 +119,7 @@ def test_connecting_has_a_time_limit_with_the_handshake_included(
     serve: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slim_connection, "CONNECT_SECONDS", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts connections, but sends no TLS handshake
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections, but never does a TLS handshake
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(UnansweredError, match="ConnectTimeoutError") as unanswered:
             dynamodb().call("GetItem", **GET)
@@ -139,7 +140,8 @@ def test_a_connection_is_reused(serve: StartServer) -> None:
 def test_a_connection_with_unread_tls_data_is_not_reused(serve: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
     trusted = authority("127.0.0.1")
     monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
-    # The response comes in two TLS records. The second one holds more bytes than Content-Length announced.
+    # Send the response in two TLS records. The second record holds more bytes than Content-Length announces, so the TLS
+    # layer still has unread data after the response.
     text = b'{"a":"%b"}' % (b"x" * 100)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text)
     server = serve(raw_response(head + text[:9], text[9:] + head + text), OK, tls=trusted.server)
@@ -240,7 +242,7 @@ def test_the_connection_used_last_is_reused_first(serve: StartServer) -> None:
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, str, int]) -> None:
-    """Make every host name resolve to these addresses, each given as family, host and port."""
+    """Make every host name resolve to these addresses. Each address is a tuple of family, host and port."""
     resolved: list[Any] = [(family, socket.SOCK_STREAM, 0, "", (host, port)) for family, host, port in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolved)
 
@@ -258,7 +260,7 @@ def test_addresses_that_do_not_respond_share_the_time(serve: StartServer, monkey
     monkeypatch.setattr(slim_connection, "CONNECT_SECONDS", 0.4)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
         silent = (socket.AF_INET, *full.getsockname())
-        for filler in (first, second):  # they fill the backlog, so that further connections get no response
+        for filler in (first, second):  # fill the backlog, so that further connections get no response
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
         resolve_to(monkeypatch, silent, silent, silent, silent)

@@ -1,4 +1,4 @@
-"""The slim client's credentials, from the environment or, with SnapStart, from the credentials endpoint."""
+"""Tests of the slim client's credentials, from the environment or, with SnapStart, from the credentials endpoint."""
 
 import json
 import threading
@@ -43,7 +43,7 @@ def container(clock: Clock) -> ContainerCredentials:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
-    """Return a function that starts a credentials endpoint, and names it in the environment."""
+    """Return a function that starts a credentials endpoint, and sets its URL in the environment."""
     servers = []
 
     def start(*steps: Step) -> Server:
@@ -58,7 +58,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
 
 
 def keys(name: str, expires_at: float = EXPIRES_AT, **others: Any) -> Step:
-    """Make a step of the test server that responds with credentials."""
+    """Return a step of the test server that responds with credentials, whose access key id is ``name``."""
     moment = datetime.fromtimestamp(expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     role = {"AccessKeyId": name, "SecretAccessKey": "s", "Token": "t", "Expiration": moment, **others}
     return response(json.dumps(role).encode())
@@ -83,7 +83,7 @@ def test_the_endpoint_goes_before_the_environment_and_is_called_only_when_needed
 ) -> None:
     monkeypatch.setattr(credentials, "_container", ContainerCredentials(lambda: NOW))
     server = serve(keys("fetched"))
-    assert not server.connections  # init fetches nothing, because a snapshot must not hold credentials
+    assert not server.connections  # fetch nothing at init, because a snapshot must not hold credentials
     assert credentials.current() == Credentials("fetched", "s", "t")
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/2021-04-23/credentials?of=1")
@@ -96,8 +96,8 @@ def test_the_authorization_token_comes_from_the_environment_or_from_a_file(
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc")
     server = serve(keys("one"), keys("two", EXPIRES_AT + 3600), keys("three", EXPIRES_AT + 7200))
     container.current()
-    # The file takes precedence over the variable. Each fetch reads it again, because the platform replaces it from
-    # time to time.
+    # The token in the file takes precedence over the token in the environment. Each fetch of credentials reads the file
+    # again, because the platform replaces the file from time to time.
     file = tmp_path / "token"
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(file))
     for text, expires_at in (("first", EXPIRES_AT), ("second", EXPIRES_AT + 3600)):
@@ -141,7 +141,7 @@ def test_after_a_failed_fetch_the_current_credentials_serve_until_they_expire(
     clock.now = EXPIRES_AT - REFRESH_SECONDS
     for _ in range(5):
         assert container.current().access_key == "one"
-    assert len(server.requests) == 2  # the other four calls fetch nothing
+    assert len(server.requests) == 2  # only the first of the five calls tries to fetch credentials
     clock.now += RETRY_SECONDS
     assert container.current().access_key == "one"
     assert len(server.requests) == 3
@@ -172,7 +172,7 @@ def test_short_lived_credentials_are_fetched_once_a_minute_not_with_every_call(
         response(b"{}"),
         keys("one", Expiration="soon"),
         keys("one", Expiration=None),
-        keys("one", NOW),  # already expired
+        keys("one", NOW),  # these credentials have already expired
         close,
     ],
 )
@@ -212,7 +212,7 @@ def test_threads_that_waited_for_a_failed_fetch_fail_without_another(
     assert len(server.requests) == 1
     with pytest.raises(UnansweredError, match="CredentialRetrievalError"):
         container.current()
-    assert len(server.requests) == 2  # a later thread fetches again
+    assert len(server.requests) == 2  # a call after the failed fetch starts another fetch
 
 
 def test_no_thread_waits_for_a_fetch_while_the_current_credentials_are_valid(

@@ -1,4 +1,4 @@
-"""Endpoints: the same as botocore's in every Region of the supported partitions, or those of the environment."""
+"""Tests of the endpoints: botocore's in every Region of the supported partitions, or those in the environment."""
 
 from functools import cache
 from typing import Any
@@ -28,7 +28,7 @@ def rules(service: str) -> Any:
 
 @cache
 def regions(service: str) -> list[tuple[str, str]]:
-    """Return the partition and name of each Region that has the service."""
+    """Return the partition and the name of each Region that offers the service."""
     session = botocore.session.Session()
     return [(partition, name) for partition in PARTITIONS for name in session.get_available_regions(service, partition)]
 

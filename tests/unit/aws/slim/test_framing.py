@@ -1,4 +1,4 @@
-"""The readers of a response's body: which one reads which response, and how each finds the end."""
+"""Tests of the body readers: which reader each HTTP response gets, and how each reader detects the body's end."""
 
 import socket
 import time
@@ -25,7 +25,7 @@ from tests.unit.aws.slim.support import GET, OK, StartServer, count_idle, dynamo
 
 
 class UnreadStream:
-    """A connection that fails the test if a reader uses it."""
+    """A connection that fails the test if a body reader uses it in any way."""
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(name)
@@ -154,11 +154,11 @@ def test_a_stream_reads_like_a_file(chunked: bool, content: bytes, cuts: list[in
         body = Connection(pool, client_end).exchange(b"GET").body
         rest = content
         for size in sizes:
-            assert body.read(size) == rest[:size]  # the full size, in whatever pieces the bytes arrived
+            assert body.read(size) == rest[:size]  # the full size, although the bytes arrived in other pieces
             rest = rest[size:]
         assert body.read() == rest
         assert body.read() == body.read(9) == b""
-        assert len(pool._idle) == 1  # the end of the body released the connection
+        assert len(pool._idle) == 1  # at the end of the body, the reader has released the connection
 
 
 def test_a_streams_connection_is_released_at_its_end_and_not_before(serve: StartServer) -> None:
@@ -192,7 +192,7 @@ def test_a_stream_that_breaks_off_is_a_network_fault(serve: StartServer, step: S
 
 
 def trickle(piece: bytes, count: int, seconds: float) -> Step:
-    """Make a step that responds with ``count`` pieces, each ``seconds`` after the previous one."""
+    """Return a step that sends a body in ``count`` pieces, with a pause of ``seconds`` before each piece."""
 
     def step(connection: socket.socket, _: Received) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (count * len(piece)))
@@ -206,7 +206,7 @@ def trickle(piece: bytes, count: int, seconds: float) -> Step:
 
 def test_each_read_of_a_stream_has_the_full_read_timeout(serve: StartServer) -> None:
     _, body = get_object_body(trickle(b"x", 12, 0.05), serve=serve, read_timeout=0.4)
-    assert [body.read(2) for _ in range(6)] == [b"xx"] * 6  # takes 0.6 s in all, longer than the timeout
+    assert [body.read(2) for _ in range(6)] == [b"xx"] * 6  # 0.6 s in total, longer than the timeout of one read
     _, body = get_object_body(trickle(b"x", 12, 0.05), serve=serve, read_timeout=0.4)
     with pytest.raises(UnansweredError, match="ReadTimeoutError"):
         body.read()

@@ -1,4 +1,4 @@
-"""The services' protocols: the requests of S3 calls, results as boto3 returns them, and AWS's error codes."""
+"""Tests of the protocols of AWS's services: S3 requests, results in the form of boto3's, and AWS's error codes."""
 
 import base64
 import socket
@@ -43,7 +43,7 @@ def test_s3_requests_carry_the_object_and_its_metadata(serve: StartServer) -> No
     ("bucket", "host", "path"),
     [
         ("docs", "docs.s3.eu-central-1.amazonaws.com", "/a/b"),
-        # AWS's wildcard certificate covers no bucket name with a dot.
+        # Name the bucket in the path, because AWS's wildcard certificate doesn't cover a bucket name with a dot.
         ("my.docs", "s3.eu-central-1.amazonaws.com", "/my.docs/a/b"),
     ],
 )
@@ -69,7 +69,7 @@ def test_on_aws_a_bucket_has_its_own_host_unless_its_name_has_a_dot(
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("GetObject", {"Bucket": "docs", "Key": ""}),  # this request would list the bucket
+        ("GetObject", {"Bucket": "docs", "Key": ""}),  # S3 would list the bucket instead of reading an object
         ("GetObject", {"Bucket": "", "Key": "a"}),
         ("GetObject", {"Bucket": "docs"}),
         ("GetObject", {"Bucket": "docs", "Key": "a", "Range": "bytes=0-1"}),

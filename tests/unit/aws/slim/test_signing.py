@@ -1,4 +1,4 @@
-"""Signatures, compared with AWS's published test vectors and, for random requests, with botocore."""
+"""Tests that compare signatures with AWS's published test vectors and, for random requests, with botocore's."""
 
 import json
 import re
@@ -22,24 +22,24 @@ VECTORS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sigv4/
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 LEFT_OUT = {
-    # Signer doesn't normalise paths. S3 doesn't do it either, because a key may contain `..`. The paths of our other
-    # services are fixed.
+    # These cases need normalised paths, but Signer doesn't normalise paths. S3 doesn't normalise them either, because a
+    # key may contain `..`. The other services that the slim client calls have fixed paths.
     "get-relative": "normalisation",
     "get-relative-relative": "normalisation",
     "get-slash": "normalisation",
     "get-slash-dot-slash": "normalisation",
     "get-slash-pointless-dot": "normalisation",
     "get-slashes": "normalisation",
-    # None of our calls sends a header twice.
+    # These cases send a header twice, but none of the slim client's requests does that.
     "get-header-key-duplicate": "a header twice",
     "get-header-value-order": "a header twice",
-    # RFC 9112 (section 5.2) forbids sending a header over several lines.
+    # This case sends a header over several lines, but RFC 9112 (section 5.2) forbids that.
     "get-header-value-multiline": "a header over several lines",
 }
 
 
 def parse_request(request: str) -> tuple[str, str, list[tuple[str, str]], dict[str, str], bytes]:
-    """Return the method, path, query, headers and body of the request in a test vector."""
+    """Parse the request of a test vector. Return its method, path, query, headers and body."""
     head, _, body = request.partition("\n\n")
     first, *lines = head.strip("\n").split("\n")
     method, _, rest = first.partition(" ")
@@ -53,8 +53,8 @@ def parse_request(request: str) -> tuple[str, str, list[tuple[str, str]], dict[s
 def test_a_vector_of_the_suite_is_signed_as_it_says(name: str) -> None:
     vector = VECTORS[name]
     method, path, query, headers, body = parse_request(vector["req"])
-    # The suite's requests lack the session token, because it belongs to the credentials. Copy it from the canonical
-    # request.
+    # Copy the session token from the canonical request of the test vector. The vector's request lacks the token,
+    # because the token belongs to the credentials.
     if token := re.search(r"^x-amz-security-token:(.*)$", vector["creq"], re.MULTILINE):
         headers["x-amz-security-token"] = token[1]
     digest = sha256(body).hexdigest()
@@ -68,14 +68,15 @@ def test_a_vector_of_the_suite_is_signed_as_it_says(name: str) -> None:
 
 def test_every_other_vector_is_left_out_for_a_stated_reason() -> None:
     assert not VECTORS.keys() & LEFT_OUT.keys()
-    assert len(VECTORS) + len(LEFT_OUT) == 34  # the number of cases in the suite
+    assert len(VECTORS) + len(LEFT_OUT) == 34  # AWS's test suite has 34 cases
 
 
-# Generate no control characters, because header values can't hold them. Generate spaces, because signing folds them.
+# Generate no control characters, because header values can't hold them. Generate spaces, because signing must replace
+# several spaces in a row with one.
 texts = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=20)
 tokens = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12).filter(
-    # Leave out the headers that botocore doesn't sign because a proxy may change them. Also leave out `date`, because
-    # botocore would send it instead of `x-amz-date`.
+    # Generate no header that botocore leaves unsigned because a proxy may change it. Generate no `host`, because the
+    # test sets it. Generate no `date`, because botocore would send it instead of `x-amz-date`.
     lambda name: name not in ("host", "date", *botocore.auth.SIGNED_HEADERS_BLACKLIST)
 )
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -107,7 +108,8 @@ def test_any_request_is_signed_as_botocore_signs_it(
     region: str,
     moment: datetime,
 ) -> None:
-    # botocore normalises the paths of all services but S3, so leave out the dots that it would remove.
+    # Remove leading and trailing dots from the key for all services but S3, because botocore normalises their paths and
+    # would remove these dots.
     path = f"/{uri_encode_path(key)}" if service == "s3" else f"/{uri_encode(key.strip('.'))}"
     request: Any = AWSRequest(method, f"https://a.example{path}", headers=dict(extra), data=body, params=query)
     auth_of: Any = botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth

@@ -1,4 +1,4 @@
-"""TLS: which servers the slim client trusts, what it refuses, and the oldest TLS version that it accepts."""
+"""Tests of TLS: which servers the slim client trusts, and the oldest TLS version that it accepts."""
 
 import ssl
 import time
@@ -27,7 +27,8 @@ def test_over_tls_a_tcp_end_without_a_closing_message_is_not_the_end_of_a_respon
 ) -> None:
     trusted = authority("127.0.0.1")
     monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
-    # Without a length, only TLS's closing message shows that the response is complete and wasn't cut off.
+    # Respond without a Content-Length, so that only TLS's closing message could show that the response is complete. The
+    # test server closes the TCP connection without that message.
     serve(raw_response(b"HTTP/1.1 200 OK\r\n\r\n{}", close=True), tls=trusted.server)
     with pytest.raises(UnansweredError, match="ConnectionClosedError"):
         dynamodb(attempts=1).call("GetItem", **GET)
@@ -79,7 +80,7 @@ def test_for_awss_own_hosts_only_amazons_roots_are_trusted(
     system_context = mock.Mock(return_value=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     monkeypatch.setattr(ssl, "create_default_context", system_context)
     context = tls_context(host)
-    assert context is tls_context(host)  # the process makes each context once
+    assert context is tls_context(host)  # because the process makes each context only once
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
@@ -104,14 +105,14 @@ def test_no_context_accepts_less_than_tls_1_2_whatever_the_systems_openssl_allow
         context.minimum_version = ssl.TLSVersion.TLSv1
         return context
 
-    # Behave as on Debian 12, where OpenSSL allows TLS 1.0 by default.
+    # Make each new context allow TLS 1.0 by default, as OpenSSL does on Debian 12.
     monkeypatch.setattr(ssl.SSLContext, "__new__", staticmethod(make_lenient_context))
     assert ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).minimum_version == ssl.TLSVersion.TLSv1
     assert tls_context(host).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 STARFIELD = "Starfield Services Root Certificate Authority - G2"
-# The SHA-256 hashes of the roots' public keys, from https://www.amazontrust.com/repository.
+# The SHA-256 hashes of the public keys of Amazon's five roots, from https://www.amazontrust.com/repository.
 ROOTS = {
     "Amazon Root CA 1": "fbe3018031f9586bcbf41727e417b7d1c45c2f47f93be372a17b96b50757d5a2",
     "Amazon Root CA 2": "7f4296fc5b6a4e3b35d3c369623e364ab1af381d8fa7121533c9d6c633ea2461",
@@ -121,7 +122,7 @@ ROOTS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # the serial number of Starfield's root is 0
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # Starfield's root has the serial number 0
 def test_the_roots_are_amazons_and_valid_for_another_year() -> None:
     fingerprints = {}
     for certificate in x509.load_pem_x509_certificates(roots.PEM.encode()):

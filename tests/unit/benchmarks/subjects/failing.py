@@ -1,3 +1,3 @@
-"""A module that fails while it is imported."""
+"""A handler module that raises an exception while it is imported, to test how a failed measurement is reported."""
 
 raise ZeroDivisionError

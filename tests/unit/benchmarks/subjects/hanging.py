@@ -1,4 +1,7 @@
-"""A module that writes the id of its process to a file and then sleeps for a minute."""
+"""A handler module that writes the id of its process to a file and then sleeps for a minute while it is imported.
+
+A test interrupts the measurement during that minute.
+"""
 
 import os
 import time

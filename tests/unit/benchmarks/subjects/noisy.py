@@ -1,4 +1,4 @@
-"""A handler whose module writes more to standard error than a pipe holds."""
+"""A handler module that, while it is imported, writes more to standard error than the buffer of a pipe can hold."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""The zips of both targets, built and unpacked once."""
+"""Fixtures that build and unpack the zips of both targets once for all tests."""
 
 import zipfile
 from importlib.util import find_spec
@@ -13,13 +13,16 @@ from tests.unit.ops.build.support import RUNTIME, Unpacked
 
 @pytest.fixture(scope="session")
 def built() -> dict[str, Zips]:
-    """Both targets' zips, by the target's name."""
+    """Build the zips of both targets. Return the paths of each target's zips by the target's name."""
     return {name: build(target)[0] for name, target in TARGETS.items()}
 
 
 @pytest.fixture(scope="session")
 def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Unpacked]:
-    """Both targets' zips, unpacked as Lambda does, and the packages of Lambda's runtime."""
+    """Unpack the zips of both targets. Return the folders of each target by the target's name.
+
+    One more folder has links to the packages that Lambda's Python runtime contains.
+    """
     runtime = tmp_path_factory.mktemp("runtime")
     for name in RUNTIME:
         spec = find_spec(name)
@@ -39,7 +42,11 @@ def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def unpack(path: Path, to: Path, *, without_sources: bool = False) -> Path:
-    """Unpack a zip. With `without_sources`, replace its sources, so that a test fails if one of them runs."""
+    """Unpack a zip and return the folder.
+
+    With `without_sources`, replace each source by a program that fails, so that a test fails if Python runs a source
+    instead of byte-code.
+    """
     with zipfile.ZipFile(path) as archive:
         archive.extractall(to)
     for source in to.rglob("*.py") if without_sources else ():

@@ -1,4 +1,7 @@
-"""Print the traceback of an error in readplane/config.py of an unpacked zip: python fail_in_config.py <folder>"""
+"""Fail with an error in the readplane/config.py of an unpacked zip, so that a test can check the traceback.
+
+Run it with `python fail_in_config.py <folder of the unpacked zip>`.
+"""
 
 import sys
 

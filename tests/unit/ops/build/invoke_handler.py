@@ -1,19 +1,19 @@
-"""Invoke a function's handler as Lambda does. It can import only from some folders and the standard library.
+"""Invoke a function's handler as Lambda does. The handler can import only from given folders and the standard library.
 
     python -I -S -B invoke_handler.py <folders> <function> <event>
 
-Each argument is JSON. The program prints one line of JSON: the response, the modules that were loaded, the files that
-they came from, and whether boto3 can be found.
+Each argument is JSON. The program prints one line of JSON: the handler's response, the modules that the handler loaded,
+the files of these modules, and whether boto3 can be imported.
 """
 
-import site  # noqa: F401 - Lambda's runtime loads it before the handler, so it doesn't count
+import site  # noqa: F401 - Lambda loads `site` before the handler, so the handler's modules mustn't include it
 import sys
 
 MODULES_AT_START = set(sys.modules)
 
 
 class Context:
-    """The context that Lambda passes to a handler together with the event."""
+    """A stand-in for the context object that Lambda passes to a handler together with the event."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 30_000

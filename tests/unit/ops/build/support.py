@@ -1,17 +1,17 @@
-"""Helpers for tests of the zips."""
+"""Helpers for tests of the zips that ops/build makes."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
-"""The packages that Lambda's runtime brings."""
+"""The packages that Lambda's Python runtime contains, so that the zips needn't contain them."""
 
 
 class Unpacked(NamedTuple):
-    """The zips of one target, unpacked as in Lambda.
+    """The folders with the unpacked zips of one target. A test puts some of them on sys.path, as Lambda does.
 
-    hot, functions, layer, poll_layer: the folder of each zip for sys.path
-    runtime: the folder with the packages of Lambda's runtime
+    hot, functions, layer, poll_layer: the folder with the modules of each zip
+    runtime: the folder with the packages that Lambda's Python runtime contains
     """
 
     hot: Path

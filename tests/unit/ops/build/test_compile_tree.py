@@ -1,4 +1,4 @@
-"""The byte-code in the zips."""
+"""Test the tracebacks of the byte-code in the zips."""
 
 import re
 import subprocess

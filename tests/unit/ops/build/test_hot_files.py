@@ -1,4 +1,4 @@
-"""The files of the hot zip."""
+"""Test which files the hot zip contains."""
 
 import json
 import re
@@ -26,7 +26,7 @@ PACKAGE = {
     "cold/__init__.py": "",
     "cold/table.json": "{}",
 }
-"""A package p: the content of each file by its path."""
+"""The files of a test package named p: the text of each file by its path."""
 
 
 def write_package(folder: Path, files: dict[str, str]) -> Path:

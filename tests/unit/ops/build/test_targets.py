@@ -1,4 +1,4 @@
-"""The targets of a build."""
+"""Test the targets that the zips are built for."""
 
 from pathlib import Path
 

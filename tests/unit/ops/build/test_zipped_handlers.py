@@ -1,6 +1,7 @@
-"""Every handler works with only its zips and, if it calls AWS with boto3, the packages of Lambda's runtime.
+"""Test that every handler works if it can import only from its zips and, for boto3, from Lambda's Python runtime.
 
-The tests also limit the cold starts that clients wait for: few modules, and none that takes long to import.
+The tests also check that a cold start of `read`, `write` or `apply` loads few modules, and none that takes long to
+import.
 """
 
 import gzip
@@ -24,7 +25,7 @@ from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_tex
 PROGRAM = Path(__file__).with_name("invoke_handler.py")
 SCHEMAS = json.dumps({"products": {"type": "object", "required": ["name"]}}).encode()
 LOG_OBJECT = gzip.compress(b"".join(change(f"p-{number}").line() for number in range(3)))
-"""A log object with three changes, which `apply` writes as one batch."""
+"""An object of the write log with three changes, which `apply` writes to DynamoDB as one batch."""
 
 HOT_MODULES = 110
 SLOW_MODULES = (
@@ -32,15 +33,15 @@ SLOW_MODULES = (
     *("asyncio", "dataclasses", "inspect", "logging", "random", "subprocess", "tempfile", "traceback", "uuid"),
     *("concurrent.futures.process", "multiprocessing", "urllib.request", "xml"),
 )
-"""Modules that would add milliseconds to a cold start, and that the functions can do without."""
+"""Modules that a cold start must not load, because each takes milliseconds to import and no function needs it."""
 
 
 class FakeAws(NamedTuple):
-    """A stand-in for AWS.
+    """A local server that stands in for AWS, and a socket that stands in for the X-Ray daemon.
 
-    url: the endpoint of every service
-    requests: the path (for S3) or the operation (for other services) of each request
-    traces: the socket that stands in for the X-Ray daemon
+    url: the local server's URL, which is the endpoint of every AWS service
+    requests: for each request to S3 its path, for each request to another service its operation
+    traces: the UDP socket to which the functions send their traces
     """
 
     url: str
@@ -48,7 +49,7 @@ class FakeAws(NamedTuple):
     traces: socket.socket
 
     def new_traces(self) -> list[str]:
-        """Return the names of the subsegments that arrived since the last call of this method."""
+        """Return the names of the X-Ray subsegments that arrived since the last call of this method."""
         names = []
         while True:
             try:
@@ -59,7 +60,11 @@ class FakeAws(NamedTuple):
 
 @pytest.fixture(scope="module")
 def fake_aws() -> Iterator[FakeAws]:
-    """Start a fake AWS that serves the schemas and one log object, and accepts every change and table request."""
+    """Start a local server that stands in for AWS.
+
+    For S3, it serves the JSON Schemas and one object of the write log. For Firehose and DynamoDB, it accepts every
+    request.
+    """
     requests: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -149,12 +154,12 @@ SOURCE = {
 
 
 class Invocation(NamedTuple):
-    """One invocation of a function.
+    """A test case: one invocation of a Lambda function.
 
     function: the function's name
-    event: its event
-    expected: the expected response, or its expected HTTP status
-    requests: the expected requests to AWS, except those for the schemas
+    event: the event that the function gets
+    expected: the response that the function must return; a number stands for a response with this HTTP status
+    requests: the requests that the function must send to AWS, except those for the JSON Schemas
     """
 
     function: str
@@ -177,9 +182,11 @@ HOT_INVOCATIONS = [name for name in INVOCATIONS if name not in ("publish", "poll
 
 
 def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAws, **variables: str) -> dict[str, Any]:
-    """Invoke a function in an interpreter that imports from the given folders only, and check its response.
+    """Invoke a function in a new interpreter, and check the function's response and its requests to AWS.
 
-    :returns: the loaded `modules`, their `files`, and whether `boto3` can be found
+    :param folders: the only folders, besides the standard library, from which the interpreter can import
+    :param variables: more environment variables for the interpreter
+    :returns: a dict with the loaded `modules`, their `files`, and `boto3`, which says whether boto3 can be imported
     """
     aws.requests.clear()
     aws.new_traces()
@@ -217,7 +224,7 @@ def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAw
 
 
 def hot_folders(zips: Unpacked, name: str) -> list[Path]:
-    """Return the zips that Terraform gives a function that uses the slim client."""
+    """Return the folders of the zips that Terraform gives to `read`, `write` or `apply` if it uses the slim client."""
     return [zips.hot, zips.layer] if INVOCATIONS[name].function == "write" else [zips.hot]
 
 
@@ -239,7 +246,8 @@ def test_a_cold_start_loads_few_modules_and_no_slow_one(
     modules = invoke(target, hot_folders(unpacked[target], name), INVOCATIONS[name], fake_aws)["modules"]
     assert fake_aws.new_traces() or not INVOCATIONS[name].requests, "a cold start loads the tracing too"
     slow = [module for module in modules if module in SLOW_MODULES or module.partition(".")[0] in SLOW_MODULES]
-    # `apply` may load `logging`, which its thread pool (concurrent.futures) imports, because no client waits for it.
+    # `apply` may load `logging` and `traceback`, because no client waits for `apply`. Its thread pool
+    # (concurrent.futures) imports them.
     assert not set(slow) - ({"logging", "traceback"} if name == "apply" else set())
     assert len(modules) <= HOT_MODULES, modules
 

@@ -1,4 +1,4 @@
-"""The zips have the same bytes wherever they are built. They are complete and contain nothing else."""
+"""Test that the zips have the same bytes wherever they are built, and contain all that they need and nothing else."""
 
 import json
 import marshal
@@ -20,7 +20,7 @@ from ops.console import ROOT
 from tests.unit.ops.build.support import RUNTIME
 
 AARCH64 = 183
-"""The machine type of arm64 in an ELF header (e_machine)."""
+"""The number of the processor arm64 in the ELF header (e_machine) of a compiled library."""
 
 HOT_BYTES = 100_000
 
@@ -31,7 +31,12 @@ def test_the_hot_zip_is_small(target: str, built: dict[str, Zips]) -> None:
 
 
 def build_elsewhere(folder: Path, target: Target, umask: int, clock: str, zone: str) -> list[bytes]:
-    """Build from a copy of the inputs, with another folder, umask, year and time zone. Return the zips' bytes."""
+    """Build a target's zips from a copy of the sources in another folder. Return the bytes of each zip.
+
+    :param umask: the umask of the build and of the copied files
+    :param clock: the year of the copied files and of SOURCE_DATE_EPOCH
+    :param zone: the time zone of the build
+    """
     copy, dist = folder / "project", folder / "out"
     for name in ("lambda_src", "ops"):
         for source in sorted((ROOT / name).rglob("*"), reverse=clock > "2030"):
@@ -43,7 +48,7 @@ def build_elsewhere(folder: Path, target: Target, umask: int, clock: str, zone: 
                 os.utime(to, (int(clock[:4]) * 31_000_000 // 1000,) * 2)
     cache = ROOT / "dist/.wheels"
     (dist / ".wheels").parent.mkdir(parents=True)
-    (dist / ".wheels").symlink_to(cache)  # use the wheels that are there: they are inputs, pinned by hash
+    (dist / ".wheels").symlink_to(cache)  # don't download the wheels again; their hashes are pinned
     environment = {**os.environ, "TZ": zone, "SOURCE_DATE_EPOCH": clock[:4], "PYTHONHASHSEED": str(umask), "HOME": "/"}
     subprocess.run(
         [sys.executable, "-m", "ops.build", f"--target={target.name}", "--dist=out"],
@@ -79,7 +84,7 @@ def test_zips_hold_unchecked_byte_code_and_nothing_that_varies(target: str, buil
             made_by = json.loads(archive.read("build.json"))
             sources = {name for name in names if name.endswith(".py")}
             compiled = {name: archive.read(name) for name in names if name.endswith(".pyc")}
-        # x/__pycache__/y.cpython-313.pyc or x/y.pyc -> x/y.py
+        # The source of x/__pycache__/y.cpython-313.pyc or of x/y.pyc is x/y.py.
         source_of = {
             name: re.sub(r"(?:__pycache__/)?(\w+)(?:\.cpython-\d+)?\.pyc$", r"\1.py", name) for name in compiled
         }

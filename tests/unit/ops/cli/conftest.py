@@ -1,4 +1,4 @@
-"""Fixtures for tests of the command line: a stack in moto's AWS, and a stand-in for `poll`."""
+"""Fixtures for tests of the operators' command line: a test stack in moto, and a stand-in for the function `poll`."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.unit.ops.cli.support import OUTPUTS, Polls, Run
 
 @pytest.fixture
 def run(aws: Aws, tmp_path: Path) -> Run:
-    """Make the stack's tables, bucket and queues. Return a function that runs a command line on the stack."""
+    """Create a test stack's tables, bucket and queues in moto. Return a function that runs a command line on it."""
     make: Any = boto3.client
     dynamodb, s3, sqs = (make(service) for service in ("dynamodb", "s3", "sqs"))
     for table in ("items", "checkpoints"):
@@ -40,7 +40,10 @@ def run(aws: Aws, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
-    """Replace `poll`. Return a list that records its events, and a list of the responses that it gives in turn."""
+    """Replace the function `poll` by a stand-in. Return a list of the events that it gets, and a list of its responses.
+
+    A test puts responses into the second list. The stand-in returns them one after another.
+    """
     events: list[dict[str, Any]] = []
     responses: list[dict[str, Any]] = []
 

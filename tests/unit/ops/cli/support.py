@@ -1,4 +1,4 @@
-"""Helpers for tests of the command line: a stack's outputs, and its checkpoints and quarantine in moto's AWS."""
+"""Helpers for tests of the operators' command line: a test stack's outputs, checkpoints and quarantine."""
 
 import json
 from collections.abc import Callable
@@ -39,33 +39,33 @@ OUTPUTS = {
 }
 
 Run = Callable[..., Result]
-"""Runs a command line on the stack; the fixture `run` returns one."""
+"""The type of the fixture `run`: a function that runs a command line on the test stack."""
 
 Polls = tuple[list[dict[str, Any]], list[dict[str, Any]]]
-"""The events that `poll` gets, and the responses that it gives in turn; the fixture `polls` returns them."""
+"""The type of the fixture `polls`: the events that `poll` got, and the responses that it returns one after another."""
 
 
 def checkpoints() -> DynamoCheckpoints:
-    """Return the stack's checkpoints."""
+    """Return the test stack's table of checkpoints."""
     return DynamoCheckpoints(BotoClient("dynamodb"), "checkpoints")
 
 
 def save_checkpoint(**fields: Any) -> None:
-    """Save a checkpoint of the source, as a poll does."""
+    """Save a checkpoint of the source `products`, as `poll` does."""
     store = checkpoints()
     assert store.acquire_lease("products", "me", 1, 2)
     store.release_lease(Checkpoint("products", **fields), "me")
 
 
 def objects(prefix: str) -> list[str]:
-    """Return the keys in the write log's bucket that begin with a prefix."""
+    """Return the keys of the objects in the write log's bucket that begin with a prefix."""
     make: Any = boto3.client
     listed = make("s3").list_objects_v2(Bucket="log", Prefix=prefix)
     return [entry["Key"] for entry in listed.get("Contents", [])]
 
 
 def quarantine_line(number: int) -> bytes:
-    """Put a line into quarantine, with its marker, as `apply` does. Return the line."""
+    """Quarantine a line of the write log, and put its marker into the items table, as `apply` does. Return the line."""
     late = change(f"p-{number}")
     quarantine = S3LineQuarantine(BotoClient("s3"), "log", "quarantine/")
     quarantine.put_line(late.line(), PoisonError("expired", "too old", late), "log/x:1")

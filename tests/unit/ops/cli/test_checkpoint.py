@@ -1,4 +1,4 @@
-"""The commands `checkpoint`: show, rewind."""
+"""Test the commands `checkpoint show` and `checkpoint rewind`."""
 
 import json
 

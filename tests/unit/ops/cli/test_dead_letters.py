@@ -1,4 +1,4 @@
-"""The commands `dead-letters`: list, redrive."""
+"""Test the commands `dead-letters list` and `dead-letters redrive`."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from tests.unit.support import change
 
 
 def put_batch(name: str, kind: str, records: list[dict[str, Any]]) -> None:
-    """Put a failed batch into the bucket, as Lambda does."""
+    """Put a failed batch of stream records into the write log's bucket, as Lambda does."""
     make: Any = boto3.client
     body = json.dumps(
         {"version": "1.0", kind: {"batchSize": len(records)}, "payload": json.dumps({"Records": records})}

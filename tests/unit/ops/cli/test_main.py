@@ -1,4 +1,4 @@
-"""The command line as a whole."""
+"""Test the operators' command line as a whole."""
 
 from click.testing import CliRunner
 

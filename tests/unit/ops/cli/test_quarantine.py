@@ -1,4 +1,4 @@
-"""The commands `quarantine`: list, show, redrive."""
+"""Test the commands `quarantine list`, `quarantine show` and `quarantine redrive`."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def test_a_line_that_is_quarantined_again_meanwhile_stays(run: Run, monkeypatch:
 
     def put_and_quarantine_again(*arguments: Any) -> str:
         written = put(*arguments)
-        quarantine_line(1)  # `apply` acts before the command deletes the entry
+        quarantine_line(1)  # `apply` quarantines the line again before the command deletes the entry
         return written
 
     monkeypatch.setattr(quarantine, "put_lines", put_and_quarantine_again)

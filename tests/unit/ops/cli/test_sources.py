@@ -1,4 +1,4 @@
-"""The commands `sources`: list, run, pause, resume, reset, check."""
+"""Test the commands `sources`: `list`, `run`, `pause`, `resume`, `reset` and `check`."""
 
 import json
 from pathlib import Path

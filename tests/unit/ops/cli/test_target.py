@@ -1,4 +1,4 @@
-"""The stack that a command works on."""
+"""Test how a command of the operators' command line finds the stack that it works on."""
 
 from pathlib import Path
 

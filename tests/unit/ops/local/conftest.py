@@ -9,5 +9,5 @@ from ops.local import emulator
 
 @pytest.fixture
 def runs_in_tmp_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Put every run's folder below the test's own folder."""
+    """Put the folder of every local run into the test's temporary folder."""
     monkeypatch.setattr(emulator, "folder", lambda name: tmp_path / name)

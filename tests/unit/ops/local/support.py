@@ -1,4 +1,4 @@
-"""Helpers for tests of the local run: a stack with its outputs, and paths of zips that don't exist."""
+"""Helpers for tests of local runs: a test stack with its outputs, and paths of zips that don't exist."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ from ops.build.targets import Zips
 from ops.local import stack
 
 OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
-"""The stack's outputs, as `terraform output -json` prints them."""
+"""The test stack's outputs as `terraform output -json` would print them. Each output has the value x."""
 
 ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"), Path("p.zip"))
 

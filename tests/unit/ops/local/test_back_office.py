@@ -1,4 +1,4 @@
-"""The local back office: real data, Datasette's own paging and filters, and faults that can be set and removed."""
+"""Test the back office of a local run: its data, Datasette's paging and filters, and the faults of its proxy."""
 
 import json
 import time
@@ -32,7 +32,7 @@ def get(office: BackOffice, path: str) -> requests.Response:
 
 
 def pages(office: BackOffice, path: str) -> list[dict[str, Any]]:
-    """Return every page, following the links to the next one."""
+    """Return every page of a list. Each page except the last has a link to the next page."""
     responses, url = [], f"{office.url}/backoffice/{path}"
     while url:
         responses.append(requests.get(url, timeout=10).json())
@@ -65,7 +65,7 @@ def test_without_a_limit_it_has_every_subdivision(tmp_path: Path, monkeypatch: p
 
 
 def test_its_links_lead_through_the_proxy_and_its_pages_lose_no_row_with_an_equal_time(office: BackOffice) -> None:
-    """All rows of a country have one modification time, and some pages end within a country."""
+    """Some pages end between two rows that have the same modification time, because all rows of a country have it."""
     counted = office.requests("subdivisions")
     for size in (7, 33):
         query = f"_shape=objects&_sort=modified&modified__gte=2025-01-01&_size={size}"

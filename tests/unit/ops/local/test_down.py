@@ -1,4 +1,4 @@
-"""Removing a run."""
+"""Test how a local run is removed."""
 
 from pathlib import Path
 

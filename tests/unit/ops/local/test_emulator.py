@@ -1,4 +1,4 @@
-"""Starting the emulator."""
+"""Test how the emulator of a local run is started."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The demo of polling: it polls a catch-up to its end, and counts stale reads."""
+"""Test the demo of polling: it polls until the source has caught up, and counts stale reads."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.unit.ops.local.support import APPLIED
 
 def test_a_catch_up_is_polled_to_its_end_and_counted_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     responses = [
-        {"outcome": "running"},  # the schedule's own poll runs at the same time
+        {"outcome": "running"},  # a poll that the schedule started is running
         {"outcome": "unfinished", "records": 3, "changes": 2},
         {"outcome": "completed", "records": 4, "changes": 4},
     ]

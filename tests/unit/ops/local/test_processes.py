@@ -1,4 +1,4 @@
-"""Recognising and ending processes, without `ps` on Linux."""
+"""Test how the processes of a local run are recognised and ended. On Linux, this must work without `ps`."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from ops.local import processes
 
 
 def sleeper() -> subprocess.Popen[bytes]:
-    """Start a process that sleeps, in a process group of its own."""
+    """Start a process that sleeps for a minute, in a process group of its own."""
     process = subprocess.Popen(["sleep", "60"], start_new_session=True)
     time.sleep(0.1)
     return process
@@ -23,7 +23,7 @@ def test_a_process_is_recognised_by_its_command_line(
     system: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if system == "linux":
-        monkeypatch.setenv("PATH", str(tmp_path))  # a minimal Linux has no ps
+        monkeypatch.setenv("PATH", str(tmp_path))  # hide `ps`, because a minimal Linux has none
     else:
         monkeypatch.setattr(processes, "PROC", tmp_path / "proc")
         ps = tmp_path / "ps"

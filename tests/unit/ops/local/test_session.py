@@ -1,4 +1,4 @@
-"""Calling a stack as its users and as the account's root."""
+"""Test how tools call a stack on an emulator, as a user and as the account's root user."""
 
 import dataclasses
 import io
@@ -12,7 +12,7 @@ from tests.unit.ops.local.support import APPLIED
 
 
 class FakeLambda:
-    """A stand-in for a boto3 session and its Lambda client. It returns the given responses in turn."""
+    """A stand-in for a boto3 session and its Lambda client. It returns the given responses one after another."""
 
     def __init__(self, *responses: dict[str, Any]) -> None:
         self.responses = list(responses)

@@ -1,4 +1,4 @@
-"""Applying terraform/ to an emulator, never to an AWS account, with the run's own zips and back office."""
+"""Test how terraform/ is applied to an emulator, never to an AWS account, with the run's own zips and back office."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_an_apply_gets_copies_of_the_zips_and_the_client(monkeypatch: pytest.Mon
     for path in built:
         path.write_text(path.name)
     applied = stack.apply(".", "http://localhost:4566", built, Progress())
-    for path in built:  # another run may replace the zips while Terraform works
+    for path in built:  # delete the built zips, because the stack must work with its own copies
         path.unlink()
     assert json.loads((tmp_path / "run.tfvars.json").read_text()) == {
         "hot_zip": str(tmp_path / "h.zip"),
@@ -74,7 +74,10 @@ def test_an_apply_gets_copies_of_the_zips_and_the_client(monkeypatch: pytest.Mon
 
 
 def test_the_copied_settings_name_the_runs_own_back_office() -> None:
-    """Another program may use the port that the local settings name. The original settings don't change."""
+    """Each run's copy of the local settings gets the URL of the run's own back office.
+
+    Another program may use the port that the original settings name. The original settings don't change.
+    """
     settings = (terraform.SOURCE / stack.VARIABLES).read_text()
     assert stack.BACK_OFFICE in settings
     copied = (stack._copy("x", "http://localhost:50123") / stack.VARIABLES).read_text()

@@ -1,4 +1,4 @@
-"""Bringing a run up: `up` starts over once after a conflict, and stops what it started after a failure."""
+"""Test how `up` brings a local run up: it starts over once after a conflict, and cleans up after a failure."""
 
 import pytest
 
@@ -10,7 +10,10 @@ pytestmark = pytest.mark.usefixtures("runs_in_tmp_path")
 
 
 class FakeRuns:
-    """A stand-in for the emulator, the back office and Terraform. Each apply takes the next error: None succeeds."""
+    """A stand-in for the emulator, the back office and Terraform.
+
+    Each apply takes the next of the given errors and raises it. If that is None, the apply succeeds.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception | None) -> None:
         self.errors, self.steps = list(errors), list[str]()

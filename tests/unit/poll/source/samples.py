@@ -1,4 +1,4 @@
-"""Example settings of sources, which the tests in this folder use and vary."""
+"""Example settings of sources. Tests use copies of them, often with some settings changed."""
 
 import copy
 from collections.abc import Mapping
@@ -68,7 +68,10 @@ BY_FUNCTION = {name: value for name, value in MINIMAL.items() if name not in ("r
 
 
 def changed(base: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
-    """Return a copy of ``base`` with some settings replaced. ``paging__style=…`` replaces ``style`` in ``paging``."""
+    """Return a copy of ``base`` with some settings replaced.
+
+    The keyword ``paging__style`` replaces the setting ``style`` in ``paging``.
+    """
     raw: dict[str, Any] = copy.deepcopy(dict(base))
     for path, value in settings.items():
         *outer, name = path.split("__")

@@ -1,4 +1,4 @@
-"""JMESPath expressions: which texts compile, and which errors a search raises."""
+"""Tests which texts compile as JMESPath expressions, and which errors an expression's ``search`` raises."""
 
 import pytest
 from hypothesis import given, settings

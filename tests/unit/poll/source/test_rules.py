@@ -1,4 +1,4 @@
-"""The rules for a source's settings, their defaults, and the problems that are reported."""
+"""Tests of the rules for a source's settings, of the settings' defaults, and of the error texts for bad settings."""
 
 from collections.abc import Mapping
 from typing import Any

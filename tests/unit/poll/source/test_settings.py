@@ -1,4 +1,4 @@
-"""The cursors and page URLs that result from a source's settings."""
+"""Tests of the URLs that result from a source's settings, with a cursor or a page number in them."""
 
 from readplane.poll.source.rules import parse_source
 from tests.unit.poll.source.samples import BY_FUNCTION, CHANGES, MINIMAL, changed

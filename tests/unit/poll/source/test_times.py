@@ -1,4 +1,4 @@
-"""Parsing a back office's times, and writing them for a cursor."""
+"""Tests of parsing the times that a back office writes, and of writing a time as a cursor."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any

@@ -1,4 +1,4 @@
-"""Translation of pages, records and snapshots, with expressions and with a function."""
+"""Tests of splitting pages into records, translating records, and checking snapshots."""
 
 import json
 from collections.abc import Mapping
@@ -80,11 +80,11 @@ def content(result: TranslatedRecord | UntranslatableRecord) -> tuple[Any, ...]:
 
 
 def translate(record: str, validate: Any = ANYTHING, **settings: Any) -> TranslatedRecord | UntranslatableRecord:
-    """Translate one record, given as JSON text."""
+    """Translate one record, given as JSON text, and check that it can be translated again from quarantine."""
     translator = Translator(source(**settings), validate)
     (value,) = translator.parse_page(f'{{"rows": [{record}]}}'.encode()).records
     result = translator.translate_record(value, NOW)
-    # Translating the record again from quarantine must give the same result.
+    # Quarantine keeps the record's `raw_text`. Translating this text again must give the same result.
     assert content(translator.translate_raw_text(result.raw_text, NOW)) == content(result)
     return result
 

@@ -1,4 +1,4 @@
-"""The origin, next links and query parameters of a back office's URLs."""
+"""Tests of the functions that find a URL's origin, set a query parameter and resolve a page's next link."""
 
 import pytest
 

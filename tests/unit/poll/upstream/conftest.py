@@ -1,4 +1,4 @@
-"""Fixtures for tests that use real sockets."""
+"""Fixtures for tests that send HTTP requests over real sockets to a test server."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,7 +31,7 @@ def clock() -> SkippingClock:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """The path of a PEM file with a self-signed certificate for 127.0.0.1 and its private key."""
+    """The path of a PEM file with a self-signed certificate for 127.0.0.1 and the certificate's private key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "back office")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A back office for tests: an HTTP server that responds with exactly the bytes that a test sets, and its client."""
+"""A test server that plays a back office and responds with exactly the bytes that a test sets, and helpers for it."""
 
 import socket
 import ssl
@@ -26,7 +26,10 @@ PAGE = b'{"rows": []}'
 
 
 class HttpServer:
-    """An HTTP server that runs a behaviour set by the test for each request. Each connection has its own thread."""
+    """An HTTP server that plays a back office. For each request, it calls a function that writes the response.
+
+    A test sets these functions with :meth:`will`. They are called behaviours. Each connection has its own thread.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
@@ -38,7 +41,10 @@ class HttpServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def will(self, *behaviours: Serve) -> None:
-        """Set one behaviour for each of the next requests. The last one is repeated for all later requests."""
+        """Set the functions that respond to the next requests, one for each request, in this order.
+
+        The last function also responds to all later requests.
+        """
         self.behaviours = list(behaviours)
 
     def header(self, name: str, request: int = -1) -> str | None:
@@ -46,7 +52,8 @@ class HttpServer:
         return dict(line.split(": ", 1) for line in lines if line).get(name)
 
     def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # Wakes the thread in `accept`, which keeps the port open.
+        # `shutdown` ends the server thread's wait in `accept`. Without it, this thread would keep the port open.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -103,7 +110,7 @@ def raw(*pieces: bytes, pause: float = 0) -> Serve:
 
 
 def drips(head: bytes) -> Serve:
-    """Send ``head``, and then one byte every 0.05 s until the client disconnects."""
+    """Return a behaviour that sends ``head`` and then one byte every 0.05 s, until the client disconnects."""
 
     def serve(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -115,7 +122,7 @@ def drips(head: bytes) -> Serve:
 
 
 def stalls(connection: socket.socket) -> None:
-    connection.recv(1)  # This returns when the client disconnects.
+    connection.recv(1)  # Wait without a response. `recv` returns when the client disconnects.
 
 
 def resets(connection: socket.socket) -> None:
@@ -124,7 +131,7 @@ def resets(connection: socket.socket) -> None:
 
 
 class SkippingClock:
-    """A clock that runs like the real one, but moves ahead at once when a test sleeps on it."""
+    """A clock for tests. Its ``sleep`` returns at once and moves the clock ahead. Otherwise it runs in real time."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []

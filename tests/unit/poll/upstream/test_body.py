@@ -1,4 +1,4 @@
-"""The body of a response: compressed, too large, cut off, or not data."""
+"""Tests of reading a response's body that is compressed, too large, cut off, or a web page instead of data."""
 
 import gzip
 import json

@@ -1,4 +1,7 @@
-"""Requests end at their deadline whatever blocks them. Broken connections, proxies and TLS are also tested."""
+"""Tests that a request ends at its deadline even if the back office stalls or sends its response byte by byte.
+
+This file also tests broken connections, proxy variables and TLS.
+"""
 
 import gzip
 import ssl

@@ -1,4 +1,4 @@
-"""The condition that a later request can send, made from a response's headers."""
+"""Tests which of a response's ``ETag`` and ``Last-Modified`` headers a later conditional request may send."""
 
 from typing import Any
 

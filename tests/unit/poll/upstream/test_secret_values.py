@@ -1,4 +1,4 @@
-"""Back offices' secrets, read from AWS and cached for five minutes."""
+"""Tests that back offices' secrets are read from AWS and cached for five minutes."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Operators' translation classes, for back offices that JMESPath can't translate.
+"""Translation classes that operators write, for back offices whose responses JMESPath can't translate.
 
 A source's ``function`` setting names a class in one of this package's modules.
 """

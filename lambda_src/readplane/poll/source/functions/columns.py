@@ -1,13 +1,15 @@
-"""An example of a translation class, for responses that list the column names once and the rows without names.
+"""An example of a translation class, for responses that list the column names once and each row as a list of values.
 
-SQL gateways and exports often respond like this. JMESPath can't pair a list of names with a list of values, so such a
-back office needs a ``function``. Use this class as it is, or derive your own from it::
+SQL gateways and exports often respond in this form. JMESPath can't pair a list of names with a list of values, so the
+source of such a back office needs the ``function`` setting. Use the class ``ColumnsAndRows`` as it is, or derive a
+class from it::
 
     class Articles(ColumnsAndRows):
         id_column = "article_no"
         version_column = "changed_at"
 
-To use the class, a source's settings name it: ``function = "readplane.poll.source.functions.columns:ColumnsAndRows"``.
+To use a class, name it in the source's settings:
+``function = "readplane.poll.source.functions.columns:ColumnsAndRows"``.
 """
 
 from collections.abc import Mapping
@@ -18,24 +20,28 @@ from ..times import parse_time
 
 
 class ColumnsAndRows:
-    """Translates ``{"columns": ["id", …], "rows": [[1, …], …], "next": …}``, one item for each row.
+    """Translates a response ``{"columns": ["id", …], "rows": [[1, …], …], "next": …}`` into one item for each row.
 
-    An item's ``data`` is the row as an object, without the version column and the deleted column.
+    An item's ``data`` is an object with the row's values by column name. The version column and the deleted column are
+    left out.
     """
 
     versioned = True
     id_column = "id"
-    """The column that holds the item's id."""
+    """The name of the column that holds the item's id."""
     version_column = "modified"
-    """The column that holds the modification time, as RFC 3339 with an offset."""
+    """The name of the column that holds the row's modification time, in RFC 3339 format with an offset."""
     deleted_column = "removed"
-    """The column that holds 1 or true if the row is deleted. Responses may lack this column."""
+    """The name of the column that holds 1 or true if the row is deleted.
+
+    A response may lack this column. Then none of its rows is deleted.
+    """
 
     def page(self, payload: Any) -> tuple[list[Any], str | None]:
         """Return each row as an object, and the next page's link or token.
 
-        :raises TranslationError: if the response doesn't have this form, or if a row has more or fewer values than
-            there are columns.
+        :raises TranslationError: if the response isn't an object with ``columns`` and ``rows``, or if a row has more or
+            fewer values than there are columns.
         """
         if not isinstance(payload, dict):
             raise TranslationError("the response must be an object")
@@ -47,7 +53,7 @@ class ColumnsAndRows:
         return [dict(zip(columns, row, strict=True)) for row in rows], payload.get("next")
 
     def item(self, record: Any) -> Mapping[str, Any]:
-        """Return the item's id, version, deleted flag and data.
+        """Return the id, version, deleted flag and data of the item that one row describes.
 
         :raises TranslationError: if the version column doesn't hold an RFC 3339 time.
         """
@@ -65,5 +71,6 @@ class ColumnsAndRows:
 
 
 def _is_list(value: Any) -> TypeGuard[list[Any]]:
-    # Compare the exact type. A name that occurs twice has a `DuplicateName` as its value, which is a subclass of list.
+    # Compare the exact type, because `isinstance` would also accept a `DuplicateName`. This subclass of list stands for
+    # the value of a name that occurs twice in one JSON object.
     return type(value) is list

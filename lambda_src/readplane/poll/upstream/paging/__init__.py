@@ -1,1 +1,1 @@
-"""Reads the pages of a back office's list, with one class per paging style, and detects a list that moves meanwhile."""
+"""Reads a back office's list in pages, with one class per paging style, and detects records that move between pages."""

@@ -1,4 +1,4 @@
-"""The base of all paging styles: a position in the list, a checked page, and the methods that a style overrides."""
+"""The base class of all paging styles, and the classes for a position in a list and for a page that was read."""
 
 import json
 from collections.abc import Callable
@@ -11,23 +11,26 @@ from ...source.translate import PageRecord, ParsedPage
 from ..response import BackOfficeResponse
 
 MAX_LINK = 8_192
-"""The longest link or token, in characters. No server accepts longer URLs, and the checkpoint stores the link."""
+"""The longest link or token that is accepted, in characters.
+
+Links and tokens need a limit, because the checkpoint stores them. No server accepts URLs longer than this limit.
+"""
 
 PageRecords = list[PageRecord]
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """The position of a pass's next page, and the fingerprints that this page is checked against.
+    """The position of a pass's next page, and fingerprints for checking that page.
 
     url: the next page's URL (styles ``link`` and ``token``).
     number: the next page's number (style ``page``), or how many records have been read (style ``offset``).
-    overlap: the fingerprint of the records that are read a second time, to detect a list that moves: the last record
-        (style ``offset``) or all records of the previous page (style ``page``).
-    body: the fingerprint of the previous page's body. The next page must have another body.
-    anchor: the fingerprint of an earlier URL of this pass. If the links form a loop, one of them leads to this URL.
+    overlap: the fingerprint of the previous page's last record (style ``offset``) or of all its records (style
+        ``page``). These records are read a second time. If they differ then, records have moved between pages.
+    body: the fingerprint of the previous page's body. The next page must have a different body.
+    anchor: the fingerprint of an earlier URL of this pass. If the links form a loop, a later link has this URL again.
     steps: how many pages have been read since the anchor was set.
-    limit: after how many pages the anchor is replaced by a newer URL: 1, 2, 4, 8, … (Brent's cycle detection).
+    limit: after how many pages a newer URL replaces the anchor: 1, 2, 4, 8, … (Brent's cycle detection).
     """
 
     url: str | None = None
@@ -44,17 +47,20 @@ class Continuation:
 
     @classmethod
     def from_text(cls, text: str) -> "Continuation":
-        """Parse the result of :meth:`text`, and ignore fields that another version of this code has written."""
+        """Return the continuation that :meth:`text` wrote as ``text``.
+
+        Unknown fields are ignored, because another version of this code may have written them.
+        """
         names = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in json.loads(text).items() if name in names})
 
 
 class ReceivedPage(NamedTuple):
-    """A checked page, from which a paging style derives the next position.
+    """A page that has passed all checks. A paging style computes the position of the next page from it.
 
-    url: the URL that the request named.
+    url: the URL that was requested, before any redirect.
     body: the response's body.
-    records: the translated records, without those that overlap with the page before.
+    records: the translated records, without those that the previous page already had.
     next_url: the next page's URL; ``None`` if the response names none.
     """
 
@@ -65,18 +71,21 @@ class ReceivedPage(NamedTuple):
 
 
 class Paginator:
-    """The base class of the paging styles. It reads a single page, and each style overrides what differs.
+    """The base class of the paging styles. It reads a single page. Each style overrides the methods that differ.
 
     To add a style, write a subclass in a file beside this one. Then add it to
     :data:`readplane.poll.upstream.paging.reader.PAGINATORS`, and add the style's name to
     :data:`readplane.poll.source.settings.PagingStyle` and to Terraform's validation of ``sources``.
 
-    :param first_url: the URL of the list's first page.
-    :param read_records: fetches the page at a URL and returns its records.
+    :param first_url: the URL of the first page of the back office's list.
+    :param read_records: a function that fetches the page at a URL and returns the page's records.
     """
 
     may_repeat_page = False
-    """Whether a page may have the same body as the previous page. True if the style compares records instead."""
+    """Whether a page may have the same body as the previous page.
+
+    It is true for a style that compares the records of the two pages instead of their bodies.
+    """
 
     def __init__(self, source: Source, first_url: str, read_records: Callable[[str], PageRecords]) -> None:
         self._source = source
@@ -85,7 +94,7 @@ class Paginator:
 
     @property
     def follows_header(self) -> bool:
-        """Whether the link to the next page is in a response's headers instead of its body."""
+        """Whether the link to the next page is in the response's headers instead of the response's body."""
         return False
 
     def start(self) -> Continuation:
@@ -93,33 +102,36 @@ class Paginator:
         return Continuation()
 
     def page_url(self, continuation: Continuation) -> str:
-        """Return the URL of the page at a position."""
+        """Return the URL of the page at the position ``continuation``."""
         return continuation.url or self._first_url
 
     def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:
-        """Return the next page's URL, or ``None`` if the response names none or the style uses no links or tokens.
+        """Return the next page's URL according to the response's link or token.
 
-        :raises BackOfficeError: if the link or token can't be used.
+        :returns: the URL; ``None`` if the response contains no link or token, or if the paging style uses neither.
+        :raises BackOfficeError: if the link or token is invalid.
         """
 
     def check_overlap(self, continuation: Continuation, records: PageRecords) -> PageRecords:
-        """Check that the list hasn't moved since the previous page, and return the records that are new to the pass.
+        """Check that no record has moved between pages since the previous page was read, and return the new records.
 
-        The reader calls this method only if the continuation has an ``overlap``.
+        ``PageReader`` calls this method only if ``continuation`` has an ``overlap``.
 
-        :raises ListMovedError: if the list has moved.
+        :param records: all records of the page at the position ``continuation``.
+        :returns: the records that the previous page didn't have.
+        :raises ListMovedError: if a record may have moved between pages.
         """
         raise NotImplementedError
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position of the next page, or ``None`` if this page is the last."""
+        """Return the position of the page after ``page``, or ``None`` if ``page`` is the last one."""
 
 
 def check_link(link: str) -> None:
-    """Check that a request can send a link or token.
+    """Check that the next request can contain a response's link or token.
 
-    :raises BackOfficeError: if it is too long, or contains half of a surrogate pair, which is valid in JSON but not in
-        UTF-8.
+    :raises BackOfficeError: if the link or token is longer than :data:`MAX_LINK`, or contains half of a surrogate pair.
+        Half of a surrogate pair is valid in JSON but not in UTF-8.
     """
     try:
         link.encode()

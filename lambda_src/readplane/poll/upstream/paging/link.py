@@ -9,23 +9,24 @@ from .moved import follow
 
 
 class LinkPaginator(Paginator):
-    """Follows the link in each response, until a response has none.
+    """Follows the link to the next page in each response, until a response has no link.
 
-    Fits an API whose responses name the next page in the body, as OData and HAL do
-    (``{"value": […], "@odata.nextLink": "https://…"}``), or in the ``Link`` header of RFC 8288, as GitHub's API does
-    (``Link: </rows?page=2>; rel="next"``). The setting ``paging.next`` finds the link in the body. Without the setting,
-    the link is taken from the header. A link may be relative, and must stay on the source's origin.
+    Use this style if the link is in the body, as with OData and HAL
+    (``{"value": […], "@odata.nextLink": "https://…"}``), or in the ``Link`` header of RFC 8288, as with GitHub's API
+    (``Link: </rows?page=2>; rel="next"``). The setting ``paging.next`` finds the link in the body. Without this
+    setting, the link is taken from the header. A link may be relative. It must have the source's scheme, host and port.
     """
 
     @property
     def follows_header(self) -> bool:
-        """Whether the link to the next page is taken from the ``Link`` header."""
+        """Whether the link to the next page is taken from the response's ``Link`` header instead of its body."""
         return not self._source.paging.next and not self._source.function
 
     def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:
-        """Return the URL of the response's link, or ``None`` on the last page.
+        """Return the absolute URL of the response's link to the next page, or ``None`` on the last page.
 
-        :raises BackOfficeError: if the link is too long, isn't text, or leaves the source's origin.
+        :raises BackOfficeError: if the link is too long, isn't valid text, or has another scheme, host or port than the
+            source's URL.
         """
         link = response.next_link if self.follows_header else page.next
         if link is None:
@@ -37,5 +38,8 @@ class LinkPaginator(Paginator):
         return url
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position at the link's URL, or ``None`` if there is no link or it repeats an earlier URL."""
+        """Return the position of the page that ``page`` links to.
+
+        :returns: the position; ``None`` if ``page`` has no link, or if the link repeats an earlier URL of the pass.
+        """
         return follow(continuation, page)

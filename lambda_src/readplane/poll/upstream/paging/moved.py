@@ -1,13 +1,15 @@
-"""Detects a list that moves, links that form a loop, and stale responses.
+"""Detects records that move between pages, links that form a loop, and stale responses.
 
-Other programs change a list while a pass reads its pages. If a record moves from an unread page to a page that has
-already been read, the pass would miss it. So every page is checked:
+A back office's list may change while a pass reads the list page by page. If a record moves from an unread page to a
+page that has already been read, the pass would miss the record. So every page is checked:
 
-- Two offset pages in a row overlap by one record (:func:`drop_overlap`).
-- A numbered page is read a second time, after the next page (:func:`check_same_records`).
-- A page is requested once more if it repeats the previous page or links to an earlier URL (:func:`is_stale`).
+- Style ``offset``: each page must begin with the last record of the previous page (:func:`drop_overlap`).
+- Style ``page``: each page is read a second time, after the next page, and must still have the same records
+  (:func:`check_same_records`).
+- Styles ``link``, ``token`` and ``page``: a page is requested once more if it repeats the previous page or links to an
+  earlier URL (:func:`is_stale`).
 
-If a page still fails its check, an error is raised.
+If a page fails its check, the poll fails with an error.
 """
 
 import hashlib
@@ -20,9 +22,10 @@ from .base import Continuation, PageRecords, ReceivedPage
 def is_stale(continuation: Continuation, page_url: str, body: bytes, next_url: str | None) -> bool:
     """Return whether a response repeats the previous page, or links to a URL that the pass has already requested.
 
-    :param continuation: the position at which the page was requested.
-    :param page_url: the URL that the request named.
-    :param next_url: the next page's URL; ``None`` if the response names none.
+    :param continuation: the position of the requested page.
+    :param page_url: the URL of the requested page.
+    :param body: the response's body.
+    :param next_url: the next page's URL according to the response; ``None`` if the response names no next page.
     """
     return _fingerprint(body) == continuation.body or (
         next_url is not None and _repeats_url(continuation, page_url, next_url)
@@ -30,10 +33,10 @@ def is_stale(continuation: Continuation, page_url: str, body: bytes, next_url: s
 
 
 def follow(continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-    """Return the position of the next page, for styles that use links or tokens, or ``None`` if there is none.
+    """Return the position of the next page for the styles ``link`` and ``token``, or ``None`` if ``page`` is the last.
 
-    An empty page can still have a next page, because a back office may filter its records after it has split them into
-    pages. But if an empty page links to an earlier URL, it is the last page.
+    A page without records may still have a next page, because a back office may filter its records after it has split
+    them into pages. But a page without records that links to an earlier URL is the last page.
     """
     if page.next_url is None or _repeats_url(continuation, page.url, page.next_url):
         return None
@@ -47,10 +50,11 @@ def follow(continuation: Continuation, page: ReceivedPage) -> Continuation | Non
 
 
 def drop_overlap(records: PageRecords, overlap: str | None) -> PageRecords:
-    """Return an offset page's records without the first one, which the previous page already had.
+    """Return a page's records without the first record, which the previous page already had (style ``offset``).
 
+    :param records: all records of the page.
     :param overlap: the fingerprint of the last record of the previous page.
-    :raises ListMovedError: if the page doesn't begin with that record.
+    :raises ListMovedError: if the first record of ``records`` has another fingerprint, or if ``records`` is empty.
     """
     if not records or record_fingerprint(records[0]) != overlap:
         raise ListMovedError
@@ -58,15 +62,16 @@ def drop_overlap(records: PageRecords, overlap: str | None) -> PageRecords:
 
 
 def check_same_records(records: PageRecords, overlap: str | None) -> None:
-    """Check that a page still has the records that it had when it was first read.
+    """Check that a page still has the records that it had when it was first read (style ``page``).
 
-    Compare all records, and not only the last one. Suppose that a record of this page is deleted, then the next page is
-    read, and then a new record is inserted into this page. This page ends with the same record as before, although the
-    first record of the next page was never read.
+    It isn't enough to compare the last record of the page. Suppose that a record of page 1 is deleted, so the first
+    record of page 2 moves to page 1. Then page 2 is read, without this record. Then a new record is inserted into
+    page 1, and the moved record returns to page 2. Page 1 now ends with the same record as at first, although the pass
+    has missed the moved record.
 
     :param records: the page's records, read a second time.
-    :param overlap: the page's fingerprint when it was first read.
-    :raises ListMovedError: if the page has other records or another order.
+    :param overlap: the :func:`page_fingerprint` of the page's records when they were first read.
+    :raises ListMovedError: if the page now has other records or another order.
     """
     if page_fingerprint(records) != overlap:
         raise ListMovedError
@@ -78,23 +83,24 @@ def body_fingerprint(body: bytes) -> str:
 
 
 def record_fingerprint(record: PageRecord) -> str:
-    """Return the fingerprint of a record's id, or of its whole text if its id can't be read.
+    """Return the fingerprint of a record's id, or of the record's whole text if the record has no valid id.
 
-    The rest of the content doesn't count: a record with new content in its old position hasn't moved.
+    The fingerprint ignores a record's other content, because a record whose content changes hasn't moved in the list.
     """
     return _fingerprint(record.item_id or record.raw_text)
 
 
 def page_fingerprint(records: PageRecords) -> str:
-    """Return one fingerprint of all records of a page, in their order."""
+    """Return one fingerprint of all records of a page. It changes if the records' order changes."""
     return _fingerprint(" ".join(map(record_fingerprint, records)))
 
 
 def _repeats_url(continuation: Continuation, page_url: str, next_url: str) -> bool:
-    """Return whether a link leads to its own page or to the anchor of Brent's cycle detection.
+    """Return whether a page's link has the URL of the page itself or of the anchor.
 
-    The anchor is one earlier URL of the pass. A newer URL replaces it after 1, 2, 4, 8, … pages. So a pass in a loop of
-    any length reaches its anchor within a few rounds, and the checkpoint needs to store only one fingerprint.
+    The anchor is one earlier URL of the pass (Brent's cycle detection). A newer URL replaces the anchor after 1, 2, 4,
+    8, … pages. So if the links form a loop of any length, the pass reaches the anchor again within a few rounds. The
+    checkpoint needs to store only the fingerprint of the anchor.
     """
     return _fingerprint(next_url) in (_fingerprint(page_url), continuation.anchor)
 

@@ -7,17 +7,20 @@ from .moved import follow
 
 
 class TokenPaginator(Paginator):
-    """Sends the token of each response in the next request, until a response has none.
+    """Sends the token of each response in the next request, until a response has no token.
 
-    Fits an API with cursors, such as Stripe's or Slack's: ``{"rows": […], "next_cursor": "dXNlcj"}``, then
-    ``GET /rows?cursor=dXNlcj``. The setting ``paging.next`` finds the token, and ``paging.parameter`` names the query
-    parameter that carries it.
+    Use this style for an API with cursors, such as Stripe's or Slack's. After the response
+    ``{"rows": […], "next_cursor": "dXNlcj"}``, the next request is ``GET /rows?cursor=dXNlcj``. The setting
+    ``paging.next`` finds the token in a response, and ``paging.parameter`` names the query parameter that carries the
+    token.
     """
 
     def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:  # noqa: ARG002 (an override)
-        """Return the first page's URL with the response's token, or ``None`` on the last page.
+        """Return the next page's URL, or ``None`` on the last page.
 
-        :raises BackOfficeError: if the token is too long or isn't text.
+        The next page's URL is the first page's URL with the response's token as a query parameter.
+
+        :raises BackOfficeError: if the token is too long or isn't valid text.
         """
         if page.next is None:
             return None
@@ -25,5 +28,8 @@ class TokenPaginator(Paginator):
         return self._source.page_url(self._first_url, page.next)
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position at the token's URL, or ``None`` if there is no token or it repeats an earlier one."""
+        """Return the position of the page that the token of ``page`` names.
+
+        :returns: the position; ``None`` if ``page`` has no token, or if the token repeats an earlier one of the pass.
+        """
         return follow(continuation, page)

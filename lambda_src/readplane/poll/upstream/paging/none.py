@@ -6,5 +6,5 @@ from .base import Paginator
 class NonePaginator(Paginator):
     """Reads a single page, which is the whole list.
 
-    Fits an API that returns everything at once: ``GET /rates`` -> ``{"rows": […]}``.
+    Use this style for an API that returns all records in one response: ``GET /rates`` -> ``{"rows": […]}``.
     """

@@ -1,32 +1,32 @@
-"""The paging style ``offset``: a request names the position in the list at which its page begins."""
+"""The paging style ``offset``: each request names the position in the list at which the requested page begins."""
 
 from .base import Continuation, PageRecords, Paginator, ReceivedPage
 from .moved import drop_overlap, record_fingerprint
 
 
 class OffsetPaginator(Paginator):
-    """Requests the records from a position on, until a page has no new records.
+    """Requests pages by the position of their first record in the list, until a page has no new records.
 
-    Fits an API with SQL-like offsets: ``GET /rows?offset=200``. The setting ``paging.parameter`` names the query
-    parameter. Each page except the first is requested one record earlier than necessary, so it should begin with the
-    last record of the page before. If it begins with another record, the list has moved.
+    Use this style for an API with SQL-like offsets: ``GET /rows?offset=200``. The setting ``paging.parameter`` names
+    the query parameter. Each page except the first is requested one record earlier than necessary, so the page should
+    begin with the last record of the previous page. If the page begins with another record, records have moved.
     """
 
     may_repeat_page = True
 
     def page_url(self, continuation: Continuation) -> str:
-        """Return the URL with the position of the last record read, or with 0 for the first page."""
+        """Return the URL of the page that begins with the last record read. The first page has the offset 0."""
         return self._source.page_url(self._first_url, max(0, continuation.number - 1))
 
     def check_overlap(self, continuation: Continuation, records: PageRecords) -> PageRecords:
-        """Check that the page begins with the last record read, and return the records after it.
+        """Check that the page begins with the last record of the previous page, and return the page's other records.
 
         :raises ListMovedError: if the page begins with another record, or is empty.
         """
         return drop_overlap(records, continuation.overlap)
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position after the page's records, or ``None`` if the page has no new records."""
+        """Return the position after the records of ``page``, or ``None`` if ``page`` has no new records."""
         if not page.records:
             return None
         return Continuation(

@@ -1,4 +1,4 @@
-"""The paging style ``page``: each request names a page number."""
+"""The paging style ``page``: each request names the number of the requested page."""
 
 from dataclasses import replace
 
@@ -7,10 +7,11 @@ from .moved import body_fingerprint, check_same_records, page_fingerprint
 
 
 class PageNumberPaginator(Paginator):
-    """Requests one page number after the other, until a page is empty.
+    """Requests one page number after another, until a page has no records.
 
-    Fits an API with numbered pages: ``GET /rows?page=3``. The setting ``paging.parameter`` names the query parameter,
-    and ``paging.first`` is the first page's number. A page may be shorter than others without being the last.
+    Use this style for an API with numbered pages: ``GET /rows?page=3``. The setting ``paging.parameter`` names the
+    query parameter, and ``paging.first`` is the number of the first page. A page with fewer records than others
+    isn't necessarily the last one.
     """
 
     def start(self) -> Continuation:
@@ -18,21 +19,22 @@ class PageNumberPaginator(Paginator):
         return Continuation(number=self._source.paging.first)
 
     def page_url(self, continuation: Continuation) -> str:
-        """Return the URL with the page's number."""
+        """Return the URL of the page at ``continuation``, with the page number in the query."""
         return self._source.page_url(self._first_url, continuation.number)
 
     def check_overlap(self, continuation: Continuation, records: PageRecords) -> PageRecords:
         """Read the previous page a second time, and check that it still has the same records.
 
-        :returns: ``records``, because numbered pages don't overlap.
-        :raises ListMovedError: if the previous page has other records, because one may have moved between the pages.
+        :returns: all of ``records``, because two numbered pages have no record in common.
+        :raises ListMovedError: if the previous page has other records than before. Then a record may have moved to the
+            previous page, and the pass would miss it.
         """
         previous_url = self.page_url(replace(continuation, number=continuation.number - 1))
         check_same_records(self._read_records(previous_url), continuation.overlap)
         return records
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position of the next page number, or ``None`` if the page is empty."""
+        """Return the position of the page with the next number, or ``None`` if ``page`` has no records."""
         if not page.records:
             return None
         return Continuation(

@@ -1,4 +1,4 @@
-"""Reads a source's pages, for every paging style."""
+"""Reads the pages of a source one by one, in any paging style."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -28,12 +28,13 @@ PAGINATORS: Mapping[PagingStyle, type[Paginator]] = {
 
 
 class FetchedPage(NamedTuple):
-    """One page of a pass.
+    """A page of a pass, with its translated records.
 
     requested_ms: the time just before the page was requested, in Unix milliseconds.
-    records: the translated records; ``None`` if the back office says that nothing has changed (304).
-    continuation: the position of the next page, as text; ``None`` after the last page.
-    conditional_request: the condition that a later pass can send to get a 304; ``None`` if none is safe.
+    records: the translated records; ``None`` if the back office responded 304, because nothing has changed.
+    continuation: the position of the next page, as text; ``None`` if this page is the last one.
+    conditional_request: the ``ETag`` and ``Last-Modified`` that a later pass can send, to get a 304 if the list hasn't
+        changed; ``None`` if neither of them is safe to send.
     """
 
     requested_ms: int
@@ -45,9 +46,10 @@ class FetchedPage(NamedTuple):
 class PageReader:
     """Reads the pages of one source, one by one.
 
-    :param fetch: fetches a page from the back office.
-    :param seconds_left: returns how many seconds are left for requests.
-    :param probe: if true, the first request isn't retried.
+    :param fetch: a function that fetches a page from the back office.
+    :param seconds_left: a function that returns how many seconds the poll has left for its requests.
+    :param probe: whether the reader's first request is the one request that a half-open breaker allows. This request
+        isn't retried.
     """
 
     def __init__(
@@ -62,15 +64,16 @@ class PageReader:
     def read_page(
         self, first_url: str, continuation_text: str | None, conditional_request: ConditionalRequest | None = None
     ) -> FetchedPage:
-        """Read one page.
+        """Fetch one page, check it, and translate its records.
 
-        :param first_url: the URL of the list's first page.
-        :param continuation_text: the ``continuation`` of the page before; ``None`` for the first page.
-        :param conditional_request: the condition that an earlier response allowed. It is sent only to the same URL.
-        :raises BackOfficeError: if the back office returns no data, repeats a page, or names a link or token that can't
-            be used.
+        :param first_url: the URL of the first page of the back office's list.
+        :param continuation_text: the ``continuation`` of the previous page; ``None`` for the first page.
+        :param conditional_request: the ``ETag`` and ``Last-Modified`` of an earlier response. They are sent only if
+            this page has the URL of that response.
+        :raises BackOfficeError: if the request fails, or if the response repeats a page or contains an invalid link or
+            token.
         :raises PageError: if the response doesn't have the form that the source's settings describe.
-        :raises ListMovedError: if the list has moved since the page before.
+        :raises ListMovedError: if records may have moved between pages since the previous page was read.
         """
         requested_ms = now_ms()
         paginator = PAGINATORS[self._source.paging.style](
@@ -85,9 +88,10 @@ class PageReader:
         if continuation.overlap is not None:
             records = paginator.check_overlap(continuation, records)
         following = paginator.following(continuation, ReceivedPage(page_url, response.body, records, next_url))
-        # A condition is safe only if this page is the whole list. It isn't safe if next links come in a header, because
-        # an ETag covers only the body. When a full page gains a `Link: rel=next`, its ETag stays the same, so a 304
-        # would hide the new page.
+        # A later pass may send a conditional request only if this page is the whole list. Otherwise, a 304 for the
+        # first page would hide changes on the other pages. The request must not be conditional either if the link to
+        # the next page is in a header, because an ETag covers only the body. When a full page gains a `Link: rel=next`,
+        # its ETag stays the same, so a 304 would hide the new page.
         is_whole_list = continuation_text is None and following is None and not paginator.follows_header
         return FetchedPage(
             requested_ms,
@@ -99,9 +103,9 @@ class PageReader:
     def _fetch_page(
         self, paginator: Paginator, continuation: Continuation, conditional_request: ConditionalRequest | None
     ) -> tuple[BackOfficeResponse, ParsedPage | None, str | None]:
-        """Fetch a page, and fetch it a second time if the response is stale.
+        """Fetch a page, and fetch it a second time if the first response is stale.
 
-        :returns: the response, its parsed page, and the next page's URL. For a 304, the last two are ``None``.
+        :returns: the response, the parsed page, and the next page's URL. For a 304, the last two are ``None``.
         :raises BackOfficeError: if the second response is stale as well.
         """
         page_url = paginator.page_url(continuation)
@@ -111,7 +115,8 @@ class PageReader:
                 return response, None, None
             page = self._translator.parse_page(response.body)
             next_url = paginator.next_url(response, page)
-            # An empty page doesn't count as stale. If it links to an earlier URL, `following` ends the pass.
+            # Don't treat a page without records as stale. If it links to an earlier URL, it is the last page, and
+            # `following` ends the pass.
             may_repeat = paginator.may_repeat_page or not page.records
             if may_repeat or not is_stale(continuation, page_url, response.body, next_url):
                 return response, page, next_url
@@ -126,7 +131,7 @@ class PageReader:
         return [self._translator.translate_record(record, requested_ms) for record in page.records]
 
     def _request(self, url: str, conditional_request: ConditionalRequest | None = None) -> BackOfficeResponse:
-        """Fetch a URL, and send the condition only if it belongs to the same URL."""
+        """Fetch ``url``. The request is conditional only if ``conditional_request`` was made for the same URL."""
         probe, self._probe = self._probe, False
         condition = conditional_request if conditional_request and conditional_request.url == url else None
         return self._fetch(

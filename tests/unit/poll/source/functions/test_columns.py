@@ -1,4 +1,4 @@
-"""The example translation class, for responses that list the column names once and the rows without names."""
+"""Tests of ``ColumnsAndRows``, a translation class for responses that list the column names apart from the rows."""
 
 import json
 

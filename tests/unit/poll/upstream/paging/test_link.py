@@ -1,4 +1,4 @@
-"""The paging style `link`."""
+"""Tests of the paging style ``link``, in which each response holds the URL of the next page."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Detection of a list that moves, of links that form a loop, and of stale responses."""
+"""Tests that the page reader detects records that move between pages, links that form a loop, and stale responses."""
 
 import pytest
 
@@ -40,7 +40,10 @@ def test_a_page_that_repeats_the_last_one_is_requested_once_more() -> None:
 
 @pytest.mark.parametrize("style", ["page", "offset"])
 def test_a_list_that_moves_between_two_pages_is_noticed(style: str) -> None:
-    """The deleted record lets another one move to the first page. Without the check, it would never be read."""
+    """A deletion on the first page moves a record from the second page to the first page, which was already read.
+
+    Without the check, the pass would never read the record that moved.
+    """
     listed = rows(6)
     respond = {"page": by_number(listed, 2), "offset": by_offset(listed, 3)}[style]
     page_reader = reader(Server(respond), style=style, parameter=style[0])

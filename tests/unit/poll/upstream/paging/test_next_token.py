@@ -1,4 +1,4 @@
-"""The paging style `token`."""
+"""Tests of the paging style ``token``, in which each response holds a token for the next page."""
 
 from tests.unit.poll.upstream.paging.walks import Query, Server, ids, rows, walk
 

@@ -1,4 +1,4 @@
-"""The page reader: every paging style reads the whole list, and only the first request is a probe."""
+"""Tests that the page reader reads a whole list in every paging style, and that only its first request is a probe."""
 
 from typing import Any
 

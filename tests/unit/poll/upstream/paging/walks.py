@@ -1,4 +1,4 @@
-"""A back office for tests that computes each response from the query, and helpers that read its pages."""
+"""A fake back office that computes each response from the request's query, and helpers that read all its pages."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,10 @@ URL = "https://office.test/rows"
 
 
 class Server:
-    """Responds to each request with ``respond(query)``. ``urls`` and ``probes`` record the requests."""
+    """A fake back office, which tests pass to the page reader as its ``fetch`` function.
+
+    Each call returns ``respond(query)`` as JSON, and adds its ``url`` to ``urls`` and its ``probe`` to ``probes``.
+    """
 
     def __init__(self, respond: Callable[[Query], object]) -> None:
         self.respond = respond
@@ -59,7 +62,10 @@ def reader(server: Server, probe: bool = False, **paging: Any) -> PageReader:
 
 
 def walk(server: Server, max_pages: int = 50, **paging: Any) -> list[str]:
-    """Read all pages, with a new reader for each page, and return the ids of their records."""
+    """Read all pages of ``server`` and return the ids of their records.
+
+    Each page is read with a new reader, as if another invocation of ``poll`` read it.
+    """
     ids: list[str] = []
     continuation: str | None = None
     for _ in range(max_pages):
