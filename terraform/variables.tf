@@ -3,8 +3,8 @@ variable "name" {
   type        = string
   default     = "readplane"
 
-  # The name may have at most 20 characters. The bucket of the write log is named <name>-write-log-<account
-  # id>-<Region>, and S3 allows 63 characters in a bucket name.
+  # The name may have at most 20 characters. The bucket of the write log is named
+  # <name>-write-log-<account-id>-<Region>, and S3 allows 63 characters in a bucket name.
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
     error_message = "Choose a name of 2 to 20 lower-case letters, digits and hyphens that starts with a letter and doesn't end in a hyphen."

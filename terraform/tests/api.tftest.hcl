@@ -1,5 +1,5 @@
-# The rules of module api. Terraform refuses at plan what API Gateway couldn't handle at run time. Each run breaks one
-# rule.
+# Tests of module api. At plan, Terraform refuses routes that API Gateway couldn't serve correctly at run time. Each run
+# with expect_failures breaks one rule.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -543,7 +543,8 @@ run "no_routes" {
     routes = {}
   }
 
-  # API Gateway refuses to deploy an API without a method, but only after minutes of `terraform apply`.
+  # Terraform refuses an API without routes at plan. API Gateway would refuse it too, but only after minutes of
+  # `terraform apply`.
   expect_failures = [var.routes]
 }
 
@@ -560,7 +561,7 @@ run "unknown_method" {
     }
   }
 
-  # API Gateway doesn't support this method.
+  # Terraform refuses the HTTP method FETCH, because API Gateway doesn't support it.
   expect_failures = [var.routes]
 }
 
@@ -577,7 +578,7 @@ run "path_that_is_too_deep" {
     }
   }
 
-  # The module has resource blocks only for paths of one to five segments.
+  # Terraform refuses a path of six segments, because module api has resource blocks only for one to five segments.
   expect_failures = [var.routes]
 }
 
@@ -594,7 +595,8 @@ run "proxy_path" {
     }
   }
 
-  # A greedy parameter may contain slashes. Routes are static, so that no value in a path can confuse them.
+  # Terraform refuses the greedy parameter {proxy+} outside /backends, because its value may contain slashes. These
+  # routes are static, so that no value in a path can confuse them.
   expect_failures = [var.routes]
 }
 
@@ -611,7 +613,8 @@ run "route_without_an_integration" {
     }
   }
 
-  # API Gateway can't deploy a method without an integration.
+  # Terraform refuses a route without function, document, fixed or backend, because API Gateway can't deploy a method
+  # without an integration.
   expect_failures = [var.routes]
 }
 
@@ -628,7 +631,7 @@ run "route_with_two_integrations" {
     }
   }
 
-  # API Gateway would silently ignore one of the two.
+  # Terraform refuses a route with both function and fixed, because API Gateway would silently ignore one of them.
   expect_failures = [var.routes]
 }
 
@@ -645,7 +648,8 @@ run "reads_an_unknown_kind_of_input" {
     }
   }
 
-  # Only path parameters, query parameters and headers can be part of a cache key.
+  # Terraform refuses an input that is no path parameter, query parameter or header, because nothing else can be part of
+  # a cache key.
   expect_failures = [var.routes]
 }
 
@@ -662,7 +666,8 @@ run "cache_key_with_an_unknown_kind_of_input" {
     }
   }
 
-  # Only path parameters, query parameters and headers can be part of a cache key.
+  # Terraform refuses an input that is no path parameter, query parameter or header, because nothing else can be part of
+  # a cache key.
   expect_failures = [var.routes]
 }
 
@@ -679,7 +684,8 @@ run "reads_a_parameter_that_is_not_in_the_path" {
     }
   }
 
-  # A misspelt parameter would leave the real one out of the cache key.
+  # Terraform refuses "path.item", because the path has only {item_id}. The misspelt name would leave the real parameter
+  # out of the cache key.
   expect_failures = [var.routes]
 }
 
@@ -696,7 +702,8 @@ run "document_of_an_unknown_parameter" {
     }
   }
 
-  # The braces would stay in the object key, and S3 would have no such document.
+  # Terraform refuses {item} in the object key, because the path has only {item_id}. The braces would stay in the key,
+  # and S3 would have no such document.
   expect_failures = [var.routes]
 }
 
@@ -713,7 +720,8 @@ run "document_key_with_a_leading_slash" {
     }
   }
 
-  # The keys of documents have no leading slash, so S3 would have no such document.
+  # Terraform refuses a document key with a leading slash. The keys of published documents have none, so S3 would have
+  # no such document.
   expect_failures = [var.routes]
 }
 
@@ -730,7 +738,8 @@ run "path_parameter_called_sub" {
     }
   }
 
-  # A path parameter of that name could be taken for the caller's subject.
+  # Terraform refuses a path parameter named sub, because {sub} in a document key stands for the caller's user id. The
+  # module could take the value in the path for it.
   expect_failures = [var.routes]
 }
 
@@ -747,7 +756,7 @@ run "document_route_that_writes" {
     }
   }
 
-  # Only `publish` and `poll` write documents.
+  # Terraform refuses a document route whose method isn't GET, because only `publish` and `poll` write documents.
   expect_failures = [var.routes]
 }
 
@@ -764,7 +773,8 @@ run "owner_document_without_a_caller" {
     }
   }
 
-  # An open route has no caller, so there is no subject for {sub}.
+  # Terraform refuses {sub} in the document key of a route without scopes. Such a route is open to everybody, so there
+  # is no token to take the user id from.
   expect_failures = [var.routes]
 }
 
@@ -781,7 +791,8 @@ run "owner_document_without_per_caller" {
     }
   }
 
-  # Without per_caller the route could be cached, and one owner would get another's document.
+  # Terraform refuses {sub} in a document key without per_caller. The route could be cached, and one owner would get
+  # another's document.
   expect_failures = [var.routes]
 }
 
@@ -798,7 +809,7 @@ run "fixed_body_is_not_json" {
     }
   }
 
-  # The response's Content-Type is application/json, so the body must be JSON.
+  # Terraform refuses a fixed body that isn't JSON, because the response's Content-Type is application/json.
   expect_failures = [var.routes]
 }
 
@@ -815,7 +826,7 @@ run "fixed_body_is_a_template" {
     }
   }
 
-  # API Gateway would evaluate the body as a template.
+  # Terraform refuses a fixed body with template code, because API Gateway would evaluate it.
   expect_failures = [var.routes]
 }
 
@@ -832,7 +843,7 @@ run "fixed_response_with_an_invalid_status" {
     }
   }
 
-  # This isn't a valid HTTP status.
+  # Terraform refuses a fixed response whose status isn't a valid HTTP status.
   expect_failures = [var.routes]
 }
 
@@ -849,7 +860,7 @@ run "route_throttled_to_nothing" {
     }
   }
 
-  # API Gateway would respond 429 to every request.
+  # Terraform refuses a throttle of 0, because API Gateway would respond 429 to every request.
   expect_failures = [var.routes]
 }
 
@@ -866,7 +877,7 @@ run "cached_write" {
     }
   }
 
-  # If the response to a write comes from the cache, the write doesn't happen.
+  # Terraform refuses a cache on a route that writes. If the response came from the cache, the write wouldn't happen.
   expect_failures = [var.routes]
 }
 
@@ -883,7 +894,8 @@ run "cached_per_caller" {
     }
   }
 
-  # The cache key doesn't contain the caller, so one caller would get another's response.
+  # Terraform refuses a cache on a route with per_caller. The cache key doesn't contain the caller, so one caller would
+  # get another's response.
   expect_failures = [var.routes]
 }
 
@@ -900,7 +912,8 @@ run "cached_fixed_response" {
     }
   }
 
-  # API Gateway calls nothing for a fixed response, so a cache would save nothing.
+  # Terraform refuses a cache on a fixed response. API Gateway calls nothing to make the response, so a cache would save
+  # nothing.
   expect_failures = [var.routes]
 }
 
@@ -917,7 +930,7 @@ run "cache_too_short" {
     }
   }
 
-  # API Gateway accepts 1 to 3600 seconds. With 0, it wouldn't cache, although the route has cache settings.
+  # Terraform refuses a cache TTL of 0. API Gateway wouldn't cache the responses, although the route has cache settings.
   expect_failures = [var.routes]
 }
 
@@ -934,7 +947,7 @@ run "cache_too_long" {
     }
   }
 
-  # API Gateway accepts 1 to 3600 seconds. With 0, it wouldn't cache, although the route has cache settings.
+  # Terraform refuses a cache TTL above 3600 seconds, which is API Gateway's limit.
   expect_failures = [var.routes]
 }
 
@@ -976,15 +989,16 @@ run "cache_key_incomplete" {
     }
   }
 
-  # Each route's key lacks one input, so requests that differ in that input would get each other's responses.
+  # Terraform refuses all these routes, because the cache key of each lacks an input. Requests that differ in that input
+  # would get each other's responses. Each comment says what would happen.
   expect_failures = [
     terraform_data.cache_rule["GET /path/{item_id}"],          # every request would get the first requested item
     terraform_data.cache_rule["GET /query/{item_id}"],         # every request would get the first requested page
     terraform_data.cache_rule["GET /if_none_match/{item_id}"], # a client without a copy would get a 304
     terraform_data.cache_rule["GET /min_version/{item_id}"],   # a client wouldn't see its own write
     terraform_data.cache_rule["GET /origin/{item_id}"],        # one origin would get the CORS header of another
-    terraform_data.cache_rule["GET /forgotten/{item_id}"],     # the key needs path parameters even without `reads`
-    terraform_data.cache_rule["GET /document/{item_id}"],      # the rule applies to documents too
+    terraform_data.cache_rule["GET /forgotten/{item_id}"],     # refused too, although the route has no `reads`
+    terraform_data.cache_rule["GET /document/{item_id}"],      # refused too, because the rule also covers documents
   ]
 }
 
@@ -1022,7 +1036,8 @@ run "cached_route_without_a_cluster" {
     cache_size = null
   }
 
-  # The route has cache settings, but without a cache cluster API Gateway never caches.
+  # Terraform refuses a route with a cache if cache_size is null, because without a cache cluster API Gateway never
+  # caches.
   expect_failures = [terraform_data.cache_rule["GET /x/{item_id}"]]
 }
 
@@ -1040,7 +1055,7 @@ run "scopes_without_a_user_pool" {
     user_pool_arn = null
   }
 
-  # Without a user pool, API Gateway can't check tokens.
+  # Terraform refuses a route with scopes if user_pool_arn is null, because API Gateway couldn't check tokens.
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
@@ -1058,7 +1073,7 @@ run "document_without_a_bucket" {
     documents_bucket = null
   }
 
-  # The document route has no bucket to read from.
+  # Terraform refuses a document route if documents_bucket is null, because there is no bucket to read from.
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
@@ -1076,7 +1091,7 @@ run "unknown_function" {
     }
   }
 
-  # No function has this misspelt name.
+  # Terraform refuses the function name "reed", because var.functions has no such function.
   expect_failures = [aws_api_gateway_rest_api.this]
 }
 
@@ -1091,7 +1106,7 @@ run "too_many_resources" {
     routes = { for n in range(60) : "GET /a${n}/b/c/d/e" => { fixed = { status = 200, body = "{}" } } }
   }
 
-  # API Gateway allows 300 resources, the root included, and fails only when Terraform creates the 301st. 60 paths of 5
-  # segments each and the root are 301.
+  # Terraform refuses these routes, because 60 paths of 5 segments each and the root are 301 resources. API Gateway
+  # allows 300 and would fail only when Terraform creates the 301st.
   expect_failures = [aws_api_gateway_rest_api.this]
 }

@@ -1,5 +1,5 @@
-# Back offices that API Gateway passes through: what the modules create for them, and which mistakes the modules refuse.
-# validations_backends.tftest.hcl tests what the root refuses.
+# Tests of back offices that clients reach through API Gateway: what module api creates for them, and which mistakes it
+# refuses. validations_backends.tftest.hcl tests which settings the root module refuses.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -60,7 +60,7 @@ run "everything" {
     source = "./modules/api"
   }
 
-  # --- where a request goes
+  # --- Where API Gateway sends a request
 
   assert {
     condition = (
@@ -100,7 +100,7 @@ run "everything" {
     error_message = "A back office sees only credentials that forward_headers names, in any case, never a proxy's."
   }
 
-  # --- who may call
+  # --- Who may call a back office
 
   assert {
     condition = jsonencode({ for key, method in aws_api_gateway_method.route : key => [method.authorization, method.api_key_required] if strcontains(key, "/backends/") }) == jsonencode({
@@ -146,7 +146,7 @@ run "everything" {
     error_message = "A backend's throttle applies to its methods, with or without a key."
   }
 
-  # --- paths
+  # --- Which paths the resource policy refuses
 
   assert {
     condition = jsondecode(output.policy).Statement == jsondecode(jsonencode([
@@ -162,7 +162,7 @@ run "everything" {
     error_message = "The policy refuses dots and slashes that leave the base path, encoded or not, and nothing else."
   }
 
-  # --- cache
+  # --- What API Gateway caches
 
   assert {
     condition = (
@@ -186,7 +186,7 @@ run "everything" {
     error_message = "API Gateway refuses a key whose parameter the method doesn't declare."
   }
 
-  # --- browsers
+  # --- What browsers may send and read
 
   assert {
     condition = (
@@ -312,8 +312,8 @@ run "backend_cache_without_the_path" {
   expect_failures = [terraform_data.cache_rule["GET /backends/crm/{proxy+}"]]
 }
 
-# Each backend uses two resources, and all of them share one more. With the root, 150 backends need 302 resources, and
-# API Gateway allows 300.
+# Each backend uses two API Gateway resources. All backends share one more, /backends, and the API has a root. So 150
+# backends need 302 resources, and API Gateway allows 300.
 run "more_backends_than_an_api_holds" {
   command = plan
 

@@ -1,5 +1,5 @@
-# The change stream from `poll` to `apply`, and its archive. The emulator models neither the limits of the event source
-# mapping nor its failure destination nor the roles, so only these tests check them.
+# Tests of module change_stream: the stream from `poll` to `apply`, and its archive. Only these tests check the limits
+# and the failure destination of the event source mapping, and the IAM roles, because the emulator models none of them.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -69,7 +69,7 @@ run "keyed" {
     error_message = "Lambda moves a failed record to S3 before the stream deletes the record."
   }
 
-  # --- archive
+  # --- The archive of the stream
 
   assert {
     condition = (
@@ -153,7 +153,7 @@ run "keyed" {
     error_message = "Only Firehose, acting for this account, may assume the role."
   }
 
-  # --- alarms
+  # --- The alarms
 
   assert {
     condition = (

@@ -1,4 +1,5 @@
-# The variable files in environments/ obey the rules of the variables and have the settings that they promise.
+# Tests of the variable files in environments/: they obey the rules of the variables, and they have the settings that
+# their comments promise.
 
 variables {
   hot_zip       = "tests/mocks/hot.txt"

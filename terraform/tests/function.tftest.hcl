@@ -193,7 +193,7 @@ run "with_required_variables_only" {
     error_message = "Without a key and statements, the role allows only log and traces."
   }
 
-  # The provider shows "not reserved" as -1.
+  # The value -1 means that no concurrency is reserved, because the AWS provider shows it so.
   assert {
     condition     = coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1 && length(aws_lambda_function.this.snap_start) == 0
     error_message = "By default, no concurrency is reserved and SnapStart is off."
@@ -258,7 +258,8 @@ run "settings_that_do_not_fit" {
     source = "./modules/function"
   }
 
-  # Hashes don't compress, so 100 of them take more than 4 KB.
+  # These settings exceed 4 KB, Lambda's limit for environment variables. The module compresses settings, but hashes
+  # don't compress, so 100 of them are enough.
   variables {
     settings = jsonencode([for n in range(100) : sha256(tostring(n))])
   }
@@ -273,7 +274,7 @@ run "settings_that_do_not_fit_beside_another_variable" {
     source = "./modules/function"
   }
 
-  # The settings alone fit into 4 KB, but not together with this variable.
+  # The settings alone fit into 4 KB, Lambda's limit for all environment variables, but not together with PADDING.
   variables {
     environment = { PADDING = join("", [for n in range(64) : sha256(tostring(n))]) }
   }

@@ -1,4 +1,4 @@
-# Module monitoring: the topic, its policy, the alarms and the dashboard.
+# Tests of module monitoring: the SNS topic, its policy, the alarms and the dashboard.
 mock_provider "aws" {
   source          = "./tests/mocks"
   override_during = plan
@@ -22,7 +22,7 @@ run "with_key_and_sources" {
     source = "./modules/monitoring"
   }
 
-  # --- the topic
+  # --- The SNS topic
 
   assert {
     condition     = aws_sns_topic.alarms.kms_master_key_id == var.kms_key_arn && output.topic_arn == "arn:aws:sns:eu-central-1:111122223333:readplane-alarms"
@@ -53,7 +53,7 @@ run "with_key_and_sources" {
     error_message = "Each address and number of notify has a subscription."
   }
 
-  # --- alarms
+  # --- The alarms
 
   assert {
     condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.staleness : (
@@ -107,7 +107,7 @@ run "with_key_and_sources" {
     error_message = "Every alarm notifies the topic and alarm_actions, when it starts and when it ends."
   }
 
-  # --- dashboard
+  # --- The dashboard
 
   assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 4 * (2 + 4) && aws_cloudwatch_dashboard.this.dashboard_name == "readplane-eu-central-1"

@@ -1,5 +1,5 @@
-# Module poll: its schedules, checkpoints and permissions. The emulator checks neither the scheduler's role nor access
-# to KMS keys, so only these tests check them.
+# Tests of module poll: its schedules, checkpoints and permissions. Only these tests check the role of EventBridge
+# Scheduler and the access to KMS keys, because the emulator enforces neither.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -84,7 +84,7 @@ run "keyed_in_two_regions" {
     source = "./modules/poll"
   }
 
-  # --- checkpoints
+  # --- The checkpoint table
 
   assert {
     condition = (
@@ -101,7 +101,7 @@ run "keyed_in_two_regions" {
     ])
   }
 
-  # --- poll
+  # --- The settings and code of `poll`
 
   assert {
     condition = jsondecode(output.settings) == jsondecode(jsonencode({
@@ -139,7 +139,7 @@ run "keyed_in_two_regions" {
     error_message = "Lambda retries no event and drops one that couldn't start within a minute. The next run retries."
   }
 
-  # --- validation
+  # --- The check of the sources' settings by `poll`
 
   assert {
     condition = jsondecode(aws_lambda_invocation.validate.input) == jsondecode(jsonencode({ validate = [
@@ -153,7 +153,7 @@ run "keyed_in_two_regions" {
     error_message = "New code checks the sources again. Otherwise a bug of the old code would fail every later apply."
   }
 
-  # --- schedules
+  # --- The schedules
 
   assert {
     condition = { for name, schedule in aws_scheduler_schedule.this : name => schedule.schedule_expression } == {
@@ -218,7 +218,7 @@ run "keyed_in_two_regions" {
     error_message = "The scheduler invokes poll's alias and nothing else."
   }
 
-  # --- what poll may do
+  # --- What `poll` may do
 
   assert {
     condition = jsonencode({ for s in jsondecode(output.policies.poll).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({

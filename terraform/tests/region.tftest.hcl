@@ -1,5 +1,5 @@
-# One Region with every optional part: routes, settings, policies and mappings. tests/api.tftest.hcl tests what module
-# api makes of the routes.
+# Tests of module region with every optional part: routes, settings, policies and mappings. tests/api.tftest.hcl tests
+# what module api creates for the routes.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -62,7 +62,7 @@ run "keyed_cached_and_documents_from_s3" {
     source = "./modules/region"
   }
 
-  # --- routes
+  # --- The routes of the API
 
   assert {
     condition = sort(keys(output.route_table)) == sort([
@@ -127,7 +127,7 @@ run "keyed_cached_and_documents_from_s3" {
     error_message = "A collection's own throttle applies to all of its routes and to no others."
   }
 
-  # --- settings
+  # --- The settings of each function
 
   assert {
     condition = jsondecode(output.settings.write) == jsondecode(jsonencode({
@@ -173,7 +173,7 @@ run "keyed_cached_and_documents_from_s3" {
     error_message = "publish knows every collection and how long it may be cached."
   }
 
-  # --- what each function runs
+  # --- The zip, layers and environment variables of each function
 
   assert {
     condition = jsonencode(output.functions) == jsonencode({
@@ -185,7 +185,7 @@ run "keyed_cached_and_documents_from_s3" {
     error_message = "read, write and apply run the hot zip with the slim client. Only publish and write have the layer."
   }
 
-  # --- what each function may do (the emulator doesn't enforce all policies, so only these tests check them)
+  # --- What each function may do (only these tests check it, because the emulator doesn't enforce all policies)
 
   assert {
     condition = jsonencode({ for s in jsondecode(output.policies.functions.write).Statement : s.Sid => [s.Action, s.Resource] }) == jsonencode({
@@ -267,7 +267,7 @@ run "keyed_cached_and_documents_from_s3" {
     error_message = "No action is a wildcard, no resource either if AWS allows a narrower one, and every Sid is unique."
   }
 
-  # --- mappings
+  # --- The event source mappings of `apply` and `publish`
 
   assert {
     condition = (

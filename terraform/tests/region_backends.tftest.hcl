@@ -1,5 +1,5 @@
-# The routes that a Region has for sources and backends, and what authorises their callers. tests/backends.tftest.hcl
-# tests what module api makes of such routes.
+# Tests of the routes that module region makes for sources and backends, and of what callers need for them.
+# tests/backends.tftest.hcl tests what module api creates for such routes.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -89,7 +89,7 @@ run "sources_and_backends" {
     source = "./modules/region"
   }
 
-  # --- sources
+  # --- The routes of sources
 
   assert {
     condition = alltrue([for name, read in { shop = [], list = ["readplane/read", "aws.cognito.signin.user.admin"], books = ["readplane/read", "aws.cognito.signin.user.admin"] } : (
@@ -116,7 +116,7 @@ run "sources_and_backends" {
     error_message = "No client writes a collection that a source feeds, not even an owner."
   }
 
-  # --- back offices
+  # --- The routes of back offices
 
   assert {
     condition = jsonencode(output.route_table["GET /backends/crm/{proxy+}"].backend) == jsonencode({

@@ -1,4 +1,4 @@
-# The whole stack, with and without its second Region. The modules' own test files test what each module does.
+# Tests of the whole stack, with and without the replica Region. Other test files test each module by itself.
 
 mock_provider "aws" {
   source          = "./tests/mocks"

@@ -1,5 +1,6 @@
-# Every rule of variables.tf refuses what it should. Each run breaks one rule, and its name says how. Module tests/rules
-# consists only of links to the root's variable files. It has no provider to start, so a run takes milliseconds.
+# Tests that every rule in variables.tf refuses what it should. Each run breaks one rule, and its name says how. Module
+# tests/rules consists only of links to the root module's variable files. It uses no provider that would have to start,
+# so a run takes milliseconds.
 
 variables {
   region        = "eu-central-1"

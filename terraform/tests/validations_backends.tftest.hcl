@@ -1,4 +1,5 @@
-# Every rule of variables_backends.tf refuses what it should: one run per rule, each with one mistake.
+# Tests that every rule in variables_backends.tf refuses what it should. Each run breaks one rule, and its name says
+# how.
 
 variables {
   region        = "eu-central-1"

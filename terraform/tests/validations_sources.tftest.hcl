@@ -1,4 +1,5 @@
-# Every rule of the variables sources, change_stream and poll refuses what it should. Each run breaks exactly one rule.
+# Tests that every rule for the variables sources, change_stream and poll refuses what it should. Each run breaks
+# exactly one rule.
 
 variables {
   region         = "eu-central-1"
@@ -25,7 +26,7 @@ variables {
     translation      = "@"
   }
 
-  # This source names a Python function, which reads the whole response, so the source has no expressions.
+  # The source `called` has no expressions, because it names a Python function that reads the whole response.
   called = {
     mode             = "changes"
     collection       = "prices"
@@ -1418,7 +1419,8 @@ run "without_sources" {
     poll           = null
     poll_layer_zip = "nowhere/layer.zip"
 
-    # Without a source there is no change stream, so the queue may use the whole reservation of `apply`.
+    # Without a source there is no change stream. So apply_concurrency of the apply queue may be as high as the reserved
+    # concurrency of `apply`.
     write_log = { apply_concurrency = 20 }
     functions = { apply = { reserved_concurrency = 20 }, poll = { reserved_concurrency = 1 } }
   }

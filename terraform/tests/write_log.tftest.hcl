@@ -197,7 +197,7 @@ run "keyed" {
     error_message = "An alarm watches exactly one series."
   }
 
-  # CloudWatch refuses an alarm that looks back more than a day.
+  # The alarm may look back at most a day (86,400 seconds), because CloudWatch refuses a longer time.
   assert {
     condition     = aws_cloudwatch_metric_alarm.records_lost[0].evaluation_periods * 900 <= 86400 && aws_cloudwatch_metric_alarm.records_lost[0].datapoints_to_alarm == 4
     error_message = "Four periods must breach, because records in flight show in the newest period only."

@@ -86,7 +86,7 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
 
 
 def interleaved(names: Sequence[str], rounds: int, measure: Callable[[str], float]) -> Mapping[str, list[float]]:
-    """Measure several subjects in turns, each of them once a round, and return the samples of each subject by name.
+    """Measure several subjects in turns, each of them once a round; return the samples of each subject, by name.
 
     If the machine becomes slower during the rounds, this affects all subjects equally.
 
@@ -96,7 +96,7 @@ def interleaved(names: Sequence[str], rounds: int, measure: Callable[[str], floa
     """
     samples: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
-        # Reverse the order in every other round, because a subject may be slower after one particular other subject.
+        # Reverse the order in every other round, so that no subject always runs right after the same other subject.
         for name in names if turn % 2 == 0 else reversed(names):
             samples[name].append(measure(name))
     return samples

@@ -120,7 +120,7 @@ class Fake:
         """Load the fixed items, and empty the tables and the stream.
 
         :param folder: the folder of the server's files. Its ``items.json`` holds the fixed items, which GetItem returns
-            after every reset. Its folder ``s3`` holds the S3 objects.
+            even after a reset. Its folder ``s3`` holds the S3 objects.
         """
         self._folder = folder
         self._lock = threading.Lock()
@@ -297,7 +297,7 @@ def main() -> None:
             print(json.dumps({"records": records}), flush=True)
             continue
         while select.select([daemon], [], [], 0)[0]:
-            time.sleep(0.001)  # wait until the thread that runs _listen() has read every datagram and can count it
+            time.sleep(0.001)  # wait until the thread that runs _listen() has read every datagram
         reply: dict[str, Any] = {"counts": dict(fake.counts), "cpu": time.process_time()}
         if command["do"] == "state":
             reply |= {"state": fake.state(), "record": json.loads(fake.record or b"null")}

@@ -133,8 +133,8 @@ class Bench:
         subjects = {OURS: self._subjects[OURS], **pools}
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
         progress(f"bulk of {log.records} records, {latency_ms:g} ms of latency")
-        # Run each thread pool only once, because a run takes minutes. One run is enough, because it makes one call for
-        # each item and so averages over many calls.
+        # Run each thread pool only once, because a run takes minutes. One run is enough, because its time is the sum of
+        # many calls, one for each item.
         for name in [OURS, *(turn for pool in pools for turn in (pool, OURS))]:
             run = self._apply(subjects[name], log, latency_ms)
             progress(f"  {subjects[name].label}: {run['wall']:.1f} s, {run['calls']:.0f} calls")
@@ -163,7 +163,7 @@ class Bench:
             "memory_ratio": points[-1]["memory"] / points[-2]["memory"],
         }
 
-    @functools.cache  # noqa: B019 (the cache keeps each Bench alive, but there is only one)
+    @functools.cache  # noqa: B019 (the cache keeps each Bench alive, but a process makes only one)
     def _log(self, records: int) -> load.Log:
         progress(f"writing a log object of {records} records")
         return load.write_log(self._folder, records)

@@ -23,7 +23,7 @@ _PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
 class SampleError(Exception):
-    """A measurement failed. If the measured process failed, the message ends with the end of its standard error."""
+    """A measurement failed. If the measured process failed, the message contains the end of its standard error."""
 
 
 class CommandProcess:
@@ -139,7 +139,7 @@ class Runner:
         return seconds
 
     def server(self, subject: Subject, function: str, event: dict[str, Any]) -> "Server":
-        """Start a process that serves the same event as often as :meth:`Server.serve` requests."""
+        """Start a process that loads the handler once. :meth:`Server.serve` makes it serve the event repeatedly."""
         read_end, write_end = os.pipe()
         process = self._start(subject, function, "warm", [event], write_end)
         os.close(write_end)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-TYPE_CHECKING = False  # mypy assumes True for this name. The name isn't imported from `typing`, to save the import.
+TYPE_CHECKING = False  # mypy assumes True. Don't import the name, because importing `typing` takes time.
 if TYPE_CHECKING:
     from typing import Any
 
@@ -72,7 +72,7 @@ def cold(spec: "dict[str, Any]", event: bytes) -> "dict[str, Any]":
 
 
 def warm(spec: "dict[str, Any]", event: bytes, out: int) -> None:
-    """Measure warm requests, as many at a time as each line of standard input says, until standard input ends.
+    """Measure blocks of warm requests, until standard input ends. Each input line is the number of requests in a block.
 
     :param event: the event of every request, in the format of `marshal`.
     :param out: the file descriptor to which the CPU seconds of each block of requests are written, one line per block.

@@ -1,4 +1,4 @@
-"""Fixtures that keep the unit tests away from the caller's AWS account, and the marker of the slow tests."""
+"""Fixtures that keep the unit tests away from the developer's AWS account, and a hook that marks the slow tests."""
 
 import os
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ SLOW = (
     "ops/test_tools.py",
     "poll/upstream/test_deadline.py",
 )
-"""The tests that start processes, build zips or wait for seconds. `make test-fast` leaves them and the
-property tests out."""
+"""The paths of the tests that start processes, build zips or wait for seconds. `make test-fast` runs neither these
+tests nor the property tests."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, before pytest selects tests by their markers."""
+    """Give the slow tests the marker ``slow``, before pytest selects tests by their markers."""
     for item in items:
         if item.path.is_relative_to(UNIT) and item.path.relative_to(UNIT).as_posix().startswith(SLOW):
             item.add_marker("slow")
@@ -47,7 +47,7 @@ def _server() -> Iterator[Aws]:
 
 @pytest.fixture
 def aws(_server: Aws, _no_account: None, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """An empty moto server, which every AWS client of the test calls."""
+    """Return an empty moto server, which simulates AWS. Every AWS client of the test calls it instead of AWS."""
     _server.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", _server.url)
     for key in ("AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -57,7 +57,10 @@ def aws(_server: Aws, _no_account: None, monkeypatch: pytest.MonkeyPatch) -> Aws
 
 @pytest.fixture(params=["slim", "boto3"])
 def either_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run the test once with each AWS client that `read`, `write` and `apply` can use: slim and boto3."""
+    """Run the test twice: once with our own slim AWS client and once with boto3.
+
+    `read`, `write` and `apply` can use either of these clients.
+    """
     kind: str = request.param
     monkeypatch.setenv("READPLANE_CLIENT", kind)
     return kind

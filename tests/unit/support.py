@@ -1,4 +1,4 @@
-"""Helpers of the unit tests: changes, events, and stores in memory that implement the stores' protocols."""
+"""Helpers of the unit tests: changes, events, and items, documents and write logs that are kept in memory."""
 
 import base64
 import copy
@@ -34,7 +34,7 @@ COLLECTIONS = {
 
 
 def version_at(ms: int, tail: int = 0) -> str:
-    """Return a version of the time ``ms``; ``tail`` orders the versions of one millisecond."""
+    """Return a version with the time ``ms``. Of two versions with the same time, the greater ``tail`` wins."""
     return stamp(ms, tail.to_bytes(10, "big"))
 
 
@@ -49,7 +49,12 @@ def change(
     source: str = "api",
     accepted_ms: int | None = None,
 ) -> Change:
-    """Return a change with a version of the time ``ms``, accepted at the same time unless ``accepted_ms`` is given."""
+    """Return a change.
+
+    :param ms: the time in the change's ``change_id``, in Unix milliseconds.
+    :param tail: orders changes that have the same ``ms``.
+    :param accepted_ms: when Readplane accepted the change, in Unix milliseconds; ``ms`` by default.
+    """
     accepted_at = datetime.fromtimestamp((ms if accepted_ms is None else accepted_ms) / 1000, UTC)
     return Change(
         change_id=version_at(ms, tail),
@@ -64,12 +69,12 @@ def change(
 
 
 def settings_text(settings: object) -> str:
-    """Encode settings as Terraform does: base64gzip(jsonencode(…))."""
+    """Encode a function's settings as Terraform does for the environment variable: base64gzip(jsonencode(…))."""
     return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
 
 
 def event(name: str) -> Any:
-    """Return the recorded event in ``events/<name>.json``."""
+    """Return the recorded Lambda event in the file ``events/<name>.json``."""
     return json.loads((EVENTS / f"{name}.json").read_text())
 
 
@@ -83,7 +88,10 @@ def api_event(
     headers: dict[str, str] | None = None,
     claims: dict[str, object] | None = None,
 ) -> Any:
-    """Return the recorded API event, changed into another request; ``claims`` extend the recorded ones."""
+    """Return the recorded API Gateway event, altered so that it is the given request.
+
+    ``headers`` and ``claims`` are added to those of the recorded event.
+    """
     request = copy.deepcopy(event("api"))
     request |= {"httpMethod": method, "resource": resource, "pathParameters": path, "body": body}
     request["queryStringParameters"] = query
@@ -93,13 +101,17 @@ def api_event(
 
 
 def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
-    """Return the recorded event of the change stream with one record for each line, numbered from ``first`` on."""
+    """Return the recorded event of the change stream, with one record for each line instead of the recorded ones.
+
+    :param first: the number of the first record, from which its sequence number is made.
+    """
     batch = event("change_stream")
     (template,) = batch["Records"]
     batch["Records"] = []
     for number, line in enumerate(lines, first):
         record = copy.deepcopy(template)
-        # Add to the recorded sequence number, so that each one is as long as Kinesis's own.
+        # Add the record's number to the recorded sequence number, so that each sequence number is as long as those of
+        # Kinesis.
         sequence = str(int(template["kinesis"]["sequenceNumber"]) + number)
         record["kinesis"] |= {"data": base64.b64encode(line).decode(), "sequenceNumber": sequence}
         record["eventID"] = f"{template['eventID'].partition(':')[0]}:{sequence}"
@@ -108,7 +120,11 @@ def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
 
 
 def stream_record(old: Change | None, new: Change | None, number: int = 1) -> Any:
-    """Return a record of the items stream, with the old and the new image in DynamoDB's JSON format."""
+    """Return a record of the items stream, with the item before and after the write in DynamoDB's JSON format.
+
+    :param old: the item before the write; ``None`` if there was no item.
+    :param new: the item after the write; ``None`` if the write removed it.
+    """
     items = DynamoItems(MemoryDynamo(), "t", horizon_ms=30 * 86_400_000)
     images = {name: items._record(image) for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
     return {
@@ -120,7 +136,10 @@ def stream_record(old: Change | None, new: Change | None, number: int = 1) -> An
 
 
 class MemoryItems:
-    """A :class:`readplane.stores.items.Items` kept in a dictionary."""
+    """A :class:`readplane.stores.items.Items` that keeps the items in a dictionary.
+
+    ``fail`` holds item ids. Applying a change of such an item raises an error.
+    """
 
     def __init__(self) -> None:
         self.by_key: dict[str, Change] = {}
@@ -188,7 +207,10 @@ class MemorySourcedItems(MemoryItems):
 
 
 class MemoryDocuments:
-    """A :class:`readplane.stores.documents.Documents` kept in a dictionary; ``calls`` lists the writes in order."""
+    """A :class:`readplane.stores.documents.Documents` that keeps the documents in a dictionary.
+
+    ``calls`` lists the writes in order. Writing a document whose key is in ``fail`` raises an error.
+    """
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -215,7 +237,11 @@ class MemoryDocuments:
 
 
 class MemoryLog:
-    """The write log and the quarantine in memory: lines that were appended, objects to read, and quarantined lines."""
+    """A write log and a quarantine in memory.
+
+    ``appended`` lists the lines that `write` has appended. ``objects`` holds the lines of the objects that `apply`
+    reads. ``quarantined`` lists the lines that `apply` has put in quarantine.
+    """
 
     def __init__(self, objects: dict[str, list[bytes]] | None = None) -> None:
         self.appended: list[bytes] = []

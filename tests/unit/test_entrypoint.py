@@ -8,7 +8,10 @@ LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 
 
 class Maker:
-    """Makes functions and counts them. Each function returns its own number, the event and the context."""
+    """Makes a new function at each call and counts the calls.
+
+    A function returns its own number, the event and the context, so that a test sees which function was called.
+    """
 
     def __init__(self) -> None:
         self.count = 0

@@ -22,7 +22,11 @@ def test_there_are_at_most_12_checkov_suppressions_and_each_gives_a_reason() -> 
 
 
 def blocks(text: str, kind: str) -> list[str]:
-    """Return the bodies of the HCL blocks of one kind, at any depth. `terraform fmt` must have formatted the text."""
+    """Return the bodies of all blocks of one kind in an HCL text, nested blocks included.
+
+    :param text: the HCL text, as `terraform fmt` formats it, because the end of a block is found by its indentation.
+    :param kind: the type of the blocks, such as ``validation`` or ``run``.
+    """
     bodies = []
     for match in re.finditer(rf'^( *){kind}(?: "[^"]*")? \{{$', text, re.MULTILINE):
         end = re.compile(rf"^{match[1]}\}}$", re.MULTILINE).search(text, match.end())
@@ -40,7 +44,7 @@ def test_every_run_of_a_terraform_test_asserts_something(path: Path) -> None:
 
 
 def test_a_terraform_test_violates_every_validation_and_precondition() -> None:
-    rules: Counter[tuple[str, str]] = Counter()  # rules by module and address, such as "var.x" or "aws_y.z"
+    rules: Counter[tuple[str, str]] = Counter()  # rules for each module and address, such as "var.x"
     for path in PRODUCT:
         module = path.parent.relative_to(ROOT / "terraform").as_posix()
         for kind, *names, body in re.findall(
@@ -49,10 +53,11 @@ def test_a_terraform_test_violates_every_validation_and_precondition() -> None:
             address = f"var.{names[0]}" if kind == "variable" else ".".join(names)
             rules[module, address] += len(blocks(body, "validation")) + len(blocks(body, "precondition"))
 
-    refusals: Counter[tuple[str, str]] = Counter()  # number of runs that expect the address to fail
+    refusals: Counter[tuple[str, str]] = Counter()  # test runs that expect the address to fail
     for run in (run for path in TESTS for run in blocks(path.read_text(), "run")):
         source = re.search(r'source = "\./(.+)"', run)
-        # tests/rules holds symbolic links to the root module's variables, so its runs count for the root module.
+        # A run of the module tests/rules counts for the root module, because tests/rules holds symbolic links to the
+        # root module's variables.
         module = source[1].replace("tests/rules", ".") if source else "."
         expected = "".join(re.findall(r"expect_failures = \[$.*?^  \]$|expect_failures = \[.*\]$", run, re.M | re.S))
         refusals.update(
@@ -71,7 +76,8 @@ def test_a_terraform_test_violates_every_validation_and_precondition() -> None:
 def test_no_policy_allows_a_wildcard_action() -> None:
     for path in PRODUCT:
         for match in re.finditer(r'Action\s*=\s*(\[[^\]]*\]|"[^"]*")', path.read_text()):
-            # A statement that denies plain HTTP must apply to every action.
+            # Accept a wildcard in a statement with the effect Deny, because a statement that denies plain HTTP must
+            # apply to every action.
             denies = 'Effect    = "Deny"' in path.read_text()[max(0, match.start() - 200) : match.start()]
             assert "*" not in match[0] or denies, (path, match[0])
 

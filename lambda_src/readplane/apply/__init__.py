@@ -1,1 +1,1 @@
-"""The `apply` function: folds changes into items."""
+"""The `apply` function: applies changes to items, so that each item becomes its newest change."""

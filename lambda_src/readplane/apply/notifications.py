@@ -96,11 +96,13 @@ class MessageApplier:
         self._telemetry = telemetry
 
     def apply_messages(self, messages: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
-        """Apply the objects of each message. Return the ids of the failed messages, so that SQS delivers only these again.
+        """Apply the objects that each message announces.
 
         Don't start a further message in the second half of the invocation's time. Half of the time is enough for one
         object, because Terraform limits the size of Firehose's buffer by the function's timeout. A message that wasn't
         started counts as failed, and SQS delivers it again at once.
+
+        :returns: the ids of the failed messages. SQS delivers only these messages again.
         """
         half_ms = remaining_ms() / 2
         failures = []

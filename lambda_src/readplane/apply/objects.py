@@ -38,7 +38,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class LogObjects(Protocol):
-    """Reads the objects of the write log."""
+    """Reads the lines of write-log objects."""
 
     def lines(self, key: str) -> Iterator[bytes]:
         """Yield the lines of one object, one at a time.
@@ -171,7 +171,7 @@ class _Writer:
     def finish(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         """Write the last changes of the object, wait for all batches, and return how often each outcome occurred."""
         batches = list(split_into_batches(changes, MAX_CHANGES, sent_bytes))
-        if len(batches) == 1 and not self._batches:  # most objects are small and need no other thread
+        if len(batches) == 1 and not self._batches:  # don't start a thread for one batch
             self._outcomes.update(self._items.apply_all(batches[0]))
             return self._outcomes
         self.write(changes)

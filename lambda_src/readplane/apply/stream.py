@@ -60,7 +60,7 @@ class ShardApplier:
     def _newest_changes(
         self, records: Sequence[Event], attempts: "_Attempts", tally: Tally
     ) -> tuple[list[Change], dict[str, int]]:
-        """Return the newest change of each item, and the positions of these changes in the batch, by item key."""
+        """Parse the records. Return the newest change of each item, and its position in the batch by the item's key."""
         window = Window()  # never emptied when full, because the whole batch (at most 6 MB) is in memory anyway
         positions: dict[str, int] = {}
         for position, record in enumerate(records):
@@ -95,8 +95,8 @@ class ShardApplier:
         """
         if not failed:
             return []
-        # Write a metric of our own, because the invocation itself succeeds and Lambda's error metric doesn't count these
-        # failures.
+        # Write a metric of our own, because the invocation itself succeeds and Lambda's error metric doesn't count
+        # these failures.
         self._telemetry.event(
             "retry_requested",
             "Part of the batch comes again.",

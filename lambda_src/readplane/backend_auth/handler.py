@@ -22,7 +22,8 @@ class BackendAuthSettings(NamedTuple):
     """The settings of `backend_auth`.
 
     :param name: the stack's name.
-    :param keys: one text for each API key: ``<SHA-256 of the key in hex>/<name of the backend that it gives access to>``.
+    :param keys: one text for each API key: ``<SHA-256 of the key in hex>/<name of the backend that callers with the key
+        may call>``.
     """
 
     name: str

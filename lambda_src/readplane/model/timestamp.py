@@ -12,12 +12,12 @@ _PATTERN = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z", r
 
 
 def rfc3339(ms: int) -> str:
-    """Format Unix milliseconds as RFC 3339."""
+    """Return the RFC 3339 timestamp of a time in Unix milliseconds."""
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
 
 
 def ms_of(text: str) -> int | None:
-    """Return the Unix milliseconds of a text from :func:`rfc3339`, or ``None`` for a text of any other form."""
+    """Return the Unix milliseconds of a timestamp from :func:`rfc3339`, or ``None`` for a text of any other form."""
     match = _PATTERN.fullmatch(text)
     if match is None:
         return None

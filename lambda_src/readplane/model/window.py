@@ -62,7 +62,7 @@ class Window:
         return len(self._newest) >= self.MAX_CHANGES or self._size >= self.MAX_SIZE
 
     def take(self) -> list[Change]:
-        """Empty the window and return its changes, one for each item."""
+        """Return the window's changes, one for each item, and empty the window."""
         changes = list(self._newest.values())
         self._newest, self._size = {}, 0
         return changes

@@ -1,1 +1,1 @@
-"""The `publish` function: writes documents from the items stream."""
+"""The `publish` function: writes the items' documents to S3 from the items stream."""

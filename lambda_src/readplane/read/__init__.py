@@ -1,1 +1,1 @@
-"""The `read` function: serves clients' GET requests from the stores."""
+"""The `read` function: serves clients' GET requests from DynamoDB and S3."""

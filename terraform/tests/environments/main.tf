@@ -1,4 +1,5 @@
-# Reads the variable files as Terraform does, so that tests/environments.tftest.hcl can check them against the rules.
+# Reads the variable files in environments/ as Terraform does, so that tests/environments.tftest.hcl can check them
+# against the rules of the variables.
 terraform {
   required_providers {
     terraform = {
@@ -8,6 +9,6 @@ terraform {
 }
 
 output "files" {
-  description = "Environment -> the variables that its file sets."
+  description = "Name of each environment -> the variables that its file in environments/ sets."
   value       = { for name in ["local", "dev", "prod"] : name => provider::terraform::decode_tfvars(file("environments/${name}.tfvars")) }
 }

@@ -1,5 +1,5 @@
-# The mocked ARNs and ids have AWS's format, because the provider checks the format, and the tested policies contain the
-# ARNs.
+# Mocked AWS resources for the tests. Their ARNs and ids have AWS's format, because the AWS provider checks the format,
+# and the tested policies contain the ARNs.
 
 mock_data "aws_caller_identity" {
   defaults = {
@@ -178,7 +178,7 @@ mock_resource "aws_kinesis_stream" {
   }
 }
 
-# The response of `poll` to {"validate": …} if the sources have no problem.
+# The response of `poll` to {"validate": …} if it finds no problem in the sources.
 mock_resource "aws_lambda_invocation" {
   defaults = {
     result = "{\"problems\":[]}"

@@ -48,7 +48,7 @@ class CatchUp:
         self._subjects = subjects
 
     def run(self, extent: Extent) -> Result:
-        """Measure with each number of changes.
+        """Measure how `poll` and `apply` catch up with each number of changes in ``extent``.
 
         :returns: the medians for each number of changes; the growth exponents of the times that `poll` and `apply`
             take; and the peak memory of `poll` in the last step divided by that in the step before.

@@ -114,7 +114,7 @@ class Clients:
         try:
             async with asyncio.timeout(CLIENT_TIMEOUT):
                 status, body = await connection.get(f"/items/products/{name}")
-        except (OSError, ValueError, asyncio.IncompleteReadError):  # an OSError may be a TimeoutError
+        except (OSError, ValueError, asyncio.IncompleteReadError):  # TimeoutError is an OSError too
             connection.close()
             return b""
         self._idle.append(connection)

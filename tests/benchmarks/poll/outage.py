@@ -64,8 +64,8 @@ class Extent(NamedTuple):
 FULL = Extent(Phases(calm=5, stalling=30, down=30, recovered=15), interval=3, timeout=5)
 QUICK = Extent(Phases(calm=1, stalling=6, down=8, recovered=8), interval=2, timeout=3)
 EDGE = 1.0
-"""How many seconds to leave out at the start and at the end of the outage, when counting the good responses during the
-outage. A request that is due in these seconds can reach the back office while it is up."""
+"""The share of good responses during the outage leaves out this many seconds at the start and at the end of the outage.
+A request that is due in these seconds can reach the back office while it is up."""
 LOOPS = ("open", "closed")
 ATTEMPTS = 3
 """How often to measure a loop at most. A loop that misses its goal is measured again, because other work on the machine

@@ -73,7 +73,7 @@ def _loop(loop: str, measured: Result, bound: float) -> str:
 
 
 def catch_up(result: Result) -> str:
-    """Return the Markdown table of how long `poll` takes to read many changes, and `apply` to apply them."""
+    """Return the Markdown table of how long `poll` takes to read many changes and `apply` takes to apply them."""
     head = ["catch-up, changes", "poll s", "changes/s", "CPU s", "peak MB", "invocations", "apply s", "changes/s"]
     body = [
         [

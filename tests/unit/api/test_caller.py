@@ -1,4 +1,4 @@
-"""Callers, which are read from the claims of an access token."""
+"""Tests of finding the caller in the claims of an access token, and of who may write to a collection."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""Requests, parsed from API Gateway's events."""
+"""Tests of parsing an API Gateway event into a request."""
 
 import pytest
 

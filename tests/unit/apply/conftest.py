@@ -1,4 +1,4 @@
-"""Fixes the clock for the tests of `apply`."""
+"""Sets the clock to a fixed time in the tests of `apply`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Helpers that run `apply` with stores in memory, make its events and read its responses and metrics."""
+"""Helpers that run `apply` with its items and write log in memory, make its events, and read responses and metrics."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from tests.unit.support import COLLECTIONS, MemoryLog, event, kinesis_event
 
 HORIZON_MS = 30 * 86_400_000
 KEY = "log/year=2026/month=11/day=21/hour=08/demo-1-2026-11-21-08-10-00-abc.gz"
-"""The key of the object that :data:`EVENT` announces."""
+"""The S3 key of the write-log object that the recorded SQS message in :data:`EVENT` announces."""
 EVENT = event("log_object")
 
 
 class MemoryQueue:
-    """An ``ApplyQueue`` that records the receipt handle and the delay of each retry, in seconds."""
+    """An ``ApplyQueue`` in memory. For each retry it records the message's receipt handle and the delay in seconds."""
 
     def __init__(self) -> None:
         self.retries: list[tuple[str, int]] = []
@@ -30,9 +30,9 @@ class MemoryQueue:
 def apply_with(
     items: BulkItems, log: MemoryLog, queue: ApplyQueue | None = None, remaining_ms: Iterator[int] | None = None
 ) -> Callable[[Any], Any]:
-    """Return `apply` as a function of the event.
+    """Return the function `apply` with the given items, write log and queue. Call the result with an event.
 
-    :param remaining_ms: the remaining milliseconds that `apply` reads, in order; 30,000 at each read by default.
+    :param remaining_ms: how many milliseconds the invocation has left each time `apply` asks; always 30,000 by default.
     """
     settings = ApplySettings("demo", "t", "q", "b", "quarantine/", 30, COLLECTIONS)
     stores = ApplyStores(items, log, log, queue or MemoryQueue())
@@ -42,7 +42,7 @@ def apply_with(
 
 
 def metrics(out: str) -> dict[str, float]:
-    """Return the metrics in log lines, by name."""
+    """Return the values of all metrics in the log lines ``out``, by metric name."""
     values: dict[str, float] = {}
     for line in map(json.loads, out.splitlines()):
         for group in line.get("_aws", {}).get("CloudWatchMetrics", []):
@@ -51,10 +51,10 @@ def metrics(out: str) -> dict[str, float]:
 
 
 def sequence(number: int) -> str:
-    """Return the sequence number of the record ``number`` in :func:`tests.unit.support.kinesis_event`."""
+    """Return the sequence number that :func:`tests.unit.support.kinesis_event` gives to the record ``number``."""
     return str(kinesis_event([b""], number)["Records"][0]["kinesis"]["sequenceNumber"])
 
 
 def failures(response: Any) -> list[str]:
-    """Return the message ids or sequence numbers that a response reports as failed."""
+    """Return the message ids or sequence numbers that a response of `apply` reports as failed."""
     return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]

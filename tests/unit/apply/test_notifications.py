@@ -13,7 +13,10 @@ from tests.unit.support import MemoryItems, MemoryLog, change
 
 
 def two_messages() -> Any:
-    """Return the recorded event with a second message, which announces another object and is received the 4th time."""
+    """Return the recorded SQS event, extended by a second message.
+
+    The second message announces another write-log object, and SQS delivers it for the 4th time.
+    """
     two = json.loads(json.dumps(EVENT))
     second = json.loads(json.dumps(two["Records"][0]).replace("-abc.gz", "-def.gz"))
     second |= {"messageId": "second", "receiptHandle": "second-handle"}

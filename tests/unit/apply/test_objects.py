@@ -55,7 +55,10 @@ def test_records_count_at_the_time_of_their_delivery(capsys: pytest.CaptureFixtu
 
 
 def test_a_redriven_object_does_not_count_as_delivered_records(capsys: pytest.CaptureFixture[str]) -> None:
-    """An alarm compares the numbers of delivered and of handled records. A redriven record must not hide a lost one."""
+    """An alarm compares how many records Firehose has delivered with how many `apply` has handled.
+
+    If `apply` counted redriven records as handled, they would hide lost records from this alarm.
+    """
     redriven = json.loads(json.dumps(EVENT).replace(quote(KEY), "log/redrive/2026/a.jsonl"))
     items = MemoryItems()
     apply_with(items, MemoryLog({"log/redrive/2026/a.jsonl": [change().line()]}))(redriven)
@@ -74,7 +77,7 @@ def many_changes(count: int) -> list[Change]:
 
 
 class BlockedItems(MemoryItems):
-    """Items that write nothing until ``unblocked`` is set."""
+    """Items in memory that block each write of a batch until the event ``unblocked`` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,12 +113,12 @@ def test_parsing_waits_for_writing_so_that_a_large_object_needs_little_memory() 
 
 
 def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lambda may freeze the sandbox as soon as the message is reported as failed."""
+    """`apply` must not write after it has reported a message as failed, because Lambda may then freeze the sandbox."""
 
     class FailingItems(BlockedItems):
         def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
             if any(entry.item_id == "i0" for entry in changes):
-                threading.Timer(1, self.unblocked.set).start()  # batches that have started end after the failure
+                threading.Timer(1, self.unblocked.set).start()  # started batches end after the error
                 raise TimeoutError
             return super().apply_all(changes)
 
@@ -128,11 +131,11 @@ def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFix
     assert metrics(capsys.readouterr().out) == {"ObjectsFailed": 1}
 
 
-# Tests of `S3LogObjects`, which reads the objects
+# The tests below are those of `S3LogObjects`, which reads the lines of write-log objects from S3.
 
 
 def log_object(content: bytes) -> S3LogObjects:
-    """Write an object to a new bucket and return a reader of that bucket."""
+    """Write ``content`` to the object ``log/a.gz`` in a new S3 bucket, and return the reader of this bucket."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="bucket", Key="log/a.gz", Body=content)

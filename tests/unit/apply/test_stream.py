@@ -12,7 +12,7 @@ SHARD = "shardId-000000000006"
 
 
 def test_records_of_the_change_stream_are_folded_into_the_items(capsys: pytest.CaptureFixture[str]) -> None:
-    """The age of a change from a back office counts from its acceptance, so none of these changes is expired."""
+    """Test with changes of old records. None of them is expired, because Readplane has accepted them just now."""
     year = 365 * 86_400_000
     old, new, gone = (
         change("p-1", ms=NOW_MS - year - 1, accepted_ms=NOW_MS, source="shop"),
@@ -48,7 +48,7 @@ def test_a_record_that_cannot_be_applied_goes_to_quarantine_and_stops_no_other(
 
 
 class RefusingItems(MemoryItems):
-    """Items that refuse some changes, as DynamoDB may do. A batch fails if it holds one of these changes."""
+    """Items in memory that refuse some changes, as DynamoDB may do. A batch with such a change fails as a whole."""
 
     def __init__(self, *refused: str) -> None:
         super().__init__()
@@ -79,8 +79,8 @@ def test_a_failed_batch_stops_no_other(monkeypatch: pytest.MonkeyPatch, capsys: 
     items = MemoryItems()
     items.fail = {"i57", "i34"}
     lines = [change(f"i{number}").line() for number in range(100)]
-    # Lambda must retry from record 30, the first of the failed batch, because it is unknown which changes of that batch
-    # were written.
+    # The batches of the records 30-39 and 50-59 failed. Lambda must retry from record 30, because it is unknown which
+    # changes of a failed batch were written.
     assert failures(apply_with(items, MemoryLog())(kinesis_event(lines))) == [sequence(30)]
     applied = {int(entry.item_id[1:]) for entry in items.by_key.values()}
     assert applied >= {*range(30), *range(40, 50), *range(60, 100)}
@@ -134,7 +134,8 @@ def test_parsing_stops_after_a_quarter_of_the_time_and_writing_after_half(
     monkeypatch.setattr("readplane.apply.stream.MAX_CHANGES", 2)
     monkeypatch.setattr("readplane.apply.handler.WORKERS", 1)
     items = MemoryItems()
-    # `apply` reads the remaining time once at the start, then before each record, then before each batch.
+    # List what `apply` gets when it asks for the remaining time: once at the start, then before it parses each of the 3
+    # records, then before it writes each batch.
     remaining_ms = chain(
         [30_000],
         repeat(22_500, records_in_time),

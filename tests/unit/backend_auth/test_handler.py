@@ -34,7 +34,7 @@ def event(key: str | None, path: str = "/backends/crm/items/5", header: str = "X
 
 
 def allowed(policy: Event, method: str, path: str) -> bool:
-    """Return whether a policy allows a request. As in API Gateway, a matching Deny wins over a matching Allow."""
+    """Return whether an IAM policy allows a request. As in API Gateway, a matching Deny wins over a matching Allow."""
     effects = {
         statement["Effect"]
         for statement in policy["policyDocument"]["Statement"]

@@ -1,4 +1,4 @@
-"""Changes: their line in the write log, their order and their age."""
+"""Tests of changes: their lines in the write log, their order and their age."""
 
 import json
 
@@ -40,7 +40,7 @@ histories = st.lists(
 
 
 def unique(history: list[Change]) -> list[Change]:
-    """Keep one change for each version of an item, because two real changes never have the same ``change_id``."""
+    """Drop changes whose ``change_id`` another change of the same item has, because real changes never share an id."""
     return list({(entry.key, entry.version): entry for entry in history}.values())
 
 
@@ -67,7 +67,7 @@ def test_any_order_with_any_duplicates_gives_the_same_items(history: list[Change
     in_order, mixed = MemoryItems(), MemoryItems()
     for entry in history:
         in_order.apply(entry)
-    # Apply the changes in two parts. First reduce each part to its newest changes, as `apply` does.
+    # Apply the changes in two parts. Reduce each part to the newest change of each item, as `apply` does with a batch.
     cut = data.draw(st.integers(0, len(shuffled)))
     for part in (shuffled[:cut], shuffled[cut:]):
         newest: dict[str, Change] = {}
@@ -132,7 +132,8 @@ def test_a_line_that_cannot_be_applied_raises_the_reason(line: bytes, reason: st
     with pytest.raises(PoisonError) as caught:
         parse_line(line, COLLECTIONS)
     assert caught.value.reason == reason
-    # If the line could be parsed, the error holds its change, so that the change's status can show the quarantine.
+    # If the line could be parsed, the error must hold the line's change, because `apply` marks this change as
+    # quarantined.
     assert (caught.value.change is not None) == (reason != "unparsable")
 
 
@@ -152,7 +153,7 @@ def test_a_change_expires_at_the_horizon_and_its_tombstone_a_day_later() -> None
 
 
 def test_a_changes_age_counts_from_its_acceptance_if_that_is_later() -> None:
-    """A record may be years old at the first poll. Neither its change nor its tombstone expires at once."""
+    """A record of a back office may be years old at the first poll. Its change or tombstone must not expire at once."""
     horizon, year = 30 * 86_400_000, 365 * 86_400_000
     fresh = change(data=None, ms=NOW_MS - 9 * year, accepted_ms=NOW_MS - horizon, source="shop")
     assert not is_expired(fresh, NOW_MS, horizon) and is_expired(fresh, NOW_MS + 1, horizon)
@@ -173,7 +174,7 @@ ages = st.integers(-5 * 60_000, 20 * 365 * 86_400_000)
 def test_a_change_that_lost_to_a_tombstone_never_comes_back(
     put_age: int, put_accepted: int, delete_age: int, delete_accepted: int, days: int, later: int
 ) -> None:
-    """If a put that lost to a delete is applied again, either the tombstone still exists or the put is expired."""
+    """When a put that lost to a delete comes again, the tombstone must still exist, or the put must be expired."""
     horizon, now = days * 86_400_000, NOW_MS + later
     put = change(ms=NOW_MS - put_age, accepted_ms=NOW_MS - put_accepted, source="shop")
     delete = change(ms=NOW_MS - delete_age, tail=1, data=None, accepted_ms=NOW_MS - delete_accepted, source="shop")

@@ -1,4 +1,4 @@
-"""Which names items and owners may have."""
+"""Tests of the rules for item ids and owners."""
 
 from readplane.model.collection import is_item_id, is_owner
 from tests.unit.support import ALICE

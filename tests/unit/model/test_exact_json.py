@@ -1,4 +1,4 @@
-"""JSON with exact numbers: parsed, searched by JMESPath and printed."""
+"""Tests that JSON keeps every digit of its numbers when it is parsed, searched by JMESPath and printed."""
 
 import json
 import re
@@ -22,7 +22,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 def search(expression: str, text: str) -> Any:
-    """Return what a JMESPath expression finds in a JSON text."""
+    """Return the result of a JMESPath expression for a JSON text."""
     return compile_expression(expression).search(parse_json(text))
 
 
@@ -54,7 +54,8 @@ def test_printed_json_is_equal_and_canonical(value: Any) -> None:
     for indent in (None, 3):
         text = print_json(parse_json(json.dumps(value, indent=indent)))
         assert json.loads(text) == value and text.encode() and "\n" not in text
-        # Half of a surrogate pair stays escaped, because UTF-8 can't hold it.
+        # Compare the texts without surrogates. `print_json` escapes a surrogate that has no partner, because UTF-8
+        # can't encode it.
         assert re.sub(r"\\u[dD][89abcdefABCDEF]..", "", text) == re.sub("[\ud800-\udfff]", "", canonical)
 
 

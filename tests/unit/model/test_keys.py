@@ -1,4 +1,4 @@
-"""Keys of items and documents, and the partitions of lists."""
+"""Tests of the keys of items and documents, and of the index partitions that lists read."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""JSON Schemas, and checking values against them."""
+"""Tests of compiling JSON Schemas and of checking values against them."""
 
 import json
 import time
@@ -24,7 +24,7 @@ VALIDATE = compile_schemas({"products": SCHEMA})["products"]
 
 
 def refusal(text: str, validate: SchemaValidator = VALIDATE) -> InvalidError:
-    """Return the error that the JSON ``text`` must raise."""
+    """Check that the JSON ``text`` breaks a rule of the schema, and return the error."""
     with pytest.raises(InvalidError) as caught:
         check_fits(json.loads(text), validate)
     return caught.value

@@ -1,4 +1,4 @@
-"""RFC 3339 timestamps."""
+"""Tests of formatting and parsing RFC 3339 timestamps."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Versions: UUIDv7s that order changes."""
+"""Tests of versions: the UUIDv7s that order changes."""
 
 import uuid
 

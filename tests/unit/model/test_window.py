@@ -1,4 +1,4 @@
-"""Windows, which hold the newest change of each item."""
+"""Tests of windows, which hold the newest change of each item."""
 
 import json
 

@@ -17,7 +17,10 @@ def fixed_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Publishing:
-    """`publish` with stores in memory. A call returns the sequence numbers that are reported as failed."""
+    """The function `publish`, with its items and documents in memory.
+
+    Call an instance with records to get the sequence numbers of the records that `publish` reports as failed.
+    """
 
     def __init__(self) -> None:
         self.items = MemoryItems()
@@ -79,13 +82,16 @@ def test_mending_leaves_an_item_that_has_got_a_newer_change_in_the_meantime() ->
 
 
 def test_a_batch_in_which_a_version_goes_down_twice_ends_with_the_greatest() -> None:
-    """v1 replaces v5, v3 replaces v1 and v2 replaces v3. The item must hold v5 again."""
+    """In the batch, version 1 of an item replaces version 5, 3 replaces 1, and 2 replaces 3.
+
+    The item must get version 5 again.
+    """
     publishing = Publishing()
     v1, v2, v3, v5 = (change(ms=NOW_MS + tick) for tick in (1, 2, 3, 5))
     publishing.items.by_key[v1.key] = v2
     assert publishing(stream_record(v5, v1, 1), stream_record(v1, v3, 2), stream_record(v3, v2, 3)) == []
     assert publishing.items.by_key == {v1.key: v5} and publishing.documents.calls == []
-    # If the batch also holds a greater version, `publish` publishes that one and mends nothing.
+    # If a later record of the batch holds a version greater than 5, `publish` publishes this version and mends nothing.
     v9 = change(ms=NOW_MS + 9)
     publishing.items.by_key[v1.key] = v9
     assert publishing(stream_record(v5, v1, 1), stream_record(v1, v9, 2)) == []

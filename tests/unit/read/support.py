@@ -1,4 +1,4 @@
-"""Helpers that call `read` with API Gateway's events and stores in memory."""
+"""Helpers that pass API Gateway's events to a `read` whose items and documents are in memory."""
 
 import json
 from typing import Any
@@ -33,9 +33,10 @@ ITEM = "/items/products/{item_id}"
 
 
 class ReadService:
-    """`read` with stores in memory. Call it with a route to get the status, the parsed body and the headers.
+    """The function `read`, with its items and documents in memory.
 
-    A call with ``anonymous`` sends no token.
+    Call an instance with a route to get the response's status, parsed body and headers. With ``anonymous``, the request
+    has no access token.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,7 @@ class ReadService:
 
 
 class ClockedService(ReadService):
-    """A service whose clock the test sets. It records each read of a source's freshness."""
+    """A :class:`ReadService` whose clock the test sets, and which records each read of a source's freshness."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
@@ -80,5 +81,5 @@ class ClockedService(ReadService):
 
 
 def fresh(age_ms: int, breaker: str = "closed") -> Freshness:
-    """Return a freshness whose ``fresh_as_of`` is ``age_ms`` before :data:`NOW_MS`."""
+    """Return a source's freshness whose ``fresh_as_of`` is ``age_ms`` milliseconds before :data:`NOW_MS`."""
     return Freshness(rfc3339(NOW_MS - age_ms), breaker, rfc3339(NOW_MS))

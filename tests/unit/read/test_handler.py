@@ -1,4 +1,4 @@
-"""`read`: who may read what, and what happens if a store fails."""
+"""Tests of `read`: who may read which items, and what the response is if DynamoDB or S3 fails."""
 
 import pytest
 

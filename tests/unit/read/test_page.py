@@ -1,4 +1,4 @@
-"""Pages of a list: limits and cursors."""
+"""Tests of the limit and the cursor of a list request."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What each route of `read` returns."""
+"""Tests of the response of each route of `read`."""
 
 import time
 from typing import Any
@@ -44,7 +44,8 @@ def test_a_read_that_names_a_version_is_a_409_until_it_is_applied(service: ReadS
     service.items.apply(old)
     min_version = {"Readplane-Min-Version": new.version}
     status, _, headers = service(ITEM, {"item_id": "p-1"}, headers=min_version)
-    # `Retry-After` is as long as API Gateway may cache this response, or one second if the collection isn't cached.
+    # The client must not retry earlier than API Gateway's cache drops this 409. So `Retry-After` is the collection's
+    # cache TTL, or one second if the collection isn't cached.
     assert status == 409 and headers["Retry-After"] == "60" and headers["Cache-Control"] == "no-store"
     assert service("/items/orders/{item_id}", {"item_id": "a"}, headers=min_version)[2]["Retry-After"] == "1"
     service.items.apply(new)
@@ -161,7 +162,7 @@ def test_the_document_of_a_source_needs_no_read_of_its_freshness(clocked: Clocke
 
 
 def staleness_headers(clocked: ClockedService) -> list[bool]:
-    """Return whether an item, the same item revalidated, and a list each have the header ``Readplane-Stale``."""
+    """Return whether three responses have the header ``Readplane-Stale``: an item, a 304 for this item, and a list."""
     item = clocked(ITEM, {"item_id": "p-1"})
     revalidated = clocked(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": item[2]["ETag"]})
     page = clocked("/items/products")
@@ -197,7 +198,7 @@ def test_freshness_is_read_every_five_seconds_and_judged_by_the_current_time(clo
     assert staleness_headers(clocked) == [True] * 3 and clocked.freshness_reads == ["shop"]
     clocked.now_ms += 1
     assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == ["shop"] * 2
-    clocked.now_ms -= 60_000  # the clock is set back
+    clocked.now_ms -= 60_000  # simulate a clock that was set back
     staleness_headers(clocked)
     assert clocked.freshness_reads == ["shop"] * 3
 
@@ -227,7 +228,10 @@ def test_a_404_costs_no_read_of_the_freshness(clocked: ClockedService) -> None:
 
 
 def test_the_status_of_a_sourced_change(clocked: ClockedService) -> None:
-    """Its version may be years old. Such a change is never pending, so only its item or a marker tells its status."""
+    """The ``change_id`` of a source's change may be years old, so the change isn't pending before it is applied.
+
+    Its status comes only from its item's version or from its quarantine marker.
+    """
     old, new = (change(ms=NOW_MS - days * 86_400_000, accepted_ms=NOW_MS, source="shop") for days in (900, 400))
 
     def status_of(entry: Change) -> Any:

@@ -1,4 +1,4 @@
-"""The status of a change."""
+"""Tests of deciding the status of a change."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Helpers that call `write` with API Gateway's events and a write log in memory."""
+"""Helpers that pass API Gateway's events to a `write` whose write log is in memory."""
 
 import json
 from typing import Any
@@ -22,7 +22,10 @@ SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
 class WriteService:
-    """`write` with a write log in memory. Call it with an API event to get the status, parsed body and headers."""
+    """The function `write`, with its write log in memory.
+
+    Call an instance with an API Gateway event to get the response's status, parsed body and headers.
+    """
 
     def __init__(self) -> None:
         self.log = MemoryLog()
@@ -35,11 +38,14 @@ class WriteService:
 
 
 def put(body: str | None = '{"name":"x"}', item_id: str = "p-1", collection: str = "products", **more: Any) -> Any:
-    """Return the event of a PUT."""
+    """Return the API Gateway event of a PUT request."""
     return api_event("PUT", f"/items/{collection}/{{item_id}}", {"item_id": item_id}, body=body, **more)
 
 
 def post(key: str | None = None, collection: str = "products", **more: Any) -> Any:
-    """Return the event of a POST; ``key`` is its ``Idempotency-Key``, if it has one."""
+    """Return the API Gateway event of a POST request.
+
+    :param key: the header ``Idempotency-Key``; ``None`` to send the request without this header.
+    """
     headers = {"Idempotency-Key": key} if key is not None else {}
     return api_event("POST", f"/items/{collection}", body='{"name":"x"}', headers=headers, **more)

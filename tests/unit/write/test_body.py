@@ -1,4 +1,4 @@
-"""The rules that a request's body must meet."""
+"""Tests of the rules that the body of a write request must meet."""
 
 import json
 import time
@@ -30,7 +30,7 @@ ANYTHING = compile_schemas({"any": {}})["any"]
 
 
 def refusal(body: bytes, validate: SchemaValidator = VALIDATE) -> ProblemError:
-    """Return the problem with which `write` refuses a body."""
+    """Check that `write` refuses a request body, and return the error that the client gets."""
     with pytest.raises((InvalidError, ProblemError)) as caught:
         parse_body(body, validate)
     error = bad_body(caught.value) if isinstance(caught.value, InvalidError) else caught.value

@@ -1,4 +1,4 @@
-"""`write`: what is accepted, what is refused, and what the write log then holds."""
+"""Tests of `write`: which requests it accepts or refuses, and which lines it appends to the write log."""
 
 import json
 from typing import Any

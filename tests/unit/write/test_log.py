@@ -1,4 +1,4 @@
-"""Appending to the write log, and what an error says about whether the line may be stored."""
+"""Tests of appending a line to the write log, and of whether an error says that Firehose may have stored the line."""
 
 import socket
 import threading
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("aws", "either_client")
 
 
 class Failing:
-    """A client that fails each call with the same error, and counts the calls."""
+    """An AWS client that raises the same error at each call, and counts the calls."""
 
     def __init__(self, code: str, status: int) -> None:
         self.error = RefusedError(code, status)
