@@ -1,4 +1,4 @@
-"""Code that the tools in ops/ share: they report errors, print their progress, and run other programs with it."""
+"""Code that the tools in ops/ share: to report errors, to print progress, and to run other programs."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def init(folder: Path, env: Mapping[str, str]) -> str:
     command: list[str | Path] = [terraform(), f"-chdir={folder}", "init", "-input=false", "-no-color", "-backend=false"]
     if (folder / ".terraform.lock.hcl").exists():
         # The lock file contains the provider hashes of all platforms. `terraform init` must not rewrite the file,
-        # because it downloads the providers, and so the hashes, of this platform only.
+        # because it would write the hashes of this platform only.
         command.append("-lockfile=readonly")
     try:
         run_tool(command, env=env)

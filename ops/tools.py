@@ -24,10 +24,10 @@ from pathlib import Path
 from ops.console import ROOT, CommandError, Progress, failures, run_tool
 
 LOCAL = ROOT / ".local"
-"""The folder for fetched tools. They are in bin/terraform, python/ and uv/."""
+"""The folder for fetched tools: Terraform is in bin/, Python in python/, and uv in uv/."""
 
 TIMEOUT = 10.0
-"""Seconds to wait for a connection, and for the next bytes of a download. If offline, `make` must fail fast."""
+"""Seconds to wait for a connection, and for the next bytes of a download. Without network, `make` must fail fast."""
 
 TERRAFORM_MINIMUM = (1, 11)
 TERRAFORM = "1.11.4"
@@ -65,7 +65,10 @@ def find_terraform() -> Path | None:
 
 
 def terraform_version(path: str | Path) -> str | None:
-    """Return the version of a `terraform` program. Return None if it fails, as a tfenv shim does without a version."""
+    """Return the version of a `terraform` program. Return None if the program fails.
+
+    For example, the `terraform` that tfenv puts on PATH fails until a version is chosen in tfenv.
+    """
     try:
         version: str = json.loads(run_tool([path, "version", "-json"]))["terraform_version"]
         return version
@@ -185,7 +188,7 @@ def fetch_python() -> Path:
     mirror = os.environ.get("UV_PYTHON_INSTALL_MIRROR", PYTHON_SITE)
     try:
         if mirror.startswith("http"):
-            check_reachable(mirror)  # fail here, because uv would be of no use without the site
+            check_reachable(mirror)  # first, because without the site there is no use in installing uv
         uv = _install_uv()
         Progress().say(f"Fetching Python {PYTHON} with uv …")
         environment = os.environ | {
@@ -207,7 +210,7 @@ def fetch_python() -> Path:
 
 
 def _install_uv() -> Path:
-    """Install the uv that requirements/uv.txt names into .local/uv, unless it is there. Return uv's path."""
+    """Install uv into .local/uv, in the version that requirements/uv.txt pins, if it is missing. Return uv's path."""
     venv, stamp = LOCAL / "uv", LOCAL / "uv/.made-from-lock"
     uv = venv / "bin/uv"
     if stamp.exists() and stamp.read_bytes() == UV_LOCK.read_bytes():

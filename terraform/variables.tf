@@ -259,8 +259,8 @@ variable "write_log" {
     error_message = "Set write_log.buffering_megabytes to 1 to 16: `apply` must finish an object within its time-out, or the object never gets done."
   }
 
-  # S3 moves an object to STANDARD_IA when it is at least 30 days old, and to a cheaper storage class at least 30 days
-  # after that.
+  # S3 refuses to move an object to STANDARD_IA in its first 30 days, and from there to a cheaper storage class in the
+  # next 30 days.
   validation {
     condition     = var.write_log.infrequent_access_days >= 30 && var.write_log.glacier_instant_days >= var.write_log.infrequent_access_days + 30
     error_message = "Set write_log.infrequent_access_days to at least 30 and glacier_instant_days at least 30 days later."

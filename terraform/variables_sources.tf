@@ -289,9 +289,9 @@ variable "sources" {
     error_message = "Set max_bytes to 1024 to 67108864 (64 MiB): the most that one answer may hold."
   }
 
-  # `poll` needs 72 MB of memory for each MiB of max_bytes, which follows from measurements. Until Kinesis has accepted
-  # all changes of a response, the response and its changes take up to 20 times the size of the response if its rows
-  # have 80 bytes each, and up to 70 times if each row is a single short number.
+  # `poll` needs 72 MB of memory for each MiB of max_bytes. It keeps a response and its changes in memory until Kinesis
+  # has accepted all of the changes. Measurements show that both together take up to 20 times the size of the response
+  # if its rows have 80 bytes each, and up to 70 times if each row is a single short number.
   validation {
     condition     = alltrue([for s in values(var.sources) : 100 + 72 * ceil(s.max_bytes / 1048576) <= var.functions.poll.memory_mb])
     error_message = "Set functions.poll.memory_mb to at least 100 plus 72 for each MiB of max_bytes (676 for 8 MiB), or max_bytes lower: an answer that doesn't fit would end the poll, each time anew."
@@ -336,8 +336,8 @@ variable "sources" {
     error_message = "Put Authorization, Proxy-Authorization, Cookie and X-Api-Key into secret: headers stand in the schedule and in the state for all to read."
   }
 
-  # A source can't set these headers, because they control the connection and request of `poll`, or make the request
-  # conditional. `poll` itself sets those that it needs.
+  # A source can't set the headers in this list, because they control the connection and request of `poll`, or make the
+  # request conditional. `poll` itself sets the ones that it needs.
   validation {
     condition = alltrue([for header in flatten([for s in values(var.sources) : concat(keys(s.headers), s.secret[*].header)]) : !contains([
       "accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-modified-since", "if-none-match", "if-range",
@@ -381,7 +381,8 @@ variable "sources" {
   }
 
   # Reserve one execution of `poll` for each source and one for the freshness report, because all of them may run at the
-  # same time. Lambda drops an event that it has throttled for a minute.
+  # same time. If more run than are reserved, Lambda throttles the rest. It drops an event if it can't start `poll`
+  # within a minute.
   validation {
     condition     = coalesce(var.functions.poll.reserved_concurrency, 1000) >= length(var.sources) + 1
     error_message = "Set functions.poll.reserved_concurrency to at least one more than there are sources, or null."
@@ -428,10 +429,11 @@ variable "change_stream" {
     error_message = "Set change_stream.batch_size to 1 to 10000: what Lambda allows."
   }
 
-  # The apply queue and the change stream both invoke `apply`. Its reserved concurrency must be enough for both
-  # together, because otherwise one of them starves the other. SQS also counts a throttled delivery as a failure and in
-  # the end moves the message to the dead-letter queue. An on-demand stream counts as four shards, because it starts
-  # with four.
+  # The apply queue and the change stream both invoke `apply`. The reserved concurrency of `apply` must be enough for
+  # both together, because otherwise one of them starves the other. SQS would also count a throttled delivery as a
+  # failure, and in the end move the message to the dead-letter queue.
+  #
+  # This rule counts an on-demand stream as four shards, because it starts with four.
   validation {
     condition = length(var.sources) == 0 || coalesce(var.functions.apply.reserved_concurrency, 100000) >= (
       var.write_log.apply_concurrency + (var.change_stream.on_demand ? 4 : var.change_stream.shards) * var.change_stream.parallelization_factor

@@ -1,8 +1,8 @@
 """Settings for Hypothesis's property tests: the same examples on every run in CI, and new examples elsewhere.
 
 `make test-long` runs the property tests with the profile "long", which tries 20 times as many examples. Runs with the
-same SEED try the same examples. If a property test fails, pytest prints the command that runs the failed tests again
-with the same examples. No example has a deadline.
+same value of the make variable SEED try the same examples. If a property test fails, pytest prints the command that
+runs the failed tests again with the same examples. No example has a deadline.
 """
 
 import os
@@ -21,8 +21,8 @@ settings.load_profile("readplane")
 def pytest_configure() -> None:
     """Choose the random seed of the property tests, so that :func:`pytest_terminal_summary` can print it.
 
-    In CI there is no random seed. The option ``--hypothesis-seed`` overrides the seed chosen here, whether Hypothesis's
-    pytest plugin reads the option before or after this hook.
+    In CI, choose no seed, because every run there tries the same examples. The option ``--hypothesis-seed`` overrides
+    the chosen seed, whether Hypothesis's pytest plugin reads the option before or after this hook.
     """
     if "CI" not in os.environ and core.global_force_seed is None:
         core.global_force_seed = random.SystemRandom().getrandbits(32)  # type: ignore[assignment]

@@ -2,8 +2,9 @@
 
 Terraform sets this variable: ``READPLANE_SETTINGS = base64gzip(jsonencode({…}))``. The JSON is compressed, because
 Lambda allows 4 KB for all environment variables of a function.
-Each function declares its settings as a ``NamedTuple``. Each field takes the JSON member with the field's name. The
-annotation of the field says which JSON value this member must have:
+
+Each function declares its settings as a ``NamedTuple``. The value of a field comes from the JSON member with the
+field's name. The annotation of the field says which JSON value this member must have:
 
 =====================================  ==============================================================================
 annotation                             JSON
@@ -16,7 +17,7 @@ annotation                             JSON
 ``Literal["a", "b"]``                  the string ``"a"`` or the string ``"b"``
 a ``NamedTuple``                       an object
 ``tuple[<NamedTuple>, ...]``           a list of objects
-``Mapping[str, <NamedTuple>]``         an object whose members are objects; a member's name is its field ``name``
+``Mapping[str, <NamedTuple>]``         an object of objects; the name of each inner object becomes its field ``name``
 =====================================  ==============================================================================
 
 If a field has a default, its JSON member may be missing or ``null``. JSON members that have no field are ignored.
@@ -40,8 +41,8 @@ takes longer than decompressing the settings."""
 
 Settings = TypeVar("Settings", bound=tuple[Any, ...])
 Path = tuple[str, ...]
-"""The path of a value in the settings' JSON: member names and list indexes from the root to the value. Error messages
-show it."""
+"""The path of a value in the settings' JSON: the member names and list indexes from the root to the value. An error
+message about a value contains the value's path."""
 
 FieldReader = Callable[[Any, Path], Any]
 """A function that converts a JSON value of the settings to the value of a field. It takes the JSON value and the
@@ -98,8 +99,8 @@ def _undeclared_collections(settings: object) -> Iterator[str]:
 class _Reader:
     """Converts the JSON of the settings to the types in the fields' annotations, and collects every problem.
 
-    A wrong value becomes a placeholder. No function uses a placeholder, because :func:`load_settings` raises an error
-    if there is any problem.
+    A placeholder replaces each wrong value, so that reading goes on and finds further problems. No function ever sees a
+    placeholder, because :func:`load_settings` raises an error if there is any problem.
     """
 
     def __init__(self) -> None:

@@ -13,13 +13,13 @@ Function = Callable[[Event, Any], dict[str, Any]]
 
 
 class Entrypoint:
-    """A Lambda handler. Each function's module `handler` holds one under the name ``handler``, which Lambda calls."""
+    """A Lambda handler. Each function has one, the variable ``handler`` in its file ``handler.py``. Lambda calls it."""
 
     def __init__(self, make: Callable[[], Function]) -> None:
         """Make the function at once if this runs in Lambda. Elsewhere, make the function when the first event comes.
 
-        Lambda runs init at full CPU, and SnapStart saves the result of init. So the function is ready before the first
-        request.
+        In Lambda this makes the function during init, so that it is ready before the first request. Lambda runs init at
+        full CPU, and SnapStart saves the result of init in its snapshot.
 
         :param make: reads the function's settings, makes its AWS clients and returns the function.
         """

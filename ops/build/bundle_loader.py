@@ -1,4 +1,6 @@
-"""The `__init__` of the package `readplane` in the hot zip. It loads all other modules from one file, `modules`.
+"""The `__init__` of the package `readplane` in the hot zip, which contains the functions `read`, `write` and `apply`.
+
+This `__init__` loads all other modules from one file, `modules`.
 
 compile_tree.py writes this `__init__` and the file `modules`. One file for all modules makes the download a quarter
 smaller than one file per module, because names that several modules use are compressed together. A cold start is also

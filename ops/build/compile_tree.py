@@ -71,7 +71,7 @@ def compile_alone(source: Path, name: str) -> None:
 def compile_bundle(folder: Path, prefix: str) -> None:
     """Compile the only package in a folder into one file, `modules`.
 
-    bundle_loader.py replaces the package's `__init__`. It loads all other modules from that file.
+    bundle_loader.py replaces the package's `__init__`, and loads all other modules from the file `modules`.
     """
     (init,) = folder.glob("*/__init__.py")
     if len(ast.parse(init.read_bytes()).body) > 1:

@@ -16,10 +16,10 @@ HOT = tuple(f"readplane.{function}.handler" for function in ("read", "write", "a
 
 
 def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:
-    """Return the files of all modules that given modules import, directly or not, and the data files beside them.
+    """Return the files of the given modules and of all modules that they import, and the data files beside them.
 
-    Imports within functions count too, because `readplane.aws.client` imports the slim client and the boto3 client
-    within a function. The zip must contain both.
+    Indirect imports and imports within functions count too. For example, a function in `readplane.aws.client` imports
+    either the slim AWS client or the boto3 client, and the zip must contain both.
 
     :param package: the package's folder
     :param entries: the full names of the given modules

@@ -32,7 +32,7 @@ class Target:
 
     name: `arm64` or `local`
     hot_zip, functions_zip, layer_zip, poll_layer_zip: the paths of the zips within the output folder
-    pip_options: the pip options that select the wheels for this machine
+    pip_options: the pip options that select the wheels for the target
     """
 
     name: str
@@ -52,7 +52,7 @@ class Target:
         :raises CommandError: if the target is AWS and this machine has no Python 3.13
         """
         if self.name == "local":
-            return Path(sys.executable)  # the emulator too runs the functions with this interpreter
+            return Path(sys.executable)  # the emulator runs the functions with the same interpreter
         path = tools.find_python()
         if path is None:
             raise CommandError(

@@ -74,7 +74,7 @@ def _parse_ms(text: str) -> int:
 
 
 def _printable(saved: Checkpoint) -> dict[str, Any]:
-    """Return a checkpoint as JSON values. Its `remembered` becomes the number of remembered records."""
+    """Return a checkpoint as JSON values. The field `remembered` shows only the number of remembered records."""
     return {**_with_readable_times(asdict(saved)), "remembered": len(Remembered(saved.remembered))}
 
 

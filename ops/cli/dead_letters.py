@@ -21,7 +21,7 @@ from ops.console import CommandError
 PREFIX = "aws/lambda/"
 
 MAX_TRIES = 5
-"""How many times `redrive` publishes an item that changes meanwhile. After these tries, the command fails."""
+"""How many times `redrive` tries to publish an item. If the item changes during each try, the command fails."""
 
 Kind = Literal["object", "changes", "items"]
 KINDS = {
@@ -164,7 +164,7 @@ def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str,
         for _ in range(MAX_TRIES):
             image = _stored_item(target, stack, pk)
             if image is None:
-                break  # DynamoDB has removed the item's tombstone, so `publish` deleted the document long ago
+                break  # DynamoDB has removed the item's tombstone, so `publish` deleted the item's document long ago
             if call(target, f"{target.name}-publish:live", _stream_event(pk, image), stack.region)["batchItemFailures"]:
                 raise CommandError(f"{pk} can't be published. The log of {target.name}-publish says why.")
             if (current := _stored_item(target, stack, pk)) and current["version"] == image["version"]:
@@ -174,7 +174,7 @@ def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str,
 
 
 def _stream_event(pk: str, image: dict[str, Any]) -> dict[str, Any]:
-    """Return an event for `publish` like those of the items stream, with one changed item."""
+    """Return an event as the items stream sends it to `publish`. It holds one changed item."""
     change = {"Keys": {"pk": {"S": pk}}, "NewImage": image, "SequenceNumber": "1"}
     return {"Records": [{"eventName": "MODIFY", "dynamodb": change}]}
 

@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     def line(self) -> bytes:
         """Return the quarantined line of the write log, byte for byte.
 
-        Return no bytes if the entry stands for the unreadable rest of a damaged log object, because no line is known.
+        Return b"" if the entry stands for the unreadable rest of a damaged log object, because that rest has no lines.
         """
         if "line_base64" in self.content:
             return base64.b64decode(self.content["line_base64"])
@@ -161,8 +161,8 @@ def _redrive_lines(target: Target, stack: RegionalStack, entries: list[Entry]) -
         raise CommandError(f"{empty[0].key} holds no line: its object is damaged from {empty[0].content['origin']} on.")
     if not entries:
         return
-    # A marker in the items table says that a change is quarantined. Remove the old markers before `put_lines`, because
-    # after `put_lines` `apply` may quarantine a line again. Its new marker must stay.
+    # A marker in the items table says that a change is quarantined. Remove the old markers before the lines are in the
+    # write log, because `apply` may then quarantine a line again, and the new marker must stay.
     for entry in entries:
         _remove_marker(target, stack, entry.line())
     put_lines(target, stack, [entry.line() for entry in entries])

@@ -30,7 +30,11 @@ TIMEOUT = 120.0
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 
 BAD_OUTCOMES = ("failed", "open", "paused", "running")
-"""The outcomes of a poll after which the source is no fresher than before."""
+"""The outcomes of a poll after which the source is no fresher than before.
+
+`open` means that the poll sent no request, because the circuit breaker is open or the back office asked for a pause.
+`running` means that another poll of the source is running.
+"""
 
 COLUMNS = (
     "source",
@@ -119,8 +123,8 @@ def resume(chosen: Chosen, name: str, dry_run: bool) -> None:
 def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
     """Forget a source's checkpoint, so that the next poll reads everything again.
 
-    No item is lost or written twice, because a record that is read again gives the same change. But the back office has
-    to send all its records once more.
+    No item is lost or written twice, because a record that is read again gives the same change as before. But the back
+    office has to send all its records once more.
     """
     target = chosen.target
     target.source(name)
@@ -162,8 +166,8 @@ def _declared_sources(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
     :raises CommandError: if Terraform rejects the files; the message contains Terraform's output
     """
     with tempfile.TemporaryDirectory() as folder:
-        # Copy only the files of terraform/ that declare variables, because Terraform evaluates them without a provider
-        # and without a state.
+        # Copy only the files of terraform/ that declare variables. For these files alone, Terraform needs neither a
+        # provider nor a state.
         for path in terraform.SOURCE.glob("variables*.tf"):
             shutil.copy(path, folder)
         options = [f"-chdir={folder}", "console", *(f"-var-file={path.resolve()}" for path in files)]
@@ -217,7 +221,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
     | --- | --- |
     | has no checkpoint | never polled |
     | is paused | paused |
-    | has a breaker that isn't closed | `breaker open` or `breaker half_open` |
+    | has a circuit breaker that isn't closed | `breaker open` or `breaker half_open` |
     | has failed since its last success | the number of failures, such as `2 failed` |
     | has an unfinished pass | catching up |
     | has none of these | fine |
@@ -235,7 +239,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
 
 
 def _sweep(saved: Checkpoint | None) -> str | None:
-    """Return how far a source's sweep has got, or `due` if a sweep should begin. Return None if neither is so."""
+    """Return how many records a source's running sweep has read, or `due` if a sweep should begin, else None."""
     if saved is None:
         return None
     if saved.sweep_pass:

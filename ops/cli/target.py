@@ -120,7 +120,7 @@ class Chosen:
 def find(local: str | None, file: Path | None) -> Target:
     """Return the Readplane stack that the command line names.
 
-    If it names none (neither `local` nor `file`), return the stack in the Terraform state of terraform/.
+    If the command line names none (`local` and `file` are None), return the stack in the Terraform state of terraform/.
 
     :param local: the name of a local run, such as ``demo``
     :param file: a file with the output of ``terraform output -json``; if it is given, `local` is ignored
@@ -153,7 +153,7 @@ def _values(text: str, origin: str) -> dict[str, Any]:
 
 
 def checkpoints(target: Target) -> DynamoCheckpoints:
-    """Return the DynamoDB table with the checkpoints of the stack's sources. It is in the primary Region only.
+    """Return the DynamoDB table with the checkpoints of the stack's sources. Only the primary Region has it.
 
     :raises CommandError: if the stack has no sources
     """

@@ -2,8 +2,9 @@
 
 Datasette isn't part of Readplane, so it behaves like the API of somebody else. The SQLite file contains the ISO 3166-2
 subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. A proxy in front of Datasette
-(ops/local/fault_proxy.py) can stall it, break it or make it unreachable. Each local run has a name and its own back
-office, with all files in .local/<name>/. The functions that `make down` calls use only the standard library.
+(ops/local/fault_proxy.py) can make Datasette slow, broken or unreachable for clients. Each local run has a name and its
+own back office, with all files in .local/<name>/. The functions that `make down` calls use only the standard library,
+because `make down` may have no other packages.
 """
 
 from __future__ import annotations
@@ -66,12 +67,15 @@ class BackOffice:
 
     @property
     def url(self) -> str:
-        """The URL of the back office for clients. Requests to it go through the proxy."""
+        """The URL at which clients reach the back office. Their requests go through the proxy."""
         return f"http://localhost:{self.port}"
 
     @property
     def alive(self) -> bool:
-        """Whether the process `pid` still runs and is the proxy. Another program may have got the same id since."""
+        """Whether the process `pid` is still the proxy.
+
+        If the proxy has ended, the system may have given its process id to another program.
+        """
         return _PROXY in command_line(self.pid)
 
     def faults(self, *faults: Fault) -> None:
@@ -93,7 +97,7 @@ class BackOffice:
             self.faults()
 
     def requests(self, match: str = "") -> int:
-        """Return how many requests the proxy has got whose path contains `match`. Refused connections don't count."""
+        """Return how many requests with `match` in their path the proxy has got. Refused connections don't count."""
         state = self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
         return sum(number for path, number in state["requests"].items() if match in path)
 
@@ -191,7 +195,7 @@ def running(name: str) -> BackOffice | None:
 
 
 def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
-    """Start the back office of a local run and wait until it responds. Use the SQLite file of an earlier start again.
+    """Start the back office of a local run and wait until it responds. If the run has a SQLite file already, keep it.
 
     :param port: the port for clients; 0 takes a free one
     :param rows: how many subdivisions to put into the SQLite file if it is new; None for all
@@ -216,7 +220,7 @@ def start(name: str, port: int = 0, *, rows: int | None = None) -> BackOffice:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # makes a process group of its own, so that stop() ends Datasette too
+            start_new_session=True,  # puts proxy and Datasette in a new process group, so that stop() ends both
         )
     office = BackOffice(name, process.pid, port, control)
     _record(name).write_text(json.dumps({"pid": process.pid, "port": port, "control": control}))
@@ -329,9 +333,9 @@ def _make_table(connection: sqlite3.Connection, table: str, columns: Sequence[st
     typed = ", ".join(f"{column} {_TYPES.get(column, 'TEXT')}" for column in columns[1:])
     connection.execute(f"CREATE TABLE {table} ({columns[0]} TEXT PRIMARY KEY, {typed}) WITHOUT ROWID")
     if "modified" in columns:
-        # Without this index, some rows would be on no page, because Datasette sorts the first page by `modified` alone,
-        # but later pages by `modified` and key. SQLite reads the first page in the order of this index. In a table
-        # without row ids, that order is `modified` and key too.
+        # Datasette sorts the first page of rows by `modified` alone, but later pages by `modified` and key. So if the
+        # first page had rows of the same time in another order, some rows would be on no page. With this index, SQLite
+        # reads the first page in the order of the index. In a table without row ids, that is by `modified` and key too.
         connection.execute(f"CREATE INDEX {table}_modified ON {table} (modified)")
 
 

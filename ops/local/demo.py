@@ -113,7 +113,7 @@ def instructions(stack: Stack, token: Path, minutes: int, change: str) -> str:
 
     :param token: the file with the demo user's access token
     :param minutes: how many minutes the access token stays valid
-    :param change: the `change_id` of a change of the item CH
+    :param change: the `change_id` of a write to the item CH (Switzerland)
     """
     base = f"{stack.outputs.api_url}/v1"
     python = Path(sys.executable).relative_to(ROOT) if Path(sys.executable).is_relative_to(ROOT) else sys.executable

@@ -49,7 +49,10 @@ class Emulator:
 
     @property
     def alive(self) -> bool:
-        """Whether the process `pid` still runs and is the emulator. Another program may have got the same id since."""
+        """Whether the process `pid` is still the emulator.
+
+        If the emulator has ended, the system may have given its process id to another program.
+        """
         return PROGRAM.name in command_line(self.pid)
 
 
@@ -95,7 +98,7 @@ def start(name: str, port: int = 0) -> Emulator:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # makes a process group, so that stop() ends the functions' processes too
+            start_new_session=True,  # puts emulator and functions in a new process group, so that stop() ends all
         )
     emulator = Emulator(name=name, pid=process.pid, port=port)
     (home / "emulator.json").write_text(json.dumps({"pid": process.pid, "port": port}))

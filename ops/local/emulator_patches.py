@@ -43,7 +43,8 @@ def replay_responses_to_retries() -> None:
     """Answer a retried request with the response to its first try, instead of carrying the request out twice.
 
     Even on open connections, MiniStack loses a few of the 3,000 responses of a `terraform apply`. The AWS SDK then
-    retries the request with the same invocation id, a header. Without this patch, the retry would fail with a conflict.
+    retries the request. The retry has the same invocation id, which is a header. Without this patch, the retry would
+    fail with a conflict, because MiniStack has already carried the request out.
     """
     # Import MiniStack's application only now, because its modules must see the other patches.
     import ministack.app
@@ -140,9 +141,9 @@ def redeliver_failed_kinesis_records() -> None:
 
 
 def stream_partiql_writes() -> None:
-    """Forward items that PartiQL statements write to the table's stream and replica, as AWS does.
+    """When a PartiQL statement writes an item, send the item to the table's stream and replica, as AWS does.
 
-    Without this patch, MiniStack forwards such items to neither. Items that `apply` writes in bulk would then never
+    Without this patch, MiniStack sends such an item to neither. Items that `apply` writes in bulk would then never
     become documents. This patch works only for tables without a sort key. Readplane has no other tables.
     """
 
@@ -197,7 +198,7 @@ def main() -> None:
     match_line_breaks_in_policies()
     replay_responses_to_retries()
 
-    import ministack.app  # only after the patches, because MiniStack's application must be imported patched
+    import ministack.app  # import it only now, because its modules must see the patches above
 
     ministack.app.main()
 

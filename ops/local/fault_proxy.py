@@ -67,9 +67,9 @@ class Port:
             self._server = await asyncio.start_server(self._handler, sock=self._socket)
 
     async def refuse(self) -> None:
-        """Refuse new connections to this port. The socket stays bound but doesn't listen, so the kernel resets them."""
+        """Refuse new connections to this port. The kernel resets them, because no socket listens on the bound port."""
         if self._server is not None:
-            self._server.close()  # this also closes the socket, so bind a new one
+            self._server.close()  # this also closes the socket, so a new one is bound below
             self._server = None
             self._socket = self._bind(self.number)
 

@@ -1,9 +1,9 @@
 """Start and stop LocalStack 4.14.0, the last free release, without Docker.
 
-The tests in tests/localstack need LocalStack, because MiniStack, the emulator of all other local runs, lacks what they
-check. LocalStack starts only the AWS services that these tests use. It runs in its own virtual environment,
-.local/localstack-venv, which the first start creates from requirements/localstack.txt. Each run has a name and a folder
-.local/<name>/ for all its other files.
+All other local runs use the emulator MiniStack. The tests in tests/localstack need LocalStack, because they check
+features of AWS that MiniStack lacks. LocalStack starts only the AWS services that these tests use. It runs in its own
+virtual environment, .local/localstack-venv, which the first start creates from requirements/localstack.txt. Each run
+has a name and a folder .local/<name>/ for all its other files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def _record(name: str) -> Path:
 
 
 def prepare(progress: Progress) -> Path:
-    """Create LocalStack's virtual environment if it is missing or older than its lock file. Return its Python."""
+    """Create LocalStack's virtual environment if it is missing or older than its lock file.
+
+    :returns: the path of the environment's Python
+    """
     stamp = VENV / ".made-from-lock"
     python = VENV / "bin/python"
     if not stamp.exists() or stamp.stat().st_mtime < LOCK.stat().st_mtime:

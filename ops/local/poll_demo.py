@@ -27,7 +27,7 @@ ROW = "CH-ZH"
 DOCUMENT = "/documents/currencies/current"
 
 TIMEOUT = 120.0
-"""Seconds to wait until a source has been polled to its end, or until reads show a change."""
+"""Seconds to wait until polls have read everything from a source, or until clients can read a change."""
 
 READING = 5.0
 """Seconds that the demo reads in each state of the back office: normal, stalled, refusing connections."""
@@ -51,7 +51,7 @@ class Reads:
 
 
 def show(stack: Stack, office: BackOffice, progress: Progress) -> None:
-    """Poll the back office, change a row in it, simulate an outage, and print what happens. Remove all faults."""
+    """Poll the back office, change a row in it, simulate an outage and its end, and print what happens."""
     api = Api(stack.outputs.api_url)
     progress.say(f"EventBridge Scheduler polls the back office at {office.url} every minute. This demo polls at once:")
     _fill(stack, office, api, progress)
@@ -62,7 +62,7 @@ def show(stack: Stack, office: BackOffice, progress: Progress) -> None:
 
 
 def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Poll every source, then wait until reads show every subdivision and the document with the currencies."""
+    """Poll every source. Wait until clients can read all subdivisions as items, and all currencies as one document."""
     start = time.monotonic()
     for source in sorted(stack.outputs.sources or ()):
         response = _poll(stack, source)
@@ -114,7 +114,7 @@ def _poll(stack: Stack, source: str) -> dict[str, Any]:
 
     If a poll that the schedule started is running, wait for that poll to end.
 
-    :returns: the response of the last poll, with the numbers of records and changes of all polls
+    :returns: the response of the last poll; its numbers of records and changes are the totals of all polls
     :raises CommandError: if there is still more to fetch after TIMEOUT
     """
     event = json.loads((stack.outputs.sources or {})[source])

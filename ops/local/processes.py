@@ -12,7 +12,8 @@ from pathlib import Path
 PROC = Path("/proc")
 """The folder in which Linux shows its processes.
 
-It is used on Linux, because a minimal Linux has no `ps`. macOS has no such folder, so `ps` is used there.
+On Linux, this program reads the folder, because a minimal Linux has no `ps`. On macOS, which has no such folder, this
+program calls `ps`.
 """
 
 
@@ -46,8 +47,8 @@ def end_process_group(group: int) -> None:
 def _ended_within(group: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        # Wait for the process if this program started it. An ended child stays as a zombie until its parent waits for
-        # it. A process that another program started raises ChildProcessError.
+        # If this program started the process, call waitpid. Otherwise the ended process would stay as a zombie and seem
+        # to run still. If another program started the process, waitpid raises ChildProcessError.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(group, os.WNOHANG)
         try:

@@ -24,13 +24,13 @@ from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
 BACK_OFFICE = "http://localhost:8765"
-"""The back office's URL in the file VARIABLES. In its copy, each run replaces this with its own back office's URL."""
+"""The back office's URL in the file VARIABLES. Each local run replaces it in the run's copy of that file."""
 
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
 class ConflictError(CommandError):
-    """An apply failed, because a resource exists in the emulator that isn't in the Terraform state."""
+    """An apply failed, because the emulator already has a resource that the Terraform state lacks."""
 
 
 @dataclasses.dataclass(frozen=True)

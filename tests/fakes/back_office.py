@@ -267,9 +267,10 @@ class BackOffice:
             self._scrolls.append(listed)
             return listed[:size], f"{len(self._scrolls) - 1}.{size}" if size < len(listed) else None
         if style in ("page", "offset"):
-            # A numbered page must not be shortened, because the next page begins where a full page would end. An offset
-            # page needs at least two rows. The client has already read the first one, and it takes a page without
-            # other rows for the last page.
+            # Style ``page``: never shorten a page, because the next page begins where a full page would end.
+            # Style ``offset``: return at least two rows if there are two. The client requests the last row of the
+            # previous page again, as the first row of this page. If no other row follows, the client takes this page
+            # for the last one.
             at = (
                 (int(query.get("page", "1")) - 1) * self.shape.page_size
                 if style == "page"

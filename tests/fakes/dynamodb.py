@@ -217,7 +217,7 @@ class MemoryDynamo:
                     return _error("DuplicateItem", self.table)
                 item: Item = values
             else:
-                # In DynamoDB's PartiQL, too, an UPDATE of a missing item fails and doesn't insert the item.
+                # Fail an UPDATE of a missing item, as DynamoDB does. DynamoDB doesn't insert the item.
                 if stored_item is None or not statement.holds(stored_item, parameters):
                     return _error("ConditionalCheckFailed", self.table)
                 if not statement.removed <= stored_item.keys():

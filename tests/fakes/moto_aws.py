@@ -25,7 +25,8 @@ class Aws:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self._app: Any = DomainDispatcherApplication(create_backend_app)
-        # A thread for each connection. Clients keep their connections open, so one thread would serve only one client.
+        # Use a thread for each connection. Clients keep their connections open, so one thread could serve only one
+        # client.
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Connection)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -87,8 +87,8 @@ def simulated(clock: Clock, send: Callable[..., requests.Response]) -> Iterator[
     begun_ms: dict[Any, int] = {}
 
     # `poll` runs each request to a back office (an exchange) in a thread and waits for the thread in real time. The
-    # three functions below replace that thread's methods. They run the exchange in the invocation's thread. An exchange
-    # that took longer than its limit on the simulated clock is reported as still alive.
+    # three functions below replace that thread's methods. They run the exchange in the invocation's thread. If an
+    # exchange took longer than its limit on the simulated clock, `is_alive` returns True, so `poll` sees a timeout.
     def start(exchange: Any) -> None:
         begun_ms[exchange] = clock.ms
         exchange.run()
@@ -129,7 +129,7 @@ class Invocation:
         :param work: the function to invoke. It gets this invocation as its argument.
         :param deadline_ms: the time on ``clock`` at which Lambda ends the invocation.
         :param immortal: whether the invocation can go on after its deadline, like a sandbox that Lambda has frozen and
-            thawed. Such an invocation may go on after its lease has expired.
+            thawed. Such an invocation can still make calls after its lease has expired.
         """
         self.clock = clock
         self.trail: list[str] = []
@@ -168,7 +168,7 @@ class Invocation:
         self.resume()
 
     def gate(self, label: str) -> None:
-        """Stop or end the invocation here if the test doesn't let it make its next call.
+        """Pause the invocation before its next call until the test allows the call, or end the invocation.
 
         The simulated AWS clients and the simulated HTTP adapter call this method before each call.
 
@@ -210,7 +210,8 @@ throttling error. ``unsent``: the call doesn't reach AWS.
 class GatedClient:
     """An AWS client for one simulated invocation.
 
-    A test can stop the invocation before each call of the client. The calls that the invocation's ``faults`` list fail.
+    A test can stop the invocation before each call of the client. A call fails if its number is a key of the
+    invocation's ``faults``.
     """
 
     def __init__(self, inner: Client, invocation: Invocation, label: str) -> None:

@@ -1,7 +1,7 @@
 """Hypothesis strategies that draw random histories of a source.
 
-A history has settings, some first rows and several chapters. A chapter is a few steps that belong together, such as a
-write and the poll that reads it.
+A history has settings, some rows that exist at the start, and several chapters. A chapter is a few steps that belong
+together, such as a write and the poll that reads it.
 """
 
 from itertools import chain
@@ -35,8 +35,8 @@ from tests.histories.steps import (
 LATE_MS = 2_000
 """The longest time in milliseconds between the timestamp of a back office's transaction and its commit.
 
-The source's lag is longer than this time, the resolution and the skew of the back office's clock together. With a
-shorter lag, `poll` could miss a row.
+The source's lag must exceed the sum of this time, the resolution of the back office's timestamps and the skew of its
+clock. With a shorter lag, `poll` could miss a row.
 """
 
 _IDS = st.sampled_from(IDS)

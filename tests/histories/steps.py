@@ -80,7 +80,7 @@ class Wait(NamedTuple):
 
 
 class Fail(NamedTuple):
-    """A step: the next response of the back office has this fault. Faults of several such steps are used in order."""
+    """A step: the back office's next response has this fault. If another fault is waiting, this one comes after it."""
 
     fault: Fault
 
@@ -119,7 +119,7 @@ class Kill(NamedTuple):
 
 
 class FailAwsCall(NamedTuple):
-    """A step: the next invocation of `poll` will see its call number ``nth`` to AWS fail.
+    """A step: the ``nth`` call to AWS fails in the next new invocation of `poll`.
 
     ``kind`` says how the call fails. It is a :data:`tests.fakes.sandbox.AwsFault`.
     """

@@ -8,7 +8,8 @@ replicas choose the write of the same Region. DynamoDB gives every write a great
 write replaces.
 
 Whenever the item of a replica changes, that Region's stream gets one record. The Region's `publish` handles the records
-in order. For each record, `publish` either publishes the item or mends it.
+in order. For each record, `publish` publishes the item. But if the item has replaced one with a greater version,
+`publish` mends it instead: it writes the greater version back.
 """
 
 from collections import deque
@@ -114,7 +115,7 @@ def test_both_regions_end_with_the_greatest_version_and_its_document(
 
     A back office's change can have such an old version although Readplane accepted the change recently.
 
-    :param steps: the steps to take, as described at their strategy.
+    :param steps: the steps to take, as the comment in ``@given`` describes them.
     :param skew: how far the clock of Region 1 is ahead of that of Region 0.
     :param deletes: whether some of the changes are deletes.
     :param age_ms: the age of the versions.

@@ -158,7 +158,7 @@ class World:
         self.applied_state: dict[str, int] = {}
         """For each row, the position of its item's data in the row's list in ``states``."""
         self.undetectable_lies = 0
-        """How many falsely empty pages have hidden rows from `poll` until the next sweep."""
+        """How many falsely empty pages have hidden rows in such a way that only a sweep can find them."""
         self.last_lie_ms = 0
         self.kills = 0
         self.empty_pages = 0
@@ -245,7 +245,8 @@ class World:
     def deliver(self, number: int, order: str = "in order") -> None:
         """Deliver up to ``number`` records of the change stream to `apply` in one batch.
 
-        :param order: ``in order``; ``reversed``; or ``again`` to deliver the first record a second time later.
+        :param order: ``in order``, ``reversed`` or ``again``. With ``again``, the records are in order, and the first
+            record also goes back to the end of the stream, so that a later batch contains it again.
         """
         batch = [self.stream.records.popleft() for _ in range(min(number, len(self.stream.records)))]
         if not batch:
@@ -296,8 +297,8 @@ class World:
             return poll({"source": self.source(), "sweep": sweep}, invocation.remaining_ms)
         finally:
             for error in telemetry.failures:
-                # `poll` may report a lost lease. DynamoDB may have released the lease although its response was lost.
-                # Then the retry of the call finds no lease.
+                # Allow `poll` to report a lost lease. If DynamoDB released the lease but its response was lost, `poll`
+                # repeats the call, and the repeated call finds no lease.
                 if not isinstance(error, (AwsError, LeaseLostError)):
                     raise AssertionError("poll failed by its own fault") from error
 
@@ -403,7 +404,8 @@ class World:
         """Check an item that `apply` has just written.
 
         The item must not go back to older data of its row. A tombstone is allowed only if a user has removed or deleted
-        the row, or if at least two falsely empty pages have hidden the row.
+        the row, or if the back office has sent at least two falsely empty pages. (A sweep deletes an item if its row is
+        missing from two listings in a row, and each of these pages can hide the row from one listing.)
         """
         row_id = item["item_id"]["S"]
         text = item["data"]["S"] if "data" in item else None
@@ -449,7 +451,7 @@ class World:
                 assert (stored_item.data if stored_item else None) == self.expected_data(row), (row, stored_item)
 
     def check_items(self, *, without_deleted: bool) -> None:
-        """Check that the items equal the good rows of the back office.
+        """Check that the items equal the rows of the back office that `poll` needn't quarantine.
 
         :param without_deleted: whether to check also that the rows that were deleted without a trace have no items.
         """
@@ -466,9 +468,12 @@ class World:
         return {item["item_id"]["S"] for item in self.items.items.values() if "data" in item}
 
     def may_delete(self, missing: int) -> bool:
-        """Return whether a sweep may delete this number of items, whose rows are missing.
+        """Return whether a sweep is allowed to delete the items whose rows are missing.
 
-        A sweep may delete nothing if the back office has no rows, or if the settings allow fewer deletes.
+        It is allowed to delete either all of them or none. It must delete none if the back office has no rows, or if
+        the settings allow fewer deletes.
+
+        :param missing: the number of these items.
         """
         most = max(1, len(self.living()) * self.setting.max_deletes_percent / 100)
         return bool(self.office.rows) and missing <= most

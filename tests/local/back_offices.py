@@ -1,4 +1,7 @@
-"""Helpers that poll the back office of the local stack: with a source for one test, or with the stack's own sources."""
+"""Helpers that poll the back office of the local stack.
+
+Some helpers use a source that exists for one test only. The others use the sources that the stack declares.
+"""
 
 import dataclasses
 import json
@@ -20,12 +23,15 @@ COLLECTION = "subdivisions"
 class PolledTable:
     """A table in the back office for one test, and a source that polls the table into the collection `subdivisions`.
 
-    No schedule polls the table. Faults limited to the table affect no other source. `poll` quarantines a row without a
-    name.
+    No schedule polls the table. A fault from :meth:`own_fault` affects only this table and no other source. `poll`
+    quarantines a row without a name.
     """
 
     FIXED = "{code: code, country: 'XA', name: name || code, type: 'Row'}"
-    """A translation with which `poll` accepts a row without a name. A test redrives quarantined rows with it."""
+    """A translation that replaces a missing name with the row's code, so that `poll` accepts a row without a name.
+
+    Tests use it to redrive quarantined rows.
+    """
 
     def __init__(self, stack: Local, **settings: object) -> None:
         self.name = self.fresh_name()
@@ -88,7 +94,7 @@ class PolledTable:
         return self._stack.office.requests(f"/{self._sql_name}.json")
 
     def names(self, count: int) -> list[str | None]:
-        """Return the names in the items of the rows 0 to ``count`` - 1 in the primary Region.
+        """Return the name of each row from 0 to ``count`` - 1, as the row's item in the primary Region holds it.
 
         The name is ``None`` if the row has no item.
         """
@@ -97,9 +103,9 @@ class PolledTable:
         return [json.loads(item.data)["name"] if item and item.data else None for item in stored_items]
 
     def archived(self) -> dict[str, Any] | None:
-        """Return the change of row 1 from the archive of the change stream; ``None`` if it isn't archived yet.
+        """Return the change of this table's row 1 from the archive of the change stream.
 
-        Only the ten newest objects of the archive are read.
+        Return ``None`` if the ten newest objects of the archive don't hold the change. Older objects aren't read.
         """
         s3 = self._stack.root().client("s3")
         bucket = self._stack.outputs.write_log_bucket

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
-    """Apply the stack, or use a running one, and sign its users in. Remove the stack at the end."""
+    """Apply the stack, or use a running one, and sign its users in. Remove the stack at the end, unless KEEP is set."""
     reuse = os.environ.get("READPLANE_STACK")
     name = Path(reuse).name if reuse else "test"
     pid_file = emulator.folder(name) / "pytest.pid"

@@ -181,7 +181,8 @@ class Service:
         if status >= 500:
             yield "the status is a 5xx"
         operation = self._documented(verdict.operation)
-        # docs/openapi.yaml documents no preflights. Any other request without a documented operation must be refused.
+        # Allow 200 and 204 for a CORS preflight, because docs/openapi.yaml doesn't document preflights. The API must
+        # refuse any other request without a documented operation.
         successes = SUCCESSES.get(operation["operationId"], set()) if operation else {200, 204}
         if verdict.refusals and status not in verdict.refusals and (verdict.certain or status not in successes):
             yield f"the request must be refused with one of {sorted(verdict.refusals)}"
@@ -216,7 +217,7 @@ class Service:
         documented: dict[str, Any] = self.document["paths"][path][method.lower()]
         return documented
 
-    # --- The methods below decide only from docs/openapi.yaml what is right. They use none of the product's code.
+    # --- The methods below decide which response is right. They rely on docs/openapi.yaml, not on the product's code.
 
     def judge(self, call: Call) -> Verdict:
         """Return what docs/openapi.yaml says about a request."""
@@ -248,7 +249,7 @@ class Service:
         if operation == "health" and call.header("Content-Type") is not None:
             faults.append(
                 _content_type_fault(call) and "unsure"
-            )  # "unsure", because the API may refuse a GET with a wrong content type or ignore its content type
+            )  # docs/openapi.yaml doesn't say whether the API refuses or ignores a wrong content type of a GET
         statuses = frozenset(fault for fault in faults if isinstance(fault, int))
         if statuses:
             return Verdict(route, statuses)
@@ -294,7 +295,7 @@ def _query_faults(query: str) -> list[Fault]:
     for name in ("limit", "cursor"):
         values = [value for key, value in pairs if key == name]
         if len(values) > 1 or "" in values:
-            faults.append("unsure")  # API Gateway decides which of several values it uses, and whether it uses ""
+            faults.append("unsure")  # API Gateway decides how it handles repeated values and empty values
         elif values and name == "limit":
             text = values[0]
             right = re.fullmatch("0*[0-9]+", text) and 1 <= int(text) <= 200
@@ -330,7 +331,7 @@ def _json_fault(body: bytes, validator: jsonschema_rs.Draft7Validator) -> Fault:
         if depth > 103:
             return 400
         if depth > 97:
-            return "unsure"  # don't check the exact limit of the depth here, because a unit test does
+            return "unsure"  # a unit test checks the exact limit of the depth, so allow a refusal near it
     try:
         text = body.decode(errors="replace")  # replace invalid UTF-8 as API Gateway does before it calls the function
         value = json.loads(text, object_pairs_hook=members, parse_constant=constant)
@@ -389,13 +390,13 @@ def _deployed_schemas(stack: Local) -> dict[str, Any]:
 def _expanded(schemas: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of docs/openapi.yaml in which each collection has its own paths and its own body schema.
 
-    The copy has the paths of each collection in the place of the paths with the parameter ``{collection}``.
+    In the copy, each path with the parameter ``{collection}`` is replaced by one path for each collection.
 
     :param schemas: the JSON Schema of each collection's items.
     """
     document = copy.deepcopy(SPEC)
-    # Remove the security schemes, so that Schemathesis generates no credentials. The tests with random headers in
-    # test_fuzz.py try wrong tokens.
+    # Remove the security schemes, so that Schemathesis generates no credentials. Wrong tokens are tested by the tests
+    # with random headers in test_fuzz.py.
     del document["security"], document["components"]["securitySchemes"], document["servers"]
     for path, item in list(document["paths"].items()):
         for method in METHODS:

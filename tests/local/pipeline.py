@@ -1,4 +1,4 @@
-"""Helpers that write objects and notifications for `apply` directly, and that read the outcome of each change."""
+"""Helpers that send log objects and notifications to `apply` without the API, and that read the outcome of changes."""
 
 import gzip
 import json
@@ -96,7 +96,7 @@ def notify(stack: Local, keys: Iterable[str]) -> list[str]:
 def flush_apply_log(stack: Local) -> bool:
     """Put an empty object into the write log, so that `apply` runs once more and its last log lines become readable.
 
-    The emulator publishes late log lines of an invocation only with the function's next invocation.
+    The emulator publishes the last log lines of an invocation only when the function runs again.
 
     :returns: always True, so that a condition can contain this call.
     """

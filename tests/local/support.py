@@ -82,7 +82,7 @@ class Local:
 
     @cached_property
     def ministack(self) -> bool:
-        """Whether the AWS emulator is MiniStack. An emulator that `ops.local` starts always is."""
+        """Whether the AWS emulator is MiniStack. An emulator that `ops.local` starts is always MiniStack."""
         response = requests.get(f"{self.stack.endpoint}/_ministack/health", timeout=5)
         assert response.status_code == 200 or not running(self.stack.name), "an emulator started here is MiniStack"
         return response.status_code == 200
@@ -92,7 +92,8 @@ class Local:
     ) -> list[dict[str, Any]]:
         """Return the log events of a function that have this code and these fields.
 
-        MiniStack publishes late log lines only with the function's next invocation; see pipeline.flush_apply_log().
+        MiniStack publishes the last log lines of an invocation only when the function runs again. For `apply`, see
+        pipeline.flush_apply_log().
 
         :param since_ms: the earliest time of the events, in Unix milliseconds.
         :param replica: whether to read the log of the replica Region instead of the primary Region.

@@ -60,7 +60,7 @@ def test_a_path_and_its_query_reach_the_back_office_unchanged(stack: Local, by_k
 
 def test_a_refusal_of_the_back_office_reaches_the_client(stack: Local, by_key: dict[str, str]) -> None:
     response = stack.api()("GET", "/backends/backoffice/no-such-table.json", headers=by_key)
-    # The body must be Datasette's, which has no title. A problem document of the API would have one.
+    # The body must be Datasette's own, in which `title` is null. In a problem document of the API, `title` is a text.
     assert response.status_code == 404 and response.json()["title"] is None
 
 
@@ -123,7 +123,7 @@ def test_a_preflight_allows_the_key_and_the_methods_of_the_backend(stack: Local)
     assert response.headers["Access-Control-Allow-Methods"] == "GET,HEAD"
 
 
-# Paths that try to leave the backend's base path. The base path is that of one database in Datasette. Each of these
+# Paths that try to leave the backend's base path. The base path contains one database of Datasette. Each of these
 # paths tries to reach Datasette's page /-/versions.json, which is outside the base path.
 CLIMBING = ["../-/versions.json", "languages/../../-/versions.json", "..%2F-%2Fversions.json", "%2e%2e/-/versions.json"]
 CLIMBING += [
@@ -185,7 +185,7 @@ def unthrottled(api: Api, path: str, headers: dict[str, str]) -> requests.Respon
 
 
 def fresh_key(stack: Local, backend: str) -> str:
-    """Add a new API key to a backend's usage plan; return the key's value. Its daily quota is unused."""
+    """Add a new API key to a backend's usage plan; return the key's value. The key's daily quota is unused."""
     gateway = stack.root().client("apigateway")
     plans = gateway.get_usage_plans(limit=500)["items"]
     (plan,) = [plan["id"] for plan in plans if plan["name"] == f"{stack.outputs.name}-{backend}"]

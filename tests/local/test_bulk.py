@@ -1,6 +1,7 @@
-"""Tests that compare writing changes in bulk on the emulator, in bulk on the unit tests' fake, and one by one.
+"""Tests that compare bulk writes of changes on the emulator and on the fake DynamoDB of the unit tests.
 
-All three must give the same outcomes and the same items. The bulk writes use PartiQL.
+A test also writes the same changes one by one. Every way must give the same outcomes and the same items. The bulk
+writes use PartiQL.
 """
 
 import json

@@ -17,7 +17,7 @@ def find_operation(stack: Local, method: str, path: str) -> str | None:
 
     This function decodes an encoded slash in the path, because the emulator also does so before it routes a request.
 
-    :returns: the operation's method and path: ``GET /items/{collection}``.
+    :returns: the operation's method and path, such as ``GET /items/{collection}``.
     """
     plain = urllib.parse.unquote(path.partition("?")[0], errors="replace")
     deployed = collections(stack)

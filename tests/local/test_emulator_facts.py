@@ -121,7 +121,7 @@ def test_s3_responds_404_for_a_missing_key_although_the_role_may_not_list(stack:
 
 
 def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
-    """MiniStack's IAM checks the action dynamodb:BatchExecuteStatement, which doesn't depend on the statements.
+    """MiniStack's IAM checks only dynamodb:BatchExecuteStatement, whatever kinds of statements a batch contains.
 
     AWS checks an action for each kind of statement, such as dynamodb:PartiQLInsert. Workaround: emulator_patches.py
     checks the same actions as AWS.
@@ -232,10 +232,9 @@ def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
 
 
 def test_a_retried_request_is_carried_out_once(stack: Local) -> None:
-    """The patched emulator carries out a request only once if the AWS SDK retries it.
+    """MiniStack without patches carries out a request twice if the AWS SDK retries it. The patched emulator must not.
 
-    Workaround: emulator_patches.py recognises a retry by its amz-sdk-invocation-id header. Without the workaround, the
-    emulator would carry out the request twice.
+    Workaround: emulator_patches.py recognises a retry by its amz-sdk-invocation-id header.
     """
     iam: Any = stack.root().client("iam")
     role = {"RoleName": "facts", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}

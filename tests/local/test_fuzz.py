@@ -50,7 +50,7 @@ def fuzz(strategy: st.SearchStrategy[Call], examples: int, probe: Callable[[Call
 
     :param strategy: the Hypothesis strategy that draws a request. The same SEED draws the same requests.
     :param examples: how many requests to draw if FACTOR is 1.
-    :param probe: sends a request, checks the response and returns its status.
+    :param probe: a function that sends a request, checks the response and returns the response's status.
     """
     statuses: set[int] = set()
 
@@ -109,9 +109,10 @@ def test_requests_generated_from_the_document(
     assert min(statuses) < 300 if mode.is_positive else max(statuses) >= 400, statuses
 
 
-# --- Requests with random targets, headers and bodies. No test sends invalid HTTP, such as a header with a line break
-# or a target with a space, because it would not reach the product. The HTTP servers of API Gateway and of the emulator
-# refuse it.
+# --- Requests with random targets, headers and bodies.
+#
+# No test sends invalid HTTP, such as a header with a line break or a target with a space. The HTTP servers of API
+# Gateway and of the emulator refuse invalid HTTP, so it would never reach the product.
 
 VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F))
 HOSTILE = [

@@ -296,7 +296,7 @@ def test_preflights_and_responses_have_the_cors_headers(stack: Local) -> None:
     response = stack.api()("GET", "/items/countries", headers=origin)
     assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"
     assert "ETag" in response.headers["Access-Control-Expose-Headers"]
-    # The stack declares only one origin, so the CORS headers are the same for every caller. Then a cache may serve a
+    # The stack declares only one origin, so the CORS headers are the same for every caller. So a cache can serve a
     # response to all origins, and the response needs no `Vary: Origin`.
     for other in ({"Origin": "https://evil.example.com"}, {}):
         response = stack.api()("GET", "/items/countries", headers=other)
@@ -334,7 +334,7 @@ def hostile_targets(stack: Local, hostile: str) -> Iterator[tuple[str, str]]:
 
 
 def try_everywhere(stack: Local, hostile: str) -> tuple[list[str], list[str]]:
-    """Send one request for each parameter of each route, with a hostile value of that parameter.
+    """Send the hostile value in each path, query and header parameter of each route, one parameter in each request.
 
     :returns: a description of each wrong response, and the change ids that the API returned for accepted writes.
     """
@@ -379,8 +379,9 @@ def try_everywhere(stack: Local, hostile: str) -> tuple[list[str], list[str]]:
 def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> None:
     """Send hostile values in every path, query and header parameter of every route.
 
-    The API must refuse them, except in an ``Idempotency-Key``. Any text is valid there, because the API derives the
-    item id from a hash of the key.
+    The API must refuse them, except in two headers. An ``Idempotency-Key`` can be any text of 1 to 255 printable
+    ASCII characters, because the API derives the item id from a hash of the key. An unknown ETag in ``If-None-Match``
+    has no effect.
     """
     for collection, body in VALID.items():
         api = stack.api(stack.alice if collection == "profiles" else stack.eve)
@@ -432,7 +433,8 @@ def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> 
 
 
 def written_at(item: dict[str, Any]) -> str:
-    return str(item["as_of"]["S"]) if "as_of" in item else ""  # the marker of a quarantined change has no `as_of`
+    # The items table also holds the markers of quarantined changes. A marker has no `as_of`.
+    return str(item["as_of"]["S"]) if "as_of" in item else ""
 
 
 def owner_part(line: dict[str, Any]) -> str:

@@ -35,7 +35,10 @@ PROTECTED = [
     ("GET", "/documents/sources/languages"),
 ]
 NO_FUNCTION = [("GET", "/backends/staff/x")]
-"""The protected route of a backend. API Gateway passes its requests directly to the back office, without a function."""
+"""The protected route of the backend `staff`.
+
+API Gateway passes requests on this route directly to the back office, without a function.
+"""
 
 
 def all_refused(stack: Local, token: str | None, *, by_gateway: bool = True) -> None:
@@ -77,7 +80,8 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
         if not route.startswith("OPTIONS") and route not in open_routes
     }
     listed = {(method, shape(path)) for method, path in PROTECTED + NO_FUNCTION}
-    # Leave out the collection `notices`. PROTECTED lacks its write routes, because `countries` has the same ones.
+    # Ignore the collection `notices`. PROTECTED lacks the write routes of `notices`, because it has the same routes of
+    # `countries`.
     missing = {entry for entry in ours if entry not in listed and "/notices" not in entry[1]}
     assert not missing
 
@@ -259,7 +263,7 @@ def test_no_path_of_one_owner_leads_to_another_owners_items(stack: Local) -> Non
 
 
 def applied(api: session.Api, path: str, change_id: str) -> Any:
-    """Return the item if it has this version or a greater one; otherwise ``None``."""
+    """Return the item if its version is ``change_id`` or a greater one; otherwise ``None``."""
     response = api("GET", path)
     return response.json() if response.status_code == 200 and response.json()["version"] >= change_id else None
 

@@ -35,7 +35,10 @@ _patience = 20.0
 
 @contextmanager
 def expecting_nothing() -> Iterator[None]:
-    """Let :func:`soon` wait only :data:`BROKEN` seconds until the ``with`` block ends, because its check must fail."""
+    """Let :func:`soon` wait only :data:`BROKEN` seconds until the ``with`` block ends.
+
+    The checks in the block are expected to fail, so a longer wait would only slow the tests down.
+    """
     global _patience
     usual, _patience = _patience, BROKEN
     try:
@@ -160,8 +163,8 @@ def poll_starts_with_its_schemas(stack: Local) -> bool:
 def started(stack: Local, function: str, event: object) -> Any:
     """Invoke a new copy of one of the stack's functions; return its response, or ``None`` if the invocation fails.
 
-    The copy has the function's role. A check needs the copy, because a function reads the schemas only when it starts,
-    and the stack's own functions have already started.
+    The copy has the function's role. A check needs the copy, because a function reads the collections' JSON
+    Schemas only when it starts, and the stack's own functions have already started.
 
     :param event: the event of the invocation.
     """
@@ -248,8 +251,8 @@ def polls_full_listings(stack: Local) -> bool:
     """Return whether `poll` can read a source without versions.
 
     For such a source, `poll` reads a full listing, compares it with the items, and finds items whose rows are missing.
-    Here it deletes none of these items. Nearly all items of the collection have no row in this table, and `poll` may
-    not delete that many items.
+    In this check, nearly all items of the collection have no row in the table. `poll` deletes none of these items,
+    because it refuses to delete so many items at once.
     """
     table = PolledTable(stack, version=None)
     table.source["url"] = table.source["url"].partition("&modified__gte")[0]
@@ -328,6 +331,8 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("poll", "PublishDocuments", "s3:GetObject"): takes_snapshots,
 }
 
+# For each role and Sid: the actions, and a check that succeeds on the emulator without them. The check is None if the
+# tests can't observe the effect of the actions on the emulator.
 UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
     # These actions write logs and traces. The emulator writes the functions' logs itself and stores no traces.
     **{
@@ -338,7 +343,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
             ("SendTraces", {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}),
         )
     },
-    # With these actions Lambda polls a function's event sources. The emulator polls them without the function's role.
+    # With these actions, Lambda polls a function's event sources. The emulator polls them without the function's role.
     ("apply", "ReceiveNotifications"): (
         {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         applies_changes,
@@ -359,15 +364,16 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         polls_changes,
     ),
     ("apply", "ListChangeStreams"): ({"kinesis:ListStreams"}, polls_changes),
-    # These actions store batches that a function can't handle. The emulator has no on-failure destinations.
+    # If a function keeps failing on a batch, Lambda stores the batch in an S3 bucket, the function's on-failure
+    # destination. AWS requires both actions for this. The emulator has no on-failure destinations.
     **{
         (function, sid): ({action}, None)
         for function in ("publish", "apply")
         for sid, action in (("KeepFailedBatches", "s3:PutObject"), ("FindFailedBatches", "s3:ListBucket"))
     },
-    # With this action the scheduler invokes `poll`. The emulator's scheduler invokes it without a role.
+    # With this action, the scheduler invokes `poll`. The emulator's scheduler invokes it without a role.
     ("scheduler", "InvokePoll"): ({"lambda:InvokeFunction"}, None),
-    # With these actions Firehose writes to S3. The emulator's Firehose writes without a role.
+    # With these actions, Firehose writes to S3. The emulator's Firehose writes without a role.
     ("firehose", "WriteLogObjects"): ({"s3:PutObject", "s3:AbortMultipartUpload"}, delivers_log_objects),
     ("firehose", "FindLogBucket"): (
         {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
@@ -384,7 +390,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         archives_changes,
     ),
     ("archive", "ReportDeliveryErrors"): ({"logs:PutLogEvents"}, None),
-    # With these roles API Gateway reads documents from S3. The emulator's API Gateway has no S3 integration. The tests
+    # With these roles, API Gateway reads documents from S3. The emulator's API Gateway has no S3 integration. The tests
     # in tests/localstack/ use these roles.
     **{
         (f"documents-{visibility}", "ReadDocuments"): ({"s3:GetObject"}, None)

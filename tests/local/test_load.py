@@ -41,7 +41,7 @@ def summary(times: list[float]) -> str:
 def test_a_write_is_readable_within_2_s_and_its_document_within_3_s(
     stack: Local, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Make 200 writes, one after the other. Measure how long each takes until it is readable and published."""
+    """Make 200 writes, one after the other. Measure the time until clients can read the item and its document."""
     api = stack.api(stack.eve)
     s3 = stack.root().client("s3")
     readable: list[float] = []
@@ -84,12 +84,12 @@ This is no latency target, because the speed depends on the emulator and the mac
 def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pytest.CaptureFixture[str]) -> None:
     """Let 16 clients make 2,000 writes to 250 items.
 
-    `apply` gets late notifications of the log objects with the last 5 % of the writes, and two notifications of 5 % of
-    the other log objects.
+    The notifications of the log objects with the last 5 % of the writes reach `apply` late. For 5 % of the other log
+    objects, `apply` gets two notifications. The test also puts 20 expired changes into the write log.
 
     If the test checked only each item's newest version, it would miss the loss of an older change. So it checks that:
 
-    - the write log holds the accepted changes and no others;
+    - the write log holds the accepted and the expired changes and no others;
     - `apply` reports every line of the write log as handled;
     - each change has the right status, and each item has the right version.
     """
@@ -128,7 +128,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     late = set(lines) - on_time
     took = time.monotonic() - start
 
-    # Check that the write log holds all accepted changes and no others.
+    # Check that the write log holds all accepted changes, the expired changes and no others.
     changes = Counter(change_id for change_ids in lines.values() for change_id in change_ids)
     assert set(changes) == {change.change_id for change in accepted + expired}
     repeats = changes.total() - len(changes)
@@ -145,8 +145,8 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     notified_ms = now_ms()
     notify(stack, late)
 
-    # Wait until `apply` has handled every log object as often as it was notified. Then check that it reported exactly
-    # one outcome for each line.
+    # Wait until `apply` has handled each log object once for each notification of the object. Then check that each time
+    # `apply` reported exactly one outcome for each line.
     def all_handled() -> bool:
         flush_apply_log(stack)
         counts = handled(stack, started_ms)
@@ -216,9 +216,9 @@ def all_delivered(stack: Local, before: set[str], lines: dict[str, list[str]], a
 
 
 def handled(stack: Local, since_ms: int) -> dict[str, list[int]]:
-    """Return the numbers of lines that `apply` has reported as handled for each log object, by the object's key.
+    """Return how many lines of each log object `apply` has reported as handled, by the object's key.
 
-    A log object has one number for each time that `apply` handled it.
+    The list of a log object has one number for each time that `apply` handled the object.
     """
     counts: dict[str, list[int]] = {}
     for event in stack.events("apply", "object_handled", since_ms=since_ms):

@@ -14,7 +14,7 @@ METHODS = ("get", "put", "post", "delete")
 
 
 def documented() -> dict[str, dict[str, Any]]:
-    """Return the operations of docs/openapi.yaml by method and path: ``GET /health``."""
+    """Return the operations of docs/openapi.yaml by method and path, such as ``GET /health``."""
     return {
         f"{method.upper()} {path}": item[method]
         for path, item in SPEC["paths"].items()
@@ -48,8 +48,8 @@ def test_the_document_and_the_deployed_routes_are_the_same(stack: Local) -> None
         for name, written in collections(stack).items():
             if when == "always" or written:
                 expected.add(route.replace("{collection}", name))
-    # Leave out the routes of backends. docs/openapi.yaml doesn't document them, because their responses are those of a
-    # back office.
+    # Leave out the routes of backends. docs/openapi.yaml doesn't document these routes, because a back office
+    # makes their responses.
     ours = {route for route in stack.outputs.routes if " /backends/" not in route}
     assert ours == expected
     assert set(stack.outputs.routes) - ours == {

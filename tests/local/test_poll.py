@@ -32,7 +32,7 @@ CAP = 10
 def early_change(stack: Local) -> tuple[str, int]:
     """Change a row before all other tests, so that a scheduled poll reads the change while they run.
 
-    Without this fixture, the test of the schedule would have to wait up to a minute for the poll.
+    Without this fixture, test_the_schedule_polls_a_source_every_minute would have to wait up to a minute for the poll.
 
     :returns: the row's new name, and how many requests for the row's table the back office had received before the
         change.

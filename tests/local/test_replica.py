@@ -1,4 +1,4 @@
-"""Tests of the replica Region: it receives the items, publishes its own documents, accepts writes and mends items."""
+"""Tests of the replica Region: it receives items, publishes its own documents, accepts writes, and restores items."""
 
 import json
 from typing import Any
@@ -64,11 +64,12 @@ def test_a_retry_in_the_other_region_makes_the_same_item(stack: Local) -> None:
 def test_publish_mends_a_version_that_went_down(stack: Local, written: bool, mender: bool) -> None:
     """Overwrite a newer change with an older one in DynamoDB, as the replication of a global table may do.
 
-    `publish` must put the newer change back. The test removes the permission to do so from `publish` in one Region, so
-    that the other Region must do it.
+    `publish` must put the newer change back. Only the `publish` of the Region ``mender`` can do so, because the test
+    removes the permission from the `publish` of the other Region.
 
     :param written: the Region in which the test writes: False for the primary Region, True for the replica Region.
-    :param mender: the Region whose `publish` must put the newer change back, with the same values.
+    :param mender: the Region whose `publish` must put the newer change back: False for the primary Region, True for the
+        replica Region.
     """
     store = items(stack, replica=written)
     name = f"regression-{written}-{mender}-{now_ms()}"

@@ -24,7 +24,7 @@ def daemon(stack: Local) -> Iterator[Daemon]:
 def calls(documents: list[dict[str, Any]], service: str, operation: str, **about: str) -> list[dict[str, Any]]:
     """Return the subsegments of the calls to one operation of an AWS service.
 
-    :param about: further members that ``aws`` must have in a subsegment, such as ``bucket_name``.
+    :param about: further members that the object ``aws`` of a subsegment must have, such as ``bucket_name``.
     """
     expected = {"operation": operation, **about}
     return [entry for entry in documents if entry["name"] == service and expected.items() <= entry["aws"].items()]
@@ -52,13 +52,13 @@ def test_a_write_and_a_read_are_traced_through_every_function(stack: Local, daem
     assert {entry["parent_id"] for entry in siblings} == {fetched["parent_id"]}
 
     assert alice("GET", "/items/profiles/traced").status_code == 200
-    last = daemon.received()  # may also contain subsegments from `publish` in the replica Region
+    last = daemon.received()  # can also contain subsegments from `publish` in the replica Region
     (got,) = calls(last, "dynamodb", "GetItem", table_name=outputs.items_table)
 
     for entry in (written, fetched, document, got):
         assert entry["http"]["response"]["status"] == 200 and entry["aws"]["request_id"]
-    # Expect four traces, because the emulator begins a new trace for each of the four invocations. On AWS, a function
-    # continues the trace that API Gateway has begun.
+    # Expect four traces, because the emulator begins a new trace for each invocation: of `write`, `apply`, `publish`
+    # and `read`. On AWS, a function continues the trace that API Gateway has begun.
     assert len({entry["trace_id"] for entry in (written, fetched, document, got)}) == 4
     text = json.dumps([*subsegments, *last])
     assert stack.alice.sub not in text and "traced" not in text and "Alice" not in text

@@ -67,7 +67,7 @@ class _Echo(BaseHTTPRequestHandler):
 def back_office() -> Iterator[BackOffice]:
     """Start the back office that the stack's backends call.
 
-    A LocalStack in a container can't reach this back office, because it runs on the test's machine.
+    The back office listens on 127.0.0.1 only, so a LocalStack in a container can't reach it.
     """
     with BackOffice() as office:
         threading.Thread(target=office.serve_forever, daemon=True).start()
@@ -120,7 +120,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
-    """Apply the stack, and destroy it at the end if LocalStack goes on running.
+    """Apply the stack. Destroy it at the end if the tests use a LocalStack that they didn't start.
 
     Terraform works in a copy of the stack's files, so that it writes its state and providers outside the repository.
     """
@@ -156,7 +156,7 @@ def applied(endpoint: str, back_office: BackOffice) -> Iterator[Applied]:
         s3=clients.client("s3", config=Config(s3={"addressing_style": "path"})),
         apigateway=clients.client("apigateway"),
     )
-    if os.environ.get("AWS_ENDPOINT_URL"):  # a LocalStack that the tests started is stopped, with all its resources
+    if os.environ.get("AWS_ENDPOINT_URL"):  # otherwise the fixture `endpoint` stops LocalStack with all its resources
         run_tool([*program, "destroy", *options], env=env)
 
 

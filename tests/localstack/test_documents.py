@@ -209,8 +209,8 @@ def test_an_unchanged_document_is_a_304(applied: Applied, documents: S3Documents
     response = call(applied, "/documents/products/apple", {"If-None-Match": etag})
 
     assert (response.status, response.body) == (304, b"")
-    # S3 repeats the ETag in a 304. LocalStack 4.14.0 leaves it out. So the 304 may lack the ETag, but must not have
-    # another one.
+    # S3 repeats the ETag in a 304. LocalStack 4.14.0 leaves it out. So accept a 304 without an ETag, but not a 304
+    # with another ETag.
     assert response.headers.get("etag", etag) == etag
 
 
@@ -339,8 +339,8 @@ def test_documents_are_read_only(applied: Applied, documents: S3Documents, metho
 
 
 def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, documents: S3Documents) -> None:
-    # A hostile id that reaches no object proves something only if there is an object that it could reach. Check this
-    # for some of the ids: if API Gateway put the id into the S3 key, decoded or not, it would be the key of a decoy.
+    # The tests with hostile ids prove something only if the bucket holds objects that the ids could reach. So check
+    # some of the ids: if API Gateway put such an id into the S3 key, decoded or not, the key would be that of a decoy.
     keys = {
         entry["Key"]
         for page in applied.s3.get_paginator("list_objects_v2").paginate(Bucket=applied.bucket)

@@ -69,7 +69,7 @@ def change(
 
 
 def settings_text(settings: object) -> str:
-    """Encode a function's settings as Terraform does for the environment variable: base64gzip(jsonencode(…))."""
+    """Encode settings as Terraform does for the environment variable of a function: base64gzip(jsonencode(…))."""
     return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
 
 
@@ -88,7 +88,7 @@ def api_event(
     headers: dict[str, str] | None = None,
     claims: dict[str, object] | None = None,
 ) -> Any:
-    """Return the recorded API Gateway event, altered so that it is the given request.
+    """Return the API Gateway event of a request. It is a recorded event with the parts of this request.
 
     ``headers`` and ``claims`` are added to those of the recorded event.
     """
@@ -101,9 +101,9 @@ def api_event(
 
 
 def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
-    """Return the recorded event of the change stream, with one record for each line instead of the recorded ones.
+    """Return an event of the change stream that holds one record for each line. It is made from a recorded event.
 
-    :param first: the number of the first record, from which its sequence number is made.
+    :param first: the number of the first record. Each record's sequence number is made from the record's number.
     """
     batch = event("change_stream")
     (template,) = batch["Records"]

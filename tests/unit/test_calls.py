@@ -101,7 +101,7 @@ def test_a_list_queries_until_its_page_is_full(calls: Aws) -> None:
     body = json.loads(response["body"])
     assert len(body["items"]) == 1 and set(requests) == {"Query"}
     first_queries = len(requests)
-    # The page is full as soon as it holds the one item. So a request queries no partition after the item's partition,
+    # The limit of 1 makes the page full as soon as it holds the item. So each request stops at the item's partition,
     # and the second request makes as many queries as the first.
     _, requests = calls.during(lambda: read(api_event("GET", "/items/products", query={"limit": "1"}), None))
     assert len(requests) == first_queries <= 8
@@ -138,7 +138,7 @@ def test_a_read_of_a_sourced_collection_is_one_call_and_one_more_every_five_seco
 def test_a_record_of_the_change_stream_is_one_call(calls: Aws) -> None:
     apply = handler_of("apply")
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
-    # Send two records, because `apply` would write more than two changes in bulk.
+    # Send only two records, because `apply` writes more than two changes in bulk.
     lines = [change(f"s-{number}", source="shop").line() for number in range(2)]
     response, requests = calls.during(lambda: apply(kinesis_event(lines), context))
     assert response == {"batchItemFailures": []} and requests == ["PutItem"] * 2

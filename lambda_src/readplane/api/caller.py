@@ -27,7 +27,8 @@ def caller_from_claims(claims: Mapping[str, object], client_ids: Container[str])
     """Return the user whom the claims of an access token name.
 
     API Gateway's authorizer has checked the token's signature, issuer, expiry and scope. It doesn't check which client
-    the token was issued to, or whether ``sub`` can be part of a key. This function checks both.
+    the token was issued to, or whether ``sub`` is a valid owner, which becomes part of an item's key. This function
+    checks both.
 
     :param client_ids: the Cognito clients whose access tokens are accepted.
     :raises ProblemError: 401 unless the token is an access token that names a user and one of ``client_ids``.

@@ -6,10 +6,10 @@ from ..model.errors import InvalidError
 
 
 class ProblemError(Exception):
-    """A request can't be served. The error holds the response, which tells the client the reason.
+    """A request can't be served. This error holds the parts of the response that tells the client why.
 
     :param status: the HTTP status of the response.
-    :param detail: one sentence that tells the client the reason; never the text of an exception, never a token.
+    :param detail: one sentence that tells the client why. It never contains an exception's text or a token.
     :param headers: headers of the response besides ``Content-Type``, for example ``Retry-After``.
     :param members: extension members of the problem document: ``pointer`` (a JSON pointer into the request body),
         ``parameter`` (the name of a path, query or header parameter), ``change_id``, ``outcome``.

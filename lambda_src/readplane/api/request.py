@@ -54,8 +54,8 @@ class Request(NamedTuple):
     def collection(self, collections: Mapping[str, Collection]) -> Collection:
         """Return the collection that the route's path names (``/items/<collection>/...``).
 
-        :raises ProblemError: 404 if the function's settings don't declare the collection. This may happen during a
-            deployment, while API Gateway still has the routes of a collection that the settings no longer declare.
+        :raises ProblemError: 404 if the function's settings don't declare the collection. During a deployment, for
+            example, API Gateway may still have the routes of a collection that the new settings no longer declare.
         """
         name = self.resource[1] if len(self.resource) > 1 else ""
         if name not in collections:

@@ -61,7 +61,7 @@ class Apply:
     """The function `apply`, which applies changes of the write log and of the change stream to their items."""
 
     def __init__(self, settings: ApplySettings, stores: ApplyStores, telemetry: Telemetry) -> None:
-        pool = ThreadPoolExecutor(WORKERS)  # starts a thread when it is first needed, and keeps it
+        pool = ThreadPoolExecutor(WORKERS)  # starts each thread only when needed, then keeps it
         parser = LineParser(stores.items, stores.quarantine, settings.collections, settings.horizon_ms, telemetry)
         objects = ObjectApplier(stores.objects, stores.items, parser, pool, telemetry)
         self._messages = MessageApplier(objects, stores.queue, telemetry)
@@ -70,8 +70,8 @@ class Apply:
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         """Apply a batch of SQS messages or of records of one shard, and report what Lambda must send again.
 
-        Don't start to parse or write anything in the second half of the invocation's time. If Lambda's timeout ended
-        the invocation, nothing would be reported, and Lambda would send the whole batch again.
+        In the second half of the invocation's time, start no more parsing or writing, so that this method returns
+        before Lambda's timeout. After a timeout nothing is reported, and Lambda sends the whole batch again.
 
         :param remaining_ms: returns how many milliseconds the invocation has left.
         """

@@ -23,7 +23,7 @@ class ApplyQueue(Protocol):
     """A queue that can schedule retries of the messages that Lambda has passed to `apply`."""
 
     def retry_in(self, receipt_handle: str, seconds: int) -> None:
-        """Have SQS deliver a message again after ``seconds``. The caller must also report the message as failed.
+        """Have SQS deliver a message again after ``seconds``. The caller must also report to Lambda that it failed.
 
         Without this call SQS delivers a failed message only after the queue's visibility timeout, which is six times
         the function's timeout.
@@ -50,7 +50,7 @@ class SqsApplyQueue:
 def announced_objects(message: Event) -> Iterator[tuple[str, int]]:
     """Yield the key and the creation time (Unix milliseconds) of each write-log object that an SQS message announces.
 
-    When notifications are set up, S3 sends a test message, which announces no object.
+    S3 sends one test message when a bucket's notifications are set up. For that message, yield nothing.
     """
     for record in json.loads(message["body"]).get("Records", []):
         yield decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"])
@@ -98,9 +98,9 @@ class MessageApplier:
     def apply_messages(self, messages: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
         """Apply the objects that each message announces.
 
-        Don't start a further message in the second half of the invocation's time. Half of the time is enough for one
-        object, because Terraform limits the size of Firehose's buffer by the function's timeout. A message that wasn't
-        started counts as failed, and SQS delivers it again at once.
+        Don't start another message in the second half of the invocation's time. Count each message that wasn't started
+        as failed, and have SQS deliver it again at once. Half of the time is enough for one object, because Terraform
+        limits the size of Firehose's buffer, and so the size of an object, by the function's timeout.
 
         :returns: the ids of the failed messages. SQS delivers only these messages again.
         """

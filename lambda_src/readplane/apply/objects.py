@@ -23,8 +23,8 @@ WORKERS = 8
 use the CPU. Twice as many threads are no faster, because Python's global interpreter lock is then the limit."""
 
 MAX_PENDING_BATCHES = 2 * WORKERS
-"""The maximum number of batches of changes that are being written or wait for a thread. At this number, `apply` parses
-no further lines of the object until a batch is written."""
+"""The maximum number of batches of changes that are being written or wait for a thread. When this number is reached,
+`apply` parses no further lines of the object until a batch is written."""
 
 CHUNK_BYTES = 64 * 1024
 """How many bytes of an object are read from S3 at a time."""
@@ -148,8 +148,8 @@ class ObjectApplier:
 class _Writer:
     """Writes the changes of one write-log object to the items table, a few batches at a time.
 
-    So a large object needs no more memory than a small one. Batches with changes of the same item may be written in any
-    order, because the items table keeps the newest change.
+    Because few batches are in memory at a time, a large object needs no more memory than a small one. If two batches
+    have changes of the same item, their order doesn't matter, because the items table keeps the newest change.
     """
 
     def __init__(self, items: BulkItems, pool: Executor) -> None:
@@ -182,8 +182,8 @@ class _Writer:
     def stop(self) -> None:
         """Cancel the batches that no thread has started, and wait for the batches that are being written.
 
-        If the object failed, no thread may still write when the invocation ends, because Lambda may then freeze the
-        sandbox.
+        Call this even if the object failed, so that no thread is still writing when the invocation ends. Lambda can
+        freeze the sandbox then.
         """
         for batch in self._batches:
             batch.cancel()

@@ -37,7 +37,7 @@ class S3LineQuarantine:
     def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
         """Write the line to an S3 object of its own.
 
-        The object's key contains the line's hash. So if the same line comes again, it makes no second object.
+        The object's key contains the line's hash. So if the same line is quarantined again, no second object is made.
         """
         content = line.rstrip(b"\r\n")
         try:
@@ -55,7 +55,7 @@ class S3LineQuarantine:
 
 
 class LineParser:
-    """Parses lines into changes. It puts a line that can't be applied in quarantine, so that other lines go on."""
+    """Parses lines into changes. A line that can't be applied goes to quarantine, so that it blocks no other line."""
 
     def __init__(
         self,
@@ -103,9 +103,10 @@ class LineParser:
     def _refuse_expired(self, change: Change) -> None:
         if not is_expired(change, now_ms(), self._horizon_ms):
             return
-        # Accept an expired change if its item has the same or a newer version, because a replay of the write log sends
-        # old changes again that were applied long ago. Refuse it if it would alter its item: it may have lost to a
-        # delete whose tombstone is gone, and would then bring the item back.
+        # Accept an expired change if its item already has the same or a newer version. Then the change has no effect,
+        # and a replay of the write log contains many such changes. Refuse an expired change that would alter its item,
+        # because a later delete may have deleted the item. If the tombstone of that delete is gone, the change would
+        # bring the item back.
         item = self._items.get_item(change.key, consistent=True)
         if item is None or item.version < change.version:
             raise PoisonError("expired", "the change is older than the horizon", change)

@@ -33,10 +33,11 @@ class ShardApplier:
     def apply_records(self, records: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
         """Apply a batch of records.
 
-        Lambda retries from the lowest reported sequence number, and sends every later record again. The records after a
-        failed record are applied all the same, because applying a change a second time costs only one more read.
+        If a record fails, Lambda sends that record and every later one again. This method applies the later records all
+        the same, because applying a change a second time costs only one more read.
 
-        :returns: a list of the one sequence number from which Lambda must retry; empty if all records succeeded.
+        :returns: a list with the sequence number of the first failed record, from which Lambda must retry. The list is
+            empty if no record failed.
         """
         total_ms = remaining_ms()
         # Stop parsing records after a quarter of the time, because quarantining many bad records is slow. This leaves
@@ -60,8 +61,13 @@ class ShardApplier:
     def _newest_changes(
         self, records: Sequence[Event], attempts: "_Attempts", tally: Tally
     ) -> tuple[list[Change], dict[str, int]]:
-        """Parse the records. Return the newest change of each item, and its position in the batch by the item's key."""
-        window = Window()  # never emptied when full, because the whole batch (at most 6 MB) is in memory anyway
+        """Parse the records, and find the newest change of each item.
+
+        :returns: these changes, and a dict from each item's key to the position in the batch of the item's change.
+        """
+        # Let the window hold all changes of the batch, even when it counts as full, because the whole batch (at most
+        # 6 MB) is in memory anyway.
+        window = Window()
         positions: dict[str, int] = {}
         for position, record in enumerate(records):
             line, origin = b64decode(record["kinesis"]["data"]), f"stream/{record['eventID']}"
@@ -89,7 +95,7 @@ class ShardApplier:
         return attempts.run([positions[change.key] for change in changes], write) or Counter()
 
     def _restart(self, records: Sequence[Event], failed: list[int]) -> list[str]:
-        """Return a list of the first failed record's sequence number, or an empty list if no record failed.
+        """Return a list with the sequence number of the first failed record, or an empty list if no record failed.
 
         :param failed: the positions of the failed records in ``records``.
         """

@@ -15,7 +15,7 @@ METRIC: Mapping[ApplyOutcome, str] = {
 """The name of the CloudWatch metric that counts each outcome of a change."""
 
 Tally = Counter[str]
-"""A number of changes or records for each CloudWatch metric, by the metric's name."""
+"""The value of each CloudWatch metric, by the metric's name. The value is a number of changes or of records."""
 
 
 def count_outcomes(outcomes: Mapping[ApplyOutcome, int]) -> Tally:
@@ -24,10 +24,12 @@ def count_outcomes(outcomes: Mapping[ApplyOutcome, int]) -> Tally:
 
 
 def fold_and_count(window: Window, change: Change, tally: Tally) -> Change | None:
-    """Add a change to a window, and count the change that the window doesn't keep.
+    """Add a change to a window. If the window already holds a change of the same item, count the one that it drops.
 
-    :returns: the change of the same item that the window doesn't keep, because the other change is newer or equal.
-        ``None`` if ``change`` is the item's first change in the window.
+    The window keeps the newer of the two changes.
+
+    :returns: the dropped change, which is ``change`` itself or the earlier one. ``None`` if the window held no change
+        of the item.
     """
     loser = window.fold(change)
     if loser is not None:

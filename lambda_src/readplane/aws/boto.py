@@ -1,7 +1,7 @@
 """An AWS client that uses boto3.
 
-It makes the calls to AWS that no API request waits for. The slim client makes the others. With
-``READPLANE_CLIENT=boto3`` in the environment, this client makes all calls.
+`poll` and `publish` call AWS with it. `read`, `write` and `apply` use the slim client instead. With
+``READPLANE_CLIENT=boto3`` in the environment, all functions use this client.
 """
 
 import re
@@ -27,7 +27,7 @@ _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
 class BotoClient:
     """An AWS client that uses boto3. It works for every AWS service that boto3 supports.
 
-    Besides ``region``, its parameters are those of :func:`readplane.aws.client.make_client`.
+    The parameters other than ``region`` are those of :func:`readplane.aws.client.make_client`.
 
     :param region: the AWS Region to call, or ``None`` for the Region of the Lambda function.
     """
@@ -74,7 +74,7 @@ class BotoClient:
             raise RefusedError(error.response["Error"]["Code"], status, members) from error
         except BotoCoreError as error:
             # Set ``sent`` to false only if no attempt can have reached AWS. boto3 reports only the network fault of its
-            # last attempt. So if boto3 may make several attempts, assume that an earlier attempt reached AWS.
+            # last attempt. So unless boto3 was limited to one attempt, assume that an earlier attempt reached AWS.
             sent = not (self._single_attempt and isinstance(error, _NEVER_SENT))
             raise UnansweredError(type(error).__name__, sent=sent) from error
         finally:

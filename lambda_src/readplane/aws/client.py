@@ -1,8 +1,8 @@
 """The interface of the AWS clients, and the function that makes one of them: the slim client or the boto3 client.
 
-The slim client is our own code and uses no SDK. It makes the few calls to AWS that an API request waits for. It starts
-several times faster than boto3 and uses a third of boto3's CPU per call (docs/performance.md). With
-``READPLANE_CLIENT=boto3`` in the environment, boto3 makes these calls instead.
+The slim client is our own code and uses no SDK. `read`, `write` and `apply` call AWS with it. It starts several times
+faster than boto3 and uses a third of boto3's CPU per call (docs/performance.md). With ``READPLANE_CLIENT=boto3`` in the
+environment, these functions use boto3 instead.
 """
 
 import os

@@ -114,7 +114,10 @@ def _region() -> dict[str, str]:
 def _begin_metadata(
     service: str, operation: str, region: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the ``aws`` block of a subsegment at the start of a call, without the members of the response."""
+    """Return the ``aws`` block of a subsegment at the start of a call.
+
+    :func:`_complete_metadata` adds the other members after the call.
+    """
     metadata: dict[str, Any] = {"operation": operation, **region}
     recorded = _RECORDED_PARAMETERS.get(service)
     if recorded:
@@ -168,7 +171,9 @@ class UdpTracing:
         try:
             self._socket.sendto(_FORMAT + self._encode(document).encode(), self._daemon)
         except (OSError, TypeError, ValueError):
-            return  # no daemon, a full buffer, or a parameter that JSON can't encode (the call itself fails, too)
+            # Drop the subsegment. There is no daemon, or the socket's buffer is full, or JSON can't encode a parameter
+            # of the call (then the call itself fails, too).
+            return
 
 
 class _DatagramSpan:
@@ -213,8 +218,8 @@ class SdkTracing:
     """A :class:`Tracing` that uses aws-xray-sdk, and records nearly the same as that SDK's own patch of botocore.
 
     There are three differences. This class records no S3 keys, because the S3 key of an owner's document contains the
-    user's id. It records no texts of exceptions, because they may contain written data. It counts only a 5xx as a
-    fault, because X-Ray defines a 4xx as an error, while the SDK's patch counts both as faults.
+    user's id. It records no texts of exceptions, because they may contain data that a client wrote. It marks only a 5xx
+    as a fault, because X-Ray defines a 4xx as an error. The SDK's patch marks both as faults.
     """
 
     def __init__(self) -> None:
@@ -228,8 +233,9 @@ class SdkTracing:
         """Begin the span of a call to AWS, or return ``None`` if X-Ray doesn't sample this invocation."""
         if _parent_ids(os.environ.get(HEADER)) is None:
             return None
-        # Clear the SDK's entities, so that the SDK uses the trace header of this invocation. Otherwise the SDK would
-        # use a new header only if its trace id is new, but two invocations may belong to one trace.
+        # Clear the segments that the SDK keeps from the last invocation, so that the SDK reads the trace header of this
+        # one. By itself, the SDK reads a new header only if its trace id has changed, but two invocations may have the
+        # same trace id.
         self._recorder.clear_trace_entities()
         subsegment = self._recorder.begin_subsegment(service, "aws")
         if subsegment is None:

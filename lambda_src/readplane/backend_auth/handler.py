@@ -36,7 +36,7 @@ class BackendAuthSettings(NamedTuple):
 
 
 class BackendAuth:
-    """The function `backend_auth`, which returns an IAM policy for the API key of a request."""
+    """The function `backend_auth`. It returns the IAM policy that says what a caller with a given API key may call."""
 
     def __init__(self, settings: BackendAuthSettings, telemetry: Telemetry) -> None:
         self._backends = settings.backends

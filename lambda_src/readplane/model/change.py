@@ -33,9 +33,9 @@ _decode = json.JSONDecoder().decode  # faster than json.loads, which first check
 class Change(NamedTuple):
     """A change, which replaces or deletes one whole item.
 
-    An item *is* the change with the greatest ``change_id`` that was ever applied to it.
+    Of all changes of an item that were ever applied, the one with the greatest ``change_id`` determines the item.
 
-    :param change_id: the change's id, a UUIDv7. The item that the change makes has this id as its version.
+    :param change_id: the change's id, a UUIDv7. It becomes the version of the item that the change replaces or deletes.
     :param collection: the name of the item's collection.
     :param item_id: the item's id within its collection.
     :param data: the item's new content, as the JSON text of one object. It stays text, so that its numbers keep every
@@ -57,7 +57,7 @@ class Change(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The version of the change's item for as long as no newer change of the item is applied."""
+        """The version that the item has after this change is applied, until a newer change is applied."""
         return self.change_id
 
     @property
@@ -75,27 +75,31 @@ class Change(NamedTuple):
         """The time from which the change's age counts, in Unix milliseconds.
 
         This is the later of two times: the time in ``change_id`` and the time when Readplane accepted the change. The
-        time in ``change_id`` alone isn't enough. In a change from a back office it is the time when the back office
-        modified the record, and that may lie years before the first poll.
+        time in ``change_id`` alone isn't enough. For a change from a back office, it is the time when the back office
+        modified the record, which can be years before `poll` first reads the record.
         """
         return max(time_ms(self.change_id), ms_of(self.accepted_at) or 0)
 
     @property
     def as_of(self) -> str:
-        """The time when Readplane accepted a client's change, or when a back office modified its record (RFC 3339)."""
+        """The time at which the item's data was current, as RFC 3339.
+
+        For a client's change, it is the time when Readplane accepted the change. For a change from a back office, it is
+        the time when the back office modified the record.
+        """
         return self.accepted_at if self.source == API else rfc3339(time_ms(self.change_id))
 
     def expires_at(self, horizon_ms: int) -> int | None:
-        """Return when DynamoDB may delete the tombstone of a delete, in Unix seconds.
+        """Return the time after which DynamoDB deletes the tombstone that this delete makes, in Unix seconds.
 
-        The result is ``None`` for a put, because items don't expire.
+        The result is ``None`` if the change is a put, because only tombstones expire.
         """
         if self.data is not None:
             return None
         return (self.age_starts_ms + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
 
     def representation(self) -> str:
-        """Return the JSON text of the change's item. The item route returns this text, and the document holds it.
+        """Return the JSON text of the change's item, as the route of the item and the item's document contain it.
 
         Call this method only for a put, because a deleted item has no JSON text.
         """
@@ -211,7 +215,8 @@ def _malformed_fields(fields: Any, data: str | None) -> str:
 def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:
     """Whether a change is older than the horizon.
 
-    If the change lost to a delete, DynamoDB may already have removed the tombstone of that delete.
+    If a newer change deleted the item, the tombstone of that delete may be gone. So the items table may no longer show
+    that the expired change is outdated.
     """
     limit_ms = now_ms - horizon_ms
     # First compare only the time in `change_id`, because this is fast and enough for almost every change. Only if that

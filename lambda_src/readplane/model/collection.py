@@ -43,7 +43,7 @@ class Collection(NamedTuple):
 def is_item_id(text: str) -> bool:
     """Whether ``text`` is a valid item id: 1-256 characters ``[A-Za-z0-9._~-]``, the first a letter or digit.
 
-    Such an id has no slash and doesn't start with a dot. So a key that ends with the id can't leave its prefix.
+    Such an id has no slash and isn't ``..``. So a key made of a prefix and such an id always stays below that prefix.
     """
     return _ITEM_ID.fullmatch(text) is not None
 

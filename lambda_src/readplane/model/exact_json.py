@@ -38,7 +38,7 @@ Number.__name__ = "float"
 
 
 class DuplicateNameError(ModelError, ValueError):
-    """The caller used a name that occurs twice in one JSON object, so it is unclear which of the values is meant."""
+    """Code used the value of a name that occurs twice in one JSON object, so it is unclear which value is meant."""
 
     def __init__(self) -> None:
         super().__init__("a name occurs twice in one object")
@@ -47,9 +47,9 @@ class DuplicateNameError(ModelError, ValueError):
 class DuplicateName(list[Any]):
     """A placeholder for the values of a name that occurs twice in one JSON object. Using it raises an error.
 
-    The error comes only if a JMESPath expression uses the name. So in a page of records, only the record with the
-    duplicate name fails. This class is a subclass of ``list``, because JMESPath treats a value of an unknown type as
-    null and raises no error.
+    Parsing raises no error, so in a page of records only a record with a duplicate name fails, and only if a JMESPath
+    expression uses that name. This class is a subclass of ``list``, because JMESPath would treat a value of an unknown
+    type as null and raise no error.
     """
 
     def __init__(self, values: list[Any]) -> None:
@@ -129,7 +129,8 @@ def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
 def to_number(value: Any) -> Any:
     """Convert a value to a number, as JMESPath's function ``to_number`` does.
 
-    :returns: a number unaltered; the number in a text, if the text is a JSON number; ``None`` for anything else.
+    :returns: ``value`` itself if it is a number; the parsed number if ``value`` is the text of a JSON number; ``None``
+        for anything else.
     """
     if isinstance(value, str):
         match = _JSON_NUMBER.fullmatch(value)

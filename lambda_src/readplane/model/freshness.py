@@ -6,7 +6,7 @@ from .timestamp import ms_of
 
 
 class DeclaredSource(NamedTuple):
-    """The settings of a source that `read` needs.
+    """Those settings of a source that the function `read` needs.
 
     :param name: the source's name.
     :param collection: the name of the collection that the source feeds.
@@ -38,7 +38,7 @@ class Freshness(NamedTuple):
     def staleness_ms(self, now_ms: int) -> int | None:
         """Return the milliseconds since ``fresh_as_of``, or ``None`` if the source was never read completely.
 
-        The result is 0 if ``fresh_as_of`` lies in the future. This is possible, because it may come from another clock.
+        The result is 0 if ``fresh_as_of`` lies in the future. This can happen, because two machines' clocks differ.
         """
         fresh_ms = ms_of(self.fresh_as_of or "")
         return None if fresh_ms is None else max(0, now_ms - fresh_ms)
@@ -49,6 +49,6 @@ NEVER_POLLED = Freshness(None, None, None)
 
 
 def is_stale(freshness: Freshness, budget_ms: int, now_ms: int) -> bool:
-    """Whether a source's items are staler than its budget. A source that was never read completely counts as stale."""
+    """Whether a source exceeds its staleness budget. A source that was never read completely counts as stale."""
     staleness = freshness.staleness_ms(now_ms)
     return staleness is None or staleness > budget_ms

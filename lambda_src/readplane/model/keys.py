@@ -1,8 +1,9 @@
-"""The keys of items, documents, sources' freshness and quarantine markers, and the index partitions that lists read.
+"""The keys under which items, documents, quarantine markers and the freshness of sources are stored.
 
-Lists are read from an index of the items table. In this index a collection has :data:`SHARDS` partitions, and a hash of
-the item id chooses an item's partition. One partition accepts about 1,000 writes a second. If a partition got more
-writes, DynamoDB would throttle the whole table. In an owner collection, all items of one owner share one partition.
+This module also names the partitions of the items table's index from which lists are read. In this index a collection
+has :data:`SHARDS` partitions, and a hash of the item id chooses an item's partition. One partition accepts about 1,000
+writes a second. If a partition got more writes, DynamoDB would throttle the whole table. In an owner collection, all
+items of one owner share one partition.
 
 An item always keeps its partition and its position in the partition, whatever changes are applied to it. So a client
 that reads all pages of a list sees an item exactly once if the item exists during the whole time.
@@ -14,15 +15,15 @@ from typing import NamedTuple
 from .collection import Collection, Visibility
 
 SHARDS = 8
-"""The number of partitions that a collection has in the index of the items table. Never change this number. Stored
-items would stay in their old partitions, and lists would not find them there."""
+"""The number of partitions that a collection has in the index of the items table. Never change this number, because
+stored items would stay in their old partitions, and lists would not find them there."""
 
 
 class ListPosition(NamedTuple):
     """The position in a list at which the next page starts.
 
     :param shard: the number of the index partition, counted from 0.
-    :param after: the last item id of the previous page; ``None`` if the next page starts with the partition.
+    :param after: the last item id of the previous page; ``None`` if the next page starts at the partition's beginning.
     """
 
     shard: int
@@ -42,6 +43,8 @@ def source_key(source: str) -> str:
 def marker_key(item: str, change_id: str) -> str:
     """Return the key of a change's quarantine marker in the items table.
 
+    The marker gives the change the status ``quarantined``.
+
     :param item: the key of the change's item, from :func:`item_key`.
     """
     return f"quarantine/{change_id}/{item}"
@@ -53,14 +56,14 @@ def document_key(read: Visibility, collection: str, item_id: str, owner: str | N
 
 
 def list_key(collection: str, item_id: str, owner: str | None) -> str:
-    """Return the partition that holds an item in the index from which lists are read."""
+    """Return the partition of the items table's index that holds an item. Lists are read from this index."""
     if owner:
         return f"{collection}/{owner}"
     return f"{collection}/{zlib.crc32(item_id.encode()) % SHARDS}"
 
 
 def partitions(collection: Collection, owner: str | None) -> list[str]:
-    """Return the index partitions that a list reads, in order: those of the collection, or the one of ``owner``."""
+    """Return the index partitions that a list reads, in order. In an owner collection, it is only that of ``owner``."""
     if collection.owned:
         return [f"{collection.name}/{owner}"]
     return [f"{collection.name}/{shard}" for shard in range(SHARDS)]

@@ -1,7 +1,7 @@
 """Compiles the collections' JSON Schemas, and checks parsed values against them for `write` and `poll`.
 
-API Gateway doesn't check request bodies. A client could bypass API Gateway's request models with a ``Content-Type``
-that has no model.
+`write` checks request bodies itself, because a client could bypass a check in API Gateway. API Gateway's request models
+don't check a body whose ``Content-Type`` has no model.
 """
 
 import json
@@ -26,7 +26,8 @@ SchemaValidator = Callable[[Any], object]
 _ASCII = "(?a)"
 _FORMATS = {name: _ASCII + pattern for name, pattern in CodeGeneratorDraft07.FORMAT_REGEXS.items()}
 _MAX_RULE_LENGTH = 200
-"""The longest rule of a schema that an error message quotes, in characters. A longer rule is only named."""
+"""The longest rule of a schema that an error message quotes, in characters. If a rule is longer, the message
+contains only the rule's name."""
 
 
 def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
@@ -43,12 +44,12 @@ def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
             problems.append(f"{name}: $schema must be one of {', '.join(DRAFTS)}")
             continue
         try:
-            # Don't insert the defaults that a schema declares, because that would change the request body. Don't load a
-            # `$ref` to another host, because a cold start would then depend on that host.
             validators[name] = fastjsonschema.compile(
                 _ascii_classes(schema),
+                # Don't load a `$ref` to another host, because a cold start would then depend on that host.
                 handlers=dict.fromkeys(("http", "https", "ftp", "file"), _no_remote),
                 formats=_FORMATS,
+                # Don't insert a schema's default values, because that would change the request body.
                 use_default=False,
             )
         except Exception as error:  # noqa: BLE001 (a broken schema can make the compiler raise any exception)
@@ -123,8 +124,8 @@ def _no_remote(uri: str) -> None:
 def _pointer(path: str, value: object) -> str:
     """Convert the validator's path, such as ``data.a[0].b``, into a JSON pointer, such as ``/a/0/b``.
 
-    The path is ambiguous, because a name may contain dots and brackets. So each step takes the longest name that
-    ``value`` has and the path continues with.
+    The path is ambiguous, because a name may contain dots and brackets. So at each level of ``value``, compare the
+    names at this level with the rest of the path, and take the longest name that fits.
     """
     pointer, rest = "", path.removeprefix("data")
     while rest:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 MAX_AHEAD_MS = 5 * 60 * 1000
 """How far the time of a version in a request may lie in the future, in milliseconds. This is more than enough, because
-the clocks of sandboxes differ only by milliseconds."""
+the clocks of Lambda's sandboxes differ only by milliseconds."""
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -31,7 +31,8 @@ def stamp(now_ms: int, random: bytes, above: Iterable[str] = ()) -> str:
     which sandbox or Region makes the versions.
 
     :param now_ms: the current time in Unix milliseconds, 48 bits.
-    :param random: 10 new bytes from ``os.urandom``. Sandboxes restored from one snapshot must not use the same bytes.
+    :param random: 10 new bytes from ``os.urandom``. Two sandboxes restored from one SnapStart snapshot must not use
+        the same bytes.
     :param above: versions, in canonical form, that the new version must exceed.
     """
     floor = max(above, default="")

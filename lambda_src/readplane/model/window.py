@@ -6,8 +6,8 @@ from .change import Change
 def keep_newest(newest: dict[str, Change], change: Change) -> Change | None:
     """Add one change to ``newest``, a dictionary that holds the newest change of each item by the item's key.
 
-    :returns: the change of the same item that ``newest`` doesn't keep, because the other change is newer or equal.
-        ``None`` if ``change`` is the item's first change.
+    :returns: the older one of the item's two changes, which ``newest`` doesn't keep. If both have the same id, this is
+        ``change``. ``None`` if ``newest`` held no change of the item.
     """
     key = change.key
     previous = newest.get(key)
@@ -28,10 +28,10 @@ class Window:
     """
 
     MAX_CHANGES = 2_000
-    """The number of items with which a window is full."""
+    """A window is full if it holds changes of this many items."""
 
     MAX_SIZE = 2 * 1024 * 1024
-    """The number of characters with which a window is full, counted over the data of all its changes."""
+    """A window is full if the data of all its changes has this many characters in total."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Change] = {}
@@ -40,8 +40,8 @@ class Window:
     def fold(self, change: Change) -> Change | None:
         """Add one change to the window.
 
-        :returns: the change of the same item that the window doesn't keep, because the other change is newer or equal.
-            ``None`` if ``change`` is the item's first change.
+        :returns: the older one of the item's two changes, which the window doesn't keep. If both have the same id, this
+            is ``change``. ``None`` if the window held no change of the item.
         """
         loser = keep_newest(self._newest, change)
         if loser is not change:

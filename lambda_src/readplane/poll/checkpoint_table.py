@@ -1,7 +1,7 @@
 """The table of checkpoints: one DynamoDB item per source, which also holds the source's lease.
 
 The table exists only in the Region where `poll` runs. If DynamoDB replicated it, a checkpoint could reach another
-Region before the items whose changes the checkpoint records as sent.
+Region earlier than the items whose changes the checkpoint marks as sent.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,8 @@ from .remembered import Remembered
 CHUNK_SECONDS = 7 * 24 * 60 * 60
 """How long DynamoDB keeps a chunk of hashes by default, in seconds.
 
-A full listing stores its own chunks and reads them at its end, so it should end within this time.
+A chunk is one part of a saved set of hashes. A full listing saves the hashes of the listed items in chunks, and reads
+the chunks at its end. So a full listing should take less than this time.
 """
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
@@ -85,12 +86,12 @@ class Checkpoints(Protocol):
         :param name: the name of the set.
         :param number: the number of the chunk in its set, from 0.
         :param content: the packed hashes. The hashes and the chunk's key must fit into a DynamoDB item of 400 KB.
-        :param seconds: how long DynamoDB keeps the chunk.
+        :param seconds: how long DynamoDB keeps the chunk, in seconds.
         :raises LeaseLostError: if a poll with a later lease has already stored this chunk.
         """
 
     def read_chunks(self, source: str, name: str, count: int) -> Iterator[bytes]:
-        """Read the ``count`` chunks of a set of hashes, in no particular order.
+        """Read a saved set of hashes, which is stored as ``count`` chunks. The chunks come in no particular order.
 
         :raises ChunkMissingError: if a chunk is missing, for example because it has expired.
         """

@@ -16,7 +16,7 @@ from .remembered import RememberedRecord
 from .sourced_version import content_of, counter_of, next_version
 
 MAX_IN_FLIGHT_MS = 60 * 60 * 1000
-"""How long a change may take from Kinesis to its item, in milliseconds. A change that takes longer counts as lost."""
+"""How long `apply` may take to write a change to its item, in milliseconds. After that, the change counts as lost."""
 
 
 class Decision(NamedTuple):
@@ -133,8 +133,8 @@ def decide_listed(
     :param item_version: the version of the record's item; ``None`` if there is no item.
     :param is_new: whether the checkpoint remembered no entry for the record before its page was read.
     :param is_delete: whether the record is a delete.
-    :param settled_ms: the latest time of an item that an older record may correct, Unix milliseconds
-        (:func:`correcting_version`).
+    :param settled_ms: an older record may correct an item only if the item's time isn't later than this time, Unix
+        milliseconds (:func:`correcting_version`).
     """
     version = None
     if item_version is not None or not is_delete or not is_new:
@@ -211,12 +211,14 @@ def correcting_version(version: str, item_version: str | None, settled_ms: int, 
     not lower, not too recent    different       the next version above the item's
     ===========================  ==============  ====================================================
 
-    An item is too recent if its time is after ``settled_ms``. The back office may have read the page before the item
-    changed, or from a lagging replica. So a too recent item stays as it is, and the next full listing decides.
+    An item is too recent if its time is after ``settled_ms``. The page may show an older state, because the back
+    office read the page before the item changed, or from a lagging replica. So a too recent item stays as it is, and
+    the next full listing decides.
 
     :param version: the version of the listed record.
     :param item_version: the item's version; ``None`` if there is no item.
-    :param settled_ms: the latest time of an item that an older record may correct, Unix milliseconds.
+    :param settled_ms: an older record may correct an item only if the item's time isn't later than this time, Unix
+        milliseconds.
     :param versioned: whether the record has a modification time.
     """
     if item_version is None:

@@ -52,14 +52,14 @@ def pack_hashes(hashes: Iterable[int]) -> bytes:
 def missed_item_hash(key: str, version: str) -> int:
     """Return the hash under which a sweep stores a missing item.
 
-    The hash covers the item's key and version. So if an item changes between two listings, it counts as missing for the
-    first time in the second listing.
+    The hash covers the item's key and version. So if an item is missing from two listings in a row but changes between
+    them, the second listing counts it as missing for the first time, and the sweep doesn't delete it.
     """
     return key_hash(f"{key} {version}")
 
 
 def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: int, max_percent: float) -> str | None:
-    """Return why a sweep may delete no items, or ``None`` if it may delete them.
+    """Return why a sweep must not delete the missing items, or ``None`` if it may delete them.
 
     Each row of the table is one condition. The first row whose condition is met decides.
 

@@ -23,9 +23,10 @@ MAX_RESTARTS = 2
 """How many times one invocation restarts a pass because the back office's list changed while the pass read it."""
 
 _CURSOR_ROUNDING_MS = 1000
-"""How much older than a pass's cursor a returned record may be, in milliseconds.
+"""How much older than the pass's cursor a record in a response may be, in milliseconds.
 
-If a back office takes the cursor in whole seconds, `poll` rounds the cursor down.
+If a back office takes the cursor in whole seconds, `poll` rounds the cursor down. So the back office may also return
+records that are up to a second older than the exact cursor.
 """
 
 PassOutcome = Literal["completed", "not_modified", "unfinished"]
@@ -101,8 +102,8 @@ class PassRun:
             lease.counts.pages += 1
             if page.records is None:
                 self._complete(state, page.conditional_request)
-                # End the pass without a search for missing items. The request was conditional, so the checkpoint has no
-                # missed items, which a second listing would have to confirm.
+                # Don't search for missing items after a 304 response. A full listing sends a conditional request only
+                # if the previous listing missed no items, so this listing has no missed items to confirm.
                 lease.checkpoint = replace(lease.checkpoint, main_pass=None)
                 return "not_modified"
             self._process_page(state, page, page.records)
@@ -124,8 +125,8 @@ class PassRun:
         checkpoint = self._lease.checkpoint
         if self._kind == "sweep" or state.continuation is not None or self._remembered.has_pending:
             return None
-        # `apply` may not have applied a recent change yet, and a change may get lost on its way. To find a lost change,
-        # a full listing compares its records with their items. A 304 response would have no records to compare.
+        # A recent change may still be on its way from Kinesis to its item, or it may be lost. To find a lost change, a
+        # full listing compares its records with their items. A 304 response would have no records to compare.
         may_be_in_flight = state.started_ms < checkpoint.last_change_ms + MAX_IN_FLIGHT_MS
         if self._full and (checkpoint.missed_items or may_be_in_flight):
             return None

@@ -36,7 +36,7 @@ class Quarantine(Protocol):
 
 
 class S3Quarantine:
-    """The quarantine of `poll` in the S3 bucket of the write log. Its key prefix is the same as that of `apply`."""
+    """The quarantine of `poll` in the S3 bucket of the write log. The quarantine of `apply` has the same key prefix."""
 
     def __init__(self, client: Client, bucket: str, prefix: str) -> None:
         self._client = client

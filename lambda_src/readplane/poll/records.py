@@ -24,7 +24,7 @@ from .source.translate import PageRecord, TranslatedRecord, UntranslatableRecord
 from .sourced_version import content_hash, key_hash
 
 LARGE_PAGE = 5_000
-"""If a page needs more changes than this, one invocation may not have enough time to send all of them.
+"""If a page needs more changes than this, the time of one invocation may be too short to send all of them.
 
 The reason is that a Kinesis shard accepts only 1,000 records a second.
 """

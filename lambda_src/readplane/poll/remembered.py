@@ -36,8 +36,8 @@ class RememberedRecord(NamedTuple):
     :param ms: the record's modification time, Unix milliseconds. For a quarantined record, this is the time when the
         record was last read.
     :param content: the hash of the record's content.
-    :param counter: how many contents of the record were read before this one with the same modification time.
-    :param pending: whether the record's change may not have reached Kinesis yet.
+    :param counter: how many other contents with the same modification time were read before this content.
+    :param pending: whether Kinesis may still lack the record's change.
     :param quarantined: whether the record is in quarantine.
     """
 
@@ -69,7 +69,7 @@ class Remembered:
 
     @property
     def has_pending(self) -> bool:
-        """Whether any entry is pending, so that its change may not have reached Kinesis yet."""
+        """Whether any entry is pending, which means that Kinesis may still lack its change."""
         return any(entry.pending for entry in self._entries.values())
 
     def get_record(self, key: int) -> RememberedRecord | None:
@@ -77,7 +77,7 @@ class Remembered:
         return self._entries.get(key)
 
     def add_record(self, key: int, ms: int, content: int) -> RememberedRecord | None:
-        """Remember a record that was just read. Return the entry to send, or ``None`` if there is nothing to send.
+        """Remember a record that was just read. Return the entry whose change must be sent; ``None`` to send no change.
 
         Each row of the table is one case. The first three columns compare the entry remembered before the call with the
         record.
@@ -126,7 +126,7 @@ class Remembered:
     def mark_sent(self, sent: Iterable[tuple[int, RememberedRecord]]) -> None:
         """Mark entries as sent, because Kinesis has their changes.
 
-        If another entry is remembered under the key hash of a sent entry, that other entry stays as it is.
+        If the sent entry has been replaced by another entry since then, that other entry stays as it is.
 
         :param sent: pairs of a key hash and the entry whose change was sent.
         """
@@ -143,7 +143,7 @@ class Remembered:
         self._entries.pop(key, None)
 
     def send_all_again(self) -> None:
-        """Make the changes of all remembered records be sent again when the records are next read.
+        """Mark all remembered records, so that the next pass that reads them sends their changes again.
 
         All entries become pending, so each change is sent again with the same version. The entries of quarantined
         records are forgotten. So these records are put into quarantine again if they still can't be translated.

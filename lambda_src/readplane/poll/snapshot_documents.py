@@ -49,7 +49,8 @@ class S3SnapshotDocuments(S3Documents):
 
         The status 403 counts as a missing document too. S3 responds 403 for a missing key, because the role of `poll`
         lacks the permission ``s3:ListBucket``. The response to a HEAD request has no body that could tell whether the
-        key is missing or access is denied. If access is denied, :meth:`replace_document` fails.
+        key is missing or access is denied. If access is denied, the later call of
+        :meth:`replace_document` fails.
         """
         try:
             response = self._client.call("HeadObject", Bucket=self._bucket, Key=key)

@@ -32,7 +32,7 @@ def key_hash(key: str) -> int:
 
 
 def sourced_version(ms: int, counter: int, content: int) -> str:
-    """Return the version of the change that a record needs.
+    """Return the version of the change that applies a record's content to its item.
 
     :param ms: the record's modification time, Unix milliseconds.
     :param counter: 0 for the first content that was read with this time, 1 for the second one, and so on.
@@ -56,8 +56,8 @@ def counter_of(version: str) -> int:
 def next_version(version: str, content: int) -> str:
     """Return a version just above ``version`` that contains the content hash ``content``.
 
-    The counter increases by 1 and the time stays the same. So any later modification in the back office has a greater
-    version and wins. If the counter is already at its maximum, the time increases by a millisecond instead.
+    The counter increases by 1. The time stays the same, so that a later modification in the back office still gets a
+    greater version and wins. If the counter is already at its maximum, the time increases by a millisecond instead.
     """
     ms, counter = time_ms(version), counter_of(version)
     if counter < MAX_COUNTER:

@@ -1,4 +1,7 @@
-"""The end of a sweep: find the items that are missing from the full listing, and delete those that may be deleted."""
+"""The end of a sweep: find the items that are missing from the back office's full listing, and delete them.
+
+An item is deleted only if two full listings in a row lack it, and if the listing is plausible.
+"""
 
 from dataclasses import replace
 
@@ -38,14 +41,14 @@ class _TimeUpError(Exception):
 def finish(lease: Lease, kind: PassKind) -> None:
     """Delete the items that are missing from both this full listing and the one before it.
 
-    If this listing is implausible, nothing is deleted.
+    If :func:`refusal_reason` finds this listing implausible, nothing is deleted.
 
     :param kind: the kind of the pass that has read this listing.
     """
     state = lease.checkpoint.get_pass(kind)
     assert state is not None and state.all_read
     # Save the finished pass before searching the collection, because the search may take longer than the invocation has
-    # left. So the next invocation needn't read the pages again.
+    # left. In that case, the next invocation repeats only the search and needn't read the pages again.
     lease.save_checkpoint(lease.checkpoint)
     try:
         listed = _stored_set(lease, str(state.started_ms), state.chunks)
@@ -105,8 +108,8 @@ def _report_refusal(lease: Lease, reason: str, living: int | None = None, missin
 def _missed_before(lease: Lease) -> HashSet:
     """Return the hashes of the items that were missing from the last full listing.
 
-    If the stored set of hashes has expired, the result is empty. Then the current listing deletes nothing. It counts as
-    the first of the two listings in a row from which an item must be missing.
+    If the stored set of hashes has expired, the result is empty, and this sweep deletes nothing. An item must be
+    missing from two listings in a row, and the current listing then counts as the first of them.
     """
     missed = lease.checkpoint.missed_items
     try:
@@ -155,7 +158,8 @@ def _send_tombstones(lease: Lease, items: MissingItems) -> None:
 def _tombstone(lease: Lease, item_id: str, version: str, at_ms: int) -> Change:
     """Return the change that deletes an item.
 
-    Its version is just above the item's, so any later change of the item wins, even one that is already in flight.
+    The version of this change is just above the item's version. So any later change of the item wins, even one that is
+    already in flight.
     """
     source = lease.source.name
     return Change(

@@ -10,9 +10,9 @@ applies the greater version again. An item's version can go down in two ways:
   is the later write, so it also removes the item that the put wrote.
 
 The write that mends an item takes effect only if its version is greater than the stored version. So both Regions may
-mend the same item at once, and mending an item twice is harmless. Don't instead make the write conditional on the
-version in the record. If another old write arrived in the meantime, that condition would fail, and the greater version
-would be lost.
+mend the same item at once, and mending an item twice is harmless. The write doesn't require instead that the item still
+has the version of the record's new image. If another old write arrived in the meantime, that condition would fail, and
+the greater version would be lost.
 """
 
 from dataclasses import dataclass

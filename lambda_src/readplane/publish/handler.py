@@ -52,7 +52,7 @@ class Publish:
         self._telemetry = telemetry
 
     def __call__(self, event: Event) -> dict[str, Any]:
-        """Publish a batch of records of the items stream, and report the first record of each item that failed.
+        """Publish a batch of records of the items stream. If an item fails, report its first record in the batch.
 
         Lambda sends the batch again from the earliest reported record on. Publishing a record twice is harmless.
         """

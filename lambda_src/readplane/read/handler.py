@@ -28,7 +28,7 @@ class ReadSettings(NamedTuple):
     :param items_table: the DynamoDB table of the items.
     :param items_index: the index of the items table from which lists are read.
     :param documents_bucket: the S3 bucket of the documents; ``None`` if API Gateway itself serves the documents.
-    :param pending_seconds: the age up to which a change that `read` doesn't find counts as pending, in seconds.
+    :param pending_seconds: how old a change may be to count as pending if `read` doesn't find it, in seconds.
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     :param sources: the declared sources, by name.
@@ -47,7 +47,7 @@ class ReadSettings(NamedTuple):
 
     @property
     def pending_ms(self) -> int:
-        """The age up to which a change that `read` doesn't find counts as pending, in milliseconds."""
+        """How old a change may be to count as pending if `read` doesn't find it, in milliseconds."""
         return self.pending_seconds * 1000
 
     @property
@@ -123,8 +123,8 @@ def make_read() -> Function:
     :raises SettingsError: if a setting is missing or wrong.
     """
     settings = load_settings(ReadSettings)
-    # Make at most two attempts, of 2.5 s each, for a call to DynamoDB or S3. If AWS doesn't respond, a quick 503 is
-    # better for a client than a long wait.
+    # Make at most two attempts for a call to DynamoDB or S3. Each takes at most 2.5 s (1 s to connect and 1.5 s to
+    # read). If AWS doesn't respond, a quick 503 is better for a client than a long wait.
     dynamodb = make_client("dynamodb", attempts=2, read_timeout=1.5)
     items = DynamoItems(dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms)
     documents = None

@@ -33,8 +33,8 @@ def encode_cursor(position: ListPosition) -> str:
 def parse_cursor(text: str | None, shards: int) -> ListPosition:
     """Return the position in a list that the query parameter ``cursor`` stands for.
 
-    If the request has no cursor, return the start of the list. A cursor needs no signature. It holds no key, only a
-    position in a list, and the caller may read every position of the list anyway.
+    If the request has no cursor, return the start of the list. A cursor needs no signature, because it holds no key of
+    the items table, only a position in the list. The caller is allowed to read every position of the list anyway.
 
     :param shards: how many partitions the list has.
     :raises ProblemError: 400 if the text isn't a cursor, or names a partition that the list doesn't have.

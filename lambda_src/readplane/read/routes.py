@@ -20,7 +20,7 @@ from .page import encode_cursor, parse_cursor, parse_limit
 from .status import status_of
 
 LIST_SECONDS = 4.0
-"""How long a list request goes on starting queries, in seconds. The last query may take another 6 s, so the request
+"""A list request starts no further query after this many seconds. The last query may take another 6 s, so the request
 ends before the function's timeout of 15 s."""
 
 FRESHNESS_REUSE_MS = 5_000
@@ -49,7 +49,7 @@ class Routes:
 
         :param documents: the store of the documents; ``None`` if API Gateway itself serves the documents from S3.
         :param sources: the declared sources, by name.
-        :param pending_ms: the age up to which a change that `read` doesn't find counts as pending, in milliseconds.
+        :param pending_ms: how old a change may be to count as pending if `read` doesn't find it, in milliseconds.
         """
         self._items = items
         self._documents = documents
@@ -161,8 +161,8 @@ class Routes:
             freshness = self._items.get_freshness(source) or NEVER_POLLED
         except AwsError as error:
             # Don't fail the request, because its items have been read. Judge staleness by the last known freshness. Use
-            # this freshness for another FRESHNESS_REUSE_MS, because otherwise every request would wait for DynamoDB
-            # while DynamoDB fails.
+            # this freshness for another five seconds (FRESHNESS_REUSE_MS), because otherwise every request would wait
+            # for DynamoDB while DynamoDB fails.
             self._telemetry.failure(
                 "freshness_not_read",
                 "The source's freshness was not read; the last known one counts.",

@@ -10,7 +10,7 @@ from ..model.change import Change
 from ..model.freshness import Freshness
 from ..model.keys import ListPosition, list_key, marker_key, source_key
 
-if TYPE_CHECKING:  # the function `read` should not load the module `table` at a cold start
+if TYPE_CHECKING:  # import it only for mypy, so that `read` doesn't load the module `table` at a cold start
     from .table import TableRecord
 
 PAGE_BYTES = 1024 * 1024

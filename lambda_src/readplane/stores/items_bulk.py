@@ -66,7 +66,7 @@ _TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
 
 
 class BulkItems(Items, Protocol):
-    """A store of :class:`~readplane.stores.items.Items` that can also apply many changes at once."""
+    """An :class:`~readplane.stores.items.Items` store that can also apply many changes at once."""
 
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         """Apply up to :data:`MAX_CHANGES` changes of different items, in any order.
@@ -111,7 +111,7 @@ class DynamoBulkItems(DynamoItems):
         return outcomes
 
     def _read_stored(self, keys: list[str]) -> dict[str, TableRecord]:
-        """Read the stored records of these keys. Each has its version and, if it is a tombstone, its expiry.
+        """Read the records that the table holds for ``keys``: their versions and, for tombstones, their expiry.
 
         The read is eventually consistent, which halves its read units. If the read returns an old version or misses an
         item, no change is lost, because the condition of the statement that writes the change fails.

@@ -83,7 +83,7 @@ def split_into_batches(
 
 
 def back_off_exponentially(attempt: int) -> None:
-    """Sleep before a retry, for a random time (full jitter) with a maximum that doubles with each failed attempt.
+    """Sleep before a retry, for a random time between 0 and a maximum (full jitter).
 
     :param attempt: the number of failed attempts so far. If it is 0, the maximum is 0.05 s. The maximum doubles with
         each failed attempt, up to 2 s.

@@ -14,7 +14,7 @@ from ..model.schema import MAX_DEPTH, SchemaValidator, check_fits, children_of, 
 class _Duplicate:
     """A placeholder in the parsed body for the values of a name that occurs twice in one object.
 
-    The error message finds the placeholder and points at the name.
+    :func:`_find_duplicate` finds the placeholder, so that the error can point at the name.
     """
 
 
@@ -46,8 +46,8 @@ def parse_body(body: bytes, validate: SchemaValidator) -> str:
     if text.count("{") + text.count("[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise _too_deep()
     if "\ufffd" in text:
-        # Refuse U+FFFD, because it may mean that the body is damaged. API Gateway replaces bytes that aren't UTF-8 with
-        # U+FFFD before it passes the body to this function.
+        # Refuse the character U+FFFD, because it may stand for a damaged part of the body. API Gateway replaces bytes
+        # that aren't UTF-8 with U+FFFD before it passes the body to this function.
         raise InvalidError("", "The body is not UTF-8, or holds U+FFFD, which must be written \\ufffd.")
     if has_duplicates:
         raise InvalidError(_find_duplicate(value, "") or "", "The name occurs twice in one object.")

@@ -144,7 +144,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
     # Derive the item id from the idempotency key, because a retry with the same key must get the same item id in every
-    # Region. A table of used keys would have to be the same in all Regions at once.
+    # Region. Don't look up used keys in a table, because the table would have to be the same in all Regions at once.
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
 
 

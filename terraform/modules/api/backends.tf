@@ -71,10 +71,12 @@ resource "aws_api_gateway_rest_api_policy" "this" {
 }
 
 # The authorizer that decides which backend an API key opens. API Gateway itself only checks that a key belongs to some
-# usage plan of the stage. So one backend's key would open every other backend, and AWS advises against keys as
-# authorisation. (A throttle of 0 on the other backends' methods is no solution, because AWS enforces throttles only on
-# a best-effort basis.) API Gateway caches the authorizer's decision by key and applies it to every request with that
-# key. So the decision names all paths that the key opens and doesn't depend on the current request.
+# usage plan of the stage. So without this authorizer, one backend's key would open every other backend. (A throttle of
+# 0 on the other backends' methods is no solution, because AWS enforces throttles only on a best-effort basis.) AWS too
+# advises against authorising callers by API Gateway's own check of keys.
+#
+# API Gateway caches the authorizer's decision by key and applies it to every request with that key. So the decision
+# names all paths that the key opens and doesn't depend on the current request.
 resource "aws_api_gateway_authorizer" "key" {
   count = length(local.key_routes) > 0 ? 1 : 0
 

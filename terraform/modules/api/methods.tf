@@ -97,8 +97,10 @@ resource "aws_api_gateway_integration" "function" {
 }
 
 # Allows the API to invoke the functions, with one policy statement per function and HTTP method. With one statement per
-# route, some 50 collections would exceed the 20 KB that a function's policy may have. The source ARN names the stage,
-# so calls from the test console of API Gateway, which uses another stage, can't invoke the functions.
+# route, some 50 collections would exceed the 20 KB that a function's policy may have.
+#
+# The source ARN names the stage. So the test console of API Gateway can't invoke the functions, because it uses another
+# stage.
 resource "aws_lambda_permission" "invoke" {
   for_each = { for pair in distinct([for route in values(local.function_routes) : { function = route.function, method = route.method }]) :
   "${pair.function} ${pair.method}" => pair }

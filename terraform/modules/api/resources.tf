@@ -6,8 +6,9 @@ resource "aws_api_gateway_rest_api" "this" {
   name        = var.name
   description = "Readplane: reads from the read plane, writes to the write log."
 
-  # The default endpoint stays on, because clients call it: there is no custom domain. Only a custom domain can require
-  # TLS 1.2 or later. The default endpoint negotiates the highest TLS version that both sides support.
+  # The default endpoint stays on, because clients call the API there. This module sets up no custom domain. Only a
+  # custom domain can require TLS 1.2 or later. The default endpoint negotiates the highest TLS version that both sides
+  # support.
   disable_execute_api_endpoint = false
 
   # binary_media_types and compression stay unset, because with either of them API Gateway would re-encode bodies. A
@@ -82,8 +83,8 @@ locals {
   ) : path => resource.id }
 }
 
-# One resource block for each depth of a path (number of segments). A segment refers to its parent segment, and
-# instances of one resource block can't refer to each other.
+# One resource block for each depth of a path (number of segments). One block for all depths isn't possible, because a
+# segment refers to its parent segment, and instances of one resource block can't refer to each other.
 resource "aws_api_gateway_resource" "depth_1" {
   for_each = local.paths_by_depth[1]
 

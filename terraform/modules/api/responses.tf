@@ -64,9 +64,9 @@ locals {
     WAF_FILTERED                   = "403"
   }
 
-  # The detail text for all response types that aren't listed above. These two defaults set no status, because API
-  # Gateway would apply it to every response type that sets none. Each such type keeps its own status instead, so the
-  # problem document can't name the status.
+  # The detail text for all response types that aren't listed above. Each of these types has a status of its own, which
+  # a status in these two defaults would replace. So the defaults set no status, and their problem documents contain
+  # none.
   default_responses = {
     DEFAULT_4XX = "The request was refused."
     DEFAULT_5XX = "The request could not be served now."

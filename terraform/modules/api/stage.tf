@@ -26,9 +26,11 @@ locals {
   })
 
   # Route with a cache or throttle of its own -> the settings of its method. A method with its own settings inherits
-  # none of the stage's settings, so each entry has all of them. In the path of a method's settings, API Gateway writes
-  # every slash as "~1", the leading slash included. With plain slashes, API Gateway would store the settings for a path
-  # that no method has, and the settings would have no effect.
+  # none of the stage's settings, so each entry has all of them.
+  #
+  # `path` names the method. API Gateway expects every slash of the route's path as "~1", the leading slash included.
+  # With plain slashes, API Gateway would store the settings for a path that no method has, and they would have no
+  # effect.
   method_settings = { for key, route in local.routes : key => {
     path  = "${var.escape_method_paths ? replace("/${route.path}", "/", "~1") : route.path}/${route.method}"
     cache = route.cache != null
@@ -42,7 +44,7 @@ resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
   # A deployment is a copy of the API, so Terraform must create a new one whenever anything in the API changes. The
-  # hashes of this module's files cover everything that the module contains itself and doesn't get from a variable.
+  # hashes of this module's files cover everything that is written in the files and doesn't come from a variable.
   triggers = {
     configuration = sha256(jsonencode([
       local.routes,

@@ -1,5 +1,5 @@
-# The root module has already checked the settings of the stack (../../variables.tf). The rules in this file are about
-# the routes, because module `region` builds them.
+# The root module has already checked the settings of the stack (../../variables.tf). The validations in this file check
+# the routes, which module `region` builds from those settings.
 
 variable "name" {
   description = "Name of the API. It is the stack's name."

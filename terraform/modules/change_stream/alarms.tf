@@ -4,7 +4,8 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
   alarm_name        = "${local.stream_name}-behind"
   alarm_description = "What the back offices changed has waited for apply for more than a minute. Is apply failing or throttled, or are shards and parallelization_factor too low? After six hours the changes are set aside under aws/lambda/ in the write-log bucket."
 
-  # `apply` reads no stream but the change stream, so its metric IteratorAge is the age of the records in this stream.
+  # The change stream is the only stream that `apply` reads. So the metric IteratorAge of `apply` is the age of the
+  # records in the change stream.
   namespace           = "AWS/Lambda"
   metric_name         = "IteratorAge"
   dimensions          = { FunctionName = var.apply.function_name }

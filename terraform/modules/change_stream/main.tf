@@ -26,9 +26,9 @@ resource "aws_kinesis_stream" "this" {
   retention_period = var.stream.retention_hours
 
   # The stream is encrypted with the customer managed key, or else with the AWS managed key alias/aws/kinesis. Every
-  # principal of the account that may use the stream may also use the AWS managed key. With the customer managed key,
-  # each role needs a policy statement for it. These statements are in modules region (for `apply`) and poll, and in
-  # archive.tf.
+  # principal of the account that may use the stream may also use the AWS managed key. For the customer managed key,
+  # each role needs a policy statement. The statement of `apply` is in module region, that of `poll` in module poll, and
+  # those of the archive in archive.tf.
   encryption_type = "KMS"
   kms_key_id      = coalesce(var.kms_key_arn, "alias/aws/kinesis")
 
@@ -40,8 +40,8 @@ resource "aws_kinesis_stream" "this" {
 # Delivers the records of the change stream to `apply`, in order for each item. With TRIM_HORIZON, `apply` also gets the
 # records that were put before this mapping existed.
 #
-# `apply` handles at most shards x parallelization_factor batches of this stream at once. That is the stream's share of
-# the concurrency of `apply`. The apply queue has a share of its own (module region), so that neither starves the other.
+# `apply` handles at most shards x parallelization_factor batches of this stream at once. The batches of the apply queue
+# have a limit of their own (module region). So neither the stream nor the queue can use up the concurrency of `apply`.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn                   = aws_kinesis_stream.this.arn
   function_name                      = var.apply.arn
@@ -59,8 +59,8 @@ resource "aws_lambda_event_source_mapping" "apply" {
   maximum_retry_attempts         = 10000
   maximum_record_age_in_seconds  = 21600
 
-  # The destination for a batch that Lambda gives up is S3, because only S3 gets the failed records themselves (under
-  # aws/lambda/). SQS and SNS would get only the records' positions in the stream.
+  # Lambda stores a batch that it no longer retries in S3, under aws/lambda/. With SQS or SNS as the destination, Lambda
+  # would send only the positions of the failed records in the stream, and not the records themselves.
   destination_config {
     on_failure {
       destination_arn = var.archive.bucket_arn

@@ -41,8 +41,8 @@ locals {
 
   # The trust policy of these roles has no condition on aws:SourceAccount. AWS doesn't document that API Gateway sends
   # that key when it assumes an integration's role, and a condition on a key that isn't sent would refuse every read.
-  # Other principals can't use the roles, because AWS checks iam:PassRole when a principal names a role in an
-  # integration.
+  # Even without the condition, only principals with the permission iam:PassRole for one of the roles can name that role
+  # in an integration.
   trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -58,8 +58,8 @@ locals {
 
 # Policy statements for a function in a VPC. Lambda creates, describes and deletes network interfaces with the
 # function's own role. Lambda deletes and describes interfaces without naming one, so the Allow statements can't be
-# limited to some interfaces. The function's code needs none of these permissions, so the Deny statement takes them away
-# from the code.
+# limited to some interfaces. The function's code needs none of these permissions, so the Deny statement refuses them to
+# the code. (Only calls by the code have the key lambda:SourceFunctionArn.)
 locals {
   interface_actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
   describe_actions  = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
@@ -145,8 +145,8 @@ resource "aws_lambda_function" "this" {
   }
 
   # A function in a VPC has no internet access, even in a public subnet. It needs a NAT gateway or VPC endpoints for
-  # everything that it calls, including AWS's APIs in each Region. If you remove the VPC from a function later, Lambda
-  # takes up to 45 minutes.
+  # everything that it calls, including AWS's APIs in each Region. Lambda takes up to 45 minutes to remove a function
+  # from its VPC.
   dynamic "vpc_config" {
     for_each = var.vpc[*]
 

@@ -38,7 +38,7 @@ resource "aws_cognito_user_pool" "this" {
     temporary_password_validity_days = 3
   }
 
-  # The block is left out if MFA is off, because Cognito refuses it then.
+  # Leave the block out if MFA is off, because Cognito then refuses a pool that has the block.
   dynamic "software_token_mfa_configuration" {
     for_each = var.mfa == "OFF" ? [] : [1]
 

@@ -32,9 +32,11 @@ resource "aws_dynamodb_table" "this" {
     projection_type = "ALL"
   }
 
-  # Only `publish` may read the items stream. DynamoDB throttles more than two readers of a shard, and for global tables
-  # Lambda's documentation advises one reader. The stream carries the old image too, because only that shows `publish`
-  # whether a replicated write has replaced an item with an older version.
+  # Only `publish` may read the items stream, because Lambda's documentation advises against a second reader for global
+  # tables. (DynamoDB throttles more than two readers of a shard for every table.)
+  #
+  # The stream carries the old image too, because only that shows `publish` whether a replicated write has replaced an
+  # item with an older version.
   stream_enabled   = true
   stream_view_type = "NEW_AND_OLD_IMAGES"
 

@@ -23,8 +23,8 @@ resource "aws_cloudwatch_metric_alarm" "staleness" {
   ok_actions          = local.alarm_actions
 }
 
-# Fires if `poll` quarantines records of a back office, because it can't make valid changes of these records. `poll`
-# still delivers all other records.
+# Fires if `poll` quarantines records of a back office. `poll` quarantines a record if it can't turn the record into a
+# valid change. It still delivers all other records.
 resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
   for_each = var.sources
 
@@ -70,10 +70,12 @@ resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   ok_actions          = local.alarm_actions
 }
 
-# Fires if every poll of a source in an hour failed to write a document. A poll doesn't fail as a whole if it can't
-# write the documents of the other Region, or the source's freshness document in any Region, but those documents then
-# become stale. Each such poll emits the failure metric once, so the SampleCount of the metric is the number of these
-# polls.
+# Fires if every poll of a source in an hour failed to write at least one document. A poll doesn't fail as a whole if it
+# can't write a document in the other Region, or the source's freshness document in any Region. But the document then
+# becomes stale.
+#
+# A poll that couldn't write a document emits the failure metric once. So the SampleCount of the metric is the number of
+# these polls.
 resource "aws_cloudwatch_metric_alarm" "region_behind" {
   for_each = var.sources
 
@@ -140,9 +142,10 @@ resource "aws_cloudwatch_metric_alarm" "quarantine" {
 }
 
 # Fires if write-log objects fail in `apply` in two consecutive periods, which no transient fault explains. `apply`
-# reports the failed objects of a batch and doesn't fail itself, so Lambda's own Errors metric stays at zero. SQS
-# redelivers a failed object after 2 seconds, then after twice as long each time, up to 15 minutes. The period of this
-# alarm is also 15 minutes.
+# reports the failed objects of a batch and doesn't fail itself, so Lambda's own Errors metric stays at zero.
+#
+# The period of this alarm is 15 minutes, because that is the longest time between two attempts to apply an object. (SQS
+# redelivers the message of a failed object after 2 seconds, then after twice as long each time, up to 15 minutes.)
 resource "aws_cloudwatch_metric_alarm" "objects_failed" {
   alarm_name = "${var.name}-apply-objects-failed"
   alarm_description = join(" ", [

@@ -128,8 +128,8 @@ module "poll" {
 }
 
 # Schedules invoke `poll` asynchronously. Lambda must not retry an event that failed, because the next scheduled run is
-# the retry. (By default, Lambda would retry it twice.) Lambda drops an event that couldn't start for a minute, because
-# the next scheduled run replaces it. (By default, Lambda would try for up to six hours to start it.)
+# the retry. (By default, Lambda would retry it twice.) If Lambda can't start `poll` within a minute after an event, it
+# drops the event, because the next scheduled run replaces it. (By default, Lambda would keep trying for six hours.)
 resource "aws_lambda_function_event_invoke_config" "poll" {
   function_name                = module.poll.function_name
   qualifier                    = module.poll.qualifier

@@ -27,8 +27,8 @@ locals {
       { Sid = "ReadItems", Action = ["dynamodb:BatchGetItem"], Resource = [var.items.arn], Condition = null },
       { Sid = "ListItems", Action = ["dynamodb:Query"], Resource = ["${var.items.arn}/index/${var.items.index_name}"], Condition = null },
       {
-        # `poll` may write only the freshness records of the sources to the items table, because only `apply` writes
-        # items.
+        # In the items table, `poll` may write only the freshness records of the sources. It doesn't write items, but
+        # sends changes of items to `apply` through the change stream.
         Sid       = "RecordFreshness"
         Action    = ["dynamodb:PutItem"]
         Resource  = [var.items.arn]

@@ -47,8 +47,8 @@ locals {
     )
   })
 
-  # Name of each schedule -> its expression, input and description. The names are unique, because the name of a source
-  # contains no dot.
+  # Schedule name -> the schedule's expression, input and description. No source can get the schedule name `freshness`,
+  # because the schedule names of a source begin with "poll." or "sweep.".
   schedules = merge(
     { for name, source in var.sources : "poll.${name}" => {
       expression  = source.schedule
@@ -106,7 +106,7 @@ resource "aws_scheduler_schedule" "this" {
     input    = each.value.input
 
     # EventBridge Scheduler doesn't retry an invocation, because the next scheduled run is the retry. (By default, it
-    # would retry 185 times within 24 hours.) 60 seconds is the shortest event age that AWS accepts.
+    # would retry 185 times within 24 hours.) AWS accepts no maximum event age of less than 60 seconds.
     retry_policy {
       maximum_retry_attempts       = 0
       maximum_event_age_in_seconds = 60

@@ -29,7 +29,7 @@ resource "aws_api_gateway_vpc_link" "backend" {
 }
 
 # The API key of each backend. API keys are regional, but both Regions use the same values, so that a client can switch
-# to the other Region. Terraform's state holds the values.
+# to the other Region. The values are also in Terraform's state, so keep the state secret.
 resource "aws_api_gateway_api_key" "backend" {
   for_each = local.keyed_backends
 

@@ -1,6 +1,7 @@
-# Delivers notifications of new write-log objects from the apply queue to `apply`. This mapping limits the concurrency
-# itself. If only the reserved concurrency of `apply` limited it, SQS would count each throttled delivery as a failure
-# and in the end move the message to the dead-letter queue.
+# Delivers notifications of new write-log objects from the apply queue to `apply`. The mapping limits
+# how many of its batches `apply` handles at once. If only the reserved concurrency of `apply` set a limit, Lambda would
+# throttle deliveries. SQS would count each throttled delivery as a failure, and in the end move the message to the
+# dead-letter queue.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn        = module.write_log.event_source_arn
   function_name           = module.function["apply"].arn
@@ -31,8 +32,8 @@ resource "aws_lambda_event_source_mapping" "publish" {
   maximum_retry_attempts         = -1
   maximum_record_age_in_seconds  = 21600
 
-  # The destination for a batch that Lambda gives up is S3, because only S3 gets the failed records themselves. SQS and
-  # SNS would get only the records' positions in the stream.
+  # Lambda stores a batch that it no longer retries in S3. With SQS or SNS as the destination, Lambda would send only
+  # the positions of the failed records in the stream, and not the records themselves.
   destination_config {
     on_failure {
       destination_arn = module.write_log.bucket_arn

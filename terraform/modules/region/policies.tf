@@ -60,7 +60,8 @@ locals {
         # Lambda requires this permission when Terraform creates the event source mapping. The action can't be limited
         # to a resource.
         { Sid = "ListChangeStreams", Action = ["kinesis:ListStreams"], Resource = ["*"], Condition = null },
-        # Lambda writes batches that it gives up under this prefix, with the function's role.
+        # When Lambda stops retrying a batch, it stores the batch in the write-log bucket with the function's role. The
+        # role must have both s3:PutObject and s3:ListBucket for this.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ] : [],
@@ -80,7 +81,8 @@ locals {
         { Sid = "ListStreams", Action = ["dynamodb:ListStreams"], Resource = ["*"], Condition = null },
         { Sid = "MendItems", Action = ["dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
         { Sid = "PublishDocuments", Action = ["s3:PutObject", "s3:DeleteObject"], Resource = ["${module.documents.bucket_arn}/*"], Condition = null },
-        # Lambda writes batches that it gives up under this prefix, with the function's role.
+        # When Lambda stops retrying a batch, it stores the batch in the write-log bucket with the function's role. The
+        # role must have both s3:PutObject and s3:ListBucket for this.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ],

@@ -1,10 +1,12 @@
 locals {
   queue_name = "${var.name}-apply"
 
-  # The queues' ARNs and the URL are composed here, because other resources need them before the queues exist. The two
-  # queues name each other. The functions need the URL, and they needn't wait the 25 seconds that the AWS provider takes
-  # to create a queue. The URL works on an emulator too: the AWS SDK takes only the account and the queue name from it,
-  # and the host from the SDK's own configuration.
+  # The queues' ARNs and the apply queue's URL are composed here, because they are needed before the queues exist. Each
+  # of the two queues names the other's ARN. The functions need the URL, and needn't wait the 25 seconds that the AWS
+  # provider takes to create a queue.
+  #
+  # The URL works on an emulator too, although it names a host of AWS. The AWS SDK takes only the account and the queue
+  # name from the URL, and the host from the SDK's own configuration.
   queue_arn        = "arn:${data.aws_partition.current.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
   queue_url        = "https://sqs.${local.region}.${data.aws_partition.current.dns_suffix}/${local.account_id}/${local.queue_name}"
   dead_letters_arn = "${local.queue_arn}-dead-letters"
@@ -43,9 +45,11 @@ resource "aws_sqs_queue" "apply" {
 
   # Thirty attempts outlast a long outage. `apply` quarantines a change that can't be applied, so a message fails only
   # in an outage. `apply` makes a failed message visible again after 2 seconds, then after twice as long each time, up
-  # to 900 seconds. All attempts together take five and a half hours. If `apply` dies before it can do that, the message
-  # stays hidden for its whole visibility timeout, which is at most 90 minutes. Thirty times 90 minutes are still less
-  # than the four days for which the queue keeps a message.
+  # to 900 seconds. All attempts together take five and a half hours.
+  #
+  # If `apply` dies before it makes the message visible again, the message stays hidden for the whole visibility timeout
+  # of the queue, which is at most 90 minutes. Thirty times 90 minutes are still less than the four days for which the
+  # queue keeps a message.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
     maxReceiveCount     = 30

@@ -63,8 +63,8 @@ module "api" {
   name             = var.name
   documents_bucket = module.documents.bucket
 
-  # A user pool that doesn't exist. LocalStack 4.14.0 checks no tokens, so it never looks for the pool. A request to the
-  # route for owner documents then has no caller. The tests check that such a request reaches no document.
+  # This user pool doesn't exist. LocalStack 4.14.0 checks no tokens, so it never looks for the pool, and no request has
+  # a caller. The tests check that a request without a caller reaches no owner document.
   user_pool_arn = "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_none"
 
   routes = {

@@ -1,4 +1,4 @@
-"""Sets the clock to a fixed time in the tests of `apply`."""
+"""A fixture that sets the clock to a fixed time in the tests of `apply`."""
 
 import pytest
 

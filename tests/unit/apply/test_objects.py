@@ -118,7 +118,7 @@ def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFix
     class FailingItems(BlockedItems):
         def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
             if any(entry.item_id == "i0" for entry in changes):
-                threading.Timer(1, self.unblocked.set).start()  # started batches end after the error
+                threading.Timer(1, self.unblocked.set).start()  # the batches already running end after this error
                 raise TimeoutError
             return super().apply_all(changes)
 
@@ -131,7 +131,7 @@ def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFix
     assert metrics(capsys.readouterr().out) == {"ObjectsFailed": 1}
 
 
-# The tests below are those of `S3LogObjects`, which reads the lines of write-log objects from S3.
+# The tests below test `S3LogObjects`, which reads the lines of write-log objects from S3.
 
 
 def log_object(content: bytes) -> S3LogObjects:

@@ -12,7 +12,10 @@ SHARD = "shardId-000000000006"
 
 
 def test_records_of_the_change_stream_are_folded_into_the_items(capsys: pytest.CaptureFixture[str]) -> None:
-    """Test with changes of old records. None of them is expired, because Readplane has accepted them just now."""
+    """Apply changes of records that are a year old or older.
+
+    None of the changes is expired, because Readplane has accepted them just now.
+    """
     year = 365 * 86_400_000
     old, new, gone = (
         change("p-1", ms=NOW_MS - year - 1, accepted_ms=NOW_MS, source="shop"),
@@ -48,7 +51,7 @@ def test_a_record_that_cannot_be_applied_goes_to_quarantine_and_stops_no_other(
 
 
 class RefusingItems(MemoryItems):
-    """Items in memory that refuse some changes, as DynamoDB may do. A batch with such a change fails as a whole."""
+    """Items in memory that refuse some changes, as DynamoDB can do. A batch with such a change fails as a whole."""
 
     def __init__(self, *refused: str) -> None:
         super().__init__()
@@ -134,8 +137,8 @@ def test_parsing_stops_after_a_quarter_of_the_time_and_writing_after_half(
     monkeypatch.setattr("readplane.apply.stream.MAX_CHANGES", 2)
     monkeypatch.setattr("readplane.apply.handler.WORKERS", 1)
     items = MemoryItems()
-    # List what `apply` gets when it asks for the remaining time: once at the start, then before it parses each of the 3
-    # records, then before it writes each batch.
+    # The answers that `apply` gets when it asks how much time remains. It asks once at the start, then before it parses
+    # each of the 3 records, and then before it writes each batch.
     remaining_ms = chain(
         [30_000],
         repeat(22_500, records_in_time),

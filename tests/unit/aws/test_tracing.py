@@ -1,4 +1,4 @@
-"""Tests of X-Ray traces: each AWS call sends one subsegment, the same with slim and boto3, without secret data."""
+"""Tests of X-Ray traces. Each AWS call sends a subsegment without secret data, with the slim client and with boto3."""
 
 import json
 import os
@@ -203,7 +203,8 @@ def test_the_sdks_own_patch_of_botocore_records_the_same_and_s3_keys(call: tuple
     _extract_whitelisted_params(service, operation, recorded, (operation, parameters), {}, {})
     assert (recorded.pop("key", None) is not None) == (service == "s3")
     if "table_names" in recorded:
-        recorded["table_names"] = list(recorded["table_names"])  # the SDK records a view of the dict's keys, not a list
+        # The X-Ray SDK records a view of a dict's keys. Convert the view, because it doesn't equal a list.
+        recorded["table_names"] = list(recorded["table_names"])
     assert recorded == expected
 
 
@@ -329,7 +330,7 @@ def test_concurrent_calls_of_several_threads_are_siblings(
         span.end(200, "R1", 0)
 
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(2):  # two invocations, because threads outlive an invocation
+        for _ in range(2):  # invoke twice, because the pool's threads outlive an invocation
             trace = invoke(monkeypatch)
             list(pool.map(trace_one_call, range(threads * rounds)))
             documents = daemon.received()
@@ -488,8 +489,8 @@ def test_each_request_is_one_trace_and_the_same_with_either_client(
             trace = new_trace()
             assert functions(function, trace, request) == status
             documents = daemon.received()
-            # Compare the ids with those in the trace header, because AWS itself writes the segments of API Gateway and
-            # of the function, and puts their ids into the header.
+            # AWS itself writes the segments of API Gateway and of the function, and puts their ids into the trace
+            # header. So the ids in the function's subsegments must equal those in the header.
             assert [document["trace_id"] for document in documents] == [trace["trace_id"]] * len(calls_made)
             assert [document["parent_id"] for document in documents] == [trace["parent_id"]] * len(calls_made)
             assert [
@@ -504,7 +505,7 @@ def test_each_request_is_one_trace_and_the_same_with_either_client(
 
 
 def anonymous(document: dict[str, Any]) -> dict[str, Any]:
-    """Return an X-Ray document without its ids and times, because they differ between any two requests."""
+    """Return an X-Ray document without its ids and times, so that the documents of two requests can be compared."""
     common = without_ids(document)
     for name in ("trace_id", "parent_id"):
         del common[name]

@@ -40,7 +40,7 @@ histories = st.lists(
 
 
 def unique(history: list[Change]) -> list[Change]:
-    """Drop changes whose ``change_id`` another change of the same item has, because real changes never share an id."""
+    """Keep only one of an item's changes with the same ``change_id``, because real changes never share an id."""
     return list({(entry.key, entry.version): entry for entry in history}.values())
 
 
@@ -153,7 +153,10 @@ def test_a_change_expires_at_the_horizon_and_its_tombstone_a_day_later() -> None
 
 
 def test_a_changes_age_counts_from_its_acceptance_if_that_is_later() -> None:
-    """A record of a back office may be years old at the first poll. Its change or tombstone must not expire at once."""
+    """A back office may have modified a record years before the first poll, which sends the record's change.
+
+    This change, or the tombstone that it leaves, must not expire at once.
+    """
     horizon, year = 30 * 86_400_000, 365 * 86_400_000
     fresh = change(data=None, ms=NOW_MS - 9 * year, accepted_ms=NOW_MS - horizon, source="shop")
     assert not is_expired(fresh, NOW_MS, horizon) and is_expired(fresh, NOW_MS + 1, horizon)
@@ -174,7 +177,11 @@ ages = st.integers(-5 * 60_000, 20 * 365 * 86_400_000)
 def test_a_change_that_lost_to_a_tombstone_never_comes_back(
     put_age: int, put_accepted: int, delete_age: int, delete_accepted: int, days: int, later: int
 ) -> None:
-    """When a put that lost to a delete comes again, the tombstone must still exist, or the put must be expired."""
+    """A put that is older than a delete can be delivered again after the delete.
+
+    Then either the delete's tombstone must still exist, or the put must have expired. Otherwise the put would bring the
+    deleted item back.
+    """
     horizon, now = days * 86_400_000, NOW_MS + later
     put = change(ms=NOW_MS - put_age, accepted_ms=NOW_MS - put_accepted, source="shop")
     delete = change(ms=NOW_MS - delete_age, tail=1, data=None, accepted_ms=NOW_MS - delete_accepted, source="shop")

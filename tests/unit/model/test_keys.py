@@ -1,4 +1,4 @@
-"""Tests of the keys of items and documents, and of the index partitions that lists read."""
+"""Tests of the keys of items and documents, and of the index partitions that a list request reads."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -20,7 +20,7 @@ from ops.console import ROOT, CommandError
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """A local server as the download site. It serves files from memory and records the path of each request."""
+    """A fake download site on this machine. It serves files from memory and records the path of each request."""
 
     daemon_threads = True
 
@@ -211,7 +211,8 @@ def uv(local: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tools, "AWS_PYTHON", "3.99")
     monkeypatch.setattr(tools, "PYTHON", "3.99.1")
     monkeypatch.setattr(tools, "PYTHON_SITE", site.url)
-    # Link ops/find-python to here, because it searches the folder .local that is beside its own folder.
+    # Link ops/find-python into the test's folder. The script searches for Python in the folder .local of the project
+    # that contains the script, and the test must not use the real .local.
     script = local.parent / "ops/find-python"
     script.parent.mkdir()
     script.symlink_to(ROOT / "ops/find-python")

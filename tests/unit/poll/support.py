@@ -152,7 +152,8 @@ class MemoryCheckpoints:
 class MemoryStream:
     """A change stream in memory, which implements :class:`readplane.poll.change_stream.ChangeStream`.
 
-    The stream applies each change to the items at once. If a test sets ``holding``, the stream applies none.
+    The stream applies each change to the items at once. While ``holding`` is true, the stream applies none, so all
+    changes stay in flight.
     """
 
     def __init__(self, items: MemorySourcedItems) -> None:
@@ -189,9 +190,9 @@ class MemoryQuarantine:
 
 
 class MemoryRegion:
-    """One Region's documents in memory, as :class:`readplane.poll.snapshot_documents.SnapshotDocuments`.
+    """One Region's documents in memory. Implements :class:`readplane.poll.snapshot_documents.SnapshotDocuments`.
 
-    The attribute ``documents`` contains the version, ETag and body of each document by the document's key.
+    The attribute ``documents`` maps the key of each document to its version, ETag and body.
     """
 
     def __init__(self) -> None:
@@ -234,8 +235,8 @@ class MemoryRegion:
 class Office:
     """A fake back office. It sorts its rows by modification time, and returns them in pages.
 
-    A test may set two functions. If ``answer`` is set, it takes the URL of each request and returns the response's body
-    instead of the rows. If ``before`` is set, it runs once, just before the next response.
+    A test can set two functions. ``answer`` takes the URL of each request, and returns the body of the response, which
+    then doesn't hold the rows. ``before`` runs once, just before the next response.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ NEW_WITH_THE_ITEMS_CONTENT = sourced_version(300, 0, 200)
 OLD_WITH_THE_ITEMS_CONTENT = sourced_version(100, 0, 200)
 
 RECORD = RememberedRecord(200, 7, pending=True)
-"""The entry of a record with the modification time 200 and the content hash 7."""
+"""What the checkpoint remembers of a record with the modification time 200 and the content hash 7."""
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_a_listed_record_corrects_its_item(
 
 READ_MS = 10 * MAX_IN_FLIGHT_MS
 UNDATED = RememberedRecord(READ_MS, 7)
-"""The entry of a record without a modification time, with the content hash 7.
+"""What the checkpoint remembers of a record that has no modification time, and has the content hash 7.
 
-Such an entry gets the time at which the record's page was requested, here ``READ_MS``.
+Instead of a modification time, the checkpoint holds the time at which the record's page was requested: ``READ_MS``.
 """
 IN_FLIGHT = RememberedRecord(READ_MS - 1000, 7)
 LOST = RememberedRecord(READ_MS - MAX_IN_FLIGHT_MS - 1, 7)

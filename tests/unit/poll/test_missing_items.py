@@ -1,4 +1,4 @@
-"""Tests of the rules of a sweep: the sets of hashes, and when a sweep may delete items."""
+"""Tests of the rules of a sweep: the sets of item hashes, and when a sweep may delete items."""
 
 import pytest
 from hypothesis import given

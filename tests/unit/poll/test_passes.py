@@ -45,7 +45,10 @@ def test_a_record_committed_late_within_the_lag_is_found(world: World) -> None:
 
 
 def test_the_watermark_does_not_pass_the_time_of_the_first_request(world: World) -> None:
-    """A record that is modified after a pass's first request may belong on a page that the pass has already read."""
+    """A pass can miss a record that is modified after the pass's first request.
+
+    The modified record can belong on a page that the pass has already read.
+    """
     world.office.row("a", NOW_MS + 100_000)
     world()
     assert world.checkpoint().watermark_ms == NOW_MS
@@ -55,7 +58,7 @@ def test_a_page_is_requested_conditionally_by_its_etag(world: World) -> None:
     world.office.etags = True
     world.office.row("a", NOW_MS - DAY_MS)
     world()
-    world()  # This request has no ETag yet, because the first pass moved the cursor, which is part of the URL.
+    world()  # The first pass moved the cursor in the URL. So this URL is new, and its request has no ETag.
     response = world()
     assert response["outcome"] == "not_modified"
     assert world.checkpoint().fresh_as_of_ms == NOW_MS + 2

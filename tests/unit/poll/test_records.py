@@ -109,7 +109,7 @@ def test_of_a_record_twice_on_a_page_the_later_one_wins_even_when_all_is_read_ag
 
 
 def test_of_a_record_on_several_pages_the_last_page_wins_even_when_all_is_read_again(world: World) -> None:
-    """If a back office lists events, the same record is listed once for each of its modifications."""
+    """A back office that lists events lists a record again for each modification of the record."""
     ms = NOW_MS - DAY_MS
     links = [f"{ORIGIN}?from=1", f"{ORIGIN}?from=2", f"{ORIGIN}?from=3", None]
     pages = [{"rows": [{"id": "a", "at": ms, "n": n}], "next": link} for n, link in enumerate(links)]
@@ -203,7 +203,10 @@ def test_a_listing_without_times_sends_only_records_with_other_content(world: Wo
 
 
 def test_a_listed_record_is_compared_with_the_change_on_its_way_to_the_item(world: World) -> None:
-    """If records were compared only with items, a change in flight could overwrite the content of a later listing."""
+    """A change in flight is one that `poll` has sent, but `apply` hasn't applied yet.
+
+    If `poll` compared records only with items, a change in flight could overwrite the content of a later listing.
+    """
     world.office.row("a", n=1)
     world.office.row("b", n=1)
     world(LISTING)

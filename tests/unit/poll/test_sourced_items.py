@@ -54,7 +54,8 @@ NEVER_READ = Freshness(None, "open", FRESH.checked_at)
 def test_freshness_never_decreases_and_is_no_item(sourced: Any, update: Freshness) -> None:
     assert sourced.get_freshness("shop") is None
     assert sourced.put_freshness("shop", FRESH) == FRESH
-    # The stored `fresh_as_of` stays if it is later, because a newer poll may have published before an older poll does.
+    # If the stored `fresh_as_of` is later than that of the update, the stored one stays, because an older poll may
+    # write its freshness after a newer poll.
     expected = update._replace(fresh_as_of=FRESH[0])
     assert sourced.put_freshness("shop", update) == sourced.get_freshness("shop") == expected
     assert sourced.get_freshness("other") is None and sourced.get_item("item/products/shop") is None

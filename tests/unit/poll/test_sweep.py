@@ -65,7 +65,10 @@ def change_of(world: World, row: str, n: int, ms: int) -> Change:
 
 
 def test_an_item_as_young_as_the_listing_is_not_missing(world: World) -> None:
-    """The back office may have created the item's record after the page on which the record belongs was read."""
+    """A listing can lack the record of such a young item, although the back office has the record.
+
+    The back office may have created the record after `poll` had read the page on which the record belongs.
+    """
     for name in "abc":
         world.office.row(name)
     world(LISTING)

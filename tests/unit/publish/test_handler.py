@@ -84,14 +84,15 @@ def test_mending_leaves_an_item_that_has_got_a_newer_change_in_the_meantime() ->
 def test_a_batch_in_which_a_version_goes_down_twice_ends_with_the_greatest() -> None:
     """In the batch, version 1 of an item replaces version 5, 3 replaces 1, and 2 replaces 3.
 
-    The item must get version 5 again.
+    `publish` must restore version 5, because it is the greatest of these versions.
     """
     publishing = Publishing()
     v1, v2, v3, v5 = (change(ms=NOW_MS + tick) for tick in (1, 2, 3, 5))
     publishing.items.by_key[v1.key] = v2
     assert publishing(stream_record(v5, v1, 1), stream_record(v1, v3, 2), stream_record(v3, v2, 3)) == []
     assert publishing.items.by_key == {v1.key: v5} and publishing.documents.calls == []
-    # If a later record of the batch holds a version greater than 5, `publish` publishes this version and mends nothing.
+    # If a later record of the batch holds a version greater than 5, such as 9, `publish` publishes that version and
+    # doesn't restore version 5.
     v9 = change(ms=NOW_MS + 9)
     publishing.items.by_key[v1.key] = v9
     assert publishing(stream_record(v5, v1, 1), stream_record(v1, v9, 2)) == []

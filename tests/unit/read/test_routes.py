@@ -44,7 +44,7 @@ def test_a_read_that_names_a_version_is_a_409_until_it_is_applied(service: ReadS
     service.items.apply(old)
     min_version = {"Readplane-Min-Version": new.version}
     status, _, headers = service(ITEM, {"item_id": "p-1"}, headers=min_version)
-    # The client must not retry earlier than API Gateway's cache drops this 409. So `Retry-After` is the collection's
+    # The client must not retry before API Gateway's cache drops this 409. So `Retry-After` is the collection's
     # cache TTL, or one second if the collection isn't cached.
     assert status == 409 and headers["Retry-After"] == "60" and headers["Cache-Control"] == "no-store"
     assert service("/items/orders/{item_id}", {"item_id": "a"}, headers=min_version)[2]["Retry-After"] == "1"
@@ -162,7 +162,10 @@ def test_the_document_of_a_source_needs_no_read_of_its_freshness(clocked: Clocke
 
 
 def staleness_headers(clocked: ClockedService) -> list[bool]:
-    """Return whether three responses have the header ``Readplane-Stale``: an item, a 304 for this item, and a list."""
+    """Return whether each of three responses has the header ``Readplane-Stale``.
+
+    The responses are that of an item, a 304 for this item, and that of a list.
+    """
     item = clocked(ITEM, {"item_id": "p-1"})
     revalidated = clocked(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": item[2]["ETag"]})
     page = clocked("/items/products")
@@ -228,9 +231,10 @@ def test_a_404_costs_no_read_of_the_freshness(clocked: ClockedService) -> None:
 
 
 def test_the_status_of_a_sourced_change(clocked: ClockedService) -> None:
-    """The ``change_id`` of a source's change may be years old, so the change isn't pending before it is applied.
+    """The ``change_id`` of a source's change may be years old. Such a change is never pending.
 
-    Its status comes only from its item's version or from its quarantine marker.
+    Before `apply` handles the change, `read` responds 404. After that, the status comes from the item's version
+    or from the change's quarantine marker.
     """
     old, new = (change(ms=NOW_MS - days * 86_400_000, accepted_ms=NOW_MS, source="shop") for days in (900, 400))
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("aws", "either_client")
 def test_a_document_is_published_read_revalidated_and_removed() -> None:
     new_bucket()
     documents = S3Documents(make_client("s3"), "bucket")
-    publisher = S3Documents(BotoClient("s3"), "bucket")  # as the function `publish` always uses boto3
+    publisher = S3Documents(BotoClient("s3"), "bucket")  # uses boto3, as the function `publish` always does
     version = version_at(NOW_MS)
     assert documents.get_document("public/c/a.json", None) is None
     publisher.put_document("public/c/a.json", '{"n":1.10}', version, "public, max-age=60")

@@ -36,7 +36,7 @@ def bulk_items(fake: MemoryDynamo) -> DynamoBulkItems:
 
 
 def expected_table(changes: Sequence[Change]) -> dict[str, Any]:
-    """Return the expected table after all changes, made by applying the changes one by one, the oldest first."""
+    """Return the items of a table to which all changes were applied one by one, the oldest first."""
     fake = MemoryDynamo()
     items = DynamoItems(fake, "items", horizon_ms=HORIZON_MS)
     for entry in sorted(changes, key=lambda entry: entry.version):
@@ -82,7 +82,10 @@ changes = st.builds(change_at, st.integers(0, 7), st.integers(0, 9), st.booleans
 
 
 def with_one_content_per_version(history: list[Change]) -> list[Change]:
-    """Replace each change by the first one with its item and version, because a version has only one content."""
+    """Replace all changes of an item that have the same version by the first of them.
+
+    Real changes of an item with the same version always have the same content.
+    """
     first: dict[tuple[str, str], Change] = {}
     return [first.setdefault((entry.key, entry.version), entry) for entry in history]
 
@@ -99,7 +102,10 @@ relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_sc
 
 
 class Faults:
-    """Makes a table in memory fail with the given faults in turn. After a fixed number of turns the table works."""
+    """Makes calls of a table in memory fail with the given faults, one after another and then again from the first.
+
+    After a fixed number of faults, the table always works.
+    """
 
     def __init__(self, codes: list[str | None], fake: MemoryDynamo, others: list[Change]) -> None:
         self.remaining = 4 * MAX_ATTEMPTS
@@ -366,7 +372,10 @@ def test_statements_stay_within_their_limit() -> None:
 
 
 def test_large_items_are_read_with_as_many_calls_as_needed() -> None:
-    """A BatchGetItem that returns only some items isn't a failed attempt, as it reads at most 1 MB of a partition."""
+    """A BatchGetItem reads at most 1 MB of a partition.
+
+    So a call that returns only some of the requested items isn't a failed attempt.
+    """
     fake = MemoryDynamo()
     bulk_items(fake).apply_all(changes_of_items(100))
     fake.calls.clear()
@@ -398,7 +407,7 @@ def test_a_stale_read_costs_calls_and_loses_no_change() -> None:
     fake.stale = lambda pk: True
     first, second, third = (changes_of_items(10, NOW_MS + tick) for tick in range(3))
     for entries in (first, second):
-        assert bulk_items(fake).apply_all(entries) == {"applied": 10}  # the second read is stale and finds no items
+        assert bulk_items(fake).apply_all(entries) == {"applied": 10}  # the stale second read finds no items
     mixed = third[:5] + first[5:]  # the third read is stale and returns the first changes, not the second
     assert bulk_items(fake).apply_all(mixed) == {"applied": 5, "duplicate": 5}
     assert fake.items == expected_table(third[:5] + second[5:])

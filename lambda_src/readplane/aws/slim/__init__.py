@@ -1,1 +1,1 @@
-"""The slim client: our own AWS client without an SDK, for the few calls to AWS that an API request waits for."""
+"""The slim client: our own AWS client without an SDK, with which `read`, `write` and `apply` call AWS."""

@@ -1,7 +1,8 @@
 """The slim client: our own AWS client without an SDK. It signs, retries and traces its calls.
 
 It starts several times faster than boto3 and uses a third of boto3's CPU per call (docs/performance.md). It supports
-only what API requests need: any operation of DynamoDB, Firehose and SQS, and S3's GetObject and PutObject.
+only what `read`, `write` and `apply` need: any operation of DynamoDB, Firehose and SQS, and S3's GetObject and
+PutObject.
 """
 
 import itertools
@@ -118,10 +119,10 @@ class SlimClient:
         if trace := _trace_header():
             lines.append(f"x-amzn-trace-id: {trace}")
         head = "\r\n".join([*lines, "", ""]).encode()
-        # If the server had already closed a reused connection, the pool sends the request again at once on a new one.
-        # That is safe, because AWS may run any of our calls twice. Our calls are reads, conditional or idempotent
-        # writes, or new lines of the write log, and applying such a line twice changes nothing. If the caller allows
-        # only one attempt, the pool raises the error instead.
+        # If the server had already closed a reused connection, let the pool send the request again at once on a new
+        # connection. Then AWS may run the call twice, but this does no harm. Our calls are reads, conditional or
+        # idempotent writes, or new lines of the write log, and applying such a line twice changes nothing. If the
+        # caller allows only one attempt, the pool raises an error instead.
         return self._pool(request.host).exchange(head + request.body, resend=self._attempts > 1)
 
     def _pool(self, authority: str) -> ConnectionPool:
@@ -140,7 +141,7 @@ class SlimClient:
 
 
 class _Progress:
-    """The outcome of all attempts that one call to AWS has made so far.
+    """What is known about the attempts that one call to AWS has made so far.
 
     :ivar status: the HTTP status of the last attempt, or ``None`` if no complete response arrived.
     :ivar request_id: AWS's request id in the last response, or ``None`` if there was none.

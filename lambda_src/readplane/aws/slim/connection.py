@@ -81,8 +81,8 @@ class Connection:
     def is_quiet(self) -> bool:
         """Return whether nothing has arrived on this connection since the last response.
 
-        A server sends nothing without a request. So if anything has arrived between two requests, the server has ended
-        the connection.
+        Between two requests, a server sends something only when it closes the connection. So a connection that isn't
+        quiet can't be reused.
         """
         # Also count pending bytes, because poll() doesn't report bytes that TLS has already read from the socket.
         pending = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
@@ -172,8 +172,8 @@ class Connection:
     def _timed_socket(self) -> socket.socket:
         """Return the socket, after setting its timeout to the time left until the deadline.
 
-        Call this before each send or receive. A socket's timeout limits only one of them, but a response that arrives
-        in small pieces takes many.
+        Call this before each send or receive, because a socket's timeout limits only a single one. A response that
+        arrives in many small pieces would otherwise take many times the timeout.
         """
         seconds = _seconds_until(self._deadline)
         # Keep the old timeout if it differs by at most 10 ms. Setting a timeout takes a system call, and a difference
@@ -209,8 +209,8 @@ class ConnectionPool:
         """Send a request and read the headers of its response, within ``CONNECT_SECONDS`` plus ``read_timeout``.
 
         :param request: the bytes of the whole request: the request line, the headers and the body.
-        :param resend: whether to send the request again on a new connection if the server had already closed the reused
-            one.
+        :param resend: whether to send the request again on a new connection if the pool reuses a connection that the
+            server has already closed.
         :raises UnansweredError: for every network fault.
         """
         deadline = time.monotonic() + CONNECT_SECONDS + self.read_timeout
@@ -225,7 +225,7 @@ class ConnectionPool:
         try:
             return Connection(self, self._connect()).exchange(request, deadline)
         except UnansweredError as fault:
-            # Set ``sent``, because the first try on the stale connection may have reached AWS.
+            # Set ``sent`` to true, because the request that was sent on the stale connection may have reached AWS.
             raise UnansweredError(fault.code, sent=True) from fault
 
     def release(self, connection: Connection) -> None:

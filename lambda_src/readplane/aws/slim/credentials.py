@@ -43,8 +43,8 @@ def current() -> Credentials:
 
     The credentials come from the credentials endpoint if the environment names one. Otherwise they come from
     environment variables such as ``AWS_ACCESS_KEY_ID``. With SnapStart, Lambda names an endpoint and sets no keys in
-    the environment, because such keys would expire before Lambda restores the snapshot. If the environment holds keys
-    and an endpoint, the endpoint's credentials are newer.
+    the environment, because such keys would expire before Lambda restores the snapshot. Even if the environment also
+    holds keys, the endpoint takes precedence, because its credentials are newer.
 
     :raises UnansweredError: if there are no credentials.
     """
@@ -73,15 +73,15 @@ class ContainerCredentials:
         """
         self._clock = clock
         self._lock = allocate_lock()  # the same as threading.Lock, without importing threading
-        self._cached: tuple[Credentials, float] | None = None  # with the Unix time when they expire
+        self._cached: tuple[Credentials, float] | None = None  # the credentials, and the Unix time when they expire
         self._next_fetch = 0.0
         self._failures = 0
 
     def current(self) -> Credentials:
         """Return valid credentials. If the cached ones expire soon, fetch new ones first.
 
-        Only one thread fetches at a time. Meanwhile the other threads use the cached credentials, or wait if those have
-        expired. If the fetch fails, every thread that waited for it raises an error, too.
+        Only one thread fetches at a time. Meanwhile the other threads use the cached credentials. If the cached
+        credentials have expired, the other threads wait for the fetch, and all raise an error if it fails.
 
         :raises UnansweredError: if there are no valid credentials.
         """
@@ -94,8 +94,8 @@ class ContainerCredentials:
             if valid and self._clock() < self._next_fetch:
                 return valid
             if not valid and self._failures > failures:
-                # The fetch that this thread waited for has failed. If each waiting thread now fetched on its own, one
-                # after the other, the last thread would wait for all these fetches.
+                # Don't fetch again, although the fetch that this thread waited for has failed. If each waiting thread
+                # fetched again, one after the other, the last thread would wait for all these fetches.
                 raise UnansweredError("CredentialRetrievalError", sent=False)
             return self._fetch_or_keep(valid)
 

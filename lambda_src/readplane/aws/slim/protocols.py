@@ -82,8 +82,8 @@ class JsonProtocol:
     def read_error(self, response: HttpResponse) -> RefusedError:
         """Return the error that AWS's response reports. The response has a status of 300 or more."""
         members = _read_members(response)
-        # SQS has two codes for each error. Prefer the code in this header, because boto3 reports that code, too. It
-        # belongs to the older protocol of SQS.
+        # SQS has two codes for each error. Prefer the code of its older protocol, which SQS sends in the header
+        # ``x-amzn-query-error``, because boto3 reports that code, too.
         sqs_code = response.headers.get("x-amzn-query-error", "").partition(";")[0]
         code = sqs_code or members.get("__type") or response.headers.get("x-amzn-errortype") or str(response.status)
         return RefusedError(str(code).partition(":")[0].rpartition("#")[2], response.status, members)
@@ -108,7 +108,7 @@ def _read_members(response: HttpResponse) -> dict[str, Any]:
     except ValueError as error:
         if response.status < 300:
             raise UnansweredError("ResponseParserError", sent=True) from error
-        members = {}  # such as a proxy's error page in HTML, so the HTTP status becomes the error code
+        members = {}  # the body isn't JSON (such as a proxy's HTML page), so the HTTP status becomes the error code
     return members if isinstance(members, dict) else {}
 
 
@@ -162,7 +162,7 @@ class S3Protocol:
     def read_result(self, operation: str, response: HttpResponse) -> dict[str, Any]:
         """Return an operation's result from S3's response, which has a status below 300.
 
-        This doesn't read an object's body. The caller reads it as a stream.
+        For GetObject, this method doesn't read the object's content. The result's ``Body`` is a stream for the caller.
         """
         headers = response.headers
         if operation == "PutObject":
@@ -181,9 +181,9 @@ class S3Protocol:
         return RefusedError(code[1].decode() if code else str(response.status), response.status)
 
     def _address(self, bucket: str, path: str) -> tuple[str, str]:
-        # AWS wants the host name to name the bucket. In two cases, name it in the path instead. If the bucket's name
-        # contains a dot, AWS's wildcard certificate doesn't cover the host name. And custom endpoints, such as
-        # emulators, seldom have a host name for each bucket.
+        # Put the bucket's name into the host name, as AWS wants it. In two cases, put it into the path instead. If the
+        # bucket's name contains a dot, AWS's wildcard certificate wouldn't cover the host name. If the endpoint is a
+        # custom one, such as an emulator, it seldom has a host name for each bucket.
         endpoint = self._endpoint
         if endpoint.custom or "." in bucket:
             return endpoint.authority, f"{endpoint.path}/{bucket}/{path}"

@@ -87,10 +87,11 @@ def is_expired(error: RefusedError) -> bool:
 
 
 def measure_skew(error: RefusedError, response: HttpResponse, request_skew: float) -> float | None:
-    """Return AWS's time minus this machine's time, in seconds, if a wrong time may be why AWS refused the request.
+    """Measure the clock skew (AWS's time minus this machine's time, in seconds) if AWS refused a request for its time.
 
     :param request_skew: the clock skew, in seconds, that the client added to this machine's time for the request.
-    :returns: ``None`` if AWS refused the request for another reason, or if the response has no valid ``Date`` header.
+    :returns: the clock skew; ``None`` if AWS refused the request for another reason, or if the response has no valid
+        ``Date`` header.
     """
     if error.code not in _SKEW_CODES:
         return None

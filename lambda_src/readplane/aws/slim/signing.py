@@ -33,7 +33,9 @@ def canonical_request(
     *,
     encode_path: bool = True,
 ) -> tuple[str, str]:
-    """Return a request's canonical text, which the signature covers, and its signed headers' names, joined by ``;``.
+    """Return a request's canonical text, which the signature covers, and the names of the signed headers.
+
+    Each of these names is in lower case, and ``;`` separates them.
 
     :param path: the path as the client sends it, percent-encoded once.
     :param query: the names and values of the query parameters, not encoded.
@@ -57,7 +59,7 @@ def canonical_request(
 
 
 class Signer:
-    """Signs requests to one service in one Region. Threads may share it.
+    """Signs requests to one service in one Region. Several threads may share one signer.
 
     :param service: the service's name in the credential scope, such as ``dynamodb``.
     """

@@ -14,9 +14,9 @@ def tls_context(host: str) -> ssl.SSLContext:
     The context trusts the certificates in the file that ``AWS_CA_BUNDLE`` names. Without that variable it trusts
     Amazon's roots for AWS's own hosts, and the system's store for all others.
     """
-    # For AWS's own hosts, load only Amazon's five roots, because the certificates of these hosts chain to them. The
-    # system's store holds over a hundred certificates, and every cold start would take ten times as long to load them.
-    # Only custom endpoints and AWS's other partitions need the system's store.
+    # For AWS's own hosts, load only Amazon's five root certificates, which are enough for these hosts. The system's
+    # store holds over a hundred certificates, and loading them takes ten times as long in every cold start. Only custom
+    # endpoints and AWS's other partitions, such as China, need the system's store.
     bundle = os.environ.get("AWS_CA_BUNDLE") or ("amazon" if host.endswith(_AWS_DOMAINS) else "system")
     context = _contexts.get(bundle)
     if context is None:

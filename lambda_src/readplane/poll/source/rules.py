@@ -123,7 +123,7 @@ class SourceReader:
     ) -> str:
         """Return the string in ``field``, which must match ``pattern``, or ``default`` if the field isn't set.
 
-        If ``default`` is empty, the field is required. Any other value adds a problem.
+        If ``default`` is empty, the field is required. If the field breaks a rule, add an error text to ``problems``.
         """
         value = self.values.get(field)
         if value is None and default:
@@ -140,7 +140,7 @@ class SourceReader:
     def choice(self, field: str, choices: tuple[str, ...], default: str = "") -> str:
         """Return the string in ``field``, which must be one of ``choices``, or ``default`` if the field isn't set.
 
-        If ``default`` is empty, the field is required. Any other value adds a problem.
+        If ``default`` is empty, the field is required. If the field breaks a rule, add an error text to ``problems``.
         """
         value = self.values.get(field)
         if value is None and default:
@@ -153,7 +153,7 @@ class SourceReader:
     def number(self, field: str, default: float, minimum: float, maximum: float, must_be: str) -> float:
         """Return the number in ``field``, or ``default`` if the field isn't set.
 
-        The number must be from ``minimum`` to ``maximum``. Any other value adds a problem.
+        The number must be from ``minimum`` to ``maximum``. If it isn't, add an error text to ``problems``.
         """
         value = self.values.get(field)
         if value is None:
@@ -166,7 +166,7 @@ class SourceReader:
     def whole_number(self, field: str, default: int, minimum: int, maximum: int) -> int:
         """Return the whole number in ``field``, or ``default`` if the field isn't set.
 
-        The number must be from ``minimum`` to ``maximum``. Any other value adds a problem.
+        The number must be from ``minimum`` to ``maximum``. If it isn't, add an error text to ``problems``.
         """
         must_be = f"a whole number from {minimum} to {maximum}"
         value = self.number(field, default, minimum, maximum, must_be)

@@ -226,7 +226,7 @@ class Source:
 
     @property
     def incremental(self) -> bool:
-        """Whether a pass asks only for the records that changed since a time. If not, every pass reads all records."""
+        """Whether a main pass asks only for the records changed since its cursor, instead of for all records."""
         return self.cursor is not None
 
     @property

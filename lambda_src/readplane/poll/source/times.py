@@ -47,8 +47,8 @@ def parse_time(value: Any, time_format: TimeFormat) -> int:
     if text is None or not _UNIX.fullmatch(text):
         raise ValueError(f"found {kind_name(value)}, not a Unix time")
     scale = 1000 if time_format == "unix_s" else 1
-    # Calculate with Decimal, because a float could round the time up. A Unix time in microseconds needs 51 bits and a
-    # float has 53, so a time with more decimal places doesn't fit.
+    # Calculate with Decimal, because a float could round the time up. A float has 53 bits. A Unix time in microseconds
+    # needs 51 of them, so a time with more decimal places doesn't fit.
     with localcontext(prec=200):
         return int((Decimal(text) * scale).to_integral_value(rounding=ROUND_FLOOR))
 

@@ -1,1 +1,1 @@
-"""Reads a back office over HTTP: sends requests with a secret, reads the responses, and requests page after page."""
+"""Reads a back office over HTTP, page after page. The requests carry the secret of the source, if it has one."""

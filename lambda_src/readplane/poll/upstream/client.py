@@ -25,9 +25,9 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
 _MIN_TIMEOUT_SHARE = 0.5
-"""The share of the source's timeout after which a request without a response counts as a failure of the back office.
+"""The smallest share of the source's timeout after which a missing response counts as the back office's failure.
 
-If the request had less time than this, it counts as failed because the poll's own deadline was too near.
+If the poll's own deadline left the request a smaller share, the deadline is to blame and not the back office.
 """
 
 _JITTER = random.SystemRandom().random

@@ -9,7 +9,9 @@ from requests.utils import parse_header_links
 from ..checkpoint import ConditionalRequest
 
 SETTLED_SECONDS = 60
-"""By how many seconds ``Last-Modified`` must be earlier than ``Date``, so that a later request may send this time.
+"""How much earlier than ``Date`` a response's ``Last-Modified`` must be, in seconds.
+
+Otherwise, a later request can't safely send this ``Last-Modified``.
 
 ``Last-Modified`` counts whole seconds, so a page that changes twice in one second has the same time after both changes
 (RFC 9110, section 8.8.2.2). If Readplane read the page between the changes, a later 304 would hide the second change.

@@ -160,7 +160,10 @@ class Authority(NamedTuple):
 
 @cache
 def authority(*names: str) -> Authority:
-    """Make a certificate authority, and a certificate for a server with these host names or IP addresses."""
+    """Make a certificate authority for a server with these host names or IP addresses.
+
+    The authority's self-signed certificate is also the certificate of the server.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Readplane test")])
     now = dt.datetime.now(dt.UTC)

@@ -1,4 +1,7 @@
-"""Tests of the slim client's credentials, from the environment or, with SnapStart, from the credentials endpoint."""
+"""Tests of the slim client's credentials.
+
+The client takes them from the environment or, with SnapStart, from the credentials endpoint.
+"""
 
 import json
 import threading
@@ -83,7 +86,7 @@ def test_the_endpoint_goes_before_the_environment_and_is_called_only_when_needed
 ) -> None:
     monkeypatch.setattr(credentials, "_container", ContainerCredentials(lambda: NOW))
     server = serve(keys("fetched"))
-    assert not server.connections  # fetch nothing at init, because a snapshot must not hold credentials
+    assert not server.connections  # no fetch before the first use, because a snapshot must not hold credentials
     assert credentials.current() == Credentials("fetched", "s", "t")
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/2021-04-23/credentials?of=1")

@@ -1,4 +1,7 @@
-"""Tests of the endpoints: botocore's in every Region of the supported partitions, or those in the environment."""
+"""Tests of the slim client's endpoints.
+
+In every Region of the supported partitions, they equal botocore's, unless the environment sets other endpoints.
+"""
 
 from functools import cache
 from typing import Any

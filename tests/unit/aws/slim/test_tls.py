@@ -80,7 +80,7 @@ def test_for_awss_own_hosts_only_amazons_roots_are_trusted(
     system_context = mock.Mock(return_value=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     monkeypatch.setattr(ssl, "create_default_context", system_context)
     context = tls_context(host)
-    assert context is tls_context(host)  # because the process makes each context only once
+    assert context is tls_context(host)  # the process makes each context only once
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2

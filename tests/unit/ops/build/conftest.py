@@ -1,4 +1,4 @@
-"""Fixtures that build and unpack the zips of both targets once for all tests."""
+"""Fixtures that build and unpack the zips of both targets (AWS and the local emulator) once for all tests."""
 
 import zipfile
 from importlib.util import find_spec

@@ -6,7 +6,7 @@ Each argument is JSON. The program prints one line of JSON: the handler's respon
 the files of these modules, and whether boto3 can be imported.
 """
 
-import site  # noqa: F401 - Lambda loads `site` before the handler, so the handler's modules mustn't include it
+import site  # noqa: F401 - Lambda loads `site` itself, so don't count it as loaded by the handler
 import sys
 
 MODULES_AT_START = set(sys.modules)

@@ -1,4 +1,4 @@
-"""Test which files the hot zip contains."""
+"""Test which files the hot zip contains, from which `read`, `write` and `apply` run."""
 
 import json
 import re

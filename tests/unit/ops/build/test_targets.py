@@ -1,4 +1,4 @@
-"""Test the targets that the zips are built for."""
+"""Test the two targets that the zips are built for: Lambda on AWS, and the local emulator."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from ops.console import ROOT
 def test_two_first_builds_at_once_both_find_their_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(command: Sequence[object]) -> None:
         partial = Path(str(command[-1]))
-        # Create the final folder too, because another build at the same time finishes its download a moment earlier.
+        # Create the final folder too, as if another build had finished the same download a moment earlier.
         for folder in (partial, partial.with_suffix("")):
             folder.mkdir(parents=True)
             (folder / "a.whl").touch()

@@ -33,14 +33,14 @@ SLOW_MODULES = (
     *("asyncio", "dataclasses", "inspect", "logging", "random", "subprocess", "tempfile", "traceback", "uuid"),
     *("concurrent.futures.process", "multiprocessing", "urllib.request", "xml"),
 )
-"""Modules that a cold start must not load, because each takes milliseconds to import and no function needs it."""
+"""Modules that a cold start of `read`, `write` or `apply` must not load, because each takes milliseconds to import."""
 
 
 class FakeAws(NamedTuple):
     """A local server that stands in for AWS, and a socket that stands in for the X-Ray daemon.
 
     url: the local server's URL, which is the endpoint of every AWS service
-    requests: for each request to S3 its path, for each request to another service its operation
+    requests: the path of each request to S3, and the operation of each request to another service
     traces: the UDP socket to which the functions send their traces
     """
 
@@ -224,7 +224,7 @@ def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAw
 
 
 def hot_folders(zips: Unpacked, name: str) -> list[Path]:
-    """Return the folders of the zips that Terraform gives to `read`, `write` or `apply` if it uses the slim client."""
+    """Return the folders of the zips that Terraform gives `read`, `write` or `apply` to use with the slim client."""
     return [zips.hot, zips.layer] if INVOCATIONS[name].function == "write" else [zips.hot]
 
 
@@ -246,8 +246,8 @@ def test_a_cold_start_loads_few_modules_and_no_slow_one(
     modules = invoke(target, hot_folders(unpacked[target], name), INVOCATIONS[name], fake_aws)["modules"]
     assert fake_aws.new_traces() or not INVOCATIONS[name].requests, "a cold start loads the tracing too"
     slow = [module for module in modules if module in SLOW_MODULES or module.partition(".")[0] in SLOW_MODULES]
-    # `apply` may load `logging` and `traceback`, because no client waits for `apply`. Its thread pool
-    # (concurrent.futures) imports them.
+    # Let `apply` load `logging` and `traceback`. Its thread pool (concurrent.futures) imports them, and no client waits
+    # for `apply`.
     assert not set(slow) - ({"logging", "traceback"} if name == "apply" else set())
     assert len(modules) <= HOT_MODULES, modules
 

@@ -48,7 +48,7 @@ def build_elsewhere(folder: Path, target: Target, umask: int, clock: str, zone: 
                 os.utime(to, (int(clock[:4]) * 31_000_000 // 1000,) * 2)
     cache = ROOT / "dist/.wheels"
     (dist / ".wheels").parent.mkdir(parents=True)
-    (dist / ".wheels").symlink_to(cache)  # don't download the wheels again; their hashes are pinned
+    (dist / ".wheels").symlink_to(cache)  # reuse the wheels: their hashes are pinned, so they can't differ
     environment = {**os.environ, "TZ": zone, "SOURCE_DATE_EPOCH": clock[:4], "PYTHONHASHSEED": str(umask), "HOME": "/"}
     subprocess.run(
         [sys.executable, "-m", "ops.build", f"--target={target.name}", "--dist=out"],

@@ -65,7 +65,10 @@ def objects(prefix: str) -> list[str]:
 
 
 def quarantine_line(number: int) -> bytes:
-    """Quarantine a line of the write log, and put its marker into the items table, as `apply` does. Return the line."""
+    """Quarantine a line of the write log, as `apply` does. Return the line.
+
+    The items table gets a marker, which says that the line's change is quarantined.
+    """
     late = change(f"p-{number}")
     quarantine = S3LineQuarantine(BotoClient("s3"), "log", "quarantine/")
     quarantine.put_line(late.line(), PoisonError("expired", "too old", late), "log/x:1")

@@ -1,4 +1,4 @@
-"""Test the commands `sources`: `list`, `run`, `pause`, `resume`, `reset` and `check`."""
+"""Test the commands of `sources`: `list`, `run`, `pause`, `resume`, `reset` and `check`."""
 
 import json
 from pathlib import Path

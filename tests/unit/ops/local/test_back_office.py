@@ -65,7 +65,7 @@ def test_without_a_limit_it_has_every_subdivision(tmp_path: Path, monkeypatch: p
 
 
 def test_its_links_lead_through_the_proxy_and_its_pages_lose_no_row_with_an_equal_time(office: BackOffice) -> None:
-    """Some pages end between two rows that have the same modification time, because all rows of a country have it."""
+    """All rows of a country have the same modification time, so some pages end between two rows with equal times."""
     counted = office.requests("subdivisions")
     for size in (7, 33):
         query = f"_shape=objects&_sort=modified&modified__gte=2025-01-01&_size={size}"

@@ -9,7 +9,7 @@ from tests.unit.ops.local.support import APPLIED
 
 def test_a_catch_up_is_polled_to_its_end_and_counted_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     responses = [
-        {"outcome": "running"},  # a poll that the schedule started is running
+        {"outcome": "running"},  # another poll, which the schedule started, still runs
         {"outcome": "unfinished", "records": 3, "changes": 2},
         {"outcome": "completed", "records": 4, "changes": 4},
     ]

@@ -1,4 +1,4 @@
-"""Test how tools call a stack on an emulator, as a user and as the account's root user."""
+"""Test how tools call a stack on an emulator: its HTTP API as a signed-in user, AWS as the account's root user."""
 
 import dataclasses
 import io

@@ -1,4 +1,7 @@
-"""Test how terraform/ is applied to an emulator, never to an AWS account, with the run's own zips and back office."""
+"""Test how terraform/ is applied to an emulator, and never to an AWS account.
+
+The run's stack uses copies of the zips and the run's own back office.
+"""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("runs_in_tmp_path")
 class FakeRuns:
     """A stand-in for the emulator, the back office and Terraform.
 
-    Each apply takes the next of the given errors and raises it. If that is None, the apply succeeds.
+    Each `terraform apply` takes the next of the ``errors``. It raises this error, or succeeds if it is ``None``.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception | None) -> None:

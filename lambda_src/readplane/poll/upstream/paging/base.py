@@ -26,7 +26,7 @@ class Continuation:
     url: the next page's URL (styles ``link`` and ``token``).
     number: the next page's number (style ``page``), or how many records have been read (style ``offset``).
     overlap: the fingerprint of the previous page's last record (style ``offset``) or of all its records (style
-        ``page``). These records are read a second time. If they differ then, records have moved between pages.
+        ``page``). These records are read again. If their fingerprint has changed, records have moved between pages.
     body: the fingerprint of the previous page's body. The next page must have a different body.
     anchor: the fingerprint of an earlier URL of this pass. If the links form a loop, a later link has this URL again.
     steps: how many pages have been read since the anchor was set.
@@ -47,7 +47,7 @@ class Continuation:
 
     @classmethod
     def from_text(cls, text: str) -> "Continuation":
-        """Return the continuation that :meth:`text` wrote as ``text``.
+        """Return the continuation from ``text``, the JSON text that :meth:`text` returned.
 
         Unknown fields are ignored, because another version of this code may have written them.
         """
@@ -71,7 +71,9 @@ class ReceivedPage(NamedTuple):
 
 
 class Paginator:
-    """The base class of the paging styles. It reads a single page. Each style overrides the methods that differ.
+    """The base class of the paging styles. By itself, it reads a list that has a single page.
+
+    Each style overrides the methods in which it differs.
 
     To add a style, write a subclass in a file beside this one. Then add it to
     :data:`readplane.poll.upstream.paging.reader.PAGINATORS`, and add the style's name to

@@ -96,7 +96,7 @@ def page_fingerprint(records: PageRecords) -> str:
 
 
 def _repeats_url(continuation: Continuation, page_url: str, next_url: str) -> bool:
-    """Return whether a page's link has the URL of the page itself or of the anchor.
+    """Return whether a page's link to the next page leads back to the page itself or to the anchor.
 
     The anchor is one earlier URL of the pass (Brent's cycle detection). A newer URL replaces the anchor after 1, 2, 4,
     8, … pages. So if the links form a loop of any length, the pass reaches the anchor again within a few rounds. The

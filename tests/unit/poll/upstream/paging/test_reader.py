@@ -1,4 +1,7 @@
-"""Tests that the page reader reads a whole list in every paging style, and that only its first request is a probe."""
+"""Tests that the page reader reads a whole list in every paging style.
+
+They also test that only its first request is a probe, which is the one request that a half-open breaker allows.
+"""
 
 from typing import Any
 
