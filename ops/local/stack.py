@@ -125,7 +125,7 @@ def aws_client() -> str:
 
 
 def regions() -> list[str]:
-    """Return every AWS Region that the file VARIABLES or the defaults in terraform/variables.tf name."""
+    """Return every AWS Region whose name occurs in the file VARIABLES or in terraform/variables.tf."""
     texts = [(terraform.SOURCE / path).read_text() for path in (VARIABLES, "variables.tf")]
     return sorted(set(re.findall(r'"([a-z]{2}(?:-[a-z]+)+-\d)"', "\n".join(texts))))
 

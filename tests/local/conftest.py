@@ -22,7 +22,8 @@ from ops.local.up import up
 from tests.local.support import Local
 
 ROWS = 300
-"""How many subdivisions the back office has. Publishing documents for all 5,000 real ones would take a minute."""
+"""How many rows (subdivisions of countries) the test's back office has. ISO 3166 lists 5,000, and publishing a document
+for each would take a minute."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

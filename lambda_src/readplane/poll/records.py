@@ -65,7 +65,7 @@ class _Candidate(NamedTuple):
 
 
 class _Chosen(NamedTuple):
-    """A change that will be sent.
+    """A change that will be sent to the change stream.
 
     :param change: the change.
     :param hash: the hash of the item's key.

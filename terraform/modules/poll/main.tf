@@ -49,9 +49,9 @@ resource "aws_dynamodb_table" "checkpoints" {
   deletion_protection_enabled = var.deletion_protection
 }
 
-# The JSON Schemas of the collections that sources feed, in an S3 object for `poll`. `write` has its own object with the
-# schemas of the other collections (module region). `write` loads that object at every start, so the object contains
-# only the schemas that `write` needs.
+# The JSON Schemas of the collections that sources feed, as an S3 object that `poll` reads. The schemas of all other
+# collections are in a second object, which `write` reads (module region). There are two objects because `write` reads its
+# object at every cold start, and a small object makes that start faster.
 locals {
   schemas     = jsonencode({ for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"

@@ -101,8 +101,8 @@ module "function" {
     layers       = local.uses_layer[each.key] ? [aws_lambda_layer_version.this.arn] : []
   }
 
-  # READPLANE_CLIENT selects boto3 for the functions of the hot zip. Without it, they use the slim client. The other
-  # functions always use boto3.
+  # `read`, `write` and `apply` call AWS with the slim client, unless READPLANE_CLIENT says boto3. All other functions
+  # call AWS with boto3.
   environment = contains(local.hot, each.key) && local.uses_boto3[each.key] ? { READPLANE_CLIENT = "boto3" } : {}
 
   memory_mb            = var.functions[each.key].memory_mb

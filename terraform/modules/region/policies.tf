@@ -49,7 +49,7 @@ locals {
           Condition = null
         },
       ],
-      # In the Region that polls, `apply` also reads the change stream.
+      # `apply` reads the change stream only in the Region that polls, because the other Region has no change stream.
       local.reads_stream ? [
         {
           Sid       = "ReadChangeStream"

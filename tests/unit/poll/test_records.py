@@ -109,7 +109,7 @@ def test_of_a_record_twice_on_a_page_the_later_one_wins_even_when_all_is_read_ag
 
 
 def test_of_a_record_on_several_pages_the_last_page_wins_even_when_all_is_read_again(world: World) -> None:
-    """A back office that lists events lists a record again for each modification of the record."""
+    """A back office may list events: each modification of a record is one event, so the record is on many pages."""
     ms = NOW_MS - DAY_MS
     links = [f"{ORIGIN}?from=1", f"{ORIGIN}?from=2", f"{ORIGIN}?from=3", None]
     pages = [{"rows": [{"id": "a", "at": ms, "n": n}], "next": link} for n, link in enumerate(links)]

@@ -176,8 +176,8 @@ class Connection:
         arrives in many small pieces would otherwise take many times the timeout.
         """
         seconds = _seconds_until(self._deadline)
-        # Keep the old timeout if it differs by at most 10 ms. Setting a timeout takes a system call, and a difference
-        # of 10 ms doesn't matter, because most responses arrive within milliseconds.
+        # Change the socket's timeout only if the new one differs by more than 10 ms, because each change costs a system
+        # call. An error of 10 ms is harmless: timeouts are seconds.
         if abs(seconds - self._socket_timeout) > 0.01:
             self._socket.settimeout(seconds)
             self._socket_timeout = seconds
