@@ -83,7 +83,7 @@ def _mirrors(folder: Path, levels: int) -> Iterator[Path]:
 def environment(data: Path | None = None) -> dict[str, str]:
     """Return the environment variables for a Terraform process.
 
-    They contain none of the caller's AWS_* variables, turn off prompts, and set one provider cache for all runs.
+    The variables turn off prompts and set one provider cache for all runs. The caller's AWS_* variables are left out.
 
     :param data: the folder in which Terraform puts providers and modules; None for Terraform's default, .terraform
     """

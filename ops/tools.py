@@ -1,4 +1,6 @@
-"""Find Terraform and Python 3.13. Fetch a missing one into .local/. This program needs only the standard library.
+"""Find Terraform and Python 3.13. If one is missing, fetch it into .local/.
+
+This program needs only the standard library.
 
 python -m ops.tools terraform    find or fetch Terraform, for every make target that plans, applies or tests terraform/
 python -m ops.tools python       find or fetch Python 3.13, which compiles the byte-code in the zips for AWS
@@ -188,7 +190,7 @@ def fetch_python() -> Path:
     mirror = os.environ.get("UV_PYTHON_INSTALL_MIRROR", PYTHON_SITE)
     try:
         if mirror.startswith("http"):
-            check_reachable(mirror)  # first, because without the site there is no use in installing uv
+            check_reachable(mirror)  # before installing uv, which is useless without this site
         uv = _install_uv()
         Progress().say(f"Fetching Python {PYTHON} with uv …")
         environment = os.environ | {

@@ -1,6 +1,6 @@
-# The backends in the form that module `region` needs, once for the primary Region and once for the replica Region. Each
-# backend gets the VPC link in that Region and the full names of its scopes. A caller's token must have at least one of
-# these scopes.
+# The backends of var.backends in the form that module `region` needs, once for the primary Region and once for the
+# replica Region. Each backend gets the VPC link of that Region and the full names of its OAuth scopes. A caller's token
+# must contain at least one of the backend's scopes.
 locals {
   backends = { for role in ["primary", "replica"] : role => { for name, backend in var.backends : name => merge(backend, {
     scopes   = distinct(flatten([for scope in backend.scopes : module.identity.scopes[scope]]))

@@ -48,9 +48,9 @@ module "region" {
   items       = module.items.primary
   collections = var.collections
   sources     = local.freshness
-  # Use `[0].arn`, because module `region` then waits only for this one output of module `change_stream`. With
-  # one(module.change_stream[*].arn), it would wait for the whole module, which itself waits for `apply` of module
-  # `region`. That would be a cycle.
+  # Use `[0].arn`, so that module `region` waits only for the output `arn` of module `change_stream`. The expression
+  # one(module.change_stream[*].arn) would wait for the whole module `change_stream`. That would be a cycle, because
+  # module `change_stream` waits for the function `apply` of module `region`.
   change_stream_arn     = local.polled ? module.change_stream[0].arn : null
   backends              = local.backends["primary"]
   backend_api_keys      = var.backend_api_keys

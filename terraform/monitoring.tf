@@ -14,8 +14,8 @@ module "monitoring" {
   kms_key_arn   = local.primary_key_arn
   alarm_actions = var.alarm_actions
 
-  # Module `monitoring` creates alarms and dashboard widgets for these sources. The replica Region gets none, because
-  # only the primary Region polls.
+  # The module `monitoring` creates alarms and dashboard widgets for each source in this map. The module for the replica
+  # Region gets no sources, because `poll` runs only in the primary Region.
   sources = { for name, source in var.sources : name => { staleness_budget = source.staleness_budget } }
 }
 

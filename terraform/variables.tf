@@ -3,8 +3,8 @@ variable "name" {
   type        = string
   default     = "readplane"
 
-  # The name may have at most 20 characters. The bucket of the write log is named
-  # <name>-write-log-<account-id>-<Region>, and S3 allows 63 characters in a bucket name.
+  # The name can have at most 20 characters, because it is part of a bucket name, and S3 allows 63 characters there. The
+  # bucket of the write log is named <name>-write-log-<account-id>-<Region>.
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
     error_message = "Choose a name of 2 to 20 lower-case letters, digits and hyphens that starts with a letter and doesn't end in a hyphen."
@@ -73,6 +73,7 @@ variable "collections" {
   }))
 
   # API Gateway allows 300 resources per API. A collection uses up to six of them, so 40 collections use at most 240.
+  # The rest is left for sources, backends and other paths.
   validation {
     condition     = length(var.collections) >= 1 && length(var.collections) <= 40
     error_message = "Declare 1 to 40 collections; split the rest into a second stack."
@@ -195,8 +196,8 @@ variable "cors_origins" {
     error_message = "Give cors_origins as https://host or https://host:port (http only for localhost), in lower case, without path or trailing slash: browsers send exactly that."
   }
 
-  # Refuse duplicates. The modules decide by the length of this list whether there are several origins, and a duplicate
-  # would count as a second origin.
+  # Refuse duplicates. The modules assume several origins if this list has more than one entry, so a duplicate would
+  # count as a second origin.
   validation {
     condition     = length(distinct(var.cors_origins)) == length(var.cors_origins)
     error_message = "Name each origin once in cors_origins."
@@ -252,8 +253,9 @@ variable "write_log" {
     error_message = "Set write_log.buffering_seconds to 0 to 900: what Firehose allows for S3."
   }
 
-  # Firehose would allow 128 MB. The limit is 16 MB, because Firehose writes a full buffer as one object, and `apply`
-  # must finish an object within its timeout. A megabyte can hold some 2,400 small changes.
+  # Firehose allows a buffer of up to 128 MB. Readplane allows only 16 MB, because Firehose writes a full buffer to S3
+  # as one object, and `apply` must apply all changes in an object within its timeout. Each megabyte can hold some 2,400
+  # small changes.
   validation {
     condition     = var.write_log.buffering_megabytes >= 1 && var.write_log.buffering_megabytes <= 16
     error_message = "Set write_log.buffering_megabytes to 1 to 16: `apply` must finish an object within its time-out, or the object never gets done."
@@ -277,7 +279,7 @@ variable "horizon_days" {
   type        = number
   default     = 30
 
-  # The horizon must exceed 14 days, because the dead-letter queue keeps a message for 14 days. If an operator redrives
+  # horizon_days must exceed 14, because the dead-letter queue keeps a message for 14 days. If an operator redrives
   # an old change on the last of these days, the tombstone of the deleted item must still exist. Otherwise the change
   # would bring the item back.
   validation {
@@ -302,24 +304,27 @@ variable "functions" {
   })
   default = {}
 
-  # `write` needs at least 13 seconds. With less, Lambda could stop `write` between its attempts to reach the write log,
-  # and the client wouldn't learn whether the change was accepted. More than 29 seconds would only cost money, because
-  # API Gateway stops waiting for `write` after 29 seconds.
+  # `write` needs at least 13 seconds, because its three attempts to reach the write log take up to 12.3 seconds. With
+  # less, Lambda could stop `write` between these attempts, and the client wouldn't learn whether the change was
+  # accepted.
+  #
+  # More than 29 seconds would only cost money, because API Gateway stops waiting for `write` after 29 seconds.
   validation {
     condition     = var.functions.write.timeout_seconds >= 13 && var.functions.write.timeout_seconds <= 29
     error_message = "Set functions.write.timeout_seconds to 13 to 29: its three tries at the write log take up to 12.3 seconds, and API Gateway waits 29."
   }
 
   # `read` needs at least 12 seconds. To list a collection, it queries one partition of the index after another. It
-  # starts new queries for up to 4 seconds, and the last query may take 6 seconds more.
+  # starts new queries for up to 4 seconds, and the last query can take 6 seconds more. That makes 10 seconds, and the
+  # other two are a reserve.
   validation {
     condition     = var.functions.read.timeout_seconds >= 12 && var.functions.read.timeout_seconds <= 29
     error_message = "Set functions.read.timeout_seconds to 12 to 29: a list and its retries take up to 10 seconds, and API Gateway waits 29."
   }
 
-  # `apply` needs 15 seconds for each megabyte of an object. A megabyte can hold some 2,400 small changes. At best
-  # `apply` writes thousands of changes a second, but with a third of a CPU core, or while DynamoDB throttles, it writes
-  # only a few hundred.
+  # `apply` needs 15 seconds for each megabyte of an object. A megabyte can hold some 2,400 small changes, so `apply`
+  # must write at least 160 changes a second. At best it writes thousands a second. With a third of a CPU core, or while
+  # DynamoDB throttles, it writes only a few hundred.
   validation {
     condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
     error_message = "Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or buffer less: `apply` must finish an object within its time-out."

@@ -176,9 +176,9 @@ variable "sources" {
     error_message = "Use no placeholder but {cursor} in url; write other braces as %7B and %7D."
   }
 
-  # `poll` replaces {cursor} with a time that it takes from the records' modification times. So a url with {cursor}
-  # needs version, or a Python function that returns these times. Terraform can't see whether a function does; only
-  # `poll` can check that.
+  # `poll` replaces {cursor} with a time that it takes from the records' modification times. So a source whose
+  # url contains {cursor} needs the field version, or a Python function that returns the modification times. Terraform
+  # can't see whether the function returns them; only `poll` can check that.
   validation {
     condition     = alltrue([for s in values(var.sources) : !strcontains(s.url, "{cursor}") || (s.mode != "snapshot" && (s.version != null || s.function != null))])
     error_message = "Remove {cursor} from the url, or set version: without the records' modification times there is no point to go on from."
@@ -381,8 +381,8 @@ variable "sources" {
   }
 
   # Reserve one execution of `poll` for each source and one for the freshness report, because all of them may run at the
-  # same time. If more run than are reserved, Lambda throttles the rest. It drops an event if it can't start `poll`
-  # within a minute.
+  # same time. Lambda throttles every invocation for which no execution is free, and drops its event if it can't start
+  # `poll` within a minute.
   validation {
     condition     = coalesce(var.functions.poll.reserved_concurrency, 1000) >= length(var.sources) + 1
     error_message = "Set functions.poll.reserved_concurrency to at least one more than there are sources, or null."
@@ -433,7 +433,7 @@ variable "change_stream" {
   # both together, because otherwise one of them starves the other. SQS would also count a throttled delivery as a
   # failure, and in the end move the message to the dead-letter queue.
   #
-  # This rule counts an on-demand stream as four shards, because it starts with four.
+  # This rule assumes that an on-demand stream has four shards, because a new on-demand stream has four.
   validation {
     condition = length(var.sources) == 0 || coalesce(var.functions.apply.reserved_concurrency, 100000) >= (
       var.write_log.apply_concurrency + (var.change_stream.on_demand ? 4 : var.change_stream.shards) * var.change_stream.parallelization_factor

@@ -95,7 +95,7 @@ class Telemetry:
         classes: list[str] = []
         places: list[str] = []
         cause: BaseException | None = error
-        # MAX_CAUSES also ends this loop if an exception is its own cause (`raise error from error`).
+        # An exception can be its own cause (`raise error from error`). MAX_CAUSES ends the loop in this case too.
         while cause is not None and len(classes) < MAX_CAUSES:
             classes.append(type(cause).__name__)
             places += _frames(cause.__traceback__)
@@ -112,8 +112,8 @@ class Telemetry:
 def _frames(trace: TracebackType | None) -> list[str]:
     """Return the file, line and function of each stack frame.
 
-    Don't use the module `traceback` for this, because its import takes longer than the import of all modules of
-    Readplane.
+    This function doesn't use the module `traceback`, because importing that module takes longer than importing all of
+    Readplane's modules.
     """
     frames = []
     while trace is not None:

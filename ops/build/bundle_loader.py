@@ -1,4 +1,4 @@
-"""The `__init__` of the package `readplane` in the hot zip, which contains the functions `read`, `write` and `apply`.
+"""The `__init__` of the package `readplane` in the hot zip, the zip of the functions `read`, `write` and `apply`.
 
 This `__init__` loads all other modules from one file, `modules`.
 

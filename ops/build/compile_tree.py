@@ -38,7 +38,7 @@ def compile_ours(text: bytes, name: str) -> bytes:
     """Compile one of Readplane's modules to marshalled code that is small to download.
 
     Docstrings and function annotations are removed, because nothing reads them at run time. They would slow down every
-    import and be 6 % of the zip. Class annotations stay, because NamedTuple needs them.
+    import and take up 6 % of the zip. Class annotations stay, because NamedTuple needs them.
 
     Tracebacks show files and lines, but no columns. The caller removes the columns with `-X no_debug_ranges`, because
     they are a fifth of the byte-code and point into a source that isn't in the zip.

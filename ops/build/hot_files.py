@@ -1,4 +1,4 @@
-"""Find the files of the hot zip: the modules that `read`, `write` and `apply` import, and data files beside them.
+"""Find the files of the hot zip: the modules that `read`, `write` and `apply` import, and the data files beside them.
 
 The hot zip contains nothing else, because a small zip shortens the cold starts of these functions.
 """

@@ -90,7 +90,9 @@ def _hash_inputs(target: Target, interpreter: Path, root: Path) -> str:
 
 
 def _state(inputs: str, zips: Zips) -> dict[str, str]:
-    """Return the hash of a build's inputs and the hash of each zip. The next build compares them with its own.
+    """Return the hash of a build's inputs and the hash of each zip.
+
+    The next build is skipped if its hashes are the same.
 
     The hashes of the zips are included, so that the next build replaces a zip that somebody changed or removed.
     """

@@ -1,7 +1,7 @@
 """The commands `dead-letters`: list and redrive the notifications and batches that failed on every retry.
 
-Failed notifications, with which S3 tells `apply` about log objects, are in the dead-letter queue. Failed batches of the
-change stream and of the items stream are in the write log's bucket, because Lambda stores them there whole.
+S3 notifies `apply` of each new log object. Notifications that failed are in the dead-letter queue. Batches of the
+change stream and of the items stream that failed are in the write log's bucket, where Lambda stores them whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ops.console import CommandError
 PREFIX = "aws/lambda/"
 
 MAX_TRIES = 5
-"""How many times `redrive` tries to publish an item. If the item changes during each try, the command fails."""
+"""The maximum number of times that `redrive` publishes an item. If the item changes each time, the command fails."""
 
 Kind = Literal["object", "changes", "items"]
 KINDS = {
@@ -120,7 +120,8 @@ def _waiting_notifications(target: Target, stack: RegionalStack) -> int:
 def _redrive_notifications(target: Target, stack: RegionalStack, waiting: int) -> int:
     """Move all messages from the dead-letter queue back to the queue of `apply`. Return how many were moved.
 
-    SQS's own task for moving messages isn't used, because it may skip in-flight messages and shows no progress.
+    This function doesn't use SQS's own redrive task (StartMessageMoveTask), because that may skip in-flight messages
+    and shows no progress.
     """
     if not waiting:
         return 0

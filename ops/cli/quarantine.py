@@ -22,7 +22,7 @@ from readplane.model.keys import item_key, marker_key
 PREFIX = "quarantine/"
 
 BATCH = 100
-"""How many quarantined records `redrive` sends to one invocation of `poll`, which translates them again."""
+"""The number of quarantined records that one invocation of `poll` translates again for `redrive`."""
 
 replica_option = click.option("--replica", is_flag=True, help="Work in the replica Region instead of the primary one.")
 
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     def line(self) -> bytes:
         """Return the quarantined line of the write log, byte for byte.
 
-        Return b"" if the entry stands for the unreadable rest of a damaged log object, because that rest has no lines.
+        Return b"" if the entry stands for the unreadable rest of a damaged log object. Such an entry has no line.
         """
         if "line_base64" in self.content:
             return base64.b64decode(self.content["line_base64"])
@@ -162,7 +162,7 @@ def _redrive_lines(target: Target, stack: RegionalStack, entries: list[Entry]) -
     if not entries:
         return
     # A marker in the items table says that a change is quarantined. Remove the old markers before the lines are in the
-    # write log, because `apply` may then quarantine a line again, and the new marker must stay.
+    # write log. After that, `apply` may quarantine a line again, and its new marker must stay.
     for entry in entries:
         _remove_marker(target, stack, entry.line())
     put_lines(target, stack, [entry.line() for entry in entries])

@@ -1,4 +1,4 @@
-"""The commands `sources`: list all sources, poll, pause, resume or reset one, and check the settings of all."""
+"""The commands `sources`: list all sources; poll, pause, resume or reset one source; check the settings of all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from readplane.poll.errors import SourceError
 from readplane.poll.source.rules import parse_source
 
 RETRY_SECONDS = 2.0
-"""Seconds that `sources run` waits before it tries again, if another poll of the same source is running."""
+"""If another poll of the source is running, `sources run` waits this many seconds before it tries again."""
 
 TIMEOUT = 120.0
 """Seconds that `sources run --until-done` waits for another poll of the same source to end."""
@@ -239,7 +239,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
 
 
 def _sweep(saved: Checkpoint | None) -> str | None:
-    """Return how many records a source's running sweep has read, or `due` if a sweep should begin, else None."""
+    """Return how many records a running sweep has read, `due` if a sweep should begin, or None."""
     if saved is None:
         return None
     if saved.sweep_pass:

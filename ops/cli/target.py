@@ -74,7 +74,9 @@ class Target:
         return RegionalStack(self.output("replica_region", reason), self.output("replica_write_log_bucket", reason))
 
     def source(self, name: str) -> dict[str, Any]:
-        """Return the event that a source's schedule sends to `poll`, with `source` (the source's settings) and `sweep`.
+        """Return the event that a source's schedule sends to `poll`.
+
+        Its fields are `source` (the source's settings) and `sweep`.
 
         :raises CommandError: if the stack has no source with this name; the message lists the declared sources
         """
@@ -143,8 +145,8 @@ def find(local: str | None, file: Path | None) -> Target:
 def _values(text: str, origin: str) -> dict[str, Any]:
     """Parse the text that `terraform output -json` prints. Return each output's value by the output's name.
 
-    :param origin: where the text comes from; the error message contains this
-    :raises CommandError: if the text isn't what that command prints
+    :param origin: where the text comes from, for the error message
+    :raises CommandError: if the text isn't what `terraform output -json` prints
     """
     try:
         return {name: entry["value"] for name, entry in json.loads(text).items()}
@@ -153,7 +155,7 @@ def _values(text: str, origin: str) -> dict[str, Any]:
 
 
 def checkpoints(target: Target) -> DynamoCheckpoints:
-    """Return the DynamoDB table with the checkpoints of the stack's sources. Only the primary Region has it.
+    """Return the DynamoDB table with the checkpoints of the stack's sources. The table is only in the primary Region.
 
     :raises CommandError: if the stack has no sources
     """

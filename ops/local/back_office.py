@@ -4,7 +4,7 @@ Datasette isn't part of Readplane, so it behaves like the API of somebody else. 
 subdivisions, the ISO 639-1 languages and the ISO 4217 currencies. A proxy in front of Datasette
 (ops/local/fault_proxy.py) can make Datasette slow, broken or unreachable for clients. Each local run has a name and its
 own back office, with all files in .local/<name>/. The functions that `make down` calls use only the standard library,
-because `make down` may have no other packages.
+because `make down` must also work if no other packages are installed.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class BackOffice:
             self.faults()
 
     def requests(self, match: str = "") -> int:
-        """Return how many requests with `match` in their path the proxy has got. Refused connections don't count."""
+        """Return how many requests the proxy has got whose path contains `match`. Refused connections don't count."""
         state = self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
         return sum(number for path, number in state["requests"].items() if match in path)
 
@@ -281,7 +281,7 @@ def make(path: Path, rows: int | None = None) -> None:
 
 
 def _subdivisions() -> list[Sequence[object]]:
-    import pycountry  # not at the top, because `make down` imports this file but may have only the standard library
+    import pycountry  # not at the top, because `make down` imports this file and must work without packages
 
     subdivisions = sorted(pycountry.subdivisions, key=lambda subdivision: str(subdivision.code))
     countries = sorted({subdivision.country_code for subdivision in subdivisions})
@@ -333,9 +333,10 @@ def _make_table(connection: sqlite3.Connection, table: str, columns: Sequence[st
     typed = ", ".join(f"{column} {_TYPES.get(column, 'TEXT')}" for column in columns[1:])
     connection.execute(f"CREATE TABLE {table} ({columns[0]} TEXT PRIMARY KEY, {typed}) WITHOUT ROWID")
     if "modified" in columns:
-        # Datasette sorts the first page of rows by `modified` alone, but later pages by `modified` and key. So if the
-        # first page had rows of the same time in another order, some rows would be on no page. With this index, SQLite
-        # reads the first page in the order of the index. In a table without row ids, that is by `modified` and key too.
+        # Datasette sorts the first page of rows by `modified` alone, but later pages by `modified` and key. Without
+        # this index, rows with the same time could be in another order on the first page, and some rows would then be
+        # on no page. With the index, SQLite reads the first page in the index's order. In a table WITHOUT ROWID, this
+        # order is by `modified` and key too.
         connection.execute(f"CREATE INDEX {table}_modified ON {table} (modified)")
 
 

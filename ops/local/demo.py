@@ -31,7 +31,7 @@ USER = "demo@example.com"
 GROUP = "editors"
 
 TIMEOUT = 60.0
-"""Seconds to wait until reads show a written item."""
+"""The maximum number of seconds to wait until a client can read an item that it wrote."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Timing:
     """How many seconds after the start of a write each of three steps is done.
 
     accepted: the response 202 to the write has arrived
-    item: a read of the item shows the write
-    document: a read of the item's document shows the write
+    item: a GET of the item, served from DynamoDB, shows the write
+    document: a GET of the item's document, served from S3, shows the write
     """
 
     accepted: float
@@ -96,7 +96,7 @@ def _has_version(response: requests.Response, version: str) -> bool:
 
 
 def distribution(name: str, seconds: Iterable[float]) -> str:
-    """Return one line of text with the median, p95, p99 and maximum of some durations."""
+    """Return one line of text: the name, and the median, p95, p99 and maximum of the durations."""
     cuts = statistics.quantiles(values := sorted(seconds), n=100, method="inclusive")
     return f"  {name:32} median {cuts[49]:.2f} s   p95 {cuts[94]:.2f} s   p99 {cuts[98]:.2f} s   max {values[-1]:.2f} s"
 

@@ -1,4 +1,7 @@
-"""Remove a local run: its emulator, back office, Terraform state and data. This needs only the standard library."""
+"""Remove a local run: its emulator, back office, Terraform state and data.
+
+This program needs only the standard library.
+"""
 
 from __future__ import annotations
 

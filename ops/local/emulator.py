@@ -1,7 +1,7 @@
 """Start and stop MiniStack, the AWS emulator of the local runs, with IAM enforced.
 
 Each local run has a name (demo, test) and a folder .local/<name>/ for all its files. This program needs only the
-standard library, because `make down` uses it and may have no other packages.
+standard library, because `make down` uses it and must work even if no other packages are installed.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import apigateway_v1, dynamodb, lambda_svc
 
 REPLAYED_RESPONSES = 5000
-"""How many responses to keep, in case an SDK retries a request. One `terraform apply` sends about 3,000 requests."""
+"""The maximum number of responses to keep for retried requests. One `terraform apply` sends about 3,000 requests."""
 
 
 def keep_idle_connections_open() -> None:

@@ -39,7 +39,7 @@ def _record(name: str) -> Path:
 
 
 def prepare(progress: Progress) -> Path:
-    """Create LocalStack's virtual environment if it is missing or older than its lock file.
+    """Create LocalStack's virtual environment if it is missing or older than requirements/localstack.txt.
 
     :returns: the path of the environment's Python
     """

@@ -27,10 +27,10 @@ ROW = "CH-ZH"
 DOCUMENT = "/documents/currencies/current"
 
 TIMEOUT = 120.0
-"""Seconds to wait until polls have read everything from a source, or until clients can read a change."""
+"""The maximum number of seconds to wait for polls to read everything from a source, or for a read to show a change."""
 
 READING = 5.0
-"""Seconds that the demo reads in each state of the back office: normal, stalled, refusing connections."""
+"""How many seconds the demo reads an item in each state of the back office: normal, stalled, refusing connections."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,9 +24,9 @@ def free_port() -> int:
 def describe_port_holder(port: int) -> str | None:
     """Describe the program that listens on a port. Return None if no program does.
 
-    If this user may not see which program it is, return only `another program`.
+    If this user lacks the permission to see which program it is, return only `another program`.
 
-    :raises CommandError: if this user may not open the port
+    :raises CommandError: if this user lacks the permission to open the port
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

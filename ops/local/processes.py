@@ -47,8 +47,8 @@ def end_process_group(group: int) -> None:
 def _ended_within(group: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        # If this program started the process, call waitpid. Otherwise the ended process would stay as a zombie and seem
-        # to run still. If another program started the process, waitpid raises ChildProcessError.
+        # If this program started the process, call waitpid. Otherwise the ended process would remain as a zombie and
+        # look as if it were still running. If another program started the process, waitpid raises ChildProcessError.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(group, os.WNOHANG)
         try:

@@ -1,4 +1,8 @@
-"""Call a stack on an emulator: its HTTP API as a user who signs in with SRP, and AWS as the account's root user."""
+"""Call a stack on an emulator.
+
+The tools call the stack's HTTP API as a user who signs in with SRP, and the emulator's AWS services as the account's
+root user.
+"""
 
 from __future__ import annotations
 

@@ -24,13 +24,13 @@ from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
 BACK_OFFICE = "http://localhost:8765"
-"""The back office's URL in the file VARIABLES. Each local run replaces it in the run's copy of that file."""
+"""The back office's URL in the file VARIABLES. A local run has its own copy of that file, with its own URL instead."""
 
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
 class ConflictError(CommandError):
-    """An apply failed, because the emulator already has a resource that the Terraform state lacks."""
+    """`terraform apply` failed, because the emulator already has a resource that the Terraform state lacks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office:
     """Apply terraform/ to an emulator and record the stack in stack.json.
 
     :param endpoint: the emulator's URL
-    :param back_office: the URL of the run's back office, which `poll` asks
+    :param back_office: the URL of the run's back office, which the function `poll` polls
     :raises ConflictError: if a resource exists in the emulator that isn't in the Terraform state
     :raises CommandError: if Terraform fails in another way, or a Terraform output is missing
     """

@@ -21,14 +21,14 @@ from ops.terraform import terraform
 def up(name: str, port: int, progress: Progress, rows: int | None = None) -> stack.Stack:
     """Build the zips, start the emulator and the back office, and apply terraform/.
 
-    An emulator or a back office that is up already is used again.
+    If the emulator or the back office is up already, use it and start no other.
 
     :param port: the emulator's port; 0 takes a free one
     :param rows: how many subdivisions to put into a new back office; None for all
     :raises CommandError: if a tool is missing, a port is in use, or the apply fails
     """
-    # Check these before the build, so that `up` fails at once if Terraform is missing, READPLANE_CLIENT has an unknown
-    # value or AWS_ENDPOINT_URL is at AWS.
+    # Make these checks before the build, so that `up` fails at once if Terraform is missing, READPLANE_CLIENT has an
+    # unknown value or AWS_ENDPOINT_URL is at AWS.
     terraform()
     client = stack.aws_client()
     external = os.environ.get("AWS_ENDPOINT_URL")

@@ -5,10 +5,10 @@ name           = "readplane"
 region         = "us-east-1"
 replica_region = "eu-west-1"
 
-# The emulator has one address for all buckets, so S3 requests must name the bucket in the path. It has no instance
-# metadata and accepts any credentials, so the AWS provider checks neither. It speaks plain HTTP, which the policies of
-# queues and buckets would otherwise refuse. It stores the settings of an API method under the method's plain path,
-# while API Gateway escapes every slash in the path.
+# The emulator serves all buckets at one address, so S3 requests must name the bucket in the path. The emulator has no
+# instance metadata and accepts any credentials, so the AWS provider checks neither. The emulator speaks plain HTTP,
+# which the policies of queues and buckets would otherwise refuse. The emulator stores the settings of an API method
+# under the method's plain path, whereas API Gateway on AWS requires every slash in that path to be escaped.
 emulator = {
   s3_use_path_style           = true
   skip_credentials_validation = true
@@ -33,8 +33,8 @@ cache_size = null
 # because `apply` must finish an object within its short timeout (see functions below).
 write_log = { buffering_seconds = 0, buffering_megabytes = 1 }
 
-# The timeouts are short for the tests. If `apply` dies, SQS redelivers its message only after six times the timeout of
-# `apply`. With the default timeout that takes half an hour, which is too long for a test.
+# The timeouts are short for the tests. If `apply` dies, SQS redelivers the message that `apply` was handling only after
+# six times the timeout of `apply`. With the default timeout that takes half an hour, which is too long for a test.
 functions = {
   apply   = { timeout_seconds = 30 }
   publish = { timeout_seconds = 30 }
@@ -219,9 +219,9 @@ sources = {
   }
 }
 
-# Clients also reach the same back office directly, because API Gateway passes these requests through. The emulator
-# forwards every header to the back office, credentials included, and ignores timeout_ms. So tests/localstack tests the
-# headers, and the Terraform tests check the timeouts.
+# Clients can also call the local back office through the API: API Gateway passes the requests for these backends on to
+# it. The emulator forwards every header to the back office, credentials included, and ignores timeout_ms. So the
+# headers are tested with LocalStack (tests/localstack), and the timeouts by the Terraform tests.
 backends = {
   # Callers need this backend's API key. The throttle is above what one machine can send, so that load tests don't
   # exceed it.
@@ -243,7 +243,7 @@ backends = {
   }
 }
 
-# The API keys are set here, because the emulator can't generate keys. (The AWS provider requests a generated key by
+# This file sets the API keys, because the emulator can't generate keys. (The AWS provider requests a generated key by
 # sending an empty value, which the emulator refuses.) The keys open only this local stack.
 backend_api_keys = {
   backoffice = "local-key-of-the-backoffice"

@@ -166,7 +166,10 @@ def _save(result: dict[str, Any], folder: Path) -> None:
 
 
 def _write_docs(result: dict[str, Any]) -> None:
-    """Write the results and charts into docs/. Put the tables between ``BEGIN`` and ``END`` in docs/performance.md."""
+    """Write the results and charts into docs/, and the tables into docs/performance.md.
+
+    The tables replace the text between the markers ``BEGIN`` and ``END`` in that page.
+    """
     _save(result, DOCS)
     text = f"{tables(result, pictured=True)}\n\n### Goals\n\n{goal_table(goals(result))}"
     page = DOCS / "performance.md"

@@ -62,8 +62,8 @@ def _responses(
     responses = [_comparable(response) for response in runner.responses(subject, function, events)]
     state = fake.do("state")
     counts = state["counts"]
-    # Expect one AWS call for each request that passes validation. Of the writes, one passes. Of the five reads, four
-    # pass, because one has a malformed id.
+    # Expect one AWS call for each request that passes validation. Only one of the test
+    # writes passes. Four of the five test reads pass, because the fifth has a malformed id.
     operation, calls = ("PutRecord", 1) if function == "write" else ("GetItem", 4)
     if counts.get(operation) != calls or not counts.get("datagrams") or counts.get("bad datagrams"):
         raise DifferenceError(f"{subject.label}, {function}: the fake counted {counts}")

@@ -71,7 +71,7 @@ class Shard:
         return _encoded({"FailedRecordCount": 0, "Records": outcomes})
 
     def write_event(self, file: Path, limit: int) -> int:
-        """Remove the oldest records from the shard and write them to a file, as the event that Lambda would deliver.
+        """Remove the oldest records from the shard and write them to a file, as the event that `apply` would receive.
 
         If the shard is empty, don't write the file.
 

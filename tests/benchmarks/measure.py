@@ -27,7 +27,7 @@ class Extent(NamedTuple):
     warm_requests: how many requests a block has.
     bulk_records: how many changes the log object for bulk apply has.
     growth: the sizes of the log objects that show how bulk apply scales. Each pair holds a number of changes, and how
-        often to apply a log object with this number.
+        many times to apply a log object that has this number of changes.
     """
 
     cold_rounds: int
@@ -84,7 +84,7 @@ class Bench:
         return result
 
     def stages(self) -> Result:
-        """Measure each step of Readplane's cold start, and how long it takes to load each store of root certificates.
+        """Measure each step of Readplane's cold start, and how long loading each CA bundle takes.
 
         All results are medians in CPU seconds.
         """
@@ -124,7 +124,8 @@ class Bench:
     def bulk(self, pools: dict[str, Subject], latency_ms: float) -> Result:
         """Measure how fast Readplane and the implementations with a thread pool apply one log object.
 
-        Readplane runs before and after each thread pool. If the machine's speed changes, the runs of Readplane differ.
+        Readplane runs before and after each thread pool. If the machine's speed changes meanwhile, the difference
+        between the runs of Readplane shows this.
 
         :param pools: the implementations with a thread pool, by name.
         :param latency_ms: the delay of every response of the fake AWS server, in milliseconds.
@@ -133,8 +134,8 @@ class Bench:
         subjects = {OURS: self._subjects[OURS], **pools}
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
         progress(f"bulk of {log.records} records, {latency_ms:g} ms of latency")
-        # Run each thread pool only once, because a run takes minutes. One run is enough, because its time is the sum of
-        # many calls, one for each item.
+        # Run each thread pool only once, because a run takes minutes. One run is enough, because it makes a call
+        # for each item, and the random delays of so many calls average out.
         for name in [OURS, *(turn for pool in pools for turn in (pool, OURS))]:
             run = self._apply(subjects[name], log, latency_ms)
             progress(f"  {subjects[name].label}: {run['wall']:.1f} s, {run['calls']:.0f} calls")
@@ -148,7 +149,7 @@ class Bench:
     def growth(self) -> Result:
         """Measure how the time and the memory of Readplane's bulk apply grow with the number of changes.
 
-        The time excludes init.
+        The time excludes the init of `apply`, which runs before the first event.
         """
         points = []
         for records, times in self._extent.growth:

@@ -65,7 +65,8 @@ class CommandProcess:
         assert self._process.stdin
         self._process.stdin.close()
         if error:
-            self._process.kill()  # the child process may still carry out a command whose reply nobody will read
+            # Kill the child process, because it may still be busy with a command whose reply nobody reads.
+            self._process.kill()
         self._process.wait(30)
 
     def do(self, command: str, **arguments: Any) -> dict[str, Any]:
@@ -133,7 +134,7 @@ class Runner:
     def stages(self, subject: Subject, function: str, event: dict[str, Any]) -> dict[str, dict[str, float]]:
         """Measure one cold start of Readplane step by step.
 
-        :returns: the CPU seconds of each step, and how many CPU seconds it takes to load each certificate store.
+        :returns: the CPU seconds of each step, and the CPU seconds that loading each CA bundle takes.
         """
         seconds: dict[str, dict[str, float]] = self._once(subject, function, "stages", [event])[0]
         return seconds
@@ -154,7 +155,7 @@ class Runner:
                 text = output.read()
             process.communicate()
         finally:
-            process.kill()  # if this process was interrupted, the child process may still run
+            process.kill()  # because the child process may still run if this process was interrupted
             process.wait()
         if process.returncode or not text:
             raise SampleError(f"{subject.label}, {function}: {_tail(self.errors(subject, function, mode))}")

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-TYPE_CHECKING = False  # mypy assumes True. Don't import the name, because importing `typing` takes time.
+TYPE_CHECKING = False  # mypy assumes True. It isn't imported, because importing `typing` takes time.
 if TYPE_CHECKING:
     from typing import Any
 

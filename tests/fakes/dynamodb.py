@@ -23,7 +23,7 @@ MAX_ITEM_BYTES = 400 * 1024
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 HOT_CONDITION = "attribute_not_exists(pk) OR version < :version"
-"""The condition of nearly every PutItem. The fake has fast code for it, because benchmarks put a million items."""
+"""The condition of nearly every PutItem. The fake has fast code for it, because benchmarks write a million items."""
 
 INDEX_KEY = ("list_key", "item_id")
 """The hash key and the range key of the table's index. An item is in the index only if it has both attributes."""

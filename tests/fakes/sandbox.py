@@ -1,5 +1,6 @@
-"""Simulated Lambda invocations, AWS clients and a clock. A test can stop or kill an invocation before any of its calls.
+"""Simulated Lambda invocations, AWS clients and a clock.
 
+A test can stop or kill an invocation before each of its calls: to AWS, to the back office or to ``sleep``.
 Several invocations can be stopped at once, so a test can also interleave their calls. Each invocation has its own
 thread, but only one of these threads runs at a time. So the same test always runs in the same order.
 """
@@ -45,13 +46,13 @@ class Clock:
         return self.ms / 1000
 
     def monotonic(self) -> float:
-        """Return the time of the simulated clock in seconds. It replaces the monotonic clock."""
+        """Return the time of the simulated clock in seconds, in place of ``time.monotonic``."""
         return self.ms / 1000
 
     perf_counter = monotonic
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock forward without waiting. A test can stop the invocation here, as before a call."""
+        """Move the clock forward without waiting. A test can stop the invocation before the sleep."""
         if invocation := Invocation.current:
             invocation.gate("sleep")
         self.ms += int(seconds * 1000)
@@ -220,7 +221,10 @@ class GatedClient:
         self._label = label
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Pass a call on to the inner client, or fail it as ``faults`` says. A call takes one simulated millisecond."""
+        """Pass a call on to the inner client, or let the call fail if the invocation's ``faults`` has an entry for it.
+
+        Each call takes one simulated millisecond.
+        """
         invocation = self._invocation
         invocation.gate(f"{self._label}.{operation}")
         invocation.clock.ms += 1

@@ -35,8 +35,8 @@ from tests.histories.steps import (
 LATE_MS = 2_000
 """The longest time in milliseconds between the timestamp of a back office's transaction and its commit.
 
-The source's lag must exceed the sum of this time, the resolution of the back office's timestamps and the skew of its
-clock. With a shorter lag, `poll` could miss a row.
+The source's lag (how far before its watermark a pass begins) must exceed the sum of this time, the resolution of the
+back office's timestamps and the skew of its clock. With a shorter lag, `poll` could miss a row.
 """
 
 _IDS = st.sampled_from(IDS)
@@ -92,7 +92,7 @@ _CHAPTERS = st.one_of(
 
 
 def _sound(shape: Shape) -> Shape:
-    """Return the shape of a back office, with a resolution of one second if its timestamps are in seconds."""
+    """Return a copy of a back office's shape. If its timestamps are in seconds, set their resolution to one second."""
     return shape._replace(resolution_ms=1_000) if shape.versions == "unix_s" else shape
 
 

@@ -80,7 +80,7 @@ class Wait(NamedTuple):
 
 
 class Fail(NamedTuple):
-    """A step: the back office's next response has this fault. If another fault is waiting, this one comes after it."""
+    """A step: add a fault to the end of a queue. Each response of the back office takes the queue's first fault."""
 
     fault: Fault
 
@@ -129,7 +129,7 @@ class FailAwsCall(NamedTuple):
 
 
 class RefuseRecords(NamedTuple):
-    """A step: Kinesis refuses some of the records that `poll` puts next.
+    """A step: Kinesis refuses some of the records that `poll` next puts into the change stream.
 
     Kinesis refuses the n-th record if the n-th entry of ``refused`` is ``True``.
     """

@@ -39,7 +39,7 @@ SWEEP = Poll(0, sweep=True, calls=None, immortal=False)
 DELIVER_ALL = Deliver(100, "in order")
 VALUE, OTHER_VALUE = VALUES[0], VALUES[2]
 LAST_PAGE_EMPTY: list[Step] = [*[Fail("slow")] * 3, Fail("empty")]
-"""Faults that make the last page of a poll with a sweep falsely empty.
+"""Faults for a poll with a sweep. They make its last page empty, although the back office has rows for this page.
 
 The poll reads four pages: two pages of the incremental pass, then two pages of the full listing. Each fault is for one
 page. The first three pages are slow but correct.
@@ -137,7 +137,7 @@ def test_a_poll_can_be_killed_before_any_of_its_calls_and_the_next_poll_continue
 ) -> None:
     """Play one history for each call of a poll, and kill the poll just before that call.
 
-    Random histories kill polls only before some of their calls.
+    The random histories can't replace this test, because they kill polls before some of the calls only.
     """
     setting = Setting(Shape(page_size=10, resolution_ms=1_000))
     steps: list[Step] = [*(Put(row_id, first, 0) for row_id in IDS), Wait(wait)]
@@ -172,7 +172,7 @@ def test_a_poll_does_nothing_while_another_one_runs() -> None:
 
 
 def test_a_row_that_comes_back_while_a_sweep_deletes_it_needs_no_other_sweep() -> None:
-    """The new row's modification time may be before the time of the sweep that deletes the item.
+    """The new row's modification time can be before the time of the sweep that deletes the item.
 
     Even then the new row must beat the tombstone. So the tombstone must have the modification time of the deleted item
     and not the time of the sweep.

@@ -111,7 +111,7 @@ class Stores:
 def test_both_regions_end_with_the_greatest_version_and_its_document(
     steps: list[tuple[str, int, int]], skew: int, deletes: bool, age_ms: int
 ) -> None:
-    """Both Regions must end with the greatest version, even if all versions are older than the horizon.
+    """Both Regions must end with the greatest version, even if all versions are older than the horizon of 30 days.
 
     A back office's change can have such an old version although Readplane accepted the change recently.
 

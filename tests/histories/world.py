@@ -90,7 +90,10 @@ WHOLE_PASS = ("completed", "not_modified")
 FUNCTION_MS = 60_000
 """The time in milliseconds after which Lambda ends an invocation."""
 LAG_S = 5.0
-"""How many seconds before the watermark the next pass begins, because rows may become visible late."""
+"""The source's lag: each pass reads again the rows of this many seconds before the watermark.
+
+Rows can become visible after rows with a later modification time, so `poll` could miss them without the lag.
+"""
 
 
 class ItemsTable(MemoryDynamo):
@@ -235,7 +238,7 @@ class World:
         assert (after.fresh_as_of_ms or 0) <= self.clock.ms
 
     def refuse_records(self, refused: tuple[bool, ...]) -> None:
-        """Let the fake Kinesis stream refuse some of the records that `poll` puts next.
+        """Let the fake Kinesis stream refuse some of the records that `poll` puts into it next.
 
         :param refused: whether the stream refuses the first record, the second record, and so on. It accepts the rest.
         """
@@ -473,7 +476,7 @@ class World:
         It is allowed to delete either all of them or none. It must delete none if the back office has no rows, or if
         the settings allow fewer deletes.
 
-        :param missing: the number of these items.
+        :param missing: how many items have no row.
         """
         most = max(1, len(self.living()) * self.setting.max_deletes_percent / 100)
         return bool(self.office.rows) and missing <= most

@@ -1,7 +1,7 @@
-"""Tests that compare bulk writes of changes on the emulator and on the fake DynamoDB of the unit tests.
+"""Tests of bulk writes of changes, which use PartiQL.
 
-A test also writes the same changes one by one. Every way must give the same outcomes and the same items. The bulk
-writes use PartiQL.
+The tests compare the emulator with the fake DynamoDB of the unit tests, and bulk writes with writes of one change at a
+time. The outcomes and the written items must be the same.
 """
 
 import json

@@ -78,9 +78,10 @@ MODES = list(schemathesis.GenerationMode)
 
 @pytest.mark.parametrize("operation_id", SUCCESSES)
 def test_requests_at_the_limits_of_the_document(service: Service, operation_id: str) -> None:
-    """Send values at the limits that docs/openapi.yaml sets, just beyond the limits, absent values, and wrong types.
+    """Vary each parameter of an operation and each part of its request body.
 
-    The test does this for each parameter of an operation and for each part of its request body.
+    Send a value at each limit that docs/openapi.yaml sets, a value just beyond it, no value, and a value of a wrong
+    type.
     """
     # Test only the collection `notices`, because its JSON Schema has the most rules.
     (operation,) = [each for each in service.operations(operation_id) if each.path.split("/")[2:3] in ([], ["notices"])]

@@ -80,8 +80,8 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
         if not route.startswith("OPTIONS") and route not in open_routes
     }
     listed = {(method, shape(path)) for method, path in PROTECTED + NO_FUNCTION}
-    # Ignore the collection `notices`. PROTECTED lacks the write routes of `notices`, because it has the same routes of
-    # `countries`.
+    # Ignore the collection `notices`. PROTECTED needn't list the write routes of `notices`, because it lists the
+    # same routes of the collection `countries`.
     missing = {entry for entry in ours if entry not in listed and "/notices" not in entry[1]}
     assert not missing
 

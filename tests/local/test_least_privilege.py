@@ -24,9 +24,9 @@ from tests.local.pipeline import flush_apply_log, items, new_change, new_key, no
 from tests.local.support import Local, eventually
 
 BROKEN = 3.5
-"""Seconds after which a check counts as failed when an action has been removed.
+"""How many seconds a check may take after an IAM action has been removed. After this time it counts as failed.
 
-If nothing has been removed, a check takes at most one second, or two seconds if a function retries a call.
+If no action has been removed, a check takes at most one second, or two seconds if a function retries a call.
 """
 
 _patience = 20.0
@@ -103,7 +103,8 @@ def quarantines_bad_lines(stack: Local) -> bool:
 def refuses_expired_changes(stack: Local) -> bool:
     """Return whether `apply` quarantines an expired change.
 
-    `apply` first reads the item, because it doesn't quarantine an expired change that it has already applied.
+    For this, `apply` needs the permission to read the item: it doesn't quarantine an expired change that it
+    has already applied.
     """
     change = new_change(name("expired"), ms=now_ms() - 31 * 86_400_000)
     put_object(stack, [change.line()])
@@ -114,7 +115,7 @@ def retries_failed_objects_soon(stack: Local) -> bool:
     """Return whether `apply` soon retries a log object that it failed to read.
 
     The check notifies `apply` of an object that doesn't exist, so `apply` must fail twice within seconds. If `apply`
-    can't change the visibility of the SQS message, SQS redelivers the message only after minutes.
+    can't change the visibility timeout of the SQS message, SQS redelivers the message only after minutes.
     """
     key = new_key()
     (message,) = notify(stack, [key])

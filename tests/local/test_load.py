@@ -84,7 +84,7 @@ This is no latency target, because the speed depends on the emulator and the mac
 def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pytest.CaptureFixture[str]) -> None:
     """Let 16 clients make 2,000 writes to 250 items.
 
-    The notifications of the log objects with the last 5 % of the writes reach `apply` late. For 5 % of the other log
+    The last 5 % of the writes are in log objects whose notifications reach `apply` late. For 5 % of the other log
     objects, `apply` gets two notifications. The test also puts 20 expired changes into the write log.
 
     If the test checked only each item's newest version, it would miss the loss of an older change. So it checks that:

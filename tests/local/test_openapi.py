@@ -24,7 +24,7 @@ def documented() -> dict[str, dict[str, Any]]:
 
 
 def collections(stack: Local) -> dict[str, bool]:
-    """Return the names of the deployed collections. The value of each name is whether clients write the collection."""
+    """Return the deployed collections by name. The value is whether the API lets clients write to the collection."""
     names = {route.split("/")[2] for route in stack.outputs.routes if " /items/" in route}
     return {name: f"POST /items/{name}" in stack.outputs.routes for name in names}
 

@@ -12,8 +12,8 @@ from tests.local.support import Local, eventually
 
 def readplane(stack: Local, *words: str) -> tuple[int, str]:
     """Run the command `readplane` with these arguments; return its exit code and its output."""
-    # Run the command in another folder and without the AWS_ variables of the environment, because it must find the
-    # stack by its name alone.
+    # Run the command in another folder and without the AWS_ variables of the environment, to check that it
+    # finds the stack by its name alone.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     command = [str(ROOT / "ops/readplane"), "--stack", stack.stack.name, *words]
     done = subprocess.run(

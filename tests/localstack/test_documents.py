@@ -340,7 +340,7 @@ def test_documents_are_read_only(applied: Applied, documents: S3Documents, metho
 
 def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, documents: S3Documents) -> None:
     # The tests with hostile ids prove something only if the bucket holds objects that the ids could reach. So check
-    # some of the ids: if API Gateway put such an id into the S3 key, decoded or not, the key would be that of a decoy.
+    # for some of the ids that a decoy exists under the S3 key that results if the id, decoded or not, is put into it.
     keys = {
         entry["Key"]
         for page in applied.s3.get_paginator("list_objects_v2").paginate(Bucket=applied.bucket)

@@ -88,7 +88,7 @@ def api_event(
     headers: dict[str, str] | None = None,
     claims: dict[str, object] | None = None,
 ) -> Any:
-    """Return the API Gateway event of a request. It is a recorded event with the parts of this request.
+    """Return the API Gateway event of a request: a copy of a recorded event, with the given values put in.
 
     ``headers`` and ``claims`` are added to those of the recorded event.
     """

@@ -138,7 +138,7 @@ def test_a_read_of_a_sourced_collection_is_one_call_and_one_more_every_five_seco
 def test_a_record_of_the_change_stream_is_one_call(calls: Aws) -> None:
     apply = handler_of("apply")
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
-    # Send only two records, because `apply` writes more than two changes in bulk.
+    # Send only two records, so that `apply` writes each with a PutItem. It writes more than two changes in bulk.
     lines = [change(f"s-{number}", source="shop").line() for number in range(2)]
     response, requests = calls.during(lambda: apply(kinesis_event(lines), context))
     assert response == {"batchItemFailures": []} and requests == ["PutItem"] * 2

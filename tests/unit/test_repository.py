@@ -44,7 +44,7 @@ def test_every_run_of_a_terraform_test_asserts_something(path: Path) -> None:
 
 
 def test_a_terraform_test_violates_every_validation_and_precondition() -> None:
-    rules: Counter[tuple[str, str]] = Counter()  # how many rules each module and address has, such as "var.x"
+    rules: Counter[tuple[str, str]] = Counter()  # the number of rules by module and address, such as "var.x"
     for path in PRODUCT:
         module = path.parent.relative_to(ROOT / "terraform").as_posix()
         for kind, *names, body in re.findall(
@@ -53,7 +53,7 @@ def test_a_terraform_test_violates_every_validation_and_precondition() -> None:
             address = f"var.{names[0]}" if kind == "variable" else ".".join(names)
             rules[module, address] += len(blocks(body, "validation")) + len(blocks(body, "precondition"))
 
-    refusals: Counter[tuple[str, str]] = Counter()  # how many test runs expect that the address fails
+    refusals: Counter[tuple[str, str]] = Counter()  # the number of test runs that violate a rule of this address
     for run in (run for path in TESTS for run in blocks(path.read_text(), "run")):
         source = re.search(r'source = "\./(.+)"', run)
         # A run of the module tests/rules counts for the root module, because tests/rules holds symbolic links to the

@@ -12,8 +12,8 @@ from .problem import ProblemError, bad_body, unavailable
 from .request import Request, request_of
 
 EXPOSED_HEADERS = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
-"""The response headers that a script in a browser may read. A script may also read the headers that CORS always
-allows."""
+"""The response headers that a browser lets scripts from other origins read. CORS always lets them read a few more
+headers, such as ``Cache-Control`` and ``Content-Type``."""
 
 
 class Response(NamedTuple):
@@ -86,8 +86,8 @@ def _cors_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str
     if not allowed:
         return {}
     if len(allowed) == 1:
-        # If only one origin is allowed, send the same headers to every caller. So a cache key needn't include the
-        # caller's origin.
+        # If only one origin is allowed, send the same headers to every caller. A cache can then return one response to
+        # callers from any origin, so `Vary: Origin` isn't needed.
         return {"Access-Control-Allow-Origin": allowed[0], "Access-Control-Expose-Headers": EXPOSED_HEADERS}
     # Send `Vary` even if the caller's origin isn't allowed. This response then lacks the other two CORS headers, and
     # without `Vary` a cache could return it to an allowed origin, which needs them.

@@ -1,1 +1,1 @@
-"""The `apply` function: applies changes to items, so that each item becomes its newest change."""
+"""The `apply` function: applies changes to items, so that each item has the content of its newest change."""

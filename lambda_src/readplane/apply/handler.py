@@ -24,7 +24,7 @@ class ApplySettings(NamedTuple):
     :param queue_url: the URL of the SQS queue whose messages announce write-log objects.
     :param log_bucket: the S3 bucket of the write log, which also holds the quarantine.
     :param quarantine_prefix: the prefix of the quarantine's keys in that bucket.
-    :param horizon_days: how long a tombstone lives, in days.
+    :param horizon_days: the horizon, in days: how old a change may be to be applied. Tombstones live a day longer.
     :param collections: the declared collections, by name.
     """
 
@@ -38,14 +38,14 @@ class ApplySettings(NamedTuple):
 
     @property
     def horizon_ms(self) -> int:
-        """How long a tombstone lives, in milliseconds."""
+        """The horizon in milliseconds: how old a change may be to be applied."""
         return self.horizon_days * DAY_MS
 
 
 class ApplyStores(NamedTuple):
     """The stores that `apply` uses.
 
-    :param items: the items that changes are applied to.
+    :param items: the items table, to which changes are applied.
     :param objects: the objects of the write log.
     :param quarantine: keeps the lines that can't be applied.
     :param queue: the SQS queue whose messages announce write-log objects.
@@ -68,14 +68,14 @@ class Apply:
         self._shard = ShardApplier(stores.items, parser, pool, telemetry)
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        """Apply a batch of SQS messages or of records of one shard, and report what Lambda must send again.
+        """Apply a batch of SQS messages or of change-stream records, and report what Lambda must send again.
 
         In the second half of the invocation's time, start no more parsing or writing, so that this method returns
         before Lambda's timeout. After a timeout nothing is reported, and Lambda sends the whole batch again.
 
         :param remaining_ms: returns how many milliseconds the invocation has left.
         """
-        records = event["Records"]  # all are SQS messages, or all are from one shard
+        records = event["Records"]  # all are SQS messages, or all are from one shard of the change stream
         if records[0].get("eventSource") == "aws:kinesis":
             failures = self._shard.apply_records(records, remaining_ms)
         else:

@@ -23,7 +23,9 @@ class ApplyQueue(Protocol):
     """A queue that can schedule retries of the messages that Lambda has passed to `apply`."""
 
     def retry_in(self, receipt_handle: str, seconds: int) -> None:
-        """Have SQS deliver a message again after ``seconds``. The caller must also report to Lambda that it failed.
+        """Have SQS deliver a message again after ``seconds``.
+
+        The caller must also report to Lambda that the message failed.
 
         Without this call SQS delivers a failed message only after the queue's visibility timeout, which is six times
         the function's timeout.
@@ -100,7 +102,7 @@ class MessageApplier:
 
         Don't start another message in the second half of the invocation's time. Count each message that wasn't started
         as failed, and have SQS deliver it again at once. Half of the time is enough for one object, because Terraform
-        limits the size of Firehose's buffer, and so the size of an object, by the function's timeout.
+        derives the limit of Firehose's buffer, and so of an object's size, from the function's timeout.
 
         :returns: the ids of the failed messages. SQS delivers only these messages again.
         """

@@ -159,7 +159,7 @@ class _Writer:
         self._outcomes: Counter[ApplyOutcome] = Counter()
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Start to write changes, at most one for each item.
+        """Start to write changes. ``changes`` must hold at most one change of each item.
 
         If :data:`MAX_PENDING_BATCHES` batches are pending, first wait for the oldest batch.
         """
@@ -182,8 +182,8 @@ class _Writer:
     def stop(self) -> None:
         """Cancel the batches that no thread has started, and wait for the batches that are being written.
 
-        Call this even if the object failed, so that no thread is still writing when the invocation ends. Lambda can
-        freeze the sandbox then.
+        Call this even if the object failed, so that no thread is still writing when the invocation ends. After the end
+        of the invocation, Lambda may freeze the sandbox.
         """
         for batch in self._batches:
             batch.cancel()

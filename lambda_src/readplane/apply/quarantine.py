@@ -103,10 +103,10 @@ class LineParser:
     def _refuse_expired(self, change: Change) -> None:
         if not is_expired(change, now_ms(), self._horizon_ms):
             return
-        # Accept an expired change if its item already has the same or a newer version. Then the change has no effect,
-        # and a replay of the write log contains many such changes. Refuse an expired change that would alter its item,
-        # because a later delete may have deleted the item. If the tombstone of that delete is gone, the change would
-        # bring the item back.
+        # Accept a change that is older than the horizon if its item already has the same or a newer version. Such a
+        # change has no effect, and a replay of the write log contains many of them. Refuse an old change that would
+        # alter its item, because a later delete may have deleted the item. If the tombstone of that delete is gone, the
+        # old change would bring the item back.
         item = self._items.get_item(change.key, consistent=True)
         if item is None or item.version < change.version:
             raise PoisonError("expired", "the change is older than the horizon", change)

@@ -33,8 +33,8 @@ class ShardApplier:
     def apply_records(self, records: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
         """Apply a batch of records.
 
-        If a record fails, Lambda sends that record and every later one again. This method applies the later records all
-        the same, because applying a change a second time costs only one more read.
+        If a record fails, Lambda sends that record and every later one again. This method still applies the
+        later records. Applying their changes again does no harm and costs only one more read for each change.
 
         :returns: a list with the sequence number of the first failed record, from which Lambda must retry. The list is
             empty if no record failed.
@@ -63,10 +63,10 @@ class ShardApplier:
     ) -> tuple[list[Change], dict[str, int]]:
         """Parse the records, and find the newest change of each item.
 
-        :returns: these changes, and a dict from each item's key to the position in the batch of the item's change.
+        :returns: the newest changes, and a dict from each item's key to the position of its newest change in the batch.
         """
-        # Let the window hold all changes of the batch, even when it counts as full, because the whole batch (at most
-        # 6 MB) is in memory anyway.
+        # The window is a buffer that keeps the newest change of each item. Don't empty it when it counts as full,
+        # because the whole batch (at most 6 MB) is in memory anyway.
         window = Window()
         positions: dict[str, int] = {}
         for position, record in enumerate(records):
@@ -79,7 +79,7 @@ class ShardApplier:
     def _write(
         self, changes: list[Change], positions: Mapping[str, int], attempts: "_Attempts"
     ) -> Counter[ApplyOutcome]:
-        """Write a batch of changes, at most one for each item.
+        """Write a batch of changes. ``changes`` must hold at most one change of each item.
 
         If DynamoDB refuses the batch, write each change alone, so that one bad change doesn't stop the others.
         """
@@ -123,13 +123,14 @@ class _Attempts:
     def __init__(self, telemetry: Telemetry, is_late: Callable[[], bool]) -> None:
         self.is_late = is_late
         self.failed: list[int] = []
-        """The positions in the batch of the records that failed. Several threads append to this list."""
+        """The positions of the failed records in the batch. Several threads append to this list."""
         self._telemetry = telemetry
 
     def run(self, positions: list[int], step: Callable[[], Result]) -> Result | None:
         """Run a step and return its result. Return ``None`` if the step fails or if it is too late to start it.
 
-        :param positions: the positions in the batch of the records that fail if the step isn't run or fails.
+        :param positions: the positions of the step's records in the batch. These records count as failed if the step
+            isn't run or fails.
         """
         try:
             if not self.is_late():

@@ -1,4 +1,4 @@
-"""Counts how many changes were applied, duplicate or superseded, by the names of the CloudWatch metrics."""
+"""Counts changes by outcome (applied, duplicate or superseded), under the names of CloudWatch metrics."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ Tally = Counter[str]
 
 
 def count_outcomes(outcomes: Mapping[ApplyOutcome, int]) -> Tally:
-    """Return how often each outcome occurred, by the name of the outcome's CloudWatch metric."""
+    """Return how often each outcome occurred, as a dict whose keys are the names of the CloudWatch metrics."""
     return Counter({METRIC[outcome]: count for outcome, count in outcomes.items()})
 
 
 def fold_and_count(window: Window, change: Change, tally: Tally) -> Change | None:
-    """Add a change to a window. If the window already holds a change of the same item, count the one that it drops.
+    """Add a change to a window, which keeps only the newest change of each item. Count the change that it drops.
 
-    The window keeps the newer of the two changes.
+    If the window already holds a change of the same item, it drops the older of the two changes.
 
     :returns: the dropped change, which is ``change`` itself or the earlier one. ``None`` if the window held no change
         of the item.

@@ -1,4 +1,4 @@
-"""X-Ray traces: each call to AWS sends one subsegment, either with our own code or with AWS's X-Ray SDK.
+"""X-Ray traces. For each call to AWS, our own code or AWS's X-Ray SDK sends one subsegment to the X-Ray daemon.
 
 Lambda itself writes the segment of an invocation, and decides whether X-Ray samples the invocation. The environment
 variable ``_X_AMZN_TRACE_ID`` holds that decision and the segment's id. Our subsegments name Lambda's segment as their
@@ -19,7 +19,7 @@ HEADER = "_X_AMZN_TRACE_ID"
 _FORMAT = b'{"format": "json", "version": 1}\n'
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ID_LENGTHS = [1, 8, 24, 16]
-"""The number of hex digits in each of the three parts of a trace id, and in a segment id."""
+"""The numbers of hex digits: first of the three parts of a trace id, then of a segment id."""
 
 # The call parameters that a subsegment records, each with the name that the X-Ray SDK gives it.
 # tests/unit/aws/test_tracing.py compares this table with the SDK's table. The SDK also records S3 keys. We don't record
@@ -114,7 +114,7 @@ def _region() -> dict[str, str]:
 def _begin_metadata(
     service: str, operation: str, region: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the ``aws`` block of a subsegment at the start of a call.
+    """Return the members of a subsegment's ``aws`` block that are known when the call starts.
 
     :func:`_complete_metadata` adds the other members after the call.
     """
@@ -233,9 +233,9 @@ class SdkTracing:
         """Begin the span of a call to AWS, or return ``None`` if X-Ray doesn't sample this invocation."""
         if _parent_ids(os.environ.get(HEADER)) is None:
             return None
-        # Clear the segments that the SDK keeps from the last invocation, so that the SDK reads the trace header of this
-        # one. By itself, the SDK reads a new header only if its trace id has changed, but two invocations may have the
-        # same trace id.
+        # Clear the segments that the SDK keeps from the last invocation, so that it reads the trace header of this
+        # invocation. Otherwise the SDK would read a new header only if the header's trace id has changed. But two
+        # invocations may have the same trace id.
         self._recorder.clear_trace_entities()
         subsegment = self._recorder.begin_subsegment(service, "aws")
         if subsegment is None:

@@ -19,7 +19,8 @@ MAX_DATA_BYTES = 256 * 1024
 DynamoDB's limit of 400 KB."""
 
 TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
-"""How much longer than the horizon a tombstone lives, in milliseconds. The margin covers differences between clocks."""
+"""How much longer a tombstone lives than the horizon, which is how old a change may be to be applied, in milliseconds.
+The margin covers differences between clocks."""
 
 PoisonReason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
 
@@ -99,7 +100,7 @@ class Change(NamedTuple):
         return (self.age_starts_ms + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
 
     def representation(self) -> str:
-        """Return the JSON text of the change's item, as the route of the item and the item's document contain it.
+        """Return the JSON text of the change's item, which the item's route returns and the item's document contains.
 
         Call this method only for a put, because a deleted item has no JSON text.
         """

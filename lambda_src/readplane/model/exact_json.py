@@ -2,7 +2,7 @@
 
 import json
 import re
-from json.encoder import encode_basestring  # written in C; escapes only what JSON requires
+from json.encoder import encode_basestring  # fast, because it is in C; escapes only what JSON requires
 from typing import Any, NoReturn, Self
 
 from .errors import ModelError

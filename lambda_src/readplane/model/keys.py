@@ -56,14 +56,17 @@ def document_key(read: Visibility, collection: str, item_id: str, owner: str | N
 
 
 def list_key(collection: str, item_id: str, owner: str | None) -> str:
-    """Return the partition of the items table's index that holds an item. Lists are read from this index."""
+    """Return the key of the index partition that holds an item. Lists are read from this index of the items table."""
     if owner:
         return f"{collection}/{owner}"
     return f"{collection}/{zlib.crc32(item_id.encode()) % SHARDS}"
 
 
 def partitions(collection: Collection, owner: str | None) -> list[str]:
-    """Return the index partitions that a list reads, in order. In an owner collection, it is only that of ``owner``."""
+    """Return the index partitions from which a list is read, in order.
+
+    In an owner collection, this is only the partition of ``owner``.
+    """
     if collection.owned:
         return [f"{collection.name}/{owner}"]
     return [f"{collection.name}/{shard}" for shard in range(SHARDS)]

@@ -1,7 +1,9 @@
 """Formats and parses timestamps in the only form that Readplane writes: RFC 3339 in UTC with milliseconds.
 
-Timestamps in this form can be sorted as text. This module doesn't import `datetime`, because the import would make a
-cold start slower. No other module that a cold start loads needs `datetime`.
+Timestamps in this form can be sorted as text.
+
+This module doesn't import `datetime`, because the import would make a cold start slower. No other module that a cold
+start loads needs `datetime`.
 """
 
 import re
@@ -22,8 +24,8 @@ def ms_of(text: str) -> int | None:
     if match is None:
         return None
     year, month, day, hours, minutes, seconds, ms = map(int, match.groups())
-    # Count with years that begin in March, because the leap day is the last day of such a year. In such a year each
-    # group of five months has 153 days.
+    # Count the days in years that begin in March, because the leap day is the last day of such a year. From March on,
+    # each group of five months has 153 days. The last number subtracts the days before 1970.
     year -= month < 3
     days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * ((month + 9) % 12) + 2) // 5 + day - 719_469
     return days * _DAY_MS + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms

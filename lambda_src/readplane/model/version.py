@@ -26,9 +26,9 @@ def time_ms(version: str) -> int:
 def stamp(now_ms: int, random: bytes, above: Iterable[str] = ()) -> str:
     """Return a new version that has the time ``now_ms`` and is greater than every version in ``above``.
 
-    If ``now_ms`` isn't later than the greatest version in ``above``, the new version is one millisecond later than it.
-    So if a client names the version of its previous write in each write, its writes keep their order. It doesn't matter
-    which sandbox or Region makes the versions.
+    If ``now_ms`` isn't later than the time of the greatest version in ``above``, the new version's time is one
+    millisecond after that time. So if each write of a client names the version of the client's previous write, the
+    writes keep their order, whichever sandboxes or Regions make the versions.
 
     :param now_ms: the current time in Unix milliseconds, 48 bits.
     :param random: 10 new bytes from ``os.urandom``. Two sandboxes restored from one SnapStart snapshot must not use

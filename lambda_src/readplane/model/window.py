@@ -6,8 +6,8 @@ from .change import Change
 def keep_newest(newest: dict[str, Change], change: Change) -> Change | None:
     """Add one change to ``newest``, a dictionary that holds the newest change of each item by the item's key.
 
-    :returns: the older one of the item's two changes, which ``newest`` doesn't keep. If both have the same id, this is
-        ``change``. ``None`` if ``newest`` held no change of the item.
+    :returns: the change that ``newest`` doesn't keep: the older one of the item's two changes, or ``change`` if both
+        have the same id. ``None`` if ``newest`` held no change of the item before the call.
     """
     key = change.key
     previous = newest.get(key)
@@ -40,8 +40,8 @@ class Window:
     def fold(self, change: Change) -> Change | None:
         """Add one change to the window.
 
-        :returns: the older one of the item's two changes, which the window doesn't keep. If both have the same id, this
-            is ``change``. ``None`` if the window held no change of the item.
+        :returns: the change that the window doesn't keep: the older one of the item's two changes, or ``change`` if
+            both have the same id. ``None`` if the window held no change of the item before the call.
         """
         loser = keep_newest(self._newest, change)
         if loser is not change:
@@ -51,7 +51,7 @@ class Window:
         return loser
 
     def version(self, key: str) -> str:
-        """Return the newest version that this window holds of the item with the key ``key``.
+        """Return the version of the change that this window holds for the item with the key ``key``.
 
         :raises KeyError: if the window holds no change of the item.
         """

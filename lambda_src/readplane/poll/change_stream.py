@@ -27,7 +27,7 @@ class ChangeStream(Protocol):
     def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
         """Write changes to the stream. When this method returns, the stream has stored all of them durably.
 
-        :param seconds: how long to retry the changes that the stream refuses.
+        :param seconds: for how many seconds to retry the changes that the stream refuses.
         :raises UnansweredError: if the stream still refuses some changes after that time. The stream may have stored
             the other changes.
         :raises RefusedError: if AWS responds with an error to a whole call, not only to some of its changes.

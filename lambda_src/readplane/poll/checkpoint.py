@@ -63,7 +63,9 @@ class MissedItems:
 
 @dataclass(frozen=True)
 class ConditionalRequest:
-    """The validators of a response (RFC 9110, section 8.8), which make the next request to its URL conditional.
+    """The validators of a response: its headers ``ETag`` and ``Last-Modified`` (RFC 9110, section 8.8).
+
+    `poll` sends them with the next request to the same URL, which makes that request conditional.
 
     The back office responds to a conditional request with 304 if its response would be the same as before.
 
@@ -171,8 +173,8 @@ class Checkpoint:
     def without_progress(self) -> "Checkpoint":
         """Return a checkpoint without progress, so that the next pass reads the source from the beginning.
 
-        The new checkpoint keeps only the lease, the pause and the requested sweep. Earlier polls may have sent any of
-        the records already, so ``reread_until_ms`` is the latest possible time.
+        The new checkpoint keeps only the lease, the requested sweep, and whether the source is paused. Its
+        ``reread_until_ms`` is the latest possible time, because earlier polls may have sent the change of any record.
         """
         return Checkpoint(
             self.source,
@@ -200,7 +202,8 @@ _SEPARATE_FIELDS = frozenset(
 )
 """The fields of a checkpoint that the store keeps as separate attributes, outside the checkpoint's JSON text.
 
-Operators and leases change most of these fields without rewriting the JSON text.
+Most of these fields can change while the JSON text stays the same. For example, an operator pauses the source, or a
+poll takes the lease.
 """
 
 _NESTED: Mapping[str, type] = {

@@ -1,7 +1,7 @@
 """The table of checkpoints: one DynamoDB item per source, which also holds the source's lease.
 
-The table exists only in the Region where `poll` runs. If DynamoDB replicated it, a checkpoint could reach another
-Region earlier than the items whose changes the checkpoint marks as sent.
+The table exists only in the Region where `poll` runs. If DynamoDB replicated the table, a checkpoint could reach
+another Region earlier than the items whose changes the checkpoint marks as sent. A poll there would skip these changes.
 """
 
 from collections.abc import Iterator
@@ -160,11 +160,11 @@ class DynamoCheckpoints:
         return _checkpoint_of(source, response["Item"]) if "Item" in response else None
 
     def set_paused(self, source: str, paused: bool) -> None:
-        """Set the attribute ``paused`` of the source's DynamoDB item. Polls never overwrite this attribute."""
+        """Set the attribute ``paused`` of the source's DynamoDB item. Polls never write it, so none can undo this."""
         self._update(source, "SET paused = :paused", values={":paused": {"BOOL": paused}})
 
     def request_sweep(self, source: str, now_ms: int) -> None:
-        """Set the attribute ``sweep_requested`` of the source's DynamoDB item. Polls never overwrite this attribute."""
+        """Set the source's attribute ``sweep_requested``. Polls never write it, so none can undo this."""
         self._update(source, "SET sweep_requested = :now", values={":now": _number(now_ms)})
 
     def rewind(self, source: str, to_ms: int) -> None:

@@ -16,7 +16,7 @@ from .remembered import RememberedRecord
 from .sourced_version import content_of, counter_of, next_version
 
 MAX_IN_FLIGHT_MS = 60 * 60 * 1000
-"""How long `apply` may take to write a change to its item, in milliseconds. After that, the change counts as lost."""
+"""How many milliseconds `apply` has to write a change to its item. After that, `poll` treats the change as lost."""
 
 
 class Decision(NamedTuple):
@@ -41,9 +41,9 @@ def needs_item(
     - The record's time is before the watermark, but the checkpoint remembers no entry for the record. The back office
       may have committed the record late, the checkpoint may have had no room for an entry, or everything is being read
       again. So the item may already have the record's change.
-    - The checkpoint remembers a later state of the record as pending: Kinesis may never have received that state. The
-      older record is sent only if the item has neither state. Without the lookup, every pass would send the older
-      record, because the later state stays pending until it is read again.
+    - The checkpoint remembers a later state of the record than the one just read, and the later state is pending:
+      Kinesis may never have received its change. The older state is sent only if the item has neither of the two
+      states. Without the lookup, every pass would send the older state, until the later state is read again.
 
     :param entry: the record's entry, as :meth:`~readplane.poll.remembered.Remembered.add_record` returned it.
     :param remembered: the entry that the checkpoint remembers for the record after the call of ``add_record``.

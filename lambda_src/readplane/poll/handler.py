@@ -56,7 +56,7 @@ class PollSettings(NamedTuple):
     :param log_bucket: the S3 bucket of the write log, which also holds the quarantine.
     :param quarantine_prefix: the key prefix of the quarantine in the bucket of the write log.
     :param documents: the bucket of documents in each Region.
-    :param horizon_days: how long a tombstone lives, in days.
+    :param horizon_days: how many days a tombstone (the mark of a deleted item) is kept.
     :param schemas: the S3 object that holds the collections' JSON Schemas.
     :param collections: the declared collections, by name.
     """
@@ -75,7 +75,7 @@ class PollSettings(NamedTuple):
 
     @property
     def horizon_ms(self) -> int:
-        """How long a tombstone lives, in milliseconds."""
+        """How many milliseconds a tombstone (the mark of a deleted item) is kept."""
         return self.horizon_days * DAY_MS
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from .sourced_version import key_hash
 
 MAX_MISSING = 20_000
-"""The maximum number of missing items that one sweep remembers and deletes, to limit the memory it needs.
+"""The maximum number of missing items that one sweep remembers and deletes. It limits the memory of a sweep.
 
 Later sweeps find the other missing items.
 """
@@ -78,8 +78,8 @@ def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: 
     :param missing: how many of the collection's items are missing from the listing.
     :param has_records: whether the listing has any record.
     :param without_id: how many records of the listing have no usable id.
-    :param max_percent: the source's ``sweep.max_deletes_percent``. Any value above 0 allows at least one item, because
-        a small collection could otherwise never lose an item.
+    :param max_percent: the source's ``sweep.max_deletes_percent``. Any value above 0 allows at least one delete,
+        because a small collection could otherwise never lose an item.
     """
     if not missing:
         return None

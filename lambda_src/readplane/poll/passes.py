@@ -20,7 +20,7 @@ from .source.translate import PageRecord
 from .upstream.paging.reader import FetchedPage, PageReader
 
 MAX_RESTARTS = 2
-"""How many times one invocation restarts a pass because the back office's list changed while the pass read it."""
+"""The maximum number of restarts of a pass in one invocation, if the list changes while the pass reads its pages."""
 
 _CURSOR_ROUNDING_MS = 1000
 """How much older than the pass's cursor a record in a response may be, in milliseconds.
@@ -102,8 +102,8 @@ class PassRun:
             lease.counts.pages += 1
             if page.records is None:
                 self._complete(state, page.conditional_request)
-                # Don't search for missing items after a 304 response. A full listing sends a conditional request only
-                # if the previous listing missed no items, so this listing has no missed items to confirm.
+                # Don't search for missing items after a 304 response. An item is deleted only if two full listings in
+                # a row lack it. A full listing sends a conditional request only if the previous one lacked no item.
                 lease.checkpoint = replace(lease.checkpoint, main_pass=None)
                 return "not_modified"
             self._process_page(state, page, page.records)
@@ -133,7 +133,7 @@ class PassRun:
         return checkpoint.conditional_request
 
     def _process_page(self, state: Pass, page: FetchedPage, records: list[PageRecord]) -> None:
-        """Send the changes of a page's records, then record the progress of the pass in the checkpoint."""
+        """Send the changes of a page's records, then note the progress of the pass in the checkpoint."""
         lease = self._lease
         sent = self._sender.send_page(records, page.requested_ms)
         lease.counts.records += len(records)
@@ -179,7 +179,7 @@ class PassRun:
         return watermark_ms
 
     def _complete(self, state: Pass, conditional_request: ConditionalRequest | None) -> None:
-        """Record in the checkpoint that the pass has read all pages.
+        """Note in the checkpoint that the pass has read all pages.
 
         After a full listing, :func:`.sweep.finish` still has to find the missing items.
         """

@@ -26,7 +26,7 @@ class Quarantine(Protocol):
     """The interface of the store of records that can't be translated into changes."""
 
     def put_record(self, source: str, record: UntranslatableRecord, at_ms: int) -> None:
-        """Store a record, with the reason why it can't be translated. If it is stored already, replace its entry."""
+        """Store a record, with the reason why it can't be translated. A stored entry of the same record is replaced."""
 
     def get_entry(self, key: str) -> QuarantineEntry | None:
         """Return the entry under a key; ``None`` if there is no such entry, or if `poll` didn't write it."""

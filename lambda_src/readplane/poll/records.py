@@ -1,4 +1,4 @@
-"""The records of one page: send the changes that they need, and quarantine the records that can't be translated."""
+"""Handles the records of one page: sends their changes, and quarantines the records that can't be translated."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from .source.translate import PageRecord, TranslatedRecord, UntranslatableRecord
 from .sourced_version import content_hash, key_hash
 
 LARGE_PAGE = 5_000
-"""If a page needs more changes than this, the time of one invocation may be too short to send all of them.
+"""If more changes than this must be sent for one page, the time of one invocation may be too short to send all of them.
 
 The reason is that a Kinesis shard accepts only 1,000 records a second.
 """
@@ -79,9 +79,9 @@ class _Chosen(NamedTuple):
 
 @dataclass
 class _SortedPage:
-    """A page's records, separated into those that may need a change and those that can't be translated.
+    """A page's records, separated into those whose change may have to be sent and those that can't be translated.
 
-    :param candidates: the records that may need a change, by the key of their item.
+    :param candidates: the records whose change may have to be sent, by the key of their item.
     :param untranslatable: the records that can't be translated.
 
     The other fields have the same meaning as in :class:`SentPage`.
@@ -95,7 +95,7 @@ class _SortedPage:
 
 
 class RecordSender:
-    """Sends the changes that the records of one pass need.
+    """Sends the changes for the records that one pass reads.
 
     :param remembered: the records that the checkpoint remembers. The sender updates their entries.
     :param full: whether the pass is a full listing. In a full listing, every record is compared with its item.
@@ -122,7 +122,7 @@ class RecordSender:
         return SentPage(changes, page.item_hashes, page.newest_ms, page.without_id)
 
     def _sort(self, records: list[PageRecord], requested_ms: int) -> _SortedPage:
-        """Separate a page's records into those that may need a change and those that can't be translated."""
+        """Separate the records whose change may have to be sent from those that can't be translated."""
         page = _SortedPage()
         for record in map(self._check_owner, records):
             if isinstance(record, UntranslatableRecord):
@@ -173,7 +173,7 @@ class RecordSender:
         return _Candidate(record, hashed, entry, is_new=previous is None)
 
     def _send(self, candidates: dict[str, _Candidate], requested_ms: int) -> int:
-        """Send the changes that the candidates need, and return how many were sent."""
+        """Decide for which candidates a change must be sent, send these changes, and return their number."""
         decisions = (
             self._decide_listed(candidates, requested_ms) if self._full else self._decide_incremental(candidates)
         )

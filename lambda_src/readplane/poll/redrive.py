@@ -34,7 +34,7 @@ def redrive(
     wins over this change.
 
     :param keys: the keys of the quarantine entries to redrive, all of this source.
-    :param seconds: how long to retry changes that Kinesis refuses.
+    :param seconds: for how many seconds to retry the changes that Kinesis refuses.
     :returns: how many records were redriven, and why each other entry failed:
         ``{"redriven": n, "failed": [{"key", "reason"}]}``.
     """

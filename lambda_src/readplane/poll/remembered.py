@@ -126,7 +126,7 @@ class Remembered:
     def mark_sent(self, sent: Iterable[tuple[int, RememberedRecord]]) -> None:
         """Mark entries as sent, because Kinesis has their changes.
 
-        If the sent entry has been replaced by another entry since then, that other entry stays as it is.
+        If another entry has replaced a sent entry since the sending, that other entry stays as it is.
 
         :param sent: pairs of a key hash and the entry whose change was sent.
         """

@@ -143,8 +143,8 @@ def _put_documents(lease: Lease, freshness: Freshness, now: int) -> int:
         "checked_at": freshness.checked_at,
     }
     text = json.dumps(document, separators=(",", ":"))
-    # A source's freshness belongs to no single owner. So if the source feeds an owner collection, every signed-in user
-    # may read the freshness document.
+    # Each item of an owner collection belongs to one user, but the freshness of the collection's source belongs to no
+    # single user. So every signed-in user may read the freshness document of such a source.
     visibility: Visibility = "public" if lease.collection.read == "public" else "authenticated"
     key = document_key(visibility, "sources", source.name, None)
     failed = 0

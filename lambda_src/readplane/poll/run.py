@@ -92,7 +92,7 @@ def _is_sweep_due(source: Source, checkpoint: Checkpoint) -> bool:
 
 
 def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> PollOutcome:
-    """Record in the log and the checkpoint that reading the back office failed, and return the poll's outcome.
+    """Note in the log and in the checkpoint that reading the back office failed, and return the poll's outcome.
 
     Each row of the table is one kind of error. The breaker is the source's circuit breaker.
 

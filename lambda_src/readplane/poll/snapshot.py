@@ -18,7 +18,10 @@ from .sourced_version import content_hash, content_of, sourced_version
 from .upstream.response import Fetch, conditional_request_of
 
 _MAX_ATTEMPTS = 3
-"""How many times a poll tries to replace a Region's document if other polls replace it at the same time."""
+"""The maximum number of times that a poll tries to replace a Region's document.
+
+A try fails if another poll replaces the document at the same time.
+"""
 
 
 def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> Literal["completed", "not_modified"]:

@@ -18,7 +18,7 @@ class SourcedItems(Protocol):
     """The interface of the store of items that sources feed."""
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the current versions of the items and tombstones that exist under ``keys``, by key.
+        """Return the current version of each item or tombstone (the mark of a deleted item) under ``keys``, by key.
 
         One call to DynamoDB reads up to 100 keys. If a source's delete made a tombstone, the tombstone's version
         contains the content hash that :func:`~readplane.poll.sourced_version.content_hash` returns for ``data=None``.

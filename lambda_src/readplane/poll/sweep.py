@@ -61,7 +61,7 @@ def finish(lease: Lease, kind: PassKind) -> None:
     except _TimeUpError:
         _report_refusal(lease, TOO_LARGE)
         # A sweep stays unfinished, because the next invocation may have enough time for the search. A main pass ends
-        # here without the search, because the source gets no new data while its main pass is unfinished.
+        # without the search, because the source would get no new data while its main pass stays unfinished.
         if kind == "main":
             lease.checkpoint = replace(lease.checkpoint, main_pass=None)
         return
@@ -126,7 +126,7 @@ def _find_missing(lease: Lease, state: Pass, listed: HashSet) -> tuple[int, int,
     """Return the number of items, the number of missing items, and the first :data:`MAX_MISSING` missing items.
 
     :param listed: the key hashes of all items in the full listing.
-    :raises _TimeUpError: if the invocation's time is up before all items are searched.
+    :raises _TimeUpError: if the invocation's time is up before all items have been compared with the listing.
     """
     # An item whose version is later than `settled_ms` doesn't count as missing. The back office may have created its
     # record after the page on which the record belongs was read.

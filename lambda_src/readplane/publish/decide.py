@@ -6,13 +6,12 @@ applies the greater version again. An item's version can go down in two ways:
 
 - A DynamoDB global table resolves conflicts by the time of DynamoDB's own write and not by our version. So a write that
   comes from another Region can replace a newer change with an older one.
-- A put in another Region may not have reached this Region when DynamoDB deletes an expired tombstone here. The delete
-  is the later write, so it also removes the item that the put wrote.
+- DynamoDB may delete an expired tombstone in this Region before a put from another Region has arrived. The delete is
+  the later write, so it also removes the item that the put wrote.
 
-The write that mends an item takes effect only if its version is greater than the stored version. So both Regions may
-mend the same item at once, and mending an item twice is harmless. The write doesn't require instead that the item still
-has the version of the record's new image. If another old write arrived in the meantime, that condition would fail, and
-the greater version would be lost.
+The write that mends an item takes effect only if its version is greater than the stored version. So it is harmless if
+both Regions mend the same item at once, or if an item is mended twice. A stricter condition, that the item still has
+the version of the record's new image, would lose the greater version if another old write arrived in the meantime.
 """
 
 from dataclasses import dataclass

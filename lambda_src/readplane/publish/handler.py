@@ -72,8 +72,8 @@ class Publish:
         """Return one decision for each item, and the sequence number of the item's first record, both by item key.
 
         The records of a shard come in order, and Lambda sends the next batch only after this one. So one decision per
-        item is enough: the decision about the greatest version in the batch. If several records lead to decisions about
-        this version, the last of these records counts.
+        item is enough: the decision about the greatest version in the batch. If several records of the item lead to a
+        decision about this version, the decision of the last record counts.
         """
         decisions: dict[str, ToPublish | ToMend] = {}
         first_records: dict[str, str] = {}

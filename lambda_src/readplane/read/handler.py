@@ -28,7 +28,7 @@ class ReadSettings(NamedTuple):
     :param items_table: the DynamoDB table of the items.
     :param items_index: the index of the items table from which lists are read.
     :param documents_bucket: the S3 bucket of the documents; ``None`` if API Gateway itself serves the documents.
-    :param pending_seconds: how old a change may be to count as pending if `read` doesn't find it, in seconds.
+    :param pending_seconds: the maximum age in seconds of a change that counts as pending if `read` doesn't find it.
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     :param sources: the declared sources, by name.
@@ -47,7 +47,7 @@ class ReadSettings(NamedTuple):
 
     @property
     def pending_ms(self) -> int:
-        """How old a change may be to count as pending if `read` doesn't find it, in milliseconds."""
+        """The maximum age in milliseconds of a change that counts as pending if `read` doesn't find it."""
         return self.pending_seconds * 1000
 
     @property
@@ -69,8 +69,8 @@ class Read:
 
         The routes of an item, a change's status, a document and a source make one call to DynamoDB or S3. The list
         route makes queries until its page is full. If a source feeds the collection, the item and list routes make one
-        more call, which reads the source's freshness. They skip this call if the sandbox has read the freshness in the
-        last five seconds.
+        more call, which reads the source's freshness. They skip this call if the Lambda sandbox has read the
+        freshness in the last five seconds.
 
         :raises ProblemError: 4xx for a bad request, 503 if DynamoDB or S3 fails.
         """

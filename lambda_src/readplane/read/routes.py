@@ -24,8 +24,8 @@ LIST_SECONDS = 4.0
 ends before the function's timeout of 15 s."""
 
 FRESHNESS_REUSE_MS = 5_000
-"""How long a sandbox reuses a source's freshness before it reads the freshness from DynamoDB again, in milliseconds. A
-few seconds don't matter, because staleness budgets are minutes."""
+"""How long a Lambda sandbox reuses a source's freshness before it reads the freshness from DynamoDB again, in
+milliseconds. Freshness that is a few seconds old is good enough, because staleness budgets are minutes."""
 
 _NOT_CACHED = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
@@ -49,7 +49,7 @@ class Routes:
 
         :param documents: the store of the documents; ``None`` if API Gateway itself serves the documents from S3.
         :param sources: the declared sources, by name.
-        :param pending_ms: how old a change may be to count as pending if `read` doesn't find it, in milliseconds.
+        :param pending_ms: the maximum age in ms of a change that counts as pending if `read` doesn't find it.
         """
         self._items = items
         self._documents = documents
@@ -62,8 +62,9 @@ class Routes:
         """Return one item, or 304 if the caller already has its newest version."""
         item_id = request.item_id()
         min_versions = request.min_versions(now_ms())
-        # If the caller names a version, read strongly consistently, because the caller must see this version as soon as
-        # it is applied. All other reads are eventually consistent: they may be a moment behind, but cost half as much.
+        # If the caller names a minimum version, make a strongly consistent read, because the caller must see this
+        # version as soon as it is applied. Other reads are eventually consistent: they may miss the last moment's
+        # writes, but cost half as much.
         item = self._items.get_item(item_key(collection.name, item_id, owner), consistent=bool(min_versions))
         if min_versions and (item is None or item.version < max(min_versions)):
             # Let the client wait for the collection's cache TTL before it retries. API Gateway caches this 409, too,
@@ -122,8 +123,8 @@ class Routes:
 
     def get_source_document(self, request: Request, collection: Collection, source: DeclaredSource) -> Response:
         """Return the document that holds a source's freshness."""
-        # Every signed-in user may read the freshness of a source that feeds an owner collection, because freshness
-        # belongs to no owner.
+        # In an owner collection, each item is readable only by its owner. But freshness belongs to no owner, so every
+        # signed-in user may read the freshness of the collection's source.
         visibility: Visibility = "public" if collection.read == "public" else "authenticated"
         return self._get_document(request, document_key(visibility, "sources", source.name, None))
 
@@ -161,8 +162,8 @@ class Routes:
             freshness = self._items.get_freshness(source) or NEVER_POLLED
         except AwsError as error:
             # Don't fail the request, because its items have been read. Judge staleness by the last known freshness. Use
-            # this freshness for another five seconds (FRESHNESS_REUSE_MS), because otherwise every request would wait
-            # for DynamoDB while DynamoDB fails.
+            # that freshness for another five seconds (FRESHNESS_REUSE_MS). Otherwise, every request during an outage of
+            # DynamoDB would wait for DynamoDB.
             self._telemetry.failure(
                 "freshness_not_read",
                 "The source's freshness was not read; the last known one counts.",

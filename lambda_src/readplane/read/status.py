@@ -40,8 +40,8 @@ def status_of(
 
     :param version: the item's version; ``None`` if the item doesn't exist.
     :param quarantined: the reason in the change's quarantine marker; ``None`` if the change has no marker.
-    :param pending_ms: how long an accepted change takes at most until it is applied or quarantined, in milliseconds. If
-        an older change has no marker, and its item has a smaller version or none, the change was never accepted.
+    :param pending_ms: the maximum time in milliseconds until an accepted change is applied or quarantined. If an older
+        change has no marker, and its item doesn't exist or has a smaller version, the change was never accepted.
     """
     if version == change_id:
         return Status("applied")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # import it only for mypy, so that `read` doesn't load the mo
     from .table import TableRecord
 
 PAGE_BYTES = 1024 * 1024
-"""A page of a list of items ends when the data of its items reaches this many bytes. This is far less
-than the 6 MB that Lambda can return, because JSON needs a second byte to escape each quote in the data."""
+"""A page of a list of items ends when the data of its items reaches this many bytes. The limit is far below the 6 MB
+that Lambda can return, because the response grows: Lambda returns it inside JSON, which escapes each quote."""
 
 _BATCH_ATTEMPTS = 3
 
@@ -43,7 +43,7 @@ class Items(Protocol):
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
         """Write a quarantine marker, which gives a change the status ``quarantined``.
 
-        The marker expires one horizon after ``now_ms``.
+        The marker expires one horizon (the lifetime of tombstones) after ``now_ms``.
         """
 
     def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
@@ -115,8 +115,8 @@ class DynamoItems:
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
         """Write a quarantine marker for a change. No list shows the marker, because it has no index key."""
-        # Let the marker expire one horizon from now, not one horizon from the change's own time. Otherwise the marker
-        # of an expired change would expire at once.
+        # Let the marker expire one horizon from now, not one horizon from the change's own time. A change may be
+        # quarantined because it is older than the horizon, and its marker would otherwise expire at once.
         expires_at = (now_ms + self._horizon_ms) // 1000
         self._client.call(
             "PutItem",
@@ -194,7 +194,7 @@ class DynamoItems:
     def get_freshness(self, source: str) -> Freshness | None:
         """Return how fresh a source's items are.
 
-        The freshness is a record in the items table, because DynamoDB replicates that table to every Region of the
+        The items table holds the freshness too, because DynamoDB replicates this table to every Region of the
         deployment.
         """
         response = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": source_key(source)}})
@@ -209,8 +209,8 @@ class DynamoItems:
             "collection": {"S": change.collection},
             "item_id": {"S": change.item_id},
             "version": {"S": change.version},
-            # Store the time when Readplane accepted the change, because a tombstone's expiry counts from that time. For
-            # an item of a back office, clients see the back office's own time instead.
+            # Store the time when Readplane accepted the change, because a tombstone expires one horizon after that. For
+            # an item of a back office, responses to clients show the back office's own time instead.
             "as_of": {"S": change.accepted_at},
             "actor": {"S": change.actor},
             "source": {"S": change.source},

@@ -1,6 +1,8 @@
 """Apply many changes to the items table in bulk, with few calls to DynamoDB.
 
-One read of the stored versions shows which changes win. Then batches of PartiQL statements write the winning changes.
+One read of the stored versions shows which changes are newer than the stored ones. Then batches of PartiQL statements
+write these newer changes.
+
 The table and the outcomes are the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is
 conditional on what the read returned. So a stale read or a concurrent writer costs an extra call, but never loses a
 change. If a statement's condition fails, or if DynamoDB doesn't accept the statement, :meth:`DynamoItems.apply` applies
@@ -41,7 +43,7 @@ BatchGetItem, because ``apply_all`` reads the items of all its changes with one 
 
 MAX_SINGLE_CHANGES = 2
 """``apply_all`` applies up to this many changes one by one, with one call each. Applying two changes in bulk would also
-take two calls, one to read and one to write, and the read would cost read units."""
+take two calls (one read, one write), and the read would cost extra."""
 
 MAX_STATEMENTS = 25
 """The maximum number of statements in one BatchExecuteStatement. A statement may have up to 8,192 characters, not

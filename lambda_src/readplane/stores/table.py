@@ -14,11 +14,11 @@ MAX_KEYS = 100
 
 MAX_BATCH_BYTES = 1024 * 1024
 """The approximate maximum size of the data in one batch, in bytes. AWS documents no limit for BatchExecuteStatement,
-and a limit of 16 MB for BatchWriteItem. The lower limit here keeps each request small and fast to send."""
+and a limit of 16 MB for BatchWriteItem. Readplane's own limit is lower, so that each request is fast to send."""
 
 MAX_ATTEMPTS = 8
-"""The maximum number of attempts of a statement that has transient errors, and the maximum number of reads in a row
-that return no records. The backoffs between these attempts add up to 3.5 s on average."""
+"""The maximum number of attempts in a row that make no progress: attempts of a statement that has transient errors, or
+calls of BatchGetItem that return no records. The backoffs between the attempts add up to 3.5 s on average."""
 
 _BACKOFF_SECONDS = 0.05
 _MAX_BACKOFF_SECONDS = 2.0
@@ -52,9 +52,9 @@ def read_records(
         request = response.get("UnprocessedKeys") or {}
         if not request:
             return
-        # Count only a read that returns no records as a failed attempt, because large items take many reads. One read
-        # returns at most 16 MB, and at most 1 MB of one partition, and DynamoDB counts whole items, not only the
-        # requested attributes.
+        # Count a read as a failed attempt only if it returns no records, because reading large items takes many reads.
+        # One read returns at most 16 MB in all, and at most 1 MB of one partition. DynamoDB counts the size of whole
+        # items, not only of the requested attributes.
         attempt = 0 if records else attempt + 1
         back_off_exponentially(attempt)
     raise UnansweredError("UnprocessedKeys", sent=True)

@@ -54,8 +54,8 @@ def parse_body(body: bytes, validate: SchemaValidator) -> str:
     if not isinstance(value, dict):
         raise InvalidError("", "The body must be one JSON object.")
     check_fits(value, validate)
-    # Remove the line breaks, because a change must be one line of the write log. This alters no string, because line
-    # breaks inside JSON strings are escaped.
+    # Replace line breaks with spaces, because a change must be one line of the write log. No JSON string changes,
+    # because line breaks inside JSON strings are escaped.
     return text.strip().replace("\r", " ").replace("\n", " ")
 
 

@@ -144,7 +144,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
     # Derive the item id from the idempotency key, because a retry with the same key must get the same item id in every
-    # Region. Don't look up used keys in a table, because the table would have to be the same in all Regions at once.
+    # Region. A table of used keys wouldn't do, because it would have to be the same in all Regions at once.
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
 
 
@@ -158,9 +158,9 @@ def make_write() -> Function:
     schemas = read_schemas(make_client("s3"), *settings.schemas)
     # A collection without a schema accepts any JSON object.
     validators = compile_schemas({name: schemas.get(name, {}) for name in settings.collections})
-    # `FirehoseWriteLog` makes at most three attempts of 4 s each, which take at most 12.3 s with the backoff between
-    # them. Terraform refuses a function timeout of less than 13 s, so Lambda can't cut off the response that says
-    # whether the write was accepted.
+    # Set `attempts=1`, because `FirehoseWriteLog` itself makes up to three attempts. Each takes at most 4 s (1 s to
+    # connect and 3 s to read), and all of them take at most 12.3 s with the backoffs. Terraform refuses a function
+    # timeout of less than 13 s, so Lambda can't cut off the response that says whether the write was accepted.
     log = FirehoseWriteLog(make_client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
     write = Write(settings, validators, log, Telemetry("write", settings.name))
     return lambda event, _context: respond(event, settings.cors_origins, write.telemetry, write)

@@ -1,4 +1,4 @@
-"""Appends lines to the write log. Firehose stores each line in three availability zones before it responds."""
+"""Appends lines to the write log through Firehose, which responds after storing a line in three availability zones."""
 
 from typing import Protocol
 
@@ -13,7 +13,8 @@ _RETRIABLE = frozenset({"ServiceUnavailableException", "ThrottlingException", "S
 class NotAppendedError(Exception):
     """The write log didn't confirm that it has stored a line.
 
-    :param refused: true if Firehose can't have stored the line. False if one of the attempts may have stored the line.
+    :param refused: whether it is certain that Firehose hasn't stored the line. If it is false, one of the attempts may
+        have stored the line.
         The client may retry in both cases, because applying a change twice does no harm.
     :param cause: the code of the last error, which `write` writes to its own logs.
     """
@@ -58,7 +59,7 @@ class FirehoseWriteLog:
             except RefusedError as error:
                 cause = error.code
                 retriable = cause in _RETRIABLE
-                # A 5xx error that isn't in `_RETRIABLE` leaves open whether Firehose has stored the line.
+                # After a 5xx error that isn't in `_RETRIABLE`, Firehose may or may not have stored the line.
                 if error.status >= 500 and not retriable:
                     refused, retriable = False, True
             except UnansweredError as error:

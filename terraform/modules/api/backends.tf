@@ -2,10 +2,10 @@
 # office, so a back office that stalls delays only its own callers.
 locals {
   # A back office must not see the credentials with which callers use this API. An HTTP_PROXY integration forwards every
-  # header and can't drop one, but a mapping can overwrite a header's value. The value here is "-", which no server
-  # accepts as a credential. An empty value isn't safe, because API Gateway may treat an empty mapping as no mapping
-  # (LocalStack does) and forward the header. The list also covers session cookies of browsers and credentials for
-  # proxies.
+  # header and can't drop one, but a mapping can overwrite a header's value. The mappings below set the value "-", which
+  # no server accepts as a credential. An empty value isn't safe, because API Gateway may treat an empty mapping as no
+  # mapping (LocalStack does) and forward the header. The list also contains the headers for session cookies of browsers
+  # and for credentials of proxies.
   credential_headers = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"]
 
   # Request headers on which a back office's response is likely to depend. They are part of every cache key of a

@@ -1,8 +1,8 @@
 locals {
   # The CORS headers of responses that no function makes. If var.cors_origins has a single origin, every response of the
-  # API names it, so a cached response is the same for all callers. With several origins, the functions return the
-  # origin of the request. Responses that API Gateway itself makes can't choose an origin and return "*". That is safe,
-  # because callers are identified by a bearer token and never by a cookie.
+  # API names that origin, so a cached response is the same for all callers. With several origins, a function's response
+  # names the origin of the request. A response that API Gateway itself makes can't choose an origin and names "*". That
+  # is safe, because callers are identified by a bearer token and never by a cookie.
   cors_headers = length(var.cors_origins) == 0 ? {} : {
     "Access-Control-Allow-Origin"   = length(var.cors_origins) == 1 ? var.cors_origins[0] : "*"
     "Access-Control-Expose-Headers" = "ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"

@@ -53,7 +53,8 @@ resource "aws_api_gateway_method" "route" {
   authorization = length(each.value.scopes) > 0 ? "COGNITO_USER_POOLS" : each.value.api_key ? "CUSTOM" : "NONE"
   authorizer_id = length(each.value.scopes) > 0 ? aws_api_gateway_authorizer.this[0].id : each.value.api_key ? aws_api_gateway_authorizer.key[0].id : null
 
-  # With scopes, the authorizer accepts access tokens only. Without scopes, it would accept ID tokens.
+  # With scopes, the Cognito authorizer accepts only access tokens. On a method without scopes, it would accept ID
+  # tokens.
   authorization_scopes = length(each.value.scopes) > 0 ? each.value.scopes : null
 
   # API Gateway counts a call in the key's usage plan only if the method requires an API key. The authorizer alone isn't

@@ -6,9 +6,9 @@ resource "aws_api_gateway_rest_api" "this" {
   name        = var.name
   description = "Readplane: reads from the read plane, writes to the write log."
 
-  # The default endpoint stays on, because clients call the API there. This module sets up no custom domain. Only a
-  # custom domain can require TLS 1.2 or later. The default endpoint negotiates the highest TLS version that both sides
-  # support.
+  # The default endpoint stays on, because clients call the API there: this module sets up no custom domain. The default
+  # endpoint negotiates the highest TLS version that both sides support. Only a custom domain could require TLS 1.2 or
+  # later.
   disable_execute_api_endpoint = false
 
   # binary_media_types and compression stay unset, because with either of them API Gateway would re-encode bodies. A

@@ -64,9 +64,9 @@ locals {
     WAF_FILTERED                   = "403"
   }
 
-  # The detail text for all response types that aren't listed above. Each of these types has a status of its own, which
-  # a status in these two defaults would replace. So the defaults set no status, and their problem documents contain
-  # none.
+  # The detail text for all response types that aren't listed above. API Gateway gives each of those types its own
+  # status. A status in the two entries below would replace it, so the entries set no status, and their problem
+  # documents contain none.
   default_responses = {
     DEFAULT_4XX = "The request was refused."
     DEFAULT_5XX = "The request could not be served now."

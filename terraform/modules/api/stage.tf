@@ -43,8 +43,9 @@ locals {
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
-  # A deployment is a copy of the API, so Terraform must create a new one whenever anything in the API changes. The
-  # hashes of this module's files cover everything that is written in the files and doesn't come from a variable.
+  # A deployment is a copy of the API, so Terraform must create a new one whenever anything in the API changes. The list
+  # below contains all values that come from variables. It also contains the hashes of this module's files, which cover
+  # everything else.
   triggers = {
     configuration = sha256(jsonencode([
       local.routes,
@@ -118,7 +119,8 @@ resource "aws_api_gateway_stage" "this" {
   depends_on = [aws_api_gateway_account.this, aws_cloudwatch_log_group.execution, aws_lambda_permission.authorizer, aws_lambda_permission.invoke]
 }
 
-# The settings of every method that has none of its own. Caching is off by default, and a route must turn it on.
+# The default settings, for every method without settings of its own. They turn caching off, so only a route's own
+# settings can turn it on.
 resource "aws_api_gateway_method_settings" "stage" {
   #checkov:skip=CKV_AWS_225:A default cache would share a new route's responses between callers; each route opts in.
 
@@ -160,9 +162,9 @@ resource "aws_api_gateway_method_settings" "route" {
     cache_ttl_in_seconds = each.value.ttl
     cache_data_encrypted = true
 
-    # With these two settings, callers can't invalidate the cache. When a user reloads a page, the browser sends a
-    # Cache-Control header that would invalidate the cached response. API Gateway ignores that header. It could also
-    # respond 403, but then reloading a page would fail.
+    # With these two settings, API Gateway ignores the header Cache-Control of a request, so callers can't invalidate
+    # the cache. A browser sends this header when its user reloads a page. API Gateway could also respond 403 to the
+    # header, but then reloading a page would fail.
     require_authorization_for_cache_control    = true
     unauthorized_cache_control_header_strategy = "SUCCEED_WITHOUT_RESPONSE_HEADER"
   }

@@ -118,8 +118,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 locals {
-  # The bucket policy refuses plain HTTP for every principal. If the Deny left a principal out, an IAM policy elsewhere
-  # could allow plain HTTP to that principal.
+  # The bucket policy refuses plain HTTP for every principal. If this Deny statement exempted a principal, an IAM policy
+  # elsewhere could allow that principal to use plain HTTP.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -18,8 +18,8 @@ locals {
   visibilities = toset(["public", "authenticated", "owner"])
 
   # Visibility -> the IAM policy of the role that reads its documents. Each visibility has a role of its own, so that a
-  # route of a public collection can't reach an owner's document, whatever its path parameter contains. The roles don't
-  # have s3:ListBucket, so S3 responds 403 instead of 404 for a missing key. The API responds 404 in both cases.
+  # route of a public collection can't reach an owner's document, whatever the path of a request contains. The roles
+  # don't have s3:ListBucket, so S3 responds 403 instead of 404 for a missing key. The API responds 404 in both cases.
   role_policies = { for visibility in local.visibilities : visibility => jsonencode({
     Version = "2012-10-17"
     Statement = concat(

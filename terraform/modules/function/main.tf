@@ -8,7 +8,8 @@ locals {
   function_name = "${var.name}-${var.function}"
   function_arn  = "arn:${data.aws_partition.current.partition}:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
 
-  # Lambda allows 4 KB for the names and values of all environment variables together.
+  # The settings are compressed, because Lambda allows only 4 KB for the names and values of all environment variables
+  # together.
   environment      = merge(var.environment, { READPLANE_SETTINGS = base64gzip(var.settings) })
   environment_size = sum([for key, value in local.environment : length(key) + length(value)])
 

@@ -38,7 +38,7 @@ resource "aws_cognito_user_pool" "this" {
     temporary_password_validity_days = 3
   }
 
-  # Leave the block out if MFA is off, because Cognito then refuses a pool that has the block.
+  # Leave this block out if MFA is off. Cognito refuses a user pool that has the block but no MFA.
   dynamic "software_token_mfa_configuration" {
     for_each = var.mfa == "OFF" ? [] : [1]
 

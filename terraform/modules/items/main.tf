@@ -32,8 +32,8 @@ resource "aws_dynamodb_table" "this" {
     projection_type = "ALL"
   }
 
-  # Only `publish` may read the items stream, because Lambda's documentation advises against a second reader for global
-  # tables. (DynamoDB throttles more than two readers of a shard for every table.)
+  # Only `publish` may read the items stream, because Lambda's documentation advises against a second reader of a global
+  # table's stream. (For any table, DynamoDB throttles readers if a shard of the stream has more than two.)
   #
   # The stream carries the old image too, because only that shows `publish` whether a replicated write has replaced an
   # item with an older version.

@@ -44,9 +44,10 @@ resource "aws_cloudwatch_metric_alarm" "source_quarantine" {
   ok_actions          = local.alarm_actions
 }
 
-# Fires if a sweep refuses to delete anything, because too much of the collection is missing from the listing, or
-# because the listing couldn't be read completely. An operator must then find out whether the items are really gone. One
-# refusal is enough for the alarm, because a sweep may run only once a day. The alarm stays on for a day.
+# Fires if a sweep refuses to delete anything. A sweep lists a source's whole back office and deletes the items that are
+# missing from the listing. It refuses if too much of the collection is missing, or if it couldn't read the listing
+# completely. An operator must then find out whether the items are really gone. One refusal is enough for the alarm,
+# because a sweep may run only once a day. The alarm stays on for a day.
 resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   for_each = var.sources
 
@@ -70,9 +71,9 @@ resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   ok_actions          = local.alarm_actions
 }
 
-# Fires if every poll of a source in an hour failed to write at least one document. A poll doesn't fail as a whole if it
-# can't write a document in the other Region, or the source's freshness document in any Region. But the document then
-# becomes stale.
+# Fires if, for an hour, each poll of a source failed to write one or more documents. Such a poll doesn't fail as a
+# whole if the document belongs to the other Region, or if it is the source's freshness document in any Region. But the
+# document then becomes stale.
 #
 # A poll that couldn't write a document emits the failure metric once. So the SampleCount of the metric is the number of
 # these polls.

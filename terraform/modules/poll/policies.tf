@@ -42,9 +42,9 @@ locals {
         Condition = null
       },
       {
-        # `poll` needs s3:GetObject to read the published document, and also because S3 requires it when `poll` replaces
-        # an object conditionally. `poll` has no s3:ListBucket, so S3 responds 403 for a missing document. `poll`
-        # therefore treats a 403 as a missing document.
+        # `poll` needs s3:GetObject for two reasons: `poll` reads the published document, and S3 requires the permission
+        # when `poll` replaces an object conditionally. `poll` has no s3:ListBucket, so S3 responds 403 for a missing
+        # document. `poll` therefore treats a 403 as a missing document.
         Sid    = "PublishDocuments"
         Action = ["s3:PutObject", "s3:GetObject"]
         Resource = flatten([for place in var.documents : concat(

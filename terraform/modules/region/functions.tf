@@ -77,9 +77,9 @@ locals {
 }
 
 locals {
-  # The functions whose code is in the hot zip. Clients wait for `read` and `write` to start, and every import costs
-  # start time, so this zip holds only the modules that its functions import. `apply` is included because it uses the
-  # same AWS client.
+  # The functions whose code is in the hot zip, the zip that is made to start fast. Clients wait for `read` and `write`
+  # to start, and every import costs start time, so the hot zip holds only the modules that its functions import. It
+  # includes `apply`, because `apply` uses the same AWS client.
   hot = ["write", "apply", "read"]
 
   uses_boto3 = { for function in keys(local.settings) : function => !contains(local.hot, function) || var.code.aws_client == "boto3" }

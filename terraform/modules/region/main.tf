@@ -4,8 +4,8 @@ data "aws_region" "current" {}
 locals {
   region = data.aws_region.current.name
 
-  # Age in seconds at which `read` reports a change as unknown instead of pending, if the change is neither applied nor
-  # quarantined.
+  # If a change is older than this number of seconds, and is neither applied nor quarantined, `read` reports its status
+  # as unknown instead of pending.
   pending_seconds = max(900, var.write_log.buffering_seconds + 300)
 }
 
@@ -25,8 +25,8 @@ module "write_log" {
   # twice.
   visibility_timeout_seconds = 6 * var.functions["apply"].timeout_seconds
 
-  # The threshold of the alarm includes Firehose's buffering interval, because a record can wait that long in the buffer
-  # although nothing is wrong.
+  # The threshold of the alarm `delivery_freshness`. It includes Firehose's buffering interval, because a record can
+  # wait that long in the buffer although nothing is wrong.
   freshness_alarm_seconds = local.pending_seconds
 
   log_retention_days = var.log_retention_days

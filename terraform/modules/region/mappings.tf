@@ -1,7 +1,7 @@
-# Delivers notifications of new write-log objects from the apply queue to `apply`. The mapping limits
-# how many of its batches `apply` handles at once. If only the reserved concurrency of `apply` set a limit, Lambda would
-# throttle deliveries. SQS would count each throttled delivery as a failure, and in the end move the message to the
-# dead-letter queue.
+# Delivers notifications of new write-log objects from the apply queue to `apply`. This mapping limits how many batches
+# from the queue `apply` handles at once. If only the reserved concurrency of `apply` set a limit, Lambda would throttle
+# deliveries. SQS would count each throttled delivery as a failure, and in the end move the message to the dead-letter
+# queue.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn        = module.write_log.event_source_arn
   function_name           = module.function["apply"].arn

@@ -57,11 +57,11 @@ locals {
           Resource  = [var.change_stream_arn]
           Condition = null
         },
-        # Lambda requires this permission when Terraform creates the event source mapping. The action can't be limited
-        # to a resource.
+        # Lambda requires that the role has this permission when Terraform creates the event source mapping. The IAM
+        # action can't be limited to a resource.
         { Sid = "ListChangeStreams", Action = ["kinesis:ListStreams"], Resource = ["*"], Condition = null },
-        # When Lambda stops retrying a batch, it stores the batch in the write-log bucket with the function's role. The
-        # role must have both s3:PutObject and s3:ListBucket for this.
+        # When Lambda stops retrying a batch, it assumes the function's role and stores the batch in the write-log
+        # bucket. For this, the role needs both of the next statements, s3:PutObject and s3:ListBucket.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ] : [],
@@ -76,13 +76,13 @@ locals {
           Resource  = [var.items.stream_arn]
           Condition = null
         },
-        # Lambda requires this permission when Terraform creates the event source mapping. The action can't be limited
-        # to a resource.
+        # Lambda requires that the role has this permission when Terraform creates the event source mapping. The IAM
+        # action can't be limited to a resource.
         { Sid = "ListStreams", Action = ["dynamodb:ListStreams"], Resource = ["*"], Condition = null },
         { Sid = "MendItems", Action = ["dynamodb:PutItem"], Resource = [var.items.arn], Condition = null },
         { Sid = "PublishDocuments", Action = ["s3:PutObject", "s3:DeleteObject"], Resource = ["${module.documents.bucket_arn}/*"], Condition = null },
-        # When Lambda stops retrying a batch, it stores the batch in the write-log bucket with the function's role. The
-        # role must have both s3:PutObject and s3:ListBucket for this.
+        # When Lambda stops retrying a batch, it assumes the function's role and stores the batch in the write-log
+        # bucket. For this, the role needs both of the next statements, s3:PutObject and s3:ListBucket.
         { Sid = "KeepFailedBatches", Action = ["s3:PutObject"], Resource = ["${module.write_log.bucket_arn}/aws/lambda/*"], Condition = null },
         { Sid = "FindFailedBatches", Action = ["s3:ListBucket"], Resource = [module.write_log.bucket_arn], Condition = null },
       ],

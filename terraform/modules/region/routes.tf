@@ -1,5 +1,5 @@
-# Every collection has its own static routes. The route alone determines authorisation, cache and S3 prefix, so no value
-# in a path can change them.
+# Each collection has routes of its own, with the collection's name as a fixed part of the path. The route alone
+# determines authorisation, cache and S3 prefix, so no value that a client puts into a path can change them.
 locals {
   # The collections that sources feed. No client may write them, not even an owner collection, because the next poll
   # would overwrite the write.

@@ -131,8 +131,8 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     role_arn   = aws_iam_role.firehose.arn
     bucket_arn = module.bucket.arn
 
-    # Firehose writes an object when its buffer reaches either limit. A buffering interval of 0 seconds is allowed,
-    # because the destination is S3.
+    # Firehose writes an object to S3 as soon as its buffer reaches this age (interval) or this size. An interval of 0
+    # seconds is allowed, because the destination is S3.
     buffering_interval = var.buffering.seconds
     buffering_size     = var.buffering.megabytes
     compression_format = "GZIP"

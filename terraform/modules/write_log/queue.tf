@@ -1,9 +1,9 @@
 locals {
   queue_name = "${var.name}-apply"
 
-  # The queues' ARNs and the apply queue's URL are composed here, because they are needed before the queues exist. Each
-  # of the two queues names the other's ARN. The functions need the URL, and needn't wait the 25 seconds that the AWS
-  # provider takes to create a queue.
+  # The ARNs of both queues and the URL of the apply queue are composed here, because other resources need them before
+  # the queues exist. Each queue's settings contain the other queue's ARN. The functions' settings contain the URL, so
+  # the functions needn't wait the 25 seconds that the AWS provider takes to create a queue.
   #
   # The URL works on an emulator too, although it names a host of AWS. The AWS SDK takes only the account and the queue
   # name from the URL, and the host from the SDK's own configuration.

@@ -23,8 +23,8 @@ from urllib.parse import parse_qs, urlsplit
 from tests.benchmarks.poll.phases import Phases
 
 BEAT = "beat"
-"""The id of a special row. Its text is the time at which the back office served this row. From this time, a client of
-Readplane computes how old the data in a response is."""
+"""The id of a special row. Its text is the time at which the back office served this row. A client of Readplane
+subtracts this time from the current time, and so learns how old the data in a response is."""
 
 FIRST_MS = 1_735_689_600_000
 """The modification time of the oldest row, in Unix milliseconds."""
@@ -115,8 +115,8 @@ class BackOffice:
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.counts: Counter[str] = Counter()
-        # Bind this socket, but don't listen on it. It reserves the port for the time when the back office refuses
-        # connections, because no other socket is bound to the port then.
+        # Bind this socket, but don't listen on it. While the back office refuses connections, it has no other socket on
+        # the port. This socket then keeps other programs from taking the port.
         self._holder = _bound(0)
         self.port: int = self._holder.getsockname()[1]
 
@@ -153,7 +153,8 @@ class BackOffice:
                 head = await reader.readuntil(b"\r\n\r\n")
                 target = head.split(b" ", 2)[1].decode()
                 self.counts["changes" if target.startswith("/changes") else "rows"] += 1
-                status, body = self._find(target)  # before the delay, which then counts in the row's age
+                # Find the row before the delay, so that the delay counts as a part of the row's age.
+                status, body = self._find(target)
                 await self._delay(reader)
                 writer.write(
                     b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"

@@ -25,7 +25,7 @@ Result = dict[str, Any]
 class Extent(NamedTuple):
     """How much the catch-up benchmark measures.
 
-    steps: the steps of the benchmark. Each pair holds a number of changes, and how often to measure with this number.
+    steps: the steps of the benchmark. Each pair holds a number of changes, and how many times to measure it.
     max_pages: the greatest number of pages that one invocation of `poll` may read. It is so small that the last step
         needs several invocations.
     """

@@ -68,8 +68,8 @@ EDGE = 1.0
 A request that is due in these seconds can reach the back office while it is up."""
 LOOPS = ("open", "closed")
 ATTEMPTS = 3
-"""How often to measure a loop at most. A loop that misses its goal is measured again, because other work on the machine
-can slow down a measurement."""
+"""The maximum number of measurements of a loop. A loop that misses its goal is measured again, because other work on
+the machine can slow down a measurement."""
 
 Result = dict[str, Any]
 T = TypeVar("T")
@@ -207,7 +207,7 @@ def source_of(office: BackOffice, extent: Extent) -> dict[str, Any]:
 def check_responses(ports: dict[str, int]) -> None:
     """Check that the read model and the proxy serve the same first and last item.
 
-    Compare numbers by their digits, not as floats.
+    Compare numbers by their digits, because two different numbers can become the same float.
 
     :param ports: the TCP ports on which the read model and the proxy serve HTTP, by the name of the implementation.
     :raises SampleError: if the id, the collection or the data of an item differs.

@@ -1,4 +1,7 @@
-"""The `write` function without a web framework. The references with boto3's client and boto3's resource share it."""
+"""The `write` function without a web framework.
+
+The reference with boto3's client and the one with boto3's resource share it.
+"""
 
 import os
 from typing import Any

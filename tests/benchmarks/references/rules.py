@@ -1,4 +1,4 @@
-"""What all references share: they check requests and build responses. They check no more than Readplane does."""
+"""Checks of requests and builders of responses, for all references. The checks are no stricter than Readplane's."""
 
 import json
 import os

@@ -57,7 +57,8 @@ def test_records_count_at_the_time_of_their_delivery(capsys: pytest.CaptureFixtu
 def test_a_redriven_object_does_not_count_as_delivered_records(capsys: pytest.CaptureFixture[str]) -> None:
     """An alarm compares how many records Firehose has delivered with how many `apply` has handled.
 
-    If `apply` counted redriven records as handled, they would hide lost records from this alarm.
+    Firehose doesn't deliver redriven records. If `apply` counted them as handled, they would hide lost records from
+    this alarm.
     """
     redriven = json.loads(json.dumps(EVENT).replace(quote(KEY), "log/redrive/2026/a.jsonl"))
     items = MemoryItems()
@@ -118,7 +119,7 @@ def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFix
     class FailingItems(BlockedItems):
         def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
             if any(entry.item_id == "i0" for entry in changes):
-                threading.Timer(1, self.unblocked.set).start()  # the batches already running end after this error
+                threading.Timer(1, self.unblocked.set).start()  # the running batches end a second after this error
                 raise TimeoutError
             return super().apply_all(changes)
 

@@ -12,9 +12,9 @@ SHARD = "shardId-000000000006"
 
 
 def test_records_of_the_change_stream_are_folded_into_the_items(capsys: pytest.CaptureFixture[str]) -> None:
-    """Apply changes of records that are a year old or older.
+    """Apply changes whose versions are a year old or older.
 
-    None of the changes is expired, because Readplane has accepted them just now.
+    None of the changes is expired, because their age counts from when Readplane accepted them, which is just now.
     """
     year = 365 * 86_400_000
     old, new, gone = (

@@ -31,8 +31,8 @@ SECRET = "not for others"
 REGION = "eu-central-1"
 METADATA = {"operation": "", "region": REGION, "request_id": "R1", "retries": 0}
 
-# Every kind of call to AWS that the stores make. Each row holds the service, the operation, the parameters, and what
-# the call's subsegment records of these parameters. A subsegment must not contain SECRET.
+# Every kind of call to AWS that Readplane's stores make. Each row holds the service, the operation, the parameters, and
+# those parameters that the call's X-Ray subsegment must contain. No subsegment may contain SECRET.
 CALLS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
         "dynamodb",
@@ -330,7 +330,7 @@ def test_concurrent_calls_of_several_threads_are_siblings(
         span.end(200, "R1", 0)
 
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(2):  # invoke twice, because the pool's threads outlive an invocation
+        for _ in range(2):  # invoke twice, because the second invocation reuses the threads of the first
             trace = invoke(monkeypatch)
             list(pool.map(trace_one_call, range(threads * rounds)))
             documents = daemon.received()

@@ -74,7 +74,7 @@ def test_each_goal_compares_ours_with_the_subject_that_it_names() -> None:
     names = ("constant", "readplane", "boto3_client", "powertools", "boto3_pool")
 
     def rows(*kinds: str) -> dict[str, dict[str, dict[str, float]]]:
-        # Every value of the constant handler is 0 and every value of Readplane is 1. The values of boto3's client
+        # Every value is 0 for a handler that returns a constant, and 1 for Readplane. The values of boto3's client
         # are 10, those of Powertools are 20, and those of boto3 with a thread pool are 40.
         values = dict(zip(names, (0, 1, 10, 20, 40), strict=True))
         fields = ("median", "low", "high")
@@ -136,14 +136,14 @@ def test_the_error_of_a_failed_sample_names_the_subject_and_the_reason(tmp_path:
 
 def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    # Install Python's default handler of SIGINT, because SIGINT may be ignored: a shell makes background processes
-    # ignore it, and Python doesn't change that.
+    # Install Python's default handler of SIGINT. Otherwise, the test would fail in a background process, because a
+    # shell makes background processes ignore SIGINT, and Python then installs no handler.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         while not pid_file.exists() or not pid_file.read_text():
             time.sleep(0.01)
-        time.sleep(0.2)  # on a busy machine, the child can write its id before subprocess.Popen() has returned here
+        time.sleep(0.2)  # wait, because the child can write its id before Popen() returns here in the parent
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()

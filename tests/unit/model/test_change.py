@@ -132,7 +132,7 @@ def test_a_line_that_cannot_be_applied_raises_the_reason(line: bytes, reason: st
     with pytest.raises(PoisonError) as caught:
         parse_line(line, COLLECTIONS)
     assert caught.value.reason == reason
-    # If the line could be parsed, the error must hold the line's change, because `apply` marks this change as
+    # Unless the line is unparsable, the error must hold the line's change, because `apply` marks this change as
     # quarantined.
     assert (caught.value.change is not None) == (reason != "unparsable")
 
@@ -153,9 +153,9 @@ def test_a_change_expires_at_the_horizon_and_its_tombstone_a_day_later() -> None
 
 
 def test_a_changes_age_counts_from_its_acceptance_if_that_is_later() -> None:
-    """A back office may have modified a record years before the first poll, which sends the record's change.
+    """A back office may have modified a record years before the first poll sends the record's change.
 
-    This change, or the tombstone that it leaves, must not expire at once.
+    Neither this change nor the tombstone that a delete leaves in the table may expire at once.
     """
     horizon, year = 30 * 86_400_000, 365 * 86_400_000
     fresh = change(data=None, ms=NOW_MS - 9 * year, accepted_ms=NOW_MS - horizon, source="shop")

@@ -1,4 +1,4 @@
-"""Tests of windows, which hold the newest change of each item."""
+"""Tests of windows. A window holds the newest change of each item until `apply` writes these changes to DynamoDB."""
 
 import json
 

@@ -17,7 +17,7 @@ def find_python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def put_python(path: Path, output: str) -> None:
-    """Write a fake Python, which prints `output` when ops/find-python asks for its version, its path and venv."""
+    """Write a fake Python. It prints `output` when ops/find-python asks for its version, path and venv module."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\nprintf '{output}\\n'\n")
     path.chmod(0o755)

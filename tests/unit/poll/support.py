@@ -54,7 +54,7 @@ LISTING: dict[str, Any] = {
     "url": ORIGIN,
     "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": 50},
 }
-"""The settings of a source whose main pass is a full listing. Its records have no modification times."""
+"""The settings of a source whose every pass reads the full list. The source's records have no modification times."""
 SWEPT: dict[str, Any] = {**CHANGES, "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": 50}}
 """The settings of a source that `poll` reads incrementally and sweeps."""
 SNAPSHOT: dict[str, Any] = {
@@ -235,8 +235,8 @@ class MemoryRegion:
 class Office:
     """A fake back office. It sorts its rows by modification time, and returns them in pages.
 
-    A test can set two functions. ``answer`` takes the URL of each request, and returns the body of the response, which
-    then doesn't hold the rows. ``before`` runs once, just before the next response.
+    A test can set two functions. ``answer`` takes the URL of each request and returns the body of the response. While
+    ``answer`` is set, no response holds the rows. ``before`` runs once, just before the next response.
     """
 
     def __init__(self) -> None:
@@ -325,7 +325,7 @@ class World:
         return self.checkpoints.by_source[source]
 
     def values(self) -> dict[str, Any]:
-        """Return the member ``n`` of each item that isn't deleted, by the item's id."""
+        """Return a dict from the id of each item that isn't deleted to the member ``n`` of the item's data."""
         return {item.item_id: json.loads(item.data)["n"] for item in self.items.by_key.values() if item.data}
 
 

@@ -1,4 +1,7 @@
-"""Tests of which change `poll` sends for a record: one case for each table row in :mod:`readplane.poll.decide`."""
+"""Tests of which change `poll` sends for a record.
+
+The docstrings in :mod:`readplane.poll.decide` hold the rules as tables. Each row of these tables has a test case.
+"""
 
 from typing import Any
 
@@ -114,7 +117,7 @@ EARLIER_ITEM = sourced_version(READ_MS - 2000, 0, 9)
 
 
 def undated(version: str) -> Decision:
-    """Return the decision to send the change of the record ``UNDATED`` with this version."""
+    """Return the decision to send the change of the record ``UNDATED``, and to give the change this version."""
     counter = int(version[15:18], 16)
     ms = int(version[:8] + version[9:13], 16)
     return Decision(version, RememberedRecord(ms, 7, counter, pending=True))

@@ -1,4 +1,7 @@
-"""Tests of the rules of a sweep: the sets of item hashes, and when a sweep may delete items."""
+"""Tests of the rules of a sweep, which deletes items that the back office no longer lists.
+
+The tests cover the sets of item hashes, and the conditions under which a sweep refuses to delete items.
+"""
 
 import pytest
 from hypothesis import given

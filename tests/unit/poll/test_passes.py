@@ -32,7 +32,8 @@ def test_a_long_catch_up_continues_where_it_stopped(world: World) -> None:
     assert [response["outcome"] for response in responses] == ["unfinished"] * 3 + ["completed"]
     assert sum(response["records"] for response in responses) == 95
     assert len(world.values()) == 95
-    # The source is only as fresh as the pass's first request, because the pass may have missed later modifications.
+    # The source counts as fresh only as of the time of the pass's first request, because the pass may have missed later
+    # modifications.
     assert world.checkpoint().fresh_as_of_ms == NOW_MS
 
 
@@ -58,7 +59,7 @@ def test_a_page_is_requested_conditionally_by_its_etag(world: World) -> None:
     world.office.etags = True
     world.office.row("a", NOW_MS - DAY_MS)
     world()
-    world()  # The first pass moved the cursor in the URL. So this URL is new, and its request has no ETag.
+    world()  # The first pass moved the cursor in the URL. No ETag of the new URL is known yet.
     response = world()
     assert response["outcome"] == "not_modified"
     assert world.checkpoint().fresh_as_of_ms == NOW_MS + 2

@@ -176,7 +176,7 @@ def test_a_record_without_owner_in_an_owner_collection_goes_to_quarantine(world:
 
 
 def test_a_page_too_large_for_one_invocation_is_sent_in_several(world: World) -> None:
-    """Each poll skips the records whose changes are already applied, so it gets further than the poll before it."""
+    """Each poll skips the records whose changes `apply` has applied. So it gets further than the poll before it."""
     listed = [{"id": f"r{number}", "at": NOW_MS - DAY_MS, "n": 1} for number in range(6_000)]
     world.office.answer = lambda url: json.dumps({"rows": listed}).encode()
     put = world.stream.put_changes

@@ -14,7 +14,7 @@ contents = st.integers(0, (1 << 62) - 1)
 
 
 def read(remembered: Remembered, ms: int, content: int) -> str | None:
-    """Remember a record under the key hash 1, and return the version of the change to send, if any."""
+    """Add a record with the key hash 1. Return the version of the change to send, or ``None`` if none must be sent."""
     entry = remembered.add_record(1, ms, content)
     return entry and entry.version
 

@@ -26,7 +26,7 @@ def test_the_watermark_stays_while_kinesis_refuses(world: World, capsys: pytest.
 def test_a_corrected_translation_reaches_records_that_were_not_modified_since(world: World, by: str) -> None:
     """The changes of the old and the new translation have the same time, because the record wasn't modified.
 
-    Without a counter in the version, the change with the greater content hash would win.
+    Without a counter in the version, the change with the greater content hash would win, even if it were the old one.
     """
     for number in range(1, 21):
         world.office.row(f"r{number}", NOW_MS - DAY_MS, number)

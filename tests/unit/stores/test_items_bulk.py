@@ -45,9 +45,9 @@ def expected_table(changes: Sequence[Change]) -> dict[str, Any]:
 
 
 def apply_objects(items: Any, *objects: Sequence[Change]) -> Callable[[], dict[str, Any]]:
-    """Return a function that runs `apply` on the next of these write-log objects at each call.
+    """Return a function that, at each call, runs `apply` on the next of ``objects`` and returns its response.
 
-    That function returns the response of `apply`.
+    :param objects: the objects of the write log, each as a list of its changes.
     """
     log = MemoryLog({KEY: []})
     apply = apply_with(items, log)
@@ -102,9 +102,9 @@ relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_sc
 
 
 class Faults:
-    """Makes calls of a table in memory fail with the given faults, one after another and then again from the first.
+    """Makes calls to a table in memory fail. ``codes`` lists the faults to use in turn; ``None`` means no fault.
 
-    After a fixed number of faults, the table always works.
+    After the last code, the first comes again. After a fixed number of codes, no call fails any more.
     """
 
     def __init__(self, codes: list[str | None], fake: MemoryDynamo, others: list[Change]) -> None:
@@ -407,7 +407,7 @@ def test_a_stale_read_costs_calls_and_loses_no_change() -> None:
     fake.stale = lambda pk: True
     first, second, third = (changes_of_items(10, NOW_MS + tick) for tick in range(3))
     for entries in (first, second):
-        assert bulk_items(fake).apply_all(entries) == {"applied": 10}  # the stale second read finds no items
+        assert bulk_items(fake).apply_all(entries) == {"applied": 10}  # the second read is stale and finds no items
     mixed = third[:5] + first[5:]  # the third read is stale and returns the first changes, not the second
     assert bulk_items(fake).apply_all(mixed) == {"applied": 5, "duplicate": 5}
     assert fake.items == expected_table(third[:5] + second[5:])

@@ -1,4 +1,7 @@
-"""Tests of appending a line to the write log, and of whether an error says that Firehose may have stored the line."""
+"""Tests of appending a line to the write log.
+
+If that fails, the error must say whether Firehose has perhaps stored the line all the same.
+"""
 
 import socket
 import threading

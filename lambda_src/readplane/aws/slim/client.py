@@ -87,7 +87,7 @@ class SlimClient:
                 if attempt >= attempts:
                     fault.sent = progress.sent
                     raise
-            from . import retry  # imported only after an error, because most cold starts have none
+            from . import retry  # imported only after an error, so that most cold starts don't load the module
 
             if error and not repaired and _repair(error, response, keys, skew):
                 # AWS refused the request without acting on it, because of expired credentials or a wrong request time.
@@ -136,7 +136,7 @@ class SlimClient:
                 read_timeout=self._read_timeout,
                 connections=self._connections,
             )
-            pool = self._pools.setdefault(authority, new_pool)  # atomic, and keeps a pool that another thread added
+            pool = self._pools.setdefault(authority, new_pool)  # atomic; if another thread has added a pool, use it
         return pool
 
 
@@ -176,7 +176,7 @@ def _repair(error: RefusedError, response: HttpResponse, keys: credentials.Crede
         another thread has already corrected it.
     :returns: ``True`` if another attempt may succeed after the repair.
     """
-    from . import retry  # imported only after an error, because most cold starts have none
+    from . import retry  # imported only after an error, so that most cold starts don't load the module
 
     if retry.is_expired(error):
         return credentials.discard(keys)

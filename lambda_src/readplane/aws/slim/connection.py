@@ -110,8 +110,8 @@ class Connection:
     def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
         """Read from the server, and return at least 1 and at most ``limit`` bytes.
 
-        :param may_end: whether the server may close the connection now. If ``True``, return no bytes in that case. If
-            ``False``, raise an error.
+        :param may_end: whether the server may end the body by closing the connection. If ``True``, return no bytes in
+            that case. If ``False``, raise an error.
         """
         if self._buffer:
             data, self._buffer = self._buffer[:limit], self._buffer[limit:]
@@ -172,8 +172,8 @@ class Connection:
     def _timed_socket(self) -> socket.socket:
         """Return the socket, after setting its timeout to the time left until the deadline.
 
-        Call this before each send or receive, because a socket's timeout limits only a single one. A response that
-        arrives in many small pieces would otherwise take many times the timeout.
+        Call this before each send or receive, because a socket's timeout limits only a single send or receive. A
+        response that arrives in many small pieces would otherwise take many times the timeout.
         """
         seconds = _seconds_until(self._deadline)
         # Change the socket's timeout only if the new one differs by more than 10 ms, because each change costs a system

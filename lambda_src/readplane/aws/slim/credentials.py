@@ -141,7 +141,7 @@ _container = ContainerCredentials()
 
 def _fetch() -> tuple[Credentials, float]:
     """Fetch credentials from the endpoint that the environment names. Return them and the time when they expire."""
-    from datetime import datetime  # imported here, because it is slow and only SnapStart needs it
+    from datetime import datetime  # imported here: the import is slow, and only SnapStart needs it
 
     try:
         address = parse(os.environ[URI], URI)

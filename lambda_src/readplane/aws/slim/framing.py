@@ -22,8 +22,8 @@ class ByteStream(Protocol):
     def read_some(self, limit: int, *, may_end: bool = False) -> bytes:
         """Read from the server, and return at least 1 and at most ``limit`` bytes.
 
-        :param may_end: whether the server may close the connection now. If ``True``, return no bytes in that case. If
-            ``False``, raise an error.
+        :param may_end: whether the server may end the body by closing the connection. If ``True``, return no bytes in
+            that case. If ``False``, raise an error.
         """
 
     def release(self) -> None:

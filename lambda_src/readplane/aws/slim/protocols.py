@@ -181,9 +181,9 @@ class S3Protocol:
         return RefusedError(code[1].decode() if code else str(response.status), response.status)
 
     def _address(self, bucket: str, path: str) -> tuple[str, str]:
-        # Put the bucket's name into the host name, as AWS wants it. In two cases, put it into the path instead. If the
-        # bucket's name contains a dot, AWS's wildcard certificate wouldn't cover the host name. If the endpoint is a
-        # custom one, such as an emulator, it seldom has a host name for each bucket.
+        # Put the bucket's name into the host name, as AWS wants it. In two cases, put it into the path instead. First,
+        # if the bucket's name contains a dot, AWS's wildcard certificate wouldn't cover the host name. Second, a custom
+        # endpoint, such as an emulator, seldom has a host name for each bucket.
         endpoint = self._endpoint
         if endpoint.custom or "." in bucket:
             return endpoint.authority, f"{endpoint.path}/{bucket}/{path}"

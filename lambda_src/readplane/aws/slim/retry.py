@@ -62,8 +62,8 @@ _SKEW_CODES = frozenset(
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
 
 _MIN_SKEW_SECONDS = 240
-"""AWS can't have refused a request because of its time if that time differs from AWS's time by less than this many
-seconds. AWS allows a difference of 5 minutes, and S3 even 15 minutes."""
+"""If a request's time differs from AWS's time by fewer seconds than this, AWS refused the request for another reason.
+AWS allows a difference of 5 minutes, and S3 even 15 minutes."""
 
 
 def is_retriable(error: RefusedError) -> bool:
@@ -87,7 +87,9 @@ def is_expired(error: RefusedError) -> bool:
 
 
 def measure_skew(error: RefusedError, response: HttpResponse, request_skew: float) -> float | None:
-    """Measure the clock skew (AWS's time minus this machine's time, in seconds) if AWS refused a request for its time.
+    """Return the clock skew, in seconds, if AWS refused a request because of its time.
+
+    The clock skew is AWS's time minus this machine's time.
 
     :param request_skew: the clock skew, in seconds, that the client added to this machine's time for the request.
     :returns: the clock skew; ``None`` if AWS refused the request for another reason, or if the response has no valid
@@ -95,7 +97,7 @@ def measure_skew(error: RefusedError, response: HttpResponse, request_skew: floa
     """
     if error.code not in _SKEW_CODES:
         return None
-    from email.utils import parsedate_to_datetime  # imported here, because it is slow and seldom needed
+    from email.utils import parsedate_to_datetime  # imported here, because the import is slow and seldom needed
 
     try:
         skew = parsedate_to_datetime(response.headers["date"]).timestamp() - time.time()

@@ -1,8 +1,9 @@
 """The five root certificates of Amazon Trust Services, which the certificates of AWS's endpoints chain to.
 
-AWS publishes the roots for custom trust stores (https://www.amazontrust.com/repository). They are in a Python module,
-not in a data file, so that every Lambda zip that imports the module contains them. tests/unit/aws/slim/test_tls.py
-checks that certifi trusts the same roots, and fails a year before one of them expires.
+AWS publishes them for clients with their own certificate bundle (https://www.amazontrust.com/repository). They are in a
+Python module, not in a data file, so that every Lambda zip whose code imports the module contains them.
+tests/unit/aws/slim/test_tls.py checks that the Python package certifi trusts the same certificates. The test fails from
+a year before one of them expires.
 """
 
 PEM = """\

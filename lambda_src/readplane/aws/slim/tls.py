@@ -12,11 +12,11 @@ def tls_context(host: str) -> ssl.SSLContext:
     """Return the TLS context for connections to a host. The process makes each context once.
 
     The context trusts the certificates in the file that ``AWS_CA_BUNDLE`` names. Without that variable it trusts
-    Amazon's roots for AWS's own hosts, and the system's store for all others.
+    Amazon's root certificates for AWS's own hosts, and the system's certificate bundle for all other hosts.
     """
     # For AWS's own hosts, load only Amazon's five root certificates, which are enough for these hosts. The system's
-    # store holds over a hundred certificates, and loading them takes ten times as long in every cold start. Only custom
-    # endpoints and AWS's other partitions, such as China, need the system's store.
+    # certificate bundle holds over a hundred certificates, and loading them in every cold start takes ten times as
+    # long. Only custom endpoints and AWS's other partitions, such as China, need the system's certificate bundle.
     bundle = os.environ.get("AWS_CA_BUNDLE") or ("amazon" if host.endswith(_AWS_DOMAINS) else "system")
     context = _contexts.get(bundle)
     if context is None:

@@ -154,6 +154,8 @@ class SourceReader:
         """Return the number in ``field``, or ``default`` if the field isn't set.
 
         The number must be from ``minimum`` to ``maximum``. If it isn't, add an error text to ``problems``.
+
+        :param must_be: what the error text says the number must be.
         """
         value = self.values.get(field)
         if value is None:

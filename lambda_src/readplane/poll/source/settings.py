@@ -144,7 +144,7 @@ class SweepSettings:
 
     schedule: how often the sweep runs: a ``rate(…)`` or ``cron(…)`` expression.
     url: the URL of the full listing; ``None`` means the source's own URL with the initial cursor.
-    max_deletes_percent: how many percent of the collection's items one sweep may delete at most. If more items are
+    max_deletes_percent: the maximum percentage of the collection's items that one sweep may delete. If more items are
         missing from the listing, the sweep deletes nothing.
     """
 
@@ -175,8 +175,8 @@ class Source:
     function: an instance of a translation class, which translates records in place of the expressions above.
     cursor: how the URL contains the time since which a pass asks for changes; ``None`` if the URL has no cursor.
     paging: how a pass requests one page after another.
-    lag_seconds: how many seconds before the watermark the next pass begins, so that the pass also reads records that
-        the back office committed late.
+    lag_seconds: the next pass reads the records modified since this many seconds before the watermark, so that it also
+        finds records that the back office committed late.
     timeout_seconds: how many seconds one try of a request may take, redirects included.
     attempts: how many times a request is sent at most, the first try included.
     max_pages: how many pages of a pass one poll reads at most. The next poll continues the pass.

@@ -137,8 +137,8 @@ class Translator:
 
         :param value: the record as the back office wrote it.
         :param now_ms: the time just before the page was requested, in Unix milliseconds. A record whose modification
-            time is more than ``MAX_AHEAD_MS`` after ``now_ms`` is untranslatable. Such a time is wrong, even if the
-            back office's clock is a little fast.
+            time is more than ``MAX_AHEAD_MS`` after ``now_ms`` is untranslatable. Such a time must be wrong,
+            because a slightly fast clock of the back office can't explain it.
         """
         item_id = None
         try:

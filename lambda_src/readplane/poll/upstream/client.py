@@ -25,7 +25,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
 _MIN_TIMEOUT_SHARE = 0.5
-"""The smallest share of the source's timeout after which a missing response counts as the back office's failure.
+"""The share of the source's timeout that a request must have had before a missing response is the back office's fault.
 
 If the poll's own deadline left the request a smaller share, the deadline is to blame and not the back office.
 """

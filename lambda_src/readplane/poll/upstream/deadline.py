@@ -69,7 +69,7 @@ class Exchange(threading.Thread):
     def note_socket(self, connection: socket.socket | None) -> None:
         """Store the socket on which the response arrives, so that :meth:`response_within` can shut the socket down.
 
-        The connection calls this method in the thread of this ``Exchange``, after the connection has sent the request.
+        The HTTP connection calls this method after it has sent the request, in the thread of this ``Exchange``.
         """
         self.socket = connection
         if self._abandoned and connection:

@@ -9,9 +9,9 @@ from requests.utils import parse_header_links
 from ..checkpoint import ConditionalRequest
 
 SETTLED_SECONDS = 60
-"""How much earlier than ``Date`` a response's ``Last-Modified`` must be, in seconds.
+"""How many seconds a response's ``Last-Modified`` must be earlier than its ``Date``.
 
-Otherwise, a later request can't safely send this ``Last-Modified``.
+If the two times are closer together, a later request must not send this ``Last-Modified``.
 
 ``Last-Modified`` counts whole seconds, so a page that changes twice in one second has the same time after both changes
 (RFC 9110, section 8.8.2.2). If Readplane read the page between the changes, a later 304 would hide the second change.
@@ -21,7 +21,7 @@ Otherwise, a later request can't safely send this ``Last-Modified``.
 class BackOfficeResponse(NamedTuple):
     """A response of a back office.
 
-    status: the HTTP status: 200, or 304 if the page hasn't changed since an earlier response.
+    status: the HTTP status. It is 200, or 304 if the page hasn't changed since an earlier response.
     body: the decompressed body of a response with status 200; ``None`` for any other status.
     headers: the header values by header name. Looking up a name ignores upper and lower case.
     url: the URL that the response came from, after all redirects.

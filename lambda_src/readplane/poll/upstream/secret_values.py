@@ -12,7 +12,7 @@ from ..errors import SecretError
 from ..source.settings import SecretHeader
 
 REUSE_SECONDS = 300.0
-"""For how many seconds a secret is used from the cache before it is read again from AWS."""
+"""How long a cached secret is used before it is read from AWS again, in seconds."""
 
 
 class AwsSecretValues:

@@ -260,7 +260,7 @@ def test_addresses_that_do_not_respond_share_the_time(serve: StartServer, monkey
     monkeypatch.setattr(slim_connection, "CONNECT_SECONDS", 0.4)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
         silent = (socket.AF_INET, *full.getsockname())
-        for filler in (first, second):  # fill the backlog, so that further connections get no response
+        for filler in (first, second):  # fill the backlog of `full`, so that no more connections to it succeed
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
         resolve_to(monkeypatch, silent, silent, silent, silent)

@@ -1,6 +1,7 @@
 """Tests of the slim client's credentials.
 
-The client takes them from the environment or, with SnapStart, from the credentials endpoint.
+The client takes the credentials from the environment. In a function with SnapStart, it gets them from Lambda's local
+credentials endpoint instead.
 """
 
 import json
@@ -46,7 +47,7 @@ def container(clock: Clock) -> ContainerCredentials:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
-    """Return a function that starts a credentials endpoint, and sets its URL in the environment."""
+    """Return a function that starts a credentials endpoint and sets an environment variable to the endpoint's URL."""
     servers = []
 
     def start(*steps: Step) -> Server:
@@ -61,7 +62,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
 
 
 def keys(name: str, expires_at: float = EXPIRES_AT, **others: Any) -> Step:
-    """Return a step of the test server that responds with credentials, whose access key id is ``name``."""
+    """Return a step that makes the test server respond with credentials. Their access key id is ``name``."""
     moment = datetime.fromtimestamp(expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     role = {"AccessKeyId": name, "SecretAccessKey": "s", "Token": "t", "Expiration": moment, **others}
     return response(json.dumps(role).encode())

@@ -1,6 +1,7 @@
 """Tests of the slim client's endpoints.
 
-In every Region of the supported partitions, they equal botocore's, unless the environment sets other endpoints.
+In every Region of the supported AWS partitions, the slim client must use the same endpoints as botocore, unless
+environment variables set other endpoints.
 """
 
 from functools import cache

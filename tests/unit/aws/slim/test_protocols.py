@@ -69,7 +69,7 @@ def test_on_aws_a_bucket_has_its_own_host_unless_its_name_has_a_dot(
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("GetObject", {"Bucket": "docs", "Key": ""}),  # S3 would list the bucket instead of reading an object
+        ("GetObject", {"Bucket": "docs", "Key": ""}),  # refused, because S3 would list the bucket instead
         ("GetObject", {"Bucket": "", "Key": "a"}),
         ("GetObject", {"Bucket": "docs"}),
         ("GetObject", {"Bucket": "docs", "Key": "a", "Range": "bytes=0-1"}),

@@ -22,8 +22,8 @@ VECTORS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sigv4/
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 LEFT_OUT = {
-    # These cases need normalised paths, but Signer doesn't normalise paths. S3 doesn't normalise them either, because a
-    # key may contain `..`. The other services that the slim client calls have fixed paths.
+    # In these cases, the signer must normalise the path, but our Signer never does. For S3, it must not, because an
+    # object's key can contain `..`. The slim client's paths for the other services are fixed and already normal.
     "get-relative": "normalisation",
     "get-relative-relative": "normalisation",
     "get-slash": "normalisation",

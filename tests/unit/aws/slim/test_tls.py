@@ -47,8 +47,8 @@ def test_a_custom_bundle_is_trusted(serve: StartServer, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("served", "trusted"),
     [
-        (("127.0.0.1",), None),  # the client trusts the system's store only
-        (("127.0.0.1",), ("127.0.0.1", "another.example")),  # the client trusts another authority only
+        (("127.0.0.1",), None),  # the client trusts only the system's root certificates
+        (("127.0.0.1",), ("127.0.0.1", "another.example")),  # the client trusts only another certificate authority
         (("another.example",), ("another.example",)),  # the certificate is for another host
     ],
 )
@@ -112,7 +112,7 @@ def test_no_context_accepts_less_than_tls_1_2_whatever_the_systems_openssl_allow
 
 
 STARFIELD = "Starfield Services Root Certificate Authority - G2"
-# The SHA-256 hashes of the public keys of Amazon's five roots, from https://www.amazontrust.com/repository.
+# The SHA-256 hashes of the public keys of Amazon's five root certificates, from https://www.amazontrust.com/repository.
 ROOTS = {
     "Amazon Root CA 1": "fbe3018031f9586bcbf41727e417b7d1c45c2f47f93be372a17b96b50757d5a2",
     "Amazon Root CA 2": "7f4296fc5b6a4e3b35d3c369623e364ab1af381d8fa7121533c9d6c633ea2461",

@@ -13,15 +13,15 @@ from tests.unit.ops.build.support import RUNTIME, Unpacked
 
 @pytest.fixture(scope="session")
 def built() -> dict[str, Zips]:
-    """Build the zips of both targets. Return the paths of each target's zips by the target's name."""
+    """Build the zips of both targets. Return a dict from each target's name to the paths of its zips."""
     return {name: build(target)[0] for name, target in TARGETS.items()}
 
 
 @pytest.fixture(scope="session")
 def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Unpacked]:
-    """Unpack the zips of both targets. Return the folders of each target by the target's name.
+    """Unpack the zips of both targets. Return a dict from each target's name to its folders.
 
-    One more folder has links to the packages that Lambda's Python runtime contains.
+    The folder ``runtime`` has links to the packages that Lambda's Python runtime contains.
     """
     runtime = tmp_path_factory.mktemp("runtime")
     for name in RUNTIME:

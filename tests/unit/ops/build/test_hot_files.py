@@ -1,4 +1,4 @@
-"""Test which files the hot zip contains, from which `read`, `write` and `apply` run."""
+"""Test which files the hot zip contains. It is the zip from which Lambda runs `read`, `write` and `apply`."""
 
 import json
 import re

@@ -20,7 +20,7 @@ from ops.console import ROOT
 from tests.unit.ops.build.support import RUNTIME
 
 AARCH64 = 183
-"""The number of the processor arm64 in the ELF header (e_machine) of a compiled library."""
+"""The number that stands for the processor arm64 in the field e_machine of a compiled library's ELF header."""
 
 HOT_BYTES = 100_000
 

@@ -40,7 +40,7 @@ def run(aws: Aws, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
-    """Replace the function `poll` by a stand-in. Return a list of the events that it gets, and a list of its responses.
+    """Replace the function `poll` by a stand-in. Return two lists: the events that it gets, and its responses.
 
     A test puts responses into the second list. The stand-in returns them one after another.
     """

@@ -58,7 +58,7 @@ def save_checkpoint(**fields: Any) -> None:
 
 
 def objects(prefix: str) -> list[str]:
-    """Return the keys of the objects in the write log's bucket that begin with a prefix."""
+    """Return those keys of objects in the write log's bucket that begin with a prefix."""
     make: Any = boto3.client
     listed = make("s3").list_objects_v2(Bucket="log", Prefix=prefix)
     return [entry["Key"] for entry in listed.get("Contents", [])]
@@ -67,7 +67,7 @@ def objects(prefix: str) -> list[str]:
 def quarantine_line(number: int) -> bytes:
     """Quarantine a line of the write log, as `apply` does. Return the line.
 
-    The items table gets a marker, which says that the line's change is quarantined.
+    The function also puts a marker into the items table, which says that the line's change is quarantined.
     """
     late = change(f"p-{number}")
     quarantine = S3LineQuarantine(BotoClient("s3"), "log", "quarantine/")

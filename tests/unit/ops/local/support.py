@@ -1,4 +1,4 @@
-"""Helpers for tests of local runs: a test stack with its outputs, and paths of zips that don't exist."""
+"""Helpers for tests of local runs: a test stack with its Terraform outputs, and made-up paths of zips."""
 
 import dataclasses
 import json

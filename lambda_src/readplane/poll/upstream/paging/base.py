@@ -1,4 +1,4 @@
-"""The base class of all paging styles, and the classes for a position in a list and for a page that was read."""
+"""The base class of all paging styles, the class of a position in a list, and the class of a page that was read."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from ..response import BackOfficeResponse
 MAX_LINK = 8_192
 """The longest link or token that is accepted, in characters.
 
-Links and tokens need a limit, because the checkpoint stores them. No server accepts URLs longer than this limit.
+Links and tokens need a limit, because the checkpoint stores them. The limit is high enough, because no server accepts
+longer URLs.
 """
 
 PageRecords = list[PageRecord]
@@ -86,7 +87,8 @@ class Paginator:
     may_repeat_page = False
     """Whether a page may have the same body as the previous page.
 
-    It is true for a style that compares the records of the two pages instead of their bodies.
+    Usually a repeated body means that the response is stale. But some styles compare the records of the two pages
+    instead of their bodies, and set this to true.
     """
 
     def __init__(self, source: Source, first_url: str, read_records: Callable[[str], PageRecords]) -> None:

@@ -36,7 +36,7 @@ def follow(continuation: Continuation, page: ReceivedPage) -> Continuation | Non
     """Return the position of the next page for the styles ``link`` and ``token``, or ``None`` if ``page`` is the last.
 
     A page without records may still have a next page, because a back office may filter its records after it has split
-    them into pages. But a page without records that links to an earlier URL is the last page.
+    them into pages. But a page without records is the last page if it links to an earlier URL.
     """
     if page.next_url is None or _repeats_url(continuation, page.url, page.next_url):
         return None

@@ -8,8 +8,10 @@ class OffsetPaginator(Paginator):
     """Requests pages by the position of their first record in the list, until a page has no new records.
 
     Use this style for an API with SQL-like offsets: ``GET /rows?offset=200``. The setting ``paging.parameter`` names
-    the query parameter. The offset of each page except the first is one less than necessary, so the page should begin
-    with the last record of the previous page. If the page begins with another record, records have moved.
+    the query parameter.
+
+    Each request except the first has an offset that is smaller by one than the number of records read so far. So the
+    page should begin with the last record of the previous page. If it begins with another record, records have moved.
     """
 
     may_repeat_page = True

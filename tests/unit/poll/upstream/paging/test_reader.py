@@ -1,6 +1,7 @@
 """Tests that the page reader reads a whole list in every paging style.
 
-They also test that only its first request is a probe, which is the one request that a half-open breaker allows.
+They also test that only the reader's first request is a probe. While the circuit breaker is half-open, it allows only a
+probe.
 """
 
 from typing import Any
