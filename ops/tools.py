@@ -48,7 +48,7 @@ To install it by hand, see https://developer.hashicorp.com/terraform/install, or
   tfenv install 1.11.4 && tfenv use 1.11.4"""
 
 AWS_PYTHON = "3.13"
-"""The Python version of the functions on AWS. This version loads only byte-code that the same version compiled."""
+"""The Python version of the functions on AWS. A Python version loads only byte-code that the same version compiled."""
 
 PYTHON = "3.13.18"
 """The Python release that uv fetches. uv checks the download against a checksum that is part of uv's own release."""

@@ -6,9 +6,9 @@ locals {
   # Source name -> the settings with which `read` tells clients whether the data of a collection is stale.
   freshness = { for name, source in var.sources : name => { collection = source.collection, staleness_budget = source.staleness_budget } }
 
-  # Source name -> the source's settings as JSON text, which its schedule passes to `poll` as input. Fields that aren't
-  # set are left out, because `poll` has the same defaults. The ARN of the KMS key that encrypts the secret is left out
-  # too, because only the policy of `poll` needs it.
+  # Source name -> the source's settings as JSON text. The source's schedule passes this text to `poll` as input. Fields
+  # that aren't set are left out, because `poll` has the same defaults. The ARN of the KMS key that encrypts the
+  # source's secret is left out too, because only the IAM policy of `poll` needs it.
   source_settings = { for name, source in var.sources : name => jsonencode(merge(
     { name = name },
     { for field, value in source : field => value if value != null && !contains(["secret", "paging", "version", "cursor", "sweep"], field) },

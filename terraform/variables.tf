@@ -261,8 +261,8 @@ variable "write_log" {
     error_message = "Set write_log.buffering_megabytes to 1 to 16: `apply` must finish an object within its time-out, or the object never gets done."
   }
 
-  # S3 refuses to move an object to STANDARD_IA in its first 30 days, and from there to a cheaper storage class in the
-  # next 30 days.
+  # S3 refuses to move an object to the storage class STANDARD_IA before the object is 30 days old. The object must then
+  # stay in STANDARD_IA for 30 days before S3 can move it on to GLACIER_IR.
   validation {
     condition     = var.write_log.infrequent_access_days >= 30 && var.write_log.glacier_instant_days >= var.write_log.infrequent_access_days + 30
     error_message = "Set write_log.infrequent_access_days to at least 30 and glacier_instant_days at least 30 days later."
@@ -279,9 +279,9 @@ variable "horizon_days" {
   type        = number
   default     = 30
 
-  # horizon_days must exceed 14, because the dead-letter queue keeps a message for 14 days. If an operator redrives
-  # an old change on the last of these days, the tombstone of the deleted item must still exist. Otherwise the change
-  # would bring the item back.
+  # A deleted item's tombstone is kept for horizon_days. They must exceed 14 days, because the dead-letter queue keeps a
+  # message for 14 days. If an operator redrives an old change on the last of these days, the tombstone must still
+  # exist. Otherwise the change would bring the deleted item back.
   validation {
     condition     = var.horizon_days >= 15 && floor(var.horizon_days) == var.horizon_days
     error_message = "Set horizon_days to 15 or more: longer than the 14 days of the dead-letter queue, or a redrive could bring deleted items back."
@@ -322,9 +322,9 @@ variable "functions" {
     error_message = "Set functions.read.timeout_seconds to 12 to 29: a list and its retries take up to 10 seconds, and API Gateway waits 29."
   }
 
-  # `apply` needs 15 seconds for each megabyte of an object. A megabyte can hold some 2,400 small changes, so `apply`
-  # must write at least 160 changes a second. At best it writes thousands a second. With a third of a CPU core, or while
-  # DynamoDB throttles, it writes only a few hundred.
+  # `apply` gets at least 15 seconds for each megabyte of an object. A megabyte can hold some 2,400 small changes, so
+  # `apply` must write at least 160 changes a second. At best it writes thousands a second. Even with a third of a CPU
+  # core, or while DynamoDB throttles, it still writes a few hundred, which is enough.
   validation {
     condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
     error_message = "Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or buffer less: `apply` must finish an object within its time-out."

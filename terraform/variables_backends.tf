@@ -42,8 +42,9 @@ variable "backends" {
   }))
   default = {}
 
-  # A stack can have at most 20 backends. The hashes of all their API keys must fit into the environment variables of
-  # the function `backend_auth` (4 KB), and API Gateway allows 300 resources per API.
+  # A stack can have at most 20 backends, for two reasons. The hashes of their API keys must fit into the environment
+  # variables of the function `backend_auth` (4 KB). And each backend uses two of the 300 resources that API Gateway
+  # allows per API.
   validation {
     condition     = length(var.backends) <= 20
     error_message = "Declare at most 20 backends; put the rest into a second stack."

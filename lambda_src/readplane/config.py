@@ -89,7 +89,7 @@ def _decode(text: str) -> Any:
 
 
 def _undeclared_collections(settings: object) -> Iterator[str]:
-    """Yield an error text for each source in the settings whose collection the settings don't declare."""
+    """Yield an error text for each source that belongs to a collection which the settings don't declare."""
     collections = getattr(settings, "collections", None) or ()
     for name, source in (getattr(settings, "sources", None) or {}).items():
         if source and source.collection and source.collection not in collections:

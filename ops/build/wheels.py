@@ -62,7 +62,7 @@ def unpack_wheel(wheel: Path, to: Path) -> None:
 
 
 def _installed_name(member: str) -> str | None:
-    """Return the path, relative to the folder of libraries, at which to unpack an entry of a wheel.
+    """Return the path at which to unpack an entry of a wheel. The path is relative to the folder of libraries.
 
     Return None for a folder, and for a file that isn't part of a library, such as a script.
     """

@@ -92,16 +92,15 @@ def _hash_inputs(target: Target, interpreter: Path, root: Path) -> str:
 def _state(inputs: str, zips: Zips) -> dict[str, str]:
     """Return the hash of a build's inputs and the hash of each zip.
 
-    The next build is skipped if its hashes are the same.
-
-    The hashes of the zips are included, so that the next build replaces a zip that somebody changed or removed.
+    The state is saved after each build. The next build is skipped if the state is still the same then. Because the
+    state includes the hashes of the zips, the next build replaces a zip that somebody changed or removed.
     """
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "" for path in zips}
     return {"inputs": inputs, **hashes}
 
 
 def _copy_files(files: Iterable[Path], root: Path, to: Path) -> None:
-    """Copy files of the package `readplane` to another folder, but not their modes and times."""
+    """Copy the contents of the package's files to another folder, without the files' modes and times."""
     for path in files:
         copy = to / path.relative_to(root / PACKAGE.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)

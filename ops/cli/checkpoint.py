@@ -41,10 +41,10 @@ def show(chosen: Chosen, name: str) -> None:
 @dry_run_option
 @click.pass_obj
 def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
-    """Let a source's next poll read everything again that was modified since a given time.
+    """Let a source's next poll read all records again that were modified since a given time.
 
-    The time must be earlier than the source's watermark. No item is written twice, because a record that is read again
-    gives the same change.
+    The time must be earlier than the source's watermark. A record that is read again gives the same change as before.
+    `apply` then recognises the change and doesn't write the item again.
     """
     to_ms = _parse_ms(moment)
     target = chosen.target

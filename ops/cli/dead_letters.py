@@ -21,7 +21,7 @@ from ops.console import CommandError
 PREFIX = "aws/lambda/"
 
 MAX_TRIES = 5
-"""The maximum number of times that `redrive` publishes an item. If the item changes each time, the command fails."""
+"""The maximum number of times that `redrive` publishes an item. If the item changes during each, the command fails."""
 
 Kind = Literal["object", "changes", "items"]
 KINDS = {
@@ -120,8 +120,8 @@ def _waiting_notifications(target: Target, stack: RegionalStack) -> int:
 def _redrive_notifications(target: Target, stack: RegionalStack, waiting: int) -> int:
     """Move all messages from the dead-letter queue back to the queue of `apply`. Return how many were moved.
 
-    This function doesn't use SQS's own redrive task (StartMessageMoveTask), because that may skip in-flight messages
-    and shows no progress.
+    This function doesn't use SQS's own redrive task (StartMessageMoveTask), because that task may skip messages that
+    another consumer has just received, and it shows no progress.
     """
     if not waiting:
         return 0
@@ -156,7 +156,7 @@ def _batches(target: Target, stack: RegionalStack) -> Iterator[Batch]:
 def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str, Any]]) -> None:
     """Publish each item in a batch as the items table holds it now.
 
-    The item images in the batch aren't published, because newer documents may have been published since.
+    The item images in the batch aren't published, because they may be older than the documents that clients read now.
 
     :raises CommandError: if `publish` fails, or an item changes during each of MAX_TRIES tries
     """

@@ -26,7 +26,7 @@ from ops.cli.target import Chosen
 )
 @click.pass_context
 def main(context: click.Context, local: str | None, file: Path | None) -> None:
-    """Operate a Readplane stack: the one in the Terraform state of terraform/, unless an option names another.
+    """Operate a Readplane stack. Without an option, it is the stack in the Terraform state of terraform/.
 
     The commands find AWS credentials as boto3 usually does. Every command that changes something has --dry-run.
     """

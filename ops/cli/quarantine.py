@@ -161,8 +161,8 @@ def _redrive_lines(target: Target, stack: RegionalStack, entries: list[Entry]) -
         raise CommandError(f"{empty[0].key} holds no line: its object is damaged from {empty[0].content['origin']} on.")
     if not entries:
         return
-    # A marker in the items table says that a change is quarantined. Remove the old markers before the lines are in the
-    # write log. After that, `apply` may quarantine a line again, and its new marker must stay.
+    # A marker in the items table says that a change is quarantined. Remove the old markers before the lines go into the
+    # write log. As soon as a line is there, `apply` may quarantine it again and write a new marker, which must stay.
     for entry in entries:
         _remove_marker(target, stack, entry.line())
     put_lines(target, stack, [entry.line() for entry in entries])

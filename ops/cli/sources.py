@@ -1,4 +1,4 @@
-"""The commands `sources`: list all sources; poll, pause, resume or reset one source; check the settings of all."""
+"""The commands `sources`: list all sources, check their settings, and poll, pause, resume or reset one source."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def resume(chosen: Chosen, name: str, dry_run: bool) -> None:
 def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
     """Forget a source's checkpoint, so that the next poll reads everything again.
 
-    No item is lost or written twice, because a record that is read again gives the same change as before. But the back
-    office has to send all its records once more.
+    No item is lost. A record that is read again gives the same change as before. `apply` then recognises the change
+    and doesn't write the item again. But the back office has to send all its records once more.
     """
     target = chosen.target
     target.source(name)
@@ -215,7 +215,7 @@ def _describe(target: Target, name: str) -> dict[str, Any]:
 
 
 def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
-    """Return the word for a source's state. The first row of this table that matches decides.
+    """Return a source's state as text. The first row that matches, from top to bottom, decides.
 
     | the source | state |
     | --- | --- |
@@ -239,7 +239,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
 
 
 def _sweep(saved: Checkpoint | None) -> str | None:
-    """Return how many records a running sweep has read, `due` if a sweep should begin, or None."""
+    """Return how many records a running sweep has read, `due` if a requested one hasn't begun, else None."""
     if saved is None:
         return None
     if saved.sweep_pass:

@@ -43,8 +43,8 @@ _TYPES = {"removed": "INTEGER NOT NULL DEFAULT 0"}
 FIRST_MODIFIED = datetime(2025, 1, 1, tzinfo=UTC)
 """The modification time of the rows of the first country in the table `subdivisions`.
 
-ISO publishes no modification times, so the times are invented. All rows of a country get the same time. In the order of
-the country codes, each country's time is one hour after the time of the country before it.
+ISO publishes no modification times, so the times are invented. All rows of a country get the same time. The next
+country in the order of the country codes gets a time one hour later.
 """
 
 _PROXY = "ops.local.fault_proxy"
@@ -97,7 +97,7 @@ class BackOffice:
             self.faults()
 
     def requests(self, match: str = "") -> int:
-        """Return how many requests the proxy has got whose path contains `match`. Refused connections don't count."""
+        """Return how many requests with `match` in their path the proxy has got. Refused connections don't count."""
         state = self._call_proxy(urllib.request.Request(f"http://127.0.0.1:{self.control}/"))
         return sum(number for path, number in state["requests"].items() if match in path)
 
@@ -319,7 +319,8 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a SQLite connection for one transaction, and commit at the end of the `with` block.
 
-    The transaction waits for Datasette's reads to end, and Datasette waits for the transaction to end.
+    SQLite locks the file. So the transaction waits until Datasette's current reads end, and new reads of Datasette wait
+    until the transaction ends.
     """
     connection = sqlite3.connect(path, timeout=30)
     try:

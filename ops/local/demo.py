@@ -54,7 +54,7 @@ def countries() -> list[dict[str, Any]]:
 
 
 def load(api: Api, items: Sequence[dict[str, Any]], clients: int, progress: Progress) -> list[Timing]:
-    """Write every country with a PUT, and wait until reads of its item and of its document show the write.
+    """Write every country with a PUT. Wait until a GET of its item and a GET of its document show the write.
 
     :param items: the countries
     :param clients: how many countries to write at the same time
@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show_writes(api: Api, clients: int, progress: Progress) -> None:
-    """Write the countries, and print how long it takes until they are accepted and until reads show them.
+    """Write the countries. Print how long it takes until the writes are accepted and until clients can read them.
 
     The first writes are measured apart from the others, because they may wait for cold starts.
     """

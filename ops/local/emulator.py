@@ -123,7 +123,8 @@ def _environment(home: Path, port: int) -> dict[str, str]:
         "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{port}",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        # Turn off MQTT and SFTP, because they would open fixed ports, which a second emulator couldn't open again.
+        # Turn off MQTT and SFTP, because they listen on fixed ports. A second emulator on this machine would fail to
+        # open the same ports.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",

@@ -26,8 +26,8 @@ def keep_idle_connections_open() -> None:
 
     Without this patch, MiniStack closes a connection that has been idle for 75 seconds. A request that arrives at the
     moment of closing gets no response. Of 200 requests that were sent within 10 ms of that moment, 3 got none.
-    MiniStack may have carried such a request out. Then Terraform's retry fails with a conflict. This really happens,
-    because a `terraform apply` lasts about 75 seconds.
+    MiniStack may have carried such a request out. Then Terraform's retry fails with a conflict. Such a request is
+    likely, because a `terraform apply` lasts about 75 seconds, just as long as a connection may be idle.
     """
 
     def two_hours(_config: hypercorn.config.Config) -> float:
@@ -104,8 +104,8 @@ def check_each_statement_of_a_batch() -> None:
 def tell_iam_the_item_key() -> None:
     """Let IAM policies restrict a request by the key of the item that it names (`dynamodb:LeadingKeys`), as on AWS.
 
-    Without this patch, MiniStack doesn't know `dynamodb:LeadingKeys`. A policy's condition on it would be true for
-    every item.
+    Without this patch, MiniStack doesn't know `dynamodb:LeadingKeys`. A condition on `dynamodb:LeadingKeys` in a policy
+    would then be true for every item, so the policy would restrict nothing.
     """
     original = iam_actions.dynamodb_service_context
 

@@ -1,8 +1,8 @@
-"""A proxy in front of the back office that can make it slow, broken or unreachable. It needs only the standard library.
+"""A proxy in front of the back office. The proxy can make the back office slow, broken or unreachable for clients.
 
 The demo and the tests simulate outages with this proxy. The proxy starts the back office's program and passes requests
 on to it. The proxy keeps the `Host` header of each request, so that links in the responses lead to the proxy. On a
-second port, the control port, the proxy receives the faults to simulate.
+second port, the control port, the proxy receives the faults to simulate. This program needs only the standard library.
 """
 
 from __future__ import annotations

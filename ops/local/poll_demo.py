@@ -1,4 +1,4 @@
-"""Show on the emulator how Readplane polls a back office, and that reads keep working while the back office doesn't.
+"""Show on the emulator how Readplane polls a back office, and that clients can still read while it is down.
 
 The demo polls the back office and changes a row in it. Then it stalls the back office, lets it refuse connections, and
 brings it back.

@@ -25,7 +25,7 @@ from ops.console import CommandError
 from ops.local.stack import Outputs, environment
 
 PASSWORD = "Correct-horse-battery-1"
-"""The password of every user that `sign_in` creates. Removing the stack deletes these users."""
+"""The password of every user that `sign_in` creates. The users are deleted together with the stack."""
 
 
 @dataclasses.dataclass(frozen=True)

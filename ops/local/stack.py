@@ -24,13 +24,13 @@ from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
 BACK_OFFICE = "http://localhost:8765"
-"""The back office's URL in the file VARIABLES. A local run has its own copy of that file, with its own URL instead."""
+"""The back office's URL in the file VARIABLES. Each local run copies the file and puts its back office's URL there."""
 
 _OPTIONS = ("-input=false", "-parallelism=30", f"-var-file={VARIABLES}", "-var-file=run.tfvars.json")
 
 
 class ConflictError(CommandError):
-    """`terraform apply` failed, because the emulator already has a resource that the Terraform state lacks."""
+    """`terraform apply` failed to create a resource that exists in the emulator, but not in the Terraform state."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,8 +46,8 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
         try:
             applied = _apply_to_fresh(name, port, zips, progress, rows)
         except stack.ConflictError as conflict:
-            # A conflict can happen on a busy machine. Start over with a new emulator. Another apply to this emulator
-            # would fail again, because the resource exists in the emulator but isn't in the Terraform state.
+            # On a busy machine, the emulator may create a resource without Terraform getting the response. Start over
+            # with a new emulator, because another apply to this emulator would fail on the same resource.
             progress.say(
                 f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
             )

@@ -21,8 +21,8 @@ write_log = { buffering_seconds = 10 }
 throttle     = { rate = 20, burst = 40 }
 cors_origins = ["http://localhost:8080"]
 
-# There is no source, because polling costs some 15 $ a month, busy or not: one shard of the change stream, and about 1
-# $ for `poll` and the metrics that it reports every minute. environments/prod.tfvars shows how to declare a source.
+# There is no source, because polling costs some 15 $ a month, busy or not: most of it for one shard of the change
+# stream, and about 1 $ for `poll` and its metrics. environments/prod.tfvars shows how to declare a source.
 
 collections = {
   products = {

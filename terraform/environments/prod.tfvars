@@ -25,8 +25,8 @@ horizon_days = 30
 # The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. `apply` reserves 22: 20 for
 # the apply queue, and 2 for the change stream of the source below (1 shard x parallelization_factor 2).
 #
-# With snap_start, every deployment leaves an old version of `write` and of `read` behind. AWS bills the snapshot of a
-# version for as long as the version exists, so delete the versions that you won't go back to.
+# With snap_start, every deployment leaves an old version of `write` and of `read` behind. AWS bills the SnapStart
+# snapshot of a version for as long as the version exists. So delete the versions that you won't go back to.
 functions = {
   write   = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
   apply   = { memory_mb = 1024, reserved_concurrency = 22 }
@@ -73,9 +73,9 @@ collections = {
   }
 }
 
-# An example of a source. A back office that is polled every minute costs some 15 $ a month more, busy or not: one shard
-# of the change stream, and about 1 $ for `poll` and its metrics. Each further source adds only about 1 $. Also declare
-# the source's collection under collections above, without write_groups:
+# An example of a source. The first source, polled every minute, costs some 15 $ a month, busy or not: most of it
+# for one shard of the change stream, and about 1 $ for `poll` and its metrics. Each further source adds only about 1 $.
+# Also declare the source's collection under collections above, without write_groups:
 #   stock = { read = "public", cache_ttl = 10 }
 #
 # sources = {

@@ -59,7 +59,7 @@ def _documented_results() -> dict[str, Any]:
 
 
 def _merged(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the results in docs/performance.json, in which ``result`` replaces the parts that this run measured.
+    """Read the results in docs/performance.json, replace the parts that this run measured, and return the outcome.
 
     The member ``renewed`` holds, for each replaced part, the conditions of the run that measured this part.
 

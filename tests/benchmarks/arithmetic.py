@@ -56,7 +56,7 @@ def spread(samples: Iterable[float]) -> Spread:
 def percentile(samples: Iterable[float], percent: float) -> float:
     """Return a percentile by the nearest-rank method.
 
-    The percentile is the smallest sample that is greater than or equal to at least ``percent`` % of all samples. For
+    The percentile is the smallest sample ``s`` for which at least ``percent`` % of all samples are ``s`` or less. For
     example, the 99.9th percentile of 1,000 different samples is the second greatest sample.
 
     :raises ValueError: if there are no samples.

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(folder: Path) -> None:
-    """Write ``ca.pem``, ``certificate.pem`` and ``key.pem`` for the fake AWS server.
+    """Write the TLS files of the fake AWS server: ``certificate.pem``, its ``key.pem``, and the authority ``ca.pem``.
 
     The RSA keys have 2,048 bits, like those of AWS's endpoints.
     """

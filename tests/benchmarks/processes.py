@@ -113,8 +113,8 @@ class Runner:
     def __init__(self, fake: FakeProcess, folder: Path) -> None:
         """Make the home folder that the measured processes share.
 
-        :param folder: the parent of the home folder. It also gets the specification of each measured process, and the
-            file for the standard error of each process.
+        :param folder: the folder in which to make the home folder. For each measured process, it also gets two
+            files: one with the process's specification, and one for the process's standard error.
         """
         self._fake = fake
         self._folder = folder
@@ -237,7 +237,7 @@ class Server:
         return float(line) / requests
 
     def close(self) -> None:
-        """Close the standard input of the process, which ends it."""
+        """Close the standard input of the process. The process then ends."""
         self._process.communicate()
         self._out.close()
 

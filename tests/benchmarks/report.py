@@ -63,8 +63,8 @@ def goals(result: Result) -> list[Goal]:
 def tables(result: Result, *, pictured: bool = False) -> str:
     """Return the Markdown tables of all parts that a benchmark run measured.
 
-    :param pictured: whether the Markdown also shows the charts. It refers to ``performance.svg`` and ``outage.svg`` in
-        the folder of the page.
+    :param pictured: whether the Markdown also shows the charts. If so, it refers to
+        ``performance.svg`` and ``outage.svg`` in the folder of the page.
     """
     parts = ["![The figures of the tables as bars](performance.svg)"] if pictured else []
     parts += [_cold(function, rows) for function, rows in result.get("cold", {}).items()]

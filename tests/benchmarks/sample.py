@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-TYPE_CHECKING = False  # mypy assumes True. It isn't imported, because importing `typing` takes time.
+TYPE_CHECKING = False  # mypy takes it as True. The script doesn't import it from `typing`, which would take time.
 if TYPE_CHECKING:
     from typing import Any
 

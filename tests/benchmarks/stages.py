@@ -27,8 +27,8 @@ def main() -> None:
     with open(sys.argv[1], "rb") as file:  # noqa: PTH123 (importing pathlib would distort the measurement)
         spec = marshal.load(file)
     sys.path[:] = spec["path"] + [entry for entry in sys.path[1:] if not entry.endswith("site-packages")]
-    # Remove this variable, because importing a handler would otherwise also run the handler's init. The script measures
-    # the import and the init as two steps.
+    # While this variable is set, as on Lambda, the import of a handler also runs the handler's init. Remove the
+    # variable, so that the script can measure the import and the init as two steps.
     del os.environ["AWS_LAMBDA_FUNCTION_NAME"]
     seconds: dict[str, float] = {}
     last = time.process_time()

@@ -250,7 +250,7 @@ class BackOffice:
         return False
 
     def _page(self, query: dict[str, str], size: int) -> tuple[list[Row], str | None]:
-        """Return the rows of a page, and the link or token of the next page; ``None`` if the page names no next page.
+        """Return the rows of a page, and the link or token of the next page if there is one.
 
         :param query: the query parameters of the request.
         :param size: the greatest number of rows in the page.
@@ -268,9 +268,9 @@ class BackOffice:
             return listed[:size], f"{len(self._scrolls) - 1}.{size}" if size < len(listed) else None
         if style in ("page", "offset"):
             # Style ``page``: never shorten a page, because the next page begins where a full page would end.
-            # Style ``offset``: return at least two rows if there are two. The client requests the last row of the
-            # previous page again, as the first row of this page. If no other row follows, the client takes this page
-            # for the last one.
+            # Style ``offset``: never shorten a page to a single row. The first row of a page is the last row of the
+            # previous page, which the client requests again. If no other row follows, the client takes the page for the
+            # last one, and would miss the remaining rows.
             at = (
                 (int(query.get("page", "1")) - 1) * self.shape.page_size
                 if style == "page"

@@ -33,7 +33,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class MemoryDynamo:
-    """A fake :class:`readplane.aws.client.Client` of one DynamoDB table whose key is ``pk``. Threads may share it.
+    """A fake :class:`readplane.aws.client.Client` of one DynamoDB table whose key is ``pk``. It is thread-safe.
 
     ``items`` holds the stored items by key. ``calls`` counts the calls by operation.
 

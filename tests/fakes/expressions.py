@@ -47,7 +47,7 @@ def updated_item(update: str, item: Item, values: Item, names: Mapping[str, str]
 
 
 def projected_item(projection: str | None, item: Item, names: Mapping[str, str]) -> Item:
-    """Return the attributes of an item that a projection expression lists; all attributes if it is ``None``."""
+    """Return the attributes of an item that a projection lists, or all if the projection is ``None``."""
     if projection is None:
         return item
     listed = [names.get(name.strip(), name.strip()) for name in projection.split(",")]
@@ -62,7 +62,7 @@ def _tokens(text: str) -> list[str]:
 
 
 class _Expression:
-    """A parser of one expression. It evaluates the expression on one item while it parses it."""
+    """A parser of one expression. While it parses the expression, it also evaluates the expression on one item."""
 
     def __init__(self, text: str, item: Item, values: Item, names: Mapping[str, str]) -> None:
         self._tokens = _tokens(text)

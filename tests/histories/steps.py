@@ -93,7 +93,8 @@ class Poll(NamedTuple):
     slot: the number of the slot. Invocations in different slots are concurrent.
     sweep: whether the event of the new invocation requests a sweep.
     calls: how many calls the slot's invocation makes before it stops; ``None`` if it runs to its end.
-    immortal: whether Lambda freezes the sandbox at the deadline instead of killing it, so that it can continue later.
+    immortal: whether Lambda freezes the sandbox at the deadline instead of killing it. Then the invocation can continue
+        after its deadline.
     """
 
     slot: int

@@ -137,7 +137,7 @@ def test_a_poll_can_be_killed_before_any_of_its_calls_and_the_next_poll_continue
 ) -> None:
     """Play one history for each call of a poll, and kill the poll just before that call.
 
-    The random histories can't replace this test, because they kill polls before some of the calls only.
+    The random histories can't replace this test, because they kill polls before only some of the calls.
     """
     setting = Setting(Shape(page_size=10, resolution_ms=1_000))
     steps: list[Step] = [*(Put(row_id, first, 0) for row_id in IDS), Wait(wait)]
@@ -172,10 +172,10 @@ def test_a_poll_does_nothing_while_another_one_runs() -> None:
 
 
 def test_a_row_that_comes_back_while_a_sweep_deletes_it_needs_no_other_sweep() -> None:
-    """The new row's modification time can be before the time of the sweep that deletes the item.
+    """A deleted row comes back, with a modification time before the sweep that deletes its item.
 
-    Even then the new row must beat the tombstone. So the tombstone must have the modification time of the deleted item
-    and not the time of the sweep.
+    Even then the new row must replace the tombstone that the sweep writes. So the tombstone must have the modification
+    time of the deleted item and not the time of the sweep.
     """
     world = World(Setting())
     with simulated(world.clock, world.send):

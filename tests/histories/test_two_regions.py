@@ -4,12 +4,12 @@ In a global table, the write with the latest DynamoDB time wins, even if it has 
 
 Each Region applies changes to its own replica with conditional writes. DynamoDB copies every write to the other Region.
 The copied write wins there if its DynamoDB time is greater than that of the stored item. If the times are equal, both
-replicas choose the write of the same Region. DynamoDB gives every write a greater time than that of the item that the
-write replaces.
+replicas keep the same one of the two writes: in this model, the write that was made in Region 1. Whenever a write
+replaces an item in its own Region, DynamoDB gives the write a greater time than the item's.
 
 Whenever the item of a replica changes, that Region's stream gets one record. The Region's `publish` handles the records
-in order. For each record, `publish` publishes the item. But if the item has replaced one with a greater version,
-`publish` mends it instead: it writes the greater version back.
+in order. For each record, `publish` publishes the item. There is one exception: if the record shows that a smaller
+version has replaced a greater one, `publish` writes the greater version back to the items instead.
 """
 
 from collections import deque

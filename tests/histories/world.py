@@ -357,7 +357,7 @@ class World:
         elif fault == "slow":
             self.clock.ms += 8_000
         elif fault == "repeated" and (self.last_answered is not invocation or self.office.is_first(request)):
-            fault = None  # drop this fault, because no client can detect that a whole page comes from another pass
+            fault = None  # drop this fault, because no client can detect that a page is a copy from an earlier pass
         elif fault == "stray_link" and self.setting.shape.style not in ("link", "header"):
             fault = "500"
         elif fault == "empty":
@@ -408,7 +408,7 @@ class World:
 
         The item must not go back to older data of its row. A tombstone is allowed only if a user has removed or deleted
         the row, or if the back office has sent at least two falsely empty pages. (A sweep deletes an item if its row is
-        missing from two listings in a row, and each of these pages can hide the row from one listing.)
+        missing from two consecutive listings, and each falsely empty page can hide the row from one listing.)
         """
         row_id = item["item_id"]["S"]
         text = item["data"]["S"] if "data" in item else None

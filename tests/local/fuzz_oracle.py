@@ -45,7 +45,7 @@ SUCCESSES = {
     "getChangeStatus": {200, 404},
     "getDocument": {200, 304, 404},
 }
-"""The statuses that are right for a valid request, by the operation id in docs/openapi.yaml."""
+"""The statuses with which the API may respond to a valid request, by the operation id in docs/openapi.yaml."""
 
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
@@ -257,7 +257,8 @@ class Service:
         return Verdict(route, frozenset({400, 413, 415}) if unsure else frozenset(), certain=not unsure)
 
     def _route(self, method: str, path: str) -> tuple[str | None, dict[str, str]]:
-        # Split the path as the emulator does: it decodes %2F before it routes a request, and merges repeated slashes.
+        # Split the path as the emulator does. Before the emulator chooses a route, it decodes %2F to a slash and merges
+        # repeated slashes.
         sent = [urllib.parse.unquote(part) for part in re.split("/|%2[fF]", path) if part]
         for template, operations in self.document["paths"].items():
             names = template.strip("/").split("/")

@@ -123,7 +123,7 @@ def test_a_preflight_allows_the_key_and_the_methods_of_the_backend(stack: Local)
     assert response.headers["Access-Control-Allow-Methods"] == "GET,HEAD"
 
 
-# Paths that try to leave the backend's base path. The base path contains one database of Datasette. Each of these
+# Paths that try to leave the backend's base path. Below the base path, Datasette serves one database. Each of the
 # paths tries to reach Datasette's page /-/versions.json, which is outside the base path.
 CLIMBING = ["../-/versions.json", "languages/../../-/versions.json", "..%2F-%2Fversions.json", "%2e%2e/-/versions.json"]
 CLIMBING += [

@@ -1,7 +1,7 @@
-"""Tests of bulk writes of changes, which use PartiQL.
+"""Tests of bulk writes: `apply` writes many changes at once with PartiQL statements.
 
-The tests compare the emulator with the fake DynamoDB of the unit tests, and bulk writes with writes of one change at a
-time. The outcomes and the written items must be the same.
+The tests make the same bulk writes on the emulator and on the fake DynamoDB of the unit tests. They also write the same
+changes one at a time. Each time, the outcomes and the written items must be the same.
 """
 
 import json
@@ -25,7 +25,7 @@ OWNER = "3f1a8a52-4031-70b5-6a1e-0d6f2b1f0c11"
 
 @pytest.fixture
 def table(stack: Local) -> Iterator[str]:
-    """Create an empty DynamoDB table with the key of the items table; return its name. Delete it after the test."""
+    """Create an empty DynamoDB table with the items table's key schema; return its name. Delete it after the test."""
     name = f"bulk-{uuid.uuid4()}"
     dynamodb = stack.root().client("dynamodb")
     dynamodb.create_table(

@@ -137,8 +137,8 @@ def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
 def test_iam_conditions_do_not_see_the_key_of_an_item() -> None:
     """MiniStack's IAM doesn't set the condition key dynamodb:LeadingKeys, so it can't limit a role to some items.
 
-    Workaround: emulator_patches.py sets the condition key. Without the workaround, no test would notice a role that
-    allows `poll` to write every item.
+    Workaround: emulator_patches.py sets the condition key. Without the workaround, no test would notice if the role of
+    `poll` allowed it to write every item.
     """
     body = json.dumps({"TableName": "items", "Item": {"pk": {"S": "source/x"}}}).encode()
     assert "dynamodb:LeadingKeys" not in iam_actions.dynamodb_service_context(body)
@@ -156,18 +156,18 @@ def test_a_partiql_write_reaches_no_stream() -> None:
 
 
 def test_a_batch_from_kinesis_counts_as_handled_whatever_the_function_reports() -> None:
-    """MiniStack ignores the failed records that a function reports for a batch from Kinesis.
+    """MiniStack never retries the records of a Kinesis batch that a function reports as failed.
 
-    Workaround: emulator_patches.py retries those records. Without the workaround, they would be lost.
+    Workaround: emulator_patches.py retries the failed records. Without the workaround, their changes would be lost.
     """
     assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_kinesis)
     assert "batchItemFailures" in inspect.getsource(lambda_svc._run_sqs_batch), "the emulator does this for a queue"
 
 
 def test_a_batch_from_kinesis_is_retried_without_limit() -> None:
-    """MiniStack ignores the retry limits of an event source mapping.
+    """MiniStack ignores the retry limits of an event source mapping, so it retries a failing Kinesis batch forever.
 
-    Workaround: the tests in terraform/tests check the configured values of these limits.
+    Workaround: the tests in terraform/tests check only that the limits are configured with the right values.
     """
     source = inspect.getsource(lambda_svc._poll_kinesis)
     for bound in ("MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "OnFailure"):
@@ -232,7 +232,7 @@ def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
 
 
 def test_a_retried_request_is_carried_out_once(stack: Local) -> None:
-    """MiniStack without patches carries out a request twice if the AWS SDK retries it. The patched emulator must not.
+    """The patched emulator must carry out a request only once if the AWS SDK retries it. Plain MiniStack repeats it.
 
     Workaround: emulator_patches.py recognises a retry by its amz-sdk-invocation-id header.
     """

@@ -34,8 +34,8 @@ def service(stack: Local) -> Iterator[Service]:
         eventually(lambda: connected.check(Call("GET", f"/documents/{name}/{KNOWN_ID}")) == 200)
     yield connected
     # Wait until the stack has published the writes of the fuzz tests. Otherwise the next test would have to wait,
-    # because the stack handles earlier writes first. To know when the stack is ready, make one last write and wait for
-    # its document.
+    # because the stack handles earlier writes first. To know when all writes of the fuzz tests are published, make one
+    # last write and wait for its document.
     last = stack.api(stack.eve)("PUT", f"/items/countries/{KNOWN_ID}", BODIES["countries"]).json()["change_id"]
 
     def published() -> bool:
@@ -98,7 +98,7 @@ def test_requests_generated_from_the_document(
 ) -> None:
     """Send random requests that docs/openapi.yaml allows, and others that violate it in one place or more."""
     if mode.is_negative and operation_id == "health":
-        return  # there is no invalid request for /health, because the operation has no parameters
+        return  # no request for /health can be invalid, because the operation has no parameters
     operations = service.operations(operation_id)
     strategies = [[operation.as_strategy(generation_mode=mode) for operation in operations]]
     if mode.is_positive and operation_id.startswith("get"):

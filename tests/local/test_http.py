@@ -296,8 +296,8 @@ def test_preflights_and_responses_have_the_cors_headers(stack: Local) -> None:
     response = stack.api()("GET", "/items/countries", headers=origin)
     assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"
     assert "ETag" in response.headers["Access-Control-Expose-Headers"]
-    # The stack declares only one origin, so the CORS headers are the same for every caller. So a cache can serve a
-    # response to all origins, and the response needs no `Vary: Origin`.
+    # The stack allows only one origin, so the API sends every caller the same CORS headers. Therefore a cache can serve
+    # one response to callers of all origins, and the response needs no `Vary: Origin`.
     for other in ({"Origin": "https://evil.example.com"}, {}):
         response = stack.api()("GET", "/items/countries", headers=other)
         assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"
@@ -370,7 +370,7 @@ def try_everywhere(stack: Local, hostile: str) -> tuple[list[str], list[str]]:
         for method, path in (("GET", "/x"), ("PUT", "/x"), ("DELETE", "/x"), ("POST", "")):
             call(method, f"/items/{collection}{path}", 400, **{"Readplane-Min-Version": hostile})
         for kind in ("items", "documents"):
-            # Expect a 200, because no item or document has this ETag.
+            # Expect a 200 and not a 304, because no item or document has this ETag.
             call("GET", f"/{kind}/{collection}/hostile", 200, **{"If-None-Match": hostile})
         call("POST", f"/items/{collection}", 202 if len(hostile) < 256 else 400, **{"Idempotency-Key": hostile})
     return wrong, accepted
@@ -433,7 +433,7 @@ def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> 
 
 
 def written_at(item: dict[str, Any]) -> str:
-    # The items table also holds the markers of quarantined changes. A marker has no `as_of`.
+    # Return an empty text for a marker, which has no `as_of`. The items table holds a marker for a quarantined change.
     return str(item["as_of"]["S"]) if "as_of" in item else ""
 
 

@@ -62,7 +62,7 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
             for name in ("subdivisions", "currencies")
             for path in ("sources", "documents/sources")
         ),
-        # This backend requires an API key and no token. test_backends.py tests it.
+        # The backend `backoffice` requires an API key and no token. test_backends.py tests it.
         *(f"{method} /backends/backoffice/{{proxy+}}" for method in ("GET", "HEAD")),
     } | {
         f"GET /{path}"
@@ -80,8 +80,8 @@ def test_the_list_of_protected_routes_is_complete(stack: Local) -> None:
         if not route.startswith("OPTIONS") and route not in open_routes
     }
     listed = {(method, shape(path)) for method, path in PROTECTED + NO_FUNCTION}
-    # Ignore the collection `notices`. PROTECTED needn't list the write routes of `notices`, because it lists the
-    # same routes of the collection `countries`.
+    # Ignore the collection `notices`. PROTECTED needn't list the write routes of `notices`, because it already lists
+    # the write routes of another collection, `countries`.
     missing = {entry for entry in ours if entry not in listed and "/notices" not in entry[1]}
     assert not missing
 
@@ -172,8 +172,9 @@ def test_an_expired_token_is_refused(stack: Local) -> None:
 def test_a_token_of_another_client_of_the_pool_is_refused(stack: Local) -> None:
     """Use a token that the user pool issued to an app client that isn't one of the stack's own.
 
-    API Gateway accepts the token, because it doesn't check the token's app client. Readplane's functions check it. No
-    function runs on the route to the back office, but that route also requires an API key.
+    API Gateway accepts the token, because it doesn't check the token's app client. Readplane's functions check the app
+    client and respond 401. No function runs on the route to the back office. That route responds 403, because it also
+    requires an API key, which the request lacks.
     """
     pool = stack.outputs.user_pool_id
     client = foreign_client(stack, pool)

@@ -30,7 +30,7 @@ If no action has been removed, a check takes at most one second, or two seconds 
 """
 
 _patience = 20.0
-"""How many seconds :func:`soon` waits. The usual value is long, so that checks succeed on a busy machine too."""
+"""How many seconds :func:`soon` waits at most. The default is long, so that checks succeed on a busy machine too."""
 
 
 @contextmanager
@@ -103,8 +103,8 @@ def quarantines_bad_lines(stack: Local) -> bool:
 def refuses_expired_changes(stack: Local) -> bool:
     """Return whether `apply` quarantines an expired change.
 
-    For this, `apply` needs the permission to read the item: it doesn't quarantine an expired change that it
-    has already applied.
+    For this, `apply` needs the permission to read the item. It reads the item to see whether it has already applied the
+    change, because it doesn't quarantine such a change.
     """
     change = new_change(name("expired"), ms=now_ms() - 31 * 86_400_000)
     put_object(stack, [change.line()])
@@ -262,7 +262,7 @@ def polls_full_listings(stack: Local) -> bool:
 
 
 def takes_snapshots(stack: Local) -> bool:
-    """Return whether `poll` can publish a snapshot and then replace it with a second one, by a conditional write."""
+    """Return whether `poll` can publish a snapshot document and then replace it by a conditional write."""
     source = source_of(stack, "currencies") | {"name": PolledTable.fresh_name(), "attempts": 1}
     outcomes = []
     for size in (1, 2):
@@ -332,8 +332,8 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("poll", "PublishDocuments", "s3:GetObject"): takes_snapshots,
 }
 
-# For each role and Sid: the actions, and a check that succeeds on the emulator without them. The check is None if the
-# tests can't observe the effect of the actions on the emulator.
+# The IAM actions that the emulator doesn't enforce, by role and Sid. Each value holds the actions and a check that
+# succeeds on the emulator without these actions. The check is None if the tests can't observe what the actions do.
 UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
     # These actions write logs and traces. The emulator writes the functions' logs itself and stores no traces.
     **{

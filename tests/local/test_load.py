@@ -145,8 +145,8 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     notified_ms = now_ms()
     notify(stack, late)
 
-    # Wait until `apply` has handled each log object once for each notification of the object. Then check that each time
-    # `apply` reported exactly one outcome for each line.
+    # Wait until `apply` has handled each log object as many times as it was notified of the object. Then check that
+    # `apply` reported exactly one outcome for each line each time.
     def all_handled() -> bool:
         flush_apply_log(stack)
         counts = handled(stack, started_ms)
@@ -183,8 +183,8 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
         "superseded": WRITES - len(winners),
         "quarantined": len(expired),
     }
-    # `apply` must apply each change at most once, and each item's newest change exactly once. When it gets a change
-    # again, the outcome must be a duplicate or superseded.
+    # `apply` must apply each change at most once, and each item's newest change exactly once. If it gets a change
+    # again, it must report the change as a duplicate or as superseded.
     assert len(winners) <= totals["ChangesApplied"] <= WRITES
     assert totals["ChangesQuarantined"] == sum(
         deliveries[key] for key, change_ids in lines.items() for change in expired if change.change_id in change_ids

@@ -48,8 +48,8 @@ def test_the_document_and_the_deployed_routes_are_the_same(stack: Local) -> None
         for name, written in collections(stack).items():
             if when == "always" or written:
                 expected.add(route.replace("{collection}", name))
-    # Leave out the routes of backends. docs/openapi.yaml doesn't document these routes, because a back office
-    # makes their responses.
+    # Leave out the routes of backends. docs/openapi.yaml doesn't document these routes, because the back office
+    # and not Readplane determines their responses.
     ours = {route for route in stack.outputs.routes if " /backends/" not in route}
     assert ours == expected
     assert set(stack.outputs.routes) - ours == {

@@ -92,7 +92,7 @@ def test_rows_become_items_and_documents_of_both_regions(stack: Local) -> None:
 def test_pages_that_end_between_equal_times_lose_no_row_and_a_second_poll_makes_no_change(stack: Local) -> None:
     table = PolledTable(stack)
     times = [table.put(0), table.put(1)]
-    for number in range(95):  # the 95 rows fill three pages, and pages 1 and 2 end between rows of equal time
+    for number in range(95):  # the rows fill 3 pages; the last row of pages 1 and 2 has the same time as the next row
         table.put(number, f"Row {number}", modified=times[number > 50])
     report = table.poll()
     assert report["outcome"] == "completed" and (report["pages"], report["changes"]) == (3, 95)

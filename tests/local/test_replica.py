@@ -65,7 +65,7 @@ def test_publish_mends_a_version_that_went_down(stack: Local, written: bool, men
     """Overwrite a newer change with an older one in DynamoDB, as the replication of a global table may do.
 
     `publish` must put the newer change back. Only the `publish` of the Region ``mender`` can do so, because the test
-    removes the permission from the `publish` of the other Region.
+    removes the IAM permission for this write from the `publish` of the other Region.
 
     :param written: the Region in which the test writes: False for the primary Region, True for the replica Region.
     :param mender: the Region whose `publish` must put the newer change back: False for the primary Region, True for the

@@ -95,7 +95,7 @@ class Applied:
 
     @property
     def path(self) -> str:
-        """The path under which LocalStack serves the API's stage. A request's path is this path plus a route's path."""
+        """The path prefix of the API's stage on LocalStack. A test puts it before the path of each request."""
         return f"/_aws/execute-api/{self.api_id}/{self.stage}"
 
 

@@ -209,8 +209,8 @@ def test_an_unchanged_document_is_a_304(applied: Applied, documents: S3Documents
     response = call(applied, "/documents/products/apple", {"If-None-Match": etag})
 
     assert (response.status, response.body) == (304, b"")
-    # S3 repeats the ETag in a 304. LocalStack 4.14.0 leaves it out. So accept a 304 without an ETag, but not a 304
-    # with another ETag.
+    # On AWS, S3 sends the ETag in a 304 too. LocalStack 4.14.0 sends a 304 without an ETag. So accept a missing ETag,
+    # but no other ETag.
     assert response.headers.get("etag", etag) == etag
 
 
@@ -339,8 +339,8 @@ def test_documents_are_read_only(applied: Applied, documents: S3Documents, metho
 
 
 def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, documents: S3Documents) -> None:
-    # The tests with hostile ids prove something only if the bucket holds objects that the ids could reach. So check
-    # for some of the ids that a decoy exists under the S3 key that results if the id, decoded or not, is put into it.
+    # The tests with hostile ids prove something only if the bucket holds objects that the ids could reach. Suppose that
+    # API Gateway put such an id, decoded or not, into an S3 key. For some ids, check that this key has a decoy.
     keys = {
         entry["Key"]
         for page in applied.s3.get_paginator("list_objects_v2").paginate(Bucket=applied.bucket)

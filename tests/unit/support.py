@@ -120,7 +120,7 @@ def kinesis_event(lines: Sequence[bytes], first: int = 0) -> Any:
 
 
 def stream_record(old: Change | None, new: Change | None, number: int = 1) -> Any:
-    """Return a record of the items stream, with the item before and after the write in DynamoDB's JSON format.
+    """Return a record of the items stream. It holds the item before and after a write, in DynamoDB's JSON format.
 
     :param old: the item before the write; ``None`` if there was no item.
     :param new: the item after the write; ``None`` if the write removed it.

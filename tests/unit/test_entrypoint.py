@@ -10,7 +10,7 @@ LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 class Maker:
     """Makes a new function at each call and counts the calls.
 
-    A function returns its own number, the event and the context, so that a test sees which function was called.
+    Each function that it makes returns its number, the event and the context. So a test sees which function was called.
     """
 
     def __init__(self) -> None:

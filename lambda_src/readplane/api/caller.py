@@ -46,6 +46,7 @@ def groups_from_claim(claim: object) -> frozenset[str]:
 
     API Gateway passes two groups as the text ``a,b``, as the text ``[a b]`` or as a list. Terraform only allows group
     names that match ``^[A-Za-z0-9_-]{1,64}$``, so no name contains a comma, a space or a bracket.
+    This function can therefore split the text at these characters.
     """
     if isinstance(claim, str):
         return frozenset(filter(None, _GROUP_SEPARATOR.split(claim)))

@@ -101,8 +101,9 @@ class MessageApplier:
         """Apply the objects that each message announces.
 
         Don't start another message in the second half of the invocation's time. Count each message that wasn't started
-        as failed, and have SQS deliver it again at once. Half of the time is enough for one object, because Terraform
-        derives the limit of Firehose's buffer, and so of an object's size, from the function's timeout.
+        as failed, and have SQS deliver it again at once. Half of the time is enough for one object. For
+        this, Terraform computes the limit of Firehose's buffer from the function's timeout. This buffer limit is also
+        the limit of an object's size.
 
         :returns: the ids of the failed messages. SQS delivers only these messages again.
         """

@@ -122,8 +122,8 @@ class ObjectApplier:
         self._telemetry.event("changes_applied", "Changes are applied to their items.", metrics=tally, key=key)
         if key.startswith(REDRIVEN):
             return
-        # An alarm compares the metric `RecordsHandled` with Firehose's own count of delivered records. So give the
-        # metric the time when Firehose delivered the object, however late the object is applied.
+        # An alarm compares the metric `RecordsHandled` with Firehose's own count of delivered records. So set the
+        # metric's timestamp to the time when Firehose delivered the object, however late the object is applied.
         self._telemetry.event(
             "object_handled",
             "Each line of a write-log object is applied or in quarantine.",
@@ -183,7 +183,7 @@ class _Writer:
         """Cancel the batches that no thread has started, and wait for the batches that are being written.
 
         Call this even if the object failed, so that no thread is still writing when the invocation ends. After the end
-        of the invocation, Lambda may freeze the sandbox.
+        of the invocation, Lambda may freeze the sandbox, which would interrupt the write.
         """
         for batch in self._batches:
             batch.cancel()

@@ -41,7 +41,8 @@ class ShardApplier:
         """
         total_ms = remaining_ms()
         # Stop parsing records after a quarter of the time, because quarantining many bad records is slow. This leaves
-        # time to write the good records. Otherwise Lambda would redeliver the same batch forever.
+        # time to write the good records. Without that time, nothing would be applied, and Lambda would send the same
+        # batch again and again.
         attempts = _Attempts(self._telemetry, lambda: remaining_ms() < 3 / 4 * total_ms)
         tally: Tally = Counter()
         changes, positions = self._newest_changes(records, attempts, tally)

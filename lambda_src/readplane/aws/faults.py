@@ -58,6 +58,6 @@ def back_off(max_seconds: float) -> None:
 
     The jitter spreads retries out, so that clients that failed at the same time don't retry at the same time. The
     random number comes from the operating system, not from ``random``. Otherwise all sandboxes that Lambda restores
-    from one snapshot would sleep equally long, because they share the state of ``random``.
+    from one SnapStart snapshot would sleep equally long, because they share the state of ``random``.
     """
     time.sleep(max_seconds * int.from_bytes(os.urandom(4), "big") / 2**32)

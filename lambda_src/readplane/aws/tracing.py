@@ -19,7 +19,7 @@ HEADER = "_X_AMZN_TRACE_ID"
 _FORMAT = b'{"format": "json", "version": 1}\n'
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ID_LENGTHS = [1, 8, 24, 16]
-"""The numbers of hex digits: first of the three parts of a trace id, then of a segment id."""
+"""The number of hex digits in each of the three parts of a trace id (1, 8 and 24), and in a segment id (16)."""
 
 # The call parameters that a subsegment records, each with the name that the X-Ray SDK gives it.
 # tests/unit/aws/test_tracing.py compares this table with the SDK's table. The SDK also records S3 keys. We don't record
@@ -72,8 +72,8 @@ def process_tracing(kind: Literal["datagrams", "sdk"]) -> Tracing | None:
 
     :param kind: ``datagrams`` to send spans with our own code, which adds almost nothing to a cold start, or ``sdk`` to
         send them with AWS's X-Ray SDK.
-    :returns: the tracing, or ``None`` if the environment holds no address of an X-Ray daemon, or an address of an
-        unknown form.
+    :returns: the tracing, or ``None`` if the environment doesn't hold the address of an X-Ray daemon, or if it holds
+        the address in an unknown form.
     """
     daemon = _udp_address(os.environ.get(DAEMON, ""))
     if daemon is None:
@@ -146,8 +146,8 @@ class UdpTracing:
         :param port: the X-Ray daemon's UDP port.
         """
         # Don't connect the socket, for two reasons. First, a connected socket would keep its old route when Lambda
-        # restores a snapshot into another sandbox. Second, if no daemon received a datagram, the next send through a
-        # connected socket would raise an error instead of sending.
+        # restores a SnapStart snapshot into another sandbox. Second, if no daemon received a datagram, the
+        # next send through a connected socket would raise an error instead of sending.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._daemon = (host, port)

@@ -19,8 +19,8 @@ MAX_DATA_BYTES = 256 * 1024
 DynamoDB's limit of 400 KB."""
 
 TOMBSTONE_MARGIN_MS = 24 * 60 * 60 * 1000
-"""How much longer a tombstone lives than the horizon, which is how old a change may be to be applied, in milliseconds.
-The margin covers differences between clocks."""
+"""How many milliseconds longer than the horizon a tombstone lives. (A change that is older than the horizon isn't
+applied.) The margin covers differences between clocks."""
 
 PoisonReason = Literal["unparsable", "unknown_collection", "too_large", "expired"]
 
@@ -216,8 +216,8 @@ def _malformed_fields(fields: Any, data: str | None) -> str:
 def is_expired(change: Change, now_ms: int, horizon_ms: int) -> bool:
     """Whether a change is older than the horizon.
 
-    If a newer change deleted the item, the tombstone of that delete may be gone. So the items table may no longer show
-    that the expired change is outdated.
+    Applying an expired change could bring a deleted item back. If a newer change deleted the item, the tombstone of
+    that delete may be gone. The items table then no longer shows that the expired change is outdated.
     """
     limit_ms = now_ms - horizon_ms
     # First compare only the time in `change_id`, because this is fast and enough for almost every change. Only if that

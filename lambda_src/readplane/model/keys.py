@@ -1,7 +1,7 @@
 """The keys under which items, documents, quarantine markers and the freshness of sources are stored.
 
-This module also names the partitions of the items table's index from which lists are read. In this index a collection
-has :data:`SHARDS` partitions, and a hash of the item id chooses an item's partition. One partition accepts about 1,000
+Lists are read from an index of the items table. This module also names the partitions of that index. A collection has
+:data:`SHARDS` partitions, and a hash of the item id chooses an item's partition. One partition accepts about 1,000
 writes a second. If a partition got more writes, DynamoDB would throttle the whole table. In an owner collection, all
 items of one owner share one partition.
 

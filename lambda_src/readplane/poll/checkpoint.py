@@ -108,9 +108,9 @@ class Checkpoint:
     :param first_polled_ms: when the source was first polled.
     :param fingerprint: the fingerprint of the source's settings at the last poll
         (:attr:`~readplane.poll.source.settings.Source.fingerprint`).
-    :param reread_until_ms: the changes of records modified up to this time, by the back office's clock, may have been
-        sent already, even if ``remembered`` has no entries for the records. A rewind, a reset or changed settings set
-        this time.
+    :param reread_until_ms: for any record modified up to this time, by the back office's clock, an earlier poll may
+        have sent the change, even if ``remembered`` has no entry for the record. Rewinds, resets and changes of the
+        source's settings set this time, because after them `poll` reads old records again.
     :param watermark_ms: `poll` has read all records modified up to this time, by the back office's clock.
     :param fresh_as_of_ms: `poll` has read everything that the back office held at this time, by the clock of `poll`.
     :param last_change_ms: when `poll` last sent a change of the source.

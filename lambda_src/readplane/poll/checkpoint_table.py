@@ -1,7 +1,8 @@
 """The table of checkpoints: one DynamoDB item per source, which also holds the source's lease.
 
 The table exists only in the Region where `poll` runs. If DynamoDB replicated the table, a checkpoint could reach
-another Region earlier than the items whose changes the checkpoint marks as sent. A poll there would skip these changes.
+another Region earlier than the items whose changes the checkpoint marks as sent. If `poll` then ran in that Region, it
+would skip these changes, although the items there may never get them.
 """
 
 from collections.abc import Iterator
@@ -60,8 +61,8 @@ class Checkpoints(Protocol):
         """Move a source's watermark back, so that the next poll re-reads the records modified since ``to_ms``.
 
         If ``to_ms`` is after the watermark, the watermark stays where it is. If the source has no checkpoint, nothing
-        happens. A poll that is running loses its lease. A record that is read again becomes the same change with the
-        same version, so applying the change again has no effect.
+        happens. A poll that is running loses its lease, so it saves no more progress. A record that is read again
+        becomes the same change with the same version, so applying the change again has no effect.
 
         :param to_ms: a time by the back office's clock.
         """
@@ -69,7 +70,7 @@ class Checkpoints(Protocol):
     def reset(self, source: str) -> None:
         """Forget everything about a source except whether it is paused, so that the next poll reads everything.
 
-        A poll that is running loses its lease.
+        A poll that is running loses its lease, so it saves no more progress.
         """
 
     def put_chunk(
@@ -160,11 +161,11 @@ class DynamoCheckpoints:
         return _checkpoint_of(source, response["Item"]) if "Item" in response else None
 
     def set_paused(self, source: str, paused: bool) -> None:
-        """Set the attribute ``paused`` of the source's DynamoDB item. Polls never write it, so none can undo this."""
+        """Set the attribute ``paused`` of the source's DynamoDB item. No poll overwrites this attribute."""
         self._update(source, "SET paused = :paused", values={":paused": {"BOOL": paused}})
 
     def request_sweep(self, source: str, now_ms: int) -> None:
-        """Set the source's attribute ``sweep_requested``. Polls never write it, so none can undo this."""
+        """Set the attribute ``sweep_requested`` of the source's DynamoDB item. No poll overwrites this attribute."""
         self._update(source, "SET sweep_requested = :now", values={":now": _number(now_ms)})
 
     def rewind(self, source: str, to_ms: int) -> None:
@@ -184,8 +185,9 @@ class DynamoCheckpoints:
             conditional_request=None,
             remembered=remembered.to_bytes(),
         )
-        # This update takes the lease from a poll that is running. It also overwrites any progress that this poll has
-        # saved since `get_checkpoint` above. No change is lost, because the next poll reads the same records again.
+        # If a poll is running, this update removes the poll's lease. If that poll has saved progress since
+        # `get_checkpoint` above, this update overwrites that progress. No change is lost, because the next poll reads
+        # the same records again.
         self._update(
             source,
             "SET poll_state = :state, remembered = :remembered, "

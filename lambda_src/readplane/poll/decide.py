@@ -211,9 +211,9 @@ def correcting_version(version: str, item_version: str | None, settled_ms: int, 
     not lower, not too recent    different       the next version above the item's
     ===========================  ==============  ====================================================
 
-    An item is too recent if its time is after ``settled_ms``. The page may show an older state, because the back
-    office read the page before the item changed, or from a lagging replica. So a too recent item stays as it is, and
-    the next full listing decides.
+    An item is too recent if its time is after ``settled_ms``. The listed record may then show an older state than the
+    item, because the back office made the page before the record changed, or from a lagging replica. So a too recent
+    item stays as it is, and the next full listing decides.
 
     :param version: the version of the listed record.
     :param item_version: the item's version; ``None`` if there is no item.

@@ -103,7 +103,8 @@ class PassRun:
             if page.records is None:
                 self._complete(state, page.conditional_request)
                 # Don't search for missing items after a 304 response. An item is deleted only if two full listings in
-                # a row lack it. A full listing sends a conditional request only if the previous one lacked no item.
+                # a row lack it. A full listing sends a conditional request only if the previous one lacked no item. So
+                # after a 304 response, no item can be missing for the second time.
                 lease.checkpoint = replace(lease.checkpoint, main_pass=None)
                 return "not_modified"
             self._process_page(state, page, page.records)
@@ -126,7 +127,8 @@ class PassRun:
         if self._kind == "sweep" or state.continuation is not None or self._remembered.has_pending:
             return None
         # A recent change may still be on its way from Kinesis to its item, or it may be lost. To find a lost change, a
-        # full listing compares its records with their items. A 304 response would have no records to compare.
+        # full listing compares its records with their items. A 304 response would have no records to compare. So make
+        # the request unconditional.
         may_be_in_flight = state.started_ms < checkpoint.last_change_ms + MAX_IN_FLIGHT_MS
         if self._full and (checkpoint.missed_items or may_be_in_flight):
             return None

@@ -126,7 +126,7 @@ class Remembered:
     def mark_sent(self, sent: Iterable[tuple[int, RememberedRecord]]) -> None:
         """Mark entries as sent, because Kinesis has their changes.
 
-        If another entry has replaced a sent entry since the sending, that other entry stays as it is.
+        If a record's entry has been replaced since the record's change was sent, the new entry stays as it is.
 
         :param sent: pairs of a key hash and the entry whose change was sent.
         """

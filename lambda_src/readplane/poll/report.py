@@ -70,10 +70,11 @@ def poll_response(
 
 
 def publish_freshness(lease: Lease) -> None:
-    """Publish the source's freshness in the items table and as a document in every Region.
+    """Write the source's freshness to the items table, and to a document in every Region.
 
-    DynamoDB replicates the items table to the other Regions. If one write fails, the other writes are still made. A
-    metric counts the failed writes, and the next poll publishes the freshness again.
+    One write to the items table is enough, because DynamoDB replicates the table to the other Regions. If one write
+    fails, the other writes are still made. A metric counts the failed writes, and the next poll publishes the freshness
+    again.
     """
     source, checkpoint = lease.source, lease.checkpoint
     now = now_ms()
@@ -105,8 +106,8 @@ def publish_freshness(lease: Lease) -> None:
 def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
     """Log each source's staleness as a metric, and return the staleness in seconds by the source's name.
 
-    The staleness is computed from the saved checkpoints, because polls that don't run can't report the staleness of
-    their source. Sources that were never polled are left out.
+    The staleness is computed from the saved checkpoints. So a source is measured even if its polls no longer run.
+    Sources that were never polled are left out.
     """
     staleness: dict[str, float] = {}
     for name in sources:

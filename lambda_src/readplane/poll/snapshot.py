@@ -73,7 +73,7 @@ def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) 
 class _Regions:
     """The documents of one snapshot in all Regions.
 
-    If the document of a Region can't be read, this poll doesn't write it either.
+    If the document of a Region can't be read, this poll doesn't write it either. The next poll tries again.
     """
 
     def __init__(self, lease: Lease) -> None:

@@ -48,9 +48,9 @@ class S3SnapshotDocuments(S3Documents):
         """Return the version and ETag of the document under a key; ``None`` if there is none.
 
         The status 403 counts as a missing document too. S3 responds 403 for a missing key, because the role of `poll`
-        lacks the permission ``s3:ListBucket``. The response to a HEAD request has no body that could tell whether the
-        key is missing or access is denied. If access is denied, the later call of
-        :meth:`replace_document` fails.
+        lacks the permission ``s3:ListBucket``. S3 also responds 403 if access to an existing key is denied, and the
+        response to a HEAD request doesn't show which case it is. If access is denied, no harm is done, because the
+        later call of :meth:`replace_document` fails.
         """
         try:
             response = self._client.call("HeadObject", Bucket=self._bucket, Key=key)

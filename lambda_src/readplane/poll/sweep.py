@@ -19,7 +19,8 @@ from .sourced_version import content_hash, key_hash, next_version
 MAX_DELETES_PERCENT = 10.0
 """The ``max_deletes_percent`` of a source that has no ``sweep`` settings.
 
-Such a source also needs the limit if its main pass is a full listing, because that pass deletes missing items too.
+A source without these settings still needs a limit if its main pass is a full listing, because a full listing also
+deletes missing items.
 """
 
 MISSED_ITEMS_SECONDS = 2 * 366 * 24 * 60 * 60
@@ -61,7 +62,7 @@ def finish(lease: Lease, kind: PassKind) -> None:
     except _TimeUpError:
         _report_refusal(lease, TOO_LARGE)
         # A sweep stays unfinished, because the next invocation may have enough time for the search. A main pass ends
-        # without the search, because the source would get no new data while its main pass stays unfinished.
+        # without the search, because the source gets no new data until its main pass has ended.
         if kind == "main":
             lease.checkpoint = replace(lease.checkpoint, main_pass=None)
         return
@@ -128,8 +129,8 @@ def _find_missing(lease: Lease, state: Pass, listed: HashSet) -> tuple[int, int,
     :param listed: the key hashes of all items in the full listing.
     :raises _TimeUpError: if the invocation's time is up before all items have been compared with the listing.
     """
-    # An item whose version is later than `settled_ms` doesn't count as missing. The back office may have created its
-    # record after the page on which the record belongs was read.
+    # An item whose version is later than `settled_ms` doesn't count as missing. The back office may have created the
+    # item's record only after this pass had read the page that now contains the record.
     settled_ms = state.started_ms - int(lease.source.lag_seconds * 1000)
     living = missing_count = 0
     missing: MissingItems = []

@@ -10,8 +10,9 @@ applies the greater version again. An item's version can go down in two ways:
   the later write, so it also removes the item that the put wrote.
 
 The write that mends an item takes effect only if its version is greater than the stored version. So it is harmless if
-both Regions mend the same item at once, or if an item is mended twice. A stricter condition, that the item still has
-the version of the record's new image, would lose the greater version if another old write arrived in the meantime.
+both Regions mend the same item at once, or if an item is mended twice. A stricter condition would be that the item
+still has the version of the record's new image. If another old write arrived in the meantime, this condition would
+fail, and the greater version would be lost.
 """
 
 from dataclasses import dataclass

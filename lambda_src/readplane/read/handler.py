@@ -28,7 +28,8 @@ class ReadSettings(NamedTuple):
     :param items_table: the DynamoDB table of the items.
     :param items_index: the index of the items table from which lists are read.
     :param documents_bucket: the S3 bucket of the documents; ``None`` if API Gateway itself serves the documents.
-    :param pending_seconds: the maximum age in seconds of a change that counts as pending if `read` doesn't find it.
+    :param pending_seconds: if `read` finds no trace of a change, the change counts as pending up to this age, in
+        seconds.
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     :param sources: the declared sources, by name.
@@ -47,7 +48,7 @@ class ReadSettings(NamedTuple):
 
     @property
     def pending_ms(self) -> int:
-        """The maximum age in milliseconds of a change that counts as pending if `read` doesn't find it."""
+        """If `read` finds no trace of a change, the change counts as pending up to this age, in milliseconds."""
         return self.pending_seconds * 1000
 
     @property

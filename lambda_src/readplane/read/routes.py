@@ -20,8 +20,8 @@ from .page import encode_cursor, parse_cursor, parse_limit
 from .status import status_of
 
 LIST_SECONDS = 4.0
-"""A list request starts no further query after this many seconds. The last query may take another 6 s, so the request
-ends before the function's timeout of 15 s."""
+"""A list request starts no further query after this many seconds. The last query may take another 6 s (two attempts
+of at most 2.5 s, and the backoff), so the request ends before the function's timeout of 15 s."""
 
 FRESHNESS_REUSE_MS = 5_000
 """How long a Lambda sandbox reuses a source's freshness before it reads the freshness from DynamoDB again, in
@@ -49,7 +49,7 @@ class Routes:
 
         :param documents: the store of the documents; ``None`` if API Gateway itself serves the documents from S3.
         :param sources: the declared sources, by name.
-        :param pending_ms: the maximum age in ms of a change that counts as pending if `read` doesn't find it.
+        :param pending_ms: if `read` finds no trace of a change, the change counts as pending up to this age, in ms.
         """
         self._items = items
         self._documents = documents
@@ -154,7 +154,7 @@ class Routes:
         return {"Readplane-Stale": "true"} if stale else {}
 
     def _freshness(self, source: str, now: int) -> Freshness:
-        """Return a source's freshness. Read it from DynamoDB if the last read is :data:`FRESHNESS_REUSE_MS` ago."""
+        """Return a source's freshness. Read it again if the last read is at least :data:`FRESHNESS_REUSE_MS` ago."""
         read_ms, freshness = self._freshness_by_source.get(source, (0, NEVER_POLLED))
         if 0 <= now - read_ms < FRESHNESS_REUSE_MS:
             return freshness

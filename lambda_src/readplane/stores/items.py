@@ -194,8 +194,8 @@ class DynamoItems:
     def get_freshness(self, source: str) -> Freshness | None:
         """Return how fresh a source's items are.
 
-        The items table holds the freshness too, because DynamoDB replicates this table to every Region of the
-        deployment.
+        The freshness is stored in the items table, because DynamoDB replicates this table to every Region of the
+        deployment. So `read` finds the freshness in every Region.
         """
         response = self._client.call("GetItem", TableName=self._table, Key={"pk": {"S": source_key(source)}})
         record = response.get("Item")

@@ -12,7 +12,7 @@ def read_schemas(client: Client, bucket: str, key: str, sha256: str) -> dict[str
 
     :param sha256: the object's SHA-256 in hex, which Terraform computed. It is one of the function's settings, so
         Terraform deploys a new version of the function whenever a schema changes.
-    :raises ValueError: if the object has another hash, because Terraform didn't write it.
+    :raises ValueError: if the object's hash isn't ``sha256``, which means that Terraform didn't write the object.
     """
     content = client.call("GetObject", Bucket=bucket, Key=key)["Body"].read()
     if hashlib.sha256(content).hexdigest() != sha256:

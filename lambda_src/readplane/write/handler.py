@@ -144,7 +144,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
     # Derive the item id from the idempotency key, because a retry with the same key must get the same item id in every
-    # Region. A table of used keys wouldn't do, because it would have to be the same in all Regions at once.
+    # Region. A table of used keys wouldn't work, because a retry may come before the new key is in all Regions.
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
 
 

@@ -13,9 +13,9 @@ _RETRIABLE = frozenset({"ServiceUnavailableException", "ThrottlingException", "S
 class NotAppendedError(Exception):
     """The write log didn't confirm that it has stored a line.
 
-    :param refused: whether it is certain that Firehose hasn't stored the line. If it is false, one of the attempts may
-        have stored the line.
-        The client may retry in both cases, because applying a change twice does no harm.
+    :param refused: whether it is certain that Firehose hasn't stored the line. If ``refused`` is false, one of
+        the attempts may have stored the line. The client can safely retry in both cases, because applying a change
+        twice does no harm.
     :param cause: the code of the last error, which `write` writes to its own logs.
     """
 

@@ -64,9 +64,9 @@ locals {
     WAF_FILTERED                   = "403"
   }
 
-  # The detail text for all response types that aren't listed above. API Gateway gives each of those types its own
-  # status. A status in the two entries below would replace it, so the entries set no status, and their problem
-  # documents contain none.
+  # The detail texts for all response types that aren't listed above: one text for the types with a 4xx status, one for
+  # those with a 5xx status. Such a type keeps the status that API Gateway gives it. So these two responses set no
+  # status, and their problem documents contain none.
   default_responses = {
     DEFAULT_4XX = "The request was refused."
     DEFAULT_5XX = "The request could not be served now."

@@ -21,7 +21,7 @@ resource "aws_cloudwatch_metric_alarm" "apply_behind" {
 }
 
 # Fires if Firehose can't archive changes in S3 in time. Firehose retries for 24 hours, and the change stream keeps a
-# record for at least as long. The alarm fires early enough to leave nearly all of that time for the repair.
+# record for at least as long. The alarm fires early enough to leave nearly all of the 24 hours for the repair.
 resource "aws_cloudwatch_metric_alarm" "archive_freshness" {
   count = var.alarms ? 1 : 0
 

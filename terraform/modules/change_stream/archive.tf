@@ -97,8 +97,8 @@ resource "aws_iam_role_policy" "archive" {
 # The Firehose stream that writes the archive. It starts reading the change stream at LATEST, so it misses records that
 # were put before it existed. For that reason module `poll` creates its schedules after this Firehose stream.
 #
-# server_side_encryption isn't set, because AWS refuses it if the source is a Kinesis stream: Firehose then stores no
-# records of its own.
+# server_side_encryption isn't set, because AWS refuses it if the source is a Kinesis stream. Firehose then stores no
+# records itself, so there is nothing that it could encrypt.
 resource "aws_kinesis_firehose_delivery_stream" "archive" {
   name        = "${local.stream_name}-archive"
   destination = "extended_s3"

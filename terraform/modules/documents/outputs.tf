@@ -12,8 +12,8 @@ output "role_arns" {
   description = "Visibility -> ARN of the role with which API Gateway reads documents of that visibility."
   value       = { for visibility, role in aws_iam_role.reader : visibility => role.arn }
 
-  # The roles must have their policies before a route uses them. Otherwise the route would respond 404 for every
-  # document.
+  # The roles must have their policies before a route uses them. Without its policy, a role gets a 403 from S3, and the
+  # API turns that into a 404, so every document would seem to be missing.
   depends_on = [aws_iam_role_policy.reader]
 }
 

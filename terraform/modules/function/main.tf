@@ -179,7 +179,8 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # The role must have its policy before anything can invoke the function.
+  # The role must have its policy before anything can invoke the function. Otherwise AWS would refuse the function's
+  # first calls.
   depends_on = [aws_iam_role_policy.this]
 }
 

@@ -71,8 +71,8 @@ resource "aws_cloudwatch_metric_alarm" "sweep_refused" {
   ok_actions          = local.alarm_actions
 }
 
-# Fires if, for an hour, each poll of a source failed to write one or more documents. Such a poll doesn't fail as a
-# whole if the document belongs to the other Region, or if it is the source's freshness document in any Region. But the
+# Fires if, for an hour, each poll of a source failed to write one or more documents. Two kinds of documents don't make
+# the whole poll fail: the documents of the other Region, and the source's freshness document in any Region. But such a
 # document then becomes stale.
 #
 # A poll that couldn't write a document emits the failure metric once. So the SampleCount of the metric is the number of

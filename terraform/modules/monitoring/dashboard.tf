@@ -86,8 +86,9 @@ locals {
   }]]) })
 }
 
-# The name contains the Region, because a dashboard is visible in all Regions, but its widgets show the metrics of one.
-# An account's first three dashboards are free. Each further one costs 3 $ a month.
+# The dashboard's name contains the Region, because CloudWatch lists the dashboards of all Regions together, but the
+# widgets of this one show the metrics of a single Region. An account's first three dashboards are free. Each further
+# one costs 3 $ a month.
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = "${var.name}-${local.region}"
   dashboard_body = local.dashboard

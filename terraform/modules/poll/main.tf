@@ -14,8 +14,9 @@ locals {
 }
 
 # The table of the checkpoint and lease of each source, and of the items that a running sweep has seen so far. It exists
-# only in the Region that polls. DynamoDB keeps no order between items when it replicates a table to another Region, so
-# a checkpoint could arrive there before the changes that it covers.
+# only in the Region that polls and isn't replicated. DynamoDB keeps no order between items when it replicates a table,
+# so a checkpoint could arrive in the other Region before the changes that it covers. A poll that continued there from
+# the checkpoint would skip these changes.
 resource "aws_dynamodb_table" "checkpoints" {
   name         = local.table_name
   billing_mode = "PAY_PER_REQUEST"

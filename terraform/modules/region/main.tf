@@ -21,8 +21,8 @@ module "write_log" {
     glacier_instant_days   = var.write_log.glacier_instant_days
   }
 
-  # AWS advises a visibility timeout of six times the timeout of `apply`, so that SQS doesn't deliver a throttled batch
-  # twice.
+  # AWS advises a visibility timeout of six times the timeout of `apply`. If `apply` is throttled, Lambda needs time to
+  # try the batch again. If the timeout ended meanwhile, SQS would deliver the same batch a second time.
   visibility_timeout_seconds = 6 * var.functions["apply"].timeout_seconds
 
   # The threshold of the alarm `delivery_freshness`. It includes Firehose's buffering interval, because a record can

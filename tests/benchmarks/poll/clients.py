@@ -109,7 +109,7 @@ class Clients:
         self.samples.append(Sample(due - self._plan.start, done - due, sent - due, good, age))
 
     async def _body(self, name: str) -> bytes:
-        """Send a GET of an item; return the body of the response. Return no bytes if the request fails."""
+        """Send a GET of an item; return the body of the response, or empty bytes if the request fails."""
         connection = self._idle.pop() if self._idle else _Connection(self._plan.port)
         try:
             async with asyncio.timeout(CLIENT_TIMEOUT):

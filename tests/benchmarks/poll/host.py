@@ -75,8 +75,9 @@ class Server(ThreadingHTTPServer):
 def main() -> None:
     """Host one function until standard input ends.
 
-    The first command-line argument is a JSON object with the function's module, its ``path`` and, if the process must
-    serve HTTP, the template of the events.
+    The first command-line argument is a JSON object. It holds the name of the function's ``module``, and the ``path``:
+    the folders to put on ``sys.path``. If the process must serve HTTP, it also holds the ``event``: the template of the
+    events.
     """
     spec = json.loads(sys.argv[1])
     allow_many_connections()

@@ -123,8 +123,8 @@ class Outage:
     def loop(self, name: str) -> Result:
         """Measure the open or the closed loop through all phases. If it misses its goal for p99.9, measure it again.
 
-        In a full run, the slowest 16 of 16,000 reads determine p99.9. So other work on the machine can make a loop miss
-        this goal.
+        In a full run, the slowest 16 of 16,000 reads determine p99.9. So a short delay by other
+        work on the machine can make a loop miss this goal.
 
         :param name: ``open`` or ``closed``.
         """
@@ -147,8 +147,8 @@ class Outage:
         with BackgroundTasks(partial(self._schedule, start, polls), self._deliver):
             samples = self._clients(name, start)
             calls = self._office.do("counts")["counts"].get("changes", 0)
-        # The back office can't count the connections that it refuses. So add the polls that began while it refused
-        # connections.
+        # The back office can't count the connections that it refuses. Each poll then makes one
+        # attempt, so add the number of polls that began while the back office refused connections.
         calls += sum(phases.down_at <= at < phases.hangs_at for at, _ in polls)
         return summarise(samples, self._extent, calls) | {"polls": Counter(outcome for _, outcome in polls)}
 

@@ -1,6 +1,6 @@
 """The `write` function without a web framework.
 
-The reference with boto3's client and the one with boto3's resource share it.
+Two references share this module: `write` with boto3's client, and `write` with boto3's resource.
 """
 
 import os

@@ -85,8 +85,8 @@ module "api" {
       per_caller = true
       reads      = ["path.item_id"]
     }
-    # In a real stack a Lambda authorizer can protect a backend. LocalStack 4.14.0 has no Lambda, so these routes
-    # require scopes instead. The tests check only what API Gateway itself does with a request.
+    # In a real stack a Lambda authorizer can protect a backend. LocalStack 4.14.0 has no Lambda, so the routes of the
+    # backend `keyed` require scopes instead. The tests check only what API Gateway itself does with a request.
     "GET /backends/keyed/{proxy+}"  = merge(local.keyed, { api_key = true })
     "POST /backends/keyed/{proxy+}" = merge(local.keyed, { api_key = true })
     "GET /backends/named/{proxy+}" = merge(local.keyed, {

@@ -37,7 +37,7 @@ def test_cors_headers_name_the_callers_origin_if_it_is_listed(
 
 
 def test_with_one_listed_origin_every_caller_gets_the_same_headers(service: WriteService) -> None:
-    """If the headers are the same for every caller, a cache key needn't include the caller's origin."""
+    """Check this, because a cache may then serve the same response to callers of all origins."""
     origins = ("https://app.example.com",)
     responses = [
         respond(put(headers=headers), origins, service.write.telemetry, service.write)["headers"]

@@ -15,7 +15,7 @@ from tests.unit.support import MemoryItems, MemoryLog, change
 def two_messages() -> Any:
     """Return the recorded SQS event, extended by a second message.
 
-    The second message announces another write-log object, and SQS delivers it for the 4th time.
+    The second message announces another write-log object. Its receive count says that this is its 4th delivery by SQS.
     """
     two = json.loads(json.dumps(EVENT))
     second = json.loads(json.dumps(two["Records"][0]).replace("-abc.gz", "-def.gz"))

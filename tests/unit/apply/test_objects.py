@@ -114,12 +114,12 @@ def test_parsing_waits_for_writing_so_that_a_large_object_needs_little_memory() 
 
 
 def test_nothing_is_written_after_an_object_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    """`apply` must not write after it has reported a message as failed, because Lambda may then freeze the sandbox."""
+    """`apply` must end all writes before it reports a message as failed, because Lambda may freeze the sandbox then."""
 
     class FailingItems(BlockedItems):
         def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
             if any(entry.item_id == "i0" for entry in changes):
-                threading.Timer(1, self.unblocked.set).start()  # the running batches end a second after this error
+                threading.Timer(1, self.unblocked.set).start()  # let the blocked batches end a second later
                 raise TimeoutError
             return super().apply_all(changes)
 

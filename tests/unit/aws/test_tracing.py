@@ -1,4 +1,4 @@
-"""Tests of X-Ray traces. Each AWS call sends a subsegment without secret data, with the slim client and with boto3."""
+"""Tests of X-Ray traces: for each AWS call, both AWS clients (slim and boto3) send a subsegment without secret data."""
 
 import json
 import os

@@ -143,7 +143,9 @@ def test_no_sample_outlives_an_interrupted_run(tmp_path: Path) -> None:
     def interrupt() -> None:
         while not pid_file.exists() or not pid_file.read_text():
             time.sleep(0.01)
-        time.sleep(0.2)  # wait, because the child can write its id before Popen() returns here in the parent
+        # Wait, because the child can write its id before Popen() returns in this process. A signal in between would
+        # leave `sample` without a process to kill.
+        time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()

@@ -207,7 +207,10 @@ def test_every_platform_has_a_pinned_terraform(
 
 @pytest.fixture
 def uv(local: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Simulate a machine that needs Python 3.99 but lacks it, and a download site. Return the path of a fake uv."""
+    """Make the project need Python 3.99, which this simulated machine lacks. Return the path of a fake uv.
+
+    The fixture ``site`` is the site from which Python is downloaded.
+    """
     monkeypatch.setattr(tools, "AWS_PYTHON", "3.99")
     monkeypatch.setattr(tools, "PYTHON", "3.99.1")
     monkeypatch.setattr(tools, "PYTHON_SITE", site.url)

@@ -235,8 +235,8 @@ class MemoryRegion:
 class Office:
     """A fake back office. It sorts its rows by modification time, and returns them in pages.
 
-    A test can set two functions. ``answer`` takes the URL of each request and returns the body of the response. While
-    ``answer`` is set, no response holds the rows. ``before`` runs once, just before the next response.
+    A test can set two functions. ``answer`` takes the URL of each request and returns the body of the response, which
+    replaces the page of rows. ``before`` runs once, just before the next response.
     """
 
     def __init__(self) -> None:

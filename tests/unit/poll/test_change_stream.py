@@ -18,7 +18,7 @@ from tests.unit.support import COLLECTIONS, change
 class FakeKinesis:
     """A fake Kinesis client. It accepts each record, unless the function ``refuse`` returns ``True`` for the record.
 
-    :param refuse: a function that takes the number of the request and the record's index in the request, both from 0.
+    :param refuse: takes the number of the request and the record's index in the request. Both are counted from 0.
     """
 
     def __init__(self, refuse: Callable[[int, int], bool] = lambda call, index: False) -> None:

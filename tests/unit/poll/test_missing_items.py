@@ -1,6 +1,7 @@
 """Tests of the rules of a sweep, which deletes items that the back office no longer lists.
 
-The tests cover the sets of item hashes, and the conditions under which a sweep refuses to delete items.
+The tests cover the sets that hold the hashes of listed items, and the conditions under which a sweep refuses to delete
+items.
 """
 
 import pytest

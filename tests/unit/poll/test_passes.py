@@ -48,7 +48,8 @@ def test_a_record_committed_late_within_the_lag_is_found(world: World) -> None:
 def test_the_watermark_does_not_pass_the_time_of_the_first_request(world: World) -> None:
     """A pass can miss a record that is modified after the pass's first request.
 
-    The modified record can belong on a page that the pass has already read.
+    The modified record can belong on a page that the pass has already read. If the watermark were later than the
+    modification, the next pass would miss the record too.
     """
     world.office.row("a", NOW_MS + 100_000)
     world()

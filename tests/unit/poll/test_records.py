@@ -74,6 +74,7 @@ def test_a_record_older_than_a_pending_one_is_sent_until_its_item_has_it(world: 
     """A poll remembers the later state of a row as pending, but crashes before it sends the change.
 
     Then the back office deletes the row, and an older transaction inserts the row again with an earlier time.
+    This older state is the one that the item must get.
     """
     world.office.row("a", NOW_MS - 1000, n=2)
     world.stream.failure = KeyboardInterrupt()
@@ -109,7 +110,10 @@ def test_of_a_record_twice_on_a_page_the_later_one_wins_even_when_all_is_read_ag
 
 
 def test_of_a_record_on_several_pages_the_last_page_wins_even_when_all_is_read_again(world: World) -> None:
-    """A back office may list events: each modification of a record is one event, so the record is on many pages."""
+    """A back office may list one event for each modification of a record.
+
+    Then several pages can hold events of the same record.
+    """
     ms = NOW_MS - DAY_MS
     links = [f"{ORIGIN}?from=1", f"{ORIGIN}?from=2", f"{ORIGIN}?from=3", None]
     pages = [{"rows": [{"id": "a", "at": ms, "n": n}], "next": link} for n, link in enumerate(links)]
@@ -205,7 +209,9 @@ def test_a_listing_without_times_sends_only_records_with_other_content(world: Wo
 def test_a_listed_record_is_compared_with_the_change_on_its_way_to_the_item(world: World) -> None:
     """A change in flight is one that `poll` has sent, but `apply` hasn't applied yet.
 
-    If `poll` compared records only with items, a change in flight could overwrite the content of a later listing.
+    While a change is in flight, its row can change back to the content that the item still has. If `poll` compared the
+    row only with the item, it would send no change. Then `apply` would apply the change in flight, and the item would
+    be wrong.
     """
     world.office.row("a", n=1)
     world.office.row("b", n=1)

@@ -164,7 +164,7 @@ def test_the_document_of_a_source_needs_no_read_of_its_freshness(clocked: Clocke
 def staleness_headers(clocked: ClockedService) -> list[bool]:
     """Return whether each of three responses has the header ``Readplane-Stale``.
 
-    The responses are that of an item, a 304 for this item, and that of a list.
+    The first response holds an item, the second is a 304 for the same item, and the third holds a list.
     """
     item = clocked(ITEM, {"item_id": "p-1"})
     revalidated = clocked(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": item[2]["ETag"]})
@@ -201,7 +201,7 @@ def test_freshness_is_read_every_five_seconds_and_judged_by_the_current_time(clo
     assert staleness_headers(clocked) == [True] * 3 and clocked.freshness_reads == ["shop"]
     clocked.now_ms += 1
     assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == ["shop"] * 2
-    clocked.now_ms -= 60_000  # simulate a clock that was set back
+    clocked.now_ms -= 60_000  # set the clock back, after which `read` must read the freshness again
     staleness_headers(clocked)
     assert clocked.freshness_reads == ["shop"] * 3
 

@@ -1,6 +1,6 @@
 """Tests of appending a line to the write log.
 
-If that fails, the error must say whether Firehose has perhaps stored the line all the same.
+If appending fails, the error must say whether Firehose may have stored the line all the same.
 """
 
 import socket

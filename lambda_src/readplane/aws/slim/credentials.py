@@ -43,15 +43,15 @@ def current() -> Credentials:
 
     The credentials come from the credentials endpoint if the environment names one. Otherwise they come from
     environment variables such as ``AWS_ACCESS_KEY_ID``. With SnapStart, Lambda names an endpoint and sets no keys in
-    the environment, because such keys would expire before Lambda restores the snapshot. Even if the environment also
-    holds keys, the endpoint takes precedence, because its credentials are newer.
+    the environment, because such keys could expire before Lambda restores the SnapStart snapshot. Even if
+    the environment also holds keys, the endpoint takes precedence, because its credentials are newer.
 
     :raises UnansweredError: if there are no credentials.
     """
     if URI in os.environ:
         return _container.current()
     # Read the keys from the environment on each call, which takes only two microseconds. Cached keys could become part
-    # of a snapshot, and be outdated when Lambda restores the snapshot.
+    # of a SnapStart snapshot, and be outdated when Lambda restores that snapshot.
     access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if not access_key or not secret_key:
         raise UnansweredError("NoCredentialsError", sent=False)
@@ -119,8 +119,8 @@ class ContainerCredentials:
         :param valid: the cached credentials, or ``None`` if there are none or they have expired.
         :raises UnansweredError: if the fetch fails and ``valid`` is ``None``.
         """
-        # Set the time of the next fetch before this fetch begins, so that the other threads use the valid credentials
-        # instead of waiting.
+        # Set the time of the next fetch before this fetch begins. Until that time, `current` returns cached credentials
+        # that are still valid, so the other threads don't wait for this fetch.
         self._next_fetch = self._clock() + RETRY_SECONDS
         try:
             fetched, expires_at = _fetch()

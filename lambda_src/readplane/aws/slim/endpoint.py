@@ -11,8 +11,8 @@ _PARTITIONS = (
     ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
     ("", "amazonaws.com", "api.aws"),
 )
-# The name prefix of the GovCloud Regions, and the services that have no separate ``-fips`` endpoints in GovCloud,
-# because their standard endpoints there are already FIPS endpoints.
+# The name prefix of the GovCloud Regions, and the services that need no ``-fips`` in their host names there. The
+# standard endpoints of these services in GovCloud are already FIPS endpoints.
 _FIPS_BY_DEFAULT = ("us-gov-", ("dynamodb", "sqs"))
 
 

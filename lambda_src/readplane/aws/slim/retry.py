@@ -62,8 +62,8 @@ _SKEW_CODES = frozenset(
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
 
 _MIN_SKEW_SECONDS = 240
-"""If a request's time differs from AWS's time by fewer seconds than this, AWS refused the request for another reason.
-AWS allows a difference of 5 minutes, and S3 even 15 minutes."""
+"""If AWS refuses a request whose time differs from AWS's time by fewer seconds than this, the time can't be the reason,
+because AWS allows a difference of 5 minutes, and S3 even 15 minutes."""
 
 
 def is_retriable(error: RefusedError) -> bool:

@@ -2,8 +2,8 @@
 
 AWS publishes them for clients with their own certificate bundle (https://www.amazontrust.com/repository). They are in a
 Python module, not in a data file, so that every Lambda zip whose code imports the module contains them.
-tests/unit/aws/slim/test_tls.py checks that the Python package certifi trusts the same certificates. The test fails from
-a year before one of them expires.
+tests/unit/aws/slim/test_tls.py checks that the Python package certifi trusts the same certificates. The test
+starts to fail a year before the first of these certificates expires.
 """
 
 PEM = """\

@@ -84,7 +84,7 @@ class Signer:
 
         The first five parameters are those of :func:`canonical_request`. ``headers`` must include ``x-amz-date``, the
         time of the signature, such as ``20261231T235959Z``. If the credentials have a session token, ``headers`` must
-        include it, too.
+        also include this token, as ``x-amz-security-token``.
         """
         request, signed = canonical_request(method, path, query, headers, payload_sha256, encode_path=self._encode_path)
         at = headers["x-amz-date"]

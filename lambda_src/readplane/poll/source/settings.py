@@ -178,10 +178,10 @@ class Source:
     lag_seconds: the next pass reads the records modified since this many seconds before the watermark, so that it also
         finds records that the back office committed late.
     timeout_seconds: how many seconds one try of a request may take, redirects included.
-    attempts: how many times a request is sent at most, the first try included.
-    max_pages: how many pages of a pass one poll reads at most. The next poll continues the pass.
+    attempts: the maximum number of times that a request is sent, the first try included.
+    max_pages: the maximum number of pages of a pass that one poll reads. The next poll continues the pass.
     max_seconds: for how many seconds a poll requests further pages of a pass. The next poll continues the pass.
-    requests_per_second: how many requests Readplane sends to the back office per second at most; ``None`` for no limit.
+    requests_per_second: the maximum number of requests to the back office per second; ``None`` for no limit.
     max_bytes: the largest response body that Readplane accepts, in bytes, after decompression.
     breaker: when Readplane stops polling a failing back office, and for how long.
     sweep: the periodic full listing that finds deleted records; ``None`` for no sweeps.

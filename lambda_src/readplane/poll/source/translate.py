@@ -84,7 +84,7 @@ PageRecord = TranslatedRecord | UntranslatableRecord
 
 
 class _RecordError(Exception):
-    """Raised for a record that can't be translated. Its reason and detail go to quarantine with the record."""
+    """Raised for a record that can't be translated. The error's reason and detail go to quarantine with the record."""
 
     def __init__(self, reason: UntranslatableReason, detail: str) -> None:
         super().__init__(detail)

@@ -57,7 +57,7 @@ class BackOfficeClient:
     :param sleep: a function that waits for a number of seconds.
     :param jitter: a function that returns a random number from 0 to 1, by which the pause before a retry is multiplied.
         The default uses the operating system's random generator, because Python's own generator would have the same
-        state in all Lambda sandboxes that are restored from one snapshot.
+        state in all Lambda sandboxes that are restored from one SnapStart snapshot.
     :param wall: a function that returns Unix seconds. The client compares them with the date in a ``Retry-After``
         header.
     """

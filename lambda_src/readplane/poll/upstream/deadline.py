@@ -121,7 +121,8 @@ def new_session() -> requests.Session:
 class _NotesSocket:
     """A mixin for urllib3's connections, which passes a connection's socket to the current :class:`Exchange`.
 
-    It does so after the connection has sent a request. The ``Exchange`` is the thread in which the request runs.
+    The mixin passes the socket after the connection has sent a request. The ``Exchange`` is the thread in which the
+    request runs.
     """
 
     sock: Any

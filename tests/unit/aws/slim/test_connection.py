@@ -141,7 +141,7 @@ def test_a_connection_with_unread_tls_data_is_not_reused(serve: StartServer, mon
     trusted = authority("127.0.0.1")
     monkeypatch.setenv("AWS_CA_BUNDLE", trusted.bundle)
     # Send the response in two TLS records. The second record also holds another response, which the client didn't ask
-    # for. So the TLS layer still has unread data after the first response.
+    # for. So after the client has read the first response, the TLS layer still holds unread data.
     text = b'{"a":"%b"}' % (b"x" * 100)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text)
     server = serve(raw_response(head + text[:9], text[9:] + head + text), OK, tls=trusted.server)

@@ -87,7 +87,7 @@ def test_the_endpoint_goes_before_the_environment_and_is_called_only_when_needed
 ) -> None:
     monkeypatch.setattr(credentials, "_container", ContainerCredentials(lambda: NOW))
     server = serve(keys("fetched"))
-    assert not server.connections  # no fetch before the first use, because a snapshot must not hold credentials
+    assert not server.connections  # no fetch before the first use, because a SnapStart snapshot must hold none
     assert credentials.current() == Credentials("fetched", "s", "t")
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/2021-04-23/credentials?of=1")

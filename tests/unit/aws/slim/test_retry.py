@@ -56,7 +56,7 @@ def test_throttling_and_transient_codes_are_botocores() -> None:
     throttled: Any = standard.ThrottledRetryableChecker
     transient: Any = standard.TransientRetryableChecker
     assert set(throttled._THROTTLED_ERROR_CODES) == retry._THROTTLING_CODES
-    # botocore's list of transient codes lacks this code, because botocore takes it from DynamoDB's service model.
+    # Add a code that botocore's list of transient codes lacks, because botocore takes it from DynamoDB's service model.
     codes = {*transient._TRANSIENT_ERROR_CODES, "ReplicatedWriteConflictException"}
     assert codes - retry._THROTTLING_CODES == retry._TRANSIENT_CODES
     assert set(transient._TRANSIENT_STATUS_CODES) == retry._TRANSIENT_STATUSES

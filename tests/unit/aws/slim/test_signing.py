@@ -22,8 +22,9 @@ VECTORS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "sigv4/
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 LEFT_OUT = {
-    # In these cases, the signer must normalise the path, but our Signer never does. For S3, it must not, because an
-    # object's key can contain `..`. The slim client's paths for the other services are fixed and already normal.
+    # In these cases, the signer must normalise the path, but the slim client's signer never does. A signer for S3 must
+    # not normalise paths, because an object's key can contain `..`. For the other services, the slim client's paths are
+    # fixed and already normal.
     "get-relative": "normalisation",
     "get-relative-relative": "normalisation",
     "get-slash": "normalisation",
@@ -108,8 +109,8 @@ def test_any_request_is_signed_as_botocore_signs_it(
     region: str,
     moment: datetime,
 ) -> None:
-    # Remove leading and trailing dots from the key for all services but S3, because botocore normalises their paths and
-    # would remove these dots.
+    # For all services but S3, remove leading and trailing dots from the key. Otherwise botocore would normalise the
+    # path, and its signature would differ from the slim client's, because the slim client never normalises a path.
     path = f"/{uri_encode_path(key)}" if service == "s3" else f"/{uri_encode(key.strip('.'))}"
     request: Any = AWSRequest(method, f"https://a.example{path}", headers=dict(extra), data=body, params=query)
     auth_of: Any = botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth

@@ -1,4 +1,4 @@
-"""Fail with an error in the readplane/config.py of an unpacked zip, so that a test can check the traceback.
+"""Make the module readplane.config of an unpacked zip raise an error, so that a test can check the traceback.
 
 Run it with `python fail_in_config.py <folder of the unpacked zip>`.
 """

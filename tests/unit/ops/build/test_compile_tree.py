@@ -1,4 +1,4 @@
-"""Test the tracebacks of the byte-code in the zips."""
+"""Test the tracebacks of errors in code that Python runs from the byte-code in the zips."""
 
 import re
 import subprocess

@@ -224,7 +224,7 @@ def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAw
 
 
 def hot_folders(zips: Unpacked, name: str) -> list[Path]:
-    """Return the folders of the zips that Terraform gives `read`, `write` or `apply` to use with the slim client."""
+    """Return the folders of the zips with which Terraform deploys a function that uses the slim client."""
     return [zips.hot, zips.layer] if INVOCATIONS[name].function == "write" else [zips.hot]
 
 

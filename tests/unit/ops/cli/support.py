@@ -67,7 +67,7 @@ def objects(prefix: str) -> list[str]:
 def quarantine_line(number: int) -> bytes:
     """Quarantine a line of the write log, as `apply` does. Return the line.
 
-    The function also puts a marker into the items table, which says that the line's change is quarantined.
+    This helper also puts a marker into the items table. The marker says that the line's change is quarantined.
     """
     late = change(f"p-{number}")
     quarantine = S3LineQuarantine(BotoClient("s3"), "log", "quarantine/")

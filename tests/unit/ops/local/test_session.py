@@ -1,4 +1,7 @@
-"""Test how tools call a stack on an emulator: its HTTP API as a signed-in user, AWS as the account's root user."""
+"""Test how tools call a stack on an emulator.
+
+They call the stack's HTTP API as a signed-in user, and the emulated AWS services as the account's root user.
+"""
 
 import dataclasses
 import io

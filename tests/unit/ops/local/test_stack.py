@@ -1,6 +1,6 @@
-"""Test how terraform/ is applied to an emulator, and never to an AWS account.
+"""Test how a local run applies terraform/ to its emulator, and never to an AWS account.
 
-The run's stack uses copies of the zips and the run's own back office.
+The resulting stack uses copies of the zips, and the back office of the same run.
 """
 
 import json
@@ -79,7 +79,8 @@ def test_an_apply_gets_copies_of_the_zips_and_the_client(monkeypatch: pytest.Mon
 def test_the_copied_settings_name_the_runs_own_back_office() -> None:
     """Each run's copy of the local settings gets the URL of the run's own back office.
 
-    Another program may use the port that the original settings name. The original settings don't change.
+    The original settings name a fixed port. The run's back office may have another port, because another program may
+    use the fixed one. The original settings don't change.
     """
     settings = (terraform.SOURCE / stack.VARIABLES).read_text()
     assert stack.BACK_OFFICE in settings

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("runs_in_tmp_path")
 class FakeRuns:
     """A stand-in for the emulator, the back office and Terraform.
 
-    Each `terraform apply` takes the next of the ``errors`` and raises it, or succeeds if it is ``None``.
+    Each `terraform apply` takes the next entry of ``errors``. It raises the entry, or succeeds if this is ``None``.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *errors: Exception | None) -> None:

@@ -26,9 +26,10 @@ PAGE = b'{"rows": []}'
 
 
 class HttpServer:
-    """An HTTP server that plays a back office. For each request, it calls a function that writes the response.
+    """An HTTP server that plays a back office. For each request, it calls a behaviour.
 
-    A test sets these functions with :meth:`will`. They are called behaviours. Each connection has its own thread.
+    A behaviour is a function that writes the response. A test sets the behaviours with :meth:`will`. Each connection
+    has its own thread.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:

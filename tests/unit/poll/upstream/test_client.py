@@ -172,8 +172,8 @@ def test_the_secret_is_sent_and_refreshed_once_after_a_401(office: HttpServer, c
     office.will(says(401))
     with pytest.raises(BackOfficeError) as caught:
         fetch(client_of(office, clock, secrets, secret=secret), office, clock)
-    # The second fetch sent only one request. After the 401, the client read the secret again. The secret was unchanged,
-    # so the client didn't repeat the request, which would get another 401.
+    # The first fetch sent two requests, the second fetch only one. After the second 401, the client read the
+    # secret again. The secret was unchanged, so the client didn't repeat the request, which would get another 401.
     assert (caught.value.status, len(office.requests), secrets.refreshes) == (401, 3, 2)
 
 

@@ -48,8 +48,8 @@ class PageReader:
 
     :param fetch: a function that fetches a page from the back office.
     :param seconds_left: a function that returns how many seconds the poll has left for its requests.
-    :param probe: whether the source's circuit breaker is half open. It then allows one request: the reader's first,
-        which isn't retried.
+    :param probe: whether the source's circuit breaker is half open. A half-open breaker allows a single request. So
+        the reader's first request isn't retried if it fails.
     """
 
     def __init__(
@@ -115,8 +115,8 @@ class PageReader:
                 return response, None, None
             page = self._translator.parse_page(response.body)
             next_url = paginator.next_url(response, page)
-            # Don't treat a page without records as stale, because such a page may link to an earlier URL if it is the
-            # last page. `following` then ends the pass.
+            # Don't treat a page without records as stale. It may be the last page, and some back offices link from the
+            # last page to an earlier URL. In that case, `following` ends the pass.
             may_repeat = paginator.may_repeat_page or not page.records
             if may_repeat or not is_stale(continuation, page_url, response.body, next_url):
                 return response, page, next_url

@@ -1,7 +1,7 @@
 """Tests that the page reader reads a whole list in every paging style.
 
-They also test that only the reader's first request is a probe. While the circuit breaker is half-open, it allows only a
-probe.
+They also test that only the reader's first request is marked as a probe. A probe is the one request that a half-open
+circuit breaker allows.
 """
 
 from typing import Any
