@@ -8,7 +8,7 @@ variable "sources" {
     or empty, Terraform creates neither the change stream nor `poll`.
   EOT
   type = map(object({
-    mode             = string # changes: `poll` reads a paged list of records; snapshot: `poll` publishes one payload unchanged
+    mode             = string # changes: `poll` reads a list of records; snapshot: it publishes one payload unchanged
     collection       = string
     schedule         = string # EventBridge Scheduler expression: rate(…) or cron(…)
     staleness_budget = number # in seconds; if the data is older, responses say so and an alarm fires
@@ -33,7 +33,7 @@ variable "sources" {
     deleted     = optional(string)
     owner       = optional(string)
     translation = optional(string)
-    function    = optional(string) # instead of the expressions: readplane.poll.source.functions.<module>:<name> in Python
+    function    = optional(string) # instead of the expressions: readplane.poll.source.functions.<module>:<name>
 
     cursor = optional(object({ format = optional(string), initial = optional(string) }))
     paging = optional(object({
@@ -150,8 +150,15 @@ variable "sources" {
   }
 
   validation {
-    condition     = alltrue([for s in values(var.sources) : can(regex("^readplane\\.poll\\.source\\.functions(\\.[a-z_][a-z0-9_]*)+:[A-Za-z][A-Za-z0-9_]*$", s.function)) if s.function != null])
-    error_message = "Name a function as readplane.poll.source.functions.<module>:<name>: no other module of the package is called."
+    condition = alltrue([
+      for s in values(var.sources) :
+      can(regex("^readplane\\.poll\\.source\\.functions(\\.[a-z_][a-z0-9_]*)+:[A-Za-z][A-Za-z0-9_]*$", s.function))
+      if s.function != null
+    ])
+    error_message = join("", [
+      "Name a function as readplane.poll.source.functions.<module>:<name>: ",
+      "no other module of the package is called.",
+    ])
   }
 
   validation {

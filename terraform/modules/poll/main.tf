@@ -51,8 +51,8 @@ resource "aws_dynamodb_table" "checkpoints" {
 }
 
 # The JSON Schemas of the collections that sources feed, as an S3 object that `poll` reads. The schemas of all other
-# collections are in a second object, which `write` reads (module region). There are two objects because `write` reads its
-# object at every cold start, and a small object makes that start faster.
+# collections are in a second object, which `write` reads (module region). There are two objects because `write` reads
+# its object at every cold start, and a small object makes that start faster.
 locals {
   schemas     = jsonencode({ for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null })
   schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"

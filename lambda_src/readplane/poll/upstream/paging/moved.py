@@ -27,7 +27,7 @@ def is_stale(continuation: Continuation, page_url: str, body: bytes, next_url: s
     :param body: the response's body.
     :param next_url: the next page's URL according to the response; ``None`` if the response names no next page.
     """
-    return _fingerprint(body) == continuation.body or (
+    return fingerprint(body) == continuation.body or (
         next_url is not None and _repeats_url(continuation, page_url, next_url)
     )
 
@@ -40,13 +40,13 @@ def follow(continuation: Continuation, page: ReceivedPage) -> Continuation | Non
     """
     if page.next_url is None or _repeats_url(continuation, page.url, page.next_url):
         return None
-    body = _fingerprint(page.body)
+    body = fingerprint(page.body)
     steps = continuation.steps + 1
     if steps < continuation.limit:
         return Continuation(
             url=page.next_url, body=body, anchor=continuation.anchor, steps=steps, limit=continuation.limit
         )
-    return Continuation(url=page.next_url, body=body, anchor=_fingerprint(page.url), limit=2 * continuation.limit)
+    return Continuation(url=page.next_url, body=body, anchor=fingerprint(page.url), limit=2 * continuation.limit)
 
 
 def drop_overlap(records: PageRecords, overlap: str | None) -> PageRecords:
@@ -77,22 +77,17 @@ def check_same_records(records: PageRecords, overlap: str | None) -> None:
         raise ListMovedError
 
 
-def body_fingerprint(body: bytes) -> str:
-    """Return the fingerprint of a response's body."""
-    return _fingerprint(body)
-
-
 def record_fingerprint(record: PageRecord) -> str:
     """Return the fingerprint of a record's id, or of the record's whole text if the record has no valid id.
 
     The fingerprint ignores a record's other content, because a record whose content changes hasn't moved in the list.
     """
-    return _fingerprint(record.item_id or record.raw_text)
+    return fingerprint(record.item_id or record.raw_text)
 
 
 def page_fingerprint(records: PageRecords) -> str:
     """Return one fingerprint of all records of a page. It changes if the records' order changes."""
-    return _fingerprint(" ".join(map(record_fingerprint, records)))
+    return fingerprint(" ".join(map(record_fingerprint, records)))
 
 
 def _repeats_url(continuation: Continuation, page_url: str, next_url: str) -> bool:
@@ -102,9 +97,10 @@ def _repeats_url(continuation: Continuation, page_url: str, next_url: str) -> bo
     8, … pages. So if the links form a loop of any length, the pass reaches the anchor again within a few rounds. The
     checkpoint needs to store only the fingerprint of the anchor.
     """
-    return _fingerprint(next_url) in (_fingerprint(page_url), continuation.anchor)
+    return fingerprint(next_url) in (fingerprint(page_url), continuation.anchor)
 
 
-def _fingerprint(content: str | bytes) -> str:
+def fingerprint(content: str | bytes) -> str:
+    """Return a short hash of a text or of a response's body, as 24 hexadecimal digits."""
     data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(data, digest_size=12).hexdigest()

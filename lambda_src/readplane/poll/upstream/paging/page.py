@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .base import Continuation, PageRecords, Paginator, ReceivedPage
-from .moved import body_fingerprint, check_same_records, page_fingerprint
+from .moved import check_same_records, fingerprint, page_fingerprint
 
 
 class PageNumberPaginator(Paginator):
@@ -38,5 +38,5 @@ class PageNumberPaginator(Paginator):
         if not page.records:
             return None
         return Continuation(
-            number=continuation.number + 1, overlap=page_fingerprint(page.records), body=body_fingerprint(page.body)
+            number=continuation.number + 1, overlap=page_fingerprint(page.records), body=fingerprint(page.body)
         )
