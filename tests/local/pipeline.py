@@ -93,16 +93,6 @@ def notify(stack: Local, keys: Iterable[str]) -> list[str]:
     return sent
 
 
-def flush_apply_log(stack: Local) -> bool:
-    """Put an empty object into the write log, so that `apply` runs once more and its last log lines become readable.
-
-    The emulator publishes the last log lines of an invocation only when the function runs again.
-
-    :returns: always True, so that a condition can contain this call.
-    """
-    return bool(put_object(stack, []))
-
-
 def log_keys(stack: Local) -> list[str]:
     """Return the S3 keys of all objects in the write log."""
     pages = stack.root().client("s3").get_paginator("list_objects_v2")

@@ -92,9 +92,6 @@ class Local:
     ) -> list[dict[str, Any]]:
         """Return the log events of a function that have this code and these fields.
 
-        MiniStack publishes the last log lines of an invocation only when the function runs again. For `apply`, see
-        pipeline.flush_apply_log().
-
         :param since_ms: the earliest time of the events, in Unix milliseconds.
         :param replica: whether to read the log of the replica Region instead of the primary Region.
         """

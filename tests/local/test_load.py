@@ -15,7 +15,6 @@ import pytest
 from readplane.model.change import Change
 from readplane.model.window import keep_newest
 from tests.local.pipeline import (
-    flush_apply_log,
     items,
     lines_of,
     log_keys,
@@ -137,7 +136,7 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     twice = generator.sample([key for key in lines if key not in late], max(1, len(lines) // 20))
     notify(stack, twice)
     eventually(
-        lambda: set(handled(stack, started_ms)) >= set(lines) - set(late) if flush_apply_log(stack) else None,
+        lambda: set(handled(stack, started_ms)) >= set(lines) - set(late),
         within=PATIENCE,
         every=1,
     )
@@ -148,7 +147,6 @@ def test_every_accepted_change_has_exactly_one_outcome(stack: Local, capsys: pyt
     # Wait until `apply` has handled each log object as many times as it was notified of the object. Then check that
     # `apply` reported exactly one outcome for each line each time.
     def all_handled() -> bool:
-        flush_apply_log(stack)
         counts = handled(stack, started_ms)
         return all(len(counts.get(key, [])) >= (2 if key in twice else 1) for key in lines)
 

@@ -7,7 +7,6 @@ from typing import Any
 from readplane.model.change import MAX_DATA_BYTES
 from readplane.read.status import Status
 from tests.local.pipeline import (
-    flush_apply_log,
     items,
     lines_of,
     log_keys,
@@ -82,7 +81,6 @@ def test_a_change_that_cannot_be_applied_is_quarantined_counted_and_delays_no_ot
 
 def logged(stack: Local, code: str, key: str) -> list[dict[str, Any]]:
     """Return the log events of `apply` that have this code and are about this log object."""
-    flush_apply_log(stack)
     return stack.events("apply", code, key=key)
 
 
