@@ -27,6 +27,9 @@ RETRY_SECONDS = 2.0
 TIMEOUT = 120.0
 """Seconds that `sources run --until-done` waits for another poll of the same source to end."""
 
+ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip")
+"""The variables that name the zips that `make build` creates."""
+
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 
 BAD_OUTCOMES = ("failed", "open", "paused", "running")
@@ -149,38 +152,46 @@ def reset(chosen: Chosen, name: str, yes: bool, dry_run: bool) -> None:
 def check(files: tuple[Path, ...]) -> None:
     """Check the settings of all sources in variable files, without calling AWS.
 
-    The settings are checked by the rules of Terraform and of `poll`. `terraform apply` makes the same checks before it
-    creates a schedule.
+    Terraform checks its rules first. Then the rules of `poll` are checked, for example that each expression compiles.
+    `terraform apply` makes the same checks before it creates a schedule.
     """
-    declared = _declared_sources(files)
-    problems = [problem for name, settings in declared.items() for problem in _problems(name, settings)]
+    settings = _planned_settings(files)
+    problems = [problem for name in settings for problem in _problems(settings[name])]
     if problems:
         raise CommandError("\n  ".join(["These sources can't be used:", *problems]))
-    click.echo(f"{len(declared)} sources have no problems: {', '.join(declared) or 'none are declared'}.")
+    click.echo(f"{len(settings)} sources have no problems: {', '.join(settings) or 'none are declared'}.")
 
 
-def _declared_sources(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Return the value of the Terraform variable `sources`: each source's settings by the source's name.
+def _planned_settings(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
+    """Return the settings that each source's schedule would send to `poll`, by the source's name.
 
     :param files: variable files, which Terraform evaluates
-    :raises CommandError: if Terraform rejects the files; the message contains Terraform's output
+    :raises CommandError: if the variables break a rule of Terraform; the message contains Terraform's output
     """
+    module = terraform.SOURCE / "modules/readplane"
     with tempfile.TemporaryDirectory() as folder:
-        # Copy only the files of terraform/ that declare variables. For these files alone, Terraform needs neither a
-        # provider nor a state.
-        for path in terraform.SOURCE.glob("variables*.tf"):
+        # Copy only the files that declare variables, and the file with the settings that schedules send. For these
+        # files alone, Terraform needs neither a provider nor a state.
+        for path in (*module.glob("variables_*.tf"), module / "source_settings.tf"):
             shutil.copy(path, folder)
-        options = [f"-chdir={folder}", "console", *(f"-var-file={path.resolve()}" for path in files)]
-        printed = run_tool(
-            [terraform.terraform(), *options], env=terraform.environment(), stdin="jsonencode(var.sources)\n"
-        )
-    declared: dict[str, dict[str, Any]] = json.loads(json.loads(printed.strip().splitlines()[-1]))
-    return declared
+        # The check needs no build, so let any file stand for the zips.
+        variables = [f"-var={name}={Path(folder) / 'source_settings.tf'}" for name in ZIPS]
+        variables += [f"-var-file={path.resolve()}" for path in files]
+
+        def run_terraform(*words: str, stdin: str = "") -> str:
+            command = [terraform.terraform(), f"-chdir={folder}", *words, *variables]
+            return run_tool(command, env=terraform.environment(), stdin=stdin)
+
+        # `terraform console` evaluates an expression even if a variable breaks a rule. `terraform plan` fails.
+        run_terraform("plan", "-input=false", "-no-color", "-compact-warnings")
+        printed = run_terraform("console", stdin="jsonencode(local.source_settings)\n")
+    texts: dict[str, str] = json.loads(json.loads(printed.strip().splitlines()[-1]))
+    return {name: json.loads(text) for name, text in texts.items()}
 
 
-def _problems(name: str, settings: dict[str, Any]) -> list[str]:
+def _problems(settings: dict[str, Any]) -> list[str]:
     try:
-        parse_source({"name": name, **settings})
+        parse_source(settings)
     except SourceError as error:
         return error.problems
     return []
@@ -205,7 +216,7 @@ def _describe(target: Target, name: str) -> dict[str, Any]:
         "source": name,
         "mode": settings["mode"],
         "collection": settings["collection"],
-        "schedule": settings.get("schedule"),
+        "schedule": settings["schedule"],
         "state": _state(saved, settings),
         "fresh_as_of": rfc3339(fresh_ms) if fresh_ms else None,
         "staleness": (now_ms() - fresh_ms) // 1000 if fresh_ms else None,
@@ -230,7 +241,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
         return "never polled"
     if saved.paused:
         return "paused"
-    breaker = saved.breaker((settings.get("breaker") or {}).get("failures", 5), now_ms())
+    breaker = saved.breaker(settings["breaker"]["failures"], now_ms())
     if breaker != "closed":
         return f"breaker {breaker}"
     if saved.failures.count:

@@ -32,7 +32,7 @@ from tests.histories.steps import (
 from tests.histories.world import FUNCTION_MS, World, play, settle
 
 HISTORIES = 800
-"""How many random histories a test run plays. `make test-long` plays more."""
+"""How many random histories a test run plays. `make test-properties` plays more."""
 
 POLL_ALL = Poll(0, sweep=False, calls=None, immortal=False)
 SWEEP = Poll(0, sweep=True, calls=None, immortal=False)

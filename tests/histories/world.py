@@ -41,6 +41,7 @@ from tests.fakes.back_office import ORIGIN, PATH, BackOffice, Fault, Row
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.expressions import Item
 from tests.fakes.sandbox import Clock, GatedClient, Invocation, KilledError, MemoryBuckets, MemoryStream, simulated
+from tests.fakes.schedule_input import add_defaults
 from tests.histories.steps import (
     BAD_ROWS,
     BAD_TIMES,
@@ -381,7 +382,7 @@ class World:
         if shape.style in ("token", "scroll", "page", "offset"):
             paging["parameter"] = "token" if shape.style == "scroll" else shape.style
         versioned = shape.versions is not None
-        return {
+        declared = {
             "name": SOURCE,
             "mode": "changes",
             "collection": COLLECTION.name,
@@ -400,6 +401,7 @@ class World:
             "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": self.setting.max_deletes_percent},
             "staleness_budget": 300,
         }
+        return add_defaults(declared)
 
     # -- checks ------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any
 from ops.local import session
 from ops.local.fault_proxy import Fault
 from readplane.poll.checkpoint_table import DynamoCheckpoints
+from tests.fakes.schedule_input import add_defaults
 from tests.local.pipeline import items, lines_of, quarantined
 from tests.local.support import Local, eventually
 
@@ -39,7 +40,7 @@ class PolledTable:
         self._stack = stack
         stack.office.add_table(self._sql_name, "code", "name", "modified", "removed")
         path = f"/backoffice/{self._sql_name}.json?_shape=objects&_nocount=1&_sort=modified&_size=40"
-        self.source: dict[str, Any] = {
+        declared = {
             "name": self.name,
             "mode": "changes",
             "collection": COLLECTION,
@@ -55,6 +56,7 @@ class PolledTable:
             "staleness_budget": 60,
             **settings,
         }
+        self.source = add_defaults(declared)
 
     @staticmethod
     def fresh_name() -> str:

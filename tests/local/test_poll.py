@@ -387,8 +387,8 @@ def test_a_listing_that_lacks_more_rows_than_allowed_deletes_nothing(stack: Loca
 
 def test_every_problem_of_the_settings_is_reported_at_once(stack: Local) -> None:
     good = source_of(stack, COLLECTION)
-    bad = {**good, "id": "code[", "translation": "{name: }", "collection": "nowhere", "timeout_seconds": -1}
-    snapshot = {**source_of(stack, "currencies"), "name": "second", "url": "ftp://x"}
+    bad = {**good, "id": "code[", "translation": "{name: }", "collection": "nowhere", "timeout_seconds": None}
+    snapshot = {**source_of(stack, "currencies"), "name": "second", "url": None}
     report = session.poll(stack.outputs, {"validate": [good, bad, snapshot]})
     problems = [problem.partition(": ")[0] for problem in report["problems"]]
     assert sorted(problems) == sorted(

@@ -15,6 +15,7 @@ SLOW = (
     "ops/local/test_back_office.py",
     "ops/test_tools.py",
     "poll/upstream/test_deadline.py",
+    "terraform/test_refusals.py",
 )
 """The paths of the tests that start processes, build zips or wait for seconds. `make test-fast` runs neither these
 tests nor the property tests."""

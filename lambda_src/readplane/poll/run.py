@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..clock import now_ms
 from ..model.schema import SchemaValidator
 from . import snapshot, sweep
-from .checkpoint import Checkpoint, FailureState
+from .checkpoint import FailureState
 from .errors import BackOfficeError, ListMovedError, PageError, ReadingError
 from .lease import Lease
 from .outcome import PollOutcome
@@ -78,15 +78,17 @@ def _read(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool)
     if lease.checkpoint.main_pass:
         sweep.finish(lease, "main")
         return outcome
-    if _is_sweep_due(source, lease.checkpoint):
+    if _is_sweep_due(lease):
         sweep_outcome = PassRun(lease, reader, full=True, kind="sweep").run()
         if sweep_outcome == "completed":
             sweep.finish(lease, "sweep")
     return outcome
 
 
-def _is_sweep_due(source: Source, checkpoint: Checkpoint) -> bool:
-    has_sweeps = source.sweep is not None and source.incremental
+def _is_sweep_due(lease: Lease) -> bool:
+    source, checkpoint = lease.source, lease.checkpoint
+    # The items of an owner collection can't be listed as a whole, so a sweep couldn't find what is missing.
+    has_sweeps = source.sweep is not None and source.incremental and not lease.collection.owned
     is_wanted = checkpoint.sweep_pass is not None or checkpoint.sweep_due
     return has_sweeps and is_wanted and now_ms() >= checkpoint.sweep_retry_after_until_ms
 

@@ -10,6 +10,7 @@ from typing import Any
 from tests.benchmarks.load import SOURCE, request
 from tests.benchmarks.processes import CommandProcess, FakeProcess, Runner, SampleError
 from tests.benchmarks.subjects import Subject
+from tests.fakes.schedule_input import add_defaults
 
 BATCH = 500
 """The greatest number of Kinesis records that one invocation of `apply` receives."""
@@ -40,7 +41,7 @@ class BackOffice(CommandProcess):
 
         :param settings: additional settings by their JSON names. They take precedence over the settings in this method.
         """
-        return {
+        declared = {
             "name": SOURCE,
             "mode": "changes",
             "collection": "products",
@@ -54,6 +55,7 @@ class BackOffice(CommandProcess):
             "staleness_budget": 60,
             **settings,
         }
+        return add_defaults(declared)
 
 
 class Function(CommandProcess):

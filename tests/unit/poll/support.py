@@ -24,6 +24,7 @@ from readplane.poll.source.settings import Source
 from readplane.poll.source.translate import UntranslatableRecord
 from readplane.poll.upstream.response import BackOfficeResponse, Fetch
 from readplane.telemetry import Telemetry
+from tests.fakes.schedule_input import add_defaults
 from tests.unit.support import NOW_MS, MemorySourcedItems
 
 DAY_MS = 86_400_000
@@ -35,19 +36,21 @@ COLLECTIONS = {
     "mine": Collection("mine", "owner"),
 }
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
-CHANGES: dict[str, Any] = {
-    "name": "rows",
-    "mode": "changes",
-    "collection": "things",
-    "url": f"{ORIGIN}?since={{cursor}}",
-    "records": "rows",
-    "id": "id",
-    "version": {"expression": "at", "format": "unix_ms"},
-    "deleted": "gone",
-    "translation": "{n: n}",
-    "paging": {"style": "link", "next": "next"},
-    "staleness_budget": 600,
-}
+CHANGES = add_defaults(
+    {
+        "name": "rows",
+        "mode": "changes",
+        "collection": "things",
+        "url": f"{ORIGIN}?since={{cursor}}",
+        "records": "rows",
+        "id": "id",
+        "version": {"expression": "at", "format": "unix_ms"},
+        "deleted": "gone",
+        "translation": "{n: n}",
+        "paging": {"style": "link", "next": "next"},
+        "staleness_budget": 600,
+    }
+)
 """The settings of a source that `poll` reads incrementally and never sweeps."""
 LISTING: dict[str, Any] = {
     **{name: value for name, value in CHANGES.items() if name not in ("version", "url")},
@@ -57,13 +60,15 @@ LISTING: dict[str, Any] = {
 """The settings of a source whose every pass reads the full list. The source's records have no modification times."""
 SWEPT: dict[str, Any] = {**CHANGES, "sweep": {"schedule": "rate(1 day)", "max_deletes_percent": 50}}
 """The settings of a source that `poll` reads incrementally and sweeps."""
-SNAPSHOT: dict[str, Any] = {
-    "name": "fx",
-    "mode": "snapshot",
-    "collection": "rates",
-    "url": ORIGIN,
-    "staleness_budget": 600,
-}
+SNAPSHOT = add_defaults(
+    {
+        "name": "fx",
+        "mode": "snapshot",
+        "collection": "rates",
+        "url": ORIGIN,
+        "staleness_budget": 600,
+    }
+)
 
 
 class MemoryCheckpoints:

@@ -17,6 +17,7 @@ from readplane.model.collection import Collection
 from readplane.poll import handler
 from readplane.poll.handler import DocumentsBucket, PollSettings
 from tests.fakes.moto_aws import REGION, Aws
+from tests.fakes.schedule_input import add_defaults
 from tests.unit.poll.support import CHANGES, DAY_MS, LISTING, SNAPSHOT, World
 from tests.unit.stores.support import new_table
 from tests.unit.support import settings_text
@@ -104,7 +105,7 @@ def document(bucket: str, key: str) -> Any:
 def test_a_back_offices_rows_arrive_on_kinesis(
     stack: dict[str, Any], office: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = {
+    declared = {
         "name": "erp",
         "mode": "changes",
         "collection": "things",
@@ -118,6 +119,7 @@ def test_a_back_offices_rows_arrive_on_kinesis(
         "staleness_budget": 60,
         "schedule": "rate(1 minute)",
     }
+    source = add_defaults(declared)
     assert handler.handler({"validate": [source]}, Context()) == {"problems": []}
     response = handler.handler({"source": source, "sweep": True}, Context())
     assert {name: response[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
@@ -146,7 +148,7 @@ def test_a_back_offices_rows_arrive_on_kinesis(
 
 
 def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], office: str) -> None:
-    source = {
+    declared = {
         "name": "fx",
         "mode": "snapshot",
         "collection": "rates",
@@ -154,6 +156,7 @@ def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], o
         "secret": secret(stack),
         "staleness_budget": 60,
     }
+    source = add_defaults(declared)
     assert handler.handler({"source": source}, Context())["outcome"] == "completed"
     assert [document(entry["bucket"], "authenticated/rates/current.json")["data"] for entry in stack["documents"]] == [
         [1.0],
@@ -164,12 +167,10 @@ def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], o
 
 def test_validate_returns_every_problem_of_every_source(world: World) -> None:
     bad = {**CHANGES, "name": "bad", "id": "[", "collection": "nowhere"}
-    owners = {**CHANGES, "name": "owners", "collection": "mine"}
-    response = world.call({"validate": [CHANGES, bad, LISTING, owners, SNAPSHOT]})
+    response = world.call({"validate": [CHANGES, bad, LISTING, SNAPSHOT]})
     assert [problem.partition(":")[0] for problem in response["problems"]] == [
         "sources.bad.id",
         "sources.bad.collection",
-        "sources.owners.owner",
     ]
 
 

@@ -154,7 +154,7 @@ def test_a_pass_whose_next_page_is_gone_starts_again(world: World) -> None:
 @pytest.mark.parametrize("style", ["link", "token"])
 @pytest.mark.parametrize("link", ["\ud800", "x" * 400_000], ids=["surrogate", "endless"])
 def test_a_link_or_token_that_cannot_be_sent_is_not_saved(world: World, style: str, link: str) -> None:
-    paging = {"style": style, "next": "next"} | ({"parameter": "from"} if style == "token" else {})
+    paging = {"style": style, "next": "next", "first": 1} | ({"parameter": "from"} if style == "token" else {})
     rows = [{"id": "a", "at": NOW_MS - DAY_MS, "n": 1}]
     world.office.answer = lambda url: json.dumps({"rows": rows, "next": link}).encode()
     assert world({**CHANGES, "paging": paging})["outcome"] == "failed"

@@ -43,6 +43,16 @@ def test_two_sweeps_in_a_row_delete_an_item_that_the_listing_lacks(world: World)
     assert set(world.values()) == {"a", "b"}
 
 
+def test_an_owner_collection_is_never_swept(world: World) -> None:
+    """Terraform refuses such a source. But a collection may become an owner collection before its schedule changes."""
+    world.office.row("a")
+    source = {**SWEPT, "collection": "mine", "owner": "id"}
+    for _ in range(2):
+        response = world(source, sweep=True)
+        assert (response["outcome"], response["sweeping"], response["missing"]) == ("completed", False, 0)
+    assert set(world.values()) == {"a"}
+
+
 def test_an_item_that_changed_between_two_sweeps_is_missing_for_the_first_time(world: World) -> None:
     for name in "abc":
         world.office.row(name, NOW_MS - DAY_MS)

@@ -1,4 +1,11 @@
-"""The classes for a source's settings, with which an operator describes one back office."""
+"""The classes for a source's settings, with which an operator describes one back office.
+
+Each class has the fields of the JSON object that Terraform sends, and :mod:`.reader` reads the fields by their
+annotations. The rules and the defaults are in ``terraform/modules/readplane/variables_sources.tf``.
+
+A field that a later version adds must allow ``None``. Until ``terraform apply`` has updated a source's schedule, the
+input of the schedule lacks the field.
+"""
 
 import hashlib
 import json
@@ -90,20 +97,13 @@ class SecretHeader:
 class CursorSettings:
     """How the cursor is written in a source's URL. The cursor is the time since which a pass asks for changes.
 
-    format: the format in which the time is written.
-    initial: the text that replaces the time if a pass asks for all records, as a source's first pass does.
+    format: the format in which the time is written; ``None`` means the format of the records' modification time.
+    initial: the text that replaces the time if a pass asks for all records, as a source's first pass does; ``None``
+        means the start of 1970 in the cursor's format.
     """
 
-    format: TimeFormat
-    initial: str
-
-    def text(self, ms: int | None) -> str:
-        """Return the text of a cursor, as it is put into a source's URL.
-
-        :param ms: the cursor's time in Unix milliseconds, which is rounded down to the precision of the format;
-            ``None`` for the initial cursor.
-        """
-        return self.initial if ms is None else time_text(ms, self.format)
+    format: TimeFormat | None
+    initial: str | None
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ class Source:
     owner: the expression that finds the owner in a record (owner collections only).
     translation: the expression that turns a record into an item's data.
     function: an instance of a translation class, which translates records in place of the expressions above.
-    cursor: how the URL contains the time since which a pass asks for changes; ``None`` if the URL has no cursor.
+    cursor: how the time since which a pass asks for changes is written in the URL; ``None`` means the defaults of
+        :class:`CursorSettings`.
     paging: how a pass requests one page after another.
     lag_seconds: the next pass reads the records modified since this many seconds before the watermark, so that it also
         finds records that the back office committed late.
@@ -217,7 +218,7 @@ class Source:
     sweep: SweepSettings | None
     staleness_budget: int
     document: str
-    schedule: str | None
+    schedule: str
 
     @property
     def versioned(self) -> bool:
@@ -227,7 +228,7 @@ class Source:
     @property
     def incremental(self) -> bool:
         """Whether a main pass asks only for the records changed since its cursor, instead of for all records."""
-        return self.cursor is not None
+        return CURSOR in self.url
 
     @property
     def fingerprint(self) -> str:
@@ -243,7 +244,8 @@ class Source:
             self.version.expression if self.version else None,
         )
         settings = [
-            *(self.mode, self.collection, self.document, self.url, self.cursor.initial if self.cursor else None),
+            *(self.mode, self.collection, self.document, self.url),
+            self._cursor_text(None) if self.incremental else None,
             *(expression.text if expression else None for expression in expressions),
             self.version.format if self.version else None,
             f"{type(self.function).__module__}.{type(self.function).__qualname__}" if self.function else None,
@@ -266,4 +268,16 @@ class Source:
         return with_parameter(url, self.paging.parameter or "", str(value))
 
     def _with_cursor(self, url: str, cursor_ms: int | None) -> str:
-        return url.replace(CURSOR, quote(self.cursor.text(cursor_ms), safe="")) if self.cursor else url
+        return url.replace(CURSOR, quote(self._cursor_text(cursor_ms), safe=""))
+
+    def _cursor_text(self, ms: int | None) -> str:
+        """Return the text of a cursor, as it is put into the URL.
+
+        :param ms: the cursor's time in Unix milliseconds, which is rounded down to the precision of the format;
+            ``None`` for the initial cursor.
+        """
+        initial = self.cursor.initial if self.cursor else None
+        if ms is None and initial is not None:
+            return initial
+        time_format = (self.cursor.format if self.cursor else None) or (self.version.format if self.version else None)
+        return time_text(ms or 0, time_format or "unix_ms")

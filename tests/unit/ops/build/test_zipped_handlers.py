@@ -19,6 +19,7 @@ import pytest
 
 from ops.build.targets import TARGETS
 from readplane.aws.client import CLIENTS
+from tests.fakes.schedule_input import add_defaults
 from tests.unit.ops.build.support import Unpacked
 from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_text
 
@@ -142,15 +143,17 @@ def request(method: str, body: str | None = None) -> Any:
     return api_event(method, "/items/products/{item_id}", {"item_id": "p-1"}, claims={"sub": ALICE}, body=body)
 
 
-SOURCE = {
-    "name": "products",
-    "mode": "changes",
-    "collection": "products",
-    "url": "https://erp.example.com/products",
-    "function": "readplane.poll.source.functions.columns:ColumnsAndRows",
-    "schedule": "rate(1 minute)",
-    "staleness_budget": 600,
-}
+SOURCE = add_defaults(
+    {
+        "name": "products",
+        "mode": "changes",
+        "collection": "products",
+        "url": "https://erp.example.com/products",
+        "function": "readplane.poll.source.functions.columns:ColumnsAndRows",
+        "schedule": "rate(1 minute)",
+        "staleness_budget": 600,
+    }
+)
 
 
 class Invocation(NamedTuple):

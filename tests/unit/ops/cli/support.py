@@ -14,20 +14,23 @@ from readplane.poll.checkpoint import Checkpoint
 from readplane.poll.checkpoint_table import DynamoCheckpoints
 from readplane.stores.items import DynamoItems
 from tests.fakes.moto_aws import REGION
+from tests.fakes.schedule_input import add_defaults
 from tests.unit.support import change
 
-SOURCE = {
-    "name": "products",
-    "mode": "changes",
-    "collection": "products",
-    "url": "https://erp.example.com/products?since={cursor}",
-    "records": "rows",
-    "id": "sku",
-    "version": {"expression": "updated", "format": "rfc3339"},
-    "translation": "{name: title}",
-    "schedule": "rate(1 minute)",
-    "staleness_budget": 600,
-}
+SOURCE = add_defaults(
+    {
+        "name": "products",
+        "mode": "changes",
+        "collection": "products",
+        "url": "https://erp.example.com/products?since={cursor}",
+        "records": "rows",
+        "id": "sku",
+        "version": {"expression": "updated", "format": "rfc3339"},
+        "translation": "{name: title}",
+        "schedule": "rate(1 minute)",
+        "staleness_budget": 600,
+    }
+)
 OUTPUTS = {
     "name": "shop",
     "region": REGION,

@@ -1,12 +1,23 @@
 """Test the commands of `sources`: `list`, `run`, `pause`, `resume`, `reset` and `check`."""
 
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from ops.cli.main import main
+from ops.cli.sources import _planned_settings
+from ops.terraform import SOURCE as SOURCE_FOLDER
+from readplane.poll.source.rules import parse_source
+from readplane.poll.source.settings import PagingStyle, Source, SourceMode
+from readplane.poll.source.times import TimeFormat
+from tests.fakes.moto_aws import REGION
+from tests.fakes.schedule_input import add_defaults
 from tests.unit.ops.cli.support import SOURCE, Polls, Run, checkpoints, save_checkpoint
 
 
@@ -64,15 +75,90 @@ def test_a_reset_asks_first_and_forgets_the_checkpoint(run: Run) -> None:
     assert (saved := checkpoints().get_checkpoint("products")) and saved.watermark_ms is None
 
 
-def test_settings_are_checked_without_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.terraform.SOURCE", tmp_path)
-    (tmp_path / "variables.tf").write_text('variable "sources" {\n  type    = any\n  default = {}\n}\n')
-    good, bad = tmp_path / "good.tfvars.json", tmp_path / "bad.tfvars.json"
-    settings = {key: value for key, value in SOURCE.items() if key != "name"}
-    good.write_text(json.dumps({"sources": {"products": settings}}))
-    bad.write_text(json.dumps({"sources": {"products": {**settings, "id": "[", "translation": "{"}}}))
-    accepted = CliRunner().invoke(main, ["sources", "check", "--var-file", str(good)])
-    assert accepted.exit_code == 0 and "products" in accepted.output
-    refused = CliRunner().invoke(main, ["sources", "check", "--var-file", str(bad)])
-    assert refused.exit_code == 1
-    assert "sources.products.id" in str(refused.exception) and "sources.products.translation" in str(refused.exception)
+WORDS = {"source_modes": SourceMode, "paging_styles": PagingStyle, "time_formats": TimeFormat}
+"""The locals of variables_sources.tf that list the words of a setting, and the types that list them for `poll`."""
+COLLECTIONS = {"products": {"read": "public"}, "rates": {"read": "public"}}
+SECRET = {"arn": f"arn:aws:secretsmanager:{REGION}:111122223333:secret:erp-AbCdEf", "header": "Authorization"}
+MINIMAL = {
+    "mode": "changes",
+    "collection": "products",
+    "url": "https://erp.example.com/products?since={cursor}",
+    "records": "rows",
+    "id": "sku",
+    "version": {"expression": "updated", "format": "rfc3339"},
+    "translation": "{name: title}",
+    "schedule": "rate(1 minute)",
+    "staleness_budget": 600,
+}
+SNAPSHOT = {
+    "mode": "snapshot",
+    "collection": "rates",
+    "url": "https://erp.example.com/rates",
+    "schedule": "rate(1 hour)",
+    "staleness_budget": 7200,
+}
+
+
+def variables(folder: Path, **sources: Mapping[str, Any]) -> Path:
+    """Write a variable file that declares these sources, and return its path."""
+    path = folder / "sources.tfvars.json"
+    path.write_text(json.dumps({"region": REGION, "collections": COLLECTIONS, "sources": sources}))
+    return path
+
+
+def check(path: Path) -> Result:
+    return CliRunner().invoke(main, ["sources", "check", "--var-file", str(path)])
+
+
+def test_settings_are_checked_without_aws_and_without_a_build(tmp_path: Path) -> None:
+    key = f"arn:aws:kms:{REGION}:111122223333:key/11111111-2222-3333-4444-555555555555"
+    full = {**MINIMAL, "secret": {**SECRET, "kms_key_arn": key}, "sweep": {"schedule": "rate(1 day)"}}
+    result = check(variables(tmp_path, products=full, rates=SNAPSHOT))
+    assert result.exit_code == 0, result.exception
+    assert "2 sources have no problems: products, rates." in result.output
+    assert "0 sources have no problems: none are declared." in check(variables(tmp_path)).output
+
+
+def test_a_check_reports_every_expression_that_does_not_compile(tmp_path: Path) -> None:
+    result = check(variables(tmp_path, products={**MINIMAL, "id": "[", "translation": "{"}, rates=SNAPSHOT))
+    assert result.exit_code == 1
+    assert "sources.products.id" in str(result.exception)
+    assert "sources.products.translation" in str(result.exception)
+
+
+def test_a_check_applies_the_rules_of_terraform(tmp_path: Path) -> None:
+    result = check(variables(tmp_path, products={**MINIMAL, "lag_seconds": -1}, rates=SNAPSHOT))
+    assert result.exit_code == 1 and "Set lag_seconds to 0 to 604800" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        MINIMAL,
+        SNAPSHOT,
+        {**MINIMAL, "secret": SECRET, "sweep": {"schedule": "rate(1 day)"}, "cursor": {}},
+        {**MINIMAL, "paging": {"style": "link"}, "breaker": {"failures": 2}, "headers": {"X-Tenant": "7"}},
+    ],
+    ids=["minimal", "snapshot", "secret and sweep", "paging and breaker"],
+)
+def test_terraform_sends_every_field_of_the_settings_classes_and_adds_the_defaults_of_the_tests(
+    tmp_path: Path, declared: dict[str, Any]
+) -> None:
+    """`poll` has no defaults. The tests of `poll` add these defaults, so they must be those of Terraform."""
+    settings = _planned_settings((variables(tmp_path, one=declared),))["one"]
+    assert settings.keys() == {field.name for field in fields(Source)}
+    assert without_nulls(settings) == without_nulls(add_defaults({"name": "one", **declared}))
+    parse_source(settings)
+
+
+def test_terraform_allows_the_words_that_poll_knows() -> None:
+    text = (SOURCE_FOLDER / "modules/readplane/variables_sources.tf").read_text()
+    for name, choices in WORDS.items():
+        (words,) = re.findall(rf"^  {name} += (\[.*\])$", text, re.MULTILINE)
+        assert json.loads(words) == list(get_args(choices))
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(member) for name, member in value.items() if member is not None}
+    return value

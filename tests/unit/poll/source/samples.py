@@ -4,6 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from tests.fakes.schedule_input import add_defaults
+
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:back-office-AbCdEf"
 
 
@@ -24,7 +26,7 @@ CHANGES: dict[str, Any] = {
     "owner": None,
     "translation": "{name: name}",
     "function": None,
-    "cursor": None,
+    "cursor": {"initial": "2020-01-01T00:00:00Z"},
     "paging": {"style": "link", "next": "next_url", "parameter": None, "first": 1, "size": None},
     "lag_seconds": 30,
     "timeout_seconds": 5,
@@ -36,30 +38,34 @@ CHANGES: dict[str, Any] = {
     "breaker": {"failures": 2, "cooldown_seconds": 10},
     "sweep": {"schedule": "rate(1 day)", "url": "https://office.example/all.json", "max_deletes_percent": 5},
     "staleness_budget": 300,
-    "document": None,
+    "document": "current",
     "schedule": "rate(1 minute)",
 }
 
 
-MINIMAL: dict[str, Any] = {
-    "name": "articles",
-    "mode": "changes",
-    "collection": "articles",
-    "url": "http://office.example/articles.json",
-    "records": "rows",
-    "id": "no",
-    "translation": "@",
-    "staleness_budget": 300,
-}
+MINIMAL = add_defaults(
+    {
+        "name": "articles",
+        "mode": "changes",
+        "collection": "articles",
+        "url": "http://office.example/articles.json",
+        "records": "rows",
+        "id": "no",
+        "translation": "@",
+        "staleness_budget": 300,
+    }
+)
 
 
-SNAPSHOT: dict[str, Any] = {
-    "name": "rates",
-    "mode": "snapshot",
-    "collection": "rates",
-    "url": "http://office.example/rates.json",
-    "staleness_budget": 300,
-}
+SNAPSHOT = add_defaults(
+    {
+        "name": "rates",
+        "mode": "snapshot",
+        "collection": "rates",
+        "url": "http://office.example/rates.json",
+        "staleness_budget": 300,
+    }
+)
 
 
 BY_FUNCTION = {name: value for name, value in MINIMAL.items() if name not in ("records", "id", "translation")} | {
@@ -68,7 +74,7 @@ BY_FUNCTION = {name: value for name, value in MINIMAL.items() if name not in ("r
 
 
 def changed(base: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
-    """Return a copy of ``base`` with some settings replaced.
+    """Return a copy of ``base`` with some settings replaced, as a schedule sends it.
 
     The keyword ``paging__style`` replaces the setting ``style`` in ``paging``.
     """
@@ -80,4 +86,4 @@ def changed(base: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
             part[step] = part.get(step) or {}
             part = part[step]
         part[name] = value
-    return raw
+    return add_defaults(raw)

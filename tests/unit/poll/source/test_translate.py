@@ -22,6 +22,7 @@ from readplane.poll.source.translate import (
     UntranslatableRecord,
     check_snapshot,
 )
+from tests.fakes.schedule_input import add_defaults
 
 NOW = 1_750_000_000_000
 
@@ -58,7 +59,7 @@ def source(**settings: Any) -> Source:
         "paging": {"style": "link", "next": "next"},
         "staleness_budget": 60,
     }
-    return parse_source(base | settings)
+    return parse_source(add_defaults(base | settings))
 
 
 def page(response: str | bytes, **settings: Any) -> ParsedPage:
@@ -369,7 +370,9 @@ FUNCTION = "readplane.poll.source.functions.columns:"
 
 def by_function(name: str) -> Translator:
     raw = {"name": "a", "mode": "changes", "collection": "a", "url": "http://o.example/", "staleness_budget": 1}
-    return Translator(parse_source({**raw, "paging": {"style": "link"}, "function": FUNCTION + name}), VALIDATE)
+    return Translator(
+        parse_source(add_defaults({**raw, "paging": {"style": "link"}, "function": FUNCTION + name})), VALIDATE
+    )
 
 
 class Careless:

@@ -15,6 +15,7 @@ from readplane.poll.source.rules import parse_source
 from readplane.poll.source.settings import SecretHeader, Source
 from readplane.poll.upstream.client import BackOfficeClient
 from readplane.poll.upstream.response import BackOfficeResponse
+from tests.fakes.schedule_input import add_defaults
 
 Serve = Callable[[socket.socket], None]
 
@@ -160,20 +161,19 @@ class SecretValuesInMemory:
 
 
 def source(office: HttpServer, **settings: Any) -> Source:
-    return parse_source(
-        {
-            "name": "articles",
-            "mode": "changes",
-            "collection": "articles",
-            "url": f"{office.url}/feed",
-            "records": "rows",
-            "id": "id",
-            "translation": "@",
-            "staleness_budget": 60,
-            "timeout_seconds": 2,
-            **settings,
-        }
-    )
+    declared = {
+        "name": "articles",
+        "mode": "changes",
+        "collection": "articles",
+        "url": f"{office.url}/feed",
+        "records": "rows",
+        "id": "id",
+        "translation": "@",
+        "staleness_budget": 60,
+        "timeout_seconds": 2,
+        **settings,
+    }
+    return parse_source(add_defaults(declared))
 
 
 def client_of(

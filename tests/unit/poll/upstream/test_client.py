@@ -7,6 +7,7 @@ import pytest
 
 from readplane.poll.errors import BackOfficeError, SecretError
 from readplane.poll.source.settings import SecretHeader
+from readplane.poll.upstream.client import BackOfficeClient
 from tests.unit.poll.upstream.http_server import (
     ARN,
     PAGE,
@@ -19,6 +20,7 @@ from tests.unit.poll.upstream.http_server import (
     says,
     stalls,
 )
+from tests.unit.poll.upstream.http_server import source as source_of
 
 
 def test_a_page_arrives_unchanged_over_one_connection(office: HttpServer, clock: SkippingClock) -> None:
@@ -161,6 +163,30 @@ def test_no_request_goes_to_another_origin(office: HttpServer, clock: SkippingCl
             client.fetch(url, deadline=clock.now() + 60)
         assert caught.value.kind == "origin"
     assert client.requests == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/", "http://{cursor}.example/", "http://[::1/", "/feed", "http://x:99999/"]
+)
+def test_a_source_whose_url_terraform_would_refuse_sends_no_request(
+    office: HttpServer, clock: SkippingClock, url: str
+) -> None:
+    source = source_of(office, url=url)
+    client = BackOfficeClient(source, clock=clock.now, sleep=clock.sleep)
+    with pytest.raises(BackOfficeError, match="origin"):
+        client.fetch(source.url_at(None), deadline=clock.now() + 60)
+    assert client.requests == 0
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-Y": "a\r\nX-Admin: 1"}, {"X-Y": " a"}, {"X Y\r\nX-Admin": "1"}], ids=["value", "space", "name"]
+)
+def test_a_header_that_terraform_would_refuse_is_not_sent(
+    office: HttpServer, clock: SkippingClock, headers: dict[str, str]
+) -> None:
+    office.will(says())
+    error = failure(office, clock, headers=headers)
+    assert not error.retryable and office.requests == []
 
 
 def test_the_secret_is_sent_and_refreshed_once_after_a_401(office: HttpServer, clock: SkippingClock) -> None:

@@ -9,6 +9,7 @@ from readplane.poll.source.rules import parse_source
 from readplane.poll.source.translate import TranslatedRecord, Translator
 from readplane.poll.upstream.paging.reader import PageReader
 from readplane.poll.upstream.response import BackOfficeResponse
+from tests.fakes.schedule_input import add_defaults
 
 Row = dict[str, Any]
 Query = dict[str, str]
@@ -44,20 +45,19 @@ class Server:
 
 
 def reader(server: Server, probe: bool = False, **paging: Any) -> PageReader:
-    source = parse_source(
-        {
-            "name": "rows",
-            "mode": "changes",
-            "collection": "things",
-            "url": URL,
-            "records": "rows",
-            "id": "id",
-            "version": {"expression": "at", "format": "unix_ms"},
-            "translation": "{n: n}",
-            "paging": paging,
-            "staleness_budget": 600,
-        }
-    )
+    declared = {
+        "name": "rows",
+        "mode": "changes",
+        "collection": "things",
+        "url": URL,
+        "records": "rows",
+        "id": "id",
+        "version": {"expression": "at", "format": "unix_ms"},
+        "translation": "{n: n}",
+        "paging": paging,
+        "staleness_budget": 600,
+    }
+    source = parse_source(add_defaults(declared))
     return PageReader(source, server, Translator(source, bool), lambda: 30.0, probe=probe)
 
 
