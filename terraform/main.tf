@@ -1,123 +1,49 @@
-# How data moves through the stack:
-#
-#            write                                                  publish                 read
-#  client -> API -> write -> Firehose -> write log (S3) -> apply -> items -> stream -> documents (S3) <- API <- client
-#  back office <- poll -> change stream (Kinesis) -------> apply
-#                  └ snapshot -> documents (S3)
-#
-# Module `identity` holds the users. Module `items` is the items table, which DynamoDB replicates to the replica Region.
-# Module `region` holds the API, functions, write log and documents; the stack has one for each Region. Modules
-# `change_stream` and `poll` exist only if there is a source, and only in the primary Region. Module `monitoring` adds a
-# topic for the alarms and a dashboard to each Region.
-
-module "identity" {
-  source = "./modules/identity"
-
-  name                = var.name
-  groups              = toset(flatten([for collection in values(var.collections) : collection.write_groups]))
-  mfa                 = var.sign_in.mfa
-  self_sign_up        = var.sign_in.self_sign_up
-  deletion_protection = var.deletion_protection
-  web                 = { callback_urls = var.sign_in.web_callback_urls, logout_urls = var.sign_in.web_logout_urls }
-  mobile              = { callback_urls = var.sign_in.mobile_callback_urls, logout_urls = var.sign_in.mobile_logout_urls }
-  tokens = {
-    access_minutes = var.sign_in.access_minutes
-    id_minutes     = var.sign_in.id_minutes
-    refresh_days   = var.sign_in.refresh_days
-  }
-}
-
-module "items" {
-  source    = "./modules/items"
+# The root of a stack: the providers (providers.tf) and one call of modules/readplane, which is the stack. Its main.tf
+# shows how data moves through it. To call that module from a root of your own, copy one of the folders in examples/.
+module "readplane" {
+  source    = "./modules/readplane"
   providers = { aws = aws, aws.replica = aws.replica }
 
-  name                = var.name
-  replica             = var.replica_region != null
-  kms_key_arn         = local.primary_key_arn
-  replica_kms_key_arn = local.replica_key_arn
-  deletion_protection = var.deletion_protection
-}
+  name                 = var.name
+  region               = var.region
+  replica_region       = var.replica_region
+  customer_managed_key = var.customer_managed_key
+  deletion_protection  = var.deletion_protection
+  log_retention_days   = var.log_retention_days
 
-module "region" {
-  source = "./modules/region"
+  collections      = var.collections
+  sources          = var.sources
+  backends         = var.backends
+  backend_api_keys = var.backend_api_keys
+  sign_in          = var.sign_in
 
-  name        = var.name
-  code        = local.code
-  kms_key_arn = local.primary_key_arn
-  identity    = local.identity
-  items       = module.items.primary
-  collections = var.collections
-  sources     = local.freshness
-  # Use `[0].arn`, so that module `region` waits only for the output `arn` of module `change_stream`. The expression
-  # one(module.change_stream[*].arn) would wait for the whole module `change_stream`. That would be a cycle, because
-  # module `change_stream` waits for the function `apply` of module `region`.
-  change_stream_arn     = local.polled ? module.change_stream[0].arn : null
-  backends              = local.backends["primary"]
-  backend_api_keys      = var.backend_api_keys
-  api                   = local.api
-  documents_integration = var.documents_integration
-  functions             = var.functions
-  write_log             = var.write_log
-  horizon_days          = var.horizon_days
-  log_retention_days    = var.log_retention_days
-  force_destroy         = !var.deletion_protection
-  tls_only              = !var.emulator.plain_http
+  endpoint_type          = var.endpoint_type
+  cors_origins           = var.cors_origins
+  cache_size             = var.cache_size
+  throttle               = var.throttle
+  documents_integration  = var.documents_integration
+  manage_account_logging = var.manage_account_logging
+  api_base_url           = var.api_base_url
+
+  write_log     = var.write_log
+  horizon_days  = var.horizon_days
+  change_stream = var.change_stream
+  poll          = var.poll
+
+  functions                 = var.functions
+  account_concurrency_quota = var.account_concurrency_quota
+  dist                      = var.dist
+  hot_zip                   = var.hot_zip
+  functions_zip             = var.functions_zip
+  layer_zip                 = var.layer_zip
+  poll_layer_zip            = var.poll_layer_zip
+  aws_client                = var.aws_client
+  architecture              = var.architecture
+
   alarms                = var.alarms
-  alarm_actions         = local.alarm_actions
-}
+  alarm_actions         = var.alarm_actions
+  replica_alarm_actions = var.replica_alarm_actions
+  notify                = var.notify
 
-module "replica" {
-  source    = "./modules/region"
-  count     = var.replica_region == null ? 0 : 1
-  providers = { aws = aws.replica }
-
-  name                  = var.name
-  code                  = local.code
-  kms_key_arn           = local.replica_key_arn
-  identity              = local.identity
-  items                 = module.items.replica
-  collections           = var.collections
-  sources               = local.freshness
-  backends              = local.backends["replica"]
-  backend_api_keys      = module.region.backend_api_keys
-  api                   = local.api
-  documents_integration = var.documents_integration
-  functions             = var.functions
-  write_log             = var.write_log
-  horizon_days          = var.horizon_days
-  log_retention_days    = var.log_retention_days
-  force_destroy         = !var.deletion_protection
-  tls_only              = !var.emulator.plain_http
-  alarms                = var.alarms
-  alarm_actions         = local.replica_alarm_actions
-}
-
-locals {
-  primary_key_arn = one(aws_kms_key.primary[*].arn)
-  replica_key_arn = one(aws_kms_key.replica[*].arn)
-
-  code = {
-    hot_zip       = var.hot_zip
-    functions_zip = var.functions_zip
-    layer_zip     = var.layer_zip
-    architecture  = var.architecture
-    aws_client    = var.aws_client
-  }
-
-  # Both Regions use the user pool of the primary Region. Users sign in there, and the API authorizers of both Regions
-  # accept its tokens.
-  identity = {
-    user_pool_arn = module.identity.user_pool_arn
-    client_ids    = module.identity.client_ids
-    scopes        = module.identity.scopes
-  }
-
-  api = {
-    endpoint_type          = var.endpoint_type
-    cors_origins           = var.cors_origins
-    cache_size             = var.cache_size
-    throttle               = var.throttle
-    manage_account_logging = var.manage_account_logging
-    escape_method_paths    = !var.emulator.plain_method_paths
-  }
+  emulator = var.emulator
 }

@@ -1,136 +1,164 @@
-locals {
-  api_url = var.api_base_url == null ? module.region.api_url : replace(var.api_base_url, "{api_id}", module.region.api_id)
-}
+# Every output of modules/readplane, under the same name. Its outputs.tf describes them.
 
 output "name" {
   description = "Stack name."
-  value       = var.name
+  value       = module.readplane.name
 }
 
 output "region" {
   description = "Primary Region."
-  value       = var.region
+  value       = module.readplane.region
 }
 
 output "replica_region" {
   description = "Replica Region; null without a replica."
-  value       = var.replica_region
+  value       = module.readplane.replica_region
 }
 
 output "api_url" {
   description = "Base URL of the API, without the stage /v1."
-  value       = local.api_url
+  value       = module.readplane.api_url
 }
 
 output "replica_api_url" {
   description = "Base URL of the replica Region's API; null without a replica."
-  value = (
-    var.replica_region == null ? null :
-    var.api_base_url == null ? module.replica[0].api_url :
-    replace(var.api_base_url, "{api_id}", module.replica[0].api_id)
-  )
+  value       = module.readplane.replica_api_url
 }
 
 output "edge_url" {
   description = "Base URL of the CloudFront distribution; null, because the stack doesn't create one yet."
-  value       = null
+  value       = module.readplane.edge_url
 }
 
 output "routes" {
   description = "Every route of the API as \"METHOD /path\", without the stage /v1."
-  value       = module.region.routes
+  value       = module.readplane.routes
+}
+
+output "openapi" {
+  description = <<-EOT
+    The public contract of the API: an OpenAPI 3.1 document as JSON text, with the JSON Schemas of the collections.
+  EOT
+  value       = module.readplane.openapi
+}
+
+output "api_documents" {
+  description = <<-EOT
+    Region -> the id of its REST API, and the OpenAPI document that Terraform imports into it, as JSON text.
+  EOT
+  value       = module.readplane.api_documents
 }
 
 output "user_pool_id" {
   description = "Id of the Cognito user pool."
-  value       = module.identity.user_pool_id
+  value       = module.readplane.user_pool_id
 }
 
 output "web_client_id" {
   description = "Cognito client id of the web application."
-  value       = module.identity.web_client_id
+  value       = module.readplane.web_client_id
 }
 
 output "mobile_client_id" {
   description = "Cognito client id of the mobile application."
-  value       = module.identity.mobile_client_id
+  value       = module.readplane.mobile_client_id
 }
 
 output "sign_in_url" {
   description = "URL of Cognito's hosted sign-in page."
-  value       = module.identity.sign_in_url
+  value       = module.readplane.sign_in_url
 }
 
 output "items_table" {
   description = "Name of the items table. It is the same in every Region."
-  value       = module.items.primary.name
+  value       = module.readplane.items_table
 }
 
 output "documents_bucket" {
   description = "Name of the bucket with the primary Region's published documents."
-  value       = module.region.documents_bucket
+  value       = module.readplane.documents_bucket
 }
 
 output "replica_documents_bucket" {
   description = "Name of the bucket with the replica Region's published documents; null without a replica."
-  value       = one(module.replica[*].documents_bucket)
+  value       = module.readplane.replica_documents_bucket
 }
 
 output "write_log_bucket" {
   description = "Name of the bucket with the primary Region's write log."
-  value       = module.region.write_log_bucket
+  value       = module.readplane.write_log_bucket
 }
 
 output "replica_write_log_bucket" {
   description = "Name of the bucket with the replica Region's write log; null without a replica."
-  value       = one(module.replica[*].write_log_bucket)
+  value       = module.readplane.replica_write_log_bucket
 }
 
 output "delivery_stream" {
   description = "Name of the primary Region's Firehose stream, to which `write` sends accepted changes."
-  value       = module.region.delivery_stream
+  value       = module.readplane.delivery_stream
 }
 
 output "apply_queue_url" {
   description = "URL of the primary Region's apply queue, in which S3 announces new write-log objects to `apply`."
-  value       = module.region.apply_queue_url
+  value       = module.readplane.apply_queue_url
 }
 
 output "apply_dead_letter_url" {
   description = "URL of the dead-letter queue that belongs to the primary Region's apply queue."
-  value       = module.region.apply_dead_letter_url
+  value       = module.readplane.apply_dead_letter_url
 }
 
 output "checkpoints_table" {
   description = "Name of the table that holds the checkpoint of each source; null without sources."
-  value       = one(module.poll[*].checkpoints_table)
+  value       = module.readplane.checkpoints_table
 }
 
 output "change_stream" {
   description = <<-EOT
     Name of the change stream, the Kinesis stream that carries changes from `poll` to `apply`; null without sources.
   EOT
-  value       = one(module.change_stream[*].name)
+  value       = module.readplane.change_stream
 }
 
 output "poll_function" {
   description = "Name of the `poll` function; null without sources."
-  value       = one(module.poll[*].function_name)
+  value       = module.readplane.poll_function
 }
 
 output "sources" {
   description = "Source name -> the input that the source's schedule passes to `poll`, as JSON text."
-  value       = { for name, settings in local.source_settings : name => "{\"source\":${settings},\"sweep\":false}" }
+  value       = module.readplane.sources
+}
+
+output "backends" {
+  description = <<-EOT
+    Backend name -> its base URL, and whether callers need an API key (output backend_api_keys has the keys).
+  EOT
+  value       = module.readplane.backends
+}
+
+output "backend_api_keys" {
+  description = "Backend name -> its API key, which is the same in both Regions."
+  value       = module.readplane.backend_api_keys
+  sensitive   = true
+}
+
+output "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the primary Region's alarms notify; null without alarms."
+  value       = module.readplane.alarm_topic_arn
+}
+
+output "replica_alarm_topic_arn" {
+  description = <<-EOT
+    ARN of the SNS topic that the replica Region's alarms notify; null without a replica or without alarms.
+  EOT
+  value       = module.readplane.replica_alarm_topic_arn
 }
 
 output "policies" {
   description = <<-EOT
     Every policy of the primary Region and the key policies of all Regions, as JSON text, for tests and reviews.
   EOT
-  value = merge(module.region.policies, {
-    keys          = local.key_policies
-    change_stream = one(module.change_stream[*].policies)
-    poll          = one(module.poll[*].policies)
-    alarms        = one(module.monitoring[*].policies)
-  })
+  value       = module.readplane.policies
 }

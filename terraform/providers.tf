@@ -1,10 +1,10 @@
 provider "aws" {
   region = var.region
 
-  s3_use_path_style           = var.emulator.s3_use_path_style
-  skip_credentials_validation = var.emulator.skip_credentials_validation
-  skip_metadata_api_check     = var.emulator.skip_metadata_api_check
-  skip_region_validation      = var.emulator.skip_region_validation
+  s3_use_path_style           = var.emulator_provider.s3_use_path_style
+  skip_credentials_validation = var.emulator_provider.skip_credentials_validation
+  skip_metadata_api_check     = var.emulator_provider.skip_metadata_api_check
+  skip_region_validation      = var.emulator_provider.skip_region_validation
 
   default_tags {
     tags = local.tags
@@ -17,10 +17,10 @@ provider "aws" {
   alias  = "replica"
   region = coalesce(var.replica_region, var.region)
 
-  s3_use_path_style           = var.emulator.s3_use_path_style
-  skip_credentials_validation = var.emulator.skip_credentials_validation
-  skip_metadata_api_check     = var.emulator.skip_metadata_api_check
-  skip_region_validation      = var.emulator.skip_region_validation
+  s3_use_path_style           = var.emulator_provider.s3_use_path_style
+  skip_credentials_validation = var.emulator_provider.skip_credentials_validation
+  skip_metadata_api_check     = var.emulator_provider.skip_metadata_api_check
+  skip_region_validation      = var.emulator_provider.skip_region_validation
 
   default_tags {
     tags = local.tags
@@ -28,5 +28,5 @@ provider "aws" {
 }
 
 locals {
-  tags = merge({ Project = "readplane", Stack = var.name }, var.tags)
+  tags = merge({ Project = "readplane", Stack = coalesce(var.name, "readplane") }, var.tags)
 }

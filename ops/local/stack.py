@@ -38,6 +38,7 @@ class Outputs:
     """The Terraform outputs that tools and tests use. terraform/outputs.tf describes each output.
 
     routes: every route of the API as "METHOD /path", without the stage
+    openapi: the public contract of the API, an OpenAPI document as JSON text; None in the record of an older stack
     policies: the JSON text of every policy of the primary Region, by the policy's name
     sources: the event that each source's schedule sends, as JSON text, by the source's name; None without sources
     poll_function, checkpoints_table, change_stream: the names of resources for polling; None without sources
@@ -59,6 +60,7 @@ class Outputs:
     apply_dead_letter_url: str
     routes: list[str]
     policies: dict[str, str]
+    openapi: str | None = None
     edge_url: str | None = None
     replica_region: str | None = None
     replica_api_url: str | None = None
@@ -125,9 +127,8 @@ def aws_client() -> str:
 
 
 def regions() -> list[str]:
-    """Return every AWS Region whose name occurs in the file VARIABLES or in terraform/variables.tf."""
-    texts = [(terraform.SOURCE / path).read_text() for path in (VARIABLES, "variables.tf")]
-    return sorted(set(re.findall(r'"([a-z]{2}(?:-[a-z]+)+-\d)"', "\n".join(texts))))
+    """Return every AWS Region whose name occurs in the file VARIABLES."""
+    return sorted(set(re.findall(r'"([a-z]{2}(?:-[a-z]+)+-\d)"', (terraform.SOURCE / VARIABLES).read_text())))
 
 
 def forget_state(name: str) -> None:

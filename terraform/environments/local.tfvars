@@ -6,15 +6,19 @@ region         = "us-east-1"
 replica_region = "eu-west-1"
 
 # The emulator serves all buckets at one address, so S3 requests must name the bucket in the path. The emulator has no
-# instance metadata and accepts any credentials, so the AWS provider checks neither. The emulator speaks plain HTTP,
-# which the policies of queues and buckets would otherwise refuse. The emulator stores the settings of an API method
-# under the method's plain path, whereas API Gateway on AWS requires every slash in that path to be escaped.
-emulator = {
+# instance metadata and accepts any credentials, so the AWS provider checks neither.
+emulator_provider = {
   s3_use_path_style           = true
   skip_credentials_validation = true
   skip_metadata_api_check     = true
-  plain_http                  = true
-  plain_method_paths          = true
+}
+
+# The emulator speaks plain HTTP, which the policies of queues and buckets would otherwise refuse. The emulator stores
+# the settings of an API method under the method's plain path, whereas API Gateway on AWS requires every slash in that
+# path to be escaped.
+emulator = {
+  plain_http         = true
+  plain_method_paths = true
 }
 
 # There are no customer managed keys, because creating them takes 15 seconds and the emulator doesn't enforce their

@@ -85,7 +85,11 @@ collections = {
 #     schedule         = "rate(1 minute)"
 #     staleness_budget = 300
 #     url              = "https://erp.example.com/api/stock?changed_since={cursor}&sort=changed_at"
-#     secret           = { arn = "arn:aws:secretsmanager:eu-central-1:<account id>:secret:<name>-<six characters>", header = "Authorization", format = "Bearer {secret}" }
+#     secret = {
+#       arn    = "arn:aws:secretsmanager:eu-central-1:<account id>:secret:<name>-<six characters>"
+#       header = "Authorization"
+#       format = "Bearer {secret}"
+#     }
 #     records          = "results"
 #     id               = "article_number"
 #     version          = { expression = "changed_at", format = "rfc3339" }

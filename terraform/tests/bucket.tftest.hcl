@@ -7,10 +7,13 @@ variables {
   name            = "readplane-write-log-111122223333-eu-central-1"
   kms_key_arn     = "arn:aws:kms:eu-central-1:111122223333:key/k"
   noncurrent_days = 30
-  transitions     = { "log/" = [{ days = 30, storage_class = "STANDARD_IA" }, { days = 90, storage_class = "GLACIER_IR" }] }
-  expirations     = { "tmp/" = 7 }
-  force_destroy   = false
-  tls_only        = true
+  transitions = { "log/" = [
+    { days = 30, storage_class = "STANDARD_IA" },
+    { days = 90, storage_class = "GLACIER_IR" },
+  ] }
+  expirations   = { "tmp/" = 7 }
+  force_destroy = false
+  tls_only      = true
 }
 
 run "keyed_and_protected" {
@@ -20,57 +23,93 @@ run "keyed_and_protected" {
     source = "./modules/bucket"
   }
 
-  assert {
-    condition = (
-      aws_s3_bucket_public_access_block.this.block_public_acls && aws_s3_bucket_public_access_block.this.block_public_policy
-      && aws_s3_bucket_public_access_block.this.ignore_public_acls && aws_s3_bucket_public_access_block.this.restrict_public_buckets
-      && aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
-    )
-    error_message = "Nothing in the bucket can become public, by policy or by ACL."
-  }
+  variables {
+    expected_moves = toset([[30, "STANDARD_IA"], [90, "GLACIER_IR"]])
 
-  assert {
-    condition = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement[0] == jsondecode(jsonencode({
+    expected_statement = {
       Sid       = "DenyPlainHttp"
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:*"
       Resource  = ["arn:aws:s3:::a-bucket", "arn:aws:s3:::a-bucket/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }))
+    }
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_public_access_block.this.block_public_policy
+      && aws_s3_bucket_public_access_block.this.restrict_public_buckets
+    )
+    error_message = "No policy can make the bucket public."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_public_access_block.this.block_public_acls
+      && aws_s3_bucket_public_access_block.this.ignore_public_acls
+    )
+    error_message = "No ACL can make an object public."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
+    error_message = "The bucket has no ACLs."
+  }
+
+  assert {
+    condition     = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement == [var.expected_statement]
     error_message = "Plain HTTP is refused to everybody, for the bucket and its objects."
   }
 
   assert {
-    condition = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule :
-      rule.apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms"
-      && rule.apply_server_side_encryption_by_default[0].kms_master_key_id == "arn:aws:kms:eu-central-1:111122223333:key/k"
-      && rule.bucket_key_enabled
-    ])
+    condition = output.encryption == {
+      algorithm = "aws:kms", kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k", bucket_key = true
+    }
     error_message = "The stack's key encrypts the objects, with a bucket key, which saves a KMS call per object."
   }
 
   assert {
-    condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled" && !aws_s3_bucket.this.force_destroy
-    error_message = "An overwritten object can be restored, and Terraform doesn't delete a bucket with objects."
+    condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
+    error_message = "An overwritten object can be restored."
   }
 
   assert {
-    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id] == ["clean-up", "cheaper-log", "expire-tmp"]
+    condition     = !aws_s3_bucket.this.force_destroy
+    error_message = "Terraform doesn't delete a bucket with objects."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.this.rule[*].id == tolist(["clean-up", "cheaper-log", "expire-tmp"])
+    )
     error_message = "Each prefix has its own rule."
   }
 
   assert {
-    condition = alltrue([
-      aws_s3_bucket_lifecycle_configuration.this.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 1,
-      aws_s3_bucket_lifecycle_configuration.this.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30,
-      aws_s3_bucket_lifecycle_configuration.this.rule[0].expiration[0].expired_object_delete_marker,
-    ])
-    error_message = "S3 deletes incomplete uploads, old versions and expired delete markers."
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.this.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation
+      == 1
+    )
+    error_message = "S3 deletes incomplete uploads after a day."
   }
 
   assert {
-    condition     = toset([for t in aws_s3_bucket_lifecycle_configuration.this.rule[1].transition : "${t.days} ${t.storage_class}"]) == toset(["30 STANDARD_IA", "90 GLACIER_IR"])
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.this.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30
+    )
+    error_message = "S3 deletes old versions after noncurrent_days."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.this.rule[0].expiration[0].expired_object_delete_marker
+    error_message = "S3 deletes expired delete markers."
+  }
+
+  assert {
+    condition = toset([
+      for move in aws_s3_bucket_lifecycle_configuration.this.rule[1].transition : [move.days, move.storage_class]
+    ]) == var.expected_moves
     error_message = "Objects get cheaper with age and stay readable at once."
   }
 }
@@ -91,13 +130,18 @@ run "unkeyed_on_an_emulator" {
   }
 
   assert {
-    condition     = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule : rule.apply_server_side_encryption_by_default[0].sse_algorithm == "AES256" && !rule.bucket_key_enabled])
+    condition     = output.encryption.algorithm == "AES256" && !output.encryption.bucket_key
     error_message = "Without a key, S3's own key encrypts."
   }
 
   assert {
-    condition     = length(aws_s3_bucket_policy.this) == 0 && aws_s3_bucket.this.force_destroy && length(aws_s3_bucket_lifecycle_configuration.this.rule) == 1
-    error_message = "The variables allow plain HTTP and deletion, and only the clean-up rule remains."
+    condition     = length(aws_s3_bucket_policy.this) == 0 && aws_s3_bucket.this.force_destroy
+    error_message = "The variables allow plain HTTP and deletion."
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_lifecycle_configuration.this.rule) == 1
+    error_message = "Only the clean-up rule remains."
   }
 }
 

@@ -7,9 +7,16 @@ mock_provider "aws" {
 }
 
 variables {
-  name                    = "readplane"
-  stream                  = { on_demand = false, shards = 3, retention_hours = 48 }
-  apply                   = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:readplane-apply:live", function_name = "readplane-apply", batch_size = 500, parallelization_factor = 2 }
+  name   = "readplane"
+  stream = { on_demand = false, shards = 3, retention_hours = 48 }
+
+  apply = {
+    arn                    = "arn:aws:lambda:eu-central-1:111122223333:function:readplane-apply:live"
+    function_name          = "readplane-apply"
+    batch_size             = 500
+    parallelization_factor = 2
+  }
+
   archive                 = { bucket_arn = "arn:aws:s3:::a-bucket", seconds = 60, megabytes = 4 }
   kms_key_arn             = "arn:aws:kms:eu-central-1:111122223333:key/k"
   freshness_alarm_seconds = 900
@@ -25,92 +32,22 @@ run "keyed" {
     source = "./modules/change_stream"
   }
 
-  assert {
-    condition = (
-      aws_kinesis_stream.this.shard_count == 3 && aws_kinesis_stream.this.stream_mode_details[0].stream_mode == "PROVISIONED"
-      && aws_kinesis_stream.this.retention_period == 48
-      && aws_kinesis_stream.this.encryption_type == "KMS" && aws_kinesis_stream.this.kms_key_id == var.kms_key_arn
-    )
-    error_message = "The stream has the declared shards and retention, and the stack's own key encrypts it."
-  }
-
-  assert {
-    condition     = output.arn == aws_kinesis_stream.this.arn && output.name == "readplane-changes"
-    error_message = "The ARN that the module composes for policies is the stream's ARN."
-  }
-
-  assert {
-    condition = (
-      aws_lambda_event_source_mapping.apply.event_source_arn == aws_kinesis_stream.this.arn
-      && endswith(aws_lambda_event_source_mapping.apply.function_name, ":live")
-      && aws_lambda_event_source_mapping.apply.starting_position == "TRIM_HORIZON"
-      && aws_lambda_event_source_mapping.apply.parallelization_factor == 2
-      && aws_lambda_event_source_mapping.apply.batch_size == 500
-      && aws_lambda_event_source_mapping.apply.function_response_types == toset(["ReportBatchItemFailures"])
-    )
-    error_message = "apply gets every record from the start, several batches at once, and reports which records failed."
-  }
-
-  assert {
-    condition = (
-      aws_lambda_event_source_mapping.apply.bisect_batch_on_function_error
-      && aws_lambda_event_source_mapping.apply.maximum_retry_attempts == 10000
-      && aws_lambda_event_source_mapping.apply.maximum_record_age_in_seconds == 21600
-      && aws_lambda_event_source_mapping.apply.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::a-bucket"
-    )
-    error_message = join(" ", [
-      "Retries end by number and by age, and S3 keeps the failed records whole. By default, one batch would stop its",
-      "shard until the stream deletes it.",
-    ])
-  }
-
-  assert {
-    condition     = aws_lambda_event_source_mapping.apply.maximum_record_age_in_seconds < 3600 * var.stream.retention_hours
-    error_message = "Lambda moves a failed record to S3 before the stream deletes the record."
-  }
-
-  # --- The archive of the stream
-
-  assert {
-    condition = (
-      aws_kinesis_firehose_delivery_stream.archive.kinesis_source_configuration[0].kinesis_stream_arn == aws_kinesis_stream.this.arn
-      && aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].bucket_arn == "arn:aws:s3:::a-bucket"
-      && aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].compression_format == "GZIP"
-      && aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].kms_key_arn == var.kms_key_arn
-    )
-    error_message = "Firehose archives every record in S3, compressed and encrypted with the stack's own key."
-  }
-
-  assert {
-    condition = startswith(
-      aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].prefix, "stream/year="
-      ) && startswith(
-      aws_kinesis_firehose_delivery_stream.archive.extended_s3_configuration[0].error_output_prefix, "errors/stream/"
-    )
-    error_message = "The archive isn't under log/, because apply would get its changes a second time from there."
-  }
-
-  assert {
-    condition     = length(aws_kinesis_firehose_delivery_stream.archive.server_side_encryption) == 0
-    error_message = "Firehose's own encryption is off, because AWS refuses it for a Kinesis source."
-  }
-
-  assert {
-    condition = jsondecode(aws_iam_role_policy.archive.policy).Statement == jsondecode(jsonencode([
+  variables {
+    expected_statements = [
       {
-        Sid      = "ReadChanges"
+        Sid      = "ReadStream"
         Effect   = "Allow"
         Action   = ["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]
         Resource = ["arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"]
       },
       {
-        Sid      = "WriteArchive"
+        Sid      = "WriteObjects"
         Effect   = "Allow"
         Action   = ["s3:PutObject", "s3:AbortMultipartUpload"]
         Resource = ["arn:aws:s3:::a-bucket/stream/*", "arn:aws:s3:::a-bucket/errors/stream/*"]
       },
       {
-        Sid      = "FindLogBucket"
+        Sid      = "FindBucket"
         Effect   = "Allow"
         Action   = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
         Resource = ["arn:aws:s3:::a-bucket"]
@@ -122,48 +59,207 @@ run "keyed" {
         Resource = ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:log-stream:delivery"]
       },
       {
-        Sid      = "DecryptChanges"
+        Sid      = "DecryptStream"
         Effect   = "Allow"
         Action   = ["kms:Decrypt"]
         Resource = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
         Condition = { StringEquals = {
-          "kms:ViaService"                        = ["kinesis.eu-central-1.amazonaws.com"]
-          "kms:EncryptionContext:aws:kinesis:arn" = ["arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"]
+          "kms:ViaService" = ["kinesis.eu-central-1.amazonaws.com"]
+          "kms:EncryptionContext:aws:kinesis:arn" = [
+            "arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes",
+          ]
         } }
       },
       {
-        Sid       = "EncryptArchive"
+        Sid       = "EncryptObjects"
         Effect    = "Allow"
         Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
         Resource  = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
         Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
       },
-    ]))
+    ]
+
+    expected_names = {
+      apply_behind      = "readplane-changes-behind"
+      archive_freshness = "readplane-changes-archive-freshness"
+    }
+
+    expected_metrics    = { apply_behind = "IteratorAge", archive_freshness = "DeliveryToS3.DataFreshness" }
+    expected_thresholds = { apply_behind = 60000, archive_freshness = 900 }
+
+    expected_dimensions = {
+      apply_behind      = { FunctionName = "readplane-apply" }
+      archive_freshness = { DeliveryStreamName = "readplane-changes-archive" }
+    }
+  }
+
+  assert {
+    condition = (
+      aws_kinesis_stream.this.shard_count == 3
+      && aws_kinesis_stream.this.stream_mode_details[0].stream_mode == "PROVISIONED"
+    )
+    error_message = "The stream has the declared shards."
+  }
+
+  assert {
+    condition     = aws_kinesis_stream.this.retention_period == 48
+    error_message = "The stream has the declared retention."
+  }
+
+  assert {
+    condition = (
+      aws_kinesis_stream.this.encryption_type == "KMS"
+      && aws_kinesis_stream.this.kms_key_id == var.kms_key_arn
+    )
+    error_message = "The stack's own key encrypts the stream."
+  }
+
+  assert {
+    condition     = output.arn == aws_kinesis_stream.this.arn && output.name == "readplane-changes"
+    error_message = "The ARN that the module composes for policies is the stream's ARN."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.apply.event_source_arn == aws_kinesis_stream.this.arn
+    error_message = "apply reads the change stream."
+  }
+
+  assert {
+    condition     = endswith(aws_lambda_event_source_mapping.apply.function_name, ":live")
+    error_message = "The alias of apply gets the records."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.apply.starting_position == "TRIM_HORIZON"
+    error_message = "apply gets every record from the start."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.apply.parallelization_factor == 2
+      && aws_lambda_event_source_mapping.apply.batch_size == 500
+    )
+    error_message = "apply gets several batches at once."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.apply.function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "apply reports which records failed."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.apply.bisect_batch_on_function_error
+      && aws_lambda_event_source_mapping.apply.maximum_retry_attempts == 10000
+    )
+    error_message = "Retries end by number. By default, one batch would stop its shard until the stream deletes it."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.apply.maximum_record_age_in_seconds == 21600
+    error_message = "Retries end by age, after six hours."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.apply.destination_config[0].on_failure[0].destination_arn
+      == "arn:aws:s3:::a-bucket"
+    )
+    error_message = "S3 keeps the failed records whole."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.apply.maximum_record_age_in_seconds < 3600 * var.stream.retention_hours
+    )
+    error_message = "Lambda moves a failed record to S3 before the stream deletes the record."
+  }
+
+  # --- The archive of the stream. The tests of module firehose_to_s3 check the rest.
+
+  assert {
+    condition = (
+      module.archive.stream.kinesis_source_configuration[0].kinesis_stream_arn == aws_kinesis_stream.this.arn
+    )
+    error_message = "Firehose archives every record of the change stream."
+  }
+
+  assert {
+    condition     = module.archive.stream.extended_s3_configuration[0].bucket_arn == "arn:aws:s3:::a-bucket"
+    error_message = "The archive is in the write-log bucket."
+  }
+
+  assert {
+    condition     = module.archive.stream.extended_s3_configuration[0].kms_key_arn == var.kms_key_arn
+    error_message = "The stack's own key encrypts the archive."
+  }
+
+  assert {
+    condition     = module.archive.stream.extended_s3_configuration[0].buffering_interval == 60
+    error_message = "Firehose buffers for as long as the variable says."
+  }
+
+  assert {
+    condition     = module.archive.stream.extended_s3_configuration[0].buffering_size == 4
+    error_message = "Firehose buffers as much as the variable says."
+  }
+
+  assert {
+    condition     = startswith(module.archive.stream.extended_s3_configuration[0].prefix, "stream/year=")
+    error_message = "The archive isn't under log/, because apply would get its changes a second time from there."
+  }
+
+  assert {
+    condition     = startswith(module.archive.stream.extended_s3_configuration[0].error_output_prefix, "errors/stream/")
+    error_message = "What Firehose can't process isn't in the archive."
+  }
+
+  assert {
+    condition     = output.archive == "readplane-changes-archive"
+    error_message = "The Firehose stream of the archive has a name of its own."
+  }
+
+  assert {
+    condition     = jsondecode(output.policies.archive).Statement == var.expected_statements
     error_message = "Firehose reads this stream and adds to the archive; it reads or deletes nothing else."
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.archive.assume_role_policy).Statement == jsondecode(jsonencode([{
-      Sid       = "FirehoseArchives"
-      Effect    = "Allow"
-      Principal = { Service = "firehose.amazonaws.com" }
-      Action    = ["sts:AssumeRole"]
-      Condition = { StringEquals = { "sts:ExternalId" = "111122223333" } }
-    }]))
-    error_message = "Only Firehose, acting for this account, may assume the role."
+    condition     = jsondecode(output.policies.archive_trust).Statement[*].Sid == ["FirehoseDelivers"]
+    error_message = "Firehose assumes the role, and nobody else."
   }
 
   # --- The alarms
 
   assert {
-    condition = (
-      aws_cloudwatch_metric_alarm.apply_behind[0].metric_name == "IteratorAge"
-      && aws_cloudwatch_metric_alarm.apply_behind[0].dimensions == tomap({ FunctionName = "readplane-apply" })
-      && aws_cloudwatch_metric_alarm.archive_freshness[0].dimensions == tomap({ DeliveryStreamName = "readplane-changes-archive" })
-      && aws_cloudwatch_metric_alarm.archive_freshness[0].threshold == 900
-      && alltrue([for alarm in [aws_cloudwatch_metric_alarm.apply_behind[0], aws_cloudwatch_metric_alarm.archive_freshness[0]] : alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)])
-    )
-    error_message = "Changes that wait for apply, and changes that aren't archived, raise an alarm."
+    condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.alarm_name } == var.expected_names
+    error_message = "The stream and its archive have an alarm each."
+  }
+
+  assert {
+    condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.metric_name } == var.expected_metrics
+    error_message = "One alarm watches the age of the records, the other the delay of the archive."
+  }
+
+  assert {
+    condition = jsonencode({
+      for key, alarm in module.alarms[0].alarms : key => alarm.dimensions
+    }) == jsonencode(var.expected_dimensions)
+    error_message = "The alarms watch apply and the archive of this stack."
+  }
+
+  assert {
+    condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.threshold } == var.expected_thresholds
+    error_message = "Changes that wait for apply, and changes that aren't archived, raise an alarm in time."
+  }
+
+  assert {
+    condition = alltrue([for alarm in module.alarms[0].alarms :
+      alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)
+    ])
+    error_message = "The alarms notify the given topics."
   }
 }
 
@@ -181,18 +277,29 @@ run "unkeyed_and_on_demand" {
   }
 
   assert {
-    condition     = aws_kinesis_stream.this.stream_mode_details[0].stream_mode == "ON_DEMAND" && aws_kinesis_stream.this.shard_count == null
+    condition = (
+      aws_kinesis_stream.this.stream_mode_details[0].stream_mode == "ON_DEMAND"
+      && aws_kinesis_stream.this.shard_count == null
+    )
     error_message = "On demand, no number of shards is set, because Kinesis refuses one."
   }
 
   assert {
-    condition     = aws_kinesis_stream.this.encryption_type == "KMS" && aws_kinesis_stream.this.kms_key_id == "alias/aws/kinesis"
+    condition = (
+      aws_kinesis_stream.this.encryption_type == "KMS"
+      && aws_kinesis_stream.this.kms_key_id == "alias/aws/kinesis"
+    )
     error_message = "Without a customer managed key, AWS's managed key encrypts the stream."
   }
 
   assert {
-    condition     = !strcontains(aws_iam_role_policy.archive.policy, "kms:") && length(aws_cloudwatch_metric_alarm.apply_behind) + length(aws_cloudwatch_metric_alarm.archive_freshness) == 0
-    error_message = "Without a key no statement mentions one, and alarms = false creates no alarm."
+    condition     = !strcontains(output.policies.archive, "kms:")
+    error_message = "Without a key, no statement mentions one."
+  }
+
+  assert {
+    condition     = length(module.alarms) == 0
+    error_message = "alarms = false creates no alarm."
   }
 }
 

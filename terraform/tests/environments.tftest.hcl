@@ -48,35 +48,56 @@ run "local" {
   }
 
   assert {
-    condition     = toset([for collection in values(var.collections) : collection.read]) == toset(["public", "authenticated", "owner"])
+    condition     = toset(values(var.collections)[*].read) == toset(["public", "authenticated", "owner"])
     error_message = "The local run shows a public, an authenticated and an owner collection."
   }
 
   assert {
-    condition     = var.collections["countries"].read == "public" && contains(var.collections["countries"].write_groups, "editors") && var.collections["profiles"].read == "owner"
-    error_message = "The demo can write countries as an editor and a profile as its owner."
-  }
-
-  assert {
     condition = (
-      toset([for b in values(var.backends) : length(b.scopes) > 0]) == toset([true, false])
-      && toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
+      var.collections["countries"].read == "public"
+      && contains(var.collections["countries"].write_groups, "editors")
     )
-    error_message = "The local run passes a back office through by key and by token, with keys that the file gives."
+    error_message = "The demo can write countries as an editor."
   }
 
   assert {
-    condition     = var.replica_region != null && var.documents_integration == "lambda" && var.cache_size == null && var.write_log.buffering_seconds == 0
-    error_message = "The emulator runs two Regions at once, without S3 integration, cache cluster and buffering."
+    condition     = var.collections["profiles"].read == "owner"
+    error_message = "The demo can write a profile as its owner."
   }
 
   assert {
-    condition = (
-      toset([for source in values(var.sources) : source.mode]) == toset(["changes", "snapshot"])
-      && alltrue([for source in values(var.sources) : startswith(source.url, "http://localhost:8765/")])
-      && strcontains(var.sources["subdivisions"].url, "{cursor}") && var.sources["languages"].version == null
-    )
-    error_message = "The local sources are one with a cursor, one that is read whole, and a snapshot, at port 8765."
+    condition     = toset([for b in values(var.backends) : length(b.scopes) > 0]) == toset([true, false])
+    error_message = "The local run passes a back office through by key and by token."
+  }
+
+  assert {
+    condition     = toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
+    error_message = "The file for the local run gives the API keys, because the emulator can't generate them."
+  }
+
+  assert {
+    condition     = var.replica_region != null && var.write_log.buffering_seconds == 0
+    error_message = "The emulator runs two Regions at once, without buffering."
+  }
+
+  assert {
+    condition     = var.documents_integration == "lambda" && var.cache_size == null
+    error_message = "The emulator has neither the S3 integration nor a cache cluster."
+  }
+
+  assert {
+    condition     = toset(values(var.sources)[*].mode) == toset(["changes", "snapshot"])
+    error_message = "The local sources are of both modes."
+  }
+
+  assert {
+    condition     = strcontains(var.sources["subdivisions"].url, "{cursor}") && var.sources["languages"].version == null
+    error_message = "One local source has a cursor, and one is read whole."
+  }
+
+  assert {
+    condition     = alltrue([for url in values(var.sources)[*].url : startswith(url, "http://localhost:8765/")])
+    error_message = "The local sources are at port 8765."
   }
 }
 
@@ -103,12 +124,20 @@ run "dev" {
   }
 
   assert {
-    condition     = !var.customer_managed_key && var.cache_size == null && var.replica_region == null && length(var.sources) == 0 && !var.alarms
-    error_message = "Development costs next to nothing when idle: no key, no cache cluster, no replica, no stream, no alarms."
+    condition     = !var.customer_managed_key && !var.alarms && var.cache_size == null
+    error_message = "Development has no key, alarms and cache cluster, because they cost when idle."
   }
 
   assert {
-    condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency == null && !try(f.snap_start, false)])
+    condition     = var.replica_region == null && length(var.sources) == 0
+    error_message = "Development has no replica and no stream, because they cost when idle."
+  }
+
+  assert {
+    condition = alltrue([
+      for settings in values(var.functions) :
+      settings.reserved_concurrency == null && !try(settings.snap_start, false)
+    ])
     error_message = "Development reserves no concurrency and uses no SnapStart."
   }
 
@@ -118,7 +147,7 @@ run "dev" {
   }
 
   assert {
-    condition     = alltrue([for on in values(var.emulator) : !on])
+    condition     = !anytrue(values(var.emulator))
     error_message = "Nothing that the emulator needs is on by default."
   }
 }
@@ -149,8 +178,13 @@ run "prod" {
   }
 
   assert {
-    condition     = var.customer_managed_key && var.deletion_protection && var.alarms && var.replica_region != null && var.log_retention_days >= 365
-    error_message = "Production has its own keys, protection against deletion, alarms, a second Region and a year of logs."
+    condition     = var.customer_managed_key && var.deletion_protection && var.alarms
+    error_message = "Production has its own keys, protection against deletion and alarms."
+  }
+
+  assert {
+    condition     = var.replica_region != null && var.log_retention_days >= 365
+    error_message = "Production has a second Region and a year of logs."
   }
 
   assert {
@@ -159,7 +193,14 @@ run "prod" {
   }
 
   assert {
-    condition     = !contains(keys(run.files.files.prod), "emulator") && var.documents_integration == "s3"
-    error_message = "Production runs on AWS: no emulator settings, documents straight from S3."
+    condition = length(setintersection(
+      keys(run.files.files.prod), ["emulator", "emulator_provider", "api_base_url"]
+    )) == 0
+    error_message = "Production runs on AWS, so it has no emulator settings."
+  }
+
+  assert {
+    condition     = var.documents_integration == "s3"
+    error_message = "In production, API Gateway reads documents straight from S3."
   }
 }

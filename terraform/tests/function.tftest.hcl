@@ -6,7 +6,6 @@ mock_provider "aws" {
 variables {
   name                 = "readplane"
   function             = "write"
-  code                 = { zip = "tests/mocks/artefact.txt", architecture = "arm64", layers = ["arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1"] }
   memory_mb            = 512
   timeout_seconds      = 15
   reserved_concurrency = 7
@@ -16,9 +15,25 @@ variables {
   log_retention_days   = 30
   alarms               = true
   alarm_actions        = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+
+  code = {
+    zip          = "tests/mocks/artefact.txt"
+    architecture = "arm64"
+    layers       = ["arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1"]
+  }
+
   statements = [
-    { Sid = "PutChanges", Action = ["firehose:PutRecord"], Resource = ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/d"] },
-    { Sid = "UseKey", Action = ["kms:Decrypt"], Resource = ["arn:aws:kms:eu-central-1:111122223333:key/k"], Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } } },
+    {
+      Sid      = "PutChanges"
+      Action   = ["firehose:PutRecord"]
+      Resource = ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/d"]
+    },
+    {
+      Sid       = "UseKey"
+      Action    = ["kms:Decrypt"]
+      Resource  = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
+      Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
+    },
   ]
 }
 
@@ -31,30 +46,54 @@ run "in_a_vpc" {
 
   variables {
     vpc = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
-  }
 
-  assert {
-    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-1"])
-    error_message = "The function runs in the subnets and security groups of var.vpc."
-  }
-
-  assert {
-    condition = jsonencode([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s if strcontains(jsonencode(s.Action), "ec2:")]) == jsonencode([
+    expected_statements = [
       {
-        Action   = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
-        Effect   = "Allow"
+        Sid    = "KeepNetworkInterfaces"
+        Effect = "Allow"
+        Action = [
+          "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+          "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+        ]
         Resource = ["arn:aws:ec2:eu-central-1:111122223333:*/*"]
-        Sid      = "KeepNetworkInterfaces"
       },
-      { Action = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], Effect = "Allow", Resource = ["*"], Sid = "FindNetworkInterfaces" },
       {
-        Action    = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
-        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = ["arn:aws:lambda:eu-central-1:111122223333:function:readplane-write"] } }
-        Effect    = "Deny"
-        Resource  = ["*"]
-        Sid       = "KeepCodeFromInterfaces"
+        Sid      = "FindNetworkInterfaces"
+        Effect   = "Allow"
+        Action   = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+        Resource = ["*"]
       },
-    ])
+      {
+        Sid    = "KeepCodeFromInterfaces"
+        Effect = "Deny"
+        Action = [
+          "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+          "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+          "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+        ]
+        Resource = ["*"]
+        Condition = { ArnEquals = {
+          "lambda:SourceFunctionArn" = ["arn:aws:lambda:eu-central-1:111122223333:function:readplane-write"]
+        } }
+      },
+    ]
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(var.vpc.subnet_ids)
+    error_message = "The function runs in the subnets of var.vpc."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].security_group_ids == toset(var.vpc.security_group_ids)
+    error_message = "The function has the security groups of var.vpc."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(output.policy).Statement : statement
+      if strcontains(jsonencode(statement.Action), "ec2:")
+    ] == var.expected_statements
     error_message = "Lambda may keep the function's network interfaces; the function's own code may not."
   }
 }
@@ -67,7 +106,11 @@ run "with_a_policy_that_is_too_long" {
   }
 
   variables {
-    statements = [for n in range(100) : { Sid = "Statement${n}", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::a-bucket-with-a-long-name/prefix-${n}/*"] }]
+    statements = [for n in range(100) : {
+      Sid      = "Statement${n}"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::a-bucket-with-a-long-name/prefix-${n}/*"]
+    }]
   }
 
   expect_failures = [aws_iam_role_policy.this]
@@ -80,57 +123,74 @@ run "with_everything" {
     source = "./modules/function"
   }
 
+  variables {
+    expected_names   = { errors = "readplane-write-errors", throttles = "readplane-write-throttles" }
+    expected_metrics = { errors = "Errors", throttles = "Throttles" }
+
+    expected_trust = {
+      Sid       = "LambdaRuns"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = ["sts:AssumeRole"]
+    }
+
+    expected_statements = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]
+      },
+      {
+        Sid      = "SendTraces"
+        Effect   = "Allow"
+        Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        Resource = ["*"]
+      },
+      {
+        Sid      = "DecryptOwnSettings"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
+        Condition = { StringEquals = { "kms:EncryptionContext:aws:lambda:FunctionArn" = [
+          "arn:aws:lambda:eu-central-1:111122223333:function:readplane-write",
+        ] } }
+      },
+      {
+        Sid      = "PutChanges"
+        Effect   = "Allow"
+        Action   = ["firehose:PutRecord"]
+        Resource = ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/d"]
+      },
+      {
+        Sid       = "UseKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
+        Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
+      },
+    ]
+  }
+
   assert {
-    condition = jsondecode(aws_iam_role_policy.this.policy) == jsondecode(jsonencode({
-      Version = "2012-10-17"
-      Statement = [
-        {
-          Sid      = "WriteOwnLog"
-          Effect   = "Allow"
-          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = ["arn:aws:logs:eu-central-1:111122223333:log-group:a-group:*"]
-        },
-        {
-          Sid      = "SendTraces"
-          Effect   = "Allow"
-          Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-          Resource = ["*"]
-        },
-        {
-          Sid       = "DecryptOwnSettings"
-          Effect    = "Allow"
-          Action    = ["kms:Decrypt"]
-          Resource  = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
-          Condition = { StringEquals = { "kms:EncryptionContext:aws:lambda:FunctionArn" = ["arn:aws:lambda:eu-central-1:111122223333:function:readplane-write"] } }
-        },
-        {
-          Sid      = "PutChanges"
-          Effect   = "Allow"
-          Action   = ["firehose:PutRecord"]
-          Resource = ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/d"]
-        },
-        {
-          Sid       = "UseKey"
-          Effect    = "Allow"
-          Action    = ["kms:Decrypt"]
-          Resource  = ["arn:aws:kms:eu-central-1:111122223333:key/k"]
-          Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
-        },
-      ]
-    }))
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement == var.expected_statements
     error_message = "The role allows only the function's own log, traces and settings, and the given statements."
   }
 
   assert {
-    condition = (
-      jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Service == "lambda.amazonaws.com"
-      && aws_iam_role.this.name == "readplane-eu-central-1-write"
-    )
-    error_message = "Only Lambda may assume the role. Its name holds the Region, because IAM roles are global."
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement == [var.expected_trust]
+    error_message = "Only Lambda may assume the role."
   }
 
   assert {
-    condition     = aws_lambda_function.this.environment[0].variables == tomap({ READPLANE_SETTINGS = base64gzip("{\"name\":\"readplane\"}") })
+    condition     = aws_iam_role.this.name == "readplane-eu-central-1-write"
+    error_message = "The role's name holds the Region, because IAM roles are global."
+  }
+
+  assert {
+    condition = aws_lambda_function.this.environment[0].variables == tomap({
+      READPLANE_SETTINGS = base64gzip(var.settings)
+    })
     error_message = "The settings are compressed in one variable, and the environment holds no other variable."
   }
 
@@ -138,37 +198,79 @@ run "with_everything" {
     condition = (
       aws_lambda_function.this.handler == "readplane.write.handler.handler"
       && aws_lambda_function.this.runtime == "python3.13"
-      && aws_lambda_function.this.tracing_config[0].mode == "Active"
-      && aws_lambda_function.this.kms_key_arn == "arn:aws:kms:eu-central-1:111122223333:key/k"
-      && aws_lambda_function.this.logging_config[0].log_format == "Text"
-      && aws_lambda_function.this.logging_config[0].log_group == aws_cloudwatch_log_group.this.name
     )
-    error_message = "Handler, runtime, tracing, encryption and log group are the stack's own; log lines stay as printed."
+    error_message = "Lambda runs the function's own handler."
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.this.retention_in_days == 30 && aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:eu-central-1:111122223333:key/k"
-    error_message = "Logs expire and are encrypted."
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
+    error_message = "The function is traced."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.kms_key_arn == var.kms_key_arn
+    error_message = "The stack's key encrypts the settings."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_format == "Text"
+    error_message = "Log lines stay as printed."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_group == aws_cloudwatch_log_group.this.name
+    error_message = "The function writes to its own log group."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "Log lines expire."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.kms_key_id == var.kms_key_arn
+    error_message = "The stack's key encrypts the log."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == 7
+    error_message = "Lambda reserves the concurrency."
   }
 
   assert {
     condition = (
-      aws_lambda_function.this.reserved_concurrent_executions == 7
+      aws_lambda_function.this.publish
       && aws_lambda_function.this.snap_start[0].apply_on == "PublishedVersions"
-      && aws_lambda_function.this.publish
-      && aws_lambda_alias.this.name == "live"
-      && aws_lambda_alias.this.function_version == "1"
     )
+    error_message = "SnapStart is on, for published versions."
+  }
+
+  assert {
+    condition     = aws_lambda_alias.this.name == "live" && aws_lambda_alias.this.function_version == "1"
     error_message = "The alias `live` points at a published version, which SnapStart needs."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.errors[0].dimensions.FunctionName == "readplane-write" && aws_cloudwatch_metric_alarm.throttles[0].dimensions.FunctionName == "readplane-write"
+    condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.alarm_name } == var.expected_names
+    error_message = "The function has an alarm on errors and one on throttles."
+  }
+
+  assert {
+    condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.metric_name } == var.expected_metrics
+    error_message = "Each alarm watches the metric that it is named after."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in module.alarms[0].alarms : alarm.dimensions == tomap({ FunctionName = "readplane-write" })
+    ])
     error_message = "Each alarm has the dimension of its function, without which it would watch nothing."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.errors[0].alarm_actions == toset(["arn:aws:sns:eu-central-1:111122223333:operators"])
+    condition = alltrue([for alarm in module.alarms[0].alarms :
+      alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)
+    ])
     error_message = "The alarms notify the given topics."
   }
 }
@@ -189,18 +291,23 @@ run "with_required_variables_only" {
   }
 
   assert {
-    condition     = [for s in jsondecode(output.policy).Statement : s.Sid] == ["WriteOwnLog", "SendTraces"]
+    condition     = jsondecode(output.policy).Statement[*].Sid == ["WriteOwnLog", "SendTraces"]
     error_message = "Without a key and statements, the role allows only log and traces."
   }
 
   # The value -1 means that no concurrency is reserved, because the AWS provider shows it so.
   assert {
-    condition     = coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1 && length(aws_lambda_function.this.snap_start) == 0
-    error_message = "By default, no concurrency is reserved and SnapStart is off."
+    condition     = coalesce(aws_lambda_function.this.reserved_concurrent_executions, -1) == -1
+    error_message = "Without reserved_concurrency, no concurrency is reserved."
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.errors) == 0 && length(aws_cloudwatch_metric_alarm.throttles) == 0
+    condition     = length(aws_lambda_function.this.snap_start) == 0
+    error_message = "snap_start = false turns SnapStart off."
+  }
+
+  assert {
+    condition     = length(module.alarms) == 0
     error_message = "alarms = false creates no alarm."
   }
 }
@@ -214,18 +321,24 @@ run "with_a_variable_of_its_own" {
 
   variables {
     environment = { READPLANE_CLIENT = "boto3" }
+
+    expected_runs = {
+      zip         = "tests/mocks/artefact.txt"
+      layers      = ["arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1"]
+      environment = { READPLANE_CLIENT = "boto3" }
+    }
   }
 
   assert {
     condition = aws_lambda_function.this.environment[0].variables == tomap({
       READPLANE_CLIENT   = "boto3"
-      READPLANE_SETTINGS = base64gzip("{\"name\":\"readplane\"}")
+      READPLANE_SETTINGS = base64gzip(var.settings)
     })
     error_message = "The environment holds the given variable and the settings."
   }
 
   assert {
-    condition     = jsonencode(output.runs) == "{\"environment\":{\"READPLANE_CLIENT\":\"boto3\"},\"layers\":[\"arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1\"],\"zip\":\"tests/mocks/artefact.txt\"}"
+    condition     = jsonencode(output.runs) == jsonencode(var.expected_runs)
     error_message = "The output runs shows the zip, the layers and the environment."
   }
 }
@@ -242,11 +355,17 @@ run "in_another_partition" {
     values = { partition = "aws-us-gov" }
   }
 
+  variables {
+    expected_condition = { StringEquals = { "kms:EncryptionContext:aws:lambda:FunctionArn" = [
+      "arn:aws-us-gov:lambda:eu-central-1:111122223333:function:readplane-write",
+    ] } }
+  }
+
   assert {
-    condition = (
-      one([for s in jsondecode(output.policy).Statement : s.Condition if s.Sid == "DecryptOwnSettings"])
-      == jsondecode("{\"StringEquals\":{\"kms:EncryptionContext:aws:lambda:FunctionArn\":[\"arn:aws-us-gov:lambda:eu-central-1:111122223333:function:readplane-write\"]}}")
-    )
+    condition = [
+      for statement in jsondecode(output.policy).Statement : statement.Condition
+      if statement.Sid == "DecryptOwnSettings"
+    ] == [var.expected_condition]
     error_message = "ARNs name the partition that the stack is in."
   }
 }

@@ -9,9 +9,17 @@ variables {
   mfa                 = "OPTIONAL"
   self_sign_up        = false
   deletion_protection = true
-  web                 = { callback_urls = ["https://app.example.com/callback"], logout_urls = ["https://app.example.com/"] }
-  mobile              = { callback_urls = ["com.example.app://callback"], logout_urls = ["com.example.app://signed-out"] }
   tokens              = { access_minutes = 30, id_minutes = 20, refresh_days = 10 }
+
+  web = {
+    callback_urls = ["https://app.example.com/callback"]
+    logout_urls   = ["https://app.example.com/"]
+  }
+
+  mobile = {
+    callback_urls = ["com.example.app://callback"]
+    logout_urls   = ["com.example.app://signed-out"]
+  }
 }
 
 run "safe_shape" {
@@ -21,15 +29,31 @@ run "safe_shape" {
     source = "./modules/identity"
   }
 
+  variables {
+    expected_rules  = ["require_lowercase", "require_uppercase", "require_numbers", "require_symbols"]
+    expected_units  = { access_token = "minutes", id_token = "minutes", refresh_token = "days" }
+    expected_scopes = ["openid", "email", "aws.cognito.signin.user.admin", "readplane/read", "readplane/write"]
+  }
+
   assert {
     condition = alltrue([for client in aws_cognito_user_pool_client.this :
-      !client.generate_secret
-      && client.allowed_oauth_flows == toset(["code"])
-      && client.explicit_auth_flows == toset(["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
-      && client.prevent_user_existence_errors == "ENABLED"
-      && client.enable_token_revocation
+      !client.generate_secret && client.allowed_oauth_flows == toset(["code"])
     ])
-    error_message = "Clients sign in by code or SRP, without secret or implicit flow, and can't probe for users."
+    error_message = "Clients sign in without a secret and without the implicit flow."
+  }
+
+  assert {
+    condition = alltrue([for client in aws_cognito_user_pool_client.this :
+      client.explicit_auth_flows == toset(["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
+    ])
+    error_message = "Users sign in by SRP, which doesn't send the password."
+  }
+
+  assert {
+    condition = alltrue([for client in aws_cognito_user_pool_client.this :
+      client.prevent_user_existence_errors == "ENABLED" && client.enable_token_revocation
+    ])
+    error_message = "Nobody can find out which users exist, and tokens can be revoked."
   }
 
   assert {
@@ -39,51 +63,92 @@ run "safe_shape" {
 
   assert {
     condition = alltrue([for client in aws_cognito_user_pool_client.this :
-      toset(client.allowed_oauth_scopes) == toset(["openid", "email", "aws.cognito.signin.user.admin", "readplane/read", "readplane/write"])
+      toset(client.allowed_oauth_scopes) == toset(var.expected_scopes)
     ])
     error_message = "The hosted page can grant reading and writing."
   }
 
   assert {
     condition = alltrue([for client in aws_cognito_user_pool_client.this :
-      client.access_token_validity == 30 && client.id_token_validity == 20 && client.refresh_token_validity == 10
-      && client.token_validity_units[0].access_token == "minutes" && client.token_validity_units[0].id_token == "minutes" && client.token_validity_units[0].refresh_token == "days"
+      client.access_token_validity == 30 && client.id_token_validity == 20
     ])
-    error_message = "Token lifetimes follow the variables, in the right units."
+    error_message = "The lifetimes of access and ID tokens follow the variables."
   }
 
   assert {
-    condition     = aws_cognito_user_pool_client.this["web"].callback_urls == toset(["https://app.example.com/callback"]) && aws_cognito_user_pool_client.this["mobile"].logout_urls == toset(["com.example.app://signed-out"])
-    error_message = "Each client has its own application's callback URLs."
+    condition = alltrue([
+      for client in aws_cognito_user_pool_client.this : client.refresh_token_validity == 10
+    ])
+    error_message = "The lifetime of refresh tokens follows the variables."
   }
 
   assert {
-    condition = (
-      aws_cognito_user_pool.this.password_policy[0].minimum_length >= 12
-      && aws_cognito_user_pool.this.password_policy[0].require_lowercase && aws_cognito_user_pool.this.password_policy[0].require_uppercase
-      && aws_cognito_user_pool.this.password_policy[0].require_numbers && aws_cognito_user_pool.this.password_policy[0].require_symbols
-    )
-    error_message = "Passwords are long and mixed."
+    condition = alltrue([for client in aws_cognito_user_pool_client.this :
+      client.token_validity_units[0] == var.expected_units
+    ])
+    error_message = "Token lifetimes have the right units."
   }
 
   assert {
-    condition     = aws_cognito_user_pool.this.user_pool_tier == "ESSENTIALS" && aws_cognito_user_pool.this.password_policy[0].password_history_size == 5
-    error_message = "Old passwords are refused, which needs the tier ESSENTIALS."
+    condition     = aws_cognito_user_pool_client.this["web"].callback_urls == toset(var.web.callback_urls)
+    error_message = "The web client has the web application's URLs."
   }
 
   assert {
-    condition     = aws_cognito_user_pool.this.mfa_configuration == "OPTIONAL" && aws_cognito_user_pool.this.software_token_mfa_configuration[0].enabled
+    condition     = aws_cognito_user_pool_client.this["mobile"].logout_urls == toset(var.mobile.logout_urls)
+    error_message = "The mobile client has the mobile application's URLs."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this.password_policy[0].minimum_length >= 12
+    error_message = "Passwords are long."
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in var.expected_rules : aws_cognito_user_pool.this.password_policy[0][rule]
+    ])
+    error_message = "Passwords are mixed."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this.password_policy[0].password_history_size == 5
+    error_message = "Old passwords are refused."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this.user_pool_tier == "ESSENTIALS"
+    error_message = "The pool has the tier that keeps a password history."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this.mfa_configuration == "OPTIONAL"
+    error_message = "A user may sign in without a second factor."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this.software_token_mfa_configuration[0].enabled
     error_message = "A user can add an authenticator app."
   }
 
   assert {
-    condition     = aws_cognito_user_pool.this.deletion_protection == "ACTIVE" && aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
-    error_message = "The pool is protected against deletion, and only administrators create users."
+    condition     = aws_cognito_user_pool.this.deletion_protection == "ACTIVE"
+    error_message = "The pool is protected against deletion."
   }
 
   assert {
-    condition     = toset([for scope in aws_cognito_resource_server.this.scope : scope.scope_name]) == toset(["read", "write"]) && aws_cognito_resource_server.this.identifier == "readplane"
+    condition     = aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
+    error_message = "Only administrators create users."
+  }
+
+  assert {
+    condition     = toset(aws_cognito_resource_server.this.scope[*].scope_name) == toset(["read", "write"])
     error_message = "The resource server offers reading and writing."
+  }
+
+  assert {
+    condition     = aws_cognito_resource_server.this.identifier == "readplane"
+    error_message = "The scopes begin with the stack's name."
   }
 
   assert {
@@ -120,16 +185,25 @@ run "open_shape" {
   }
 
   assert {
-    condition     = length(aws_cognito_user_pool.this.software_token_mfa_configuration) == 0 && aws_cognito_user_pool.this.mfa_configuration == "OFF"
+    condition = (
+      aws_cognito_user_pool.this.mfa_configuration == "OFF"
+      && length(aws_cognito_user_pool.this.software_token_mfa_configuration) == 0
+    )
     error_message = "Cognito refuses token settings while MFA is off."
   }
 
   assert {
-    condition = (
-      aws_cognito_user_pool.this.deletion_protection == "INACTIVE"
-      && !aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
-      && length(aws_cognito_user_group.this) == 0
-    )
-    error_message = "Protection, registration and groups follow the variables."
+    condition     = !aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
+    error_message = "self_sign_up = true lets anybody register."
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this.deletion_protection == "INACTIVE"
+    error_message = "deletion_protection = false lets the pool be deleted."
+  }
+
+  assert {
+    condition     = length(aws_cognito_user_group.this) == 0
+    error_message = "Without write_groups, there are no groups."
   }
 }

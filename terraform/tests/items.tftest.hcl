@@ -30,52 +30,94 @@ run "two_regions" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.this.deletion_protection_enabled && aws_dynamodb_table_replica.this[0].deletion_protection_enabled
+    condition = (
+      aws_dynamodb_table.this.deletion_protection_enabled
+      && aws_dynamodb_table_replica.this[0].deletion_protection_enabled
+    )
     error_message = "The items can't be deleted in any Region."
   }
 
   assert {
-    condition     = aws_dynamodb_table.this.stream_enabled && aws_dynamodb_table.this.stream_view_type == "NEW_AND_OLD_IMAGES"
+    condition = (
+      aws_dynamodb_table.this.stream_enabled
+      && aws_dynamodb_table.this.stream_view_type == "NEW_AND_OLD_IMAGES"
+    )
     error_message = "The stream holds old and new images, which publish compares."
   }
 
   assert {
-    condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.this.hash_key == "pk" && aws_dynamodb_table.this.range_key == null
-    error_message = "The table is billed by request, and its key is pk."
+    condition     = aws_dynamodb_table.this.hash_key == "pk" && aws_dynamodb_table.this.range_key == null
+    error_message = "The table's key is pk."
   }
 
   assert {
-    condition     = aws_dynamodb_table.this.ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.this.ttl[0].enabled
+    condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST"
+    error_message = "The table is billed by request."
+  }
+
+  assert {
+    condition = (
+      aws_dynamodb_table.this.ttl[0].enabled
+      && aws_dynamodb_table.this.ttl[0].attribute_name == "expires_at"
+    )
     error_message = "TTL is on, so that tombstones expire."
   }
 
   assert {
-    condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table_replica.this[0].point_in_time_recovery
+    condition = (
+      aws_dynamodb_table.this.point_in_time_recovery[0].enabled
+      && aws_dynamodb_table_replica.this[0].point_in_time_recovery
+    )
     error_message = "Every Region has point-in-time recovery."
   }
 
   assert {
-    condition = (
-      aws_dynamodb_table.this.server_side_encryption[0].kms_key_arn == "arn:aws:kms:eu-central-1:111122223333:key/k"
-      && aws_dynamodb_table_replica.this[0].kms_key_arn == "arn:aws:kms:eu-west-1:111122223333:key/r"
-    )
-    error_message = "Each Region encrypts with its own key."
+    condition     = aws_dynamodb_table.this.server_side_encryption[0].kms_key_arn == var.kms_key_arn
+    error_message = "The table is encrypted with the key of its Region."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table_replica.this[0].kms_key_arn == "arn:aws:kms:eu-west-1:111122223333:key/r"
+    error_message = "The replica is encrypted with the key of its Region."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.global_secondary_index[*].name == tolist(["by_collection"])
+    error_message = "The table has one index, whose name the functions get."
   }
 
   assert {
     condition = alltrue([for index in aws_dynamodb_table.this.global_secondary_index :
-      index.name == "by_collection" && index.hash_key == "list_key" && index.range_key == "item_id" && index.projection_type == "ALL"
+      index.hash_key == "list_key" && index.range_key == "item_id"
     ])
-    error_message = "The index holds whole items, so lists need no other read. Tombstones (no list_key) aren't in it."
+    error_message = "The index lists a collection. Tombstones (no list_key) aren't in it."
   }
 
   assert {
-    condition = (
-      output.primary.stream_arn == "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/stream/2026-01-01T00:00:00.000"
-      && output.replica.arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
-      && output.replica.index_name == output.primary.index_name
-    )
-    error_message = "Each Region works on its own copy of the table."
+    condition = alltrue([
+      for index in aws_dynamodb_table.this.global_secondary_index : index.projection_type == "ALL"
+    ])
+    error_message = "The index holds whole items, so lists need no other read."
+  }
+
+  assert {
+    condition     = output.primary.arn == "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+    error_message = "The primary Region works on its own copy of the table."
+  }
+
+  assert {
+    condition     = output.primary.stream_arn == "${output.primary.arn}/stream/2026-01-01T00:00:00.000"
+    error_message = "The primary Region reads its own stream."
+  }
+
+  assert {
+    condition     = output.replica.arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
+    error_message = "The replica Region works on its own copy of the table."
+  }
+
+  assert {
+    condition     = output.replica.index_name == output.primary.index_name
+    error_message = "Both copies have the same index."
   }
 
   assert {
@@ -109,7 +151,12 @@ run "one_region" {
   }
 
   assert {
-    condition     = !aws_dynamodb_table.this.deletion_protection_enabled && !contains([for sse in aws_dynamodb_table.this.server_side_encryption : sse.enabled], true)
-    error_message = "The variables switch off deletion protection and the customer managed key."
+    condition     = !aws_dynamodb_table.this.deletion_protection_enabled
+    error_message = "deletion_protection = false lets the table be deleted."
+  }
+
+  assert {
+    condition     = !contains(aws_dynamodb_table.this.server_side_encryption[*].enabled, true)
+    error_message = "Without a key, DynamoDB's own key encrypts."
   }
 }

@@ -22,15 +22,8 @@ run "with_key_and_sources" {
     source = "./modules/monitoring"
   }
 
-  # --- The SNS topic
-
-  assert {
-    condition     = aws_sns_topic.alarms.kms_master_key_id == var.kms_key_arn && output.topic_arn == "arn:aws:sns:eu-central-1:111122223333:readplane-alarms"
-    error_message = "The customer managed key encrypts the topic. With AWS's key, no alarm would get through."
-  }
-
-  assert {
-    condition = jsondecode(aws_sns_topic_policy.alarms.policy).Statement == jsondecode(jsonencode([{
+  variables {
+    expected_statement = {
       Sid       = "AlarmsPublish"
       Effect    = "Allow"
       Principal = { Service = "cloudwatch.amazonaws.com" }
@@ -40,106 +33,283 @@ run "with_key_and_sources" {
         StringEquals = { "aws:SourceAccount" = "111122223333" }
         ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:*" }
       }
-    }]))
+    }
+
+    expected_metrics = {
+      readplane-apply-objects-failed       = "ObjectsFailed"
+      readplane-quarantine                 = "ChangesQuarantined"
+      readplane-quarantine-currencies      = "RecordsQuarantined"
+      readplane-quarantine-subdivisions    = "RecordsQuarantined"
+      readplane-region-behind-currencies   = tostring(null)
+      readplane-region-behind-subdivisions = tostring(null)
+      readplane-stale-currencies           = "Staleness"
+      readplane-stale-subdivisions         = "Staleness"
+      readplane-sweep-refused-currencies   = "SweepRefused"
+      readplane-sweep-refused-subdivisions = "SweepRefused"
+    }
+
+    expected_thresholds = {
+      readplane-apply-objects-failed       = 0
+      readplane-quarantine                 = 0
+      readplane-quarantine-currencies      = 0
+      readplane-quarantine-subdivisions    = 0
+      readplane-region-behind-currencies   = 0
+      readplane-region-behind-subdivisions = 0
+      readplane-stale-currencies           = 86400
+      readplane-stale-subdivisions         = 300
+      readplane-sweep-refused-currencies   = 0
+      readplane-sweep-refused-subdivisions = 0
+    }
+
+    expected_dimensions = {
+      readplane-apply-objects-failed       = { Stack = "readplane" }
+      readplane-quarantine                 = { Stack = "readplane" }
+      readplane-quarantine-currencies      = { Source = "currencies", Stack = "readplane" }
+      readplane-quarantine-subdivisions    = { Source = "subdivisions", Stack = "readplane" }
+      readplane-stale-currencies           = { Source = "currencies", Stack = "readplane" }
+      readplane-stale-subdivisions         = { Source = "subdivisions", Stack = "readplane" }
+      readplane-sweep-refused-currencies   = { Source = "currencies", Stack = "readplane" }
+      readplane-sweep-refused-subdivisions = { Source = "subdivisions", Stack = "readplane" }
+    }
+
+    expected_source     = { Source = "currencies", Stack = "readplane" }
+    expected_expression = "IF(polls > 0 AND (FILL(snapshots, 0) >= polls OR FILL(freshness, 0) >= polls), 1, 0)"
+    expected_counts     = { freshness = "FreshnessFailed", polls = "PollsCompleted", snapshots = "SnapshotsFailed" }
+
+    expected_titles = ["currencies: staleness in seconds", "subdivisions: staleness in seconds"]
+    expected_budgets = [
+      { horizontal = [{ label = "budget", value = 86400 }] },
+      { horizontal = [{ label = "budget", value = 300 }] },
+    ]
+
+    # In the order of the widgets.
+    expected_source_metrics = [
+      for metric in [
+        "Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsQuarantined",
+        "BreakerOpen", "SweepRefused",
+      ] : ["Readplane", metric, "Stack", "readplane", "Source", "currencies"]
+    ]
+  }
+
+  # --- The SNS topic
+
+  assert {
+    condition     = aws_sns_topic.alarms.kms_master_key_id == var.kms_key_arn
+    error_message = "The customer managed key encrypts the topic. With AWS's key, no alarm would get through."
+  }
+
+  assert {
+    condition     = output.topic_arn == "arn:aws:sns:eu-central-1:111122223333:readplane-alarms"
+    error_message = "The ARN that the module composes for the policy is the topic's ARN."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sns_topic_policy.alarms.policy).Statement == [var.expected_statement]
     error_message = "Only this account's alarms in this Region may publish."
   }
 
   assert {
-    condition = (
-      aws_sns_topic_subscription.email["operations@example.com"].protocol == "email"
-      && aws_sns_topic_subscription.phone["+4915112345678"].protocol == "sms"
-      && alltrue([for s in concat(values(aws_sns_topic_subscription.email), values(aws_sns_topic_subscription.phone)) : s.topic_arn == output.topic_arn])
-    )
-    error_message = "Each address and number of notify has a subscription."
+    condition     = aws_sns_topic_subscription.email["operations@example.com"].protocol == "email"
+    error_message = "Each address of notify has a subscription."
+  }
+
+  assert {
+    condition     = aws_sns_topic_subscription.phone["+4915112345678"].protocol == "sms"
+    error_message = "Each phone number of notify has a subscription."
+  }
+
+  assert {
+    condition = alltrue([
+      for subscription in aws_sns_topic_subscription.email : subscription.topic_arn == output.topic_arn
+    ])
+    error_message = "The addresses get the alarms of the topic."
+  }
+
+  assert {
+    condition = alltrue([
+      for subscription in aws_sns_topic_subscription.phone : subscription.topic_arn == output.topic_arn
+    ])
+    error_message = "The phone numbers get the alarms of the topic."
   }
 
   # --- The alarms
 
   assert {
-    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.staleness : (
-      alarm.namespace == "Readplane" && alarm.metric_name == "Staleness" && alarm.dimensions == tomap({ Stack = "readplane", Source = name })
-      && alarm.threshold == var.sources[name].staleness_budget && alarm.comparison_operator == "GreaterThanThreshold" && alarm.statistic == "Maximum"
-      && alarm.period == 60 && alarm.treat_missing_data == "breaching"
-    )]) && toset(keys(aws_cloudwatch_metric_alarm.staleness)) == toset(["currencies", "subdivisions"])
-    error_message = "Each source has an alarm at its own budget, and a missing age counts as too old."
+    condition     = { for name, alarm in output.alarms : name => alarm.metric_name } == var.expected_metrics
+    error_message = "Each source has an alarm of every kind, and apply has two. Each watches its own metric."
   }
 
   assert {
-    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.source_quarantine : (
-      alarm.metric_name == "RecordsQuarantined" && alarm.dimensions == tomap({ Stack = "readplane", Source = name })
-      && alarm.threshold == 0 && alarm.treat_missing_data == "notBreaching"
-    )]) && length(aws_cloudwatch_metric_alarm.source_quarantine) == 2
-    error_message = "One quarantined record of a source raises the alarm, and missing data doesn't."
+    condition = toset([
+      for alarm in output.alarms : alarm.namespace if alarm.namespace != null
+    ]) == toset(["Readplane"])
+    error_message = "The metrics are those that the functions emit."
   }
 
   assert {
-    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.sweep_refused : (
-      alarm.metric_name == "SweepRefused" && alarm.dimensions == tomap({ Stack = "readplane", Source = name }) && alarm.threshold == 0
-      && alarm.datapoints_to_alarm == 1 && alarm.period * alarm.evaluation_periods <= 86400
-    )]) && length(aws_cloudwatch_metric_alarm.sweep_refused) == 2
-    error_message = "One refused sweep raises the alarm, for a day, the longest that CloudWatch looks back."
+    condition     = { for name, alarm in output.alarms : name => alarm.threshold } == var.expected_thresholds
+    error_message = "A source's data may be as old as its budget. Of everything else, one is too much."
   }
 
   assert {
-    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.region_behind : (
-      toset(flatten([for query in alarm.metric_query : query.metric[*].metric_name])) == toset(["PollsCompleted", "SnapshotsFailed", "FreshnessFailed"])
-      && alltrue([for query in alarm.metric_query : alltrue([for metric in query.metric : metric.dimensions == tomap({ Stack = "readplane", Source = name })])])
-      && alarm.treat_missing_data == "notBreaching"
-    )]) && length(aws_cloudwatch_metric_alarm.region_behind) == 2
+    condition = alltrue([
+      for name, alarm in output.alarms :
+      alarm.treat_missing_data == (startswith(name, "readplane-stale-") ? "breaching" : "notBreaching")
+    ])
+    error_message = "A missing age counts as too old. Otherwise, missing data raises no alarm."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in output.alarms : alarm.comparison_operator == "GreaterThanThreshold"])
+    error_message = "Every alarm fires above its threshold."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, alarm in output.alarms : name => alarm.dimensions if alarm.dimensions != null
+    }) == jsonencode(var.expected_dimensions)
+    error_message = "The alarms of a source have its dimension, and those of apply have only the stack's."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in module.staleness.alarms : alarm.period == 60 && alarm.datapoints_to_alarm == 3
+    ])
+    error_message = "Three minutes beyond the budget raise the alarm."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in module.staleness.alarms : alarm.statistic == "Maximum"])
+    error_message = "The greatest age in a minute counts."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in module.sweep_refused.alarms : alarm.datapoints_to_alarm == 1])
+    error_message = "One refused sweep raises the alarm."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in module.sweep_refused.alarms : alarm.period * alarm.evaluation_periods == 86400
+    ])
+    error_message = "The alarm stays on for a day."
+  }
+
+  assert {
+    condition = alltrue([for name in keys(var.sources) :
+      jsonencode(module.region_behind.queries[name]["behind"].expression) == jsonencode(var.expected_expression)
+    ])
     error_message = "A Region whose documents can't be written raises an alarm, although no poll fails."
   }
 
   assert {
-    condition = (
-      aws_cloudwatch_metric_alarm.quarantine.metric_name == "ChangesQuarantined" && aws_cloudwatch_metric_alarm.quarantine.dimensions == tomap({ Stack = "readplane" })
-      && aws_cloudwatch_metric_alarm.objects_failed.metric_name == "ObjectsFailed" && aws_cloudwatch_metric_alarm.objects_failed.dimensions == tomap({ Stack = "readplane" })
-      && aws_cloudwatch_metric_alarm.objects_failed.period * aws_cloudwatch_metric_alarm.objects_failed.evaluation_periods >= 1800
-    )
-    error_message = "Changes that apply quarantines, and objects that fail repeatedly, raise an alarm."
+    condition = {
+      for id, query in module.region_behind.queries["currencies"] : id => query.metric[0].metric_name if id != "behind"
+    } == var.expected_counts
+    error_message = "The alarm compares the polls with their failures to write."
   }
 
   assert {
-    condition = alltrue([for alarm in concat(
-      values(aws_cloudwatch_metric_alarm.staleness), values(aws_cloudwatch_metric_alarm.source_quarantine), values(aws_cloudwatch_metric_alarm.sweep_refused),
-      values(aws_cloudwatch_metric_alarm.region_behind), [aws_cloudwatch_metric_alarm.quarantine, aws_cloudwatch_metric_alarm.objects_failed],
-      ) : alarm.alarm_actions == toset(concat([output.topic_arn], var.alarm_actions)) && alarm.ok_actions == alarm.alarm_actions
+    condition = toset(flatten([
+      for query in module.region_behind.queries["currencies"] : query.metric[*].dimensions
+    ])) == toset([tomap(var.expected_source)])
+    error_message = "The alarm compares the counts of one source."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for query in module.region_behind.queries["currencies"] : query.metric[*].period
+    ])) == toset([3600])
+    error_message = "The alarm compares the counts of the same hour."
+  }
+
+  assert {
+    condition = (
+      output.alarms["readplane-apply-objects-failed"].period
+      * output.alarms["readplane-apply-objects-failed"].evaluation_periods >= 1800
+    )
+    error_message = "Objects that fail repeatedly raise an alarm, and a transient fault doesn't."
+  }
+
+  assert {
+    condition = alltrue([for alarm in output.alarms :
+      alarm.alarm_actions == toset(concat([output.topic_arn], var.alarm_actions))
     ])
-    error_message = "Every alarm notifies the topic and alarm_actions, when it starts and when it ends."
+    error_message = "Every alarm notifies the topic and alarm_actions when it starts to fire."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in output.alarms : alarm.ok_actions == alarm.alarm_actions])
+    error_message = "Every alarm notifies the same topics when it stops."
   }
 
   # --- The dashboard
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 4 * (2 + 4) && aws_cloudwatch_dashboard.this.dashboard_name == "readplane-eu-central-1"
+    condition     = aws_cloudwatch_dashboard.this.dashboard_name == "readplane-eu-central-1"
+    error_message = "The dashboard's name holds the Region."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 4 * (2 + 4)
     error_message = "One row for each source, and one each for write, apply, publish and read."
   }
 
   assert {
-    condition = alltrue([for name, source in var.sources : [for widget in jsondecode(output.dashboard).widgets : widget.properties.annotations.horizontal[0].value
-    if widget.properties.title == "${name}: staleness in seconds"] == [source.staleness_budget]])
+    condition = [
+      for w in jsondecode(output.dashboard).widgets : w.properties.annotations if can(w.properties.annotations)
+    ] == var.expected_budgets
     error_message = "A source's staleness is shown beside its budget."
   }
 
   assert {
-    condition = alltrue([for name in keys(var.sources) : toset(flatten([for widget in jsondecode(output.dashboard).widgets : [
-      for metric in widget.properties.metrics : metric[1] if metric[length(metric) - 1] == name
-    ]])) == toset(["Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsQuarantined", "BreakerOpen", "SweepRefused"])])
+    condition = [
+      for widget in jsondecode(output.dashboard).widgets : widget.properties.title
+      if can(widget.properties.annotations)
+    ] == var.expected_titles
+    error_message = "Only the staleness has a budget."
+  }
+
+  assert {
+    condition = flatten([
+      for widget in slice(jsondecode(output.dashboard).widgets, 0, 4) : widget.properties.metrics
+    ]) == flatten(var.expected_source_metrics)
     error_message = "A source's row shows the metrics of poll."
   }
 
   assert {
-    condition = alltrue([for name in keys(var.sources) : length(distinct([
-      for widget in jsondecode(output.dashboard).widgets : widget.y if startswith(widget.properties.title, "${name}: ")
-    ])) == 1])
-    error_message = "All widgets of a source are in one row."
+    condition = [
+      for widget in jsondecode(output.dashboard).widgets : widget.y
+      if startswith(widget.properties.title, "currencies: ")
+    ] == [0, 0, 0, 0]
+    error_message = "All widgets of the first source are in the first row."
   }
 
   assert {
-    condition = (
-      alltrue([for widget in jsondecode(output.dashboard).widgets : widget.properties.region == "eu-central-1" && widget.x + widget.width <= 24])
-      && length(distinct([for widget in jsondecode(output.dashboard).widgets : "${widget.x} ${widget.y}"])) == length(jsondecode(output.dashboard).widgets)
-    )
-    error_message = "The widgets show this Region, fit into the 24 columns and don't overlap."
+    condition = [
+      for widget in jsondecode(output.dashboard).widgets : widget.y
+      if startswith(widget.properties.title, "subdivisions: ")
+    ] == [6, 6, 6, 6]
+    error_message = "All widgets of the second source are in the second row."
+  }
+
+  assert {
+    condition     = alltrue([for widget in jsondecode(output.dashboard).widgets : widget.x + widget.width <= 24])
+    error_message = "The widgets fit into the 24 columns."
+  }
+
+  assert {
+    condition = alltrue([
+      for widget in jsondecode(output.dashboard).widgets : widget.properties.region == "eu-central-1"
+    ])
+    error_message = "The widgets show this Region."
+  }
+
+  assert {
+    condition = length(distinct([
+      for widget in jsondecode(output.dashboard).widgets : "${widget.x} ${widget.y}"
+    ])) == 24
+    error_message = "The widgets don't overlap."
   }
 }
 
@@ -163,8 +333,18 @@ run "without_key_sources_and_recipients" {
   }
 
   assert {
-    condition     = length(aws_sns_topic_subscription.email) + length(aws_sns_topic_subscription.phone) + length(aws_cloudwatch_metric_alarm.staleness) == 0 && length(jsondecode(output.dashboard).widgets) == 16
-    error_message = "Without recipients and sources, the topic, the other alarms and the other rows still exist."
+    condition     = length(aws_sns_topic_subscription.email) + length(aws_sns_topic_subscription.phone) == 0
+    error_message = "Without recipients, nothing is subscribed to the topic."
+  }
+
+  assert {
+    condition     = keys(output.alarms) == ["readplane-apply-objects-failed", "readplane-quarantine"]
+    error_message = "Without sources, the alarms of apply still exist."
+  }
+
+  assert {
+    condition     = length(jsondecode(output.dashboard).widgets) == 16
+    error_message = "Without sources, the other rows still exist."
   }
 }
 
@@ -186,7 +366,12 @@ run "in_another_partition_and_region" {
   }
 
   assert {
-    condition     = length(regexall("arn:aws:", output.policies.topic)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:", output.policies.topic)) == 2
+    condition     = !strcontains(output.policies.topic, "arn:aws:")
+    error_message = "The policy names no other partition."
+  }
+
+  assert {
+    condition     = length(regexall("arn:aws-cn:[a-z]+:cn-north-1:", output.policies.topic)) == 2
     error_message = "The policy names the partition and the Region that the topic is in."
   }
 }

@@ -7,13 +7,22 @@ mock_provider "aws" {
 }
 
 variables {
-  name        = "readplane"
-  code        = { hot_zip = "tests/mocks/hot.txt", functions_zip = "tests/mocks/artefact.txt", layer_zip = "tests/mocks/artefact.txt", architecture = "arm64", aws_client = "slim" }
+  name = "readplane"
+  code = {
+    hot_zip       = "tests/mocks/hot.txt"
+    functions_zip = "tests/mocks/artefact.txt"
+    layer_zip     = "tests/mocks/artefact.txt"
+    architecture  = "arm64"
+    aws_client    = "slim"
+  }
   kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
   identity = {
     user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
     client_ids    = ["web", "mobile"]
-    scopes        = { read = ["readplane/read", "aws.cognito.signin.user.admin"], write = ["readplane/write", "aws.cognito.signin.user.admin"] }
+    scopes = {
+      read  = ["readplane/read", "aws.cognito.signin.user.admin"]
+      write = ["readplane/write", "aws.cognito.signin.user.admin"]
+    }
   }
   items = {
     name       = "readplane-items"
@@ -65,7 +74,13 @@ variables {
       forward_headers = []
     }
   }
-  api                   = { endpoint_type = "REGIONAL", cors_origins = [], cache_size = "0.5", throttle = { rate = 500, burst = 1000 }, manage_account_logging = true }
+  api = {
+    endpoint_type          = "REGIONAL"
+    cors_origins           = []
+    cache_size             = "0.5"
+    throttle               = { rate = 500, burst = 1000 }
+    manage_account_logging = true
+  }
   documents_integration = "s3"
   functions = {
     write   = { memory_mb = 512, timeout_seconds = 15, snap_start = false }
@@ -73,7 +88,13 @@ variables {
     publish = { memory_mb = 1024, timeout_seconds = 120, snap_start = false }
     read    = { memory_mb = 512, timeout_seconds = 15, snap_start = false }
   }
-  write_log          = { buffering_seconds = 60, buffering_megabytes = 4, infrequent_access_days = 30, glacier_instant_days = 90, apply_concurrency = 20 }
+  write_log = {
+    buffering_seconds      = 60
+    buffering_megabytes    = 4
+    infrequent_access_days = 30
+    glacier_instant_days   = 90
+    apply_concurrency      = 20
+  }
   horizon_days       = 30
   log_retention_days = 365
   force_destroy      = false
@@ -89,72 +110,152 @@ run "sources_and_backends" {
     source = "./modules/region"
   }
 
+  variables {
+    # What the assertions below expect.
+    source_scopes = {
+      "GET /sources/books"           = ["readplane/read", "aws.cognito.signin.user.admin"]
+      "GET /sources/list"            = ["readplane/read", "aws.cognito.signin.user.admin"]
+      "GET /sources/shop"            = []
+      "GET /documents/sources/books" = ["readplane/read", "aws.cognito.signin.user.admin"]
+      "GET /documents/sources/list"  = ["readplane/read", "aws.cognito.signin.user.admin"]
+      "GET /documents/sources/shop"  = []
+    }
+    source_documents = {
+      "GET /documents/sources/books" = "authenticated/sources/books.json"
+      "GET /documents/sources/list"  = "authenticated/sources/list.json"
+      "GET /documents/sources/shop"  = "public/sources/shop.json"
+    }
+    writes = [
+      "DELETE /items/profiles/{item_id}",
+      "POST /backends/crm/{proxy+}",
+      "POST /items/profiles",
+      "PUT /items/profiles/{item_id}",
+    ]
+
+    crm = {
+      name            = "crm"
+      url             = "https://crm.example.com/api"
+      timeout_ms      = 1500
+      forward_headers = []
+      vpc_link_id     = "link01"
+    }
+    vpc_links = { crm = [var.backends.crm.vpc_link.nlb_arn] }
+    link_ids = {
+      "GET /backends/crm/{proxy+}"   = "link01"
+      "GET /backends/open/{proxy+}"  = null
+      "GET /backends/staff/{proxy+}" = "abc123"
+      "POST /backends/crm/{proxy+}"  = "link01"
+    }
+    caches = {
+      "GET /backends/crm/{proxy+}"   = { ttl = 30, key = ["path.proxy", "querystring.page", "header.X-Tenant"] }
+      "GET /backends/open/{proxy+}"  = null
+      "GET /backends/staff/{proxy+}" = null
+      "POST /backends/crm/{proxy+}"  = null
+    }
+    throttles = {
+      "GET /backends/crm/{proxy+}"   = { rate = 5, burst = 10 }
+      "GET /backends/open/{proxy+}"  = { rate = 1, burst = 1 }
+      "GET /backends/staff/{proxy+}" = { rate = 1, burst = 1 }
+      "POST /backends/crm/{proxy+}"  = { rate = 5, burst = 10 }
+    }
+    backend_auth_settings = { name = "readplane", keys = ["${sha256("a-key-that-aws-has-generated-0123")}/crm"] }
+  }
+
   # --- The routes of sources
 
   assert {
-    condition = alltrue([for name, read in { shop = [], list = ["readplane/read", "aws.cognito.signin.user.admin"], books = ["readplane/read", "aws.cognito.signin.user.admin"] } : (
-      output.route_table["GET /sources/${name}"].function == "read" && jsonencode(output.route_table["GET /sources/${name}"].scopes) == jsonencode(read)
-      && jsonencode(output.route_table["GET /documents/sources/${name}"].scopes) == jsonencode(read)
-    )])
+    condition = jsonencode(var.source_scopes) == jsonencode({
+      for path, route in output.route_table : path => route.scopes if strcontains(path, "/sources/")
+    })
     error_message = "Everybody may read the freshness of a public collection's source, signed-in users all others."
   }
 
   assert {
-    condition = { for name in keys(var.sources) : name => output.route_table["GET /documents/sources/${name}"].document.key } == {
-      books = "authenticated/sources/books.json", list = "authenticated/sources/list.json", shop = "public/sources/shop.json"
+    condition = alltrue([
+      for path, route in output.route_table : route.function == "read" if startswith(path, "GET /sources/")
+    ])
+    error_message = "read serves the freshness of sources."
+  }
+
+  assert {
+    condition = var.source_documents == {
+      for path, route in output.route_table : path => route.document.key if startswith(path, "GET /documents/sources/")
     }
     error_message = "A source's document is under the key that poll writes, and never under the owner prefix."
   }
 
   assert {
-    condition     = alltrue([for path, route in output.route_table : try(route.cache, null) == null if strcontains(path, "/sources/")])
+    condition = alltrue([
+      for path, route in output.route_table : try(route.cache, null) == null if strcontains(path, "/sources/")
+    ])
     error_message = "A source's freshness is never cached."
   }
 
   assert {
-    condition     = toset([for path in keys(output.route_table) : path if !startswith(path, "GET ")]) == toset(["POST /items/profiles", "PUT /items/profiles/{item_id}", "DELETE /items/profiles/{item_id}", "POST /backends/crm/{proxy+}"])
+    condition     = [for path in keys(output.route_table) : path if !startswith(path, "GET ")] == var.writes
     error_message = "No client writes a collection that a source feeds, not even an owner."
   }
 
   # --- The routes of back offices
 
   assert {
-    condition = jsonencode(output.route_table["GET /backends/crm/{proxy+}"].backend) == jsonencode({
-      forward_headers = [], name = "crm", timeout_ms = 1500, url = "https://crm.example.com/api", vpc_link_id = "link01"
-    }) && jsonencode({ for name, link in aws_api_gateway_vpc_link.backend : name => link.target_arns }) == jsonencode({ crm = [var.backends.crm.vpc_link.nlb_arn] })
+    condition     = jsonencode(output.route_table["GET /backends/crm/{proxy+}"].backend) == jsonencode(var.crm)
+    error_message = "A backend's route has the backend's settings."
+  }
+
+  assert {
+    condition = jsonencode(var.vpc_links) == jsonencode({
+      for name, link in aws_api_gateway_vpc_link.backend : name => link.target_arns
+    })
     error_message = "Only a backend with nlb_arn gets a new VPC link."
   }
 
   assert {
-    condition     = output.route_table["GET /backends/staff/{proxy+}"].backend.vpc_link_id == "abc123" && output.route_table["GET /backends/open/{proxy+}"].backend.vpc_link_id == null
+    condition = var.link_ids == {
+      for path, route in output.route_table : path => route.backend.vpc_link_id if strcontains(path, " /backends/")
+    }
     error_message = "A backend with a VPC link's id uses that link, and one without vpc_link uses none."
   }
 
   assert {
-    condition = (
-      jsonencode(output.route_table["GET /backends/crm/{proxy+}"].cache) == jsonencode({ key = ["path.proxy", "querystring.page", "header.X-Tenant"], ttl = 30 })
-      && output.route_table["POST /backends/crm/{proxy+}"].cache == null
-      && jsonencode(output.route_table["POST /backends/crm/{proxy+}"].throttle) == jsonencode({ burst = 10, rate = 5 })
-    )
-    error_message = "Only the GET of a cached backend is cached. The throttle applies to every method."
+    condition = jsonencode(var.caches) == jsonencode({
+      for path, route in output.route_table : path => route.cache if strcontains(path, " /backends/")
+    })
+    error_message = "Only the GET of a cached backend is cached."
   }
 
   assert {
-    condition     = toset(keys(aws_api_gateway_api_key.backend)) == toset(["crm", "staff"]) && nonsensitive(output.backend_api_keys["crm"]) == "a-key-that-aws-has-generated-0123"
+    condition = jsonencode(var.throttles) == jsonencode({
+      for path, route in output.route_table : path => route.throttle if strcontains(path, " /backends/")
+    })
+    error_message = "The throttle of a backend applies to every method."
+  }
+
+  assert {
+    condition     = toset(keys(aws_api_gateway_api_key.backend)) == toset(["crm", "staff"])
     error_message = "Each backend with api_key has a key."
   }
 
   assert {
-    condition = jsondecode(local.backend_auth_settings) == jsondecode(jsonencode({
-      name = "readplane"
-      keys = ["${sha256("a-key-that-aws-has-generated-0123")}/crm"]
-    }))
+    condition     = nonsensitive(output.backend_api_keys["crm"]) == "a-key-that-aws-has-generated-0123"
+    error_message = "If nobody gives a key, AWS generates one."
+  }
+
+  assert {
+    condition     = jsondecode(local.backend_auth_settings) == var.backend_auth_settings
     error_message = "The function knows the hashes of the keys, except for backends with scopes."
   }
 
   assert {
-    condition     = jsonencode([for s in jsondecode(module.backend_auth[0].policy).Statement : s.Sid]) == jsonencode(["WriteOwnLog", "SendTraces", "DecryptOwnSettings"]) && module.backend_auth[0].runs.zip == "tests/mocks/artefact.txt"
+    condition = jsondecode(module.backend_auth[0].policy).Statement[*].Sid == [
+      "WriteOwnLog", "SendTraces", "DecryptOwnSettings",
+    ]
     error_message = "backend_auth may do nothing but log, trace and read its own settings."
+  }
+
+  assert {
+    condition     = module.backend_auth[0].runs.zip == "tests/mocks/artefact.txt"
+    error_message = "backend_auth runs the zip of all functions, because API Gateway caches its decisions."
   }
 }
 
@@ -179,13 +280,20 @@ run "documents_through_read_and_no_key_to_check" {
   }
 
   assert {
-    condition     = alltrue([for path, route in output.route_table : route.function == "read" && route.document == null if startswith(path, "GET /documents/sources/")])
+    condition = alltrue([for path, route in output.route_table :
+      route.function == "read" && route.document == null if startswith(path, "GET /documents/sources/")
+    ])
     error_message = "With documents_integration = lambda, read serves a source's document."
   }
 
   assert {
-    condition     = length(module.backend_auth) + length(aws_api_gateway_api_key.backend) + length(aws_api_gateway_vpc_link.backend) == 0
+    condition     = length(module.backend_auth) + length(aws_api_gateway_api_key.backend) == 0
     error_message = "Without API keys there is no backend_auth."
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_vpc_link.backend) == 0
+    error_message = "Without a private backend there is no VPC link."
   }
 }
 
@@ -201,7 +309,12 @@ run "keys_that_callers_have" {
   }
 
   assert {
-    condition     = nonsensitive(aws_api_gateway_api_key.backend["crm"].value) == "a-key-of-ours-0123456789" && strcontains(local.backend_auth_settings, "${sha256("a-key-of-ours-0123456789")}/crm")
+    condition     = nonsensitive(aws_api_gateway_api_key.backend["crm"].value) == "a-key-of-ours-0123456789"
     error_message = "A given key is the backend's key."
+  }
+
+  assert {
+    condition     = strcontains(local.backend_auth_settings, "${sha256("a-key-of-ours-0123456789")}/crm")
+    error_message = "The function knows the hash of a given key."
   }
 }

@@ -20,15 +20,34 @@ run "what_the_rules_allow" {
   variables {
     replica_region = "eu-west-1"
     backends = {
-      crm   = { url = "https://crm.example.com:8443/api/v2.1", methods = ["GET"], timeout_ms = 29000, throttle = { rate = 0.5, burst = 1 }, quota = { limit = 1 }, cache = { ttl = 3600, cache_query_parameters = [] } }
-      staff = { url = "https://10.0.0.1", timeout_ms = 50, api_key = false, scopes = ["read", "write"], forward_headers = ["authorization", "Cookie", "X-API-Key"] }
-      own   = { url = "http://own.internal/base", vpc_link = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/own/1" }, replica_vpc_link = { id = "abc123" } }
+      crm = {
+        url        = "https://crm.example.com:8443/api/v2.1"
+        methods    = ["GET"]
+        timeout_ms = 29000
+        throttle   = { rate = 0.5, burst = 1 }
+        quota      = { limit = 1 }
+        cache      = { ttl = 3600, cache_query_parameters = [] }
+      }
+      staff = {
+        url             = "https://10.0.0.1"
+        timeout_ms      = 50
+        api_key         = false
+        scopes          = ["read", "write"]
+        forward_headers = ["authorization", "Cookie", "X-API-Key"]
+      }
+      own = {
+        url              = "http://own.internal/base"
+        vpc_link         = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/own/1" }
+        replica_vpc_link = { id = "abc123" }
+      }
     }
     backend_api_keys = { crm = "0123456789-abcdefghi_" }
+
+    timeouts = { crm = 29000, own = 10000, staff = 50 } # what the assertion below expects
   }
 
   assert {
-    condition     = length(var.backends) == 3 && var.backends["crm"].timeout_ms == 29000 && var.backends["staff"].timeout_ms == 50
+    condition     = { for name, backend in var.backends : name => backend.timeout_ms } == var.timeouts
     error_message = "The values at the edge of each rule are allowed."
   }
 }
@@ -154,6 +173,7 @@ run "backend_url_with_other_scheme" {
 
   variables {
     backends = { crm = { url = "ftp://crm.example.com" } }
+    emulator = { plain_http = true } # allows every scheme in the rule that requires https
   }
 
   expect_failures = [var.backends]
@@ -391,7 +411,12 @@ run "cache_header_with_space" {
   }
 
   variables {
-    backends = { crm = { url = "https://crm.example.com", cache = { ttl = 60, cache_query_parameters = [], headers = ["X Tenant"] } } }
+    backends = {
+      crm = {
+        url   = "https://crm.example.com"
+        cache = { ttl = 60, cache_query_parameters = [], headers = ["X Tenant"] }
+      }
+    }
   }
 
   expect_failures = [var.backends]
@@ -405,7 +430,13 @@ run "cache_without_get" {
   }
 
   variables {
-    backends = { crm = { url = "https://crm.example.com", cache = { ttl = 60, cache_query_parameters = [] }, methods = ["POST"] } }
+    backends = {
+      crm = {
+        url     = "https://crm.example.com"
+        cache   = { ttl = 60, cache_query_parameters = [] }
+        methods = ["POST"]
+      }
+    }
   }
 
   expect_failures = [var.backends]
@@ -434,7 +465,13 @@ run "cache_with_forwarded_credentials" {
   }
 
   variables {
-    backends = { crm = { url = "https://crm.example.com", cache = { ttl = 60, cache_query_parameters = [] }, forward_headers = ["Cookie"] } }
+    backends = {
+      crm = {
+        url             = "https://crm.example.com"
+        cache           = { ttl = 60, cache_query_parameters = [] }
+        forward_headers = ["Cookie"]
+      }
+    }
   }
 
   expect_failures = [var.backends]
@@ -518,7 +555,32 @@ run "vpc_link_given_twice" {
   }
 
   variables {
-    backends = { crm = { url = "https://crm.example.com", vpc_link = { id = "abc123", nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/crm/1" } } }
+    backends = {
+      crm = {
+        url = "https://crm.example.com"
+        vpc_link = {
+          id      = "abc123"
+          nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/crm/1"
+        }
+      }
+    }
+  }
+
+  expect_failures = [var.backends]
+}
+
+run "replica_vpc_link_that_is_empty" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    replica_region = "eu-west-1"
+    backends = {
+      crm = { url = "https://crm.example.com", vpc_link = { id = "abc123" }, replica_vpc_link = {} }
+    }
   }
 
   expect_failures = [var.backends]
@@ -532,7 +594,12 @@ run "vpc_link_to_an_application_load_balancer" {
   }
 
   variables {
-    backends = { crm = { url = "https://crm.example.com", vpc_link = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/app/crm/1" } } }
+    backends = {
+      crm = {
+        url      = "https://crm.example.com"
+        vpc_link = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/app/crm/1" }
+      }
+    }
   }
 
   expect_failures = [var.backends]
@@ -546,7 +613,12 @@ run "vpc_link_to_another_region" {
   }
 
   variables {
-    backends = { crm = { url = "https://crm.example.com", vpc_link = { nlb_arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/crm/1" } } }
+    backends = {
+      crm = {
+        url      = "https://crm.example.com"
+        vpc_link = { nlb_arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/crm/1" }
+      }
+    }
   }
 
   expect_failures = [var.backends]
@@ -575,7 +647,13 @@ run "replica_vpc_link_without_replica" {
   }
 
   variables {
-    backends = { crm = { url = "https://crm.example.com", vpc_link = { id = "abc123" }, replica_vpc_link = { id = "def456" } } }
+    backends = {
+      crm = {
+        url              = "https://crm.example.com"
+        vpc_link         = { id = "abc123" }
+        replica_vpc_link = { id = "def456" }
+      }
+    }
   }
 
   expect_failures = [var.backends]
@@ -590,7 +668,13 @@ run "replica_vpc_link_to_the_primary_region" {
 
   variables {
     replica_region = "eu-west-1"
-    backends       = { crm = { url = "https://crm.example.com", vpc_link = { id = "abc123" }, replica_vpc_link = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/crm/1" } } }
+    backends = {
+      crm = {
+        url              = "https://crm.example.com"
+        vpc_link         = { id = "abc123" }
+        replica_vpc_link = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/crm/1" }
+      }
+    }
   }
 
   expect_failures = [var.backends]

@@ -18,7 +18,10 @@ run "what_the_rules_allow" {
   }
 
   variables {
-    notify = { emails = ["operations@example.com", "o.n+alarms@sub.example.co.uk"], phone_numbers = ["+4915112345678", "+12025550123"] }
+    notify = {
+      emails        = ["operations@example.com", "o.n+alarms@sub.example.co.uk"]
+      phone_numbers = ["+4915112345678", "+12025550123"]
+    }
   }
 
   assert {

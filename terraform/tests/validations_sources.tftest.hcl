@@ -44,6 +44,8 @@ variables {
     url              = "https://erp.example.com/prices"
   }
 
+  characters_2048 = join("", [for n in range(256) : "12345678"])
+
   secret = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp/key-AbCdEf", header = "Authorization" }
 }
 
@@ -198,7 +200,9 @@ run "sweep_of_an_owner_collection" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { collection = "contracts", owner = "customer", sweep = { schedule = "rate(1 day)" } }) }
+    sources = { erp = merge(var.feed, {
+      collection = "contracts", owner = "customer", sweep = { schedule = "rate(1 day)" }
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -400,6 +404,34 @@ run "empty_version_expression" {
   expect_failures = [var.sources]
 }
 
+run "version_without_an_expression" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { version = { expression = null, format = "unix_s" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "empty_paging_expression" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "link", next = " " } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
 run "function_of_another_module" {
   command = plan
 
@@ -451,6 +483,78 @@ run "url_that_is_not_http" {
 
   variables {
     sources = { erp = merge(var.feed, { url = "ftp://erp.example.com/{cursor}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "url_with_a_letter_outside_ascii" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/käse?since={cursor}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "url_with_a_space" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a b?since={cursor}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "url_with_a_port_that_does_not_exist" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com:65536/?since={cursor}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "url_without_a_host" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https:///products?since={cursor}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "url_of_more_than_2048_characters" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      url = join("", ["https://erp.example.com/?since={cursor}&", var.characters_2048])
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -568,6 +672,20 @@ run "unknown_cursor_format" {
   expect_failures = [var.sources]
 }
 
+run "empty_initial_cursor" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { cursor = { initial = "" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
 run "function_and_a_cursor_without_format" {
   command = plan
 
@@ -675,6 +793,20 @@ run "budget_of_more_than_a_year" {
 
   variables {
     sources = { erp = merge(var.feed, { staleness_budget = 31536001 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "budget_of_a_fraction_of_a_second" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { staleness_budget = 90.5 }) }
   }
 
   expect_failures = [var.sources]
@@ -829,6 +961,20 @@ run "request_without_an_attempt" {
 
   variables {
     sources = { erp = merge(var.feed, { attempts = 0 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "half_an_attempt" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { attempts = 1.5 }) }
   }
 
   expect_failures = [var.sources]
@@ -1015,7 +1161,57 @@ run "sweep_at_another_host" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { sweep = { schedule = "rate(1 day)", url = "https://other.example.com/products" } }) }
+    sources = { erp = merge(var.feed, {
+      sweep = { schedule = "rate(1 day)", url = "https://other.example.com/products" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "sweep_at_a_host_whose_name_begins_alike" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      sweep = { schedule = "rate(1 day)", url = "https://erp.example.com.evil.com/" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "sweep_url_that_is_not_http" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { sweep = { schedule = "rate(1 day)", url = "ftp://erp.example.com/" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "sweep_url_of_more_than_2048_characters" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      sweep = {
+        schedule = "rate(1 day)", url = join("", ["https://erp.example.com/", var.characters_2048])
+      }
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -1029,7 +1225,9 @@ run "sweep_from_a_cursor" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { sweep = { schedule = "rate(1 day)", url = "https://erp.example.com/products?since={cursor}" } }) }
+    sources = { erp = merge(var.feed, {
+      sweep = { schedule = "rate(1 day)", url = "https://erp.example.com/products?since={cursor}" }
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -1063,6 +1261,36 @@ run "header_with_a_line_break" {
   expect_failures = [var.sources]
 }
 
+run "header_value_of_more_than_2048_characters" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      headers = { X-Tenant = join("", ["1", var.characters_2048]) }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "header_value_with_a_space_first" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { headers = { X-Tenant = " 1" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
 run "secret_format_with_a_line_break" {
   command = plan
 
@@ -1072,6 +1300,36 @@ run "secret_format_with_a_line_break" {
 
   variables {
     sources = { erp = merge(var.feed, { secret = merge(var.secret, { format = "{secret}\n" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_format_of_more_than_2048_characters" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      secret = merge(var.secret, { format = join("", ["{secret}", var.characters_2048]) })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_header_with_a_space" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { secret = merge(var.secret, { header = "X Key" }) }) }
   }
 
   expect_failures = [var.sources]
@@ -1155,7 +1413,9 @@ run "secret_in_a_header_that_headers_sets" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { headers = { X-Token = "1" }, secret = merge(var.secret, { header = "x-token" }) }) }
+    sources = { erp = merge(var.feed, {
+      headers = { X-Token = "1" }, secret = merge(var.secret, { header = "x-token" })
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -1169,7 +1429,9 @@ run "secret_of_another_region" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { secret = merge(var.secret, { arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:erp-AbCdEf" }) }) }
+    sources = { erp = merge(var.feed, {
+      secret = merge(var.secret, { arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:erp-AbCdEf" })
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -1183,7 +1445,9 @@ run "secret_by_wildcard" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { secret = merge(var.secret, { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:*" }) }) }
+    sources = { erp = merge(var.feed, {
+      secret = merge(var.secret, { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:*" })
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -1211,7 +1475,9 @@ run "secret_key_by_alias" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { secret = merge(var.secret, { kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/erp" }) }) }
+    sources = { erp = merge(var.feed, {
+      secret = merge(var.secret, { kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/erp" })
+    }) }
   }
 
   expect_failures = [var.sources]
@@ -1231,6 +1497,34 @@ run "secret_format_without_the_secret" {
   expect_failures = [var.sources]
 }
 
+run "secret_format_with_the_secret_twice" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { secret = merge(var.secret, { format = "{secret}{secret}" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_in_a_field_without_a_name" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { secret = merge(var.secret, { field = "" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
 run "secret_over_plain_http" {
   command = plan
 
@@ -1240,6 +1534,20 @@ run "secret_over_plain_http" {
 
   variables {
     sources = { erp = merge(var.feed, { url = "http://erp.example.com/{cursor}", secret = var.secret }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_over_plain_http_to_a_host_whose_name_begins_like_localhost" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "http://localhost.evil.com/{cursor}", secret = var.secret }) }
   }
 
   expect_failures = [var.sources]
@@ -1377,7 +1685,7 @@ run "vpc_without_a_security_group" {
   expect_failures = [var.poll]
 }
 
-run "vpc_by_name" {
+run "vpc_with_a_subnet_by_name" {
   command = plan
 
   module {
@@ -1386,6 +1694,20 @@ run "vpc_by_name" {
 
   variables {
     poll = { vpc = { subnet_ids = ["private"], security_group_ids = ["sg-0123456789abcdef0"] } }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "vpc_with_a_security_group_by_name" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    poll = { vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["default"] } }
   }
 
   expect_failures = [var.poll]
@@ -1448,13 +1770,20 @@ run "what_the_rules_allow" {
       stock     = { read = "public" }
       rates     = { read = "authenticated" }
       plants    = { read = "public" }
+      bins      = { read = "public" }
     }
     sources = {
       a234567890123456789012345678901234567890 = merge(var.feed, {
-        schedule            = "rate(1 day)"
-        staleness_budget    = 86401
-        headers             = { X-Tenant = "1", Accept = "application/json; charset=utf-8" }
-        secret              = { arn = "arn:aws-us-gov:secretsmanager:eu-central-1:111122223333:secret:erp/key_a+=.@-AbCdEf", header = "Authorization", format = "Bearer {secret}", field = "token", kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555" }
+        schedule         = "rate(1 day)"
+        staleness_budget = 86401
+        headers          = { X-Tenant = "1", Accept = "application/json; charset=utf-8" }
+        secret = {
+          arn         = "arn:aws-us-gov:secretsmanager:eu-central-1:111122223333:secret:erp/key_a+=.@-AbCdEf"
+          header      = "Authorization"
+          format      = "Bearer {secret}"
+          field       = "token"
+          kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555"
+        }
         deleted             = "removed"
         cursor              = { format = "unix_ms", initial = "0" }
         paging              = { style = "token", next = "next", parameter = "token", size = 1 }
@@ -1466,7 +1795,11 @@ run "what_the_rules_allow" {
         requests_per_second = 0.01
         max_bytes           = 67108864
         breaker             = { failures = 1000, cooldown_seconds = 86400 }
-        sweep               = { schedule = "cron(0 3 ? * MON-FRI *)", url = "https://ERP.example.com/all", max_deletes_percent = 0 }
+        sweep = {
+          schedule            = "cron(0 3 ? * MON-FRI *)"
+          url                 = "https://ERP.example.com/all"
+          max_deletes_percent = 0
+        }
       })
       contracts = merge(var.feed, {
         collection = "contracts"
@@ -1480,13 +1813,32 @@ run "what_the_rules_allow" {
         paging = { style = "token", parameter = "token" }
         secret = { arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/erp/key", header = "X-Api-Key" }
       })
-      rates  = merge(var.payload, { collection = "rates", document = "today.v1", schedule = "rate(12 hours)", staleness_budget = 43201 })
-      stock  = merge(var.feed, { collection = "stock", version = null, url = "http://localhost:8080/stock", secret = var.secret, paging = { style = "offset", parameter = "offset" } })
-      plants = merge(var.feed, { collection = "plants", url = "http://10.0.0.1/plants?since={cursor}", paging = { style = "link" } })
+      rates = merge(var.payload, {
+        collection       = "rates"
+        document         = "today.v1"
+        schedule         = "rate(12 hours)"
+        staleness_budget = 43201
+      })
+      stock = merge(var.feed, {
+        collection = "stock"
+        version    = null
+        url        = "http://localhost:8080/stock"
+        secret     = var.secret
+        paging     = { style = "offset", parameter = "offset" }
+      })
+      plants = merge(var.feed, {
+        collection = "plants"
+        url        = "http://10.0.0.1:65535/plants?since={cursor}"
+        paging     = { style = "link" }
+      })
+      bins = merge(var.feed, { collection = "bins", url = "http://[fd00::1]:8080/{cursor}" })
     }
     change_stream = { on_demand = true, retention_hours = 8760, parallelization_factor = 10, batch_size = 10000 }
     write_log     = { apply_concurrency = 20 }
-    functions     = { apply = { reserved_concurrency = 60 }, poll = { memory_mb = 4708, timeout_seconds = 120, reserved_concurrency = 7 } }
+    functions = {
+      apply = { reserved_concurrency = 60 }
+      poll  = { memory_mb = 4708, timeout_seconds = 120, reserved_concurrency = 8 }
+    }
     poll = { vpc = {
       subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
       security_group_ids = ["sg-0123456789abcdef0"]
@@ -1494,17 +1846,23 @@ run "what_the_rules_allow" {
   }
 
   assert {
-    condition     = length(var.sources) == 6 && var.sources.contracts.paging.first == 0 && var.sources.rates.document == "today.v1"
+    condition     = length(var.sources) == 7 && var.sources.rates.document == "today.v1"
     error_message = "The values at the edge of each rule are allowed."
   }
 
   assert {
-    condition = (
-      var.sources.plants.lag_seconds == 60 && var.sources.plants.timeout_seconds == 10 && var.sources.plants.attempts == 3
-      && var.sources.plants.max_pages == 100 && var.sources.plants.max_seconds == 45 && var.sources.plants.max_bytes == 8388608
-      && var.sources.plants.breaker.failures == 5 && var.sources.plants.breaker.cooldown_seconds == 30
-    )
-    error_message = "A source needs only a URL, a collection, a schedule, and the expressions that read its records."
+    condition     = [for field in ["lag", "timeout"] : var.sources.plants["${field}_seconds"]] == [60, 10]
+    error_message = "A source needs no lag and no timeout."
+  }
+
+  assert {
+    condition     = [for field in ["pages", "seconds"] : var.sources.plants["max_${field}"]] == [100, 45]
+    error_message = "A source needs no limits."
+  }
+
+  assert {
+    condition     = values(var.sources.plants.breaker) == [30, 5]
+    error_message = "A source needs no breaker: the default is 5 failures and 30 seconds."
   }
 }
 

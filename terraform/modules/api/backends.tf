@@ -10,23 +10,41 @@ locals {
 
   # Request headers on which a back office's response is likely to depend. They are part of every cache key of a
   # backend, so that a cached 304, partial body or translation goes only to callers who asked for it.
+  #
+  # Accept can't be one of them, because OpenAPI ignores a header parameter of that name. A cached route sends a
+  # constant instead, so that its response can't depend on the caller's.
   negotiation_headers = [
-    "header.Accept", "header.Accept-Language", "header.If-Match", "header.If-Modified-Since", "header.If-None-Match", "header.If-Range",
+    "header.Accept-Language", "header.If-Match", "header.If-Modified-Since", "header.If-None-Match", "header.If-Range",
     "header.If-Unmodified-Since", "header.Origin", "header.Range",
   ]
 
-  cache_keys = { for key, route in local.routes : key => distinct(concat(
-    try(route.cache.key, []),
-    route.backend != null && route.cache != null ? local.negotiation_headers : [],
-  )) }
+  # Route -> the credential headers that its back office may not see.
+  hidden_headers = { for key, route in local.backend_routes : key => [
+    for header in local.credential_headers : header
+    if !contains([for forwarded in route.backend.forward_headers : lower(forwarded)], lower(header))
+  ] }
 
   backend_parameters = { for key, route in local.backend_routes : key => merge(
     { "integration.request.path.proxy" = "method.request.path.proxy" },
     # The header asks the back office not to compress its response. This API has no binary media types (see
-    # resources.tf), so API Gateway would treat a compressed body as text and corrupt it.
+    # rest_api.tf), so API Gateway would treat a compressed body as text and corrupt it.
     { "integration.request.header.Accept-Encoding" = "'identity'" },
-    { for header in local.credential_headers : "integration.request.header.${header}" => "'-'"
-    if !contains([for named in route.backend.forward_headers : lower(named)], lower(header)) },
+    route.cache == null ? {} : { "integration.request.header.Accept" = "'*/*'" },
+    { for header in local.hidden_headers[key] : "integration.request.header.${header}" => "'-'" },
+  ) }
+
+  backend_integrations = { for key, route in local.backend_routes : key => merge(
+    {
+      type                = "http_proxy"
+      httpMethod          = route.method
+      uri                 = "${route.backend.url}/{proxy}"
+      requestParameters   = local.backend_parameters[key]
+      passthroughBehavior = "when_no_match"
+      timeoutInMillis     = route.backend.timeout_ms
+      connectionType      = route.backend.vpc_link_id == null ? "INTERNET" : "VPC_LINK"
+    },
+    { for field, id in { connectionId = route.backend.vpc_link_id } : field => id if id != null },
+    local.cache_key_parameters[key],
   ) }
 
   # Strings that the API's resource policy refuses in any path below /backends. API Gateway decodes a path parameter
@@ -36,8 +54,9 @@ locals {
   # would reach the back office as a plain slash anyway.
   refused_in_paths = ["..", "%2e", "%2E", "%2f", "%2F", "%25", "%00"]
 
-  # The resource policy of the API. It applies to every method, whatever authorizer the method has.
-  policy = jsonencode({
+  # The resource policy of the API. It applies to every method, whatever authorizer the method has. The ARNs name the
+  # API in full, because API Gateway completes the short form "execute-api:/…" only in a policy that is set by itself.
+  policy = length(local.backend_routes) == 0 ? null : {
     Version = "2012-10-17"
     Statement = [
       {
@@ -47,72 +66,32 @@ locals {
         Effect    = "Allow"
         Principal = "*"
         Action    = ["execute-api:Invoke"]
-        Resource  = ["${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/*"]
+        Resource  = ["${local.stage_arn}/*"]
       },
       {
         Sid       = "NoWayOutOfABasePath"
         Effect    = "Deny"
         Principal = "*"
         Action    = ["execute-api:Invoke"]
-        Resource  = [for text in local.refused_in_paths : "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/*/backends/*${text}*"]
+        Resource  = [for text in local.refused_in_paths : "${local.stage_arn}/*/backends/*${text}*"]
       },
     ]
-  })
+  }
 
-  # The routes whose callers need an API key and no token. On these routes, the key alone decides who may call.
-  key_routes = { for key, route in local.backend_routes : key => route if route.api_key && length(route.scopes) == 0 }
+  stage_arn = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}"
 }
 
-resource "aws_api_gateway_rest_api_policy" "this" {
-  count = length(local.backend_routes) > 0 ? 1 : 0
-
-  rest_api_id = aws_api_gateway_rest_api.this.id
-  policy      = local.policy
-}
-
-# The authorizer that decides which backend an API key opens. API Gateway itself only checks that a key belongs to some
-# usage plan of the stage. So without this authorizer, one backend's key would open every other backend. (A throttle of
-# 0 on the other backends' methods is no solution, because AWS enforces throttles only on a best-effort basis.) AWS too
-# advises against authorising callers by API Gateway's own check of keys.
-#
-# API Gateway caches the authorizer's decision by key and applies it to every request with that key. So the decision
-# names all paths that the key opens and doesn't depend on the current request.
-resource "aws_api_gateway_authorizer" "key" {
-  count = length(local.key_routes) > 0 ? 1 : 0
-
-  rest_api_id                      = aws_api_gateway_rest_api.this.id
-  name                             = "api-key"
-  type                             = "REQUEST"
-  authorizer_uri                   = var.key_authorizer.invoke_arn
-  identity_source                  = "method.request.header.X-Api-Key"
-  authorizer_result_ttl_in_seconds = 300
-}
-
+# Allows the API to ask which backend a key opens. An import gives each authorizer a new id, so the permission can't
+# name one. The API has only one authorizer that calls a function.
 resource "aws_lambda_permission" "authorizer" {
-  count = length(local.key_routes) > 0 ? 1 : 0
+  count = var.key_authorizer == null || length(local.key_routes) == 0 ? 0 : 1
 
   statement_id  = "${var.name}-api-key-authorizer"
   action        = "lambda:InvokeFunction"
   function_name = var.key_authorizer.function_name
   qualifier     = var.key_authorizer.qualifier
   principal     = "apigateway.amazonaws.com"
-  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/${aws_api_gateway_authorizer.key[0].id}"
-}
-
-resource "aws_api_gateway_integration" "backend" {
-  for_each = local.backend_routes
-
-  rest_api_id             = aws_api_gateway_rest_api.this.id
-  resource_id             = local.resource_ids[each.value.path]
-  http_method             = aws_api_gateway_method.route[each.key].http_method
-  type                    = "HTTP_PROXY"
-  integration_http_method = each.value.method
-  uri                     = "${each.value.backend.url}/{proxy}"
-  request_parameters      = local.backend_parameters[each.key]
-  timeout_milliseconds    = each.value.backend.timeout_ms
-  connection_type         = each.value.backend.vpc_link_id == null ? "INTERNET" : "VPC_LINK"
-  connection_id           = each.value.backend.vpc_link_id
-  cache_key_parameters    = [for input in local.cache_keys[each.key] : "method.request.${input}"]
+  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/*"
 }
 
 # The usage plan of each backend with API keys. It limits the callers of the backend, counted over all of the backend's

@@ -10,65 +10,32 @@ locals {
 
   # The paths that need an OPTIONS method. Every route's path needs one, because a browser sends a preflight before it
   # sends a token or a JSON body.
-  preflight_paths = length(var.cors_origins) == 0 ? toset([]) : local.route_paths
+  preflight_paths = length(var.cors_origins) == 0 ? toset([]) : toset(keys(local.methods_by_path))
+
+  # The allowed headers are listed one by one, because a "*" wouldn't cover Authorization.
+  sent_headers = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Readplane-Min-Version"]
 
   preflight_headers = { for path in local.preflight_paths : path => {
-    "Access-Control-Allow-Origin" = local.cors_headers["Access-Control-Allow-Origin"]
-    # The allowed headers are listed one by one, because a "*" wouldn't cover Authorization.
-    "Access-Control-Allow-Headers" = join(",", concat(
-      ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Readplane-Min-Version"],
-      startswith(path, "backends/") ? ["X-Api-Key"] : [],
-    ))
-    "Access-Control-Allow-Methods" = join(",", sort([for route in values(local.routes) : route.method if route.path == path]))
+    "Access-Control-Allow-Origin"  = local.cors_headers["Access-Control-Allow-Origin"]
+    "Access-Control-Allow-Headers" = join(",", local.sent_headers, startswith(path, "backends/") ? ["X-Api-Key"] : [])
+    "Access-Control-Allow-Methods" = join(",", sort([for key in local.methods_by_path[path] : split(" ", key)[0]]))
     "Access-Control-Max-Age"       = "7200" # seconds, the longest for which Chromium caches a preflight
   } }
-}
 
-# The OPTIONS methods that answer preflights. They have no authorizer, because a preflight carries no token.
-resource "aws_api_gateway_method" "preflight" {
-  #checkov:skip=CKV2_AWS_53:A preflight has no body or parameters to validate.
-
-  for_each = local.preflight_paths
-
-  rest_api_id   = aws_api_gateway_rest_api.this.id
-  resource_id   = local.resource_ids[each.value]
-  http_method   = "OPTIONS"
-  authorization = "NONE"
-}
-
-resource "aws_api_gateway_integration" "preflight" {
-  for_each = local.preflight_paths
-
-  rest_api_id          = aws_api_gateway_rest_api.this.id
-  resource_id          = local.resource_ids[each.value]
-  http_method          = aws_api_gateway_method.preflight[each.value].http_method
-  type                 = "MOCK"
-  passthrough_behavior = "NEVER"
-  request_templates    = { "application/json" = jsonencode({ statusCode = 204 }) }
-
-  # A mock integration calls nothing, so it has no HTTP method. The emulator MiniStack reports one anyway. Without
-  # ignore_changes, Terraform would replace the integration because of that difference.
-  lifecycle {
-    ignore_changes = [integration_http_method]
-  }
-}
-
-resource "aws_api_gateway_method_response" "preflight" {
-  for_each = local.preflight_paths
-
-  rest_api_id         = aws_api_gateway_rest_api.this.id
-  resource_id         = local.resource_ids[each.value]
-  http_method         = aws_api_gateway_method.preflight[each.value].http_method
-  status_code         = "204"
-  response_parameters = { for header in keys(local.preflight_headers[each.value]) : "method.response.header.${header}" => true }
-}
-
-resource "aws_api_gateway_integration_response" "preflight" {
-  for_each = local.preflight_paths
-
-  rest_api_id         = aws_api_gateway_rest_api.this.id
-  resource_id         = local.resource_ids[each.value]
-  http_method         = aws_api_gateway_integration.preflight[each.value].http_method
-  status_code         = aws_api_gateway_method_response.preflight[each.value].status_code
-  response_parameters = { for header, value in local.preflight_headers[each.value] : "method.response.header.${header}" => "'${value}'" }
+  # Path -> the OPTIONS method that answers preflights. It has no authorizer, because a preflight carries no token.
+  preflights = { for path, headers in local.preflight_headers : path => { options = {
+    responses = { "204" = {
+      description = "204 response"
+      headers     = { for header in keys(headers) : header => { schema = { type = "string" } } }
+    } }
+    "x-amazon-apigateway-integration" = {
+      type                = "mock"
+      passthroughBehavior = "never"
+      requestTemplates    = { "application/json" = jsonencode({ statusCode = 204 }) }
+      responses = { default = {
+        statusCode         = "204"
+        responseParameters = { for header, value in headers : "method.response.header.${header}" => "'${value}'" }
+      } }
+    }
+  } } }
 }

@@ -24,11 +24,16 @@ locals {
   # to S3.
   document_templates = { for key, sources in local.key_sources : key => length(sources) == 0 ? "##" : join("", concat(
     [for name, source in sources : format("#set($%s = \"%s\")", name, source.value)],
-    [format("#if(%s)", join(" && ", [for name, source in sources : format("$%s.matches('%s')", name, source.pattern)]))],
+    ["#if(${join(" && ", local.key_checks[key])})"],
     [for name in keys(sources) : format("#set($context.requestOverride.path.%s = $%s)", name, name)],
     ["#end"],
   )) }
 
+  key_checks = { for key, sources in local.key_sources : key => [
+    for name, source in sources : format("$%s.matches('%s')", name, source.pattern)
+  ] }
+
+  # The headers that a client gets with a document: S3's own, and the version that `publish` gave the S3 object.
   document_headers = merge(
     {
       "Content-Type"      = "integration.response.header.Content-Type"
@@ -40,20 +45,21 @@ locals {
     { for header, value in local.cors_headers : header => "'${value}'" },
   )
 
+  not_modified_headers = {
+    for header, value in local.document_headers : header => value
+    if !contains(["Content-Type", "Last-Modified"], header)
+  }
+
   document_problem_headers = merge(
     { "Content-Type" = "'application/problem+json'", "Cache-Control" = "'no-store'" },
     { for header, value in local.cors_headers : header => "'${value}'" },
   )
 
   # Status of the API's response -> the pattern of the S3 statuses that lead to it, and the response's headers and body.
-  # The entry without a pattern applies to all other S3 statuses.
+  # The pattern "default" applies to all other S3 statuses.
   document_statuses = {
     "200" = { pattern = "200", headers = local.document_headers, body = null }
-    "304" = {
-      pattern = "304"
-      headers = { for header, value in local.document_headers : header => value if !contains(["Content-Type", "Last-Modified"], header) }
-      body    = null
-    }
+    "304" = { pattern = "304", headers = local.not_modified_headers, body = null }
     # S3 responds 403 for a missing document, because the role may not list the bucket. So a 403 from S3 becomes a 404.
     "404" = { pattern = "403|404", headers = local.document_problem_headers, body = local.problems["404"] }
     "503" = {
@@ -61,66 +67,50 @@ locals {
       headers = merge(local.document_problem_headers, { "Retry-After" = "'1'" })
       body    = local.problems["503"]
     }
-    "502" = { pattern = null, headers = local.document_problem_headers, body = local.problems["502"] }
+    "502" = { pattern = "default", headers = local.document_problem_headers, body = local.problems["502"] }
   }
 
-  document_responses = merge([for key, route in local.document_routes : {
-    for status, response in local.document_statuses :
-    "${key} ${status}" => merge(response, { route = key, path = route.path, status = status })
-  }]...)
-}
+  document_integrations = { for key, route in local.document_routes : key => merge(
+    {
+      type        = "aws"
+      httpMethod  = "GET"
+      credentials = route.document.role_arn
+      uri         = "${local.s3_path}/${route.document.key}"
 
-resource "aws_api_gateway_integration" "document" {
-  for_each = local.document_routes
+      requestParameters = merge(
+        { "integration.request.header.If-None-Match" = "method.request.header.If-None-Match" },
+        { for name in keys(local.key_sources[key]) : "integration.request.path.${name}" => "'-'" },
+      )
 
-  rest_api_id             = aws_api_gateway_rest_api.this.id
-  resource_id             = local.resource_ids[each.value.path]
-  http_method             = aws_api_gateway_method.route[each.key].http_method
-  type                    = "AWS"
-  integration_http_method = "GET"
-  credentials             = each.value.document.role_arn
-  uri = join("", [
+      # API Gateway chooses the template by the request's Content-Type, even for a GET. A request without that header
+      # counts as application/json. For any other type, "never" makes API Gateway respond 415. By default, API Gateway
+      # would skip the template and pass the body on.
+      passthroughBehavior = "never"
+      requestTemplates    = { "application/json" = local.document_templates[key] }
+      responses           = local.document_mappings
+    },
+    local.cache_key_parameters[key],
+  ) }
+
+  s3_path = join("", [
     "arn:${data.aws_partition.current.partition}:apigateway:${data.aws_region.current.name}:s3:path/",
-    "${coalesce(var.documents_bucket, "none")}/${each.value.document.key}",
+    coalesce(var.documents_bucket, "none"),
   ])
 
-  request_parameters = merge(
-    { "integration.request.header.If-None-Match" = "method.request.header.If-None-Match" },
-    { for name in keys(local.key_sources[each.key]) : "integration.request.path.${name}" => "'-'" },
-  )
+  # Pattern of S3 statuses -> the response to the client. Without a template, API Gateway passes the body from S3
+  # through unchanged. If there is only one template, API Gateway uses it whatever the request's Accept header is.
+  document_mappings = { for status, response in local.document_statuses : response.pattern => merge(
+    {
+      statusCode         = status
+      responseParameters = { for header, value in response.headers : "method.response.header.${header}" => value }
+    },
+    response.body == null ? {} : { responseTemplates = { "application/json" = response.body } },
+  ) }
 
-  # API Gateway chooses the template by the request's Content-Type, even for a GET. A request without that header counts
-  # as application/json. For any other type, NEVER makes API Gateway respond 415. By default, API Gateway would skip the
-  # template and pass the body on.
-  passthrough_behavior = "NEVER"
-  request_templates    = { "application/json" = local.document_templates[each.key] }
-
-  cache_key_parameters = [for input in try(each.value.cache.key, []) : "method.request.${input}"]
-}
-
-resource "aws_api_gateway_method_response" "document" {
-  for_each = local.document_responses
-
-  rest_api_id = aws_api_gateway_rest_api.this.id
-  resource_id = local.resource_ids[each.value.path]
-  http_method = aws_api_gateway_method.route[each.value.route].http_method
-  status_code = each.value.status
-
-  response_parameters = { for header in keys(each.value.headers) : "method.response.header.${header}" => true }
-}
-
-resource "aws_api_gateway_integration_response" "document" {
-  for_each = local.document_responses
-
-  rest_api_id       = aws_api_gateway_rest_api.this.id
-  resource_id       = local.resource_ids[each.value.path]
-  http_method       = aws_api_gateway_integration.document[each.value.route].http_method
-  status_code       = aws_api_gateway_method_response.document[each.key].status_code
-  selection_pattern = each.value.pattern
-
-  response_parameters = { for header, value in each.value.headers : "method.response.header.${header}" => value }
-
-  # Without a template, API Gateway passes the body from S3 through unchanged. If there is only one template, API
-  # Gateway uses it whatever the request's Accept header is.
-  response_templates = each.value.body == null ? {} : { "application/json" = each.value.body }
+  document_responses = { for key in keys(local.document_routes) : key => {
+    for status, response in local.document_statuses : status => {
+      description = "${status} response"
+      headers     = { for header in keys(response.headers) : header => { schema = { type = "string" } } }
+    }
+  } }
 }

@@ -25,6 +25,8 @@ resource "aws_api_gateway_account" "this" {
 }
 
 locals {
+  managed_policies = "arn:${data.aws_partition.current.partition}:iam::aws:policy"
+
   # The trust policy of the logging role has no condition on aws:SourceAccount. AWS doesn't document that API Gateway
   # sends that key when it assumes this role, and a condition on a key that isn't sent would stop all logging. Other
   # principals can't use the role, because AWS checks iam:PassRole when a principal sets the role for the account.
@@ -55,5 +57,5 @@ resource "aws_iam_role_policy_attachment" "logging" {
   count = var.manage_account_logging ? 1 : 0
 
   role       = aws_iam_role.logging[0].name
-  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+  policy_arn = "${local.managed_policies}/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 }

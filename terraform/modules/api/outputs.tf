@@ -23,7 +23,12 @@ output "routes" {
   value       = sort(keys(var.routes))
 }
 
+output "document" {
+  description = "The OpenAPI document of the API, in the form that API Gateway imports, as JSON text."
+  value       = local.document
+}
+
 output "policy" {
   description = "The API's resource policy as JSON text, for tests; null without backends."
-  value       = one(aws_api_gateway_rest_api_policy.this[*].policy)
+  value       = local.policy == null ? null : jsonencode(local.policy)
 }

@@ -42,7 +42,7 @@ locals {
   # API Gateway's response type -> the status of the response. No method of this API takes AWS signatures, but on an
   # unknown path API Gateway reads a bearer token as an AWS signature. So a missing or invalid signature always means
   # that the route doesn't exist, and the status is 404.
-  gateway_responses = {
+  gateway_statuses = {
     ACCESS_DENIED                  = "403"
     API_CONFIGURATION_ERROR        = "500"
     AUTHORIZER_CONFIGURATION_ERROR = "500"
@@ -82,33 +82,32 @@ locals {
     "429" = { "Retry-After" = "1" }
     "504" = { "Retry-After" = "1" }
   }
-}
 
-resource "aws_api_gateway_gateway_response" "this" {
-  for_each = local.gateway_responses
+  # Response type -> the headers of the response.
+  gateway_parameters = merge(
+    { for type, status in local.gateway_statuses : type => merge(
+      local.gateway_headers,
+      lookup(local.gateway_headers_by_status, status, {}),
+    ) },
+    { for type in keys(local.default_responses) : type => local.gateway_headers },
+  )
 
-  rest_api_id        = aws_api_gateway_rest_api.this.id
-  response_type      = each.key
-  status_code        = each.value
-  response_templates = { "application/json" = local.problems[each.value] }
+  # Response type -> the response, as the document of the API names it.
+  gateway_responses = { for type, headers in local.gateway_parameters : type => merge(
+    contains(keys(local.gateway_statuses), type) ? { statusCode = local.gateway_statuses[type] } : {},
+    {
+      responseParameters = { for header, value in headers : "gatewayresponse.header.${header}" => "'${value}'" }
+      responseTemplates  = { "application/json" = local.gateway_bodies[type] }
+    },
+  ) }
 
-  response_parameters = {
-    for header, value in merge(local.gateway_headers, lookup(local.gateway_headers_by_status, each.value, {})) :
-    "gatewayresponse.header.${header}" => "'${value}'"
-  }
-}
-
-resource "aws_api_gateway_gateway_response" "default" {
-  for_each = local.default_responses
-
-  rest_api_id   = aws_api_gateway_rest_api.this.id
-  response_type = each.key
-  response_templates = { "application/json" = jsonencode({
-    type       = "about:blank"
-    title      = "Request failed"
-    detail     = each.value
-    request_id = "$context.requestId"
-  }) }
-
-  response_parameters = { for header, value in local.gateway_headers : "gatewayresponse.header.${header}" => "'${value}'" }
+  gateway_bodies = merge(
+    { for type, status in local.gateway_statuses : type => local.problems[status] },
+    { for type, detail in local.default_responses : type => jsonencode({
+      type       = "about:blank"
+      title      = "Request failed"
+      detail     = detail
+      request_id = "$context.requestId"
+    }) },
+  )
 }

@@ -40,62 +40,6 @@ locals {
   } if route.cache != null || route.throttle != null }
 }
 
-resource "aws_api_gateway_deployment" "this" {
-  rest_api_id = aws_api_gateway_rest_api.this.id
-
-  # A deployment is a copy of the API, so Terraform must create a new one whenever anything in the API changes. The list
-  # below contains all values that come from variables. It also contains the hashes of this module's files, which cover
-  # everything else.
-  triggers = {
-    configuration = sha256(jsonencode([
-      local.routes,
-      var.functions,
-      var.documents_bucket,
-      var.user_pool_arn,
-      var.endpoint_type,
-      local.parameters,
-      local.document_templates,
-      local.backend_parameters,
-      local.policy,
-      var.key_authorizer,
-      local.document_statuses,
-      local.fixed_headers,
-      local.preflight_headers,
-      local.gateway_headers,
-      local.problems,
-      sort(values(local.resource_ids)),
-      [for file in sort(fileset(path.module, "*.tf")) : filesha256("${path.module}/${file}")],
-    ]))
-  }
-
-  # The stage always points to a deployment. So Terraform must create the new deployment first, then point the stage to
-  # it, and only then delete the old deployment.
-  #
-  # With create_before_destroy, Terraform uses the same order for everything that the deployment depends on. This goes
-  # wrong if a route changes its kind of integration (document, function, fixed). Terraform creates the new integration
-  # and then deletes the old one. API Gateway identifies both by the same method, so the delete removes the new
-  # integration. The API keeps working, because API Gateway copied the integration into the deployment before that. The
-  # next `terraform apply` creates the integration again, so apply twice after such a change.
-  lifecycle {
-    create_before_destroy = true
-  }
-
-  depends_on = [
-    aws_api_gateway_gateway_response.default,
-    aws_api_gateway_gateway_response.this,
-    aws_api_gateway_integration.backend,
-    aws_api_gateway_integration.document,
-    aws_api_gateway_integration.fixed,
-    aws_api_gateway_integration.function,
-    aws_api_gateway_integration.preflight,
-    aws_api_gateway_integration_response.document,
-    aws_api_gateway_integration_response.fixed,
-    aws_api_gateway_integration_response.preflight,
-    aws_api_gateway_rest_api_policy.this,
-    terraform_data.cache_rule,
-  ]
-}
-
 resource "aws_api_gateway_stage" "this" {
   #checkov:skip=CKV_AWS_120:AWS bills a cache cluster by the hour, used or not; cache_size creates one.
   #checkov:skip=CKV2_AWS_29:Throttles protect what is behind the API; AWS bills a web ACL every month.
@@ -116,7 +60,12 @@ resource "aws_api_gateway_stage" "this" {
 
   # These resources must exist before the stage. API Gateway refuses a stage with logs until the account has a role for
   # them. If the log group of the execution log doesn't exist, API Gateway creates one that keeps its entries forever.
-  depends_on = [aws_api_gateway_account.this, aws_cloudwatch_log_group.execution, aws_lambda_permission.authorizer, aws_lambda_permission.invoke]
+  depends_on = [
+    aws_api_gateway_account.this,
+    aws_cloudwatch_log_group.execution,
+    aws_lambda_permission.authorizer,
+    aws_lambda_permission.invoke,
+  ]
 }
 
 # The default settings, for every method without settings of its own. They turn caching off, so only a route's own

@@ -1,5 +1,5 @@
-# The root module has already checked the settings of the stack (../../variables.tf). The validations in this file check
-# the routes, which module `region` builds from those settings.
+# Module `readplane` has already checked the settings of the stack. The validations in this file check the routes, which
+# module `region` builds from those settings.
 
 variable "name" {
   description = "Name of the API. It is the stack's name."
@@ -84,24 +84,39 @@ variable "routes" {
   }
 
   validation {
-    condition = alltrue([for route in keys(var.routes) : can(regex(
-      "^(GET|HEAD|PUT|POST|DELETE|PATCH) (/([A-Za-z0-9._~-]+|[{][A-Za-z][A-Za-z0-9_]*[}])){1,5}$", replace(route, "/{proxy+}", "/{proxy}")
-    ))])
-    error_message = "A route is written \"METHOD /path\" with GET, HEAD, PUT, POST, DELETE or PATCH and one to five path segments, each a name or {parameter}: \"GET /items/products/{item_id}\"."
+    condition     = alltrue([for key in keys(var.routes) : can(regex(local.route_pattern, key))])
+    error_message = <<-EOT
+      A route is written "METHOD /path" with GET, HEAD, PUT, POST, DELETE or PATCH and a path of segments, each a name
+      or {parameter}: "GET /items/products/{item_id}".
+    EOT
   }
 
   validation {
-    condition = alltrue([for route in values(var.routes) : 1 == length([
-      for present in [route.function != null, route.document != null, route.fixed != null, route.backend != null] : present if present
+    condition = alltrue([for r in values(var.routes) : 1 == length([
+      for part in [r.function, r.document, r.fixed, r.backend] : part if part != null
     ])])
-    error_message = "Give every route exactly one of function, document, fixed and backend: one thing answers a request."
+    error_message = <<-EOT
+      Give every route exactly one of function, document, fixed and backend: one thing answers a request.
+    EOT
   }
 
   validation {
-    condition = alltrue([for key, route in var.routes :
-      route.backend != null ? can(regex(" /backends/[^{/]+/[{]proxy[+][}]$", key)) : !strcontains(key, "+}") && !strcontains(key, " /backends/")
+    condition = alltrue([
+      for key, route in var.routes : can(regex(local.backend_pattern, key)) == (route.backend != null)
     ])
-    error_message = "A route with a backend, and no other, is written \"METHOD /backends/name/{proxy+}\": what protects base paths looks there."
+    error_message = <<-EOT
+      A route with a backend, and no other, is written "METHOD /backends/name/{proxy+}": what protects base paths looks
+      there.
+    EOT
+  }
+
+  # The greedy parameter {proxy+} takes slashes too. The other routes are static, so that no value in a path can confuse
+  # them.
+  validation {
+    condition = alltrue([
+      for key, route in var.routes : !can(regex("[+]| /backends/", key)) if route.backend == null
+    ])
+    error_message = "Only a route with a backend has {proxy+} in its path, or a path below /backends."
   }
 
   validation {
@@ -110,31 +125,19 @@ variable "routes" {
   }
 
   validation {
-    condition = alltrue([for route in values(var.routes) : alltrue([
-      for input in concat(route.reads, try(route.cache.key, [])) : can(regex("^(path|querystring|header)[.][A-Za-z0-9._$-]+$", input))
-    ])])
-    error_message = "Write reads and cache.key entries as \"path.x\", \"querystring.x\" or \"header.X\"."
+    condition = alltrue([
+      for r in values(var.routes) : can(regex(local.document_key_pattern, r.document.key)) if r.document != null
+    ])
+    error_message = <<-EOT
+      A document key consists of letters, digits, ".", "_", "-", "/" and {parameters}, and doesn't start with "/".
+    EOT
   }
 
   validation {
-    condition = alltrue([for key, route in var.routes : alltrue([
-      for input in concat(route.reads, try(route.cache.key, [])) : strcontains(replace(key, "+}", "}"), "{${trimprefix(input, "path.")}}") if startswith(input, "path.")
-    ])])
-    error_message = "A route reads or keys on a path parameter that its path doesn't have: \"path.x\" needs {x} in the path."
-  }
-
-  validation {
-    condition = alltrue([for key, route in var.routes : try(route.document.key, null) == null ? true : alltrue([
-      for found in regexall("[{]([^}]*)[}]", route.document.key) : found[0] == "sub" || strcontains(key, "{${found[0]}}")
-    ])])
-    error_message = "A document key names a parameter that the route's path doesn't have. Use the path's parameters and {sub}."
-  }
-
-  validation {
-    condition = alltrue([for key, route in var.routes : try(route.document.key, null) == null ? true : (
-      can(regex("^([A-Za-z0-9._-]|[{][A-Za-z][A-Za-z0-9_]*[}])+(/([A-Za-z0-9._-]|[{][A-Za-z][A-Za-z0-9_]*[}])+)*$", route.document.key)) && !strcontains(key, "{sub}")
-    )])
-    error_message = "A document key consists of letters, digits, \".\", \"_\", \"-\", \"/\" and {parameters}, doesn't start with \"/\", and no path parameter may be called sub: {sub} comes from the token alone."
+    condition = alltrue([
+      for key, route in var.routes : !strcontains(key, "{sub}") if route.document != null
+    ])
+    error_message = "No path parameter of a document's route may be called sub: {sub} comes from the token alone."
   }
 
   validation {
@@ -143,21 +146,19 @@ variable "routes" {
   }
 
   validation {
-    condition = alltrue([for route in values(var.routes) : length(route.scopes) > 0 && route.per_caller
-    if strcontains(try(route.document.key, ""), "{sub}")])
-    error_message = "A document key with {sub} needs scopes, because an open route has no caller, and per_caller = true, because a cache would hand one caller's document to the next."
+    condition = alltrue([
+      for route in values(var.routes) : route.fixed.status >= 200 && route.fixed.status <= 599 if route.fixed != null
+    ])
+    error_message = "A fixed answer needs a status of 200 to 599."
   }
 
   validation {
-    condition = alltrue([for route in values(var.routes) : (
-      route.fixed.status >= 200 && route.fixed.status <= 599 && can(jsondecode(route.fixed.body)) && !can(regex("[$#]", route.fixed.body))
-    ) if route.fixed != null])
-    error_message = "A fixed answer needs a status of 200 to 599 and a JSON text as body, without \"$\" and \"#\": API Gateway would take them for template code."
-  }
-
-  validation {
-    condition     = alltrue([for route in values(var.routes) : route.throttle.rate > 0 && route.throttle.burst >= 1 if route.throttle != null])
-    error_message = "A route's throttle needs a rate above 0 and a burst of at least 1: API Gateway would answer 429 to every request."
+    condition = alltrue([
+      for route in values(var.routes) : route.throttle.rate > 0 && route.throttle.burst >= 1 if route.throttle != null
+    ])
+    error_message = <<-EOT
+      A route's throttle needs a rate above 0 and a burst of at least 1: API Gateway would answer 429 to every request.
+    EOT
   }
 
   validation {
@@ -167,7 +168,10 @@ variable "routes" {
 
   validation {
     condition     = alltrue([for route in values(var.routes) : !route.per_caller if route.cache != null])
-    error_message = "A route whose answer depends on the caller (per_caller) can't be cached: the cache key doesn't hold the caller, so one would get another's answer. Remove its cache."
+    error_message = <<-EOT
+      A route whose answer depends on the caller (per_caller) can't be cached: the cache key doesn't hold the caller, so
+      one would get another's answer. Remove its cache.
+    EOT
   }
 
   validation {
@@ -176,9 +180,21 @@ variable "routes" {
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : route.cache.ttl >= 1 && route.cache.ttl <= 3600 if route.cache != null])
+    condition = alltrue([
+      for route in values(var.routes) : route.cache.ttl >= 1 && route.cache.ttl <= 3600 if route.cache != null
+    ])
     error_message = "cache.ttl is 1 to 3600 seconds, API Gateway's limits. Leave cache out to switch it off."
   }
+}
+
+# The patterns of the rules above. Locals that read var.routes can't stand in these rules, because Terraform computes
+# them only after it has checked the variable. The rules that need such locals are preconditions (rules.tf).
+locals {
+  route_pattern        = "^(GET|HEAD|PUT|POST|DELETE|PATCH) (/(${local.segment}))+$"
+  segment              = "[A-Za-z0-9._~-]+|[{][A-Za-z][A-Za-z0-9_]*[}]|[{]proxy[+][}]"
+  backend_pattern      = " /backends/[^{/]+/[{]proxy[+][}]$"
+  document_key_pattern = "^(${local.key_part})+(/(${local.key_part})+)*$"
+  key_part             = "[A-Za-z0-9._-]|[{][A-Za-z][A-Za-z0-9_]*[}]"
 }
 
 variable "key_authorizer" {

@@ -18,3 +18,12 @@ output "force_destroy" {
   description = "Whether `terraform destroy` deletes the bucket with its objects, for tests."
   value       = aws_s3_bucket.this.force_destroy
 }
+
+output "encryption" {
+  description = "How S3 encrypts the objects of the bucket, for tests."
+  value = one([for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule : {
+    algorithm   = rule.apply_server_side_encryption_by_default[0].sse_algorithm
+    kms_key_arn = rule.apply_server_side_encryption_by_default[0].kms_master_key_id
+    bucket_key  = rule.bucket_key_enabled
+  }])
+}

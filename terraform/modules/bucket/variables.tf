@@ -6,7 +6,10 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
-    error_message = "S3 refuses the bucket name \"${var.name}\": 3 to 63 lower-case letters, digits and hyphens. Shorten the stack's name."
+    error_message = <<-EOT
+      S3 refuses the bucket name "${var.name}": it needs 3 to 63 lower-case letters, digits and hyphens. Shorten the
+      stack's name.
+    EOT
   }
 }
 
@@ -30,7 +33,10 @@ variable "transitions" {
   default     = {}
 
   validation {
-    condition     = alltrue([for t in flatten(values(var.transitions)) : contains(["STANDARD_IA", "GLACIER_IR"], t.storage_class)])
+    condition = alltrue([
+      for transition in flatten(values(var.transitions)) :
+      contains(["STANDARD_IA", "GLACIER_IR"], transition.storage_class)
+    ])
     error_message = "Use STANDARD_IA or GLACIER_IR: a replay reads old objects and can't wait for a restore."
   }
 }

@@ -1,42 +1,52 @@
-resource "aws_cloudwatch_metric_alarm" "apply_behind" {
-  count = var.alarms ? 1 : 0
+module "alarms" {
+  source = "../alarm"
+  count  = var.alarms ? 1 : 0
 
-  alarm_name        = "${local.stream_name}-behind"
-  alarm_description = "What the back offices changed has waited for apply for more than a minute. Is apply failing or throttled, or are shards and parallelization_factor too low? After six hours the changes are set aside under aws/lambda/ in the write-log bucket."
+  name    = var.name
+  actions = var.alarm_actions
 
-  # The change stream is the only stream that `apply` reads. So the metric IteratorAge of `apply` is the age of the
-  # records in the change stream.
-  namespace           = "AWS/Lambda"
-  metric_name         = "IteratorAge"
-  dimensions          = { FunctionName = var.apply.function_name }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 5
-  datapoints_to_alarm = 3
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 60000
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_actions
-  ok_actions          = var.alarm_actions
-}
+  alarms = {
+    apply_behind = {
+      name = "changes-behind"
+      description = join(" ", [
+        "Changes of back offices have waited for apply for more than a minute. Check whether apply fails, whether",
+        "Lambda throttles it, and whether change_stream.shards or parallelization_factor is too low. After six hours",
+        "Lambda stops retrying a change and puts it under aws/lambda/ in the write-log bucket.",
+      ])
 
-# Fires if Firehose can't archive changes in S3 in time. Firehose retries for 24 hours, and the change stream keeps a
-# record for at least as long. The alarm fires early enough to leave nearly all of the 24 hours for the repair.
-resource "aws_cloudwatch_metric_alarm" "archive_freshness" {
-  count = var.alarms ? 1 : 0
+      # The change stream is the only stream that `apply` reads. So the metric IteratorAge of `apply` is the age of the
+      # records in the change stream.
+      metric = {
+        namespace   = "AWS/Lambda"
+        metric_name = "IteratorAge"
+        dimensions  = { FunctionName = var.apply.function_name }
+        statistic   = "Maximum"
+      }
 
-  alarm_name        = "${local.stream_name}-archive-freshness"
-  alarm_description = "Changes wait to be archived in S3. Look for the reason in ${aws_cloudwatch_log_group.archive.name}: after 24 hours they are missing in the archive."
+      periods      = { seconds = 60, evaluated = 5, breaching = 3 }
+      threshold    = 60000
+      missing_data = "notBreaching"
+    }
 
-  namespace           = "AWS/Firehose"
-  metric_name         = "DeliveryToS3.DataFreshness"
-  dimensions          = { DeliveryStreamName = aws_kinesis_firehose_delivery_stream.archive.name }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.freshness_alarm_seconds
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_actions
-  ok_actions          = var.alarm_actions
+    # Fires if Firehose can't archive changes in S3 in time. Firehose retries for 24 hours, and the change stream keeps
+    # a record for at least as long. The alarm fires early enough to leave nearly all of the 24 hours for the repair.
+    archive_freshness = {
+      name = "changes-archive-freshness"
+      description = join(" ", [
+        "Firehose doesn't archive changes of back offices in S3 in time. Look for the reason in",
+        "${module.archive.log_group}. The archive never gets a change that Firehose can't write within 24 hours.",
+      ])
+
+      metric = {
+        namespace   = "AWS/Firehose"
+        metric_name = "DeliveryToS3.DataFreshness"
+        dimensions  = { DeliveryStreamName = module.archive.name }
+        statistic   = "Maximum"
+      }
+
+      periods      = { seconds = 60, evaluated = 1 }
+      threshold    = var.freshness_alarm_seconds
+      missing_data = "notBreaching"
+    }
+  }
 }

@@ -7,12 +7,12 @@ data "aws_partition" "current" {}
 locals {
   account_id = data.aws_caller_identity.current.account_id
   region     = data.aws_region.current.name
-  keyed      = var.kms_key_arn != null
+  partition  = data.aws_partition.current.partition
 
   # The change stream's name and ARN are composed here, so that policies and settings needn't wait the half minute that
   # AWS takes to create the stream.
   stream_name = "${var.name}-changes"
-  stream_arn  = "arn:${data.aws_partition.current.partition}:kinesis:${local.region}:${local.account_id}:stream/${local.stream_name}"
+  stream_arn  = "arn:${local.partition}:kinesis:${local.region}:${local.account_id}:stream/${local.stream_name}"
 }
 
 # The change stream. It carries the changes that `poll` finds at the back offices to `apply`. The changes of one item
@@ -28,7 +28,7 @@ resource "aws_kinesis_stream" "this" {
   # The stream is encrypted with the customer managed key, or else with the AWS managed key alias/aws/kinesis. Every
   # principal of the account that may use the stream may also use the AWS managed key. For the customer managed key,
   # each role needs a policy statement. The statement of `apply` is in module region, that of `poll` in module poll, and
-  # those of the archive in archive.tf.
+  # that of the archive in module firehose_to_s3.
   encryption_type = "KMS"
   kms_key_id      = coalesce(var.kms_key_arn, "alias/aws/kinesis")
 

@@ -12,10 +12,10 @@ output "archive" {
   description = <<-EOT
     Name of the Firehose stream that archives the changes. Terraform knows it only when that stream exists.
   EOT
-  value       = aws_kinesis_firehose_delivery_stream.archive.name
+  value       = module.archive.name
 }
 
 output "policies" {
   description = "IAM policies of the role that writes the archive, for tests."
-  value       = { archive = local.archive_policy, archive_trust = local.archive_trust_policy }
+  value       = { archive = module.archive.policies.delivery, archive_trust = module.archive.policies.trust }
 }

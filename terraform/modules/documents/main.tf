@@ -2,10 +2,15 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  region     = data.aws_region.current.name
+}
+
 module "bucket" {
   source = "../bucket"
 
-  name          = "${var.name}-documents-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.name}"
+  name          = "${var.name}-documents-${local.account_id}-${local.region}"
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
   tls_only      = var.tls_only
@@ -34,7 +39,7 @@ locals {
         Effect    = "Allow"
         Action    = ["kms:Decrypt"]
         Resource  = [var.kms_key_arn]
-        Condition = { StringEquals = { "kms:ViaService" = ["s3.${data.aws_region.current.name}.amazonaws.com"] } }
+        Condition = { StringEquals = { "kms:ViaService" = ["s3.${local.region}.amazonaws.com"] } }
       }],
     )
   }) }
@@ -59,7 +64,7 @@ resource "aws_iam_role" "reader" {
 
   # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
   # Regions.
-  name               = "${var.name}-${data.aws_region.current.name}-documents-${each.value}"
+  name               = "${var.name}-${local.region}-documents-${each.value}"
   assume_role_policy = local.trust_policy
 }
 

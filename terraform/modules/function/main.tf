@@ -5,8 +5,12 @@ data "aws_region" "current" {}
 data "aws_partition" "current" {}
 
 locals {
+  account_id = data.aws_caller_identity.current.account_id
+  region     = data.aws_region.current.name
+  partition  = data.aws_partition.current.partition
+
   function_name = "${var.name}-${var.function}"
-  function_arn  = "arn:${data.aws_partition.current.partition}:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
+  function_arn  = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.function_name}"
 
   # The settings are compressed, because Lambda allows only 4 KB for the names and values of all environment variables
   # together.
@@ -62,15 +66,20 @@ locals {
 # limited to some interfaces. The function's code needs none of these permissions, so the Deny statement refuses them to
 # the code. (Only calls by the code have the key lambda:SourceFunctionArn.)
 locals {
-  interface_actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
-  describe_actions  = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+  describe_actions = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+  interface_actions = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
 
   vpc_statements = [for statement in [
     {
       Sid      = "KeepNetworkInterfaces"
       Effect   = "Allow"
       Action   = local.interface_actions
-      Resource = ["arn:${data.aws_partition.current.partition}:ec2:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:*/*"]
+      Resource = ["arn:${local.partition}:ec2:${local.region}:${local.account_id}:*/*"]
     },
     {
       Sid      = "FindNetworkInterfaces"
@@ -97,7 +106,7 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_iam_role" "this" {
   # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
   # Regions.
-  name               = "${var.name}-${data.aws_region.current.name}-${var.function}"
+  name               = "${var.name}-${local.region}-${var.function}"
   assume_role_policy = local.trust_policy
 }
 
@@ -109,7 +118,10 @@ resource "aws_iam_role_policy" "this" {
   lifecycle {
     precondition {
       condition     = length(local.policy) <= 10240
-      error_message = "The policy of ${local.function_name} has ${length(local.policy)} characters and IAM allows a role 10240: declare fewer sources, or secrets with shorter names."
+      error_message = <<-EOT
+        The policy of ${local.function_name} has ${length(local.policy)} characters, and IAM allows a role 10240.
+        Declare fewer sources, or secrets with shorter names.
+      EOT
     }
   }
 }
@@ -175,7 +187,10 @@ resource "aws_lambda_function" "this" {
   lifecycle {
     precondition {
       condition     = local.environment_size <= 4096
-      error_message = "The settings of ${local.function_name} take ${local.environment_size} bytes compressed and Lambda allows 4096: declare fewer collections or shorter group names."
+      error_message = <<-EOT
+        The settings of ${local.function_name} take ${local.environment_size} bytes compressed, and Lambda allows 4096.
+        Declare fewer collections, or shorter group names.
+      EOT
     }
   }
 
@@ -188,44 +203,4 @@ resource "aws_lambda_alias" "this" {
   name             = "live"
   function_name    = aws_lambda_function.this.function_name
   function_version = aws_lambda_function.this.version
-}
-
-resource "aws_cloudwatch_metric_alarm" "errors" {
-  count = var.alarms ? 1 : 0
-
-  alarm_name        = "${local.function_name}-errors"
-  alarm_description = "${local.function_name} fails. Its log group is ${aws_cloudwatch_log_group.this.name}."
-
-  namespace           = "AWS/Lambda"
-  metric_name         = "Errors"
-  dimensions          = { FunctionName = local.function_name }
-  statistic           = "Sum"
-  period              = 60
-  evaluation_periods  = 5
-  datapoints_to_alarm = 2
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_actions
-  ok_actions          = var.alarm_actions
-}
-
-resource "aws_cloudwatch_metric_alarm" "throttles" {
-  count = var.alarms ? 1 : 0
-
-  alarm_name        = "${local.function_name}-throttles"
-  alarm_description = "${local.function_name} hits its reserved concurrency or the account's quota."
-
-  namespace           = "AWS/Lambda"
-  metric_name         = "Throttles"
-  dimensions          = { FunctionName = local.function_name }
-  statistic           = "Sum"
-  period              = 60
-  evaluation_periods  = 5
-  datapoints_to_alarm = 3
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_actions
-  ok_actions          = var.alarm_actions
 }

@@ -26,9 +26,12 @@ output "version" {
 output "runs" {
   description = "The function's zip, layers and environment variables (without the settings), for tests."
   value = {
-    zip         = aws_lambda_function.this.filename
-    layers      = coalesce(aws_lambda_function.this.layers, [])
-    environment = { for key, value in aws_lambda_function.this.environment[0].variables : key => value if key != "READPLANE_SETTINGS" }
+    zip    = aws_lambda_function.this.filename
+    layers = coalesce(aws_lambda_function.this.layers, [])
+    environment = {
+      for key, value in aws_lambda_function.this.environment[0].variables : key => value
+      if key != "READPLANE_SETTINGS"
+    }
   }
 }
 

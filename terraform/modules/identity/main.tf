@@ -2,6 +2,10 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
+locals {
+  region = data.aws_region.current.name
+}
+
 # Don't add clients of other stacks or applications to this user pool. API Gateway's Cognito authorizer checks the
 # signature, issuer, expiry and scopes of a token, but not the client that the token was issued to. So it would accept
 # the tokens of any other client of this pool. The functions also check `client_id`, but routes without a function
@@ -64,7 +68,7 @@ resource "aws_cognito_user_pool" "this" {
 # The name of a sign-in domain contains the account id and the Region, because all AWS accounts share one namespace of
 # sign-in domains per Region.
 resource "aws_cognito_user_pool_domain" "this" {
-  domain       = "${var.name}-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.name}"
+  domain       = "${var.name}-${data.aws_caller_identity.current.account_id}-${local.region}"
   user_pool_id = aws_cognito_user_pool.this.id
 }
 

@@ -36,7 +36,7 @@ output "scopes" {
 
 output "sign_in_url" {
   description = "URL of Cognito's hosted sign-in page."
-  value       = "https://${aws_cognito_user_pool_domain.this.domain}.auth.${data.aws_region.current.name}.amazoncognito.com"
+  value       = "https://${aws_cognito_user_pool_domain.this.domain}.auth.${local.region}.amazoncognito.com"
 }
 
 output "deletion_protection" {

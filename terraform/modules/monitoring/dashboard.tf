@@ -1,89 +1,138 @@
 # The CloudWatch dashboard. It has one row for each source, and one row each for write, apply, publish and read. A row
 # has four widgets, each 6 of the dashboard's 24 columns wide.
 locals {
-  own_metrics = { for name in [
-    "ChangesAccepted", "ChangesUnconfirmed", "ChangesApplied", "ChangesDuplicate", "ChangesSuperseded", "ChangesQuarantined", "ChangesFailed",
-    "ObjectsFailed", "DocumentsPublished", "RegressionsMended",
-  ] : name => ["Readplane", name, "Stack", var.name] }
+  # Metric name -> the metric in the form that a widget needs: namespace, name, and names and values of the dimensions.
+  own_metrics = {
+    for metric in [
+      "ChangesAccepted", "ChangesUnconfirmed", "ChangesApplied", "ChangesDuplicate", "ChangesSuperseded",
+      "ChangesQuarantined", "ChangesFailed", "ObjectsFailed", "DocumentsPublished", "RegressionsMended",
+    ] : metric => ["Readplane", metric, "Stack", var.name]
+  }
+
+  # Source name -> the same for the metrics that `poll` emits about the source.
+  source_metrics = { for source in keys(var.sources) : source => {
+    for metric in [
+      "Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsQuarantined",
+      "BreakerOpen", "SweepRefused",
+    ] : metric => ["Readplane", metric, "Stack", var.name, "Source", source]
+  } }
 
   functions = { for function in ["write", "apply", "publish", "read"] : function => {
     duration = ["AWS/Lambda", "Duration", "FunctionName", "${var.name}-${function}"]
     errors   = ["AWS/Lambda", "Errors", "FunctionName", "${var.name}-${function}"]
   } }
 
-  api = { for name in ["Count", "Latency", "4XXError", "5XXError"] : name => ["AWS/ApiGateway", name, "ApiName", var.name, "Stage", "v1"] }
+  api = {
+    for name in ["Count", "Latency", "4XXError", "5XXError"] :
+    name => ["AWS/ApiGateway", name, "ApiName", var.name, "Stage", "v1"]
+  }
 
-  # The rows of the dashboard. Each row is a list of widgets, and each widget has a title, metrics, a statistic and a
-  # budget. The widget shows the budget as a line; null means no line.
-  rows = concat(
-    [for name, source in var.sources : [
-      { title = "${name}: staleness in seconds", metrics = [["Readplane", "Staleness", "Stack", var.name, "Source", name]], stat = "Maximum", budget = source.staleness_budget },
-      { title = "${name}: polls", metrics = [for metric in ["PollsCompleted", "PollsFailed"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
-      { title = "${name}: changes", metrics = [for metric in ["RecordsPolled", "ChangesPolled"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
-      { title = "${name}: quarantined, breaker open, sweeps refused", metrics = [for metric in ["RecordsQuarantined", "BreakerOpen", "SweepRefused"] : ["Readplane", metric, "Stack", var.name, "Source", name]], stat = "Sum", budget = null },
-    ]],
-    [
-      [
-        {
-          title   = "write: changes"
-          metrics = [local.own_metrics["ChangesAccepted"], local.own_metrics["ChangesUnconfirmed"]]
-          stat    = "Sum"
-          budget  = null
-        },
-        { title = "write: duration p99 in ms", metrics = [local.functions["write"].duration], stat = "p99", budget = null },
-        { title = "write: errors", metrics = [local.functions["write"].errors], stat = "Sum", budget = null },
-        { title = "write log: seconds until in S3", metrics = [["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", "${var.name}-write-log"]], stat = "Maximum", budget = null },
-      ],
-      [
-        {
-          title = "apply: changes"
-          metrics = [
-            for outcome in ["ChangesApplied", "ChangesDuplicate", "ChangesSuperseded", "ChangesQuarantined"] :
-            local.own_metrics[outcome]
-          ]
-          stat   = "Sum"
-          budget = null
-        },
-        {
-          title   = "apply: failed, will be retried"
-          metrics = [local.own_metrics["ObjectsFailed"], local.own_metrics["ChangesFailed"]]
-          stat    = "Sum"
-          budget  = null
-        },
-        { title = "apply: duration p99 in ms", metrics = [local.functions["apply"].duration], stat = "p99", budget = null },
-        { title = "apply: seconds in the queue", metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${var.name}-apply"]], stat = "Maximum", budget = null },
-      ],
-      [
-        {
-          title   = "publish: documents"
-          metrics = [local.own_metrics["DocumentsPublished"], local.own_metrics["RegressionsMended"]]
-          stat    = "Sum"
-          budget  = null
-        },
-        { title = "publish: behind the items, in ms", metrics = [["AWS/Lambda", "IteratorAge", "FunctionName", "${var.name}-publish"]], stat = "Maximum", budget = null },
-        { title = "publish: duration p99 in ms", metrics = [local.functions["publish"].duration], stat = "p99", budget = null },
-        { title = "publish: errors", metrics = [local.functions["publish"].errors], stat = "Sum", budget = null },
-      ],
-      [
-        { title = "API: requests", metrics = [local.api["Count"]], stat = "Sum", budget = null },
-        { title = "API: refused and failed", metrics = [local.api["4XXError"], local.api["5XXError"]], stat = "Sum", budget = null },
-        { title = "API: latency p99 in ms", metrics = [local.api["Latency"]], stat = "p99", budget = null },
-        { title = "read: duration p99 in ms", metrics = [local.functions["read"].duration], stat = "p99", budget = null },
-      ],
-    ],
-  )
+  delivery_freshness = ["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", "${var.name}-write-log"]
+  apply_queue_age    = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${var.name}-apply"]
+  publish_delay      = ["AWS/Lambda", "IteratorAge", "FunctionName", "${var.name}-publish"]
+}
 
-  dashboard = jsonencode({ widgets = flatten([for y, row in local.rows : [for x, widget in row : {
+# The rows of the dashboard. Each row is a list of four widgets, and each widget has a title, metrics and a statistic. A
+# widget with a budget shows it as a line.
+locals {
+  source_rows = [for name, source in var.sources : [
+    {
+      title   = "${name}: staleness in seconds"
+      metrics = [local.source_metrics[name]["Staleness"]]
+      stat    = "Maximum"
+      budget  = source.staleness_budget
+    },
+    {
+      title   = "${name}: polls"
+      metrics = [local.source_metrics[name]["PollsCompleted"], local.source_metrics[name]["PollsFailed"]]
+      stat    = "Sum"
+    },
+    {
+      title   = "${name}: changes"
+      metrics = [local.source_metrics[name]["RecordsPolled"], local.source_metrics[name]["ChangesPolled"]]
+      stat    = "Sum"
+    },
+    {
+      title = "${name}: quarantined, breaker open, sweeps refused"
+      metrics = [
+        local.source_metrics[name]["RecordsQuarantined"],
+        local.source_metrics[name]["BreakerOpen"],
+        local.source_metrics[name]["SweepRefused"],
+      ]
+      stat = "Sum"
+    },
+  ]]
+
+  write_row = [
+    {
+      title   = "write: changes"
+      metrics = [local.own_metrics["ChangesAccepted"], local.own_metrics["ChangesUnconfirmed"]]
+      stat    = "Sum"
+    },
+    { title = "write: duration p99 in ms", metrics = [local.functions["write"].duration], stat = "p99" },
+    { title = "write: errors", metrics = [local.functions["write"].errors], stat = "Sum" },
+    { title = "write log: seconds until in S3", metrics = [local.delivery_freshness], stat = "Maximum" },
+  ]
+
+  apply_row = [
+    {
+      title = "apply: changes"
+      metrics = [
+        local.own_metrics["ChangesApplied"],
+        local.own_metrics["ChangesDuplicate"],
+        local.own_metrics["ChangesSuperseded"],
+        local.own_metrics["ChangesQuarantined"],
+      ]
+      stat = "Sum"
+    },
+    {
+      title   = "apply: failed, will be retried"
+      metrics = [local.own_metrics["ObjectsFailed"], local.own_metrics["ChangesFailed"]]
+      stat    = "Sum"
+    },
+    { title = "apply: duration p99 in ms", metrics = [local.functions["apply"].duration], stat = "p99" },
+    { title = "apply: seconds in the queue", metrics = [local.apply_queue_age], stat = "Maximum" },
+  ]
+
+  publish_row = [
+    {
+      title   = "publish: documents"
+      metrics = [local.own_metrics["DocumentsPublished"], local.own_metrics["RegressionsMended"]]
+      stat    = "Sum"
+    },
+    { title = "publish: behind the items, in ms", metrics = [local.publish_delay], stat = "Maximum" },
+    { title = "publish: duration p99 in ms", metrics = [local.functions["publish"].duration], stat = "p99" },
+    { title = "publish: errors", metrics = [local.functions["publish"].errors], stat = "Sum" },
+  ]
+
+  read_row = [
+    { title = "API: requests", metrics = [local.api["Count"]], stat = "Sum" },
+    { title = "API: refused and failed", metrics = [local.api["4XXError"], local.api["5XXError"]], stat = "Sum" },
+    { title = "API: latency p99 in ms", metrics = [local.api["Latency"]], stat = "p99" },
+    { title = "read: duration p99 in ms", metrics = [local.functions["read"].duration], stat = "p99" },
+  ]
+
+  # The widgets from left to right and from top to bottom.
+  widgets = flatten([local.source_rows, local.write_row, local.apply_row, local.publish_row, local.read_row])
+
+  dashboard = jsonencode({ widgets = [for index, widget in local.widgets : {
     type   = "metric"
-    x      = 6 * x
-    y      = 6 * y
+    x      = 6 * (index % 4)
+    y      = 6 * floor(index / 4)
     width  = 6
     height = 6
     properties = merge(
-      { title = widget.title, region = local.region, view = "timeSeries", period = 60, stat = widget.stat, metrics = widget.metrics },
-      widget.budget == null ? {} : { annotations = { horizontal = [{ label = "budget", value = widget.budget }] } },
+      {
+        title   = widget.title
+        region  = local.region
+        view    = "timeSeries"
+        period  = 60
+        stat    = widget.stat
+        metrics = widget.metrics
+      },
+      can(widget.budget) ? { annotations = { horizontal = [{ label = "budget", value = widget.budget }] } } : {},
     )
-  }]]) })
+  }] })
 }
 
 # The dashboard's name contains the Region, because CloudWatch lists the dashboards of all Regions together, but the

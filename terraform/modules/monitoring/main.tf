@@ -12,7 +12,8 @@ locals {
   partition  = data.aws_partition.current.partition
 
   # The topic's ARN is composed here, because the topic's own policy needs it before the topic exists.
-  topic_arn = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name}-alarms"
+  topic_arn  = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name}-alarms"
+  alarm_arns = "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:*"
 
   # Allows CloudWatch to publish alarms to the topic. Without a policy, SNS lets only principals of this account publish
   # (as far as IAM allows them to), and CloudWatch isn't one of them. CloudWatch's service principal acts for every AWS
@@ -27,7 +28,7 @@ locals {
       Resource  = [local.topic_arn]
       Condition = {
         StringEquals = { "aws:SourceAccount" = local.account_id }
-        ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:*" }
+        ArnLike      = { "aws:SourceArn" = local.alarm_arns }
       }
     }]
   })

@@ -12,3 +12,16 @@ output "dashboard" {
   description = "Body of the dashboard as JSON text, for tests."
   value       = local.dashboard
 }
+
+output "alarms" {
+  description = "Name of each alarm -> the alarm with all its attributes, for tests."
+  value = {
+    for alarm in concat(
+      values(module.staleness.alarms),
+      values(module.source_quarantine.alarms),
+      values(module.sweep_refused.alarms),
+      values(module.region_behind.alarms),
+      values(module.apply_alarms.alarms),
+    ) : alarm.alarm_name => alarm
+  }
+}

@@ -54,7 +54,9 @@ resource "aws_dynamodb_table" "checkpoints" {
 # collections are in a second object, which `write` reads (module region). There are two objects because `write` reads
 # its object at every cold start, and a small object makes that start faster.
 locals {
-  schemas     = jsonencode({ for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null })
+  schemas = jsonencode({
+    for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null
+  })
   schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"
 }
 
@@ -96,10 +98,16 @@ locals {
     stream            = var.stream.name
     log_bucket        = var.log_bucket.name
     quarantine_prefix = "quarantine/"
-    documents         = [for place in var.documents : { region = place.region, bucket = place.bucket }]
+    documents         = [for documents in var.documents : { region = documents.region, bucket = documents.bucket }]
     horizon_days      = var.horizon_days
-    schemas           = { bucket = var.log_bucket.name, key = aws_s3_object.schemas.key, sha256 = sha256(local.schemas) }
-    collections       = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
+    schemas = {
+      bucket = var.log_bucket.name
+      key    = aws_s3_object.schemas.key
+      sha256 = sha256(local.schemas)
+    }
+    collections = {
+      for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl }
+    }
   })
 }
 
@@ -152,7 +160,10 @@ resource "aws_lambda_invocation" "validate" {
   lifecycle {
     postcondition {
       condition     = length(jsondecode(self.result).problems) == 0
-      error_message = "Correct the sources; nothing was scheduled with these settings:\n- ${join("\n- ", jsondecode(self.result).problems)}"
+      error_message = <<-EOT
+        Correct the sources; nothing was scheduled with these settings:
+        - ${join("\n- ", jsondecode(self.result).problems)}
+      EOT
     }
   }
 

@@ -10,7 +10,9 @@ output "function_name" {
 
 output "schedules" {
   description = "Name of each schedule -> its expression and its input, for tests."
-  value       = { for key, schedule in local.schedules : key => { expression = schedule.expression, input = schedule.input } }
+  value = {
+    for name, schedule in local.schedules : name => { expression = schedule.expression, input = schedule.input }
+  }
 }
 
 output "settings" {
@@ -25,7 +27,11 @@ output "runs" {
 
 output "policies" {
   description = "IAM policies of `poll` and of the role that EventBridge Scheduler uses, for tests."
-  value       = { poll = module.poll.policy, scheduler = local.scheduler_policy, scheduler_trust = local.scheduler_trust_policy }
+  value = {
+    poll            = module.poll.policy
+    scheduler       = local.scheduler_policy
+    scheduler_trust = local.scheduler_trust_policy
+  }
 }
 
 output "deletion_protection" {

@@ -46,28 +46,32 @@ locals {
       }] : [],
     )
   })
+}
 
-  # Schedule name -> the schedule's expression, input and description. No source can get the schedule name `freshness`,
-  # because the schedule names of a source begin with "poll." or "sweep.".
-  schedules = merge(
-    { for name, source in var.sources : "poll.${name}" => {
-      expression  = source.schedule
-      input       = "{\"source\":${source.settings},\"sweep\":false}"
-      description = "Polls ${name}"
-    } },
-    { for name, source in var.sources : "sweep.${name}" => {
-      expression  = source.sweep_schedule
-      input       = "{\"source\":${source.settings},\"sweep\":true}"
-      description = "Sweeps ${name}: finds what was deleted there"
-    } if source.sweep_schedule != null },
-    { freshness = {
-      expression  = "rate(1 minute)"
-      description = "Reports how stale each source is"
-      input = jsonencode({ freshness = [
-        for name, source in var.sources : { name = name, staleness_budget = source.staleness_budget }
-      ] })
-    } },
-  )
+# Schedule name -> the schedule's expression, input and description. No source can get the schedule name `freshness`,
+# because the schedule names of a source begin with "poll." or "sweep.".
+locals {
+  schedules = merge(local.poll_schedules, local.sweep_schedules, { freshness = local.freshness_schedule })
+
+  poll_schedules = { for name, source in var.sources : "poll.${name}" => {
+    expression  = source.schedule
+    input       = "{\"source\":${source.settings},\"sweep\":false}"
+    description = "Polls ${name}"
+  } }
+
+  sweep_schedules = { for name, source in var.sources : "sweep.${name}" => {
+    expression  = source.sweep_schedule
+    input       = "{\"source\":${source.settings},\"sweep\":true}"
+    description = "Sweeps ${name}: finds what was deleted there"
+  } if source.sweep_schedule != null }
+
+  freshness_schedule = {
+    expression  = "rate(1 minute)"
+    description = "Reports how stale each source is"
+    input = jsonencode({ freshness = [
+      for name, source in var.sources : { name = name, staleness_budget = source.staleness_budget }
+    ] })
+  }
 }
 
 resource "aws_iam_role" "scheduler" {
@@ -116,22 +120,31 @@ resource "aws_scheduler_schedule" "this" {
   depends_on = [aws_lambda_invocation.validate, aws_iam_role_policy.scheduler]
 }
 
-resource "aws_cloudwatch_metric_alarm" "not_invoked" {
-  count = var.alarms ? 1 : 0
+module "alarms" {
+  source = "../alarm"
+  count  = var.alarms ? 1 : 0
 
-  alarm_name        = "${var.name}-schedules-dropped"
-  alarm_description = "Schedules can't invoke ${module.poll.function_name}: nothing is polled. Look at the role ${aws_iam_role.scheduler.name} and at the account's quota of concurrent executions."
+  name    = var.name
+  actions = var.alarm_actions
 
-  namespace           = "AWS/Scheduler"
-  metric_name         = "InvocationDroppedCount"
-  dimensions          = { ScheduleGroup = aws_scheduler_schedule_group.this.name }
-  statistic           = "Sum"
-  period              = 60
-  evaluation_periods  = 5
-  datapoints_to_alarm = 3
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_actions
-  ok_actions          = var.alarm_actions
+  alarms = {
+    not_invoked = {
+      name = "schedules-dropped"
+      description = join(" ", [
+        "Schedules can't invoke ${module.poll.function_name}, so no source is polled. Look at the role",
+        "${aws_iam_role.scheduler.name} and at the account's quota of concurrent executions.",
+      ])
+
+      metric = {
+        namespace   = "AWS/Scheduler"
+        metric_name = "InvocationDroppedCount"
+        dimensions  = { ScheduleGroup = aws_scheduler_schedule_group.this.name }
+        statistic   = "Sum"
+      }
+
+      periods      = { seconds = 60, evaluated = 5, breaching = 3 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+  }
 }

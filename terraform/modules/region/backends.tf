@@ -10,7 +10,11 @@ locals {
   linked_backends = { for name, backend in var.backends : name => backend.vpc_link if backend.vpc_link != null }
   new_vpc_links   = { for name, link in local.linked_backends : name => link.nlb_arn if link.id == null }
 
-  vpc_link_ids = { for name, link in local.linked_backends : name => link.id == null ? aws_api_gateway_vpc_link.backend[name].id : link.id }
+  # Backend -> the id of its VPC link, whether the link is new or already there.
+  vpc_link_ids = merge(
+    { for name, link in local.linked_backends : name => link.id if link.id != null },
+    { for name, link in aws_api_gateway_vpc_link.backend : name => link.id },
+  )
 
   usage_plans = { for name, backend in local.keyed_backends : name => {
     key_id   = aws_api_gateway_api_key.backend[name].id
@@ -39,10 +43,16 @@ resource "aws_api_gateway_api_key" "backend" {
 }
 
 locals {
-  # The settings of the function `backend_auth` contain only the hashes of the API keys, not the keys.
+  # Backend -> the hash of its API key. The settings of the function `backend_auth` contain only the hashes, not the
+  # keys.
+  key_hashes = {
+    for name in keys(local.key_authorised) :
+    name => nonsensitive(sha256(aws_api_gateway_api_key.backend[name].value))
+  }
+
   backend_auth_settings = jsonencode({
     name = var.name
-    keys = [for name in keys(local.key_authorised) : "${nonsensitive(sha256(aws_api_gateway_api_key.backend[name].value))}/${name}"]
+    keys = [for name, hash in local.key_hashes : "${hash}/${name}"]
   })
 }
 

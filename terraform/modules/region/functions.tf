@@ -17,7 +17,9 @@ resource "aws_lambda_layer_version" "this" {
 # so `write` reads them from an S3 object. The object's name contains the hash of its content. So new schemas get a new
 # name, which changes the settings of `write`, and Terraform publishes a new version of `write`.
 locals {
-  schemas     = jsonencode({ for c, collection in local.written : c => jsondecode(collection.schema) if collection.schema != null })
+  schemas = jsonencode({
+    for c, collection in local.written : c => jsondecode(collection.schema) if collection.schema != null
+  })
   schemas_key = "config/schemas/${sha256(local.schemas)}.json"
 }
 
@@ -38,41 +40,57 @@ resource "aws_s3_object" "schemas" {
 locals {
   identity_settings = { client_ids = var.identity.client_ids, cors_origins = var.api.cors_origins }
 
+  # The collections as the functions need to know them: who may read one, who may write it, and how long caches may keep
+  # its items.
+  collection_readers = { for c, collection in var.collections : c => { read = collection.read } }
+  collection_writers = {
+    for c, collection in local.written : c => { read = collection.read, write_groups = collection.write_groups }
+  }
+  collection_caches = {
+    for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl }
+  }
+
+  # Function -> its settings as JSON text.
   settings = {
-    for function, settings in {
-      write = jsonencode(merge(local.identity_settings, {
-        name            = var.name
-        delivery_stream = module.write_log.delivery_stream
-        schemas         = { bucket = module.write_log.bucket, key = aws_s3_object.schemas.key, sha256 = sha256(local.schemas) }
-        collections     = { for c, collection in local.written : c => { read = collection.read, write_groups = collection.write_groups } }
-      }))
-      read = jsonencode(merge(local.identity_settings, {
-        name             = var.name
-        items_table      = var.items.name
-        items_index      = var.items.index_name
-        documents_bucket = local.documents_from_s3 ? null : module.documents.bucket
-        pending_seconds  = local.pending_seconds
-        horizon_days     = var.horizon_days
-        collections      = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
-        sources          = var.sources
-      }))
-      apply = jsonencode({
-        name              = var.name
-        queue_url         = module.write_log.queue_url_ahead
-        items_table       = var.items.name
-        log_bucket        = module.write_log.bucket
-        quarantine_prefix = "quarantine/"
-        horizon_days      = var.horizon_days
-        collections       = { for c, collection in var.collections : c => { read = collection.read } }
-      })
-      publish = jsonencode({
-        name             = var.name
-        items_table      = var.items.name
-        documents_bucket = module.documents.bucket
-        horizon_days     = var.horizon_days
-        collections      = { for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl } }
-      })
-    } : function => settings
+    write = jsonencode(merge(local.identity_settings, {
+      name            = var.name
+      delivery_stream = module.write_log.delivery_stream
+      collections     = local.collection_writers
+      schemas = {
+        bucket = module.write_log.bucket
+        key    = aws_s3_object.schemas.key
+        sha256 = sha256(local.schemas)
+      }
+    }))
+
+    read = jsonencode(merge(local.identity_settings, {
+      name             = var.name
+      items_table      = var.items.name
+      items_index      = var.items.index_name
+      documents_bucket = local.documents_from_s3 ? null : module.documents.bucket
+      pending_seconds  = local.pending_seconds
+      horizon_days     = var.horizon_days
+      collections      = local.collection_caches
+      sources          = var.sources
+    }))
+
+    apply = jsonencode({
+      name              = var.name
+      queue_url         = module.write_log.queue_url_ahead
+      items_table       = var.items.name
+      log_bucket        = module.write_log.bucket
+      quarantine_prefix = "quarantine/"
+      horizon_days      = var.horizon_days
+      collections       = local.collection_readers
+    })
+
+    publish = jsonencode({
+      name             = var.name
+      items_table      = var.items.name
+      documents_bucket = module.documents.bucket
+      horizon_days     = var.horizon_days
+      collections      = local.collection_caches
+    })
   }
 }
 
@@ -82,7 +100,11 @@ locals {
   # includes `apply`, because `apply` uses the same AWS client.
   hot = ["write", "apply", "read"]
 
-  uses_boto3 = { for function in keys(local.settings) : function => !contains(local.hot, function) || var.code.aws_client == "boto3" }
+  # Function -> whether it calls AWS with boto3. `read`, `write` and `apply` use the slim client instead, unless
+  # aws_client says boto3.
+  uses_boto3 = {
+    for function in keys(local.settings) : function => var.code.aws_client == "boto3" || !contains(local.hot, function)
+  }
 
   # Function -> whether it needs the layer. The layer holds the JSON Schema validator for `write`, and the X-Ray SDK,
   # which traces the calls that functions make through boto3.
@@ -101,8 +123,7 @@ module "function" {
     layers       = local.uses_layer[each.key] ? [aws_lambda_layer_version.this.arn] : []
   }
 
-  # `read`, `write` and `apply` call AWS with the slim client, unless READPLANE_CLIENT says boto3. All other functions
-  # call AWS with boto3.
+  # Only the functions of the hot zip can call AWS with either client. So only they need the variable that chooses one.
   environment = contains(local.hot, each.key) && local.uses_boto3[each.key] ? { READPLANE_CLIENT = "boto3" } : {}
 
   memory_mb            = var.functions[each.key].memory_mb

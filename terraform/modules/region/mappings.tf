@@ -41,22 +41,37 @@ resource "aws_lambda_event_source_mapping" "publish" {
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "publish_behind" {
-  count = var.alarms ? 1 : 0
+module "alarms" {
+  source = "../alarm"
+  count  = var.alarms ? 1 : 0
 
-  alarm_name        = "${var.name}-publish-behind"
-  alarm_description = "Documents lag behind the items by more than a minute. After six hours the changes are set aside under aws/lambda/ in the write-log bucket."
+  name    = var.name
+  actions = var.alarm_actions
 
-  namespace           = "AWS/Lambda"
-  metric_name         = "IteratorAge"
-  dimensions          = { FunctionName = module.function["publish"].function_name }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 5
-  datapoints_to_alarm = 3
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 60000
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_actions
-  ok_actions          = var.alarm_actions
+  alarms = {
+    publish_behind = {
+      name = "publish-behind"
+      description = join(" ", [
+        "Documents lag behind the items by more than a minute. Check whether publish fails and whether Lambda",
+        "throttles it. After six hours Lambda stops retrying a change and puts it under aws/lambda/ in the write-log",
+        "bucket.",
+      ])
+
+      metric = {
+        namespace   = "AWS/Lambda"
+        metric_name = "IteratorAge"
+        dimensions  = { FunctionName = module.function["publish"].function_name }
+        statistic   = "Maximum"
+      }
+
+      periods      = { seconds = 60, evaluated = 5, breaching = 3 }
+      threshold    = 60000
+      missing_data = "notBreaching"
+    }
+  }
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.publish_behind[0]
+  to   = module.alarms[0].aws_cloudwatch_metric_alarm.this["publish_behind"]
 }

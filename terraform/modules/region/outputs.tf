@@ -8,6 +8,11 @@ output "api_url" {
   value       = trimsuffix(module.api.invoke_url, "/${module.api.stage_name}")
 }
 
+output "api" {
+  description = "Id of the REST API, and the OpenAPI document that Terraform imports into it, as JSON text."
+  value       = { id = module.api.id, document = module.api.document }
+}
+
 output "routes" {
   description = "Every route of the API as \"METHOD /path\", without the stage."
   value       = module.api.routes
@@ -30,7 +35,12 @@ output "write_log" {
 
 output "documents" {
   description = "This Region's documents bucket and its KMS key, for modules that also publish documents."
-  value       = { region = local.region, bucket = module.documents.bucket, arn = module.documents.bucket_arn, kms_key_arn = var.kms_key_arn }
+  value = {
+    region      = local.region
+    bucket      = module.documents.bucket
+    arn         = module.documents.bucket_arn
+    kms_key_arn = var.kms_key_arn
+  }
 }
 
 output "apply" {
@@ -64,7 +74,7 @@ output "apply_dead_letter_url" {
 }
 
 output "route_table" {
-  description = "The routes that module api gets, for tests."
+  description = "The routes that module api gets, for module contract and for tests."
   value       = local.routes
 }
 
@@ -78,10 +88,17 @@ output "functions" {
   value       = { for key, function in module.function : key => function.runs }
 }
 
+locals {
+  function_policies = merge(
+    { for key, function in module.function : key => function.policy },
+    { for function in module.backend_auth : "backend_auth" => function.policy },
+  )
+}
+
 output "policies" {
   description = "Every policy of this Region as JSON text, for tests."
   value = {
-    functions        = merge({ for key, function in module.function : key => function.policy }, { for function in module.backend_auth : "backend_auth" => function.policy })
+    functions        = local.function_policies
     api              = module.api.policy
     write_log        = module.write_log.policies
     document_readers = module.documents.role_policies

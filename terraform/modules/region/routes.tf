@@ -1,5 +1,9 @@
 # Each collection has routes of its own, with the collection's name as a fixed part of the path. The route alone
 # determines authorisation, cache and S3 prefix, so no value that a client puts into a path can change them.
+#
+# Module `api` builds the API from this table, and module `contract` builds the public OpenAPI document. Two attributes
+# are only for module `contract`: `operation` says what the route does, and `subject` names the collection, source or
+# backend that the route belongs to.
 locals {
   # The collections that sources feed. No client may write them, not even an owner collection, because the next poll
   # would overwrite the write.
@@ -15,106 +19,177 @@ locals {
   # response is right for only one origin, and the cache key must contain the origin.
   cache_key_origin = length(var.api.cors_origins) > 1 ? ["header.Origin"] : []
 
+  # Inputs on which the responses of a collection's GET routes depend. All of them are in the cache key.
+  reads_of_list = concat(["querystring.limit", "querystring.cursor"], local.read_headers)
+  reads_of_item = concat(["path.item_id"], local.read_headers)
+
   documents_from_s3 = var.documents_integration == "s3"
 
   # The settings that all GET routes of a collection share.
   gets = { for c, collection in var.collections : c => {
+    subject    = c
     scopes     = collection.read == "public" ? [] : var.identity.scopes.read
     per_caller = collection.read == "owner"
     throttle   = collection.throttle
   } }
 
-  routes_of_reads = merge([for c, collection in var.collections : { for path, route in {
-    "GET /items/${c}" = {
-      function = "read"
-      document = null
-      reads    = concat(["querystring.limit", "querystring.cursor"], local.read_headers)
-    }
-    "GET /items/${c}/{item_id}" = {
-      function = "read"
-      document = null
-      reads    = concat(["path.item_id"], local.read_headers)
-    }
-    "GET /documents/${c}/{item_id}" = {
-      function = local.documents_from_s3 ? null : "read"
-      document = local.documents_from_s3 ? {
-        key      = "${collection.read}/${c}/${collection.read == "owner" ? "{sub}/" : ""}{item_id}.json"
-        role_arn = module.documents.role_arns[collection.read]
-      } : null
-      reads = concat(["path.item_id"], local.read_headers)
-    }
-    } : path => merge(local.gets[c], route, {
-      cache = collection.cache_ttl > 0 ? { ttl = collection.cache_ttl, key = concat(route.reads, local.cache_key_origin) } : null
-  }) }]...)
+  # The cache of a collection's list route, and the one of its item and document routes; null without cache_ttl.
+  list_cache = { for c, collection in var.collections : c => collection.cache_ttl == 0 ? null : {
+    ttl = collection.cache_ttl
+    key = concat(local.reads_of_list, local.cache_key_origin)
+  } }
+  item_cache = { for c, collection in var.collections : c => collection.cache_ttl == 0 ? null : {
+    ttl = collection.cache_ttl
+    key = concat(local.reads_of_item, local.cache_key_origin)
+  } }
+
+  routes_of_lists = { for c in keys(var.collections) : "GET /items/${c}" => merge(local.gets[c], {
+    operation = "list_items"
+    function  = "read"
+    document  = null
+    reads     = local.reads_of_list
+    cache     = local.list_cache[c]
+  }) }
+
+  routes_of_items = { for c in keys(var.collections) : "GET /items/${c}/{item_id}" => merge(local.gets[c], {
+    operation = "read_item"
+    function  = "read"
+    document  = null
+    reads     = local.reads_of_item
+    cache     = local.item_cache[c]
+  }) }
+
+  # Collection -> the S3 object that holds an item's document, if API Gateway reads it from S3 itself.
+  item_documents = { for c, collection in var.collections : c => {
+    key      = "${collection.read}/${c}/${collection.read == "owner" ? "{sub}/" : ""}{item_id}.json"
+    role_arn = module.documents.role_arns[collection.read]
+  } }
+
+  routes_of_documents = { for c in keys(var.collections) : "GET /documents/${c}/{item_id}" => merge(local.gets[c], {
+    operation = "read_document"
+    function  = local.documents_from_s3 ? null : "read"
+    document  = local.documents_from_s3 ? local.item_documents[c] : null
+    reads     = local.reads_of_item
+    cache     = local.item_cache[c]
+  }) }
 
   # The routes with which clients ask for the status of a change. The status is never cached, because it soon turns from
   # pending to the outcome.
-  routes_of_changes = { for c, collection in var.collections : "GET /items/${c}/{item_id}/changes/{change_id}" => merge(local.gets[c], {
-    function = "read"
-    reads    = ["path.item_id", "path.change_id"]
-  }) }
+  routes_of_changes = {
+    for c in keys(var.collections) : "GET /items/${c}/{item_id}/changes/{change_id}" => merge(local.gets[c], {
+      operation = "read_change"
+      function  = "read"
+      reads     = ["path.item_id", "path.change_id"]
+    })
+  }
 
-  routes_of_writes = merge([for c, collection in local.written : { for path, reads in {
-    "POST /items/${c}"             = []
-    "PUT /items/${c}/{item_id}"    = ["path.item_id"]
-    "DELETE /items/${c}/{item_id}" = ["path.item_id"]
-    } : path => {
+  # The settings that all routes share with which clients write a collection.
+  writes = { for c, collection in local.written : c => {
+    subject  = c
     function = "write"
     scopes   = var.identity.scopes.write
-    reads    = reads
     throttle = collection.throttle
-  } }]...)
+  } }
 
-  # The routes of each source's freshness. Whoever may read the source's collection may call them. The freshness is
-  # never cached, because it changes with every poll and grows staler every second.
-  routes_of_sources = merge([for name, source in var.sources : { for path, route in {
-    "GET /sources/${name}" = { function = "read", document = null }
-    "GET /documents/sources/${name}" = {
-      function = local.documents_from_s3 ? null : "read"
-      document = local.documents_from_s3 ? {
-        key      = "${local.source_visibility[name]}/sources/${name}.json"
-        role_arn = module.documents.role_arns[local.source_visibility[name]]
-      } : null
-    }
-    } : path => merge(route, {
-      scopes = local.source_visibility[name] == "public" ? [] : var.identity.scopes.read
-      reads  = local.read_headers
-  }) }]...)
+  routes_of_creates = { for c in keys(local.written) : "POST /items/${c}" => merge(local.writes[c], {
+    operation = "create_item"
+    reads     = []
+  }) }
+
+  routes_of_replaces = { for c in keys(local.written) : "PUT /items/${c}/{item_id}" => merge(local.writes[c], {
+    operation = "replace_item"
+    reads     = ["path.item_id"]
+  }) }
+
+  routes_of_deletes = { for c in keys(local.written) : "DELETE /items/${c}/{item_id}" => merge(local.writes[c], {
+    operation = "delete_item"
+    reads     = ["path.item_id"]
+  }) }
 
   # Source name -> who may read its freshness. Every signed-in user may read the freshness of a source that feeds an
   # owner collection, because a source belongs to no owner.
-  source_visibility = { for name, source in var.sources : name => var.collections[source.collection].read == "public" ? "public" : "authenticated" }
+  source_visibility = { for name, source in var.sources : name => (
+    var.collections[source.collection].read == "public" ? "public" : "authenticated"
+  ) }
 
-  # The routes of backends: one for each allowed HTTP method, so that API Gateway refuses the other methods. Only a GET
-  # is cached. (The methods of one path share a cache, so API Gateway could answer a GET with the cached response to a
-  # HEAD.)
-  routes_of_backends = merge([for name, backend in var.backends : { for method in backend.methods : "${method} /backends/${name}/{proxy+}" => {
+  # The settings of the routes of each source's freshness. Whoever may read the source's collection may call them. The
+  # freshness is never cached, because it changes with every poll and grows staler every second.
+  freshness = { for name in keys(var.sources) : name => {
+    subject = name
+    scopes  = local.source_visibility[name] == "public" ? [] : var.identity.scopes.read
+    reads   = local.read_headers
+  } }
+
+  routes_of_sources = { for name in keys(var.sources) : "GET /sources/${name}" => merge(local.freshness[name], {
+    operation = "read_source"
+    function  = "read"
+    document  = null
+  }) }
+
+  # Source name -> the S3 object that holds its freshness, if API Gateway reads it from S3 itself.
+  source_documents = { for name in keys(var.sources) : name => {
+    key      = "${local.source_visibility[name]}/sources/${name}.json"
+    role_arn = module.documents.role_arns[local.source_visibility[name]]
+  } }
+
+  routes_of_source_documents = {
+    for name in keys(var.sources) : "GET /documents/sources/${name}" => merge(local.freshness[name], {
+      operation = "read_source_document"
+      function  = local.documents_from_s3 ? null : "read"
+      document  = local.documents_from_s3 ? local.source_documents[name] : null
+    })
+  }
+
+  # Each backend with one of its HTTP methods. A backend has one route for each method, so that API Gateway refuses the
+  # other methods.
+  backend_methods = flatten([
+    for name, backend in var.backends : [for method in backend.methods : { name = name, method = method }]
+  ])
+
+  # Backend -> the cache of its GET route. No other method is cached. (The methods of one path share a cache, so API
+  # Gateway could answer a GET with the cached response to a HEAD.)
+  backend_cache = { for name, backend in var.backends : name => backend.cache == null ? null : {
+    ttl = backend.cache.ttl
+    key = distinct(concat(
+      ["path.proxy"],
+      [for parameter in backend.cache.cache_query_parameters : "querystring.${parameter}"],
+      [for header in backend.cache.headers : "header.${header}"],
+    ))
+  } }
+
+  routes_of_backends = { for each in local.backend_methods : "${each.method} /backends/${each.name}/{proxy+}" => {
+    operation = "call_backend"
+    subject   = each.name
     backend = {
-      name            = name
-      url             = backend.url
-      timeout_ms      = backend.timeout_ms
-      forward_headers = backend.forward_headers
-      vpc_link_id     = lookup(local.vpc_link_ids, name, null)
+      name            = each.name
+      url             = var.backends[each.name].url
+      timeout_ms      = var.backends[each.name].timeout_ms
+      forward_headers = var.backends[each.name].forward_headers
+      vpc_link_id     = lookup(local.vpc_link_ids, each.name, null)
     }
-    api_key  = backend.api_key
-    scopes   = backend.scopes
-    throttle = backend.throttle
-    cache = method != "GET" || backend.cache == null ? null : {
-      ttl = backend.cache.ttl
-      key = distinct(concat(
-        ["path.proxy"],
-        [for parameter in backend.cache.cache_query_parameters : "querystring.${parameter}"],
-        [for header in backend.cache.headers : "header.${header}"],
-      ))
-    }
-  } }]...)
+    api_key  = var.backends[each.name].api_key
+    scopes   = var.backends[each.name].scopes
+    throttle = var.backends[each.name].throttle
+    cache    = each.method == "GET" ? local.backend_cache[each.name] : null
+  } }
+
+  route_of_health = { "GET /health" = {
+    operation = "health"
+    subject   = null
+    fixed     = { status = 200, body = jsonencode({ status = "ok" }) }
+  } }
 
   routes = merge(
-    { "GET /health" = { fixed = { status = 200, body = jsonencode({ status = "ok" }) } } },
-    local.routes_of_reads,
+    local.route_of_health,
+    local.routes_of_lists,
+    local.routes_of_items,
+    local.routes_of_documents,
     local.routes_of_changes,
-    local.routes_of_writes,
+    local.routes_of_creates,
+    local.routes_of_replaces,
+    local.routes_of_deletes,
     local.routes_of_sources,
+    local.routes_of_source_documents,
     local.routes_of_backends,
   )
 }

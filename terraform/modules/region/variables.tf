@@ -36,7 +36,7 @@ variable "items" {
 }
 
 variable "collections" {
-  description = "Collection name -> the settings of the collection, which the root module has validated."
+  description = "Collection name -> the settings of the collection, which module readplane has validated."
   type = map(object({
     read         = string
     write_groups = list(string)

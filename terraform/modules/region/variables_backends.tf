@@ -1,6 +1,6 @@
 variable "backends" {
   description = <<-EOT
-    Backend name -> its settings, which the root module has validated, with the full names of the scopes and the VPC
+    Backend name -> its settings, which module readplane has validated, with the full names of the scopes and the VPC
     link in this Region.
   EOT
   type = map(object({

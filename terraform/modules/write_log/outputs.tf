@@ -10,12 +10,12 @@ output "bucket_arn" {
 
 output "delivery_stream" {
   description = "Name of the Firehose stream to which `write` sends accepted changes."
-  value       = aws_kinesis_firehose_delivery_stream.this.name
+  value       = module.firehose.name
 }
 
 output "delivery_stream_arn" {
   description = "ARN of the Firehose stream to which `write` sends accepted changes."
-  value       = aws_kinesis_firehose_delivery_stream.this.arn
+  value       = module.firehose.arn
 }
 
 output "queue_arn" {
@@ -49,10 +49,10 @@ output "policies" {
   description = "Policies of the bucket, the queues and the Firehose stream, for tests."
   value = {
     bucket         = module.bucket.policy
-    firehose       = local.firehose_policy
-    firehose_trust = local.firehose_trust_policy
-    apply_queue    = local.queue_policies["apply"]
-    dead_letters   = local.queue_policies["dead_letters"]
+    firehose       = module.firehose.policies.delivery
+    firehose_trust = module.firehose.policies.trust
+    apply_queue    = local.apply_queue_policy
+    dead_letters   = local.dead_letters_policy
   }
 }
 
@@ -71,5 +71,5 @@ output "freshness_alarm_seconds" {
     Age in seconds of undelivered records above which the alarm `delivery_freshness` fires, for tests; null without
     alarms.
   EOT
-  value       = one(aws_cloudwatch_metric_alarm.delivery_freshness[*].threshold)
+  value       = one([for alarms in module.alarms[*].alarms : alarms["delivery_freshness"].threshold])
 }

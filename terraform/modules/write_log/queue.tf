@@ -7,14 +7,16 @@ locals {
   #
   # The URL works on an emulator too, although it names a host of AWS. The AWS SDK takes only the account and the queue
   # name from the URL, and the host from the SDK's own configuration.
-  queue_arn        = "arn:${data.aws_partition.current.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
-  queue_url        = "https://sqs.${local.region}.${data.aws_partition.current.dns_suffix}/${local.account_id}/${local.queue_name}"
+  partition        = data.aws_partition.current.partition
+  dns_suffix       = data.aws_partition.current.dns_suffix
+  queue_arn        = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${local.queue_name}"
+  queue_url        = "https://sqs.${local.region}.${local.dns_suffix}/${local.account_id}/${local.queue_name}"
   dead_letters_arn = "${local.queue_arn}-dead-letters"
 }
 
 resource "aws_sqs_queue" "dead_letters" {
   name   = "${local.queue_name}-dead-letters"
-  policy = var.tls_only ? local.queue_policies["dead_letters"] : null
+  policy = var.tls_only ? local.dead_letters_policy : null
 
   # The dead-letter queue keeps a message for 14 days, SQS's maximum. SQS counts them from when S3 first sent the
   # message, not from when it became a dead letter.
@@ -34,7 +36,7 @@ resource "aws_sqs_queue" "dead_letters" {
 
 resource "aws_sqs_queue" "apply" {
   name                       = local.queue_name
-  policy                     = local.queue_policies["apply"]
+  policy                     = local.apply_queue_policy
   message_retention_seconds  = 345600
   receive_wait_time_seconds  = 20
   visibility_timeout_seconds = var.visibility_timeout_seconds
@@ -57,32 +59,41 @@ resource "aws_sqs_queue" "apply" {
 }
 
 locals {
-  queue_policies = { for key, arn in { apply = local.queue_arn, dead_letters = local.dead_letters_arn } : key => jsonencode({
+  apply_queue_policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
-      var.tls_only ? [{
-        Sid       = "DenyPlainHttp"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "sqs:*"
-        Resource  = [arn]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      }] : [],
+      [for statement in local.plain_http_statements : merge(statement, { Resource = [local.queue_arn] })],
       # Allows S3 to send notifications to the apply queue. S3's service principal acts for every AWS account, so the
       # condition admits only the write-log bucket of this account.
-      key == "apply" ? [{
+      [{
         Sid       = "WriteLogNotifies"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = ["sqs:SendMessage"]
-        Resource  = [arn]
+        Resource  = [local.queue_arn]
         Condition = {
           ArnEquals    = { "aws:SourceArn" = module.bucket.arn }
           StringEquals = { "aws:SourceAccount" = local.account_id }
         }
-      }] : [],
+      }],
     )
-  }) }
+  })
+
+  dead_letters_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for statement in local.plain_http_statements : merge(statement, { Resource = [local.dead_letters_arn] })
+    ]
+  })
+
+  # What both policies say about plain HTTP: nothing without tls_only.
+  plain_http_statements = [for statement in [{
+    Sid       = "DenyPlainHttp"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "sqs:*"
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }] : statement if var.tls_only]
 }
 
 resource "aws_s3_bucket_notification" "this" {

@@ -10,5 +10,7 @@ terraform {
 
 output "files" {
   description = "Name of each environment -> the variables that its file in environments/ sets."
-  value       = { for name in ["local", "dev", "prod"] : name => provider::terraform::decode_tfvars(file("environments/${name}.tfvars")) }
+  value = { for name in ["local", "dev", "prod"] :
+    name => provider::terraform::decode_tfvars(file("environments/${name}.tfvars"))
+  }
 }

@@ -102,28 +102,17 @@ mock_resource "aws_lambda_function" {
 
 mock_resource "aws_lambda_alias" {
   defaults = {
-    arn        = "arn:aws:lambda:eu-central-1:111122223333:function:a-function:live"
-    invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:a-function:live/invocations"
+    arn = "arn:aws:lambda:eu-central-1:111122223333:function:a-function:live"
+
+    # Shortened. On AWS, it contains the whole ARN of the alias.
+    invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/a-function:live/invocations"
   }
 }
 
 mock_resource "aws_api_gateway_rest_api" {
   defaults = {
-    id               = "a1b2c3d4e5"
-    root_resource_id = "r0o0t0"
-    execution_arn    = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5"
-  }
-}
-
-mock_resource "aws_api_gateway_resource" {
-  defaults = {
-    id = "abc123"
-  }
-}
-
-mock_resource "aws_api_gateway_authorizer" {
-  defaults = {
-    id = "auth01"
+    id            = "a1b2c3d4e5"
+    execution_arn = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5"
   }
 }
 

@@ -1,1 +1,1 @@
-../../variables_backends.tf
+../../modules/readplane/variables_backends.tf

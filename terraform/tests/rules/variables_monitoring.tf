@@ -1,1 +1,1 @@
-../../variables_monitoring.tf
+../../modules/readplane/variables_monitoring.tf

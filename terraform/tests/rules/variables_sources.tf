@@ -1,1 +1,1 @@
-../../variables_sources.tf
+../../modules/readplane/variables_sources.tf

@@ -26,3 +26,11 @@ def test_a_mirror_is_found_four_levels_down_but_not_inside_a_terraform_folder(tm
     assert list(terraform._mirrors(tmp_path, 4)) == []
     (tmp_path / "a/b/c/registry.terraform.io/hashicorp/aws").mkdir(parents=True)
     assert list(terraform._mirrors(tmp_path, 4)) == [tmp_path / "a/b/c"]
+
+
+def test_test_files_are_divided_into_groups_of_about_the_same_weight() -> None:
+    weights = {"a": 9, "b": 4, "c": 3, "d": 2, "e": 1}
+    groups = terraform.balanced(weights, 2)
+    assert sorted(name for group in groups for name in group) == sorted(weights)
+    assert sorted(sum(weights[name] for name in group) for group in groups) == [9, 10]
+    assert terraform.balanced({"a": 1}, 8) == [["a"]], "no group is empty"

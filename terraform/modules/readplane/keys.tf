@@ -4,10 +4,21 @@ data "aws_partition" "current" {}
 
 # Each Region has a customer managed key of its own, because a KMS key can't be used outside its Region.
 locals {
-  key_regions = var.customer_managed_key ? { for role, region in { primary = var.region, replica = var.replica_region } : role => region if region != null } : {}
+  stack_regions = { primary = var.region, replica = var.replica_region }
+  key_regions = { for role, region in local.stack_regions : role => region
+    if var.customer_managed_key && region != null
+  }
 
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
+
+  # The ARN of the write-log bucket, and a pattern of the log groups' ARNs, for each key's policy.
+  write_log_arns = { for role, region in local.key_regions : role => join("-", [
+    "arn:${local.partition}:s3:::${var.name}-write-log", local.account_id, region
+  ]) }
+  log_group_arns = { for role, region in local.key_regions : role => join(":", [
+    "arn", local.partition, "logs", region, local.account_id, "log-group", "*"
+  ]) }
 
   # The policy of each key. In a key policy, the resource "*" means the key itself. AWS offers no other way to name the
   # key.
@@ -35,7 +46,7 @@ locals {
         Resource  = "*"
         Condition = {
           StringEquals = { "aws:SourceAccount" = local.account_id }
-          ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:s3:::${var.name}-write-log-${local.account_id}-${region}" }
+          ArnLike      = { "aws:SourceArn" = local.write_log_arns[role] }
         }
       },
       {
@@ -58,9 +69,9 @@ locals {
         Sid       = "LogsEncrypt"
         Effect    = "Allow"
         Principal = { Service = "logs.${region}.amazonaws.com" }
-        Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"]
+        Action    = local.log_key_actions
         Resource  = "*"
-        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${region}:${local.account_id}:log-group:*" } }
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = local.log_group_arns[role] } }
       },
     ]
   }) }
@@ -68,12 +79,19 @@ locals {
   # All KMS actions that exist for a symmetric encryption key. They are listed one by one, because a wildcard would also
   # allow actions that AWS adds later.
   key_actions = [
-    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
-    "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:Encrypt", "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyPolicies",
-    "kms:ListKeyRotations", "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:RetireGrant",
-    "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias",
-    "kms:UpdateKeyDescription",
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias",
+    "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation",
+    "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations",
+    "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:RetireGrant",
+    "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
+    "kms:UpdateAlias", "kms:UpdateKeyDescription",
+  ]
+
+  # The KMS actions that CloudWatch Logs needs to encrypt log groups.
+  log_key_actions = [
+    "kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey",
   ]
 }
 

@@ -6,7 +6,7 @@ locals {
 }
 
 module "monitoring" {
-  source = "./modules/monitoring"
+  source = "../monitoring"
   count  = var.alarms ? 1 : 0
 
   name          = var.name
@@ -20,7 +20,7 @@ module "monitoring" {
 }
 
 module "replica_monitoring" {
-  source    = "./modules/monitoring"
+  source    = "../monitoring"
   count     = var.alarms && var.replica_region != null ? 1 : 0
   providers = { aws = aws.replica }
 
@@ -28,16 +28,4 @@ module "replica_monitoring" {
   notify        = var.notify
   kms_key_arn   = local.replica_key_arn
   alarm_actions = var.replica_alarm_actions
-}
-
-output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the primary Region's alarms notify; null without alarms."
-  value       = one(module.monitoring[*].topic_arn)
-}
-
-output "replica_alarm_topic_arn" {
-  description = <<-EOT
-    ARN of the SNS topic that the replica Region's alarms notify; null without a replica or without alarms.
-  EOT
-  value       = one(module.replica_monitoring[*].topic_arn)
 }

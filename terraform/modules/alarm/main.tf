@@ -1,0 +1,68 @@
+# CloudWatch metric alarms. The stack creates all its alarms with this module.
+#
+# One call takes a map of alarms, because each source has alarms of its own. A `moved` block can't list the sources. But
+# it can move a whole resource, with all its keys, into a module.
+
+locals {
+  # CloudWatch evaluates an alarm over at most a day, or over a week if a period lasts an hour or more (in seconds).
+  day  = 86400
+  week = 604800
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = var.alarms
+
+  alarm_name        = "${var.name}-${each.value.name}"
+  alarm_description = each.value.description
+
+  # CloudWatch refuses these attributes for an alarm with an expression. In such an alarm, each metric has them itself.
+  namespace   = one(each.value.metric[*].namespace)
+  metric_name = one(each.value.metric[*].metric_name)
+  dimensions  = one(each.value.metric[*].dimensions)
+  statistic   = one(each.value.metric[*].statistic)
+  period      = each.value.metric == null ? null : each.value.periods.seconds
+
+  evaluation_periods  = each.value.periods.evaluated
+  datapoints_to_alarm = each.value.periods.breaching
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  treat_missing_data  = each.value.missing_data
+  alarm_actions       = var.actions
+  ok_actions          = var.actions
+
+  dynamic "metric_query" {
+    for_each = each.value.expression[*]
+
+    content {
+      id          = metric_query.value.id
+      label       = metric_query.value.label
+      expression  = metric_query.value.text
+      return_data = true
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = try(each.value.expression.steps, {})
+
+    content {
+      id         = metric_query.key
+      expression = metric_query.value
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = try(each.value.expression.metrics, {})
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric_name
+        dimensions  = metric_query.value.dimensions
+        stat        = metric_query.value.statistic
+        period      = each.value.periods.seconds
+      }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+variable "name" {
+  description = "Stack name. The name of every alarm begins with it."
+  type        = string
+}
+
+variable "alarms" {
+  description = <<-EOT
+    Key -> one alarm, which fires while its metric or expression is greater than `threshold`.
+
+    - name: the rest of the alarm's name, after the stack name.
+    - description: says what is wrong and what to look at. Notifications contain it.
+    - metric: the metric that the alarm watches; null if it watches an expression.
+    - expression: the metric maths that the alarm watches; null if it watches a metric. `text` is the expression that
+      the alarm compares with the threshold. It refers to `metrics` and `steps` by their keys. A step is an expression
+      whose result only other expressions use.
+    - periods: the length of a period in seconds, how many of the newest periods the alarm evaluates, and how many of
+      these must breach the threshold. Without `breaching`, all of them must.
+    - missing_data: what a period without data counts as: breaching, notBreaching, ignore or missing.
+  EOT
+  type = map(object({
+    name        = string
+    description = string
+
+    metric = optional(object({
+      namespace   = string
+      metric_name = string
+      dimensions  = map(string)
+      statistic   = string
+    }))
+
+    expression = optional(object({
+      id    = string
+      label = string
+      text  = string
+      steps = optional(map(string), {})
+      metrics = map(object({
+        namespace   = string
+        metric_name = string
+        dimensions  = map(string)
+        statistic   = string
+      }))
+    }))
+
+    periods = object({
+      seconds   = number
+      evaluated = number
+      breaching = optional(number)
+    })
+
+    threshold    = number
+    missing_data = string
+  }))
+
+  validation {
+    condition     = alltrue([for alarm in values(var.alarms) : (alarm.metric == null) != (alarm.expression == null)])
+    error_message = "Give each alarm either a metric or an expression, and not both."
+  }
+
+  validation {
+    condition = alltrue([
+      for periods in values(var.alarms)[*].periods : coalesce(periods.breaching, 1) <= periods.evaluated
+    ])
+    error_message = "Set periods.breaching to at most periods.evaluated: more periods can't breach than are evaluated."
+  }
+
+  validation {
+    condition = alltrue([
+      for periods in values(var.alarms)[*].periods :
+      periods.seconds * periods.evaluated <= (periods.seconds < 3600 ? local.day : local.week)
+    ])
+    error_message = <<-EOT
+      Let an alarm look back at most 86,400 seconds, or 604,800 if its periods last an hour or more: CloudWatch refuses
+      more. Lower periods.seconds or periods.evaluated.
+    EOT
+  }
+}
+
+variable "actions" {
+  description = "ARNs of the SNS topics that each alarm notifies, when it starts to fire and when it stops."
+  type        = list(string)
+}

@@ -1,0 +1,376 @@
+# The parts of the contract that all collections share.
+locals {
+  # Headers of responses.
+  headers = {
+    CacheControl = {
+      description = "For how long a client may keep the response."
+      schema      = { type = "string" }
+    }
+    ETag = {
+      description = "The ETag of the response. Send it as If-None-Match to get 304 while nothing changes."
+      schema      = { type = "string" }
+    }
+    Location = {
+      description = "The path of the change's status."
+      schema      = { type = "string" }
+    }
+    RetryAfter = {
+      description = "Seconds to wait before the next attempt."
+      schema      = { type = "integer" }
+    }
+    Stale = {
+      description = "`true` while the source of the collection is beyond its staleness budget; absent otherwise."
+      schema      = { type = "string", enum = ["true"] }
+    }
+    Version = {
+      description = "The item's version."
+      schema      = { "$ref" = "#/components/schemas/Version" }
+    }
+    WWWAuthenticate = {
+      description = "`Bearer`."
+      schema      = { type = "string" }
+    }
+  }
+
+  parameters = {
+    ItemId = {
+      name        = "item_id"
+      in          = "path"
+      required    = true
+      description = "The item's id: 1 to 256 letters, digits and `.`, `_`, `~`, `-`. The first is a letter or digit."
+      schema      = { type = "string", pattern = "^[A-Za-z0-9][A-Za-z0-9._~-]{0,255}$" }
+    }
+    ChangeId = {
+      name        = "change_id"
+      in          = "path"
+      required    = true
+      description = "The `change_id` that a write returned."
+      schema      = { "$ref" = "#/components/schemas/Version" }
+    }
+    Proxy = {
+      name        = "proxy"
+      in          = "path"
+      required    = true
+      description = <<-EOT
+        The path below the backend's URL, without a slash at the front. It may have several segments, but a generated
+        client encodes the slashes between them. API Gateway refuses a path with `..`, or with an encoded dot, slash,
+        percent sign or NUL. To send several segments, use a plain HTTP client.
+      EOT
+      schema      = { type = "string" }
+    }
+    Limit = {
+      name        = "limit"
+      in          = "query"
+      description = "The largest number of items on the page."
+      schema      = { type = "integer", minimum = 1, maximum = 200, default = 50 }
+    }
+    Cursor = {
+      name        = "cursor"
+      in          = "query"
+      description = "The `next` of the previous page. Leave it out to get the first page."
+      schema      = { type = "string" }
+    }
+    MinVersion = {
+      name        = "Readplane-Min-Version"
+      in          = "header"
+      description = <<-EOT
+        At most 20 versions, separated by commas, each at most 5 minutes ahead of the server's clock. On a write, the
+        new version will be above all of them, so a client's own writes keep their order. On a read, the response is
+        409 until the item has at least these versions.
+      EOT
+      schema      = { type = "string" }
+    }
+    IfNoneMatch = {
+      name        = "If-None-Match"
+      in          = "header"
+      description = "ETags that the caller has, separated by commas. The response is 304 if one of them is current."
+      schema      = { type = "string" }
+    }
+    IdempotencyKey = {
+      name        = "Idempotency-Key"
+      in          = "header"
+      description = <<-EOT
+        Makes a retry safe. Readplane derives the item's id from the caller, the collection and this key, so a retry
+        writes the same item.
+      EOT
+      schema      = { type = "string", minLength = 1, maxLength = 255, pattern = "^[ -~]*$" }
+    }
+  }
+
+  # Schemas that belong to no collection.
+  schemas = {
+    Health = {
+      type       = "object"
+      required   = ["status"]
+      properties = { status = { type = "string", enum = ["ok"] } }
+    }
+    Version = {
+      type        = "string"
+      format      = "uuid"
+      pattern     = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+      description = "A UUIDv7 in lower case. The greater of two versions is the newer one."
+    }
+    Accepted = {
+      type        = "object"
+      description = "The change is durable. Readplane applies it a moment later."
+      required    = ["change_id", "item_id", "status"]
+      properties = {
+        change_id = { "$ref" = "#/components/schemas/Version" }
+        item_id   = { type = "string" }
+        status    = { type = "string", enum = ["accepted"] }
+      }
+    }
+    ChangeStatus = {
+      type        = "object"
+      description = "What became of a change."
+      required    = ["status", "reason"]
+      properties = {
+        status = {
+          type        = "string"
+          enum        = ["applied", "superseded", "quarantined", "pending"]
+          description = <<-EOT
+            applied: the change is the item's version. superseded: a newer change of the item is applied. quarantined:
+            the change can't be applied and is kept for the operators; `reason` says why. pending: the change is on its
+            way, or it is unknown and too young to be lost.
+          EOT
+        }
+        reason = {
+          type        = ["string", "null"]
+          enum        = ["unparsable", "unknown_collection", "too_large", "expired", null]
+          description = "Why the change is quarantined; null for any other status."
+        }
+      }
+    }
+    Freshness = {
+      type        = "object"
+      description = "How fresh a source is now."
+      required    = ["source", "collection", "fresh_as_of", "staleness", "staleness_budget", "stale", "breaker"]
+      properties = {
+        source           = { type = "string", description = "The source's name." }
+        collection       = { type = "string", description = "The collection that the source feeds." }
+        fresh_as_of      = local.fresh_as_of
+        staleness        = { type = ["number", "null"], description = "Seconds since `fresh_as_of`." }
+        staleness_budget = { type = "integer", description = "How stale the source may be, in seconds." }
+        stale            = { type = "boolean", description = "Whether `staleness` exceeds `staleness_budget`." }
+        breaker          = local.breaker
+      }
+    }
+    FreshnessDocument = {
+      type        = "object"
+      description = "How fresh a source was after its last poll. Compare `fresh_as_of` with the clock."
+      required    = ["source", "collection", "fresh_as_of", "staleness_budget", "breaker", "checked_at"]
+      properties = {
+        source           = { type = "string", description = "The source's name." }
+        collection       = { type = "string", description = "The collection that the source feeds." }
+        fresh_as_of      = local.fresh_as_of
+        staleness_budget = { type = "integer", description = "How stale the source may be, in seconds." }
+        breaker          = local.breaker
+        checked_at = {
+          type        = ["string", "null"]
+          format      = "date-time"
+          description = "When Readplane last asked the back office; null before the first poll."
+        }
+      }
+    }
+    Problem = {
+      type        = "object"
+      description = "Says why a request failed (RFC 9457)."
+      required    = ["type", "title", "status", "detail", "request_id"]
+      properties = {
+        type       = { type = "string" }
+        title      = { type = "string" }
+        status     = { type = "integer" }
+        detail     = { type = "string" }
+        request_id = { type = "string", description = "Finds the request in the logs." }
+        pointer    = { type = "string", description = "JSON pointer to the place in the body." }
+        parameter  = { type = "string", description = "The path, query or header parameter." }
+        change_id  = { "$ref" = "#/components/schemas/Version" }
+        outcome = {
+          type        = "string"
+          enum        = ["not_accepted", "unknown"]
+          description = <<-EOT
+            Says of an unconfirmed write whether Readplane surely didn't accept it, or whether that is unknown. Sending
+            it again is safe in both cases.
+          EOT
+        }
+      }
+    }
+  }
+
+  fresh_as_of = {
+    type        = ["string", "null"]
+    format      = "date-time"
+    description = <<-EOT
+      Readplane has read everything that the back office held at this time; null before the first complete pass.
+    EOT
+  }
+  breaker = {
+    type        = ["string", "null"]
+    enum        = ["closed", "open", "half_open", null]
+    description = "`open` means that the back office failed several times, so Readplane doesn't ask it for a while."
+  }
+
+  # Name of each error response -> its status, what it means, and an example of its problem document.
+  errors = {
+    BadRequest = {
+      status      = 400
+      description = "The body or a parameter is malformed. The problem document names the place."
+      title       = "Bad Request"
+      detail      = "The schema requires \"name\" here."
+      members     = { pointer = "" }
+      headers     = []
+    }
+    Unauthorized = {
+      status      = 401
+      description = "There is no access token of this stack, or it is expired. An ID token is refused too."
+      title       = "Unauthorized"
+      detail      = "Send a valid access token as a bearer token, or an API key where one is asked for."
+      members     = {}
+      headers     = ["WWW-Authenticate"]
+    }
+    Forbidden = {
+      status      = 403
+      description = <<-EOT
+        The caller isn't allowed to do this, the API key is missing or opens another backend, or a firewall refused the
+        request.
+      EOT
+      title       = "Forbidden"
+      detail      = "This caller may not do that."
+      members     = {}
+      headers     = []
+    }
+    NotFound = {
+      status      = 404
+      description = "There is no such item, document, change or source."
+      title       = "Not Found"
+      detail      = "There is no such item."
+      members     = {}
+      headers     = []
+    }
+    Conflict = {
+      status      = 409
+      description = "A version that Readplane-Min-Version names isn't applied yet. Try again after Retry-After."
+      title       = "Conflict"
+      detail      = "The named version is not applied yet."
+      members     = {}
+      headers     = ["Retry-After"]
+    }
+    TooLarge = {
+      status      = 413
+      description = "The body is larger than 256 KiB."
+      title       = "Content Too Large"
+      detail      = "The body is larger than 262144 bytes."
+      members     = {}
+      headers     = []
+    }
+    UnsupportedMediaType = {
+      status      = 415
+      description = "The Content-Type isn't application/json."
+      title       = "Unsupported Media Type"
+      detail      = "The body must be application/json."
+      members     = { parameter = "Content-Type" }
+      headers     = []
+    }
+    TooManyRequests = {
+      status      = 429
+      description = "The request is above the route's rate, or above the quota of the API key."
+      title       = "Too Many Requests"
+      detail      = "Too many requests. Try again later."
+      members     = {}
+      headers     = ["Retry-After"]
+    }
+    BadGateway = {
+      status      = 502
+      description = "The back office or the store of the documents gave no usable response."
+      title       = "Bad Gateway"
+      detail      = "The request could not be served now."
+      members     = {}
+      headers     = []
+    }
+    Unavailable = {
+      status      = 503
+      description = "A store doesn't respond now."
+      title       = "Service Unavailable"
+      detail      = "The request could not be served now."
+      members     = {}
+      headers     = ["Retry-After"]
+    }
+    # A write that the write log didn't confirm. It has the status 503 like Unavailable, but says more.
+    NotConfirmed = {
+      status      = 503
+      description = "The write log didn't confirm the write. `outcome` says what is known. Send the request again."
+      title       = "Service Unavailable"
+      detail      = "Whether the write was accepted is unknown; send it again, which is safe."
+      members     = { change_id = "01a2b3c4-d5e6-7f80-9123-456789abcdef", outcome = "unknown" }
+      headers     = ["Retry-After"]
+    }
+    GatewayTimeout = {
+      status      = 504
+      description = "The back office didn't respond in time."
+      title       = "Gateway Timeout"
+      detail      = "The answer took too long."
+      members     = {}
+      headers     = ["Retry-After"]
+    }
+  }
+
+  header_components = { "Retry-After" = "RetryAfter", "WWW-Authenticate" = "WWWAuthenticate" }
+
+  error_headers = { for name, error in local.errors : name => {
+    for header in error.headers : header => { "$ref" = "#/components/headers/${local.header_components[header]}" }
+  } }
+  error_examples = { for name, error in local.errors : name => merge({
+    type       = "about:blank"
+    title      = error.title
+    status     = error.status
+    detail     = error.detail
+    request_id = "0f2d4c6b-8a1e-4f3d-9c5b-7e6a8d9f0b1c"
+  }, error.members) }
+
+  error_responses = { for name, error in local.errors : name => {
+    for member, value in {
+      description = trimspace(replace(error.description, "\n", " "))
+      headers     = local.error_headers[name]
+      content = { "application/problem+json" = {
+        schema  = { "$ref" = "#/components/schemas/Problem" }
+        example = local.error_examples[name]
+      } }
+    } : member => value if length(value) > 0
+  } }
+
+  success_responses = {
+    Accepted = {
+      description = "The change is durable. Location is the path of its status."
+      headers     = { Location = { "$ref" = "#/components/headers/Location" } }
+      content     = { "application/json" = { schema = { "$ref" = "#/components/schemas/Accepted" } } }
+    }
+    NotModified = {
+      description = "The caller has the current response already."
+      headers = {
+        "Cache-Control" = { "$ref" = "#/components/headers/CacheControl" }
+        ETag            = { "$ref" = "#/components/headers/ETag" }
+      }
+    }
+  }
+
+  responses = merge(local.success_responses, local.error_responses)
+
+  # The ways in which callers say who they are. OpenAPI has no scopes for bearer tokens, so texts name the scopes.
+  security_schemes = {
+    cognito = {
+      type         = "http"
+      scheme       = "bearer"
+      bearerFormat = "JWT"
+      description  = <<-EOT
+        An access token of one of the stack's clients. An ID token gets 401. A client gets the token by the code flow
+        with PKCE or by SRP; a token from SRP has only the scope `aws.cognito.signin.user.admin`.
+      EOT
+    }
+    apiKey = {
+      type        = "apiKey"
+      in          = "header"
+      name        = "X-Api-Key"
+      description = "The API key of the backend that the request calls."
+    }
+  }
+}

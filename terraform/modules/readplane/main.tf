@@ -1,0 +1,129 @@
+# How data moves through the stack:
+#
+#            write                                                  publish                 read
+#  client -> API -> write -> Firehose -> write log (S3) -> apply -> items -> stream -> documents (S3) <- API <- client
+#  back office <- poll -> change stream (Kinesis) -------> apply
+#                  └ snapshot -> documents (S3)
+#
+# Module `identity` holds the users. Module `items` is the items table, which DynamoDB replicates to the replica Region.
+# Modules `primary` and `replica` are the API, functions, write log and documents of one Region each. Modules
+# `change_stream` and `poll` exist only if there is a source, and only in the primary Region. Module `monitoring` adds a
+# topic for the alarms and a dashboard to each Region.
+
+module "identity" {
+  source = "../identity"
+
+  name                = var.name
+  groups              = toset(flatten([for collection in values(var.collections) : collection.write_groups]))
+  mfa                 = var.sign_in.mfa
+  self_sign_up        = var.sign_in.self_sign_up
+  deletion_protection = var.deletion_protection
+  web = {
+    callback_urls = var.sign_in.web_callback_urls
+    logout_urls   = var.sign_in.web_logout_urls
+  }
+  mobile = {
+    callback_urls = var.sign_in.mobile_callback_urls
+    logout_urls   = var.sign_in.mobile_logout_urls
+  }
+  tokens = {
+    access_minutes = var.sign_in.access_minutes
+    id_minutes     = var.sign_in.id_minutes
+    refresh_days   = var.sign_in.refresh_days
+  }
+}
+
+module "items" {
+  source    = "../items"
+  providers = { aws = aws, aws.replica = aws.replica }
+
+  name                = var.name
+  replica             = var.replica_region != null
+  kms_key_arn         = local.primary_key_arn
+  replica_kms_key_arn = local.replica_key_arn
+  deletion_protection = var.deletion_protection
+}
+
+module "primary" {
+  source = "../region"
+
+  name        = var.name
+  code        = local.code
+  kms_key_arn = local.primary_key_arn
+  identity    = local.identity
+  items       = module.items.primary
+  collections = var.collections
+  sources     = local.freshness
+  # Use `[0].arn`, so that module `primary` waits only for the output `arn` of module `change_stream`. The expression
+  # one(module.change_stream[*].arn) would wait for the whole module `change_stream`. That would be a cycle, because
+  # module `change_stream` waits for the function `apply` of module `primary`.
+  change_stream_arn     = local.polled ? module.change_stream[0].arn : null
+  backends              = local.backends
+  backend_api_keys      = var.backend_api_keys
+  api                   = local.api
+  documents_integration = var.documents_integration
+  functions             = var.functions
+  write_log             = var.write_log
+  horizon_days          = var.horizon_days
+  log_retention_days    = var.log_retention_days
+  force_destroy         = !var.deletion_protection
+  tls_only              = !var.emulator.plain_http
+  alarms                = var.alarms
+  alarm_actions         = local.alarm_actions
+}
+
+module "replica" {
+  source    = "../region"
+  count     = var.replica_region == null ? 0 : 1
+  providers = { aws = aws.replica }
+
+  name                  = var.name
+  code                  = local.code
+  kms_key_arn           = local.replica_key_arn
+  identity              = local.identity
+  items                 = module.items.replica
+  collections           = var.collections
+  sources               = local.freshness
+  backends              = local.replica_backends
+  backend_api_keys      = module.primary.backend_api_keys
+  api                   = local.api
+  documents_integration = var.documents_integration
+  functions             = var.functions
+  write_log             = var.write_log
+  horizon_days          = var.horizon_days
+  log_retention_days    = var.log_retention_days
+  force_destroy         = !var.deletion_protection
+  tls_only              = !var.emulator.plain_http
+  alarms                = var.alarms
+  alarm_actions         = local.replica_alarm_actions
+}
+
+locals {
+  primary_key_arn = one(aws_kms_key.primary[*].arn)
+  replica_key_arn = one(aws_kms_key.replica[*].arn)
+
+  code = {
+    hot_zip       = local.zips.hot
+    functions_zip = local.zips.functions
+    layer_zip     = local.zips.layer
+    architecture  = var.architecture
+    aws_client    = var.aws_client
+  }
+
+  # Both Regions use the user pool of the primary Region. Users sign in there, and the API authorizers of both Regions
+  # accept its tokens.
+  identity = {
+    user_pool_arn = module.identity.user_pool_arn
+    client_ids    = module.identity.client_ids
+    scopes        = module.identity.scopes
+  }
+
+  api = {
+    endpoint_type          = var.endpoint_type
+    cors_origins           = var.cors_origins
+    cache_size             = var.cache_size
+    throttle               = var.throttle
+    manage_account_logging = var.manage_account_logging
+    escape_method_paths    = !var.emulator.plain_method_paths
+  }
+}

@@ -1,0 +1,174 @@
+locals {
+  # An emulator's API has a URL of another form than AWS's.
+  api_url = var.api_base_url == null ? module.primary.api_url : replace(
+    var.api_base_url, "{api_id}", module.primary.api_id
+  )
+}
+
+output "name" {
+  description = "Stack name."
+  value       = var.name
+}
+
+output "region" {
+  description = "Primary Region."
+  value       = var.region
+}
+
+output "replica_region" {
+  description = "Replica Region; null without a replica."
+  value       = var.replica_region
+}
+
+output "api_url" {
+  description = "Base URL of the API, without the stage /v1."
+  value       = local.api_url
+}
+
+output "replica_api_url" {
+  description = "Base URL of the replica Region's API; null without a replica."
+  value = (
+    var.replica_region == null ? null :
+    var.api_base_url == null ? module.replica[0].api_url :
+    replace(var.api_base_url, "{api_id}", module.replica[0].api_id)
+  )
+}
+
+output "edge_url" {
+  description = "Base URL of the CloudFront distribution; null, because the stack doesn't create one yet."
+  value       = null
+}
+
+output "routes" {
+  description = "Every route of the API as \"METHOD /path\", without the stage /v1."
+  value       = module.primary.routes
+}
+
+output "api_documents" {
+  description = <<-EOT
+    Region -> the id of its REST API, and the OpenAPI document that Terraform imports into it, as JSON text.
+  EOT
+  value       = zipmap(compact([var.region, var.replica_region]), concat([module.primary.api], module.replica[*].api))
+}
+
+output "user_pool_id" {
+  description = "Id of the Cognito user pool."
+  value       = module.identity.user_pool_id
+}
+
+output "web_client_id" {
+  description = "Cognito client id of the web application."
+  value       = module.identity.web_client_id
+}
+
+output "mobile_client_id" {
+  description = "Cognito client id of the mobile application."
+  value       = module.identity.mobile_client_id
+}
+
+output "sign_in_url" {
+  description = "URL of Cognito's hosted sign-in page."
+  value       = module.identity.sign_in_url
+}
+
+output "items_table" {
+  description = "Name of the items table. It is the same in every Region."
+  value       = module.items.primary.name
+}
+
+output "documents_bucket" {
+  description = "Name of the bucket with the primary Region's published documents."
+  value       = module.primary.documents_bucket
+}
+
+output "replica_documents_bucket" {
+  description = "Name of the bucket with the replica Region's published documents; null without a replica."
+  value       = one(module.replica[*].documents_bucket)
+}
+
+output "write_log_bucket" {
+  description = "Name of the bucket with the primary Region's write log."
+  value       = module.primary.write_log_bucket
+}
+
+output "replica_write_log_bucket" {
+  description = "Name of the bucket with the replica Region's write log; null without a replica."
+  value       = one(module.replica[*].write_log_bucket)
+}
+
+output "delivery_stream" {
+  description = "Name of the primary Region's Firehose stream, to which `write` sends accepted changes."
+  value       = module.primary.delivery_stream
+}
+
+output "apply_queue_url" {
+  description = "URL of the primary Region's apply queue, in which S3 announces new write-log objects to `apply`."
+  value       = module.primary.apply_queue_url
+}
+
+output "apply_dead_letter_url" {
+  description = "URL of the dead-letter queue that belongs to the primary Region's apply queue."
+  value       = module.primary.apply_dead_letter_url
+}
+
+output "checkpoints_table" {
+  description = "Name of the table that holds the checkpoint of each source; null without sources."
+  value       = one(module.poll[*].checkpoints_table)
+}
+
+output "change_stream" {
+  description = <<-EOT
+    Name of the change stream, the Kinesis stream that carries changes from `poll` to `apply`; null without sources.
+  EOT
+  value       = one(module.change_stream[*].name)
+}
+
+output "poll_function" {
+  description = "Name of the `poll` function; null without sources."
+  value       = one(module.poll[*].function_name)
+}
+
+output "sources" {
+  description = "Source name -> the input that the source's schedule passes to `poll`, as JSON text."
+  value       = { for name, settings in local.source_settings : name => "{\"source\":${settings},\"sweep\":false}" }
+}
+
+output "backends" {
+  description = <<-EOT
+    Backend name -> its base URL, and whether callers need an API key (output backend_api_keys has the keys).
+  EOT
+  value = { for name, backend in var.backends : name => {
+    url     = "${local.api_url}/v1/backends/${name}"
+    api_key = backend.api_key
+  } }
+}
+
+output "backend_api_keys" {
+  description = "Backend name -> its API key, which is the same in both Regions."
+  value       = module.primary.backend_api_keys
+  sensitive   = true
+}
+
+output "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the primary Region's alarms notify; null without alarms."
+  value       = one(module.monitoring[*].topic_arn)
+}
+
+output "replica_alarm_topic_arn" {
+  description = <<-EOT
+    ARN of the SNS topic that the replica Region's alarms notify; null without a replica or without alarms.
+  EOT
+  value       = one(module.replica_monitoring[*].topic_arn)
+}
+
+output "policies" {
+  description = <<-EOT
+    Every policy of the primary Region and the key policies of all Regions, as JSON text, for tests and reviews.
+  EOT
+  value = merge(module.primary.policies, {
+    keys          = local.key_policies
+    change_stream = one(module.change_stream[*].policies)
+    poll          = one(module.poll[*].policies)
+    alarms        = one(module.monitoring[*].policies)
+  })
+}

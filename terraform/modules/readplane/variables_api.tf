@@ -1,0 +1,134 @@
+# The HTTP API: its endpoint, cache and limits.
+
+variable "endpoint_type" {
+  description = <<-EOT
+    Endpoint type of the API.
+    REGIONAL: clients connect to the Region.
+    EDGE: clients connect to the nearest AWS edge location, which forwards requests to the Region.
+  EOT
+  type        = string
+  default     = "REGIONAL"
+  nullable    = false
+
+  validation {
+    condition     = contains(["REGIONAL", "EDGE"], var.endpoint_type)
+    error_message = "Set endpoint_type to REGIONAL or EDGE."
+  }
+
+  # Refuse EDGE if there is a replica Region. Two edge-optimised APIs can't share a custom domain, so clients couldn't
+  # fail over from one Region to the other.
+  validation {
+    condition     = var.endpoint_type != "EDGE" || var.replica_region == null
+    error_message = <<-EOT
+      Set endpoint_type to REGIONAL, or replica_region to null, because edge-optimised APIs can't fail over between
+      Regions.
+    EOT
+  }
+}
+
+variable "cors_origins" {
+  description = <<-EOT
+    Web origins whose scripts may call the API from a browser.
+    With no origin, the API answers no preflight and sends no CORS headers.
+    With one origin, every response names that origin.
+    With several origins, a function's response names the origin of the request. Responses that API Gateway makes itself
+    name `*`. That is safe, because callers send bearer tokens and no cookies.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex(local.web_origin, origin))])
+    error_message = <<-EOT
+      Give cors_origins as https://host or https://host:port (http only for localhost), in lower case, without path and
+      trailing slash, because browsers send exactly that.
+    EOT
+  }
+
+  # Refuse duplicates. The modules assume several origins if this list has more than one entry, so a duplicate would
+  # count as a second origin.
+  validation {
+    condition     = length(distinct(var.cors_origins)) == length(var.cors_origins)
+    error_message = "Name each origin once in cors_origins."
+  }
+}
+
+variable "cache_size" {
+  description = <<-EOT
+    Size of the API's cache cluster in GB, as text; null means no cluster, so that API Gateway caches nothing. AWS bills
+    a cluster by the hour, used or not.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.cache_size == null || contains(local.cache_sizes, coalesce(var.cache_size, "none"))
+    error_message = <<-EOT
+      Set cache_size to null or to a size that API Gateway offers: 0.5, 1.6, 6.1, 13.5, 28.4, 58.2, 118 or 237.
+    EOT
+  }
+}
+
+locals {
+  web_origin  = "^(https://[a-z0-9.-]+(:[0-9]{1,5})?|http://localhost(:[0-9]{1,5})?)$"
+  cache_sizes = ["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"]
+}
+
+variable "throttle" {
+  description = "Request limit of each method of the API. A collection or backend can set its own."
+  type = object({
+    rate  = number # requests per second
+    burst = number # requests that may come at once
+  })
+  default  = { rate = 500, burst = 1000 }
+  nullable = false
+
+  validation {
+    condition     = var.throttle.rate > 0 && var.throttle.burst >= 1
+    error_message = <<-EOT
+      Set throttle.rate to more than 0 and throttle.burst to at least 1. With less, API Gateway would answer 429 to
+      every request.
+    EOT
+  }
+}
+
+variable "documents_integration" {
+  description = <<-EOT
+    How the API gets documents from the documents bucket.
+    s3: API Gateway reads the bucket itself, without a function.
+    lambda: the function `read` reads the bucket and returns the same bytes. Use this on emulators that lack API
+    Gateway's S3 integration.
+  EOT
+  type        = string
+  default     = "s3"
+  nullable    = false
+
+  validation {
+    condition     = contains(["s3", "lambda"], var.documents_integration)
+    error_message = <<-EOT
+      Set documents_integration to "s3", or to "lambda" on an emulator without API Gateway's S3 integration.
+    EOT
+  }
+}
+
+variable "manage_account_logging" {
+  description = <<-EOT
+    Whether this stack manages the role with which API Gateway writes logs. An AWS account has only one such role per
+    Region, so set it to false if another stack already manages the role.
+  EOT
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "api_base_url" {
+  description = "Base URL of the API on an emulator, with {api_id} in place of the API's id; null means AWS's own URL."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_base_url == null || strcontains(coalesce(var.api_base_url, "-"), "{api_id}")
+    error_message = "Put {api_id} into api_base_url, for example http://localhost:4566/_aws/execute-api/{api_id}."
+  }
+}

@@ -1,0 +1,109 @@
+# The collections: what the items are, and who may read and write them.
+
+variable "collections" {
+  description = "Collection name -> the settings of the collection."
+  type = map(object({
+    # Who may read the items: `public` (everybody), `authenticated` (every signed-in user) or `owner` (only the user
+    # whose item it is).
+    read         = string
+    write_groups = optional(list(string), []) # the user groups whose members may write the items
+    schema       = optional(string)           # the JSON Schema that an item's data must match, as JSON text
+    cache_ttl    = optional(number, 0)        # seconds for which API Gateway may cache responses; 0: it caches none
+    # Requests per second and burst for each API method of the collection; null means the limits in the variable
+    # throttle.
+    throttle = optional(object({
+      rate  = number # requests per second
+      burst = number # requests that may come at once
+    }))
+  }))
+  nullable = false
+
+  # API Gateway allows 300 resources per API. A collection uses up to six of them, so 40 collections use at most 240.
+  # The rest is left for sources, backends and other paths.
+  validation {
+    condition     = length(var.collections) >= 1 && length(var.collections) <= 40
+    error_message = "Declare 1 to 40 collections. Put the rest into a second stack."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.collections) : can(regex("^[a-z][a-z0-9-]{0,62}$", name))])
+    error_message = <<-EOT
+      Name collections with 1 to 63 lower-case letters, digits and hyphens, the first a letter, because the name is part
+      of paths and keys.
+    EOT
+  }
+
+  validation {
+    condition     = !contains(keys(var.collections), "sources")
+    error_message = <<-EOT
+      Rename the collection "sources", because its documents would lie where the stack publishes the freshness of its
+      sources.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for collection in values(var.collections) : contains(["public", "authenticated", "owner"], collection.read)
+    ])
+    error_message = "Set each collection's read to \"public\", \"authenticated\" or \"owner\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for group in flatten(values(var.collections)[*].write_groups) : can(regex("^[A-Za-z0-9_-]{1,64}$", group))
+    ])
+    error_message = <<-EOT
+      Name groups in write_groups with 1 to 64 letters, digits, underscores and hyphens, because the functions split the
+      token's list of groups at every other character.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for collection in values(var.collections) : length(collection.write_groups) == 0 if collection.read == "owner"
+    ])
+    error_message = "Remove write_groups from owner collections, because only owners write them."
+  }
+
+  validation {
+    condition = alltrue([
+      for collection in values(var.collections) : collection.cache_ttl == 0 if collection.read == "owner"
+    ])
+    error_message = "Remove cache_ttl from owner collections, because a cached response would reach other callers."
+  }
+
+  # API Gateway caches a response for at most 3600 seconds.
+  validation {
+    condition = alltrue([
+      for ttl in values(var.collections)[*].cache_ttl : ttl >= 0 && ttl <= 3600 && floor(ttl) == ttl
+    ])
+    error_message = "Set cache_ttl to whole seconds from 0 (not cached) to 3600."
+  }
+
+  validation {
+    condition = var.cache_size != null || alltrue([
+      for collection in values(var.collections) : collection.cache_ttl == 0
+    ])
+    error_message = <<-EOT
+      Set cache_size (for example to "0.5") or remove cache_ttl from the collections, because API Gateway caches nothing
+      without a cache cluster.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for schema in values(var.collections)[*].schema : can(keys(jsondecode(schema))) if schema != null
+    ])
+    error_message = "Give each schema as the text of one JSON object, for example in a heredoc (<<-JSON … JSON)."
+  }
+
+  validation {
+    condition = alltrue([
+      for limit in values(var.collections)[*].throttle : limit.rate > 0 && limit.burst >= 1 if limit != null
+    ])
+    error_message = <<-EOT
+      Set a collection's throttle.rate to more than 0 and its throttle.burst to at least 1, or leave throttle out. With
+      less, API Gateway would answer 429 to every request.
+    EOT
+  }
+}

@@ -1,0 +1,251 @@
+# The functions and the zips with their code.
+
+variable "functions" {
+  description = <<-EOT
+    Memory, timeout and concurrency of each function. A function with reserved_concurrency null shares the account's
+    unreserved concurrency with the others.
+  EOT
+  type = object({
+    # The function that accepts changes.
+    write = optional(object({
+      memory_mb            = optional(number, 512) # MB of memory, which also decides the share of a CPU
+      timeout_seconds      = optional(number, 15)  # seconds after which Lambda stops the function
+      reserved_concurrency = optional(number)      # executions that Lambda reserves for the function; null: none
+      snap_start           = optional(bool, false) # start from a snapshot of the initialised state (SnapStart)
+    }), {})
+    # The function that folds changes into items.
+    apply = optional(object({
+      memory_mb            = optional(number, 1024)
+      timeout_seconds      = optional(number, 300)
+      reserved_concurrency = optional(number)
+      snap_start           = optional(bool, false)
+    }), {})
+    # The function that writes documents.
+    publish = optional(object({
+      memory_mb            = optional(number, 1024)
+      timeout_seconds      = optional(number, 120)
+      reserved_concurrency = optional(number)
+      snap_start           = optional(bool, false)
+    }), {})
+    # The function that serves reads.
+    read = optional(object({
+      memory_mb            = optional(number, 512)
+      timeout_seconds      = optional(number, 15)
+      reserved_concurrency = optional(number)
+      snap_start           = optional(bool, false)
+    }), {})
+    # The function that polls back offices.
+    poll = optional(object({
+      memory_mb            = optional(number, 1024)
+      timeout_seconds      = optional(number, 120)
+      reserved_concurrency = optional(number)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+
+  # `write` needs at least 13 seconds, because its three attempts to reach the write log take up to 12.3 seconds. With
+  # less, Lambda could stop `write` between these attempts, and the client wouldn't learn whether the change was
+  # accepted.
+  #
+  # More than 29 seconds would only cost money, because API Gateway stops waiting for `write` after 29 seconds.
+  validation {
+    condition     = var.functions.write.timeout_seconds >= 13 && var.functions.write.timeout_seconds <= 29
+    error_message = <<-EOT
+      Set functions.write.timeout_seconds to 13 to 29, because its three attempts to reach the write log take up to 12.3
+      seconds, and API Gateway waits 29 seconds.
+    EOT
+  }
+
+  # `read` needs at least 12 seconds. To list a collection, it queries one partition of the index after another. It
+  # starts new queries for up to 4 seconds, and the last query can take 6 seconds more. That makes 10 seconds, and the
+  # other two are a reserve.
+  validation {
+    condition     = var.functions.read.timeout_seconds >= 12 && var.functions.read.timeout_seconds <= 29
+    error_message = <<-EOT
+      Set functions.read.timeout_seconds to 12 to 29, because a list and its retries take up to 10 seconds, and API
+      Gateway waits 29 seconds.
+    EOT
+  }
+
+  # `apply` gets at least 15 seconds for each megabyte of an object. A megabyte can hold some 2,400 small changes, so
+  # `apply` must write at least 160 changes a second. At best it writes thousands a second. Even with a third of a CPU
+  # core, or while DynamoDB throttles, it still writes a few hundred, which is enough.
+  validation {
+    condition     = var.functions.apply.timeout_seconds >= 15 * var.write_log.buffering_megabytes
+    error_message = <<-EOT
+      Set functions.apply.timeout_seconds to at least 15 seconds for each megabyte of write_log.buffering_megabytes, or
+      buffer less, because `apply` must finish an object within its timeout.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for settings in values(var.functions) : settings.memory_mb >= 128 && settings.memory_mb <= 10240
+    ])
+    error_message = "Give each function 128 to 10240 MB of memory, which Lambda allows."
+  }
+
+  validation {
+    condition = alltrue([
+      for settings in values(var.functions) : settings.timeout_seconds >= 1 && settings.timeout_seconds <= 900
+    ])
+    error_message = "Give each function a timeout of 1 to 900 seconds, which Lambda allows."
+  }
+
+  validation {
+    condition = alltrue([
+      for settings in values(var.functions) : coalesce(settings.reserved_concurrency, 1) >= 1
+    ])
+    error_message = "Set reserved_concurrency to at least 1, or to null, because 0 stops the function."
+  }
+
+  # Reserve at least as many executions of `apply` as the apply queue may start. Otherwise Lambda throttles the rest.
+  # SQS counts each throttled delivery as a failure and in the end moves the message to the dead-letter queue.
+  validation {
+    condition     = coalesce(var.functions.apply.reserved_concurrency, 1000) >= var.write_log.apply_concurrency
+    error_message = "Set functions.apply.reserved_concurrency to at least write_log.apply_concurrency, or to null."
+  }
+
+  # AWS refuses reservations that leave less than 100 of the account's concurrency quota unreserved.
+  validation {
+    condition = var.account_concurrency_quota - 100 >= sum([
+      for settings in values(var.functions) : coalesce(settings.reserved_concurrency, 0)
+    ])
+    error_message = <<-EOT
+      Reserve less concurrency. The sum over the functions may be at most account_concurrency_quota minus 100, because
+      AWS keeps 100 unreserved.
+    EOT
+  }
+}
+
+variable "account_concurrency_quota" {
+  description = <<-EOT
+    The AWS account's quota of concurrent Lambda executions per Region. A new account may have less than 1000. The AWS
+    console shows the quota under Service Quotas.
+  EOT
+  type        = number
+  default     = 1000
+  nullable    = false
+}
+
+variable "dist" {
+  description = <<-EOT
+    Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. null means the
+    folder dist/ beside the folder terraform/. The next four variables can name other zips.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "hot_zip" {
+  description = <<-EOT
+    Path of the zip with the code of `read`, `write` and `apply`. It holds only the modules that these three functions
+    import. null means hot-arm64.zip in the folder dist.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = fileexists(coalesce(var.hot_zip, local.built.hot))
+    error_message = <<-EOT
+      Run `make build` first, or set dist or hot_zip. There is no file
+      ${coalesce(var.hot_zip, local.built.hot)}.
+    EOT
+  }
+}
+
+variable "functions_zip" {
+  description = <<-EOT
+    Path of the zip with the code of `publish`, `poll` and `backend_auth`. null means functions-arm64.zip in the folder
+    dist.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = fileexists(coalesce(var.functions_zip, local.built.functions))
+    error_message = <<-EOT
+      Run `make build` first, or set dist or functions_zip. There is no file
+      ${coalesce(var.functions_zip, local.built.functions)}.
+    EOT
+  }
+}
+
+variable "layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer that several functions share. null means layer-arm64.zip in the folder dist.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = fileexists(coalesce(var.layer_zip, local.built.layer))
+    error_message = <<-EOT
+      Run `make build` first, or set dist or layer_zip. There is no file
+      ${coalesce(var.layer_zip, local.built.layer)}.
+    EOT
+  }
+}
+
+variable "poll_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer that only `poll` uses. null means poll-layer-arm64.zip in the folder dist. A
+    stack without sources needs no such zip.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = length(var.sources) == 0 || fileexists(coalesce(var.poll_layer_zip, local.built.poll_layer))
+    error_message = <<-EOT
+      Run `make build` first, or set dist or poll_layer_zip. There is no file
+      ${coalesce(var.poll_layer_zip, local.built.poll_layer)}.
+    EOT
+  }
+}
+
+locals {
+  dist = coalesce(var.dist, "${path.module}/../../../dist")
+  built = {
+    hot        = "${local.dist}/hot-arm64.zip"
+    functions  = "${local.dist}/functions-arm64.zip"
+    layer      = "${local.dist}/layer-arm64.zip"
+    poll_layer = "${local.dist}/poll-layer-arm64.zip"
+  }
+  zips = {
+    hot        = coalesce(var.hot_zip, local.built.hot)
+    functions  = coalesce(var.functions_zip, local.built.functions)
+    layer      = coalesce(var.layer_zip, local.built.layer)
+    poll_layer = coalesce(var.poll_layer_zip, local.built.poll_layer)
+  }
+}
+
+variable "aws_client" {
+  description = <<-EOT
+    Client library with which `read`, `write` and `apply` call AWS.
+    slim: the project's own client, which starts several times faster than boto3.
+    boto3: AWS's SDK for Python. If AWS ever sends a response that slim can't read, switch to boto3. The switch needs no
+    new build.
+  EOT
+  type        = string
+  default     = "slim"
+  nullable    = false
+
+  validation {
+    condition     = contains(["slim", "boto3"], var.aws_client)
+    error_message = "Set aws_client to \"slim\" or \"boto3\"."
+  }
+}
+
+variable "architecture" {
+  description = "Processor architecture of the functions. The zips must be built for this architecture."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Set architecture to arm64 or x86_64."
+  }
+}

@@ -1,0 +1,91 @@
+# The alarms, and whom they notify.
+
+variable "alarms" {
+  description = "Create the alarms (0.10 $ a month each), the SNS topic that they notify, and a dashboard."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "alarm_actions" {
+  description = "ARNs of SNS topics that the primary Region's alarms notify, in addition to the stack's own topic."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_actions : can(regex(local.topic_arn, arn))])
+    error_message = <<-EOT
+      Give alarm_actions as ARNs of SNS topics in region, because an alarm can't notify a topic of another Region.
+    EOT
+  }
+}
+
+variable "replica_alarm_actions" {
+  description = "ARNs of SNS topics that the replica Region's alarms notify, in addition to the stack's own topic."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.replica_alarm_actions : can(regex(local.replica_topic_arn, arn))])
+    error_message = <<-EOT
+      Give replica_alarm_actions as ARNs of SNS topics in replica_region, because an alarm can't notify a topic of
+      another Region.
+    EOT
+  }
+}
+
+locals {
+  topic_arn         = "^arn:aws[a-z-]*:sns:${var.region}:[0-9]{12}:.+$"
+  replica_topic_arn = "^arn:aws[a-z-]*:sns:${coalesce(var.replica_region, "none")}:[0-9]{12}:.+$"
+}
+
+variable "notify" {
+  description = "People whom the alarms notify, in addition to the SNS topics in alarm_actions."
+  type = object({
+    # E-mail addresses. SNS sends no alarms to an address until its owner has confirmed the subscription.
+    emails = optional(list(string), [])
+    # Numbers for SMS, with country code. At first, AWS's SMS sandbox allows only verified numbers (see
+    # modules/monitoring/main.tf).
+    phone_numbers = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for address in var.notify.emails : can(regex(local.email_address, address))])
+    error_message = <<-EOT
+      Give notify.emails as addresses, for example operations@example.com, without a name or brackets around them.
+    EOT
+  }
+
+  # Phone numbers have the format E.164: a plus, then a country code, which never begins with 0, and at most 15 digits
+  # in all.
+  validation {
+    condition     = alltrue([for number in var.notify.phone_numbers : can(regex("^[+][1-9][0-9]{6,14}$", number))])
+    error_message = <<-EOT
+      Give notify.phone_numbers in international form, a plus and 7 to 15 digits without spaces, for example
+      +4915112345678.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for list in [[for address in var.notify.emails : lower(address)], var.notify.phone_numbers] :
+      length(distinct(list)) == length(list)
+    ])
+    error_message = "Name each address and number once in notify, because SNS keeps one subscription for it."
+  }
+
+  validation {
+    condition     = var.alarms || length(var.notify.emails) + length(var.notify.phone_numbers) == 0
+    error_message = "Set alarms to true or remove notify, because there is nothing to send without alarms."
+  }
+}
+
+locals {
+  email_user    = "[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+  email_domain  = "([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])+[A-Za-z]{2,63}"
+  email_address = "^${local.email_user}@${local.email_domain}$"
+}

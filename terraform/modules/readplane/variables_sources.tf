@@ -1,0 +1,897 @@
+# The settings of the back offices that `poll` polls, of the change stream, and of the network of `poll`.
+#
+# `terraform plan` checks every rule about a source that Terraform can check. During `terraform apply`, Terraform
+# invokes `poll`, which checks the rest: that JMESPath expressions compile, and that a named function can be used.
+# Terraform creates the schedules only after this check (modules/poll). Each rule is written in one of the two places
+# only (decision 37).
+
+# The words and patterns of the rules below. A validation can't use a local that depends on the validated variable,
+# because Terraform would report a cycle. So these locals are constants, or depend on other variables.
+locals {
+  # A test compares these three lists with the types in lambda_src/readplane/poll/source.
+  source_modes  = ["changes", "snapshot"]
+  paging_styles = ["none", "link", "page", "offset", "token"]
+  time_formats  = ["rfc3339", "unix_s", "unix_ms"]
+
+  paging_styles_with_parameter = ["page", "offset", "token"]
+
+  # The fields that only a source of changes can have, and those that a function replaces.
+  expression_fields = ["records", "id", "version", "deleted", "owner", "translation"]
+  changes_fields    = concat(local.expression_fields, ["function", "sweep"])
+  text_expressions  = ["records", "id", "deleted", "owner", "translation"]
+
+  seconds = { minute = 60, hour = 3600, day = 86400 }
+
+  # The names of the owner collections.
+  owned = [for name, collection in var.collections : name if collection.read == "owner"]
+
+  # Headers that carry a credential. In `headers`, everybody who may read the schedule or the state could read it.
+  credential_headers = ["authorization", "cookie", "proxy-authorization", "x-api-key"]
+
+  # Headers that control the connection and request of `poll`, or make the request conditional. `poll` itself sets the
+  # ones that it needs.
+  request_headers = [
+    "accept-encoding", "connection", "content-length", "expect", "host", "if-match", "if-modified-since",
+    "if-none-match", "if-range", "if-unmodified-since", "keep-alive", "range", "te", "trailer", "transfer-encoding",
+    "upgrade", "user-agent",
+  ]
+
+  # The executions of `apply` that the apply queue leaves to the change stream.
+  stream_executions = length(var.sources) == 0 ? 100000 : (
+    coalesce(var.functions.apply.reserved_concurrency, 100000) - var.write_log.apply_concurrency
+  )
+
+  host_pattern = "([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])"
+  port_pattern = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+  rate_pattern = "rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)"
+  cron_pattern = "cron\\(([^ ()]+ ){5}[^ ()]+\\)"
+  arn_pattern  = "^arn:aws[a-z-]*"
+
+  patterns = {
+    name     = "^[a-z][a-z0-9-]{0,39}$"
+    function = "^readplane\\.poll\\.source\\.functions(\\.[a-z_][a-z0-9_]*)+:[A-Za-z][A-Za-z0-9_]*$"
+    item_id  = "^[A-Za-z0-9][A-Za-z0-9._~-]{0,255}$"
+
+    # Path and query may hold all printable ASCII characters but the space and #.
+    url    = "^https?://${local.host_pattern}(:${local.port_pattern})?([/?][!-\"$-~]*)?$"
+    origin = "^https?://[^/?]+"
+
+    schedule = "^(${local.rate_pattern}|${local.cron_pattern})$"
+
+    parameter    = "^[!-~]{1,100}$"
+    header       = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
+    header_value = "^[!-~]([ -~]*[!-~])?$"
+
+    # A secret must be in the primary Region, where `poll` runs, because Secrets Manager and SSM look up a secret in the
+    # Region in which they are called, whatever Region the secret's ARN names.
+    secret = join("", [
+      "${local.arn_pattern}:(secretsmanager:${var.region}:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+",
+      "|ssm:${var.region}:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+)$",
+    ])
+    kms_key    = "${local.arn_pattern}:kms:${var.region}:[0-9]{12}:key/[A-Za-z0-9-]+$"
+    secret_url = "^(https://|http://localhost([:/?]|$))"
+  }
+}
+
+variable "sources" {
+  description = <<-EOT
+    Source name -> the back office to poll, its schedule, and the collection that the source feeds. If sources is null
+    or empty, Terraform creates neither the change stream nor `poll`.
+  EOT
+  type = map(object({
+    # changes: `poll` turns each record of a list into a change. snapshot: it publishes the whole response as one
+    # document.
+    mode             = string
+    collection       = string # the collection that the source feeds
+    schedule         = string # how often `poll` runs: an EventBridge Scheduler expression, rate(…) or cron(…)
+    staleness_budget = number # seconds; if the data is older, responses say so and an alarm fires
+
+    # The URL of the first page. It may contain {cursor}, which `poll` replaces with the time from which it asks for
+    # changes.
+    url     = string
+    headers = optional(map(string), {}) # headers that every request sends, by name
+    # The request header that carries a secret; null if the back office needs none.
+    secret = optional(object({
+      arn         = string                       # ARN of a Secrets Manager secret or an SSM parameter
+      header      = string                       # name of the header
+      format      = optional(string, "{secret}") # the header's value, in which {secret} stands for the secret
+      field       = optional(string)             # field that holds the secret, if the stored value is a JSON object
+      kms_key_arn = optional(string)             # KMS key that encrypts the secret; null: the key that AWS manages
+    }))
+
+    records = optional(string) # JMESPath of the list of records in a response
+    id      = optional(string) # JMESPath of the item's id in a record
+    # How to read a record's modification time; null if records have none.
+    version = optional(object({
+      expression = string # JMESPath of the time in a record
+      format     = string # rfc3339, unix_s or unix_ms
+    }))
+    deleted     = optional(string) # JMESPath that is true if a record is deleted
+    owner       = optional(string) # JMESPath of the user whose item a record is, in owner collections only
+    translation = optional(string) # JMESPath that builds the item's data from a record
+    # A class that translates records instead of the expressions: readplane.poll.source.functions.<module>:<name>.
+    function = optional(string)
+
+    # How `poll` writes the cursor into url.
+    cursor = optional(object({
+      format  = optional(string) # rfc3339, unix_s or unix_ms; null: the format of version
+      initial = optional(string) # what stands in place of the time when `poll` asks for all records; null: 1970
+    }))
+    # How `poll` asks for one page after another.
+    paging = optional(object({
+      style     = optional(string, "none") # none, link, page, offset or token
+      next      = optional(string)         # JMESPath of the next page's URL or token; null: the response's Link header
+      parameter = optional(string)         # query parameter that carries the page number, offset or token
+      first     = optional(number, 1)      # number of the first page
+      size      = optional(number)         # records of a full page: only a note, because `poll` reads pages of any size
+    }), {})
+
+    # Seconds before the watermark from which the next poll asks again, for records that the back office committed late.
+    lag_seconds         = optional(number, 60)
+    timeout_seconds     = optional(number, 10)      # seconds for one attempt of a request, redirects included
+    attempts            = optional(number, 3)       # how often a request is sent at most
+    max_pages           = optional(number, 100)     # pages that one poll reads at most; the next poll goes on
+    max_seconds         = optional(number, 45)      # seconds after which a poll starts no page; the next poll goes on
+    requests_per_second = optional(number)          # limit of requests to the back office; null: no limit
+    max_bytes           = optional(number, 8388608) # largest response in bytes, after decompression
+    # When `poll` stops asking a back office that fails, and for how long.
+    breaker = optional(object({
+      failures         = optional(number, 5)  # polls that must fail in a row
+      cooldown_seconds = optional(number, 30) # seconds until `poll` sends a request again
+    }), {})
+
+    # A full listing that finds records which the back office deleted without a mark; null: none.
+    sweep = optional(object({
+      schedule            = string               # how often it runs: rate(…) or cron(…)
+      url                 = optional(string)     # URL of the full listing; null: the source's url
+      max_deletes_percent = optional(number, 10) # if more of the collection is missing, the sweep deletes nothing
+    }))
+    document = optional(string, "current") # item id under which `poll` publishes a snapshot
+  }))
+  default  = {}
+  nullable = false
+
+  # Each source adds to the environment variables of `read`, to the policy of `poll` and to the input of the schedule
+  # `freshness`. AWS limits the size of all three, so a stack can have at most 20 sources.
+  validation {
+    condition     = length(var.sources) <= 20
+    error_message = "Declare at most 20 sources. Put the rest into a second stack."
+  }
+
+  # API Gateway allows 300 resources per API. A collection uses up to six of them, a source two and a backend two. All
+  # other paths together, the root included, use up to seven.
+  validation {
+    condition     = 6 * length(var.collections) + 2 * length(var.sources) + 2 * length(var.backends) + 7 <= 300
+    error_message = <<-EOT
+      Declare fewer collections, sources or backends, because API Gateway allows 300 resources and the API would have
+      more.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.sources) : can(regex(local.patterns.name, name))])
+    error_message = <<-EOT
+      Name sources with 1 to 40 lower-case letters, digits and hyphens, the first a letter, because the name is part of
+      paths, keys and names of schedules.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : contains(local.source_modes, s.mode)])
+    error_message = "Set each source's mode to \"changes\" or \"snapshot\"."
+  }
+
+  # --- Rules about the collection that a source feeds
+
+  validation {
+    condition     = alltrue([for s in var.sources : contains(keys(var.collections), s.collection)])
+    error_message = "Declare the collection of each source in collections. The declaration says who may read the data."
+  }
+
+  validation {
+    condition     = length(distinct(values(var.sources)[*].collection)) == length(var.sources)
+    error_message = <<-EOT
+      Give each source a collection of its own, because two sources would overwrite and delete each other's items.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : length(try(var.collections[s.collection].write_groups, [])) == 0])
+    error_message = <<-EOT
+      Remove write_groups from collections that a source feeds. Either clients or one source may write to a collection.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.owner != null || s.function != null
+      if s.mode == "changes" && contains(local.owned, s.collection)
+    ])
+    error_message = <<-EOT
+      Set owner if the source's collection is an owner collection. The expression finds the user whose item a record is.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      contains(local.owned, s.collection)
+      if s.owner != null && s.mode == "changes" && s.function == null
+    ])
+    error_message = "Remove owner if the source's collection isn't an owner collection."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : !contains(local.owned, s.collection) if s.sweep != null])
+    error_message = <<-EOT
+      Remove sweep from sources of owner collections, because no listing of all owners' items can be known to be
+      complete. Set deleted, so that the back office marks deleted records.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : !contains(local.owned, s.collection) if s.mode == "snapshot"])
+    error_message = "Choose a public or authenticated collection for a snapshot, because a snapshot has no owner."
+  }
+
+  # API Gateway caches a response together with its header Readplane-Stale. If cache_ttl exceeded the staleness budget,
+  # a cached response could still say that its data is fresh when the data is older than the budget.
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(var.collections[s.collection].cache_ttl, 0) <= s.staleness_budget
+    ])
+    error_message = <<-EOT
+      Set cache_ttl of a collection that a source feeds to at most the source's staleness_budget. Otherwise a cached
+      response could say that its data is fresh when it no longer is.
+    EOT
+  }
+
+  # --- Rules about the fields that a mode requires or excludes
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.records != null && s.id != null && s.translation != null
+      if s.mode == "changes" && s.function == null
+    ])
+    error_message = "Set records, id and translation for a source of changes, or set a function that replaces them."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for s in var.sources :
+      [for field in local.expression_fields : s[field] == null] if s.function != null
+    ]))
+    error_message = <<-EOT
+      Remove records, id, version, deleted, owner and translation from a source with a function, because the function
+      replaces them.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : s.function == null || s.paging.next == null])
+    error_message = "Remove paging.next from a source with a function, because the function finds the next page."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for s in var.sources :
+      [for field in local.changes_fields : s[field] == null] if s.mode == "snapshot"
+    ]))
+    error_message = <<-EOT
+      Remove expressions, function and sweep from a snapshot, because its payload is published unchanged.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : s.paging.style == "none" if s.mode == "snapshot"])
+    error_message = "Remove paging from a snapshot, because one response holds all of it."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for s in var.sources :
+      [for field in local.text_expressions : try(trimspace(s[field]) != "", true)]
+    ]))
+    error_message = <<-EOT
+      Set records, id, deleted, owner and translation to a JMESPath expression, or leave the field out. An empty
+      expression finds nothing.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : try(trimspace(s.version.expression) != "", s.version == null)])
+    error_message = <<-EOT
+      Set version.expression to the JMESPath expression that finds a record's modification time, or leave version out.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : try(trimspace(s.paging.next) != "", true)])
+    error_message = <<-EOT
+      Set paging.next to the JMESPath expression that finds the next page's link or token, or leave it out.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.function, s.function)) if s.function != null
+    ])
+    error_message = <<-EOT
+      Name a function as readplane.poll.source.functions.<module>:<name>, because `poll` calls no other module.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      contains(local.time_formats, s.version.format) if s.version != null
+    ])
+    error_message = "Set version.format to \"rfc3339\", \"unix_s\" or \"unix_ms\"."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : can(regex(local.patterns.item_id, s.document))])
+    error_message = <<-EOT
+      Set document to an item id: 1 to 256 letters, digits, dots, underscores, tildes and hyphens, the first a letter or
+      digit.
+    EOT
+  }
+
+  # --- Rules about url and cursor
+
+  validation {
+    condition     = alltrue([for url in values(var.sources)[*].url : can(regex(local.patterns.url, url))])
+    error_message = <<-EOT
+      Set url to an http:// or https:// URL of printable ASCII characters, without spaces and without a fragment. Put
+      user and password into secret, and {cursor} only into the path or query.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for url in values(var.sources)[*].url : length(url) <= 2048])
+    error_message = "Set url to at most 2048 characters."
+  }
+
+  validation {
+    condition     = alltrue([for url in values(var.sources)[*].url : !can(regex("[{}]", replace(url, "{cursor}", "")))])
+    error_message = "Use no placeholder other than {cursor} in url. Write other braces as %7B and %7D."
+  }
+
+  # `poll` replaces {cursor} with a time that it takes from the records' modification times. So a source whose url
+  # contains {cursor} needs the field version, or a function that returns the modification times. Terraform can't see
+  # whether the function returns them; only `poll` can check that.
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.version != null || s.function != null
+      if s.mode == "changes" && strcontains(s.url, "{cursor}")
+    ])
+    error_message = <<-EOT
+      Set version, or remove {cursor} from url. Without the records' modification times, `poll` has no time to put
+      there.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : !strcontains(s.url, "{cursor}") if s.mode == "snapshot"])
+    error_message = "Remove {cursor} from the url of a snapshot, because a snapshot is always read as a whole."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : strcontains(s.url, "{cursor}") if s.cursor != null])
+    error_message = "Put {cursor} into url, or remove cursor, which only says how {cursor} is written."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      contains(local.time_formats, s.cursor.format) if try(s.cursor.format, null) != null
+    ])
+    error_message = <<-EOT
+      Set cursor.format to "rfc3339", "unix_s" or "unix_ms", or leave it out to use version.format.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : try(s.cursor.initial, null) != ""])
+    error_message = <<-EOT
+      Set cursor.initial to the text that asks the back office for all records, or leave it out to use the start of
+      1970.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(s.cursor.format, null) != null if s.function != null && strcontains(s.url, "{cursor}")
+    ])
+    error_message = <<-EOT
+      Set cursor.format if a source has a function and {cursor} in its url, because there is no version.format to use.
+    EOT
+  }
+
+  # --- Rules about schedules and staleness budgets
+
+  validation {
+    condition = alltrue([
+      for schedule in values(var.sources)[*].schedule :
+      can(regex(local.patterns.schedule, schedule))
+    ])
+    error_message = <<-EOT
+      Write schedule as rate(1 minute), rate(5 minutes) (also hours and days), or as cron() with six fields, for example
+      cron(0 3 * * ? *).
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.schedule, s.sweep.schedule)) if s.sweep != null
+    ])
+    error_message = <<-EOT
+      Write sweep.schedule as rate(1 minute), rate(5 minutes) (also hours and days), or as cron() with six fields, for
+      example cron(0 3 * * ? *).
+    EOT
+  }
+
+  # Check staleness_budget only against a rate(…) schedule, because Terraform can't compute the interval of a cron
+  # expression.
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.staleness_budget > try(regex("\\d+", s.schedule) * local.seconds[regex("minute|hour|day", s.schedule)], 0)
+    ])
+    error_message = <<-EOT
+      Set staleness_budget to more seconds than there are between two polls. Otherwise data would become stale before
+      the next poll can refresh it.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for n in values(var.sources)[*].staleness_budget :
+      n >= 1 && n <= 31536000 && floor(n) == n
+    ])
+    error_message = "Set staleness_budget to whole seconds from 1 to 31536000 (a year)."
+  }
+
+  # --- Rules about paging
+
+  validation {
+    condition     = alltrue([for style in values(var.sources)[*].paging.style : contains(local.paging_styles, style)])
+    error_message = "Set paging.style to \"none\", \"link\", \"page\", \"offset\" or \"token\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for p in values(var.sources)[*].paging :
+      (p.parameter != null) == contains(local.paging_styles_with_parameter, p.style)
+    ])
+    error_message = <<-EOT
+      Set paging.parameter to the name of the query parameter for the page number, offset or token. Leave it out with
+      the styles "none" and "link".
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for p in values(var.sources)[*].paging :
+      can(regex(local.patterns.parameter, p.parameter)) if p.parameter != null
+    ])
+    error_message = <<-EOT
+      Set paging.parameter to the name of a query parameter: 1 to 100 printable characters without spaces.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.paging.next != null || s.function != null if s.paging.style == "token"
+    ])
+    error_message = "Set paging.next to the JMESPath expression that finds the next page's token."
+  }
+
+  validation {
+    condition = alltrue([
+      for p in values(var.sources)[*].paging :
+      contains(["link", "token"], p.style) if p.next != null
+    ])
+    error_message = <<-EOT
+      Remove paging.next, or set paging.style to "link" or "token". The other styles count pages or records.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].paging.first : n >= 0 && n <= 1000000 && floor(n) == n])
+    error_message = "Set paging.first to a whole number from 0 to 1000000."
+  }
+
+  validation {
+    condition = alltrue([
+      for n in values(var.sources)[*].paging.size :
+      n >= 1 && n <= 1000000 && floor(n) == n if n != null
+    ])
+    error_message = "Set paging.size to a whole number from 1 to 1000000, or leave it out."
+  }
+
+  # --- Rules about limits
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].lag_seconds : n >= 0 && n <= 604800])
+    error_message = "Set lag_seconds to 0 to 604800. It says how late the back office may show a change."
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].timeout_seconds : n >= 0.1 && n <= 120])
+    error_message = "Set timeout_seconds, the time of one request, to 0.1 to 120."
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].attempts : n >= 1 && n <= 10 && floor(n) == n])
+    error_message = "Set attempts to a whole number from 1 to 10."
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].max_pages : n >= 1 && n <= 100000 && floor(n) == n])
+    error_message = <<-EOT
+      Set max_pages to a whole number from 1 to 100000. The next run of `poll` reads the pages that are left.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].max_seconds : n >= 1 && n <= 840])
+    error_message = "Set max_seconds to 1 to 840. The next run of `poll` reads the pages that are left."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : s.timeout_seconds <= s.max_seconds])
+    error_message = "Set timeout_seconds to at most max_seconds."
+  }
+
+  # The timeout of `poll` must be at least 5 seconds longer than max_seconds and timeout_seconds together. A request
+  # that starts just before max_seconds have passed may still take its whole timeout_seconds. After that, `poll` needs
+  # time to put the records on the change stream and to save its checkpoint.
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.max_seconds + s.timeout_seconds + 5 <= var.functions.poll.timeout_seconds
+    ])
+    error_message = <<-EOT
+      Set max_seconds and timeout_seconds together to at least 5 seconds less than functions.poll.timeout_seconds.
+      Otherwise Lambda could stop `poll` before it has saved its checkpoint.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].requests_per_second : n >= 0.01 && n <= 1000 if n != null])
+    error_message = "Set requests_per_second to 0.01 to 1000, or leave it out for no limit."
+  }
+
+  # A response may have at most 64 MiB, because `poll` holds the whole response in memory, together with the changes
+  # that it makes from the response.
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].max_bytes : n >= 1024 && n <= 67108864 && floor(n) == n])
+    error_message = "Set max_bytes, the size of the largest response, to a whole number from 1024 to 67108864 (64 MiB)."
+  }
+
+  # `poll` needs 72 MB of memory for each MiB of max_bytes. It keeps a response and its changes in memory until Kinesis
+  # has accepted all of the changes. Measurements show that both together take up to 20 times the size of the response
+  # if its rows have 80 bytes each, and up to 70 times if each row is a single short number.
+  validation {
+    condition = alltrue([
+      for n in values(var.sources)[*].max_bytes :
+      100 + 72 * ceil(n / 1048576) <= var.functions.poll.memory_mb
+    ])
+    error_message = <<-EOT
+      Set functions.poll.memory_mb to at least 100 plus 72 for each MiB of max_bytes (676 for 8 MiB), or lower
+      max_bytes. Otherwise a large response would end every poll for lack of memory.
+    EOT
+  }
+
+  # A snapshot may have at most 9 MiB, because API Gateway returns at most 10 MB, and the published document is slightly
+  # larger than the payload from the back office.
+  validation {
+    condition     = alltrue([for s in var.sources : s.max_bytes <= 9437184 if s.mode == "snapshot"])
+    error_message = <<-EOT
+      Set max_bytes of a snapshot to at most 9437184 (9 MiB), because API Gateway can't return a larger document.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].breaker.failures : n >= 1 && n <= 1000 && floor(n) == n])
+    error_message = "Set breaker.failures to a whole number from 1 to 1000."
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].breaker.cooldown_seconds : n >= 0 && n <= 86400])
+    error_message = "Set breaker.cooldown_seconds to 0 to 86400."
+  }
+
+  # --- Rules about sweeps
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.sweep.max_deletes_percent >= 0 && s.sweep.max_deletes_percent <= 100 if s.sweep != null
+    ])
+    error_message = <<-EOT
+      Set sweep.max_deletes_percent to 0 to 100. A sweep deletes nothing if more of the collection is missing.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.url, s.sweep.url)) if try(s.sweep.url, null) != null
+    ])
+    error_message = <<-EOT
+      Set sweep.url to an http:// or https:// URL of printable ASCII characters, without spaces, user, password and
+      fragment.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : try(length(s.sweep.url) <= 2048, true)])
+    error_message = "Set sweep.url to at most 2048 characters."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : !can(regex("[{}]", s.sweep.url)) if try(s.sweep.url, null) != null])
+    error_message = <<-EOT
+      Remove {cursor} from sweep.url, because a sweep lists everything. Write other braces as %7B and %7D.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(regex(local.patterns.origin, lower(s.sweep.url)) == regex(local.patterns.origin, lower(s.url)), true)
+    ])
+    error_message = "Give sweep.url the scheme, host and port of url, because a sweep sends the same secret."
+  }
+
+  # --- Rules about headers and secrets
+
+  validation {
+    condition = alltrue([
+      for header in keys(merge(values(var.sources)[*].headers...)) :
+      can(regex(local.patterns.header, header))
+    ])
+    error_message = "Name headers as HTTP does: 1 to 100 letters, digits and !#$%&'*+.^_`|~-."
+  }
+
+  validation {
+    condition = alltrue([
+      for value in flatten([for s in var.sources : values(s.headers)]) :
+      can(regex(local.patterns.header_value, value))
+    ])
+    error_message = "Set headers to values of printable ASCII characters, the first and the last no space."
+  }
+
+  validation {
+    condition     = alltrue([for value in flatten([for s in var.sources : values(s.headers)]) : length(value) <= 2048])
+    error_message = "Set headers to values of at most 2048 characters."
+  }
+
+  validation {
+    condition = alltrue([
+      for header in keys(merge(values(var.sources)[*].headers...)) :
+      !contains(local.credential_headers, lower(header))
+    ])
+    error_message = <<-EOT
+      Put Authorization, Proxy-Authorization, Cookie and X-Api-Key into secret, because everybody who may read the
+      schedule or the state can read headers.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for header in keys(merge(values(var.sources)[*].headers...)) :
+      !contains(local.request_headers, lower(header))
+    ])
+    error_message = <<-EOT
+      Remove the headers that `poll` sets itself from headers, such as Host, User-Agent, Accept-Encoding, Range and
+      If-None-Match.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      length(distinct([for name in keys(s.headers) : lower(name)])) == length(s.headers)
+    ])
+    error_message = "Name each header once in headers. The case of letters makes no difference."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      !contains([for name in keys(s.headers) : lower(name)], lower(s.secret.header))
+      if s.secret != null
+    ])
+    error_message = "Remove the header of the secret from headers. The case of letters makes no difference."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.header, s.secret.header)) if s.secret != null
+    ])
+    error_message = "Name secret.header as HTTP does: 1 to 100 letters, digits and !#$%&'*+.^_`|~-."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      !contains(local.request_headers, lower(s.secret.header)) if s.secret != null
+    ])
+    error_message = "Set secret.header to a header that `poll` doesn't set itself, such as Authorization or X-Api-Key."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.header_value, s.secret.format)) if s.secret != null
+    ])
+    error_message = "Set secret.format to printable ASCII characters, the first and the last no space."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : try(length(s.secret.format) <= 2048, true)])
+    error_message = "Set secret.format to at most 2048 characters."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      length(split("{secret}", s.secret.format)) == 2 if s.secret != null
+    ])
+    error_message = "Put {secret} into secret.format once, for example \"Bearer {secret}\"."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : try(s.secret.field, null) != ""])
+    error_message = <<-EOT
+      Set secret.field to the name of a field of the secret's JSON, or leave it out to send the whole secret.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.secret, s.secret.arn)) if s.secret != null
+    ])
+    error_message = <<-EOT
+      Set secret.arn to the whole ARN, without wildcards, of a Secrets Manager secret (with its six last characters) or
+      of an SSM parameter in region.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.kms_key, s.secret.kms_key_arn))
+      if try(s.secret.kms_key_arn, null) != null
+    ])
+    error_message = <<-EOT
+      Set secret.kms_key_arn to the ARN of a key (not of an alias) in region, or leave it out if the key that AWS
+      manages encrypts the secret.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      var.poll.vpc != null || can(regex(local.patterns.secret_url, s.url)) if s.secret != null
+    ])
+    error_message = <<-EOT
+      Use https for a source with a secret, or set poll.vpc if the way to the back office is private. Others could read
+      a secret that is sent by plain HTTP.
+    EOT
+  }
+
+  # --- Rules about concurrency
+
+  # Reserve one execution of `poll` for each source and one for the freshness report, because all of them may run at the
+  # same time. Lambda throttles every invocation for which no execution is free, and drops its event if it can't start
+  # `poll` within a minute.
+  validation {
+    condition     = coalesce(var.functions.poll.reserved_concurrency, 1000) >= length(var.sources) + 1
+    error_message = "Set functions.poll.reserved_concurrency to at least one more than there are sources, or to null."
+  }
+}
+
+variable "change_stream" {
+  description = <<-EOT
+    The Kinesis stream that carries changes from `poll` to `apply`. The stack has one only if there is a source.
+  EOT
+  type = object({
+    # Whether Kinesis chooses the number of shards, which costs 30 to 40 $ a month even if the stream is idle.
+    on_demand = optional(bool, false)
+    # Number of shards. A shard accepts 1,000 records or 1 MB a second. It costs 11 to 15 $ a month, depending on the
+    # Region, used or not.
+    shards                 = optional(number, 1)
+    retention_hours        = optional(number, 24)  # hours for which the stream keeps a record
+    parallelization_factor = optional(number, 2)   # batches of one shard that `apply` handles at once
+    batch_size             = optional(number, 500) # largest number of records in a batch
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for n in [var.change_stream.shards] : n >= 1 && n <= 200 && floor(n) == n])
+    error_message = "Set change_stream.shards to a whole number from 1 to 200."
+  }
+
+  validation {
+    condition     = alltrue([for n in [var.change_stream.retention_hours] : n >= 24 && n <= 8760 && floor(n) == n])
+    error_message = <<-EOT
+      Set change_stream.retention_hours to a whole number from 24 to 8760, because Kinesis allows no other. More than 24
+      hours cost extra.
+    EOT
+  }
+
+  validation {
+    condition     = contains(range(1, 11), var.change_stream.parallelization_factor)
+    error_message = <<-EOT
+      Set change_stream.parallelization_factor to a whole number from 1 to 10, because Lambda allows no other.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for n in [var.change_stream.batch_size] : n >= 1 && n <= 10000 && floor(n) == n])
+    error_message = "Set change_stream.batch_size to a whole number from 1 to 10000, because Lambda allows no other."
+  }
+
+  # The apply queue and the change stream both invoke `apply`. The reserved concurrency of `apply` must be enough for
+  # both together, because otherwise one of them starves the other. SQS would also count a throttled delivery as a
+  # failure, and in the end move the message to the dead-letter queue.
+  #
+  # This rule assumes that an on-demand stream has four shards, because a new on-demand stream has four.
+  validation {
+    condition = local.stream_executions >= (
+      (var.change_stream.on_demand ? 4 : var.change_stream.shards) * var.change_stream.parallelization_factor
+    )
+    error_message = <<-EOT
+      Set functions.apply.reserved_concurrency to null, or to at least write_log.apply_concurrency plus shards (4 if
+      on_demand) times parallelization_factor. Otherwise the queue and the stream would take executions from each other.
+    EOT
+  }
+}
+
+variable "poll" {
+  description = "The network in which `poll` runs."
+  type = object({
+    # A VPC, for back offices that are private; null: `poll` runs outside any VPC.
+    vpc = optional(object({
+      subnet_ids         = list(string) # subnets, better two, in two availability zones
+      security_group_ids = list(string) # security groups
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = var.poll.vpc == null || try(
+      length(var.poll.vpc.subnet_ids) >= 1 && length(var.poll.vpc.security_group_ids) >= 1, false
+    )
+    error_message = <<-EOT
+      Name at least one subnet (better two, in two availability zones) and one security group in poll.vpc, or leave it
+      out.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for id in try(var.poll.vpc.subnet_ids, []) : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "Set poll.vpc.subnet_ids to ids of subnets, such as subnet-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = alltrue([for id in try(var.poll.vpc.security_group_ids, []) : can(regex("^sg-[0-9a-f]+$", id))])
+    error_message = "Set poll.vpc.security_group_ids to ids of security groups, such as sg-0123456789abcdef0."
+  }
+}

@@ -1,0 +1,41 @@
+# Plans the demo, so that `make openapi` can take its contract from the plan (ops/openapi.py). tests/local compares
+# docs/openapi.yaml with the contract of an applied stack.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
+    }
+  }
+}
+
+mock_provider "aws" {
+  alias           = "replica"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "eu-west-1"
+    }
+  }
+}
+
+variables {
+  hot_zip        = "tests/mocks/hot.txt"
+  functions_zip  = "tests/mocks/artefact.txt"
+  layer_zip      = "tests/mocks/artefact.txt"
+  poll_layer_zip = "tests/mocks/artefact.txt"
+}
+
+run "demo" {
+  command = plan
+
+  assert {
+    condition     = can(jsondecode(output.openapi).paths["/health"])
+    error_message = "The plan knows the whole contract."
+  }
+}

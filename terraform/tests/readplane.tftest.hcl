@@ -1,0 +1,646 @@
+# Tests of modules/readplane, which is the whole stack, with and without the replica Region. Other test files test each
+# module by itself, and root.tftest.hcl tests that the root passes everything on.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+mock_provider "aws" {
+  alias           = "replica"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "eu-west-1"
+    }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = {
+      arn = "arn:aws:sns:eu-west-1:111122223333:readplane-alarms"
+    }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = {
+      id  = "99999999-8888-7777-6666-555555555555"
+      arn = "arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555"
+    }
+  }
+}
+
+variables {
+  region        = "eu-central-1"
+  hot_zip       = "tests/mocks/hot.txt"
+  functions_zip = "tests/mocks/artefact.txt"
+  layer_zip     = "tests/mocks/artefact.txt"
+  collections = {
+    products = { read = "public", write_groups = ["editors", "pricing"], cache_ttl = 60 }
+    prices   = { read = "authenticated", write_groups = ["pricing"] }
+    profiles = { read = "owner" }
+  }
+  cache_size = "0.5"
+}
+
+run "two_regions_with_keys_and_polled_back_offices" {
+  command = plan
+
+  module {
+    source = "./modules/readplane"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+  }
+
+  variables {
+    replica_region = "eu-west-1"
+    aws_client     = "boto3"
+    poll_layer_zip = "tests/mocks/artefact.txt"
+    collections = {
+      products = { read = "public", write_groups = ["editors"] }
+      prices   = { read = "authenticated" }
+      profiles = { read = "owner" }
+      rates    = { read = "public", cache_ttl = 60, schema = "{}" }
+    }
+    cache_size = "0.5"
+    sources = {
+      prices = {
+        mode             = "changes"
+        collection       = "prices"
+        schedule         = "rate(1 minute)"
+        staleness_budget = 90
+        url              = "https://erp.example.com/prices?since={cursor}"
+        headers          = { X-Tenant = "1" }
+        secret = {
+          arn         = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
+          header      = "Authorization"
+          format      = "Bearer {secret}"
+          kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/theirs"
+        }
+        records     = "rows"
+        id          = "code"
+        version     = { expression = "changed", format = "rfc3339" }
+        translation = "@"
+        paging      = { style = "link", next = "next_url" }
+        sweep       = { schedule = "rate(1 day)" }
+      }
+      rates = {
+        mode             = "snapshot"
+        collection       = "rates"
+        schedule         = "rate(1 hour)"
+        staleness_budget = 7200
+        url              = "https://erp.example.com/rates"
+      }
+    }
+
+    # What the assertions below expect of the input of a schedule, the settings of `read`, the replica Region's key, and
+    # the policies of the functions.
+    input = {
+      sweep = false
+      source = {
+        name             = "prices"
+        mode             = "changes"
+        collection       = "prices"
+        schedule         = "rate(1 minute)"
+        staleness_budget = 90
+        url              = "https://erp.example.com/prices?since={cursor}"
+        headers          = { X-Tenant = "1" }
+        secret = {
+          arn    = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
+          header = "Authorization"
+          format = "Bearer {secret}"
+          field  = null
+        }
+        records             = "rows"
+        id                  = "code"
+        version             = { expression = "changed", format = "rfc3339" }
+        deleted             = null
+        owner               = null
+        translation         = "@"
+        function            = null
+        cursor              = null
+        paging              = { style = "link", next = "next_url", parameter = null, first = 1, size = null }
+        lag_seconds         = 60
+        timeout_seconds     = 10
+        attempts            = 3
+        max_pages           = 100
+        max_seconds         = 45
+        requests_per_second = null
+        max_bytes           = 8388608
+        breaker             = { failures = 5, cooldown_seconds = 30 }
+        sweep               = { schedule = "rate(1 day)", url = null, max_deletes_percent = 10 }
+        document            = "current"
+      }
+    }
+    key_statements = [
+      {
+        Sid       = "WriteLogNotifiesQueue"
+        Effect    = "Allow"
+        Principal = { Service = "s3.amazonaws.com" }
+        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+        Resource  = "*"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = "111122223333" }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:s3:::readplane-write-log-111122223333-eu-west-1" }
+        }
+      },
+      {
+        Sid       = "AlarmsPublish"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+        Resource  = "*"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = "111122223333" }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:*" }
+        }
+      },
+      {
+        Sid       = "LogsEncrypt"
+        Effect    = "Allow"
+        Principal = { Service = "logs.eu-west-1.amazonaws.com" }
+        Action = [
+          "kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
+          "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey",
+        ]
+        Resource = "*"
+        Condition = {
+          ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:eu-west-1:111122223333:log-group:*" }
+        }
+      },
+    ]
+    items         = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
+    replica_items = ["arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"]
+    replica_key   = ["arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555"]
+    freshness = {
+      prices = { collection = "prices", staleness_budget = 90 }
+      rates  = { collection = "rates", staleness_budget = 7200 }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for region in [module.primary, module.replica[0]] :
+      jsonencode(region.functions.read.environment) == "{\"READPLANE_CLIENT\":\"boto3\"}"
+    ])
+    error_message = "Both Regions run the same client."
+  }
+
+  assert {
+    condition = [for region in [module.primary, module.replica[0]] : region.functions.read.zip] == [
+      "tests/mocks/hot.txt", "tests/mocks/hot.txt"
+    ]
+    error_message = "Both Regions run the same hot zip."
+  }
+
+  assert {
+    condition = [for region in [module.primary, module.replica[0]] : region.functions.publish.zip] == [
+      "tests/mocks/artefact.txt", "tests/mocks/artefact.txt"
+    ]
+    error_message = "Both Regions run the same zip of the other functions."
+  }
+
+  assert {
+    condition     = length(module.replica) == 1 && output.replica_region == "eu-west-1"
+    error_message = "The stack has a replica Region."
+  }
+
+  assert {
+    condition     = output.replica_api_url != null && output.replica_documents_bucket != null
+    error_message = "The replica Region has its own API and documents."
+  }
+
+  assert {
+    condition     = output.replica_write_log_bucket != null
+    error_message = "The replica Region has its own write log."
+  }
+
+  assert {
+    condition     = aws_kms_key.primary[0].enable_key_rotation && aws_kms_key.replica[0].enable_key_rotation
+    error_message = "Each Region has a key of its own, and AWS rotates it."
+  }
+
+  assert {
+    condition     = slice(jsondecode(aws_kms_key.replica[0].policy).Statement, 1, 4) == var.key_statements
+    error_message = "Only bucket notifications, alarms and log groups of the account and Region may use the key."
+  }
+
+  assert {
+    condition = jsondecode(aws_kms_key.replica[0].policy).Statement[0].Principal == {
+      AWS = "arn:aws:iam::111122223333:root"
+    }
+    error_message = "The account decides who else may use the key."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_kms_key.replica[0].policy).Statement) == 4
+    error_message = "The key's policy has no other statement."
+  }
+
+  assert {
+    condition     = strcontains(output.policies.keys["primary"], "\"logs.eu-central-1.amazonaws.com\"")
+    error_message = "The logs service is the Region's."
+  }
+
+  assert {
+    condition     = !strcontains(output.policies.keys["primary"], "kms:*")
+    error_message = "A key policy has no wildcards."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.replica[0].policies.functions.apply).Statement : s.Sid => s.Resource
+    }["FoldItems"] == var.replica_items
+    error_message = "The replica's functions use their own Region's table."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.replica[0].policies.functions.apply).Statement : s.Sid => s.Resource
+    }["UseKey"] == var.replica_key
+    error_message = "The replica's functions use their own Region's key."
+  }
+
+  assert {
+    condition = { for s in jsondecode(output.policies.functions.apply).Statement : s.Sid => s.Resource
+    }["FoldItems"] == var.items
+    error_message = "The primary Region's functions use its own table."
+  }
+
+  assert {
+    condition     = module.items.deletion_protection && module.identity.deletion_protection
+    error_message = "By default, nobody can delete items and users."
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for region in [module.primary, module.replica[0]] : values(region.force_destroy)
+    ]))
+    error_message = "By default, Terraform refuses to delete buckets that hold data."
+  }
+
+  assert {
+    condition = contains(
+      [for s in jsondecode(output.policies.write_log.apply_queue).Statement : s.Sid], "DenyPlainHttp"
+    )
+    error_message = "By default plain HTTP is refused."
+  }
+
+  assert {
+    condition     = module.primary.route_table["GET /documents/products/{item_id}"].document != null
+    error_message = "By default API Gateway reads documents itself."
+  }
+
+  assert {
+    condition     = module.primary.freshness_alarm_seconds == 900 && module.replica[0].freshness_alarm_seconds == 900
+    error_message = "By default both Regions have alarms."
+  }
+
+  assert {
+    condition     = output.api_url == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
+    error_message = "The API's URL is without its stage, because every path begins with /v1."
+  }
+
+  assert {
+    condition     = output.edge_url == null
+    error_message = "There is no CloudFront distribution yet."
+  }
+
+  assert {
+    condition     = startswith(output.sign_in_url, "https://readplane-111122223333-eu-central-1.auth.eu-central-1.")
+    error_message = "Users sign in at the primary Region's pool."
+  }
+
+  assert {
+    condition     = contains(output.routes, "PUT /items/profiles/{item_id}") && contains(output.routes, "GET /health")
+    error_message = "The API has the routes that the collections ask for."
+  }
+
+  assert {
+    condition     = jsondecode(output.sources["prices"]) == jsondecode(jsonencode(var.input))
+    error_message = "A schedule's input holds the source's settings, defaults included, but not the secret's KMS key."
+  }
+
+  assert {
+    condition     = module.poll[0].schedules["poll.prices"].input == output.sources["prices"]
+    error_message = "The output sources shows the input of each source's schedule."
+  }
+
+  assert {
+    condition = toset(keys(module.poll[0].schedules)) == toset([
+      "poll.prices", "sweep.prices", "poll.rates", "freshness"
+    ])
+    error_message = "Each source has its schedules, and the freshness report has one."
+  }
+
+  assert {
+    condition     = output.checkpoints_table == "readplane-checkpoints" && output.change_stream == "readplane-changes"
+    error_message = "Tools can find the checkpoint table and the change stream."
+  }
+
+  assert {
+    condition     = output.poll_function != null
+    error_message = "Tools can find poll."
+  }
+
+  assert {
+    condition     = jsondecode(module.poll[0].settings).documents[*].region == ["eu-central-1", "eu-west-1"]
+    error_message = "poll knows both Regions' documents."
+  }
+
+  assert {
+    condition     = keys(jsondecode(module.poll[0].settings).collections) == ["prices", "rates"]
+    error_message = "poll knows the collections that sources feed."
+  }
+
+  assert {
+    condition = contains(
+      [for s in jsondecode(module.primary.policies.functions.apply).Statement : s.Sid], "ReadChangeStream"
+    )
+    error_message = "The Region that polls applies the changes."
+  }
+
+  assert {
+    condition = !contains(
+      [for s in jsondecode(module.replica[0].policies.functions.apply).Statement : s.Sid], "ReadChangeStream"
+    )
+    error_message = "The replica Region doesn't apply polled changes, because the global table replicates the items."
+  }
+
+  assert {
+    condition = alltrue([
+      for region in [module.primary, module.replica[0]] :
+      jsondecode(region.settings.read).sources == jsondecode(jsonencode(var.freshness))
+    ])
+    error_message = "read knows the sources in both Regions."
+  }
+
+  assert {
+    condition     = module.poll[0].deletion_protection
+    error_message = "Checkpoints are protected by default."
+  }
+
+  assert {
+    condition = { for s in jsondecode(output.policies.poll.poll).Statement : s.Sid => s.Resource
+    }["UseKeyInEuWest1"] == var.replica_key
+    error_message = "poll encrypts documents with each Region's own key."
+  }
+}
+
+run "back_offices_and_alarms_in_another_partition" {
+  command = plan
+
+  module {
+    source = "./modules/readplane"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+  }
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-us-gov" }
+  }
+
+  variables {
+    replica_region   = "eu-west-1"
+    notify           = { emails = ["operations@example.com"] }
+    alarm_actions    = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    backend_api_keys = { crm = "a-key-of-ours-0123456789" }
+    needs_key        = { crm = true, erp = true, staff = false } # what an assertion below expects
+    backends = {
+      crm = {
+        url              = "https://crm.example.internal/api"
+        vpc_link         = { nlb_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/net/crm/1" }
+        replica_vpc_link = { id = "abc123" }
+      }
+      erp   = { url = "https://erp.example.com" }
+      staff = { url = "https://staff.example.com", api_key = false, scopes = ["read"] }
+    }
+  }
+
+  assert {
+    condition     = module.primary.route_table["GET /backends/crm/{proxy+}"].backend.vpc_link_id == "link01"
+    error_message = "The primary Region reaches a private back office by the VPC link that it makes."
+  }
+
+  assert {
+    condition     = module.replica[0].route_table["GET /backends/crm/{proxy+}"].backend.vpc_link_id == "abc123"
+    error_message = "The replica Region reaches a private back office by the VPC link that it is given."
+  }
+
+  assert {
+    condition     = module.primary.route_table["GET /backends/erp/{proxy+}"].backend.vpc_link_id == null
+    error_message = "A public back office needs no VPC link."
+  }
+
+  assert {
+    condition = (
+      toset(module.primary.route_table["GET /backends/staff/{proxy+}"].scopes) == toset(module.identity.scopes.read)
+    )
+    error_message = "The scopes of a backend are this stack's scopes."
+  }
+
+  assert {
+    condition     = length(module.primary.route_table["GET /backends/erp/{proxy+}"].scopes) == 0
+    error_message = "A backend without scopes takes no token."
+  }
+
+  assert {
+    condition = nonsensitive(output.backend_api_keys) == {
+      crm = "a-key-of-ours-0123456789"
+      erp = "a-key-that-aws-has-generated-0123"
+    }
+    error_message = "Each backend with api_key has a key, given or generated."
+  }
+
+  assert {
+    condition     = issensitive(output.backend_api_keys)
+    error_message = "Terraform never prints the API keys."
+  }
+
+  assert {
+    condition     = nonsensitive(module.replica[0].backend_api_keys) == nonsensitive(output.backend_api_keys)
+    error_message = "A backend's key is the same in both Regions."
+  }
+
+  assert {
+    condition = output.backends["crm"] == {
+      url     = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1/backends/crm"
+      api_key = true
+    }
+    error_message = "The output backends says under which URL each back office is reached."
+  }
+
+  assert {
+    condition     = { for name, backend in output.backends : name => backend.api_key } == var.needs_key
+    error_message = "The output backends says which backends need an API key."
+  }
+
+  assert {
+    condition = local.alarm_actions == [
+      "arn:aws:sns:eu-central-1:111122223333:readplane-alarms", "arn:aws:sns:eu-central-1:111122223333:operators"
+    ]
+    error_message = "The primary Region's alarms notify its own topic and the topics that alarm_actions names."
+  }
+
+  assert {
+    condition     = local.replica_alarm_actions == ["arn:aws:sns:eu-west-1:111122223333:readplane-alarms"]
+    error_message = "The replica Region's alarms notify its own topic."
+  }
+
+  assert {
+    condition = (
+      output.alarm_topic_arn == local.alarm_actions[0]
+      && output.replica_alarm_topic_arn == local.replica_alarm_actions[0]
+    )
+    error_message = "The outputs name both topics."
+  }
+
+  assert {
+    condition     = length(regexall("\"arn:aws:", output.policies.keys["primary"])) == 0
+    error_message = "The key's policy names no other partition than the stack's."
+  }
+
+  assert {
+    condition     = length(regexall("\"arn:aws-us-gov:", output.policies.keys["primary"])) == 4
+    error_message = "The key's policy names the partition that the stack is in."
+  }
+}
+
+run "one_region_without_key" {
+  command = plan
+
+  module {
+    source = "./modules/readplane"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+  }
+
+  variables {
+    customer_managed_key = false
+    api_base_url         = "http://localhost:4566/_aws/execute-api/{api_id}"
+
+    deletion_protection   = false
+    alarms                = false
+    documents_integration = "lambda"
+    emulator              = { plain_http = true }
+  }
+
+  assert {
+    condition     = length(module.primary.functions.read.environment) == 0
+    error_message = "By default the project's own client is used."
+  }
+
+  assert {
+    condition     = length(module.primary.functions.read.layers) == 0
+    error_message = "The project's own client needs no layer."
+  }
+
+  assert {
+    condition     = !module.items.deletion_protection && !module.identity.deletion_protection
+    error_message = "A stack without deletion protection can be destroyed."
+  }
+
+  assert {
+    condition     = alltrue(values(module.primary.force_destroy))
+    error_message = "A stack without deletion protection can be destroyed with all its data."
+  }
+
+  assert {
+    condition = !contains(
+      [for s in jsondecode(output.policies.write_log.apply_queue).Statement : s.Sid], "DenyPlainHttp"
+    )
+    error_message = "emulator.plain_http lets plain HTTP through."
+  }
+
+  assert {
+    condition     = module.primary.route_table["GET /documents/products/{item_id}"].function == "read"
+    error_message = "documents_integration switches documents to read."
+  }
+
+  assert {
+    condition     = module.primary.freshness_alarm_seconds == null && output.alarm_topic_arn == null
+    error_message = "The variable alarms switches alarms and their topic off."
+  }
+
+  assert {
+    condition     = length(output.backends) == 0 && length(nonsensitive(output.backend_api_keys)) == 0
+    error_message = "Without backends no back office is passed through."
+  }
+
+  assert {
+    condition     = length(module.change_stream) + length(module.poll) == 0
+    error_message = "Without a source there is neither a change stream nor poll, because they cost by the hour."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in [output.change_stream, output.checkpoints_table, output.poll_function] : name == null
+    ])
+    error_message = "Without a source the outputs name no resource for polling."
+  }
+
+  assert {
+    condition     = length(output.sources) == 0
+    error_message = "Without a source there is no schedule input."
+  }
+
+  assert {
+    condition     = length(module.replica) == 0 && output.replica_api_url == null
+    error_message = "There is no second Region by default."
+  }
+
+  assert {
+    condition = alltrue([for value in [
+      output.replica_documents_bucket, output.replica_write_log_bucket, output.replica_alarm_topic_arn
+    ] : value == null])
+    error_message = "Without a replica its outputs are null."
+  }
+
+  assert {
+    condition     = length(aws_kms_key.primary) + length(aws_kms_alias.primary) + length(output.policies.keys) == 0
+    error_message = "customer_managed_key = false creates no key in the primary Region."
+  }
+
+  assert {
+    condition     = length(aws_kms_key.replica) + length(aws_kms_alias.replica) == 0
+    error_message = "customer_managed_key = false creates no key in the replica Region."
+  }
+
+  assert {
+    condition     = output.api_url == "http://localhost:4566/_aws/execute-api/a1b2c3d4e5"
+    error_message = "An emulator's URL holds the API's id."
+  }
+}
+
+run "provider_for_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/readplane"
+  }
+
+  providers = {
+    aws         = aws.replica
+    aws.replica = aws
+  }
+
+  # Plan the two checks alone, because planning the whole stack takes seconds.
+  plan_options {
+    target = [data.aws_region.primary, data.aws_region.replica]
+  }
+
+  variables {
+    replica_region = "eu-west-1"
+  }
+
+  expect_failures = [data.aws_region.primary, data.aws_region.replica]
+}

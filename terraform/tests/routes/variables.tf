@@ -1,0 +1,1 @@
+../../modules/api/variables.tf

@@ -1,0 +1,1 @@
+../../modules/readplane/variables_sign_in.tf
