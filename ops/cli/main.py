@@ -1,4 +1,4 @@
-"""The operators' command line: sources, checkpoints, quarantined changes and dead letters.
+"""The operators' command line: sources, checkpoints, quarantined changes, dead letters and the deployed API.
 
 The exit code is 0 for success, 1 if the command or an operation that it started fails, and 2 for a wrong command line.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ops.cli.api import api
 from ops.cli.checkpoint import checkpoint
 from ops.cli.dead_letters import dead_letters
 from ops.cli.quarantine import quarantine
@@ -33,5 +34,5 @@ def main(context: click.Context, local: str | None, file: Path | None) -> None:
     context.obj = Chosen(local, file)
 
 
-for command in (sources, checkpoint, quarantine, dead_letters):
+for command in (sources, checkpoint, quarantine, dead_letters, api):
     main.add_command(command)

@@ -17,13 +17,13 @@ import requests
 import schemathesis
 
 from tests.local.support import Local
-from tests.local.test_openapi import METHODS, SPEC
+from tests.local.test_openapi import SPEC, documented, kind_of
 
 SEED = int(os.environ.get("READPLANE_FUZZ_SEED", "4711"))
 FACTOR = float(os.environ.get("READPLANE_FUZZ_FACTOR", "1"))
 
-COLLECTIONS = {"countries": "public", "notices": "authenticated", "profiles": "owner"}
-"""The collections that the fuzz tests call, and their visibility.
+COLLECTIONS = ("countries", "notices", "profiles")
+"""The collections that the fuzz tests call: a public one, an authenticated one and an owner collection.
 
 The collection `tariffs` is left out, because its throttle would refuse many of the requests.
 """
@@ -35,17 +35,29 @@ BODIES: dict[str, dict[str, Any]] = {
     "notices": {"title": "Closed", "priority": 3, "until": "2026-01-31", "hours": 1.25},
     "profiles": {"display_name": "Eve", "language": "en-GB", "preferences": {"theme": ["dark", None, 1.10]}},
 }
+HEALTH = "GET /health"
+LIST = "GET /items/*"
+CREATE = "POST /items/*"
+READ = "GET /items/*/{item_id}"
+REPLACE = "PUT /items/*/{item_id}"
+DELETE = "DELETE /items/*/{item_id}"
+CHANGE = "GET /items/*/{item_id}/changes/{change_id}"
+DOCUMENT = "GET /documents/*/{item_id}"
+
 SUCCESSES = {
-    "health": {200},
-    "listItems": {200},
-    "createItem": {202},
-    "getItem": {200, 304, 404, 409},
-    "putItem": {202},
-    "deleteItem": {202},
-    "getChangeStatus": {200, 404},
-    "getDocument": {200, 304, 404},
+    HEALTH: {200},
+    LIST: {200},
+    CREATE: {202},
+    READ: {200, 304, 404, 409},
+    REPLACE: {202},
+    DELETE: {202},
+    CHANGE: {200, 404},
+    DOCUMENT: {200, 304, 404},
 }
-"""The statuses with which the API may respond to a valid request, by the operation id in docs/openapi.yaml."""
+"""The statuses with which the API may respond to a valid request, by the kind of the request's operation.
+
+The kind is the operation's method and path, with ``*`` in place of the collection.
+"""
 
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
@@ -53,7 +65,7 @@ MAX_BODY = 256 * 1024
 ITEM_ID = re.compile(SPEC["components"]["parameters"]["ItemId"]["schema"]["pattern"].replace("$", r"\Z"))
 VERSION = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 """A regular expression for a version: a UUIDv7 in lower case."""
-PROBLEM = jsonschema_rs.Draft7Validator(
+PROBLEM = jsonschema_rs.Draft202012Validator(
     {**SPEC["components"]["schemas"]["Problem"], "additionalProperties": False, "components": SPEC["components"]}
 )
 INTERNALS = re.compile(
@@ -117,17 +129,17 @@ class Service:
         self._validators = {
             name: jsonschema_rs.Draft7Validator(schema, validate_formats=True) for name, schema in self.schemas.items()
         }
-        self.document = _expanded(self.schemas)
+        self.document = _fuzzed_document()
         self.schema = schemathesis.openapi.from_dict(self.document)
         self.schema.config.update(base_url=self.base)
 
-    def operations(self, operation_id: str) -> list[Operation]:
-        """Return the operations with this operation id in docs/openapi.yaml: one for each collection that has it."""
+    def operations(self, kind: str) -> list[Operation]:
+        """Return the operations of this kind: one for each fuzzed collection that has it."""
         return [
             self.schema[path][method]
             for path, item in self.document["paths"].items()
-            for method in METHODS
-            if item.get(method, {}).get("operationId") == operation_id
+            for method in item
+            if kind_of(f"{method.upper()} {path}") == kind
         ]
 
     def call_of(self, case: Case) -> Call:
@@ -183,7 +195,7 @@ class Service:
         operation = self._documented(verdict.operation)
         # Allow 200 and 204 for a CORS preflight, because docs/openapi.yaml doesn't document preflights. The API must
         # refuse any other request without a documented operation.
-        successes = SUCCESSES.get(operation["operationId"], set()) if operation else {200, 204}
+        successes = SUCCESSES[kind_of(verdict.operation)] if verdict.operation else {200, 204}
         if verdict.refusals and status not in verdict.refusals and (verdict.certain or status not in successes):
             yield f"the request must be refused with one of {sorted(verdict.refusals)}"
         if not verdict.refusals and status not in successes:
@@ -228,8 +240,8 @@ class Service:
                 return Verdict(None, frozenset({404}), certain=False)
             return Verdict(None, frozenset({404}))
         collection = route.split("/")[2] if "/" in route.partition(" /")[2] else ""
-        operation = self.document["paths"][route.split(" ", 1)[1]][call.method.lower()]["operationId"]
-        is_open = operation == "health" or (call.method == "GET" and COLLECTIONS[collection] == "public")
+        kind = kind_of(route)
+        is_open = not documented()[route]["security"]
         if call.header("Authorization") is not None and not is_open:
             return Verdict(route, frozenset({401}))
         faults: list[Fault] = []
@@ -237,16 +249,16 @@ class Service:
             faults.append(None if ITEM_ID.match(parameters["item_id"]) else 400)
         if "change_id" in parameters:
             faults.append(None if re.fullmatch(VERSION, parameters["change_id"]) else 400)
-        if operation == "listItems":
+        if kind == LIST:
             faults += _query_faults(query)
-        if operation in ("getItem", "createItem", "putItem", "deleteItem"):
+        if kind in (READ, CREATE, REPLACE, DELETE):
             faults.append(_min_version_fault(call.header("Readplane-Min-Version")))
-        if operation == "createItem":
+        if kind == CREATE:
             key = call.header("Idempotency-Key")
             faults.append(None if key is None or re.fullmatch(r"[ -~]{1,255}", key) else 400)
-        if operation in ("createItem", "putItem"):
+        if kind in (CREATE, REPLACE):
             faults += self._body_faults(call, collection)
-        if operation == "health" and call.header("Content-Type") is not None:
+        if kind == HEALTH and call.header("Content-Type") is not None:
             faults.append(
                 _content_type_fault(call) and "unsure"
             )  # docs/openapi.yaml doesn't say whether the API refuses or ignores a wrong content type of a GET
@@ -388,41 +400,25 @@ def _deployed_schemas(stack: Local) -> dict[str, Any]:
     return {name: schemas[name] for name in COLLECTIONS}
 
 
-def _expanded(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of docs/openapi.yaml in which each collection has its own paths and its own body schema.
-
-    In the copy, each path with the parameter ``{collection}`` is replaced by one path for each collection.
-
-    :param schemas: the JSON Schema of each collection's items.
-    """
+def _fuzzed_document() -> dict[str, Any]:
+    """Return a copy of docs/openapi.yaml that has only the paths that the fuzz tests call."""
     document = copy.deepcopy(SPEC)
     # Remove the security schemes, so that Schemathesis generates no credentials. Wrong tokens are tested by the tests
     # with random headers in test_fuzz.py.
-    del document["security"], document["components"]["securitySchemes"], document["servers"]
-    for path, item in list(document["paths"].items()):
-        for method in METHODS:
-            item.get(method, {}).pop("security", None)
-        if "{collection}" not in path:
-            continue
-        del document["paths"][path]
-        for name, schema in schemas.items():
-            own = copy.deepcopy(item)
-            own["parameters"] = [
-                entry for entry in own["parameters"] if not entry.get("$ref", "").endswith("/Collection")
-            ]
-            for parameter in own.get("post", {}).get("parameters", []):
-                if parameter.get("name") == "Idempotency-Key":
-                    parameter["schema"]["pattern"] = "^[!-~]([ -~]*[!-~])?$"
-            for method in METHODS:
-                if "requestBody" in own.get(method, {}):
-                    plain = {key: value for key, value in schema.items() if key != "$schema"}
-                    own[method]["requestBody"] = {"required": True, "content": {"application/json": {"schema": plain}}}
-            document["paths"][path.replace("{collection}", name)] = own
-    # Add the patterns of versions, because docs/openapi.yaml describes them only in prose.
-    components = document["components"]
-    components["schemas"]["Version"]["pattern"] = f"^{VERSION}$"
+    del document["components"]["securitySchemes"], document["servers"]
+    document["paths"] = {
+        path: item
+        for path, item in document["paths"].items()
+        if path == "/health" or (path.split("/")[1] in ("items", "documents") and path.split("/")[2] in COLLECTIONS)
+    }
+    for item in document["paths"].values():
+        for operation in item.values():
+            del operation["security"]
+    parameters = document["components"]["parameters"]
+    parameters["IdempotencyKey"]["schema"]["pattern"] = "^[!-~]([ -~]*[!-~])?$"
+    # Describe the versions as a pattern, because docs/openapi.yaml describes them only in prose.
     past = VERSION.replace("[0-9a-f]{8}", "01[0-8][0-9a-f]{5}", 1)
-    components["parameters"]["MinVersion"]["schema"]["pattern"] = f"^{past}( ?, ?{past}){{0,19}}$"
+    parameters["MinVersion"]["schema"]["pattern"] = f"^{past}( ?, ?{past}){{0,19}}$"
     return document
 
 

@@ -1,9 +1,14 @@
 """Tests that run the operators' command `readplane` against the applied stack, as operators run it."""
 
+import copy
 import json
 import os
 import subprocess
+from typing import Any
 
+import pytest
+
+from ops.cli.target import find
 from ops.console import ROOT
 from tests.local.back_offices import unscheduled
 from tests.local.pipeline import log_keys, put_object
@@ -63,3 +68,49 @@ def test_dead_letters_can_be_listed_and_redriven_when_there_are_none(stack: Loca
     assert code == 0 and "KIND" in output, output
     code, output = readplane(stack, "dead-letters", "redrive", "--dry-run")
     assert code == 0 and "nothing was changed" in output, output
+
+
+def test_a_change_of_the_api_behind_terraforms_back_is_named(stack: Local) -> None:
+    if not stack.ministack:
+        pytest.skip("only this emulator exports an API as AWS does")
+    region = stack.outputs.region
+    same = f"The API of {region} is as the document says: {len(stack.outputs.routes)} routes."
+    code, output = readplane(stack, "api", "compare")
+    assert code == 0 and same in output and f"The API of {stack.outputs.replica_region} is as" in output, output
+
+    gateway: Any = stack.root().client("apigateway")
+    entry = find(stack.stack.name, None).outputs["api_documents"][region]
+    api, document = entry["id"], json.loads(entry["document"])
+    served = gateway.get_stage(restApiId=api, stageName="v1")["deploymentId"]
+
+    def serve(deployment: str) -> None:
+        operation = {"op": "replace", "path": "/deploymentId", "value": deployment}
+        gateway.update_stage(restApiId=api, stageName="v1", patchOperations=[operation])
+
+    other = copy.deepcopy(document)
+    route = other["paths"]["/backends/backoffice/{proxy+}"]["get"]
+    timeout = route["x-amazon-apigateway-integration"]["timeoutInMillis"]
+    route["x-amazon-apigateway-integration"]["timeoutInMillis"] = timeout + 1
+    other["paths"]["/items/notices/{item_id}"]["put"]["security"] = [{"access_token": ["readplane/read"]}]
+    del other["x-amazon-apigateway-gateway-responses"]["UNAUTHORIZED"]
+    del other["x-amazon-apigateway-policy"]
+    gateway.put_rest_api(restApiId=api, mode="overwrite", body=json.dumps(other))
+    deployment = gateway.create_deployment(restApiId=api)["id"]
+    try:
+        serve(deployment)
+        code, output = readplane(stack, "api", "compare", "--json")
+        assert code == 1, output
+        found = [json.loads(line) for line in output.splitlines()]
+        assert {difference["region"] for difference in found} == {region}, "the other Region hasn't changed"
+        assert {(difference["part"], difference["field"]): difference["deployed"] for difference in found} == {
+            ("GET /backends/backoffice/{proxy+}", "integration.timeoutInMillis"): timeout + 1,
+            ("PUT /items/notices/{item_id}", "security.access_token"): ["readplane/read"],
+            ("gateway response UNAUTHORIZED", "exists"): False,
+            ("resource policy", "exists"): False,
+        }
+    finally:
+        gateway.put_rest_api(restApiId=api, mode="overwrite", body=json.dumps(document))
+        serve(served)
+    code, output = readplane(stack, "api", "compare")
+    assert code == 0 and same in output and f"A newer one exists: {deployment}" in output, output
+    gateway.delete_deployment(restApiId=api, deploymentId=deployment)
