@@ -87,7 +87,7 @@ openapi: setup-terraform $(STAMP) ## write docs/openapi.yaml, the public contrac
 
 .PHONY: test
 test: setup $(STAMP) ## all checks of a change: lint types test-unit test-terraform checkov test-local
-	@$(PY) -m ops.parts lint types test-unit test-terraform checkov test-local
+	@$(PY) -m ops.parts lint test-unit+types+checkov test-terraform test-local
 
 .PHONY: test-unit
 test-unit: setup $(STAMP) ## test rules, stores, handlers, histories and zips, without an emulator

@@ -1,0 +1,44 @@
+"""Test how ops.parts runs make targets, with a Makefile of the test's own."""
+
+from pathlib import Path
+
+import pytest
+
+from ops import parts
+
+MAKEFILE = """\
+first:
+\t@touch first-runs; while [ ! -e second-runs ]; do sleep 0.01; done; echo out of first
+second:
+\t@touch second-runs; while [ ! -e first-runs ]; do sleep 0.01; done; echo out of second; echo error of second >&2
+bad:
+\t@exit 1
+last:
+\t@echo out of last
+"""
+
+
+def test_joined_targets_run_at_the_same_time_and_a_failure_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    monkeypatch.setattr(parts, "ROOT", tmp_path)
+    assert parts.main(["first+second", "bad", "last"]) == 1
+    output = capfd.readouterr().out
+    for text in ("== make first", "out of first", "== make second", "out of second", "error of second", "out of last"):
+        assert text in output
+    assert output.index("out of first") < output.index("== make second") < output.index("out of last")
+    durations = output.partition("== Durations")[2]
+    assert [line.split()[::3] for line in durations.strip().splitlines()] == [
+        ["first", "passed"],
+        ["second", "passed"],
+        ["bad", "FAILED"],
+        ["last", "passed"],
+        ["all", "FAILED"],
+    ]
+
+
+def test_all_targets_that_pass_give_exit_code_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    monkeypatch.setattr(parts, "ROOT", tmp_path)
+    assert parts.main(["last"]) == 0
