@@ -31,7 +31,7 @@ SERVERS = [
         "variables": {"api_id": {"default": "a1b2c3d4e5", "description": "The id of the demo's API."}},
     }
 ]
-"""The servers in docs/openapi.yaml. A stack's own contract has the URLs of its API, which differ in each demo."""
+"""The servers in docs/openapi.yaml. A stack's own contract has the URLs of its API, which differ between stacks."""
 
 DOCUMENT = ("openapi", "info", "servers", "tags", "paths", "components", "title", "version", "url", "name", "in")
 OPERATION = ("get", "head", "put", "post", "patch", "delete", "operationId", "summary", "type", "format", "description")
@@ -44,7 +44,7 @@ PATHS = ("health", "items", "documents", "sources", "backends")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes block style: texts of several lines as they are, lists indented below their name, and no aliases."""
+    """Writes block style without aliases. Texts keep their line breaks, and lists are indented below their name."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 (PyYAML's name)
         super().increase_indent(flow, False)
@@ -94,7 +94,7 @@ def _sorted(value: Any) -> Any:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Return where a member stands in its object: the sort key of its name."""
+    """Return the key by which the members of an object are sorted, for the name of a member."""
     if name.startswith("/"):
         return PATHS.index(name.split("/")[1]), name
     return ORDER.index(name) if name in ORDER else len(ORDER), name

@@ -1,7 +1,7 @@
 """Run make targets one after another. Continue after a target fails, and print how long each target took.
 
-Targets that are joined by a plus sign run at the same time. The output of the first appears as it comes, that of the
-others when they have ended.
+Targets that are joined by a plus sign run at the same time. The first target prints its output at once. The output of
+each other target is printed after the first target ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ops.console import ROOT, failures
 
 
 class Result(NamedTuple):
-    """How long a target took, in seconds, its exit code, and its output if it didn't print it itself."""
+    """A target's duration in seconds, its exit code, and the part of its output that isn't printed yet."""
 
     target: str
     seconds: float

@@ -5,7 +5,7 @@ python -m ops.variables --check    fail if the page isn't what the files say
 
 The files are terraform/modules/readplane/variables_*.tf, and terraform/variables.tf for the variables that only the
 root module has. Each file begins with a comment whose first paragraph says what its variables are about. In an object
-type, a comment describes the attribute in whose line it stands, or the attribute below it. An attribute without a
+type, a comment describes the attribute on its line, or else the attribute below it. An attribute without a
 comment means what the attribute of the same name above it means.
 """
 
@@ -123,7 +123,7 @@ def _variable(name: str, body: str) -> Variable:
 
 
 def _argument(body: str, name: str) -> str | None:
-    """Return the HCL expression of an argument in a block's text. Return None if the block hasn't the argument."""
+    """Return the HCL expression of an argument in a block's text. Return None if the block lacks the argument."""
     start = re.search(rf"^ +{name} *= *", body, re.MULTILINE)
     if not start:
         return None
@@ -159,7 +159,7 @@ def _text(expression: str | None) -> str:
 
 
 def _without_values(text: str) -> str:
-    """Return a rule's text as one line, without the sentences that contain a value (`${…}`), because it isn't known."""
+    """Return a rule's text as one line, without the sentences that contain `${…}`, whose value is unknown."""
     return " ".join(sentence for sentence in re.split(r"(?<=[.?])\s+", _unwrap(text)) if "${" not in sentence)
 
 
@@ -236,7 +236,7 @@ class _Types:
                 above = []
 
     def _attribute(self, path: str, above: str) -> None:
-        """Read an attribute behind its name.
+        """Read what follows an attribute's name. Add the attribute to the list.
 
         :param above: the comment above the attribute
         """

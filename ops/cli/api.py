@@ -56,7 +56,7 @@ def _read_stage(gateway: Any, region: str, api_id: str) -> tuple[dict[str, Any],
     """Export what an API's stage serves.
 
     :param gateway: a boto3 client for API Gateway
-    :returns: the export, and a sentence for the operator if the stage serves an older deployment than the newest
+    :returns: the export, and a sentence for the operator if there is a newer deployment than the stage's
     :raises CommandError: if API Gateway refuses a request
     """
     try:

@@ -107,8 +107,8 @@ def normal_form(document: Mapping[str, Any]) -> NormalForm:
     descriptions, documentation parts      disableExecuteApiEndpoint, which OpenAPI 3.0 has in `servers`
     schemas, request and response bodies   left out: without a request validator, API Gateway doesn't look at them. An
                                            export adds `content: {}` to each response
-    security policy and access mode of     left out: Terraform compares them, because they are attributes of its
-    the endpoint                           resource aws_api_gateway_rest_api
+    security policy and access mode of     left out: the document doesn't set them
+    the endpoint
     paths without methods                  left out: they answer like a path that doesn't exist
     order of lists                         sorted, because the order has no meaning in any list that is compared
     `required` of a parameter              "required" or "optional"; an export omits `required: false`
@@ -120,14 +120,15 @@ def normal_form(document: Mapping[str, Any]) -> NormalForm:
     authtype of an authorizer              left out: API Gateway doesn't use the text
     ttl of an authorizer                   a number; API Gateway's default if it is absent
     type, httpMethod, connectionType,      one letter case. API Gateway's API has other letter cases than its documents
-    passthroughBehavior
+    passthroughBehavior,
+    responseTransferMode
     defaults of an integration             left out (INTEGRATION_DEFAULTS), because an export may name or omit them
     empty values of an integration         left out, because an export may name or omit them
     timeoutInMillis, statusCode            a number, and a text. An export has either type
     cacheNamespace                         left out if only one path uses it. An export has the id of the path's
                                            resource there. Two paths with the same namespace would share responses
     method and URI of a mock integration   left out: a mock integration calls nothing
-    responses of a proxy integration       left out: API Gateway passes on whatever comes. An export adds
+    responses of a proxy integration       left out: API Gateway passes every response on. An export adds
                                            `default: {statusCode: 200}`. The method's responses without headers are
                                            left out too, because OpenAPI asks for one, and an export may omit it
     status of a gateway response           left out if it is the type's default (GATEWAY_STATUSES)
@@ -196,7 +197,7 @@ def _api_settings(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(operation: Mapping[str, Any]) -> dict[str, str]:
-    """Return whether a request must have a parameter, by API Gateway's name for the parameter."""
+    """Return "required" or "optional" for each parameter of a route, by API Gateway's name for the parameter."""
     return {
         f"{'querystring' if parameter['in'] == 'query' else parameter['in']}.{parameter['name']}": (
             "required" if parameter.get("required") else "optional"

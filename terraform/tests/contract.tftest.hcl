@@ -343,7 +343,10 @@ run "whole_operations" {
         summary     = "Pass a GET through to the back office `erp`."
         description = join(" ", [
           "API Gateway waits 3000 ms for the back office.",
-          "Query parameters and headers pass unchanged, except Authorization, Proxy-Authorization, X-Api-Key.",
+          join(" ", [
+            "Query parameters and headers pass unchanged, except Accept, Accept-Encoding, Authorization,",
+            "Proxy-Authorization, X-Api-Key.",
+          ]),
           "The key may send 1000 requests per day.",
           "API Gateway caches a response for 30 seconds.",
           "Needs the API key of this backend.",

@@ -422,6 +422,25 @@ run "cache_header_with_space" {
   expect_failures = [var.backends]
 }
 
+run "cache_header_that_imports_ignore" {
+  command = plan
+
+  module {
+    source = "./tests/rules"
+  }
+
+  variables {
+    backends = {
+      crm = {
+        url   = "https://crm.example.com"
+        cache = { ttl = 60, cache_query_parameters = [], headers = ["accept"] }
+      }
+    }
+  }
+
+  expect_failures = [var.backends]
+}
+
 run "cache_without_get" {
   command = plan
 

@@ -1,6 +1,6 @@
-"""A proxy in front of the stack's API that records the requests of the generated clients, and can refuse some of them.
+"""A proxy in front of the stack's API that records the requests of the generated clients, and refuses one of them.
 
-The clients need no code for the test: the test gives them the proxy's address instead of the API's.
+The clients need no code for the test, because the test gives them the proxy's address instead of the API's.
 """
 
 import http.client
@@ -26,7 +26,7 @@ class Call(NamedTuple):
 
 @dataclass
 class Recorder:
-    """What the proxy does and what it has recorded.
+    """The settings of a proxy, and the calls that it has recorded.
 
     api_url: the API's URL with the stage, to which the proxy passes requests on
     refuse_once: the first request with this method and path gets a 503 with `Retry-After: 1`

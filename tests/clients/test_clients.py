@@ -89,5 +89,5 @@ def statuses_by_operation(contract: dict[str, Any], recorder: Recorder) -> dict[
 
 
 def fits(template: str, path: str) -> bool:
-    """Whether a path is one of a path template such as `/items/products/{item_id}`."""
+    """Return whether a path matches a path template such as `/items/products/{item_id}`."""
     return re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", template), path) is not None

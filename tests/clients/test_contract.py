@@ -23,7 +23,7 @@ def test_a_tool_finds_no_error_in_the_contract_of_the_stack(contract: Path, tool
 
 @TOOLS
 def test_a_tool_finds_an_error(tmp_path: Path, tool: Callable[[Path], str]) -> None:
-    """Check that a test here can fail: each tool must refuse a document with an unknown field."""
+    """Check that the tests above can fail. Each tool must refuse a document with an unknown field."""
     text = (ROOT / "docs/openapi.yaml").read_text()
     wrong = tmp_path / "openapi.yaml"
     wrong.write_text(text.replace("\npaths:\n", "\nunknown: true\npaths:\n", 1))

@@ -16,8 +16,8 @@ GENERATOR = VENV / "openapi-generator-cli"
 OPTIONS = {
     "typescript-fetch": {
         "importFileExtension": ".js",
-        # The client passes JSON on as it is. By default it drops each member of an item's data that the schema allows
-        # but doesn't name, so that a client which reads an item, changes it and writes it back would delete them.
+        # With this option, the client passes JSON on as it is. By default, it drops the members of an item's data that
+        # the schema allows but doesn't name. If it then wrote the item back, it would delete those members.
         "withoutRuntimeChecks": "true",
         "modelPropertyNaming": "original",
         "dateLibrary": "string",
@@ -25,7 +25,8 @@ OPTIONS = {
     "python": {
         "packageName": "readplane_client",
         "generateSourceCodeOnly": "true",
-        # The client keeps such members in `additional_properties`. By default it drops them, too.
+        # With this option, `additional_properties` holds the members that the schema doesn't name. By default, the
+        # client drops them.
         "disallowAdditionalPropertiesIfNotPresent": "false",
     },
 }

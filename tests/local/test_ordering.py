@@ -33,7 +33,7 @@ class ChangingApi:
         terraform.init(folder, self._env)
 
     def run(self, *words: str) -> str:
-        """Run a Terraform command, which must succeed; return what it prints."""
+        """Run a Terraform command, and return its output. The test fails if the command fails."""
         command = [terraform.terraform(), f"-chdir={self._folder}", *words]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,10 +1,12 @@
 # CloudWatch metric alarms. The stack creates all its alarms with this module.
 #
-# One call takes a map of alarms, because each source has alarms of its own. A `moved` block can't list the sources. But
-# it can move a whole resource, with all its keys, into a module.
+# A call creates a map of alarms instead of a single alarm, because each source has alarms of its own. In older stacks,
+# these alarms are outside this module. A `moved` block can't name each source's alarm, because it takes no variables.
+# But it can move a whole resource, with all its keys, into this module.
 
 locals {
-  # CloudWatch evaluates an alarm over at most a day, or over a week if a period lasts an hour or more (in seconds).
+  # The longest time over which CloudWatch evaluates an alarm, in seconds. It is a week if a period lasts an hour or
+  # more, and otherwise a day.
   day  = 86400
   week = 604800
 }

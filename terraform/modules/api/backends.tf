@@ -50,8 +50,8 @@ locals {
   # Strings that the API's resource policy refuses in any path below /backends. API Gateway decodes a path parameter
   # before it puts the parameter into the back office's URL, so an encoded ".." could lead out of the base path. The
   # policy refuses these strings plain, encoded once and encoded twice, because AWS doesn't say whether it compares a
-  # policy with the decoded or the encoded path. No caller loses anything. For example, an encoded slash in a path
-  # would reach the back office as a plain slash anyway.
+  # policy with the decoded or the encoded path. An encoded slash would reach the back office as a plain slash
+  # anyway. Harmless paths that contain one of the strings, such as "a..b", are refused too.
   refused_in_paths = ["..", "%2e", "%2E", "%2f", "%2F", "%25", "%00"]
 
   # The resource policy of the API. It applies to every method, whatever authorizer the method has. The ARNs name the

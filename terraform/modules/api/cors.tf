@@ -1,8 +1,11 @@
 locals {
-  # The CORS headers of responses that no function makes. If var.cors_origins has a single origin, every response of the
-  # API names that origin, so a cached response is the same for all callers. With several origins, a function's response
-  # names the origin of the request. A response that API Gateway itself makes can't choose an origin and names "*". That
-  # is safe, because callers are identified by a bearer token and never by a cookie.
+  # The CORS headers of documents and of the responses that API Gateway itself makes. Functions set their own CORS
+  # headers, and API Gateway passes on those of a back office.
+  #
+  # With a single origin in var.cors_origins, both these responses and those of functions name that origin, so a cached
+  # response is the same for all callers. With several origins, a function's response names the origin of the request.
+  # API Gateway can't choose an origin, so its responses name "*". That is safe, because a bearer token identifies the
+  # caller, and a cookie never does.
   cors_headers = length(var.cors_origins) == 0 ? {} : {
     "Access-Control-Allow-Origin"   = length(var.cors_origins) == 1 ? var.cors_origins[0] : "*"
     "Access-Control-Expose-Headers" = "ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"

@@ -51,15 +51,16 @@ locals {
     local.fixed_integrations,
   )
 
-  # Route -> its responses. For a function or a back office, API Gateway passes on whatever comes. OpenAPI asks for at
-  # least one response even so.
+  # Route -> its responses. API Gateway passes the response of a function or a back office on, whatever its status is.
+  # Such a route declares a 200 only because OpenAPI requires at least one response.
   responses = merge(
     { for key in keys(local.routes) : key => { "200" = { description = "200 response" } } },
     local.document_responses,
     local.fixed_responses,
   )
 
-  # The part of an integration that says what the cache key is made of. Without a cache there is none.
+  # Route -> the field of its integration that lists the inputs of the cache key. A route without a cache has no such
+  # field.
   cache_key_parameters = { for key in keys(local.routes) : key => {
     for field, inputs in { cacheKeyParameters = lookup(local.cache_keys, key, []) } :
     field => [for input in inputs : "method.request.${input}"] if length(inputs) > 0
@@ -112,7 +113,7 @@ locals {
   used_schemes     = distinct(flatten([for needs in values(local.security) : keys(merge(needs...))]))
 
   # Route -> the schemes that a caller must satisfy, with the scopes of which a token must have one. All schemes of a
-  # route are in one object: a caller must satisfy them all.
+  # route are in one object, because a caller must satisfy them all.
   security = { for key, route in local.routes : key => length(route.scopes) == 0 && !route.api_key ? [] : [{
     for name, scopes in {
       access_token = length(route.scopes) > 0 ? route.scopes : null

@@ -1,6 +1,6 @@
 # Before version 0.2.0, each part of the API was a resource of its own. These blocks make Terraform forget those
-# resources in the state of an older stack. If it destroyed them, it would delete the same parts of the API again that
-# the document has just put there.
+# resources in the state of an older stack. If Terraform destroyed them, it would delete parts of the API that the
+# import of the document has just created.
 
 removed {
   from = aws_api_gateway_authorizer.this

@@ -92,7 +92,7 @@ locals {
     { for type in keys(local.default_responses) : type => local.gateway_headers },
   )
 
-  # Response type -> the response, as the document of the API names it.
+  # Response type -> the response, in the form that the OpenAPI document needs.
   gateway_responses = { for type, headers in local.gateway_parameters : type => merge(
     contains(keys(local.gateway_statuses), type) ? { statusCode = local.gateway_statuses[type] } : {},
     {

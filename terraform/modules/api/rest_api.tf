@@ -30,7 +30,7 @@ resource "aws_api_gateway_rest_api" "this" {
 # Puts the document into the API. API Gateway then removes everything that the document doesn't name. So a route that
 # is removed from the table is removed from the API, and a route can change its integration or its back office at once.
 #
-# Terraform replaces this resource whenever the document changes. To destroy it changes nothing in the API.
+# Terraform replaces this resource whenever the document changes. Destroying the old one changes nothing in the API.
 #
 # The attribute `body` of aws_api_gateway_rest_api does the same, but not reliably: in version 5.100 of the provider it
 # loses changes of the resource policy (hashicorp/terraform-provider-aws, issue 38515).
@@ -38,7 +38,8 @@ resource "aws_api_gateway_rest_api_put" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
   body        = local.document
 
-  # API Gateway skips what it doesn't understand in a document, and warns. With this setting it refuses the document.
+  # By default, API Gateway skips what it doesn't understand in a document, and warns. With this setting, it refuses the
+  # document instead.
   fail_on_warnings = true
 
   lifecycle {

@@ -1,4 +1,4 @@
-# The route table, sorted by what the rest of this module needs to know of a route.
+# The routes in groups, one for each kind of route that the rest of this module treats in its own way.
 locals {
   routes = { for key, route in var.routes : key => merge(route, {
     method = split(" ", key)[0]
@@ -19,7 +19,7 @@ locals {
   # Routes whose callers need an API key and no token. On these routes, the key alone decides who may call.
   key_routes = { for key, route in local.routes : key => route if route.api_key && length(route.scopes) == 0 }
 
-  # Each path -> its routes, by method.
+  # Path -> the keys of its routes, one for each method.
   methods_by_path = { for key, route in local.routes : route.path => key... }
 
   # The paths of the API's resources: those of the routes, and every shorter path that leads to one.

@@ -1,4 +1,4 @@
-# Rules for the route table that need more than one route, or more than the table. Each names the routes that break it.
+# Rules that need locals computed from var.routes. A validation of var.routes can't use such locals (variables.tf).
 resource "terraform_data" "rules" {
   lifecycle {
     precondition {

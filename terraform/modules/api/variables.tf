@@ -110,8 +110,8 @@ variable "routes" {
     EOT
   }
 
-  # The greedy parameter {proxy+} takes slashes too. The other routes are static, so that no value in a path can confuse
-  # them.
+  # The greedy parameter {proxy+} matches several segments, so its value can contain "..". Only routes with a backend
+  # may have it, because the resource policy refuses such values only below /backends.
   validation {
     condition = alltrue([
       for key, route in var.routes : !can(regex("[+]| /backends/", key)) if route.backend == null

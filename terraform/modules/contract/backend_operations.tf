@@ -8,7 +8,7 @@ locals {
     if !contains([for forwarded in backend.forward_headers : lower(forwarded)], lower(header))
   ] }
 
-  # Header parameters with these names mean nothing in OpenAPI.
+  # OpenAPI ignores header parameters with these names.
   reserved_headers = ["accept", "authorization", "content-type"]
 
   # Backend -> the query parameters and headers on which a cached response depends.
@@ -36,12 +36,22 @@ locals {
   any_content  = { "*/*" = { schema = {} } }
   backend_body = { description = "What the back office takes.", content = local.any_content }
 
-  # A HEAD has no content in its response, and only these methods have a body.
+  # The methods whose requests have a body.
   with_body = ["post", "put", "patch"]
+
+  # Route -> its successful response. The response to a HEAD has no content.
   backend_successes = { for key, route in local.by_operation.call_backend : key => {
     for name, value in { description = "What the back office responds.", content = local.any_content } :
     name => value if name != "content" || route.method != "head"
   } }
+
+  # Route -> the headers that a back office doesn't get as the caller sent them: those that are withheld, and those that
+  # API Gateway replaces.
+  changed_headers = { for key, route in local.by_operation.call_backend : key => sort(concat(
+    local.withheld_headers[route.subject],
+    ["Accept-Encoding"],
+    route.method == "get" && var.backends[route.subject].cache != null ? ["Accept"] : [],
+  )) }
 
   backends = { for key, route in local.by_operation.call_backend : key => {
     id      = "${route.method}${local.backend_name[route.subject]}"
@@ -49,7 +59,7 @@ locals {
     summary = "Pass a ${upper(route.method)} through to the back office `${route.subject}`."
     sentences = concat(
       ["API Gateway waits ${var.backends[route.subject].timeout_ms} ms for the back office."],
-      ["Query parameters and headers pass unchanged, except ${join(", ", local.withheld_headers[route.subject])}."],
+      ["Query parameters and headers pass unchanged, except ${join(", ", local.changed_headers[key])}."],
       local.backend_quotas[route.subject],
       route.method == "get" ? local.backend_caches[route.subject] : [],
     )

@@ -4,7 +4,7 @@
 # If a part that has to change is nested deeper than ten levels, the contract allows anything there. `write` and `poll`
 # check data against the collection's own schema, so they still refuse what that schema doesn't allow.
 locals {
-  # The schema of a collection that declares none. Only a snapshot can be something else than an object.
+  # The schema of a collection that declares none. Only a snapshot can be something other than an object.
   any_object = jsonencode({ type = "object", additionalProperties = true })
   any_schema = { for c in keys(var.collections) : c => contains(local.snapshots, c) ? "{}" : local.any_object }
 
@@ -17,7 +17,8 @@ locals {
   # The name of the schema of a collection's data in the contract.
   data_name = { for c in keys(var.collections) : c => "${local.collection_name[c]}Data" }
 
-  # A reference starts at the root of the collection's schema. In the contract, that root has a place of its own.
+  # A reference is a path from the root of the collection's schema. In the contract, that root is itself a schema below
+  # #/components/schemas, so every reference gets this path in front.
   schemas_with_places = { for c, text in local.schema_texts : c => replace(
     text, "\"$ref\":\"#", "\"$ref\":\"#/components/schemas/${local.data_name[c]}"
   ) }

@@ -4,7 +4,7 @@ locals {
 
   contents = merge(local.operations, local.backends)
 
-  # Route -> the names of its error responses. Only a caller who must say who they are can get a 401.
+  # Route -> the names of its error responses. Only a route that needs a token or an API key can respond 401.
   error_names = { for key, route in local.routes : key => concat(
     local.contents[key].errors,
     route.token || route.api_key ? ["Unauthorized"] : [],
@@ -78,8 +78,9 @@ locals {
     local.page_components,
   )
 
-  # Only the components that something refers to, because linters warn of the others. A stack without sources has no
-  # schema of freshness, for example. A quote ends each reference.
+  # The contract contains only the components that something refers to, because linters warn of the others. For example,
+  # a stack without sources has no schema of freshness. The texts below are searched for a name with the quote that ends
+  # a reference, so that `Item` isn't found in `ItemPage`.
   text_of_paths = jsonencode(local.paths)
   used_parameters = { for name, parameter in local.parameters : name => parameter
   if strcontains(local.text_of_paths, "/parameters/${name}\"") }
@@ -104,7 +105,7 @@ locals {
     securitySchemes = local.used_schemes
   }
 
-  # Tag -> what belongs to it.
+  # Tag -> its description.
   tags_of_collections = { for c in keys(var.collections) : local.unique_tags[c] => "The collection `${c}`." }
   tags_of_backends = { for name in keys(var.backends) : local.unique_tags[name] => (
     contains(keys(var.collections), name)

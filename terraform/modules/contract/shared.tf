@@ -295,7 +295,8 @@ locals {
       members     = {}
       headers     = ["Retry-After"]
     }
-    # A write that the write log didn't confirm. It has the status 503 like Unavailable, but says more.
+    # A write that the write log didn't confirm. It has the status 503 like Unavailable, but its
+    # problem document also has the members change_id and outcome.
     NotConfirmed = {
       status      = 503
       description = "The write log didn't confirm the write. `outcome` says what is known. Send the request again."
@@ -355,7 +356,8 @@ locals {
 
   responses = merge(local.success_responses, local.error_responses)
 
-  # The ways in which callers say who they are. OpenAPI has no scopes for bearer tokens, so texts name the scopes.
+  # The ways in which callers say who they are. OpenAPI has no scopes for bearer tokens, so the
+  # descriptions of the operations name the scopes.
   security_schemes = {
     cognito = {
       type         = "http"

@@ -113,8 +113,7 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
   destination = "extended_s3"
 
   # Firehose keeps the records that callers put until S3 has them, and encrypts them in the meantime. With a Kinesis
-  # stream as the source, AWS refuses this block: Firehose then stores no records itself, so there is nothing that it
-  # could encrypt.
+  # stream as the source, AWS refuses this block, because Firehose then stores no records itself.
   dynamic "server_side_encryption" {
     for_each = var.kinesis_stream == null ? [1] : []
 
@@ -153,7 +152,8 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     }
   }
 
-  # The role must have its policy first. Firehose reads a Kinesis stream as soon as it is created, so without the policy
-  # the creation would fail. Records that callers put wouldn't be delivered, and Firehose would retry for minutes.
+  # The role must have its policy first. With a Kinesis stream as the source, AWS couldn't create the Firehose stream
+  # otherwise, because Firehose starts to read at once. With records from callers, the first deliveries would fail, and
+  # Firehose would retry them for minutes.
   depends_on = [aws_iam_role_policy.this]
 }

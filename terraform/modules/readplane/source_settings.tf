@@ -2,7 +2,8 @@
 # so it may refer to variables only.
 locals {
   # Source name -> the secret's settings; null if the source has no secret. Only the IAM policy of `poll` needs the ARN
-  # of the KMS key that encrypts the secret, so it is left out.
+  # of the KMS key that encrypts the secret, so the settings leave this ARN
+  # out.
   source_secrets = { for name, source in var.sources : name => source.secret == null ? null : {
     arn    = source.secret.arn
     header = source.secret.header

@@ -187,6 +187,18 @@ variable "backends" {
     EOT
   }
 
+  # OpenAPI, and so API Gateway's import of the API, ignores header parameters with these names.
+  validation {
+    condition = alltrue([
+      for name in flatten([for backend in values(var.backends) : try(backend.cache.headers, [])]) :
+      !contains(local.ignored_names, lower(name))
+    ])
+    error_message = <<-EOT
+      Remove Accept, Authorization and Content-Type from cache.headers, because API Gateway can't put them into a cache
+      key. A cached backend gets "Accept: */*" from every caller.
+    EOT
+  }
+
   validation {
     condition = alltrue([
       for backend in values(var.backends) : contains(backend.methods, "GET") if backend.cache != null
@@ -295,6 +307,7 @@ locals {
   query_name      = "^[A-Za-z0-9._$-]+$"
   passed_methods  = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
   elb_arn         = "^arn:aws[a-z-]*:elasticloadbalancing"
+  ignored_names   = ["accept", "authorization", "content-type"] # of header parameters, by OpenAPI
   nlb_arn         = "${local.elb_arn}:${var.region}:[0-9]{12}:loadbalancer/net/.+$"
   replica_nlb_arn = "${local.elb_arn}:${coalesce(var.replica_region, "none")}:[0-9]{12}:loadbalancer/net/.+$"
 }

@@ -73,7 +73,9 @@ module "api" {
       document = { key = "public/products/{item_id}.json", role_arn = module.documents.role_arns["public"] }
       reads    = ["path.item_id"]
     }
-    "GET /documents/sources/shop" = { document = { key = "public/sources/shop.json", role_arn = module.documents.role_arns["public"] } }
+    "GET /documents/sources/shop" = {
+      document = { key = "public/sources/shop.json", role_arn = module.documents.role_arns["public"] }
+    }
     # In a real stack this route requires scopes. Here it requires none, so that the tests can read its documents.
     "GET /documents/staff/{item_id}" = {
       document = { key = "authenticated/staff/{item_id}.json", role_arn = module.documents.role_arns["authenticated"] }
@@ -90,9 +92,14 @@ module "api" {
     "GET /backends/keyed/{proxy+}"  = merge(local.keyed, { api_key = true })
     "POST /backends/keyed/{proxy+}" = merge(local.keyed, { api_key = true })
     "GET /backends/named/{proxy+}" = merge(local.keyed, {
-      backend = merge(local.keyed.backend, { name = "named", forward_headers = ["Authorization", "cookie", "X-API-KEY"] })
+      backend = merge(local.keyed.backend, {
+        name            = "named"
+        forward_headers = ["Authorization", "cookie", "X-API-KEY"]
+      })
     })
-    "GET /backends/gone/{proxy+}" = merge(local.keyed, { backend = merge(local.keyed.backend, { name = "gone", url = "http://localhost:1" }) })
+    "GET /backends/gone/{proxy+}" = merge(local.keyed, {
+      backend = merge(local.keyed.backend, { name = "gone", url = "http://localhost:1" })
+    })
   }
 
   usage_plans = { keyed = { key_id = aws_api_gateway_api_key.this.id, throttle = { rate = 100, burst = 100 } } }
