@@ -183,14 +183,14 @@ class _Types:
         :raises ValueError: if an attribute has no description
         """
         words = self._type("")
-        known: dict[str, str] = {}
+        descriptions: dict[str, str] = {}
         attributes = []
         for attribute in self._attributes:
             last = attribute.name.rpartition(".")[2]
-            description = attribute.description or known.get(last, "")
+            description = attribute.description or descriptions.get(last, "")
             if not description:
                 raise ValueError(f"describe the attribute {attribute.name} in a comment")
-            known.setdefault(last, description)
+            descriptions.setdefault(last, description)
             attributes.append(attribute._replace(description=description))
         return words, attributes
 

@@ -25,20 +25,15 @@ locals {
     "Access-Control-Max-Age"       = "7200" # seconds, the longest for which Chromium caches a preflight
   } }
 
-  # Path -> the OPTIONS method that answers preflights. It has no authorizer, because a preflight carries no token.
-  preflights = { for path, headers in local.preflight_headers : path => { options = {
-    responses = { "204" = {
-      description = "204 response"
-      headers     = { for header in keys(headers) : header => { schema = { type = "string" } } }
+  # "OPTIONS /path" -> the integration that answers preflights. The method has no authorizer, because a preflight
+  # carries no token.
+  preflight_integrations = { for path, headers in local.preflight_headers : "OPTIONS /${path}" => {
+    type                = "mock"
+    passthroughBehavior = "never"
+    requestTemplates    = { "application/json" = jsonencode({ statusCode = 204 }) }
+    responses = { default = {
+      statusCode         = "204"
+      responseParameters = { for header, value in headers : "method.response.header.${header}" => "'${value}'" }
     } }
-    "x-amazon-apigateway-integration" = {
-      type                = "mock"
-      passthroughBehavior = "never"
-      requestTemplates    = { "application/json" = jsonencode({ statusCode = 204 }) }
-      responses = { default = {
-        statusCode         = "204"
-        responseParameters = { for header, value in headers : "method.response.header.${header}" => "'${value}'" }
-      } }
-    }
-  } } }
+  } }
 }

@@ -3,7 +3,7 @@
 # answers when it refuses a request. The contract for clients is another document (module `contract`).
 #
 # API Gateway imports OpenAPI 3.0, not 3.1. It ignores header parameters named Accept, Authorization and Content-Type,
-# because OpenAPI does. So no route may read one of them or have one in its cache key (variables.tf).
+# because OpenAPI does. So no route may read one of them or have one in its cache key (rules.tf).
 locals {
   description = "Readplane: reads from the read plane, writes to the write log."
 
@@ -20,17 +20,18 @@ locals {
     local.policy == null ? {} : { "x-amazon-apigateway-policy" = local.policy },
   ))
 
-  path_items = { for path, keys in local.methods_by_path : "/${path}" => merge(
-    { for key in keys : lower(local.routes[key].method) => local.operations[key] },
-    lookup(local.preflights, path, {}),
-  ) }
+  path_items = { for path, keys in local.keys_by_path : path => {
+    for key in keys : lower(split(" ", key)[0]) => local.operations[key]
+  } }
 
-  operations = { for key, route in local.routes : key => {
+  keys_by_path = { for key in keys(local.integrations) : split(" ", key)[1] => key... }
+
+  operations = { for key, integration in local.integrations : key => {
     for field, value in {
-      parameters                        = local.parameters[key]
-      security                          = local.security[key]
+      parameters                        = lookup(local.parameters, key, [])
+      security                          = lookup(local.security, key, [])
       responses                         = local.responses[key]
-      "x-amazon-apigateway-integration" = local.integrations[key]
+      "x-amazon-apigateway-integration" = integration
     } : field => value if length(value) > 0
   } }
 
@@ -43,21 +44,26 @@ locals {
     schema   = { type = "string" }
   }] }
 
-  # Route -> who answers its requests.
+  # Route or preflight, as "METHOD /path" -> who answers its requests.
   integrations = merge(
     local.function_integrations,
     local.document_integrations,
     local.backend_integrations,
     local.fixed_integrations,
+    local.preflight_integrations,
   )
 
-  # Route -> its responses. API Gateway passes the response of a function or a back office on, whatever its status is.
-  # Such a route declares a 200 only because OpenAPI requires at least one response.
-  responses = merge(
-    { for key in keys(local.routes) : key => { "200" = { description = "200 response" } } },
-    local.document_responses,
-    local.fixed_responses,
-  )
+  # Route or preflight -> its responses, with the headers that the integration sets. API Gateway passes the response of
+  # a function or a back office on, whatever its status is. Such a route declares a 200 only because OpenAPI requires at
+  # least one response.
+  responses = { for key, integration in local.integrations : key => {
+    for response in values(try(integration.responses, { any = { statusCode = "200" } })) : response.statusCode => merge(
+      { description = "${response.statusCode} response" },
+      { for mappings in try([response.responseParameters], []) : "headers" => {
+        for header in keys(mappings) : trimprefix(header, "method.response.header.") => { schema = { type = "string" } }
+      } },
+    )
+  } }
 
   # Route -> the field of its integration that lists the inputs of the cache key. A route without a cache has no such
   # field.

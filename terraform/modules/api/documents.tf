@@ -106,11 +106,4 @@ locals {
     },
     response.body == null ? {} : { responseTemplates = { "application/json" = response.body } },
   ) }
-
-  document_responses = { for key in keys(local.document_routes) : key => {
-    for status, response in local.document_statuses : status => {
-      description = "${status} response"
-      headers     = { for header in keys(response.headers) : header => { schema = { type = "string" } } }
-    }
-  } }
 }

@@ -1,8 +1,9 @@
 # Routes that API Gateway answers by itself, with a constant body.
 locals {
-  fixed_headers = merge(local.cors_headers, { "Cache-Control" = "no-store" })
-
-  fixed_parameters = { for header, value in local.fixed_headers : "method.response.header.${header}" => "'${value}'" }
+  fixed_parameters = merge(
+    { "method.response.header.Cache-Control" = "'no-store'" },
+    { for header, value in local.cors_headers : "method.response.header.${header}" => "'${value}'" },
+  )
 
   fixed_integrations = { for key, route in local.fixed_routes : key => {
     type = "mock"
@@ -18,12 +19,5 @@ locals {
       responseParameters = local.fixed_parameters
       responseTemplates  = { "application/json" = route.fixed.body }
     } }
-  } }
-
-  fixed_responses = { for key, route in local.fixed_routes : key => {
-    (tostring(route.fixed.status)) = {
-      description = "${route.fixed.status} response"
-      headers     = { for header in keys(local.fixed_headers) : header => { schema = { type = "string" } } }
-    }
   } }
 }

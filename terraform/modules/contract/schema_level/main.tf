@@ -103,7 +103,7 @@ locals {
   ]
   dropped_keywords = concat(local.identifiers, local.newer_keywords, ["additionalItems", "dependencies"])
 
-  kept = { for path, schema in local.schemas : path => {
+  remaining = { for path, schema in local.schemas : path => {
     for keyword, value in merge(
       schema,
       local.converted_singles[path],
@@ -181,8 +181,8 @@ locals {
     } : keyword => value if length(value) > 0
   } }
 
-  converted_schemas = { for path, kept in local.kept : path => merge(
-    { for keyword, value in kept : keyword => value if !contains(local.replaced_keywords[path], keyword) },
+  converted_schemas = { for path, rest in local.remaining : path => merge(
+    { for keyword, value in rest : keyword => value if !contains(local.replaced_keywords[path], keyword) },
     local.missing_items[path],
     local.alternatives[path],
     local.prefixes[path],
