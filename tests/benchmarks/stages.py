@@ -44,8 +44,8 @@ def main() -> None:
             __import__(name)
         done(step)
     if spec["module"].endswith("write"):
-        __import__("fastjsonschema")
-        done("fastjsonschema")
+        __import__("jsonschema_rs")
+        done("jsonschema-rs")
     module = __import__(spec["module"], fromlist=["handler"])
     __import__("readplane.aws.slim.client")
     done("our own modules")

@@ -1,8 +1,9 @@
 """The errors that `read` and `write` return to clients, as problem documents (RFC 9457)."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
-from ..model.errors import InvalidError
+from ..model.errors import Fault, InvalidError
 
 
 class ProblemError(Exception):
@@ -11,17 +12,27 @@ class ProblemError(Exception):
     :param status: the HTTP status of the response.
     :param detail: one sentence that tells the client why. It never contains an exception's text or a token.
     :param headers: headers of the response besides ``Content-Type``, for example ``Retry-After``.
+    :param errors: the faults of the request body, if the body is why. They become the member ``errors`` of the problem
+        document.
     :param members: extension members of the problem document: ``pointer`` (a JSON pointer into the request body),
-        ``parameter`` (the name of a path, query or header parameter), ``change_id``, ``outcome``.
+        ``code`` (the stable code of the body's first fault), ``parameter`` (the name of a path, query or header
+        parameter), ``change_id``, ``outcome``.
     """
 
     def __init__(
-        self, status: HTTPStatus, detail: str, *, headers: dict[str, str] | None = None, **members: str
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        errors: Sequence[Fault] = (),
+        **members: str,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+        self.errors = errors
         self.members = members
 
     def document(self, request_id: str) -> dict[str, object]:
@@ -35,6 +46,7 @@ class ProblemError(Exception):
             "status": int(self.status),
             "detail": self.detail,
             **self.members,
+            **({"errors": [fault.members() for fault in self.errors]} if self.errors else {}),
             "request_id": request_id,
         }
 
@@ -45,8 +57,13 @@ def bad_parameter(name: str, detail: str) -> ProblemError:
 
 
 def bad_body(error: InvalidError) -> ProblemError:
-    """Return a 400 error that points at the part of the request body that breaks a rule."""
-    return ProblemError(HTTPStatus.BAD_REQUEST, error.detail, pointer=error.pointer)
+    """Return a 400 error that lists the rules that the request body breaks, and the parts that break them.
+
+    The first fault is repeated in ``detail``, ``pointer`` and ``code``, for clients that show only one.
+    """
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST, error.detail, errors=error.faults, pointer=error.pointer, code=error.code
+    )
 
 
 def not_found(noun: str) -> ProblemError:

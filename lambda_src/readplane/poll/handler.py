@@ -33,6 +33,8 @@ from .upstream.client import BackOfficeClient
 from .upstream.response import Fetch
 from .upstream.secret_values import AwsSecretValues
 
+_ANYTHING = SchemaValidator({})
+
 
 class DocumentsBucket(NamedTuple):
     """The S3 bucket that holds the documents of one Region.
@@ -127,7 +129,7 @@ class Poll:
 
     def _validator(self, source: Source) -> SchemaValidator:
         """Return the compiled JSON Schema of a source's collection. Without a schema, any data is valid."""
-        return self._validators.get(source.collection, bool)
+        return self._validators.get(source.collection, _ANYTHING)
 
     def _problems(self, sources: list[object]) -> list[str]:
         problems: list[str] = []

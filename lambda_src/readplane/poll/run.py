@@ -27,14 +27,14 @@ _OWN_KINDS = frozenset({"deadline", "secret"})
 """The kinds of error that aren't the back office's fault, so the circuit breaker doesn't count them."""
 
 
-def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validate: SchemaValidator) -> PollOutcome:
+def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validator: SchemaValidator) -> PollOutcome:
     """Poll the source under its lease, and return the outcome.
 
     If the back office can't be read, the function raises no error, but returns ``failed`` or ``unfinished``.
 
     :param make_fetch: a function that takes a source, and returns the function that fetches pages from the source's
         back office.
-    :param validate: the compiled JSON Schema of the source's collection.
+    :param validator: the compiled JSON Schema of the source's collection.
     :raises LeaseLostError: if this poll no longer holds the lease.
     :raises AwsError: if a call to AWS fails.
     """
@@ -49,7 +49,7 @@ def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validate: SchemaVal
         return "open"
     probe = breaker == "half_open"
     try:
-        return _read(lease, make_fetch(source), validate, probe=probe)
+        return _read(lease, make_fetch(source), validator, probe=probe)
     except ReadingError as error:
         return _record_failure(lease, error, is_probe=probe and not lease.counts.pages)
 
@@ -67,11 +67,11 @@ def _reset_if_settings_changed(lease: Lease, now: int) -> None:
     lease.checkpoint = replace(lease.checkpoint, fingerprint=current)
 
 
-def _read(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> PollOutcome:
+def _read(lease: Lease, fetch: Fetch, validator: SchemaValidator, *, probe: bool) -> PollOutcome:
     source = lease.source
     if source.mode == "snapshot":
-        return snapshot.take(lease, fetch, validate, probe=probe)
-    reader = PageReader(source, fetch, Translator(source, validate), lease.seconds_left, probe=probe)
+        return snapshot.take(lease, fetch, validator, probe=probe)
+    reader = PageReader(source, fetch, Translator(source, validator), lease.seconds_left, probe=probe)
     outcome = PassRun(lease, reader, full=not source.incremental, kind="main").run()
     if outcome == "unfinished":
         return outcome

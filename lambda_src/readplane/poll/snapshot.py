@@ -24,7 +24,9 @@ A try fails if another poll replaces the document at the same time.
 """
 
 
-def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) -> Literal["completed", "not_modified"]:
+def take(
+    lease: Lease, fetch: Fetch, validator: SchemaValidator, *, probe: bool
+) -> Literal["completed", "not_modified"]:
     """Fetch the back office's payload, and write it as a document to every Region that lacks it.
 
     If the write in one Region fails, the other Regions still get the document. A metric counts the failed Regions, and
@@ -56,7 +58,7 @@ def take(lease: Lease, fetch: Fetch, validate: SchemaValidator, *, probe: bool) 
     if response.body is None:
         lease.checkpoint = replace(lease.checkpoint, failures=FailureState(), fresh_as_of_ms=requested_ms)
         return "not_modified"
-    check_snapshot(response.body, validate)
+    check_snapshot(response.body, validator)
     lease.checkpoint = replace(lease.checkpoint, failures=FailureState())
     lease.counts.records += 1
     version = regions.put_snapshot(response.body, requested_ms)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from decimal import Decimal
 from typing import Any
 
 from ..aws.client import Client
@@ -17,5 +18,6 @@ def read_schemas(client: Client, bucket: str, key: str, sha256: str) -> dict[str
     content = client.call("GetObject", Bucket=bucket, Key=key)["Body"].read()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"schemas: s3://{bucket}/{key} is not what Terraform wrote; apply again")
-    schemas: dict[str, Any] = json.loads(content)
+    # A float would round the schemas' numbers, and a rule such as `minimum` compares exactly.
+    schemas: dict[str, Any] = json.loads(content, parse_float=Decimal)
     return schemas

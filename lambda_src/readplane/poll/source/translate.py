@@ -13,8 +13,8 @@ from ...model.change import MAX_DATA_BYTES
 from ...model.collection import is_item_id, is_owner
 from ...model.errors import InvalidError
 from ...model.exact_json import DuplicateName, DuplicateNameError, number_text, parse_json, print_json
-from ...model.schema import MAX_DEPTH, SchemaValidator, check_fits, depth
-from ...model.version import MAX_AHEAD_MS
+from ...model.schema import MAX_DEPTH, SchemaValidator, depth
+from ...model.version import MAX_SOURCE_AHEAD_MS
 from ..errors import ExpressionError, PageError, TranslationError
 from .expression import Expression
 from .kinds import kind_name
@@ -96,12 +96,12 @@ class Translator:
     """Translates one source's records into items of its collection.
 
     :param source: a source of mode ``changes``.
-    :param validate: the compiled JSON Schema of the source's collection. Each item's data must fit this schema.
+    :param validator: the compiled JSON Schema of the source's collection. Each item's data must fit this schema.
     """
 
-    def __init__(self, source: Source, validate: SchemaValidator) -> None:
+    def __init__(self, source: Source, validator: SchemaValidator) -> None:
         self._source = source
-        self._validate = validate
+        self._validator = validator
         self._expressions: dict[str, Expression | None] = {
             "id": source.id,
             "version": source.version.expression if source.version else None,
@@ -137,7 +137,7 @@ class Translator:
 
         :param value: the record as the back office wrote it.
         :param now_ms: the time just before the page was requested, in Unix milliseconds. A record whose modification
-            time is more than ``MAX_AHEAD_MS`` after ``now_ms`` is untranslatable. Such a time must be wrong,
+            time is more than ``MAX_SOURCE_AHEAD_MS`` after ``now_ms`` is untranslatable. Such a time must be wrong,
             because a slightly fast clock of the back office can't explain it.
         """
         item_id = None
@@ -201,9 +201,9 @@ class Translator:
             raise _RecordError("bad_version", f"version: {error}") from error
         if ms < 0:
             raise _RecordError("bad_version", "version: is before 1970")
-        if ms > now_ms + MAX_AHEAD_MS:
+        if ms > now_ms + MAX_SOURCE_AHEAD_MS:
             raise _RecordError(
-                "bad_version", f"version: is more than {MAX_AHEAD_MS // 1000} s ahead, read as {time_format}"
+                "bad_version", f"version: is more than {MAX_SOURCE_AHEAD_MS // 1000} s ahead, read as {time_format}"
             )
         return ms
 
@@ -222,16 +222,16 @@ class Translator:
         if 4 * len(text) > MAX_DATA_BYTES and len(text.encode()) > MAX_DATA_BYTES:
             raise _RecordError("too_large", f"translation: is larger than {MAX_DATA_BYTES} bytes")
         try:
-            check_fits(value, self._validate)
+            self._validator.check_text(text)
         except InvalidError as error:
-            raise _RecordError("invalid", f"{error.pointer or 'the whole object'}: {error.detail}") from error
+            raise _RecordError("invalid", _faults_text(error, "the whole object")) from error
         return text
 
 
-def check_snapshot(body: bytes, validate: SchemaValidator) -> None:
+def check_snapshot(body: bytes, validator: SchemaValidator) -> None:
     """Check the body of a snapshot's response before ``poll`` publishes it unchanged as a document.
 
-    :param validate: the compiled JSON Schema of the source's collection.
+    :param validator: the compiled JSON Schema of the source's collection.
     :raises PageError: if the body isn't JSON in UTF-8, begins with a byte order mark, is nested too deep, holds a name
         twice in one object, or doesn't fit the schema.
     """
@@ -241,11 +241,21 @@ def check_snapshot(body: bytes, validate: SchemaValidator) -> None:
     try:
         if depth(payload) > MAX_DEPTH:
             raise PageError(f"the response is nested more than {MAX_DEPTH} deep")
-        check_fits(payload, validate)
+        validator.check_text(body.decode())
     except DuplicateNameError as error:
         raise PageError(f"the response can't be read: {error}") from error
     except InvalidError as error:
-        raise PageError(f"{error.pointer or 'the response'}: {error.detail}") from error
+        raise PageError(_faults_text(error, "the response")) from error
+
+
+def _faults_text(error: InvalidError, whole: str) -> str:
+    """Return the first fault of a record or response as text, and how many other faults it has.
+
+    :param whole: the name of the whole record or response.
+    """
+    text = f"{error.pointer or whole}: {error.detail}"
+    others = len(error.faults) - 1
+    return f"{text} (and {others} more)" if others else text
 
 
 def _parse(body: bytes) -> Any:

@@ -1,5 +1,6 @@
 """Fixtures that build and unpack the zips of both targets (AWS and the local emulator) once for all tests."""
 
+import shutil
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,8 @@ def built() -> dict[str, Zips]:
 def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Unpacked]:
     """Unpack the zips of both targets. Return a dict from each target's name to its folders.
 
-    The folder ``runtime`` has links to the packages that Lambda's Python runtime contains.
+    The folder ``runtime`` has links to the packages that Lambda's Python runtime contains. In the layer for AWS, this
+    machine's compiled libraries stand in for those of arm64, which can't run here.
     """
     runtime = tmp_path_factory.mktemp("runtime")
     for name in RUNTIME:
@@ -38,6 +40,8 @@ def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -
             unpack(path, folder / path.stem, without_sources=True) / "python" for path in (zips.layer, zips.poll_layer)
         )
         by_target[name] = Unpacked(hot, functions, layer, poll_layer, runtime)
+    for library in by_target["arm64"].layer.rglob("*.abi3.so"):
+        shutil.copy(by_target["local"].layer / library.relative_to(by_target["arm64"].layer), library)
     return by_target
 
 

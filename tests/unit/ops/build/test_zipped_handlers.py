@@ -114,7 +114,7 @@ def settings(function: str) -> dict[str, Any]:
     clients = {"client_ids": [CLIENT_ID], "cors_origins": []}
     schemas = {"bucket": "log", "key": "config/schemas/s.json", "sha256": sha256(SCHEMAS).hexdigest()}
     own: dict[str, dict[str, Any]] = {
-        "write": {**clients, "delivery_stream": "stream", "schemas": schemas},
+        "write": {**clients, "delivery_stream": "stream", "items_table": "items", "schemas": schemas},
         "read": {**clients, "items_table": "items", "items_index": "by_collection", "documents_bucket": None}
         | {"pending_seconds": 900, "horizon_days": 30},
         "apply": {

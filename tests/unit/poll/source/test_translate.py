@@ -328,12 +328,28 @@ def test_a_missing_name_is_reported_for_the_whole_object() -> None:
     assert result.detail == 'the whole object: The schema requires "name" here.'
 
 
-def test_the_schema_sees_exact_numbers_as_numbers() -> None:
-    for text in ("1.10", "1e2", "100", "-0"):
-        good(f'{{"no": "a", "changed": 1, "name": "n", "price": {text}, "stock": 1.0}}', VALIDATE)
-    for price, stock in (("1e400", "1"), ("1", "1.5"), ("1", "1e400")):
-        record = f'{{"no": "a", "changed": 1, "name": "n", "price": {price}, "stock": {stock}}}'
-        assert refused(record, VALIDATE).reason == "invalid"
+def test_the_schema_checks_numbers_exactly() -> None:
+    def record(price: str, stock: str) -> str:
+        return f'{{"no": "a", "changed": 1, "name": "n", "price": {price}, "stock": {stock}}}'
+
+    for price in ("1.10", "1e2", "100", "-0", "1e308", "19.01", "9007199254740993.01"):
+        good(record(price, "1.0"), VALIDATE)
+    for stock in ("1e308", "9" * 309, "9007199254740993.0"):
+        good(record("1", stock), VALIDATE)
+    for price, stock in (
+        ("1e400", "1"),
+        ("1e-400", "1"),
+        ("1", "9" * 5000),
+        ("0.1000000000000000055", "1"),
+        ("1", "1.5"),
+        ("1", "9007199254740993.5"),
+    ):
+        assert refused(record(price, stock), VALIDATE).reason == "invalid"
+
+
+def test_a_record_with_several_faults_tells_how_many() -> None:
+    result = refused(row(name="", price="hidden", stock=1.5), VALIDATE)
+    assert result.detail == "/name: The schema says minLength: 1 here. (and 2 more)"
 
 
 def test_one_bad_record_leaves_the_others_alone() -> None:

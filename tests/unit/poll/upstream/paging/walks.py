@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from readplane.model.schema import SchemaValidator
 from readplane.poll.source.rules import parse_source
 from readplane.poll.source.translate import TranslatedRecord, Translator
 from readplane.poll.upstream.paging.reader import PageReader
@@ -58,7 +59,7 @@ def reader(server: Server, probe: bool = False, **paging: Any) -> PageReader:
         "staleness_budget": 600,
     }
     source = parse_source(add_defaults(declared))
-    return PageReader(source, server, Translator(source, bool), lambda: 30.0, probe=probe)
+    return PageReader(source, server, Translator(source, SchemaValidator({})), lambda: 30.0, probe=probe)
 
 
 def walk(server: Server, max_pages: int = 50, **paging: Any) -> list[str]:
