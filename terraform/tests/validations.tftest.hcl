@@ -575,7 +575,7 @@ run "write_timeout_longer_than_api_gateway_waits" {
   expect_failures = [var.functions]
 }
 
-run "write_timeout_shorter_than_its_retries" {
+run "write_timeout_shorter_than_its_read_and_its_retries" {
   command = plan
 
   module {
@@ -583,7 +583,7 @@ run "write_timeout_shorter_than_its_retries" {
   }
 
   variables {
-    functions = { write = { timeout_seconds = 12 } }
+    functions = { write = { timeout_seconds = 14 } }
   }
 
   expect_failures = [var.functions]

@@ -1,4 +1,4 @@
-"""Tests of `publish` on a model of a DynamoDB global table with two Regions.
+"""Tests of `publish`, and of keyed POSTs, on a model of a DynamoDB global table with two Regions.
 
 In a global table, the write with the latest DynamoDB time wins, even if it has the smaller version.
 
@@ -10,27 +10,36 @@ replaces an item in its own Region, DynamoDB gives the write a greater time than
 Whenever the item of a replica changes, that Region's stream gets one record. The Region's `publish` handles the records
 in order. For each record, `publish` publishes the item. There is one exception: if the record shows that a smaller
 version has replaced a greater one, `publish` writes the greater version back to the items instead.
+
+The tests of keyed POSTs (those with ``Idempotency-Key``) also run the product's `write` in each Region. A Region's
+write log passes each change on to the items at any later time, in any order, and more than once.
 """
 
+import random
 from collections import deque
-from typing import cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
+from unittest.mock import patch
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from readplane.model.change import Change
+from readplane.model.change import Change, parse_line
+from readplane.model.version import is_minimal
 from readplane.publish.decide import ToMend, decide
 from readplane.publish.handler import Publish, PublishSettings
 from readplane.stores.documents import Documents
 from readplane.stores.items import ApplyOutcome, Items
 from readplane.telemetry import Telemetry
 from tests.unit.support import COLLECTIONS, NOW_MS, change, stream_record
+from tests.unit.write.support import WriteService, delete, post, put
 
 HORIZON_MS = 30 * 86_400_000
 
 
 class Region:
-    """One Region of the model: its replica of one item, its items stream and its document.
+    """One Region of the model: its replica of one item, its items stream and the text of its document.
 
     ``outgoing`` holds the writes that DynamoDB hasn't copied to the other Region yet.
     """
@@ -89,10 +98,28 @@ class Stores:
         return self.region.apply(self.clock, change)
 
     def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
-        self.region.document = version
+        self.region.document = text
 
     def remove_document(self, key: str) -> None:
         self.region.document = None
+
+
+def settle(regions: list[Region], clock: int) -> None:
+    """Deliver all writes and publish all records, until nothing is left to do in either Region."""
+    for _ in range(1000):
+        for region, other in (regions, reversed(regions)):
+            clock += 1
+            while other.outgoing:
+                region.receive(*other.outgoing.popleft())
+            while region.stream:
+                region.publish(clock, 1 + clock % 4)
+        if not any(region.stream or region.outgoing for region in regions):
+            return
+    raise AssertionError("the Regions never settle")
+
+
+def document_of(item: Change) -> str | None:
+    return None if item.data is None else item.representation()
 
 
 @settings(max_examples=5 * settings().max_examples, deadline=None)
@@ -133,23 +160,11 @@ def test_both_regions_end_with_the_greatest_version_and_its_document(
             region.receive(*other.outgoing.popleft())
         elif step == "publish" and region.stream:
             region.publish(clock, 1 + tick % 4)
-    clock = len(steps)
-    for _ in range(1000):
-        for region, other in (regions, reversed(regions)):
-            clock += 1
-            while other.outgoing:
-                region.receive(*other.outgoing.popleft())
-            while region.stream:
-                region.publish(clock, 1 + clock % 4)
-        if not any(region.stream or region.outgoing for region in regions):
-            break
-    else:
-        raise AssertionError("the Regions never settle")
+    settle(regions, len(steps))
     if applied:
         winner = max(applied, key=lambda entry: entry.version)
         assert [region.item for region in regions] == [winner, winner]
-        expected = None if winner.data is None else winner.version
-        assert [region.document for region in regions] == [expected, expected]
+        assert [region.document for region in regions] == [document_of(winner)] * 2
 
 
 def test_without_mending_the_model_does_lose_a_version() -> None:
@@ -174,3 +189,146 @@ def test_a_removed_item_is_put_back_unless_it_is_a_tombstone_past_the_horizon() 
     assert decide(sourced, None, NOW_MS, HORIZON_MS) == ToMend(sourced)
     assert decide(sourced, None, NOW_MS + 86_400_000, HORIZON_MS) is None
     assert decide(None, None, NOW_MS, HORIZON_MS) is None
+
+
+KEY = "order 4711"
+BODIES = tuple(f'{{"name":"body {number}"}}' for number in range(3))
+ITEM_ID = WriteService()(post(KEY))[1]["item_id"]
+
+
+class Entrance:
+    """The product's `write` in one Region, and the write log that it appends to.
+
+    ``log`` holds all changes that `write` has accepted in this Region. It implements ``StoredVersions``, by reading the
+    Region's replica of the item.
+    """
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        self.log: list[Change] = []
+        self._write = WriteService(self, self)
+
+    def append(self, line: bytes) -> None:
+        self.log.append(parse_line(line, COLLECTIONS))
+
+    def get_version(self, key: str) -> str | None:
+        item = self.region.item
+        assert item is None or item.key == key
+        return item.version if item else None
+
+    def post(self, body: str) -> None:
+        """Send a keyed POST, and check its status.
+
+        The status is 422 if and only if the Region's item has the version of a POST with another body.
+        """
+        status, response, _ = self._write(post(KEY, body=body))
+        item = self.region.item
+        is_other = item is not None and is_minimal(item.version) and item.data != body
+        assert status == (422 if is_other else 202)
+        assert status == 422 or response["item_id"] == ITEM_ID
+
+    def send(self, request_event: Any) -> None:
+        assert self._write(request_event)[0] == 202
+
+    def apply(self, clock: int, number: int) -> None:
+        """Apply a change of the log. A change may be applied in any order, and more than once."""
+        if self.log:
+            self.region.apply(clock, self.log[number % len(self.log)])
+
+
+class Step(NamedTuple):
+    """What happens, the number of the Region where it happens, and a number that varies the step."""
+
+    what: str
+    region: int
+    number: int
+
+
+@contextmanager
+def times_of(clock: list[int]) -> Iterator[None]:
+    """Make `write` take its time from ``clock``, which has one element."""
+    with patch("readplane.write.handler.now_ms", lambda: NOW_MS + clock[0]):
+        yield
+
+
+def play_posts(steps: list[Step], skew: int) -> tuple[list[Entrance], list[Change]]:
+    """Play a history of one item that clients POST with a key, PUT and DELETE in both Regions, and settle it.
+
+    :param skew: how far the clock of Region 1 is ahead of that of Region 0.
+    :returns: both entrances, and all changes that `write` has accepted.
+    """
+    regions = [Region(0), Region(1, skew)]
+    entrances = [Entrance(region) for region in regions]
+    time = [0]
+    with times_of(time):
+        for clock, step in enumerate(steps):
+            time[0] = clock + skew * step.region
+            region, other, entrance = regions[step.region], regions[1 - step.region], entrances[step.region]
+            if step.what == "post":
+                entrance.post(BODIES[step.number % len(BODIES)])
+            elif step.what == "put":
+                entrance.send(put(f'{{"name":"put {clock}"}}', ITEM_ID))
+            elif step.what == "delete":
+                entrance.send(delete(ITEM_ID))
+            elif step.what == "apply":
+                entrance.apply(clock, step.number)
+            elif step.what == "deliver" and other.outgoing:
+                region.receive(*other.outgoing.popleft())
+            elif step.what == "publish" and region.stream:
+                region.publish(clock, 1 + step.number % 4)
+    accepted = [entry for entrance in entrances for entry in entrance.log]
+    for entrance in entrances:
+        for number in random.Random(len(steps)).sample(range(len(entrance.log)), len(entrance.log)):
+            entrance.apply(len(steps), number)
+    settle(regions, len(steps))
+    return entrances, accepted
+
+
+def check_posts(entrances: list[Entrance], accepted: list[Change]) -> None:
+    """Check the outcome of a history: the winner, and that no further retry changes anything."""
+    regions = [entrance.region for entrance in entrances]
+    posted = {entry.data: entry.version for entry in accepted if is_post(entry)}
+    assert {entry.version for entry in accepted if is_post(entry)} == set(posted.values()), "a retry is a new change"
+    edits = [entry for entry in accepted if not is_post(entry)]
+    winner = max(edits or accepted, key=lambda entry: entry.version)
+    item = regions[0].item
+    assert item and regions[1].item == item, "the Regions disagree"
+    assert (item.version, item.data) == (winner.version, winner.data), "the wrong change wins"
+    assert [region.document for region in regions] == [document_of(item)] * 2
+    for entrance in entrances:
+        for body in BODIES:
+            entrance.post(body)
+        for number in range(len(entrance.log)):
+            entrance.apply(10_000, number)
+    settle(regions, 10_000)
+    assert [region.item for region in regions] == [item, item], "a late retry changes the item"
+
+
+def is_post(entry: Change) -> bool:
+    return entry.data in BODIES
+
+
+@settings(max_examples=5 * settings().max_examples, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            Step,
+            st.sampled_from(["post", "post", "put", "delete", "apply", "apply", "deliver", "publish"]),
+            st.integers(0, 1),
+            st.integers(0, 8),
+        ),
+        max_size=30,
+    ),
+    st.integers(-5, 5),
+)
+# The retry of a POST arrives after a PUT, in the same Region and in the other.
+@example([Step("post", 0, 0), Step("put", 0, 0), Step("post", 0, 0)], 0)
+@example([Step("post", 0, 0), Step("put", 0, 0), Step("post", 1, 0)], 0)
+# The retry arrives after a DELETE.
+@example([Step("post", 0, 0), Step("apply", 0, 0), Step("delete", 0, 0), Step("apply", 0, 1), Step("post", 1, 0)], 0)
+# Two bodies under one key are accepted before either is applied.
+@example([Step("post", 0, 0), Step("post", 1, 1), Step("apply", 0, 0), Step("apply", 1, 0)], 0)
+def test_a_keyed_post_never_replaces_a_put_or_delete_and_a_retry_changes_nothing(steps: list[Step], skew: int) -> None:
+    entrances, accepted = play_posts(steps, skew)
+    if accepted:
+        check_posts(entrances, accepted)

@@ -77,7 +77,8 @@ class Change(NamedTuple):
 
         This is the later of two times: the time in ``change_id`` and the time when Readplane accepted the change. The
         time in ``change_id`` alone isn't enough. For a change from a back office, it is the time when the back office
-        modified the record, which can be years before `poll` first reads the record.
+        modified the record, which can be years before `poll` first reads the record. For a POST with
+        ``Idempotency-Key``, it is always 0.
         """
         return max(time_ms(self.change_id), ms_of(self.accepted_at) or 0)
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from ..api.caller import Caller, check_may_write
 from ..api.problem import ProblemError, bad_parameter
-from ..api.request import Request
-from ..api.response import Response, respond
+from ..api.request import MIN_VERSION, Request
+from ..api.response import Response, cors_headers, respond
 from ..aws.client import make_client
+from ..aws.faults import AwsError
 from ..clock import now_ms
 from ..config import SchemasObject, load_settings
 from ..entrypoint import Entrypoint, Function
@@ -19,11 +20,15 @@ from ..model.change import API, Change
 from ..model.collection import Collection
 from ..model.schema import SchemaValidator, compile_schemas
 from ..model.timestamp import rfc3339
-from ..model.version import stamp
+from ..model.version import is_minimal, minimal_version, stamp
 from ..stores.schemas import read_schemas
 from ..telemetry import Telemetry
 from .body import check_content_type, parse_body
 from .log import FirehoseWriteLog, NotAppendedError, WriteLog
+from .refused_headers import refuse_headers
+from .stored_versions import DynamoStoredVersions, StoredVersions
+
+_KEY = "Idempotency-Key"
 
 
 class WriteSettings(NamedTuple):
@@ -33,6 +38,7 @@ class WriteSettings(NamedTuple):
     :param client_ids: the Cognito clients whose access tokens are accepted.
     :param cors_origins: the web origins whose scripts may read responses.
     :param delivery_stream: the Firehose stream that writes changes to the write log.
+    :param items_table: the DynamoDB table of the items.
     :param schemas: the S3 object that holds the collections' JSON Schemas.
     :param collections: the collections that clients may write, by name.
     """
@@ -41,6 +47,7 @@ class WriteSettings(NamedTuple):
     client_ids: frozenset[str]
     cors_origins: tuple[str, ...]
     delivery_stream: str
+    items_table: str
     schemas: SchemasObject
     collections: Mapping[str, Collection]
 
@@ -49,12 +56,18 @@ class Write:
     """The function `write`. Its ``validators`` are the compiled schemas, by collection name."""
 
     def __init__(
-        self, settings: WriteSettings, validators: Mapping[str, SchemaValidator], log: WriteLog, telemetry: Telemetry
+        self,
+        settings: WriteSettings,
+        validators: Mapping[str, SchemaValidator],
+        log: WriteLog,
+        versions: StoredVersions,
+        telemetry: Telemetry,
     ) -> None:
         self.settings = settings
         self.telemetry = telemetry
         self._validators = validators
         self._log = log
+        self._versions = versions
 
     def __call__(self, request: Request) -> Response:
         """Serve a POST, PUT or DELETE of one item.
@@ -68,7 +81,14 @@ class Write:
         collection = request.collection(self.settings.collections)
         caller = request.caller(self.settings.client_ids)
         check_may_write(caller, collection)
-        change = self._change(request, collection, caller, accepted_ms)
+        refuse_headers(request.headers)
+        request.refuse_unknown_parameters(MIN_VERSION)
+        key = _idempotency_key(request)
+        change = self._change(request, collection, caller, accepted_ms, key)
+        if key:
+            self._refuse_another_body(change, request)
+        # Append a retry even if its change is applied already. So the write log of every Region holds each change that
+        # this Region acknowledged, and a second line of the same change does no harm.
         self._append(change, request)
         self.telemetry.event(
             "write_accepted",
@@ -78,15 +98,19 @@ class Write:
             request_id=request.request_id,
             change_id=change.change_id,
         )
-        location = f"/v1/items/{collection.name}/{change.item_id}/changes/{change.change_id}"
+        # The location is relative to the request's URL, so it is right behind any custom domain, base path or proxy.
+        location = f"{change.item_id}/changes/{change.change_id}"
+        if request.method == "POST":
+            location = f"{collection.name}/{location}"
         body = {"change_id": change.change_id, "item_id": change.item_id, "status": "accepted"}
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": location}
         return Response(HTTPStatus.ACCEPTED, dumps(body), headers)
 
-    def _change(self, request: Request, collection: Collection, caller: Caller, accepted_ms: int) -> Change:
+    def _change(
+        self, request: Request, collection: Collection, caller: Caller, accepted_ms: int, key: str | None
+    ) -> Change:
         change_id = stamp(accepted_ms, os.urandom(10), request.min_versions(accepted_ms))
         if request.method == "POST":
-            key = _idempotency_key(request)
             item_id = _derived_id(caller, collection, key) if key else change_id
         else:
             item_id = request.item_id()
@@ -94,6 +118,8 @@ class Write:
         if request.method != "DELETE":
             check_content_type(request.headers.get("content-type"))
             data = parse_body(request.body(), self._validators[collection.name])
+            if key:
+                change_id = minimal_version(caller.sub, collection.name, key, data)
         return Change(
             change_id=change_id,
             collection=collection.name,
@@ -104,6 +130,36 @@ class Write:
             accepted_at=rfc3339(accepted_ms),
             owner=caller.sub if collection.owned else None,
         )
+
+    def _refuse_another_body(self, change: Change, request: Request) -> None:
+        """Check that no POST with this key and another body is applied to the item.
+
+        The versions of both POSTs have time 0 and differ in their hashes. Any other version of the item comes from a
+        later PUT or DELETE. It outranks the POST, so appending the POST changes nothing.
+
+        :raises ProblemError: 422 if the item has the version of another POST.
+        """
+        try:
+            version = self._versions.get_version(change.key)
+        except AwsError as error:
+            # Accept the change without the check, because reads must not stop writes. The outcome is safe: whatever is
+            # appended, the same change wins in both Regions.
+            self.telemetry.event(
+                "key_not_checked",
+                "The item could not be read, so another body under the same Idempotency-Key would not be noticed.",
+                level="WARN",
+                collection=change.collection,
+                request_id=request.request_id,
+                change_id=change.change_id,
+                cause=error.code,
+            )
+            return
+        if version is not None and version != change.version and is_minimal(version):
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "An earlier POST with this Idempotency-Key had another body. Use a new key for a new item.",
+                parameter=_KEY,
+            )
 
     def _append(self, change: Change, request: Request) -> None:
         try:
@@ -136,9 +192,20 @@ class Write:
 
 
 def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise bad_parameter("Idempotency-Key", "Idempotency-Key must be 1-255 printable ASCII characters.")
+    """Return the idempotency key of a POST; ``None`` for a POST without one, and for a PUT or DELETE.
+
+    :raises ProblemError: 400 if the key is malformed, or if the request also has the query parameter ``min_version``.
+    """
+    key = request.headers.get(_KEY.lower()) if request.method == "POST" else None
+    if key is None:
+        return None
+    if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise bad_parameter(_KEY, "Idempotency-Key must be 1-255 printable ASCII characters.")
+    if MIN_VERSION in request.query:
+        raise bad_parameter(
+            MIN_VERSION,
+            "A POST with Idempotency-Key takes no min_version, because its version is below that of any PUT or DELETE.",
+        )
     return key
 
 
@@ -159,11 +226,15 @@ def make_write() -> Function:
     # A collection without a schema accepts any JSON object.
     validators = compile_schemas({name: schemas.get(name, {}) for name in settings.collections})
     # Set `attempts=1`, because `FirehoseWriteLog` itself makes up to three attempts. Each takes at most 4 s (1 s to
-    # connect and 3 s to read), and all of them take at most 12.3 s with the backoffs. Terraform refuses a function
-    # timeout of less than 13 s, so Lambda can't cut off the response that says whether the write was accepted.
+    # connect and 3 s to read), and all of them take at most 12.3 s with the backoffs. Before them, a POST with
+    # Idempotency-Key reads once, which takes at most 2 s (1 s to connect and 1 s to read). Terraform refuses a function
+    # timeout of less than 15 s, so Lambda can't cut off the response that says whether the write was accepted.
     log = FirehoseWriteLog(make_client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
-    write = Write(settings, validators, log, Telemetry("write", settings.name))
-    return lambda event, _context: respond(event, settings.cors_origins, write.telemetry, write)
+    # Making a client opens no connection. Only the first POST with Idempotency-Key connects to DynamoDB.
+    versions = DynamoStoredVersions(make_client("dynamodb", attempts=1, read_timeout=1), settings.items_table)
+    write = Write(settings, validators, log, versions, Telemetry("write", settings.name))
+    headers = cors_headers(settings.cors_origins)
+    return lambda event, _context: respond(event, headers, write.telemetry, write)
 
 
 handler = Entrypoint(make_write)

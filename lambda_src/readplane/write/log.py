@@ -7,15 +7,16 @@ from ..aws.faults import RefusedError, UnansweredError, back_off
 
 ATTEMPTS = 3
 _BASE_SECONDS = 0.05
-_RETRIABLE = frozenset({"ServiceUnavailableException", "ThrottlingException", "SlowDown", "RequestLimitExceeded"})
+_RETRIABLE = frozenset({"ThrottlingException", "RequestLimitExceeded"})
+"""The codes of the 4xx responses after which another attempt may succeed, because AWS throttled the attempt."""
 
 
 class NotAppendedError(Exception):
     """The write log didn't confirm that it has stored a line.
 
-    :param refused: whether it is certain that Firehose hasn't stored the line. If ``refused`` is false, one of
-        the attempts may have stored the line. The client can safely retry in both cases, because applying a change
-        twice does no harm.
+    :param refused: whether it is certain that Firehose hasn't stored the line: it refused every attempt with a 4xx, or
+        the attempt never reached it. If ``refused`` is false, one of the attempts may have stored the line. The client
+        can safely retry in both cases, because applying a change twice does no harm.
     :param cause: the code of the last error, which `write` writes to its own logs.
     """
 
@@ -59,8 +60,10 @@ class FirehoseWriteLog:
             except RefusedError as error:
                 cause = error.code
                 retriable = cause in _RETRIABLE
-                # After a 5xx error that isn't in `_RETRIABLE`, Firehose may or may not have stored the line.
-                if error.status >= 500 and not retriable:
+                # Only a 4xx is a refusal. After any 5xx, Firehose may have stored the line. This holds for
+                # ServiceUnavailableException too, because AWS's reference of PutRecord says that calling it again can
+                # result in duplicates.
+                if not 400 <= error.status < 500:
                     refused, retriable = False, True
             except UnansweredError as error:
                 cause = error.code

@@ -44,16 +44,16 @@ variable "functions" {
   default  = {}
   nullable = false
 
-  # `write` needs at least 13 seconds, because its three attempts to reach the write log take up to 12.3 seconds. With
-  # less, Lambda could stop `write` between these attempts, and the client wouldn't learn whether the change was
-  # accepted.
+  # `write` needs at least 15 seconds. Its three attempts to reach the write log take up to 12.3 seconds. A POST with
+  # Idempotency-Key first reads the item, which takes up to 2 seconds more. With less, Lambda could stop `write` between
+  # these attempts, and the client wouldn't learn whether the change was accepted.
   #
   # More than 29 seconds would only cost money, because API Gateway stops waiting for `write` after 29 seconds.
   validation {
-    condition     = var.functions.write.timeout_seconds >= 13 && var.functions.write.timeout_seconds <= 29
+    condition     = var.functions.write.timeout_seconds >= 15 && var.functions.write.timeout_seconds <= 29
     error_message = <<-EOT
-      Set functions.write.timeout_seconds to 13 to 29, because its three attempts to reach the write log take up to 12.3
-      seconds, and API Gateway waits 29 seconds.
+      Set functions.write.timeout_seconds to 15 to 29, because a read of the item and three attempts to reach the write
+      log take up to 14.3 seconds, and API Gateway waits 29 seconds.
     EOT
   }
 

@@ -55,6 +55,7 @@ locals {
     write = jsonencode(merge(local.identity_settings, {
       name            = var.name
       delivery_stream = module.write_log.delivery_stream
+      items_table     = var.items.name
       collections     = local.collection_writers
       schemas = {
         bucket = module.write_log.bucket

@@ -19,6 +19,14 @@ locals {
       Action   = ["s3:GetObject"]
       Resource = ["${module.write_log.bucket_arn}/config/schemas/*"]
     },
+    {
+      # Before `write` accepts a POST with Idempotency-Key, it reads the version of the item. The items table also holds
+      # other records, which `write` may not read.
+      Sid       = "ReadItems"
+      Action    = ["dynamodb:GetItem"]
+      Resource  = [var.items.arn]
+      Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["item/*"] } }
+    },
   ]
 
   apply_statements = [
@@ -143,7 +151,7 @@ locals {
 locals {
   # Function -> the AWS services that hold its data. A function may use the key only through these services.
   key_services = {
-    write   = ["s3"]
+    write   = ["s3", "dynamodb"]
     apply   = concat(["s3", "sqs", "dynamodb"], local.reads_stream ? ["kinesis"] : [])
     publish = ["s3", "dynamodb"]
     read    = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]

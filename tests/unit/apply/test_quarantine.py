@@ -34,6 +34,24 @@ def test_an_expired_change_goes_to_quarantine() -> None:
     assert items.by_key == {} and log.quarantined == [(expired.line(), "expired", f"{KEY}:1")]
 
 
+def test_a_change_with_time_0_expires_one_horizon_after_its_acceptance() -> None:
+    """The version of a POST with an idempotency key has time 0, so only ``accepted_at`` says how old it is."""
+    young = change(ms=0, accepted_ms=NOW_MS - HORIZON_MS)
+    expired = change("p-2", ms=0, accepted_ms=NOW_MS - HORIZON_MS - 1)
+    items, log = MemoryItems(), MemoryLog({KEY: [young.line(), expired.line()]})
+    apply_with(items, log)(EVENT)
+    assert items.by_key == {young.key: young} and log.quarantined == [(expired.line(), "expired", f"{KEY}:2")]
+
+
+@pytest.mark.parametrize("data", ['{"n":2}', None], ids=["put", "delete"])
+def test_a_change_with_time_0_never_replaces_a_put_or_delete(data: str | None) -> None:
+    newer, retry = change(data=data, ms=NOW_MS), change(ms=0, accepted_ms=NOW_MS + 1)
+    for lines in ([newer.line(), retry.line()], [retry.line(), newer.line()]):
+        items, log = MemoryItems(), MemoryLog({KEY: lines})
+        apply_with(items, log)(EVENT)
+        assert items.by_key == {newer.key: newer} and log.quarantined == []
+
+
 def test_a_replayed_change_that_its_item_has_seen_does_not_go_to_quarantine() -> None:
     expired = change(ms=NOW_MS - HORIZON_MS - 1)
     for item in (expired, change()):

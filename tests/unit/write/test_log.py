@@ -32,8 +32,11 @@ class Failing:
 @pytest.mark.parametrize(
     ("code", "status", "refused", "calls"),
     [
-        ("ServiceUnavailableException", 503, True, ATTEMPTS),
+        ("ServiceUnavailableException", 500, False, ATTEMPTS),
+        ("ServiceUnavailableException", 503, False, ATTEMPTS),
+        ("SlowDown", 503, False, ATTEMPTS),
         ("ThrottlingException", 400, True, ATTEMPTS),
+        ("RequestLimitExceeded", 400, True, ATTEMPTS),
         ("ResourceNotFoundException", 400, True, 1),
         ("AccessDeniedException", 400, True, 1),
         ("InternalFailure", 500, False, ATTEMPTS),
@@ -52,7 +55,7 @@ def test_a_refusal_after_an_unknown_outcome_stays_unknown() -> None:
     errors = iter(
         [
             Failing("InternalFailure", 500).error,
-            Failing("ServiceUnavailableException", 503).error,
+            Failing("ThrottlingException", 400).error,
             Failing("X", 400).error,
         ]
     )
