@@ -23,7 +23,7 @@ WRITES: list[tuple[int, dict[str, Any]]] = [
     (400, load.request("PUT", body='{"name":"Kettle","price":1,"colour":"red"}')),
     (400, load.request("PUT", body="{")),
     (400, load.request("PUT", "-p", body=load.put()["body"])),
-    (401, load.with_claims(load.put(), client_id="another")),
+    (403, load.with_claims(load.put(), client_id="another")),
     (403, load.with_claims(load.put(), cognito_groups="auditors")),
 ]
 

@@ -95,6 +95,9 @@ def api_event(
     request = copy.deepcopy(event("api"))
     request |= {"httpMethod": method, "resource": resource, "pathParameters": path, "body": body}
     request["queryStringParameters"] = query
+    request["multiValueQueryStringParameters"] = (
+        None if query is None else {name: [value] for name, value in query.items()}
+    )
     request["headers"] |= headers or {}
     request["requestContext"]["authorizer"]["claims"] |= claims or {}
     return request
@@ -231,7 +234,7 @@ class MemoryDocuments:
         if key not in self.texts:
             return None
         etag = f'"{uuid.uuid5(uuid.NAMESPACE_OID, self.texts[key])}"'
-        if if_none_match == etag:
+        if etag in [text.strip() for text in (if_none_match or "").split(",")]:
             return Document(None, {"ETag": etag})
         return Document(self.texts[key].encode(), {"ETag": etag, "Content-Type": "application/json"})
 

@@ -95,6 +95,15 @@ def test_a_read_is_one_call(calls: Aws, resource: str, operation: str) -> None:
     assert response["statusCode"] == 200 and requests == [operation]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_read_that_names_a_version_is_one_call(calls: Aws, method: str) -> None:
+    read = handler_of("read")
+    query = {"min_version": change().change_id}
+    get = api_event(method, "/items/products/{item_id}", {"item_id": "p%2D1"}, query=query)
+    response, requests = calls.during(lambda: read(get, None))
+    assert response["statusCode"] == 200 and requests == ["GetItem"]
+
+
 def test_a_list_queries_until_its_page_is_full(calls: Aws) -> None:
     read = handler_of("read")
     response, requests = calls.during(lambda: read(api_event("GET", "/items/products", query={"limit": "1"}), None))

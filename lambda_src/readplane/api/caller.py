@@ -30,14 +30,17 @@ def caller_from_claims(claims: Mapping[str, object], client_ids: Container[str])
     the token was issued to, or whether ``sub`` is a valid owner, which becomes part of an item's key. This function
     checks both.
 
+    The status is 403 and not 401, because RFC 9110 requires the header ``WWW-Authenticate`` with a 401, and a function
+    can't send this header: API Gateway renames it to ``x-amzn-Remapped-WWW-Authenticate``.
+
     :param client_ids: the Cognito clients whose access tokens are accepted.
-    :raises ProblemError: 401 unless the token is an access token that names a user and one of ``client_ids``.
+    :raises ProblemError: 403 unless the token is an access token that names a user and one of ``client_ids``.
     """
     sub = claims.get("sub")
     if claims.get("token_use") != "access" or claims.get("client_id") not in client_ids:
-        raise _unauthorized("An access token of one of this API's clients is needed.")
+        raise ProblemError(HTTPStatus.FORBIDDEN, "An access token of one of this API's clients is needed.")
     if not isinstance(sub, str) or not is_owner(sub):
-        raise _unauthorized("The access token names no user.")
+        raise ProblemError(HTTPStatus.FORBIDDEN, "The access token names no user.")
     return Caller(sub, groups_from_claim(claims.get("cognito:groups")))
 
 
@@ -65,7 +68,3 @@ def check_may_write(caller: Caller, collection: Collection) -> None:
     """
     if not collection.owned and caller.groups.isdisjoint(collection.write_groups):
         raise ProblemError(HTTPStatus.FORBIDDEN, f"Only members of its write groups may write to {collection.name}.")
-
-
-def _unauthorized(detail: str) -> ProblemError:
-    return ProblemError(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})

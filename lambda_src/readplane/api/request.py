@@ -11,7 +11,12 @@ from ..model.version import MAX_AHEAD_MS, is_version, time_ms
 from .caller import Caller, caller_from_claims
 from .problem import bad_parameter, not_found
 
-MIN_VERSION = "Readplane-Min-Version"
+MIN_VERSION = "min_version"
+"""The query parameter with which a request names versions. A header would not do, because caches ignore headers."""
+
+QUERY_PARAMETERS = frozenset({MIN_VERSION, "limit", "cursor", "next"})
+"""The names of the query parameters of all routes."""
+
 _MAX_MIN_VERSIONS = 20
 
 
@@ -20,11 +25,14 @@ class Request(NamedTuple):
 
     :param method: the HTTP method.
     :param resource: the route's path, split at its slashes: ``("items", "products", "{item_id}")``.
-    :param path: the path parameters.
-    :param query: the query parameters.
+    :param path: the path parameters as the client sent them, so they may be percent-encoded. Use :meth:`item_id` and
+        :meth:`change_id`, which decode them.
+    :param query: the query parameters, decoded. If the client sent a parameter more than once, this is its last value.
+    :param query_values: all values of each query parameter.
     :param headers: the headers; their names are lower-case.
     :param claims: the claims of the verified access token; empty if the route is public.
-    :param request_id: API Gateway's id of the request.
+    :param request_id: API Gateway's id of the request. It is `extendedRequestId`, because clients can choose
+        `requestId`.
     :param encoded_body: the body as API Gateway passes it, as text or base64; empty if the request has none.
     :param body_is_base64: whether ``encoded_body`` is base64.
     """
@@ -33,6 +41,7 @@ class Request(NamedTuple):
     resource: tuple[str, ...]
     path: Mapping[str, str]
     query: Mapping[str, str]
+    query_values: Mapping[str, list[str]]
     headers: Mapping[str, str]
     claims: Mapping[str, object]
     request_id: str
@@ -49,7 +58,7 @@ class Request(NamedTuple):
         try:
             return base64.b64decode(self.encoded_body, validate=True)
         except ValueError as error:  # binascii.Error for wrong base64, a plain ValueError for non-ASCII text
-            raise InvalidError("", "The body's encoding is broken.") from error
+            raise InvalidError("", "The body's encoding is broken.", "not_utf8") from error
 
     def collection(self, collections: Mapping[str, Collection]) -> Collection:
         """Return the collection that the route's path names (``/items/<collection>/...``).
@@ -67,30 +76,62 @@ class Request(NamedTuple):
 
         :raises ProblemError: 400 if the item id is malformed.
         """
-        text = self.path.get("item_id", "")
+        text = _decode(self.path.get("item_id", ""))
         if not is_item_id(text):
             raise bad_parameter("item_id", "item_id must be 1-256 of A-Z a-z 0-9 . _ ~ -, the first a letter or digit.")
         return text
 
+    def change_id(self) -> str:
+        """Return the change id in the request's path.
+
+        :raises ProblemError: 400 if the change id is malformed.
+        """
+        text = _decode(self.path.get("change_id", ""))
+        if not is_version(text):
+            raise bad_parameter("change_id", "change_id must be one that a write returned.")
+        return text
+
+    def refuse_unknown_parameters(self, *names: str) -> None:
+        """Refuse a query parameter that the route doesn't have, or that occurs more than once.
+
+        Otherwise a misspelt parameter would have no effect, and the client wouldn't notice. Never call this method on a
+        cached route. API Gateway would return the cached 400 to other clients, whose requests have the same cache key
+        but not this parameter.
+
+        :param names: the query parameters of the route.
+        :raises ProblemError: 400 that names the first such parameter.
+        """
+        for name in self.query:
+            if name not in names:
+                raise bad_parameter(name, f"The query parameters of this route are: {', '.join(names) or 'none'}.")
+            if len(self.query_values.get(name, ())) > 1:
+                raise bad_parameter(name, f"Send {name} only once.")
+
     def caller(self, client_ids: frozenset[str]) -> Caller:
         """Return the user who sent the request.
 
-        :raises ProblemError: 401 unless the request has an access token that was issued to one of ``client_ids``.
+        :raises ProblemError: 403 unless the request has an access token that was issued to one of ``client_ids``.
         """
         return caller_from_claims(self.claims, client_ids)
 
     def min_versions(self, now_ms: int) -> list[str]:
-        """Return the versions in the header ``Readplane-Min-Version``, which are separated by commas.
+        """Return the versions in the query parameter ``min_version``, which are separated by commas.
 
-        :raises ProblemError: 400 if the header has more than 20 versions, or if a version is malformed or its time lies
-            more than 5 minutes in the future.
+        The list is empty if the request doesn't have this parameter.
+
+        :param now_ms: the current time in Unix milliseconds.
+        :raises ProblemError: 400 if the parameter has no version or more than 20, or if a version is malformed or its
+            time lies more than 5 seconds in the future.
         """
-        text = self.headers.get(MIN_VERSION.lower(), "")
-        versions = [version for version in (part.strip(" \t") for part in text.split(",")) if version]
+        text = self.query.get(MIN_VERSION)
+        if text is None:
+            return []
+        versions = [part.strip(" \t") for part in text.split(",")]
         if len(versions) > _MAX_MIN_VERSIONS or not all(map(is_version, versions)):
-            raise bad_parameter(MIN_VERSION, f"Name at most {_MAX_MIN_VERSIONS} versions, each as a write returned it.")
+            detail = f"Name 1-{_MAX_MIN_VERSIONS} versions, each as a write or a read returned it, separated by commas."
+            raise bad_parameter(MIN_VERSION, detail)
         if any(time_ms(version) > now_ms + MAX_AHEAD_MS for version in versions):
-            raise bad_parameter(MIN_VERSION, "A named version is more than 5 minutes in the future.")
+            raise bad_parameter(MIN_VERSION, "A named version is more than 5 seconds in the future.")
         return versions
 
 
@@ -103,9 +144,23 @@ def request_of(event: Event) -> Request:
         resource=tuple(event["resource"].strip("/").split("/")),
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
+        query_values=event.get("multiValueQueryStringParameters") or {},
         headers={name.lower(): value for name, value in headers.items()},
         claims=(context.get("authorizer") or {}).get("claims") or {},
-        request_id=context.get("requestId", ""),
+        request_id=context.get("extendedRequestId") or context.get("requestId", ""),
         encoded_body=event.get("body") or "",
         body_is_base64=bool(event.get("isBase64Encoded")),
     )
+
+
+def _decode(text: str) -> str:
+    """Decode a path parameter. A REST API passes it as the client sent it, for example ``a%7Eb`` for ``a~b``.
+
+    Decode only once: ``%252F`` becomes ``%2F``, which no id may contain. Bytes that aren't UTF-8 become U+FFFD, which
+    no id may contain either.
+    """
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote  # imported here, because the import is slow and seldom needed
+
+    return unquote(text)

@@ -1,7 +1,7 @@
 """Serves an API Gateway event: turns errors into problem documents and adds the CORS headers to the response."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -9,9 +9,9 @@ from ..entrypoint import Event
 from ..model.errors import InvalidError
 from ..telemetry import Telemetry
 from .problem import ProblemError, bad_body, unavailable
-from .request import Request, request_of
+from .request import QUERY_PARAMETERS, Request, request_of
 
-EXPOSED_HEADERS = "ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
+EXPOSED_HEADERS = "Allow, ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
 """The response headers that a browser lets scripts from other origins read. CORS always lets them read a few more
 headers, such as ``Cache-Control`` and ``Content-Type``."""
 
@@ -29,15 +29,44 @@ class Response(NamedTuple):
     headers: dict[str, str]
 
 
+def cors_headers(origins: tuple[str, ...]) -> dict[str, str]:
+    """Return the CORS headers of every response. A function makes them once, at init.
+
+    They are the same for every caller, so that a cache may return one response to callers of all origins. With several
+    origins, a header can't name the caller's origin: a cache would return it to callers of the other origins. The
+    headers then allow every origin. This opens nothing, because callers send bearer tokens, never cookies: a page that
+    has no token of a user can't read more than a program could.
+
+    :param origins: the web origins whose scripts may read responses. If there are none, the result is empty.
+    """
+    if not origins:
+        return {}
+    allowed = origins[0] if len(origins) == 1 else "*"
+    return {"Access-Control-Allow-Origin": allowed, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
+
+
+def _never(_: Request) -> bool:
+    return False
+
+
 def respond(
-    event: Event, cors_origins: tuple[str, ...], telemetry: Telemetry, serve: Callable[[Request], Response]
+    event: Event,
+    cors_headers: Mapping[str, str],
+    telemetry: Telemetry,
+    serve: Callable[[Request], Response],
+    *,
+    is_cached: Callable[[Request], bool] = _never,
 ) -> dict[str, Any]:
     """Serve an API Gateway event and return the response in the form that API Gateway expects.
 
     Every error becomes a problem document. An unexpected error becomes a 503 that says nothing about the exception.
+    The response to a HEAD request has no body, except on a cached route. A response to a request with an access token
+    has the header ``Vary: Authorization``. Otherwise a browser's cache could return it to the next user after a
+    sign-out.
 
-    :param cors_origins: the web origins whose scripts may read the response.
+    :param cors_headers: the result of :func:`cors_headers`, which every response gets.
     :param serve: a function that returns the response to a request, or raises an error.
+    :param is_cached: a function that says whether API Gateway may cache the response to a request.
     """
     request = request_of(event)
     try:
@@ -55,16 +84,26 @@ def respond(
             method=request.method,
         )
         response = _problem_response(unavailable(1), request)
+    headers = {**response.headers, **cors_headers}
+    if request.claims:
+        headers["Vary"] = "Authorization"
+    # A cached route has only GET. But if a GET has the header X-HTTP-Method-Override, API Gateway may call the function
+    # with HEAD ("Amazon API Gateway important notes"), and it would cache an empty body for all callers of GET.
+    has_body = request.method != "HEAD" or is_cached(request)
     return {
         "statusCode": int(response.status),
-        "headers": {**response.headers, **_cors_headers(request.headers.get("origin"), cors_origins)},
-        "body": response.text,
+        "headers": headers,
+        "body": response.text if has_body else "",
         "isBase64Encoded": False,
     }
 
 
 def _refuse(request: Request, problem: ProblemError, telemetry: Telemetry) -> Response:
-    # Don't log the problem's `detail` and `pointer`, because both may quote names from the caller's request body.
+    # Don't log the problem's `detail` and `pointer`, because both may quote names from the caller's request body. Don't
+    # log the name of an unknown query parameter either, because it is the caller's text.
+    parameter = problem.members.get("parameter")
+    if parameter in request.query and parameter not in QUERY_PARAMETERS:
+        parameter = "an unknown query parameter"
     telemetry.event(
         "request_refused",
         "A request was refused.",
@@ -72,7 +111,7 @@ def _refuse(request: Request, problem: ProblemError, telemetry: Telemetry) -> Re
         method=request.method,
         resource="/".join(request.resource),
         status=int(problem.status),
-        parameter=problem.members.get("parameter"),
+        parameter=parameter,
     )
     return _problem_response(problem, request)
 
@@ -80,18 +119,3 @@ def _refuse(request: Request, problem: ProblemError, telemetry: Telemetry) -> Re
 def _problem_response(problem: ProblemError, request: Request) -> Response:
     headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **problem.headers}
     return Response(problem.status, json.dumps(problem.document(request.request_id)), headers)
-
-
-def _cors_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str]:
-    if not allowed:
-        return {}
-    if len(allowed) == 1:
-        # If only one origin is allowed, send the same headers to every caller. A cache can then return one response to
-        # callers from any origin, so `Vary: Origin` isn't needed.
-        return {"Access-Control-Allow-Origin": allowed[0], "Access-Control-Expose-Headers": EXPOSED_HEADERS}
-    # Send `Vary` even if the caller's origin isn't allowed. This response then lacks the other two CORS headers, and
-    # without `Vary` a cache could return it to an allowed origin, which needs them.
-    headers = {"Vary": "Origin"}
-    if origin in allowed:
-        headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
-    return headers

@@ -71,6 +71,8 @@ class BotoClient:
         except ClientError as error:
             members: Any = error.response
             status, request_id, retries = _describe_attempts(members)
+            if status == 304:
+                members = members | _not_modified_members(members)
             raise RefusedError(error.response["Error"]["Code"], status, members) from error
         except BotoCoreError as error:
             # Set ``sent`` to false only if no attempt can have reached AWS. boto3 reports only the network fault of its
@@ -111,6 +113,13 @@ def _describe_attempts(response: dict[str, Any]) -> tuple[int, str | None, int]:
     """Return the HTTP status and AWS's request id from boto3's response, and how often boto3 retried the call."""
     metadata = response["ResponseMetadata"]
     return metadata["HTTPStatusCode"], metadata.get("RequestId"), metadata.get("RetryAttempts", 0)
+
+
+def _not_modified_members(response: dict[str, Any]) -> dict[str, str]:
+    """Return the headers of S3's 304, under the names that they have in GetObject's result."""
+    headers = response["ResponseMetadata"]["HTTPHeaders"]
+    names = (("etag", "ETag"), ("cache-control", "CacheControl"))
+    return {member: headers[name] for name, member in names if name in headers}
 
 
 def _snake_case(operation: str) -> str:

@@ -32,7 +32,7 @@ class RefusedError(AwsError):
         before it).
     :param status: the response's HTTP status.
     :param members: the other fields of AWS's error response. For example, ``Item`` is the stored item that didn't meet
-        the call's condition.
+        the call's condition. If S3 responds 304, ``ETag`` and ``CacheControl`` are the response's headers.
     """
 
     def __init__(self, code: str, status: int, members: Mapping[str, Any] | None = None) -> None:

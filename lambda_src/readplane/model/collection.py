@@ -31,6 +31,15 @@ class Collection(NamedTuple):
         return self.read == "owner"
 
     @property
+    def cached(self) -> bool:
+        """Whether API Gateway may cache the collection's items, lists and documents.
+
+        If so, their responses may depend only on what is in the cache key: the path and the declared query parameters.
+        The items of an owner are never cached, because the cache key doesn't contain the caller.
+        """
+        return self.cache_ttl > 0 and self.read != "owner"
+
+    @property
     def cache_control(self) -> str:
         """The ``Cache-Control`` header of this collection's items and documents."""
         if self.read == "public":

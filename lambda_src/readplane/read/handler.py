@@ -1,4 +1,4 @@
-"""The entry point of `read`: its settings, its AWS clients, and the choice of the route that serves a GET request."""
+"""The entry point of `read`: its settings, its AWS clients, and the choice of the route that serves a request."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..api.problem import not_found, unavailable
 from ..api.request import Request
-from ..api.response import Response, respond
+from ..api.response import Response, cors_headers, respond
 from ..aws.client import make_client
 from ..aws.faults import AwsError
 from ..config import DAY_MS, load_settings
@@ -66,7 +66,7 @@ class Read:
         self._routes = Routes(items, documents, settings.sources, telemetry, pending_ms=settings.pending_ms)
 
     def __call__(self, request: Request) -> Response:
-        """Serve a GET request.
+        """Serve a GET or HEAD request. :func:`respond` removes the body from the response to a HEAD request.
 
         The routes of an item, a change's status, a document and a source make one call to DynamoDB or S3. The list
         route makes queries until its page is full. If a source feeds the collection, the item and list routes make one
@@ -88,6 +88,18 @@ class Read:
             # an earlier retry would get the same 503 from the cache.
             raise unavailable(max(1, collection.cache_ttl)) from error
 
+    def is_cached(self, request: Request) -> bool:
+        """Return whether API Gateway may cache the response to a request.
+
+        It may cache the items, lists and documents of a cached collection. It never caches the status of a change or
+        the freshness of a source.
+        """
+        resource = request.resource
+        if resource[0] == "sources" or len(resource) not in (2, 3):
+            return False
+        collection = self.settings.collections.get(resource[1])
+        return collection is not None and collection.cached
+
     def _source(self, request: Request) -> DeclaredSource | None:
         """Return the source that the request's path names, or ``None`` if the path names a collection instead."""
         match request.resource:
@@ -98,13 +110,19 @@ class Read:
         return None
 
     def _dispatch(self, request: Request, collection: Collection, source: DeclaredSource | None) -> Response:
+        cached = self.is_cached(request)
         # A public route has no authorizer, so its request has no claims. For any other route, check the claims that API
-        # Gateway's authorizer doesn't check.
-        caller = None if collection.read == "public" else request.caller(self.settings.client_ids)
+        # Gateway's authorizer doesn't check. Don't check them on a cached route: API Gateway would return the cached
+        # 403 to all callers. The check would also protect nothing, because a cached 200 doesn't reach this function.
+        caller = None if cached or collection.read == "public" else request.caller(self.settings.client_ids)
+        if cached and "" in request.query.values():
+            # AWS doesn't say whether the cache key tells an empty parameter from a missing one. So let both mean the
+            # same. Otherwise API Gateway might return the 400 for `?limit=` to callers who send no limit.
+            request = request._replace(query={name: value for name, value in request.query.items() if value})
         owner = caller.sub if caller and collection.owned else None
         match request.resource[0], len(request.resource):
             case "sources", _ if source:
-                return self._routes.get_source(source)
+                return self._routes.get_source(request, source)
             case "documents", _ if source:
                 return self._routes.get_source_document(request, collection, source)
             case "items", 2:
@@ -132,7 +150,8 @@ def make_read() -> Function:
     if settings.documents_bucket:
         documents = S3Documents(make_client("s3", attempts=2, read_timeout=1.5), settings.documents_bucket)
     read = Read(settings, items, documents, Telemetry("read", settings.name))
-    return lambda event, _context: respond(event, settings.cors_origins, read.telemetry, read)
+    headers = cors_headers(settings.cors_origins)
+    return lambda event, _context: respond(event, headers, read.telemetry, read, is_cached=read.is_cached)
 
 
 handler = Entrypoint(make_read)

@@ -1,8 +1,9 @@
-"""Parses the query parameters ``limit`` and ``cursor`` of a list request, and makes the cursor of the next page."""
+"""Parses the query parameters of a list request (``limit``, ``cursor`` and ``next``), and makes the next cursor."""
 
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 
 from ..api.problem import bad_parameter
 from ..model.collection import is_item_id
@@ -30,17 +31,26 @@ def encode_cursor(position: ListPosition) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def parse_cursor(text: str | None, shards: int) -> ListPosition:
+def parse_cursor(query: Mapping[str, str], shards: int) -> ListPosition:
     """Return the position in a list that the query parameter ``cursor`` stands for.
 
-    If the request has no cursor, return the start of the list. A cursor needs no signature, because it holds no key of
-    the items table, only a position in the list. The caller is allowed to read every position of the list anyway.
+    The parameter ``next`` means the same, because a page calls its cursor ``next``. If the request has neither, return
+    the start of the list.
 
+    A cursor needs no signature, because it holds no key of the items table, only a position in the list. The caller is
+    allowed to read every position of the list anyway.
+
+    :param query: the query parameters of the request.
     :param shards: how many partitions the list has.
-    :raises ProblemError: 400 if the text isn't a cursor, or names a partition that the list doesn't have.
+    :raises ProblemError: 400 if the text isn't a cursor, or names a partition that the list doesn't have, or if
+        ``cursor`` and ``next`` differ.
     """
+    name = "cursor" if "cursor" in query else "next"
+    text = query.get(name)
     if text is None:
         return ListPosition(0, None)
+    if query.get("next", text) != text:
+        raise bad_parameter("next", "next is another name of cursor; send only one of them.")
     try:
         decoded = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
@@ -50,4 +60,4 @@ def parse_cursor(text: str | None, shards: int) -> ListPosition:
             not isinstance(shard, bool) and 0 <= shard < shards and (after is None or is_item_id(after))
         ):
             return ListPosition(shard, after)
-    raise bad_parameter("cursor", "cursor must be the `next` of an earlier page of this list.")
+    raise bad_parameter(name, f"{name} must be the `next` of an earlier page of this list.")

@@ -5,14 +5,14 @@ from http import HTTPStatus
 from json import dumps
 
 from ..api.problem import ProblemError, bad_parameter, not_found
-from ..api.request import Request
+from ..api.request import MIN_VERSION, Request
 from ..api.response import Response
 from ..aws.faults import AwsError
 from ..clock import now_ms
 from ..model.collection import Collection, Visibility
 from ..model.freshness import NEVER_POLLED, DeclaredSource, Freshness, is_stale
 from ..model.keys import document_key, item_key, partitions
-from ..model.version import is_version
+from ..model.version import time_ms
 from ..stores.documents import Documents
 from ..stores.items import Items
 from ..telemetry import Telemetry
@@ -34,6 +34,10 @@ class Routes:
     """The routes of `read`. Each public method returns the response of one route.
 
     The caller of the method finds the request's collection, source and owner, and passes them as arguments.
+
+    In a cached collection, the response of an item, a list or a document depends only on the path and the declared
+    query parameters, because only these are in API Gateway's cache key. So no request can change what another client
+    gets. The route reads no header, and it ignores unknown query parameters.
     """
 
     def __init__(
@@ -59,32 +63,37 @@ class Routes:
         self._freshness_by_source: dict[str, tuple[int, Freshness]] = {}
 
     def get_item(self, request: Request, collection: Collection, owner: str | None) -> Response:
-        """Return one item, or 304 if the caller already has its newest version."""
+        """Return one item, or 304 if the caller already has its newest version and the collection isn't cached.
+
+        :raises ProblemError: 409 if a version in ``min_version`` isn't applied yet, 400 if it can't be the item's.
+        """
         item_id = request.item_id()
-        min_versions = request.min_versions(now_ms())
+        if not collection.cached:
+            request.refuse_unknown_parameters(MIN_VERSION)
+        now = now_ms()
+        min_versions = request.min_versions(now)
         # If the caller names a minimum version, make a strongly consistent read, because the caller must see this
         # version as soon as it is applied. Other reads are eventually consistent: they may miss the last moment's
         # writes, but cost half as much.
         item = self._items.get_item(item_key(collection.name, item_id, owner), consistent=bool(min_versions))
         if min_versions and (item is None or item.version < max(min_versions)):
-            # Let the client wait for the collection's cache TTL before it retries. API Gateway caches this 409, too,
-            # under a key that includes the named version, so an earlier retry would get the same 409 from the cache.
-            headers = {"Retry-After": str(max(1, collection.cache_ttl))}
-            raise ProblemError(HTTPStatus.CONFLICT, "The named version is not applied yet.", headers=headers)
+            raise self._not_applied(collection, max(min_versions), now)
         if item is None or item.data is None:
             raise not_found("item")
         etag = f'"{item.version}"'
         headers = {"ETag": etag, "Cache-Control": "no-store" if min_versions else collection.cache_control}
         headers |= self._staleness_header(collection)
-        if _matches(request.headers.get("if-none-match"), etag):
+        if not collection.cached and _matches(request.headers.get("if-none-match"), etag):
             return Response(HTTPStatus.NOT_MODIFIED, "", headers)
         headers |= {"Content-Type": "application/json", "Readplane-Version": item.version}
         return Response(HTTPStatus.OK, item.representation(), headers)
 
     def list_items(self, request: Request, collection: Collection, owner: str | None) -> Response:
         """Return one page of a collection's items. In an owner collection, list only the caller's own items."""
+        if not collection.cached:
+            request.refuse_unknown_parameters("limit", "cursor", "next")
         shards = partitions(collection, owner)
-        start = parse_cursor(request.query.get("cursor"), len(shards))
+        start = parse_cursor(request.query, len(shards))
         limit = parse_limit(request.query.get("limit"))
         items, following = self._items.list_items(shards, start, limit, LIST_SECONDS)
         text = ",".join(item.representation() for item in items)
@@ -95,18 +104,17 @@ class Routes:
 
     def get_change_status(self, request: Request, collection: Collection, owner: str | None) -> Response:
         """Return the status of a change. Respond 404 to an id that can't belong to an accepted change."""
-        item_id = request.item_id()
-        change_id = request.path.get("change_id", "")
-        if not is_version(change_id):
-            raise bad_parameter("change_id", "change_id must be one that a write returned.")
+        request.refuse_unknown_parameters()
+        item_id, change_id = request.item_id(), request.change_id()
         version, reason = self._items.get_change_status(item_key(collection.name, item_id, owner), change_id)
         status = status_of(change_id, version, reason, now_ms(), self._pending_ms)
         if status is None:
             raise not_found("change")
         return Response(HTTPStatus.OK, dumps({"status": status.status, "reason": status.reason}), _NOT_CACHED)
 
-    def get_source(self, source: DeclaredSource) -> Response:
+    def get_source(self, request: Request, source: DeclaredSource) -> Response:
         """Return a source's freshness, its staleness and the state of its breaker."""
+        request.refuse_unknown_parameters()
         freshness = self._items.get_freshness(source.name) or NEVER_POLLED
         now = now_ms()
         staleness_ms = freshness.staleness_ms(now)
@@ -126,20 +134,48 @@ class Routes:
         # In an owner collection, each item is readable only by its owner. But freshness belongs to no owner, so every
         # signed-in user may read the freshness of the collection's source.
         visibility: Visibility = "public" if collection.read == "public" else "authenticated"
-        return self._get_document(request, document_key(visibility, "sources", source.name, None))
+        key = document_key(visibility, "sources", source.name, None)
+        return self._get_document(key, request.headers.get("if-none-match"))
 
     def get_item_document(self, request: Request, collection: Collection, owner: str | None) -> Response:
-        """Return the document of an item."""
-        return self._get_document(request, document_key(collection.read, collection.name, request.item_id(), owner))
+        """Return the document of an item, or 304 if the caller already has it and the collection isn't cached.
 
-    def _get_document(self, request: Request, key: str) -> Response:
-        etags = request.headers.get("if-none-match")
+        A document ignores all query parameters. If API Gateway itself serves the documents from S3, it can't refuse
+        them, and `read` does the same.
+        """
+        key = document_key(collection.read, collection.name, request.item_id(), owner)
+        return self._get_document(key, None if collection.cached else request.headers.get("if-none-match"))
+
+    def _get_document(self, key: str, etags: str | None) -> Response:
         document = self._documents.get_document(key, etags) if self._documents else None
         if document is None:
             raise not_found("document")
         if document.body is None:
             return Response(HTTPStatus.NOT_MODIFIED, "", document.headers)
         return Response(HTTPStatus.OK, document.body.decode(), document.headers)
+
+    def _not_applied(self, collection: Collection, version: str, now: int) -> ProblemError:
+        """Return the error for an item that is older than a version which the caller named.
+
+        :param version: the greatest version in ``min_version``.
+        """
+        # A client's change is applied or quarantined soon. So if a version is old, but the item doesn't have it, a
+        # retry would wait for it forever. The version of a back office's record is the time of its last modification,
+        # and the version of a keyed POST has the time 0. Such a change may be on its way however old its version is.
+        version_ms = time_ms(version)
+        if collection.name not in self._source_of and version_ms > 0 and now - version_ms > self._pending_ms:
+            return bad_parameter(
+                MIN_VERSION,
+                "The named version isn't this item's: the item doesn't have it, and it is too old to be on its way.",
+            )
+        # Let the client wait for the collection's cache TTL before it retries. API Gateway caches this 409, too, under
+        # a key that includes the named version, so an earlier retry would get the same 409 from the cache.
+        return ProblemError(
+            HTTPStatus.CONFLICT,
+            "The named version is not applied yet.",
+            headers={"Retry-After": str(max(1, collection.cache_ttl))},
+            parameter=MIN_VERSION,
+        )
 
     def _staleness_header(self, collection: Collection) -> dict[str, str]:
         """Return the header ``Readplane-Stale`` if the collection's source exceeds its staleness budget.

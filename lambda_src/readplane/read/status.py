@@ -4,6 +4,10 @@ from typing import Literal, NamedTuple
 
 from ..model.version import MAX_AHEAD_MS, time_ms
 
+_MAX_FUTURE_MS = 2 * MAX_AHEAD_MS
+"""How far the time in the id of an accepted change may lie in the future, in milliseconds. `write` stamps a change at
+most a millisecond later than ``MAX_AHEAD_MS`` ahead of its own clock, which may be ahead of the clock of `read`."""
+
 ChangeOutcome = Literal["applied", "superseded", "quarantined", "pending"]
 
 
@@ -31,12 +35,15 @@ def status_of(
     the item's version equals ``change_id``             ``applied``
     the change has a quarantine marker                  ``quarantined``
     the item's version is greater than ``change_id``    ``superseded``
+    the time in ``change_id`` is 0                      ``pending``
     the change is at most ``pending_ms`` old            ``pending``
     none of these conditions is met                     ``None``
     ==================================================  ===============
 
     A change that was quarantined and then redriven doesn't stay ``quarantined``. Either the item's version now equals
     ``change_id``, or the quarantine marker was deleted.
+
+    The time in the id of a keyed POST is 0, so nothing says how old the change is.
 
     :param version: the item's version; ``None`` if the item doesn't exist.
     :param quarantined: the reason in the change's quarantine marker; ``None`` if the change has no marker.
@@ -49,6 +56,7 @@ def status_of(
         return Status("quarantined", quarantined)
     if version is not None and version > change_id:
         return Status("superseded")
-    if -MAX_AHEAD_MS <= now_ms - time_ms(change_id) <= pending_ms:
+    change_ms = time_ms(change_id)
+    if change_ms == 0 or -_MAX_FUTURE_MS <= now_ms - change_ms <= pending_ms:
         return Status("pending")
     return None

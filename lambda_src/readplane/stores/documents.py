@@ -9,6 +9,9 @@ VERSION_METADATA = "readplane-version"
 """The name of the S3 user metadata that holds a document's version. S3 sends it as the header
 ``x-amz-meta-readplane-version``, and API Gateway returns it to the client as ``Readplane-Version``."""
 
+_NOT_MODIFIED = (("ETag", "ETag"), ("Cache-Control", "CacheControl"))
+"""The headers of a 304. Each row holds a header's name, and the name of the error's member that holds its value."""
+
 
 class Document:
     """A document that was read from S3.
@@ -79,7 +82,10 @@ class S3Documents:
             response = self._client.call("GetObject", Bucket=self._bucket, Key=key, **condition)
         except RefusedError as error:
             if error.status == 304:
-                return Document(None, {"ETag": if_none_match or ""})
+                # Return the ETag that S3 sends with a 304, not the one of the request. If-None-Match may be a list or
+                # `*`, and RFC 9110 (15.4.5) requires the ETag of the document itself.
+                members = error.members
+                return Document(None, {name: members[member] for name, member in _NOT_MODIFIED if member in members})
             # S3 responds AccessDenied for a missing key, because the role lacks s3:ListBucket. Don't compare the status
             # 403, because S3 also responds 403 to a wrong signature, time or access key.
             if error.status == 404 or error.code == "AccessDenied":

@@ -167,7 +167,7 @@ class DynamoItems:
             after = start.after if shard == start.shard else None
             for change in self._query_partition(partitions[shard], after, limit - len(changes)):
                 changes.append(change)
-                page_bytes += len(change.data or "")
+                page_bytes += _size_in_bytes(change.data or "")
                 if len(changes) == limit or page_bytes >= PAGE_BYTES:
                     return changes, ListPosition(shard, change.item_id)
         return changes, None
@@ -225,6 +225,11 @@ class DynamoItems:
             record["data"] = {"S": change.data}
             record["list_key"] = {"S": list_key(change.collection, change.item_id, change.owner)}
         return record
+
+
+def _size_in_bytes(text: str) -> int:
+    # Encode only a text that isn't ASCII. `isascii` reads a flag of the string, so most texts cost nothing.
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def change_of(record: "TableRecord") -> Change:

@@ -45,7 +45,7 @@ def read_records(
         }
     }
     attempt = 0
-    while attempt < MAX_ATTEMPTS:
+    while True:
         response = client.call("BatchGetItem", RequestItems=request)
         records = response["Responses"].get(table, [])
         yield from records
@@ -56,8 +56,9 @@ def read_records(
         # One read returns at most 16 MB in all, and at most 1 MB of one partition. DynamoDB counts the size of whole
         # items, not only of the requested attributes.
         attempt = 0 if records else attempt + 1
+        if attempt == MAX_ATTEMPTS:
+            raise UnansweredError("UnprocessedKeys", sent=True)
         back_off_exponentially(attempt)
-    raise UnansweredError("UnprocessedKeys", sent=True)
 
 
 def split_into_batches(

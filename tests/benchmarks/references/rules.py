@@ -9,13 +9,12 @@ from typing import Any
 
 CLIENT_ID = "4h5j6k7l8m9n0p1q2r3s4t5u6v"
 WRITE_GROUPS = frozenset({"editors"})
-CACHE_CONTROL = "public, max-age=60"
+CACHE_CONTROL = "public, max-age=0"
 
 _ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,255}")
 _BETWEEN_GROUPS = re.compile(r"[\s,\[\]]+")
 _TITLES = {
     400: "Bad Request",
-    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     415: "Unsupported Media Type",
@@ -79,7 +78,7 @@ def refusal(claims: dict[str, Any]) -> PlainResponse | None:
     :param claims: the claims in the caller's access token.
     """
     if claims.get("token_use") != "access" or claims.get("client_id") != CLIENT_ID or not claims.get("sub"):
-        return problem(401, "An access token of one of this API's clients is needed.")
+        return problem(403, "An access token of one of this API's clients is needed.")
     groups = claims.get("cognito:groups") or ""
     names = _BETWEEN_GROUPS.split(groups) if isinstance(groups, str) else groups
     if WRITE_GROUPS.isdisjoint(names):
@@ -114,7 +113,7 @@ def change_of(item_id: str, body: str, sub: str) -> tuple[str, bytes]:
 def accepted_response(item_id: str, change_id: str) -> PlainResponse:
     """Return the 202 response to a write whose change Firehose has accepted."""
     text = json.dumps({"change_id": change_id, "item_id": item_id, "status": "accepted"})
-    location = f"/v1/items/products/{item_id}/changes/{change_id}"
+    location = f"{item_id}/changes/{change_id}"
     return 202, text, {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": location}
 
 

@@ -7,11 +7,19 @@ import pytest
 
 from readplane.api.response import respond
 from readplane.aws.faults import UnansweredError
+from readplane.model.collection import Collection
 from readplane.model.freshness import DeclaredSource, Freshness
 from readplane.model.timestamp import rfc3339
 from readplane.read.handler import Read, ReadSettings
 from readplane.telemetry import Telemetry
 from tests.unit.support import CLIENT_ID, COLLECTIONS, NOW_MS, MemoryDocuments, MemoryItems, api_event
+
+# The source `market` feeds `prices`. No source feeds the other two collections.
+_MORE_COLLECTIONS = {
+    "prices": Collection("prices", "authenticated", cache_ttl=30),
+    "reports": Collection("reports", "authenticated", ("editors",), cache_ttl=30),
+    "notices": Collection("notices", "public", ("editors",)),
+}
 
 SETTINGS = ReadSettings(
     name="demo",
@@ -22,11 +30,12 @@ SETTINGS = ReadSettings(
     documents_bucket="d",
     pending_seconds=900,
     horizon_days=30,
-    collections=COLLECTIONS,
+    collections=COLLECTIONS | _MORE_COLLECTIONS,
     sources={
         "shop": DeclaredSource("shop", "products", 60),
         "desk": DeclaredSource("desk", "orders", 60),
         "people": DeclaredSource("people", "profiles", 60),
+        "market": DeclaredSource("market", "prices", 60),
     },
 )
 ITEM = "/items/products/{item_id}"
@@ -53,11 +62,12 @@ class ReadService:
         headers: dict[str, str] | None = None,
         claims: dict[str, object] | None = None,
         anonymous: bool = False,
+        method: str = "GET",
     ) -> tuple[int, Any, dict[str, str]]:
-        event = api_event("GET", resource, path, query=query, headers=headers, claims=claims)
+        event = api_event(method, resource, path, query=query, headers=headers, claims=claims)
         if anonymous:
             del event["requestContext"]["authorizer"]
-        response = respond(event, (), self.read.telemetry, self.read)
+        response = respond(event, {}, self.read.telemetry, self.read, is_cached=self.read.is_cached)
         body = json.loads(response["body"]) if response["body"] else None
         return response["statusCode"], body, response["headers"]
 

@@ -29,21 +29,34 @@ def test_owners_see_only_their_own_items(service: ReadService) -> None:
     for resource, item_path in routes:
         assert service(resource, item_path)[0] == 200
         assert service(resource, item_path, claims={"sub": BOB})[0] == 404
-        assert service(resource, item_path, anonymous=True)[0] == 401
+        assert service(resource, item_path, anonymous=True)[0] == 403
     assert len(service("/items/profiles")[1]["items"]) == 1
     assert service("/items/profiles", claims={"sub": BOB})[1] == {"items": [], "next": None}
     path = {"item_id": "me", "change_id": mine.change_id}
     assert service(status_route, path)[1]["status"] == "applied"
     assert service(status_route, path, claims={"sub": BOB})[0] == 404
-    assert service(status_route, path, anonymous=True)[0] == 401
+    assert service(status_route, path, anonymous=True)[0] == 403
 
 
 def test_whatever_is_not_public_needs_a_token_of_our_clients(service: ReadService) -> None:
-    assert service("/items/orders", claims={"client_id": "another"})[0] == 401
-    assert service("/items/orders", claims={"token_use": "id"})[0] == 401
-    assert service("/items/orders", anonymous=True)[0] == 401
+    assert service("/items/orders", claims={"client_id": "another"})[0] == 403
+    assert service("/items/orders", claims={"token_use": "id"})[0] == 403
+    assert service("/items/orders", anonymous=True)[0] == 403
     assert service("/items/orders")[0] == 200
     assert service("/items/products", anonymous=True)[0] == 200
+
+
+def test_a_cached_route_examines_no_claim(service: ReadService) -> None:
+    """Check this, because API Gateway would return the cached 403 to all callers."""
+    service.items.apply(change("a", collection="reports"))
+    service.documents.put_document("authenticated/reports/a.json", "{}", "v", "")
+    status_route, path = "/items/reports/{item_id}/changes/{change_id}", {"item_id": "a", "change_id": version_at(1)}
+    wrong_claims: tuple[dict[str, object], ...] = ({"client_id": "another"}, {"token_use": "id"}, {"sub": "a/b"})
+    for claims in wrong_claims:
+        for resource in ("/items/reports", "/items/reports/{item_id}", "/documents/reports/{item_id}"):
+            assert service(resource, {"item_id": "a"}, claims=claims)[0] == 200
+        for resource in (status_route, "/sources/market", "/documents/sources/market"):
+            assert service(resource, path, claims=claims)[0] == 403, "these routes are never cached"
 
 
 @pytest.mark.parametrize("item_id", ["..", "a/b", "%2F", "%00", "..%2F..%2Fowner", "a\0"])
@@ -78,8 +91,8 @@ def test_routes_and_collections_of_another_deployment_are_404(service: ReadServi
 def test_a_source_is_as_public_as_its_collection(clocked: ClockedService) -> None:
     for name in ("desk", "people"):
         for route in (f"/sources/{name}", f"/documents/sources/{name}"):
-            assert clocked(route, anonymous=True)[0] == 401
-            assert clocked(route, claims={"client_id": "another"})[0] == 401
+            assert clocked(route, anonymous=True)[0] == 403
+            assert clocked(route, claims={"client_id": "another"})[0] == 403
         assert clocked(f"/sources/{name}")[0] == 200
 
 

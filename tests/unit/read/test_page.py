@@ -25,15 +25,28 @@ def test_a_limit_is_50_unless_the_request_names_one() -> None:
 
 @given(st.integers(0, SHARDS - 1), st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,20}", fullmatch=True))
 def test_a_parsed_cursor_is_the_position_that_was_encoded(shard: int, after: str | None) -> None:
-    assert parse_cursor(encode_cursor(ListPosition(shard, after)), SHARDS) == ListPosition(shard, after)
+    cursor = encode_cursor(ListPosition(shard, after))
+    for query in ({"cursor": cursor}, {"next": cursor}, {"cursor": cursor, "next": cursor}):
+        assert parse_cursor(query, SHARDS) == ListPosition(shard, after)
 
 
-@given(st.text(max_size=40))
-def test_any_text_is_a_cursor_or_a_400(text: str) -> None:
+def test_a_list_starts_at_its_beginning_unless_the_request_has_a_cursor() -> None:
+    assert parse_cursor({}, SHARDS) == parse_cursor({"limit": "1"}, SHARDS) == ListPosition(0, None)
+
+
+def test_a_cursor_and_another_next_are_refused() -> None:
+    first, second = (encode_cursor(ListPosition(shard, None)) for shard in (1, 2))
+    with pytest.raises(ProblemError) as caught:
+        parse_cursor({"cursor": first, "next": second}, SHARDS)
+    assert caught.value.status == 400 and caught.value.members == {"parameter": "next"}
+
+
+@given(st.text(max_size=40), st.sampled_from(["cursor", "next"]))
+def test_any_text_is_a_cursor_or_a_400(text: str, name: str) -> None:
     try:
-        position = parse_cursor(text, SHARDS)
+        position = parse_cursor({name: text}, SHARDS)
     except ProblemError as problem:
-        assert problem.members == {"parameter": "cursor"}
+        assert problem.members == {"parameter": name}
     else:
         assert 0 <= position.shard < SHARDS
 
@@ -45,9 +58,9 @@ def test_a_cursor_of_another_list_is_refused() -> None:
         encode_cursor(ListPosition(0, "../x")),
     ):
         with pytest.raises(ProblemError):
-            parse_cursor(cursor, SHARDS)
+            parse_cursor({"cursor": cursor}, SHARDS)
     with pytest.raises(ProblemError):
-        parse_cursor(encode_cursor(ListPosition(1, "a")), len(partitions(COLLECTIONS["profiles"], ALICE)))
+        parse_cursor({"cursor": encode_cursor(ListPosition(1, "a"))}, len(partitions(COLLECTIONS["profiles"], ALICE)))
 
 
 @given(
@@ -68,7 +81,8 @@ def test_a_list_shows_each_item_that_exists_all_the_while_exactly_once(
     shards = partitions(COLLECTIONS["products"], None)
     tick = NOW_MS
     while position is not None:
-        page, position = items.list_items(shards, parse_cursor(encode_cursor(position), SHARDS), limit, 60)
+        start = parse_cursor({"cursor": encode_cursor(position)}, SHARDS)
+        page, position = items.list_items(shards, start, limit, 60)
         listed += [item.item_id for item in page]
         for number, deleted in [entry for entry in [next(changes, None)] if entry]:
             tick += 1

@@ -15,6 +15,9 @@ from readplane.telemetry import Telemetry
 from tests.unit.read.support import ITEM, SETTINGS, ClockedService, ReadService, fresh
 from tests.unit.support import NOW_MS, change, version_at
 
+NOTICE = "/items/notices/{item_id}"
+ORDER = "/items/orders/{item_id}"
+
 
 @pytest.fixture
 def service() -> ReadService:
@@ -27,34 +30,160 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> ClockedService:
 
 
 def test_an_item_has_its_version_as_its_etag(service: ReadService) -> None:
-    item = change(data='{"price":1.10}')
+    for collection, cache_control in (("products", "public, max-age=60"), ("notices", "public, max-age=0")):
+        item = change(data='{"price":1.10}', collection=collection)
+        service.items.apply(item)
+        status, body, headers = service(f"/items/{collection}/{{item_id}}", {"item_id": "p-1"}, anonymous=True)
+        assert status == 200 and body["data"] == {"price": 1.10} and body["version"] == item.version
+        assert headers["ETag"] == f'"{item.version}"' and headers["Readplane-Version"] == item.version
+        assert headers["Cache-Control"] == cache_control
+
+
+def test_an_uncached_item_is_a_304_if_the_caller_has_its_version(service: ReadService) -> None:
+    item = change(collection="notices")
     service.items.apply(item)
-    status, body, headers = service(ITEM, {"item_id": "p-1"}, anonymous=True)
-    assert status == 200 and body["data"] == {"price": 1.10} and body["version"] == item.version
-    assert headers["ETag"] == f'"{item.version}"' and headers["Readplane-Version"] == item.version
-    assert headers["Cache-Control"] == "public, max-age=60"
-    for tags in (headers["ETag"], f"W/{headers['ETag']}", f'"x", {headers["ETag"]}', "*"):
-        status, body, revalidated = service(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": tags})
-        assert (status, body, revalidated["ETag"]) == (304, None, headers["ETag"])
-    assert service(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": '"other"'})[0] == 200
+    etag = f'"{item.version}"'
+    for tags in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        status, body, headers = service(NOTICE, {"item_id": "p-1"}, headers={"If-None-Match": tags})
+        assert (status, body, headers["ETag"], headers["Cache-Control"]) == (304, None, etag, "public, max-age=0")
+    assert service(NOTICE, {"item_id": "p-1"}, headers={"If-None-Match": '"other"'})[0] == 200
 
 
-def test_a_read_that_names_a_version_is_a_409_until_it_is_applied(service: ReadService) -> None:
-    old, new = change(ms=1_700_000_000_000), change(ms=1_700_000_000_001)
-    service.items.apply(old)
-    min_version = {"Readplane-Min-Version": new.version}
-    status, _, headers = service(ITEM, {"item_id": "p-1"}, headers=min_version)
+HEADERS = [
+    "If-None-Match",
+    "if-none-match",
+    "IF-NONE-MATCH",
+    "Readplane-Min-Version",
+    "min_version",
+    "If-Modified-Since",
+]
+
+
+@pytest.mark.parametrize("header", [*HEADERS, "Origin", "Range", "X-HTTP-Method-Override", "Accept"])
+@pytest.mark.parametrize("resource", [ITEM, "/documents/products/{item_id}", "/items/products"])
+def test_a_cached_route_reads_no_header(service: ReadService, resource: str, header: str) -> None:
+    """Check this, because API Gateway returns the cached response to all callers, whatever headers they send."""
+    service.items.apply(change())
+    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    plain = service(resource, {"item_id": "p-1"})
+    assert plain[0] == 200
+    for value in (plain[2].get("ETag", "*"), "*", version_at(NOW_MS + 1), "https://evil.example.com"):
+        assert service(resource, {"item_id": "p-1"}, headers={header: value}) == plain
+
+
+@pytest.mark.parametrize("resource", [ITEM, "/documents/products/{item_id}", "/items/products"])
+def test_a_cached_route_responds_with_a_body_whatever_its_method_is_said_to_be(
+    service: ReadService, resource: str
+) -> None:
+    """Check this, because of a GET with X-HTTP-Method-Override: HEAD, API Gateway would cache the empty body."""
+    service.items.apply(change())
+    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    for item_id in ("p-1", "p-2"):
+        plain = service(resource, {"item_id": item_id})
+        assert plain[1] is not None
+        assert service(resource, {"item_id": item_id}, method="HEAD") == plain
+
+
+@pytest.mark.parametrize("resource", [ITEM, "/documents/products/{item_id}", "/items/products"])
+def test_a_cached_route_ignores_unknown_query_parameters(service: ReadService, resource: str) -> None:
+    """Check this, because API Gateway would return the cached 400 to all callers of the same route."""
+    service.items.apply(change())
+    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    plain = service(resource, {"item_id": "p-1"})
+    assert plain[0] == 200
+    assert service(resource, {"item_id": "p-1"}, query={"utm_source": "x", "If-None-Match": "*"}) == plain
+
+
+@pytest.mark.parametrize("resource", [ITEM, "/documents/products/{item_id}", "/items/products"])
+def test_a_cached_route_takes_an_empty_query_parameter_for_a_missing_one(service: ReadService, resource: str) -> None:
+    """Check this, because API Gateway's cache key may not tell one from the other."""
+    service.items.apply(change())
+    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    plain = service(resource, {"item_id": "p-1"})
+    assert plain[0] == 200
+    for query in (dict.fromkeys(("min_version", "limit", "cursor", "next"), ""), {"cursor": ""}, {"min_version": ""}):
+        assert service(resource, {"item_id": "p-1"}, query=query) == plain
+
+
+@pytest.mark.parametrize(
+    ("resource", "names"),
+    [
+        (NOTICE, {"min_version"}),
+        ("/items/notices", {"limit", "cursor", "next"}),
+        ("/items/products/{item_id}/changes/{change_id}", set()),
+        ("/sources/shop", set()),
+    ],
+)
+def test_an_uncached_route_refuses_query_parameters_that_it_does_not_have(
+    service: ReadService, resource: str, names: set[str]
+) -> None:
+    path = {"item_id": "p-1", "change_id": version_at(NOW_MS)}
+    for name in sorted({"min_version", "limit", "cursor", "next", "Limit", "utm_source"} - names):
+        status, body, _ = service(resource, path, query={name: "1"})
+        assert (status, body["parameter"]) == (400, name)
+
+
+def test_a_document_ignores_query_parameters_as_it_does_without_a_function(service: ReadService) -> None:
+    service.documents.put_document("public/notices/p-1.json", "{}", "v", "")
+    service.documents.put_document("public/sources/shop.json", "{}", "v", "")
+    for resource in ("/documents/notices/{item_id}", "/documents/sources/shop"):
+        assert service(resource, {"item_id": "p-1"}, query={"min_version": "x", "utm_source": "x"})[0] == 200
+
+
+def test_a_head_request_gets_the_headers_of_a_get(service: ReadService) -> None:
+    item = change(collection="notices")
+    service.items.apply(item)
+    for item_id, code in (("p-1", 200), ("p-2", 404)):
+        status, body, headers = service(NOTICE, {"item_id": item_id}, method="HEAD")
+        assert (status, body) == (code, None)
+        assert headers == service(NOTICE, {"item_id": item_id})[2]
+
+
+def test_a_read_that_names_a_version_is_a_409_until_it_is_applied(clocked: ClockedService) -> None:
+    old, new = change(ms=NOW_MS - 2), change(ms=NOW_MS - 1)
+    clocked.items.apply(old)
+    min_version = {"min_version": new.version}
+    status, body, headers = clocked(ITEM, {"item_id": "p-1"}, query=min_version)
     # The client must not retry before API Gateway's cache drops this 409. So `Retry-After` is the collection's
     # cache TTL, or one second if the collection isn't cached.
     assert status == 409 and headers["Retry-After"] == "60" and headers["Cache-Control"] == "no-store"
-    assert service("/items/orders/{item_id}", {"item_id": "a"}, headers=min_version)[2]["Retry-After"] == "1"
-    service.items.apply(new)
-    status, _, headers = service(ITEM, {"item_id": "p-1"}, headers=min_version)
+    assert body["parameter"] == "min_version"
+    assert clocked(ORDER, {"item_id": "a"}, query=min_version)[2]["Retry-After"] == "1"
+    clocked.items.apply(new)
+    status, _, headers = clocked(ITEM, {"item_id": "p-1"}, query=min_version)
     assert status == 200 and headers["Cache-Control"] == "no-store"
-    service.items.apply(change(ms=1_700_000_000_002, data=None))
-    assert service(ITEM, {"item_id": "p-1"}, headers=min_version)[0] == 404
-    for wrong in ("x", version_at(4_000_000_000_000)):
-        assert service(ITEM, {"item_id": "p-1"}, headers={"Readplane-Min-Version": wrong})[0] == 400
+    clocked.items.apply(change(ms=NOW_MS, data=None))
+    assert clocked(ITEM, {"item_id": "p-1"}, query=min_version)[0] == 404
+    for resource, wrong in ((ITEM, "x"), (ITEM, version_at(NOW_MS + 3_600_000)), (ORDER, "x"), (ORDER, "")):
+        status, body, _ = clocked(resource, {"item_id": "p-1"}, query={"min_version": wrong})
+        assert (status, body["parameter"]) == (400, "min_version")
+
+
+@pytest.mark.parametrize("collection", ["reports", "notices"])
+def test_a_version_that_cannot_be_the_items_is_a_400_and_not_a_409_for_ever(
+    clocked: ClockedService, collection: str
+) -> None:
+    route, path = f"/items/{collection}/{{item_id}}", {"item_id": "p-1"}
+    pending_ms = SETTINGS.pending_ms
+    clocked.items.apply(change(ms=NOW_MS - 2 * pending_ms, collection=collection))
+
+    def status_of(version: str, item_id: str = "p-1") -> int:
+        status, body, _ = clocked(route, path | {"item_id": item_id}, query={"min_version": version})
+        assert status == 200 or body["parameter"] == "min_version"
+        return status
+
+    assert status_of(version_at(NOW_MS - pending_ms - 1)) == 400
+    assert status_of(version_at(NOW_MS - pending_ms - 1), "no-item") == 400
+    assert status_of(version_at(NOW_MS - pending_ms)) == 409, "this change may be on its way"
+    assert status_of(f"{version_at(1)},{version_at(NOW_MS)}") == 409, "the greatest version counts"
+    assert status_of(version_at(0, 7), "no-item") == 409, "the version of a keyed POST doesn't say how old it is"
+    assert status_of(version_at(NOW_MS - 3 * pending_ms)) == 200
+
+
+def test_an_old_version_of_a_sourced_item_may_still_be_on_its_way(clocked: ClockedService) -> None:
+    """The version of a back office's record is the time of its last modification, which may be years ago."""
+    status, _, _ = clocked(ITEM, {"item_id": "p-1"}, query={"min_version": version_at(NOW_MS - 900 * 86_400_000)})
+    assert status == 409
 
 
 def test_missing_and_deleted_items_are_404(service: ReadService) -> None:
@@ -65,7 +194,8 @@ def test_missing_and_deleted_items_are_404(service: ReadService) -> None:
         assert headers["Content-Type"] == "application/problem+json"
 
 
-def test_the_pages_of_a_list_show_every_item_once(service: ReadService) -> None:
+@pytest.mark.parametrize("name", ["cursor", "next"])
+def test_the_pages_of_a_list_show_every_item_once(service: ReadService, name: str) -> None:
     for number in range(23):
         service.items.apply(change(f"p-{number}", data=f'{{"n":{number}.50}}'))
     listed: list[str] = []
@@ -76,12 +206,19 @@ def test_the_pages_of_a_list_show_every_item_once(service: ReadService) -> None:
         listed += [item["id"] for item in body["items"]]
         if body["next"] is None:
             break
-        query["cursor"] = body["next"]
+        query[name] = body["next"]
     assert len(listed) == 23 == len(set(listed)) and SHARDS > 1
 
 
 @pytest.mark.parametrize(
-    ("query", "parameter"), [({"limit": "0"}, "limit"), ({"cursor": "../.."}, "cursor"), ({"cursor": "%00"}, "cursor")]
+    ("query", "parameter"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"cursor": "../.."}, "cursor"),
+        ({"cursor": "%00"}, "cursor"),
+        ({"next": "null"}, "next"),
+        ({"cursor": "WzAsbnVsbF0", "next": "WzEsbnVsbF0"}, "next"),
+    ],
 )
 def test_a_bad_parameter_is_refused_by_its_name(service: ReadService, query: dict[str, str], parameter: str) -> None:
     status, body, _ = service("/items/products", query=query)
@@ -101,6 +238,7 @@ def test_the_status_of_a_change(service: ReadService) -> None:
 
     assert status_of(applied.change_id) == (200, {"status": "applied", "reason": None})
     assert status_of(pending.change_id) == (200, {"status": "pending", "reason": None})
+    assert status_of(applied.change_id.replace("-", "%2D")) == (200, {"status": "applied", "reason": None})
     assert status_of(version_at(now_ms - 11))[1]["status"] == "superseded"
     service.items.mark_quarantined(pending, "too_large", now_ms)
     assert status_of(pending.change_id) == (200, {"status": "quarantined", "reason": "too_large"})
@@ -114,9 +252,11 @@ def test_a_document_is_returned_as_it_is_stored(service: ReadService) -> None:
     service.documents.put_document("public/products/p-1.json", '{"n":1.10}', "v", "")
     status, body, headers = service("/documents/products/{item_id}", {"item_id": "p-1"}, anonymous=True)
     assert (status, body) == (200, {"n": 1.10})
-    condition = {"If-None-Match": headers["ETag"]}
-    assert service("/documents/products/{item_id}", {"item_id": "p-1"}, headers=condition)[0] == 304
     assert service("/documents/products/{item_id}", {"item_id": "p-2"})[0] == 404
+    service.documents.put_document("public/notices/p-1.json", '{"n":1.10}', "v", "")
+    condition = {"If-None-Match": f'"x", {headers["ETag"]}'}
+    status, body, unchanged = service("/documents/notices/{item_id}", {"item_id": "p-1"}, headers=condition)
+    assert (status, body, unchanged["ETag"]) == (304, None, headers["ETag"])
 
 
 def test_the_source_route_returns_its_freshness(clocked: ClockedService) -> None:
@@ -166,9 +306,9 @@ def staleness_headers(clocked: ClockedService) -> list[bool]:
 
     The first response holds an item, the second is a 304 for the same item, and the third holds a list.
     """
-    item = clocked(ITEM, {"item_id": "p-1"})
-    revalidated = clocked(ITEM, {"item_id": "p-1"}, headers={"If-None-Match": item[2]["ETag"]})
-    page = clocked("/items/products")
+    item = clocked(ORDER, {"item_id": "p-1"})
+    revalidated = clocked(ORDER, {"item_id": "p-1"}, headers={"If-None-Match": item[2]["ETag"]})
+    page = clocked("/items/orders")
     assert (item[0], revalidated[0], page[0]) == (200, 304, 200)
     return [response[2].get("Readplane-Stale") == "true" for response in (item, revalidated, page)]
 
@@ -177,44 +317,44 @@ def staleness_headers(clocked: ClockedService) -> list[bool]:
 def test_items_and_lists_say_if_their_source_exceeds_its_staleness_budget(
     clocked: ClockedService, age_ms: int | None, expected: bool
 ) -> None:
-    clocked.items.apply(change())
+    clocked.items.apply(change(collection="orders"))
     if age_ms is not None:
-        clocked.items.sources["shop"] = fresh(age_ms)
+        clocked.items.sources["desk"] = fresh(age_ms)
     assert staleness_headers(clocked) == [expected] * 3
-    assert clocked.freshness_reads == ["shop"], "one read serves all three"
+    assert clocked.freshness_reads == ["desk"], "one read serves all three"
 
 
 def test_a_collection_that_clients_write_is_never_stale(clocked: ClockedService) -> None:
-    clocked.items.apply(change())
+    clocked.items.apply(change(collection="orders"))
     clocked.read = Read(SETTINGS._replace(sources={}), clocked.items, clocked.documents, Telemetry("read", "demo"))
     assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == []
 
 
 def test_freshness_is_read_every_five_seconds_and_judged_by_the_current_time(clocked: ClockedService) -> None:
-    clocked.items.apply(change())
-    clocked.items.sources["shop"] = fresh(58_000)
+    clocked.items.apply(change(collection="orders"))
+    clocked.items.sources["desk"] = fresh(58_000)
     assert staleness_headers(clocked) == [False] * 3
-    clocked.items.sources["shop"] = fresh(0)
+    clocked.items.sources["desk"] = fresh(0)
     clocked.now_ms += 2_001
     assert staleness_headers(clocked) == [True] * 3, "the last known freshness grows older"
     clocked.now_ms += 2_998
-    assert staleness_headers(clocked) == [True] * 3 and clocked.freshness_reads == ["shop"]
+    assert staleness_headers(clocked) == [True] * 3 and clocked.freshness_reads == ["desk"]
     clocked.now_ms += 1
-    assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == ["shop"] * 2
+    assert staleness_headers(clocked) == [False] * 3 and clocked.freshness_reads == ["desk"] * 2
     clocked.now_ms -= 60_000  # set the clock back, after which `read` must read the freshness again
     staleness_headers(clocked)
-    assert clocked.freshness_reads == ["shop"] * 3
+    assert clocked.freshness_reads == ["desk"] * 3
 
 
 def test_a_read_succeeds_if_the_freshness_cannot_be_read(
     clocked: ClockedService, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clocked.items.apply(change())
+    clocked.items.apply(change(collection="orders"))
     clocked.fault = UnansweredError("ReadTimeoutError", sent=True)
     assert staleness_headers(clocked) == [True] * 3, "without any freshness the items count as stale"
-    assert clocked.freshness_reads == ["shop"] and "freshness_not_read" in capsys.readouterr().out
+    assert clocked.freshness_reads == ["desk"] and "freshness_not_read" in capsys.readouterr().out
     clocked.fault, clocked.now_ms = None, clocked.now_ms + 5_000
-    clocked.items.sources["shop"] = fresh(0)
+    clocked.items.sources["desk"] = fresh(0)
     assert staleness_headers(clocked) == [False] * 3
     clocked.fault, clocked.now_ms = UnansweredError("ReadTimeoutError", sent=True), clocked.now_ms + 50_000
     assert staleness_headers(clocked) == [False] * 3, "the last known freshness counts"

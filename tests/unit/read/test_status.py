@@ -21,8 +21,17 @@ OLD, NEW = version_at(NOW_MS - 5_000), version_at(NOW_MS - 1_000)
         (NEW, None, None, Status("pending")),
         (version_at(NOW_MS - 900_001), None, None, None),
         (version_at(NOW_MS - 900_000), None, None, Status("pending")),
-        (version_at(NOW_MS + MAX_AHEAD_MS), None, None, Status("pending")),
-        (version_at(NOW_MS + MAX_AHEAD_MS + 1), None, None, None),
+        # `write` may stamp a change a millisecond later than the latest version that a request may name.
+        (version_at(NOW_MS + MAX_AHEAD_MS + 1), None, None, Status("pending")),
+        (version_at(NOW_MS + 2 * MAX_AHEAD_MS + 1), None, None, None),
+        # The id of a keyed POST has the time 0.
+        (version_at(0, 7), None, None, Status("pending")),
+        (version_at(0, 7), version_at(0, 6), None, Status("pending")),
+        (version_at(0, 7), version_at(0, 7), None, Status("applied")),
+        (version_at(0, 7), version_at(0, 8), None, Status("superseded")),
+        (version_at(0, 7), OLD, None, Status("superseded")),
+        (version_at(0, 7), None, "too_large", Status("quarantined", "too_large")),
+        (version_at(1, 7), None, None, None),
     ],
 )
 def test_status(change_id: str, version: str | None, marker: str | None, expected: Status | None) -> None:

@@ -8,6 +8,7 @@ from readplane.aws.boto import BotoClient
 from readplane.aws.client import make_client
 from readplane.aws.faults import RefusedError
 from readplane.stores.documents import S3Documents
+from tests.unit.aws.slim.server import Server, raw_response
 from tests.unit.stores.support import RefusingClient, new_bucket
 from tests.unit.support import NOW_MS, version_at
 
@@ -30,10 +31,26 @@ def test_a_document_is_published_read_revalidated_and_removed() -> None:
         "Readplane-Version": version,
     }
     unchanged = documents.get_document("public/c/a.json", document.headers["ETag"])
-    assert unchanged is not None and unchanged.body is None and unchanged.headers == {"ETag": document.headers["ETag"]}
+    assert unchanged is not None and unchanged.body is None
+    assert unchanged.headers["ETag"] == document.headers["ETag"]
     publisher.remove_document("public/c/a.json")
     publisher.remove_document("public/c/a.json")
     assert documents.get_document("public/c/a.json", None) is None
+
+
+@pytest.mark.parametrize("condition", ['"x", "e", "y"', "*", '"e"'])
+def test_a_304_has_the_etag_of_the_document_and_not_the_callers_list(
+    condition: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_modified = b'HTTP/1.1 304 Not Modified\r\nETag: "e"\r\nCache-Control: public, max-age=60\r\n\r\n'
+    server = Server([raw_response(not_modified)])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    document = S3Documents(make_client("s3"), "bucket").get_document("k", condition)
+    assert document is not None and document.body is None
+    assert document.headers == {"ETag": '"e"', "Cache-Control": "public, max-age=60"}
+    sent = {name.lower(): value for name, value in server.requests[0].headers.items()}
+    assert sent["if-none-match"] == condition
+    server.stop()
 
 
 def test_only_access_denied_counts_as_a_missing_document() -> None:

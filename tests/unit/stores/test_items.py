@@ -109,6 +109,15 @@ def test_a_page_ends_at_a_mebibyte() -> None:
     assert len(page) == 6 and position is not None
 
 
+@pytest.mark.parametrize(("character", "size"), [("ä", 2), ("€", 3), ("😀", 4)])
+def test_a_page_counts_bytes_and_not_characters(character: str, size: int) -> None:
+    items, _ = new_table()
+    for number in range(12):
+        items.apply(change(f"p-{number}", data='{"a":"' + character * (200_000 // size) + '"}'))
+    page, position = items.list_items(partitions(COLLECTIONS["products"], None), START, 200, 60)
+    assert len(page) == 6 and position is not None
+
+
 def test_a_slow_table_makes_a_short_page_not_a_late_one(aws: Aws) -> None:
     items, _ = new_table()
     for number in range(40):

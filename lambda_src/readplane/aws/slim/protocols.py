@@ -119,8 +119,12 @@ _S3_OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
 }
 """For each S3 operation: its HTTP method, and the name of the header that carries each optional parameter."""
 _S3_MEMBERS = (("etag", "ETag"), ("content-type", "ContentType"), ("cache-control", "CacheControl"))
-"""The response headers that become members of GetObject's result. Each row holds a header's name and the member's
-name."""
+"""The response headers that become members of GetObject's result, or of the error for a 304. Each row holds a header's
+name and the member's name."""
+
+
+def _s3_members(headers: Mapping[str, str]) -> dict[str, str]:
+    return {member: headers[name] for name, member in _S3_MEMBERS if name in headers}
 
 
 class S3Protocol:
@@ -168,7 +172,7 @@ class S3Protocol:
         if operation == "PutObject":
             response.body.read_rest()
             return {"ETag": headers["etag"]} if "etag" in headers else {}
-        result: dict[str, Any] = {member: headers[name] for name, member in _S3_MEMBERS if name in headers}
+        result: dict[str, Any] = _s3_members(headers)
         result["Metadata"] = {
             name.removeprefix(_METADATA_PREFIX): headers[name] for name in headers if name.startswith(_METADATA_PREFIX)
         }
@@ -178,7 +182,9 @@ class S3Protocol:
     def read_error(self, response: HttpResponse) -> RefusedError:
         """Return the error that S3's response reports. The response has a status of 300 or more."""
         code = re.search(rb"<Code>([^<]+)</Code>", response.body.read_rest())
-        return RefusedError(code[1].decode() if code else str(response.status), response.status)
+        # A 304 has no body. Its headers say which copy of the object the caller may go on using.
+        members = _s3_members(response.headers) if response.status == 304 else None
+        return RefusedError(code[1].decode() if code else str(response.status), response.status, members)
 
     def _address(self, bucket: str, path: str) -> tuple[str, str]:
         # Put the bucket's name into the host name, as AWS wants it. In two cases, put it into the path instead. First,
