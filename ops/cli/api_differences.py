@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "x-amazon-apigateway-any-method")
 """The fields of an OpenAPI path that are operations."""
 
+INTEGRATION = "x-amazon-apigateway-integration"
+"""The field of an operation that says who answers its requests."""
+
 INTEGRATION_DEFAULTS: dict[str, Any] = {
     "connectionType": "INTERNET",
     "passthroughBehavior": "when_no_match",
@@ -89,9 +92,23 @@ def differences(document: Mapping[str, Any], deployed: Mapping[str, Any]) -> lis
 
 
 def route_count(document: Mapping[str, Any]) -> int:
-    """Return how many routes a document has, without the OPTIONS methods that answer preflights."""
-    routes = [(method, operation["x-amazon-apigateway-integration"]) for method, _, operation in _operations(document)]
-    return sum(1 for method, integration in routes if (method, integration["type"]) != ("OPTIONS", "mock"))
+    """Return how many routes a document has.
+
+    These operations aren't routes of their own: a HEAD that does the same as the GET of its path, even if it calls S3
+    with another method, and the mock integrations of OPTIONS and ANY, which answer preflights and methods that a path
+    doesn't have.
+    """
+    return sum(
+        1
+        for method, path, operation in _operations(document)
+        if not (method in ("OPTIONS", "ANY") and operation[INTEGRATION]["type"].lower() == "mock")
+        and not (method == "HEAD" and _does(operation) == _does(document["paths"][path].get("get", {})))
+    )
+
+
+def _does(operation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an operation's integration without the method with which it calls the backend."""
+    return {name: value for name, value in operation.get(INTEGRATION, {}).items() if name != "httpMethod"}
 
 
 def normal_form(document: Mapping[str, Any]) -> NormalForm:
@@ -148,7 +165,7 @@ def normal_form(document: Mapping[str, Any]) -> NormalForm:
     for method, path, operation in _operations(document):
         needs = {name: scopes for need in operation.get("security", ()) for name, scopes in need.items()}
         used.update(needs)
-        integration = _integration(operation.get("x-amazon-apigateway-integration", {}), namespaces)
+        integration = _integration(operation.get(INTEGRATION, {}), namespaces)
         parts[f"{method} {path}"] = {
             "security": {
                 "api_key" if name in key_schemes else name: sorted(scopes) or "required"
@@ -169,7 +186,10 @@ def normal_form(document: Mapping[str, Any]) -> NormalForm:
 
 
 def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield the method, the path and the OpenAPI operation of each route."""
+    """Yield the method, the path and the OpenAPI operation of each route.
+
+    ANY stands for the methods for which the path has no operation of their own.
+    """
     for path, item in document.get("paths", {}).items():
         for method, operation in item.items():
             if method in METHODS:
@@ -218,7 +238,7 @@ def _paths_by_namespace(document: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the paths that use each cache namespace."""
     paths: dict[str, set[str]] = {}
     for _, path, operation in _operations(document):
-        namespace = operation.get("x-amazon-apigateway-integration", {}).get("cacheNamespace")
+        namespace = operation.get(INTEGRATION, {}).get("cacheNamespace")
         paths.setdefault(namespace, set()).add(path)
     return {namespace: sorted(shared) for namespace, shared in paths.items() if namespace}
 

@@ -7,15 +7,17 @@ variables {
 
   routes = {
     "GET /health"        = { operation = "health" }
-    "GET /items/a-notes" = { operation = "list_items", subject = "a-notes" }
+    "GET /items/a-notes" = { operation = "list_items", subject = "a-notes", cache = { ttl = 60 } }
     "GET /items/a-notes/{item_id}" = {
       operation = "read_item"
       subject   = "a-notes"
+      cache     = { ttl = 60 }
     }
     "GET /documents/a-notes/{item_id}" = {
       operation = "read_document"
       subject   = "a-notes"
       document  = { key = "public/a-notes/{item_id}.json" }
+      cache     = { ttl = 60 }
     }
     "GET /items/a-notes/{item_id}/changes/{change_id}" = {
       operation = "read_change"
@@ -26,6 +28,22 @@ variables {
       subject   = "profiles"
       scopes    = ["shop/read", "aws.cognito.signin.user.admin"]
       throttle  = { rate = 5, burst = 10 }
+    }
+    "GET /items/profiles/{item_id}" = {
+      operation = "read_item"
+      subject   = "profiles"
+      scopes    = ["shop/read"]
+    }
+    "GET /documents/profiles/{item_id}" = {
+      operation = "read_document"
+      subject   = "profiles"
+      scopes    = ["shop/read"]
+      document  = { key = "owner/profiles/{sub}/{item_id}.json" }
+    }
+    "GET /items/profiles/{item_id}/changes/{change_id}" = {
+      operation = "read_change"
+      subject   = "profiles"
+      scopes    = ["shop/read"]
     }
     "POST /items/profiles" = {
       operation = "create_item"
@@ -51,6 +69,7 @@ variables {
       operation = "call_backend"
       subject   = "erp"
       api_key   = true
+      cache     = { ttl = 30 }
     }
     "POST /backends/erp/{proxy+}" = {
       operation = "call_backend"
@@ -66,8 +85,8 @@ variables {
   }
 
   collections = {
-    "a-notes" = { read = "public", write_groups = [], cache_ttl = 60, schema = null }
-    profiles  = { read = "owner", write_groups = [], cache_ttl = 0, schema = jsonencode({ minProperties = 1 }) }
+    "a-notes" = { read = "public", write_groups = [], schema = null }
+    profiles  = { read = "owner", write_groups = [], schema = jsonencode({ minProperties = 1 }) }
   }
 
   sources = { crm = { collection = "a-notes", staleness_budget = 90, mode = "changes" } }
@@ -77,7 +96,7 @@ variables {
     throttle        = { rate = 20, burst = 40 }
     quota           = { limit = 1000, period = "DAY" }
     forward_headers = ["cookie"]
-    cache           = { ttl = 30, cache_query_parameters = ["q"], headers = ["X-Tenant", "Accept"] }
+    cache           = { cache_query_parameters = ["q"] }
   } }
 
   cors_origins = ["https://shop.example.com"]
@@ -123,25 +142,25 @@ run "operations" {
         parameters = "Limit Cursor"
         body       = ""
         success    = "ANotesPage"
-        statuses   = "200 400 403 429 503"
+        statuses   = "200 400 403 429 500 502 503 504"
       }
       readANotesItem = {
         route      = "GET /items/a-notes/{item_id}"
         tag        = "a-notes"
         security   = ""
-        parameters = "ItemId MinVersion IfNoneMatch"
+        parameters = "ItemId MinVersion"
         body       = ""
         success    = "ANotesItem"
-        statuses   = "200 304 400 403 404 409 429 503"
+        statuses   = "200 400 403 404 409 429 500 502 503 504"
       }
       readANotesDocument = {
         route      = "GET /documents/a-notes/{item_id}"
         tag        = "a-notes"
         security   = ""
-        parameters = "ItemId IfNoneMatch"
+        parameters = "ItemId"
         body       = ""
         success    = "ANotesItem"
-        statuses   = "200 304 400 403 404 415 429 502 503"
+        statuses   = "200 400 403 404 415 429 500 502 503 504"
       }
       readANotesChange = {
         route      = "GET /items/a-notes/{item_id}/changes/{change_id}"
@@ -150,7 +169,7 @@ run "operations" {
         parameters = "ItemId ChangeId"
         body       = ""
         success    = "ChangeStatus"
-        statuses   = "200 400 403 404 429 503"
+        statuses   = "200 400 403 404 429 500 502 503 504"
       }
       listProfiles = {
         route      = "GET /items/profiles"
@@ -159,7 +178,34 @@ run "operations" {
         parameters = "Limit Cursor"
         body       = ""
         success    = "ProfilesPage"
-        statuses   = "200 400 401 403 429 503"
+        statuses   = "200 400 401 403 429 500 502 503 504"
+      }
+      readProfilesItem = {
+        route      = "GET /items/profiles/{item_id}"
+        tag        = "profiles"
+        security   = "cognito"
+        parameters = "ItemId MinVersion IfNoneMatch"
+        body       = ""
+        success    = "ProfilesItem"
+        statuses   = "200 304 400 401 403 404 409 429 500 502 503 504"
+      }
+      readProfilesDocument = {
+        route      = "GET /documents/profiles/{item_id}"
+        tag        = "profiles"
+        security   = "cognito"
+        parameters = "ItemId IfNoneMatch"
+        body       = ""
+        success    = "ProfilesItem"
+        statuses   = "200 304 400 401 403 404 415 429 500 502 503 504"
+      }
+      readProfilesChange = {
+        route      = "GET /items/profiles/{item_id}/changes/{change_id}"
+        tag        = "profiles"
+        security   = "cognito"
+        parameters = "ItemId ChangeId"
+        body       = ""
+        success    = "ChangeStatus"
+        statuses   = "200 400 401 403 404 429 500 502 503 504"
       }
       createProfilesItem = {
         route      = "POST /items/profiles"
@@ -168,7 +214,7 @@ run "operations" {
         parameters = "IdempotencyKey MinVersion"
         body       = "ProfilesData"
         success    = "Accepted"
-        statuses   = "202 400 401 403 413 415 429 503"
+        statuses   = "202 400 401 403 413 415 422 429 500 501 502 503 504"
       }
       replaceProfilesItem = {
         route      = "PUT /items/profiles/{item_id}"
@@ -177,7 +223,7 @@ run "operations" {
         parameters = "ItemId MinVersion"
         body       = "ProfilesData"
         success    = "Accepted"
-        statuses   = "202 400 401 403 413 415 429 503"
+        statuses   = "202 400 401 403 413 415 429 500 501 502 503 504"
       }
       deleteProfilesItem = {
         route      = "DELETE /items/profiles/{item_id}"
@@ -186,7 +232,7 @@ run "operations" {
         parameters = "ItemId MinVersion"
         body       = ""
         success    = "Accepted"
-        statuses   = "202 400 401 403 429 503"
+        statuses   = "202 400 401 403 415 429 500 501 502 503 504"
       }
       readCrmSource = {
         route      = "GET /sources/crm"
@@ -195,7 +241,7 @@ run "operations" {
         parameters = ""
         body       = ""
         success    = "Freshness"
-        statuses   = "200 403 404 429 503"
+        statuses   = "200 400 403 404 429 500 502 503 504"
       }
       readCrmSourceDocument = {
         route      = "GET /documents/sources/crm"
@@ -204,16 +250,16 @@ run "operations" {
         parameters = "IfNoneMatch"
         body       = ""
         success    = "FreshnessDocument"
-        statuses   = "200 304 400 403 404 429 503"
+        statuses   = "200 304 400 403 404 429 500 502 503 504"
       }
       getErpBackend = {
         route      = "GET /backends/erp/{proxy}"
         tag        = "erp"
         security   = "apiKey"
-        parameters = "Proxy query.q header.X-Tenant"
+        parameters = "Proxy query.q"
         body       = ""
         success    = "*/*"
-        statuses   = "200 401 403 429 502 504 default"
+        statuses   = "200 401 403 415 429 500 502 503 504 default"
       }
       postErpBackend = {
         route      = "POST /backends/erp/{proxy}"
@@ -222,7 +268,7 @@ run "operations" {
         parameters = "Proxy"
         body       = "*/*"
         success    = "*/*"
-        statuses   = "200 401 403 429 502 504 default"
+        statuses   = "200 401 403 429 500 502 503 504 default"
       }
       headErpBackend = {
         route      = "HEAD /backends/erp/{proxy}"
@@ -231,7 +277,7 @@ run "operations" {
         parameters = "Proxy"
         body       = ""
         success    = ""
-        statuses   = "200 401 403 429 502 504 default"
+        statuses   = "200 401 403 429 500 502 503 504 default"
       }
     }
   }
@@ -257,7 +303,7 @@ run "operations" {
   }
 }
 
-# Three operations in full.
+# Operations in full.
 run "whole_operations" {
   command = plan
 
@@ -275,15 +321,13 @@ run "whole_operations" {
         summary     = "Read an item of `a-notes`."
         description = join(" ", [
           "API Gateway caches a response for 60 seconds, errors included.",
+          "The response depends only on the path and on the query parameters that are listed here.",
+          "Any other query parameter and any header but the token's is ignored.",
           "Needs no token.",
           "The rate limit for all callers together is 500 per second, burst 1000.",
         ])
-        security = []
-        parameters = [
-          { "$ref" = "#/components/parameters/ItemId" },
-          { "$ref" = "#/components/parameters/MinVersion" },
-          { "$ref" = "#/components/parameters/IfNoneMatch" },
-        ]
+        security   = []
+        parameters = [for name in ["ItemId", "MinVersion"] : { "$ref" = "#/components/parameters/${name}" }]
         responses = {
           "200" = {
             description = "The item. Its ETag is its version in quotes."
@@ -295,13 +339,15 @@ run "whole_operations" {
             }
             content = { "application/json" = { schema = { "$ref" = "#/components/schemas/ANotesItem" } } }
           }
-          "304" = { "$ref" = "#/components/responses/NotModified" }
           "400" = { "$ref" = "#/components/responses/BadRequest" }
           "403" = { "$ref" = "#/components/responses/Forbidden" }
           "404" = { "$ref" = "#/components/responses/NotFound" }
           "409" = { "$ref" = "#/components/responses/Conflict" }
           "429" = { "$ref" = "#/components/responses/TooManyRequests" }
+          "500" = { "$ref" = "#/components/responses/InternalServerError" }
+          "502" = { "$ref" = "#/components/responses/BadGateway" }
           "503" = { "$ref" = "#/components/responses/Unavailable" }
+          "504" = { "$ref" = "#/components/responses/GatewayTimeout" }
         }
       }
       createProfilesItem = {
@@ -312,6 +358,7 @@ run "whole_operations" {
         description = join(" ", [
           "Callers write only their own items.",
           "Send an Idempotency-Key, so that a retry creates no second item.",
+          "A request with both an Idempotency-Key and min_version gets 400.",
           "Needs an access token with one of the scopes `shop/write`.",
           "The rate limit for all callers together is 500 per second, burst 1000.",
         ])
@@ -332,8 +379,13 @@ run "whole_operations" {
           "403" = { "$ref" = "#/components/responses/Forbidden" }
           "413" = { "$ref" = "#/components/responses/TooLarge" }
           "415" = { "$ref" = "#/components/responses/UnsupportedMediaType" }
+          "422" = { "$ref" = "#/components/responses/UnprocessableContent" }
           "429" = { "$ref" = "#/components/responses/TooManyRequests" }
-          "503" = { "$ref" = "#/components/responses/NotConfirmed" }
+          "500" = { "$ref" = "#/components/responses/InternalServerErrorOnWrite" }
+          "501" = { "$ref" = "#/components/responses/NotImplemented" }
+          "502" = { "$ref" = "#/components/responses/BadGatewayOnWrite" }
+          "503" = { "$ref" = "#/components/responses/UnavailableOnWrite" }
+          "504" = { "$ref" = "#/components/responses/GatewayTimeoutOnWrite" }
         }
       }
       getErpBackend = {
@@ -343,12 +395,11 @@ run "whole_operations" {
         summary     = "Pass a GET through to the back office `erp`."
         description = join(" ", [
           "API Gateway waits 3000 ms for the back office.",
-          join(" ", [
-            "Query parameters and headers pass unchanged, except Accept, Accept-Encoding, Authorization,",
-            "Proxy-Authorization, X-Api-Key.",
-          ]),
+          "API Gateway caches a response for 30 seconds, errors included.",
+          "Only the path and the query parameters that are listed here reach the back office.",
+          "No header and no body does.",
+          "API Gateway passes the common statuses and headers on, and responds 502 in place of any other status.",
           "The key may send 1000 requests per day.",
-          "API Gateway caches a response for 30 seconds.",
           "Needs the API key of this backend.",
           "The rate limit for all callers together is 500 per second, burst 1000.",
         ])
@@ -356,18 +407,24 @@ run "whole_operations" {
         parameters = [
           { "$ref" = "#/components/parameters/Proxy" },
           { name = "q", in = "query", description = "Part of the cache key.", schema = { type = "string" } },
-          { name = "X-Tenant", in = "header", description = "Part of the cache key.", schema = { type = "string" } },
         ]
         responses = {
           "200"   = { description = "What the back office responds.", content = { "*/*" = { schema = {} } } }
           "401"   = { "$ref" = "#/components/responses/Unauthorized" }
           "403"   = { "$ref" = "#/components/responses/Forbidden" }
+          "415"   = { "$ref" = "#/components/responses/UnsupportedMediaType" }
           "429"   = { "$ref" = "#/components/responses/TooManyRequests" }
+          "500"   = { "$ref" = "#/components/responses/InternalServerError" }
           "502"   = { "$ref" = "#/components/responses/BadGateway" }
+          "503"   = { "$ref" = "#/components/responses/Unavailable" }
           "504"   = { "$ref" = "#/components/responses/GatewayTimeout" }
           default = { description = "Any other response of the back office." }
         }
       }
+      passed_on_of_head = join(" ", [
+        "Query parameters and headers pass unchanged, except Accept-Encoding, Authorization, Proxy-Authorization,",
+        "X-Api-Key.",
+      ])
     }
   }
 
@@ -383,7 +440,85 @@ run "whole_operations" {
 
   assert {
     condition     = jsonencode(output.operations.getErpBackend) == jsonencode(var.expected.getErpBackend)
-    error_message = "A backend's operation names its timeout, quota, cache, and the headers that the back office gets."
+    error_message = "A backend's cached GET names its timeout, its quota, and what the back office gets."
+  }
+
+  assert {
+    condition     = strcontains(output.operations.headErpBackend.description, var.expected.passed_on_of_head)
+    error_message = "A backend's other operations name the headers that the back office doesn't get unchanged."
+  }
+}
+
+# What a client may conclude from a response.
+run "responses" {
+  command = plan
+
+  module {
+    source = "./tests/contract"
+  }
+
+  variables {
+    openapi = run.one_route_of_each_kind.openapi
+    expected = {
+      # The operations whose responses belong to one token.
+      varying = ["listProfiles", "readProfilesChange", "readProfilesDocument", "readProfilesItem"]
+      # The responses to a write after which nobody knows whether Readplane accepted it.
+      unknown = [
+        "BadGatewayOnWrite 502",
+        "GatewayTimeoutOnWrite 504",
+        "InternalServerErrorOnWrite 500",
+        "UnavailableOnWrite 503",
+      ]
+      min_version = {
+        name    = "min_version"
+        in      = "query"
+        style   = "form"
+        explode = false
+        schema = {
+          type     = "array"
+          minItems = 1
+          maxItems = 20
+          items    = { "$ref" = "#/components/schemas/Version" }
+        }
+      }
+      problem = "change_id code detail errors outcome parameter pointer request_id status title type"
+      fault   = "code detail pointer"
+    }
+  }
+
+  assert {
+    condition     = join(" ", sort(output.varying)) == join(" ", var.expected.varying)
+    error_message = "Responses that need a token name the header Vary, so that a cache gives them to nobody else."
+  }
+
+  assert {
+    condition     = join(", ", sort(output.unknown)) == join(", ", var.expected.unknown)
+    error_message = "Every server error of a write says that the outcome is unknown, and nothing else says so."
+  }
+
+  assert {
+    condition     = jsonencode(output.min_version) == jsonencode(var.expected.min_version)
+    error_message = "min_version is one query parameter of at most 20 versions with commas between them."
+  }
+
+  assert {
+    condition     = join(" ", keys(output.document.components.schemas.Problem.properties)) == var.expected.problem
+    error_message = "The schema of problem documents names every member."
+  }
+
+  assert {
+    condition     = join(" ", keys(output.document.components.schemas.Fault.properties)) == var.expected.fault
+    error_message = "Each fault of a body has a code, a detail and a pointer."
+  }
+
+  assert {
+    condition     = output.document.components.headers.Location.schema.format == "uri-reference"
+    error_message = "Location is relative to the URL of the request."
+  }
+
+  assert {
+    condition     = !strcontains(var.openapi, "Readplane-Min-Version")
+    error_message = "The versions are a query parameter and no header."
   }
 }
 
@@ -430,13 +565,20 @@ run "components" {
         Conflict             = 409
         Forbidden            = 403
         GatewayTimeout       = 504
-        NotConfirmed         = 503
+        InternalServerError  = 500
         NotFound             = 404
+        NotImplemented       = 501
         TooLarge             = 413
         TooManyRequests      = 429
         Unauthorized         = 401
         Unavailable          = 503
+        UnprocessableContent = 422
         UnsupportedMediaType = 415
+
+        BadGatewayOnWrite          = 502
+        GatewayTimeoutOnWrite      = 504
+        InternalServerErrorOnWrite = 500
+        UnavailableOnWrite         = 503
       }
     }
   }
@@ -537,7 +679,6 @@ run "names" {
     collections = { for name in ["iso-countries", "a-1", "a1", "crm-source"] : name => {
       read         = "public"
       write_groups = ["editors"]
-      cache_ttl    = 0
     } }
     sources = { crm = { collection = "a1", staleness_budget = 90, mode = "snapshot" } }
     backends = { for name in ["health", "iso-countries"] : name => {
@@ -607,7 +748,7 @@ run "drafts" {
     sources  = {}
     backends = {}
     collections = {
-      draft-4 = { read = "public", write_groups = [], cache_ttl = 0, schema = jsonencode({
+      draft-4 = { read = "public", write_groups = [], schema = jsonencode({
         "$schema" = "http://json-schema.org/draft-04/schema#"
         id        = "http://example.com/draft-4"
         type      = "object"
@@ -623,7 +764,7 @@ run "drafts" {
         }
         dependencies = { above = ["upTo"], list = { required = ["pair"] } }
       }) }
-      draft-7 = { read = "public", write_groups = [], cache_ttl = 0, schema = jsonencode({
+      draft-7 = { read = "public", write_groups = [], schema = jsonencode({
         "$schema"         = "http://json-schema.org/draft-07/schema#"
         "$id"             = "http://example.com/draft-7"
         "$ref"            = "#/definitions/node"
@@ -644,7 +785,7 @@ run "drafts" {
         }
         "$defs" = { text = { type = "string", pattern = "\"$ref\":\"#\"" } }
       }) }
-      nested = { read = "public", write_groups = [], cache_ttl = 0, schema = jsonencode({
+      nested = { read = "public", write_groups = [], schema = jsonencode({
         type = ["object", "array"]
         allOf = [{ not = { properties = { a = { items = { oneOf = [{ items = { contains = { propertyNames = {
           additionalProperties = { allOf = [{ type = "array" }, { pattern = "a" }] }
@@ -779,8 +920,8 @@ run "definition_without_a_name_of_its_own" {
 
   variables {
     collections = {
-      "a-notes" = { read = "public", write_groups = [], cache_ttl = 0 }
-      profiles = { read = "owner", write_groups = [], cache_ttl = 0, schema = jsonencode({
+      "a-notes" = { read = "public", write_groups = [] }
+      profiles = { read = "owner", write_groups = [], schema = jsonencode({
         definitions = { "List<string>" = { type = "array" } }
       }) }
     }
@@ -798,8 +939,8 @@ run "reference_to_nothing" {
 
   variables {
     collections = {
-      "a-notes" = { read = "public", write_groups = [], cache_ttl = 0 }
-      profiles = { read = "owner", write_groups = [], cache_ttl = 0, schema = jsonencode({
+      "a-notes" = { read = "public", write_groups = [] }
+      profiles = { read = "owner", write_groups = [], schema = jsonencode({
         properties = { a = { "$ref" = "#/definitions/missing" } }
       }) }
     }
@@ -817,8 +958,8 @@ run "reference_to_another_host" {
 
   variables {
     collections = {
-      "a-notes" = { read = "public", write_groups = [], cache_ttl = 0 }
-      profiles = { read = "owner", write_groups = [], cache_ttl = 0, schema = jsonencode({
+      "a-notes" = { read = "public", write_groups = [] }
+      profiles = { read = "owner", write_groups = [], schema = jsonencode({
         properties = { a = { "$ref" = "https://example.com/schema.json" } }
       }) }
     }

@@ -8,27 +8,16 @@ locals {
     if !contains([for forwarded in backend.forward_headers : lower(forwarded)], lower(header))
   ] }
 
-  # OpenAPI ignores header parameters with these names.
-  reserved_headers = ["accept", "authorization", "content-type"]
-
-  # Backend -> the query parameters and headers on which a cached response depends.
-  cache_inputs = { for name, backend in var.backends : name => backend.cache == null ? [] : concat(
-    [for parameter in backend.cache.cache_query_parameters : { in = "query", name = parameter }],
-    [
-      for header in backend.cache.headers : { in = "header", name = header }
-      if !contains(local.reserved_headers, lower(header))
-    ],
-  ) }
-  cache_parameters = { for name, inputs in local.cache_inputs : name => [for input in inputs : {
-    name        = input.name
-    in          = input.in
-    description = "Part of the cache key."
-    schema      = { type = "string" }
-  }] }
-
-  backend_caches = { for name, backend in var.backends : name => backend.cache == null ? [] : [
-    "API Gateway caches a response for ${backend.cache.ttl} seconds."
+  # Backend -> the only query parameters of a cached GET that reach the back office.
+  cache_parameters = { for name, backend in var.backends : name => backend.cache == null ? [] : [
+    for parameter in distinct(backend.cache.cache_query_parameters) : {
+      name        = parameter
+      in          = "query"
+      description = "Part of the cache key."
+      schema      = { type = "string" }
+    }
   ] }
+
   backend_quotas = { for name, backend in var.backends : name => backend.quota == null ? [] : [
     "The key may send ${backend.quota.limit} requests per ${lower(backend.quota.period)}."
   ] }
@@ -45,13 +34,18 @@ locals {
     name => value if name != "content" || route.method != "head"
   } }
 
-  # Route -> the headers that a back office doesn't get as the caller sent them: those that are withheld, and those that
-  # API Gateway replaces.
-  changed_headers = { for key, route in local.by_operation.call_backend : key => sort(concat(
-    local.withheld_headers[route.subject],
-    ["Accept-Encoding"],
-    route.method == "get" && var.backends[route.subject].cache != null ? ["Accept"] : [],
-  )) }
+  # Route -> what reaches the back office, as sentences. Module `api` sends Accept-Encoding with a value of its own.
+  changed_headers = { for name, headers in local.withheld_headers : name => sort(concat(headers, ["Accept-Encoding"])) }
+  passed_on = { for key, route in local.by_operation.call_backend : key => (
+    route.cache == null
+    ? ["Query parameters and headers pass unchanged, except ${join(", ", local.changed_headers[route.subject])}."]
+    : [
+      "API Gateway caches a response for ${route.cache.ttl} seconds, errors included.",
+      "Only the path and the query parameters that are listed here reach the back office.",
+      "No header and no body does.",
+      "API Gateway passes the common statuses and headers on, and responds 502 in place of any other status.",
+    ]
+  ) }
 
   backends = { for key, route in local.by_operation.call_backend : key => {
     id      = "${route.method}${local.backend_name[route.subject]}"
@@ -59,19 +53,22 @@ locals {
     summary = "Pass a ${upper(route.method)} through to the back office `${route.subject}`."
     sentences = concat(
       ["API Gateway waits ${var.backends[route.subject].timeout_ms} ms for the back office."],
-      ["Query parameters and headers pass unchanged, except ${join(", ", local.changed_headers[key])}."],
+      local.passed_on[key],
       local.backend_quotas[route.subject],
-      route.method == "get" ? local.backend_caches[route.subject] : [],
     )
     body = contains(local.with_body, route.method) ? local.backend_body : null
     parameters = concat(
       [local.references_to.Proxy],
-      route.method == "get" ? local.cache_parameters[route.subject] : [],
+      route.cache == null ? [] : local.cache_parameters[route.subject],
     )
     successes = {
       "200"   = local.backend_successes[key]
       default = { description = "Any other response of the back office." }
     }
-    errors = ["Forbidden", "TooManyRequests", "BadGateway", "GatewayTimeout"]
+    errors = concat(
+      ["Forbidden", "TooManyRequests"],
+      route.cache == null ? [] : ["UnsupportedMediaType"],
+      local.server_errors,
+    )
   } }
 }

@@ -129,6 +129,9 @@ locals {
         "A write gets the status 202 as soon as it is durable, and Readplane applies it a moment later.",
         "A read never waits for a back office, except through a backend.",
         "Every error is a problem document (RFC 9457).",
+        "A query parameter that an operation doesn't list gets 400, but documents and cached operations ignore it.",
+        "A path responds 405 to a method that it doesn't have, and the header Allow lists its methods.",
+        "HEAD works like GET, except on cached operations and below /backends.",
         local.cors,
       ])
     }

@@ -34,19 +34,32 @@ locals {
     "Only members of ${join(", ", [for group in collection.write_groups : "`${group}`"])} may write."
   ) }
 
-  # Which items of a collection a GET returns, and how long API Gateway caches its responses, as sentences.
+  # Which items of a collection a GET returns, as sentences.
   owners = { for c, collection in var.collections : c => (
     collection.read == "owner" ? ["Callers see only their own items."] : []
   ) }
-  caches = { for c, collection in var.collections : c => (
-    collection.cache_ttl == 0 ? [] : [
-      "API Gateway caches a response for ${collection.cache_ttl} seconds, errors included."
-    ]
-  ) }
+
+  # Route -> how long API Gateway caches its responses, and what follows for callers, as sentences.
+  caches = { for key, route in local.routes : key => route.cache == null ? [] : [
+    "API Gateway caches a response for ${route.cache.ttl} seconds, errors included.",
+    "The response depends only on the path and on the query parameters that are listed here.",
+    "Any other query parameter and any header but the token's is ignored.",
+  ] }
+
+  # Route -> what a conditional request needs. On a cached route no header may change the response, so there is no 304.
+  conditions = { for key, route in local.routes : key => route.cache == null ? [local.references_to.IfNoneMatch] : [] }
+  not_modified = { for key, route in local.routes : key => {
+    for status in ["304"] : status => { "$ref" = "#/components/responses/NotModified" } if route.cache == null
+  } }
 
   # The collections that sources feed, and those that a snapshot feeds.
   sourced   = [for source in values(var.sources) : source.collection]
   snapshots = [for source in values(var.sources) : source.collection if source.mode == "snapshot"]
+
+  # Route -> the header that keeps caches from giving a response to a request with another token.
+  vary_headers = { for key, route in local.routes : key => {
+    for header in ["Vary"] : header => { "$ref" = "#/components/headers/Vary" } if route.token
+  } }
 
   cache_control_header = { "Cache-Control" = { "$ref" = "#/components/headers/CacheControl" } }
   stale_header         = { "Readplane-Stale" = { "$ref" = "#/components/headers/Stale" } }
@@ -88,33 +101,30 @@ locals {
       ["The order is unspecified."],
       ["A walk over all pages returns every item that exists throughout the walk exactly once."],
       ["A page ends at `limit` items or at about 1 MiB."],
-      local.caches[route.subject],
+      local.caches[key],
     )
     parameters = [local.references_to.Limit, local.references_to.Cursor]
     body       = null
     successes = { "200" = {
       description = "One page of items."
-      headers     = merge(local.cache_control_header, local.stale_headers[route.subject])
+      headers     = merge(local.cache_control_header, local.vary_headers[key], local.stale_headers[route.subject])
       content     = local.json["${local.collection_name[route.subject]}Page"]
     } }
-    errors = ["BadRequest", "Forbidden", "TooManyRequests", "Unavailable"]
+    errors = concat(["BadRequest", "Forbidden", "TooManyRequests"], local.server_errors)
   } }
 
   items = { for key, route in local.by_operation.read_item : key => {
     id         = "read${local.collection_name[route.subject]}Item"
     tag        = local.unique_tags[route.subject]
     summary    = "Read an item of `${route.subject}`."
-    sentences  = concat(local.owners[route.subject], local.caches[route.subject])
-    parameters = [local.references_to.ItemId, local.references_to.MinVersion, local.references_to.IfNoneMatch]
+    sentences  = concat(local.owners[route.subject], local.caches[key])
+    parameters = concat([local.references_to.ItemId, local.references_to.MinVersion], local.conditions[key])
     body       = null
-    successes = {
-      "200" = {
-        description = "The item. Its ETag is its version in quotes."
-        headers     = merge(local.version_headers, local.stale_headers[route.subject])
-        content     = local.json["${local.collection_name[route.subject]}Item"]
-      }
-      "304" = { "$ref" = "#/components/responses/NotModified" }
-    }
+    successes = merge(local.not_modified[key], { "200" = {
+      description = "The item. Its ETag is its version in quotes."
+      headers     = merge(local.version_headers, local.vary_headers[key], local.stale_headers[route.subject])
+      content     = local.json["${local.collection_name[route.subject]}Item"]
+    } })
     errors = concat(local.read_errors, ["Conflict"])
   } }
 
@@ -124,12 +134,15 @@ locals {
     : "It is the same representation as the item's."
   ) }
 
-  # The errors of a GET of one item, document or change.
-  read_errors = ["BadRequest", "Forbidden", "NotFound", "TooManyRequests", "Unavailable"]
+  # The errors of every route that calls a function, S3 or a back office.
+  server_errors = ["InternalServerError", "BadGateway", "Unavailable", "GatewayTimeout"]
 
-  # If API Gateway itself reads a document from S3, it refuses some Content-Types, and responds 502 if S3 fails.
+  # The errors of a GET of one item, document or change.
+  read_errors = concat(["BadRequest", "Forbidden", "NotFound", "TooManyRequests"], local.server_errors)
+
+  # If API Gateway itself reads a document from S3, it refuses some Content-Types.
   document_errors = { for key, route in local.routes : key => (
-    concat(local.read_errors, route.document == null ? [] : ["UnsupportedMediaType", "BadGateway"])
+    concat(local.read_errors, route.document == null ? [] : ["UnsupportedMediaType"])
   ) }
 
   documents = { for key, route in local.by_operation.read_document : key => {
@@ -139,18 +152,15 @@ locals {
     sentences = concat(
       ["Readplane publishes a document to S3 whenever the item changes.", local.document_sentence[route.subject]],
       local.owners[route.subject],
-      local.caches[route.subject],
+      local.caches[key],
     )
-    parameters = [local.references_to.ItemId, local.references_to.IfNoneMatch]
+    parameters = concat([local.references_to.ItemId], local.conditions[key])
     body       = null
-    successes = {
-      "200" = {
-        description = "The document. Its ETag is that of the S3 object."
-        headers     = local.version_headers
-        content     = local.json["${local.collection_name[route.subject]}Item"]
-      }
-      "304" = { "$ref" = "#/components/responses/NotModified" }
-    }
+    successes = merge(local.not_modified[key], { "200" = {
+      description = "The document. Its ETag is that of the S3 object."
+      headers     = merge(local.version_headers, local.vary_headers[key])
+      content     = local.json["${local.collection_name[route.subject]}Item"]
+    } })
     errors = local.document_errors[key]
   } }
 
@@ -161,14 +171,23 @@ locals {
     sentences  = concat(["The response is never cached."], local.owners[route.subject])
     parameters = [local.references_to.ItemId, local.references_to.ChangeId]
     body       = null
-    successes  = { "200" = { description = "The change's status.", content = local.json.ChangeStatus } }
-    errors     = local.read_errors
+    successes = { "200" = {
+      for member, value in {
+        description = "The change's status."
+        headers     = local.vary_headers[key]
+        content     = local.json.ChangeStatus
+      } : member => value if length(value) > 0
+    } }
+    errors = local.read_errors
   } }
 
   # The responses to a write, and the bodies of writes.
-  write_errors  = concat(local.delete_errors, ["TooLarge", "UnsupportedMediaType"])
-  delete_errors = ["BadRequest", "Forbidden", "TooManyRequests", "NotConfirmed"]
-  accepted      = { "202" = { "$ref" = "#/components/responses/Accepted" } }
+  write_errors = concat(local.delete_errors, ["TooLarge"])
+  delete_errors = concat(
+    ["BadRequest", "Forbidden", "NotImplemented", "TooManyRequests", "UnsupportedMediaType"],
+    keys(local.unconfirmed_writes),
+  )
+  accepted = { "202" = { "$ref" = "#/components/responses/Accepted" } }
   bodies = { for c in keys(var.collections) : c => {
     required    = true
     description = <<-EOT
@@ -178,14 +197,18 @@ locals {
   } }
 
   creates = { for key, route in local.by_operation.create_item : key => {
-    id         = "create${local.collection_name[route.subject]}Item"
-    tag        = local.unique_tags[route.subject]
-    summary    = "Create an item of `${route.subject}` under an id that Readplane chooses."
-    sentences  = [local.writers[route.subject], "Send an Idempotency-Key, so that a retry creates no second item."]
+    id      = "create${local.collection_name[route.subject]}Item"
+    tag     = local.unique_tags[route.subject]
+    summary = "Create an item of `${route.subject}` under an id that Readplane chooses."
+    sentences = [
+      local.writers[route.subject],
+      "Send an Idempotency-Key, so that a retry creates no second item.",
+      "A request with both an Idempotency-Key and min_version gets 400.",
+    ]
     parameters = [local.references_to.IdempotencyKey, local.references_to.MinVersion]
     body       = local.bodies[route.subject]
     successes  = local.accepted
-    errors     = local.write_errors
+    errors     = concat(local.write_errors, ["UnprocessableContent"])
   } }
 
   replaces = { for key, route in local.by_operation.replace_item : key => {
@@ -217,8 +240,14 @@ locals {
     sentences  = ["It feeds the collection `${var.sources[route.subject].collection}`."]
     parameters = []
     body       = null
-    successes  = { "200" = { description = "The source's freshness.", content = local.json.Freshness } }
-    errors     = ["Forbidden", "NotFound", "TooManyRequests", "Unavailable"]
+    successes = { "200" = {
+      for member, value in {
+        description = "The source's freshness."
+        headers     = local.vary_headers[key]
+        content     = local.json.Freshness
+      } : member => value if length(value) > 0
+    } }
+    errors = local.read_errors
   } }
 
   source_documents = { for key, route in local.by_operation.read_source_document : key => {
@@ -226,16 +255,13 @@ locals {
     tag        = local.unique_tags[var.sources[route.subject].collection]
     summary    = "Read how fresh the source `${route.subject}` was after its last poll."
     sentences  = ["Readplane publishes this document to S3 after each poll."]
-    parameters = [local.references_to.IfNoneMatch]
+    parameters = local.conditions[key]
     body       = null
-    successes = {
-      "200" = {
-        description = "The source's freshness as of its last poll."
-        headers     = local.etag_headers
-        content     = local.json.FreshnessDocument
-      }
-      "304" = { "$ref" = "#/components/responses/NotModified" }
-    }
+    successes = merge(local.not_modified[key], { "200" = {
+      description = "The source's freshness as of its last poll."
+      headers     = merge(local.etag_headers, local.vary_headers[key])
+      content     = local.json.FreshnessDocument
+    } })
     errors = local.document_errors[key]
   } }
 

@@ -7,12 +7,12 @@ locals {
       schema      = { type = "string" }
     }
     ETag = {
-      description = "The ETag of the response. Send it as If-None-Match to get 304 while nothing changes."
+      description = "The ETag of the response. An operation with the parameter If-None-Match takes it."
       schema      = { type = "string" }
     }
     Location = {
-      description = "The path of the change's status."
-      schema      = { type = "string" }
+      description = "The address of the change's status, relative to the URL of the request."
+      schema      = { type = "string", format = "uri-reference" }
     }
     RetryAfter = {
       description = "Seconds to wait before the next attempt."
@@ -21,6 +21,12 @@ locals {
     Stale = {
       description = "`true` while the source of the collection is beyond its staleness budget; absent otherwise."
       schema      = { type = "string", enum = ["true"] }
+    }
+    Vary = {
+      description = <<-EOT
+        Present if the operation needs a token. A cache may then give the response only to requests with the same token.
+      EOT
+      schema      = { type = "string", enum = ["Authorization"] }
     }
     Version = {
       description = "The item's version."
@@ -67,18 +73,29 @@ locals {
     Cursor = {
       name        = "cursor"
       in          = "query"
-      description = "The `next` of the previous page. Leave it out to get the first page."
+      description = <<-EOT
+        The `next` of the previous page. Leave it out to get the first page. The API also takes this parameter under the
+        name `next`.
+      EOT
       schema      = { type = "string" }
     }
     MinVersion = {
-      name        = "Readplane-Min-Version"
-      in          = "header"
+      name        = "min_version"
+      in          = "query"
+      style       = "form"
+      explode     = false # one parameter with commas, because API Gateway passes only the last of repeated ones
       description = <<-EOT
-        At most 20 versions, separated by commas, each at most 5 minutes ahead of the server's clock. On a write, the
-        new version will be above all of them, so a client's own writes keep their order. On a read, the response is
-        409 until the item has at least these versions.
+        Versions, separated by commas, each at most 5 seconds ahead of the server's clock. On a read, the response is
+        409 until the item has at least these versions, and 400 if one of them can't be a version of this item. On a
+        write, the new version is above all of them. So send the version that you read when you change an item, or the
+        last `change_id` to keep your own writes in order.
       EOT
-      schema      = { type = "string" }
+      schema = {
+        type     = "array"
+        minItems = 1
+        maxItems = 20
+        items    = { "$ref" = "#/components/schemas/Version" }
+      }
     }
     IfNoneMatch = {
       name        = "If-None-Match"
@@ -90,8 +107,8 @@ locals {
       name        = "Idempotency-Key"
       in          = "header"
       description = <<-EOT
-        Makes a retry safe. Readplane derives the item's id from the caller, the collection and this key, so a retry
-        writes the same item.
+        Makes a retry safe. The same caller, collection and key always mean the same item, and with the same body the
+        same change. The change never replaces a later PUT or DELETE of the item.
       EOT
       schema      = { type = "string", minLength = 1, maxLength = 255, pattern = "^[ -~]*$" }
     }
@@ -182,19 +199,47 @@ locals {
         status     = { type = "integer" }
         detail     = { type = "string" }
         request_id = { type = "string", description = "Finds the request in the logs." }
-        pointer    = { type = "string", description = "JSON pointer to the place in the body." }
         parameter  = { type = "string", description = "The path, query or header parameter." }
-        change_id  = { "$ref" = "#/components/schemas/Version" }
+        code       = local.fault_properties.code
+        pointer    = local.fault_properties.pointer
+        errors = {
+          type        = "array"
+          minItems    = 1
+          maxItems    = 20
+          items       = { "$ref" = "#/components/schemas/Fault" }
+          description = "The faults of the body. The first one is also in `detail`, `code` and `pointer`."
+        }
+        change_id = { "$ref" = "#/components/schemas/Version" }
         outcome = {
           type        = "string"
           enum        = ["not_accepted", "unknown"]
           description = <<-EOT
-            Says of an unconfirmed write whether Readplane surely didn't accept it, or whether that is unknown. Sending
-            it again is safe in both cases.
+            Says of a write without confirmation whether Readplane surely didn't accept it, or whether that is unknown.
+            A 5xx response without this member also means `unknown`.
           EOT
         }
       }
     }
+    Fault = {
+      type        = "object"
+      description = "A fault of a request's body."
+      required    = ["code", "pointer", "detail"]
+      properties = merge(local.fault_properties, {
+        detail = { type = "string", description = "Says what is wrong, for people." }
+      })
+    }
+  }
+
+  fault_properties = {
+    code = {
+      type        = "string"
+      pattern     = "^[a-z][a-z0-9_]*$"
+      description = <<-EOT
+        What is wrong, for programs: `empty_body`, `not_json` or another code that never changes. For a rule of the
+        schema it is the rule's keyword, such as `required` or `max_length`.
+      EOT
+    }
+    pointer = { type = "string", description = "JSON pointer to the place in the body." }
   }
 
   fresh_as_of = {
@@ -210,19 +255,24 @@ locals {
     description = "`open` means that the back office failed several times, so Readplane doesn't ask it for a while."
   }
 
+  errors = merge(local.common_errors, local.unconfirmed_writes)
+
   # Name of each error response -> its status, what it means, and an example of its problem document.
-  errors = {
+  common_errors = {
     BadRequest = {
       status      = 400
-      description = "The body or a parameter is malformed. The problem document names the place."
+      description = "The body, a parameter or a header is wrong. The problem document names the place."
       title       = "Bad Request"
-      detail      = "The schema requires \"name\" here."
-      members     = { pointer = "" }
+      detail      = local.fault_of_example.detail
+      members     = merge(local.fault_of_example, { errors = [local.fault_of_example] })
       headers     = []
     }
     Unauthorized = {
       status      = 401
-      description = "There is no access token of this stack, or it is expired. An ID token is refused too."
+      description = <<-EOT
+        There is no access token of this stack, or it is expired. An ID token is refused too. API Gateway responds so
+        before it calls anything.
+      EOT
       title       = "Unauthorized"
       detail      = "Send a valid access token as a bearer token, or an API key where one is asked for."
       members     = {}
@@ -231,8 +281,8 @@ locals {
     Forbidden = {
       status      = 403
       description = <<-EOT
-        The caller isn't allowed to do this, the API key is missing or opens another backend, or a firewall refused the
-        request.
+        The caller isn't allowed to do this, the token belongs to another client, the API key is missing or opens
+        another backend, or a firewall refused the request.
       EOT
       title       = "Forbidden"
       detail      = "This caller may not do that."
@@ -249,10 +299,10 @@ locals {
     }
     Conflict = {
       status      = 409
-      description = "A version that Readplane-Min-Version names isn't applied yet. Try again after Retry-After."
+      description = "A version that min_version names isn't applied yet. Try again after Retry-After."
       title       = "Conflict"
       detail      = "The named version is not applied yet."
-      members     = {}
+      members     = { parameter = "min_version" }
       headers     = ["Retry-After"]
     }
     TooLarge = {
@@ -265,7 +315,7 @@ locals {
     }
     UnsupportedMediaType = {
       status      = 415
-      description = "The Content-Type isn't application/json."
+      description = "The Content-Type isn't application/json, or the body of a write has a Content-Encoding."
       title       = "Unsupported Media Type"
       detail      = "The body must be application/json."
       members     = { parameter = "Content-Type" }
@@ -279,9 +329,36 @@ locals {
       members     = {}
       headers     = ["Retry-After"]
     }
+    UnprocessableContent = {
+      status      = 422
+      description = "The Idempotency-Key belongs to a POST with another body."
+      title       = "Unprocessable Content"
+      detail      = "An earlier POST with this Idempotency-Key had another body. Use a new key for a new item."
+      members     = { parameter = "Idempotency-Key" }
+      headers     = []
+    }
+    InternalServerError = {
+      status      = 500
+      description = "API Gateway couldn't serve the request."
+      title       = "Internal Server Error"
+      detail      = "The request could not be served."
+      members     = {}
+      headers     = ["Retry-After"]
+    }
+    NotImplemented = {
+      status      = 501
+      description = <<-EOT
+        A header holds a condition, such as If-Match, or another method. Readplane supports neither on a write, and
+        `parameter` names the header.
+      EOT
+      title       = "Not Implemented"
+      detail      = "Writes take no conditions."
+      members     = { parameter = "If-Match" }
+      headers     = []
+    }
     BadGateway = {
       status      = 502
-      description = "The back office or the store of the documents gave no usable response."
+      description = "API Gateway got no usable response from what serves the request."
       title       = "Bad Gateway"
       detail      = "The request could not be served now."
       members     = {}
@@ -289,30 +366,38 @@ locals {
     }
     Unavailable = {
       status      = 503
-      description = "A store doesn't respond now."
+      description = "What serves the request doesn't respond now, or has no capacity left."
       title       = "Service Unavailable"
       detail      = "The request could not be served now."
       members     = {}
       headers     = ["Retry-After"]
     }
-    # A write that the write log didn't confirm. It has the status 503 like Unavailable, but its
-    # problem document also has the members change_id and outcome.
-    NotConfirmed = {
-      status      = 503
-      description = "The write log didn't confirm the write. `outcome` says what is known. Send the request again."
-      title       = "Service Unavailable"
-      detail      = "Whether the write was accepted is unknown; send it again, which is safe."
-      members     = { change_id = "01a2b3c4-d5e6-7f80-9123-456789abcdef", outcome = "unknown" }
-      headers     = ["Retry-After"]
-    }
     GatewayTimeout = {
       status      = 504
-      description = "The back office didn't respond in time."
+      description = "API Gateway got no response in time."
       title       = "Gateway Timeout"
       detail      = "The answer took too long."
       members     = {}
       headers     = ["Retry-After"]
     }
+  }
+
+  fault_of_example = { code = "required", pointer = "", detail = "The schema requires \"name\" here." }
+
+  # The server errors of writes. Any of them may come after the write log has stored the change. Only the 503 of `write`
+  # has the members change_id and outcome.
+  unconfirmed_writes = { for name in local.server_errors : "${name}OnWrite" => merge(local.common_errors[name], {
+    description = join(" ", [
+      local.common_errors[name].description,
+      "It is unknown whether Readplane accepted the write, unless `outcome` is `not_accepted`.",
+      "Send the request again. A POST needs its Idempotency-Key for that.",
+    ])
+    detail  = name == "Unavailable" ? local.unconfirmed_example.detail : local.common_errors[name].detail
+    members = name == "Unavailable" ? local.unconfirmed_example.members : {}
+  }) }
+  unconfirmed_example = {
+    detail  = "Whether the write was accepted is unknown; send it again, which is safe."
+    members = { change_id = "01a2b3c4-d5e6-7f80-9123-456789abcdef", outcome = "unknown" }
   }
 
   header_components = { "Retry-After" = "RetryAfter", "WWW-Authenticate" = "WWWAuthenticate" }
@@ -325,7 +410,7 @@ locals {
     title      = error.title
     status     = error.status
     detail     = error.detail
-    request_id = "0f2d4c6b-8a1e-4f3d-9c5b-7e6a8d9f0b1c"
+    request_id = "Dk3ExGZIFiAFYNA="
   }, error.members) }
 
   error_responses = { for name, error in local.errors : name => {
@@ -341,15 +426,19 @@ locals {
 
   success_responses = {
     Accepted = {
-      description = "The change is durable. Location is the path of its status."
-      headers     = { Location = { "$ref" = "#/components/headers/Location" } }
-      content     = { "application/json" = { schema = { "$ref" = "#/components/schemas/Accepted" } } }
+      description = "The change is durable. Location leads to its status."
+      headers = {
+        Location = { "$ref" = "#/components/headers/Location" }
+        Vary     = { "$ref" = "#/components/headers/Vary" }
+      }
+      content = { "application/json" = { schema = { "$ref" = "#/components/schemas/Accepted" } } }
     }
     NotModified = {
       description = "The caller has the current response already."
       headers = {
         "Cache-Control" = { "$ref" = "#/components/headers/CacheControl" }
         ETag            = { "$ref" = "#/components/headers/ETag" }
+        Vary            = { "$ref" = "#/components/headers/Vary" }
       }
     }
   }

@@ -33,6 +33,7 @@ variable "routes" {
     scopes: callers need an access token with at least one of these scopes; empty means that no token is needed.
     api_key: callers need an API key.
     document: set if API Gateway itself reads the response from S3.
+    cache: set if API Gateway caches the responses. ttl: for how many seconds.
     throttle: requests per second (rate) and burst of this route alone; null means var.throttle.
   EOT
   type = map(object({
@@ -41,6 +42,7 @@ variable "routes" {
     scopes    = optional(list(string), [])
     api_key   = optional(bool, false)
     document  = optional(object({ key = string }))
+    cache     = optional(object({ ttl = number }))
     throttle  = optional(object({ rate = number, burst = number }))
   }))
 
@@ -64,7 +66,6 @@ variable "collections" {
     read         = string
     write_groups = list(string)
     schema       = optional(string)
-    cache_ttl    = number
   }))
 }
 
@@ -84,11 +85,7 @@ variable "backends" {
     throttle        = object({ rate = number, burst = number })
     forward_headers = optional(list(string), [])
     quota           = optional(object({ limit = number, period = string }))
-    cache = optional(object({
-      ttl                    = number
-      cache_query_parameters = list(string)
-      headers                = list(string)
-    }))
+    cache           = optional(object({ cache_query_parameters = list(string) }))
   }))
   default = {}
 }

@@ -51,6 +51,30 @@ output "problems" {
   }
 }
 
+output "varying" {
+  description = "Ids of the operations whose response with the status 200 names the header Vary."
+  value = [
+    for operation in local.operations : operation.operationId
+    if can(operation.responses["200"].headers.Vary)
+  ]
+}
+
+output "unknown" {
+  description = "Name and status of each shared response that says of a write that the outcome is unknown."
+  value = [
+    for name, response in local.document.components.responses :
+    "${name} ${response.content["application/problem+json"].example.status}"
+    if strcontains(response.description, "It is unknown whether Readplane accepted the write")
+  ]
+}
+
+output "min_version" {
+  description = "The parameter min_version without its description; null if no operation has it."
+  value = try({
+    for member, value in local.document.components.parameters.MinVersion : member => value if member != "description"
+  }, null)
+}
+
 output "lost_references" {
   description = "References that lead to nothing."
   value       = [for reference in local.references : reference if !contains(local.components, reference)]

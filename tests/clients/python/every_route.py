@@ -6,10 +6,13 @@ import uuid
 from collections.abc import Callable
 from datetime import date
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 from client import connect, problem_of
 from countries import example
 from readplane_client import (
+    Accepted,
+    ApiResponse,
     BackofficeApi,
     CountriesApi,
     CountriesData,
@@ -39,13 +42,24 @@ staff_caller = connect(URL, token=os.environ["USER_TOKEN"], api_key=os.environ["
 
 
 def published(call: Callable[[], Value]) -> Value:
-    """Repeat a call until it finds its document, because S3 gets a document a moment after the item is applied."""
-    for _ in range(100):
+    """Repeat a call until it finds its document, because S3 gets a document a moment after the item is applied.
+
+    The moment is longer while the stack publishes all items of a source's first poll.
+    """
+    for _ in range(600):
         try:
             return call()
         except NotFoundException:
             time.sleep(0.1)
     return call()
+
+
+def check_location(path: str, response: ApiResponse[Accepted]) -> None:
+    """Check that the Location of a write leads from the request's URL to the status of the change."""
+    change = response.data
+    location = urljoin(URL + path, (response.headers or {})["Location"])
+    collection = path.split("/")[2]
+    assert location == f"{URL}/items/{collection}/{change.item_id}/changes/{change.change_id}"
 
 
 def health() -> None:
@@ -58,28 +72,44 @@ def countries() -> None:
     example(editor, anybody)
     api = CountriesApi(editor)
     data = CountriesData(alpha_2="XD", alpha_3="XDD", numeric="992", name="Documented", flag="🏳")
-    written = api.replace_countries_item("XD", data)
-    document = published(lambda: api.read_countries_document("XD"))
-    assert document.version == written.change_id and document.data == data
-    api.delete_countries_item("XD", readplane_min_version=str(written.change_id))
+    item_id = f"XD-{uuid.uuid4()}"  # an id that no earlier run has published
+    response = api.replace_countries_item_with_http_info(item_id, data)
+    check_location(f"/items/countries/{item_id}", response)
+    version = response.data.change_id
+    document = published(lambda: api.read_countries_document(item_id))
+    assert document.version == version and document.data == data
+
+    # A write with a condition is refused, and the item stays.
+    condition = {"If-Match": f'"{version}"'}
+    refused = problem_of(lambda: api.delete_countries_item(item_id, _headers=condition))
+    assert (refused.status, refused.parameter) == (501, "If-Match")
+    assert api.read_countries_item(item_id, min_version=[version]).version == version
+    api.delete_countries_item(item_id, min_version=[version])
 
 
 def notices() -> None:
     """Notices: signed-in users read them, editors write them."""
     writer, reader = NoticesApi(editor), NoticesApi(user)
     until = date(2030, 1, 31)
-    created = writer.create_notices_item(NoticesData(title="Hello", until=until, hours=1.25))
+    hello = NoticesData(title="Hello", until=until, hours=1.25)
+    response = writer.create_notices_item_with_http_info(hello)
+    check_location("/items/notices", response)
+    created = response.data
     item_id = created.item_id
     changed = writer.replace_notices_item(
         item_id,
         NoticesData(title="Changed", until=until, priority=9),
-        readplane_min_version=str(created.change_id),
+        min_version=[created.change_id],
     )
-    item = reader.read_notices_item(item_id, readplane_min_version=str(changed.change_id))
+    item = reader.read_notices_item(item_id, min_version=[created.change_id, changed.change_id])
     assert item.data == NoticesData(title="Changed", until=until, priority=9)
     assert reader.read_notices_change(item_id, created.change_id).status == "superseded"
     assert published(lambda: reader.read_notices_document(item_id)).collection == "notices"
     assert item_id in [listed.id for listed in reader.list_notices(limit=200).items]
+
+    # A POST takes a key or min_version. The version of a POST with a key depends on nothing but the key and the body.
+    both = problem_of(lambda: writer.create_notices_item(hello, idempotency_key="x", min_version=[changed.change_id]))
+    assert (both.status, both.parameter) == (400, "min_version")
 
     assert problem_of(lambda: reader.delete_notices_item(item_id)).status == 403
     assert problem_of(lambda: NoticesApi(anybody).read_notices_item(item_id)).status == 401
@@ -92,13 +122,13 @@ def profiles() -> None:
     profile = ProfilesData(display_name="Alice", language="en-GB", preferences={"theme": {"dark": True}})
     created = api.create_profiles_item(profile)
     written = api.replace_profiles_item("me", profile)
-    assert api.read_profiles_item("me", readplane_min_version=str(written.change_id)).data == profile
+    assert api.read_profiles_item("me", min_version=[written.change_id]).data == profile
     assert published(lambda: api.read_profiles_document("me")).data.preferences == {"theme": {"dark": True}}
     assert api.read_profiles_change("me", written.change_id).status == "applied"
     assert problem_of(lambda: ProfilesApi(editor).read_profiles_item("me")).status == 404
     for item_id in ("me", created.item_id):
-        deletion = str(api.delete_profiles_item(item_id).change_id)
-        missing = problem_of(lambda: api.read_profiles_item(item_id, readplane_min_version=deletion))
+        deletion = api.delete_profiles_item(item_id)
+        missing = problem_of(lambda: api.read_profiles_item(item_id, min_version=[deletion.change_id]))
         assert missing.status == 404
     page = api.list_profiles()
     assert (page.items, page.next) == ([], None)

@@ -1,5 +1,6 @@
 // Calls every route of the local stack with the generated client. `make test-clients` runs this program.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { configure, problemOf } from "./client.js";
 import { example } from "./countries.js";
 import {
@@ -13,6 +14,8 @@ import {
   StaffApi,
   SubdivisionsApi,
   TariffsApi,
+  type Accepted,
+  type ApiResponse,
   type Freshness,
   type FreshnessDocument,
 } from "./readplane/index.js";
@@ -31,9 +34,12 @@ const editor = configure({ url, token: async () => setting("EDITOR_TOKEN") });
 const backoffice = configure({ url, apiKey: setting("BACKOFFICE_KEY") });
 const staff = configure({ url, apiKey: setting("STAFF_KEY"), token: async () => setting("USER_TOKEN") });
 
-/** Repeats a call until it succeeds, because S3 gets a document a moment after the item is applied. */
+/**
+ * Repeats a call until it succeeds, because S3 gets a document a moment after the item is applied. The moment is longer
+ * while the stack publishes all items of a source's first poll.
+ */
 async function published<Value>(call: () => Promise<Value>): Promise<Value> {
-  for (let attempt = 1; attempt < 100; attempt++) {
+  for (let attempt = 1; attempt < 600; attempt++) {
     try {
       return await call();
     } catch {
@@ -41,6 +47,15 @@ async function published<Value>(call: () => Promise<Value>): Promise<Value> {
     }
   }
   return call();
+}
+
+/** Checks that the Location of a write leads from the request's URL to the status of the change. */
+async function checkLocation(path: string, response: ApiResponse<Accepted>): Promise<Accepted> {
+  const change = await response.value();
+  const location = new URL(response.raw.headers.get("Location") ?? "", url + path);
+  const [, , collection] = path.split("/");
+  assert.equal(location.href, `${url}/items/${collection}/${change.item_id}/changes/${change.change_id}`);
+  return change;
 }
 
 async function health(): Promise<void> {
@@ -53,11 +68,25 @@ async function countries(): Promise<void> {
   await example(editor, anybody);
   const api = new CountriesApi(editor);
   const data = { alpha_2: "XD", alpha_3: "XDD", numeric: "992", name: "Documented", flag: "🏳" };
-  const written = await api.replaceCountriesItem({ itemId: "XD", countriesData: data });
-  const document = await published(() => api.readCountriesDocument({ itemId: "XD" }));
+  const itemId = `XD-${randomUUID()}`; // an id that no earlier run has published
+  const response = await api.replaceCountriesItemRaw({ itemId, countriesData: data });
+  const written = await checkLocation(`/items/countries/${itemId}`, response);
+  const document = await published(() => api.readCountriesDocument({ itemId }));
   assert.equal(document.version, written.change_id);
   assert.deepEqual(document.data, data);
-  await api.deleteCountriesItem({ itemId: "XD", readplaneMinVersion: written.change_id });
+
+  // A write with a condition is refused, and the item stays.
+  const minVersion = [written.change_id];
+  const refused = await problemOf(
+    api.deleteCountriesItem({ itemId }, async ({ init }) => ({
+      headers: { ...init.headers, "If-Match": `"${written.change_id}"` },
+    })),
+  );
+  assert.equal(refused.status, 501);
+  assert.equal(refused.parameter, "If-Match");
+  const item = await api.readCountriesItem({ itemId, minVersion });
+  assert.equal(item.version, written.change_id);
+  await api.deleteCountriesItem({ itemId, minVersion });
 }
 
 /** Notices: signed-in users read them, editors write them. */
@@ -65,14 +94,16 @@ async function notices(): Promise<void> {
   const writer = new NoticesApi(editor);
   const reader = new NoticesApi(user);
   const until = "2030-01-31";
-  const created = await writer.createNoticesItem({ noticesData: { title: "Hello", until, hours: 1.25 } });
+  const hello = { title: "Hello", until, hours: 1.25 };
+  const response = await writer.createNoticesItemRaw({ noticesData: hello });
+  const created = await checkLocation("/items/notices", response);
   const itemId = created.item_id;
   const changed = await writer.replaceNoticesItem({
     itemId,
     noticesData: { title: "Changed", until, priority: 9 },
-    readplaneMinVersion: created.change_id,
+    minVersion: [created.change_id],
   });
-  const item = await reader.readNoticesItem({ itemId, readplaneMinVersion: changed.change_id });
+  const item = await reader.readNoticesItem({ itemId, minVersion: [created.change_id, changed.change_id] });
   assert.deepEqual(item.data, { title: "Changed", until, priority: 9 });
   const change = await reader.readNoticesChange({ itemId, changeId: created.change_id });
   assert.equal(change.status, "superseded");
@@ -80,6 +111,12 @@ async function notices(): Promise<void> {
   assert.equal(document.collection, "notices");
   const page = await reader.listNotices({ limit: 200 });
   assert.ok(page.items.some((listed) => listed.id === itemId));
+
+  // A POST takes a key or min_version. The version of a POST with a key depends on nothing but the key and the body.
+  const minVersion = [changed.change_id];
+  const both = await problemOf(writer.createNoticesItem({ noticesData: hello, idempotencyKey: "x", minVersion }));
+  assert.equal(both.status, 400);
+  assert.equal(both.parameter, "min_version");
 
   const denied = await problemOf(reader.deleteNoticesItem({ itemId }));
   assert.equal(denied.status, 403);
@@ -95,7 +132,7 @@ async function profiles(): Promise<void> {
   const profile = { display_name: "Alice", language: "en-GB", preferences: { theme: { dark: true } } };
   const created = await api.createProfilesItem({ profilesData: profile });
   const written = await api.replaceProfilesItem({ itemId: "me", profilesData: profile });
-  const item = await api.readProfilesItem({ itemId: "me", readplaneMinVersion: written.change_id });
+  const item = await api.readProfilesItem({ itemId: "me", minVersion: [written.change_id] });
   assert.deepEqual(item.data, profile);
   const document = await published(() => api.readProfilesDocument({ itemId: "me" }));
   assert.deepEqual(document.data.preferences, { theme: { dark: true } });
@@ -105,7 +142,7 @@ async function profiles(): Promise<void> {
   assert.equal(others.status, 404);
   for (const itemId of ["me", created.item_id]) {
     const deleted = await api.deleteProfilesItem({ itemId });
-    await problemOf(api.readProfilesItem({ itemId, readplaneMinVersion: deleted.change_id }));
+    await problemOf(api.readProfilesItem({ itemId, minVersion: [deleted.change_id] }));
   }
   const page = await api.listProfiles();
   assert.deepEqual(page, { items: [], next: null });

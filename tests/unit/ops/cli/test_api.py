@@ -31,6 +31,8 @@ HEALTH = "/health"
 ITEM = "/items/notices/{item_id}"
 ITEM_DOCUMENT = "/documents/notices/{item_id}"
 BACKEND = "/backends/backoffice/{proxy+}"
+CACHED_BACKEND = "/backends/stock/{proxy+}"
+ANY = "x-amazon-apigateway-any-method"
 RESPONSES = "x-amazon-apigateway-gateway-responses"
 VALIDATORS = {
     "all": {"validateRequestBody": True, "validateRequestParameters": True},
@@ -82,7 +84,41 @@ def validate(document: dict[str, Any], name: str) -> None:
 def test_an_export_of_api_gateway_equals_the_document_that_was_imported() -> None:
     assert differences(DOCUMENT, EXPORT) == []
     assert differences(EXPORT, DOCUMENT) == []
-    assert route_count(DOCUMENT) == route_count(EXPORT) == 5, "the preflight isn't a route"
+    assert route_count(DOCUMENT) == route_count(EXPORT) == 6
+
+
+COUNTS: dict[str, tuple[Change, int]] = {
+    "a HEAD that does the same as GET isn't a route": (lambda d: d["paths"][HEALTH].pop("head"), 6),
+    "a HEAD that calls S3 with HEAD, and else does the same as GET, isn't a route": (
+        lambda d: (
+            d["paths"][ITEM_DOCUMENT].update(head=copy.deepcopy(operation(d, ITEM_DOCUMENT))),
+            integration(d, ITEM_DOCUMENT, "head").update(httpMethod="HEAD"),
+        ),
+        6,
+    ),
+    "a HEAD of another document is a route": (
+        lambda d: (
+            d["paths"][ITEM_DOCUMENT].update(head=copy.deepcopy(operation(d, ITEM_DOCUMENT))),
+            integration(d, ITEM_DOCUMENT, "head").update(httpMethod="HEAD", uri="other"),
+        ),
+        7,
+    ),
+    "a HEAD with an integration of its own is a route": (
+        lambda d: integration(d, HEALTH, "head").update(type="http_proxy"),
+        7,
+    ),
+    "a HEAD without a GET is a route": (lambda d: d["paths"][BACKEND].update(head=d["paths"][BACKEND].pop("get")), 6),
+    "the 405 isn't a route": (lambda d: d["paths"][HEALTH].pop(ANY), 6),
+    "the 405 isn't a route in capitals": (lambda d: integration(d, HEALTH, ANY).update(type="MOCK"), 6),
+    "another ANY is a route": (lambda d: integration(d, HEALTH, ANY).update(type="http_proxy"), 7),
+    "the preflight isn't a route": (lambda d: d["paths"][HEALTH].pop("options"), 6),
+    "a GET is a route": (lambda d: d["paths"][ITEM].pop("get"), 5),
+}
+
+
+@pytest.mark.parametrize(("change", "count"), COUNTS.values(), ids=COUNTS)
+def test_only_routes_are_counted(change: Change, count: int) -> None:
+    assert route_count(changed(change)) == count
 
 
 SAME: dict[str, Change] = {
@@ -211,17 +247,35 @@ def test_a_statement_without_a_sid_is_compared_by_its_content() -> None:
 GET_ITEM = f"GET {ITEM}"
 GET_DOCUMENT = f"GET {ITEM_DOCUMENT}"
 GET_BACKEND = f"GET {BACKEND}"
+GET_CACHED_BACKEND = f"GET {CACHED_BACKEND}"
 SCOPES = ["aws.cognito.signin.user.admin", "readplane/read"]
 OTHER: dict[str, tuple[Change, Difference]] = {
     "a route is missing": (
-        lambda d: (
-            d["paths"].pop(HEALTH) and d["paths"].update({HEALTH: {"options": DOCUMENT["paths"][HEALTH]["options"]}})
-        ),
+        lambda d: d["paths"][HEALTH].pop("get"),
         Difference("GET /health", "exists", True, False),
     ),
     "a route was added": (
-        lambda d: d["paths"][HEALTH].update({"x-amazon-apigateway-any-method": operation(d, HEALTH)}),
-        Difference("ANY /health", "exists", False, True),
+        lambda d: d["paths"][ITEM].update({ANY: operation(d, HEALTH)}),
+        Difference(f"ANY {ITEM}", "exists", False, True),
+    ),
+    "the 405 is missing": (
+        lambda d: d["paths"][HEALTH].pop(ANY),
+        Difference("ANY /health", "exists", True, False),
+    ),
+    "another list of allowed methods": (
+        lambda d: integration(d, HEALTH, ANY)["responses"]["default"]["responseParameters"].update(
+            {"method.response.header.Allow": "'*'"}
+        ),
+        Difference(
+            "ANY /health",
+            "integration.responses.default.responseParameters[method.response.header.Allow]",
+            "'GET,HEAD'",
+            "'*'",
+        ),
+    ),
+    "HEAD is missing": (
+        lambda d: d["paths"][HEALTH].pop("head"),
+        Difference("HEAD /health", "exists", True, False),
     ),
     "no token is asked for": (
         lambda d: operation(d, ITEM).update(security=[]),
@@ -311,6 +365,21 @@ OTHER: dict[str, tuple[Change, Difference]] = {
         lambda d: integration(d, BACKEND)["requestParameters"].pop("integration.request.header.Authorization"),
         Difference(GET_BACKEND, "integration.requestParameters[integration.request.header.Authorization]", "'-'", None),
     ),
+    "another query parameter reaches a cached back office": (
+        lambda d: integration(d, CACHED_BACKEND)["requestParameters"].update(
+            {"integration.request.querystring.r": "method.request.querystring.r"}
+        ),
+        Difference(
+            GET_CACHED_BACKEND,
+            "integration.requestParameters[integration.request.querystring.r]",
+            None,
+            "method.request.querystring.r",
+        ),
+    ),
+    "another status of a cached back office": (
+        lambda d: integration(d, CACHED_BACKEND)["responses"]["404"].update(statusCode="200"),
+        Difference(GET_CACHED_BACKEND, "integration.responses.404.statusCode", "404", "200"),
+    ),
     "another template": (
         lambda d: integration(d, ITEM_DOCUMENT).update(requestTemplates={"application/json": "##"}),
         Difference(
@@ -327,7 +396,7 @@ OTHER: dict[str, tuple[Change, Difference]] = {
         Difference(
             GET_ITEM,
             "integration.cacheKeyParameters",
-            ["method.request.header.If-None-Match", "method.request.path.item_id"],
+            ["method.request.path.item_id", "method.request.querystring.min_version"],
             ["method.request.path.item_id"],
         ),
     ),
@@ -468,6 +537,16 @@ def test_two_paths_that_share_cached_responses_are_a_difference() -> None:
     ]
 
 
+def test_a_proxy_in_place_of_a_cached_back_office_is_a_difference() -> None:
+    """A proxy passes on every header and every status, so nothing is left of the responses."""
+    proxy = changed(lambda d: integration(d, CACHED_BACKEND).update(type="http_proxy"))
+    found = differences(DOCUMENT, proxy)
+    assert Difference(GET_CACHED_BACKEND, "integration.type", "http", "http_proxy") in found
+    assert {difference.part for difference in found} == {GET_CACHED_BACKEND}
+    others = [difference.field for difference in found if difference.field != "integration.type"]
+    assert others and all(field.startswith("integration.responses") for field in others)
+
+
 def test_long_values_are_shown_from_where_they_differ() -> None:
     assert shorten(None, True) == ("(absent)", "yes")
     assert shorten(["a", "b"], False) == ("a, b", "no")
@@ -530,8 +609,8 @@ def test_the_command_says_that_every_region_is_as_its_document_says(aws_gateway:
     result = compare(tmp_path)
     assert result.exit_code == 0, result.output
     assert result.output.splitlines() == [
-        "The API of eu-central-1 is as the document says: 5 routes.",
-        "The API of us-east-1 is as the document says: 5 routes.",
+        "The API of eu-central-1 is as the document says: 6 routes.",
+        "The API of us-east-1 is as the document says: 6 routes.",
     ]
     result = compare(tmp_path, "--json")
     assert (result.exit_code, result.output) == (0, "")
