@@ -37,7 +37,8 @@ endef
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack),"
-	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-properties), BENCH=--quick."
+	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-properties), BENCH=--quick,"
+	@echo "CHROMIUM=/path/to/chrome (test-clients; without it, a Chromium from npm for Linux on x86-64)."
 
 # Each target lists the tools that it needs first, so that make fetches or reports a missing tool before anything else.
 .PHONY: setup setup-terraform setup-python
@@ -102,7 +103,7 @@ test-long: setup-terraform $(STAMP) ## the checks that take long: test-propertie
 	@$(PY) -m ops.parts test-properties test-clients
 
 .PHONY: test-properties
-test-properties: $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
+test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) $(TESTS)
 
 .PHONY: test-terraform
@@ -114,7 +115,7 @@ test-local: setup-terraform $(STAMP) ## test the applied stack end to end on the
 	@$(PY) -m pytest tests/local
 
 .PHONY: test-clients
-test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint the API's contract, and call every route with generated clients
+test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint the API's contract, call the API with generated clients and from a page in Chromium
 	@$(PY) -m pytest tests/clients
 
 .PHONY: test-localstack

@@ -1,4 +1,4 @@
-"""A proxy in front of the stack's API that records the requests of the generated clients, and refuses one of them.
+"""A proxy in front of the stack's API that records the requests of clients. It can refuse one, and drop a header.
 
 The clients need no code for the test, because the test gives them the proxy's address instead of the API's.
 """
@@ -30,11 +30,13 @@ class Recorder:
 
     api_url: the API's URL with the stage, to which the proxy passes requests on
     refuse_once: the first request with this method and path gets a 503 with `Retry-After: 1`
+    drop_header: the name of a header that the proxy removes from every response
     calls: the requests so far, in the order of their responses
     """
 
     api_url: str
-    refuse_once: tuple[str, str]
+    refuse_once: tuple[str, str] | None = None
+    drop_header: str | None = None
     calls: list[Call] = field(default_factory=list)
     port: int = 0
 
@@ -45,9 +47,11 @@ class Recorder:
 
 
 @contextmanager
-def recording(api_url: str, refuse_once: tuple[str, str]) -> Iterator[Recorder]:
+def recording(
+    api_url: str, *, refuse_once: tuple[str, str] | None = None, drop_header: str | None = None
+) -> Iterator[Recorder]:
     """Start a proxy on a free port. Stop it when the block ends."""
-    recorder = Recorder(api_url, refuse_once)
+    recorder = Recorder(api_url, refuse_once, drop_header)
     with _Server(recorder) as server:
         recorder.port = server.server_port
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -83,12 +87,13 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
             connection.request(self.command, api.path + target, body or None, headers)
             response = connection.getresponse()
-            passed_on = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
+            dropped = HOP_BY_HOP | {(recorder.drop_header or "").lower()}
+            passed_on = {name: value for name, value in response.getheaders() if name.lower() not in dropped}
             self._respond(path, response.status, passed_on, response.read())
         finally:
             connection.close()
 
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 (http.server requires these names)
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET  # noqa: N815 (http.server requires these names)
 
     def _respond(self, path: str, status: int, headers: dict[str, str], body: bytes) -> None:
         self.server.recorder.calls.append(Call(self.command, path, status))

