@@ -19,6 +19,7 @@ module "readplane" {
 
   endpoint_type          = var.endpoint_type
   cors_origins           = var.cors_origins
+  cors_headers           = var.cors_headers
   cache_size             = var.cache_size
   throttle               = var.throttle
   documents_integration  = var.documents_integration

@@ -85,6 +85,12 @@ variable "cors_origins" {
   default     = null
 }
 
+variable "cors_headers" {
+  description = "Request headers that scripts may send. See docs/variables.md#cors_headers."
+  type        = any
+  default     = null
+}
+
 variable "cache_size" {
   description = "Size of the API's cache cluster in GB, as text. See docs/variables.md#cache_size."
   type        = string

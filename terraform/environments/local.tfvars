@@ -52,6 +52,7 @@ log_retention_days  = 1
 throttle = { rate = 5000, burst = 5000 }
 
 cors_origins = ["http://localhost:8080"]
+cors_headers = ["traceparent"] # the header of W3C Trace Context, which tracing libraries for browsers add
 
 collections = {
   # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it.

@@ -33,18 +33,12 @@ variables {
     "GET /items/products" = {
       function = "read"
       reads    = ["querystring.limit", "querystring.cursor"]
-      cache = {
-        ttl = 60
-        key = [
-          "querystring.limit", "querystring.cursor",
-          "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin",
-        ]
-      }
+      cache    = { ttl = 60, key = ["querystring.limit", "querystring.cursor"] }
     }
     "POST /items/products" = { function = "write", scopes = ["readplane/write"], per_caller = true }
     "GET /items/products/{item_id}" = {
       function = "read"
-      reads    = ["path.item_id"]
+      reads    = ["path.item_id", "querystring.min_version"]
       throttle = { rate = 5, burst = 10 }
     }
     "PUT /items/products/{item_id}"    = { function = "write", scopes = ["readplane/write"], per_caller = true }
@@ -59,9 +53,21 @@ variables {
         role_arn = "arn:aws:iam::111122223333:role/documents-public"
       }
       reads = ["path.item_id"]
-      cache = {
-        ttl = 30
-        key = ["path.item_id", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"]
+      cache = { ttl = 30, key = ["path.item_id"] }
+    }
+    "GET /documents/prices/{item_id}" = {
+      document = {
+        key      = "authenticated/prices/{item_id}.json"
+        role_arn = "arn:aws:iam::111122223333:role/documents-authenticated"
+      }
+      scopes = ["readplane/read"]
+      reads  = ["path.item_id"]
+      cache  = { ttl = 30, key = ["path.item_id"] }
+    }
+    "GET /documents/sources/shop" = {
+      document = {
+        key      = "public/sources/shop.json"
+        role_arn = "arn:aws:iam::111122223333:role/documents-public"
       }
     }
     "GET /documents/profiles/{item_id}" = {
@@ -77,9 +83,17 @@ variables {
 
   cors_origins = ["https://app.example.com", "https://admin.example.com"]
 
-  # What the assertions of several runs expect: the headers that scripts may send and read.
-  sent_headers = "Authorization,Content-Type,Idempotency-Key,If-None-Match,Readplane-Min-Version"
-  exposed      = "'ETag,Location,Readplane-Stale,Readplane-Version,Retry-After'"
+  # What the assertions expect: the headers that scripts may send and read, the type of an error's body, and the id in
+  # it, which a client can't choose.
+  sent_headers = [
+    "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match",
+    "Content-Encoding", "Content-Range", "If-Match", "If-Unmodified-Since",
+    "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
+    "traceparent", "sentry-trace",
+  ]
+  exposed    = "'Allow,ETag,Location,Readplane-Stale,Readplane-Version,Retry-After'"
+  problem    = "'application/problem+json'"
+  request_id = "$context.extendedRequestId"
 }
 
 run "everything" {
@@ -94,6 +108,7 @@ run "everything" {
     permission = ["lambda:InvokeFunction", "apigateway.amazonaws.com", "live"]
     callers = {
       "read GET"     = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1/GET/*"
+      "read HEAD"    = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1/HEAD/*"
       "write DELETE" = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1/DELETE/*"
       "write POST"   = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1/POST/*"
       "write PUT"    = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v1/PUT/*"
@@ -119,14 +134,18 @@ run "everything" {
     method_paths = {
       "GET /items/products"               = "~1items~1products/GET"
       "GET /items/products/{item_id}"     = "~1items~1products~1{item_id}/GET"
+      "HEAD /items/products/{item_id}"    = "~1items~1products~1{item_id}/HEAD"
       "GET /documents/products/{item_id}" = "~1documents~1products~1{item_id}/GET"
+      "GET /documents/prices/{item_id}"   = "~1documents~1prices~1{item_id}/GET"
     }
 
     limit_names = ["caching_enabled", "cache_ttl_in_seconds", "throttling_rate_limit", "throttling_burst_limit"]
     limits = {
       "GET /items/products"               = [true, 60, 100, 200]
       "GET /items/products/{item_id}"     = [false, 0, 5, 10]
+      "HEAD /items/products/{item_id}"    = [false, 0, 5, 10]
       "GET /documents/products/{item_id}" = [true, 30, 100, 200]
+      "GET /documents/prices/{item_id}"   = [true, 30, 100, 200]
     }
 
     logging_policy = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
@@ -136,7 +155,7 @@ run "everything" {
 
   assert {
     condition     = output.routes == sort(keys(var.routes)) && output.stage_name == "v1"
-    error_message = "Every route is deployed and in the output, and the stage is the first segment of every path."
+    error_message = "The output has the routes of the table, and the stage is the first segment of every path."
   }
 
   assert {
@@ -213,9 +232,9 @@ run "everything" {
 
   assert {
     condition = (
-      jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format).request_id == "$context.requestId"
+      jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format).request_id == var.request_id
     )
-    error_message = "The access log is JSON, and names the request."
+    error_message = "The access log is JSON, and names the request by the same id as a problem document."
   }
 
   assert {
@@ -240,7 +259,7 @@ run "everything" {
     condition = var.limits == { for key, method in aws_api_gateway_method_settings.route : key => [
       for name in var.limit_names : method.settings[0][name]
     ] }
-    error_message = "A route is cached only if it has a cache, and uses its own throttle, or else the stage's."
+    error_message = "A route is cached only if it has a cache. It has its own throttle or the stage's, for HEAD too."
   }
 
   assert {
@@ -322,24 +341,37 @@ run "document" {
 
     # What the assertions below expect.
     parameters = {
-      "GET /items/products" = [
-        "query.limit", "query.cursor", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin",
-      ]
-      "GET /items/products/{item_id}"                     = ["path.item_id"]
-      "PUT /items/products/{item_id}"                     = ["path.item_id"]
-      "DELETE /items/products/{item_id}"                  = ["path.item_id"]
-      "GET /items/products/{item_id}/changes/{change_id}" = ["path.item_id", "path.change_id"]
-      "GET /documents/products/{item_id}" = [
-        "path.item_id", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin",
-      ]
-      "GET /documents/profiles/{item_id}" = ["path.item_id", "header.If-None-Match"]
+      "GET /items/products"                                = ["query.limit", "query.cursor"]
+      "GET /items/products/{item_id}"                      = ["path.item_id", "query.min_version"]
+      "HEAD /items/products/{item_id}"                     = ["path.item_id", "query.min_version"]
+      "PUT /items/products/{item_id}"                      = ["path.item_id"]
+      "DELETE /items/products/{item_id}"                   = ["path.item_id"]
+      "GET /items/products/{item_id}/changes/{change_id}"  = ["path.item_id", "path.change_id"]
+      "HEAD /items/products/{item_id}/changes/{change_id}" = ["path.item_id", "path.change_id"]
+      "GET /documents/products/{item_id}"                  = ["path.item_id"]
+      "GET /documents/prices/{item_id}"                    = ["path.item_id"]
+      "GET /documents/profiles/{item_id}"                  = ["path.item_id", "header.If-None-Match"]
+      "HEAD /documents/profiles/{item_id}"                 = ["path.item_id", "header.If-None-Match"]
+      "GET /documents/sources/shop"                        = ["header.If-None-Match"]
+      "HEAD /documents/sources/shop"                       = ["header.If-None-Match"]
     }
 
+    # The HEAD routes that follow from the GET routes.
+    head_routes = [
+      "HEAD /documents/profiles/{item_id}",
+      "HEAD /documents/sources/shop",
+      "HEAD /health",
+      "HEAD /items/products/{item_id}",
+      "HEAD /items/products/{item_id}/changes/{change_id}",
+    ]
+
     security = {
-      "POST /items/products"              = [{ access_token = ["readplane/write"] }]
-      "PUT /items/products/{item_id}"     = [{ access_token = ["readplane/write"] }]
-      "DELETE /items/products/{item_id}"  = [{ access_token = ["readplane/write"] }]
-      "GET /documents/profiles/{item_id}" = [{ access_token = ["readplane/read"] }]
+      "POST /items/products"               = [{ access_token = ["readplane/write"] }]
+      "PUT /items/products/{item_id}"      = [{ access_token = ["readplane/write"] }]
+      "DELETE /items/products/{item_id}"   = [{ access_token = ["readplane/write"] }]
+      "GET /documents/prices/{item_id}"    = [{ access_token = ["readplane/read"] }]
+      "GET /documents/profiles/{item_id}"  = [{ access_token = ["readplane/read"] }]
+      "HEAD /documents/profiles/{item_id}" = [{ access_token = ["readplane/read"] }]
     }
 
     schemes = {
@@ -367,13 +399,7 @@ run "document" {
       }
     }
 
-    cache_key = [
-      "method.request.querystring.limit",
-      "method.request.querystring.cursor",
-      "method.request.header.If-None-Match",
-      "method.request.header.Readplane-Min-Version",
-      "method.request.header.Origin",
-    ]
+    cache_key = ["method.request.querystring.limit", "method.request.querystring.cursor"]
 
     document_request = {
       type        = "aws"
@@ -382,28 +408,32 @@ run "document" {
       uri = join("/", [
         "arn:aws:apigateway:eu-central-1:s3:path", var.documents_bucket, "public/products/{item_id}.json",
       ])
-      requestParameters = {
-        "integration.request.header.If-None-Match" = "method.request.header.If-None-Match"
-        "integration.request.path.item_id"         = "'-'"
-      }
+      requestParameters   = { "integration.request.path.item_id" = "'-'" }
       passthroughBehavior = "never"
       requestTemplates = { "application/json" = join("", [
         "#set($item_id = \"$input.params().path.get('item_id')\")",
+        "#if($item_id.matches('([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,256}'))",
+        "#set($item_id = $util.urlDecode($item_id))",
+        "#end",
         "#if($item_id.matches('[A-Za-z0-9][A-Za-z0-9._~-]{0,255}'))",
         "#set($context.requestOverride.path.item_id = $item_id)",
         "#end",
       ]) }
-      cacheKeyParameters = [
-        "method.request.path.item_id",
-        "method.request.header.If-None-Match",
-        "method.request.header.Readplane-Min-Version",
-        "method.request.header.Origin",
-      ]
+      cacheKeyParameters = ["method.request.path.item_id"]
+    }
+
+    owner_parameters = {
+      "integration.request.header.If-None-Match" = "method.request.header.If-None-Match"
+      "integration.request.path.item_id"         = "'-'"
+      "integration.request.path.sub"             = "'-'"
     }
 
     owner_templates = { "application/json" = join("", [
       "#set($item_id = \"$input.params().path.get('item_id')\")",
       "#set($sub = \"$context.authorizer.claims.sub\")",
+      "#if($item_id.matches('([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,256}'))",
+      "#set($item_id = $util.urlDecode($item_id))",
+      "#end",
       "#if($item_id.matches('[A-Za-z0-9][A-Za-z0-9._~-]{0,255}') && $sub.matches('[A-Za-z0-9][A-Za-z0-9-]{0,127}'))",
       "#set($context.requestOverride.path.item_id = $item_id)",
       "#set($context.requestOverride.path.sub = $sub)",
@@ -424,11 +454,66 @@ run "document" {
       body = null
     }
 
-    problem           = "'application/problem+json'"
-    declared_statuses = ["200", "304", "404", "502", "503"]
-
     # The pattern of S3's statuses -> the status of the response.
     document_statuses = { "200" = "200", "304" = "304", "403|404" = "404", "500|503" = "503", default = "502" }
+
+    # Route -> status -> when to retry, in seconds. The 503 of a cached route stays for its ttl.
+    document_retries = {
+      "GET /documents/prices/{item_id}"    = { "503" = "'30'" }
+      "GET /documents/products/{item_id}"  = { "503" = "'30'" }
+      "GET /documents/profiles/{item_id}"  = { "503" = "'1'" }
+      "HEAD /documents/profiles/{item_id}" = { "503" = "'1'" }
+      "GET /documents/sources/shop"        = { "503" = "'1'" }
+      "HEAD /documents/sources/shop"       = { "503" = "'1'" }
+    }
+
+    shared_with = {
+      "GET /documents/prices/{item_id}"    = "'Authorization'"
+      "GET /documents/profiles/{item_id}"  = "'Authorization'"
+      "HEAD /documents/profiles/{item_id}" = "'Authorization'"
+    }
+
+    # Path -> its own methods, which a 405 names.
+    allowed = {
+      "/documents/prices/{item_id}"                   = "'GET,OPTIONS'"
+      "/documents/products/{item_id}"                 = "'GET,OPTIONS'"
+      "/documents/profiles/{item_id}"                 = "'GET,HEAD,OPTIONS'"
+      "/documents/sources/shop"                       = "'GET,HEAD,OPTIONS'"
+      "/health"                                       = "'GET,HEAD,OPTIONS'"
+      "/items/products"                               = "'GET,OPTIONS,POST'"
+      "/items/products/{item_id}"                     = "'DELETE,GET,HEAD,OPTIONS,PUT'"
+      "/items/products/{item_id}/changes/{change_id}" = "'GET,HEAD,OPTIONS'"
+    }
+
+    refusal = {
+      status = "405"
+      headers = {
+        "Access-Control-Allow-Origin"   = "'*'"
+        "Access-Control-Expose-Headers" = var.exposed
+        "Allow"                         = "'GET,HEAD,OPTIONS'"
+        "Cache-Control"                 = "'no-store'"
+        "Content-Type"                  = var.problem
+      }
+      body = {
+        type       = "about:blank"
+        title      = "Method Not Allowed"
+        status     = 405
+        detail     = "This path doesn't have that method. The header Allow lists the methods that it has."
+        request_id = "$context.extendedRequestId"
+      }
+    }
+
+    refused_types = [
+      "application/json",
+      "application/json-patch+json",
+      "application/merge-patch+json",
+      "application/octet-stream",
+      "application/x-www-form-urlencoded",
+      "application/xml",
+      "multipart/form-data",
+      "text/plain",
+      "text/xml",
+    ]
 
     health = {
       type                = "mock"
@@ -455,7 +540,7 @@ run "document" {
       DEFAULT_4XX                    = null
       DEFAULT_5XX                    = null
       EXPIRED_TOKEN                  = "401"
-      INTEGRATION_FAILURE            = "502"
+      INTEGRATION_FAILURE            = "503"
       INTEGRATION_TIMEOUT            = "504"
       INVALID_API_KEY                = "403"
       INVALID_SIGNATURE              = "404"
@@ -469,8 +554,8 @@ run "document" {
       WAF_FILTERED                   = "403"
     }
 
-    # The refusal -> the header that says what the caller can do.
-    advice = { UNAUTHORIZED = "WWW-Authenticate", THROTTLED = "Retry-After", INTEGRATION_TIMEOUT = "Retry-After" }
+    # The refusals after which a retry in a second may succeed.
+    retried = ["AUTHORIZER_FAILURE", "DEFAULT_5XX", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "THROTTLED"]
   }
 
   assert {
@@ -479,10 +564,10 @@ run "document" {
   }
 
   assert {
-    condition = toset(keys(var.routes)) == toset([
-      for route in keys(output.operations) : route if !startswith(route, "OPTIONS ")
+    condition = setunion(keys(var.routes), var.head_routes) == toset([
+      for route in keys(output.operations) : route if !can(regex("^(OPTIONS|ANY) ", route))
     ])
-    error_message = "The document has exactly the routes of the table."
+    error_message = "The document has the routes of the table, and a HEAD for each GET that isn't cached."
   }
 
   assert {
@@ -510,6 +595,28 @@ run "document" {
   # --- Who answers
 
   assert {
+    condition = alltrue([
+      for route in ["/items/products/{item_id}", "/health"] :
+      output.operations["HEAD ${route}"] == output.operations["GET ${route}"]
+    ])
+    error_message = "A HEAD is answered like its GET: by the same function or the same fixed response."
+  }
+
+  assert {
+    condition = output.requests["HEAD /documents/profiles/{item_id}"] == merge(
+      output.requests["GET /documents/profiles/{item_id}"], { httpMethod = "HEAD" }
+    )
+    error_message = "S3 answers the HEAD of a document, from the same key and by the same role."
+  }
+
+  assert {
+    condition = (
+      output.responses["HEAD /documents/profiles/{item_id}"] == output.responses["GET /documents/profiles/{item_id}"]
+    )
+    error_message = "The HEAD of a document has the statuses and headers of its GET."
+  }
+
+  assert {
     condition     = output.operations["PUT /items/products/{item_id}"] == var.put
     error_message = "A function is called through its alias, and Lambda is always called by POST."
   }
@@ -523,9 +630,19 @@ run "document" {
     condition     = output.requests["GET /documents/products/{item_id}"] == var.document_request
     error_message = <<-EOT
       Each document route reads its own prefix with its own role. No part of a request is mapped into an object key: the
-      constant there is no item's id, and only a whole id of the allowed form replaces it, so nothing encoded gets in. A
-      GET with another Content-Type is refused, because the template wouldn't run for it.
+      constant there is no item's id, and only a whole id of the allowed form replaces it, after one decoding. A GET
+      with another Content-Type is refused, because the template wouldn't run for it. A cached route maps no header.
     EOT
+  }
+
+  assert {
+    condition     = output.integrations["GET /documents/profiles/{item_id}"].requestParameters == var.owner_parameters
+    error_message = "On a route without a cache, S3 answers 304 if the client has the document already."
+  }
+
+  assert {
+    condition     = output.integrations["GET /documents/sources/shop"].requestTemplates["application/json"] == "##"
+    error_message = "The template of a key without parameters prints nothing."
   }
 
   assert {
@@ -540,9 +657,26 @@ run "document" {
 
   assert {
     condition = var.document_statuses == {
-      for pattern, response in output.responses["GET /documents/products/{item_id}"] : pattern => response.status
+      for pattern, response in output.responses["GET /documents/profiles/{item_id}"] : pattern => response.status
     }
     error_message = "S3's 403 for a missing key becomes a 404, and every status without a pattern becomes a 502."
+  }
+
+  assert {
+    condition = keys(output.responses["GET /documents/products/{item_id}"]) == [
+      for pattern in keys(var.document_statuses) : pattern if pattern != "304"
+    ]
+    error_message = "A cached route has no 304, because a client without the document would get it from the cache."
+  }
+
+  assert {
+    condition     = output.retries == var.document_retries
+    error_message = "Only after a 503 may a retry help. On a cached route, the client waits until the 503 is gone."
+  }
+
+  assert {
+    condition     = output.shared_with == var.shared_with
+    error_message = "A browser's cache gives a document that needs a token only to requests with the same token."
   }
 
   assert {
@@ -565,7 +699,9 @@ run "document" {
   }
 
   assert {
-    condition     = keys(output.operations["GET /documents/products/{item_id}"].responses) == var.declared_statuses
+    condition = toset(values(var.document_statuses)) == toset(
+      keys(output.operations["GET /documents/profiles/{item_id}"].responses)
+    )
     error_message = "The method declares every status that its responses have."
   }
 
@@ -577,6 +713,33 @@ run "document" {
   assert {
     condition     = keys(output.operations["GET /health"].responses) == ["200"]
     error_message = "A fixed response has one status."
+  }
+
+  # --- What API Gateway answers to a method that a path doesn't have
+
+  assert {
+    condition     = { for path, refusal in output.refusals : path => refusal.headers.Allow } == var.allowed
+    error_message = "Every path of a route refuses other methods, and names those that it has."
+  }
+
+  assert {
+    condition     = output.refusals["/health"] == var.refusal
+    error_message = "The refusal is a problem document that scripts of web pages can read."
+  }
+
+  assert {
+    condition = output.integrations["ANY /items/products"].requestTemplates == {
+      for type in var.refused_types : type => "{\"statusCode\":405}"
+    }
+    error_message = "A request with one of the usual content types gets a 405, whatever its body says."
+  }
+
+  assert {
+    condition = alltrue([
+      for route, call in output.integrations : call.type == "mock" && call.passthroughBehavior == "never"
+      if startswith(route, "ANY ")
+    ])
+    error_message = "The refusal calls nothing, and no body can choose the status."
   }
 
   # --- What API Gateway answers when it refuses a request
@@ -602,8 +765,13 @@ run "document" {
   }
 
   assert {
-    condition     = alltrue([for r in output.gateway_responses : r.body.request_id == "$context.requestId"])
+    condition     = alltrue([for r in output.gateway_responses : r.body.request_id == var.request_id])
     error_message = "A refusal names the request, so that operators find it in the log."
+  }
+
+  assert {
+    condition     = !strcontains(jsonencode(output.document), "$context.requestId")
+    error_message = "No response contains an id that the client can choose."
   }
 
   assert {
@@ -612,10 +780,17 @@ run "document" {
   }
 
   assert {
-    condition = [for type, header in var.advice : output.gateway_responses[type].headers[header]] == [
-      "'1'", "'1'", "'Bearer'",
+    condition = var.retried == [
+      for type, response in output.gateway_responses : type if lookup(response.headers, "Retry-After", "") == "'1'"
     ]
-    error_message = "WWW-Authenticate says how to sign in, and Retry-After when to retry."
+    error_message = "Retry-After says when to retry, if a retry can succeed."
+  }
+
+  assert {
+    condition = ["EXPIRED_TOKEN", "UNAUTHORIZED"] == [
+      for type, response in output.gateway_responses : type if can(response.headers.WWW-Authenticate)
+    ]
+    error_message = "WWW-Authenticate says how to sign in."
   }
 
   # --- What scripts of web pages may read
@@ -638,6 +813,7 @@ run "without_optional_settings" {
       "GET /health" = { fixed = { status = 200, body = "{}" } }
     }
     cache_size       = null
+    cors_origins     = []
     user_pool_arn    = null
     documents_bucket = null
     functions        = {}
@@ -682,6 +858,7 @@ run "edge_and_one_origin" {
   variables {
     endpoint_type = "EDGE"
     cors_origins  = ["https://app.example.com"]
+    cors_headers  = ["traceparent", "sentry-trace"]
   }
 
   assert {
@@ -702,12 +879,12 @@ run "document_with_one_origin" {
     document = run.edge_and_one_origin.document
 
     # What the assertions below expect.
-    preflight_paths = distinct([for route in keys(var.routes) : split(" ", route)[1]])
+    preflight_paths = distinct(concat([for route in keys(var.routes) : split(" ", route)[1]], ["/", "/{proxy+}"]))
     preflight = {
       status = "204"
       headers = {
-        "Access-Control-Allow-Headers" = "'${var.sent_headers}'"
-        "Access-Control-Allow-Methods" = "'DELETE,GET,PUT'"
+        "Access-Control-Allow-Headers" = "'${join(",", var.sent_headers)}'"
+        "Access-Control-Allow-Methods" = "'DELETE,GET,HEAD,PATCH,POST,PUT'"
         "Access-Control-Allow-Origin"  = "'https://app.example.com'"
         "Access-Control-Max-Age"       = "'7200'"
       }
@@ -716,10 +893,15 @@ run "document_with_one_origin" {
   }
 
   assert {
-    condition = toset(var.preflight_paths) == toset([
-      for route in keys(output.operations) : trimprefix(route, "OPTIONS ") if startswith(route, "OPTIONS ")
+    condition     = toset(var.preflight_paths) == toset(keys(output.preflights))
+    error_message = "Every path has a preflight, also one that no route has, so that a script can read the 404."
+  }
+
+  assert {
+    condition = toset(["OPTIONS /", "OPTIONS /{proxy+}"]) == toset([
+      for route in keys(output.operations) : route if can(regex(" /([{]proxy[+][}])?$", route))
     ])
-    error_message = "Every path with a method has a preflight."
+    error_message = "Unknown paths have nothing but a preflight, so every other request to them gets a 404."
   }
 
   assert {
@@ -730,13 +912,16 @@ run "document_with_one_origin" {
   }
 
   assert {
-    condition     = !anytrue([for route in keys(output.security) : startswith(route, "OPTIONS ")])
-    error_message = "A preflight needs no token, because a browser sends none with it."
+    condition     = !anytrue([for route in keys(output.security) : can(regex("^(OPTIONS|ANY) ", route))])
+    error_message = "A preflight needs no token, because a browser sends none with it. A refusal needs none either."
   }
 
   assert {
-    condition     = output.responses["OPTIONS /items/products/{item_id}"] == { default = var.preflight }
-    error_message = "A preflight allows the path's own methods, and names Authorization because no wildcard covers it."
+    condition     = output.preflights["/items/products/{item_id}"] == var.preflight
+    error_message = <<-EOT
+      A preflight allows every method, so that scripts can read a 405. It allows every header that the API reads or
+      refuses, and those of cors_headers. It names Authorization, because no wildcard covers it.
+    EOT
   }
 
   assert {
@@ -769,6 +954,18 @@ run "key_unescaped_paths_and_foreign_logging" {
   assert {
     condition     = !strcontains(output.document, "Access-Control") && !strcontains(output.document, "\"options\"")
     error_message = "Without origins there is neither a preflight nor a CORS header."
+  }
+
+  assert {
+    condition     = !strcontains(output.document, "{proxy+}")
+    error_message = "Without origins, no resource is needed for the preflights of unknown paths."
+  }
+
+  assert {
+    condition = strcontains(
+      jsonencode(jsondecode(output.document).paths["/health"].x-amazon-apigateway-any-method), "'GET,HEAD'"
+    )
+    error_message = "Without origins, a path has no OPTIONS, so a 405 doesn't name it."
   }
 
   assert {
@@ -891,8 +1088,8 @@ run "reads_an_unknown_kind_of_input" {
     }
   }
 
-  # Terraform refuses an input that is no path parameter, query parameter or header, because nothing else can be part of
-  # a cache key.
+  # Terraform refuses an input that is no path parameter and no query parameter, because nothing else can be part of a
+  # cache key.
   expect_failures = [terraform_data.rules]
 }
 
@@ -907,16 +1104,13 @@ run "cache_key_with_an_unknown_kind_of_input" {
     routes = {
       "GET /x" = {
         function = "read"
-        cache = {
-          ttl = 60
-          key = ["cookie.x", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"]
-        }
+        cache    = { ttl = 60, key = ["cookie.x"] }
       }
     }
   }
 
-  # Terraform refuses an input that is no path parameter, query parameter or header, because nothing else can be part of
-  # a cache key.
+  # Terraform refuses an input that is no path parameter and no query parameter, because nothing else can be part of a
+  # cache key.
   expect_failures = [terraform_data.rules]
 }
 
@@ -1177,7 +1371,7 @@ run "cached_write" {
     routes = {
       "POST /x" = {
         function = "write"
-        cache    = { ttl = 60, key = ["header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"] }
+        cache    = { ttl = 60, key = [] }
       }
     }
   }
@@ -1198,7 +1392,7 @@ run "cached_per_caller" {
       "GET /x" = {
         function   = "read"
         per_caller = true
-        cache      = { ttl = 60, key = ["header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"] }
+        cache      = { ttl = 60, key = [] }
       }
     }
   }
@@ -1219,7 +1413,7 @@ run "cached_fixed_response" {
     routes = {
       "GET /x" = {
         fixed = { status = 200, body = "{}" }
-        cache = { ttl = 60, key = ["header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"] }
+        cache = { ttl = 60, key = [] }
       }
     }
   }
@@ -1240,7 +1434,7 @@ run "cache_too_short" {
     routes = {
       "GET /x" = {
         function = "read"
-        cache    = { ttl = 0, key = ["header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"] }
+        cache    = { ttl = 0, key = [] }
       }
     }
   }
@@ -1260,7 +1454,7 @@ run "cache_too_long" {
     routes = {
       "GET /x" = {
         function = "read"
-        cache    = { ttl = 3601, key = ["header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"] }
+        cache    = { ttl = 3601, key = [] }
       }
     }
   }
@@ -1281,20 +1475,14 @@ run "cache_key_complete" {
       "GET /x/{item_id}" = {
         function = "read"
         reads    = ["path.item_id", "querystring.limit"]
-        cache = {
-          ttl = 60
-          key = [
-            "path.item_id", "querystring.limit",
-            "header.if-none-match", "header.readplane-min-version", "header.origin",
-          ]
-        }
+        cache    = { ttl = 60, key = ["path.item_id", "querystring.limit"] }
       }
     }
   }
 
   assert {
     condition     = length(regexall("cacheKeyParameters", output.document)) == 1
-    error_message = "A complete cache key is accepted, with header names in any case."
+    error_message = "A complete cache key is accepted, with several origins too, because every response names \"*\"."
   }
 }
 
@@ -1310,10 +1498,7 @@ run "cache_key_without_path_parameter" {
       "GET /x/{item_id}" = {
         function = "read"
         reads    = ["path.item_id", "querystring.limit"]
-        cache = {
-          ttl = 60
-          key = ["querystring.limit", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"]
-        }
+        cache    = { ttl = 60, key = ["querystring.limit"] }
       }
     }
   }
@@ -1334,78 +1519,12 @@ run "cache_key_without_query_parameter" {
       "GET /x/{item_id}" = {
         function = "read"
         reads    = ["path.item_id", "querystring.limit"]
-        cache = {
-          ttl = 60
-          key = ["path.item_id", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"]
-        }
+        cache    = { ttl = 60, key = ["path.item_id"] }
       }
     }
   }
 
   # Terraform refuses this cache key: every request would get the first requested page.
-  expect_failures = [terraform_data.rules]
-}
-
-run "cache_key_without_if_none_match" {
-  command = plan
-
-  module {
-    source = "./modules/api"
-  }
-
-  variables {
-    routes = {
-      "GET /x/{item_id}" = {
-        function = "read"
-        reads    = ["path.item_id"]
-        cache    = { ttl = 60, key = ["path.item_id", "header.Readplane-Min-Version", "header.Origin"] }
-      }
-    }
-  }
-
-  # Terraform refuses this cache key: a client without a copy would get a 304.
-  expect_failures = [terraform_data.rules]
-}
-
-run "cache_key_without_min_version" {
-  command = plan
-
-  module {
-    source = "./modules/api"
-  }
-
-  variables {
-    routes = {
-      "GET /x/{item_id}" = {
-        function = "read"
-        reads    = ["path.item_id"]
-        cache    = { ttl = 60, key = ["path.item_id", "header.If-None-Match", "header.Origin"] }
-      }
-    }
-  }
-
-  # Terraform refuses this cache key: a client wouldn't see its own write.
-  expect_failures = [terraform_data.rules]
-}
-
-run "cache_key_without_origin" {
-  command = plan
-
-  module {
-    source = "./modules/api"
-  }
-
-  variables {
-    routes = {
-      "GET /x/{item_id}" = {
-        function = "read"
-        reads    = ["path.item_id"]
-        cache    = { ttl = 60, key = ["path.item_id", "header.If-None-Match", "header.Readplane-Min-Version"] }
-      }
-    }
-  }
-
-  # Terraform refuses this cache key: one origin would get the CORS header of another.
   expect_failures = [terraform_data.rules]
 }
 
@@ -1421,7 +1540,7 @@ run "cache_key_without_undeclared_path_parameter" {
       "GET /x/{item_id}" = {
         function = "read"
         reads    = []
-        cache    = { ttl = 60, key = ["header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"] }
+        cache    = { ttl = 60, key = [] }
       }
     }
   }
@@ -1431,7 +1550,7 @@ run "cache_key_without_undeclared_path_parameter" {
   expect_failures = [terraform_data.rules]
 }
 
-run "cache_key_of_a_document_without_if_none_match" {
+run "cache_key_of_a_document_without_its_parameter" {
   command = plan
 
   module {
@@ -1442,7 +1561,7 @@ run "cache_key_of_a_document_without_if_none_match" {
     routes = {
       "GET /x/{item_id}" = {
         document = { key = "public/{item_id}.json", role_arn = "arn:aws:iam::111122223333:role/documents-public" }
-        cache    = { ttl = 60, key = ["path.item_id", "header.Readplane-Min-Version", "header.Origin"] }
+        cache    = { ttl = 60, key = [] }
       }
     }
   }
@@ -1451,7 +1570,7 @@ run "cache_key_of_a_document_without_if_none_match" {
   expect_failures = [terraform_data.rules]
 }
 
-run "cache_key_with_a_header_that_imports_ignore" {
+run "cache_key_with_a_header" {
   command = plan
 
   module {
@@ -1460,21 +1579,16 @@ run "cache_key_with_a_header_that_imports_ignore" {
 
   variables {
     routes = {
-      "GET /x" = {
-        function = "read"
-        cache = {
-          ttl = 60
-          key = ["header.accept", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"]
-        }
-      }
+      "GET /x" = { function = "read", cache = { ttl = 60, key = ["header.if-none-match"] } }
     }
   }
 
-  # Terraform refuses the header Accept, because API Gateway would leave it out of the cache key.
+  # Terraform refuses a header in a cache key. An HTTP/2 client sends the name in another case than the key has it, so
+  # its value would be missing from the key.
   expect_failures = [terraform_data.rules]
 }
 
-run "reads_a_header_that_imports_ignore" {
+run "cached_route_that_reads_a_header" {
   command = plan
 
   module {
@@ -1483,15 +1597,15 @@ run "reads_a_header_that_imports_ignore" {
 
   variables {
     routes = {
-      "GET /x" = { function = "read", reads = ["header.Content-Type"] }
+      "GET /x" = { function = "read", reads = ["header.Origin"], cache = { ttl = 60, key = [] } }
     }
   }
 
-  # Terraform refuses the header Content-Type, because API Gateway would leave it out of the method's parameters.
+  # Terraform refuses a cached response that depends on a header, because other callers would get it too.
   expect_failures = [terraform_data.rules]
 }
 
-run "cache_key_without_the_only_origin" {
+run "head_of_the_table" {
   command = plan
 
   module {
@@ -1500,21 +1614,16 @@ run "cache_key_without_the_only_origin" {
 
   variables {
     routes = {
-      "GET /x/{item_id}" = {
-        function = "read"
-        reads    = ["path.item_id", "querystring.limit"]
-        cache = {
-          ttl = 60
-          key = ["path.item_id", "querystring.limit", "header.If-None-Match", "header.Readplane-Min-Version"]
-        }
-      }
+      "GET /x"  = { function = "read" }
+      "HEAD /x" = { function = "write" }
     }
-    cors_origins = ["https://app.example.com"]
   }
 
   assert {
-    condition     = length(regexall("cacheKeyParameters", output.document)) == 1
-    error_message = "With a single origin, the key needn't hold it, because every response has the same CORS header."
+    condition = strcontains(
+      jsondecode(output.document).paths["/x"].head.x-amazon-apigateway-integration.uri, "readplane-write"
+    )
+    error_message = "A HEAD route of the table wins over the one that follows from a GET route."
   }
 }
 
@@ -1530,13 +1639,7 @@ run "cached_route_without_a_cluster" {
       "GET /x/{item_id}" = {
         function = "read"
         reads    = ["path.item_id", "querystring.limit"]
-        cache = {
-          ttl = 60
-          key = [
-            "path.item_id", "querystring.limit",
-            "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin",
-          ]
-        }
+        cache    = { ttl = 60, key = ["path.item_id", "querystring.limit"] }
       }
     }
     cache_size = null
@@ -1614,7 +1717,40 @@ run "too_many_resources" {
     routes = { for n in range(60) : "GET /a${n}/b/c/d/e" => { fixed = { status = 200, body = "{}" } } }
   }
 
-  # Terraform refuses these routes, because 60 paths of 5 segments each and the root are 301 resources. API Gateway
-  # allows 300 and would fail only when Terraform creates the 301st.
+  # Terraform refuses these routes, because 60 paths of 5 segments each, the root and {proxy+} are 302 resources. API
+  # Gateway allows 300 and would fail only when Terraform puts in the document.
   expect_failures = [terraform_data.rules]
+}
+
+run "too_many_resources_with_the_path_of_preflights" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    routes = { for n in range(299) : "GET /a${n}" => { fixed = { status = 200, body = "{}" } } }
+  }
+
+  # Terraform refuses these routes, because 299 paths and the root leave no resource for {proxy+}.
+  expect_failures = [terraform_data.rules]
+}
+
+run "as_many_resources_as_an_api_holds" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    cors_origins = []
+    routes       = { for n in range(299) : "GET /a${n}" => { fixed = { status = 200, body = "{}" } } }
+  }
+
+  assert {
+    condition     = length(output.routes) == 299
+    error_message = "Without preflights, the routes may use all 300 resources but the root."
+  }
 }

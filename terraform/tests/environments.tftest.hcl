@@ -41,6 +41,7 @@ run "local" {
     log_retention_days    = run.files.files.local.log_retention_days
     throttle              = run.files.files.local.throttle
     cors_origins          = run.files.files.local.cors_origins
+    cors_headers          = run.files.files.local.cors_headers
     backends              = run.files.files.local.backends
     backend_api_keys      = run.files.files.local.backend_api_keys
     collections           = run.files.files.local.collections

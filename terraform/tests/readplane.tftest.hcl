@@ -59,6 +59,8 @@ run "two_regions_with_keys_and_polled_back_offices" {
   variables {
     replica_region = "eu-west-1"
     aws_client     = "boto3"
+    cors_origins   = ["https://app.example.com"]
+    cors_headers   = ["traceparent"]
     poll_layer_zip = "tests/mocks/artefact.txt"
     collections = {
       products = { read = "public", write_groups = ["editors"] }
@@ -180,6 +182,13 @@ run "two_regions_with_keys_and_polled_back_offices" {
       prices = { collection = "prices", staleness_budget = 90 }
       rates  = { collection = "rates", staleness_budget = 7200 }
     }
+  }
+
+  assert {
+    condition = alltrue([
+      for api in output.api_documents : strcontains(api.document, "X-Method-Override,traceparent")
+    ])
+    error_message = "Scripts may send the headers of cors_headers to both Regions."
   }
 
   assert {

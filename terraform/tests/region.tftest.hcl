@@ -127,18 +127,15 @@ run "keyed_cached_and_documents_from_s3" {
     caches = {
       "GET /items/products" = {
         ttl = 60
-        key = [
-          "querystring.limit", "querystring.cursor",
-          "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin",
-        ]
+        key = ["querystring.limit", "querystring.cursor", "querystring.next"]
       }
       "GET /items/products/{item_id}" = {
         ttl = 60
-        key = ["path.item_id", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"]
+        key = ["path.item_id", "querystring.min_version"]
       }
       "GET /documents/products/{item_id}" = {
         ttl = 60
-        key = ["path.item_id", "header.If-None-Match", "header.Readplane-Min-Version", "header.Origin"]
+        key = ["path.item_id"]
       }
     }
 
@@ -153,6 +150,7 @@ run "keyed_cached_and_documents_from_s3" {
       client_ids      = ["web", "mobile"]
       cors_origins    = ["https://a.example.com", "https://b.example.com"]
       delivery_stream = "readplane-write-log"
+      items_table     = "readplane-items"
       schemas = {
         bucket = "a-bucket"
         key    = "config/schemas/${sha256(var.schemas)}.json"
@@ -228,8 +226,10 @@ run "keyed_cached_and_documents_from_s3" {
         ["firehose:PutRecord"], ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/readplane-write-log"],
       ]
       ReadSchemas = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/config/schemas/*"]]
+      ReadItems   = [["dynamodb:GetItem"], [var.items.arn]]
       UseKey      = [["kms:Decrypt"], [var.kms_key_arn]]
     }
+    only_items = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["item/*"] } }
 
     apply_policy = {
       WriteOwnLog        = var.own_log
@@ -292,7 +292,10 @@ run "keyed_cached_and_documents_from_s3" {
     }
 
     key_conditions = {
-      write = [{ StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }]
+      write = [{ StringEquals = { "kms:ViaService" = [
+        "s3.eu-central-1.amazonaws.com",
+        "dynamodb.eu-central-1.amazonaws.com",
+      ] } }]
       apply = [{ StringEquals = { "kms:ViaService" = [
         "s3.eu-central-1.amazonaws.com",
         "sqs.eu-central-1.amazonaws.com",
@@ -344,7 +347,7 @@ run "keyed_cached_and_documents_from_s3" {
     })
     error_message = <<-EOT
       Only a collection with cache_ttl is cached, and never the status of a change. The cache key holds every input of
-      the response, and the origin if there are several.
+      the response, and no header, even with several origins.
     EOT
   }
 
@@ -378,7 +381,10 @@ run "keyed_cached_and_documents_from_s3" {
 
   assert {
     condition     = jsondecode(output.settings.write) == var.write_settings
-    error_message = "write knows the collections that clients write, and the object with their schemas."
+    error_message = <<-EOT
+      write knows the collections that clients write, the object with their schemas, and the table in which it looks for
+      an earlier POST with the same Idempotency-Key.
+    EOT
   }
 
   assert {
@@ -431,7 +437,14 @@ run "keyed_cached_and_documents_from_s3" {
     condition = var.write_policy == {
       for s in jsondecode(output.policies.functions.write).Statement : s.Sid => [s.Action, s.Resource]
     }
-    error_message = "write adds changes and reads schemas. It reads no item and no log."
+    error_message = "write adds changes, and reads schemas and items by key. It changes no item and reads no log."
+  }
+
+  assert {
+    condition = [var.only_items] == [
+      for s in jsondecode(output.policies.functions.write).Statement : s.Condition if s.Sid == "ReadItems"
+    ]
+    error_message = "Of the items table, write reads only items: no quarantine markers, and no sources."
   }
 
   assert {

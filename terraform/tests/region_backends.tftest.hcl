@@ -48,7 +48,7 @@ variables {
       timeout_ms      = 1500
       throttle        = { rate = 5, burst = 10 }
       quota           = { limit = 1000, period = "DAY" }
-      cache           = { ttl = 30, cache_query_parameters = ["page"], headers = ["X-Tenant"] }
+      cache           = { ttl = 30, cache_query_parameters = ["page"] }
       api_key         = true
       scopes          = []
       forward_headers = []
@@ -147,7 +147,7 @@ run "sources_and_backends" {
       "POST /backends/crm/{proxy+}"  = "link01"
     }
     caches = {
-      "GET /backends/crm/{proxy+}"   = { ttl = 30, key = ["path.proxy", "querystring.page", "header.X-Tenant"] }
+      "GET /backends/crm/{proxy+}"   = { ttl = 30, key = ["path.proxy", "querystring.page"] }
       "GET /backends/open/{proxy+}"  = null
       "GET /backends/staff/{proxy+}" = null
       "POST /backends/crm/{proxy+}"  = null
@@ -157,6 +157,12 @@ run "sources_and_backends" {
       "GET /backends/open/{proxy+}"  = { rate = 1, burst = 1 }
       "GET /backends/staff/{proxy+}" = { rate = 1, burst = 1 }
       "POST /backends/crm/{proxy+}"  = { rate = 5, burst = 10 }
+    }
+    # The reads and the cache key of a cached collection's routes. No other input may change a cached response.
+    inputs = {
+      "GET /documents/orders/{item_id}" = ["path.item_id"]
+      "GET /items/orders"               = ["querystring.limit", "querystring.cursor", "querystring.next"]
+      "GET /items/orders/{item_id}"     = ["path.item_id", "querystring.min_version"]
     }
     backend_auth_settings = { name = "readplane", keys = ["${sha256("a-key-that-aws-has-generated-0123")}/crm"] }
   }
@@ -194,6 +200,29 @@ run "sources_and_backends" {
   assert {
     condition     = [for path in keys(output.route_table) : path if !startswith(path, "GET ")] == var.writes
     error_message = "No client writes a collection that a source feeds, not even an owner."
+  }
+
+  # --- The caches of collections
+
+  assert {
+    condition = jsonencode(var.inputs) == jsonencode({
+      for path, route in output.route_table : path => route.reads if try(route.cache.ttl, 0) == 60
+    })
+    error_message = "A cached response depends on the path and the declared query parameters alone."
+  }
+
+  assert {
+    condition = jsonencode(var.inputs) == jsonencode({
+      for path, route in output.route_table : path => route.cache.key if try(route.cache.ttl, 0) == 60
+    })
+    error_message = "Whatever a cached response depends on is in the cache key."
+  }
+
+  assert {
+    condition = jsonencode(values(var.inputs)) == jsonencode([
+      for path, route in output.route_table : route.reads if can(regex("/prices(/{item_id})?$", path))
+    ])
+    error_message = "The routes of an uncached collection declare the same inputs."
   }
 
   # --- The routes of back offices

@@ -27,6 +27,7 @@ run "values_of_the_type_any" {
     cache_size     = "0.5"
     tags           = { Team = "data" }
     cors_origins   = ["https://app.example.com"]
+    cors_headers   = ["traceparent"]
     alarm_actions  = []
     poll_layer_zip = null
     collections = {
@@ -61,6 +62,11 @@ run "values_of_the_type_any" {
   assert {
     condition     = { for name, backend in output.backends : name => backend.api_key } == { crm = true, staff = false }
     error_message = "Backends with different attributes reach the module, which adds the defaults."
+  }
+
+  assert {
+    condition     = strcontains(output.api_documents["eu-central-1"].document, "traceparent")
+    error_message = "The headers that scripts may send reach the module."
   }
 
   assert {

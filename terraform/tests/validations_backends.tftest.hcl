@@ -403,44 +403,6 @@ run "cache_query_parameter_with_bracket" {
   expect_failures = [var.backends]
 }
 
-run "cache_header_with_space" {
-  command = plan
-
-  module {
-    source = "./tests/rules"
-  }
-
-  variables {
-    backends = {
-      crm = {
-        url   = "https://crm.example.com"
-        cache = { ttl = 60, cache_query_parameters = [], headers = ["X Tenant"] }
-      }
-    }
-  }
-
-  expect_failures = [var.backends]
-}
-
-run "cache_header_that_imports_ignore" {
-  command = plan
-
-  module {
-    source = "./tests/rules"
-  }
-
-  variables {
-    backends = {
-      crm = {
-        url   = "https://crm.example.com"
-        cache = { ttl = 60, cache_query_parameters = [], headers = ["accept"] }
-      }
-    }
-  }
-
-  expect_failures = [var.backends]
-}
-
 run "cache_without_get" {
   command = plan
 

@@ -1,5 +1,9 @@
 # API Gateway itself passes requests to the back offices, on the domain of this API. No function waits for a back
 # office, so a back office that stalls delays only its own callers.
+#
+# An uncached route passes the whole request on (an HTTP_PROXY integration), and the whole response back. A cached route
+# must not let anything but its cache key reach the back office, because its response goes to other callers too. So its
+# integration (HTTP) passes on the inputs that the key holds, and nothing else.
 locals {
   # A back office must not see the credentials with which callers use this API. An HTTP_PROXY integration forwards every
   # header and can't drop one, but a mapping can overwrite a header's value. The mappings below set the value "-", which
@@ -8,29 +12,24 @@ locals {
   # and for credentials of proxies.
   credential_headers = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"]
 
-  # Request headers on which a back office's response is likely to depend. They are part of every cache key of a
-  # backend, so that a cached 304, partial body or translation goes only to callers who asked for it.
-  #
-  # Accept can't be one of them, because OpenAPI ignores a header parameter of that name. A cached route sends a
-  # constant instead, so that its response can't depend on the caller's.
-  negotiation_headers = [
-    "header.Accept-Language", "header.If-Match", "header.If-Modified-Since", "header.If-None-Match", "header.If-Range",
-    "header.If-Unmodified-Since", "header.Origin", "header.Range",
-  ]
-
-  # Route -> the credential headers that its back office may not see.
+  # Uncached route -> the credential headers that its back office may not see.
   hidden_headers = { for key, route in local.backend_routes : key => [
     for header in local.credential_headers : header
     if !contains([for forwarded in route.backend.forward_headers : lower(forwarded)], lower(header))
-  ] }
+  ] if route.cache == null }
+
+  # Route -> the headers with which API Gateway calls the back office, instead of the caller's. Accept-Encoding asks for
+  # a response that isn't compressed. This API has no binary media types (see rest_api.tf), so API Gateway would treat a
+  # compressed body as text and corrupt it.
+  backend_headers = { for key, route in local.backend_routes : key => merge(
+    { Accept-Encoding = "'identity'" },
+    route.cache == null ? {} : { Accept = "'*/*'" }, # API Gateway would send "application/json"
+    { for header in lookup(local.hidden_headers, key, []) : header => "'-'" },
+  ) }
 
   backend_parameters = { for key, route in local.backend_routes : key => merge(
-    { "integration.request.path.proxy" = "method.request.path.proxy" },
-    # The header asks the back office not to compress its response. This API has no binary media types (see
-    # rest_api.tf), so API Gateway would treat a compressed body as text and corrupt it.
-    { "integration.request.header.Accept-Encoding" = "'identity'" },
-    route.cache == null ? {} : { "integration.request.header.Accept" = "'*/*'" },
-    { for header in local.hidden_headers[key] : "integration.request.header.${header}" => "'-'" },
+    { for input in try(route.cache.key, ["path.proxy"]) : "integration.request.${input}" => "method.request.${input}" },
+    { for header, value in local.backend_headers[key] : "integration.request.header.${header}" => value },
   ) }
 
   backend_integrations = { for key, route in local.backend_routes : key => merge(
@@ -44,8 +43,58 @@ locals {
       connectionType      = route.backend.vpc_link_id == null ? "INTERNET" : "VPC_LINK"
     },
     { for field, id in { connectionId = route.backend.vpc_link_id } : field => id if id != null },
+    lookup(local.cached_backends, key, {}),
     local.cache_key_parameters[key],
   ) }
+
+  # Cached route -> the fields of its integration that differ from an uncached one's. The template is a comment, so the
+  # request to the back office has no body. If a request has another Content-Type than application/json, API Gateway
+  # responds 415 instead of passing on the body. API Gateway caches responses of the back office, and not its own.
+  cached_backends = { for key, route in local.backend_routes : key => {
+    type                = "http"
+    passthroughBehavior = "never"
+    requestTemplates    = { "application/json" = "##" }
+    responses           = local.backend_mappings[key]
+  } if route.cache != null }
+
+  # The statuses of a back office that a cached route gives to the caller, with the back office's own body. An HTTP
+  # integration can't pass on any status, because each needs a response of its own. Every other status becomes API
+  # Gateway's own 502, also the back office's 502, because only one response can have that status. A 304 is among the
+  # others, because API Gateway sends no condition.
+  backend_statuses = [
+    "200", "203", "204", "301", "302", "303", "307", "308", "400", "401", "403", "404", "405", "406", "409", "410",
+    "422", "429", "500", "501", "503", "504",
+  ]
+
+  # The headers of a back office that a cached route gives to the caller.
+  passed_headers = [
+    "Cache-Control", "Content-Disposition", "Content-Language", "Content-Type", "ETag", "Expires", "Last-Modified",
+    "Link", "Location", "Retry-After",
+  ]
+
+  # The headers of a back office's response on a cached route. API Gateway itself sets the CORS headers, because the
+  # back office doesn't see the request's origin.
+  backend_response_headers = merge(
+    { for header in local.passed_headers : header => "integration.response.header.${header}" },
+    { for header, value in local.cors_response_headers : header => "'${value}'" },
+  )
+
+  # Cached route -> status of the back office -> the response to the client.
+  backend_mappings = { for key, route in local.backend_routes : key => merge(
+    { for status in local.backend_statuses : status => {
+      statusCode = status
+      responseParameters = { for header, value in merge(local.backend_response_headers, local.vary_headers[key]) :
+        "method.response.header.${header}" => value
+      }
+    } },
+    { default = {
+      statusCode = "502"
+      responseParameters = { for header, value in merge(local.mapped_problem_headers, local.vary_headers[key]) :
+        "method.response.header.${header}" => value
+      }
+      responseTemplates = { "application/json" = local.problems["502"] }
+    } },
+  ) if route.cache != null }
 
   # Strings that the API's resource policy refuses in any path below /backends. API Gateway decodes a path parameter
   # before it puts the parameter into the back office's URL, so an encoded ".." could lead out of the base path. The

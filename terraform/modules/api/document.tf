@@ -2,8 +2,7 @@
 # with "x-amazon-apigateway-", say what OpenAPI itself can't: who answers a request, who may call, and what API Gateway
 # answers when it refuses a request. The contract for clients is another document (module `contract`).
 #
-# API Gateway imports OpenAPI 3.0, not 3.1. It ignores header parameters named Accept, Authorization and Content-Type,
-# because OpenAPI does. So no route may read one of them or have one in its cache key (rules.tf).
+# API Gateway imports OpenAPI 3.0, not 3.1.
 locals {
   description = "Readplane: reads from the read plane, writes to the write log."
 
@@ -21,8 +20,13 @@ locals {
   ))
 
   path_items = { for path, keys in local.keys_by_path : path => {
-    for key in keys : lower(split(" ", key)[0]) => local.operations[key]
+    for key in keys : lookup(local.extension_methods, split(" ", key)[0], lower(split(" ", key)[0])) => (
+      local.operations[key]
+    )
   } }
+
+  # OpenAPI itself has no field for the methods that a path doesn't name.
+  extension_methods = { ANY = "x-amazon-apigateway-any-method" }
 
   keys_by_path = { for key in keys(local.integrations) : split(" ", key)[1] => key... }
 
@@ -44,18 +48,19 @@ locals {
     schema   = { type = "string" }
   }] }
 
-  # Route or preflight, as "METHOD /path" -> who answers its requests.
+  # Route, preflight or refusal, as "METHOD /path" -> who answers its requests.
   integrations = merge(
     local.function_integrations,
     local.document_integrations,
     local.backend_integrations,
     local.fixed_integrations,
     local.preflight_integrations,
+    local.refusal_integrations,
   )
 
-  # Route or preflight -> its responses, with the headers that the integration sets. API Gateway passes the response of
-  # a function or a back office on, whatever its status is. Such a route declares a 200 only because OpenAPI requires at
-  # least one response.
+  # Route, preflight or refusal -> its responses, with the headers that the integration sets. A proxy integration passes
+  # on every response of a function or a back office. Such a route declares a 200 only because OpenAPI requires at least
+  # one response.
   responses = { for key, integration in local.integrations : key => {
     for response in values(try(integration.responses, { any = { statusCode = "200" } })) : response.statusCode => merge(
       { description = "${response.statusCode} response" },
@@ -68,7 +73,7 @@ locals {
   # Route -> the field of its integration that lists the inputs of the cache key. A route without a cache has no such
   # field.
   cache_key_parameters = { for key in keys(local.routes) : key => {
-    for field, inputs in { cacheKeyParameters = lookup(local.cache_keys, key, []) } :
+    for field, inputs in { cacheKeyParameters = try(local.cached_routes[key].cache.key, []) } :
     field => [for input in inputs : "method.request.${input}"] if length(inputs) > 0
   } }
 }

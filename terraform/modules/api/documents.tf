@@ -2,9 +2,9 @@
 #
 # A request must not be able to reach an object outside its route. So the integration copies nothing from the request
 # directly into the object key. Each parameter of the key starts as the constant "-", which is no item's id. A template
-# replaces the "-" with the request's value only if the value consists of unreserved characters, so that it can't be
-# URL-encoded. For any other value, such as one with an encoded slash or dot, the "-" stays. S3 has no object with that
-# key, so the response is a 404.
+# decodes the request's value once, because API Gateway gives it the path as it came, and replaces the "-" with the
+# result only if that consists of unreserved characters. For any other value, such as one with an encoded slash or one
+# that is encoded twice, the "-" stays. S3 has no object with that key, so the response is a 404.
 locals {
   # Route of a document -> for each parameter of the object key, where its value comes from and the pattern that the
   # value must match.
@@ -22,12 +22,22 @@ locals {
   # override a parameter only once, and the override is final. So the template checks all values before it overrides
   # any. The template is a single line that prints nothing, because whatever it prints becomes the body of the request
   # to S3.
+  #
+  # It decodes only what consists of unreserved characters and whole escapes. AWS doesn't say what urlDecode does with a
+  # broken escape, and it would turn a "+" into a space. Both stay as they are, so that the check refuses them.
   document_templates = { for key, sources in local.key_sources : key => length(sources) == 0 ? "##" : join("", concat(
     [for name, source in sources : format("#set($%s = \"%s\")", name, source.value)],
+    [for name, source in sources : replace(local.decode_template, "NAME", name) if name != "sub"],
     ["#if(${join(" && ", local.key_checks[key])})"],
     [for name in keys(sources) : format("#set($context.requestOverride.path.%s = $%s)", name, name)],
     ["#end"],
   )) }
+
+  decode_template = join("", [
+    "#if($NAME.matches('([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,256}'))",
+    "#set($NAME = $util.urlDecode($NAME))",
+    "#end",
+  ])
 
   key_checks = { for key, sources in local.key_sources : key => [
     for name, source in sources : format("$%s.matches('%s')", name, source.pattern)
@@ -42,7 +52,7 @@ locals {
       "Last-Modified"     = "integration.response.header.Last-Modified"
       "Readplane-Version" = "integration.response.header.x-amz-meta-readplane-version"
     },
-    { for header, value in local.cors_headers : header => "'${value}'" },
+    { for header, value in local.cors_response_headers : header => "'${value}'" },
   )
 
   not_modified_headers = {
@@ -50,10 +60,7 @@ locals {
     if !contains(["Content-Type", "Last-Modified"], header)
   }
 
-  document_problem_headers = merge(
-    { "Content-Type" = "'application/problem+json'", "Cache-Control" = "'no-store'" },
-    { for header, value in local.cors_headers : header => "'${value}'" },
-  )
+  mapped_problem_headers = { for header, value in local.problem_headers : header => "'${value}'" }
 
   # Status of the API's response -> the pattern of the S3 statuses that lead to it, and the response's headers and body.
   # The pattern "default" applies to all other S3 statuses.
@@ -61,24 +68,29 @@ locals {
     "200" = { pattern = "200", headers = local.document_headers, body = null }
     "304" = { pattern = "304", headers = local.not_modified_headers, body = null }
     # S3 responds 403 for a missing document, because the role may not list the bucket. So a 403 from S3 becomes a 404.
-    "404" = { pattern = "403|404", headers = local.document_problem_headers, body = local.problems["404"] }
-    "503" = {
-      pattern = "500|503" # S3's throttling ("Slow Down") and internal errors, for which a retry helps
-      headers = merge(local.document_problem_headers, { "Retry-After" = "'1'" })
-      body    = local.problems["503"]
-    }
-    "502" = { pattern = "default", headers = local.document_problem_headers, body = local.problems["502"] }
+    "404" = { pattern = "403|404", headers = local.mapped_problem_headers, body = local.problems["404"] }
+    # S3's throttling ("Slow Down") and internal errors, for which a retry helps
+    "503" = { pattern = "500|503", headers = local.mapped_problem_headers, body = local.problems["503"] }
+    "502" = { pattern = "default", headers = local.mapped_problem_headers, body = local.problems["502"] }
   }
+
+  # Route of a document -> status -> a header that depends on the route. A cached route gives its 503 to everybody until
+  # the ttl is over, so an earlier retry would only get the same 503.
+  document_retries = { for key, route in local.document_routes : key => {
+    "503" = { "Retry-After" = "'${try(route.cache.ttl, 1)}'" } # seconds
+  } }
 
   document_integrations = { for key, route in local.document_routes : key => merge(
     {
       type        = "aws"
-      httpMethod  = "GET"
+      httpMethod  = route.method # S3 answers HEAD too, with the permission to read the object
       credentials = route.document.role_arn
       uri         = "${local.s3_path}/${route.document.key}"
 
       requestParameters = merge(
-        { "integration.request.header.If-None-Match" = "method.request.header.If-None-Match" },
+        { for header in local.conditional_headers[key] :
+          "integration.request.header.${header}" => "method.request.header.${header}"
+        },
         { for name in keys(local.key_sources[key]) : "integration.request.path.${name}" => "'-'" },
       )
 
@@ -87,7 +99,7 @@ locals {
       # would skip the template and pass the body on.
       passthroughBehavior = "never"
       requestTemplates    = { "application/json" = local.document_templates[key] }
-      responses           = local.document_mappings
+      responses           = local.document_mappings[key]
     },
     local.cache_key_parameters[key],
   ) }
@@ -97,13 +109,18 @@ locals {
     coalesce(var.documents_bucket, "none"),
   ])
 
-  # Pattern of S3 statuses -> the response to the client. Without a template, API Gateway passes the body from S3
-  # through unchanged. If there is only one template, API Gateway uses it whatever the request's Accept header is.
-  document_mappings = { for status, response in local.document_statuses : response.pattern => merge(
-    {
-      statusCode         = status
-      responseParameters = { for header, value in response.headers : "method.response.header.${header}" => value }
-    },
-    response.body == null ? {} : { responseTemplates = { "application/json" = response.body } },
-  ) }
+  # Route of a document -> pattern of S3 statuses -> the response to the client. Without a template, API Gateway passes
+  # the body from S3 through unchanged. If there is only one template, API Gateway uses it whatever the request's Accept
+  # header is.
+  document_mappings = { for key in keys(local.document_routes) : key => {
+    for status, response in local.document_statuses : response.pattern => merge(
+      {
+        statusCode = status
+        responseParameters = { for header, value in merge(
+          response.headers, local.vary_headers[key], lookup(local.document_retries[key], status, {})
+        ) : "method.response.header.${header}" => value }
+      },
+      response.body == null ? {} : { responseTemplates = { "application/json" = response.body } },
+    ) if status != "304" || length(local.conditional_headers[key]) > 0
+  } }
 }

@@ -2,7 +2,7 @@
 locals {
   fixed_parameters = merge(
     { "method.response.header.Cache-Control" = "'no-store'" },
-    { for header, value in local.cors_headers : "method.response.header.${header}" => "'${value}'" },
+    { for header, value in local.cors_response_headers : "method.response.header.${header}" => "'${value}'" },
   )
 
   fixed_integrations = { for key, route in local.fixed_routes : key => {

@@ -19,7 +19,10 @@ output "execution_arn" {
 }
 
 output "routes" {
-  description = "Every deployed route as \"METHOD /path\", without the OPTIONS methods that answer preflights."
+  description = <<-EOT
+    Every route of the table as "METHOD /path". The API also answers HEAD where it answers GET, refuses other methods,
+    and answers preflights.
+  EOT
   value       = sort(keys(var.routes))
 }
 

@@ -1,11 +1,16 @@
 # The responses that API Gateway itself makes when it refuses a request. Their bodies are problem documents
 # (application/problem+json), like every other error of the API.
 locals {
+  # The id of a request in problem documents and in the logs. AWS documents that clients can override
+  # $context.requestId. The override isn't escaped here, and a cached problem document would give it to other clients.
+  request_id = "$context.extendedRequestId"
+
   titles = {
     "400" = "Bad Request"
     "401" = "Unauthorized"
     "403" = "Forbidden"
     "404" = "Not Found"
+    "405" = "Method Not Allowed"
     "413" = "Content Too Large"
     "415" = "Unsupported Media Type"
     "429" = "Too Many Requests"
@@ -20,6 +25,7 @@ locals {
     "401" = "Send a valid access token as a bearer token, or an API key where one is asked for."
     "403" = "This caller may not do that."
     "404" = "There is nothing here."
+    "405" = "This path doesn't have that method. The header Allow lists the methods that it has."
     "413" = "The request is too large."
     "415" = "This content type isn't accepted here."
     "429" = "Too many requests. Try again later."
@@ -36,12 +42,16 @@ locals {
     title      = title
     status     = tonumber(status)
     detail     = local.details[status]
-    request_id = "$context.requestId"
+    request_id = local.request_id
   }) }
 
   # API Gateway's response type -> the status of the response. No method of this API takes AWS signatures, but on an
   # unknown path API Gateway reads a bearer token as an AWS signature. So a missing or invalid signature always means
-  # that the route doesn't exist, and the status is 404.
+  # that the route doesn't exist, and the status is 404. AWS's messages for a bearer token there vary ("Authorization
+  # header requires 'Credential' parameter", "not a valid key=value pair"), but its list of response types has no other
+  # type for a signature.
+  #
+  # INTEGRATION_FAILURE includes a function without free concurrency, for which a retry helps, so its status is 503.
   gateway_statuses = {
     ACCESS_DENIED                  = "403"
     API_CONFIGURATION_ERROR        = "500"
@@ -50,7 +60,7 @@ locals {
     BAD_REQUEST_BODY               = "400"
     BAD_REQUEST_PARAMETERS         = "400"
     EXPIRED_TOKEN                  = "401"
-    INTEGRATION_FAILURE            = "502"
+    INTEGRATION_FAILURE            = "503"
     INTEGRATION_TIMEOUT            = "504"
     INVALID_API_KEY                = "403"
     INVALID_SIGNATURE              = "404"
@@ -72,28 +82,25 @@ locals {
     DEFAULT_5XX = "The request could not be served now."
   }
 
-  gateway_headers = merge(
+  # The headers of every problem document that API Gateway makes.
+  problem_headers = merge(
     { "Content-Type" = "application/problem+json", "Cache-Control" = "no-store" },
-    local.cors_headers,
+    local.cors_response_headers,
   )
 
-  gateway_headers_by_status = {
-    "401" = { "WWW-Authenticate" = "Bearer" }
-    "429" = { "Retry-After" = "1" }
-    "504" = { "Retry-After" = "1" }
-  }
+  # The response types after which a retry in a second may succeed. A quota lasts longer, and the other types need a
+  # change: of the request or of the API.
+  retried_types = ["AUTHORIZER_FAILURE", "DEFAULT_5XX", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "THROTTLED"]
 
   # Response type -> the headers of the response.
-  gateway_parameters = merge(
-    { for type, status in local.gateway_statuses : type => merge(
-      local.gateway_headers,
-      lookup(local.gateway_headers_by_status, status, {}),
-    ) },
-    { for type in keys(local.default_responses) : type => local.gateway_headers },
-  )
+  gateway_headers = { for type in keys(local.gateway_bodies) : type => merge(
+    local.problem_headers,
+    lookup(local.gateway_statuses, type, "") == "401" ? { "WWW-Authenticate" = "Bearer" } : {},
+    contains(local.retried_types, type) ? { "Retry-After" = "1" } : {},
+  ) }
 
   # Response type -> the response, in the form that the OpenAPI document needs.
-  gateway_responses = { for type, headers in local.gateway_parameters : type => merge(
+  gateway_responses = { for type, headers in local.gateway_headers : type => merge(
     contains(keys(local.gateway_statuses), type) ? { statusCode = local.gateway_statuses[type] } : {},
     {
       responseParameters = { for header, value in headers : "gatewayresponse.header.${header}" => "'${value}'" }
@@ -107,7 +114,7 @@ locals {
       type       = "about:blank"
       title      = "Request failed"
       detail     = detail
-      request_id = "$context.requestId"
+      request_id = local.request_id
     }) },
   )
 }

@@ -1,6 +1,14 @@
 # The routes in groups, one for each kind of route that the rest of this module treats in its own way.
 locals {
-  routes = { for key, route in var.routes : key => merge(route, {
+  # Each GET route also answers HEAD, in the same way, for the same callers and with the same limits. There are two
+  # exceptions. A cached route has no HEAD, because API Gateway caches only the GET, and the two could contradict each
+  # other. A backend has a HEAD only if its settings list it, because the back office would have to answer it.
+  head_routes = {
+    for key, route in var.routes : replace(key, "/^GET /", "HEAD ") => route
+    if startswith(key, "GET ") && route.cache == null && route.backend == null
+  }
+
+  routes = { for key, route in merge(local.head_routes, var.routes) : key => merge(route, {
     method = split(" ", key)[0]
     path   = trimprefix(split(" ", key)[1], "/")
     # The path parameters that the route declares. The greedy parameter {proxy+} is named "proxy".
@@ -30,38 +38,29 @@ locals {
 
 # What a route reads from a request, and what its cache key must therefore hold.
 locals {
-  # Cached route -> the inputs (path and query parameters, headers) that its cache key must contain. If one is missing,
-  # a request can get the response to another request: a 304 although the client has no copy, an old version although
-  # the client asked for its own write, or another origin's CORS header.
-  required_keys = { for key, route in local.cached_routes : key => distinct(concat(
-    route.inputs,
-    route.reads,
-    route.backend == null ? ["header.If-None-Match", "header.Readplane-Min-Version"] : [],
-    length(var.cors_origins) > 1 ? ["header.Origin"] : [],
-  )) }
+  # Cached route -> the path and query parameters that its cache key lacks. With an incomplete key, a request can get
+  # the response to another request.
+  missing_keys = { for key, route in local.cached_routes : key => setsubtract(
+    concat(route.inputs, route.reads), route.cache.key
+  ) }
 
-  # Cached route -> the inputs that form its cache key.
-  cache_keys = { for key, route in local.cached_routes : key => distinct(concat(
-    route.cache.key,
-    route.backend == null ? [] : local.negotiation_headers,
-  )) }
-
-  # The comparison ignores the case of header names, but not of path and query parameters.
-  compared_keys = { for key, inputs in local.cache_keys : key => [
-    for input in inputs : startswith(input, "header.") ? lower(input) : input
-  ] }
-
-  # Cached route -> the required inputs that its cache key lacks.
-  missing_keys = { for key, inputs in local.required_keys : key => [
-    for input in inputs : input
-    if !contains(local.compared_keys[key], startswith(input, "header.") ? lower(input) : input)
+  # Document route -> the header with which S3 answers 304 if the client has the document already. A cached route has
+  # none, because API Gateway would give the 304 to clients that don't have the document.
+  conditional_headers = { for key, route in local.document_routes : key => [
+    for header in ["If-None-Match"] : header if route.cache == null
   ] }
 
   # Route -> every input that its method declares. API Gateway refuses a cache key or mapping with another input.
   inputs = { for key, route in local.routes : key => distinct(concat(
     route.inputs,
     route.reads,
-    lookup(local.cache_keys, key, []),
-    route.document == null ? [] : ["header.If-None-Match"],
+    try(route.cache.key, []),
+    formatlist("header.%s", lookup(local.conditional_headers, key, [])),
   )) }
+
+  # Route -> the header that tells caches of browsers not to give a response to another user, or after signing out. API
+  # Gateway sets it wherever it maps the headers of a response.
+  vary_headers = { for key, route in local.routes : key => {
+    for header, value in { Vary = "'Authorization'" } : header => value if length(route.scopes) > 0
+  } }
 }

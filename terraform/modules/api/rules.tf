@@ -2,9 +2,9 @@
 resource "terraform_data" "rules" {
   lifecycle {
     precondition {
-      condition     = length(local.paths) + 1 <= 300
+      condition     = local.resource_count <= 300
       error_message = <<-EOT
-        These routes need ${length(local.paths) + 1} resources; API Gateway allows 300 in an API. Declare fewer
+        These routes need ${local.resource_count} resources; API Gateway allows 300 in an API. Declare fewer
         collections, or split the stack.
       EOT
     }
@@ -17,16 +17,16 @@ resource "terraform_data" "rules" {
     precondition {
       condition     = length(local.unknown_inputs) == 0
       error_message = <<-EOT
-        Write reads and cache.key entries as "path.x", "querystring.x" or "header.X". Mend
-        ${join(", ", local.unknown_inputs)}.
+        Write reads and cache.key entries as "path.x" or "querystring.x". Mend ${join(", ", local.unknown_inputs)}.
       EOT
     }
 
     precondition {
-      condition     = length(local.ignored_inputs) == 0
+      condition     = length(local.header_inputs) == 0
       error_message = <<-EOT
-        reads and cache.key can't name the headers Accept, Authorization and Content-Type, because API Gateway leaves
-        them out when it imports a document. Mend ${join(", ", local.ignored_inputs)}.
+        Name no headers in reads and cache.key. A cached response may depend on no header: API Gateway compares headers'
+        names with case, and HTTP/2 clients send them in lower case, so a header in a cache key protects nobody. An
+        uncached response may depend on any header. Remove ${join(", ", local.header_inputs)}.
       EOT
     }
 
@@ -107,7 +107,14 @@ resource "terraform_data" "rules" {
 }
 
 locals {
+  # The paths of the routes, the root, and with CORS the path {proxy+}, which answers the preflights of unknown paths.
+  resource_count = length(local.paths) + (length(var.cors_origins) == 0 ? 1 : 2)
+
   unknown_functions = setsubtract([for route in values(local.function_routes) : route.function], keys(var.functions))
+
+  # The messages name the routes of the table, and not the HEAD routes that follow from them.
+  declared_documents = { for key, route in var.routes : key => route if route.document != null }
+  fixed_bodies       = { for key, route in var.routes : key => route.fixed.body if route.fixed != null }
 
   # Every input that a route reads or has in its cache key.
   named_inputs = flatten([for key, route in var.routes : [
@@ -119,9 +126,8 @@ locals {
     if !can(regex("^(path|querystring|header)[.][A-Za-z0-9._$-]+$", input.name))
   ]
 
-  ignored_inputs = [
-    for input in local.named_inputs : "${input.name} of ${input.route}"
-    if contains(["header.accept", "header.authorization", "header.content-type"], lower(input.name))
+  header_inputs = [
+    for input in local.named_inputs : "${input.name} of ${input.route}" if startswith(input.name, "header.")
   ]
 
   unknown_path_inputs = [
@@ -133,19 +139,18 @@ locals {
     for key, inputs in local.missing_keys : "${key} lacks ${join(", ", inputs)}" if length(inputs) > 0
   ]
 
-  unknown_key_parameters = flatten([for key, route in local.document_routes : [
+  unknown_key_parameters = flatten([for key, route in local.declared_documents : [
     for found in regexall("[{][^}]*[}]", route.document.key) : "${found} of ${key}"
     if found != "{sub}" && !strcontains(key, found)
   ]])
 
   unsafe_owner_routes = [
-    for key, route in local.document_routes : key
+    for key, route in local.declared_documents : key
     if strcontains(route.document.key, "{sub}") && (length(route.scopes) == 0 || !route.per_caller)
   ]
 
   unsafe_bodies = [
-    for key, route in local.fixed_routes : key
-    if !can(jsondecode(route.fixed.body)) || can(regex("[$#]", route.fixed.body))
+    for key, body in local.fixed_bodies : key if !can(jsondecode(body)) || can(regex("[$#]", body))
   ]
 
   backends_without_plan = setsubtract(

@@ -5,24 +5,26 @@ locals {
   # The format of the access log. The log contains no content of requests or responses: no headers, no bodies, and no
   # messages of API Gateway, which can quote the Authorization header. It also leaves out the values in a path, because
   # an item's id can be personal data.
+  #
+  # amzn_request_id is the response header x-amzn-RequestId. A client can choose it.
   access_log_format = jsonencode({
-    request_id          = "$context.requestId"
-    extended_request_id = "$context.extendedRequestId"
-    time                = "$context.requestTimeEpoch"
-    source_ip           = "$context.identity.sourceIp"
-    caller              = "$context.authorizer.claims.sub"
-    client_id           = "$context.authorizer.claims.client_id"
-    api_key_id          = "$context.identity.apiKeyId"
-    method              = "$context.httpMethod"
-    route               = "$context.resourcePath"
-    protocol            = "$context.protocol"
-    status              = "$context.status"
-    error_type          = "$context.error.responseType"
-    response_bytes      = "$context.responseLength"
-    latency_ms          = "$context.responseLatency"
-    integration_status  = "$context.integration.status"
-    integration_ms      = "$context.integration.latency"
-    trace_id            = "$context.xrayTraceId"
+    request_id         = local.request_id
+    amzn_request_id    = "$context.requestId"
+    time               = "$context.requestTimeEpoch"
+    source_ip          = "$context.identity.sourceIp"
+    caller             = "$context.authorizer.claims.sub"
+    client_id          = "$context.authorizer.claims.client_id"
+    api_key_id         = "$context.identity.apiKeyId"
+    method             = "$context.httpMethod"
+    route              = "$context.resourcePath"
+    protocol           = "$context.protocol"
+    status             = "$context.status"
+    error_type         = "$context.error.responseType"
+    response_bytes     = "$context.responseLength"
+    latency_ms         = "$context.responseLatency"
+    integration_status = "$context.integration.status"
+    integration_ms     = "$context.integration.latency"
+    trace_id           = "$context.xrayTraceId"
   })
 
   # Route with a cache or throttle of its own -> the settings of its method. A method with its own settings inherits

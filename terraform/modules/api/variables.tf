@@ -54,7 +54,8 @@ variable "routes" {
     headers that the back office may see.
     api_key: callers need an API key of the backend's usage plan.
     per_caller: the response depends on the caller, so API Gateway must never cache it.
-    reads: every input on which the response depends, as "path.x", "querystring.x" or "header.X".
+    reads: every path and query parameter on which the response depends, as "path.x" or "querystring.x". The response of
+    an uncached route may also depend on headers.
     cache: for how many seconds API Gateway caches a response (ttl), and the inputs that form the cache key; null means
     that it caches none.
     throttle: requests per second (rate) and burst of this route alone; null means the stage's throttle.
@@ -221,6 +222,12 @@ variable "usage_plans" {
 
 variable "cors_origins" {
   description = "Web origins whose scripts may call the API; empty means no CORS headers and no preflight."
+  type        = list(string)
+  default     = []
+}
+
+variable "cors_headers" {
+  description = "Request headers that scripts may send besides those that the API itself reads."
   type        = list(string)
   default     = []
 }

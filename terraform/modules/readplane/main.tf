@@ -121,6 +121,7 @@ locals {
   api = {
     endpoint_type          = var.endpoint_type
     cors_origins           = var.cors_origins
+    cors_headers           = var.cors_headers
     cache_size             = var.cache_size
     throttle               = var.throttle
     manage_account_logging = var.manage_account_logging

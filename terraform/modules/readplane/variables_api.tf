@@ -31,8 +31,7 @@ variable "cors_origins" {
     Web origins whose scripts may call the API from a browser.
     With no origin, the API answers no preflight and sends no CORS headers.
     With one origin, every response names that origin.
-    With several origins, a function's response names the origin of the request. Responses that API Gateway makes itself
-    name `*`. That is safe, because callers send bearer tokens and no cookies.
+    With several origins, every response names `*`. That is safe, because callers send bearer tokens and no cookies.
   EOT
   type        = list(string)
   default     = []
@@ -54,6 +53,30 @@ variable "cors_origins" {
   }
 }
 
+variable "cors_headers" {
+  description = <<-EOT
+    Request headers that scripts from cors_origins may send, besides those that the API itself reads. For example, a
+    tracing library may add `traceparent`, and a browser then sends no request at all unless the header is allowed.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  # Refuse "*", because it wouldn't cover Authorization, and quotes, which API Gateway would take for its own.
+  validation {
+    condition     = alltrue([for header in var.cors_headers : can(regex(local.header_name, header))])
+    error_message = <<-EOT
+      Name each header in cors_headers with letters, digits, ".", "_" and "-", for example "traceparent". A "*" isn't
+      enough, because it doesn't cover Authorization.
+    EOT
+  }
+
+  validation {
+    condition     = length(distinct([for header in var.cors_headers : lower(header)])) == length(var.cors_headers)
+    error_message = "Name each header once in cors_headers. The case of a header's name has no meaning."
+  }
+}
+
 variable "cache_size" {
   description = <<-EOT
     Size of the API's cache cluster in GB, as text; null means no cluster, so that API Gateway caches nothing. AWS bills
@@ -71,6 +94,7 @@ variable "cache_size" {
 }
 
 locals {
+  header_name = "^[A-Za-z0-9._-]+$"
   web_origin  = "^(https://[a-z0-9.-]+(:[0-9]{1,5})?|http://localhost(:[0-9]{1,5})?)$"
   cache_sizes = ["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"]
 }

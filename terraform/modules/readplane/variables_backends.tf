@@ -5,7 +5,7 @@ variable "backends" {
     Backend name -> a back office that clients reach under /v1/backends/<name>/. API Gateway appends the rest of the
     request's path to url.
     Responses must be text (JSON, XML, HTML), because API Gateway would corrupt binary ones. The back office itself must
-    send CORS headers.
+    send CORS headers, except in cached responses.
     With both api_key and scopes, the token alone decides who may call, and the key only counts requests. So API Gateway
     also accepts the key of another backend.
   EOT
@@ -25,12 +25,12 @@ variable "backends" {
       limit  = number                  # requests
       period = optional(string, "DAY") # DAY, WEEK or MONTH
     }))
-    # How API Gateway caches the responses to GET; null means not at all. Requests that differ only in a query parameter
-    # or header that isn't listed here get each other's cached responses.
+    # How API Gateway caches the responses to GET; null means not at all. The back office then sees only the path and
+    # the query parameters that are listed here, and no header of the caller. API Gateway passes on its common statuses
+    # and headers, and responds 502 for any other status.
     cache = optional(object({
-      ttl                    = number                     # seconds
-      cache_query_parameters = optional(list(string))     # every query parameter on which a response depends
-      headers                = optional(list(string), []) # every header on which a response depends
+      ttl                    = number                 # seconds
+      cache_query_parameters = optional(list(string)) # every query parameter on which a response depends
     }))
     api_key = optional(bool, true) # callers must send this backend's API key in the header X-Api-Key
     # Callers must send an access token that has one of these scopes of this stack ("read", "write"). API Gateway
@@ -161,8 +161,8 @@ variable "backends" {
       for cache in values(var.backends)[*].cache : cache.cache_query_parameters != null if cache != null
     ])
     error_message = <<-EOT
-      List cache_query_parameters of a cached backend, or [] for none, because requests that differ in another parameter
-      get each other's responses.
+      List cache_query_parameters of a cached backend, or [] for none, because the back office gets no other query
+      parameter.
     EOT
   }
 
@@ -174,28 +174,6 @@ variable "backends" {
     error_message = <<-EOT
       Name cache_query_parameters with letters, digits, ".", "_", "$" and "-", because API Gateway can't put others into
       a cache key.
-    EOT
-  }
-
-  validation {
-    condition = alltrue([
-      for name in flatten([for backend in values(var.backends) : try(backend.cache.headers, [])]) :
-      can(regex("^[A-Za-z0-9-]+$", name))
-    ])
-    error_message = <<-EOT
-      Name cache.headers with letters, digits and "-", because API Gateway can't put others into a cache key.
-    EOT
-  }
-
-  # OpenAPI, and so API Gateway's import of the API, ignores header parameters with these names.
-  validation {
-    condition = alltrue([
-      for name in flatten([for backend in values(var.backends) : try(backend.cache.headers, [])]) :
-      !contains(local.ignored_names, lower(name))
-    ])
-    error_message = <<-EOT
-      Remove Accept, Authorization and Content-Type from cache.headers, because API Gateway can't put them into a cache
-      key. A cached backend gets "Accept: */*" from every caller.
     EOT
   }
 
@@ -232,7 +210,7 @@ variable "backends" {
       for backend in values(var.backends) : length(backend.forward_headers) == 0 if backend.cache != null
     ])
     error_message = <<-EOT
-      Remove cache or forward_headers, because a response to one caller's credentials would reach other callers.
+      Remove cache or forward_headers, because the back office of a cached backend sees no header of the caller.
     EOT
   }
 
@@ -307,7 +285,6 @@ locals {
   query_name      = "^[A-Za-z0-9._$-]+$"
   passed_methods  = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
   elb_arn         = "^arn:aws[a-z-]*:elasticloadbalancing"
-  ignored_names   = ["accept", "authorization", "content-type"] # of header parameters, by OpenAPI
   nlb_arn         = "${local.elb_arn}:${var.region}:[0-9]{12}:loadbalancer/net/.+$"
   replica_nlb_arn = "${local.elb_arn}:${coalesce(var.replica_region, "none")}:[0-9]{12}:loadbalancer/net/.+$"
 }

@@ -57,6 +57,7 @@ module "api" {
   usage_plans            = local.usage_plans
   key_authorizer         = one(module.backend_auth[*].authorizer)
   cors_origins           = var.api.cors_origins
+  cors_headers           = var.api.cors_headers
   cache_size             = var.api.cache_size
   throttle               = var.api.throttle
   log_retention_days     = var.log_retention_days

@@ -11,17 +11,12 @@ locals {
   written = { for c, collection in var.collections : c => collection
   if !contains(local.sourced, c) && (collection.read == "owner" || length(collection.write_groups) > 0) }
 
-  # Request headers on which the responses of GET routes depend. If-None-Match makes a request conditional, and
-  # Readplane-Min-Version lets clients read their own writes.
-  read_headers = ["header.If-None-Match", "header.Readplane-Min-Version"]
-
-  # With several origins, the response to each origin names that origin in Access-Control-Allow-Origin. So a cached
-  # response is right for only one origin, and the cache key must contain the origin.
-  cache_key_origin = length(var.api.cors_origins) > 1 ? ["header.Origin"] : []
-
-  # Inputs on which the responses of a collection's GET routes depend. All of them are in the cache key.
-  reads_of_list = concat(["querystring.limit", "querystring.cursor"], local.read_headers)
-  reads_of_item = concat(["path.item_id"], local.read_headers)
+  # The path and query parameters on which the responses of a collection's GET routes depend. With cache_ttl, the
+  # responses depend on nothing else, and these parameters form the cache key. With `min_version`, clients read their
+  # own writes. `next` is another name of `cursor`, because a list's response names the next cursor so.
+  reads_of_list     = ["querystring.limit", "querystring.cursor", "querystring.next"]
+  reads_of_item     = ["path.item_id", "querystring.min_version"]
+  reads_of_document = ["path.item_id"]
 
   documents_from_s3 = var.documents_integration == "s3"
 
@@ -33,14 +28,10 @@ locals {
     throttle   = collection.throttle
   } }
 
-  # The cache of a collection's list route, and the one of its item and document routes; null without cache_ttl.
-  list_cache = { for c, collection in var.collections : c => collection.cache_ttl == 0 ? null : {
-    ttl = collection.cache_ttl
-    key = concat(local.reads_of_list, local.cache_key_origin)
-  } }
-  item_cache = { for c, collection in var.collections : c => collection.cache_ttl == 0 ? null : {
-    ttl = collection.cache_ttl
-    key = concat(local.reads_of_item, local.cache_key_origin)
+  # Collection -> the caches of its routes; null without cache_ttl.
+  caches = { for c, collection in var.collections : c => {
+    for kind, key in { list = local.reads_of_list, item = local.reads_of_item, document = local.reads_of_document } :
+    kind => collection.cache_ttl == 0 ? null : { ttl = collection.cache_ttl, key = key }
   } }
 
   routes_of_lists = { for c in keys(var.collections) : "GET /items/${c}" => merge(local.gets[c], {
@@ -48,7 +39,7 @@ locals {
     function  = "read"
     document  = null
     reads     = local.reads_of_list
-    cache     = local.list_cache[c]
+    cache     = local.caches[c].list
   }) }
 
   routes_of_items = { for c in keys(var.collections) : "GET /items/${c}/{item_id}" => merge(local.gets[c], {
@@ -56,7 +47,7 @@ locals {
     function  = "read"
     document  = null
     reads     = local.reads_of_item
-    cache     = local.item_cache[c]
+    cache     = local.caches[c].item
   }) }
 
   # Collection -> the S3 object that holds an item's document, if API Gateway reads it from S3 itself.
@@ -69,8 +60,8 @@ locals {
     operation = "read_document"
     function  = local.documents_from_s3 ? null : "read"
     document  = local.documents_from_s3 ? local.item_documents[c] : null
-    reads     = local.reads_of_item
-    cache     = local.item_cache[c]
+    reads     = local.reads_of_document
+    cache     = local.caches[c].document
   }) }
 
   # The routes with which clients ask for the status of a change. The status is never cached, because it soon turns from
@@ -117,7 +108,7 @@ locals {
   freshness = { for name in keys(var.sources) : name => {
     subject = name
     scopes  = local.source_visibility[name] == "public" ? [] : var.identity.scopes.read
-    reads   = local.read_headers
+    reads   = []
   } }
 
   routes_of_sources = { for name in keys(var.sources) : "GET /sources/${name}" => merge(local.freshness[name], {
@@ -150,11 +141,10 @@ locals {
   # Gateway could answer a GET with the cached response to a HEAD.)
   backend_cache = { for name, backend in var.backends : name => backend.cache == null ? null : {
     ttl = backend.cache.ttl
-    key = distinct(concat(
+    key = concat(
       ["path.proxy"],
-      [for parameter in backend.cache.cache_query_parameters : "querystring.${parameter}"],
-      [for header in backend.cache.headers : "header.${header}"],
-    ))
+      distinct([for parameter in backend.cache.cache_query_parameters : "querystring.${parameter}"]),
+    )
   } }
 
   routes_of_backends = { for each in local.backend_methods : "${each.method} /backends/${each.name}/{proxy+}" => {

@@ -66,6 +66,7 @@ variable "api" {
   type = object({
     endpoint_type          = string
     cors_origins           = list(string)
+    cors_headers           = optional(list(string), [])
     cache_size             = optional(string)
     throttle               = object({ rate = number, burst = number })
     manage_account_logging = bool

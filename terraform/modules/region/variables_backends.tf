@@ -9,7 +9,7 @@ variable "backends" {
     timeout_ms      = number
     throttle        = object({ rate = number, burst = number })
     quota           = optional(object({ limit = number, period = string }))
-    cache           = optional(object({ ttl = number, cache_query_parameters = list(string), headers = list(string) }))
+    cache           = optional(object({ ttl = number, cache_query_parameters = list(string) }))
     api_key         = bool
     scopes          = list(string)
     forward_headers = list(string)

@@ -1,6 +1,7 @@
 # Takes the OpenAPI document of module api apart, so that the tests can compare its parts. It creates nothing.
 #
-# A key "METHOD /path" stands for a route. The methods OPTIONS, which answer preflights, are among the routes.
+# A key "METHOD /path" stands for a route. The methods OPTIONS, which answer preflights, and ANY, which refuse every
+# other method, are among the routes.
 variable "document" {
   description = "The OpenAPI document that module api puts into API Gateway, as JSON text."
   type        = string
@@ -10,8 +11,10 @@ locals {
   document = jsondecode(var.document)
 
   operations = merge([for path, item in local.document.paths : {
-    for method, operation in item : "${upper(method)} ${path}" => operation
+    for method, operation in item : "${lookup(local.extension_methods, method, upper(method))} ${path}" => operation
   }]...)
+
+  extension_methods = { x-amazon-apigateway-any-method = "ANY" }
 
   integrations = { for route, operation in local.operations : route => operation["x-amazon-apigateway-integration"] }
 
@@ -108,16 +111,41 @@ output "sent_headers" {
 }
 
 output "preflights" {
-  description = "Route -> the methods that a browser may use there, and whether it may send an API key."
-  value = { for route, responses in local.responses : route => [
-    responses.default.headers["Access-Control-Allow-Methods"],
-    strcontains(responses.default.headers["Access-Control-Allow-Headers"], "X-Api-Key"),
-  ] if startswith(route, "OPTIONS ") }
+  description = "Path -> the response to its preflight."
+  value = {
+    for route, responses in local.responses : trimprefix(route, "OPTIONS ") => responses.default
+    if startswith(route, "OPTIONS ")
+  }
+}
+
+output "refusals" {
+  description = "Path -> the response to a method that the path doesn't have."
+  value = {
+    for route, responses in local.responses : trimprefix(route, "ANY ") => responses.default
+    if startswith(route, "ANY ")
+  }
+}
+
+output "shared_with" {
+  description = "Route -> the header Vary of its responses, which says who may share them; only routes that set it."
+  value = {
+    for route, responses in local.responses :
+    route => join(",", distinct([for response in responses : response.headers.Vary]))
+    if alltrue([for response in responses : can(response.headers.Vary)]) && length(responses) > 0
+  }
 }
 
 output "responses" {
   description = "Route -> the pattern of a status -> status, headers and body of the response that API Gateway makes."
   value       = local.responses
+}
+
+output "retries" {
+  description = "Route -> status of API Gateway's own response -> when to retry; only responses that say so."
+  value = { for route, responses in local.responses : route => {
+    for response in values(responses) : response.status => response.headers["Retry-After"]
+    if can(response.headers["Retry-After"])
+  } if length([for response in responses : response if can(response.headers["Retry-After"])]) > 0 }
 }
 
 output "errors" {
