@@ -1,22 +1,23 @@
 """Patch MiniStack where it differs from AWS, and start it. ops/local/emulator.py runs this file as a process.
 
 Each public function below except `main` is one patch. Its docstring says what MiniStack does without the patch, and
-what AWS does.
+what AWS does. The patches of API Gateway are in gateway_patches.py.
 """
 
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import queue
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import hypercorn.config
-from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import apigateway, apigateway_v1, dynamodb, lambda_svc
+from ministack.core import iam_actions, lambda_runtime
+from ministack.services import dynamodb, lambda_svc
 
 REPLAYED_RESPONSES = 5000
 """The maximum number of responses to keep for retried requests. One `terraform apply` sends about 3,000 requests."""
@@ -171,24 +172,6 @@ def stream_partiql_writes() -> None:
     dynamodb._partiql_update = streamed(dynamodb._partiql_update, updated_key)
 
 
-def match_line_breaks_in_policies() -> None:
-    """Let `*` in an IAM policy match a line break too, as AWS does.
-
-    Without this patch, `*` matches no line break, so MiniStack would deny every request whose path contains `%0A`.
-    """
-    compile_pattern = iam_evaluator._fnmatch_compile
-
-    @functools.cache
-    def compile_with_line_breaks(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-        flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
-        return re.compile(compile_pattern(pattern, ignore_case).pattern, flags)
-
-    iam_evaluator._fnmatch_compile = compile_with_line_breaks
-
-    arn_matches = apigateway_v1._arn_matches
-    apigateway_v1._arn_matches = lambda pattern, arn: arn_matches(pattern, arn.replace("\n", " "))
-
-
 def publish_whole_log() -> None:
     """Publish all log lines of an invocation when the invocation ends, as AWS does.
 
@@ -216,222 +199,6 @@ def publish_whole_log() -> None:
     lambda_runtime.Worker._drain_stderr_bounded = drain_to_mark
 
 
-def put_rest_apis() -> None:
-    """Let API Gateway import an OpenAPI document into an API (PutRestApi), as on AWS.
-
-    MiniStack has no PutRestApi. It imports documents only for CloudFormation, and then without request parameters,
-    mappings, templates, responses, gateway responses and resource policy. With this patch, it imports all of them. As
-    on AWS, the import removes what the document doesn't name, and what is imported takes effect when the stage gets a
-    new deployment.
-    """
-    handle = apigateway_v1.handle_request
-
-    async def handle_or_put(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
-        match = re.fullmatch("/restapis/([^/]+)/?", path)
-        if method == "PUT" and match:
-            return _put_rest_api(match[1], json.loads(body))
-        return await handle(method, path, headers, body, query_params)
-
-    apigateway_v1.handle_request = handle_or_put
-
-
-_IMPORTED: dict[str, dict[str, Any]] = {}
-"""The parts of each API that a document was imported into, as the next deployment copies them, by the API's id."""
-
-_DEPLOYED: dict[str, dict[str, Any]] = {}
-"""The parts that each deployment of such an API has copied, by the deployment's id."""
-
-
-def _put_rest_api(api_id: str, document: dict[str, Any]) -> Any:
-    api = apigateway_v1._rest_apis.get(api_id)
-    if api is None:
-        return apigateway_v1._v1_error("NotFoundException", "Invalid API identifier specified", 404)
-    info = document["info"]
-    api.update(name=info["title"], description=info.get("description", ""), version=info["version"])
-    # MiniStack can import only into the parts that it serves. So put empty parts there while it imports.
-    served = _served_parts(api_id)
-    root = next(resource for resource in served["resources"].values() if resource["path"] == "/")
-    _serve_parts(
-        api_id, {"resources": {root["id"]: {**root, "resourceMethods": {}}}, "authorizers": {}, "policy": None}
-    )
-    schemes = apigateway_v1._import_security_schemes(api_id, document)
-    for path, operations in document["paths"].items():
-        apigateway_v1._import_path_item(api_id, path, operations, schemes)
-        resources = apigateway_v1._resources[api_id].values()
-        resource = next(resource for resource in resources if resource["path"] == path)
-        for method, operation in operations.items():
-            _complete_operation(api_id, resource, method.upper(), operation)
-    policy = document.get("x-amazon-apigateway-policy")
-    api["policy"] = policy and json.dumps(policy)
-    _IMPORTED[api_id] = _served_parts(api_id)
-    _serve_parts(api_id, served)
-    apigateway_v1._gateway_responses[api_id] = {}
-    for response_type, response in document.get("x-amazon-apigateway-gateway-responses", {}).items():
-        apigateway_v1._put_gateway_response(api_id, response_type, response)
-    return apigateway_v1._v1_response(apigateway_v1._rest_api_view(api))
-
-
-def _complete_operation(api_id: str, resource: dict[str, Any], method: str, operation: dict[str, Any]) -> None:
-    """Add to an imported method what MiniStack's own import leaves out."""
-    parameters = resource["resourceMethods"][method]["requestParameters"]
-    for parameter in operation.get("parameters", ()):
-        kind = "querystring" if parameter["in"] == "query" else parameter["in"]
-        parameters[f"method.request.{kind}.{parameter['name']}"] = parameter["required"]
-    place = (api_id, resource["id"], method)
-    for status, response in operation["responses"].items():
-        headers = {f"method.response.header.{header}": False for header in response.get("headers", ())}
-        apigateway_v1._put_method_response(*place, status, {"responseParameters": headers})
-    integration = dict(operation["x-amazon-apigateway-integration"])
-    responses = integration.pop("responses", {})
-    # A document has these values in lower case, MiniStack in upper case.
-    for field in ("type", "passthroughBehavior"):
-        integration[field] = integration[field].upper()
-    apigateway_v1._put_integration(*place, integration)
-    if "connectionId" in integration:
-        resource["resourceMethods"][method]["methodIntegration"]["connectionId"] = integration["connectionId"]
-    for pattern, response in responses.items():
-        selection = {} if pattern == "default" else {"selectionPattern": pattern}
-        apigateway_v1._put_integration_response(*place, response["statusCode"], response | selection)
-
-
-def _served_parts(api_id: str) -> dict[str, Any]:
-    return {
-        "resources": apigateway_v1._resources[api_id],
-        "authorizers": apigateway_v1._authorizers_v1[api_id],
-        "policy": apigateway_v1._rest_apis[api_id]["policy"],
-    }
-
-
-def _serve_parts(api_id: str, parts: dict[str, Any]) -> None:
-    apigateway_v1._resources[api_id] = parts["resources"]
-    apigateway_v1._authorizers_v1[api_id] = parts["authorizers"]
-    apigateway_v1._rest_apis[api_id]["policy"] = parts["policy"]
-
-
-def serve_what_is_deployed() -> None:
-    """Let a stage serve a copy of the API that its deployment made, as on AWS.
-
-    Without this patch, every change of an API takes effect at once. So no test would notice if Terraform deployed an
-    API before it changed the API. With this patch, an imported document takes effect when the API's only stage gets a
-    deployment that was made after the import. As on AWS, API Gateway refuses to delete a stage's deployment.
-    """
-    create_deployment = apigateway_v1._create_deployment
-    delete_deployment = apigateway_v1._delete_deployment
-
-    def create(api_id: str, data: Any) -> Any:
-        response = create_deployment(api_id, data)
-        if api_id in _IMPORTED:
-            newest = list(apigateway_v1._deployments_v1[api_id])[-1]
-            _DEPLOYED[newest] = copy.deepcopy(_IMPORTED[api_id])
-        return response
-
-    def delete(api_id: str, deployment_id: str) -> Any:
-        stages = apigateway_v1._stages_v1.get(api_id, {}).values()
-        if deployment_id in [stage["deploymentId"] for stage in stages]:
-            message = "Active stages pointing to this deployment must be moved or deleted"
-            return apigateway_v1._v1_error("BadRequestException", message, 400)
-        _DEPLOYED.pop(deployment_id, None)
-        return delete_deployment(api_id, deployment_id)
-
-    def then_serve(change_stage: Callable[..., Any]) -> Callable[..., Any]:
-        def change(api_id: str, *details: Any) -> Any:
-            response = change_stage(api_id, *details)
-            for stage in apigateway_v1._stages_v1.get(api_id, {}).values():
-                if stage["deploymentId"] in _DEPLOYED:
-                    _serve_parts(api_id, _DEPLOYED[stage["deploymentId"]])
-            return response
-
-        return change
-
-    apigateway_v1._create_deployment = create
-    apigateway_v1._delete_deployment = delete
-    apigateway_v1._create_stage = then_serve(apigateway_v1._create_stage)
-    apigateway_v1._update_stage = then_serve(apigateway_v1._update_stage)
-
-
-def create_vpc_links() -> None:
-    """Let API Gateway create VPC links for REST APIs, and refuse to delete one that an API uses, as on AWS.
-
-    MiniStack has no such VPC links. With this patch, it keeps and lists them. It still doesn't route requests through
-    them.
-    """
-    handle = apigateway.handle_request
-    links: dict[str, dict[str, Any]] = {}
-
-    def is_used(link_id: str) -> bool:
-        return any(link_id in json.dumps(parts) for parts in (*_DEPLOYED.values(), *_IMPORTED.values()))
-
-    async def handle_or_link(method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
-        match = re.fullmatch("/vpclinks(?:/([^/]+))?", path)
-        if match is None:
-            return await handle(method, path, headers, body, query_params)
-        if method == "POST":
-            link = json.loads(body) | {"id": apigateway_v1._new_id()[:6], "status": "AVAILABLE"}
-            links[link["id"]] = link
-            return apigateway_v1._v1_response(link, 202)
-        if match[1] not in links:
-            return apigateway_v1._v1_error("NotFoundException", "Invalid Vpc Link identifier specified", 404)
-        if method == "DELETE" and is_used(match[1]):
-            message = f"Cannot delete vpc link. Vpc link '{match[1]}', is referenced by an API"
-            return apigateway_v1._v1_error("BadRequestException", message, 400)
-        if method == "DELETE":
-            del links[match[1]]
-            return 202, {}, b""
-        return apigateway_v1._v1_response(links[match[1]])
-
-    apigateway.handle_request = handle_or_link
-
-
-def export_whole_apis() -> None:
-    """Let API Gateway export everything that a stage serves (GetExport, as OpenAPI 3.0), as on AWS.
-
-    Without this patch, MiniStack's export lacks Cognito authorizers, the scopes of methods, gateway responses and the
-    resource policy. Then `readplane api compare` would report all of them as missing.
-    """
-    build = apigateway_v1._build_api_export
-
-    def build_whole(api_id: str, stage_name: str, export_type: str, *extensions: bool) -> dict[str, Any]:
-        document: dict[str, Any] = build(api_id, stage_name, export_type, *extensions)
-        # Only the value "apigateway" of the parameter `extensions` includes all extensions.
-        if export_type == "oas30" and all(extensions):
-            _export_cognito_authorizers(api_id, document)
-            deployment = apigateway_v1._stages_v1[api_id][stage_name]["deploymentId"]
-            responses = apigateway_v1._deployed_gateway_responses.get(api_id, {}).get(deployment, {})
-            fields = ("statusCode", "responseParameters", "responseTemplates")
-            document["x-amazon-apigateway-gateway-responses"] = {
-                response_type: {field: response[field] for field in fields if field in response}
-                for response_type, response in responses.items()
-            }
-            if policy := apigateway_v1._rest_apis[api_id].get("policy"):
-                document["x-amazon-apigateway-policy"] = json.loads(policy)
-        return document
-
-    apigateway_v1._build_api_export = build_whole
-
-
-def _export_cognito_authorizers(api_id: str, document: dict[str, Any]) -> None:
-    """Add Cognito authorizers, and the scopes of their methods, to an exported OpenAPI document."""
-    authorizers = apigateway_v1._authorizers_v1.get(api_id, {})
-    for resource in apigateway_v1._resources[api_id].values():
-        for name, method in resource["resourceMethods"].items():
-            authorizer = authorizers.get(method.get("authorizerId"))
-            if authorizer is None or authorizer["type"] != "COGNITO_USER_POOLS":
-                continue
-            key = "x-amazon-apigateway-any-method" if name == "ANY" else name.lower()
-            operation = document["paths"][resource["path"]][key]
-            operation.setdefault("security", [{}])[0][authorizer["name"]] = method.get("authorizationScopes", [])
-            document["components"].setdefault("securitySchemes", {})[authorizer["name"]] = {
-                "type": "apiKey",
-                "name": authorizer["identitySource"].removeprefix("method.request.header."),
-                "in": "header",
-                "x-amazon-apigateway-authtype": "cognito_user_pools",
-                "x-amazon-apigateway-authorizer": {
-                    "type": "cognito_user_pools",
-                    "providerARNs": authorizer["providerARNs"],
-                },
-            }
-
-
 def main() -> None:
     """Apply every patch and run MiniStack until it is stopped."""
     keep_idle_connections_open()
@@ -439,16 +206,21 @@ def main() -> None:
     tell_iam_the_item_key()
     redeliver_failed_kinesis_records()
     stream_partiql_writes()
-    match_line_breaks_in_policies()
     publish_whole_log()
-    put_rest_apis()
-    serve_what_is_deployed()
-    create_vpc_links()
-    export_whole_apis()
+
+    # The repository isn't in this process's module path, because it could shadow a module of MiniStack. So it is added
+    # only for this import.
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    from ops.local import gateway_patches
+
+    sys.path.pop()
+    gateway_patches.apply()
+
+    # Import MiniStack's application only now, because its modules must see the patches above.
+    import ministack.app
+
+    gateway_patches.route_by_the_path_as_sent()
     replay_responses_to_retries()
-
-    import ministack.app  # import it only now, because its modules must see the patches above
-
     ministack.app.main()
 
 

@@ -63,6 +63,28 @@ Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
 MAX_BODY = 256 * 1024
 ITEM_ID = re.compile(SPEC["components"]["parameters"]["ItemId"]["schema"]["pattern"].replace("$", r"\Z"))
+METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+"""The methods that API Gateway has."""
+
+QUERY_PARAMETERS: dict[str, set[str]] = {
+    LIST: {"limit", "cursor", "next"},
+    READ: {"min_version"},
+    CREATE: {"min_version"},
+    REPLACE: {"min_version"},
+    DELETE: {"min_version"},
+    CHANGE: set(),
+}
+"""The query parameters of each kind of operation. All other parameters are refused. The kinds that aren't listed here
+ignore all query parameters."""
+
+REFUSED_HEADERS = {
+    **dict.fromkeys(("If-Match", "If-None-Match", "If-Unmodified-Since"), 501),
+    **dict.fromkeys(("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"), 501),
+    "Content-Range": 400,
+    "Content-Encoding": 415,
+}
+"""The headers with which no write is carried out, and the status of the refusal."""
+
 VERSION = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 """A regular expression for a version: a UUIDv7 in lower case."""
 PROBLEM = jsonschema_rs.Draft202012Validator(
@@ -190,7 +212,7 @@ class Service:
     def _wrong(
         self, call: Call, verdict: Verdict, status: int, headers: Mapping[str, str], content: bytes
     ) -> Iterator[str]:
-        if status >= 500:
+        if status >= 500 and status not in verdict.refusals:
             yield "the status is a 5xx"
         operation = self._documented(verdict.operation)
         # Allow 200 and 204 for a CORS preflight, because docs/openapi.yaml doesn't document preflights. The API must
@@ -202,13 +224,17 @@ class Service:
             yield f"the request is allowed and must be served with one of {sorted(successes)}"
         if operation and str(status) not in operation["responses"]:
             yield f"{verdict.operation} doesn't document the status"
+        if status == 405 and "allow" not in headers:
+            yield "Allow is missing"
+        if call.method == "HEAD" and content:
+            yield "the response to a HEAD request has a body"
         if status >= 400:
             # Don't search x-amzn-errortype for internals, because API Gateway itself adds this header.
             ours = {name: value for name, value in headers.items() if name != "x-amzn-errortype"}
             if leak := INTERNALS.search(content + repr(sorted(ours.items())).encode()):
                 yield f"the response shows internals: {leak.group()!r}"
             yield from _wrong_problem(call.method, status, headers, content)
-        elif operation and verdict.operation:
+        elif operation and verdict.operation and call.method != "HEAD":
             yield from self._wrong_success(verdict.operation, status, headers, content)
 
     def _wrong_success(self, operation: str, status: int, headers: Mapping[str, str], content: bytes) -> Iterator[str]:
@@ -234,11 +260,12 @@ class Service:
     def judge(self, call: Call) -> Verdict:
         """Return what docs/openapi.yaml says about a request."""
         path, _, query = call.target.partition("?")
-        route, parameters = self._route(call.method, path)
+        if call.method == "OPTIONS":
+            return Verdict(None)  # every path answers preflights
+        # A path answers HEAD where it answers GET.
+        route, parameters = self._route("GET" if call.method == "HEAD" else call.method, path)
         if route is None:
-            if call.method == "OPTIONS":
-                return Verdict(None, frozenset({404}), certain=False)
-            return Verdict(None, frozenset({404}))
+            return self._without_operation(call, path)
         collection = route.split("/")[2] if "/" in route.partition(" /")[2] else ""
         kind = kind_of(route)
         is_open = not documented()[route]["security"]
@@ -249,13 +276,13 @@ class Service:
             faults.append(None if ITEM_ID.match(parameters["item_id"]) else 400)
         if "change_id" in parameters:
             faults.append(None if re.fullmatch(VERSION, parameters["change_id"]) else 400)
-        if kind == LIST:
-            faults += _query_faults(query)
-        if kind in (READ, CREATE, REPLACE, DELETE):
-            faults.append(_min_version_fault(call.header("Readplane-Min-Version")))
-        if kind == CREATE:
-            key = call.header("Idempotency-Key")
-            faults.append(None if key is None or re.fullmatch(r"[ -~]{1,255}", key) else 400)
+        if kind in QUERY_PARAMETERS:
+            faults += _query_faults(query, kind)
+        if kind in (CREATE, REPLACE, DELETE):
+            faults += _refused_headers(call)
+        if kind == CREATE and (key := call.header("Idempotency-Key")) is not None:
+            faults.append(None if re.fullmatch(r"[ -~]{1,255}", key) else 400)
+            faults.append(400 if "min_version" in dict(_pairs(query)) else "used")
         if kind in (CREATE, REPLACE):
             faults += self._body_faults(call, collection)
         if kind == HEALTH and call.header("Content-Type") is not None:
@@ -265,26 +292,40 @@ class Service:
         statuses = frozenset(fault for fault in faults if isinstance(fault, int))
         if statuses:
             return Verdict(route, statuses)
-        unsure = "unsure" in faults
-        return Verdict(route, frozenset({400, 413, 415}) if unsure else frozenset(), certain=not unsure)
+        possible = {400, 413, 415} if "unsure" in faults else set()
+        if "used" in faults:
+            possible.add(422)
+        return Verdict(route, frozenset(possible), certain=not possible)
+
+    def _without_operation(self, call: Call, path: str) -> Verdict:
+        """Return the verdict about a request whose path is unknown, or doesn't have the request's method."""
+        if not any(self._route(method, path)[0] for method in METHODS):
+            return Verdict(None, frozenset({404}))
+        # API Gateway answers each path's other methods, but none that it doesn't have itself. It refuses a body of an
+        # unusual type before that.
+        statuses = {405} if call.method in METHODS else {404, 405}
+        return Verdict(None, frozenset(statuses | ({415} if call.header("Content-Type") is not None else set())))
 
     def _route(self, method: str, path: str) -> tuple[str | None, dict[str, str]]:
-        # Split the path as the emulator does. Before the emulator chooses a route, it decodes %2F to a slash and merges
-        # repeated slashes.
-        sent = [urllib.parse.unquote(part) for part in re.split("/|%2[fF]", path) if part]
+        # Split the path as the emulator does: it merges repeated slashes. It doesn't decode the path, but the functions
+        # decode each path parameter once.
+        sent = [part for part in path.split("/") if part]
         for template, operations in self.document["paths"].items():
             names = template.strip("/").split("/")
             if method.lower() in operations and len(names) == len(sent):
                 pairs = list(zip(names, sent, strict=True))
                 if all(name == part or name.startswith("{") for name, part in pairs):
-                    return f"{method} {template}", {name[1:-1]: part for name, part in pairs if name.startswith("{")}
+                    decoded = {name[1:-1]: urllib.parse.unquote(part) for name, part in pairs if name.startswith("{")}
+                    return f"{method} {template}", decoded
         return None, {}
 
     def _body_faults(self, call: Call, collection: str) -> "list[Fault]":
         body = call.body or b""
+        # API Gateway replaces each byte that isn't UTF-8 with the three bytes of U+FFFD.
+        size = len(body.decode(errors="replace").encode())
         return [
             _content_type_fault(call),
-            413 if len(body) > MAX_BODY else None,
+            413 if size > MAX_BODY else None,
             _json_fault(body, self._validators[collection]),
         ]
 
@@ -293,7 +334,8 @@ Fault = int | str | None
 """What is wrong with one part of a request, such as a header or the body.
 
 It is the status with which the API must refuse the request because of this part, or ``None`` if the part is valid. It
-is "unsure" if docs/openapi.yaml leaves open whether the part is valid.
+is "unsure" if docs/openapi.yaml leaves open whether the part is valid. It is "used" if the part is an Idempotency-Key,
+because the API refuses a key that another request has used with another body.
 """
 
 
@@ -302,13 +344,21 @@ def _content_type_fault(call: Call) -> Fault:
     return None if content_type == "application/json" else 415
 
 
-def _query_faults(query: str) -> list[Fault]:
-    faults: list[Fault] = []
-    pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
-    for name in ("limit", "cursor"):
+def _pairs(query: str) -> list[tuple[str, str]]:
+    return urllib.parse.parse_qsl(query, keep_blank_values=True)
+
+
+def _query_faults(query: str, kind: str) -> list[Fault]:
+    pairs = _pairs(query)
+    faults: list[Fault] = [400 for name, _ in pairs if name not in QUERY_PARAMETERS[kind]]
+    for name in QUERY_PARAMETERS[kind]:
         values = [value for key, value in pairs if key == name]
-        if len(values) > 1 or "" in values:
-            faults.append("unsure")  # API Gateway decides how it handles repeated values and empty values
+        if len(values) > 1:
+            faults.append("unsure")  # API Gateway decides how it handles repeated values
+        elif values and name == "min_version":
+            faults.append(_min_version_fault(values[0], kind))
+        elif "" in values:
+            faults.append("unsure")  # API Gateway decides how it handles empty values
         elif values and name == "limit":
             text = values[0]
             right = re.fullmatch("0*[0-9]+", text) and 1 <= int(text) <= 200
@@ -318,13 +368,28 @@ def _query_faults(query: str) -> list[Fault]:
     return faults
 
 
-def _min_version_fault(text: str | None) -> Fault:
-    versions = [part.strip(" \t") for part in (text or "").split(",")]
-    versions = [part for part in versions if part]
+def _min_version_fault(text: str, kind: str) -> Fault:
+    versions = [part.strip(" \t") for part in text.split(",")]
     if len(versions) > 20 or not all(re.fullmatch(VERSION, part) for part in versions):
         return 400
-    ahead = max((int(part[:8] + part[9:13], 16) for part in versions), default=0) - time.time() * 1000
-    return "unsure" if abs(ahead - 300_000) < 5_000 else 400 if ahead > 300_000 else None
+    ahead = max(int(part[:8] + part[9:13], 16) for part in versions) - time.time() * 1000
+    if abs(ahead - 5_000) < 2_000:
+        return "unsure"
+    if ahead > 5_000:
+        return 400
+    # A read refuses an old version that the item doesn't have, because it can't be a version of this item.
+    return "unsure" if kind == READ and ahead < -10 * 60_000 else None
+
+
+def _refused_headers(call: Call) -> list[Fault]:
+    faults: list[Fault] = []
+    for name, status in REFUSED_HEADERS.items():
+        value = call.header(name)
+        if value is None:
+            continue
+        plain = name == "Content-Encoding" and value.strip().lower() in ("", "identity")
+        faults.append(None if plain else status)
+    return faults
 
 
 def _json_fault(body: bytes, validator: jsonschema_rs.Draft7Validator) -> Fault:
@@ -356,9 +421,9 @@ def _json_fault(body: bytes, validator: jsonschema_rs.Draft7Validator) -> Fault:
         return "unsure" if "digits" in str(error) else 400
     if has_duplicates or not isinstance(value, dict):
         return 400
-    if re.search(r"\d{300}|[eE]\+?0*[1-9]\d{2}", text) or re.search(r"\\[uU][dD][89a-fA-F]", text):
-        # JSON allows numbers that no double can hold, and lone surrogates. But JSON Schema doesn't define whether they
-        # are valid.
+    if re.search(r"[\d.]{16}|[eE][+-]?0*[1-9]\d{2}", text) or re.search(r"\\[uU][dD][89a-fA-F]", text):
+        # Two kinds of values are beyond this oracle: numbers that no double can hold exactly, because its validator
+        # uses doubles, and lone surrogates, because JSON Schema doesn't define whether they are valid.
         return "unsure"
     return None if validator.is_valid(value) and "\ufffd" not in text else 400
 
@@ -416,9 +481,9 @@ def _fuzzed_document() -> dict[str, Any]:
             del operation["security"]
     parameters = document["components"]["parameters"]
     parameters["IdempotencyKey"]["schema"]["pattern"] = "^[!-~]([ -~]*[!-~])?$"
-    # Describe the versions as a pattern, because docs/openapi.yaml describes them only in prose.
+    # Let the versions have times in the past. docs/openapi.yaml says in prose that a time may not be in the future.
     past = VERSION.replace("[0-9a-f]{8}", "01[0-8][0-9a-f]{5}", 1)
-    parameters["MinVersion"]["schema"]["pattern"] = f"^{past}( ?, ?{past}){{0,19}}$"
+    parameters["MinVersion"]["schema"]["items"] = {"type": "string", "pattern": f"^{past}$"}
     return document
 
 

@@ -66,13 +66,15 @@ def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, 
     return key
 
 
-def lines_of(stack: Local, key: str, s3: Any = None) -> list[bytes]:
+def lines_of(stack: Local, key: str, s3: Any = None, *, replica: bool = False) -> list[bytes]:
     """Return the lines of an object in the write log, whether or not the object is compressed.
 
     Firehose on AWS compresses the objects. The emulator's Firehose doesn't.
+
+    :param replica: whether the object is in the write log of the replica Region instead of the primary Region.
     """
-    s3 = s3 or stack.root().client("s3")
-    content = s3.get_object(Bucket=stack.outputs.write_log_bucket, Key=key)["Body"].read()
+    s3 = s3 or stack.root(replica=replica).client("s3")
+    content = s3.get_object(Bucket=_write_log(stack, replica), Key=key)["Body"].read()
     return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
 
 
@@ -93,11 +95,20 @@ def notify(stack: Local, keys: Iterable[str]) -> list[str]:
     return sent
 
 
-def log_keys(stack: Local) -> list[str]:
-    """Return the S3 keys of all objects in the write log."""
-    pages = stack.root().client("s3").get_paginator("list_objects_v2")
-    listing = pages.paginate(Bucket=stack.outputs.write_log_bucket, Prefix="log/")
+def log_keys(stack: Local, *, replica: bool = False) -> list[str]:
+    """Return the S3 keys of all objects in the write log.
+
+    :param replica: whether to list the write log of the replica Region instead of the primary Region.
+    """
+    pages = stack.root(replica=replica).client("s3").get_paginator("list_objects_v2")
+    listing = pages.paginate(Bucket=_write_log(stack, replica), Prefix="log/")
     return [entry["Key"] for page in listing for entry in page.get("Contents", [])]
+
+
+def _write_log(stack: Local, replica: bool) -> str:
+    bucket = stack.outputs.replica_write_log_bucket if replica else stack.outputs.write_log_bucket
+    assert bucket, "the local settings declare no replica Region"
+    return bucket
 
 
 def quarantined(stack: Local) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Tests that show where the emulator MiniStack differs from AWS. Readplane has a workaround for each difference.
 
-The workarounds are in environments/local.tfvars, in ops/local/emulator_patches.py and in other tests. If a test here
-fails, an upgrade of MiniStack has removed the difference. Then remove the workaround that the test names.
+The workarounds are in environments/local.tfvars, in ops/local/emulator_patches.py and gateway_patches.py, and in other
+tests. If a test here fails, an upgrade of MiniStack has removed the difference. Then remove the workaround that the
+test names.
 """
 
 import inspect
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ministack.app
 import pytest
 import requests
 from ministack.core import iam_actions, lambda_runtime
@@ -90,13 +92,67 @@ def test_firehose_does_not_compress_objects(stack: Local) -> None:
     assert json.loads(body.splitlines()[0])["change_id"]
 
 
-def test_an_encoded_slash_is_decoded_before_routing(stack: Local) -> None:
-    """MiniStack decodes %2F to a slash before it chooses a route. So a request for the item %2F gets the list of items.
+def test_a_path_is_decoded_before_routing() -> None:
+    """MiniStack decodes a path before it chooses a route. So %2F separates segments, and parameters arrive decoded.
 
-    Workaround: test_http.py accepts the list as the response to the item id %2F.
+    Workaround: gateway_patches.py routes by the path as the client sent it. Without the workaround, no test would
+    notice if a function didn't decode its path parameters.
     """
-    status, _, body = stack.api(stack.alice).raw("GET", "/items/profiles/%2F")
-    assert status == 200 and b'"next"' in body
+    source = inspect.getsource(ministack.app._handle_execute_api_request)
+    assert "parsed = _parse_execute_api_url(host, path)" in source
+    assert "apigw_v1.handle_execute(api_id, stage, method, execute_path, headers, body, query_params)" in source
+
+
+def test_a_mock_ignores_content_types_and_variables() -> None:
+    """MiniStack's mocks use the template for application/json only, set no variables, and always have a body.
+
+    Workaround: gateway_patches.py answers as the mock is configured. Without the workaround, the responses to
+    preflights would have a body, and the problem document of a 405 would have no request id.
+    """
+    response = {"statusCode": "405", "responseTemplates": {"application/json": "$context.extendedRequestId"}}
+    templates = {"text/plain": '{"statusCode": 405}'}
+    mock = {"requestTemplates": templates, "integrationResponses": {"405": response}}
+    assert apigateway_v1._invoke_mock_v1(mock)[::2] == (405, b"$context.extendedRequestId")
+    mock = {"requestTemplates": {}, "integrationResponses": {"204": {"statusCode": "204"}}}
+    assert apigateway_v1._invoke_mock_v1(mock)[::2] == (204, b"{}")
+
+
+def test_a_refusal_does_not_set_the_extended_request_id() -> None:
+    """MiniStack sets a few variables in a gateway response. `$context.extendedRequestId` is none of them.
+
+    Workaround: gateway_patches.py sets it. Without the workaround, every problem document that API Gateway itself makes
+    would have the variable's name as its request id.
+    """
+    source = inspect.getsource(apigateway_v1._gateway_error_response)
+    assert '"context.requestId"' in source and "extendedRequestId" not in source
+
+
+def test_an_http_integration_is_treated_as_a_proxy() -> None:
+    """MiniStack passes on everything that a client sends to an `http` integration, as to an `http_proxy` integration.
+
+    Workaround: gateway_patches.py passes on only what the integration maps, and maps the response.
+    """
+    assert 'int_type in ("HTTP_PROXY", "HTTP")' in inspect.getsource(apigateway_v1._execute_in_scope)
+
+
+def test_a_function_without_free_concurrency_is_a_429() -> None:
+    """MiniStack responds 429 if Lambda throttles a function. AWS uses the gateway response INTEGRATION_FAILURE.
+
+    Workaround: gateway_patches.py does what AWS does.
+    """
+    result = {"throttle": True, "body": {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}}
+    response, _ = apigateway_v1._lambda_proxy_response(result)
+    assert response["statusCode"] == 429
+
+
+def test_an_import_leaves_any_method_out() -> None:
+    """MiniStack's import of OpenAPI documents leaves out `x-amazon-apigateway-any-method`.
+
+    Workaround: gateway_patches.py imports it. Without the workaround, a method that a path doesn't have would be a 404
+    instead of a 405.
+    """
+    assert "x-amazon-apigateway-any-method" not in apigateway_v1._OPENAPI_HTTP_METHODS
+    assert "if method.lower() in _OPENAPI_HTTP_METHODS" in inspect.getsource(apigateway_v1._import_path_item)
 
 
 def test_s3_responds_404_for_a_missing_key_although_the_role_may_not_list(stack: Local) -> None:
@@ -195,8 +251,8 @@ def test_the_value_of_an_api_key_is_known_in_one_region_only(stack: Local) -> No
     assert statuses == [200, 403]
 
 
-def test_http_integrations_pass_every_header_and_have_no_timeout(stack: Local) -> None:
-    """MiniStack's HTTP integrations ignore the configured request headers and the configured timeout.
+def test_proxy_integrations_pass_every_header_and_have_no_timeout(stack: Local) -> None:
+    """MiniStack's `http_proxy` integrations ignore the configured request headers and the configured timeout.
 
     Workaround: the tests in tests/localstack and terraform/tests check the headers and timeouts.
     """
@@ -243,7 +299,7 @@ def test_an_api_key_without_a_value_is_refused(stack: Local) -> None:
 def test_an_export_of_an_api_is_not_whole() -> None:
     """MiniStack exports an API without its Cognito authorizers, gateway responses and resource policy.
 
-    AWS exports all of them. Workaround: emulator_patches.py adds them to the export, so that `readplane api compare`
+    AWS exports all of them. Workaround: gateway_patches.py adds them to the export, so that `readplane api compare`
     can compare them.
     """
     source = inspect.getsource(apigateway_v1._build_api_export)

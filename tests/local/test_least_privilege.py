@@ -66,6 +66,14 @@ def accepts_writes(stack: Local) -> bool:
     return stack.api(stack.eve)("PUT", f"/items/notices/{name('put')}", {"title": "x"}).status_code == 202
 
 
+def refuses_another_body_under_a_key(stack: Local) -> bool:
+    """Return whether `write` refuses a POST whose Idempotency-Key an earlier POST with another body has used."""
+    api, headers = stack.api(stack.eve), {"Idempotency-Key": name("key")}
+    first = api("POST", "/items/notices", {"title": "first"}, headers=headers).json()
+    soon(lambda: items(stack).get_item(f"item/notices/{first['item_id']}"))
+    return api("POST", "/items/notices", {"title": "second"}, headers=headers).status_code == 422
+
+
 def delivers_log_objects(stack: Local) -> bool:
     item = name("delivered")
     stack.api(stack.eve)("PUT", f"/items/notices/{item}", {"title": "x"})
@@ -299,6 +307,7 @@ Probe = Callable[[Local], bool]
 ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("write", "PutChanges", "firehose:PutRecord"): accepts_writes,
     ("write", "ReadSchemas", "s3:GetObject"): write_starts_with_its_schemas,
+    ("write", "ReadItems", "dynamodb:GetItem"): refuses_another_body_under_a_key,
     ("apply", "ReceiveNotifications", "sqs:ChangeMessageVisibility"): retries_failed_objects_soon,
     ("apply", "ReadLogObjects", "s3:GetObject"): applies_changes,
     ("apply", "QuarantineChanges", "s3:PutObject"): quarantines_bad_lines,

@@ -49,16 +49,6 @@ def test_a_write_in_either_region_is_read_in_both(stack: Local) -> None:
             assert status["status"] == "applied"
 
 
-def test_a_retry_in_the_other_region_makes_the_same_item(stack: Local) -> None:
-    item_ids = {
-        stack.api(stack.eve, replica=replica)(
-            "POST", "/items/notices", {"title": "x"}, headers={"Idempotency-Key": "twice"}
-        ).json()["item_id"]
-        for replica in (False, True)
-    }
-    assert len(item_ids) == 1
-
-
 @pytest.mark.parametrize("written", [False, True], ids=["written-in-primary", "written-in-replica"])
 @pytest.mark.parametrize("mender", [False, True], ids=["mended-by-primary", "mended-by-replica"])
 def test_publish_mends_a_version_that_went_down(stack: Local, written: bool, mender: bool) -> None:

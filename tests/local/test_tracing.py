@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ops.local.emulator import running
+from tests.local.calls import put, read
 from tests.local.support import Local, eventually
-from tests.local.test_http import put, read
 from tests.xray import Daemon
 
 

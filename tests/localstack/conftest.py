@@ -6,6 +6,7 @@ a free port, and stop it at the end.
 
 import json
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -31,7 +32,10 @@ API_KEY = "a-key-for-the-back-office"
 
 
 class BackOffice(ThreadingHTTPServer):
-    """A back office for the tests. The body of each of its responses describes the request that it received."""
+    """A back office for the tests. The body of each of its responses describes the request that it received.
+
+    If a path ends with ``/status/`` and a number, the response has this status.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Echo)
@@ -50,10 +54,17 @@ class _Echo(BaseHTTPRequestHandler):
         headers = [[name.lower(), value] for name, value in self.headers.items()]
         request = {"method": self.command, "target": self.path, "headers": headers, "body": sent.decode()}
         body = json.dumps(request).encode()
-        self.send_response(207 if self.command == "POST" else 200)
+        status = re.search(r"/status/(\d+)$", self.path)
+        self.send_response(int(status[1]) if status else 207 if self.command == "POST" else 200)
         self.send_header("Content-Type", "application/vnd.echo+json")
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"1"')
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Set-Cookie", "session=1")
         self.send_header("X-Back-Office", "yes")
+        if status and status[1] == "204":
+            body = b""
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
@@ -174,7 +185,7 @@ class Response:
         document: dict[str, Any] = json.loads(self.body)
         assert document["status"] == self.status
         assert document["type"] == "about:blank"
-        assert document["title"] and document["detail"] and document["request_id"]
+        assert document["title"] and document["detail"] and re.fullmatch(r"[\w-]+", document["request_id"])
         return document
 
 

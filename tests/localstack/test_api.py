@@ -18,7 +18,14 @@ def test_health_is_open_and_never_cached(applied: Applied) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["/health", "/documents/products/apple"])
+def test_health_answers_head_without_a_body(applied: Applied) -> None:
+    response = call(applied, "/health", method="HEAD")
+
+    assert (response.status, response.body) == (200, b"")
+
+
+# The last three paths don't exist. Without a preflight's response, a script couldn't read that they don't.
+@pytest.mark.parametrize("path", ["/health", "/documents/products/apple", "/", "/nothing", "/documents/products/a/b"])
 def test_a_preflight_gets_the_cors_headers(applied: Applied, path: str) -> None:
     headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
 
@@ -26,8 +33,29 @@ def test_a_preflight_gets_the_cors_headers(applied: Applied, path: str) -> None:
 
     assert (response.status, response.body) == (204, b"")
     assert response.headers["access-control-allow-origin"] == "https://app.example.com"
-    assert response.headers["access-control-allow-methods"] == "GET"
-    assert "Authorization" in response.headers["access-control-allow-headers"].split(",")
+    assert response.headers["access-control-allow-methods"] == "DELETE,GET,HEAD,PATCH,POST,PUT"
+    allowed = response.headers["access-control-allow-headers"].split(",")
+    assert {"Authorization", "Content-Type", "If-Match", "traceparent"} <= set(allowed)
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/health", "GET,HEAD,OPTIONS"),
+        ("/documents/products/apple", "GET,HEAD,OPTIONS"),
+        ("/documents/sources/shop", "GET,HEAD,OPTIONS"),
+        ("/backends/keyed/orders", "GET,OPTIONS,POST"),
+        ("/backends/cached/orders", "GET,OPTIONS"),  # a cached route has no HEAD
+    ],
+)
+def test_a_method_that_a_path_does_not_have_is_a_405(applied: Applied, path: str, allow: str) -> None:
+    for content_type in ("application/json", "application/merge-patch+json", "text/plain"):
+        response = call(applied, path, {"Content-Type": content_type}, method="PATCH", body=b"{}")
+
+        assert response.status == 405
+        assert response.problem()["title"] == "Method Not Allowed"
+        assert response.headers["allow"] == allow
+        assert response.headers["access-control-allow-origin"] == "https://app.example.com"
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
 """Tests of backends on LocalStack: which parts of a request API Gateway passes on to the back office.
 
 LocalStack leaves out the gateway responses of a document that it imports. So if it refuses a request, its response has
-its own status and body: 403 for an unknown route, where AWS responds 404. The tests in tests/local check what the
-document says.
+its own status and body. The tests in tests/local check what the document says.
 """
 
 import json
@@ -107,12 +106,53 @@ def test_a_request_without_a_valid_key_is_refused(applied: Applied, key: dict[st
     assert b"wrong" not in response.body
 
 
-def test_a_method_that_the_backend_does_not_allow_is_no_route(applied: Applied) -> None:
-    for response in (
-        call(applied, "/backends/keyed/orders", KEYED, method="DELETE"),
-        call(applied, "/backends/keyed", KEYED),
-    ):
-        assert (response.status, json.loads(response.body)) == (403, {"message": "Missing Authentication Token"})
+def test_a_method_that_the_backend_does_not_allow_is_not_passed_on(applied: Applied) -> None:
+    for method, path in (("DELETE", "/backends/keyed/orders"), ("POST", "/backends/named/orders")):
+        response = call(applied, path, KEYED, method=method)
+        assert (response.status, response.problem()["title"]) == (405, "Method Not Allowed")
+    assert call(applied, "/backends/keyed", KEYED).status == 403, "AWS responds 404, because the document says so"
+
+
+def test_a_cached_backend_gets_its_path_and_declared_parameters_and_nothing_else(applied: Applied) -> None:
+    """A response that depended on anything else would go to other callers too."""
+    sent = SECRETS | {"X-Tenant": "north", "Accept": "text/html", "Accept-Language": "de", "If-None-Match": '"1"'}
+    sent |= {
+        "Origin": "https://evil.example.com",
+        "Range": "bytes=0-1",
+        "Accept-Encoding": "gzip",
+        "User-Agent": "mine",
+    }
+
+    response = call(applied, "/backends/cached/orders/a%20b?page=2&other=3&page=4", sent, body=b'{"body": 1}')
+
+    request = echoed_request(response)
+    path, _, query = request["target"].partition("?")
+    assert urllib.parse.unquote(path) == "/base/orders/a b"
+    assert urllib.parse.parse_qs(query) == {"page": ["4"]}
+    assert (request["method"], request["body"]) == ("GET", "")
+    received = echoed_headers(response)
+    assert (received["accept"], received["accept-encoding"]) == (["*/*"], ["identity"])
+    assert b"evil" not in response.body and b"secret" not in response.body and b"mine" not in response.body
+    named = {"x-tenant", "accept-language", "if-none-match", "origin", "range", *map(str.lower, SECRETS)}
+    assert not named & set(received)
+
+
+def test_a_cached_backend_passes_on_useful_statuses_and_headers(applied: Applied) -> None:
+    response = call(applied, "/backends/cached/status/200")
+    assert (response.headers["etag"], response.headers["vary"]) == ('"1"', "Authorization")
+    assert response.headers["access-control-allow-origin"] == "https://app.example.com"
+    assert not {"set-cookie", "x-back-office"} & set(response.headers)
+    # The tests leave redirections out, because LocalStack follows them. API Gateway passes them on.
+    for status, passed in ((200, 200), (204, 204), (404, 404), (503, 503), (207, 502), (418, 502)):
+        response = call(applied, f"/backends/cached/status/{status}")
+        assert response.status == passed, status
+        if passed == 502:
+            assert response.problem()["title"] == "Bad Gateway"
+
+
+def test_a_cached_backend_refuses_bodies_of_other_types(applied: Applied) -> None:
+    response = call(applied, "/backends/cached/orders", {"Content-Type": "text/plain"}, body=b"x")
+    assert response.status == 415
 
 
 def test_an_unreachable_back_office_is_a_5xx_without_its_address(applied: Applied) -> None:

@@ -97,6 +97,12 @@ module "api" {
         forward_headers = ["Authorization", "cookie", "X-API-KEY"]
       })
     })
+    # LocalStack caches nothing. The tests check what reaches the back office, and what API Gateway makes of its response.
+    "GET /backends/cached/{proxy+}" = merge(local.keyed, {
+      backend = merge(local.keyed.backend, { name = "cached" })
+      reads   = ["querystring.page"]
+      cache   = { ttl = 60, key = ["path.proxy", "querystring.page"] }
+    })
     "GET /backends/gone/{proxy+}" = merge(local.keyed, {
       backend = merge(local.keyed.backend, { name = "gone", url = "http://localhost:1" })
     })
@@ -105,6 +111,8 @@ module "api" {
   usage_plans = { keyed = { key_id = aws_api_gateway_api_key.this.id, throttle = { rate = 100, burst = 100 } } }
 
   cors_origins       = ["https://app.example.com"]
+  cors_headers       = ["traceparent"]
+  cache_size         = "0.5"
   throttle           = { rate = 1000, burst = 1000 }
   log_retention_days = 1
 }
