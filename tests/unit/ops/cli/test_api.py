@@ -107,6 +107,14 @@ COUNTS: dict[str, tuple[Change, int]] = {
         lambda d: integration(d, HEALTH, "head").update(type="http_proxy"),
         7,
     ),
+    "a back office's HEAD is a route": (
+        lambda d: (
+            d["paths"][BACKEND].update(head=copy.deepcopy(operation(d, BACKEND))),
+            integration(d, BACKEND, "head").update(type="http_proxy", httpMethod="HEAD"),
+            integration(d, BACKEND).update(type="http_proxy"),
+        ),
+        7,
+    ),
     "a HEAD without a GET is a route": (lambda d: d["paths"][BACKEND].update(head=d["paths"][BACKEND].pop("get")), 6),
     "the 405 isn't a route": (lambda d: d["paths"][HEALTH].pop(ANY), 6),
     "the 405 isn't a route in capitals": (lambda d: integration(d, HEALTH, ANY).update(type="MOCK"), 6),
