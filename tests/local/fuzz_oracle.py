@@ -91,7 +91,7 @@ PROBLEM = jsonschema_rs.Draft202012Validator(
     {**SPEC["components"]["schemas"]["Problem"], "additionalProperties": False, "components": SPEC["components"]}
 )
 INTERNALS = re.compile(
-    rb"Traceback|File \"|Exception|[a-z]Error\b|errorMessage|errorType|stackTrace|boto|arn:aws|fastjsonschema|"
+    rb"Traceback|File \"|Exception|[a-z]Error\b|errorMessage|errorType|stackTrace|boto|arn:aws|jsonschema|"
     rb"site-packages|/var/task|lambda_src|readplane/|\.py\b"
 )
 

@@ -33,9 +33,9 @@ def cors_headers(origins: tuple[str, ...]) -> dict[str, str]:
     """Return the CORS headers of every response. A function makes them once, at init.
 
     They are the same for every caller, so that a cache may return one response to callers of all origins. With several
-    origins, a header can't name the caller's origin: a cache would return it to callers of the other origins. The
-    headers then allow every origin. This opens nothing, because callers send bearer tokens, never cookies: a page that
-    has no token of a user can't read more than a program could.
+    origins, no header names the caller's origin, because a cache would return that header to callers of the other
+    origins. The headers then allow every origin. This is safe, because callers send bearer tokens and never cookies. So
+    a page without a token can't read more than any program could.
 
     :param origins: the web origins whose scripts may read responses. If there are none, the result is empty.
     """
@@ -45,8 +45,8 @@ def cors_headers(origins: tuple[str, ...]) -> dict[str, str]:
     return {"Access-Control-Allow-Origin": allowed, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
 
 
-def _never(_: Request) -> bool:
-    return False
+def _not_cached(_: Request) -> int:
+    return 0
 
 
 def respond(
@@ -55,7 +55,7 @@ def respond(
     telemetry: Telemetry,
     serve: Callable[[Request], Response],
     *,
-    is_cached: Callable[[Request], bool] = _never,
+    cache_ttl: Callable[[Request], int] = _not_cached,
 ) -> dict[str, Any]:
     """Serve an API Gateway event and return the response in the form that API Gateway expects.
 
@@ -66,7 +66,8 @@ def respond(
 
     :param cors_headers: the result of :func:`cors_headers`, which every response gets.
     :param serve: a function that returns the response to a request, or raises an error.
-    :param is_cached: a function that says whether API Gateway may cache the response to a request.
+    :param cache_ttl: a function that returns how long API Gateway may cache the response to a request, in seconds. 0
+        means not at all.
     """
     request = request_of(event)
     try:
@@ -83,13 +84,14 @@ def respond(
             request_id=request.request_id,
             method=request.method,
         )
-        response = _problem_response(unavailable(1), request)
+        # API Gateway caches this 503 too, so an earlier retry would get it again.
+        response = _problem_response(unavailable(max(1, cache_ttl(request))), request)
     headers = {**response.headers, **cors_headers}
     if request.claims:
         headers["Vary"] = "Authorization"
     # A cached route has only GET. But if a GET has the header X-HTTP-Method-Override, API Gateway may call the function
     # with HEAD ("Amazon API Gateway important notes"), and it would cache an empty body for all callers of GET.
-    has_body = request.method != "HEAD" or is_cached(request)
+    has_body = request.method != "HEAD" or cache_ttl(request) > 0
     return {
         "statusCode": int(response.status),
         "headers": headers,

@@ -111,7 +111,8 @@ class SchemaValidator:
 
     def _faults(self, value: Any) -> list[Fault]:
         if self._is_recursive and (depth(value) > _MAX_RECURSION or _count_values(value) > _MAX_RECURSIVE_VALUES):
-            return [Fault("", "schema", "The schema isn't met. It refers to itself, so the place isn't looked for.")]
+            detail = "A rule of the schema is broken. The schema refers to itself, so the place isn't looked for."
+            return [Fault("", "schema", detail)]
         if _count_values(value) <= _MAX_LISTED_VALUES:
             return [self._fault(error, value) for error in islice(self._validator.iter_errors(value), MAX_FAULTS)]
         try:
@@ -128,7 +129,7 @@ class SchemaValidator:
             keyword, details = "additionalProperties", {"unexpected": _part(value, path)}
         if keyword == "additionalProperties":
             unknown = ", ".join(dumps(name[:60]) for name in islice(details["unexpected"], 5))
-            detail = f"The schema doesn't know every name here; look at {unknown}."
+            detail = f"The schema doesn't allow these names: {unknown}."
         elif keyword == "required":
             detail = f"The schema requires {dumps(details['property'])} here."
         elif keyword == "falseSchema":
@@ -136,10 +137,10 @@ class SchemaValidator:
         else:
             if keyword == "propertyNames":
                 path.append(details["error"].instance)
-            quoted = _quote(self._schema, rule)
+            rule_text = _quote(self._schema, rule)
             detail = f"The schema's {keyword} rule is broken here."
-            if quoted:
-                detail = f"The schema says {rule[-1]}: {quoted} here."
+            if rule_text:
+                detail = f"The schema says {rule[-1]}: {rule_text} here."
         return Fault(make_pointer(path), _snake_case(keyword), detail)
 
 
@@ -217,12 +218,12 @@ def _is_recursive(schema: Any) -> bool:
     # Of each reference, the references in its target. A reference by id may lead anywhere.
     inner = {ref: _refs_in(_resolve(schema, ref)) if ref.startswith("#") else refs for ref in refs}
     for ref in refs:
-        reached: set[str] = set()
+        targets: set[str] = set()
         todo = inner[ref]
         while todo:
-            reached |= todo
-            todo = {follower for follower in todo for follower in inner.get(follower, refs)} - reached
-        if ref in reached:
+            targets |= todo
+            todo = {target for start in todo for target in inner.get(start, refs)} - targets
+        if ref in targets:
             return True
     return False
 
@@ -250,10 +251,10 @@ def _resolve(schema: Any, ref: str) -> Any:
 def _quote(schema: Any, path: Iterable[str | int]) -> str | None:
     """Return the JSON text of a schema's part, or ``None`` if it is too long to be quoted, or has an id of its own."""
     try:
-        quoted = dumps(_part(schema, path), default=str)
+        text = dumps(_part(schema, path), default=str)
     except LookupError:
         return None
-    return quoted if len(quoted) <= _MAX_RULE_LENGTH else None
+    return text if len(text) <= _MAX_RULE_LENGTH else None
 
 
 def _part(value: Any, path: Iterable[str | int]) -> Any:

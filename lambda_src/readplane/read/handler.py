@@ -84,21 +84,21 @@ class Read:
             self.telemetry.failure(
                 "store_failed", "A store did not respond to a read.", error, request_id=request.request_id
             )
-            # Let the client wait for the collection's cache TTL before it retries. API Gateway caches this 503, too, so
-            # an earlier retry would get the same 503 from the cache.
-            raise unavailable(max(1, collection.cache_ttl)) from error
+            # Let the client wait for the cache TTL before it retries. API Gateway caches this 503, too, so an earlier
+            # retry would get the same 503 from the cache.
+            raise unavailable(max(1, self.cache_ttl(request))) from error
 
-    def is_cached(self, request: Request) -> bool:
-        """Return whether API Gateway may cache the response to a request.
+    def cache_ttl(self, request: Request) -> int:
+        """Return how long API Gateway may cache the response to a request, in seconds. 0 means not at all.
 
         It may cache the items, lists and documents of a cached collection. It never caches the status of a change or
         the freshness of a source.
         """
         resource = request.resource
         if resource[0] == "sources" or len(resource) not in (2, 3):
-            return False
+            return 0
         collection = self.settings.collections.get(resource[1])
-        return collection is not None and collection.cached
+        return collection.cache_ttl if collection else 0
 
     def _source(self, request: Request) -> DeclaredSource | None:
         """Return the source that the request's path names, or ``None`` if the path names a collection instead."""
@@ -110,7 +110,7 @@ class Read:
         return None
 
     def _dispatch(self, request: Request, collection: Collection, source: DeclaredSource | None) -> Response:
-        cached = self.is_cached(request)
+        cached = self.cache_ttl(request) > 0
         # A public route has no authorizer, so its request has no claims. For any other route, check the claims that API
         # Gateway's authorizer doesn't check. Don't check them on a cached route: API Gateway would return the cached
         # 403 to all callers. The check would also protect nothing, because a cached 200 doesn't reach this function.
@@ -151,7 +151,7 @@ def make_read() -> Function:
         documents = S3Documents(make_client("s3", attempts=2, read_timeout=1.5), settings.documents_bucket)
     read = Read(settings, items, documents, Telemetry("read", settings.name))
     headers = cors_headers(settings.cors_origins)
-    return lambda event, _context: respond(event, headers, read.telemetry, read, is_cached=read.is_cached)
+    return lambda event, _context: respond(event, headers, read.telemetry, read, cache_ttl=read.cache_ttl)
 
 
 handler = Entrypoint(make_read)

@@ -180,7 +180,7 @@ class Write:
             detail = (
                 "The write was not accepted; send it again."
                 if error.refused
-                else "Whether the write was accepted is unknown; send it again, which is safe."
+                else "It is unknown if the write was accepted. Send it again, a POST only with its Idempotency-Key."
             )
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,

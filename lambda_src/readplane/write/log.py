@@ -14,9 +14,8 @@ _RETRIABLE = frozenset({"ThrottlingException", "RequestLimitExceeded"})
 class NotAppendedError(Exception):
     """The write log didn't confirm that it has stored a line.
 
-    :param refused: whether it is certain that Firehose hasn't stored the line: it refused every attempt with a 4xx, or
-        the attempt never reached it. If ``refused`` is false, one of the attempts may have stored the line. The client
-        can safely retry in both cases, because applying a change twice does no harm.
+    :param refused: whether it is certain that Firehose hasn't stored the line, because it refused each attempt with a
+        4xx, or the attempt never reached it. If ``refused`` is false, one of the attempts may have stored the line.
     :param cause: the code of the last error, which `write` writes to its own logs.
     """
 

@@ -20,9 +20,9 @@ locals {
     concat(keys(local.methods_by_path), ["", "{proxy+}"])
   )
 
-  # The request headers that a script may send, one by one, because a "*" wouldn't cover Authorization. The last two
-  # lines are headers with which `write` refuses a request. A script may send them too, because otherwise its browser
-  # would hide the problem document that says so.
+  # The request headers that a script may send, one by one, because a "*" wouldn't cover Authorization. The second and
+  # third lines are headers with which `write` refuses a request. A script may send them too, because otherwise its
+  # browser would hide the problem document that says so.
   sent_headers = concat(
     ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"],
     ["Content-Encoding", "Content-Range", "If-Match", "If-Unmodified-Since"],

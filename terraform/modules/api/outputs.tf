@@ -13,11 +13,6 @@ output "stage_name" {
   value       = aws_api_gateway_stage.this.stage_name
 }
 
-output "execution_arn" {
-  description = "Execution ARN of the API, for policies that allow calls to the API."
-  value       = aws_api_gateway_rest_api.this.execution_arn
-}
-
 output "routes" {
   description = <<-EOT
     Every route of the table as "METHOD /path". The API also answers HEAD where it answers GET, refuses other methods,

@@ -120,7 +120,7 @@ resource "aws_api_gateway_method_settings" "route" {
     unauthorized_cache_control_header_strategy = "SUCCEED_WITHOUT_RESPONSE_HEADER"
   }
 
-  # Terraform writes the settings of the whole stage before those of a route. In the other order, API Gateway would take
-  # some settings of the route from its own defaults until the stage's settings are written.
+  # Terraform writes the settings of the whole stage first. So caching is off for every method before a route's settings
+  # turn it on for that route's method.
   depends_on = [aws_api_gateway_method_settings.stage]
 }

@@ -396,7 +396,7 @@ locals {
     members = name == "Unavailable" ? local.unconfirmed_example.members : {}
   }) }
   unconfirmed_example = {
-    detail  = "Whether the write was accepted is unknown; send it again, which is safe."
+    detail  = "It is unknown if the write was accepted. Send it again, a POST only with its Idempotency-Key."
     members = { change_id = "01a2b3c4-d5e6-7f80-9123-456789abcdef", outcome = "unknown" }
   }
 

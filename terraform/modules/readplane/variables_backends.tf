@@ -26,7 +26,7 @@ variable "backends" {
       period = optional(string, "DAY") # DAY, WEEK or MONTH
     }))
     # How API Gateway caches the responses to GET; null means not at all. The back office then sees only the path and
-    # the query parameters that are listed here, and no header of the caller. API Gateway passes on its common statuses
+    # the query parameters that are listed here, and no header of the caller. API Gateway passes on the common statuses
     # and headers, and responds 502 for any other status.
     cache = optional(object({
       ttl                    = number                 # seconds

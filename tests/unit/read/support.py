@@ -67,7 +67,7 @@ class ReadService:
         event = api_event(method, resource, path, query=query, headers=headers, claims=claims)
         if anonymous:
             del event["requestContext"]["authorizer"]
-        response = respond(event, {}, self.read.telemetry, self.read, is_cached=self.read.is_cached)
+        response = respond(event, {}, self.read.telemetry, self.read, cache_ttl=self.read.cache_ttl)
         body = json.loads(response["body"]) if response["body"] else None
         return response["statusCode"], body, response["headers"]
 
