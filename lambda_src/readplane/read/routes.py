@@ -12,7 +12,7 @@ from ..clock import now_ms
 from ..model.collection import Collection, Visibility
 from ..model.freshness import NEVER_POLLED, DeclaredSource, Freshness, is_stale
 from ..model.keys import document_key, item_key, partitions
-from ..model.version import time_ms
+from ..model.version import is_minimal, time_ms
 from ..stores.documents import Documents
 from ..stores.items import Items
 from ..telemetry import Telemetry
@@ -162,8 +162,8 @@ class Routes:
         # A client's change is applied or quarantined soon. So if a version is old, but the item doesn't have it, a
         # retry would wait for it forever. The version of a back office's record is the time of its last modification,
         # and the version of a keyed POST has the time 0. Such a change may be on its way however old its version is.
-        version_ms = time_ms(version)
-        if collection.name not in self._source_of and version_ms > 0 and now - version_ms > self._pending_ms:
+        has_age = collection.name not in self._source_of and not is_minimal(version)
+        if has_age and now - time_ms(version) > self._pending_ms:
             return bad_parameter(
                 MIN_VERSION,
                 "The named version isn't this item's: the item doesn't have it, and it is too old to be on its way.",

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from ..model.version import MAX_AHEAD_MS, time_ms
+from ..model.version import MAX_AHEAD_MS, is_minimal, time_ms
 
 _MAX_FUTURE_MS = 2 * MAX_AHEAD_MS
 """How far the time in the id of an accepted change may lie in the future, in milliseconds. `write` stamps a change at
@@ -56,7 +56,6 @@ def status_of(
         return Status("quarantined", quarantined)
     if version is not None and version > change_id:
         return Status("superseded")
-    change_ms = time_ms(change_id)
-    if change_ms == 0 or -_MAX_FUTURE_MS <= now_ms - change_ms <= pending_ms:
+    if is_minimal(change_id) or -_MAX_FUTURE_MS <= now_ms - time_ms(change_id) <= pending_ms:
         return Status("pending")
     return None

@@ -97,7 +97,8 @@ module "api" {
         forward_headers = ["Authorization", "cookie", "X-API-KEY"]
       })
     })
-    # LocalStack caches nothing. The tests check what reaches the back office, and what API Gateway makes of its response.
+    # LocalStack caches nothing. The tests check what reaches the back office, and what API Gateway makes of its
+    # response.
     "GET /backends/cached/{proxy+}" = merge(local.keyed, {
       backend = merge(local.keyed.backend, { name = "cached" })
       reads   = ["querystring.page"]

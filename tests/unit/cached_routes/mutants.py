@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from readplane.api.request import QUERY_PARAMETERS
 from tests.fakes.gateway_cache import Method
 from tests.unit.cached_routes.world import Function
 
@@ -79,8 +80,9 @@ def _examines_the_user(read: Function) -> Function:
 def _refuses_unknown_parameters(read: Function) -> Function:
     def mutant(event: Event, context: None) -> Response:
         response = read(event, context)
-        known = {"limit", "cursor", "next", "min_version"}
-        return response if known.issuperset(event["queryStringParameters"] or {}) else _refusal(400, response)
+        return (
+            response if QUERY_PARAMETERS.issuperset(event["queryStringParameters"] or {}) else _refusal(400, response)
+        )
 
     return mutant
 
