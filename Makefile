@@ -128,16 +128,18 @@ bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm re
 	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 .PHONY: lint
-lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling, terraform fmt, docs/variables.md; change nothing
+lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling, terraform fmt, generated files; change nothing
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@PYTHONPATH=lambda_src $(VENV)/bin/lint-imports
 	@$(VENV)/bin/codespell
 	@$(PY) -m ops.terraform fmt
+	@$(PY) -m ops.pass_on --check
 	@$(PY) -m ops.variables --check
 
 .PHONY: docs
-docs: $(STAMP) ## write docs/variables.md from the files that declare the variables
+docs: $(STAMP) ## write docs/variables.md and the Terraform files that pass the variables on
+	@$(PY) -m ops.pass_on
 	@$(PY) -m ops.variables
 
 .PHONY: types

@@ -137,9 +137,9 @@ def _test(names: list[str], color: list[str], env: Mapping[str, str]) -> int:
 
 
 def _seconds(text: str) -> float:
-    """Return about how long a test file runs. A run of the whole stack takes longest, one of linked variables least."""
+    """Return about how long a test file runs. A run of the whole stack takes longest, one of variables alone least."""
     sources = re.findall(r'^    source = "\./(.+)"$', text, re.MULTILINE)
-    linked = [source for source in sources if source.startswith("tests/")]
+    linked = [source for source in sources if source.startswith(("tests/", "modules/settings"))]
     whole = [source for source in sources if source.startswith(("modules/readplane", "examples/"))]
     runs = len(re.findall('^run "', text, re.MULTILINE))
     of_the_root = runs - len(sources)

@@ -3,9 +3,9 @@
 python -m ops.variables            write the page
 python -m ops.variables --check    fail if the page isn't what the files say
 
-The files are terraform/modules/readplane/variables_*.tf, and terraform/variables.tf for the variables that only the
-root module has. Each file begins with a comment whose first paragraph says what its variables are about. In an object
-type, a comment describes the attribute on its line, or else the attribute below it. An attribute without a
+The files are terraform/modules/settings/variables_*.tf, and terraform/variables_provider.tf for the variables that
+only the root module has. Each file begins with a comment whose first paragraph says what its variables are about. In an
+object type, a comment describes the attribute on its line, or else the attribute below it. An attribute without a
 comment means what the attribute of the same name above it means.
 """
 
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ops.console import ROOT, CommandError, failures
 
-MODULE = ROOT / "terraform/modules/readplane"
+MODULE = ROOT / "terraform/modules/settings"
 PAGE = ROOT / "docs/variables.md"
 FILES = ("stack", "collections", "sources", "backends", "sign_in", "api", "write_log", "functions", "monitoring")
 """The concerns in the page's order. A file variables_<concern>.tf that isn't listed comes last."""
@@ -32,12 +32,12 @@ _INTRODUCTION = """\
 What you can set in a stack. `terraform/` passes each variable on to `modules/readplane`, so the names
 are the same in a variable file (`environments/*.tfvars`) and in a call of the module
 (`examples/`). A variable that is null or not set gets its default. `terraform plan` checks the
-rules.
+rules, and refuses an attribute that doesn't exist.
 
-`make docs` writes this page from `terraform/modules/readplane/variables_*.tf`.
+`make docs` writes this page from `terraform/modules/settings/variables_*.tf`.
 """
 _WORDS = {"string": "text", "number": "number", "bool": "true or false", "any": "anything", "object": "object"}
-_TITLES = {"Api": "The API", "": "AWS provider"}
+_TITLES = {"Api": "The API", "Provider": "AWS provider"}
 _PLURALS = {"text": "texts", "number": "numbers", "true or false": "true or false", "object": "objects"}
 
 
@@ -77,6 +77,12 @@ class Concern(NamedTuple):
     path: Path
     introduction: str
     variables: list[Variable]
+
+    @property
+    def title(self) -> str:
+        """What the variables are about, in a word or two."""
+        title = self.path.stem.removeprefix("variables_").replace("_", " ").capitalize()
+        return _TITLES.get(title, title)
 
 
 def read_file(path: Path) -> Concern:
@@ -272,23 +278,20 @@ class _Types:
         return re.sub(r"([\[(]) | ([\])])", r"\1\2", text).replace("{ }", "{}")
 
 
+def read_concerns() -> list[Concern]:
+    """Return the variables of the stack, file by file in the page's order.
+
+    :raises CommandError: if a file has a form that this program doesn't know
+    """
+    return [read_file(path) for path in sorted(MODULE.glob("variables_*.tf"), key=_order)]
+
+
 def page() -> str:
     """Return the text of docs/variables.md.
 
     :raises CommandError: if a file has a form that this program doesn't know
     """
-    paths = sorted(MODULE.glob("variables_*.tf"), key=_order)
-    concerns = [read_file(path) for path in paths]
-    passed = {variable.name for concern in concerns for variable in concern.variables}
-    root = read_file(ROOT / "terraform/variables.tf")
-    concerns.append(
-        Concern(
-            root.path,
-            "Settings of the AWS provider. Only terraform/ has them, because modules/readplane gets its providers from "
-            "the module that calls it.",
-            [variable for variable in root.variables if variable.name not in passed],
-        )
-    )
+    concerns = [*read_concerns(), read_file(ROOT / "terraform/variables_provider.tf")]
     return "\n".join([_INTRODUCTION, *_summary(concerns), *(line for c in concerns for line in _section(c))]) + "\n"
 
 
@@ -309,8 +312,7 @@ def _summary(concerns: list[Concern]) -> Iterator[str]:
 
 
 def _section(concern: Concern) -> Iterator[str]:
-    title = concern.path.stem.removeprefix("variables").removeprefix("_").replace("_", " ").capitalize()
-    yield f"## {_TITLES.get(title, title)}\n"
+    yield f"## {concern.title}\n"
     yield f"{_wrap(_escape(concern.introduction))}\n"
     for variable in concern.variables:
         yield f"### {variable.name}\n"

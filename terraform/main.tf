@@ -1,5 +1,7 @@
 # The root of a stack: the providers (providers.tf) and one call of modules/readplane, which is the stack. Its main.tf
 # shows how data moves through it. To call that module from a root of your own, copy one of the folders in examples/.
+#
+# `make docs` writes this file from the files variables_*.tf of modules/settings.
 module "readplane" {
   source    = "./modules/readplane"
   providers = { aws = aws, aws.replica = aws.replica }
@@ -10,12 +12,18 @@ module "readplane" {
   customer_managed_key = var.customer_managed_key
   deletion_protection  = var.deletion_protection
   log_retention_days   = var.log_retention_days
+  emulator             = var.emulator
 
-  collections      = var.collections
-  sources          = var.sources
+  collections = var.collections
+
+  sources       = var.sources
+  change_stream = var.change_stream
+  poll          = var.poll
+
   backends         = var.backends
   backend_api_keys = var.backend_api_keys
-  sign_in          = var.sign_in
+
+  sign_in = var.sign_in
 
   endpoint_type          = var.endpoint_type
   cors_origins           = var.cors_origins
@@ -26,10 +34,8 @@ module "readplane" {
   manage_account_logging = var.manage_account_logging
   api_base_url           = var.api_base_url
 
-  write_log     = var.write_log
-  horizon_days  = var.horizon_days
-  change_stream = var.change_stream
-  poll          = var.poll
+  write_log    = var.write_log
+  horizon_days = var.horizon_days
 
   functions                 = var.functions
   account_concurrency_quota = var.account_concurrency_quota
@@ -45,6 +51,4 @@ module "readplane" {
   alarm_actions         = var.alarm_actions
   replica_alarm_actions = var.replica_alarm_actions
   notify                = var.notify
-
-  emulator = var.emulator
 }

@@ -1,10 +1,10 @@
 provider "aws" {
   region = var.region
 
-  s3_use_path_style           = var.emulator_provider.s3_use_path_style
-  skip_credentials_validation = var.emulator_provider.skip_credentials_validation
-  skip_metadata_api_check     = var.emulator_provider.skip_metadata_api_check
-  skip_region_validation      = var.emulator_provider.skip_region_validation
+  s3_use_path_style           = lookup(var.emulator_provider, "s3_use_path_style", false)
+  skip_credentials_validation = lookup(var.emulator_provider, "skip_credentials_validation", false)
+  skip_metadata_api_check     = lookup(var.emulator_provider, "skip_metadata_api_check", false)
+  skip_region_validation      = lookup(var.emulator_provider, "skip_region_validation", false)
 
   default_tags {
     tags = local.tags
@@ -17,10 +17,10 @@ provider "aws" {
   alias  = "replica"
   region = coalesce(var.replica_region, var.region)
 
-  s3_use_path_style           = var.emulator_provider.s3_use_path_style
-  skip_credentials_validation = var.emulator_provider.skip_credentials_validation
-  skip_metadata_api_check     = var.emulator_provider.skip_metadata_api_check
-  skip_region_validation      = var.emulator_provider.skip_region_validation
+  s3_use_path_style           = lookup(var.emulator_provider, "s3_use_path_style", false)
+  skip_credentials_validation = lookup(var.emulator_provider, "skip_credentials_validation", false)
+  skip_metadata_api_check     = lookup(var.emulator_provider, "skip_metadata_api_check", false)
+  skip_region_validation      = lookup(var.emulator_provider, "skip_region_validation", false)
 
   default_tags {
     tags = local.tags

@@ -168,7 +168,7 @@ def _planned_settings(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
     :param files: variable files, which Terraform evaluates
     :raises CommandError: if the variables break a rule of Terraform; the message contains Terraform's output
     """
-    module = terraform.SOURCE / "modules/readplane"
+    module = terraform.SOURCE / "modules/settings"
     with tempfile.TemporaryDirectory() as folder:
         # Copy only the files that declare variables, and the file with the settings that schedules send. For these
         # files alone, Terraform needs neither a provider nor a state.

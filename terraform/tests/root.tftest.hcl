@@ -84,3 +84,18 @@ run "values_of_the_type_any" {
     error_message = "Sources that are null become the module's default: none."
   }
 }
+
+run "setting_of_the_provider_that_does_not_exist" {
+  command = plan
+
+  variables {
+    region            = "eu-central-1"
+    hot_zip           = "tests/mocks/hot.txt"
+    functions_zip     = "tests/mocks/artefact.txt"
+    layer_zip         = "tests/mocks/artefact.txt"
+    collections       = { products = { read = "public" } }
+    emulator_provider = { s3_path_style = true }
+  }
+
+  expect_failures = [var.emulator_provider]
+}

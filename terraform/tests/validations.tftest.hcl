@@ -1,7 +1,6 @@
-# Tests that every rule of the variables of modules/readplane refuses what it should. Each run breaks one rule, and its
-# name says how. The rules about sources, backends and notify have files of their own. Module tests/rules consists only
-# of links to the variable files of modules/readplane. It uses no provider that would have to start, so a run takes
-# milliseconds.
+# Tests that every rule of the variables refuses what it should. Each run breaks one rule, and its name says how. The
+# rules about sources, backends and notify have files of their own. Module settings uses no provider that would have to
+# start, so a run takes milliseconds.
 
 variables {
   region        = "eu-central-1"
@@ -15,7 +14,7 @@ run "name_that_is_too_long" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -29,7 +28,7 @@ run "name_with_capitals" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -43,7 +42,7 @@ run "name_that_cognito_reserves" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -57,7 +56,7 @@ run "replica_region_equal_to_region" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -71,7 +70,7 @@ run "unknown_endpoint_type" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -85,7 +84,7 @@ run "edge_endpoint_with_a_replica" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -100,7 +99,7 @@ run "without_a_collection" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -114,7 +113,7 @@ run "more_collections_than_api_gateway_has_resources" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -128,7 +127,7 @@ run "collection_name_with_a_slash" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -142,7 +141,7 @@ run "collection_with_the_name_of_the_freshness_documents" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -156,7 +155,7 @@ run "unknown_visibility" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -170,7 +169,7 @@ run "group_name_with_a_space" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -184,7 +183,7 @@ run "owner_collection_with_groups" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -198,7 +197,7 @@ run "owner_collection_that_is_cached" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -213,7 +212,7 @@ run "cache_ttl_beyond_an_hour" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -228,7 +227,7 @@ run "cache_ttl_below_zero" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -243,7 +242,7 @@ run "cache_ttl_without_a_cache" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -257,7 +256,7 @@ run "schema_that_is_not_json" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -271,7 +270,7 @@ run "schema_that_is_not_an_object" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -285,7 +284,7 @@ run "collection_throttled_to_nothing" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -299,7 +298,7 @@ run "unknown_mfa" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -313,7 +312,7 @@ run "web_callback_over_plain_http" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -327,7 +326,7 @@ run "mobile_callback_without_a_scheme" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -341,7 +340,7 @@ run "mobile_callback_over_plain_http" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -355,7 +354,7 @@ run "access_token_for_two_days" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -369,7 +368,7 @@ run "refresh_token_for_no_time" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -383,7 +382,7 @@ run "origin_with_a_trailing_slash" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -397,7 +396,7 @@ run "origin_over_plain_http" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -411,7 +410,7 @@ run "origin_with_capitals" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -425,7 +424,7 @@ run "origin_that_is_a_wildcard" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -439,7 +438,7 @@ run "origin_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -453,7 +452,7 @@ run "cache_size_that_is_not_offered" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -467,7 +466,7 @@ run "throttle_that_refuses_everything" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -481,7 +480,7 @@ run "throttle_without_a_burst" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -495,7 +494,7 @@ run "buffering_longer_than_firehose_allows" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -509,7 +508,7 @@ run "buffering_of_more_than_apply_can_finish" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -523,7 +522,7 @@ run "storage_class_too_early" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -537,7 +536,7 @@ run "one_apply_at_a_time" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -551,7 +550,7 @@ run "horizon_shorter_than_dead_letters" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -565,7 +564,7 @@ run "write_timeout_longer_than_api_gateway_waits" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -579,7 +578,7 @@ run "write_timeout_shorter_than_its_read_and_its_retries" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -593,7 +592,7 @@ run "read_timeout_longer_than_api_gateway_waits" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -607,7 +606,7 @@ run "read_timeout_shorter_than_a_list" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -621,7 +620,7 @@ run "apply_timeout_shorter_than_an_object_takes" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -635,7 +634,7 @@ run "function_with_too_little_memory" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -649,7 +648,7 @@ run "function_timeout_longer_than_lambda_allows" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -663,7 +662,7 @@ run "function_with_zero_concurrency" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -677,7 +676,7 @@ run "queue_with_more_concurrency_than_apply" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -691,7 +690,7 @@ run "more_concurrency_than_the_account_has" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -706,7 +705,7 @@ run "unknown_documents_integration" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -720,7 +719,7 @@ run "retention_that_cloudwatch_does_not_know" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -734,7 +733,7 @@ run "alarm_topic_of_another_region" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -748,7 +747,7 @@ run "replica_alarm_topic_without_a_replica" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -762,7 +761,7 @@ run "hot_zip_that_was_not_built" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -776,7 +775,7 @@ run "functions_zip_that_was_not_built" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -790,7 +789,7 @@ run "layer_that_was_not_built" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -804,7 +803,7 @@ run "unknown_client" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -818,7 +817,7 @@ run "unknown_architecture" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -832,7 +831,7 @@ run "base_url_without_the_api" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -846,7 +845,7 @@ run "what_the_rules_allow" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {

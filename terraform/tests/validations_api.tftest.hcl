@@ -14,7 +14,7 @@ run "headers_that_scripts_may_send" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -31,7 +31,7 @@ run "every_header_of_scripts" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -45,7 +45,7 @@ run "header_of_scripts_with_a_quote" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -59,7 +59,7 @@ run "header_of_scripts_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {

@@ -14,7 +14,7 @@ run "what_the_rules_allow" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -56,7 +56,7 @@ run "more_backends_than_fit" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -70,7 +70,7 @@ run "backend_name_with_slash" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -84,7 +84,7 @@ run "backend_url_with_host_in_capitals" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -98,7 +98,7 @@ run "backend_url_with_slash_at_the_end" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -112,7 +112,7 @@ run "backend_url_with_credentials" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -126,7 +126,7 @@ run "backend_url_with_query" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -140,7 +140,7 @@ run "backend_url_with_dots_in_the_base_path" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -154,7 +154,7 @@ run "backend_url_with_stage_variable" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -168,7 +168,7 @@ run "backend_url_with_other_scheme" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -183,7 +183,7 @@ run "backend_over_plain_http" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -197,7 +197,7 @@ run "no_methods" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -211,7 +211,7 @@ run "method_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -225,7 +225,7 @@ run "method_that_the_api_answers" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -239,7 +239,7 @@ run "timeout_below_api_gateways_minimum" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -253,7 +253,7 @@ run "timeout_above_api_gateways_maximum" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -267,7 +267,7 @@ run "timeout_in_parts_of_a_millisecond" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -281,7 +281,7 @@ run "backend_with_a_throttle_of_zero" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -295,7 +295,7 @@ run "backend_without_burst" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -309,7 +309,7 @@ run "quota_of_zero" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -323,7 +323,7 @@ run "quota_per_year" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -337,7 +337,7 @@ run "quota_without_key" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -351,7 +351,7 @@ run "cache_for_no_time" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -365,7 +365,7 @@ run "cache_for_too_long" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -379,7 +379,7 @@ run "cache_without_cache_query_parameters" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -393,7 +393,7 @@ run "cache_query_parameter_with_bracket" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -407,7 +407,7 @@ run "cache_without_get" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -427,7 +427,7 @@ run "cache_without_cluster" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -442,7 +442,7 @@ run "cache_with_forwarded_credentials" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -462,7 +462,7 @@ run "forwarded_header_that_is_no_credential" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -476,7 +476,7 @@ run "proxy_credential_forwarded" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -490,7 +490,7 @@ run "scope_of_another_stack" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -504,7 +504,7 @@ run "backend_without_key_and_scopes" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -518,7 +518,7 @@ run "vpc_link_that_is_empty" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -532,7 +532,7 @@ run "vpc_link_given_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -554,7 +554,7 @@ run "replica_vpc_link_that_is_empty" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -571,7 +571,7 @@ run "vpc_link_to_an_application_load_balancer" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -590,7 +590,7 @@ run "vpc_link_to_another_region" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -609,7 +609,7 @@ run "private_backend_without_replica_vpc_link" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -624,7 +624,7 @@ run "replica_vpc_link_without_replica" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -644,7 +644,7 @@ run "replica_vpc_link_to_the_primary_region" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -665,7 +665,7 @@ run "key_that_is_too_short" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -680,7 +680,7 @@ run "key_with_space" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -695,7 +695,7 @@ run "key_of_two_backends" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -710,7 +710,7 @@ run "key_of_no_backend" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -725,7 +725,7 @@ run "key_of_a_backend_that_takes_none" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {

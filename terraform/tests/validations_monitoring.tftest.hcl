@@ -14,7 +14,7 @@ run "what_the_rules_allow" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -34,7 +34,7 @@ run "address_without_domain" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -48,7 +48,7 @@ run "address_with_a_name" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -62,7 +62,7 @@ run "address_without_top_level_domain" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -76,7 +76,7 @@ run "number_without_plus" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -90,7 +90,7 @@ run "number_with_spaces" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -104,7 +104,7 @@ run "number_without_a_country_code" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -118,7 +118,7 @@ run "number_that_is_too_long" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -132,7 +132,7 @@ run "address_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -146,7 +146,7 @@ run "number_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -160,7 +160,7 @@ run "recipients_without_alarms" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {

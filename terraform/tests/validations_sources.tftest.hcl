@@ -53,7 +53,7 @@ run "more_sources_than_a_function_has_room_for" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -68,7 +68,7 @@ run "more_routes_than_api_gateway_has_resources" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -84,7 +84,7 @@ run "source_name_with_a_dot" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -98,7 +98,7 @@ run "source_name_longer_than_schedule_names_allow" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -112,7 +112,7 @@ run "unknown_mode" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -126,7 +126,7 @@ run "collection_that_is_not_declared" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -140,7 +140,7 @@ run "two_sources_of_one_collection" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -154,7 +154,7 @@ run "collection_that_clients_write" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -168,7 +168,7 @@ run "owner_collection_without_owners" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -182,7 +182,7 @@ run "owners_in_a_public_collection" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -196,7 +196,7 @@ run "sweep_of_an_owner_collection" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -212,7 +212,7 @@ run "snapshot_for_owners" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -226,7 +226,7 @@ run "changes_without_records" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -240,7 +240,7 @@ run "changes_without_id" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -254,7 +254,7 @@ run "changes_without_translation" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -268,7 +268,7 @@ run "function_and_records" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -282,7 +282,7 @@ run "function_and_version" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -296,7 +296,7 @@ run "function_and_paging" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -310,7 +310,7 @@ run "snapshot_with_records" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -324,7 +324,7 @@ run "snapshot_with_translation" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -338,7 +338,7 @@ run "snapshot_with_function" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -352,7 +352,7 @@ run "snapshot_with_sweep" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -366,7 +366,7 @@ run "snapshot_with_paging" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -380,7 +380,7 @@ run "empty_expression" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -394,7 +394,7 @@ run "empty_version_expression" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -408,7 +408,7 @@ run "version_without_an_expression" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -422,7 +422,7 @@ run "empty_paging_expression" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -436,7 +436,7 @@ run "function_of_another_module" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -450,7 +450,7 @@ run "unknown_version_format" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -464,7 +464,7 @@ run "document_that_is_not_an_item_id" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -478,7 +478,7 @@ run "url_that_is_not_http" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -492,7 +492,7 @@ run "url_with_a_letter_outside_ascii" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -506,7 +506,7 @@ run "url_with_a_space" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -520,7 +520,7 @@ run "url_with_a_port_that_does_not_exist" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -534,7 +534,7 @@ run "url_without_a_host" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -548,7 +548,7 @@ run "url_of_more_than_2048_characters" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -564,7 +564,7 @@ run "url_with_a_password" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -578,7 +578,7 @@ run "url_with_a_fragment" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -592,7 +592,7 @@ run "cursor_in_the_host" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -606,7 +606,7 @@ run "unknown_placeholder" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -620,7 +620,7 @@ run "cursor_without_versions" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -634,7 +634,7 @@ run "cursor_in_a_snapshot" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -648,7 +648,7 @@ run "cursor_settings_without_a_cursor" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -662,7 +662,7 @@ run "unknown_cursor_format" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -676,7 +676,7 @@ run "empty_initial_cursor" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -690,7 +690,7 @@ run "function_and_a_cursor_without_format" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -704,7 +704,7 @@ run "schedule_with_a_plural_of_one" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -718,7 +718,7 @@ run "schedule_with_a_singular_of_five" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -732,7 +732,7 @@ run "schedule_that_runs_once" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -746,7 +746,7 @@ run "cron_with_five_fields" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -760,7 +760,7 @@ run "sweep_without_a_rate" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -774,7 +774,7 @@ run "budget_shorter_than_the_interval" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -788,7 +788,7 @@ run "budget_of_more_than_a_year" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -802,7 +802,7 @@ run "budget_of_a_fraction_of_a_second" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -816,7 +816,7 @@ run "unknown_paging" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -830,7 +830,7 @@ run "page_paging_without_a_parameter" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -844,7 +844,7 @@ run "link_paging_with_a_parameter" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -858,7 +858,7 @@ run "parameter_with_a_space" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -872,7 +872,7 @@ run "token_paging_without_next" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -886,7 +886,7 @@ run "offset_paging_with_next" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -900,7 +900,7 @@ run "page_before_the_first" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -914,7 +914,7 @@ run "pages_of_nothing" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -928,7 +928,7 @@ run "lag_of_more_than_a_week" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -942,7 +942,7 @@ run "request_without_time" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -956,7 +956,7 @@ run "request_without_an_attempt" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -970,7 +970,7 @@ run "half_an_attempt" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -984,7 +984,7 @@ run "run_without_pages" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -998,7 +998,7 @@ run "run_longer_than_lambda" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1013,7 +1013,7 @@ run "run_longer_than_poll" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1027,7 +1027,7 @@ run "request_longer_than_its_run" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1041,7 +1041,7 @@ run "no_request_at_all" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1055,7 +1055,7 @@ run "response_larger_than_the_limit" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1070,7 +1070,7 @@ run "response_larger_than_memory" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1085,7 +1085,7 @@ run "snapshot_larger_than_api_gateway_returns" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1099,7 +1099,7 @@ run "cache_ttl_longer_than_the_staleness_budget" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1115,7 +1115,7 @@ run "breaker_that_is_always_open" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1129,7 +1129,7 @@ run "breaker_that_cools_for_two_days" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1143,7 +1143,7 @@ run "sweep_that_deletes_more_than_there_is" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1157,7 +1157,7 @@ run "sweep_at_another_host" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1173,7 +1173,7 @@ run "sweep_at_a_host_whose_name_begins_alike" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1189,7 +1189,7 @@ run "sweep_url_that_is_not_http" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1203,7 +1203,7 @@ run "sweep_url_of_more_than_2048_characters" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1221,7 +1221,7 @@ run "sweep_from_a_cursor" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1237,7 +1237,7 @@ run "header_with_a_space" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1251,7 +1251,7 @@ run "header_with_a_line_break" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1265,7 +1265,7 @@ run "header_value_of_more_than_2048_characters" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1281,7 +1281,7 @@ run "header_value_with_a_space_first" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1295,7 +1295,7 @@ run "secret_format_with_a_line_break" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1309,7 +1309,7 @@ run "secret_format_of_more_than_2048_characters" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1325,7 +1325,7 @@ run "secret_header_with_a_space" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1339,7 +1339,7 @@ run "credential_in_a_plain_header" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1353,7 +1353,7 @@ run "api_key_in_a_plain_header" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1367,7 +1367,7 @@ run "header_that_poll_sets" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1381,7 +1381,7 @@ run "secret_in_a_header_that_poll_sets" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1395,7 +1395,7 @@ run "header_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1409,7 +1409,7 @@ run "secret_in_a_header_that_headers_sets" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1425,7 +1425,7 @@ run "secret_of_another_region" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1441,7 +1441,7 @@ run "secret_by_wildcard" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1457,7 +1457,7 @@ run "secret_in_a_bucket" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1471,7 +1471,7 @@ run "secret_key_by_alias" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1487,7 +1487,7 @@ run "secret_format_without_the_secret" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1501,7 +1501,7 @@ run "secret_format_with_the_secret_twice" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1515,7 +1515,7 @@ run "secret_in_a_field_without_a_name" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1529,7 +1529,7 @@ run "secret_over_plain_http" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1543,7 +1543,7 @@ run "secret_over_plain_http_to_a_host_whose_name_begins_like_localhost" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1557,7 +1557,7 @@ run "poll_with_less_concurrency_than_sources" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1572,7 +1572,7 @@ run "stream_without_a_shard" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1586,7 +1586,7 @@ run "stream_that_keeps_nothing" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1600,7 +1600,7 @@ run "more_batches_of_a_shard_than_lambda_has" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1614,7 +1614,7 @@ run "batch_of_nothing" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1628,7 +1628,7 @@ run "stream_that_starves_the_queue" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1645,7 +1645,7 @@ run "on_demand_stream_that_starves_the_queue" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1661,7 +1661,7 @@ run "vpc_without_a_subnet" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1675,7 +1675,7 @@ run "vpc_without_a_security_group" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1689,7 +1689,7 @@ run "vpc_with_a_subnet_by_name" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1703,7 +1703,7 @@ run "vpc_with_a_security_group_by_name" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1717,7 +1717,7 @@ run "poll_layer_that_was_not_built" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1732,7 +1732,7 @@ run "without_sources" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1759,7 +1759,7 @@ run "what_the_rules_allow" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {
@@ -1870,7 +1870,7 @@ run "secret_over_plain_http_in_a_vpc" {
   command = plan
 
   module {
-    source = "./tests/rules"
+    source = "./modules/settings"
   }
 
   variables {

@@ -21,7 +21,7 @@ def test_there_are_at_most_12_checkov_suppressions_and_each_gives_a_reason() -> 
         assert re.search(r"checkov:skip=CKV2?_AWS_\d+:\S.{20,}", line), line
 
 
-LINKED = {"tests/rules": "modules/readplane", "tests/routes": "modules/api"}
+LINKED = {"tests/routes": "modules/api"}
 """For each test module that holds symbolic links to the variable files of a real module: that module.
 
 A run of the test module counts for the real module.

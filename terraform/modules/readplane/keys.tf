@@ -4,9 +4,9 @@ data "aws_partition" "current" {}
 
 # Each Region has a customer managed key of its own, because a KMS key can't be used outside its Region.
 locals {
-  stack_regions = { primary = var.region, replica = var.replica_region }
+  stack_regions = { primary = module.settings.region, replica = module.settings.replica_region }
   key_regions = { for role, region in local.stack_regions : role => region
-    if var.customer_managed_key && region != null
+    if module.settings.customer_managed_key && region != null
   }
 
   account_id = data.aws_caller_identity.current.account_id
@@ -14,7 +14,7 @@ locals {
 
   # The ARN of the write-log bucket, and a pattern of the log groups' ARNs, for each key's policy.
   write_log_arns = { for role, region in local.key_regions : role => join("-", [
-    "arn:${local.partition}:s3:::${var.name}-write-log", local.account_id, region
+    "arn:${local.partition}:s3:::${module.settings.name}-write-log", local.account_id, region
   ]) }
   log_group_arns = { for role, region in local.key_regions : role => join(":", [
     "arn", local.partition, "logs", region, local.account_id, "log-group", "*"
@@ -96,35 +96,35 @@ locals {
 }
 
 resource "aws_kms_key" "primary" {
-  count = var.customer_managed_key ? 1 : 0
+  count = module.settings.customer_managed_key ? 1 : 0
 
-  description             = "${var.name}: items, write log, documents, queues, logs"
+  description             = "${module.settings.name}: items, write log, documents, queues, logs"
   policy                  = local.key_policies["primary"]
   enable_key_rotation     = true
   deletion_window_in_days = 30
 }
 
 resource "aws_kms_alias" "primary" {
-  count = var.customer_managed_key ? 1 : 0
+  count = module.settings.customer_managed_key ? 1 : 0
 
-  name          = "alias/${var.name}"
+  name          = "alias/${module.settings.name}"
   target_key_id = aws_kms_key.primary[0].id
 }
 
 resource "aws_kms_key" "replica" {
-  count    = var.customer_managed_key && var.replica_region != null ? 1 : 0
+  count    = module.settings.customer_managed_key && module.settings.replica_region != null ? 1 : 0
   provider = aws.replica
 
-  description             = "${var.name}: items, write log, documents, queues, logs"
+  description             = "${module.settings.name}: items, write log, documents, queues, logs"
   policy                  = local.key_policies["replica"]
   enable_key_rotation     = true
   deletion_window_in_days = 30
 }
 
 resource "aws_kms_alias" "replica" {
-  count    = var.customer_managed_key && var.replica_region != null ? 1 : 0
+  count    = module.settings.customer_managed_key && module.settings.replica_region != null ? 1 : 0
   provider = aws.replica
 
-  name          = "alias/${var.name}"
+  name          = "alias/${module.settings.name}"
   target_key_id = aws_kms_key.replica[0].id
 }

@@ -13,23 +13,23 @@
 module "identity" {
   source = "../identity"
 
-  name                = var.name
-  groups              = toset(flatten([for collection in values(var.collections) : collection.write_groups]))
-  mfa                 = var.sign_in.mfa
-  self_sign_up        = var.sign_in.self_sign_up
-  deletion_protection = var.deletion_protection
+  name                = module.settings.name
+  groups              = toset(flatten(values(module.settings.collections)[*].write_groups))
+  mfa                 = module.settings.sign_in.mfa
+  self_sign_up        = module.settings.sign_in.self_sign_up
+  deletion_protection = module.settings.deletion_protection
   web = {
-    callback_urls = var.sign_in.web_callback_urls
-    logout_urls   = var.sign_in.web_logout_urls
+    callback_urls = module.settings.sign_in.web_callback_urls
+    logout_urls   = module.settings.sign_in.web_logout_urls
   }
   mobile = {
-    callback_urls = var.sign_in.mobile_callback_urls
-    logout_urls   = var.sign_in.mobile_logout_urls
+    callback_urls = module.settings.sign_in.mobile_callback_urls
+    logout_urls   = module.settings.sign_in.mobile_logout_urls
   }
   tokens = {
-    access_minutes = var.sign_in.access_minutes
-    id_minutes     = var.sign_in.id_minutes
-    refresh_days   = var.sign_in.refresh_days
+    access_minutes = module.settings.sign_in.access_minutes
+    id_minutes     = module.settings.sign_in.id_minutes
+    refresh_days   = module.settings.sign_in.refresh_days
   }
 }
 
@@ -37,64 +37,64 @@ module "items" {
   source    = "../items"
   providers = { aws = aws, aws.replica = aws.replica }
 
-  name                = var.name
-  replica             = var.replica_region != null
+  name                = module.settings.name
+  replica             = module.settings.replica_region != null
   kms_key_arn         = local.primary_key_arn
   replica_kms_key_arn = local.replica_key_arn
-  deletion_protection = var.deletion_protection
+  deletion_protection = module.settings.deletion_protection
 }
 
 module "primary" {
   source = "../region"
 
-  name        = var.name
+  name        = module.settings.name
   code        = local.code
   kms_key_arn = local.primary_key_arn
   identity    = local.identity
   items       = module.items.primary
-  collections = var.collections
+  collections = module.settings.collections
   sources     = local.freshness
   # Use `[0].arn`, so that module `primary` waits only for the output `arn` of module `change_stream`. The expression
   # one(module.change_stream[*].arn) would wait for the whole module `change_stream`. That would be a cycle, because
   # module `change_stream` waits for the function `apply` of module `primary`.
   change_stream_arn     = local.polled ? module.change_stream[0].arn : null
   backends              = local.backends
-  backend_api_keys      = var.backend_api_keys
+  backend_api_keys      = module.settings.backend_api_keys
   api                   = local.api
-  documents_integration = var.documents_integration
-  functions             = var.functions
-  write_log             = var.write_log
-  horizon_days          = var.horizon_days
-  log_retention_days    = var.log_retention_days
-  force_destroy         = !var.deletion_protection
-  tls_only              = !var.emulator.plain_http
-  alarms                = var.alarms
+  documents_integration = module.settings.documents_integration
+  functions             = module.settings.functions
+  write_log             = module.settings.write_log
+  horizon_days          = module.settings.horizon_days
+  log_retention_days    = module.settings.log_retention_days
+  force_destroy         = !module.settings.deletion_protection
+  tls_only              = !module.settings.emulator.plain_http
+  alarms                = module.settings.alarms
   alarm_actions         = local.alarm_actions
 }
 
 module "replica" {
   source    = "../region"
-  count     = var.replica_region == null ? 0 : 1
+  count     = module.settings.replica_region == null ? 0 : 1
   providers = { aws = aws.replica }
 
-  name                  = var.name
+  name                  = module.settings.name
   code                  = local.code
   kms_key_arn           = local.replica_key_arn
   identity              = local.identity
   items                 = module.items.replica
-  collections           = var.collections
+  collections           = module.settings.collections
   sources               = local.freshness
   backends              = local.replica_backends
   backend_api_keys      = module.primary.backend_api_keys
   api                   = local.api
-  documents_integration = var.documents_integration
-  functions             = var.functions
-  write_log             = var.write_log
-  horizon_days          = var.horizon_days
-  log_retention_days    = var.log_retention_days
-  force_destroy         = !var.deletion_protection
-  tls_only              = !var.emulator.plain_http
-  alarms                = var.alarms
+  documents_integration = module.settings.documents_integration
+  functions             = module.settings.functions
+  write_log             = module.settings.write_log
+  horizon_days          = module.settings.horizon_days
+  log_retention_days    = module.settings.log_retention_days
+  force_destroy         = !module.settings.deletion_protection
+  tls_only              = !module.settings.emulator.plain_http
+  alarms                = module.settings.alarms
   alarm_actions         = local.replica_alarm_actions
 }
 
@@ -103,11 +103,11 @@ locals {
   replica_key_arn = one(aws_kms_key.replica[*].arn)
 
   code = {
-    hot_zip       = local.zips.hot
-    functions_zip = local.zips.functions
-    layer_zip     = local.zips.layer
-    architecture  = var.architecture
-    aws_client    = var.aws_client
+    hot_zip       = module.settings.zips.hot
+    functions_zip = module.settings.zips.functions
+    layer_zip     = module.settings.zips.layer
+    architecture  = module.settings.architecture
+    aws_client    = module.settings.aws_client
   }
 
   # Both Regions use the user pool of the primary Region. Users sign in there, and the API authorizers of both Regions
@@ -119,12 +119,12 @@ locals {
   }
 
   api = {
-    endpoint_type          = var.endpoint_type
-    cors_origins           = var.cors_origins
-    cors_headers           = var.cors_headers
-    cache_size             = var.cache_size
-    throttle               = var.throttle
-    manage_account_logging = var.manage_account_logging
-    escape_method_paths    = !var.emulator.plain_method_paths
+    endpoint_type          = module.settings.endpoint_type
+    cors_origins           = module.settings.cors_origins
+    cors_headers           = module.settings.cors_headers
+    cache_size             = module.settings.cache_size
+    throttle               = module.settings.throttle
+    manage_account_logging = module.settings.manage_account_logging
+    escape_method_paths    = !module.settings.emulator.plain_method_paths
   }
 }

@@ -1,31 +1,31 @@
 # Every alarm notifies the stack's own SNS topic in the alarm's Region. Alarms of the primary Region also notify the
 # topics in alarm_actions, and alarms of the replica Region those in replica_alarm_actions.
 locals {
-  alarm_actions         = concat(module.monitoring[*].topic_arn, var.alarm_actions)
-  replica_alarm_actions = concat(module.replica_monitoring[*].topic_arn, var.replica_alarm_actions)
+  alarm_actions         = concat(module.monitoring[*].topic_arn, module.settings.alarm_actions)
+  replica_alarm_actions = concat(module.replica_monitoring[*].topic_arn, module.settings.replica_alarm_actions)
 }
 
 module "monitoring" {
   source = "../monitoring"
-  count  = var.alarms ? 1 : 0
+  count  = module.settings.alarms ? 1 : 0
 
-  name          = var.name
-  notify        = var.notify
+  name          = module.settings.name
+  notify        = module.settings.notify
   kms_key_arn   = local.primary_key_arn
-  alarm_actions = var.alarm_actions
+  alarm_actions = module.settings.alarm_actions
 
   # The module `monitoring` creates alarms and dashboard widgets for each source in this map. The module for the replica
   # Region gets no sources, because `poll` runs only in the primary Region.
-  sources = { for name, source in var.sources : name => { staleness_budget = source.staleness_budget } }
+  sources = { for name, source in module.settings.sources : name => { staleness_budget = source.staleness_budget } }
 }
 
 module "replica_monitoring" {
   source    = "../monitoring"
-  count     = var.alarms && var.replica_region != null ? 1 : 0
+  count     = module.settings.alarms && module.settings.replica_region != null ? 1 : 0
   providers = { aws = aws.replica }
 
-  name          = var.name
-  notify        = var.notify
+  name          = module.settings.name
+  notify        = module.settings.notify
   kms_key_arn   = local.replica_key_arn
-  alarm_actions = var.replica_alarm_actions
+  alarm_actions = module.settings.replica_alarm_actions
 }

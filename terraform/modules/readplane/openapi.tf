@@ -1,28 +1,25 @@
 # The public contract of the API. Both Regions serve the same routes, so there is one contract with a server for each.
 locals {
-  replica_api_urls = [for region in module.replica : (
-    var.api_base_url == null ? region.api_url : replace(var.api_base_url, "{api_id}", region.api_id)
-  )]
-  replica_servers = [for url in local.replica_api_urls : {
-    url         = "${url}/v1"
-    description = "Region ${var.replica_region}"
+  replica_servers = local.replica_api_url == null ? [] : [{
+    url         = "${local.replica_api_url}/v1"
+    description = "Region ${module.settings.replica_region}"
   }]
 }
 
 module "contract" {
   source = "../contract"
 
-  title = "${var.name} HTTP API"
+  title = "${module.settings.name} HTTP API"
   servers = concat(
-    [{ url = "${local.api_url}/v1", description = "Region ${var.region}" }],
+    [{ url = "${local.api_url}/v1", description = "Region ${module.settings.region}" }],
     local.replica_servers,
   )
   routes       = module.primary.route_table
-  collections  = var.collections
-  sources      = var.sources
-  backends     = var.backends
-  cors_origins = var.cors_origins
-  throttle     = var.throttle
+  collections  = module.settings.collections
+  sources      = module.settings.sources
+  backends     = module.settings.backends
+  cors_origins = module.settings.cors_origins
+  throttle     = module.settings.throttle
 }
 
 output "openapi" {

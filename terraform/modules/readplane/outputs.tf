@@ -1,23 +1,29 @@
 locals {
   # An emulator's API has a URL of another form than AWS's.
-  api_url = var.api_base_url == null ? module.primary.api_url : replace(
-    var.api_base_url, "{api_id}", module.primary.api_id
+  emulated_url = module.settings.api_base_url
+  api_url = local.emulated_url == null ? module.primary.api_url : replace(
+    local.emulated_url, "{api_id}", module.primary.api_id
   )
+  replica_api_url = one([for region in module.replica : (
+    local.emulated_url == null ? region.api_url : replace(local.emulated_url, "{api_id}", region.api_id)
+  )])
+
+  regions = compact([module.settings.region, module.settings.replica_region])
 }
 
 output "name" {
   description = "Stack name."
-  value       = var.name
+  value       = module.settings.name
 }
 
 output "region" {
   description = "Primary Region."
-  value       = var.region
+  value       = module.settings.region
 }
 
 output "replica_region" {
   description = "Replica Region; null without a replica."
-  value       = var.replica_region
+  value       = module.settings.replica_region
 }
 
 output "api_url" {
@@ -27,11 +33,7 @@ output "api_url" {
 
 output "replica_api_url" {
   description = "Base URL of the replica Region's API; null without a replica."
-  value = (
-    var.replica_region == null ? null :
-    var.api_base_url == null ? module.replica[0].api_url :
-    replace(var.api_base_url, "{api_id}", module.replica[0].api_id)
-  )
+  value       = local.replica_api_url
 }
 
 output "edge_url" {
@@ -48,7 +50,7 @@ output "api_documents" {
   description = <<-EOT
     Region -> the id of its REST API, and the OpenAPI document that Terraform imports into it, as JSON text.
   EOT
-  value       = zipmap(compact([var.region, var.replica_region]), concat([module.primary.api], module.replica[*].api))
+  value       = zipmap(local.regions, concat([module.primary.api], module.replica[*].api))
 }
 
 output "user_pool_id" {
@@ -130,14 +132,16 @@ output "poll_function" {
 
 output "sources" {
   description = "Source name -> the input that the source's schedule passes to `poll`, as JSON text."
-  value       = { for name, settings in local.source_settings : name => "{\"source\":${settings},\"sweep\":false}" }
+  value = { for name, settings in module.settings.source_settings :
+    name => "{\"source\":${settings},\"sweep\":false}"
+  }
 }
 
 output "backends" {
   description = <<-EOT
     Backend name -> its base URL, and whether callers need an API key (output backend_api_keys has the keys).
   EOT
-  value = { for name, backend in var.backends : name => {
+  value = { for name, backend in module.settings.backends : name => {
     url     = "${local.api_url}/v1/backends/${name}"
     api_key = backend.api_key
   } }

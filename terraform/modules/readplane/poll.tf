@@ -1,10 +1,10 @@
 # The change stream and the function `poll`, which polls the back offices. Terraform creates them only if there is a
 # source, because AWS bills a Kinesis stream by the hour, used or not.
 locals {
-  polled = length(var.sources) > 0
+  polled = length(module.settings.sources) > 0
 
   # Source name -> the settings with which `read` tells clients whether the data of a collection is stale.
-  freshness = { for name, source in var.sources : name => {
+  freshness = { for name, source in module.settings.sources : name => {
     collection       = source.collection
     staleness_budget = source.staleness_budget
   } }
@@ -14,51 +14,52 @@ module "change_stream" {
   source = "../change_stream"
   count  = local.polled ? 1 : 0
 
-  name = var.name
+  name = module.settings.name
   stream = {
-    on_demand       = var.change_stream.on_demand
-    shards          = var.change_stream.shards
-    retention_hours = var.change_stream.retention_hours
+    on_demand       = module.settings.change_stream.on_demand
+    shards          = module.settings.change_stream.shards
+    retention_hours = module.settings.change_stream.retention_hours
   }
   apply = {
     arn                    = module.primary.apply.arn
     function_name          = module.primary.apply.function_name
-    batch_size             = var.change_stream.batch_size
-    parallelization_factor = var.change_stream.parallelization_factor
+    batch_size             = module.settings.change_stream.batch_size
+    parallelization_factor = module.settings.change_stream.parallelization_factor
   }
   archive = {
     bucket_arn = module.primary.write_log.arn
-    seconds    = var.write_log.buffering_seconds
-    megabytes  = var.write_log.buffering_megabytes
+    seconds    = module.settings.write_log.buffering_seconds
+    megabytes  = module.settings.write_log.buffering_megabytes
   }
   kms_key_arn             = local.primary_key_arn
   freshness_alarm_seconds = module.primary.delivery_alarm_seconds
-  log_retention_days      = var.log_retention_days
-  alarms                  = var.alarms
+  log_retention_days      = module.settings.log_retention_days
+  alarms                  = module.settings.alarms
   alarm_actions           = local.alarm_actions
 }
 
 locals {
   # Use `[0].documents`, so that module `poll` waits only for this output. The splat module.replica[*].documents would
   # make it wait for the whole replica.
-  documents = concat([module.primary.documents], var.replica_region == null ? [] : [module.replica[0].documents])
+  replica_documents = module.settings.replica_region == null ? [] : [module.replica[0].documents]
+  documents         = concat([module.primary.documents], local.replica_documents)
 }
 
 module "poll" {
   source = "../poll"
   count  = local.polled ? 1 : 0
 
-  name = var.name
+  name = module.settings.name
   code = {
-    zip            = local.zips.functions
+    zip            = module.settings.zips.functions
     layer_arn      = module.primary.layer_arn
-    poll_layer_zip = local.zips.poll_layer
-    architecture   = var.architecture
+    poll_layer_zip = module.settings.zips.poll_layer
+    architecture   = module.settings.architecture
   }
-  function = var.functions.poll
-  vpc      = var.poll.vpc
-  sources = { for name, source in var.sources : name => {
-    settings         = local.source_settings[name]
+  function = module.settings.functions.poll
+  vpc      = module.settings.poll.vpc
+  sources = { for name, source in module.settings.sources : name => {
+    settings         = module.settings.source_settings[name]
     schedule         = source.schedule
     sweep_schedule   = try(source.sweep.schedule, null)
     staleness_budget = source.staleness_budget
@@ -66,10 +67,10 @@ module "poll" {
     collection       = source.collection
     secret           = source.secret
   } }
-  collections = { for source in values(var.sources) : source.collection => {
-    read      = var.collections[source.collection].read
-    cache_ttl = var.collections[source.collection].cache_ttl
-    schema    = var.collections[source.collection].schema
+  collections = { for source in values(module.settings.sources) : source.collection => {
+    read      = module.settings.collections[source.collection].read
+    cache_ttl = module.settings.collections[source.collection].cache_ttl
+    schema    = module.settings.collections[source.collection].schema
   } }
   items = module.items.primary
   stream = {
@@ -79,10 +80,10 @@ module "poll" {
   }
   log_bucket          = module.primary.write_log
   documents           = local.documents
-  horizon_days        = var.horizon_days
+  horizon_days        = module.settings.horizon_days
   kms_key_arn         = local.primary_key_arn
-  deletion_protection = var.deletion_protection
-  log_retention_days  = var.log_retention_days
-  alarms              = var.alarms
+  deletion_protection = module.settings.deletion_protection
+  log_retention_days  = module.settings.log_retention_days
+  alarms              = module.settings.alarms
   alarm_actions       = local.alarm_actions
 }

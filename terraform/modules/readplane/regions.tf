@@ -2,19 +2,21 @@
 data "aws_region" "primary" {
   lifecycle {
     postcondition {
-      condition     = self.name == var.region
-      error_message = "Set region of the provider that the module gets as aws to ${var.region}, as the variable region."
+      condition     = self.name == module.settings.region
+      error_message = <<-EOT
+        Set region of the provider that the module gets as aws to ${module.settings.region}, as the variable region.
+      EOT
     }
   }
 }
 
 data "aws_region" "replica" {
-  count    = var.replica_region == null ? 0 : 1
+  count    = module.settings.replica_region == null ? 0 : 1
   provider = aws.replica
 
   lifecycle {
     postcondition {
-      condition     = self.name == var.replica_region
+      condition     = self.name == module.settings.replica_region
       error_message = "Set region of the provider that the module gets as aws.replica to the variable replica_region."
     }
   }

@@ -14,17 +14,18 @@ from ops.console import ROOT
 from ops.terraform import environment, init, terraform
 
 TESTS = ROOT / "terraform/tests"
+SETTINGS = ROOT / "terraform/modules/settings"
 RUN = re.compile(r'^run "(\w+)" \{\n(.*?)^\}\n', re.MULTILINE | re.DOTALL)
 EXPECTATION = re.compile(r"^  expect_failures = \[.*?\]\n", re.MULTILINE | re.DOTALL)
 REPORTED_RUN = re.compile(r'in\s+run\s+"(\w+)"')
-REPORTED_RULE = re.compile(r"rule\s+at\s+tests/rules/(\w+\.tf):(\d+)")
+REPORTED_RULE = re.compile(r"rule\s+at\s+modules/settings/(\w+\.tf):(\d+)")
 
 Rule = tuple[str, int]
 """A rule: the file that contains it, and the number of its first line."""
 
 
 def test_each_refusal_breaks_one_rule_and_each_rule_is_broken(tmp_path: Path) -> None:
-    shutil.copytree(TESTS / "rules", tmp_path / "tests/rules")
+    shutil.copytree(SETTINGS, tmp_path / "modules/settings")
     shutil.copytree(TESTS / "mocks", tmp_path / "tests/mocks")
     (tmp_path / "main.tf").touch()
     runs = _write_runs(tmp_path / "tests")
@@ -54,7 +55,7 @@ def _write_runs(folder: Path) -> list[str]:
         text = path.read_text()
         shared = text[: text.index('\nrun "')]
         for name, body in RUN.findall(text):
-            if 'source = "./tests/rules"' in body and EXPECTATION.search(body):
+            if 'source = "./modules/settings"' in body and EXPECTATION.search(body):
                 assert name not in names, f"two runs are named {name}"
                 names.append(name)
                 run = f'run "{name}" {{\n{EXPECTATION.sub("", body)}}}\n'
@@ -74,7 +75,7 @@ def _terraform_test(folder: Path) -> str:
 def _rules() -> list[Rule]:
     return [
         (path.name, number)
-        for path in sorted((TESTS / "rules").glob("*.tf"))
+        for path in sorted(SETTINGS.glob("variables_*.tf"))
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if line == "  validation {"
     ]

@@ -1,6 +1,6 @@
 """Reads a source's settings, and checks the rules that only Python can check.
 
-Terraform checks all other rules when it plans (``terraform/modules/readplane/variables_sources.tf``). It also sets the
+Terraform checks all other rules when it plans (``terraform/modules/settings/variables_sources.tf``). It also sets the
 defaults. The settings reach ``poll`` only through Terraform, as the input of a schedule. So this module reads them by
 their types, and adds three kinds of rules: expressions must compile, a translation class must be usable, and the
 settings must fit the settings of the deployed function. See decision 37.

@@ -1,7 +1,7 @@
 """The classes for a source's settings, with which an operator describes one back office.
 
 Each class has the fields of the JSON object that Terraform sends, and :mod:`.reader` reads the fields by their
-annotations. The rules and the defaults are in ``terraform/modules/readplane/variables_sources.tf``.
+annotations. The rules and the defaults are in ``terraform/modules/settings/variables_sources.tf``.
 
 A field that a later version adds must allow ``None``. Until ``terraform apply`` has updated a source's schedule, the
 input of the schedule lacks the field.

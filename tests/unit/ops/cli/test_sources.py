@@ -152,7 +152,7 @@ def test_terraform_sends_every_field_of_the_settings_classes_and_adds_the_defaul
 
 
 def test_terraform_allows_the_words_that_poll_knows() -> None:
-    text = (SOURCE_FOLDER / "modules/readplane/variables_sources.tf").read_text()
+    text = (SOURCE_FOLDER / "modules/settings/variables_sources.tf").read_text()
     for name, choices in WORDS.items():
         (words,) = re.findall(rf"^  {name} += (\[.*\])$", text, re.MULTILINE)
         assert json.loads(words) == list(get_args(choices))

@@ -1,0 +1,68 @@
+# The settings of the stack: the variables with their types, defaults and rules. The other files of this module use
+# module.settings.<name> instead of var.<name>. `declared` is what the caller wrote, in which the module looks for
+# attributes that don't exist.
+#
+# `make docs` writes this file from the files variables_*.tf of modules/settings.
+module "settings" {
+  source = "../settings"
+
+  name                 = var.name
+  region               = var.region
+  replica_region       = var.replica_region
+  customer_managed_key = var.customer_managed_key
+  deletion_protection  = var.deletion_protection
+  log_retention_days   = var.log_retention_days
+  emulator             = var.emulator
+
+  collections = var.collections
+
+  sources       = var.sources
+  change_stream = var.change_stream
+  poll          = var.poll
+
+  backends         = var.backends
+  backend_api_keys = var.backend_api_keys
+
+  sign_in = var.sign_in
+
+  endpoint_type          = var.endpoint_type
+  cors_origins           = var.cors_origins
+  cors_headers           = var.cors_headers
+  cache_size             = var.cache_size
+  throttle               = var.throttle
+  documents_integration  = var.documents_integration
+  manage_account_logging = var.manage_account_logging
+  api_base_url           = var.api_base_url
+
+  write_log    = var.write_log
+  horizon_days = var.horizon_days
+
+  functions                 = var.functions
+  account_concurrency_quota = var.account_concurrency_quota
+  dist                      = var.dist
+  hot_zip                   = var.hot_zip
+  functions_zip             = var.functions_zip
+  layer_zip                 = var.layer_zip
+  poll_layer_zip            = var.poll_layer_zip
+  aws_client                = var.aws_client
+  architecture              = var.architecture
+
+  alarms                = var.alarms
+  alarm_actions         = var.alarm_actions
+  replica_alarm_actions = var.replica_alarm_actions
+  notify                = var.notify
+
+  declared = {
+    emulator      = var.emulator
+    collections   = var.collections
+    sources       = var.sources
+    change_stream = var.change_stream
+    poll          = var.poll
+    backends      = var.backends
+    sign_in       = var.sign_in
+    throttle      = var.throttle
+    write_log     = var.write_log
+    functions     = var.functions
+    notify        = var.notify
+  }
+}

@@ -1,0 +1,297 @@
+# The variables of the stack. modules/settings has their types, defaults, rules and full descriptions; docs/variables.md
+# lists them. A variable that is null or not set gets its default. The type `any` keeps a value as it was written, so
+# that modules/settings can refuse an attribute that doesn't exist.
+#
+# `make docs` writes this file from the files variables_*.tf of modules/settings.
+
+# --- Stack
+
+variable "name" {
+  description = "Stack name. See docs/variables.md#name."
+  type        = string
+  default     = null
+}
+
+variable "region" {
+  description = "Primary AWS Region of the stack. See docs/variables.md#region."
+  type        = string
+}
+
+variable "replica_region" {
+  description = <<-EOT
+    Second AWS Region, which also accepts reads and writes; null means that the stack has one Region. See
+    docs/variables.md#replica_region.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "customer_managed_key" {
+  description = "Which keys encrypt the stack's data. See docs/variables.md#customer_managed_key."
+  type        = bool
+  default     = null
+}
+
+variable "deletion_protection" {
+  description = <<-EOT
+    Refuse to delete the user pool, the items table, the checkpoint table and buckets that hold objects. See
+    docs/variables.md#deletion_protection.
+  EOT
+  type        = bool
+  default     = null
+}
+
+variable "log_retention_days" {
+  description = "Days for which CloudWatch keeps the logs of the stack. See docs/variables.md#log_retention_days."
+  type        = number
+  default     = null
+}
+
+variable "emulator" {
+  description = "What an emulator does differently from AWS. See docs/variables.md#emulator."
+  type        = any
+  default     = null
+}
+
+# --- Collections
+
+variable "collections" {
+  description = "Collection name -> the settings of the collection. See docs/variables.md#collections."
+  type        = any
+}
+
+# --- Sources
+
+variable "sources" {
+  description = <<-EOT
+    Source name -> the back office to poll, its schedule, and the collection that the source feeds. See
+    docs/variables.md#sources.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "change_stream" {
+  description = "The Kinesis stream that carries changes from `poll` to `apply`. See docs/variables.md#change_stream."
+  type        = any
+  default     = null
+}
+
+variable "poll" {
+  description = "The network in which `poll` runs. See docs/variables.md#poll."
+  type        = any
+  default     = null
+}
+
+# --- Backends
+
+variable "backends" {
+  description = <<-EOT
+    Backend name -> a back office that clients reach under /v1/backends/<name>/. See docs/variables.md#backends.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "backend_api_keys" {
+  description = <<-EOT
+    Backend name -> an API key that the backend's callers already have. See docs/variables.md#backend_api_keys.
+  EOT
+  type        = any
+  sensitive   = true
+  default     = null
+}
+
+# --- Sign in
+
+variable "sign_in" {
+  description = "How users sign in with Cognito, and for how long. See docs/variables.md#sign_in."
+  type        = any
+  default     = null
+}
+
+# --- The API
+
+variable "endpoint_type" {
+  description = "Endpoint type of the API. See docs/variables.md#endpoint_type."
+  type        = string
+  default     = null
+}
+
+variable "cors_origins" {
+  description = "Web origins whose scripts may call the API from a browser. See docs/variables.md#cors_origins."
+  type        = any
+  default     = null
+}
+
+variable "cors_headers" {
+  description = <<-EOT
+    Request headers that scripts from cors_origins may send, besides those that the API itself reads. See
+    docs/variables.md#cors_headers.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "cache_size" {
+  description = <<-EOT
+    Size of the API's cache cluster in GB, as text; null means no cluster, so that API Gateway caches nothing. See
+    docs/variables.md#cache_size.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "throttle" {
+  description = "Request limit of each method of the API. See docs/variables.md#throttle."
+  type        = any
+  default     = null
+}
+
+variable "documents_integration" {
+  description = "How the API gets documents from the documents bucket. See docs/variables.md#documents_integration."
+  type        = string
+  default     = null
+}
+
+variable "manage_account_logging" {
+  description = <<-EOT
+    Whether this stack manages the role with which API Gateway writes logs. See
+    docs/variables.md#manage_account_logging.
+  EOT
+  type        = bool
+  default     = null
+}
+
+variable "api_base_url" {
+  description = <<-EOT
+    Base URL of the API on an emulator, with {api_id} in place of the API's id; null means AWS's own URL. See
+    docs/variables.md#api_base_url.
+  EOT
+  type        = string
+  default     = null
+}
+
+# --- Write log
+
+variable "write_log" {
+  description = "Buffering, storage and processing of the write log. See docs/variables.md#write_log."
+  type        = any
+  default     = null
+}
+
+variable "horizon_days" {
+  description = <<-EOT
+    Days for which the tombstone of a deleted item is kept. `apply` quarantines older changes. See
+    docs/variables.md#horizon_days.
+  EOT
+  type        = number
+  default     = null
+}
+
+# --- Functions
+
+variable "functions" {
+  description = "Memory, timeout and concurrency of each function. See docs/variables.md#functions."
+  type        = any
+  default     = null
+}
+
+variable "account_concurrency_quota" {
+  description = <<-EOT
+    The AWS account's quota of concurrent Lambda executions per Region. See docs/variables.md#account_concurrency_quota.
+  EOT
+  type        = number
+  default     = null
+}
+
+variable "dist" {
+  description = <<-EOT
+    Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. null means the
+    folder dist/ beside the folder terraform/. See docs/variables.md#dist.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "hot_zip" {
+  description = "Path of the zip with the code of `read`, `write` and `apply`. See docs/variables.md#hot_zip."
+  type        = string
+  default     = null
+}
+
+variable "functions_zip" {
+  description = <<-EOT
+    Path of the zip with the code of `publish`, `poll` and `backend_auth`. null means functions-arm64.zip in the folder
+    dist. See docs/variables.md#functions_zip.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer that several functions share. null means layer-arm64.zip in the folder dist. See
+    docs/variables.md#layer_zip.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "poll_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer that only `poll` uses. null means poll-layer-arm64.zip in the folder dist. See
+    docs/variables.md#poll_layer_zip.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "aws_client" {
+  description = "Client library with which `read`, `write` and `apply` call AWS. See docs/variables.md#aws_client."
+  type        = string
+  default     = null
+}
+
+variable "architecture" {
+  description = "Processor architecture of the functions. See docs/variables.md#architecture."
+  type        = string
+  default     = null
+}
+
+# --- Monitoring
+
+variable "alarms" {
+  description = <<-EOT
+    Create the alarms (0.10 $ a month each), the SNS topic that they notify, and a dashboard. See
+    docs/variables.md#alarms.
+  EOT
+  type        = bool
+  default     = null
+}
+
+variable "alarm_actions" {
+  description = <<-EOT
+    ARNs of SNS topics that the primary Region's alarms notify, in addition to the stack's own topic. See
+    docs/variables.md#alarm_actions.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "replica_alarm_actions" {
+  description = <<-EOT
+    ARNs of SNS topics that the replica Region's alarms notify, in addition to the stack's own topic. See
+    docs/variables.md#replica_alarm_actions.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "notify" {
+  description = <<-EOT
+    People whom the alarms notify, in addition to the SNS topics in alarm_actions. See docs/variables.md#notify.
+  EOT
+  type        = any
+  default     = null
+}

@@ -1,0 +1,218 @@
+# Each variable with its default. The outputs that are more than a variable stand in derived.tf.
+#
+# `make docs` writes this file from the files variables_*.tf of modules/settings.
+
+output "name" {
+  description = "Stack name."
+  value       = var.name
+}
+
+output "region" {
+  description = "Primary AWS Region of the stack."
+  value       = var.region
+}
+
+output "replica_region" {
+  description = "Second AWS Region, which also accepts reads and writes; null means that the stack has one Region."
+  value       = var.replica_region
+}
+
+output "customer_managed_key" {
+  description = "Which keys encrypt the stack's data."
+  value       = var.customer_managed_key
+}
+
+output "deletion_protection" {
+  description = "Refuse to delete the user pool, the items table, the checkpoint table and buckets that hold objects."
+  value       = var.deletion_protection
+}
+
+output "log_retention_days" {
+  description = "Days for which CloudWatch keeps the logs of the stack."
+  value       = var.log_retention_days
+}
+
+output "emulator" {
+  description = "What an emulator does differently from AWS."
+  value       = var.emulator
+}
+
+output "collections" {
+  description = "Collection name -> the settings of the collection."
+  value       = var.collections
+}
+
+output "sources" {
+  description = "Source name -> the back office to poll, its schedule, and the collection that the source feeds."
+  value       = var.sources
+}
+
+output "change_stream" {
+  description = "The Kinesis stream that carries changes from `poll` to `apply`."
+  value       = var.change_stream
+}
+
+output "poll" {
+  description = "The network in which `poll` runs."
+  value       = var.poll
+}
+
+output "backends" {
+  description = "Backend name -> a back office that clients reach under /v1/backends/<name>/."
+  value       = var.backends
+}
+
+output "backend_api_keys" {
+  description = "Backend name -> an API key that the backend's callers already have."
+  value       = var.backend_api_keys
+  sensitive   = true
+}
+
+output "sign_in" {
+  description = "How users sign in with Cognito, and for how long."
+  value       = var.sign_in
+}
+
+output "endpoint_type" {
+  description = "Endpoint type of the API."
+  value       = var.endpoint_type
+}
+
+output "cors_origins" {
+  description = "Web origins whose scripts may call the API from a browser."
+  value       = var.cors_origins
+}
+
+output "cors_headers" {
+  description = "Request headers that scripts from cors_origins may send, besides those that the API itself reads."
+  value       = var.cors_headers
+}
+
+output "cache_size" {
+  description = <<-EOT
+    Size of the API's cache cluster in GB, as text; null means no cluster, so that API Gateway caches nothing.
+  EOT
+  value       = var.cache_size
+}
+
+output "throttle" {
+  description = "Request limit of each method of the API."
+  value       = var.throttle
+}
+
+output "documents_integration" {
+  description = "How the API gets documents from the documents bucket."
+  value       = var.documents_integration
+}
+
+output "manage_account_logging" {
+  description = "Whether this stack manages the role with which API Gateway writes logs."
+  value       = var.manage_account_logging
+}
+
+output "api_base_url" {
+  description = "Base URL of the API on an emulator, with {api_id} in place of the API's id; null means AWS's own URL."
+  value       = var.api_base_url
+}
+
+output "write_log" {
+  description = "Buffering, storage and processing of the write log."
+  value       = var.write_log
+}
+
+output "horizon_days" {
+  description = "Days for which the tombstone of a deleted item is kept. `apply` quarantines older changes."
+  value       = var.horizon_days
+}
+
+output "functions" {
+  description = "Memory, timeout and concurrency of each function."
+  value       = var.functions
+}
+
+output "account_concurrency_quota" {
+  description = "The AWS account's quota of concurrent Lambda executions per Region."
+  value       = var.account_concurrency_quota
+}
+
+output "dist" {
+  description = <<-EOT
+    Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. null means the
+    folder dist/ beside the folder terraform/.
+  EOT
+  value       = var.dist
+}
+
+output "hot_zip" {
+  description = "Path of the zip with the code of `read`, `write` and `apply`."
+  value       = var.hot_zip
+}
+
+output "functions_zip" {
+  description = <<-EOT
+    Path of the zip with the code of `publish`, `poll` and `backend_auth`. null means functions-arm64.zip in the folder
+    dist.
+  EOT
+  value       = var.functions_zip
+}
+
+output "layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer that several functions share. null means layer-arm64.zip in the folder dist.
+  EOT
+  value       = var.layer_zip
+}
+
+output "poll_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer that only `poll` uses. null means poll-layer-arm64.zip in the folder dist.
+  EOT
+  value       = var.poll_layer_zip
+}
+
+output "aws_client" {
+  description = "Client library with which `read`, `write` and `apply` call AWS."
+  value       = var.aws_client
+}
+
+output "architecture" {
+  description = "Processor architecture of the functions."
+  value       = var.architecture
+}
+
+output "alarms" {
+  description = "Create the alarms (0.10 $ a month each), the SNS topic that they notify, and a dashboard."
+  value       = var.alarms
+}
+
+output "alarm_actions" {
+  description = "ARNs of SNS topics that the primary Region's alarms notify, in addition to the stack's own topic."
+  value       = var.alarm_actions
+}
+
+output "replica_alarm_actions" {
+  description = "ARNs of SNS topics that the replica Region's alarms notify, in addition to the stack's own topic."
+  value       = var.replica_alarm_actions
+}
+
+output "notify" {
+  description = "People whom the alarms notify, in addition to the SNS topics in alarm_actions."
+  value       = var.notify
+}
+
+# Each variable with objects in its type, with every attribute that the type has.
+locals {
+  typed = {
+    emulator      = var.emulator
+    collections   = var.collections
+    sources       = var.sources
+    change_stream = var.change_stream
+    poll          = var.poll
+    backends      = var.backends
+    sign_in       = var.sign_in
+    throttle      = var.throttle
+    write_log     = var.write_log
+    functions     = var.functions
+    notify        = var.notify
+  }
+}

@@ -1,1 +1,0 @@
-../../modules/readplane/variables_backends.tf

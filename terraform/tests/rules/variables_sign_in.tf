@@ -1,1 +1,0 @@
-../../modules/readplane/variables_sign_in.tf

@@ -1,1 +1,0 @@
-../../modules/readplane/variables_write_log.tf
