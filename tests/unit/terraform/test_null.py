@@ -52,7 +52,7 @@ def test_null_means_the_default_in_every_attribute(tmp_path: Path) -> None:
     nulls: dict[str, Any] = {}
     for variable in variables:
         element = ELEMENTS.get(variable.name, {})
-        top = {name: None for name in _optional(variable)} | element
+        top = dict.fromkeys(_optional(variable)) | element
         if variable.type.startswith("map"):
             minimal[variable.name], nulls[variable.name] = {"products": element}, {"products": top}
         elif not any(attribute.default is None for attribute in _top(variable)):
