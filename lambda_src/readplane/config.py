@@ -12,6 +12,7 @@ annotation                             JSON
 ``str``                                a string that isn't empty
 ``str | None``                         a string that isn't empty, or ``null``
 ``int``                                a whole number, 0 or more
+``bool``                               ``true`` or ``false``
 ``tuple[str, ...]``                    a list of strings
 ``frozenset[str]``                     a list of strings
 ``Literal["a", "b"]``                  the string ``"a"`` or the string ``"b"``
@@ -53,16 +54,18 @@ class SettingsError(Exception):
     """The function's settings are missing or wrong. The message lists every problem."""
 
 
-class SchemasObject(NamedTuple):
-    """The S3 object that holds the collections' JSON Schemas.
+class ConfigObject(NamedTuple):
+    """A version of an S3 object that holds settings which are too large for a function's environment.
 
     :param bucket: the bucket's name.
     :param key: the object's key.
-    :param sha256: the SHA-256 of the object's content, in hex.
+    :param version_id: the version of the object that Terraform wrote for this version of the function.
+    :param sha256: the SHA-256 of the version's content, in hex.
     """
 
     bucket: str
     key: str
+    version_id: str
     sha256: str
 
 
@@ -110,6 +113,7 @@ class _Reader:
             str: self._text,
             str | None: self._text_or_none,
             int: self._whole_number,
+            bool: self._truth_value,
             tuple[str, ...]: self._texts,
             frozenset[str]: self._text_set,
         }
@@ -156,6 +160,9 @@ class _Reader:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         return self._problem(path, "a whole number, not negative")
+
+    def _truth_value(self, value: Any, path: Path) -> Any:
+        return value if isinstance(value, bool) else self._problem(path, "true or false")
 
     def _one_of(self, options: tuple[str, ...], value: Any, path: Path) -> Any:
         return value if value in options else self._problem(path, "one of " + ", ".join(options))

@@ -107,6 +107,22 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
             *(Put("d", VALUE, 999), Wait(40_000), Put("e", VALUE, 0), POLL_ALL, POLL_ALL),
         ],
     ),
+    "a sweep reads an old state of a row from a scroll, after a main pass read a later state with the same time": (
+        Setting(Shape("scroll", versions="rfc3339", resolution_ms=1_000), max_pages=1),
+        [
+            *(Put("a", VALUE, 0), Put("b", VALUE, 0), Put("c", VALUE, 1)),
+            *(Remove("a", 0), POLL_ALL, SWEEP, Deliver(1, "in order")),
+            *(Remove("b", 0), POLL_ALL, POLL_ALL),
+        ],
+    ),
+    "a sweep reads an old state of a row from a scroll, after a later change has reached the item": (
+        Setting(Shape("scroll", page_size=1), max_pages=1),
+        [
+            *(Put("a", VALUE, 0), Wait(10_000), Put("b", VALUE, 0), Wait(10_000), Put("c", VALUE, 0), Wait(10_000)),
+            *(POLL_ALL, POLL_ALL, POLL_ALL, DELIVER_ALL, SWEEP),
+            *(Put("c", OTHER_VALUE, 0), POLL_ALL, DELIVER_ALL, Wait(10_000), POLL_ALL),
+        ],
+    ),
 }
 """Histories that once failed. Each key says what happens in its history.
 

@@ -11,6 +11,9 @@ Whenever the item of a replica changes, that Region's stream gets one record. Th
 in order. For each record, `publish` publishes the item. There is one exception: if the record shows that a smaller
 version has replaced a greater one, `publish` writes the greater version back to the items instead.
 
+Somebody may also write a malformed row over the item by hand, in either Region. DynamoDB copies it like any other
+write.
+
 The tests of keyed POSTs (those with ``Idempotency-Key``) also run the product's `write` in each Region. A Region's
 write log passes each change on to the items at any later time, in any order, and more than once.
 """
@@ -32,10 +35,26 @@ from readplane.publish.handler import Publish, PublishSettings
 from readplane.stores.documents import Documents
 from readplane.stores.items import ApplyOutcome, Items
 from readplane.telemetry import Telemetry
-from tests.unit.support import COLLECTIONS, NOW_MS, change, stream_record
+from tests.unit.mangled_rows import Row, row_of
+from tests.unit.support import COLLECTIONS, NOW_MS, MemoryRows, change
 from tests.unit.write.support import WriteService, delete, post, put
 
 HORIZON_MS = 30 * 86_400_000
+
+
+class MalformedRow(NamedTuple):
+    """A row without a collection, so no item. It may still have a valid version."""
+
+    version: str | None
+
+
+def image_of(item: Change | MalformedRow | None) -> Row | None:
+    """Return an item or a malformed row as an image of the items stream."""
+    if item is None or isinstance(item, Change):
+        return None if item is None else row_of(item)
+    row = row_of(change())
+    del row["collection"], row["version"]
+    return row if item.version is None else row | {"version": {"S": item.version}}
 
 
 class Region:
@@ -48,42 +67,58 @@ class Region:
         self.number = number
         self.skew = skew
         self.time = (0, number)
-        self.item: Change | None = None
-        self.stream: deque[tuple[Change | None, Change | None]] = deque()
-        self.outgoing: deque[tuple[tuple[int, int], Change]] = deque()
+        self.row: Change | MalformedRow | None = None
+        self.stream: deque[tuple[Row | None, Row | None]] = deque()
+        self.outgoing: deque[tuple[tuple[int, int], Change | MalformedRow]] = deque()
         self.document: str | None = None
+        self.quarantine = MemoryRows()
 
-    def write(self, clock: int, new: Change) -> None:
+    @property
+    def item(self) -> Change | None:
+        """The item; ``None`` if there is none, or if its row is malformed."""
+        return self.row if isinstance(self.row, Change) else None
+
+    def write(self, clock: int, new: Change | MalformedRow) -> None:
         """Write the item. The caller has already checked the condition of the write.
 
         :param clock: the time of the write by a clock that both Regions share. The Region adds its own clock skew.
         """
         self.time = max(clock + self.skew, self.time[0] + 1), self.number
-        self.stream.append((self.item, new))
-        self.item = new
+        self._store(new)
         self.outgoing.append((self.time, new))
 
-    def apply(self, clock: int, new: Change) -> ApplyOutcome:
-        if self.item is None or self.item.version < new.version:
-            self.write(clock, new)
-            return "applied"
-        return "duplicate" if self.item.version == new.version else "superseded"
+    def _store(self, new: Change | MalformedRow) -> None:
+        self.stream.append((image_of(self.row), image_of(new)))
+        self.row = new
 
-    def receive(self, time: tuple[int, int], new: Change) -> None:
+    def apply(self, clock: int, new: Change) -> ApplyOutcome:
+        version = self.row.version if self.row else None
+        if version is not None and version > new.version:
+            return "superseded"
+        if version == new.version and self.item:
+            return "duplicate"
+        self.write(clock, new)
+        return "applied"
+
+    def receive(self, time: tuple[int, int], new: Change | MalformedRow) -> None:
         if time > self.time:
             self.time = time
-            self.stream.append((self.item, new))
-            self.item = new
+            self._store(new)
 
     def publish(self, clock: int, records: int) -> None:
         """Run the product's `publish` on a batch of up to ``records`` records of this Region's items stream.
 
         `publish` writes to the items and the document of this Region.
         """
-        batch = [stream_record(*self.stream.popleft()) for _ in range(min(records, len(self.stream)))]
+        batch = []
+        for number in range(min(records, len(self.stream))):
+            images = zip(("OldImage", "NewImage"), self.stream.popleft(), strict=True)
+            batch.append({"dynamodb": {"SequenceNumber": str(number), **{n: row for n, row in images if row}}})
         stores = Stores(self, clock)
-        settings = PublishSettings("model", "t", "d", 30, COLLECTIONS)
-        publish = Publish(settings, cast(Items, stores), cast(Documents, stores), Telemetry("publish", "model"))
+        settings = PublishSettings("model", "t", "d", "b", "quarantine/", 30, COLLECTIONS)
+        publish = Publish(
+            settings, cast(Items, stores), cast(Documents, stores), self.quarantine, Telemetry("publish", "model")
+        )
         assert publish({"Records": batch}) == {"batchItemFailures": []}
 
 
@@ -126,7 +161,14 @@ def document_of(item: Change) -> str | None:
 @given(
     # Each tuple is a step: what happens, the number of the Region where it happens, and a number that varies the step.
     # "deliver" means that the Region receives the oldest outgoing write of the other Region.
-    st.lists(st.tuples(st.sampled_from(["apply", "deliver", "publish"]), st.integers(0, 1), st.integers(0, 8))),
+    # "mangle" means that somebody replaces the Region's row with a malformed one, with or without the row's version.
+    st.lists(
+        st.tuples(
+            st.sampled_from(["apply", "apply", "deliver", "deliver", "publish", "mangle"]),
+            st.integers(0, 1),
+            st.integers(0, 8),
+        )
+    ),
     st.integers(-5, 5),
     st.booleans(),
     st.sampled_from([0, 400 * 86_400_000]),
@@ -135,6 +177,10 @@ def document_of(item: Change) -> str | None:
 # change before Region 0 has published it. If `publish` put the newest change back only after the first overwrite, the
 # second older change would win.
 @example([("apply", 0, 1), ("apply", 1, 0), ("apply", 1, 0)], 0, False, 0)
+# A malformed row replaces the only change, in the change's own Region and in the other, with and without its version.
+@example([("apply", 0, 1), ("mangle", 0, 0)], 0, False, 0)
+@example([("apply", 0, 1), ("mangle", 1, 0), ("deliver", 0, 0)], 0, False, 0)
+@example([("apply", 0, 1), ("deliver", 1, 0), ("mangle", 1, 1)], 0, True, 0)
 def test_both_regions_end_with_the_greatest_version_and_its_document(
     steps: list[tuple[str, int, int]], skew: int, deletes: bool, age_ms: int
 ) -> None:
@@ -160,11 +206,30 @@ def test_both_regions_end_with_the_greatest_version_and_its_document(
             region.receive(*other.outgoing.popleft())
         elif step == "publish" and region.stream:
             region.publish(clock, 1 + tick % 4)
+        elif step == "mangle":
+            region.write(clock, MalformedRow(region.row.version if region.row and tick % 2 else None))
     settle(regions, len(steps))
     if applied:
         winner = max(applied, key=lambda entry: entry.version)
         assert [region.item for region in regions] == [winner, winner]
         assert [region.document for region in regions] == [document_of(winner)] * 2
+
+
+def test_a_malformed_row_with_a_greater_version_stays_because_a_newer_readplane_may_have_written_it() -> None:
+    """One Region may already run a version of Readplane whose rows the other Region can't read yet."""
+    regions = [Region(0), Region(1)]
+    newer = MalformedRow(change(ms=NOW_MS + 5).version)
+    regions[0].apply(1, change())
+    settle(regions, 2)
+    regions[1].write(10_000, newer)
+    settle(regions, 10_001)
+    assert regions[0].apply(20_000, change(ms=NOW_MS + 1)) == "superseded"
+    settle(regions, 20_001)
+    assert [region.row for region in regions] == [newer, newer]
+    assert all(region.quarantine.rows for region in regions), "each Region quarantines the row that it can't read"
+    regions[1].apply(30_000, change(ms=NOW_MS + 6))
+    settle(regions, 30_001)
+    assert [region.row for region in regions] == [change(ms=NOW_MS + 6)] * 2
 
 
 def test_without_mending_the_model_does_lose_a_version() -> None:

@@ -15,33 +15,32 @@ from readplane.apply.handler import Apply, ApplySettings, ApplyStores
 from readplane.apply.notifications import SqsApplyQueue
 from readplane.apply.objects import S3LogObjects
 from readplane.apply.quarantine import S3LineQuarantine
+from readplane.apply.tally import DynamoCountedObjects
 from readplane.aws.faults import AwsError
-from readplane.config import SchemasObject
 from readplane.model.change import parse_line
 from readplane.model.collection import Collection
 from readplane.model.exact_json import parse_json, print_json
 from readplane.model.keys import item_key
-from readplane.model.schema import compile_schemas
 from readplane.poll.change_stream import KinesisChangeStream
 from readplane.poll.checkpoint import Checkpoint
 from readplane.poll.checkpoint_table import DynamoCheckpoints
+from readplane.poll.declared_sources import DeclaredSources
 from readplane.poll.errors import LeaseLostError
 from readplane.poll.handler import Poll as PollFunction
-from readplane.poll.handler import PollSettings
 from readplane.poll.poll_stores import PollStores
 from readplane.poll.quarantine import S3Quarantine
 from readplane.poll.source.settings import Source
 from readplane.poll.sourced_items import DynamoSourcedItems
 from readplane.poll.upstream.client import BackOfficeClient
 from readplane.poll.upstream.response import Fetch
-from readplane.stores.items import change_of
 from readplane.stores.items_bulk import DynamoBulkItems
+from readplane.stores.rows import change_of
 from readplane.telemetry import Telemetry
 from tests.fakes.back_office import ORIGIN, PATH, BackOffice, Fault, Row
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.expressions import Item
 from tests.fakes.sandbox import Clock, GatedClient, Invocation, KilledError, MemoryBuckets, MemoryStream, simulated
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 from tests.histories.steps import (
     BAD_ROWS,
     BAD_TIMES,
@@ -68,23 +67,8 @@ SOURCE = "rows"
 COLLECTION = Collection("things", "public")
 COLLECTIONS = {COLLECTION.name: COLLECTION}
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "number"}, "of": {"type": "string"}}}
-VALIDATORS = compile_schemas({COLLECTION.name: SCHEMA})
 HORIZON_DAYS = 30
 HORIZON_MS = HORIZON_DAYS * 86_400_000
-NO_SCHEMAS = SchemasObject("", "", "")
-POLL_SETTINGS = PollSettings(
-    name="model",
-    items_table="items",
-    items_index="by_collection",
-    checkpoints_table="checkpoints",
-    stream="changes",
-    log_bucket="log",
-    quarantine_prefix="quarantine/",
-    documents=(),
-    horizon_days=HORIZON_DAYS,
-    schemas=NO_SCHEMAS,
-    collections=COLLECTIONS,
-)
 OUTCOMES = ("completed", "not_modified", "unfinished", "failed", "open", "running")
 WHOLE_PASS = ("completed", "not_modified")
 """The outcomes of a poll that has reached the end of a pass."""
@@ -177,6 +161,7 @@ class World:
                 objects=S3LogObjects(self.buckets, "log"),
                 quarantine=S3LineQuarantine(self.buckets, "log", "quarantine/"),
                 queue=SqsApplyQueue(self.buckets, "q"),
+                counted=DynamoCountedObjects(MemoryDynamo("counted"), "counted"),
             ),
             RecordedFailures(),
         )
@@ -296,9 +281,10 @@ class World:
             quarantine=S3Quarantine(GatedClient(self.buckets, invocation, "s3"), "log", "quarantine/"),
             documents={},
         )
-        poll = PollFunction(POLL_SETTINGS, VALIDATORS, stores, self._fetch_of, telemetry)
+        sources = DeclaredSources({SOURCE: self.source()}, {COLLECTION.name: SCHEMA}, COLLECTIONS)
+        poll = PollFunction(sources, stores, self._fetch_of, telemetry)
         try:
-            return poll({"source": self.source(), "sweep": sweep}, invocation.remaining_ms)
+            return poll({"source": SOURCE, "sweep": sweep}, invocation.remaining_ms)
         finally:
             for error in telemetry.failures:
                 # Allow `poll` to report a lost lease. If DynamoDB released the lease but its response was lost, `poll`
@@ -373,7 +359,7 @@ class World:
         return response
 
     def source(self) -> dict[str, Any]:
-        """Return the source's settings in the form in which its schedule sends them to `poll`."""
+        """Return the source's settings as Terraform writes them."""
         shape = self.setting.shape
         styles = {"header": "link", "scroll": "token"}
         paging: dict[str, Any] = {"style": styles.get(shape.style, shape.style)}

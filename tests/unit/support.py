@@ -18,6 +18,7 @@ from readplane.model.keys import ListPosition, list_key
 from readplane.model.version import stamp
 from readplane.stores.documents import Document
 from readplane.stores.items import ApplyOutcome, DynamoItems
+from readplane.stores.rows import BadRowError
 from tests.fakes.dynamodb import MemoryDynamo
 
 EVENTS = Path(__file__).parent / "events"
@@ -212,13 +213,15 @@ class MemorySourcedItems(MemoryItems):
 class MemoryDocuments:
     """A :class:`readplane.stores.documents.Documents` that keeps the documents in a dictionary.
 
-    ``calls`` lists the writes in order. Writing a document whose key is in ``fail`` raises an error.
+    ``calls`` lists the writes in order. Writing a document whose key is in ``fail`` raises an error, and so does
+    removing one whose key is in ``fail_removal``.
     """
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self.calls: list[tuple[str, str]] = []
         self.fail: set[str] = set()
+        self.fail_removal: set[str] = set()
 
     def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
         if key in self.fail:
@@ -227,6 +230,8 @@ class MemoryDocuments:
         self.texts[key] = text
 
     def remove_document(self, key: str) -> None:
+        if key in self.fail_removal:
+            raise TimeoutError
         self.calls.append((key, "removed"))
         self.texts.pop(key, None)
 
@@ -237,6 +242,22 @@ class MemoryDocuments:
         if etag in [text.strip() for text in (if_none_match or "").split(",")]:
             return Document(None, {"ETag": etag})
         return Document(self.texts[key].encode(), {"ETag": etag, "Content-Type": "application/json"})
+
+
+class MemoryRows:
+    """A :class:`readplane.publish.quarantine.RowQuarantine` in memory. ``rows`` lists the quarantined rows.
+
+    While ``failure`` is set, quarantining a row raises it.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+        self.failure: Exception | None = None
+
+    def put_row(self, row: Any, error: BadRowError) -> None:
+        if self.failure:
+            raise self.failure
+        self.rows.append(row)
 
 
 class MemoryLog:

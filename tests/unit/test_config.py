@@ -11,13 +11,14 @@ from readplane.read.handler import ReadSettings
 from readplane.write.handler import WriteSettings
 from tests.unit.support import settings_text
 
+PRODUCTS = {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}
 GOOD: dict[str, Any] = {
     "name": "demo",
     "region": "eu-central-1",
     "client_ids": ["web", "mobile"],
     "cors_origins": [],
     "delivery_stream": "demo",
-    "schemas": {"bucket": "b", "key": "k", "sha256": "0"},
+    "schemas": {"bucket": "b", "key": "k", "version_id": "null", "sha256": "0"},
     "items_table": "t",
     "items_index": "by_collection",
     "documents_bucket": None,
@@ -26,7 +27,7 @@ GOOD: dict[str, Any] = {
     "queue_url": "q",
     "log_bucket": "b",
     "quarantine_prefix": "quarantine/",
-    "collections": {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}},
+    "collections": {"products": PRODUCTS},
 }
 
 
@@ -38,6 +39,7 @@ GOOD: dict[str, Any] = {
         (ReadSettings, {"documents_bucket": "d"}),
         (ApplySettings, {}),
         (PublishSettings, {"documents_bucket": "d"}),
+        (PublishSettings, {"documents_bucket": "d", "collections": {"products": {**PRODUCTS, "moved": True}}}),
     ],
 )
 def test_good_settings_load(settings_class: Any, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +48,15 @@ def test_good_settings_load(settings_class: Any, change: dict[str, Any], monkeyp
     assert settings.name == "demo"
     products = settings.collections["products"]
     assert (products.read, products.write_groups, products.cache_ttl) == ("public", ("editors",), 60)
+    assert products.moved is ("collections" in change)
+
+
+@pytest.mark.parametrize("moved", ["true", 1, 0, []])
+def test_a_truth_value_is_true_or_false(moved: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = {"documents_bucket": "d", "collections": {"products": {**PRODUCTS, "moved": moved}}}
+    monkeypatch.setenv(VARIABLE, settings_text(GOOD | bad))
+    with pytest.raises(SettingsError, match=r"collections\.products\.moved must be true or false"):
+        load_settings(PublishSettings)
 
 
 @pytest.mark.parametrize("settings_class", [WriteSettings, ReadSettings, ApplySettings, PublishSettings])

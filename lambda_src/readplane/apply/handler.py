@@ -14,6 +14,7 @@ from .notifications import ApplyQueue, MessageApplier, SqsApplyQueue
 from .objects import WORKERS, LogObjects, ObjectApplier, S3LogObjects
 from .quarantine import LineParser, LineQuarantine, S3LineQuarantine
 from .stream import ShardApplier
+from .tally import CountedObjects, DynamoCountedObjects
 
 
 class ApplySettings(NamedTuple):
@@ -49,12 +50,14 @@ class ApplyStores(NamedTuple):
     :param objects: the objects of the write log.
     :param quarantine: keeps the lines that can't be applied.
     :param queue: the SQS queue whose messages announce write-log objects.
+    :param counted: remembers which write-log objects are counted.
     """
 
     items: BulkItems
     objects: LogObjects
     quarantine: LineQuarantine
     queue: ApplyQueue
+    counted: CountedObjects
 
 
 class Apply:
@@ -63,7 +66,7 @@ class Apply:
     def __init__(self, settings: ApplySettings, stores: ApplyStores, telemetry: Telemetry) -> None:
         pool = ThreadPoolExecutor(WORKERS)  # starts each thread only when needed, then keeps it
         parser = LineParser(stores.items, stores.quarantine, settings.collections, settings.horizon_ms, telemetry)
-        objects = ObjectApplier(stores.objects, stores.items, parser, pool, telemetry)
+        objects = ObjectApplier(stores.objects, stores.items, stores.counted, parser, pool, telemetry)
         self._messages = MessageApplier(objects, stores.queue, telemetry)
         self._shard = ShardApplier(stores.items, parser, pool, telemetry)
 
@@ -91,13 +94,15 @@ def make_apply() -> Function:
     settings = load_settings(ApplySettings)
     dynamodb = make_client("dynamodb", attempts=5, connections=WORKERS)
     s3 = make_client("s3", read_timeout=20)
+    telemetry = Telemetry("apply", settings.name)
     stores = ApplyStores(
-        items=DynamoBulkItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms),
+        items=DynamoBulkItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms, telemetry=telemetry),
         objects=S3LogObjects(s3, settings.log_bucket),
         quarantine=S3LineQuarantine(s3, settings.log_bucket, settings.quarantine_prefix),
         queue=SqsApplyQueue(make_client("sqs"), settings.queue_url),
+        counted=DynamoCountedObjects(dynamodb, settings.items_table),
     )
-    apply = Apply(settings, stores, Telemetry("apply", settings.name))
+    apply = Apply(settings, stores, telemetry)
     return lambda event, context: apply(event, context.get_remaining_time_in_millis)
 
 

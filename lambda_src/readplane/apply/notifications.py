@@ -49,13 +49,19 @@ class SqsApplyQueue:
         )
 
 
-def announced_objects(message: Event) -> Iterator[tuple[str, int]]:
-    """Yield the key and the creation time (Unix milliseconds) of each write-log object that an SQS message announces.
+def announced_objects(message: Event) -> Iterator[tuple[str, int, bool]]:
+    """Yield each write-log object that an SQS message announces.
 
     S3 sends one test message when a bucket's notifications are set up. For that message, yield nothing.
+
+    An object's tuple holds its key, its creation time in Unix milliseconds, and whether the message is part of a
+    replay. The operator who sends a replay's messages gives their body the member ``"replay": true``. The mark is in
+    the body and not in a message attribute, because `dead-letters redrive` sends only the body again.
     """
-    for record in json.loads(message["body"]).get("Records", []):
-        yield decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"])
+    body = json.loads(message["body"])
+    is_replay = body.get("replay") is True
+    for record in body.get("Records", []):
+        yield decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"]), is_replay
 
 
 def _parse_time(text: str) -> int:
@@ -123,8 +129,8 @@ class MessageApplier:
     def _apply_message(self, message: Event) -> bool:
         """Apply the objects that a message announces. Return whether this succeeded."""
         try:
-            for key, created_ms in announced_objects(message):
-                self._objects.apply_object(key, created_ms)
+            for key, created_ms, is_replay in announced_objects(message):
+                self._objects.apply_object(key, created_ms, is_replay=is_replay)
         except Exception as error:  # noqa: BLE001 (a failed message must not stop the others of the batch)
             self._telemetry.failure(
                 "object_failed",

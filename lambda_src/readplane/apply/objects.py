@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, wait
 from typing import IO, Any, Protocol, cast
 
 from ..aws.client import Client
+from ..clock import now_ms
 from ..model.change import Change, PoisonError
 from ..model.window import Window
 from ..stores.items import ApplyOutcome
@@ -16,7 +17,7 @@ from ..stores.items_bulk import MAX_CHANGES, BulkItems, sent_bytes
 from ..stores.table import split_into_batches
 from ..telemetry import Telemetry
 from .quarantine import LineParser
-from .tally import Tally, count_outcomes, fold_and_count
+from .tally import EXPIRED, CountedObjects, Tally, count_outcomes, fold_and_count
 
 WORKERS = 8
 """The number of threads that write changes to DynamoDB. While one thread waits 8 ms for DynamoDB's response, the others
@@ -91,26 +92,34 @@ class ObjectApplier:
     """Applies the changes of write-log objects, one object at a time."""
 
     def __init__(
-        self, objects: LogObjects, items: BulkItems, parser: LineParser, pool: Executor, telemetry: Telemetry
+        self,
+        objects: LogObjects,
+        items: BulkItems,
+        counted: CountedObjects,
+        parser: LineParser,
+        pool: Executor,
+        telemetry: Telemetry,
     ) -> None:
         self._objects = objects
         self._items = items
+        self._counted = counted
         self._parser = parser
         self._pool = pool
         self._telemetry = telemetry
 
-    def apply_object(self, key: str, created_ms: int) -> None:
+    def apply_object(self, key: str, created_ms: int, *, is_replay: bool = False) -> None:
         """Apply all changes of a write-log object.
 
         :param key: the object's key in S3.
         :param created_ms: when Firehose wrote the object (Unix milliseconds).
+        :param is_replay: whether an operator replays the object.
         :raises AwsError: if a call to AWS fails. The whole object must then be applied again.
         """
         tally: Tally = Counter()
         window = Window()
         writer = _Writer(self._items, self._pool)
         try:
-            for change in self._changes(key, tally):
+            for change in self._changes(key, tally, is_replay):
                 fold_and_count(window, change, tally)
                 if window.is_full():
                     writer.write(window.take())
@@ -120,7 +129,15 @@ class ObjectApplier:
         records = tally.pop("RecordsHandled", 0)
         tally.update(count_outcomes(outcomes))
         self._telemetry.event("changes_applied", "Changes are applied to their items.", metrics=tally, key=key)
-        if key.startswith(REDRIVEN):
+        if is_replay:
+            self._telemetry.event(
+                "object_replayed",
+                "An object is replayed. Its changes that are older than the horizon and have no item are left out.",
+                key=key,
+                records=records,
+                expired=tally[EXPIRED],
+            )
+        if key.startswith(REDRIVEN) or not self._counted.count(key, now_ms()):
             return
         # An alarm compares the metric `RecordsHandled` with Firehose's own count of delivered records. So set the
         # metric's timestamp to the time when Firehose delivered the object, however late the object is applied.
@@ -132,12 +149,12 @@ class ObjectApplier:
             key=key,
         )
 
-    def _changes(self, key: str, tally: Tally) -> Iterator[Change]:
+    def _changes(self, key: str, tally: Tally, is_replay: bool) -> Iterator[Change]:
         """Yield the changes of an object while it is read, and put lines that can't be applied in quarantine."""
         number = 0
         try:
             for number, line in enumerate(self._objects.lines(key), 1):
-                change = self._parser.parse_or_quarantine(line, f"{key}:{number}", tally)
+                change = self._parser.parse_or_quarantine(line, f"{key}:{number}", tally, is_replay=is_replay)
                 if change:
                     yield change
         except PoisonError as poison:  # the object is damaged after line `number`

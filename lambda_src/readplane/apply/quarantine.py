@@ -12,7 +12,7 @@ from ..model.change import Change, PoisonError, is_expired, parse_line
 from ..model.collection import Collection
 from ..stores.items import Items
 from ..telemetry import Telemetry
-from .tally import Tally
+from .tally import EXPIRED, Tally
 
 
 class LineQuarantine(Protocol):
@@ -71,11 +71,27 @@ class LineParser:
         self._horizon_ms = horizon_ms
         self._telemetry = telemetry
 
-    def parse_or_quarantine(self, line: bytes, origin: str, tally: Tally) -> Change | None:
-        """Return the change in a line. If the line can't be applied, put it in quarantine and return ``None``."""
+    def parse_or_quarantine(self, line: bytes, origin: str, tally: Tally, *, is_replay: bool = False) -> Change | None:
+        """Return the change in a line. If the line can't be applied, put it in quarantine and return ``None``.
+
+        :param is_replay: whether an operator replays the line. Then count a change that is older than the horizon and
+            has no item, and return ``None`` for it, but don't quarantine it. Its item was deleted, and the tombstone is
+            gone. A replay of old objects contains many such changes, and the write log keeps them all.
+        """
         try:
             change = parse_line(line, self._collections)
-            self._refuse_expired(change)
+            if not is_expired(change, now_ms(), self._horizon_ms):
+                return change
+            # Accept a change that is older than the horizon if its item already has the same or a newer version. Such
+            # a change has no effect, and a replay of the write log contains many of them. Refuse an old change that
+            # would alter its item, because a later delete may have deleted the item. If the tombstone of that delete is
+            # gone, the old change would bring the item back.
+            item = self._items.get_item(change.key, consistent=True)
+            if item is None and is_replay:
+                tally[EXPIRED] += 1
+                return None
+            if item is None or item.version < change.version:
+                raise PoisonError("expired", "the change is older than the horizon", change)
         except PoisonError as poison:
             self.quarantine(line, poison, origin, tally)
             return None
@@ -99,14 +115,3 @@ class LineParser:
             origin=origin,
             change_id=poison.change.change_id if poison.change else None,
         )
-
-    def _refuse_expired(self, change: Change) -> None:
-        if not is_expired(change, now_ms(), self._horizon_ms):
-            return
-        # Accept a change that is older than the horizon if its item already has the same or a newer version. Such a
-        # change has no effect, and a replay of the write log contains many of them. Refuse an old change that would
-        # alter its item, because a later delete may have deleted the item. If the tombstone of that delete is gone, the
-        # old change would bring the item back.
-        item = self._items.get_item(change.key, consistent=True)
-        if item is None or item.version < change.version:
-            raise PoisonError("expired", "the change is older than the horizon", change)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from .collection import Collection, is_item_id, is_owner
 from .errors import ModelError
 from .keys import item_key
-from .timestamp import ms_of, rfc3339
+from .timestamp import is_timestamp, ms_of, rfc3339
 from .version import is_version, time_ms
 
 API = "api"
@@ -28,7 +28,17 @@ _DATA = ',"data":'
 _FIELDS = ("change_id", "collection", "item_id", "op", "actor", "source", "accepted_at")
 _TEXT = frozenset({str})
 _field_values = itemgetter(*_FIELDS)
-_decode = json.JSONDecoder().decode  # faster than json.loads, which first checks the type of its argument
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# The methods of a decoder are faster than json.loads, which first checks the type of its argument. This decoder refuses
+# NaN and Infinity, which json.loads accepts, because the text of `data` becomes part of a response.
+_decoder: Any = json.JSONDecoder(parse_constant=_refuse_constant)
+_decode, _scan = _decoder.decode, _decoder.scan_once
+_WHITESPACE = " \t\n\r"
 
 
 class Change(NamedTuple):
@@ -41,7 +51,8 @@ class Change(NamedTuple):
     :param item_id: the item's id within its collection.
     :param data: the item's new content, as the JSON text of one object. It stays text, so that its numbers keep every
         digit. ``None`` marks a delete, which the items table stores as a tombstone.
-    :param actor: who made the change: the ``sub`` of a user, or ``source/<name>`` for a source.
+    :param actor: who made the change: the ``sub`` of a user, ``source/<name>`` for a source, or ``operator`` for the
+        purge of a collection.
     :param source: :data:`API` for a change of a client, or the name of the source that the change came from.
     :param accepted_at: when Readplane accepted the change, RFC 3339 in UTC with milliseconds.
     :param owner: the user who owns the item; ``None`` if the collection isn't an owner collection.
@@ -148,6 +159,16 @@ class PoisonError(ModelError):
         self.change = change
 
 
+def is_json_object(text: str) -> bool:
+    """Whether a text is one JSON object, as the data of every item is. White space may surround the object."""
+    stripped = text.strip(_WHITESPACE)
+    try:
+        value, end = _scan(stripped, 0)  # twice as fast as `_decode` for a small object
+    except (StopIteration, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and end == len(stripped)
+
+
 def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:
     """Parse one line of the write log, with or without its newline, and return its change.
 
@@ -188,6 +209,7 @@ def _change(fields: Any, data: str | None) -> Change:
         and is_version(change_id)
         and is_item_id(item_id)
         and op == ("delete" if data is None else "put")
+        and is_timestamp(accepted_at)
         and (owner is None or (isinstance(owner, str) and is_owner(owner)))
     ):
         raise PoisonError("unparsable", _malformed_fields(fields, data))
@@ -208,6 +230,7 @@ def _malformed_fields(fields: Any, data: str | None) -> str:
             ("change_id", is_version(fields["change_id"])),
             ("item_id", is_item_id(fields["item_id"])),
             ("op", fields["op"] == ("delete" if data is None else "put")),
+            ("accepted_at", is_timestamp(fields["accepted_at"])),
             ("owner", owner is None or (isinstance(owner, str) and is_owner(owner))),
         )
         malformed = [name for name, is_met in rules if not is_met]

@@ -18,12 +18,15 @@ class Collection(NamedTuple):
     :param write_groups: the Cognito groups whose members may write to the collection. Ignored in an owner collection,
         because every user may write their own items there.
     :param cache_ttl: how long caches may keep a response, in seconds; 0 if caches may not keep it.
+    :param moved: whether ``read`` has ever had another value. Documents may then still lie under the prefix of that
+        value.
     """
 
     name: str
     read: Visibility
     write_groups: tuple[str, ...] = ()
     cache_ttl: int = 0
+    moved: bool = False
 
     @property
     def owned(self) -> bool:

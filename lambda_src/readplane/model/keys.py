@@ -19,6 +19,14 @@ SHARDS = 8
 stored items would stay in their old partitions, and lists would not find them there."""
 
 
+ITEM_PREFIX = "item/"
+"""The prefix of every item's key in the items table. The keys of other records have other prefixes."""
+
+HEARTBEAT_PREFIX = "heartbeat/"
+"""The prefix of the keys of heartbeats. The rest of such a key is the Region that writes the heartbeat. Terraform's
+module `heartbeat` knows this key too."""
+
+
 class ListPosition(NamedTuple):
     """The position in a list at which the next page starts.
 
@@ -40,6 +48,22 @@ def source_key(source: str) -> str:
     return f"source/{source}"
 
 
+def heartbeat_key(region: str) -> str:
+    """Return the key of a Region's heartbeat, a record of the items table with which the other Region measures the lag.
+
+    This record isn't an item.
+    """
+    return HEARTBEAT_PREFIX + region
+
+
+def counted_key(object_key: str) -> str:
+    """Return the key of the record in the items table that says that a write-log object is counted.
+
+    This record isn't an item.
+    """
+    return f"object/{object_key}"
+
+
 def marker_key(item: str, change_id: str) -> str:
     """Return the key of a change's quarantine marker in the items table.
 
@@ -53,6 +77,16 @@ def marker_key(item: str, change_id: str) -> str:
 def document_key(read: Visibility, collection: str, item_id: str, owner: str | None) -> str:
     """Return the S3 key of an item's document. The key starts with the visibility of the item's collection."""
     return f"{read}/{collection}/{owner}/{item_id}.json" if owner else f"{read}/{collection}/{item_id}.json"
+
+
+def all_document_keys(collection: str, item_id: str, owner: str | None) -> list[str]:
+    """Return every S3 key that an item's document can have, whoever may read its collection now or could before.
+
+    An item with an owner has only one such key, because Terraform refuses to turn an owner collection into a shared
+    one, or a shared one into an owner collection.
+    """
+    reads: tuple[Visibility, ...] = ("owner",) if owner else ("public", "authenticated")
+    return [document_key(read, collection, item_id, owner) for read in reads]
 
 
 def list_key(collection: str, item_id: str, owner: str | None) -> str:

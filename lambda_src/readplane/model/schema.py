@@ -144,23 +144,34 @@ class SchemaValidator:
         return Fault(make_pointer(path), _snake_case(keyword), detail)
 
 
+def compile_usable_schemas(schemas: Mapping[str, Any]) -> tuple[dict[str, SchemaValidator], dict[str, str]]:
+    """Compile each collection's JSON Schema, and go on with the others if one can't be compiled.
+
+    :param schemas: the schemas, by collection name. Numbers of the type ``Decimal`` stay exact.
+    :returns: the compiled schemas, and for each schema that can't be compiled a sentence that says why; both by
+        collection name.
+    """
+    validators: dict[str, SchemaValidator] = {}
+    problems: dict[str, str] = {}
+    for name, schema in schemas.items():
+        try:
+            validators[name] = SchemaValidator(schema)
+        except ValidationError as error:
+            problems[name] = f"{error.message} (at {make_pointer(error.instance_path) or 'the top'})"
+        except Exception as error:  # noqa: BLE001 (whatever one schema does must not stop the other collections)
+            problems[name] = str(error) or type(error).__name__
+    return validators, problems
+
+
 def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
     """Compile each collection's JSON Schema.
 
     :param schemas: the schemas, by collection name. Numbers of the type ``Decimal`` stay exact.
     :raises ValueError: if a schema can't be compiled. The message lists all such schemas.
     """
-    validators: dict[str, SchemaValidator] = {}
-    problems: list[str] = []
-    for name, schema in schemas.items():
-        try:
-            validators[name] = SchemaValidator(schema)
-        except ValidationError as error:
-            problems.append(f"{name}: {error.message} (at {make_pointer(error.instance_path) or 'the top'})")
-        except ValueError as error:
-            problems.append(f"{name}: {error}")
+    validators, problems = compile_usable_schemas(schemas)
     if problems:
-        raise ValueError("; ".join(problems))
+        raise ValueError("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
     return validators
 
 

@@ -18,6 +18,11 @@ def rfc3339(ms: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
 
 
+def is_timestamp(text: str) -> bool:
+    """Whether a text has the form of a timestamp from :func:`rfc3339`."""
+    return _PATTERN.fullmatch(text) is not None
+
+
 def ms_of(text: str) -> int | None:
     """Return the Unix milliseconds of a timestamp from :func:`rfc3339`, or ``None`` for a text of any other form."""
     match = _PATTERN.fullmatch(text)

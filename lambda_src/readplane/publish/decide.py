@@ -13,6 +13,16 @@ The write that mends an item takes effect only if its version is greater than th
 both Regions mend the same item at once, or if an item is mended twice. A stricter condition would be that the item
 still has the version of the record's new image. If another old write arrived in the meantime, this condition would
 fail, and the greater version would be lost.
+
+`publish` also mends an item that somebody deletes by hand. It can't tell such a delete from the second way above,
+because AWS doesn't document that a delete which comes from another Region shows who made it. So if `publish` left
+deletes by hand alone, it could lose an acknowledged change.
+
+A malformed row is no item, so it counts as no image. If it has replaced an item, `publish` mends the item.
+
+If the item's collection isn't declared, `publish` writes nothing, neither the item nor a document. Somebody has removed
+the collection from the settings, and its items must not come back. `publish` only removes the documents of items that
+are deleted.
 """
 
 from dataclasses import dataclass
@@ -34,10 +44,30 @@ class ToMend:
     change: Change
 
 
-def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int) -> ToPublish | ToMend | None:
+@dataclass(frozen=True, slots=True)
+class ToRemove:
+    """A decision: remove the document of a deleted item whose collection isn't declared, whoever could read it."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ToSkip:
+    """A decision: leave an item and its document as they are, because the item's collection isn't declared."""
+
+    change: Change
+
+
+Decision = ToPublish | ToMend | ToRemove | ToSkip
+
+
+def decide(
+    old: Change | None, new: Change | None, now_ms: int, horizon_ms: int, *, is_declared: bool = True
+) -> Decision | None:
     """Decide what to do about one record of the items stream.
 
-    An image is the item before or after a write. Exactly one row of this table matches the two images of a record:
+    An image is the item before or after a write. Exactly one row of this table matches the two images of a record of a
+    declared collection:
 
     ==================================================  ============  =========================
     old image                                           new image     decision
@@ -48,14 +78,28 @@ def decide(old: Change | None, new: Change | None, now_ms: int, horizon_ms: int)
     any other change                                    none          mend with the old image
     ==================================================  ============  =========================
 
-    :param old: the item before the write; ``None`` if there was none.
-    :param new: the item after the write; ``None`` if the write removed it.
+    And exactly one row of this table matches if the collection isn't declared:
+
+    =============================  ============  ===========================
+    old image                      new image     decision
+    =============================  ============  ===========================
+    any                            a put         skip the new image
+    any                            a delete      remove the item's documents
+    none, or an expired tombstone  none          do nothing
+    any other change               none          remove the item's documents
+    =============================  ============  ===========================
+
+    :param old: the item before the write; ``None`` if there was none, or a malformed row.
+    :param new: the item after the write; ``None`` if the write removed it, or replaced it with a malformed row.
+    :param is_declared: whether the item's collection is in the settings of `publish`.
     :returns: ``None`` if there is nothing to do. When a tombstone expires, the item's document has long been removed.
     """
     if new is None:
         if old is None or _is_expired_tombstone(old, now_ms, horizon_ms):
             return None
-        return ToMend(old)
+        return ToMend(old) if is_declared else ToRemove(old)
+    if not is_declared:
+        return ToRemove(new) if new.data is None else ToSkip(new)
     if old is not None and old.version > new.version:
         return ToMend(old)
     return ToPublish(new)

@@ -1,5 +1,6 @@
 """The entry point of `publish`: it writes documents from the items stream and mends items whose version went down."""
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -10,14 +11,18 @@ from ..config import DAY_MS, load_settings
 from ..entrypoint import Entrypoint, Event, Function
 from ..model.change import Change
 from ..model.collection import Collection
-from ..model.keys import document_key
+from ..model.keys import all_document_keys, document_key
 from ..stores.documents import Documents, S3Documents
-from ..stores.items import DynamoItems, Items, image_of
+from ..stores.items import DynamoItems, Items
+from ..stores.rows import BadRowError, image_of
+from ..stores.table import TableRecord
 from ..telemetry import Telemetry
-from .decide import ToMend, ToPublish, decide
+from .decide import Decision, ToMend, ToPublish, ToRemove, decide
+from .heartbeat import report_heartbeats
+from .quarantine import RowQuarantine, S3RowQuarantine
 
 WORKERS = 16
-"""The number of threads that write documents and mend items."""
+"""The number of threads that write documents, mend items and quarantine rows."""
 
 
 class PublishSettings(NamedTuple):
@@ -26,6 +31,8 @@ class PublishSettings(NamedTuple):
     :param name: the stack's name.
     :param items_table: the DynamoDB table of the items.
     :param documents_bucket: the S3 bucket of this Region's documents.
+    :param log_bucket: the S3 bucket of this Region's write log, which also holds the quarantine.
+    :param quarantine_prefix: the prefix of the quarantine's keys in that bucket.
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     """
@@ -33,6 +40,8 @@ class PublishSettings(NamedTuple):
     name: str
     items_table: str
     documents_bucket: str
+    log_bucket: str
+    quarantine_prefix: str
     horizon_days: int
     collections: Mapping[str, Collection]
 
@@ -42,13 +51,46 @@ class PublishSettings(NamedTuple):
         return self.horizon_days * DAY_MS
 
 
+class MalformedRow(NamedTuple):
+    """A malformed row of the items table that a record of the items stream holds.
+
+    :param row: the record's new image, whole.
+    :param error: what is malformed in the row.
+    """
+
+    row: TableRecord
+    error: BadRowError
+
+
+class Batch(NamedTuple):
+    """What `publish` must do about a batch of records of the items stream.
+
+    :param decisions: one decision for each item, by item key.
+    :param malformed_rows: the malformed rows in the batch.
+    :param first_records: the sequence number of the first record that leads to a decision or holds a malformed row, by
+        item key.
+    """
+
+    decisions: dict[str, Decision]
+    malformed_rows: list[MalformedRow]
+    first_records: dict[str, str]
+
+
 class Publish:
     """The function `publish`, which writes documents from the records of the items stream."""
 
-    def __init__(self, settings: PublishSettings, items: Items, documents: Documents, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: PublishSettings,
+        items: Items,
+        documents: Documents,
+        quarantine: RowQuarantine,
+        telemetry: Telemetry,
+    ) -> None:
         self._settings = settings
         self._items = items
         self._documents = documents
+        self._quarantine = quarantine
         self._telemetry = telemetry
 
     def __call__(self, event: Event) -> dict[str, Any]:
@@ -56,47 +98,70 @@ class Publish:
 
         Lambda sends the batch again from the earliest reported record on. Publishing a record twice is harmless.
         """
-        decisions, first_records = self._decide_by_item(event["Records"])
+        batch = self._read_records(event["Records"])
         with ThreadPoolExecutor(WORKERS) as workers:
-            failed = [key for key in workers.map(self._carry_out, decisions.values()) if key]
-        published = sum(isinstance(decision, ToPublish) for key, decision in decisions.items() if key not in failed)
+            failed = {key for key in workers.map(self._carry_out, batch.decisions.values()) if key}
+            published = sum(
+                isinstance(decision, ToPublish) for key, decision in batch.decisions.items() if key not in failed
+            )
+            failed |= {key for key in workers.map(self._put_aside, batch.malformed_rows) if key}
         self._telemetry.event(
             "documents_published",
             "A batch of the items stream is published.",
             metrics={"DocumentsPublished": published},
             records=len(event["Records"]),
         )
-        return {"batchItemFailures": [{"itemIdentifier": first_records[key]} for key in failed]}
+        return {"batchItemFailures": [{"itemIdentifier": batch.first_records[key]} for key in failed]}
 
-    def _decide_by_item(self, records: Sequence[Event]) -> tuple[dict[str, ToPublish | ToMend], dict[str, str]]:
-        """Return one decision for each item, and the sequence number of the item's first record, both by item key.
+    def _read_records(self, records: Sequence[Event]) -> Batch:
+        """Return one decision for each item, and every malformed row.
 
         The records of a shard come in order, and Lambda sends the next batch only after this one. So one decision per
         item is enough: the decision about the greatest version in the batch. If several records of the item lead to a
         decision about this version, the decision of the last record counts.
         """
-        decisions: dict[str, ToPublish | ToMend] = {}
-        first_records: dict[str, str] = {}
+        batch = Batch({}, [], {})
         batch_ms = now_ms()
         for record in records:
             images = record["dynamodb"]
-            old, new = image_of(images.get("OldImage")), image_of(images.get("NewImage"))
-            decision = decide(old, new, batch_ms, self._settings.horizon_ms)
+            old, new = _image_or_error(images.get("OldImage")), _image_or_error(images.get("NewImage"))
+            if isinstance(new, BadRowError):
+                batch.malformed_rows.append(MalformedRow(images["NewImage"], new))
+                batch.first_records.setdefault(new.key, images["SequenceNumber"])
+                new = None
+            if isinstance(old, BadRowError):  # a write has replaced or deleted the malformed row
+                old = None
+            change = new or old
+            if change is None:
+                continue
+            is_declared = change.collection in self._settings.collections
+            decision = decide(old, new, batch_ms, self._settings.horizon_ms, is_declared=is_declared)
             if decision is None:
                 continue
             key = decision.change.key
-            first_records.setdefault(key, images["SequenceNumber"])
-            if key not in decisions or decision.change.version >= decisions[key].change.version:
-                decisions[key] = decision
-        return decisions, first_records
+            batch.first_records.setdefault(key, images["SequenceNumber"])
+            if key not in batch.decisions or decision.change.version >= batch.decisions[key].change.version:
+                batch.decisions[key] = decision
+        return batch
 
-    def _carry_out(self, decision: ToPublish | ToMend) -> str | None:
-        """Publish or mend one item. Return the item's key if this failed, otherwise ``None``."""
+    def _carry_out(self, decision: Decision) -> str | None:
+        """Carry out the decision about one item. Return the item's key if this failed, otherwise ``None``."""
         try:
-            if isinstance(decision, ToMend):
-                self._mend(decision.change)
-            else:
-                self._publish(decision.change)
+            match decision:
+                case ToMend(change):
+                    self._mend(change)
+                case ToPublish(change):
+                    self._publish(change)
+                case ToRemove(change):
+                    for key in all_document_keys(change.collection, change.item_id, change.owner):
+                        self._documents.remove_document(key)
+                case _:
+                    self._telemetry.event(
+                        "collection_not_declared",
+                        "The item's collection is no longer declared; its document is left as it is.",
+                        level="WARN",
+                        change_id=decision.change.change_id,
+                    )
         except Exception as error:  # noqa: BLE001 (one item that fails must not stop the others)
             self._telemetry.failure(
                 "publish_failed",
@@ -107,19 +172,37 @@ class Publish:
             return decision.change.key
         return None
 
-    def _publish(self, change: Change) -> None:
-        collection = self._settings.collections.get(change.collection)
-        if collection is None:
-            # Leave the document as it is, because no client can read it. The collection was removed from the settings,
-            # and its routes were removed from API Gateway.
-            self._telemetry.event(
-                "collection_not_declared",
-                "The item's collection is no longer declared; its document is left as it is.",
-                level="WARN",
-                change_id=change.change_id,
+    def _put_aside(self, malformed: MalformedRow) -> str | None:
+        """Put one malformed row in quarantine. Return the row's key if this failed, otherwise ``None``."""
+        try:
+            self._quarantine.put_row(*malformed)
+        except Exception as error:  # noqa: BLE001 (one row that fails must not stop the others)
+            self._telemetry.failure(
+                "row_not_quarantined",
+                "A malformed row could not be put in quarantine; Lambda sends it again.",
+                error,
+                key=malformed.error.key,
             )
-            return
+            return malformed.error.key
+        self._telemetry.event(
+            "row_quarantined",
+            "A row of the items table is malformed, so it counts as no item; the whole row is in quarantine.",
+            level="WARN",
+            metrics={"RowsSkipped": 1},
+            key=malformed.error.key,
+            detail=malformed.error.detail,
+        )
+        return None
+
+    def _publish(self, change: Change) -> None:
+        collection = self._settings.collections[change.collection]
         key = document_key(collection.read, change.collection, change.item_id, change.owner)
+        if collection.moved:
+            # Remove the documents that were written before `read` changed. Do this first, so that a document which has
+            # become private isn't public if `publish` stops before it writes the new document.
+            for other in all_document_keys(change.collection, change.item_id, change.owner):
+                if other != key:
+                    self._documents.remove_document(other)
         if change.data is None:
             self._documents.remove_document(key)
         else:
@@ -129,11 +212,19 @@ class Publish:
         if self._items.apply(change) == "applied":
             self._telemetry.event(
                 "regression_mended",
-                "An item's version went down; `publish` has applied the greater version again.",
+                "An item was replaced by an older version or removed; `publish` has applied the greater version again.",
                 level="WARN",
                 metrics={"RegressionsMended": 1},
                 change_id=change.change_id,
             )
+
+
+def _image_or_error(image: TableRecord | None) -> Change | BadRowError | None:
+    """Return what :func:`image_of` returns, or the error that it raises."""
+    try:
+        return image_of(image)
+    except BadRowError as error:
+        return error
 
 
 def make_publish() -> Function:
@@ -142,10 +233,20 @@ def make_publish() -> Function:
     :raises SettingsError: if a setting is missing or wrong.
     """
     settings = load_settings(PublishSettings)
-    items = DynamoItems(BotoClient("dynamodb", attempts=5), settings.items_table, horizon_ms=settings.horizon_ms)
-    documents = S3Documents(BotoClient("s3", attempts=5, connections=WORKERS), settings.documents_bucket)
-    publish = Publish(settings, items, documents, Telemetry("publish", settings.name))
-    return lambda event, _: publish(event)
+    telemetry = Telemetry("publish", settings.name)
+    dynamodb = BotoClient("dynamodb", attempts=5)
+    s3 = BotoClient("s3", attempts=5, connections=WORKERS)
+    items = DynamoItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms, telemetry=telemetry)
+    documents = S3Documents(s3, settings.documents_bucket)
+    quarantine = S3RowQuarantine(s3, settings.log_bucket, settings.quarantine_prefix)
+    publish = Publish(settings, items, documents, quarantine, telemetry)
+    region = os.environ["AWS_REGION"]
+
+    def serve(event: Event, _: Any) -> dict[str, Any]:
+        report_heartbeats(event["Records"], region, now_ms(), telemetry)
+        return publish(event)
+
+    return serve
 
 
 handler = Entrypoint(make_publish)

@@ -145,11 +145,14 @@ def make_read() -> Function:
     # Make at most two attempts for a call to DynamoDB or S3. Each takes at most 2.5 s (1 s to connect and 1.5 s to
     # read). If AWS doesn't respond, a quick 503 is better for a client than a long wait.
     dynamodb = make_client("dynamodb", attempts=2, read_timeout=1.5)
-    items = DynamoItems(dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms)
+    telemetry = Telemetry("read", settings.name)
+    items = DynamoItems(
+        dynamodb, settings.items_table, settings.items_index, horizon_ms=settings.horizon_ms, telemetry=telemetry
+    )
     documents = None
     if settings.documents_bucket:
         documents = S3Documents(make_client("s3", attempts=2, read_timeout=1.5), settings.documents_bucket)
-    read = Read(settings, items, documents, Telemetry("read", settings.name))
+    read = Read(settings, items, documents, telemetry)
     headers = cors_headers(settings.cors_origins)
     return lambda event, _context: respond(event, headers, read.telemetry, read, cache_ttl=read.cache_ttl)
 

@@ -9,8 +9,10 @@ from ..aws.faults import RefusedError, UnansweredError
 from ..model.change import Change
 from ..model.freshness import Freshness
 from ..model.keys import ListPosition, list_key, marker_key, source_key
+from .rows import BadRowError, change_of, is_malformed, version_of
 
-if TYPE_CHECKING:  # import it only for mypy, so that `read` doesn't load the module `table` at a cold start
+if TYPE_CHECKING:  # import them only for mypy, so that `read` doesn't load the module `table` at a cold start
+    from ..telemetry import Telemetry
     from .table import TableRecord
 
 PAGE_BYTES = 1024 * 1024
@@ -18,6 +20,11 @@ PAGE_BYTES = 1024 * 1024
 that Lambda can return, because the response grows: Lambda returns it inside JSON, which escapes each quote."""
 
 _BATCH_ATTEMPTS = 3
+
+_PUT_ATTEMPTS = 5
+"""How often a PutItem over a malformed row is tried. Each attempt fails only if another writer has changed the row."""
+
+_IS_OLDER = "attribute_not_exists(pk) OR version < :version"
 
 ApplyOutcome = Literal["applied", "duplicate", "superseded"]
 
@@ -28,13 +35,15 @@ class Items(Protocol):
     def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
         """Return an item's newest change, or ``None`` for an unknown item.
 
-        The newest change of a deleted item is its tombstone. This method makes one call to AWS.
+        The newest change of a deleted item is its tombstone. A malformed row is no item. This method makes one call to
+        AWS.
         """
 
     def apply(self, change: Change) -> ApplyOutcome:
         """Apply a change to its item, unless a change with the same or a greater version was ever applied to it.
 
-        This method makes one conditional call to AWS.
+        This method makes one conditional call to AWS, and a second one to replace a malformed row. A malformed row
+        counts as older than the change, unless it has a valid version that is greater than the change's version.
 
         :returns: ``applied``, or ``duplicate`` if the item already has this version, or ``superseded`` if the item has
             a greater version.
@@ -49,7 +58,8 @@ class Items(Protocol):
     def get_change_status(self, key: str, change_id: str) -> tuple[str | None, str | None]:
         """Return an item's version, and the reason why a change of this item is quarantined.
 
-        The version is ``None`` if the item is unknown. The reason is ``None`` if the change isn't quarantined.
+        The version is ``None`` if the item is unknown, or if its row has no valid version. The reason is ``None`` if
+        the change isn't quarantined.
 
         This method makes one call to AWS.
         """
@@ -57,7 +67,9 @@ class Items(Protocol):
     def list_items(
         self, partitions: list[str], start: ListPosition, limit: int, seconds: float
     ) -> tuple[list[Change], ListPosition | None]:
-        """Return one page of a list of items. The page begins at ``start`` and contains no deleted items.
+        """Return one page of a list of items. The page begins at ``start``.
+
+        The page contains no deleted items and no malformed rows.
 
         :param partitions: the partitions of the index to read, in the order of the list.
         :param limit: the maximum number of items in the page.
@@ -78,13 +90,17 @@ class DynamoItems:
 
     :param index: the name of the index that :meth:`list_items` reads. A caller that never lists items may omit it.
     :param horizon_ms: how long tombstones and quarantine markers live, in milliseconds.
+    :param telemetry: counts and logs malformed rows. Without it they are skipped in silence.
     """
 
-    def __init__(self, client: Client, table: str, index: str = "", *, horizon_ms: int) -> None:
+    def __init__(
+        self, client: Client, table: str, index: str = "", *, horizon_ms: int, telemetry: "Telemetry | None" = None
+    ) -> None:
         self._client = client
         self._table = table
         self._index = index
         self._horizon_ms = horizon_ms
+        self._telemetry = telemetry
 
     def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
         """Return an item's newest change (a tombstone if the item is deleted), or ``None`` for an unknown item."""
@@ -92,26 +108,50 @@ class DynamoItems:
             "GetItem", TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=consistent
         )
         record = response.get("Item")
-        return change_of(record) if record else None
+        return self._change_or_none(record) if record else None
 
     def apply(self, change: Change) -> ApplyOutcome:
         """Apply a change to its item, unless the item already has the change's version or a greater version."""
-        try:
-            self._client.call(
-                "PutItem",
-                TableName=self._table,
-                Item=self._record(change),
-                ConditionExpression="attribute_not_exists(pk) OR version < :version",
-                ExpressionAttributeValues={":version": {"S": change.version}},
-                # Ask DynamoDB to put the stored item into the error. So the code below needs no extra read to get the
-                # stored version.
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except RefusedError as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            return "duplicate" if error.members["Item"]["version"]["S"] == change.version else "superseded"
-        return "applied"
+        record = self._record(change)
+        condition, values = _IS_OLDER, {":version": record["version"]}
+        for _ in range(_PUT_ATTEMPTS):
+            try:
+                self._client.call(
+                    "PutItem",
+                    TableName=self._table,
+                    Item=record,
+                    ConditionExpression=condition,
+                    **({"ExpressionAttributeValues": values} if values else {}),
+                    # Ask DynamoDB to put the stored item into the error. So the code below needs no extra read to get
+                    # the stored version.
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except RefusedError as error:
+                if error.code != "ConditionalCheckFailedException":
+                    raise
+                stored = error.members.get("Item")
+                if stored is None:  # DynamoDB has deleted the row since the last attempt
+                    condition, values = _IS_OLDER, {":version": record["version"]}
+                    continue
+                outcome = self._outcome_over(stored, change)
+                if outcome is not None:
+                    return outcome
+                # Replace the malformed row, unless another writer replaces it first.
+                condition, values = "attribute_not_exists(version)", {}
+                if "version" in stored:
+                    condition, values = "version = :version", {":version": stored["version"]}
+            else:
+                return "applied"
+        raise UnansweredError("ContendedRow", sent=True)
+
+    def _outcome_over(self, stored: "TableRecord", change: Change) -> ApplyOutcome | None:
+        """Return the outcome of a change that isn't newer than a stored row; ``None`` if it must replace the row."""
+        version = version_of(stored)
+        if version is not None and version > change.version:
+            return "superseded"
+        if version == change.version and not is_malformed(stored):
+            return "duplicate"
+        return None
 
     def mark_quarantined(self, change: Change, reason: str, now_ms: int) -> None:
         """Write a quarantine marker for a change. No list shows the marker, because it has no index key."""
@@ -150,8 +190,10 @@ class DynamoItems:
                 break
         else:
             raise UnansweredError("UnprocessedKeys", sent=True)
-        version = records[key]["version"]["S"] if key in records else None
-        reason = records[marker]["reason"]["S"] if marker in records else None
+        version = version_of(records[key]) if key in records else None
+        if key in records and version is None:
+            self._report(BadRowError(key, "missing or malformed: version"))
+        reason = records[marker].get("reason", {}).get("S") if marker in records else None
         return version, reason
 
     def list_items(
@@ -186,7 +228,10 @@ class DynamoItems:
             query["ExpressionAttributeValues"][":after"] = {"S": after}
         while True:
             response = self._client.call("Query", **query)
-            yield from map(change_of, response["Items"])
+            for record in response["Items"]:
+                change = self._change_or_none(record)
+                if change is not None:
+                    yield change
             if "LastEvaluatedKey" not in response:
                 return
             query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
@@ -201,7 +246,19 @@ class DynamoItems:
         record = response.get("Item")
         if record is None:
             return None
-        return Freshness(*(record[name]["S"] if name in record else None for name in Freshness._fields))
+        return Freshness(*(record[name].get("S") if name in record else None for name in Freshness._fields))
+
+    def _change_or_none(self, record: "TableRecord") -> Change | None:
+        """Return the change in a row of the table. Report a malformed row, and return ``None`` for it."""
+        try:
+            return change_of(record)
+        except BadRowError as error:
+            self._report(error)
+            return None
+
+    def _report(self, error: BadRowError) -> None:
+        if self._telemetry is not None:
+            error.report(self._telemetry)
 
     def _record(self, change: Change) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -230,26 +287,3 @@ class DynamoItems:
 def _size_in_bytes(text: str) -> int:
     # Encode only a text that isn't ASCII. `isascii` reads a flag of the string, so most texts cost nothing.
     return len(text) if text.isascii() else len(text.encode())
-
-
-def change_of(record: "TableRecord") -> Change:
-    """Return the change that a record of the items table or an image of the items stream holds, in DynamoDB JSON."""
-    return Change(
-        change_id=record["version"]["S"],
-        collection=record["collection"]["S"],
-        item_id=record["item_id"]["S"],
-        data=record["data"]["S"] if "data" in record else None,
-        actor=record["actor"]["S"],
-        source=record["source"]["S"],
-        accepted_at=record["as_of"]["S"],
-        owner=record["owner"]["S"] if "owner" in record else None,
-    )
-
-
-def image_of(image: "TableRecord | None") -> Change | None:
-    """Return the change that an image of the items stream holds, or ``None`` if the image holds no change.
-
-    :param image: the image, or ``None`` if the stream record has none. An image without a version holds no change, but
-        a quarantine marker or a source's freshness.
-    """
-    return change_of(image) if image and "version" in image else None

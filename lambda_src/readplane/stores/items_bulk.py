@@ -6,7 +6,9 @@ write these newer changes.
 The table and the outcomes are the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is
 conditional on what the read returned. So a stale read or a concurrent writer costs an extra call, but never loses a
 change. If a statement's condition fails, or if DynamoDB doesn't accept the statement, :meth:`DynamoItems.apply` applies
-the change instead.
+the change instead. It also applies a change to a malformed row, because its PutItem replaces the whole row, while an
+UPDATE leaves attributes behind. The read doesn't return an item's data. So if only the data or another attribute that
+isn't read is malformed, a change with the row's own version counts as a duplicate; a newer change replaces the row.
 
 AWS documents the behaviour that this module relies on:
 
@@ -28,6 +30,7 @@ from typing import Any, NamedTuple, Protocol
 from ..aws.faults import RefusedError, UnansweredError
 from ..model.change import Change
 from .items import ApplyOutcome, DynamoItems, Items
+from .rows import version_of
 from .table import (
     MAX_ATTEMPTS,
     MAX_KEYS,
@@ -62,6 +65,11 @@ _TRANSIENT_CODES = (
     "ThrottlingError",
     "TransactionConflict",
 )
+
+_READ_ATTRIBUTES = "pk, version, #owner, list_key, expires_at"
+"""The version, and the attributes whose presence decides what an UPDATE must remove."""
+
+_READ_NAMES = {"#owner": "owner"}
 
 _LIVING_ONLY: tuple[str, ...] = ("data", "list_key")
 _TOMBSTONE_ONLY: tuple[str, ...] = ("expires_at",)
@@ -104,16 +112,22 @@ class DynamoBulkItems(DynamoItems):
             stored = stored_records.get(record["pk"]["S"])
             if stored is None:
                 writes.append(_Write(change, self._insert_statement(record)))
-            elif stored["version"]["S"] < change.version:
+                continue
+            version = version_of(stored)
+            if version is not None and version > change.version:
+                outcomes["superseded"] += 1
+            elif version is None or not _can_update(stored, record):
+                outcomes[self.apply(change)] += 1
+            elif version < change.version:
                 writes.append(_Write(change, self._update_statement(record, stored)))
             else:
-                outcomes["duplicate" if stored["version"]["S"] == change.version else "superseded"] += 1
+                outcomes["duplicate"] += 1
         for batch in split_into_batches(writes, MAX_STATEMENTS, lambda write: sent_bytes(write.change)):
             self._write_batch(batch, outcomes)
         return outcomes
 
     def _read_stored(self, keys: list[str]) -> dict[str, TableRecord]:
-        """Read the records that the table holds for ``keys``: their versions and, for tombstones, their expiry.
+        """Read the records that the table holds for ``keys``, with the attributes :data:`_READ_ATTRIBUTES`.
 
         The read is eventually consistent, which halves its read units. If the read returns an old version or misses an
         item, no change is lost, because the condition of the statement that writes the change fails.
@@ -122,7 +136,9 @@ class DynamoBulkItems(DynamoItems):
         """
         return {
             record["pk"]["S"]: record
-            for record in read_records(self._client, self._table, keys, "pk, version, expires_at", consistent=False)
+            for record in read_records(
+                self._client, self._table, keys, _READ_ATTRIBUTES, consistent=False, names=_READ_NAMES
+            )
         }
 
     def _insert_statement(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -137,9 +153,11 @@ class DynamoBulkItems(DynamoItems):
         statement removes the attributes that the new record lacks. It never removes an attribute that the stored record
         lacks, because AWS doesn't document what DynamoDB does in that case.
         """
-        removed = _TOMBSTONE_ONLY if "expires_at" in stored else _LIVING_ONLY
-        if removed[0] in record:
-            removed = ()
+        removed: tuple[str, ...] = ()
+        if "data" not in record and "list_key" in stored:
+            removed = _LIVING_ONLY
+        elif "data" in record and "expires_at" in stored:
+            removed = _TOMBSTONE_ONLY
         statement = _update_text(self._table, tuple(record), removed)
         return {"Statement": statement, "Parameters": [*record.values(), record["pk"], stored["version"]][1:]}
 
@@ -163,6 +181,17 @@ class DynamoBulkItems(DynamoItems):
                 return
             batch = deferred
         raise UnansweredError("UnprocessedStatements", sent=True)
+
+
+def _can_update(stored: TableRecord, record: TableRecord) -> bool:
+    """Whether an UPDATE turns a stored record into ``record``, so that no attribute of the stored record stays behind.
+
+    The stored record must be a living item or a tombstone, and its owner must be that of ``record``. A tombstone over a
+    tombstone needs a PutItem, because a malformed tombstone may hold data, which the read doesn't return. This is rare.
+    """
+    is_living, is_tombstone = "list_key" in stored, "expires_at" in stored
+    is_delete = "expires_at" in record and stored["version"] != record["version"]
+    return is_living != is_tombstone and not (is_tombstone and is_delete) and stored.get("owner") == record.get("owner")
 
 
 def sent_bytes(change: Change) -> int:

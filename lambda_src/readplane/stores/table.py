@@ -27,13 +27,21 @@ Entry = TypeVar("Entry")
 
 
 def read_records(
-    client: Client, table: str, keys: list[str], attributes: str, *, consistent: bool
+    client: Client,
+    table: str,
+    keys: list[str],
+    attributes: str,
+    *,
+    consistent: bool,
+    names: Mapping[str, str] | None = None,
 ) -> Iterator[TableRecord]:
     """Read the records of up to :data:`MAX_KEYS` different keys, in no particular order.
 
     The result omits a key that has no record.
 
     :param attributes: the attributes to read, as a projection expression.
+    :param names: the attributes that the projection expression names with a placeholder, because their names are
+        reserved words of DynamoDB.
     :raises UnansweredError: if :data:`MAX_ATTEMPTS` reads in a row return no records.
     :raises RefusedError: if AWS refuses a read.
     """
@@ -44,6 +52,8 @@ def read_records(
             "ConsistentRead": consistent,
         }
     }
+    if names:
+        request[table]["ExpressionAttributeNames"] = names
     attempt = 0
     while True:
         response = client.call("BatchGetItem", RequestItems=request)

@@ -7,6 +7,7 @@ from typing import Any
 
 from readplane.apply.handler import Apply, ApplySettings, ApplyStores
 from readplane.apply.notifications import ApplyQueue
+from readplane.apply.tally import CountedObjects
 from readplane.stores.items_bulk import BulkItems
 from readplane.telemetry import Telemetry
 from tests.unit.support import COLLECTIONS, MemoryLog, event, kinesis_event
@@ -15,6 +16,18 @@ HORIZON_MS = 30 * 86_400_000
 KEY = "log/year=2026/month=11/day=21/hour=08/demo-1-2026-11-21-08-10-00-abc.gz"
 """The S3 key of the write-log object that the recorded SQS message in :data:`EVENT` announces."""
 EVENT = event("log_object")
+
+
+class MemoryCountedObjects:
+    """``CountedObjects`` in memory."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def count(self, key: str, now_ms: int) -> bool:
+        is_first = key not in self._keys
+        self._keys.add(key)
+        return is_first
 
 
 class MemoryQueue:
@@ -28,14 +41,18 @@ class MemoryQueue:
 
 
 def apply_with(
-    items: BulkItems, log: MemoryLog, queue: ApplyQueue | None = None, remaining_ms: Iterator[int] | None = None
+    items: BulkItems,
+    log: MemoryLog,
+    queue: ApplyQueue | None = None,
+    remaining_ms: Iterator[int] | None = None,
+    counted: CountedObjects | None = None,
 ) -> Callable[[Any], Any]:
     """Return the function `apply` with the given items, write log and queue. Call the result with an event.
 
     :param remaining_ms: how many milliseconds the invocation has left each time `apply` asks; always 30,000 by default.
     """
     settings = ApplySettings("demo", "t", "q", "b", "quarantine/", 30, COLLECTIONS)
-    stores = ApplyStores(items, log, log, queue or MemoryQueue())
+    stores = ApplyStores(items, log, log, queue or MemoryQueue(), counted or MemoryCountedObjects())
     apply = Apply(settings, stores, Telemetry("apply", "demo"))
     clock = remaining_ms or repeat(30_000)
     return lambda event: apply(event, lambda: next(clock))

@@ -73,7 +73,13 @@ def test_no_further_message_is_started_in_the_second_half_of_the_time() -> None:
 @pytest.mark.parametrize("time", ["08:10:01.350Z", "08:10:01.350000+00:00", "09:10:01.350+01:00"])
 def test_a_message_announces_the_decoded_key_and_the_creation_time_of_an_object(time: str) -> None:
     message = json.loads(json.dumps(EVENT["Records"][0]).replace("08:10:01.350Z", time))
-    assert list(announced_objects(message)) == [(KEY, 1_795_248_601_350)]
+    assert list(announced_objects(message)) == [(KEY, 1_795_248_601_350, False)]
+
+
+@pytest.mark.parametrize(("mark", "is_replay"), [(True, True), (False, False), ("true", False), (None, False)])
+def test_only_true_marks_a_message_as_part_of_a_replay(mark: Any, is_replay: bool) -> None:
+    body = json.loads(EVENT["Records"][0]["body"]) | {"replay": mark}
+    assert [entry[2] for entry in announced_objects({"body": json.dumps(body)})] == [is_replay]
 
 
 @given(st.one_of(st.text(st.sampled_from("a/+ %2fFé€")), st.text().map(quote_plus)))

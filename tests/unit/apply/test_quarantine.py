@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import boto3
 import pytest
@@ -59,6 +60,40 @@ def test_a_replayed_change_that_its_item_has_seen_does_not_go_to_quarantine() ->
         items.apply(item)
         apply_with(items, log)(EVENT)
         assert items.by_key == {item.key: item} and log.quarantined == []
+
+
+def replayed(event: Any) -> Any:
+    """Return a copy of an SQS event whose messages are marked as part of a replay."""
+    copy = json.loads(json.dumps(event))
+    for message in copy["Records"]:
+        message["body"] = json.dumps(json.loads(message["body"]) | {"replay": True})
+    return copy
+
+
+def test_a_replay_counts_an_expired_change_without_an_item_and_does_not_quarantine_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expired = [change(f"p-{number}", ms=NOW_MS - HORIZON_MS - 1 - number) for number in range(3)]
+    good, settled = change("good"), change("settled", ms=NOW_MS - HORIZON_MS - 1)
+    items = MemoryItems()
+    items.apply(settled)
+    log = MemoryLog({KEY: [entry.line() for entry in (*expired, good, settled)]})
+    assert apply_with(items, log)(replayed(EVENT)) == {"batchItemFailures": []}
+    assert log.quarantined == [] and items.markers == {}, "a replay doesn't fill the quarantine"
+    assert items.by_key == {good.key: good, settled.key: settled}
+    out = capsys.readouterr().out
+    assert metrics(out)["ChangesExpired"] == 3 and "ChangesQuarantined" not in out
+    (report,) = [line for line in map(json.loads, out.splitlines()) if line["event"] == "object_replayed"]
+    assert (report["key"], report["records"], report["expired"]) == (KEY, 5, 3)
+
+
+def test_a_replay_quarantines_an_expired_change_that_is_newer_than_its_item_and_every_other_poison() -> None:
+    stored, newer = change(ms=NOW_MS - HORIZON_MS - 9), change(ms=NOW_MS - HORIZON_MS - 1)
+    items, log = MemoryItems(), MemoryLog({KEY: [newer.line(), b"{half a li", change(collection="nope").line()]})
+    items.apply(stored)
+    apply_with(items, log)(replayed(EVENT))
+    assert [reason for _, reason, _ in log.quarantined] == ["expired", "unparsable", "unknown_collection"]
+    assert items.by_key == {stored.key: stored}
 
 
 @pytest.mark.usefixtures("aws", "either_client")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readplane.model.change import MAX_DATA_BYTES, Change, PoisonError, is_expired, parse_line
+from readplane.model.change import MAX_DATA_BYTES, Change, PoisonError, is_expired, is_json_object, parse_line
 from readplane.model.window import keep_newest
 from readplane.publish.decide import ToMend, decide
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change, version_at
@@ -209,3 +209,45 @@ def test_the_representation_is_json_with_the_data_digit_for_digit() -> None:
     shown = json.loads(item.representation())
     assert list(shown) == ["id", "collection", "version", "as_of", "data"]
     assert shown["version"] == version_at(NOW_MS)
+
+
+@pytest.mark.parametrize("text", ["{}", ' {"a": [1, {"b": null}]}\r\n\t', '{"n":1e400}', '{"a":"\\u00e9"}'])
+def test_an_items_data_is_one_json_object(text: str) -> None:
+    assert is_json_object(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "[]",
+        '"x"',
+        "1",
+        "null",
+        "{",
+        "{}x",
+        "{} {}",
+        "\u00a0{}",
+        '{"n":NaN}',
+        '{"n":-Infinity}',
+        '{"a":1,}',
+        "[" * 99_999,
+    ],
+)
+def test_any_other_text_is_not_an_items_data(text: str) -> None:
+    assert not is_json_object(text)
+
+
+@pytest.mark.parametrize("accepted_at", ["", "yesterday", "2026-01-02T03:04:05Z", '2026-01-02T03:04:05.678Z"'])
+def test_a_line_with_a_malformed_time_of_acceptance_is_unparsable(accepted_at: str) -> None:
+    line = json.dumps(json.loads(change(data=None).line()) | {"accepted_at": accepted_at}).encode()
+    with pytest.raises(PoisonError) as caught:
+        parse_line(line, COLLECTIONS)
+    assert caught.value.reason == "unparsable" and "accepted_at" in caught.value.detail
+
+
+def test_a_line_whose_data_is_not_json_but_python_would_read_is_unparsable() -> None:
+    with pytest.raises(PoisonError) as caught:
+        parse_line(change(data='{"n":NaN}').line(), COLLECTIONS)
+    assert caught.value.reason == "unparsable"

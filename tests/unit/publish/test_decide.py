@@ -1,7 +1,7 @@
 import pytest
 
 from readplane.model.change import Change
-from readplane.publish.decide import ToMend, ToPublish, decide
+from readplane.publish.decide import Decision, ToMend, ToPublish, ToRemove, ToSkip, decide
 from tests.unit.support import NOW_MS, change
 
 DAY_MS = 86_400_000
@@ -31,6 +31,26 @@ OLD_RECORD_TOMBSTONE = change(data=None, ms=NOW_MS - 9 * HORIZON_MS, accepted_ms
     ],
 )
 def test_each_pair_of_images_has_one_decision(
-    old: Change | None, new: Change | None, decision: ToPublish | ToMend | None
+    old: Change | None, new: Change | None, decision: Decision | None
 ) -> None:
     assert decide(old, new, NOW_MS, HORIZON_MS) == decision
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "decision"),
+    [
+        (None, NEW, ToSkip(NEW)),
+        (OLD, NEW, ToSkip(NEW)),
+        (NEW, OLD, ToSkip(OLD)),
+        (OLD, TOMBSTONE, ToRemove(TOMBSTONE)),
+        (None, TOMBSTONE, ToRemove(TOMBSTONE)),
+        (None, None, None),
+        (EXPIRED_TOMBSTONE, None, None),
+        (OLD, None, ToRemove(OLD)),
+        (TOMBSTONE, None, ToRemove(TOMBSTONE)),
+    ],
+)
+def test_an_item_of_an_undeclared_collection_is_never_written(
+    old: Change | None, new: Change | None, decision: Decision | None
+) -> None:
+    assert decide(old, new, NOW_MS, HORIZON_MS, is_declared=False) == decision

@@ -1,12 +1,33 @@
 import json
+from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import boto3
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from readplane.aws.boto import BotoClient
+from readplane.model.collection import Collection, Visibility
+from readplane.model.keys import document_key
 from readplane.publish.handler import Publish, PublishSettings
+from readplane.publish.quarantine import S3RowQuarantine
+from readplane.stores.rows import BadRowError, change_of, is_malformed
 from readplane.telemetry import Telemetry
-from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryDocuments, MemoryItems, change, stream_record
+from tests.fakes.moto_aws import REGION
+from tests.unit.mangled_rows import CHANGES, mangled_rows, row_of
+from tests.unit.support import (
+    ALICE,
+    COLLECTIONS,
+    NOW_MS,
+    MemoryDocuments,
+    MemoryItems,
+    MemoryRows,
+    change,
+    stream_record,
+)
 
 HORIZON_MS = 30 * 86_400_000
 
@@ -22,11 +43,12 @@ class Publishing:
     Call an instance with records to get the sequence numbers of the records that `publish` reports as failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, collections: Mapping[str, Collection] = COLLECTIONS) -> None:
         self.items = MemoryItems()
         self.documents = MemoryDocuments()
-        settings = PublishSettings("demo", "t", "d", 30, COLLECTIONS)
-        self.publish = Publish(settings, self.items, self.documents, Telemetry("publish", "demo"))
+        self.rows = MemoryRows()
+        settings = PublishSettings("demo", "t", "d", "b", "quarantine/", 30, collections)
+        self.publish = Publish(settings, self.items, self.documents, self.rows, Telemetry("publish", "demo"))
 
     def __call__(self, *records: Any) -> list[str]:
         response = self.publish({"Records": list(records)})
@@ -135,3 +157,197 @@ def test_markers_freshness_and_undeclared_collections_publish_nothing() -> None:
     marker["dynamodb"]["NewImage"] = {"pk": {"S": "quarantine/x"}, "reason": {"S": "expired"}}
     assert publishing(marker, stream_record(None, change(collection="undeclared"), 2)) == []
     assert publishing.documents.texts == {}
+
+
+def row_record(old: Any, new: Any, number: int) -> Any:
+    """Return a record of the items stream with the given images, which may be malformed."""
+    record = stream_record(None, change(), number)
+    images = {name: image for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
+    record["dynamodb"] = {"SequenceNumber": str(number), **images}
+    return record
+
+
+def metric_sums(out: str) -> Counter[str]:
+    """Return the sum of each metric in the log lines. Check that its only dimension is the stack."""
+    sums: Counter[str] = Counter()
+    for line in map(json.loads, out.splitlines()):
+        for group in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert group["Dimensions"] == [["Stack"]] and line["Stack"] == "demo"
+            sums.update({metric["Name"]: line[metric["Name"]] for metric in group["Metrics"]})
+    return sums
+
+
+NO_COLLECTION = {
+    name: value for name, value in row_of(change("bad", data='{"pin":4711}')).items() if name != "collection"
+}
+
+
+def test_a_malformed_row_is_quarantined_whole_and_stops_no_other_record(capsys: pytest.CaptureFixture[str]) -> None:
+    publishing = Publishing()
+    records = [
+        stream_record(None, change("good"), 1),
+        row_record(None, NO_COLLECTION, 2),
+        stream_record(None, change("fine"), 3),
+    ]
+    assert publishing(*records) == []
+    assert set(publishing.documents.texts) == {"public/products/good.json", "public/products/fine.json"}
+    assert publishing.rows.rows == [NO_COLLECTION]
+    out = capsys.readouterr().out
+    assert metric_sums(out) == {"RowsSkipped": 1, "DocumentsPublished": 2}
+    (event,) = [line for line in map(json.loads, out.splitlines()) if line["event"] == "row_quarantined"]
+    assert event["key"] == NO_COLLECTION["pk"]["S"] and "collection" in event["detail"]
+    assert "4711" not in out, "the log holds no data"
+
+
+def test_a_row_that_cannot_be_quarantined_comes_again() -> None:
+    publishing = Publishing()
+    publishing.rows.failure = TimeoutError()
+    records = [stream_record(None, change("good"), 1), row_record(None, NO_COLLECTION, 2)]
+    assert publishing(*records) == ["2"] and list(publishing.documents.texts) == ["public/products/good.json"]
+    publishing.rows.failure = None
+    assert publishing(*records) == [] and publishing.rows.rows == [NO_COLLECTION]
+
+
+def test_a_malformed_row_that_has_replaced_an_item_is_mended_and_a_good_change_after_it_is_published() -> None:
+    publishing = Publishing()
+    good, newer = change("bad"), change("bad", ms=NOW_MS + 1)
+    assert publishing(row_record(row_of(good), NO_COLLECTION, 1)) == []
+    assert publishing.items.by_key == {good.key: good} and publishing.documents.calls == []
+    assert publishing(row_record(NO_COLLECTION, row_of(newer), 2), row_record(NO_COLLECTION, None, 3)) == []
+    assert publishing.documents.calls == [("public/products/bad.json", newer.version)]
+    assert publishing.rows.rows == [NO_COLLECTION], "an old image was quarantined when it was new"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.none() | mangled_rows(*CHANGES), st.none() | mangled_rows(*CHANGES)), max_size=6))
+@example([(None, NO_COLLECTION)])
+@example([(NO_COLLECTION, None)])
+def test_no_malformed_row_fails_a_batch_or_publishes_anything(
+    capsys: pytest.CaptureFixture[str], images: list[tuple[Any, Any]]
+) -> None:
+    capsys.readouterr()
+    publishing = Publishing()
+    records = [row_record(old, new, number) for number, (old, new) in enumerate(images, 1)]
+    last = change("last")
+    assert publishing(*records, stream_record(None, last, 99)) == []
+    malformed = [new for _, new in images if new is not None and is_malformed(new)]
+    assert sorted(map(str, publishing.rows.rows)) == sorted(map(str, malformed))
+    assert metric_sums(capsys.readouterr().out)["RowsSkipped"] == len(malformed)
+    good = [change_of(new) for _, new in images if new is not None and not is_malformed(new)]
+    allowed = {
+        (document_key(COLLECTIONS[entry.collection].read, entry.collection, entry.item_id, entry.owner), version)
+        for entry in (*good, last)
+        for version in ("removed", entry.version)
+    }
+    assert set(publishing.documents.calls) <= allowed
+    assert publishing.documents.texts["public/products/last.json"] == last.representation()
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_quarantined_row_is_kept_whole_and_once_however_often_it_comes() -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    quarantine = S3RowQuarantine(BotoClient("s3"), "bucket", "quarantine/")
+    error = BadRowError(NO_COLLECTION["pk"]["S"], "missing or malformed: collection")
+    for row in (NO_COLLECTION, dict(reversed(NO_COLLECTION.items()))):
+        quarantine.put_row(row, error)
+    (listed,) = s3.list_objects_v2(Bucket="bucket")["Contents"]
+    assert listed["Key"].startswith("quarantine/malformed_row/")
+    assert json.load(s3.get_object(Bucket="bucket", Key=listed["Key"])["Body"]) == {
+        "reason": "malformed_row",
+        "detail": "missing or malformed: collection",
+        "origin": "items/item/products/bad",
+        "row": NO_COLLECTION,
+    }
+
+
+def collections(read: Visibility, *, moved: bool) -> dict[str, Collection]:
+    return {"products": Collection("products", read, moved=moved)}
+
+
+def test_a_collection_that_never_moved_takes_one_call_for_each_item() -> None:
+    publishing = Publishing()
+    put, gone, owned = change(), change("p-2", data=None), change("me", collection="profiles", owner=ALICE)
+    assert publishing(*(stream_record(None, new, number) for number, new in enumerate((put, gone, owned)))) == []
+    assert sorted(publishing.documents.calls) == [
+        (f"owner/profiles/{ALICE}/me.json", owned.version),
+        ("public/products/p-1.json", put.version),
+        ("public/products/p-2.json", "removed"),
+    ]
+
+
+@pytest.mark.parametrize(("read", "other"), [("public", "authenticated"), ("authenticated", "public")])
+def test_a_moved_collection_removes_the_former_document_before_it_writes_the_new_one(
+    read: Visibility, other: str
+) -> None:
+    publishing = Publishing(collections(read, moved=True))
+    put, gone = change(), change("p-1", ms=NOW_MS + 1, data=None)
+    publishing(stream_record(None, put, 1))
+    publishing(stream_record(put, gone, 2))
+    assert publishing.documents.calls == [
+        (f"{other}/products/p-1.json", "removed"),
+        (f"{read}/products/p-1.json", put.version),
+        (f"{other}/products/p-1.json", "removed"),
+        (f"{read}/products/p-1.json", "removed"),
+    ]
+
+
+def test_nothing_is_written_if_the_former_document_cannot_be_removed() -> None:
+    publishing = Publishing(collections("authenticated", moved=True))
+    publishing.documents.texts["public/products/p-1.json"] = "old"
+    publishing.documents.fail_removal = {"public/products/p-1.json"}
+    assert publishing(stream_record(None, change(), 7)) == ["7"]
+    assert list(publishing.documents.texts) == ["public/products/p-1.json"]
+    publishing.documents.fail_removal = set()
+    assert publishing(stream_record(None, change(), 7)) == []
+    assert list(publishing.documents.texts) == ["authenticated/products/p-1.json"]
+
+
+def test_an_owners_document_has_no_former_place() -> None:
+    publishing = Publishing({"profiles": Collection("profiles", "owner", moved=True)})
+    publishing(stream_record(None, change("me", collection="profiles", owner=ALICE), 1))
+    assert len(publishing.documents.calls) == 1
+
+
+def test_a_document_deleted_while_its_collection_was_private_is_not_public_again() -> None:
+    """The collection is public, then authenticated, then public again. In between, clients delete and change items."""
+    deleted, changed = change("deleted"), change("changed")
+    public = Publishing(collections("public", moved=False))
+    public(stream_record(None, deleted, 1), stream_record(None, changed, 2))
+    assert set(public.documents.texts) == {"public/products/deleted.json", "public/products/changed.json"}
+    private = Publishing(collections("authenticated", moved=True))
+    private.documents = private.publish._documents = public.documents
+    gone = change("deleted", ms=NOW_MS + 1, data=None)
+    private(stream_record(deleted, gone, 3), stream_record(changed, change("changed", ms=NOW_MS + 1), 4))
+    assert list(public.documents.texts) == ["authenticated/products/changed.json"]
+    again = Publishing(collections("public", moved=True))
+    again.documents = again.publish._documents = public.documents
+    again(stream_record(gone, None, 5), stream_record(None, change("new"), 6))
+    assert {key for key in public.documents.texts if key.startswith("public/")} == {"public/products/new.json"}
+
+
+PLACES = {"public/products/p-1.json", "authenticated/products/p-1.json"}
+
+
+@pytest.mark.parametrize("deletes_by_hand", [True, False])
+def test_a_deleted_item_of_an_undeclared_collection_loses_its_documents_and_does_not_come_back(
+    deletes_by_hand: bool,
+) -> None:
+    publishing = Publishing({})
+    publishing.documents.texts |= dict.fromkeys(PLACES, "old")
+    new = None if deletes_by_hand else change(ms=NOW_MS + 1, data=None)
+    assert publishing(stream_record(change(), new, 1)) == []
+    assert publishing.items.by_key == {} and publishing.documents.texts == {}
+    owned = change("me", collection="profiles", owner=ALICE)
+    assert publishing(stream_record(owned, None, 2)) == []
+    assert publishing.documents.calls[2:] == [(f"owner/profiles/{ALICE}/me.json", "removed")]
+
+
+def test_an_item_of_an_undeclared_collection_is_neither_mended_nor_published(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    publishing = Publishing({})
+    old, new = change(), change(ms=NOW_MS + 1)
+    assert publishing(stream_record(new, old, 1), stream_record(None, change("p-2"), 2)) == []
+    assert publishing.items.by_key == {} and publishing.documents.calls == []
+    assert capsys.readouterr().out.count("collection_not_declared") == 2

@@ -11,7 +11,9 @@ from readplane.model.freshness import Freshness
 from readplane.model.keys import SHARDS
 from readplane.model.timestamp import rfc3339
 from readplane.read.handler import Read
+from readplane.stores.items import DynamoItems
 from readplane.telemetry import Telemetry
+from tests.fakes.dynamodb import MemoryDynamo
 from tests.unit.read.support import ITEM, SETTINGS, ClockedService, ReadService, fresh
 from tests.unit.support import NOW_MS, change, version_at
 
@@ -192,6 +194,34 @@ def test_missing_and_deleted_items_are_404(service: ReadService) -> None:
         status, body, headers = service(ITEM, {"item_id": item_id})
         assert (status, body["title"]) == (404, "Not Found")
         assert headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_malformed_row_is_a_404_and_no_list_shows_it(
+    service: ReadService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = MemoryDynamo("t")
+    items = DynamoItems(fake, "t", "i", horizon_ms=0, telemetry=Telemetry("read", "demo"))
+    service.read = Read(SETTINGS, items, service.documents, Telemetry("read", "demo"))
+    for number in range(5):
+        items.apply(change(f"p-{number}", collection="notices"))
+    for item_id, name, value in (("p-1", "collection", None), ("p-3", "data", {"S": '{"n":'})):
+        row = {**fake.items[f"item/notices/{item_id}"], name: value}
+        fake.items[f"item/notices/{item_id}"] = {name: value for name, value in row.items() if value}
+        status, body, _ = service(NOTICE, {"item_id": item_id})
+        assert (status, body["title"]) == (404, "Not Found")
+        assert service(NOTICE, {"item_id": item_id}, query={"min_version": version_at(NOW_MS)})[0] in (400, 409)
+    listed: list[str] = []
+    query = {"limit": "1"}
+    while True:
+        status, body, _ = service("/items/notices", query=query)
+        assert status == 200
+        listed += [item["id"] for item in body["items"]]
+        if body["next"] is None:
+            break
+        query["cursor"] = body["next"]
+    assert sorted(listed) == ["p-0", "p-2", "p-4"]
+    out = capsys.readouterr().out
+    assert out.count('"event":"row_skipped"') == out.count('"RowsSkipped":1') >= 4
 
 
 @pytest.mark.parametrize("name", ["cursor", "next"])

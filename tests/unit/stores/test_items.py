@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from readplane.aws.client import make_client
 from readplane.aws.faults import RefusedError, UnansweredError
 from readplane.model.keys import ListPosition, partitions
-from readplane.stores.items import DynamoItems, Items, change_of, image_of
+from readplane.stores.items import DynamoItems, Items
+from readplane.stores.rows import change_of, image_of
 from tests.fakes.moto_aws import Aws
 from tests.unit.stores.support import HORIZON_MS, new_table, scan_records
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change

@@ -19,12 +19,26 @@ import pytest
 
 from ops.build.targets import TARGETS
 from readplane.aws.client import CLIENTS
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 from tests.unit.ops.build.support import Unpacked
 from tests.unit.support import ALICE, CLIENT_ID, api_event, change, settings_text
 
 PROGRAM = Path(__file__).with_name("invoke_handler.py")
 SCHEMAS = json.dumps({"products": {"type": "object", "required": ["name"]}}).encode()
+SOURCE = add_defaults(
+    {
+        "name": "products",
+        "mode": "changes",
+        "collection": "products",
+        "url": "https://erp.example.com/products",
+        "function": "readplane.poll.source.functions.columns:ColumnsAndRows",
+        "schedule": "rate(1 minute)",
+        "staleness_budget": 600,
+    }
+)
+SOURCES = json.dumps({"sources": {"products": SOURCE}, "schemas": {"products": {"type": "object"}}}).encode()
+CONFIG = {"/log/config/schemas.json": SCHEMAS, "/log/config/sources.json": SOURCES}
+"""The objects with settings that are too large for the environment of a function, by path."""
 LOG_OBJECT = gzip.compress(b"".join(change(f"p-{number}").line() for number in range(3)))
 """An object of the write log with three changes, which `apply` writes to DynamoDB as one batch."""
 
@@ -72,7 +86,8 @@ def fake_aws() -> Iterator[FakeAws]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._respond(self.path, LOG_OBJECT if self.path.startswith("/log/log/") else SCHEMAS)
+            name = self.path.partition("?")[0]
+            self._respond(self.path, LOG_OBJECT if name.startswith("/log/log/") else CONFIG[name])
 
         def do_POST(self) -> None:
             operation = self.headers["X-Amz-Target"].rpartition(".")[2]
@@ -112,7 +127,8 @@ def settings(function: str) -> dict[str, Any]:
     products = {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 0}}
     common = {"function": function, "name": "readplane", "region": "eu-central-1", "collections": products}
     clients = {"client_ids": [CLIENT_ID], "cors_origins": []}
-    schemas = {"bucket": "log", "key": "config/schemas/s.json", "sha256": sha256(SCHEMAS).hexdigest()}
+    schemas = {"bucket": "log", "key": "config/schemas.json", "version_id": "v", "sha256": sha256(SCHEMAS).hexdigest()}
+    sources = {"bucket": "log", "key": "config/sources.json", "version_id": "v", "sha256": sha256(SOURCES).hexdigest()}
     own: dict[str, dict[str, Any]] = {
         "write": {**clients, "delivery_stream": "stream", "items_table": "items", "schemas": schemas},
         "read": {**clients, "items_table": "items", "items_index": "by_collection", "documents_bucket": None}
@@ -124,11 +140,17 @@ def settings(function: str) -> dict[str, Any]:
             "horizon_days": 30,
         }
         | {"quarantine_prefix": "quarantine/"},
-        "publish": {"items_table": "items", "documents_bucket": "documents", "horizon_days": 30},
+        "publish": {
+            "items_table": "items",
+            "documents_bucket": "documents",
+            "log_bucket": "log",
+            "quarantine_prefix": "quarantine/",
+            "horizon_days": 30,
+        },
         "backend_auth": {"keys": [f"{sha256(b'the key').hexdigest()}/crm"]},
         "poll": {"items_table": "items", "items_index": "by_collection", "checkpoints_table": "checkpoints"}
         | {"stream": "changes", "log_bucket": "log", "quarantine_prefix": "quarantine/", "horizon_days": 30}
-        | {"documents": [{"region": "eu-central-1", "bucket": "documents"}], "schemas": schemas},
+        | {"documents": [{"region": "eu-central-1", "bucket": "documents"}], "config": sources},
     }
     return common | own[function]
 
@@ -143,26 +165,13 @@ def request(method: str, body: str | None = None) -> Any:
     return api_event(method, "/items/products/{item_id}", {"item_id": "p-1"}, claims={"sub": ALICE}, body=body)
 
 
-SOURCE = add_defaults(
-    {
-        "name": "products",
-        "mode": "changes",
-        "collection": "products",
-        "url": "https://erp.example.com/products",
-        "function": "readplane.poll.source.functions.columns:ColumnsAndRows",
-        "schedule": "rate(1 minute)",
-        "staleness_budget": 600,
-    }
-)
-
-
 class Invocation(NamedTuple):
     """A test case: one invocation of a Lambda function.
 
     function: the function's name
     event: the event that the function gets
     expected: the response that the function must return; a number stands for a response with this HTTP status
-    requests: the requests that the function must send to AWS, except those for the JSON Schemas
+    requests: the requests that the function must send to AWS, except those for the objects under config/
     """
 
     function: str
@@ -176,10 +185,10 @@ INVOCATIONS = {
     "write": Invocation("write", request("PUT", '{"name":"Kettle"}'), 202, ["PutRecord"]),
     "read": Invocation("read", request("GET"), 404, ["GetItem"]),
     "apply": Invocation(
-        "apply", QUEUE_EVENT, NOTHING_FAILED, ["/log/log/a.gz", "BatchGetItem", "BatchExecuteStatement"]
+        "apply", QUEUE_EVENT, NOTHING_FAILED, ["/log/log/a.gz", "BatchGetItem", "BatchExecuteStatement", "PutItem"]
     ),
     "publish": Invocation("publish", {"Records": []}, NOTHING_FAILED, []),
-    "poll": Invocation("poll", {"validate": [SOURCE]}, {"problems": []}, []),
+    "poll": Invocation("poll", {"check": True}, {"problems": []}, []),
 }
 HOT_INVOCATIONS = [name for name in INVOCATIONS if name not in ("publish", "poll")]
 
@@ -221,8 +230,7 @@ def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAw
             assert json.loads(response["body"])["status"] == invocation.expected
     else:
         assert response == invocation.expected, done.stdout
-    schemas = "/log/config/schemas/"
-    assert [path for path in aws.requests if not path.startswith(schemas)] == invocation.requests
+    assert [path for path in aws.requests if not path.startswith("/log/config/")] == invocation.requests
     return result
 
 
