@@ -88,11 +88,18 @@ class MemoryDynamo:
             raise RefusedError(code, 500 if code == "InternalServerError" else 400)
         return self._operations[operation](**parameters)
 
-    def _get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
+    def _get_item(
+        self,
+        *,
+        TableName: str,  # noqa: N803
+        Key: Item,  # noqa: N803
+        ConsistentRead: bool = False,  # noqa: N803
+        ProjectionExpression: str | None = None,  # noqa: N803
+    ) -> dict[str, Any]:
         self._check_table(TableName)
         assert ConsistentRead or not self._consistent_only, "the caller decides by this item: it must read consistently"
         item = self._read(_only_key(Key), ConsistentRead)
-        return {} if item is None else {"Item": item}
+        return {} if item is None else {"Item": projected_item(ProjectionExpression, item, _NOTHING)}
 
     def _put_item(
         self,
@@ -108,7 +115,7 @@ class MemoryDynamo:
         pk = Item["pk"]["S"]
         with self._lock:
             stored_item = self.items.get(pk)
-            if ConditionExpression == HOT_CONDITION and (stored_item is None or "version" in stored_item):
+            if ConditionExpression == HOT_CONDITION and (stored_item is None or "S" in stored_item.get("version", ())):
                 holds = stored_item is None or stored_item["version"]["S"] < ExpressionAttributeValues[":version"]["S"]
             else:
                 holds = _holds(ConditionExpression, stored_item, ExpressionAttributeValues)
@@ -176,7 +183,8 @@ class MemoryDynamo:
     def _batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         ((table, request),) = RequestItems.items()
         self._check_table(table)
-        assert request.keys() <= {"Keys", "ProjectionExpression", "ConsistentRead"}, request
+        assert request.keys() <= {"Keys", "ProjectionExpression", "ConsistentRead", "ExpressionAttributeNames"}, request
+        names = request.get("ExpressionAttributeNames", _NOTHING)
         keys = [_only_key(key) for key in request["Keys"]]
         if not 0 < len(keys) <= MAX_KEYS or len(set(keys)) < len(keys):
             raise _invalid("BatchGetItem takes between 1 and 100 different keys")
@@ -185,7 +193,7 @@ class MemoryDynamo:
             if self.leave and self.leave(pk):
                 unprocessed.append({"pk": {"S": pk}})
             elif item := self._read(pk, request.get("ConsistentRead", False)):
-                items.append(projected_item(request.get("ProjectionExpression"), item, _NOTHING))
+                items.append(projected_item(request.get("ProjectionExpression"), item, names))
         # BatchGetItem returns items in no particular order. Reverse them, so that no caller can rely on their order.
         response: dict[str, Any] = {"Responses": {table: items[::-1]}, "UnprocessedKeys": {}}
         if unprocessed:
@@ -270,7 +278,7 @@ class _Statement(NamedTuple):
 
     def holds(self, stored_item: Item, parameters: list[Mapping[str, str]]) -> bool:
         """Return whether the stored item has the version that the UPDATE requires."""
-        return stored_item["version"] == parameters[-1]
+        return stored_item.get("version") == parameters[-1]
 
 
 _INSERT = re.compile(r"""INSERT INTO "([\w.-]+)" VALUE \{((?:'\w+':\?,?)+)\}""")

@@ -16,6 +16,9 @@ from readplane.aws.faults import RefusedError
 Item = Mapping[str, Mapping[str, Any]]
 """An item in DynamoDB's JSON: ``{"version": {"S": "..."}, "count": {"N": "1"}}``."""
 
+RESERVED = {"data", "owner", "source"}
+"""The names of the items table's attributes that are reserved words of DynamoDB."""
+
 _TOKEN = re.compile(r"\s*([#:]?\w+|<>|<=|>=|[=<>(),+-])")
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: a == b,
@@ -50,7 +53,9 @@ def projected_item(projection: str | None, item: Item, names: Mapping[str, str])
     """Return the attributes of an item that a projection lists, or all if the projection is ``None``."""
     if projection is None:
         return item
-    listed = [names.get(name.strip(), name.strip()) for name in projection.split(",")]
+    listed = [name.strip() for name in projection.split(",")]
+    assert not RESERVED & set(listed), f"DynamoDB refuses a reserved word in a projection: {projection}"
+    listed = [names.get(name, name) for name in listed]
     return {name: item[name] for name in listed if name in item}
 
 

@@ -1,6 +1,7 @@
 """Helpers that poll the back office of the local stack.
 
-Some helpers use a source that exists for one test only. The others use the sources that the stack declares.
+Some helpers use a source that exists for one test only, which a copy of `poll` polls (poll_copies). The others use the
+sources that the stack declares.
 """
 
 import dataclasses
@@ -14,11 +15,44 @@ from typing import Any
 from ops.local import session
 from ops.local.fault_proxy import Fault
 from readplane.poll.checkpoint_table import DynamoCheckpoints
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 from tests.local.pipeline import items, lines_of, quarantined
+from tests.local.poll_copies import copies_of
 from tests.local.support import Local, eventually
 
 COLLECTION = "subdivisions"
+
+READY_TABLES = 80
+"""How many tables with the usual settings one copy of `poll` knows. A copy for each would cost two seconds for each."""
+
+_ready_names = [f"table-{uuid.uuid4().hex[:8]}" for _ in range(READY_TABLES)]
+_unused_names = list(_ready_names)
+
+
+def table_source(stack: Local, name: str, **settings: object) -> dict[str, Any]:
+    """Return the settings of a source that polls a table of the back office into the collection `subdivisions`.
+
+    :param name: the name of the source, and of the table, with ``_`` in place of each ``-``.
+    :param settings: settings that replace the usual ones.
+    """
+    path = f"/backoffice/{name.replace('-', '_')}.json?_shape=objects&_nocount=1&_sort=modified&_size=40"
+    declared = {
+        "name": name,
+        "mode": "changes",
+        "collection": COLLECTION,
+        "url": f"{stack.office.url}{path}&modified__gte={{cursor}}",
+        "records": "rows",
+        "id": "code",
+        "version": {"expression": "modified", "format": "rfc3339"},
+        "deleted": "removed == `1`",
+        "translation": "{code: code, country: 'XA', name: name, type: 'Row'}",
+        "paging": {"style": "link", "next": "next_url"},
+        "timeout_seconds": 5,
+        "attempts": 1,
+        "staleness_budget": 60,
+        **settings,
+    }
+    return add_defaults(declared)
 
 
 class PolledTable:
@@ -35,28 +69,12 @@ class PolledTable:
     """
 
     def __init__(self, stack: Local, **settings: object) -> None:
-        self.name = self.fresh_name()
+        # Most tables have the usual settings. They share one copy of `poll`, which knows their names in advance.
+        self.name = _unused_names.pop() if _unused_names and not settings else self.fresh_name()
         self._sql_name = self.name.replace("-", "_")
         self._stack = stack
         stack.office.add_table(self._sql_name, "code", "name", "modified", "removed")
-        path = f"/backoffice/{self._sql_name}.json?_shape=objects&_nocount=1&_sort=modified&_size=40"
-        declared = {
-            "name": self.name,
-            "mode": "changes",
-            "collection": COLLECTION,
-            "url": f"{stack.office.url}{path}&modified__gte={{cursor}}",
-            "records": "rows",
-            "id": "code",
-            "version": {"expression": "modified", "format": "rfc3339"},
-            "deleted": "removed == `1`",
-            "translation": "{code: code, country: 'XA', name: name, type: 'Row'}",
-            "paging": {"style": "link", "next": "next_url"},
-            "timeout_seconds": 5,
-            "attempts": 1,
-            "staleness_budget": 60,
-            **settings,
-        }
-        self.source = add_defaults(declared)
+        self.source = table_source(stack, self.name, **settings)
 
     @staticmethod
     def fresh_name() -> str:
@@ -76,7 +94,7 @@ class PolledTable:
 
         :param settings: settings of the source that replace the usual ones for this poll.
         """
-        return session.poll(self._stack.outputs, {"source": {**self.source, **settings}, "sweep": False})
+        return self._invoke({"source": self.name, "sweep": False}, settings)
 
     def redrive(self, keys: list[str], **settings: object) -> dict[str, Any]:
         """Redrive quarantined records of the table; return the report of `poll`.
@@ -84,8 +102,18 @@ class PolledTable:
         :param keys: the S3 keys of the quarantine entries.
         :param settings: settings of the source that replace the usual ones for this redrive.
         """
-        event = {"redrive": {"source": {**self.source, **settings}, "keys": keys}}
-        return session.poll(self._stack.outputs, event)
+        return self._invoke({"redrive": {"source": self.name, "keys": keys}}, settings)
+
+    def measure_staleness(self) -> dict[str, float]:
+        """Return the staleness in seconds of each source that `poll` reports along with this table's."""
+        staleness: dict[str, float] = self._invoke({"freshness": True}, {})["staleness"]
+        return staleness
+
+    def _invoke(self, event: dict[str, Any], settings: dict[str, object]) -> dict[str, Any]:
+        sources = [{**self.source, **settings}]
+        if not settings and self.name in _ready_names:
+            sources = [table_source(self._stack, name) for name in _ready_names]
+        return copies_of(self._stack).invoke(sources, event)
 
     def own_fault(self, fault: Fault) -> Fault:
         """Return a copy of a fault that affects only requests for this table."""
@@ -126,8 +154,8 @@ class PolledTable:
 
 
 def source_of(stack: Local, name: str) -> dict[str, Any]:
-    """Return the settings of one of the stack's own sources in the form in which its schedule sends them to `poll`."""
-    settings: dict[str, Any] = json.loads((stack.outputs.sources or {})[name])["source"]
+    """Return the settings of one of the stack's own sources, as the live version of `poll` reads them."""
+    settings: dict[str, Any] = copies_of(stack).declared["sources"][name]
     return settings
 
 
@@ -137,12 +165,16 @@ def poll(stack: Local, name: str, *, sweep: bool = False, **settings: object) ->
     If a scheduled poll of the source is running, wait until it has ended, and then poll.
 
     :param sweep: whether to request a sweep.
-    :param settings: settings of the source that replace its declared ones for this poll.
+    :param settings: settings of the source that replace its declared ones for this poll. A copy of `poll` then polls
+        the source.
     """
-    event = {"source": {**source_of(stack, name), **settings}, "sweep": sweep}
+    event = {"source": name, "sweep": sweep}
 
     def report() -> dict[str, Any] | None:
-        reported = session.poll(stack.outputs, event)
+        if settings:
+            reported = copies_of(stack).invoke([{**source_of(stack, name), **settings}], event)
+        else:
+            reported = session.poll(stack.outputs, event)
         return reported if reported["outcome"] != "running" else None
 
     return eventually(report, within=60)
@@ -166,7 +198,7 @@ def unscheduled(stack: Local, name: str) -> Iterator[None]:
     for listed in scheduler.list_schedules()["Schedules"]:
         schedule = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
         event = json.loads(schedule["Target"]["Input"])
-        if event.get("source", {}).get("name") == name:
+        if event.get("source") == name:
             schedules.append({key: schedule[key] for key in members})
     assert schedules, f"{name} must have schedules"
     for schedule in schedules:

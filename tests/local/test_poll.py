@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 import requests
 
+from ops.console import CommandError
 from ops.local import session
 from ops.local.fault_proxy import Fault
 from ops.local.session import Api
 from tests.local.back_offices import COLLECTION, PolledTable, checkpoints, poll, source_of, unscheduled
 from tests.local.pipeline import items, now_ms
+from tests.local.poll_copies import copies_of
 from tests.local.support import Local, eventually
 
 ROW = "AD-02"
@@ -249,7 +251,8 @@ def test_of_two_concurrent_polls_only_one_calls_the_back_office(stack: Local) ->
     table.put(1)
     with (
         concurrent.futures.ThreadPoolExecutor(2) as pool,
-        stack.office.failing(table.own_fault(Fault("delay", seconds=1.5))),
+        # The second invocation starts a new sandbox, which takes a second or two. The source's timeout is five seconds.
+        stack.office.failing(table.own_fault(Fault("delay", seconds=4.5))),
     ):
         first = pool.submit(table.poll)
         eventually(lambda: table.requests() == 1)
@@ -384,16 +387,42 @@ def test_a_listing_that_lacks_more_rows_than_allowed_deletes_nothing(stack: Loca
 
 
 def test_every_problem_of_the_settings_is_reported_at_once(stack: Local) -> None:
-    good = source_of(stack, COLLECTION)
-    bad = {**good, "id": "code[", "translation": "{name: }", "collection": "nowhere", "timeout_seconds": None}
+    good = source_of(stack, "languages")
+    wrong = {"id": "code[", "translation": "{name: }", "collection": "nowhere", "timeout_seconds": None}
+    bad = {**source_of(stack, COLLECTION), **wrong}
     snapshot = {**source_of(stack, "currencies"), "name": "second", "url": None}
-    report = session.poll(stack.outputs, {"validate": [good, bad, snapshot]})
+    report = copies_of(stack).invoke([good, bad, snapshot], {"check": True})
     problems = [problem.partition(": ")[0] for problem in report["problems"]]
     assert sorted(problems) == sorted(
         [f"sources.{COLLECTION}.{field}" for field in ("id", "translation", "collection", "timeout_seconds")]
         + ["sources.second.url"]
     )
-    assert session.poll(stack.outputs, {"validate": [good]}) == {"problems": []}
+    assert session.poll(stack.outputs, {"check": True}) == {"problems": []}
+
+
+def test_a_source_that_cannot_be_used_fails_alone(stack: Local) -> None:
+    good = source_of(stack, "languages")
+    bad = {**source_of(stack, COLLECTION), "name": PolledTable.fresh_name(), "id": "code["}
+    copies = copies_of(stack)
+    report = copies.invoke([good, bad], {"source": bad["name"], "sweep": False})
+    assert report["outcome"] == "failed" and "isn't JMESPath" in report["fault"]
+    assert copies.invoke([good, bad], {"source": "languages"})["outcome"] in ("completed", "running")
+    assert bad["name"] in copies.invoke([good, bad], {"freshness": True})["staleness"]
+
+
+def test_an_event_cannot_bring_settings_along(stack: Local) -> None:
+    source = {**source_of(stack, "currencies"), "url": f"{stack.office.url}/elsewhere"}
+    before = stack.office.requests("/elsewhere")
+    for event in ({"source": source}, {"source": source, "sweep": False}, {"redrive": {"source": source, "keys": []}}):
+        with pytest.raises(CommandError, match="can't be served"):
+            session.poll(stack.outputs, event)
+    assert stack.office.requests("/elsewhere") == before
+    scheduler: Any = stack.root().client("scheduler")
+    inputs = [
+        scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])["Target"]["Input"]
+        for listed in scheduler.list_schedules()["Schedules"]
+    ]
+    assert inputs and not any(stack.office.url in text for text in inputs)
 
 
 def test_freshness_is_published_by_route_document_and_header(stack: Local) -> None:

@@ -212,7 +212,7 @@ def correcting_version(version: str, item_version: str | None, settled_ms: int, 
     ===========================  ==============  ====================================================
 
     An item is too recent if its time is after ``settled_ms``. The listed record may then show an older state than the
-    item, because the back office made the page before the record changed, or from a lagging replica. So a too recent
+    item, because the back office made the listing before the record changed, or from a lagging replica. So a too recent
     item stays as it is, and the next full listing decides.
 
     :param version: the version of the listed record.

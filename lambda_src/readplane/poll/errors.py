@@ -3,6 +3,7 @@
 ::
 
     PollError
+    ├── EventError              the event of an invocation isn't one that `poll` serves
     ├── SourceError             a source's settings can't be used
     ├── ExpressionError         a JMESPath expression can't be applied to a value
     ├── TranslationError        a source's translation function can't translate a page or a record
@@ -24,6 +25,16 @@ BackOfficeErrorKind = Literal[
 
 class PollError(Exception):
     """The base of all errors that the code of `poll` raises."""
+
+
+class EventError(PollError):
+    """The event of an invocation isn't one that `poll` serves. The message quotes no more of it than a source's name.
+
+    :param problem: what is wrong with the event.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The event can't be served: {problem}.")
 
 
 class SourceError(PollError):

@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 from ..aws.boto import BotoClient
 from ..aws.faults import AwsError
 from ..clock import now_ms
-from ..config import DAY_MS, SchemasObject, load_settings
+from ..config import DAY_MS, ConfigObject, load_settings
 from ..entrypoint import Entrypoint, Event, Function
 from ..model.collection import Collection
-from ..model.schema import SchemaValidator, compile_schemas
-from ..stores.schemas import read_schemas
+from ..stores.config_object import load_config
 from ..telemetry import Telemetry
 from . import report
 from .change_stream import KinesisChangeStream
 from .checkpoint_table import DynamoCheckpoints
+from .declared_sources import DeclaredSource, DeclaredSources
 from .errors import LeaseLostError, SourceError
+from .events import FreshnessEvent, RedriveEvent, parse_event
 from .lease import Lease
 from .outcome import PollCounts, PollOutcome
 from .poll_stores import PollStores
@@ -25,15 +26,12 @@ from .quarantine import S3Quarantine
 from .redrive import redrive
 from .run import run
 from .snapshot_documents import S3SnapshotDocuments
-from .source.rules import parse_source
 from .source.settings import Source
 from .source.translate import Translator
 from .sourced_items import DynamoSourcedItems
 from .upstream.client import BackOfficeClient
 from .upstream.response import Fetch
 from .upstream.secret_values import AwsSecretValues
-
-_ANYTHING = SchemaValidator({})
 
 
 class DocumentsBucket(NamedTuple):
@@ -59,8 +57,8 @@ class PollSettings(NamedTuple):
     :param quarantine_prefix: the key prefix of the quarantine in the bucket of the write log.
     :param documents: the bucket of documents in each Region.
     :param horizon_days: how many days a tombstone (the mark of a deleted item) is kept.
-    :param schemas: the S3 object that holds the collections' JSON Schemas.
-    :param collections: the declared collections, by name.
+    :param config: the S3 object that holds the settings of the sources and the JSON Schemas of their collections.
+    :param collections: the collections that the sources feed, by name.
     """
 
     name: str
@@ -72,7 +70,7 @@ class PollSettings(NamedTuple):
     quarantine_prefix: str
     documents: tuple[DocumentsBucket, ...]
     horizon_days: int
-    schemas: SchemasObject
+    config: ConfigObject
     collections: Mapping[str, Collection]
 
     @property
@@ -84,69 +82,74 @@ class PollSettings(NamedTuple):
 class Poll:
     """The function `poll`. Its stores and its access to the back offices are arguments, so that tests can replace them.
 
-    :param validators: the compiled JSON Schema of each collection that has one, by the collection's name.
+    :param name: the name of the Readplane stack.
+    :param sources: the sources that Terraform declares.
     :param make_fetch: a function that takes a source, and returns the function that fetches pages from the source's
         back office.
     """
 
     def __init__(
         self,
-        settings: PollSettings,
-        validators: Mapping[str, SchemaValidator],
+        sources: DeclaredSources,
         stores: PollStores,
         make_fetch: Callable[[Source], Fetch],
         telemetry: Telemetry,
     ) -> None:
-        self._settings = settings
-        self._validators = validators
+        self._sources = sources
         self._stores = stores
         self._make_fetch = make_fetch
         self._telemetry = telemetry
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        """Handle one invocation of `poll`. One of the following members of the event says what to do.
-
-        - ``source``: poll this source. If the event's member ``sweep`` is true, request a sweep first.
-        - ``validate``: return every problem in the settings of these sources.
-        - ``freshness``: measure the staleness of these sources.
-        - ``redrive``: translate quarantined records again, and send their changes. This member contains the ``source``
-          of the records and the ``keys`` of their quarantine entries.
+        """Serve one event, which names a source but holds none of its settings (:mod:`.events`).
 
         :param remaining_ms: a function that returns the milliseconds until Lambda ends the invocation.
-        :raises SourceError: if the settings of the source to poll or redrive can't be used.
+        :raises EventError: if `poll` doesn't serve the event, or the event names a source that isn't declared.
+        :raises SourceError: if the settings of the source to redrive can't be used. (A poll of such a source fails
+            without an error.)
         """
-        if "validate" in event:
-            return {"problems": self._problems(event["validate"])}
-        if "freshness" in event:
-            names = [source["name"] for source in event["freshness"]]
+        request = parse_event(event)
+        if isinstance(request, FreshnessEvent):
+            names = self._sources.names
             return {"staleness": report.measure_staleness(self._stores.checkpoints, names, self._telemetry)}
-        if "redrive" in event:
-            return self._redrive(event["redrive"], remaining_ms)
-        return self._poll(self._parse_source(event["source"]), bool(event.get("sweep")), remaining_ms)
+        if isinstance(request, RedriveEvent):
+            return self._redrive(self._sources.load(request.source), request.keys, remaining_ms)
+        try:
+            declared = self._sources.load(request.source)
+        except SourceError as error:
+            return self._refuse(request.source, error, remaining_ms)
+        return self._poll(declared, request.sweep, remaining_ms)
 
-    def _parse_source(self, raw: object) -> Source:
-        return parse_source(raw, self._settings.collections)
+    def _refuse(self, source: str, error: SourceError, remaining_ms: Callable[[], int]) -> dict[str, Any]:
+        """Report that a source can't be polled, because its settings can't be used.
 
-    def _validator(self, source: Source) -> SchemaValidator:
-        """Return the compiled JSON Schema of a source's collection. Without a schema, any data is valid."""
-        return self._validators.get(source.collection, _ANYTHING)
+        The other sources go on. The staleness of this one is measured from now on, so its alarm fires even if the
+        source has never been polled.
+        """
+        now = now_ms()
+        holder = os.urandom(16).hex()
+        checkpoint = self._stores.checkpoints.acquire_lease(source, holder, now, now + remaining_ms())
+        if checkpoint is not None:
+            first_polled_ms = checkpoint.first_polled_ms or now
+            self._stores.checkpoints.release_lease(replace(checkpoint, first_polled_ms=first_polled_ms), holder)
+            if checkpoint.paused:
+                return report.poll_response("paused", PollCounts())
+        self._telemetry.event(
+            "source_unusable",
+            "The settings of a source can't be used, so the source isn't polled.",
+            level="ERROR",
+            metrics={"PollsFailed": 1},
+            source=source,
+            problems=error.problems,
+        )
+        return report.poll_response("failed", PollCounts(), fault=f"settings: {error}")
 
-    def _problems(self, sources: list[object]) -> list[str]:
-        problems: list[str] = []
-        for raw in sources:
-            try:
-                self._parse_source(raw)
-            except SourceError as error:
-                problems += error.problems
-        return problems
-
-    def _redrive(self, request: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        source = self._parse_source(request["source"])
-        collection = self._settings.collections[source.collection]
-        translator = Translator(source, self._validator(source))
+    def _redrive(self, declared: DeclaredSource, keys: list[str], remaining_ms: Callable[[], int]) -> dict[str, Any]:
+        source = declared.source
+        translator = Translator(source, declared.validator)
         # Use half of the remaining time to send the changes. The other half is for removing the quarantine entries.
         seconds = remaining_ms() / 2000
-        response = redrive(source, collection, translator, request["keys"], self._stores, seconds)
+        response = redrive(source, declared.collection, translator, keys, self._stores, seconds)
         self._telemetry.event(
             "redriven",
             "The changes of quarantined records are on the change stream.",
@@ -156,7 +159,8 @@ class Poll:
         )
         return response
 
-    def _poll(self, source: Source, sweep: bool, remaining_ms: Callable[[], int]) -> dict[str, Any]:
+    def _poll(self, declared: DeclaredSource, sweep: bool, remaining_ms: Callable[[], int]) -> dict[str, Any]:
+        source = declared.source
         now = now_ms()
         if sweep:
             # Request the sweep before acquiring the lease. If another poll holds the lease, this poll ends without a
@@ -171,10 +175,9 @@ class Poll:
             return report.poll_response("running", PollCounts())
         if not checkpoint.first_polled_ms:
             checkpoint = replace(checkpoint, first_polled_ms=now)
-        collection = self._settings.collections[source.collection]
-        lease = Lease(source, collection, checkpoint, holder, self._stores, self._telemetry, remaining_ms)
+        lease = Lease(source, declared.collection, checkpoint, holder, self._stores, self._telemetry, remaining_ms)
         try:
-            outcome = self._run_and_release(lease)
+            outcome = self._run_and_release(lease, declared)
         except LeaseLostError:
             self._telemetry.event(
                 "lease_lost",
@@ -185,13 +188,13 @@ class Poll:
             return report.poll_response("running", lease.counts, fault=lease.fault)
         return report.report_poll(lease, outcome)
 
-    def _run_and_release(self, lease: Lease) -> PollOutcome:
+    def _run_and_release(self, lease: Lease, declared: DeclaredSource) -> PollOutcome:
         """Poll the source, then release its lease, even if the poll failed.
 
         After an error no change is lost, because the next poll continues from the saved checkpoint.
         """
         try:
-            outcome = run(lease, self._make_fetch, self._validator(lease.source))
+            outcome = run(lease, self._make_fetch, declared.validator)
         except LeaseLostError:
             raise
         except Exception as error:  # noqa: BLE001 - release the lease after any error
@@ -227,10 +230,10 @@ def _fetch_maker(secrets: AwsSecretValues) -> Callable[[Source], Fetch]:
 
 
 def make_poll() -> Function:
-    """Create the function `poll` from the settings in its environment.
+    """Create the function `poll` from the settings in its environment, and from the sources' settings in S3.
 
     :raises SettingsError: if a setting is missing or wrong.
-    :raises ValueError: if the JSON Schemas of the collections can't be used. The message lists every problem.
+    :raises ValueError: if the object in S3 isn't the one that Terraform wrote.
     """
     settings = load_settings(PollSettings)
     dynamodb = BotoClient("dynamodb", attempts=5)
@@ -245,9 +248,23 @@ def make_poll() -> Function:
             for entry in settings.documents
         },
     )
-    validators = compile_schemas(read_schemas(s3, *settings.schemas))
-    poll = Poll(settings, validators, stores, _fetch_maker(AwsSecretValues()), Telemetry("poll", settings.name))
+    sources = _load_sources(settings, s3)
+    poll = Poll(sources, stores, _fetch_maker(AwsSecretValues()), Telemetry("poll", settings.name))
     return lambda event, context: poll(event, context.get_remaining_time_in_millis)
 
 
-handler = Entrypoint(make_poll)
+def find_problems() -> list[str]:
+    """Return every problem of every source and of its collection's JSON Schema.
+
+    Terraform asks each new version of `poll` for its problems before the version goes live.
+
+    :raises SettingsError: if a setting is missing or wrong.
+    """
+    return _load_sources(load_settings(PollSettings), BotoClient("s3", attempts=5)).problems()
+
+
+def _load_sources(settings: PollSettings, s3: BotoClient) -> DeclaredSources:
+    return DeclaredSources.from_json(load_config(*settings.config, client=s3), settings.collections)
+
+
+handler = Entrypoint(make_poll, check=find_problems)

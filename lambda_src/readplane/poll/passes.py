@@ -70,7 +70,7 @@ class PassRun:
         self._kind: PassKind = kind
         self._lag_ms = int(lease.source.lag_seconds * 1000)
         self._remembered = Remembered(lease.checkpoint.remembered)
-        self._sender = RecordSender(lease, self._remembered, full=full)
+        self._sender = RecordSender(lease, self._remembered, full=full, is_sweep=kind == "sweep")
 
     def run(self) -> PassOutcome:
         """Read pages until the last page is read, or until this invocation reaches its limits.
@@ -137,7 +137,7 @@ class PassRun:
     def _process_page(self, state: Pass, page: FetchedPage, records: list[PageRecord]) -> None:
         """Send the changes of a page's records, then note the progress of the pass in the checkpoint."""
         lease = self._lease
-        sent = self._sender.send_page(records, page.requested_ms)
+        sent = self._sender.send_page(records, page.requested_ms, state.started_ms)
         lease.counts.records += len(records)
         lease.counts.changes += sent.changes
         state = replace(

@@ -99,30 +99,43 @@ class RecordSender:
 
     :param remembered: the records that the checkpoint remembers. The sender updates their entries.
     :param full: whether the pass is a full listing. In a full listing, every record is compared with its item.
+    :param is_sweep: whether the pass is a sweep. Then main passes read records between two pages of the pass.
     """
 
-    def __init__(self, lease: Lease, remembered: Remembered, *, full: bool) -> None:
+    def __init__(self, lease: Lease, remembered: Remembered, *, full: bool, is_sweep: bool) -> None:
         self._lease = lease
         self._source = lease.source
         self._remembered = remembered
         self._full = full
+        self._is_sweep = is_sweep
         self._lag_ms = int(lease.source.lag_seconds * 1000)
 
-    def send_page(self, records: list[PageRecord], requested_ms: int) -> SentPage:
+    def send_page(self, records: list[PageRecord], requested_ms: int, started_ms: int) -> SentPage:
         """Send the changes of a page's records, and quarantine the records that can't be translated.
 
+        A page may show the state of the time when the pass started, however late the page is requested. For example, a
+        scroll token continues a listing that the back office made for the first request. So the state that a page shows
+        is certain only for records that weren't modified since shortly before the start.
+
         :param requested_ms: the time just before the page was requested, Unix milliseconds.
+        :param started_ms: the time just before the pass sent its first request, Unix milliseconds.
         :raises PageError: if too many records can't be translated. The changes of the other records are sent anyway.
         """
-        page = self._sort(records, requested_ms)
+        settled_ms = started_ms - self._lag_ms
+        page = self._sort(records, requested_ms, settled_ms)
         # Send the changes before the quarantine is written. If too many records can't be translated, `_quarantine`
         # raises an error, but the changes of the other records have been sent by then.
-        changes = self._send(page.candidates, requested_ms)
+        changes = self._send(page.candidates, requested_ms, settled_ms)
         self._quarantine(page.untranslatable, requested_ms)
         return SentPage(changes, page.item_hashes, page.newest_ms, page.without_id)
 
-    def _sort(self, records: list[PageRecord], requested_ms: int) -> _SortedPage:
-        """Separate the records whose change may have to be sent from those that can't be translated."""
+    def _sort(self, records: list[PageRecord], requested_ms: int, settled_ms: int) -> _SortedPage:
+        """Separate the records whose change may have to be sent from those that can't be translated.
+
+        A sweep leaves records modified after ``settled_ms`` to the main passes. A main pass may already have read a
+        later state of such a record with the same modification time. The page doesn't show which state is the later
+        one.
+        """
         page = _SortedPage()
         for record in map(self._check_owner, records):
             if isinstance(record, UntranslatableRecord):
@@ -136,6 +149,8 @@ class RecordSender:
             page.item_hashes.append(key_hash(key))
             if record.version_ms is not None:
                 page.newest_ms = max(page.newest_ms or 0, record.version_ms)
+                if self._is_sweep and record.version_ms > settled_ms:
+                    continue
             candidate = self._candidate(record, key, requested_ms)
             previous = page.candidates.get(key)
             if candidate and (previous is None or previous.entry.version < candidate.entry.version):
@@ -172,10 +187,12 @@ class RecordSender:
             entry = previous if is_same_time else RememberedRecord(record.version_ms, content)
         return _Candidate(record, hashed, entry, is_new=previous is None)
 
-    def _send(self, candidates: dict[str, _Candidate], requested_ms: int) -> int:
+    def _send(self, candidates: dict[str, _Candidate], requested_ms: int, settled_ms: int) -> int:
         """Decide for which candidates a change must be sent, send these changes, and return their number."""
         decisions = (
-            self._decide_listed(candidates, requested_ms) if self._full else self._decide_incremental(candidates)
+            self._decide_listed(candidates, requested_ms, settled_ms)
+            if self._full
+            else self._decide_incremental(candidates)
         )
         chosen = [
             choice
@@ -218,7 +235,9 @@ class RecordSender:
             for key, candidate in candidates.items()
         }
 
-    def _decide_listed(self, candidates: dict[str, _Candidate], requested_ms: int) -> dict[str, Decision]:
+    def _decide_listed(
+        self, candidates: dict[str, _Candidate], requested_ms: int, settled_ms: int
+    ) -> dict[str, Decision]:
         versions = self._item_versions(list(candidates))
         decisions: dict[str, Decision] = {}
         for key, candidate in candidates.items():
@@ -229,7 +248,7 @@ class RecordSender:
                     item_version,
                     is_new=candidate.is_new,
                     is_delete=is_delete,
-                    settled_ms=requested_ms - self._lag_ms,
+                    settled_ms=settled_ms,
                 )
             else:
                 remembered = self._remembered.get_record(candidate.hash)

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 from ..aws.faults import RefusedError
 from ..model.freshness import Freshness
 from ..model.keys import source_key
+from ..model.timestamp import is_timestamp
 from ..stores.items import DynamoItems
+from ..stores.rows import version_of
 from ..stores.table import MAX_KEYS, read_records, split_into_batches
 
 
@@ -43,11 +45,16 @@ class DynamoSourcedItems(DynamoItems):
     """The items that sources feed, in a DynamoDB table."""
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
-        """Read the versions with strongly consistent reads, up to 100 keys per call."""
+        """Read the versions with strongly consistent reads, up to 100 keys per call.
+
+        A row without a valid version is malformed. It is left out, so that the source's record makes a new change,
+        which replaces the row.
+        """
         return {
-            record["pk"]["S"]: record["version"]["S"]
+            record["pk"]["S"]: version
             for batch in split_into_batches(dict.fromkeys(keys), MAX_KEYS, lambda _: 0)
             for record in read_records(self._client, self._table, batch, "pk, version", consistent=True)
+            if (version := version_of(record)) is not None
         }
 
     def list_living(self, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -64,13 +71,18 @@ class DynamoSourcedItems(DynamoItems):
             }
             while True:
                 response = self._client.call("Query", **query)
-                yield from ((record["item_id"]["S"], record["version"]["S"]) for record in response["Items"])
+                for record in response["Items"]:
+                    version = version_of(record)
+                    if version is not None:  # a row without a valid version is malformed, so it is no item
+                        yield record["item_id"]["S"], version
                 if "LastEvaluatedKey" not in response:
                     break
                 query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
         """Write the freshness. If a later ``fresh_as_of`` is already stored, write again with that later time."""
+        condition = "attribute_not_exists(fresh_as_of) OR fresh_as_of <= :fresh_as_of"
+        values = {":fresh_as_of": {"S": freshness.fresh_as_of or "-"}}
         while True:
             members = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
             try:
@@ -81,13 +93,18 @@ class DynamoSourcedItems(DynamoItems):
                     Item={"pk": {"S": source_key(source)}, **members},
                     # A poll releases its lease before it publishes the freshness. So the next poll may already have
                     # published a later `fresh_as_of`, which this poll must not overwrite.
-                    ConditionExpression="attribute_not_exists(fresh_as_of) OR fresh_as_of <= :fresh_as_of",
-                    ExpressionAttributeValues={":fresh_as_of": {"S": freshness.fresh_as_of or "-"}},
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except RefusedError as refusal:
                 if refusal.code != "ConditionalCheckFailedException":
                     raise
-                freshness = freshness._replace(fresh_as_of=refusal.members["Item"]["fresh_as_of"]["S"])
+                stored = refusal.members["Item"]["fresh_as_of"]
+                if is_timestamp(stored.get("S", "")):
+                    freshness = freshness._replace(fresh_as_of=stored["S"])
+                    values = {":fresh_as_of": stored}
+                else:  # somebody wrote the record by hand; replace exactly this value
+                    condition, values = "fresh_as_of = :fresh_as_of", {":fresh_as_of": stored}
             else:
                 return freshness

@@ -8,6 +8,7 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   region     = data.aws_region.current.name
   partition  = data.aws_partition.current.partition
+  dns_suffix = data.aws_partition.current.dns_suffix
   keyed      = var.kms_key_arn != null
 
   table_name = "${var.name}-checkpoints"
@@ -50,35 +51,13 @@ resource "aws_dynamodb_table" "checkpoints" {
   deletion_protection_enabled = var.deletion_protection
 }
 
-# The JSON Schemas of the collections that sources feed, as an S3 object that `poll` reads. The schemas of all other
-# collections are in a second object, which `write` reads (module region). There are two objects because `write` reads
-# its object at every cold start, and a small object makes that start faster.
-locals {
-  schemas = jsonencode({
-    for c, collection in var.collections : c => jsondecode(collection.schema) if collection.schema != null
-  })
-  schemas_key = "config/poll-schemas/${sha256(local.schemas)}.json"
-}
-
-resource "aws_s3_object" "schemas" {
-  bucket       = var.log_bucket.name
-  key          = local.schemas_key
-  content      = local.schemas
-  content_type = "application/json"
-  kms_key_id   = var.kms_key_arn
-
-  # Terraform creates the new object before it deletes the old one, because the live version of `poll` loads the old
-  # object until the new version of `poll` is live.
-  lifecycle {
-    create_before_destroy = true
-  }
-}
-
 resource "aws_lambda_layer_version" "poll" {
   layer_name               = "${var.name}-poll"
   description              = "What poll alone needs beyond the runtime: an HTTP client"
-  filename                 = var.code.poll_layer_zip
-  source_code_hash         = filebase64sha256(var.code.poll_layer_zip)
+  filename                 = var.code.s3 == null ? var.code.poll_layer_zip : null
+  source_code_hash         = var.code.s3 == null ? filebase64sha256(var.code.poll_layer_zip) : null
+  s3_bucket                = try(var.code.s3.bucket, null)
+  s3_key                   = try(var.code.s3.keys[var.code.poll_layer_zip], null)
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = [var.code.architecture]
 
@@ -100,10 +79,12 @@ locals {
     quarantine_prefix = "quarantine/"
     documents         = [for documents in var.documents : { region = documents.region, bucket = documents.bucket }]
     horizon_days      = var.horizon_days
-    schemas = {
+    config = {
       bucket = var.log_bucket.name
-      key    = aws_s3_object.schemas.key
-      sha256 = sha256(local.schemas)
+      key    = aws_s3_object.sources.key
+      # S3 gives the version "null" to an object that it stored before it knew that the bucket is versioned.
+      version_id = coalesce(aws_s3_object.sources.version_id, "null")
+      sha256     = sha256(local.config)
     }
     collections = {
       for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl }
@@ -118,6 +99,7 @@ module "poll" {
   function = "poll"
   code = {
     zip          = var.code.zip
+    s3           = var.code.s3 == null ? null : { bucket = var.code.s3.bucket, key = var.code.s3.keys[var.code.zip] }
     architecture = var.code.architecture
     layers       = [var.code.layer_arn, aws_lambda_layer_version.poll.arn]
   }
@@ -127,10 +109,12 @@ module "poll" {
   reserved_concurrency = var.function.reserved_concurrency
   snap_start           = false # no client waits for `poll` to start, and AWS bills a snapshot for as long as it exists
   vpc                  = var.vpc
+  republish            = var.republish
   settings             = local.settings
   statements           = local.statements
 
   kms_key_arn        = var.kms_key_arn
+  roles              = var.roles
   log_retention_days = var.log_retention_days
   alarms             = var.alarms
   alarm_actions      = var.alarm_actions
@@ -144,29 +128,4 @@ resource "aws_lambda_function_event_invoke_config" "poll" {
   qualifier                    = module.poll.qualifier
   maximum_retry_attempts       = 0
   maximum_event_age_in_seconds = 60
-}
-
-# Invokes `poll` to check the settings of all sources before Terraform creates or changes a schedule. Terraform itself
-# can't check JMESPath. If a source can't be polled, `terraform apply` fails and lists all problems.
-resource "aws_lambda_invocation" "validate" {
-  function_name = module.poll.function_name
-  qualifier     = module.poll.qualifier
-  input         = jsonencode({ validate = [for source in values(var.sources) : jsondecode(source.settings)] })
-
-  # Check the sources again with each new version of `poll`, because a bug in an older version may have made the check
-  # fail.
-  triggers = { version = module.poll.version }
-
-  lifecycle {
-    postcondition {
-      condition     = length(jsondecode(self.result).problems) == 0
-      error_message = <<-EOT
-        Correct the sources; nothing was scheduled with these settings:
-        - ${join("\n- ", jsondecode(self.result).problems)}
-      EOT
-    }
-  }
-
-  # Terraform turns off retries and attaches the policy of `poll` before it invokes `poll` for the first time.
-  depends_on = [aws_lambda_function_event_invoke_config.poll]
 }

@@ -8,6 +8,16 @@ output "function_name" {
   value       = module.poll.function_name
 }
 
+output "function" {
+  description = "Name and ARN of `poll`, ARN of the alias that is called, and ARN of the role."
+  value       = module.poll.function
+}
+
+output "scheduler_role_arn" {
+  description = "ARN of the role with which EventBridge Scheduler invokes `poll`."
+  value       = aws_iam_role.scheduler.arn
+}
+
 output "schedules" {
   description = "Name of each schedule -> its expression and its input, for tests."
   value = {
@@ -18,6 +28,11 @@ output "schedules" {
 output "settings" {
   description = "Settings of `poll` as JSON text, for tests."
   value       = local.settings
+}
+
+output "config" {
+  description = "The settings of the sources and the JSON Schemas, which `poll` reads from S3, as JSON text, for tests."
+  value       = local.config
 }
 
 output "runs" {

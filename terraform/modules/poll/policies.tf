@@ -31,8 +31,8 @@ locals {
   ])
 
   # The services through which `poll` may use the keys of the secrets and the customer managed key of the stack.
-  secret_services = [for service in ["secretsmanager", "ssm"] : "${service}.${local.region}.amazonaws.com"]
-  data_services   = [for service in ["s3", "dynamodb", "kinesis"] : "${service}.${local.region}.amazonaws.com"]
+  secret_services = [for service in ["secretsmanager", "ssm"] : "${service}.${local.region}.${local.dns_suffix}"]
+  data_services   = [for service in ["s3", "dynamodb", "kinesis"] : "${service}.${local.region}.${local.dns_suffix}"]
 }
 
 locals {
@@ -73,7 +73,13 @@ locals {
       Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["source/*"] } }
     },
     {
-      Sid      = "ReadSchemas"
+      Sid      = "ReadSources"
+      Action   = ["s3:GetObjectVersion"]
+      Resource = ["${var.log_bucket.arn}/config/sources.json"]
+    },
+    {
+      # Versions of `poll` from before the sources stood in S3. One of them stays live until this apply is over.
+      Sid      = "ReadOlderSchemas"
       Action   = ["s3:GetObject"]
       Resource = ["${var.log_bucket.arn}/config/poll-schemas/*"]
     },
@@ -125,7 +131,7 @@ locals {
       Sid       = "UseKeyIn${replace(title(replace(bucket.region, "-", " ")), " ", "")}"
       Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
       Resource  = bucket.kms_key_arn[*]
-      Condition = { StringEquals = { "kms:ViaService" = ["s3.${bucket.region}.amazonaws.com"] } }
+      Condition = { StringEquals = { "kms:ViaService" = ["s3.${bucket.region}.${local.dns_suffix}"] } }
     } if bucket.region != local.region],
   )
 }

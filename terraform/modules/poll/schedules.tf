@@ -48,37 +48,38 @@ locals {
   })
 }
 
-# Schedule name -> the schedule's expression, input and description. No source can get the schedule name `freshness`,
-# because the schedule names of a source begin with "poll." or "sweep.".
+# Schedule name -> the schedule's expression, input and description. An input only names a source, because everybody
+# who may read the schedule can read its input, and because `poll` takes no settings from an event. No source can get
+# the schedule name `freshness`, because the schedule names of a source begin with "poll." or "sweep.".
 locals {
   schedules = merge(local.poll_schedules, local.sweep_schedules, { freshness = local.freshness_schedule })
 
   poll_schedules = { for name, source in var.sources : "poll.${name}" => {
     expression  = source.schedule
-    input       = "{\"source\":${source.settings},\"sweep\":false}"
+    input       = jsonencode({ source = name, sweep = false })
     description = "Polls ${name}"
   } }
 
   sweep_schedules = { for name, source in var.sources : "sweep.${name}" => {
     expression  = source.sweep_schedule
-    input       = "{\"source\":${source.settings},\"sweep\":true}"
+    input       = jsonencode({ source = name, sweep = true })
     description = "Sweeps ${name}: finds what was deleted there"
   } if source.sweep_schedule != null }
 
   freshness_schedule = {
     expression  = "rate(1 minute)"
     description = "Reports how stale each source is"
-    input = jsonencode({ freshness = [
-      for name, source in var.sources : { name = name, staleness_budget = source.staleness_budget }
-    ] })
+    input       = jsonencode({ freshness = true })
   }
 }
 
 resource "aws_iam_role" "scheduler" {
   # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
   # Regions.
-  name               = "${var.name}-${local.region}-scheduler"
-  assume_role_policy = local.scheduler_trust_policy
+  name                 = "${var.name}-${local.region}-scheduler"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.scheduler_trust_policy
 }
 
 resource "aws_iam_role_policy" "scheduler" {
@@ -117,34 +118,6 @@ resource "aws_scheduler_schedule" "this" {
     }
   }
 
-  depends_on = [aws_lambda_invocation.validate, aws_iam_role_policy.scheduler]
-}
-
-module "alarms" {
-  source = "../alarm"
-  count  = var.alarms ? 1 : 0
-
-  name    = var.name
-  actions = var.alarm_actions
-
-  alarms = {
-    not_invoked = {
-      name = "schedules-dropped"
-      description = join(" ", [
-        "Schedules can't invoke ${module.poll.function_name}, so no source is polled. Look at the role",
-        "${aws_iam_role.scheduler.name} and at the account's quota of concurrent executions.",
-      ])
-
-      metric = {
-        namespace   = "AWS/Scheduler"
-        metric_name = "InvocationDroppedCount"
-        dimensions  = { ScheduleGroup = aws_scheduler_schedule_group.this.name }
-        statistic   = "Sum"
-      }
-
-      periods      = { seconds = 60, evaluated = 5, breaching = 3 }
-      threshold    = 0
-      missing_data = "notBreaching"
-    }
-  }
+  # Terraform turns off Lambda's retries and lets EventBridge Scheduler invoke `poll` before the first schedule exists.
+  depends_on = [aws_lambda_function_event_invoke_config.poll, aws_iam_role_policy.scheduler]
 }

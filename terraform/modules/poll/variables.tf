@@ -4,13 +4,23 @@ variable "name" {
 }
 
 variable "code" {
-  description = "The zip and layers of `poll`, and the processor architecture of its code."
+  description = <<-EOT
+    The zip and layers of `poll`, and the processor architecture of its code. With s3, Lambda reads the zips from a
+    bucket: keys holds the object's key for each zip's path.
+  EOT
   type = object({
     zip            = string
     layer_arn      = string
     poll_layer_zip = string
+    s3             = optional(object({ bucket = string, keys = map(string) }))
     architecture   = string
   })
+}
+
+variable "republish" {
+  description = "Any other number than before publishes a new version of `poll`."
+  type        = number
+  default     = 0
 }
 
 variable "function" {
@@ -29,16 +39,16 @@ variable "vpc" {
 
 variable "sources" {
   description = <<-EOT
-    Source name -> its settings, which the root module has validated. settings is the JSON text that `poll` reads.
+    Source name -> its settings, which the root module has validated. settings is the JSON text that `poll` reads; the
+    other attributes are those that Terraform needs.
   EOT
   type = map(object({
-    settings         = string
-    schedule         = string
-    sweep_schedule   = optional(string)
-    staleness_budget = number
-    mode             = string
-    collection       = string
-    secret           = optional(object({ arn = string, kms_key_arn = optional(string) }))
+    settings       = string
+    schedule       = string
+    sweep_schedule = optional(string)
+    mode           = string
+    collection     = string
+    secret         = optional(object({ arn = string, kms_key_arn = optional(string) }))
   }))
 }
 
@@ -64,7 +74,7 @@ variable "stream" {
 }
 
 variable "log_bucket" {
-  description = "Bucket of the write log. It also holds quarantined records and JSON Schemas."
+  description = "Bucket of the write log. It also holds quarantined records and the settings of the sources."
   type        = object({ name = string, arn = string })
 }
 
@@ -101,4 +111,10 @@ variable "alarms" {
 variable "alarm_actions" {
   description = "ARNs of the SNS topics that the alarms notify."
   type        = list(string)
+}
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
 }

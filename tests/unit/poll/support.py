@@ -9,14 +9,13 @@ from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
 from readplane.aws.faults import UnansweredError
-from readplane.config import SchemasObject
 from readplane.model.change import Change
 from readplane.model.collection import Collection
-from readplane.model.schema import compile_schemas
 from readplane.poll.checkpoint import Checkpoint, checkpoint_json, parse_checkpoint
 from readplane.poll.checkpoint_table import CHUNK_SECONDS
+from readplane.poll.declared_sources import DeclaredSources
 from readplane.poll.errors import BackOfficeError, ChunkMissingError, LeaseLostError
-from readplane.poll.handler import Poll, PollSettings
+from readplane.poll.handler import Poll
 from readplane.poll.poll_stores import PollStores
 from readplane.poll.quarantine import QuarantineEntry
 from readplane.poll.snapshot_documents import StoredDocument
@@ -24,7 +23,7 @@ from readplane.poll.source.settings import Source
 from readplane.poll.source.translate import UntranslatableRecord
 from readplane.poll.upstream.response import BackOfficeResponse, Fetch
 from readplane.telemetry import Telemetry
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 from tests.unit.support import NOW_MS, MemorySourcedItems
 
 DAY_MS = 86_400_000
@@ -294,6 +293,9 @@ class World:
     """The function `poll` with stores in memory, a fake back office and a fake clock.
 
     The clock advances by 1 ms after each poll, and otherwise stands still.
+
+    ``declared`` maps the name of each declared source to its settings, and ``schemas`` a collection's name to its JSON
+    Schema. A test may change both at any time, as an operator does with Terraform.
     """
 
     def __init__(self) -> None:
@@ -304,21 +306,30 @@ class World:
         self.stream = MemoryStream(self.items)
         self.quarantine = MemoryQuarantine()
         self.regions = {"eu-central-1": MemoryRegion(), "eu-west-1": MemoryRegion()}
-        schemas = SchemasObject("", "", "")
-        self.poll = Poll(
-            PollSettings("model", "i", "x", "c", "s", "log", "quarantine/", (), 30, schemas, COLLECTIONS),
-            compile_schemas({"things": SCHEMA}),
+        self.declared: dict[str, Any] = {}
+        self.schemas: dict[str, Any] = {"things": SCHEMA}
+
+    @property
+    def poll(self) -> Poll:
+        """The function `poll`, which starts anew with the sources that are declared now."""
+        return Poll(
+            DeclaredSources(dict(self.declared), self.schemas, COLLECTIONS),
             PollStores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions),
             self._make_fetch,
             Telemetry("poll", "model"),
         )
 
+    def declare(self, *sources: dict[str, Any]) -> None:
+        for source in sources:
+            self.declared[source["name"]] = source
+
     def _make_fetch(self, source: Source) -> Fetch:
         return self.office
 
-    def __call__(self, source: object = CHANGES, sweep: bool = False, remaining_ms: int = 60_000) -> Any:
-        """Poll a source, and return the response of the function `poll`."""
-        response = self.call({"source": source, "sweep": sweep}, remaining_ms)
+    def __call__(self, source: dict[str, Any] = CHANGES, sweep: bool = False, remaining_ms: int = 60_000) -> Any:
+        """Declare a source and poll it, and return the response of the function `poll`."""
+        self.declare(source)
+        response = self.call({"source": source["name"], "sweep": sweep}, remaining_ms)
         self.ms += 1
         return response
 

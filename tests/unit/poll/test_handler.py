@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,10 +15,11 @@ from readplane.config import load_settings
 from readplane.model.change import parse_line
 from readplane.model.collection import Collection
 from readplane.poll import handler
+from readplane.poll.errors import EventError
 from readplane.poll.handler import DocumentsBucket, PollSettings
 from tests.fakes.moto_aws import REGION, Aws
-from tests.fakes.schedule_input import add_defaults
-from tests.unit.poll.support import CHANGES, DAY_MS, LISTING, SNAPSHOT, World
+from tests.fakes.source_settings import add_defaults
+from tests.unit.poll.support import CHANGES, DAY_MS, LISTING, SNAPSHOT, World, metric_lines
 from tests.unit.stores.support import new_table
 from tests.unit.support import settings_text
 
@@ -27,11 +28,15 @@ SCHEMAS = {"things": {"type": "object", "required": ["n"], "properties": {"n": {
 ROWS = [{"id": f"r{number}", "at": f"2026-01-01T00:00:0{number}Z", "n": number} for number in range(3)]
 
 
+Deploy = Callable[..., dict[str, Any]]
+"""The type of the fixture `deploy`: a function that takes sources and returns the settings of `poll`."""
+
+
 class BackOffice(BaseHTTPRequestHandler):
     """A back office. It returns rows or one payload if the request has the right key, and otherwise responds 401."""
 
     def do_GET(self) -> None:
-        authorized = self.headers["Authorization"] == "Bearer k3y"
+        authorized = self.headers["Authorization"] == "Bearer k3y" or "key=k3y" in self.path
         body = json.dumps({"rows": [*ROWS, {"id": "bad", "at": "never"}]} if "rows" in self.path else [1.0]).encode()
         self.send_response(200 if authorized else 401)
         self.send_header("Content-Type", "application/json")
@@ -58,14 +63,13 @@ def office() -> Iterator[str]:
 
 
 @pytest.fixture
-def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Create the AWS resources that Terraform would create, start `poll` with their names, and return its settings."""
+def stack(aws: Aws) -> dict[str, Any]:
+    """Create the AWS resources that Terraform would create, and return the settings of `poll` that name them."""
     log, here, there, name = (f"{part}-{uuid.uuid4()}" for part in ("log", "here", "there", "poll"))
     for bucket, region in ((log, REGION), (here, REGION), (there, "eu-west-1")):
         configuration: Any = {"LocationConstraint": region}
         boto3.client("s3", region_name=region).create_bucket(Bucket=bucket, CreateBucketConfiguration=configuration)
-    schemas = json.dumps(SCHEMAS).encode()
-    boto3.client("s3").put_object(Bucket=log, Key="config/s.json", Body=schemas)
+    boto3.client("s3").put_bucket_versioning(Bucket=log, VersioningConfiguration={"Status": "Enabled"})
     boto3.client("kinesis").create_stream(StreamName=name, ShardCount=1)
     boto3.client("dynamodb").create_table(
         TableName=name,
@@ -74,7 +78,7 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
     )
     boto3.client("secretsmanager").create_secret(Name=name, SecretString='{"key":"k3y"}')
-    settings = {
+    return {
         "name": "model",
         "items_table": new_table()[1],
         "items_index": "by_collection",
@@ -84,12 +88,24 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]
         "quarantine_prefix": "quarantine/",
         "documents": [{"region": REGION, "bucket": here}, {"region": "eu-west-1", "bucket": there}],
         "horizon_days": 30,
-        "schemas": {"bucket": log, "key": "config/s.json", "sha256": hashlib.sha256(schemas).hexdigest()},
         "collections": COLLECTIONS,
     }
-    monkeypatch.setenv("READPLANE_SETTINGS", settings_text(settings))
-    handler.handler.start()
-    yield settings
+
+
+@pytest.fixture
+def deploy(stack: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Deploy:
+    """Return a function that does what Terraform does with some sources: it writes them to S3, and starts `poll`."""
+
+    def start(*sources: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        content = json.dumps({"sources": {source["name"]: source for source in sources}, "schemas": SCHEMAS}).encode()
+        put = boto3.client("s3").put_object(Bucket=stack["log_bucket"], Key="config/sources.json", Body=content)
+        config = {"bucket": stack["log_bucket"], "key": "config/sources.json", "version_id": put["VersionId"]}
+        settings = {**stack, "config": {**config, "sha256": hashlib.sha256(content).hexdigest(), **changes}}
+        monkeypatch.setenv("READPLANE_SETTINGS", settings_text(settings))
+        handler.handler.start()
+        return settings
+
+    return start
 
 
 def secret(stack: dict[str, Any]) -> dict[str, str]:
@@ -103,7 +119,7 @@ def document(bucket: str, key: str) -> Any:
 
 
 def test_a_back_offices_rows_arrive_on_kinesis(
-    stack: dict[str, Any], office: str, capsys: pytest.CaptureFixture[str]
+    stack: dict[str, Any], deploy: Deploy, office: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     declared = {
         "name": "erp",
@@ -120,8 +136,9 @@ def test_a_back_offices_rows_arrive_on_kinesis(
         "schedule": "rate(1 minute)",
     }
     source = add_defaults(declared)
-    assert handler.handler({"validate": [source]}, Context()) == {"problems": []}
-    response = handler.handler({"source": source, "sweep": True}, Context())
+    deploy(source)
+    assert handler.handler({"check": True}, Context()) == {"problems": []}
+    response = handler.handler({"source": "erp", "sweep": True}, Context())
     assert {name: response[name] for name in ("outcome", "pages", "changes", "quarantined")} == {
         "outcome": "completed",
         "pages": 2,
@@ -140,14 +157,14 @@ def test_a_back_offices_rows_arrive_on_kinesis(
     for entry in stack["documents"]:
         freshness = document(entry["bucket"], "public/sources/erp.json")
         assert freshness["fresh_as_of"] and freshness["breaker"] == "closed"
-    assert handler.handler({"freshness": [{"name": "erp", "staleness_budget": 60}]}, Context())["staleness"]["erp"] < 30
+    assert handler.handler({"freshness": True}, Context())["staleness"]["erp"] < 30
     entries = boto3.client("s3").list_objects_v2(Bucket=stack["log_bucket"], Prefix="quarantine/")["Contents"]
-    redriven = handler.handler({"redrive": {"source": source, "keys": [entries[0]["Key"]]}}, Context())
+    redriven = handler.handler({"redrive": {"source": "erp", "keys": [entries[0]["Key"]]}}, Context())
     assert (redriven["redriven"], len(redriven["failed"])) == (0, 1)
     assert "hush" not in capsys.readouterr().out
 
 
-def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], office: str) -> None:
+def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], deploy: Deploy, office: str) -> None:
     declared = {
         "name": "fx",
         "mode": "snapshot",
@@ -157,21 +174,107 @@ def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], o
         "staleness_budget": 60,
     }
     source = add_defaults(declared)
-    assert handler.handler({"source": source}, Context())["outcome"] == "completed"
+    deploy(source)
+    assert handler.handler({"source": "fx"}, Context())["outcome"] == "completed"
     assert [document(entry["bucket"], "authenticated/rates/current.json")["data"] for entry in stack["documents"]] == [
         [1.0],
         [1.0],
     ]
-    assert handler.handler({"source": {**source, "secret": None}}, Context())["outcome"] == "failed"
+    deploy({**source, "secret": None})
+    assert handler.handler({"source": "fx"}, Context())["outcome"] == "failed"
 
 
-def test_validate_returns_every_problem_of_every_source(world: World) -> None:
+def test_an_event_cannot_change_where_a_secret_goes(
+    stack: dict[str, Any], deploy: Deploy, office: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever may invoke `poll` may name a source, but not say where its secret goes."""
+    declared = {"mode": "snapshot", "collection": "rates", "secret": secret(stack), "staleness_budget": 60}
+    source = add_defaults({"name": "fx", "url": "https://fx.example.com/", **declared})
+    deploy(source)
+    elsewhere = {**source, "url": f"{office}/fx"}
+    for event in ({"source": elsewhere}, {"source": elsewhere, "sweep": False}, {"source": "fx", "url": office}):
+        with pytest.raises(EventError):
+            handler.handler(event, Context())
+    with pytest.raises(EventError, match="no source other is declared"):
+        handler.handler({"source": "other"}, Context())
+    assert boto3.client("dynamodb").scan(TableName=stack["checkpoints_table"])["Count"] == 0, "nothing was polled"
+
+
+def test_a_secret_in_the_query_stands_nowhere_else(
+    stack: dict[str, Any], deploy: Deploy, office: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = add_defaults(
+        {
+            "name": "fx",
+            "mode": "snapshot",
+            "collection": "rates",
+            "url": f"{office}/fx?base=EUR",
+            "secret": {"arn": secret(stack)["arn"], "query": "key", "format": "{secret}", "field": "key"},
+            "staleness_budget": 60,
+        }
+    )
+    deploy(source)
+    response = handler.handler({"source": "fx"}, Context())
+    assert response["outcome"] == "completed"
+    saved = boto3.client("dynamodb").scan(TableName=stack["checkpoints_table"])["Items"]
+    log = boto3.client("s3").list_objects_v2(Bucket=stack["log_bucket"])["Contents"]
+    assert saved and [entry["Key"] for entry in log] == ["config/sources.json"]
+    assert "k3y" not in f"{response} {saved} {capsys.readouterr().out}"
+
+
+def test_each_version_of_poll_reads_its_own_version_of_the_sources(
+    deploy: Deploy, office: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = add_defaults(
+        {"name": "fx", "mode": "snapshot", "collection": "rates", "url": office, "staleness_budget": 60}
+    )
+    old = deploy(source)
+    deploy({**source, "name": "renamed"})
+    assert handler.handler({"source": "renamed"}, Context())["outcome"] == "failed"  # without the key: 401
+    monkeypatch.setenv("READPLANE_SETTINGS", settings_text(old))  # a roll-back
+    handler.handler.start()
+    assert handler.handler({"source": "fx"}, Context())["outcome"] == "failed"
+    with pytest.raises(EventError):
+        handler.handler({"source": "renamed"}, Context())
+    with pytest.raises(ValueError, match="isn't what Terraform wrote"):
+        deploy(source, sha256="0" * 64)
+
+
+def test_a_check_returns_every_problem_of_every_source(deploy: Deploy) -> None:
     bad = {**CHANGES, "name": "bad", "id": "[", "collection": "nowhere"}
-    response = world.call({"validate": [CHANGES, bad, LISTING, SNAPSHOT]})
-    assert [problem.partition(":")[0] for problem in response["problems"]] == [
-        "sources.bad.id",
-        "sources.bad.collection",
-    ]
+    deploy(CHANGES, bad, {**LISTING, "name": "listing"}, SNAPSHOT)
+    problems = handler.handler({"check": True}, Context())["problems"]
+    assert [problem.partition(":")[0] for problem in problems] == ["sources.bad.id", "sources.bad.collection"]
+
+
+def test_a_source_that_cannot_be_used_fails_alone_and_becomes_stale(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.office.row("a")
+    world.declare(CHANGES)
+    response = world({**LISTING, "name": "bad", "collection": "others", "id": "["})
+    assert (response["outcome"], response["pages"]) == ("failed", 0)
+    assert response["fault"].startswith("settings: sources.bad.id: ")
+    (line,) = [line for line in metric_lines(capsys.readouterr().out) if line["event"] == "source_unusable"]
+    assert (line["level"], line["PollsFailed"], line["Source"]) == ("ERROR", 1, "bad")
+    assert world()["outcome"] == "completed", "the other source is polled"
+    world.ms += 90_000
+    assert world.call({"freshness": True})["staleness"]["bad"] > 90, "the alarm on staleness must get a value"
+
+
+def test_a_schema_that_cannot_be_used_stops_only_its_own_source(world: World) -> None:
+    for schema in ({"type": "strng"}, {"$ref": "https://elsewhere.example/schema.json"}, {"pattern": "(?=a)"}, 7):
+        world.schemas = {"things": SCHEMAS["things"], "others": schema}
+        response = world({**LISTING, "name": "bad", "collection": "others"})
+        assert response["outcome"] == "failed" and "sources.bad.collection: its schema" in response["fault"]
+        assert world()["outcome"] == "completed"
+        assert world.checkpoint("bad").failures.count == 0, "the breaker must not open, because nothing was requested"
+
+
+def test_a_paused_source_that_cannot_be_used_is_paused(world: World) -> None:
+    world.checkpoints.set_paused("bad", True)
+    assert world({**LISTING, "name": "bad", "id": "["})["outcome"] == "paused"
+    assert world.checkpoint("bad").lease_holder is None
 
 
 def test_the_settings_are_read_as_terraform_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +288,7 @@ def test_the_settings_are_read_as_terraform_writes_them(monkeypatch: pytest.Monk
         "quarantine_prefix": "quarantine/",
         "documents": [{"region": "eu-central-1", "bucket": "one"}, {"region": "eu-west-1", "bucket": "two"}],
         "horizon_days": 30,
-        "schemas": {"bucket": "log", "key": "config/x.json", "sha256": "0" * 64},
+        "config": {"bucket": "log", "key": "config/x.json", "version_id": "null", "sha256": "0" * 64},
         "collections": {"things": {"read": "public", "cache_ttl": 60}},
     }
     monkeypatch.setenv("READPLANE_SETTINGS", settings_text(members))

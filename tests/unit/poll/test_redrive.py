@@ -10,7 +10,8 @@ def test_a_quarantined_record_is_redriven_by_the_corrected_translation(world: Wo
     world()
     keys = [*world.quarantine.entries, "quarantine/invalid/none.json"]
     fixed = {**CHANGES, "translation": "{n: to_number(n)}"}
-    response = world.call({"redrive": {"source": fixed, "keys": keys}})
+    world.declare(fixed)
+    response = world.call({"redrive": {"source": "rows", "keys": keys}})
     assert response["redriven"] == 1
     assert [entry["key"] for entry in response["failed"]] == keys[1:]
     assert world.values() == {"a": 7}
@@ -25,7 +26,8 @@ def test_a_redriven_record_loses_to_what_was_modified_since(world: World) -> Non
         world.office.row("a", NOW_MS - 1000, n=8)
         world(source)
         fixed = {**source, "translation": "{n: to_number(n)}"}
-        assert world.call({"redrive": {"source": fixed, "keys": list(world.quarantine.entries)}})["redriven"] == 1
+        world.declare(fixed)
+        assert world.call({"redrive": {"source": "rows", "keys": list(world.quarantine.entries)}})["redriven"] == 1
         assert world.values() == {"a": 8}
 
 
@@ -33,5 +35,6 @@ def test_another_sources_record_is_not_redriven(world: World) -> None:
     world.office.row("a", n="7")
     world()
     (key,) = world.quarantine.entries
-    response = world.call({"redrive": {"source": {**CHANGES, "name": "other"}, "keys": [key]}})
+    world.declare({**CHANGES, "name": "other"})
+    response = world.call({"redrive": {"source": "other", "keys": [key]}})
     assert response["redriven"] == 0 and key in world.quarantine.entries

@@ -6,7 +6,7 @@ import pytest
 
 from readplane.model.timestamp import rfc3339
 from readplane.poll.errors import BackOfficeError
-from tests.unit.poll.support import CHANGES, World, metric_lines
+from tests.unit.poll.support import CHANGES, LISTING, World, metric_lines
 from tests.unit.support import NOW_MS
 
 
@@ -59,13 +59,12 @@ def test_every_metric_has_the_source_as_its_dimension(world: World, capsys: pyte
 def test_staleness_grows_while_nothing_is_polled(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world()
     world.ms = NOW_MS + 90_000
-    event = {"freshness": [{"name": "rows", "staleness_budget": 60}, {"name": "never", "staleness_budget": 60}]}
-    assert world.call(event) == {"staleness": {"rows": 90.0}}
+    world.declare({**LISTING, "name": "never", "collection": "others"})
+    assert world.call({"freshness": True}) == {"staleness": {"rows": 90.0}}
     world.office.fault = BackOfficeError("connect", "ConnectionRefusedError", retryable=True)
     world({**CHANGES, "name": "failing"})
     world.ms += 30_000
-    response = world.call({"freshness": [{"name": "failing", "staleness_budget": 60}]})
-    assert response == {"staleness": {"failing": 30.001}}
+    assert world.call({"freshness": True}) == {"staleness": {"rows": 120.001, "failing": 30.001}}
 
 
 def test_neither_records_nor_the_texts_of_errors_are_logged(world: World, capsys: pytest.CaptureFixture[str]) -> None:

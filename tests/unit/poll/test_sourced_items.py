@@ -11,7 +11,7 @@ from readplane.aws.client import make_client
 from readplane.model.freshness import Freshness
 from readplane.model.keys import partitions
 from readplane.poll.sourced_items import DynamoSourcedItems
-from readplane.stores.items import image_of
+from readplane.stores.rows import image_of
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.moto_aws import Aws
 from tests.unit.stores.support import HORIZON_MS, new_table, scan_records
@@ -93,3 +93,32 @@ def test_versions_are_read_consistently_and_unprocessed_keys_again() -> None:
     keys = [change(f"p-{number}").key for number in range(3)]
     assert sourced.get_versions(keys) == dict.fromkeys(keys, version_at(NOW_MS + 1))
     assert table.calls["BatchGetItem"] == 3
+
+
+MALFORMED_VERSIONS: list[Any] = [None, {"N": "1"}, {"S": "zzz"}, {"M": {}}]
+
+
+@pytest.mark.parametrize("version", MALFORMED_VERSIONS)
+def test_a_row_without_a_valid_version_is_no_item_and_hides_no_other(version: Any) -> None:
+    fake = MemoryDynamo("t")
+    sourced = DynamoSourcedItems(fake, "t", "i", horizon_ms=HORIZON_MS)
+    for number in range(3):
+        sourced.apply(change(f"p-{number}"))
+    del fake.items["item/products/p-1"]["version"]  # type: ignore[attr-defined]
+    if version:
+        fake.items["item/products/p-1"]["version"] = version  # type: ignore[index]
+    keys = [f"item/products/p-{number}" for number in range(3)]
+    assert sourced.get_versions(keys) == {keys[0]: change().version, keys[2]: change().version}
+    assert sorted(sourced.list_living(partitions(COLLECTIONS["products"], None))) == [
+        ("p-0", change().version),
+        ("p-2", change().version),
+    ]
+
+
+@pytest.mark.parametrize("fresh_as_of", [{"N": "5"}, {"S": "zzz"}, {"L": []}])
+@pytest.mark.parametrize("update", [FRESH, NEVER_READ])
+def test_a_malformed_freshness_is_replaced(fresh_as_of: Any, update: Freshness) -> None:
+    fake = MemoryDynamo("t")
+    fake.items["source/shop"] = {"pk": {"S": "source/shop"}, "fresh_as_of": fresh_as_of}
+    sourced = DynamoSourcedItems(fake, "t", horizon_ms=HORIZON_MS)
+    assert sourced.put_freshness("shop", update) == update == sourced.get_freshness("shop")

@@ -233,7 +233,7 @@ def test_a_collection_too_large_to_search_stops_no_pass(world: World, source: di
             patch.object(world.items, "list_living", list_living),
             patch("readplane.clock.time.time_ns", lambda: world.ms * 10**6),
         ):
-            response = world.poll({"source": source, "sweep": True}, lambda: remaining[0])
+            response = world.poll({"source": source["name"], "sweep": True}, lambda: remaining[0])
         assert (response["outcome"], response["sweep_refused"], response["changes"]) == ("completed", True, 0)
         assert len(world.office.urls) > pages
         assert world.checkpoint().fresh_as_of_ms == world.ms

@@ -16,7 +16,7 @@ from . import credentials
 from .connection import ConnectionPool, HttpResponse
 from .endpoint import endpoint, region
 from .protocols import AwsRequest, JsonProtocol, S3Protocol
-from .signing import Signer
+from .signing import Signer, uri_encode
 
 
 class ClockSkew:
@@ -105,10 +105,17 @@ class SlimClient:
         if keys.token:
             headers["x-amz-security-token"] = keys.token
         authorization = self._signer.authorization(
-            request.method, request.path, (), headers, request.payload_sha256, keys.access_key, keys.secret_key
+            request.method,
+            request.path,
+            request.query,
+            headers,
+            request.payload_sha256,
+            keys.access_key,
+            keys.secret_key,
         )
+        query = "&".join(f"{uri_encode(name)}={uri_encode(value)}" for name, value in request.query)
         lines = [
-            f"{request.method} {request.path} HTTP/1.1",
+            f"{request.method} {request.path}{'?' if query else ''}{query} HTTP/1.1",
             *(f"{name}: {value}" for name, value in headers.items()),
             f"authorization: {authorization}",
             "user-agent: readplane",

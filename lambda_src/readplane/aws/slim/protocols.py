@@ -27,19 +27,28 @@ class AwsRequest:
     :ivar method: the HTTP method.
     :ivar host: the value of the ``Host`` header. The client has one connection pool per host.
     :ivar path: the percent-encoded path.
+    :ivar query: the names and values of the query parameters, not encoded.
     :ivar headers: the header values by name in lower case. The client signs all of them.
     :ivar body: the bytes of the body.
     :ivar payload_sha256: the body's SHA-256 in hex.
     """
 
-    __slots__ = ("body", "headers", "host", "method", "path", "payload_sha256")
+    __slots__ = ("body", "headers", "host", "method", "path", "payload_sha256", "query")
 
     def __init__(
-        self, method: str, host: str, path: str, headers: dict[str, str], body: bytes, payload_sha256: str
+        self,
+        method: str,
+        host: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        payload_sha256: str,
+        query: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.method = method
         self.host = host
         self.path = path
+        self.query = query
         self.headers = headers
         self.body = body
         self.payload_sha256 = payload_sha256
@@ -117,7 +126,9 @@ _S3_OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "GetObject": ("GET", {"IfNoneMatch": "if-none-match"}),
     "PutObject": ("PUT", {"ContentType": "content-type", "CacheControl": "cache-control"}),
 }
-"""For each S3 operation: its HTTP method, and the name of the header that carries each optional parameter."""
+"""For each S3 operation: its HTTP method, and the name of the header that carries each optional parameter.
+
+GetObject also takes ``VersionId``, which is a parameter of the query."""
 _S3_MEMBERS = (("etag", "ETag"), ("content-type", "ContentType"), ("cache-control", "CacheControl"))
 """The response headers that become members of GetObject's result, or of the error for a 304. Each row holds a header's
 name and the member's name."""
@@ -144,8 +155,11 @@ class S3Protocol:
             bucket, key, body = optional.pop("Bucket"), optional.pop("Key"), b""
             metadata = optional.pop("Metadata", {})
             headers = {f"{_METADATA_PREFIX}{name.lower()}": value for name, value in metadata.items()}
+            query: tuple[tuple[str, str], ...] = ()
             if method == "PUT":
                 body = optional.pop("Body")
+            elif "VersionId" in optional:
+                query = (("versionId", optional.pop("VersionId")),)
             headers |= {header_names[name]: value for name, value in optional.items()}
         except KeyError as name:
             raise ValueError(f"s3: {operation} is unknown, or its parameter {name} is missing or unknown") from name
@@ -161,7 +175,7 @@ class S3Protocol:
             headers["x-amz-checksum-sha256"] = b2a_base64(digest.digest(), newline=False).decode()
         host, path = self._address(bucket, uri_encode_path(key))
         headers |= {"host": host, "x-amz-content-sha256": digest.hexdigest()}
-        return AwsRequest(method, host, path, headers, body, digest.hexdigest())
+        return AwsRequest(method, host, path, headers, body, digest.hexdigest(), query)
 
     def read_result(self, operation: str, response: HttpResponse) -> dict[str, Any]:
         """Return an operation's result from S3's response, which has a status below 300.

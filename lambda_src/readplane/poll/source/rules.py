@@ -1,9 +1,9 @@
 """Reads a source's settings, and checks the rules that only Python can check.
 
 Terraform checks all other rules when it plans (``terraform/modules/settings/variables_sources.tf``). It also sets the
-defaults. The settings reach ``poll`` only through Terraform, as the input of a schedule. So this module reads them by
-their types, and adds three kinds of rules: expressions must compile, a translation class must be usable, and the
-settings must fit the settings of the deployed function. See decision 37.
+defaults. The settings reach ``poll`` only through Terraform, in an S3 object. So this module reads them by their types,
+and adds three kinds of rules: expressions must compile, a translation class must be usable, and the settings must fit
+the settings of the deployed function. See decision 37.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,6 +40,5 @@ def _misfits(source: Source, collections: Mapping[str, Collection] | None) -> It
     """
     if source.function and not source.function.versioned and CURSOR in (source.url or ""):
         yield f"url: holds {CURSOR}, but the function's records have no modification time"
-    # A schedule of an older version may name a collection that the newly deployed function no longer has.
     if collections is not None and source.collection and source.collection not in collections:
         yield "collection: no such collection is declared"

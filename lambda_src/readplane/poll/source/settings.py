@@ -1,10 +1,9 @@
 """The classes for a source's settings, with which an operator describes one back office.
 
-Each class has the fields of the JSON object that Terraform sends, and :mod:`.reader` reads the fields by their
+Each class has the fields of the JSON object that Terraform writes, and :mod:`.reader` reads the fields by their
 annotations. The rules and the defaults are in ``terraform/modules/settings/variables_sources.tf``.
 
-A field that a later version adds must allow ``None``. Until ``terraform apply`` has updated a source's schedule, the
-input of the schedule lacks the field.
+A field that a later version adds must allow ``None``, because an older version of the settings lacks it.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from urllib.parse import quote
 
 from .expression import Expression
 from .times import TimeFormat, time_text
-from .urls import with_parameter
+from .urls import with_parameter, without_parameter
 
 SourceMode = Literal["changes", "snapshot"]
 PagingStyle = Literal["none", "link", "page", "offset", "token"]
@@ -74,22 +73,24 @@ class VersionField:
 
 
 @dataclass(frozen=True)
-class SecretHeader:
-    """The request header that carries a secret, such as an API key, to the back office.
+class SecretSettings:
+    """The secret, such as an API key, that each request carries to the back office in a header or query parameter.
 
     arn: the ARN of the Secrets Manager secret or the SSM parameter that holds the secret.
-    header: the header's name.
-    format: a template of the header's value, in which ``{secret}`` stands for the secret.
+    header: the name of the header that carries the secret; ``None`` if a query parameter does.
+    query: the name of the query parameter that carries the secret; ``None`` if a header does.
+    format: a template of the header's or parameter's value, in which ``{secret}`` stands for the secret.
     field: if the secret is a JSON object, the name of the field whose value is sent; ``None`` sends the whole secret.
     """
 
     arn: str
-    header: str
+    header: str | None
+    query: str | None
     format: str
     field: str | None
 
     def value(self, secret: str) -> str:
-        """Return the header's value: the template ``format`` with ``secret`` in place of ``{secret}``."""
+        """Return the value of the header or parameter: ``format`` with ``secret`` in place of ``{secret}``."""
         return self.format.replace("{secret}", secret)
 
 
@@ -165,7 +166,7 @@ class Source:
     collection: the collection that the source feeds.
     url: the URL of the first page; it may contain :data:`CURSOR`.
     headers: names and values of the headers that every request sends. The secret's header isn't one of them.
-    secret: the request header that carries a secret; ``None`` if the back office needs no secret.
+    secret: the secret that every request sends; ``None`` if the back office needs no secret.
     records: the expression that finds the list of records in a response.
     id: the expression that finds the item id in a record.
     version: how to read a record's modification time; ``None`` if the records contain none.
@@ -197,7 +198,7 @@ class Source:
     collection: str
     url: str
     headers: Mapping[str, str]
-    secret: SecretHeader | None
+    secret: SecretSettings | None
     records: Expression | None
     id: Expression | None
     version: VersionField | None
@@ -266,6 +267,14 @@ class Source:
     def page_url(self, url: str, value: str | int) -> str:
         """Return ``url`` with the query parameter ``paging.parameter`` set to a page number, offset or token."""
         return with_parameter(url, self.paging.parameter or "", str(value))
+
+    def without_secret(self, url: str) -> str:
+        """Return ``url`` without the query parameter that carries the secret.
+
+        A back office may repeat that parameter in the link to its next page. `poll` must not save or log it.
+        """
+        parameter = self.secret.query if self.secret else None
+        return without_parameter(url, parameter) if parameter else url
 
     def _with_cursor(self, url: str, cursor_ms: int | None) -> str:
         return url.replace(CURSOR, quote(self._cursor_text(cursor_ms), safe=""))

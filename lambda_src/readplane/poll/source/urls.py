@@ -27,6 +27,14 @@ def with_parameter(url: str, name: str, value: str) -> str:
     return urlunsplit(parts._replace(query="&".join([*others, f"{quote(name, safe='')}={quote(value, safe='')}"])))
 
 
+def without_parameter(url: str, name: str) -> str:
+    """Return ``url`` without the query parameter ``name``. All other parameters keep their exact text."""
+    parts = urlsplit(url)
+    pairs = parts.query.split("&")
+    others = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != name]
+    return url if others == pairs else urlunsplit(parts._replace(query="&".join(others)))
+
+
 def next_url(page_url: str, link: str) -> str | None:
     """Return the absolute URL of the next page from a page's link.
 

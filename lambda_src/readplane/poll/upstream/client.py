@@ -1,4 +1,4 @@
-"""The HTTP client of one source's back office, with retries, a deadline, redirects and a secret header."""
+"""The HTTP client of one source's back office, with retries, a deadline, redirects and a secret."""
 
 import random
 import time
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from ..errors import BackOfficeError, SecretError
-from ..source.settings import SecretHeader, Source
+from ..source.settings import SecretSettings, Source
 from ..source.urls import next_url, origin
 from .deadline import Exchange, new_session
 from .response import BackOfficeResponse
@@ -36,13 +36,13 @@ _JITTER = random.SystemRandom().random
 class SecretValues(Protocol):
     """The interface through which :class:`BackOfficeClient` reads the secret that its source's requests carry."""
 
-    def get_secret(self, secret: SecretHeader) -> str:
+    def get_secret(self, secret: SecretSettings) -> str:
         """Return the secret's value. It may come from a cache and be some minutes old.
 
         :raises SecretError: if the secret can't be read.
         """
 
-    def refresh_secret(self, secret: SecretHeader) -> str:
+    def refresh_secret(self, secret: SecretSettings) -> str:
         """Return the secret's value, read again without the cache.
 
         :raises SecretError: if the secret can't be read.
@@ -138,20 +138,20 @@ class BackOfficeClient:
         secret = self._source.secret
         if secret is None:
             return self._try(url, conditions, deadline)
-        value = self._secret_header_value(secret, refresh=False)
+        value = self._secret_value(secret, refresh=False)
         try:
-            return self._try(url, {**conditions, secret.header: value}, deadline)
+            return self._try(url, conditions, deadline, value)
         except BackOfficeError as error:
             if error.status != 401:
                 raise
             # A 401 may mean that the secret was rotated, so read the secret again. If the secret is unchanged, don't
             # send it a second time, because the back office would respond 401 again.
-            fresh_value = self._secret_header_value(secret, refresh=True)
+            fresh_value = self._secret_value(secret, refresh=True)
             if fresh_value == value:
                 raise
-        return self._try(url, {**conditions, secret.header: fresh_value}, deadline)
+        return self._try(url, conditions, deadline, fresh_value)
 
-    def _secret_header_value(self, secret: SecretHeader, *, refresh: bool) -> str:
+    def _secret_value(self, secret: SecretSettings, *, refresh: bool) -> str:
         if self._secrets is None:
             raise BackOfficeError("secret", "this client can't read secrets")
         try:
@@ -162,8 +162,13 @@ class BackOfficeClient:
             raise BackOfficeError("secret", "it isn't printable ASCII, so no header can hold it")
         return secret.value(value)
 
-    def _try(self, url: str, headers: Mapping[str, str], deadline: float) -> BackOfficeResponse:
+    def _try(
+        self, url: str, headers: Mapping[str, str], deadline: float, secret_value: str | None = None
+    ) -> BackOfficeResponse:
         """Send one request and follow its redirects, as long as they stay on the source's origin.
+
+        :param secret_value: the value of the header or query parameter that carries the secret; ``None`` if the source
+            has no secret.
 
         The source's timeout is the limit for the request and all its redirects together. Pauses for the rate limit
         aren't part of this time.
@@ -173,7 +178,7 @@ class BackOfficeClient:
             if self._origin is None or origin(url) != self._origin:
                 raise BackOfficeError("origin", "the URL leaves the source's scheme, host and port")
             timeout_at += self._wait_for_rate_limit(deadline)
-            response = self._request(url, headers, timeout_at, deadline)
+            response = self._request(url, headers, secret_value, timeout_at, deadline)
             if response.status not in _REDIRECTS:
                 return response
             target = next_url(url, response.headers.get("Location", ""))
@@ -181,15 +186,17 @@ class BackOfficeClient:
                 raise BackOfficeError(
                     "redirect", "it redirects to another scheme, host or port", status=response.status
                 )
-            url = target
+            url = self._source.without_secret(target)
         raise BackOfficeError("redirect", f"it redirects more than {_MAX_REDIRECTS} times")
 
-    def _request(self, url: str, headers: Mapping[str, str], timeout_at: float, deadline: float) -> BackOfficeResponse:
+    def _request(
+        self, url: str, headers: Mapping[str, str], secret_value: str | None, timeout_at: float, deadline: float
+    ) -> BackOfficeResponse:
         seconds = min(timeout_at, deadline) - self._clock()
         if seconds <= 0:
             raise self._too_late(timeout_at, deadline)
         self.requests += 1
-        exchange = Exchange(self._session, self._source, url, headers)
+        exchange = Exchange(self._session, self._source, url, headers, secret_value)
         try:
             response = exchange.response_within(seconds)
         except TimeoutError as error:

@@ -5,6 +5,7 @@ A host name can have several addresses, and each of them is tried in turn. The r
 so headers or a body can take forever if the back office sends one byte now and then.
 """
 
+import logging
 import socket
 import threading
 import zlib
@@ -23,25 +24,41 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ..errors import BackOfficeError, BackOfficeErrorKind
 from ..source.settings import Source
+from ..source.urls import with_parameter
 from .body import read_body
 from .response import BackOfficeResponse
 
 _CONNECT_SECONDS = 5.0
+
+# urllib3 warns about some faults of a response and quotes the request's URL, which may hold a secret. Lambda's runtime
+# writes warnings to the log.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class Exchange(threading.Thread):
     """A thread that sends one HTTP request and reads the response.
 
     :param session: a session that :func:`new_session` returned.
+    :param url: the URL to request, without a secret.
     :param headers: request headers to send in addition to the headers in the source's settings.
+    :param secret_value: the value of the header or query parameter that carries the source's secret; ``None`` if the
+        source has no secret.
     """
 
-    def __init__(self, session: requests.Session, source: Source, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        session: requests.Session,
+        source: Source,
+        url: str,
+        headers: Mapping[str, str],
+        secret_value: str | None = None,
+    ) -> None:
         super().__init__(name=f"back office {source.name}", daemon=True)
         self._session = session
         self._source = source
         self._url = url
         self._headers = headers
+        self._secret_value = secret_value
         self._response: BackOfficeResponse | None = None
         self._error: BaseException | None = None
         self._abandoned = False
@@ -84,15 +101,17 @@ class Exchange(threading.Thread):
 
     def _send_and_read(self) -> BackOfficeResponse:
         seconds = self._source.timeout_seconds
+        url, headers = self._with_secret()
         try:
             with self._session.get(
-                self._url,
-                headers={**self._source.headers, **self._headers},
+                url,
+                headers=headers,
                 timeout=(min(_CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 body = read_body(response, self._source.max_bytes) if response.status_code == 200 else None
+                # The response keeps the URL without the secret, because later URLs are built from it.
                 return BackOfficeResponse(response.status_code, body, response.headers, self._url)
         except requests.ConnectTimeout as error:
             raise BackOfficeError("connect", "no connection in time", retryable=True) from error
@@ -102,6 +121,16 @@ class Exchange(threading.Thread):
             kind: BackOfficeErrorKind = "broken" if self.socket else "connect"
             # Report only the class name of the error's cause, because an error's text may contain the request's URL.
             raise BackOfficeError(kind, _root_cause_name(error), retryable=not isinstance(error, ValueError)) from error
+
+    def _with_secret(self) -> tuple[str, Mapping[str, str]]:
+        """Return the URL and the headers of the request, with the source's secret in one of the two."""
+        headers = {**self._source.headers, **self._headers}
+        secret = self._source.secret
+        if secret is None or self._secret_value is None:
+            return self._url, headers
+        if secret.query is not None:
+            return with_parameter(self._url, secret.query, self._secret_value), headers
+        return self._url, {**headers, secret.header or "": self._secret_value}
 
 
 def new_session() -> requests.Session:

@@ -9,7 +9,7 @@ from ...aws.boto import BotoClient
 from ...aws.client import Client
 from ...aws.faults import AwsError, RefusedError
 from ..errors import SecretError
-from ..source.settings import SecretHeader
+from ..source.settings import SecretSettings
 
 REUSE_SECONDS = 300.0
 """How long a cached secret is used before it is read from AWS again, in seconds."""
@@ -35,7 +35,7 @@ class AwsSecretValues:
         self._texts: dict[str, tuple[float, str]] = {}
         """The cache. For each secret's ARN, it holds the time when the secret was read, and the secret's whole text."""
 
-    def get_secret(self, secret: SecretHeader) -> str:
+    def get_secret(self, secret: SecretSettings) -> str:
         """Return the secret's value. If the secret was read in the last five minutes, the value comes from the cache.
 
         If ``secret`` names a field of the secret's JSON, only the value of this field is returned.
@@ -47,7 +47,7 @@ class AwsSecretValues:
             return self.refresh_secret(secret)
         return _field(entry[1], secret.field)
 
-    def refresh_secret(self, secret: SecretHeader) -> str:
+    def refresh_secret(self, secret: SecretSettings) -> str:
         """Read the secret from AWS again, even if it is in the cache, and return its value.
 
         ``BackOfficeClient`` calls this method if the back office responds 401, because the secret may have been
@@ -73,7 +73,7 @@ class AwsSecretValues:
             reason = error.code if isinstance(error, RefusedError) else "no response"
             raise SecretError(f"{service} doesn't give it ({reason})") from error
         if not isinstance(value, str):
-            raise SecretError("it is binary; only text can be sent in a header")
+            raise SecretError("it is binary; only text can be sent")
         return value
 
     def _client(self, service: str) -> Client:

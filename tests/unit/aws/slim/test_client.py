@@ -61,6 +61,7 @@ CALLS: list[tuple[str, str, dict[str, Any], bytes, str]] = [
         "AmazonSQS.ChangeMessageVisibility",
     ),
     ("s3", "GetObject", {"Bucket": "docs", "Key": "public/ü +~/a..b/..", "IfNoneMatch": '"e"'}, b"", ""),
+    ("s3", "GetObject", {"Bucket": "docs", "Key": "config/a.json", "VersionId": "a+/=&ü~b_c.d"}, b"", ""),
     (
         "s3",
         "PutObject",

@@ -39,6 +39,13 @@ def test_s3_requests_carry_the_object_and_its_metadata(serve: StartServer) -> No
     assert put.headers["x-amz-checksum-sha256"] == base64.b64encode(digest).decode()
 
 
+def test_a_version_of_an_object_is_named_in_the_query(serve: StartServer) -> None:
+    server = serve(response(b"text"))
+    body = SlimClient("s3").call("GetObject", Bucket="docs", Key="a", VersionId="3/L4k+q=")["Body"]
+    assert body.read() == b"text"
+    assert server.requests[0].path == "/docs/a?versionId=3%2FL4k%2Bq%3D"
+
+
 @pytest.mark.parametrize(
     ("bucket", "host", "path"),
     [
@@ -73,6 +80,7 @@ def test_on_aws_a_bucket_has_its_own_host_unless_its_name_has_a_dot(
         ("GetObject", {"Bucket": "", "Key": "a"}),
         ("GetObject", {"Bucket": "docs"}),
         ("GetObject", {"Bucket": "docs", "Key": "a", "Range": "bytes=0-1"}),
+        ("PutObject", {"Bucket": "docs", "Key": "a", "Body": b"", "VersionId": "1"}),
         ("GetObject", {"Bucket": "docs", "Key": "a", "IfNoneMatch": '"e"\r\nx-amz-acl: public-read'}),
         ("PutObject", {"Bucket": "docs", "Key": "a", "Body": b"", "Metadata": {"a\nb": "c"}}),
         ("DeleteObject", {"Bucket": "docs", "Key": "a"}),

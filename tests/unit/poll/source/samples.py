@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:back-office-AbCdEf"
 
@@ -74,7 +74,7 @@ BY_FUNCTION = {name: value for name, value in MINIMAL.items() if name not in ("r
 
 
 def changed(base: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
-    """Return a copy of ``base`` with some settings replaced, as a schedule sends it.
+    """Return a copy of ``base`` with some settings replaced, as Terraform writes it.
 
     The keyword ``paging__style`` replaces the setting ``style`` in ``paging``.
     """

@@ -15,7 +15,7 @@ from readplane.poll.errors import SourceError
 from readplane.poll.source.functions import columns
 from readplane.poll.source.functions.columns import ColumnsAndRows
 from readplane.poll.source.rules import parse_source
-from readplane.poll.source.settings import BreakerSettings, CursorSettings, SecretHeader, SweepSettings
+from readplane.poll.source.settings import BreakerSettings, CursorSettings, SecretSettings, SweepSettings
 from tests.unit.poll.source.samples import ARN, BY_FUNCTION, CHANGES, MINIMAL, SNAPSHOT, changed
 
 
@@ -32,7 +32,7 @@ def test_every_setting_is_read() -> None:
     source = parse_source(CHANGES)
     assert (source.name, source.mode, source.collection) == ("articles", "changes", "articles")
     assert source.headers == {"X-Tenant": "7"}
-    assert source.secret == SecretHeader(ARN, "Authorization", "Bearer {secret}", "token")
+    assert source.secret == SecretSettings(ARN, "Authorization", None, "Bearer {secret}", "token")
     assert source.secret.value("s") == "Bearer s"
     assert source.records and source.records.search({"rows": [1]}) == [1]
     assert source.id and source.id.search({"no": "a"}) == "a"

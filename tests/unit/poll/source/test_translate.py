@@ -22,7 +22,7 @@ from readplane.poll.source.translate import (
     UntranslatableRecord,
     check_snapshot,
 )
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 
 NOW = 1_750_000_000_000
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from readplane.poll.source.urls import next_url, origin, with_parameter
+from readplane.poll.source.urls import next_url, origin, with_parameter, without_parameter
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,10 @@ def test_setting_a_parameter_leaves_the_rest_of_the_url_as_it_is_written() -> No
     assert with_parameter(url, "page", "3") == "http://o.example/a?x=%2f&y=a+b&z&page=3"
     assert with_parameter("http://o.example/a", "p g", "a&b=c/é") == "http://o.example/a?p%20g=a%26b%3Dc%2F%C3%A9"
     assert with_parameter("http://o.example/a?p+g=1&p%20g=2", "p g", "3") == "http://o.example/a?p%20g=3"
+
+
+def test_removing_a_parameter_leaves_the_rest_of_the_url_as_it_is_written() -> None:
+    url = "http://o.example/a?x=%2f&api%5Fkey=1&y=a+b&&api_key=2"
+    assert without_parameter(url, "api_key") == "http://o.example/a?x=%2f&y=a+b&"
+    for other in ("http://o.example/a", "http://o.example/a?", "http://o.example/a?x=api_key"):
+        assert without_parameter(other, "api_key") == other

@@ -12,10 +12,10 @@ import pytest
 
 from readplane.poll.errors import BackOfficeError
 from readplane.poll.source.rules import parse_source
-from readplane.poll.source.settings import SecretHeader, Source
+from readplane.poll.source.settings import SecretSettings, Source
 from readplane.poll.upstream.client import BackOfficeClient
 from readplane.poll.upstream.response import BackOfficeResponse
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 
 Serve = Callable[[socket.socket], None]
 
@@ -52,6 +52,11 @@ class HttpServer:
     def header(self, name: str, request: int = -1) -> str | None:
         lines = self.requests[request].decode("latin-1").split("\r\n")[1:]
         return dict(line.split(": ", 1) for line in lines if line).get(name)
+
+    @property
+    def targets(self) -> list[str]:
+        """The path and query of each request."""
+        return [request.split(b" ")[1].decode() for request in self.requests]
 
     def close(self) -> None:
         # `shutdown` ends the server thread's wait in `accept`. Without it, this thread would keep the port open.
@@ -150,10 +155,10 @@ class SecretValuesInMemory:
         self.values = list(values)
         self.refreshes = 0
 
-    def get_secret(self, secret: SecretHeader) -> str:
+    def get_secret(self, secret: SecretSettings) -> str:
         return self.values[0]
 
-    def refresh_secret(self, secret: SecretHeader) -> str:
+    def refresh_secret(self, secret: SecretSettings) -> str:
         self.refreshes += 1
         if len(self.values) > 1:
             self.values.pop(0)

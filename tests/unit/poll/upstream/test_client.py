@@ -6,7 +6,7 @@ import time
 import pytest
 
 from readplane.poll.errors import BackOfficeError, SecretError
-from readplane.poll.source.settings import SecretHeader
+from readplane.poll.source.settings import SecretSettings
 from readplane.poll.upstream.client import BackOfficeClient
 from tests.unit.poll.upstream.http_server import (
     ARN,
@@ -17,6 +17,7 @@ from tests.unit.poll.upstream.http_server import (
     client_of,
     failure,
     fetch,
+    resets,
     says,
     stalls,
 )
@@ -215,7 +216,7 @@ def test_a_secret_that_no_header_can_hold_is_never_quoted(office: HttpServer, cl
 
 def test_a_secret_that_cannot_be_read_is_an_error(office: HttpServer, clock: SkippingClock) -> None:
     class Locked(SecretValuesInMemory):
-        def get_secret(self, secret: SecretHeader) -> str:
+        def get_secret(self, secret: SecretSettings) -> str:
             raise SecretError("secretsmanager doesn't give it (AccessDeniedException)")
 
     with pytest.raises(BackOfficeError, match="AccessDenied") as caught:
@@ -239,3 +240,46 @@ def test_the_rate_limit_counts_retries_and_redirects(office: HttpServer, clock: 
     start = clock.now()
     fetch(client_of(office, clock, requests_per_second=0.05), office, clock)
     assert clock.now() - start >= 40 and sum(clock.slept) <= 40
+
+
+QUERY_SECRET = {"arn": ARN, "query": "api_key"}
+
+
+def test_a_secret_goes_into_a_query_parameter(office: HttpServer, clock: SkippingClock) -> None:
+    office.will(says())
+    secrets = SecretValuesInMemory("a&b c\n")
+    secret = {**QUERY_SECRET, "format": "v1:{secret}"}
+    response = fetch(client_of(office, clock, secrets, secret=secret), office, clock, "/feed?page=1&api_key=old")
+    assert office.targets[0] == "/feed?page=1&api_key=v1%3Aa%26b%20c"
+    assert response.url == f"{office.url}/feed?page=1&api_key=old", "the response must not hold the secret"
+
+
+def test_a_redirect_gets_the_secret_in_its_query_once(office: HttpServer, clock: SkippingClock) -> None:
+    office.will(says(302, Location="/moved?api_key=k3y&x=1"), says())
+    response = fetch(client_of(office, clock, SecretValuesInMemory("k3y"), secret=QUERY_SECRET), office, clock)
+    assert office.targets == ["/feed?api_key=k3y", "/moved?x=1&api_key=k3y"]
+    assert response.url == f"{office.url}/moved?x=1"
+
+
+def test_a_refreshed_secret_replaces_the_old_one_in_the_query(office: HttpServer, clock: SkippingClock) -> None:
+    office.will(says(401), says())
+    client = client_of(office, clock, SecretValuesInMemory("old", "new"), secret=QUERY_SECRET)
+    fetch(client, office, clock)
+    assert office.targets == ["/feed?api_key=old", "/feed?api_key=new"]
+
+
+def test_a_secret_in_the_query_is_in_no_error_and_no_warning(
+    office: HttpServer, clock: SkippingClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def malformed(connection: socket.socket) -> None:
+        """Send a header that urllib3 can't parse. urllib3 would log a warning with the whole URL."""
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\n\r\n{}")
+
+    secrets = SecretValuesInMemory("k3y")
+    for fault in (malformed, resets, says(500), says(302, Location="https://elsewhere.example/?api_key=k3y")):
+        office.will(fault)
+        try:
+            fetch(client_of(office, clock, secrets, secret=QUERY_SECRET, attempts=1), office, clock)
+        except BackOfficeError as error:
+            assert "k3y" not in f"{error} {error!r}"
+    assert office.requests and "k3y" not in caplog.text

@@ -8,7 +8,7 @@ import pytest
 
 from readplane.aws.boto import BotoClient
 from readplane.poll.errors import SecretError
-from readplane.poll.source.settings import SecretHeader
+from readplane.poll.source.settings import SecretSettings
 from readplane.poll.upstream.secret_values import REUSE_SECONDS, AwsSecretValues
 from tests.fakes.moto_aws import Aws
 
@@ -28,8 +28,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def secret(arn: str, field: str | None = None) -> SecretHeader:
-    return SecretHeader(arn, "X-Key", "{secret}", field)
+def secret(arn: str, field: str | None = None) -> SecretSettings:
+    return SecretSettings(arn, "X-Key", None, "{secret}", field)
 
 
 def in_secrets_manager(**content: Any) -> str:

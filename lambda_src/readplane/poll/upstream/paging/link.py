@@ -25,6 +25,8 @@ class LinkPaginator(Paginator):
     def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:
         """Return the absolute URL of the response's link to the next page, or ``None`` on the last page.
 
+        The URL has no secret, even if the link has one, because it becomes part of the checkpoint.
+
         :raises BackOfficeError: if the link is too long, isn't valid text, or has another scheme, host or port than the
             source's URL.
         """
@@ -35,7 +37,7 @@ class LinkPaginator(Paginator):
         url = next_url(response.url, link)
         if url is None:
             raise BackOfficeError("origin", "its next link leaves the source's scheme, host and port")
-        return url
+        return self._source.without_secret(url)
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
         """Return the position of the page that ``page`` links to.

@@ -10,7 +10,7 @@ from readplane.poll.source.rules import parse_source
 from readplane.poll.source.translate import TranslatedRecord, Translator
 from readplane.poll.upstream.paging.reader import PageReader
 from readplane.poll.upstream.response import BackOfficeResponse
-from tests.fakes.schedule_input import add_defaults
+from tests.fakes.source_settings import add_defaults
 
 Row = dict[str, Any]
 Query = dict[str, str]

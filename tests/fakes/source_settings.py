@@ -1,4 +1,4 @@
-"""The settings that Terraform adds to those of a source before a schedule sends them to `poll`."""
+"""The settings of sources as `poll` reads them: with those that Terraform adds."""
 
 import copy
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """The settings that Terraform adds to a source if its operator leaves them out.
 
-tests/unit/ops/cli/test_sources.py compares them with what Terraform really sends.
+tests/unit/ops/cli/test_sources.py compares them with what Terraform really writes.
 """
 PART_DEFAULTS: dict[str, dict[str, Any]] = {
     "paging": {"style": "none", "first": 1},
@@ -30,7 +30,7 @@ PART_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def add_defaults(declared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a source's settings as its schedule sends them to `poll`: with every default that Terraform adds.
+    """Return a source's settings as `poll` reads them: with every default that Terraform adds.
 
     :param declared: the settings that an operator declares in Terraform, and the source's name.
     """
