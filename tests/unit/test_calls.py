@@ -30,7 +30,12 @@ SETTINGS: dict[str, Any] = {
     "client_ids": [CLIENT_ID],
     "cors_origins": [],
     "delivery_stream": "log",
-    "schemas": {"bucket": "bucket", "key": "schemas.json", "sha256": hashlib.sha256(SCHEMAS).hexdigest()},
+    "schemas": {
+        "bucket": "bucket",
+        "key": "schemas.json",
+        "version_id": "null",
+        "sha256": hashlib.sha256(SCHEMAS).hexdigest(),
+    },
     "items_table": "items",
     "items_index": "by_collection",
     "documents_bucket": "bucket",

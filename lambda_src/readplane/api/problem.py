@@ -15,8 +15,8 @@ class ProblemError(Exception):
     :param errors: the faults of the request body, if the body is why. They become the member ``errors`` of the problem
         document.
     :param members: extension members of the problem document: ``pointer`` (a JSON pointer into the request body),
-        ``code`` (the stable code of the body's first fault), ``parameter`` (the name of a path, query or header
-        parameter), ``change_id``, ``outcome``.
+        ``code`` (the stable code of the body's first fault, or of the reason), ``parameter`` (the name of a path, query
+        or header parameter), ``change_id``, ``outcome``.
     """
 
     def __init__(

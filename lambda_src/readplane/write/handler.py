@@ -14,11 +14,11 @@ from ..api.response import Response, cors_headers, respond
 from ..aws.client import make_client
 from ..aws.faults import AwsError
 from ..clock import now_ms
-from ..config import SchemasObject, load_settings
+from ..config import ConfigObject, load_settings
 from ..entrypoint import Entrypoint, Function
 from ..model.change import API, Change
 from ..model.collection import Collection
-from ..model.schema import SchemaValidator, compile_schemas
+from ..model.schema import SchemaValidator, compile_usable_schemas
 from ..model.timestamp import rfc3339
 from ..model.version import is_minimal, minimal_version, stamp
 from ..stores.schemas import read_schemas
@@ -29,6 +29,8 @@ from .refused_headers import refuse_headers
 from .stored_versions import DynamoStoredVersions, StoredVersions
 
 _KEY = "Idempotency-Key"
+_UNUSABLE = "schema_unusable"
+"""The code of the problem document and of the log event if a collection's schema can't be compiled."""
 
 
 class WriteSettings(NamedTuple):
@@ -48,12 +50,15 @@ class WriteSettings(NamedTuple):
     cors_origins: tuple[str, ...]
     delivery_stream: str
     items_table: str
-    schemas: SchemasObject
+    schemas: ConfigObject
     collections: Mapping[str, Collection]
 
 
 class Write:
-    """The function `write`. Its ``validators`` are the compiled schemas, by collection name."""
+    """The function `write`.
+
+    Its ``validators`` are the compiled schemas, by collection name. A collection without one is closed for writes.
+    """
 
     def __init__(
         self,
@@ -81,6 +86,8 @@ class Write:
         collection = request.collection(self.settings.collections)
         caller = request.caller(self.settings.client_ids)
         check_may_write(caller, collection)
+        if collection.name not in self._validators:
+            raise self._closed(collection, request)
         refuse_headers(request.headers)
         request.refuse_unknown_parameters(MIN_VERSION)
         key = _idempotency_key(request)
@@ -105,6 +112,19 @@ class Write:
         body = {"change_id": change.change_id, "item_id": change.item_id, "status": "accepted"}
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Location": location}
         return Response(HTTPStatus.ACCEPTED, dumps(body), headers)
+
+    def _closed(self, collection: Collection, request: Request) -> ProblemError:
+        """Return the error for a write to a collection whose schema can't be compiled."""
+        self.telemetry.event(
+            _UNUSABLE,
+            "A write was refused, because the collection's schema can't be compiled.",
+            level="ERROR",
+            metrics={"SchemasUnusable": 1},
+            collection=collection.name,
+            request_id=request.request_id,
+        )
+        detail = "The collection's schema can't be used, so nothing can be checked against it. Writes of it must wait."
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "60"}, code=_UNUSABLE)
 
     def _change(
         self, request: Request, collection: Collection, caller: Caller, accepted_ms: int, key: str | None
@@ -215,16 +235,42 @@ def _derived_id(caller: Caller, collection: Collection, key: str) -> str:
     return hashlib.sha256(f"{caller.sub}\n{collection.name}\n{key}".encode()).hexdigest()[:32]
 
 
+def _compile(settings: WriteSettings) -> tuple[dict[str, SchemaValidator], dict[str, str]]:
+    """Read and compile the schemas of all collections, as :func:`compile_usable_schemas` returns them."""
+    schemas = read_schemas(make_client("s3"), settings.schemas)
+    # A collection without a schema accepts any JSON object.
+    return compile_usable_schemas({name: schemas.get(name, {}) for name in settings.collections})
+
+
+def check_schemas() -> list[str]:
+    """Return each problem with a collection's schema, as one sentence.
+
+    :raises SettingsError: if a setting is missing or wrong.
+    """
+    _, problems = _compile(load_settings(WriteSettings))
+    return [f"The schema of the collection {name} can't be used: {problem}" for name, problem in problems.items()]
+
+
 def make_write() -> Function:
     """Make `write` from the settings in its environment.
 
+    A schema that can't be compiled closes its own collection only. Terraform's check finds it before this version of
+    `write` goes live, so that happens only if somebody moves the alias by hand.
+
     :raises SettingsError: if a setting is missing or wrong.
-    :raises ValueError: if a collection's schema can't be compiled. The message lists every such schema.
+    :raises AwsError: if the schemas can't be read.
     """
     settings = load_settings(WriteSettings)
-    schemas = read_schemas(make_client("s3"), *settings.schemas)
-    # A collection without a schema accepts any JSON object.
-    validators = compile_schemas({name: schemas.get(name, {}) for name in settings.collections})
+    telemetry = Telemetry("write", settings.name)
+    validators, problems = _compile(settings)
+    for name in problems:
+        telemetry.event(
+            _UNUSABLE,
+            "The collection's schema can't be compiled, so the collection is closed for writes.",
+            level="ERROR",
+            metrics={"SchemasUnusable": 1},
+            collection=name,
+        )
     # Set `attempts=1`, because `FirehoseWriteLog` itself makes up to three attempts. Each takes at most 4 s (1 s to
     # connect and 3 s to read), and all of them take at most 12.3 s with the backoffs. Before them, a POST with
     # Idempotency-Key reads once, which takes at most 2 s (1 s to connect and 1 s to read). Terraform refuses a function
@@ -232,9 +278,9 @@ def make_write() -> Function:
     log = FirehoseWriteLog(make_client("firehose", attempts=1, read_timeout=3), settings.delivery_stream)
     # Making a client opens no connection. Only the first POST with Idempotency-Key connects to DynamoDB.
     versions = DynamoStoredVersions(make_client("dynamodb", attempts=1, read_timeout=1), settings.items_table)
-    write = Write(settings, validators, log, versions, Telemetry("write", settings.name))
+    write = Write(settings, validators, log, versions, telemetry)
     headers = cors_headers(settings.cors_origins)
     return lambda event, _context: respond(event, headers, write.telemetry, write)
 
 
-handler = Entrypoint(make_write)
+handler = Entrypoint(make_write, check_schemas)

@@ -36,5 +36,6 @@ class DynamoStoredVersions:
             ConsistentRead=True,
         )
         record = response.get("Item")
-        version: str | None = record["version"]["S"] if record else None
+        # A row whose version is missing or isn't a text is malformed, so it is no item.
+        version: str | None = record.get("version", {}).get("S") if record else None
         return version

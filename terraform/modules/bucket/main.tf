@@ -3,10 +3,20 @@
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:Each Region has its own write log and documents; the global table connects the Regions.
   #checkov:skip=CKV2_AWS_62:Module write_log sets up notifications; nothing needs notifications of documents.
-  #checkov:skip=CKV_AWS_18:Access logs are the account's decision; CloudTrail data events can record access as well.
 
   bucket        = var.name
   force_destroy = var.force_destroy
+}
+
+# S3's log of the requests to this bucket, in a bucket of the team. S3 delivers it only to a bucket of the same account
+# and Region whose default encryption is SSE-S3. That bucket's policy must allow logging.s3.amazonaws.com to put
+# objects. Every bucket of the stack has a prefix of its own there.
+resource "aws_s3_bucket_logging" "this" {
+  count = var.access_log_bucket == null ? 0 : 1
+
+  bucket        = aws_s3_bucket.this.id
+  target_bucket = var.access_log_bucket
+  target_prefix = "${var.name}/"
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
@@ -61,14 +71,36 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       days_after_initiation = 1
     }
 
-    noncurrent_version_expiration {
-      noncurrent_days = var.noncurrent_days
+    dynamic "noncurrent_version_expiration" {
+      for_each = var.noncurrent_prefixes == null ? [var.noncurrent_days] : []
+
+      content {
+        noncurrent_days = noncurrent_version_expiration.value
+      }
     }
 
     # A delete in a versioned bucket leaves a delete marker. This rule removes old markers, because they would pile up
     # and slow listings down.
     expiration {
       expired_object_delete_marker = true
+    }
+  }
+
+  # One rule for each prefix, because a rule of S3 can't leave a prefix out.
+  dynamic "rule" {
+    for_each = coalesce(var.noncurrent_prefixes, [])
+
+    content {
+      id     = "clean-up-${trim(replace(rule.value, "/", "-"), "-")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = var.noncurrent_days
+      }
     }
   }
 

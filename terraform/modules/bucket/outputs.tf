@@ -1,7 +1,7 @@
 output "name" {
-  description = "Name of the bucket. Resources that use it wait until the bucket refuses public access and plain HTTP."
+  description = "Name of the bucket. Resources that use it wait until the bucket refuses plain HTTP and has versions."
   value       = aws_s3_bucket.this.id
-  depends_on  = [aws_s3_bucket_policy.this]
+  depends_on  = [aws_s3_bucket_policy.this, aws_s3_bucket_versioning.this]
 }
 
 output "arn" {
@@ -26,4 +26,9 @@ output "encryption" {
     kms_key_arn = rule.apply_server_side_encryption_by_default[0].kms_master_key_id
     bucket_key  = rule.bucket_key_enabled
   }])
+}
+
+output "noncurrent_prefixes" {
+  description = "Key prefixes under which S3 deletes old versions, for tests; null means everywhere."
+  value       = var.noncurrent_prefixes
 }

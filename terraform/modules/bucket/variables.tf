@@ -24,6 +24,15 @@ variable "noncurrent_days" {
   type        = number
 }
 
+variable "noncurrent_prefixes" {
+  description = <<-EOT
+    Key prefixes under which S3 deletes overwritten and deleted versions after noncurrent_days. It keeps those under all
+    other prefixes. null means that it deletes them everywhere.
+  EOT
+  type        = list(string)
+  default     = null
+}
+
 variable "transitions" {
   description = <<-EOT
     Key prefix -> cheaper storage classes, and the age in days at which S3 moves the objects under the prefix there.
@@ -45,6 +54,18 @@ variable "expirations" {
   description = "Key prefix -> age in days at which S3 deletes the objects under the prefix."
   type        = map(number)
   default     = {}
+}
+
+variable "access_log_bucket" {
+  description = "Name of the bucket that gets S3's log of the requests to this bucket; null means that S3 writes none."
+  type        = string
+  default     = null
+
+  # S3 would log its own deliveries, and each delivery would lead to another.
+  validation {
+    condition     = var.access_log_bucket != var.name
+    error_message = "Choose a bucket outside the stack for access logs. Each delivery would be a request to log."
+  }
 }
 
 variable "force_destroy" {

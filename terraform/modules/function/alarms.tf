@@ -5,6 +5,9 @@ module "alarms" {
   name    = var.name
   actions = var.alarm_actions
 
+  # Lambda emits both metrics only when somebody invokes the function, so missing data means that nobody did. For the
+  # functions that read a stream or a queue, other alarms fire if nobody invokes them any more: `publish_stopped`,
+  # `apply_stopped` and `apply_behind`. For `poll` it is the staleness of its sources.
   alarms = {
     errors = {
       name        = "${var.function}-errors"

@@ -17,6 +17,9 @@ locals {
   environment      = merge(var.environment, { READPLANE_SETTINGS = base64gzip(var.settings) })
   environment_size = sum([for key, value in local.environment : length(key) + length(value)])
 
+  # Any change of the configuration makes Terraform publish a new version, so a new description is enough.
+  description = var.republish == 0 ? null : "Published again: ${var.republish}"
+
   trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -106,8 +109,10 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_iam_role" "this" {
   # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
   # Regions.
-  name               = "${var.name}-${local.region}-${var.function}"
-  assume_role_policy = local.trust_policy
+  name                 = "${var.name}-${local.region}-${var.function}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.trust_policy
 }
 
 resource "aws_iam_role_policy" "this" {
@@ -131,12 +136,17 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_272:Zips are reproducible byte for byte; code signing needs a signing profile of the account.
 
   function_name = local.function_name
+  description   = local.description
   role          = aws_iam_role.this.arn
-  handler       = "readplane.${var.function}.handler.handler"
+  handler       = "readplane.${coalesce(var.package, var.function)}.handler.handler"
   runtime       = "python3.13"
 
-  filename         = var.code.zip
-  source_code_hash = filebase64sha256(var.code.zip)
+  # Lambda reads the zip from S3, or Terraform uploads it. Terraform sees that an uploaded zip has changed by its hash.
+  # It doesn't look into S3, so a changed zip there needs a new key.
+  filename         = var.code.s3 == null ? var.code.zip : null
+  source_code_hash = var.code.s3 == null ? filebase64sha256(var.code.zip) : null
+  s3_bucket        = try(var.code.s3.bucket, null)
+  s3_key           = try(var.code.s3.key, null)
   architectures    = [var.code.architecture]
   layers           = var.code.layers
 
@@ -197,10 +207,4 @@ resource "aws_lambda_function" "this" {
   # The role must have its policy before anything can invoke the function. Otherwise AWS would refuse the function's
   # first calls.
   depends_on = [aws_iam_role_policy.this]
-}
-
-resource "aws_lambda_alias" "this" {
-  name             = "live"
-  function_name    = aws_lambda_function.this.function_name
-  function_version = aws_lambda_function.this.version
 }

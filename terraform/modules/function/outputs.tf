@@ -26,8 +26,10 @@ output "version" {
 output "runs" {
   description = "The function's zip, layers and environment variables (without the settings), for tests."
   value = {
-    zip    = aws_lambda_function.this.filename
-    layers = coalesce(aws_lambda_function.this.layers, [])
+    zip       = try("s3://${aws_lambda_function.this.s3_bucket}/${aws_lambda_function.this.s3_key}", var.code.zip)
+    handler   = aws_lambda_function.this.handler
+    memory_mb = aws_lambda_function.this.memory_size
+    layers    = coalesce(aws_lambda_function.this.layers, [])
     environment = {
       for key, value in aws_lambda_function.this.environment[0].variables : key => value
       if key != "READPLANE_SETTINGS"
@@ -38,6 +40,16 @@ output "runs" {
 output "policy" {
   description = "IAM policy of the function's role, for tests."
   value       = local.policy
+}
+
+output "function" {
+  description = "Name and ARN of the function, ARN of the alias that is called, and ARN of the role."
+  value = {
+    name      = aws_lambda_function.this.function_name
+    arn       = aws_lambda_function.this.arn
+    alias_arn = aws_lambda_alias.this.arn
+    role_arn  = aws_iam_role.this.arn
+  }
 }
 
 output "authorizer" {

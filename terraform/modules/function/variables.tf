@@ -4,17 +4,51 @@ variable "name" {
 }
 
 variable "function" {
-  description = "Name of the function and of its Python package: write, apply, publish, read, poll or backend_auth."
+  description = "Name of the function, for example write or apply-stream."
   type        = string
 }
 
+variable "package" {
+  description = <<-EOT
+    Name of the function's Python package: write, apply, publish, read, poll or backend_auth. null means that it is the
+    function's name. Two functions may run the same package.
+  EOT
+  type        = string
+  default     = null
+}
+
 variable "code" {
-  description = "The function's zip, its processor architecture and its layers."
+  description = <<-EOT
+    The function's zip, its processor architecture and its layers. zip is the path of a local file. If s3 is set, Lambda
+    reads the zip from that object instead, whose bucket must be in the function's Region.
+  EOT
   type = object({
     zip          = string
+    s3           = optional(object({ bucket = string, key = string }))
     architecture = string
     layers       = list(string)
   })
+}
+
+variable "check" {
+  description = <<-EOT
+    JSON text of the event that each new version of the function must answer with {"problems": []} before it goes live;
+    null means no check.
+  EOT
+  type        = string
+  default     = "{\"check\":true}"
+}
+
+variable "await_snapshot" {
+  description = "Wait for the SnapStart snapshot of the first version. Set it to false only for an emulator."
+  type        = bool
+  default     = true
+}
+
+variable "republish" {
+  description = "Any other number than before publishes a new version of the function, although nothing else changes."
+  type        = number
+  default     = 0
 }
 
 variable "memory_mb" {
@@ -90,4 +124,10 @@ variable "alarms" {
 variable "alarm_actions" {
   description = "ARNs of the SNS topics that the alarms notify."
   type        = list(string)
+}
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
 }

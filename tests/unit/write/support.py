@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from readplane.api.response import cors_headers, respond
-from readplane.config import SchemasObject
+from readplane.config import ConfigObject
 from readplane.model.schema import compile_schemas
 from readplane.telemetry import Telemetry
 from readplane.write.handler import Write, WriteSettings
@@ -19,7 +19,7 @@ SETTINGS = WriteSettings(
     cors_origins=("https://app.example.com", "https://admin.example.com"),
     delivery_stream="demo",
     items_table="t",
-    schemas=SchemasObject("b", "k", "0"),
+    schemas=ConfigObject("b", "k", "v", "0"),
     collections=COLLECTIONS,
 )
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}

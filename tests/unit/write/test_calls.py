@@ -36,7 +36,12 @@ def items(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> DynamoItems:
         "cors_origins": [],
         "delivery_stream": "log",
         "items_table": table,
-        "schemas": {"bucket": "bucket", "key": "schemas.json", "sha256": hashlib.sha256(SCHEMAS).hexdigest()},
+        "schemas": {
+            "bucket": "bucket",
+            "key": "schemas.json",
+            "version_id": "null",
+            "sha256": hashlib.sha256(SCHEMAS).hexdigest(),
+        },
         "collections": {"products": {"read": "public", "write_groups": ["editors"]}},
     }
     monkeypatch.setenv(VARIABLE, settings_text(settings))
