@@ -185,3 +185,29 @@ removed {
     destroy = false
   }
 }
+
+# Before version 0.2.0, a stack created API Gateway's logging role and set it for the whole account. Terraform forgets
+# these resources instead of destroying them, so that logging goes on. Module `account_logging` creates the role anew.
+removed {
+  from = aws_api_gateway_account.this
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_iam_role.logging
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_iam_role_policy_attachment.logging
+
+  lifecycle {
+    destroy = false
+  }
+}

@@ -8,10 +8,10 @@ resource "aws_api_gateway_rest_api" "this" {
   name        = var.name
   description = local.description
 
-  # The default endpoint stays on, because clients call the API there: this module sets up no custom domain. The default
-  # endpoint negotiates the highest TLS version that both sides support. Only a custom domain could require TLS 1.2 or
-  # later.
-  disable_execute_api_endpoint = false
+  # Clients call the API at its default endpoint, unless var.domain gives it another name and turns the default endpoint
+  # off. The default endpoint negotiates the highest TLS version that both sides support. Only a domain of the team
+  # (domain.tf) can require TLS 1.2 or later.
+  disable_execute_api_endpoint = !local.default_endpoint
 
   # binary_media_types and compression stay unset, because with either of them API Gateway would re-encode bodies. A
   # client must get a document byte for byte as S3 stores it, because the document's ETag comes from S3.

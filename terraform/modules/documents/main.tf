@@ -2,9 +2,12 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
+data "aws_partition" "current" {}
+
 locals {
   account_id = data.aws_caller_identity.current.account_id
   region     = data.aws_region.current.name
+  dns_suffix = data.aws_partition.current.dns_suffix
 }
 
 module "bucket" {
@@ -13,7 +16,10 @@ module "bucket" {
   name          = "${var.name}-documents-${local.account_id}-${local.region}"
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
-  tls_only      = var.tls_only
+
+  access_log_bucket = var.access_log_bucket
+
+  tls_only = var.tls_only
 
   # Old versions of documents are kept for only a day, because documents can be published again from the items.
   noncurrent_days = 1
@@ -39,7 +45,7 @@ locals {
         Effect    = "Allow"
         Action    = ["kms:Decrypt"]
         Resource  = [var.kms_key_arn]
-        Condition = { StringEquals = { "kms:ViaService" = ["s3.${local.region}.amazonaws.com"] } }
+        Condition = { StringEquals = { "kms:ViaService" = ["s3.${local.region}.${local.dns_suffix}"] } }
       }],
     )
   }) }
@@ -64,8 +70,10 @@ resource "aws_iam_role" "reader" {
 
   # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
   # Regions.
-  name               = "${var.name}-${local.region}-documents-${each.value}"
-  assume_role_policy = local.trust_policy
+  name                 = "${var.name}-${local.region}-documents-${each.value}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.trust_policy
 }
 
 resource "aws_iam_role_policy" "reader" {

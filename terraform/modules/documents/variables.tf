@@ -8,6 +8,12 @@ variable "kms_key_arn" {
   type        = string
 }
 
+variable "access_log_bucket" {
+  description = "Name of the bucket that gets S3's log of the requests to this module's buckets; null means none."
+  type        = string
+  default     = null
+}
+
 variable "force_destroy" {
   description = "Let `terraform destroy` delete the published documents. They can be published again from the items."
   type        = bool
@@ -16,4 +22,10 @@ variable "force_destroy" {
 variable "tls_only" {
   description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
+}
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
 }

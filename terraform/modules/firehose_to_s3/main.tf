@@ -4,9 +4,12 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
+data "aws_partition" "current" {}
+
 locals {
   account_id = data.aws_caller_identity.current.account_id
   region     = data.aws_region.current.name
+  dns_suffix = data.aws_partition.current.dns_suffix
 
   # The part of an object's key that names the hour (UTC) in which its first record arrived.
   hour = "year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/"
@@ -82,7 +85,7 @@ locals {
       Resource = [var.kms_key_arn]
       Condition = {
         StringEquals = {
-          "kms:ViaService"                        = ["kinesis.${local.region}.amazonaws.com"]
+          "kms:ViaService"                        = ["kinesis.${local.region}.${local.dns_suffix}"]
           "kms:EncryptionContext:aws:kinesis:arn" = [stream.arn]
         }
       }
@@ -92,14 +95,16 @@ locals {
       Effect    = "Allow"
       Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
       Resource  = [var.kms_key_arn]
-      Condition = { StringEquals = { "kms:ViaService" = ["s3.${local.region}.amazonaws.com"] } }
+      Condition = { StringEquals = { "kms:ViaService" = ["s3.${local.region}.${local.dns_suffix}"] } }
     }],
   )
 }
 
 resource "aws_iam_role" "this" {
-  name               = var.role.name
-  assume_role_policy = local.trust_policy
+  name                 = var.role.name
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.trust_policy
 }
 
 resource "aws_iam_role_policy" "this" {

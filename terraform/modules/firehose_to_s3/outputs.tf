@@ -8,6 +8,11 @@ output "arn" {
   value       = aws_kinesis_firehose_delivery_stream.this.arn
 }
 
+output "role_arn" {
+  description = "ARN of the role with which Firehose writes to the bucket."
+  value       = aws_iam_role.this.arn
+}
+
 output "log_group" {
   description = "Name of the log group in which Firehose says why a delivery failed."
   value       = aws_cloudwatch_log_group.this.name

@@ -53,3 +53,9 @@ variable "log_retention_days" {
   description = "Days for which CloudWatch keeps Firehose's error log."
   type        = number
 }
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
+}

@@ -2,15 +2,24 @@ data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
 
+data "aws_partition" "current" {}
+
 locals {
   region = data.aws_region.current.name
+
+  # The pool that the team already has, or else the stack's own one. An ARN of a user pool ends in the pool's id.
+  own_pool      = var.user_pool == null
+  user_pool_arn = local.own_pool ? one(aws_cognito_user_pool.this[*].arn) : var.user_pool.arn
+  user_pool_id  = local.own_pool ? one(aws_cognito_user_pool.this[*].id) : split("/", var.user_pool.arn)[1]
 }
 
-# Don't add clients of other stacks or applications to this user pool. API Gateway's Cognito authorizer checks the
-# signature, issuer, expiry and scopes of a token, but not the client that the token was issued to. So it would accept
-# the tokens of any other client of this pool. The functions also check `client_id`, but routes without a function
-# (documents and backends) can't.
+# The stack's own user pool. Don't add clients of other stacks or applications to it. API Gateway's Cognito authorizer
+# checks the signature, issuer, expiry and scopes of a token, but not the client that the token was issued to. So it
+# would accept the tokens of any other client of this pool. The functions also check `client_id`, but routes without a
+# function (documents and backends) can't.
 resource "aws_cognito_user_pool" "this" {
+  count = local.own_pool ? 1 : 0
+
   name                = var.name
   deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
   mfa_configuration   = var.mfa
@@ -42,6 +51,16 @@ resource "aws_cognito_user_pool" "this" {
     temporary_password_validity_days = 3
   }
 
+  # Who sends sign-in codes and invitations. Cognito itself sends at most 50 e-mails a day. DEVELOPER means SES, for
+  # which Cognito creates a service-linked role. The block is here even without SES, because Terraform would leave the
+  # setting as it is if the block went away.
+  email_configuration {
+    email_sending_account  = var.email == null ? "COGNITO_DEFAULT" : "DEVELOPER"
+    source_arn             = try(var.email.ses_arn, null)
+    from_email_address     = try(var.email.from, null)
+    reply_to_email_address = try(var.email.reply_to, null)
+  }
+
   # Leave this block out if MFA is off. Cognito refuses a user pool that has the block but no MFA.
   dynamic "software_token_mfa_configuration" {
     for_each = var.mfa == "OFF" ? [] : [1]
@@ -68,14 +87,16 @@ resource "aws_cognito_user_pool" "this" {
 # The name of a sign-in domain contains the account id and the Region, because all AWS accounts share one namespace of
 # sign-in domains per Region.
 resource "aws_cognito_user_pool_domain" "this" {
+  count = local.own_pool ? 1 : 0
+
   domain       = "${var.name}-${data.aws_caller_identity.current.account_id}-${local.region}"
-  user_pool_id = aws_cognito_user_pool.this.id
+  user_pool_id = local.user_pool_id
 }
 
 resource "aws_cognito_resource_server" "this" {
   identifier   = var.name
   name         = var.name
-  user_pool_id = aws_cognito_user_pool.this.id
+  user_pool_id = local.user_pool_id
 
   scope {
     scope_name        = "read"
@@ -89,11 +110,11 @@ resource "aws_cognito_resource_server" "this" {
 }
 
 resource "aws_cognito_user_group" "this" {
-  for_each = var.groups
+  for_each = try(var.user_pool.create_groups, true) ? var.groups : toset([])
 
   name         = each.value
   description  = "May write to the collections that name this group"
-  user_pool_id = aws_cognito_user_pool.this.id
+  user_pool_id = local.user_pool_id
 }
 
 locals {
@@ -104,7 +125,7 @@ resource "aws_cognito_user_pool_client" "this" {
   for_each = local.clients
 
   name         = "${var.name}-${each.key}"
-  user_pool_id = aws_cognito_user_pool.this.id
+  user_pool_id = local.user_pool_id
 
   # The web client and the mobile client have no secret, because an application in a browser or on a phone can't keep
   # one. PKCE takes the place of a secret: if such a client sends a PKCE challenge, Cognito requires the verifier.

@@ -8,6 +8,30 @@ variable "groups" {
   type        = set(string)
 }
 
+variable "user_pool" {
+  description = <<-EOT
+    A user pool that the team already has, in this Region; null means that the stack creates its own. The stack adds its
+    resource server, its clients and (with create_groups) its groups to the pool, and changes nothing else in it.
+    client_ids: other clients of the pool whose tokens the functions accept.
+    accept_srp: accept tokens of SRP sign-in, which have no scope of this stack.
+    sign_in_url: URL of the pool's sign-in page, for the output of that name.
+  EOT
+  type = object({
+    arn           = string
+    client_ids    = optional(list(string), [])
+    accept_srp    = optional(bool, false)
+    create_groups = optional(bool, true)
+    sign_in_url   = optional(string)
+  })
+  default = null
+}
+
+variable "email" {
+  description = "The SES identity with which Cognito sends e-mail, and its addresses; null means Cognito's own sender."
+  type        = object({ ses_arn = string, from = string, reply_to = optional(string) })
+  default     = null
+}
+
 variable "mfa" {
   description = "Multi-factor authentication: OFF, OPTIONAL (each user may add an authenticator app) or ON."
   type        = string
