@@ -136,11 +136,13 @@ lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling, terraform 
 	@$(PY) -m ops.terraform fmt
 	@$(PY) -m ops.pass_on --check
 	@$(PY) -m ops.variables --check
+	@$(PY) -m ops.cost --check
 
 .PHONY: docs
-docs: $(STAMP) ## write docs/variables.md and the Terraform files that pass the variables on
+docs: setup-terraform $(STAMP) ## write docs/variables.md, README's costs and the Terraform files that pass the variables on
 	@$(PY) -m ops.pass_on
 	@$(PY) -m ops.variables
+	@$(PY) -m ops.cost --plan --docs
 
 .PHONY: types
 types: $(STAMP) ## run mypy --strict

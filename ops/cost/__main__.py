@@ -1,0 +1,39 @@
+"""The command line of ops/cost: see `python -m ops.cost --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ops import cost
+from ops.console import CommandError, failures
+
+from .idle import usage_of
+from .stacks import read_stacks, usage_of_stacks, write_stacks
+from .tables import PAGE, page, report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what a plan costs, or write or check the tables of README.md. Return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ops.cost", description=(cost.__doc__ or "").split("\n\n")[0])
+    parser.add_argument("plan", nargs="?", type=Path, help="a plan as `terraform show -json` prints it")
+    parser.add_argument("--plan", dest="plan_stacks", action="store_true", help="plan the stacks of README.md anew")
+    parser.add_argument("--docs", action="store_true", help="write the tables of README.md")
+    parser.add_argument("--check", action="store_true", help="fail if the tables of README.md aren't current")
+    options = parser.parse_args(arguments)
+    if options.plan:
+        print("\n".join(report(usage_of(json.loads(options.plan.read_text())))))
+    if options.plan_stacks:
+        write_stacks(usage_of_stacks())
+    if options.docs:
+        PAGE.write_text(page(read_stacks()))
+    if options.check and page(read_stacks()) != PAGE.read_text():
+        raise CommandError("The cost tables of README.md aren't current. Run `make docs`.")
+    return 0
+
+
+if __name__ == "__main__":
+    with failures():
+        sys.exit(main())

@@ -1,0 +1,225 @@
+"""What the resources of a plan cost in a month in which nobody uses them.
+
+Each resource type of a plan is in exactly one of three tables: :data:`IDLE` (it costs money while idle),
+:data:`BY_USE` (it costs money only when used) and :data:`FREE` (it never costs money).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ops.console import CommandError
+
+from .prices import HOURS
+
+SECONDS = HOURS * 3600
+"""The seconds of a month."""
+
+METRICS_OF_A_SOURCE = 9
+"""How many custom metrics `poll` sends about a source with every poll (lambda_src/readplane/poll/report.py)."""
+
+POLL_GB_SECONDS = 2.0
+"""What one run of `poll` uses: 1 GB of memory for two seconds, most of which it waits for the back office."""
+
+POLL_LOG_GB = 2.5e-6
+"""What one run of `poll` logs: its own lines and those of Lambda, about 2.5 KB."""
+
+FRESHNESS_GB_SECONDS = 0.2
+"""What one run of `poll` uses that only reads the checkpoints."""
+
+SHORT_LOG_GB = 1e-6
+"""What a short run of a function logs, about 1 KB."""
+
+WRITES_OF_A_POLL = 4
+"""Write request units of one poll: it takes its lease, saves its checkpoint, gives the lease back, and writes the
+source's freshness."""
+
+SQS_POLLERS = 5
+"""How many requests Lambda always keeps open to an empty queue. Each waits 20 seconds.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+
+Quantities = Iterator[tuple[str, float]]
+"""Names of prices, and how much of them a month needs."""
+
+
+class Usage(NamedTuple):
+    """What the resources of one type need in an idle month.
+
+    resources: how many resources of this type the plan has
+    quantities: the amounts by the names of their prices; empty if an idle month costs nothing
+    """
+
+    resources: int
+    quantities: dict[str, float]
+
+
+def usage_of(plan: Mapping[str, Any]) -> dict[str, Usage]:
+    """Return what each resource type of a plan needs in an idle month.
+
+    :param plan: a plan in Terraform's JSON format, as `terraform show -json` prints it
+    :raises CommandError: if the plan has a resource type that none of the three tables lists
+    """
+    planned = [
+        (change["type"], change["change"]["after"] or {})
+        for change in plan["resource_changes"]
+        if change["mode"] == "managed" and change["change"]["actions"] != ["delete"]
+    ]
+    counts = Counter(kind for kind, _ in planned)
+    unlisted = sorted(kind for kind in counts if kind not in IDLE and kind not in BY_USE and kind not in FREE)
+    if unlisted:
+        raise CommandError(f"List what these resource types cost in ops/cost/idle.py: {', '.join(unlisted)}.")
+    regions = max(counts["aws_api_gateway_rest_api"], 1)
+    usage = {kind: Usage(counts[kind], {}) for kind in sorted(counts)}
+    for kind, values in planned:
+        for price, amount in IDLE[kind](values, regions) if kind in IDLE else ():
+            usage[kind].quantities[price] = usage[kind].quantities.get(price, 0) + amount
+    return usage
+
+
+def _stage(values: Mapping[str, Any], _regions: int) -> Quantities:
+    if values["cache_cluster_enabled"]:
+        yield f"api_cache_{values['cache_cluster_size']}", HOURS
+
+
+def _key(_values: Mapping[str, Any], _regions: int) -> Quantities:
+    yield "kms_key", 1
+
+
+def _alarm(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count each metric of an expression, as CloudWatch does."""
+    yield "alarm_metric", max(sum(bool(query["metric"]) for query in values.get("metric_query") or ()), 1)
+
+
+def _dashboard(_values: Mapping[str, Any], _regions: int) -> Quantities:
+    yield "dashboard", 1
+
+
+def _stream(values: Mapping[str, Any], _regions: int) -> Quantities:
+    if values["stream_mode_details"][0]["stream_mode"] == "ON_DEMAND":
+        yield "kinesis_on_demand_hour", HOURS
+        return
+    yield "kinesis_shard_hour", values["shard_count"] * HOURS
+    if (values.get("retention_period") or 24) > 24:
+        yield "kinesis_long_shard_hour", values["shard_count"] * HOURS
+
+
+def _function(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count one version. SnapStart caches a snapshot of every version that exists."""
+    if values.get("snap_start"):
+        yield "snapshot_gb_second", values["memory_size"] / 1024 * SECONDS
+
+
+def _mapping(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count the requests to an empty queue. Lambda reads streams for nothing, and only a queue has `scaling_config`."""
+    if values.get("scaling_config"):
+        yield "sqs_request", SQS_POLLERS * SECONDS / 20
+
+
+def _schedule(values: Mapping[str, Any], regions: int) -> Quantities:
+    """Count the runs of a schedule, which happen whether anything has changed or not."""
+    name, runs = values["name"], runs_a_month(values["schedule_expression"])
+    yield "schedule", runs
+    yield "lambda_request", runs
+    if name.startswith("poll."):
+        yield "lambda_gb_second", runs * POLL_GB_SECONDS
+        yield "dynamodb_write", runs * (WRITES_OF_A_POLL + regions - 1)
+        yield "s3_put", runs * regions
+        yield "log_gb", runs * POLL_LOG_GB
+        yield "custom_metric", METRICS_OF_A_SOURCE
+    elif name == "freshness":
+        yield "lambda_gb_second", runs * FRESHNESS_GB_SECONDS
+        yield "log_gb", runs * SHORT_LOG_GB
+    elif name == "heartbeat":
+        # DynamoDB replicates the row, and `publish` in the other Region sends the metric ReplicationLag.
+        yield "dynamodb_write", runs * 2
+        yield "log_gb", runs * SHORT_LOG_GB
+        yield "custom_metric", 1
+
+
+def usage_of_source(regions: int) -> dict[str, float]:
+    """Return what a source needs in a month that `poll` polls every minute, without its alarms."""
+    return dict(_schedule({"name": "poll.x", "schedule_expression": "rate(1 minute)"}, regions))
+
+
+def runs_a_month(expression: str) -> float:
+    """Return how often a schedule runs in a month. Each other schedule than `rate(…)` counts as once a day."""
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    if not rate:
+        return HOURS / 24
+    return SECONDS / (int(rate[1]) * {"minute": 60, "hour": 3600, "day": 86400}[rate[2]])
+
+
+IDLE: Mapping[str, Callable[[Mapping[str, Any], int], Quantities]] = {
+    "aws_api_gateway_stage": _stage,
+    "aws_cloudwatch_dashboard": _dashboard,
+    "aws_cloudwatch_metric_alarm": _alarm,
+    "aws_kinesis_stream": _stream,
+    "aws_kms_key": _key,
+    "aws_lambda_event_source_mapping": _mapping,
+    "aws_lambda_function": _function,
+    "aws_scheduler_schedule": _schedule,
+}
+"""Resource type -> what it needs in an idle month. A function gets the planned values and the number of Regions."""
+
+BY_USE: Mapping[str, str] = {
+    "aws_api_gateway_rest_api": "per request",
+    "aws_cloudwatch_log_group": "per GB of logs",
+    "aws_cognito_user_pool": "per active user",
+    "aws_dynamodb_table": "per request and GB",
+    "aws_dynamodb_table_replica": "per request and GB",
+    "aws_kinesis_firehose_delivery_stream": "per GB",
+    "aws_s3_bucket": "per request and GB",
+    "aws_s3_object": "a few KB; per request and GB",
+    "aws_sns_topic": "per notification: e-mails 2 $ a 100,000, SMS by country",
+    "aws_sqs_queue": "per request",
+    "aws_lambda_invocation": "one request an apply",
+}
+"""Resource type -> how AWS bills its use. An idle month costs nothing, or less than a cent."""
+
+_SETTING = "a setting of another resource"
+_IAM = "IAM is free"
+
+FREE: Mapping[str, str] = {
+    "aws_api_gateway_account": _SETTING,
+    "aws_api_gateway_api_key": "free",
+    "aws_api_gateway_base_path_mapping": _SETTING,
+    "aws_api_gateway_deployment": _SETTING,
+    "aws_api_gateway_domain_name": "free; you pay for the hosted zone",
+    "aws_api_gateway_method_settings": _SETTING,
+    "aws_api_gateway_rest_api_put": _SETTING,
+    "aws_api_gateway_usage_plan": "free",
+    "aws_api_gateway_usage_plan_key": "free",
+    "aws_api_gateway_vpc_link": "free; you pay for its load balancer",
+    "aws_budgets_budget": "budgets without actions are free",
+    "aws_cloudwatch_log_stream": "part of its log group",
+    "aws_cognito_resource_server": "part of the user pool",
+    "aws_cognito_user_group": "part of the user pool",
+    "aws_cognito_user_pool_client": "free without client credentials",
+    "aws_cognito_user_pool_domain": "free",
+    "aws_iam_role": _IAM,
+    "aws_iam_role_policy": _IAM,
+    "aws_iam_role_policy_attachment": _IAM,
+    "aws_kms_alias": "part of the key",
+    "aws_lambda_alias": "free",
+    "aws_lambda_function_event_invoke_config": _SETTING,
+    "aws_lambda_layer_version": "a few MB of code storage, of which 75 GB are free",
+    "aws_lambda_permission": _SETTING,
+    "aws_route53_record": "free; you pay for the hosted zone",
+    "aws_s3_bucket_lifecycle_configuration": _SETTING,
+    "aws_s3_bucket_logging": _SETTING,
+    "aws_s3_bucket_notification": _SETTING,
+    "aws_s3_bucket_ownership_controls": _SETTING,
+    "aws_s3_bucket_policy": _SETTING,
+    "aws_s3_bucket_public_access_block": _SETTING,
+    "aws_s3_bucket_server_side_encryption_configuration": _SETTING,
+    "aws_s3_bucket_versioning": _SETTING,
+    "aws_scheduler_schedule_group": "free",
+    "aws_sns_topic_policy": _SETTING,
+    "aws_sns_topic_subscription": "billed by the topic's notifications",
+    "aws_ssm_parameter": "standard parameters are free",
+    "terraform_data": "exists in Terraform's state only",
+}
+"""Resource type -> why it costs nothing."""

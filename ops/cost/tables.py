@@ -1,0 +1,180 @@
+"""The tables of README.md."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+
+from ops.console import ROOT, CommandError
+
+from .idle import BY_USE, FREE, Usage, usage_of_source
+from .prices import price_list
+from .traffic import (
+    COLUMNS,
+    EXAMPLE,
+    EXAMPLE_FREE_USERS,
+    EXAMPLE_ITEMS,
+    EXAMPLE_METRICS,
+    EXAMPLE_USERS,
+    FIRST_TRACES,
+    MILLION,
+    REQUESTS,
+    STORED_MILLION,
+    group,
+)
+
+PAGE = ROOT / "README.md"
+BEGIN = "<!-- begin: written by python -m ops.cost --docs -->"
+END = "<!-- end -->"
+
+NAMES: Mapping[str, str] = {
+    "aws_api_gateway_stage": "API caches",
+    "aws_cloudwatch_dashboard": "dashboards",
+    "aws_cloudwatch_metric_alarm": "alarms",
+    "aws_kinesis_stream": "change stream",
+    "aws_kms_key": "keys",
+    "aws_lambda_event_source_mapping": "Lambda's requests to the empty apply queue",
+    "aws_lambda_function": "SnapStart's snapshots",
+    "aws_scheduler_schedule": "schedules: polls with their metrics, and heartbeats",
+}
+"""Resource type -> what it is in the first table."""
+
+UNITS: Mapping[str, tuple[str, float]] = {
+    "1,000 users who are active in a month (tier ESSENTIALS; the first 10,000 are free)": ("active_user", 1000),
+    "a custom metric in a month, for the hours in which it gets values (10 are free)": ("custom_metric", 1),
+    "a method that is called, with `method_metrics = true` (seven metrics)": ("custom_metric", 7),
+    "a GB of logs (5 GB are free)": ("log_gb", 1),
+    "a million traces (100,000 are free)": ("trace", MILLION),
+    "a million requests to KMS (20,000 are free)": ("kms_request", MILLION),
+}
+"""What is counted -> its price, and how much of it."""
+
+
+def dollars(amount: float) -> str:
+    """Return an amount as text: whole dollars from 100 on, cents below."""
+    if amount >= 100:
+        return f"{amount:,.0f} $"
+    return f"{amount:.2f} $" if amount >= 0.005 else "0"
+
+
+def rows(*table: Iterable[str]) -> str:
+    """Return a Markdown table. The first row is its head. All columns but the first are aligned to the right."""
+    lines = [list(row) for row in table]
+    lines.insert(1, ["---", *["---:"] * (len(lines[0]) - 1)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def idle_table(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
+    """Return the table of what stacks cost in an idle month."""
+    cost = price_list().cost
+    kinds = sorted({kind for stack in stacks.values() for kind, usage in stack.items() if usage.quantities})
+
+    def cell(stack: Mapping[str, Usage], kind: str) -> str:
+        usage = stack.get(kind, Usage(0, {}))
+        return dollars(cost(usage.quantities))
+
+    totals = [sum(cost(usage.quantities) for usage in stack.values()) for stack in stacks.values()]
+    return rows(
+        ["a month, idle", *stacks],
+        *([NAMES[kind], *(cell(stack, kind) for stack in stacks.values())] for kind in kinds),
+        ["**together**", *(f"**{dollars(total)}**" for total in totals)],
+    )
+
+
+def traffic_table() -> str:
+    """Return the table of what a million requests or changes cost."""
+    cost = price_list().cost
+
+    def line(title: str, quantities: Mapping[str, float]) -> list[str]:
+        columns = dict.fromkeys(COLUMNS, 0.0)
+        for price, amount in quantities.items():
+            columns[group(price)] += cost({price: amount * MILLION})
+        together = f"**{dollars(sum(columns.values()))}**"
+        return [title, *(dollars(value) if value >= 0.005 else "" for value in columns.values()), together]
+
+    return rows(["a million", *COLUMNS, "together"], *(line(*request) for request in REQUESTS.items()))
+
+
+def unit_table() -> str:
+    """Return the table of what users, metrics, logs, traces, keys and stored items cost."""
+    cost = price_list().cost
+    return rows(
+        ["each", "costs"],
+        [
+            "a source in a month, polled every minute, in two Regions, without its alarms",
+            dollars(cost(usage_of_source(2))),
+        ],
+        *([title, dollars(cost({price: amount}))] for title, (price, amount) in UNITS.items()),
+        ["a million stored items of 1 KB in a month, per Region", dollars(cost(STORED_MILLION))],
+    )
+
+
+def example_lines(stack: Mapping[str, Usage]) -> list[tuple[str, float]]:
+    """Return the lines of the worked example, and what each costs in dollars.
+
+    :param stack: the idle stack of the example
+    """
+    cost = price_list().cost
+    users = (EXAMPLE_USERS - EXAMPLE_FREE_USERS) / 1000
+    return [
+        ("the idle stack", sum(cost(usage.quantities) for usage in stack.values())),
+        *((f"{count / MILLION:g} million {title}", cost(REQUESTS[title]) * count) for title, count in EXAMPLE.items()),
+        (f"{EXAMPLE_USERS:,} active users", cost({"active_user": users * 1000})),
+        (
+            f"{EXAMPLE_ITEMS / MILLION:g} million items in two Regions",
+            2 * cost(STORED_MILLION) * EXAMPLE_ITEMS / MILLION,
+        ),
+        (f"{EXAMPLE_METRICS} custom metrics of writes", cost({"custom_metric": EXAMPLE_METRICS})),
+        ("traces of the first request of each second, in one Region", cost({"trace": FIRST_TRACES})),
+    ]
+
+
+def example_table(stack: Mapping[str, Usage]) -> str:
+    """Return the worked example."""
+    lines = example_lines(stack)
+    together = dollars(sum(amount for _, amount in lines))
+    return rows(
+        ["a month of a shop: `prod.tfvars` with a source", "costs"],
+        *([title, dollars(amount)] for title, amount in lines),
+        ["**together**", f"**{together}**"],
+    )
+
+
+def text(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
+    """Return what stands between the marks in README.md."""
+    prices = price_list()
+    parts = [
+        textwrap.fill(
+            f"List prices of {prices.region} in {prices.date} in {prices.currency}, for items of up to 1 KB.", 100
+        ),
+        idle_table(stacks),
+        traffic_table(),
+        unit_table(),
+        example_table(list(stacks.values())[-1]),
+    ]
+    return "\n\n".join(parts)
+
+
+def page(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
+    """Return README.md with current tables.
+
+    :raises CommandError: if README.md lacks the marks
+    """
+    before, begin, rest = PAGE.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise CommandError(f"Put the lines {BEGIN} and {END} into README.md, where the tables belong.")
+    return f"{before}{BEGIN}\n\n{text(stacks)}\n\n{END}{after}"
+
+
+def report(usage: Mapping[str, Usage]) -> Iterator[str]:
+    """Yield the lines of a report on a plan: each resource type, how many there are, and what they cost idle."""
+    cost = price_list().cost
+    for kind, entry in usage.items():
+        amount = cost(entry.quantities)
+        note = dollars(amount) if amount >= 0.005 else BY_USE.get(kind) or FREE.get(kind) or "0"
+        yield f"{kind:55} {entry.resources:5}  {note}"
+    yield f"{'together, idle':55} {'':5}  {dollars(sum(cost(entry.quantities) for entry in usage.values()))}"
+    yield ""
+    yield re.sub(r"\*\*", "", traffic_table())

@@ -1,0 +1,4 @@
+output "tags" {
+  description = "The tags, which obey AWS's rules."
+  value       = var.tags
+}

@@ -1,0 +1,30 @@
+# Plans a stack with a mocked provider, so that ops/cost can see what its resources cost. `python -m ops.cost --plan`
+# gives it a variable file of environments/, or source.tfvars in this folder.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+mock_provider "aws" {
+  alias           = "replica"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "eu-west-1"
+    }
+  }
+}
+
+run "stack" {
+  command = plan
+
+  variables {
+    hot_zip        = "tests/mocks/hot.txt"
+    functions_zip  = "tests/mocks/artefact.txt"
+    layer_zip      = "tests/mocks/artefact.txt"
+    poll_layer_zip = "tests/mocks/artefact.txt"
+  }
+}

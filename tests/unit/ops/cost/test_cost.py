@@ -1,0 +1,215 @@
+"""Test what ops/cost says about plans and traffic, and that README.md says the same."""
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from ops.console import ROOT, CommandError
+from ops.cost.idle import BY_USE, FREE, IDLE, METRICS_OF_A_SOURCE, Usage, runs_a_month, usage_of, usage_of_source
+from ops.cost.prices import HOURS, price_list
+from ops.cost.stacks import read_stacks
+from ops.cost.tables import NAMES, UNITS, example_lines, page
+from ops.cost.traffic import EXAMPLE, REQUESTS, STORED_MILLION
+from readplane.poll.report import report_poll
+
+
+def plan_of(*resources: tuple[str, dict[str, Any]], actions: tuple[str, ...] = ("create",)) -> dict[str, Any]:
+    return {
+        "resource_changes": [
+            {"mode": "managed", "type": kind, "change": {"actions": list(actions), "after": values}}
+            for kind, values in resources
+        ]
+    }
+
+
+def monthly(*resources: tuple[str, dict[str, Any]]) -> float:
+    return sum(price_list().cost(usage.quantities) for usage in usage_of(plan_of(*resources)).values())
+
+
+# --- The prices
+
+
+def test_each_price_names_the_page_of_aws_that_states_it() -> None:
+    for price in price_list().prices.values():
+        assert price.source.startswith("https://aws.amazon.com/")
+        assert price.usd > 0 and price.per >= 1 and price.unit
+
+
+def test_each_price_is_used() -> None:
+    used = {name for quantities in (*REQUESTS.values(), STORED_MILLION) for name in quantities}
+    used |= {name for name, _ in UNITS.values()} | usage_of_source(1).keys()
+    used |= {name for stack in read_stacks().values() for usage in stack.values() for name in usage.quantities}
+    sizes = {name for name in price_list().prices if name.startswith("api_cache_")}
+    rare = {"kinesis_long_shard_hour", "kinesis_on_demand_hour"}
+    assert used | sizes | rare == price_list().prices.keys()
+
+
+# --- Every resource type
+
+
+def test_each_resource_type_is_in_one_table() -> None:
+    assert not IDLE.keys() & BY_USE.keys()
+    assert not IDLE.keys() & FREE.keys()
+    assert not BY_USE.keys() & FREE.keys()
+    assert IDLE.keys() == NAMES.keys()
+
+
+def test_each_resource_type_of_the_modules_is_in_a_table() -> None:
+    """Without this test, a type that only some settings plan, such as a VPC link, could lack a price."""
+    declared = {
+        kind
+        for path in (ROOT / "terraform/modules").rglob("*.tf")
+        for kind in re.findall(r'^resource "(\w+)"', path.read_text(), re.MULTILINE)
+    }
+    assert len(declared) > 40
+    assert sorted(declared - {*IDLE, *BY_USE, *FREE}) == []
+
+
+def test_a_resource_type_in_no_table_is_an_error() -> None:
+    with pytest.raises(CommandError, match="aws_nat_gateway"):
+        usage_of(plan_of(("aws_iam_role", {}), ("aws_nat_gateway", {})))
+
+
+def test_data_sources_and_deleted_resources_cost_nothing() -> None:
+    plan = plan_of(("aws_kms_key", {}), actions=("delete",))
+    plan["resource_changes"].append(
+        {"mode": "data", "type": "aws_nat_gateway", "change": {"actions": ["read"], "after": {}}}
+    )
+    assert usage_of(plan) == {}
+
+
+# --- Hand-computed costs of idle resources
+
+
+def test_cost_of_a_cache_cluster() -> None:
+    assert monthly(
+        ("aws_api_gateway_stage", {"cache_cluster_enabled": True, "cache_cluster_size": "0.5"})
+    ) == pytest.approx(14.60)
+    assert monthly(("aws_api_gateway_stage", {"cache_cluster_enabled": False, "cache_cluster_size": None})) == 0
+
+
+def test_cost_of_two_keys() -> None:
+    assert monthly(("aws_kms_key", {}), ("aws_kms_key", {})) == pytest.approx(2.00)
+
+
+def test_an_alarm_costs_as_much_as_its_expression_has_metrics() -> None:
+    queries = [{"metric": [{}]}, {"metric": [{}]}, {"metric": []}, {"metric": None}]
+    assert monthly(("aws_cloudwatch_metric_alarm", {"metric_query": queries})) == pytest.approx(0.20)
+    assert monthly(("aws_cloudwatch_metric_alarm", {"metric_query": []})) == pytest.approx(0.10)
+
+
+def test_cost_of_a_dashboard() -> None:
+    assert monthly(("aws_cloudwatch_dashboard", {})) == pytest.approx(3.00)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shards", "hours", "cost"),
+    [
+        ("PROVISIONED", 1, 24, 10.95),
+        ("PROVISIONED", 3, 24, 32.85),
+        ("PROVISIONED", 1, 48, 25.55),
+        ("ON_DEMAND", None, 24, 29.20),
+    ],
+)
+def test_cost_of_the_change_stream(mode: str, shards: int | None, hours: int, cost: float) -> None:
+    stream = {"stream_mode_details": [{"stream_mode": mode}], "shard_count": shards, "retention_period": hours}
+    assert monthly(("aws_kinesis_stream", stream)) == pytest.approx(cost)
+
+
+def test_cost_of_a_snapshot() -> None:
+    """Half a GB for 2,628,000 seconds."""
+    function = {"memory_size": 512, "snap_start": [{"apply_on": "PublishedVersions"}]}
+    assert monthly(("aws_lambda_function", function)) == pytest.approx(1.977, abs=0.001)
+    assert monthly(("aws_lambda_function", function | {"snap_start": []})) == 0
+
+
+def test_cost_of_an_empty_queue() -> None:
+    """Five requests at once, each of 20 seconds, are 657,000 a month."""
+    mapping = {"scaling_config": [{"maximum_concurrency": 10}]}
+    assert monthly(("aws_lambda_event_source_mapping", mapping)) == pytest.approx(0.2628)
+    assert monthly(("aws_lambda_event_source_mapping", {"scaling_config": []})) == 0
+
+
+def test_cost_of_a_source() -> None:
+    """Per month 43,800 polls: 1.17 $ of Lambda, 2.70 $ of metrics, 0.44 $ of S3 in two Regions, 0.24 $ for the rest."""
+    assert price_list().cost(usage_of_source(2)) == pytest.approx(4.55, abs=0.01)
+    assert 4 < price_list().cost(usage_of_source(1)) < 5
+
+
+def test_cost_of_a_heartbeat() -> None:
+    """43,800 rows: 0.04 $ of the schedule, 0.05 $ of writes, 0.03 $ of runs and logs, and 0.30 $ of a metric."""
+    heartbeat = {"name": "heartbeat", "schedule_expression": "rate(1 minute)"}
+    assert monthly(("aws_scheduler_schedule", heartbeat)) == pytest.approx(0.43, abs=0.01)
+
+
+def test_a_source_has_as_many_metrics_as_poll_sends() -> None:
+    names = re.findall(r'"([A-Z]\w+)":', inspect.getsource(report_poll))
+    assert len(names) == METRICS_OF_A_SOURCE
+
+
+@pytest.mark.parametrize(
+    ("expression", "runs"),
+    [
+        ("rate(1 minute)", HOURS * 60),
+        ("rate(5 minutes)", HOURS * 12),
+        ("rate(2 hours)", HOURS / 2),
+        ("rate(1 day)", HOURS / 24),
+        ("cron(0 3 * * ? *)", HOURS / 24),
+    ],
+)
+def test_runs_of_a_schedule(expression: str, runs: float) -> None:
+    assert runs_a_month(expression) == pytest.approx(runs)
+
+
+# --- Hand-computed costs of traffic
+
+
+@pytest.mark.parametrize(
+    ("title", "cost"),
+    [
+        # API 3.50, access log 0.325, traces 0.25, transfer 0.153
+        ("reads from the stage cache", 4.228),
+        # and one GET of S3: 0.40
+        ("reads of a document", 4.628),
+        # API, log, traces, transfer as above; Lambda 0.20 + 0.133, its log 0.20, half a read unit 0.0625
+        ("reads of an item", 4.824),
+        # Lambda 0.20 + 0.40, ten read units 1.25, 51 KB of transfer 4.59
+        ("lists of 50 items", 10.715),
+        # Lambda 0.20 + 0.333 + 0.28, logs 0.85, traces 0.25, Firehose 0.138, items 1.375, document 5, transfer 0.063
+        ("writes", 11.991),
+        ("changes at a back office", 6.807),
+        ("changes, in a second Region", 6.537),
+    ],
+)
+def test_cost_of_a_million(title: str, cost: float) -> None:
+    assert price_list().cost(REQUESTS[title]) * 1e6 == pytest.approx(cost, abs=0.002)
+
+
+def test_each_request_of_the_example_has_a_cost() -> None:
+    assert EXAMPLE.keys() == REQUESTS.keys()
+    lines = dict(example_lines({"aws_kms_key": Usage(1, {"kms_key": 1})}))
+    assert lines["the idle stack"] == 1
+    assert lines["20,000 active users"] == pytest.approx(150)
+
+
+# --- README.md
+
+
+def test_the_readme_has_current_tables() -> None:
+    assert page(read_stacks()) == (ROOT / "README.md").read_text()
+
+
+def test_the_command_prints_a_plan(tmp_path: Any) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(plan_of(("aws_kms_key", {}), ("aws_iam_role", {}))))
+    done = subprocess.run(
+        [sys.executable, "-m", "ops.cost", plan], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert re.search(r"aws_kms_key +1  1\.00 \$", done.stdout)
+    assert re.search(r"aws_iam_role +1  IAM is free", done.stdout)
+    assert re.search(r"together, idle +1\.00 \$", done.stdout)
