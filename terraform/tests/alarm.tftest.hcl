@@ -334,3 +334,90 @@ run "hours_of_more_than_a_week" {
 
   expect_failures = [var.alarms]
 }
+
+run "below_a_percentile" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { slow = {
+      name         = "slow"
+      description  = "This alarm fires below a percentile and doesn't say when it stops."
+      metric       = { namespace = "AWS/ApiGateway", metric_name = "Latency", dimensions = {}, statistic = "p99" }
+      periods      = { seconds = 60, evaluated = 1 }
+      threshold    = 5
+      fires_below  = true
+      missing_data = "missing"
+      notifies_ok  = false
+    } }
+  }
+
+  assert {
+    condition     = output.alarms["slow"].extended_statistic == "p99" && output.alarms["slow"].statistic == null
+    error_message = "CloudWatch takes a percentile in an attribute of its own."
+  }
+
+  assert {
+    condition     = output.alarms["slow"].comparison_operator == "LessThanThreshold"
+    error_message = "The alarm fires below the threshold."
+  }
+
+  assert {
+    condition = (
+      output.alarms["slow"].alarm_actions == toset(var.actions)
+      && length(coalesce(output.alarms["slow"].ok_actions, [])) == 0
+    )
+    error_message = "The alarm notifies only when it starts to fire."
+  }
+}
+
+run "expression_without_metric" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { nothing = {
+      name         = "nothing"
+      description  = "CloudWatch refuses this alarm: Period must not be null."
+      expression   = { id = "sum", label = "Sum", text = "1 + 1", metrics = {} }
+      periods      = { seconds = 60, evaluated = 1 }
+      threshold    = 0
+      missing_data = "missing"
+    } }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "series_without_period" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { turn = {
+      name        = "turn"
+      description = "CloudWatch refuses this alarm: TIME_SERIES has no period."
+      expression = {
+        id      = "sum"
+        label   = "Sum"
+        text    = "errors + turn"
+        steps   = { turn = "RUNNING_SUM(TIME_SERIES(1))" }
+        metrics = { errors = { namespace = "Readplane", metric_name = "E", dimensions = {}, statistic = "Sum" } }
+      }
+      periods      = { seconds = 60, evaluated = 1 }
+      threshold    = 0
+      missing_data = "missing"
+    } }
+  }
+
+  expect_failures = [var.alarms]
+}

@@ -37,6 +37,9 @@ run "with_key_and_sources" {
 
     expected_metrics = {
       readplane-apply-objects-failed       = "ObjectsFailed"
+      readplane-breaker-open-currencies    = "BreakerOpen"
+      readplane-breaker-open-subdivisions  = "BreakerOpen"
+      readplane-notifications-failed       = "NumberOfNotificationsFailed"
       readplane-quarantine                 = "ChangesQuarantined"
       readplane-quarantine-currencies      = "RecordsQuarantined"
       readplane-quarantine-subdivisions    = "RecordsQuarantined"
@@ -50,6 +53,9 @@ run "with_key_and_sources" {
 
     expected_thresholds = {
       readplane-apply-objects-failed       = 0
+      readplane-breaker-open-currencies    = 0
+      readplane-breaker-open-subdivisions  = 0
+      readplane-notifications-failed       = 0
       readplane-quarantine                 = 0
       readplane-quarantine-currencies      = 0
       readplane-quarantine-subdivisions    = 0
@@ -63,6 +69,9 @@ run "with_key_and_sources" {
 
     expected_dimensions = {
       readplane-apply-objects-failed       = { Stack = "readplane" }
+      readplane-breaker-open-currencies    = { Source = "currencies", Stack = "readplane" }
+      readplane-breaker-open-subdivisions  = { Source = "subdivisions", Stack = "readplane" }
+      readplane-notifications-failed       = { TopicName = "readplane-alarms" }
       readplane-quarantine                 = { Stack = "readplane" }
       readplane-quarantine-currencies      = { Source = "currencies", Stack = "readplane" }
       readplane-quarantine-subdivisions    = { Source = "subdivisions", Stack = "readplane" }
@@ -142,7 +151,7 @@ run "with_key_and_sources" {
   assert {
     condition = toset([
       for alarm in output.alarms : alarm.namespace if alarm.namespace != null
-    ]) == toset(["Readplane"])
+    ]) == toset(["AWS/SNS", "Readplane"])
     error_message = "The metrics are those that the functions emit."
   }
 
@@ -239,8 +248,14 @@ run "with_key_and_sources" {
   }
 
   assert {
-    condition     = alltrue([for alarm in output.alarms : alarm.ok_actions == alarm.alarm_actions])
-    error_message = "Every alarm notifies the same topics when it stops."
+    condition = alltrue([
+      for name, alarm in output.alarms :
+      alarm.ok_actions == (name == "readplane-notifications-failed" ? toset([]) : alarm.alarm_actions)
+    ])
+    error_message = <<-EOT
+      Every alarm notifies the same topics when it stops. Only the alarm on failed notifications doesn't, because that
+      message would fail too.
+    EOT
   }
 
   # --- The dashboard
@@ -338,8 +353,10 @@ run "without_key_sources_and_recipients" {
   }
 
   assert {
-    condition     = keys(output.alarms) == ["readplane-apply-objects-failed", "readplane-quarantine"]
-    error_message = "Without sources, the alarms of apply still exist."
+    condition = keys(output.alarms) == [
+      "readplane-apply-objects-failed", "readplane-notifications-failed", "readplane-quarantine"
+    ]
+    error_message = "Without sources, the alarms of apply and of the topic still exist."
   }
 
   assert {

@@ -75,12 +75,14 @@ run "keyed" {
       dead_letters       = "readplane-apply-dead-letters"
       delivery_freshness = "readplane-write-log-delivery-freshness"
       records_lost       = "readplane-write-log-records-lost"
+      throttled          = "readplane-write-log-throttled"
     }
 
     expected_metrics = {
       apply_behind       = "AWS/SQS ApproximateAgeOfOldestMessage"
       dead_letters       = "AWS/SQS ApproximateNumberOfMessagesVisible"
       delivery_freshness = "AWS/Firehose DeliveryToS3.DataFreshness"
+      throttled          = "AWS/Firehose ThrottledRecords"
     }
 
     expected_dimensions = {
@@ -88,17 +90,18 @@ run "keyed" {
       dead_letters       = { QueueName = "readplane-apply-dead-letters" }
       delivery_freshness = { DeliveryStreamName = "readplane-write-log" }
       records_lost       = null
+      throttled          = { DeliveryStreamName = "readplane-write-log" }
     }
 
     expected_lost = {
       delivered = null
       handled   = null
       lost      = "MIN([sum0, sum1, sum2])"
-      missing   = "FILL(delivered, 0) - FILL(handled, 0)"
+      missing   = "FILL(delivered, 0) - handled"
       sum0      = "RUNNING_SUM(missing)"
       sum1      = "RUNNING_SUM(IF(turn > 1, missing, 0))"
       sum2      = "RUNNING_SUM(IF(turn > 2, missing, 0))"
-      turn      = "RUNNING_SUM(TIME_SERIES(1))"
+      turn      = "RUNNING_SUM(FILL(delivered, 0) * 0 + 1)"
     }
 
     expected_delivered = {
@@ -225,7 +228,7 @@ run "keyed" {
 
   assert {
     condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.alarm_name } == var.expected_names
-    error_message = "The write log has four alarms."
+    error_message = "The write log has five alarms."
   }
 
   assert {
@@ -258,6 +261,11 @@ run "keyed" {
   assert {
     condition     = module.alarms[0].alarms["dead_letters"].threshold == 0
     error_message = "The first dead letter raises the alarm."
+  }
+
+  assert {
+    condition     = module.alarms[0].alarms["dead_letters"].treat_missing_data == "ignore"
+    error_message = "A dead letter keeps the alarm on although SQS emits nothing about a queue that nobody uses."
   }
 
   assert {
@@ -304,6 +312,22 @@ run "keyed" {
   assert {
     condition     = module.alarms[0].alarms["records_lost"].datapoints_to_alarm == 4
     error_message = "Four periods must breach, because records in flight show in the newest period only."
+  }
+}
+
+run "old_versions" {
+  command = plan
+
+  module {
+    source = "./modules/write_log"
+  }
+
+  # Every prefix of the bucket but config/: those of this module, and those of quarantine, failed batches and archive.
+  assert {
+    condition = toset(module.bucket.noncurrent_prefixes) == toset([
+      "aws/", "errors/", "log/", "quarantine/", "stream/",
+    ])
+    error_message = "S3 deletes old versions everywhere but under config/, which older versions of functions read."
   }
 }
 

@@ -9,6 +9,16 @@ locals {
   # more, and otherwise a day.
   day  = 86400
   week = 604800
+
+  # CloudWatch takes these statistics in another attribute than percentiles, such as p99.
+  statistics = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]
+
+  # Key of each alarm -> the statistic of its metric, which is null in an alarm with an expression; and whether this
+  # statistic is a percentile.
+  watched_statistics = { for key, alarm in var.alarms : key => one(alarm.metric[*].statistic) }
+  percentiles = {
+    for key, statistic in local.watched_statistics : key => !contains(local.statistics, coalesce(statistic, "Sum"))
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
@@ -21,16 +31,18 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   namespace   = one(each.value.metric[*].namespace)
   metric_name = one(each.value.metric[*].metric_name)
   dimensions  = one(each.value.metric[*].dimensions)
-  statistic   = one(each.value.metric[*].statistic)
   period      = each.value.metric == null ? null : each.value.periods.seconds
+
+  statistic          = local.percentiles[each.key] ? null : local.watched_statistics[each.key]
+  extended_statistic = local.percentiles[each.key] ? local.watched_statistics[each.key] : null
 
   evaluation_periods  = each.value.periods.evaluated
   datapoints_to_alarm = each.value.periods.breaching
-  comparison_operator = "GreaterThanThreshold"
+  comparison_operator = each.value.fires_below ? "LessThanThreshold" : "GreaterThanThreshold"
   threshold           = each.value.threshold
   treat_missing_data  = each.value.missing_data
   alarm_actions       = var.actions
-  ok_actions          = var.actions
+  ok_actions          = each.value.notifies_ok ? var.actions : []
 
   dynamic "metric_query" {
     for_each = each.value.expression[*]

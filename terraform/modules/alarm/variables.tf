@@ -5,7 +5,8 @@ variable "name" {
 
 variable "alarms" {
   description = <<-EOT
-    Key -> one alarm, which fires while its metric or expression is greater than `threshold`.
+    Key -> one alarm, which fires while its metric or expression is greater than `threshold`, or less if `fires_below`
+    is true.
 
     - name: the rest of the alarm's name, after the stack name.
     - description: says what is wrong and what to look at. Notifications contain it.
@@ -15,7 +16,9 @@ variable "alarms" {
       whose result only other expressions use.
     - periods: the length of a period in seconds, how many of the newest periods the alarm evaluates, and how many of
       these must breach the threshold. Without `breaching`, all of them must.
-    - missing_data: what a period without data counts as: breaching, notBreaching, ignore or missing.
+    - missing_data: what a period without data counts as: breaching, notBreaching, ignore or missing. `ignore` keeps the
+      alarm's state while there is no data at all.
+    - notifies_ok: whether the alarm also notifies when it stops.
   EOT
   type = map(object({
     name        = string
@@ -48,12 +51,34 @@ variable "alarms" {
     })
 
     threshold    = number
+    fires_below  = optional(bool, false)
     missing_data = string
+    notifies_ok  = optional(bool, true)
   }))
 
   validation {
     condition     = alltrue([for alarm in values(var.alarms) : (alarm.metric == null) != (alarm.expression == null)])
     error_message = "Give each alarm either a metric or an expression, and not both."
+  }
+
+  # CloudWatch refuses an alarm whose expression uses no metric ("Period must not be null"), or more than ten.
+  validation {
+    condition = alltrue([
+      for expression in values(var.alarms)[*].expression :
+      expression == null ? true : length(expression.metrics) >= 1 && length(expression.metrics) <= 10
+    ])
+    error_message = "Give an alarm's expression 1 to 10 metrics: CloudWatch refuses any other number."
+  }
+
+  # The period of a series comes from the metrics that it is computed from. A series made of constants has no period, so
+  # CloudWatch refuses it. For a series of ones, compute FILL(metric, 0) * 0 + 1.
+  validation {
+    condition = alltrue(flatten([
+      for expression in values(var.alarms)[*].expression : expression == null ? [] : [
+        for text in concat([expression.text], values(expression.steps)) : !strcontains(text, "TIME_SERIES(")
+      ]
+    ]))
+    error_message = "Compute each series of an alarm from a metric. CloudWatch refuses TIME_SERIES: it has no period."
   }
 
   validation {

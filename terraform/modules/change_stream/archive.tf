@@ -19,5 +19,6 @@ module "archive" {
   error_prefix       = "errors/stream/"
   buffering          = { seconds = var.archive.seconds, megabytes = var.archive.megabytes }
   kms_key_arn        = var.kms_key_arn
+  roles              = var.roles
   log_retention_days = var.log_retention_days
 }

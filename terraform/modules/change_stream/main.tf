@@ -27,8 +27,8 @@ resource "aws_kinesis_stream" "this" {
 
   # The stream is encrypted with the customer managed key, or else with the AWS managed key alias/aws/kinesis. Every
   # principal of the account that may use the stream may also use the AWS managed key. For the customer managed key,
-  # each role needs a policy statement. The statement of `apply` is in module region, that of `poll` in module poll, and
-  # that of the archive in module firehose_to_s3.
+  # each role needs a policy statement. The statement of `apply-stream` is in module region, that of `poll` in module
+  # poll, and that of the archive in module firehose_to_s3.
   encryption_type = "KMS"
   kms_key_id      = coalesce(var.kms_key_arn, "alias/aws/kinesis")
 
@@ -37,11 +37,14 @@ resource "aws_kinesis_stream" "this" {
   }
 }
 
-# Delivers the records of the change stream to `apply`, in order for each item. With TRIM_HORIZON, `apply` also gets the
-# records that were put before this mapping existed.
+# Delivers the records of the change stream to `apply-stream`, in order for each item. With TRIM_HORIZON, it also gets
+# the records that were put before this mapping existed.
 #
-# `apply` handles at most shards x parallelization_factor batches of this stream at once. The batches of the apply queue
-# have a limit of their own (module region). So neither the stream nor the queue can use up the concurrency of `apply`.
+# `apply-stream` handles at most shards x parallelization_factor batches at once, and an on-demand stream gets more
+# shards by itself. So the apply queue has a function of its own, `apply`, with the same code. Neither can use up the
+# executions of the other.
+#
+# The mapping keeps its position in the stream when it gets another function, because Lambda updates it in place.
 resource "aws_lambda_event_source_mapping" "apply" {
   event_source_arn                   = aws_kinesis_stream.this.arn
   function_name                      = var.apply.arn
@@ -50,6 +53,11 @@ resource "aws_lambda_event_source_mapping" "apply" {
   maximum_batching_window_in_seconds = 0
   parallelization_factor             = var.apply.parallelization_factor
   function_response_types            = ["ReportBatchItemFailures"]
+
+  # The alarms `apply_stopped` and `apply_set_aside` watch these metrics. AWS bills them as custom metrics.
+  metrics_config {
+    metrics = ["EventCount"]
+  }
 
   # With these limits, Lambda retries a failed batch for six hours, which outlasts most outages. `apply` quarantines a
   # change that can't be applied, so a batch fails only in an outage. By default, Lambda would retry until Kinesis

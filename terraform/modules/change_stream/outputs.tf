@@ -15,6 +15,11 @@ output "archive" {
   value       = module.archive.name
 }
 
+output "archive_role_arn" {
+  description = "ARN of the role with which Firehose writes the archive."
+  value       = module.archive.role_arn
+}
+
 output "policies" {
   description = "IAM policies of the role that writes the archive, for tests."
   value       = { archive = module.archive.policies.delivery, archive_trust = module.archive.policies.trust }

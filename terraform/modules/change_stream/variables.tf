@@ -54,3 +54,9 @@ variable "alarm_actions" {
   description = "ARNs of the SNS topics that the alarms notify."
   type        = list(string)
 }
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
+}

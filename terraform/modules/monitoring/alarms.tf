@@ -29,7 +29,8 @@ module "staleness" {
 }
 
 # Fires if `poll` quarantines records of a back office. `poll` quarantines a record if it can't turn the record into a
-# valid change. It still delivers all other records.
+# valid change. It still delivers all other records. Without polls there is no report, and then the alarm on the
+# staleness fires. The records stay in quarantine when the alarm stops.
 module "source_quarantine" {
   source = "../alarm"
 
@@ -39,8 +40,8 @@ module "source_quarantine" {
   alarms = { for name in keys(var.sources) : name => {
     name = "quarantine-${name}"
     description = join(" ", [
-      "Poll put records of ${name} in quarantine, because it couldn't turn them into valid changes.",
-      "To see why, run ops/readplane quarantine list. Redrive the records after the repair.",
+      "Poll put records of ${name} in quarantine, because it couldn't turn them into valid changes. To see why, run",
+      "ops/readplane quarantine list. Redrive the records after the repair.",
     ])
 
     metric = {
@@ -56,10 +57,40 @@ module "source_quarantine" {
   } }
 }
 
+# Fires if a source's breaker is open: `poll` has failed several times in a row and leaves the back office alone for a
+# while. One report is enough, because a source may be polled only once an hour. The alarm stays on for an hour after
+# the last report. Without polls there is no report, and then the alarm on the staleness fires.
+module "breaker_open" {
+  source = "../alarm"
+
+  name    = var.name
+  actions = local.alarm_actions
+
+  alarms = { for name in keys(var.sources) : name => {
+    name = "breaker-open-${name}"
+    description = join(" ", [
+      "The back office of ${name} has failed several times in a row, so poll asks it only now and then. Reads go on.",
+      "To see the fault, run ops/readplane sources list. Is the back office up, and are its credentials valid?",
+    ])
+
+    metric = {
+      namespace   = "Readplane"
+      metric_name = "BreakerOpen"
+      dimensions  = { Stack = var.name, Source = name }
+      statistic   = "Maximum"
+    }
+
+    periods      = { seconds = 900, evaluated = 4, breaching = 1 }
+    threshold    = 0
+    missing_data = "notBreaching"
+  } }
+}
+
 # Fires if a sweep refuses to delete anything. A sweep lists a source's whole back office and deletes the items that are
 # missing from the listing. It refuses if too much of the collection is missing, or if it couldn't read the listing
 # completely. An operator must then find out whether the items are really gone. One refusal is enough for the alarm,
-# because a sweep may run only once a day. The alarm stays on for a day.
+# because a sweep may run only once a day. The alarm stays on for a day. If a sweep doesn't run at all, the alarm
+# polls-dropped or schedules-dropped fires (module poll).
 module "sweep_refused" {
   source = "../alarm"
 
@@ -91,7 +122,7 @@ module "sweep_refused" {
 # document then becomes stale.
 #
 # A poll that couldn't write a document emits the failure metric once. So the SampleCount of the metric is the number of
-# these polls.
+# these polls. Without polls, nothing was left behind, and the alarm on the staleness fires.
 module "region_behind" {
   source = "../alarm"
 
@@ -101,8 +132,8 @@ module "region_behind" {
   alarms = { for name in keys(var.sources) : name => {
     name = "region-behind-${name}"
     description = join(" ", [
-      "For an hour, no poll of ${name} could write the documents of every Region, so one Region serves old ones.",
-      "Look for snapshot_failed and freshness_document_failed in the log of ${var.name}-poll.",
+      "For an hour, no poll of ${name} could write the documents of every Region, so one Region serves old ones. Look",
+      "for snapshot_failed and freshness_document_failed in the log of ${var.name}-poll.",
     ])
 
     expression = {
@@ -146,11 +177,13 @@ module "apply_alarms" {
 
   alarms = {
     # Fires if `apply` quarantines changes that it can't apply, whether they come from a client or from a source.
+    # `apply` emits the metric only then, so missing data is calm. If `apply` doesn't run, other alarms fire (modules
+    # write_log and change_stream). The changes stay in quarantine when the alarm stops.
     quarantine = {
       name = "quarantine"
       description = join(" ", [
-        "Apply put accepted changes in quarantine. They are kept whole there, but no item has them.",
-        "To see why, run ops/readplane quarantine list.",
+        "Apply put accepted changes in quarantine. They are kept whole there, but no item has them. To see why, run",
+        "ops/readplane quarantine list.",
       ])
 
       metric = {
@@ -171,6 +204,9 @@ module "apply_alarms" {
     # The period of this alarm is 15 minutes, because that is the longest time between two attempts to apply an object.
     # (SQS redelivers the message of a failed object after 2 seconds, then after twice as long each time, up to 15
     # minutes.)
+    #
+    # `apply` emits the metric only for a failed object, so missing data is calm. When SQS has made the object a dead
+    # letter, the alarm on dead letters fires and stays on (module write_log).
     objects_failed = {
       name = "apply-objects-failed"
       description = join(" ", [
@@ -188,6 +224,40 @@ module "apply_alarms" {
       periods      = { seconds = 900, evaluated = 2 }
       threshold    = 0
       missing_data = "notBreaching"
+    }
+  }
+}
+
+# Fires if SNS can't deliver an alarm to one of the topic's subscribers: an address that no longer exists, a phone
+# number without SMS, an endpoint that responds with errors. The other subscribers, and the topics in alarm_actions, get
+# this alarm. SNS emits the metric only for a failed delivery, so missing data is calm.
+#
+# This alarm doesn't notify when it stops. That message would fail too, and the failure would fire the alarm again.
+module "notification_alarms" {
+  source = "../alarm"
+
+  name    = var.name
+  actions = local.alarm_actions
+
+  alarms = {
+    notifications_failed = {
+      name = "notifications-failed"
+      description = join(" ", [
+        "SNS couldn't deliver an alarm to a subscriber of ${aws_sns_topic.alarms.name}. Look at the topic's",
+        "subscriptions, and send a test message to each.",
+      ])
+
+      metric = {
+        namespace   = "AWS/SNS"
+        metric_name = "NumberOfNotificationsFailed"
+        dimensions  = { TopicName = aws_sns_topic.alarms.name }
+        statistic   = "Sum"
+      }
+
+      periods      = { seconds = 300, evaluated = 1 }
+      threshold    = 0
+      missing_data = "notBreaching"
+      notifies_ok  = false
     }
   }
 }

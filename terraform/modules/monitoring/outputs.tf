@@ -19,9 +19,11 @@ output "alarms" {
     for alarm in concat(
       values(module.staleness.alarms),
       values(module.source_quarantine.alarms),
+      values(module.breaker_open.alarms),
       values(module.sweep_refused.alarms),
       values(module.region_behind.alarms),
       values(module.apply_alarms.alarms),
+      values(module.notification_alarms.alarms),
     ) : alarm.alarm_name => alarm
   }
 }

@@ -8,6 +8,9 @@ module "alarms" {
   alarms = {
     # Fires if Firehose can't deliver accepted changes to S3 in time. If S3 refuses records, Firehose keeps them for 24
     # hours and then drops them. The alarm fires early enough to leave nearly all of that time for the repair.
+    #
+    # Firehose emits the age only while it holds records, so missing data is calm. If Firehose takes no records at all,
+    # the alarm writes-unconfirmed fires (module region).
     delivery_freshness = {
       name = "write-log-delivery-freshness"
       description = join(" ", [
@@ -27,12 +30,38 @@ module "alarms" {
       missing_data = "notBreaching"
     }
 
+    # Fires if Firehose takes more records a second than its quota allows. `write` retries, and responds 503 if the
+    # third attempt fails too. So this alarm fires before many clients see an error. Firehose emits the metric only for
+    # a throttled record, so missing data is calm.
+    throttled = {
+      name = "write-log-throttled"
+      description = join(" ", [
+        "Firehose throttles accepted changes. Compare IncomingRecords and IncomingBytes of ${module.firehose.name}",
+        "with the account's quotas in this Region (docs/deploy.md), and raise the quota or lower the throttle of the",
+        "API.",
+      ])
+
+      metric = {
+        namespace   = "AWS/Firehose"
+        metric_name = "ThrottledRecords"
+        dimensions  = { DeliveryStreamName = module.firehose.name }
+        statistic   = "Sum"
+      }
+
+      periods      = { seconds = 60, evaluated = 15, breaching = 3 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+
+    # Fires as soon as there is a dead letter. SQS emits no metrics of a queue that nobody has used for six hours, and a
+    # dead letter may wait longer. So missing data keeps the alarm's state: it stays on until the queue is empty. After
+    # a redrive SQS emits the metric again.
     dead_letters = {
       name = "apply-dead-letters"
       description = join(" ", [
-        "Write-log objects became dead letters, because apply failed on each of them 30 times.",
-        "Look for object_failed in /aws/lambda/${var.name}-apply and remove the cause.",
-        "Then run ops/readplane dead-letters redrive, within 14 days.",
+        "Write-log objects became dead letters, because apply failed on each of them 30 times. Look for object_failed",
+        "in /aws/lambda/${var.name}-apply and remove the cause. Then run ops/readplane dead-letters redrive, within 14",
+        "days.",
       ])
 
       metric = {
@@ -44,7 +73,7 @@ module "alarms" {
 
       periods      = { seconds = 60, evaluated = 1 }
       threshold    = 0
-      missing_data = "notBreaching"
+      missing_data = "ignore"
     }
 
     # Fires if nothing receives the messages of the apply queue, or if more messages arrive than `apply` can handle.
@@ -54,6 +83,8 @@ module "alarms" {
     # This alarm doesn't show an object that `apply` receives but can't apply, because SQS leaves a message out of this
     # metric once it has been received three times. The alarm `records_lost` shows such an object within about an hour,
     # long before it becomes a dead letter.
+    #
+    # SQS emits the age as long as the queue holds a message, so missing data means an empty queue.
     apply_behind = {
       name = "apply-behind"
       description = join(" ", [
@@ -86,8 +117,12 @@ module "alarms" {
     # every period of the window. So the alarm uses the smallest of three running differences, which start one period
     # after another.
     #
-    # If SQS delivers the notification of an object twice, `apply` counts the object's records twice as handled. That
-    # can hide the loss of as many records in the same six hours.
+    # If SQS delivers the notification of an object twice, `apply` still counts the object's records once, so a repeated
+    # object hides no lost one.
+    #
+    # CloudWatch treats a missing value as 0 in a difference. So the alarm fires if `apply` has handled nothing at all.
+    # Without delivered records, nothing can be lost, so missing data is calm. `turn` counts the periods. It comes from
+    # a metric, because CloudWatch accepts no series without one.
     records_lost = {
       name = "write-log-records-lost"
       description = join(" ", [
@@ -102,8 +137,8 @@ module "alarms" {
         text  = "MIN([sum0, sum1, sum2])"
 
         steps = {
-          missing = "FILL(delivered, 0) - FILL(handled, 0)"
-          turn    = "RUNNING_SUM(TIME_SERIES(1))"
+          missing = "FILL(delivered, 0) - handled"
+          turn    = "RUNNING_SUM(FILL(delivered, 0) * 0 + 1)"
           sum0    = "RUNNING_SUM(missing)"
           sum1    = "RUNNING_SUM(IF(turn > 1, missing, 0))"
           sum2    = "RUNNING_SUM(IF(turn > 2, missing, 0))"

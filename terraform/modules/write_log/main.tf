@@ -21,6 +21,12 @@ module "bucket" {
   tls_only        = var.tls_only
   noncurrent_days = 30
 
+  # All prefixes but config/. The objects there hold the settings of functions, and each version of a function reads the
+  # object's version that was deployed with it. So a version of a function stays usable for as long as it exists.
+  noncurrent_prefixes = ["aws/", "errors/", "log/", "quarantine/", "stream/"]
+
+  access_log_bucket = var.access_log_bucket
+
   # The key prefix log/ holds the changes of clients, and stream/ those of back offices (module change_stream). Together
   # they are the whole history of the items.
   transitions = { for prefix in ["log/", "stream/"] : prefix => [
@@ -46,5 +52,6 @@ module "firehose" {
   error_prefix       = "errors/"
   buffering          = var.buffering
   kms_key_arn        = var.kms_key_arn
+  roles              = var.roles
   log_retention_days = var.log_retention_days
 }

@@ -18,6 +18,19 @@ output "delivery_stream_arn" {
   value       = module.firehose.arn
 }
 
+output "delivery_role_arn" {
+  description = "ARN of the role with which Firehose writes to the bucket."
+  value       = module.firehose.role_arn
+}
+
+output "queues" {
+  description = "Name of each queue -> its URL and ARN. Terraform knows them only when the queues exist."
+  value = {
+    apply              = { url = aws_sqs_queue.apply.url, arn = aws_sqs_queue.apply.arn }
+    apply_dead_letters = { url = aws_sqs_queue.dead_letters.url, arn = aws_sqs_queue.dead_letters.arn }
+  }
+}
+
 output "queue_arn" {
   description = "ARN of the apply queue, composed before the queue exists, so that policies needn't wait for the queue."
   value       = local.queue_arn

@@ -33,6 +33,12 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "access_log_bucket" {
+  description = "Name of the bucket that gets S3's log of the requests to this module's buckets; null means none."
+  type        = string
+  default     = null
+}
+
 variable "force_destroy" {
   description = "Let `terraform destroy` delete a write log that still holds changes."
   type        = bool
@@ -51,4 +57,10 @@ variable "alarm_actions" {
 variable "tls_only" {
   description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
+}
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
 }

@@ -1,0 +1,111 @@
+# Plans a stack with everything that has alarms, so that tests/unit/alarms can check the alarms that Terraform really
+# makes: two Regions, sources with and without a sweep, backends with and without an API key.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+mock_provider "aws" {
+  alias           = "replica"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "eu-west-1"
+    }
+  }
+}
+
+# The ids of the event source mappings, which AWS would choose. They differ, so that an alarm on the wrong mapping
+# shows.
+override_resource {
+  target          = module.primary.aws_lambda_event_source_mapping.apply
+  override_during = plan
+  values          = { uuid = "10000000-0000-4000-8000-000000000000" }
+}
+
+override_resource {
+  target          = module.primary.aws_lambda_event_source_mapping.publish
+  override_during = plan
+  values          = { uuid = "20000000-0000-4000-8000-000000000000" }
+}
+
+override_resource {
+  target          = module.replica[0].aws_lambda_event_source_mapping.apply
+  override_during = plan
+  values          = { uuid = "30000000-0000-4000-8000-000000000000" }
+}
+
+override_resource {
+  target          = module.replica[0].aws_lambda_event_source_mapping.publish
+  override_during = plan
+  values          = { uuid = "40000000-0000-4000-8000-000000000000" }
+}
+
+override_resource {
+  target          = module.change_stream[0].aws_lambda_event_source_mapping.apply
+  override_during = plan
+  values          = { uuid = "50000000-0000-4000-8000-000000000000" }
+}
+
+variables {
+  region         = "eu-central-1"
+  replica        = { region = "eu-west-1" }
+  hot_zip        = "tests/mocks/hot.txt"
+  functions_zip  = "tests/mocks/artefact.txt"
+  layer_zip      = "tests/mocks/artefact.txt"
+  poll_layer_zip = "tests/mocks/artefact.txt"
+
+  collections = {
+    products = { read = "public", write_groups = ["editors"] }
+    prices   = { read = "authenticated" }
+    stock    = { read = "public" }
+  }
+  groups = ["editors"]
+
+  sources = {
+    prices = {
+      mode             = "changes"
+      collection       = "prices"
+      url              = "https://prices.example.com/prices?since={cursor}"
+      schedule         = "rate(5 minutes)"
+      staleness_budget = 900
+      records          = "rows"
+      id               = "code"
+      version          = { expression = "changed", format = "rfc3339" }
+      translation      = "@"
+      sweep            = { schedule = "cron(0 3 * * ? *)" }
+    }
+    stock = {
+      mode             = "snapshot"
+      collection       = "stock"
+      url              = "https://stock.example.com/stock"
+      schedule         = "rate(1 hour)"
+      staleness_budget = 7200
+    }
+  }
+
+  backends = {
+    catalog = { url = "https://catalog.example.com", throttle = { rate = 5, burst = 10 }, timeout_ms = 8000 }
+  }
+}
+
+run "stack" {
+  command = plan
+
+  module {
+    source = "./modules/readplane"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn != null
+    error_message = "The stack has alarms."
+  }
+}

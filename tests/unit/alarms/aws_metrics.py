@@ -1,0 +1,182 @@
+"""A catalogue of the AWS metrics that the stack's alarms and dashboards may watch, taken from AWS's documentation.
+
+An alarm on a metric that doesn't exist, or that has other dimensions, stays silent for ever. So every metric that
+Terraform names must be in this catalogue, with its dimensions and its statistic. Before you add a metric, look at AWS's
+page.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from tests.unit.alarms.plan import Plan, Resource
+
+COUNT = frozenset({"Sum", "SampleCount"})
+AGE = frozenset({"Maximum", "Minimum", "Average"})
+
+
+class AwsMetric(NamedTuple):
+    """What AWS documents about a metric.
+
+    :param dimensions: the sets of dimensions under which AWS emits the metric. A metric has a separate series for each
+        set, so an alarm must name exactly one of them.
+    :param statistics: the statistics that AWS calls useful for the metric; ``p`` stands for any percentile.
+    """
+
+    dimensions: frozenset[frozenset[str]]
+    statistics: frozenset[str]
+
+
+def _of(statistics: frozenset[str], *dimensions: str) -> AwsMetric:
+    """Return a metric. Each of ``dimensions`` is a set of dimensions, separated by commas."""
+    return AwsMetric(frozenset(frozenset(names.split(",")) for names in dimensions), statistics)
+
+
+PAGES: Mapping[str, str] = {
+    "AWS/ApiGateway": "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html",
+    "AWS/DynamoDB": "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html",
+    "AWS/Firehose": "https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html",
+    "AWS/Kinesis": "https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html",
+    "AWS/Lambda": "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
+    "AWS/SNS": "https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html",
+    "AWS/SQS": (
+        "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"
+    ),
+    "AWS/Scheduler": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html",
+}
+"""The page of AWS's documentation that describes the metrics of each namespace."""
+
+_FUNCTION = ("FunctionName", "FunctionName,Resource")
+_STAGE = ("ApiName", "ApiName,Stage")
+
+CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
+    # API Gateway emits these metrics whether or not method-level metrics are on. Those have the dimensions Resource and
+    # Method too.
+    "AWS/ApiGateway": {
+        "Count": _of(COUNT, *_STAGE),
+        "4XXError": _of(COUNT | {"Average"}, *_STAGE),
+        "5XXError": _of(COUNT | {"Average"}, *_STAGE),
+        "Latency": _of(AGE | {"p"}, *_STAGE),
+    },
+    "AWS/DynamoDB": {
+        "ReadThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
+        "WriteThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
+    },
+    "AWS/Firehose": {
+        "DeliveryToS3.DataFreshness": _of(AGE, "DeliveryStreamName"),
+        "DeliveryToS3.Records": _of(COUNT, "DeliveryStreamName"),
+        "ThrottledRecords": _of(COUNT, "DeliveryStreamName"),
+        "KinesisMillisBehindLatest": _of(AGE, "DeliveryStreamName"),
+        "DataReadFromKinesisStream.Records": _of(COUNT, "DeliveryStreamName"),
+    },
+    "AWS/Kinesis": {
+        "IncomingRecords": _of(COUNT, "StreamName"),
+        "WriteProvisionedThroughputExceeded": _of(COUNT, "StreamName"),
+    },
+    "AWS/Lambda": {
+        "Duration": _of(AGE | {"p"}, *_FUNCTION),
+        "Errors": _of(COUNT, *_FUNCTION),
+        "Throttles": _of(COUNT, *_FUNCTION),
+        "IteratorAge": _of(AGE, *_FUNCTION),
+        "AsyncEventsDropped": _of(COUNT, *_FUNCTION),
+        "DestinationDeliveryFailures": _of(COUNT, *_FUNCTION),
+        "PolledEventCount": _of(COUNT, "EventSourceMappingUUID"),
+        "DroppedEventCount": _of(COUNT, "EventSourceMappingUUID"),
+        "OnFailureDestinationDeliveredEventCount": _of(COUNT, "EventSourceMappingUUID"),
+    },
+    "AWS/SNS": {"NumberOfNotificationsFailed": _of(COUNT, "TopicName")},
+    "AWS/SQS": {
+        "ApproximateAgeOfOldestMessage": _of(AGE, "QueueName"),
+        "ApproximateNumberOfMessagesVisible": _of(AGE, "QueueName"),
+    },
+    "AWS/Scheduler": {"InvocationDroppedCount": _of(COUNT, "ScheduleGroup")},
+}
+
+
+def problems_of(
+    plan: Plan, region: str, namespace: str, name: str, dimensions: Mapping[str, str], statistic: str
+) -> list[str]:
+    """Return what is wrong with an AWS metric that an alarm or a dashboard of a Region names.
+
+    :param region: ``primary`` or ``replica``.
+    """
+    known = CATALOGUE.get(namespace, {}).get(name)
+    if known is None:
+        return [f"{namespace} {name} isn't in the catalogue"]
+    problems = []
+    if frozenset(dimensions) not in known.dimensions:
+        problems.append(f"{namespace} {name} has no series with the dimensions {sorted(dimensions)}")
+    if ("p" if statistic.startswith("p") else statistic) not in known.statistics:
+        problems.append(f"{statistic} says nothing about {namespace} {name}")
+    for dimension, value in dimensions.items():
+        find = _RESOURCES.get(dimension)
+        if find and not find(plan, region, value, name):
+            problems.append(f"{namespace} {name}: Terraform makes no resource with {dimension} = {value} in {region}")
+    return problems
+
+
+Finder = Callable[[Plan, str, str, str], list[Resource]]
+"""Finds the planned resources of a Region that a dimension's value names and that emit the metric."""
+
+
+def _named(kind: str, attribute: str) -> Finder:
+    return lambda plan, region, value, name: [
+        resource for resource in plan.of_type(kind, region) if resource.values[attribute] == value
+    ]
+
+
+def _mappings(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    """Return the event source mapping with this id, if it emits the metric."""
+    return [
+        resource
+        for resource in plan.of_type("aws_lambda_event_source_mapping", region)
+        if resource.values["uuid"] == value
+        and resource.values["metrics_config"] == [{"metrics": ["EventCount"]}]
+        and (name != "OnFailureDestinationDeliveredEventCount" or resource.values["destination_config"])
+    ]
+
+
+def _delivery_streams(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    """Return the Firehose stream, if its source is of the kind for which Firehose emits the metric."""
+    from_kinesis = {
+        "KinesisMillisBehindLatest": True,
+        "DataReadFromKinesisStream.Records": True,
+        "ThrottledRecords": False,
+    }
+    return [
+        resource
+        for resource in plan.of_type("aws_kinesis_firehose_delivery_stream", region)
+        if resource.values["name"] == value
+        and from_kinesis.get(name) in (None, bool(resource.values["kinesis_source_configuration"]))
+    ]
+
+
+def _tables(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    """Return the table. A replica has the name of its table in the primary Region."""
+    tables = [table for table in plan.of_type("aws_dynamodb_table", "primary") if table.values["name"] == value]
+    if region == "primary":
+        return tables
+    return tables if any(resource.type == "aws_dynamodb_table_replica" for resource in plan.resources) else []
+
+
+def _indexes(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    return [
+        table
+        for table in plan.of_type("aws_dynamodb_table", "primary")
+        if value in [index["name"] for index in table.values.get("global_secondary_index") or []]
+    ]
+
+
+_RESOURCES: Mapping[str, Finder] = {
+    "ApiName": _named("aws_api_gateway_rest_api", "name"),
+    "Stage": _named("aws_api_gateway_stage", "stage_name"),
+    "DeliveryStreamName": _delivery_streams,
+    "EventSourceMappingUUID": _mappings,
+    "FunctionName": _named("aws_lambda_function", "function_name"),
+    "GlobalSecondaryIndexName": _indexes,
+    "QueueName": _named("aws_sqs_queue", "name"),
+    "ScheduleGroup": _named("aws_scheduler_schedule_group", "name"),
+    "StreamName": _named("aws_kinesis_stream", "name"),
+    "TableName": _tables,
+    "TopicName": _named("aws_sns_topic", "name"),
+}
+"""Dimension -> how to find the planned resource that it names."""

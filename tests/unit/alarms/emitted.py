@@ -1,0 +1,233 @@
+"""Runs the functions in memory, calm and with faults, and collects the metrics that they really emit.
+
+A metric is in a log line in CloudWatch's embedded metric format. So the names, the dimensions and the values are those
+of the code, and no list in the tests can differ from them.
+"""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from readplane.apply.tally import CountedObjects
+from readplane.model.timestamp import rfc3339
+from readplane.poll.errors import BackOfficeError
+from readplane.publish.handler import Publish, PublishSettings
+from readplane.publish.heartbeat import report_heartbeats
+from readplane.telemetry import NAMESPACE, Telemetry
+from readplane.write.log import NotAppendedError
+from tests.unit.apply.support import EVENT, KEY, MemoryCountedObjects, apply_with
+from tests.unit.poll.support import CHANGES, DAY_MS, SNAPSHOT, SWEPT, World
+from tests.unit.support import (
+    COLLECTIONS,
+    NOW_MS,
+    MemoryDocuments,
+    MemoryItems,
+    MemoryLog,
+    MemoryRows,
+    change,
+    kinesis_event,
+    stream_record,
+)
+from tests.unit.write.support import WriteService, put
+
+HERE, THERE = "eu-central-1", "eu-west-1"
+
+
+class EmittedMetric(NamedTuple):
+    """A data point that a function emits.
+
+    :param function: the function that emits it.
+    :param dimensions: the names of its dimensions.
+    """
+
+    function: str
+    name: str
+    dimensions: frozenset[str]
+    value: float
+
+
+def emitted(run: Callable[[], object]) -> list[EmittedMetric]:
+    """Run a function and return the data points that it emits. One value with two sets of dimensions is two points."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        run()
+    points = []
+    for line in map(json.loads, output.getvalue().splitlines()):
+        for group in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert group["Namespace"] == NAMESPACE
+            for dimensions in group["Dimensions"]:
+                assert set(dimensions) <= set(line), "CloudWatch drops a metric whose dimension has no value"
+                points += [
+                    EmittedMetric(line["function"], unit["Name"], frozenset(dimensions), line[unit["Name"]])
+                    for unit in group["Metrics"]
+                ]
+    return points
+
+
+def write(failure: Exception | None = None) -> Callable[[], object]:
+    """Return a run of `write`, whose write log fails with ``failure``."""
+    service = WriteService()
+    service.log.failure = failure
+    return lambda: service(put())
+
+
+def write_with_unusable_schema() -> object:
+    """Refuse a write of a collection whose schema can't be compiled."""
+    service = WriteService()
+    service.write._validators = {}
+    return service(put())
+
+
+def apply(*, line: bytes | None = None, fails: bool = False, counted: CountedObjects | None = None) -> object:
+    """Apply a write-log object with one line."""
+    items = MemoryItems()
+    if fails:
+        items.fail.add(change().item_id)
+    log = MemoryLog({KEY: [line or change().line()]})
+    return apply_with(items, log, counted=counted or MemoryCountedObjects())(EVENT)
+
+
+def apply_again() -> None:
+    """Apply a change that is applied already, and one that is older than it."""
+    newer, older = change(ms=NOW_MS), change(ms=NOW_MS - 1)
+    items = MemoryItems()
+    items.by_key[newer.key] = newer
+    for entry in (newer, older):
+        apply_with(items, MemoryLog({KEY: [entry.line()]}))(EVENT)
+
+
+def apply_stream(*, fails: bool = False) -> object:
+    """Apply a record of the change stream."""
+    items = MemoryItems()
+    if fails:
+        items.fail.add(change().item_id)
+    return apply_with(items, MemoryLog())(kinesis_event([change().line()]))
+
+
+def publish(*records: Any) -> object:
+    """Publish records of the items stream; one good record by default."""
+    settings = PublishSettings("demo", "t", "d", "b", "quarantine/", 30, COLLECTIONS)
+    telemetry = Telemetry("publish", "demo")
+    batch = list(records) or [stream_record(None, change())]
+    report_heartbeats(batch, HERE, NOW_MS, telemetry)
+    return Publish(settings, MemoryItems(), MemoryDocuments(), MemoryRows(), telemetry)({"Records": batch})
+
+
+def heartbeat(lag_seconds: float = 1) -> Any:
+    """Return a record of the items stream about a heartbeat of the other Region."""
+    sent_at = rfc3339(NOW_MS - int(lag_seconds * 1000))
+    row = {"pk": {"S": f"heartbeat/{THERE}"}, "sent_at": {"S": sent_at}}
+    return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": row, "OldImage": row}}
+
+
+def malformed_record() -> Any:
+    """Return a record of the items stream whose row has a version but no collection."""
+    record = stream_record(None, change())
+    del record["dynamodb"]["NewImage"]["collection"]
+    return record
+
+
+class Polling:
+    """A source that `poll` polls."""
+
+    def __init__(self, source: dict[str, Any] = CHANGES) -> None:
+        self.world = World()
+        self.source = source
+
+    def poll(self, *, sweep: bool = False) -> Any:
+        """Poll once."""
+        return self.world(self.source, sweep=sweep)
+
+    def fail(self) -> None:
+        """Let the back office refuse connections."""
+        self.world.office.fault = BackOfficeError("connect", "ConnectionRefusedError", retryable=True)
+
+    def measure(self) -> Any:
+        """Measure the staleness."""
+        return self.world.call({"freshness": True})
+
+
+def poll_with_open_breaker() -> object:
+    """Poll a back office that has failed often in a row."""
+    polling = Polling()
+    polling.fail()
+    for _ in range(CHANGES["breaker"]["failures"] - 1):
+        with contextlib.redirect_stdout(io.StringIO()):
+            polling.poll()
+    return polling.poll()
+
+
+def poll_bad_record() -> object:
+    """Poll a record that can't be translated."""
+    polling = Polling()
+    polling.world.office.row("a", n="bad")
+    return polling.poll()
+
+
+def refuse_sweep() -> object:
+    """Sweep a back office whose listing has become empty."""
+    polling = Polling(SWEPT)
+    with contextlib.redirect_stdout(io.StringIO()):
+        for number in range(10):
+            polling.world.office.row(f"row-{number}", NOW_MS - DAY_MS)
+        polling.poll()
+        polling.world.office.rows.clear()
+        polling.poll(sweep=True)
+    return polling.poll(sweep=True)
+
+
+def poll_without_other_region(source: Mapping[str, Any] = CHANGES) -> object:
+    """Poll while the other Region's documents can't be written."""
+    polling = Polling(dict(source))
+    polling.world.regions["eu-west-1"].down = True
+    polling.world.office.answer = (lambda url: b"[1]") if source is SNAPSHOT else polling.world.office.answer
+    return polling.poll()
+
+
+def staleness(seconds: float) -> list[EmittedMetric]:
+    """Return what `poll` emits about a source whose last complete poll was ``seconds`` ago."""
+    polling = Polling()
+    with contextlib.redirect_stdout(io.StringIO()):
+        polling.poll()
+    polling.world.ms = NOW_MS + int(seconds * 1000)
+    return emitted(polling.measure)
+
+
+def mend() -> object:
+    """Publish a record in which an item's version went down."""
+    newer, older = change(ms=NOW_MS + 1), change(ms=NOW_MS)
+    return publish(stream_record(newer, older))
+
+
+RUNS: Mapping[str, Callable[[], object]] = {
+    "write": write(),
+    "write_unconfirmed": write(NotAppendedError(refused=True, cause="ThrottlingException")),
+    "write_with_unusable_schema": write_with_unusable_schema,
+    "apply": apply,
+    "apply_again": apply_again,
+    "apply_fails": lambda: apply(fails=True),
+    "apply_quarantines": lambda: apply(line=b"not a change\n"),
+    "apply_stream": apply_stream,
+    "apply_stream_fails": lambda: apply_stream(fails=True),
+    "publish": publish,
+    "publish_heartbeat": lambda: publish(heartbeat()),
+    "publish_malformed": lambda: publish(malformed_record()),
+    "publish_mends": mend,
+    "poll": lambda: Polling().poll(),
+    "poll_bad_record": poll_bad_record,
+    "poll_with_open_breaker": poll_with_open_breaker,
+    "refuse_sweep": refuse_sweep,
+    "poll_without_other_region": poll_without_other_region,
+    "snapshot_without_other_region": lambda: poll_without_other_region(SNAPSHOT),
+}
+"""Name of each run -> the run, calm or with a fault."""
+
+
+def all_emitted() -> list[EmittedMetric]:
+    """Return the data points of all runs."""
+    points = staleness(1)
+    for run in RUNS.values():
+        points += emitted(run)
+    return points

@@ -1,0 +1,141 @@
+"""Each alarm of the planned stack fires for its faults, and none fires while the stack is calm.
+
+The alarms are those that Terraform plans. ``tests/fakes/alarm_evaluator.py`` evaluates them as AWS documents it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tests.fakes.alarm_evaluator import Alarm, Recording, states
+from tests.unit.alarms.emitted import apply, emitted
+from tests.unit.alarms.faults import FAULT, FAULTS, Emission, Fault, always, faults_of, nothing, once, record
+from tests.unit.alarms.plan import NAME, Plan
+from tests.unit.apply.support import MemoryCountedObjects
+
+pytestmark = pytest.mark.slow  # because Terraform plans the stack
+
+OPEN_QUESTIONS = ((0, True), (2, True), (2, False), (20, False))
+"""How many more periods CloudWatch fetches, and whether FILL fills a metric without data. AWS documents neither."""
+
+CALM_MINUTES = 13 * 60
+
+
+def alarm_named(plan: Plan, name: str, region: str = "primary") -> Alarm:
+    (alarm,) = [
+        planned.alarm for planned in plan.alarms if (planned.region, planned.alarm.name) == (region, f"{NAME}-{name}")
+    ]
+    return alarm
+
+
+def minutes_in_alarm(alarm: Alarm, recording: Recording, minutes: int, extra: int, fills: bool) -> list[int]:
+    """Return the minutes at whose end the alarm is on, after the first hour.
+
+    In the first hour of a stack, alarms for which missing data is breaching are on until enough data is there.
+    """
+    evaluations = states(alarm, recording, 60 * minutes, extra=extra, fills_empty=fills)
+    return [seconds // 60 for seconds, state in evaluations if state == "ALARM" and seconds > 3600]
+
+
+def test_every_alarm_has_a_fault_and_every_fault_has_an_alarm(plan: Plan) -> None:
+    assert {faults_of(planned.alarm)[0] for planned in plan.alarms} == set(FAULTS)
+
+
+def test_each_alarm_fires_for_its_faults(plan: Plan) -> None:
+    silent = []
+    for region, alarm, *_ in plan.alarms:
+        for number, fault in enumerate(faults_of(alarm)[1]):
+            for extra, fills in OPEN_QUESTIONS:
+                minutes = FAULT + fault.minutes + extra * alarm.period // 60 + alarm.period // 60
+                recording = record(alarm, minutes, busy=fault.busy, fault=fault)
+                firing = minutes_in_alarm(alarm, recording, minutes, extra, fills)
+                if not firing or firing[0] <= FAULT:
+                    silent.append(f"{region} {alarm.name}: fault {number}, {extra} more periods: {firing[:1]}")
+    assert not silent, silent
+
+
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
+def test_no_alarm_fires_while_the_stack_is_calm(plan: Plan, busy: bool) -> None:
+    firing = []
+    for region, alarm, *_ in plan.alarms:
+        recording = record(alarm, CALM_MINUTES, busy=busy)
+        for extra, fills in OPEN_QUESTIONS[1:]:
+            minutes = minutes_in_alarm(alarm, recording, CALM_MINUTES, extra, fills)
+            if minutes:
+                firing.append(f"{region} {alarm.name} in minute {minutes[0]}")
+    assert not firing, firing
+
+
+def series_of(values: Mapping[str, Emission], alarm: Alarm, minutes: int) -> Recording:
+    """Record given values of an alarm's metrics, by the name of the metric."""
+    return record(alarm, FAULT + minutes, busy=False, fault=Fault(values, minutes))
+
+
+def test_a_few_errors_of_the_api_page_nobody(plan: Plan) -> None:
+    """Four of sixty requests a minute fail: fewer than five, and more than 5 %."""
+    alarm = alarm_named(plan, "api-errors")
+    recording = series_of({"5XXError": always(*([0] * 56 + [1] * 4))}, alarm, 60)
+    assert minutes_in_alarm(alarm, recording, FAULT + 60, 2, True) == []
+
+
+def test_a_repeated_object_does_not_hide_a_lost_one(plan: Plan) -> None:
+    """Firehose delivers two objects. S3 loses the notification of one, and SQS delivers that of the other twice."""
+    counted = MemoryCountedObjects()
+    handled = [
+        point.value
+        for _ in range(2)
+        for point in emitted(lambda: apply(counted=counted))
+        if point.name == "RecordsHandled"
+    ]
+    alarm = alarm_named(plan, "write-log-records-lost")
+    recording = series_of({"DeliveryToS3.Records": once(1, 1), "RecordsHandled": once(*handled)}, alarm, 90)
+    assert minutes_in_alarm(alarm, recording, FAULT + 90, 2, True)
+
+
+def test_the_lost_record_stays_lost_for_hours(plan: Plan) -> None:
+    """A repeat of the notification of an object must not end the alarm, and neither must a quiet hour."""
+    alarm = alarm_named(plan, "write-log-records-lost")
+    recording = series_of({"DeliveryToS3.Records": once(1), "RecordsHandled": nothing}, alarm, 300)
+    firing = minutes_in_alarm(alarm, recording, FAULT + 300, 2, True)
+    assert firing == list(range(firing[0], FAULT + 301, 15))
+
+
+def test_a_dead_letter_keeps_its_alarm_on_when_sqs_emits_nothing_any_more(plan: Plan) -> None:
+    """SQS stops to emit metrics of a queue that nobody has used for six hours."""
+    alarm = alarm_named(plan, "apply-dead-letters")
+    six_hours = FAULT + 360
+    visible: Emission = lambda minute: (1,) if minute < six_hours else ()  # noqa: E731
+    recording = series_of({"ApproximateNumberOfMessagesVisible": visible}, alarm, 900)
+    assert minutes_in_alarm(alarm, recording, FAULT + 900, 2, True)[-1] == FAULT + 900
+    redriven: Emission = lambda minute: (1,) if minute < six_hours else (0,) if minute > FAULT + 600 else ()  # noqa: E731
+    recording = series_of({"ApproximateNumberOfMessagesVisible": redriven}, alarm, 900)
+    assert minutes_in_alarm(alarm, recording, FAULT + 900, 2, True)[-1] < FAULT + 610
+
+
+@pytest.mark.parametrize("name", ["publish-set-aside", "changes-set-aside"])
+def test_a_batch_that_is_set_aside_keeps_its_alarm_on_for_days(plan: Plan, name: str) -> None:
+    """The batch waits for an operator, who may be away over a weekend."""
+    alarm = alarm_named(plan, name)
+    days = 4 * 24 * 60
+    recording = series_of({"OnFailureDestinationDeliveredEventCount": once(3)}, alarm, days)
+    assert minutes_in_alarm(alarm, recording, FAULT + days, 2, True)[-1] >= FAULT + days - 60
+
+
+WITHOUT_DATA: Mapping[str, Sequence[str]] = {
+    "publish-behind": ["publish-stopped"],
+    "changes-behind": ["changes-stopped"],
+    "changes-archive-freshness": ["changes-archive-stopped", "changes-archive-behind"],
+    "changes-archive-behind": ["changes-archive-stopped"],
+    "breaker-open-prices": ["stale-prices"],
+    "sweep-refused-prices": ["stale-prices", "polls-dropped", "schedules-dropped"],
+    "region-behind-prices": ["stale-prices"],
+    "quarantine-prices": ["stale-prices"],
+}
+"""Alarm that goes silent with the thing it watches -> the alarms that then speak, as its comment in Terraform says."""
+
+
+def test_an_alarm_that_goes_silent_has_a_partner(plan: Plan) -> None:
+    names = {planned.alarm.name.removeprefix(f"{NAME}-") for planned in plan.alarms}
+    for name, partners in WITHOUT_DATA.items():
+        assert alarm_named(plan, name).missing_data == "notBreaching"
+        assert set(partners) <= names

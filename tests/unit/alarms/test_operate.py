@@ -1,0 +1,36 @@
+"""The table of alarms in docs/operate.md names every alarm of the planned stack, with its metrics, and no other."""
+
+import re
+
+import pytest
+
+from ops.console import ROOT
+from tests.unit.alarms.plan import NAME, Plan
+
+pytestmark = pytest.mark.slow  # because Terraform plans the stack
+
+ROW = re.compile(r"^\| `<name>-([^`]+)` \| ([^|]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
+
+
+def documented() -> dict[str, set[str]]:
+    """Return the names of the metrics in each row of the table, by the name of the alarm."""
+    text = (ROOT / "docs/operate.md").read_text()
+    return {name: set(re.findall("`([^`]+)`", metrics)) for name, metrics in ROW.findall(text)}
+
+
+def generic(plan: Plan, name: str) -> str:
+    """Return an alarm's name as the table writes it: without the stack's name, functions and sources."""
+    name = name.removeprefix(f"{NAME}-")
+    functions = [resource.values["function_name"] for resource in plan.of_type("aws_lambda_function", "primary")]
+    for function in functions:
+        if re.fullmatch(f"{function.removeprefix(f'{NAME}-')}-(errors|throttles)", name):
+            return re.sub("^.*-", "<function>-", name)
+    return re.sub("-(prices|stock)$", "-<source>", name)
+
+
+def test_the_table_names_every_alarm_with_its_metrics(plan: Plan) -> None:
+    alarms = {
+        generic(plan, planned.alarm.name): {query.metric.name for query in planned.alarm.queries.values()}
+        for planned in plan.alarms
+    }
+    assert documented() == alarms
