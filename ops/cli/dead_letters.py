@@ -13,15 +13,11 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
-from ops.cli.invoke import call
+from ops.cli.publishing import publish_items
 from ops.cli.quarantine import put_lines, replica_option
 from ops.cli.target import Chosen, RegionalStack, Target, table
-from ops.console import CommandError
 
 PREFIX = "aws/lambda/"
-
-MAX_TRIES = 5
-"""The maximum number of times that `redrive` publishes an item. If the item changes during each, the command fails."""
 
 Kind = Literal["object", "changes", "items"]
 KINDS = {
@@ -96,7 +92,7 @@ def redrive(chosen: Chosen, kind: Kind | None, replica: bool, dry_run: bool) -> 
                 lines = [base64.b64decode(record["kinesis"]["data"]) for record in batch.records]
                 put_lines(target, stack, lines)
             else:
-                _publish_items(target, stack, batch.records)
+                _publish_batch(target, stack, batch)
             target.client("s3", stack.region).delete_object(Bucket=stack.log_bucket, Key=batch.key)
     click.echo(f"Redriven: {moved} notifications and {len(batches)} batches.")
 
@@ -153,36 +149,12 @@ def _batches(target: Target, stack: RegionalStack) -> Iterator[Batch]:
             yield Batch(entry["Key"], kind, entry["LastModified"].isoformat(timespec="seconds"), event["Records"])
 
 
-def _publish_items(target: Target, stack: RegionalStack, records: list[dict[str, Any]]) -> None:
+def _publish_batch(target: Target, stack: RegionalStack, batch: Batch) -> None:
     """Publish each item in a batch as the items table holds it now.
 
     The item images in the batch aren't published, because they may be older than the documents that clients read now.
 
-    :raises CommandError: if `publish` fails, or an item changes during each of MAX_TRIES tries
+    :raises CommandError: if `publish` fails, or an item keeps changing
     """
-    keys = {record["dynamodb"]["Keys"]["pk"]["S"] for record in records}
-    for pk in sorted(key for key in keys if key.startswith("item/")):
-        for _ in range(MAX_TRIES):
-            image = _stored_item(target, stack, pk)
-            if image is None:
-                break  # DynamoDB has removed the item's tombstone, so `publish` deleted the item's document long ago
-            if call(target, f"{target.name}-publish:live", _stream_event(pk, image), stack.region)["batchItemFailures"]:
-                raise CommandError(f"{pk} can't be published. The log of {target.name}-publish says why.")
-            if (current := _stored_item(target, stack, pk)) and current["version"] == image["version"]:
-                break  # the item didn't change while `publish` ran, so no newer document was overwritten
-        else:
-            raise CommandError(f"{pk} keeps changing. Try again.")
-
-
-def _stream_event(pk: str, image: dict[str, Any]) -> dict[str, Any]:
-    """Return an event as the items stream sends it to `publish`. It holds one changed item."""
-    change = {"Keys": {"pk": {"S": pk}}, "NewImage": image, "SequenceNumber": "1"}
-    return {"Records": [{"eventName": "MODIFY", "dynamodb": change}]}
-
-
-def _stored_item(target: Target, stack: RegionalStack, pk: str) -> dict[str, Any] | None:
-    response = target.client("dynamodb", stack.region).get_item(
-        TableName=target.outputs["items_table"], Key={"pk": {"S": pk}}, ConsistentRead=True
-    )
-    image: dict[str, Any] | None = response.get("Item")
-    return image
+    keys = {record["dynamodb"]["Keys"]["pk"]["S"] for record in batch.records}
+    publish_items(target, stack, sorted(key for key in keys if key.startswith("item/")))

@@ -1,4 +1,4 @@
-"""The operators' command line: sources, checkpoints, quarantined changes, dead letters and the deployed API.
+"""The operators' command line: sources, collections, quarantined changes, dead letters and the deployed API.
 
 The exit code is 0 for success, 1 if the command or an operation that it started fails, and 2 for a wrong command line.
 """
@@ -11,6 +11,7 @@ import click
 
 from ops.cli.api import api
 from ops.cli.checkpoint import checkpoint
+from ops.cli.collections import collections
 from ops.cli.dead_letters import dead_letters
 from ops.cli.quarantine import quarantine
 from ops.cli.sources import sources
@@ -29,10 +30,11 @@ from ops.cli.target import Chosen
 def main(context: click.Context, local: str | None, file: Path | None) -> None:
     """Operate a Readplane stack. Without an option, it is the stack in the Terraform state of terraform/.
 
-    The commands find AWS credentials as boto3 usually does. Every command that changes something has --dry-run.
+    The commands find AWS credentials as boto3 usually does. Every command that changes something has --dry-run, or
+    changes nothing without --yes.
     """
     context.obj = Chosen(local, file)
 
 
-for command in (sources, checkpoint, quarantine, dead_letters, api):
+for command in (sources, checkpoint, collections, quarantine, dead_letters, api):
     main.add_command(command)

@@ -19,7 +19,7 @@ from ops.local import session, stack
 from readplane.aws.boto import BotoClient
 from readplane.poll.checkpoint_table import DynamoCheckpoints
 
-REQUIRED = ("name", "region", "items_table", "write_log_bucket")
+REQUIRED = ("name", "region", "items_table", "documents_bucket", "write_log_bucket")
 """The Terraform outputs that every Readplane stack has."""
 
 
@@ -28,10 +28,12 @@ class RegionalStack(NamedTuple):
 
     region: the Region's name, such as eu-central-1
     log_bucket: the name of the write log's bucket, which also holds the quarantine
+    documents_bucket: the name of the bucket with the Region's documents
     """
 
     region: str
     log_bucket: str
+    documents_bucket: str
 
 
 class Target:
@@ -69,23 +71,27 @@ class Target:
         :raises CommandError: if `replica` is true, but the stack has no replica Region
         """
         if not replica:
-            return RegionalStack(self.region, self.outputs["write_log_bucket"])
+            return RegionalStack(self.region, self.outputs["write_log_bucket"], self.outputs["documents_bucket"])
         reason = "it has no replica Region."
-        return RegionalStack(self.output("replica_region", reason), self.output("replica_write_log_bucket", reason))
+        names = ("replica_region", "replica_write_log_bucket", "replica_documents_bucket")
+        return RegionalStack(*(self.output(name, reason) for name in names))
+
+    def regions(self) -> list[RegionalStack]:
+        """Return the stack's resources in each Region: the primary Region, then the replica Region if there is one."""
+        return [
+            self.regional(replica) for replica in (False, True) if not replica or self.outputs.get("replica_region")
+        ]
 
     def source(self, name: str) -> dict[str, Any]:
-        """Return the event that a source's schedule sends to `poll`.
-
-        Its fields are `source` (the source's settings) and `sweep`.
+        """Return what the output `sources` says about a source: `mode`, `collection`, `schedule` and so on.
 
         :raises CommandError: if the stack has no source with this name; the message lists the declared sources
         """
-        sources: dict[str, str] = self.outputs.get("sources") or {}
+        sources: dict[str, dict[str, Any]] = self.outputs.get("sources") or {}
         if name not in sources:
             declared = ", ".join(sorted(sources)) or "none"
             raise CommandError(f"There is no source {name}. Declared are: {declared}.")
-        event: dict[str, Any] = json.loads(sources[name])
-        return event
+        return sources[name]
 
     @functools.cache  # noqa: B019 - a process has only one Target, so the cache stays small
     def client(self, service: str, region: str | None = None) -> Any:

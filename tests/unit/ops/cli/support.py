@@ -1,6 +1,5 @@
 """Helpers for tests of the operators' command line: a test stack's outputs, checkpoints and quarantine."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,31 +13,25 @@ from readplane.poll.checkpoint import Checkpoint
 from readplane.poll.checkpoint_table import DynamoCheckpoints
 from readplane.stores.items import DynamoItems
 from tests.fakes.moto_aws import REGION
-from tests.fakes.schedule_input import add_defaults
 from tests.unit.support import change
 
-SOURCE = add_defaults(
-    {
-        "name": "products",
-        "mode": "changes",
-        "collection": "products",
-        "url": "https://erp.example.com/products?since={cursor}",
-        "records": "rows",
-        "id": "sku",
-        "version": {"expression": "updated", "format": "rfc3339"},
-        "translation": "{name: title}",
-        "schedule": "rate(1 minute)",
-        "staleness_budget": 600,
-    }
-)
 OUTPUTS = {
     "name": "shop",
     "region": REGION,
     "items_table": "items",
+    "documents_bucket": "documents",
     "write_log_bucket": "log",
     "checkpoints_table": "checkpoints",
-    "poll_function": "shop-poll:live",
-    "sources": {"products": json.dumps({"source": SOURCE, "sweep": False})},
+    "poll_function": "shop-poll",
+    "sources": {
+        "products": {
+            "mode": "changes",
+            "collection": "products",
+            "schedule": "rate(1 minute)",
+            "staleness_budget": 600,
+            "breaker_failures": 5,
+        }
+    },
 }
 
 Run = Callable[..., Result]

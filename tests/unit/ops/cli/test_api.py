@@ -580,6 +580,11 @@ class Aws:
         make: Any = boto3.client
         client = make(service, region_name=region, aws_access_key_id="x", aws_secret_access_key="x")
         stub = Stubber(client)
+        if service == "s3":
+            content = {"Body": io.BytesIO(json.dumps(DOCUMENT).encode())}
+            stub.add_response("get_object", content, {"Bucket": f"log-{region}", "Key": "contract/api.json"})
+            stub.activate()
+            return client
         stage = {"restApiId": f"api-{region}", "stageName": "v1"}
         stub.add_response("get_stage", {"deploymentId": "d1"}, stage)
         stub.add_response(
@@ -605,9 +610,10 @@ def aws_gateway(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 def compare(folder: Path, *words: str, **outputs: Any) -> Result:
     entry = {
-        region: {"id": f"api-{region}", "document": json.dumps(DOCUMENT)} for region in ("us-east-1", "eu-central-1")
+        region: {"id": f"api-{region}", "uri": f"s3://log-{region}/contract/api.json"}
+        for region in ("us-east-1", "eu-central-1")
     }
-    values = OUTPUTS | {"api_documents": entry} | outputs
+    values = OUTPUTS | {"api_document_uris": entry} | outputs
     file = folder / "outputs.json"
     file.write_text(json.dumps({name: {"value": value} for name, value in values.items()}))
     return CliRunner().invoke(main, ["--outputs", str(file), "api", "compare", *words])
@@ -660,17 +666,27 @@ def test_the_command_says_that_a_stage_serves_an_older_deployment(aws_gateway: A
 
 
 def test_the_command_says_why_it_cannot_compare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    result = compare(tmp_path, api_documents=None)
-    assert result.exit_code == 1 and "no api_documents" in str(result.exception)
-    make: Any = boto3.client
-    client = make("apigateway", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
-    stub = Stubber(client)
-    stub.add_client_error("get_stage", "AccessDeniedException", "not authorized")
-    stub.activate()
-    monkeypatch.setattr(Target, "client", lambda *_: client)
-    result = compare(tmp_path)
-    assert result.exit_code == 1
-    assert "eu-central-1" in str(result.exception) and "apigateway:GET" in str(result.exception)
+    result = compare(tmp_path, api_document_uris=None)
+    assert result.exit_code == 1 and "no api_document_uris" in str(result.exception)
+
+    def refuse(service: str, operation: str) -> str:
+        """Return the command's error if AWS refuses one operation of a service."""
+        make: Any = boto3.client
+        refusing = make(service, region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
+        stub = Stubber(refusing)
+        stub.add_client_error(operation, "AccessDenied", "not authorized")
+        stub.activate()
+        aws = Aws()
+        client = lambda _, name, region: refusing if name == service else aws.client(name, region)  # noqa: E731
+        monkeypatch.setattr(Target, "client", client)
+        result = compare(tmp_path)
+        assert result.exit_code == 1
+        return str(result.exception)
+
+    error = refuse("apigateway", "get_stage")
+    assert "eu-central-1" in error and "apigateway:GET" in error
+    error = refuse("s3", "get_object")
+    assert "s3://log-eu-central-1/contract/api.json" in error and "s3:GetObject" in error
 
 
 def test_a_wrong_command_line_gives_exit_code_2_and_help_needs_no_stack() -> None:

@@ -47,7 +47,7 @@ def test_dead_letters_of_every_kind_are_listed_and_redriven(run: Run, monkeypatc
         return {"batchItemFailures": []}
 
     newer = stamp(time_ms(late.change_id), bytes(10), above=[late.change_id])
-    monkeypatch.setattr("ops.cli.dead_letters.call", publish)
+    monkeypatch.setattr("ops.cli.publishing.call", publish)
 
     listed = run("dead-letters", "list").output
     assert "12" in listed and "aws/lambda/changes" in listed and "aws/lambda/items" in listed

@@ -10,7 +10,7 @@ from ops.cli import quarantine
 from readplane.apply.objects import S3LogObjects
 from readplane.aws.boto import BotoClient
 from readplane.model.keys import marker_key
-from tests.unit.ops.cli.support import SOURCE, Polls, Run, objects, quarantine_line
+from tests.unit.ops.cli.support import Polls, Run, objects, quarantine_line
 from tests.unit.support import change
 
 
@@ -40,6 +40,25 @@ def test_quarantined_lines_return_to_the_log_and_leave_no_marker(run: Run) -> No
         assert "Item" not in marker
 
 
+def test_a_malformed_row_is_listed_and_shown_and_stays(run: Run) -> None:
+    make: Any = boto3.client
+    key = "quarantine/malformed_row/a.json"
+    entry = {
+        "reason": "malformed_row",
+        "detail": "version",
+        "origin": "items/item/products/p-1",
+        "row": {"pk": {"S": "x"}},
+    }
+    make("s3").put_object(Bucket="log", Key=key, Body=json.dumps(entry).encode())
+    quarantine_line(1)
+    assert "items/item/products/p-1" in run("quarantine", "list").output
+    assert json.loads(run("quarantine", "show", key).output) == entry
+    for chosen in (["--all"], [key]):
+        result = run("quarantine", "redrive", *chosen)
+        assert result.exit_code == 0 and "items/item/products/p-1" in result.output
+    assert objects("quarantine/") == [key] and len(objects("log/redrive/")) == 1
+
+
 def test_a_line_that_is_quarantined_again_meanwhile_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     quarantine_line(1)
     (key,) = objects("quarantine/")
@@ -67,5 +86,5 @@ def test_poll_translates_the_records_of_a_source_again(run: Run, polls: Polls) -
     result = run("quarantine", "redrive", "--source", "products")
     assert result.exit_code == 1 and "stay in quarantine" in str(result.exception)
     keys = ["quarantine/invalid/a.json", "quarantine/invalid/b.json"]
-    assert events == [{"redrive": {"source": SOURCE, "keys": keys}}]
+    assert events == [{"redrive": {"source": "products", "keys": keys}}]
     assert len(objects("quarantine/")) == 3, "poll itself removes what it redrives"

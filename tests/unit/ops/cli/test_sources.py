@@ -17,8 +17,8 @@ from readplane.poll.source.rules import parse_source
 from readplane.poll.source.settings import PagingStyle, Source, SourceMode
 from readplane.poll.source.times import TimeFormat
 from tests.fakes.moto_aws import REGION
-from tests.fakes.schedule_input import add_defaults
-from tests.unit.ops.cli.support import SOURCE, Polls, Run, checkpoints, save_checkpoint
+from tests.fakes.source_settings import add_defaults
+from tests.unit.ops.cli.support import Polls, Run, checkpoints, save_checkpoint
 
 
 def test_a_source_is_listed_with_its_state(run: Run) -> None:
@@ -56,7 +56,7 @@ def test_a_source_is_polled_until_nothing_is_left_to_read(run: Run, polls: Polls
     result = run("sources", "run", "products", "--sweep", "--until-done")
     assert result.exit_code == 0 and "sweeping False, pages 2" in result.output
     assert [event["sweep"] for event in events] == [True, True, False, False]
-    assert events[0]["source"] == SOURCE
+    assert events[0] == {"source": "products", "sweep": True}
 
 
 @pytest.mark.parametrize("outcome", ["failed", "open", "paused", "running"])
@@ -137,9 +137,10 @@ def test_a_check_applies_the_rules_of_terraform(tmp_path: Path) -> None:
         MINIMAL,
         SNAPSHOT,
         {**MINIMAL, "secret": SECRET, "sweep": {"schedule": "rate(1 day)"}, "cursor": {}},
+        {**SNAPSHOT, "secret": {"arn": SECRET["arn"], "query": "api_key"}},
         {**MINIMAL, "paging": {"style": "link"}, "breaker": {"failures": 2}, "headers": {"X-Tenant": "7"}},
     ],
-    ids=["minimal", "snapshot", "secret and sweep", "paging and breaker"],
+    ids=["minimal", "snapshot", "secret and sweep", "secret in the query", "paging and breaker"],
 )
 def test_terraform_sends_every_field_of_the_settings_classes_and_adds_the_defaults_of_the_tests(
     tmp_path: Path, declared: dict[str, Any]

@@ -1,0 +1,223 @@
+"""What a stack stores of its collections in each Region: settings of the functions, items and documents."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from ops.cli.target import RegionalStack, Target
+from ops.console import CommandError
+from readplane.config import VARIABLE
+from readplane.model.collection import VISIBILITIES, Visibility
+from readplane.model.keys import document_key
+from readplane.model.version import is_version
+
+SOURCES = "sources"
+"""The folder of the freshness documents of sources. No collection may have this name."""
+
+MAX_DELETES = 1000
+"""The maximum number of keys in one DeleteObjects request."""
+
+
+class Declared(NamedTuple):
+    """A collection as the live functions know it.
+
+    read: who may read the collection's items
+    retired: whether the collection has no routes any more, so that only `apply` and `publish` know it
+    """
+
+    read: Visibility
+    retired: bool
+
+
+class LiveFunction(NamedTuple):
+    """The live version of a Lambda function.
+
+    settings: the function's settings, as Terraform made them
+    published_at: the time when the version was made, in Unix seconds
+    timeout: the maximum duration of an invocation, in seconds
+    """
+
+    settings: Mapping[str, Any]
+    published_at: float
+    timeout: int
+
+
+class StoredItem(NamedTuple):
+    """A living item of the items table, or a malformed row in its place. A tombstone isn't a living item.
+
+    key: the item's key in the items table
+    version: the item's version; "" if the row has no valid one
+    accepted_at: when Readplane accepted the item's change, RFC 3339 in UTC with milliseconds; "" if the row lacks it
+    """
+
+    key: str
+    version: str
+    accepted_at: str
+
+    @property
+    def collection(self) -> str:
+        """The name of the item's collection."""
+        return self.key.split("/")[1]
+
+    @property
+    def item_id(self) -> str:
+        """The item's id within its collection."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def owner(self) -> str | None:
+        """The user who owns the item; None if the item's key has no owner."""
+        parts = self.key.split("/")
+        return parts[2] if len(parts) == 4 else None
+
+    def fits(self, read: Visibility) -> bool:
+        """Whether the row isn't malformed, and has an owner exactly if its collection is an owner collection."""
+        return self.version != "" and (self.owner is not None) == (read == "owner")
+
+    def document_key(self, read: Visibility) -> str:
+        """Return the S3 key that the item's document has if its collection has this visibility."""
+        return document_key(read, self.collection, self.item_id, self.owner)
+
+
+class StoredDocument(NamedTuple):
+    """A document in the bucket of one Region.
+
+    key: the document's key in S3
+    written_at: when the document was written, in Unix seconds; S3 cuts off the fraction
+    """
+
+    key: str
+    written_at: float
+
+    @property
+    def visibility(self) -> str:
+        """The first part of the key: the visibility under which clients read the document."""
+        return self.key.split("/")[0]
+
+    @property
+    def collection(self) -> str:
+        """The second part of the key: the name of the document's collection."""
+        return self.key.split("/")[1]
+
+
+def live_function(target: Target, stack: RegionalStack, function: str) -> LiveFunction:
+    """Return the settings of the version of a function that serves now.
+
+    :param function: the function's name without the stack's name, such as `publish`
+    :raises CommandError: if the settings can't be read
+    """
+    name = f"{target.name}-{function}"
+    answer = target.client("lambda", stack.region).get_function_configuration(FunctionName=name, Qualifier="live")
+    try:
+        text = answer["Environment"]["Variables"][VARIABLE]
+        settings = json.loads(zlib.decompress(base64.b64decode(text, validate=True), 31))
+    except (KeyError, ValueError, zlib.error) as error:
+        # Lambda leaves the variables out if the caller may not use the key that encrypts them.
+        raise CommandError(
+            f"The settings of {name} in {stack.region} can't be read. Is kms:Decrypt allowed?"
+        ) from error
+    published = datetime.strptime(answer["LastModified"], "%Y-%m-%dT%H:%M:%S.%f%z")
+    return LiveFunction(settings, published.timestamp(), answer["Timeout"])
+
+
+def declared_collections(target: Target) -> dict[str, Declared]:
+    """Return the collections that the stack's live functions know, by name.
+
+    A collection is retired if `apply` and `publish` know it, but `read` doesn't.
+
+    :raises CommandError: if the functions differ, because then `terraform apply` isn't complete
+    """
+    known: dict[tuple[str, str], dict[str, str]] = {}
+    for stack in target.regions():
+        for function in ("publish", "apply", "read"):
+            settings = live_function(target, stack, function).settings
+            known[stack.region, function] = {name: entry["read"] for name, entry in settings["collections"].items()}
+    applied, served = known[target.region, "publish"], known[target.region, "read"]
+    for (region, function), collections in known.items():
+        expected = served if function == "read" else applied
+        differing = sorted(name for name in {*expected, *collections} if expected.get(name) != collections.get(name))
+        if differing:
+            raise CommandError(
+                f"{function} in {region} has other settings of {', '.join(differing)} than the stack's other functions."
+                " Run `terraform apply` to its end."
+            )
+    return {name: Declared(_visibility(read), name not in served) for name, read in applied.items()}
+
+
+def _visibility(text: str) -> Visibility:
+    for visibility in VISIBILITIES:
+        if visibility == text:
+            return visibility
+    raise CommandError(f"No collection can have read = {text!r}. This command line is older than the stack.")
+
+
+def stored_items(target: Target, stack: RegionalStack, collection: str | None = None) -> Iterator[StoredItem]:
+    """Scan the items table in one Region with consistent reads. Yield its living items.
+
+    The scan is exact for what doesn't change meanwhile. It reads the whole table, because the table has no index of
+    all owners. DynamoDB bills one read unit for each 4 KB.
+
+    :param collection: the name of a collection, to yield only its items; None for all
+    """
+    pages = target.client("dynamodb", stack.region).get_paginator("scan")
+    listing = pages.paginate(
+        TableName=target.outputs["items_table"],
+        ConsistentRead=True,
+        # Every tombstone has the attribute `expires_at`, and no living item has it.
+        FilterExpression="begins_with(pk, :prefix) AND attribute_not_exists(expires_at)",
+        ExpressionAttributeValues={":prefix": {"S": f"item/{collection}/" if collection else "item/"}},
+        ProjectionExpression="pk, version, as_of",
+    )
+    for page in listing:
+        for item in page["Items"]:
+            version, accepted_at = (item[name].get("S", "") if name in item else "" for name in ("version", "as_of"))
+            yield StoredItem(item["pk"]["S"], version if is_version(version) else "", accepted_at)
+
+
+def stored_documents(target: Target, stack: RegionalStack, collection: str | None = None) -> Iterator[StoredDocument]:
+    """Yield the documents of one Region under the prefixes of all visibilities.
+
+    :param collection: the name of a collection, to yield only its documents; None for those of all collections
+    """
+    pages = target.client("s3", stack.region).get_paginator("list_objects_v2")
+    for visibility in VISIBILITIES:
+        prefix = f"{visibility}/{collection}/" if collection else f"{visibility}/"
+        for page in pages.paginate(Bucket=stack.documents_bucket, Prefix=prefix):
+            for entry in page.get("Contents", []):
+                document = StoredDocument(entry["Key"], entry["LastModified"].timestamp())
+                if document.collection != SOURCES:
+                    yield document
+
+
+def delete_documents(target: Target, stack: RegionalStack, keys: Sequence[str]) -> None:
+    """Delete documents of one Region.
+
+    :raises CommandError: if S3 refuses to delete a document
+    """
+    s3 = target.client("s3", stack.region)
+    for start in range(0, len(keys), MAX_DELETES):
+        objects = [{"Key": key} for key in keys[start : start + MAX_DELETES]]
+        answer = s3.delete_objects(Bucket=stack.documents_bucket, Delete={"Objects": objects, "Quiet": True})
+        for error in answer.get("Errors", []):
+            raise CommandError(f"S3 doesn't delete {error['Key']} in {stack.documents_bucket}: {error['Code']}.")
+
+
+def noncurrent_days(target: Target, stack: RegionalStack) -> int | None:
+    """Return for how many days S3 keeps a deleted document's old version. None if that can't be read."""
+    try:
+        rules = target.client("s3", stack.region).get_bucket_lifecycle_configuration(Bucket=stack.documents_bucket)[
+            "Rules"
+        ]
+    except ClientError:
+        return None
+    days = [
+        rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules if "NoncurrentVersionExpiration" in rule
+    ]
+    return min(days, default=None)
