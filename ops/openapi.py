@@ -19,9 +19,12 @@ from ops.local.stack import VARIABLES
 
 TARGET = ROOT / "docs/openapi.yaml"
 
+CONTRACT = 'module.readplane.module.published.aws_s3_object.this["openapi.json"]'
+"""The address of the S3 object that holds a stack's contract."""
+
 HEADING = """\
 # The public contract of the demo: every route of environments/local.tfvars, with the collections' JSON Schemas.
-# `make openapi` writes this file. Each stack has its own contract: `terraform output -raw openapi`.
+# `make openapi` writes this file. Each stack has its own contract: `terraform output -raw openapi_uri` says where.
 """
 
 SERVERS = [
@@ -75,7 +78,8 @@ def contract_of_demo() -> dict[str, Any]:
         errors = [message["@message"] for message in messages if message["@level"] == "error"]
         raise CommandError("\n".join(["Terraform can't plan the demo:", *errors, done.stderr]).rstrip())
     (plan,) = [message["test_plan"] for message in messages if message["type"] == "test_plan"]
-    contract: dict[str, Any] = json.loads(plan["output_changes"]["openapi"]["after"])
+    (after,) = [change["change"]["after"] for change in plan["resource_changes"] if change["address"] == CONTRACT]
+    contract: dict[str, Any] = json.loads(after["content"])
     return contract | {"servers": SERVERS}
 
 

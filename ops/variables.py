@@ -23,7 +23,10 @@ from ops.console import ROOT, CommandError, failures
 
 MODULE = ROOT / "terraform/modules/settings"
 PAGE = ROOT / "docs/variables.md"
-FILES = ("stack", "collections", "sources", "backends", "sign_in", "api", "write_log", "functions", "monitoring")
+FILES = (
+    *("stack", "collections", "sources", "backends", "sign_in", "api", "write_log", "functions", "monitoring"),
+    "costs",
+)
 """The concerns in the page's order. A file variables_<concern>.tf that isn't listed comes last."""
 
 _INTRODUCTION = """\

@@ -1,4 +1,5 @@
-# Every output of modules/readplane, under the same name. Its outputs.tf describes them.
+# The outputs of modules/readplane, under the same names. Its files describe them. The outputs with long documents
+# (openapi, api_documents and policies) are left out, because Terraform would print them at the end of every apply.
 
 output "name" {
   description = "Stack name."
@@ -35,23 +36,42 @@ output "routes" {
   value       = module.readplane.routes
 }
 
-output "openapi" {
+output "openapi_uri" {
   description = <<-EOT
-    The public contract of the API: an OpenAPI 3.1 document as JSON text, with the JSON Schemas of the collections.
+    S3 URI of the API's public contract, an OpenAPI 3.1 document with the JSON Schemas of the collections. Read it with
+    `aws s3 cp "$(terraform output -raw openapi_uri)" -`.
   EOT
-  value       = module.readplane.openapi
+  value       = module.readplane.openapi_uri
 }
 
-output "api_documents" {
+output "api_document_uris" {
   description = <<-EOT
-    Region -> the id of its REST API, and the OpenAPI document that Terraform imports into it, as JSON text.
+    Region -> the id of its REST API, and the S3 URI of the OpenAPI document that Terraform has imported into it.
   EOT
-  value       = module.readplane.api_documents
+  value       = module.readplane.api_document_uris
+}
+
+output "primary" {
+  description = <<-EOT
+    What the stack has in the primary Region: its API (id, stage, domain), functions, queues, buckets, streams, items
+    table, KMS key, alarm topic and roles, with names and ARNs.
+  EOT
+  value       = module.readplane.primary
+}
+
+output "replica" {
+  description = "The same as primary, for the replica Region; null without a replica."
+  value       = module.readplane.replica
 }
 
 output "user_pool_id" {
   description = "Id of the Cognito user pool."
   value       = module.readplane.user_pool_id
+}
+
+output "user_pool_arn" {
+  description = "ARN of the Cognito user pool."
+  value       = module.readplane.user_pool_arn
 }
 
 output "web_client_id" {
@@ -127,7 +147,10 @@ output "poll_function" {
 }
 
 output "sources" {
-  description = "Source name -> the input that the source's schedule passes to `poll`, as JSON text."
+  description = <<-EOT
+    Source name -> its mode, collection, schedule and staleness budget (seconds), and the failures in a row that open
+    its breaker. Its other settings are only in the state and in the object that `poll` reads.
+  EOT
   value       = module.readplane.sources
 }
 
@@ -139,7 +162,10 @@ output "backends" {
 }
 
 output "backend_api_keys" {
-  description = "Backend name -> its API key, which is the same in both Regions."
+  description = <<-EOT
+    API keys of the backends' callers, which are the same in both Regions: "<backend>/<caller>/<key>" -> the value. The
+    key `first` of the caller `default` has the backend's name alone.
+  EOT
   value       = module.readplane.backend_api_keys
   sensitive   = true
 }
@@ -156,9 +182,7 @@ output "replica_alarm_topic_arn" {
   value       = module.readplane.replica_alarm_topic_arn
 }
 
-output "policies" {
-  description = <<-EOT
-    Every policy of the primary Region and the key policies of all Regions, as JSON text, for tests and reviews.
-  EOT
-  value       = module.readplane.policies
+output "kms_key_statements" {
+  description = "Region -> the statements that the policy of its customer managed key contains, as JSON text."
+  value       = module.readplane.kms_key_statements
 }

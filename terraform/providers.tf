@@ -1,6 +1,8 @@
 provider "aws" {
   region = var.region
 
+  allowed_account_ids = var.allowed_account_ids
+
   s3_use_path_style           = lookup(var.emulator_provider, "s3_use_path_style", false)
   skip_credentials_validation = lookup(var.emulator_provider, "skip_credentials_validation", false)
   skip_metadata_api_check     = lookup(var.emulator_provider, "skip_metadata_api_check", false)
@@ -11,11 +13,14 @@ provider "aws" {
   }
 }
 
-# The provider for the replica Region. It exists even if the settings name no replica Region, because Terraform needs it
-# to destroy the resources of a replica that was removed from the settings.
+# The provider for the replica Region. Terraform needs it to destroy a replica that is enabled no longer. Without a
+# Region for the replica, it is a provider for some other Region, never for the primary one. With the primary Region,
+# Terraform would look there for a replica that is still in the state, and destroy primary resources of the same names.
 provider "aws" {
   alias  = "replica"
-  region = coalesce(var.replica_region, var.region)
+  region = local.replica_region
+
+  allowed_account_ids = var.allowed_account_ids
 
   s3_use_path_style           = lookup(var.emulator_provider, "s3_use_path_style", false)
   skip_credentials_validation = lookup(var.emulator_provider, "skip_credentials_validation", false)
@@ -29,4 +34,17 @@ provider "aws" {
 
 locals {
   tags = merge({ Project = "readplane", Stack = coalesce(var.name, "readplane") }, var.tags)
+}
+
+locals {
+  replica_region = coalesce(try(var.replica.region, null), local.other_region)
+
+  # A Region of the same partition, other than the primary one. Accounts needn't opt in to it.
+  pairs = {
+    aws    = ["us-east-1", "us-west-2"]
+    cn     = ["cn-north-1", "cn-northwest-1"]
+    us-gov = ["us-gov-west-1", "us-gov-east-1"]
+  }
+  partition    = startswith(var.region, "cn-") ? "cn" : startswith(var.region, "us-gov-") ? "us-gov" : "aws"
+  other_region = [for region in local.pairs[local.partition] : region if region != var.region][0]
 }

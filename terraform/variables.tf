@@ -17,9 +17,15 @@ variable "region" {
   type        = string
 }
 
+variable "replica" {
+  description = "The second AWS Region, which also accepts reads and writes. See docs/variables.md#replica."
+  type        = any
+  default     = null
+}
+
 variable "replica_region" {
   description = <<-EOT
-    Second AWS Region, which also accepts reads and writes; null means that the stack has one Region. See
+    Deprecated: write replica = { region = … } instead. null and "" are accepted and mean nothing. See
     docs/variables.md#replica_region.
   EOT
   type        = string
@@ -32,9 +38,18 @@ variable "customer_managed_key" {
   default     = null
 }
 
+variable "kms_keys" {
+  description = <<-EOT
+    Customer managed keys that exist already, which the stack uses instead of making its own. See
+    docs/variables.md#kms_keys.
+  EOT
+  type        = any
+  default     = null
+}
+
 variable "deletion_protection" {
   description = <<-EOT
-    Refuse to delete the user pool, the items table, the checkpoint table and buckets that hold objects. See
+    Refuse to delete the stack. `terraform destroy` then fails before it deletes anything. See
     docs/variables.md#deletion_protection.
   EOT
   type        = bool
@@ -60,6 +75,12 @@ variable "collections" {
   type        = any
 }
 
+variable "groups" {
+  description = "The user groups of the stack. See docs/variables.md#groups."
+  type        = any
+  default     = null
+}
+
 # --- Sources
 
 variable "sources" {
@@ -72,7 +93,9 @@ variable "sources" {
 }
 
 variable "change_stream" {
-  description = "The Kinesis stream that carries changes from `poll` to `apply`. See docs/variables.md#change_stream."
+  description = <<-EOT
+    The Kinesis stream that carries changes from `poll` to `apply-stream`. See docs/variables.md#change_stream.
+  EOT
   type        = any
   default     = null
 }
@@ -95,7 +118,8 @@ variable "backends" {
 
 variable "backend_api_keys" {
   description = <<-EOT
-    Backend name -> an API key that the backend's callers already have. See docs/variables.md#backend_api_keys.
+    API keys that callers already have: "<backend>/<caller>/<key>" -> the value of that key. See
+    docs/variables.md#backend_api_keys.
   EOT
   type        = any
   sensitive   = true
@@ -148,6 +172,24 @@ variable "throttle" {
   default     = null
 }
 
+variable "open_throttle" {
+  description = <<-EOT
+    Request limit of each method that anybody may call, without a token or an API key: reads of public collections, the
+    freshness of their sources, and /health. See docs/variables.md#open_throttle.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "method_metrics" {
+  description = <<-EOT
+    Send CloudWatch metrics of each method, in addition to those of the whole API, which are free. See
+    docs/variables.md#method_metrics.
+  EOT
+  type        = bool
+  default     = null
+}
+
 variable "documents_integration" {
   description = "How the API gets documents from the documents bucket. See docs/variables.md#documents_integration."
   type        = string
@@ -155,10 +197,7 @@ variable "documents_integration" {
 }
 
 variable "manage_account_logging" {
-  description = <<-EOT
-    Whether this stack manages the role with which API Gateway writes logs. See
-    docs/variables.md#manage_account_logging.
-  EOT
+  description = "No longer used, and goes with the next version. See docs/variables.md#manage_account_logging."
   type        = bool
   default     = null
 }
@@ -199,9 +238,28 @@ variable "functions" {
 
 variable "account_concurrency_quota" {
   description = <<-EOT
-    The AWS account's quota of concurrent Lambda executions per Region. See docs/variables.md#account_concurrency_quota.
+    The AWS account's quota of concurrent Lambda executions per Region, which limits what functions can reserve. See
+    docs/variables.md#account_concurrency_quota.
   EOT
   type        = number
+  default     = null
+}
+
+variable "republish" {
+  description = <<-EOT
+    Raise this number to publish a new version of every function although nothing else changes: for example because AWS
+    could not make the SnapStart snapshot of a version. See docs/variables.md#republish.
+  EOT
+  type        = number
+  default     = null
+}
+
+variable "code_buckets" {
+  description = <<-EOT
+    S3 buckets with the zips, instead of the local files: one bucket in each Region, because Lambda takes code only from
+    its own Region. See docs/variables.md#code_buckets.
+  EOT
+  type        = any
   default     = null
 }
 
@@ -263,7 +321,7 @@ variable "architecture" {
 
 variable "alarms" {
   description = <<-EOT
-    Create the alarms (0.10 $ a month each), the SNS topic that they notify, and a dashboard. See
+    Create the alarms (0.10 $ a month for each of their metrics), the SNS topic that they notify, and a dashboard. See
     docs/variables.md#alarms.
   EOT
   type        = bool
@@ -292,6 +350,49 @@ variable "notify" {
   description = <<-EOT
     People whom the alarms notify, in addition to the SNS topics in alarm_actions. See docs/variables.md#notify.
   EOT
+  type        = any
+  default     = null
+}
+
+# --- Costs
+
+variable "budget" {
+  description = <<-EOT
+    A monthly budget of AWS Budgets, which sends e-mails when 80 % of it is spent, and when AWS expects the month to end
+    above it. null means no budget. See docs/variables.md#budget.
+  EOT
+  type        = any
+  default     = null
+}
+
+# --- Account
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role of the stack. See docs/variables.md#roles."
+  type        = any
+  default     = null
+}
+
+variable "user_pool" {
+  description = <<-EOT
+    A Cognito user pool that you already have, in region; null means that the stack creates its own. See
+    docs/variables.md#user_pool.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "access_log_buckets" {
+  description = <<-EOT
+    Buckets that get S3's access logs of the stack's buckets, one in each Region, in the stack's account. See
+    docs/variables.md#access_log_buckets.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "domains" {
+  description = "A domain name of yours for the API in each Region. See docs/variables.md#domains."
   type        = any
   default     = null
 }

@@ -8,6 +8,21 @@ variable "tags" {
   nullable    = false
 }
 
+variable "allowed_account_ids" {
+  description = <<-EOT
+    Ids of the AWS accounts in which Terraform may plan and apply this stack. With credentials of any other account,
+    Terraform stops before it reads or changes anything. Empty means every account.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.allowed_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "Give each of allowed_account_ids as 12 digits in quotes, because a number loses leading zeros."
+  }
+}
+
 variable "emulator_provider" {
   description = <<-EOT
     Settings of the AWS provider for an emulator, under the provider's own names, each true or false. Leave them out on

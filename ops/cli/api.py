@@ -39,10 +39,10 @@ def compare(context: click.Context, as_json: bool) -> None:
     chosen: Chosen = context.obj
     target = chosen.target
     reason = "an older version of Readplane created the stack. Apply terraform/ first."
-    documents: dict[str, dict[str, str]] = target.output("api_documents", reason)
+    documents: dict[str, dict[str, str]] = target.output("api_document_uris", reason)
     found = False
     for region, entry in sorted(documents.items()):
-        document = json.loads(entry["document"])
+        document = _read_document(target.client("s3", region), entry["uri"])
         deployed, note = _read_stage(target.client("apigateway", region), region, entry["id"])
         if note:
             click.echo(note, err=as_json)
@@ -50,6 +50,24 @@ def compare(context: click.Context, as_json: bool) -> None:
         found = found or bool(changes)
         _print(region, changes, route_count(document), as_json)
     context.exit(1 if found else 0)
+
+
+def _read_document(storage: Any, uri: str) -> dict[str, Any]:
+    """Read the document that Terraform imported into an API.
+
+    :param storage: a boto3 client for S3
+    :param uri: the document's S3 URI, such as s3://bucket/key
+    :raises CommandError: if S3 refuses the request
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        document: dict[str, Any] = json.loads(storage.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except ClientError as error:
+        raise CommandError(
+            f"S3 doesn't give {uri}: {error}\n"
+            "The command needs the permission s3:GetObject on it, and kms:Decrypt for a customer managed key."
+        ) from error
+    return document
 
 
 def _read_stage(gateway: Any, region: str, api_id: str) -> tuple[dict[str, Any], str | None]:

@@ -8,18 +8,22 @@ from typing import Any
 from ops.cli.target import Target
 from ops.console import CommandError
 
+LIVE = "live"
+"""The alias of a function's live version. The newest version may be another one, which Terraform has refused."""
+
 
 def poll(target: Target, event: dict[str, Any]) -> dict[str, Any]:
-    """Invoke the function `poll` with an event and return the function's response.
+    """Invoke the live version of the function `poll` with an event, and return the function's response.
 
     :raises CommandError: if `poll` raises an error, or the stack has no sources
     """
-    return call(target, target.output("poll_function", "it has no sources."), event, target.region)
+    return call(target, f"{target.output('poll_function', 'it has no sources.')}:{LIVE}", event, target.region)
 
 
 def call(target: Target, function: str, event: dict[str, Any], region: str) -> dict[str, Any]:
     """Invoke a Lambda function with an event and return the function's response.
 
+    :param function: the function's name; a colon and an alias may follow it
     :raises CommandError: if the function raises an error
     """
     invocation = target.client("lambda", region).invoke(FunctionName=function, Payload=json.dumps(event).encode())

@@ -1,6 +1,7 @@
 """The commands `quarantine`: list, show and redrive changes that can't be applied and records that can't be translated.
 
-Each quarantined change or record is stored whole, as one object in the write log's bucket.
+Each quarantined change or record is stored whole, as one object in the write log's bucket. So is each malformed row of
+the items table. A row can be listed and shown, but there is nothing to redrive.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ replica_option = click.option("--replica", is_flag=True, help="Work in the repli
 
 
 class Entry(NamedTuple):
-    """A quarantined line of the write log, or a quarantined record of a source, stored as one S3 object.
+    """A quarantined line, record of a source or row of the items table, stored as one S3 object.
 
     key: the S3 object's key
     object_version: the S3 object's version id; None without versioning
-    content: the S3 object's JSON with `reason`, `detail`, `origin`, and the line or the record
+    content: the S3 object's JSON with `reason`, `detail`, `origin`, and the line, the record or the row
     """
 
     key: str
@@ -44,6 +45,11 @@ class Entry(NamedTuple):
         """The name of the source that a quarantined record came from. None for a line of the write log."""
         source: str | None = self.content.get("source")
         return source
+
+    @property
+    def is_row(self) -> bool:
+        """Whether the entry is a malformed row of the items table, which can't be redriven."""
+        return "row" in self.content
 
     def line(self) -> bytes:
         """Return the quarantined line of the write log, byte for byte.
@@ -118,12 +124,19 @@ def redrive(
     `apply` applies quarantined lines of the write log again. `poll` translates quarantined records again, with the
     current translation of their source. A line that fails again returns to quarantine. A record that fails again stays
     in quarantine. You can safely redrive an entry twice, because the newest change wins.
+
+    A malformed row of the items table stays in quarantine. Put or delete its item through the API, which replaces the
+    row, and then delete the entry.
     """
     if not (keys or reason or source or everything):
         raise click.UsageError("Name the entries: KEYS, --reason, --source or --all.")
     target = chosen.target
     stack = target.regional(replica)
-    entries = [_read_entry(target, stack, key) for key in keys] or list(_entries(target, stack, reason, source))
+    found = [_read_entry(target, stack, key) for key in keys] or list(_entries(target, stack, reason, source))
+    entries = [entry for entry in found if not entry.is_row]
+    for entry in found:
+        if entry.is_row:
+            click.echo(f"{entry.key} is a row of the items table ({entry.content['origin']}); it stays in quarantine.")
     lines = [entry for entry in entries if entry.source is None]
     by_source: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -192,12 +205,12 @@ def _remove_marker(target: Target, stack: RegionalStack, line: bytes) -> None:
 
 def _redrive_records(target: Target, source: str, entries: list[Entry]) -> int:
     """Let `poll` translate a source's quarantined records again. Return how many records failed again."""
-    settings = target.source(source)["source"]
+    target.source(source)
     failed = 0
     with click.progressbar(length=len(entries), label=f"Records of {source}") as progress:
         for start in range(0, len(entries), BATCH):
             keys = [entry.key for entry in entries[start : start + BATCH]]
-            response = poll(target, {"redrive": {"source": settings, "keys": keys}})
+            response = poll(target, {"redrive": {"source": source, "keys": keys}})
             for failure in response["failed"]:
                 click.echo(f"\n{failure['key']}: {failure['reason']}", err=True)
             failed += len(response["failed"])

@@ -81,7 +81,8 @@ def list_(chosen: Chosen, as_json: bool) -> None:
 def run(chosen: Chosen, name: str, sweep: bool, until_done: bool, dry_run: bool) -> None:
     """Poll a source now, with the event that its schedule sends, and print the outcome."""
     target = chosen.target
-    event = target.source(name) | {"sweep": sweep}
+    target.source(name)
+    event = {"source": name, "sweep": sweep}
     if dry_run:
         click.echo(f"Would invoke {target.output('poll_function', 'it has no sources.')} with {json.dumps(event)}")
         return
@@ -163,15 +164,15 @@ def check(files: tuple[Path, ...]) -> None:
 
 
 def _planned_settings(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Return the settings that each source's schedule would send to `poll`, by the source's name.
+    """Return the settings that `poll` would read of each source, by the source's name.
 
     :param files: variable files, which Terraform evaluates
     :raises CommandError: if the variables break a rule of Terraform; the message contains Terraform's output
     """
     module = terraform.SOURCE / "modules/settings"
     with tempfile.TemporaryDirectory() as folder:
-        # Copy only the files that declare variables, and the file with the settings that schedules send. For these
-        # files alone, Terraform needs neither a provider nor a state.
+        # Copy only the files that declare variables, and the file with the settings that `poll` reads. For these files
+        # alone, Terraform needs neither a provider nor a state.
         for path in (*module.glob("variables_*.tf"), module / "source_settings.tf"):
             shutil.copy(path, folder)
         # The check needs no build, so let any file stand for the zips.
@@ -209,24 +210,26 @@ def _set_paused(target: Target, name: str, paused: bool, dry_run: bool) -> None:
 
 def _describe(target: Target, name: str) -> dict[str, Any]:
     """Return a source's row in the output of `sources list`: each value by its column's name."""
-    settings = target.source(name)["source"]
+    described = target.source(name)
     saved = checkpoints(target).get_checkpoint(name)
     fresh_ms = saved.fresh_as_of_ms if saved else None
     return {
         "source": name,
-        "mode": settings["mode"],
-        "collection": settings["collection"],
-        "schedule": settings["schedule"],
-        "state": _state(saved, settings),
+        "mode": described["mode"],
+        "collection": described["collection"],
+        "schedule": described["schedule"],
+        "state": _state(saved, described["breaker_failures"]),
         "fresh_as_of": rfc3339(fresh_ms) if fresh_ms else None,
         "staleness": (now_ms() - fresh_ms) // 1000 if fresh_ms else None,
-        "staleness_budget": settings["staleness_budget"],
+        "staleness_budget": described["staleness_budget"],
         "sweep": _sweep(saved),
     }
 
 
-def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
+def _state(saved: Checkpoint | None, breaker_failures: int) -> str:
     """Return a source's state as text. The first row that matches, from top to bottom, decides.
+
+    breaker_failures: how many failures in a row open the source's circuit breaker
 
     | the source | state |
     | --- | --- |
@@ -241,7 +244,7 @@ def _state(saved: Checkpoint | None, settings: dict[str, Any]) -> str:
         return "never polled"
     if saved.paused:
         return "paused"
-    breaker = saved.breaker(settings["breaker"]["failures"], now_ms())
+    breaker = saved.breaker(breaker_failures, now_ms())
     if breaker != "closed":
         return f"breaker {breaker}"
     if saved.failures.count:

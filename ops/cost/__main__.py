@@ -12,25 +12,26 @@ from ops.console import CommandError, failures
 
 from .idle import usage_of
 from .stacks import read_stacks, usage_of_stacks, write_stacks
-from .tables import PAGE, page, report
+from .tables import pages, report
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what a plan costs, or write or check the tables of README.md. Return the exit code."""
+    """Print what a plan costs, or write or check the tables of the docs. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ops.cost", description=(cost.__doc__ or "").split("\n\n")[0])
     parser.add_argument("plan", nargs="?", type=Path, help="a plan as `terraform show -json` prints it")
-    parser.add_argument("--plan", dest="plan_stacks", action="store_true", help="plan the stacks of README.md anew")
-    parser.add_argument("--docs", action="store_true", help="write the tables of README.md")
-    parser.add_argument("--check", action="store_true", help="fail if the tables of README.md aren't current")
+    parser.add_argument("--plan", dest="plan_stacks", action="store_true", help="plan the stacks of the tables anew")
+    parser.add_argument("--docs", action="store_true", help="write the tables of README.md and docs/costs.md")
+    parser.add_argument("--check", action="store_true", help="fail if these tables aren't current")
     options = parser.parse_args(arguments)
     if options.plan:
         print("\n".join(report(usage_of(json.loads(options.plan.read_text())))))
     if options.plan_stacks:
         write_stacks(usage_of_stacks())
-    if options.docs:
-        PAGE.write_text(page(read_stacks()))
-    if options.check and page(read_stacks()) != PAGE.read_text():
-        raise CommandError("The cost tables of README.md aren't current. Run `make docs`.")
+    for path, text in pages(read_stacks()).items() if options.docs or options.check else ():
+        if options.docs:
+            path.write_text(text)
+        elif path.read_text() != text:
+            raise CommandError(f"The cost tables of {path.name} aren't current. Run `make docs`.")
     return 0
 
 

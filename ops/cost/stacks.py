@@ -1,7 +1,7 @@
 """The stacks whose costs README.md shows: what Terraform plans for them, without an AWS account.
 
-`python -m ops.cost --plan` plans them and writes stacks.json. So the tables of README.md can be written and checked
-without Terraform. A test plans them again and compares.
+`python -m ops.cost --plan` plans them and writes stacks.json. So the tables of README.md and docs/costs.md can be
+written and checked without Terraform. A test plans them again and compares.
 """
 
 from __future__ import annotations

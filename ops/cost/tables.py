@@ -1,10 +1,11 @@
-"""The tables of README.md."""
+"""The tables of README.md and docs/costs.md."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from ops.console import ROOT, CommandError
 
@@ -24,7 +25,8 @@ from .traffic import (
     group,
 )
 
-PAGE = ROOT / "README.md"
+README = ROOT / "README.md"
+COSTS = ROOT / "docs/costs.md"
 BEGIN = "<!-- begin: written by python -m ops.cost --docs -->"
 END = "<!-- end -->"
 
@@ -141,31 +143,28 @@ def example_table(stack: Mapping[str, Usage]) -> str:
     )
 
 
-def text(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
-    """Return what stands between the marks in README.md."""
-    prices = price_list()
-    parts = [
-        textwrap.fill(
-            f"List prices of {prices.region} in {prices.date} in {prices.currency}, for items of up to 1 KB.", 100
-        ),
-        idle_table(stacks),
-        traffic_table(),
-        unit_table(),
-        example_table(list(stacks.values())[-1]),
-    ]
-    return "\n\n".join(parts)
+def pages(stacks: Mapping[str, Mapping[str, Usage]]) -> dict[Path, str]:
+    """Return README.md and docs/costs.md with current tables, by their paths.
 
-
-def page(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
-    """Return README.md with current tables.
-
-    :raises CommandError: if README.md lacks the marks
+    :raises CommandError: if a page lacks the marks
     """
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
+    prices = price_list()
+    source = f"List prices of {prices.region} in {prices.date} in {prices.currency}, for items of up to 1 KB."
+    source = textwrap.fill(source, 100)
+    return {
+        README: _with_tables(README, source, idle_table(stacks), traffic_table()),
+        COSTS: _with_tables(COSTS, source, unit_table(), example_table(list(stacks.values())[-1])),
+    }
+
+
+def _with_tables(path: Path, *parts: str) -> str:
+    """Return a page with some text between its marks."""
+    before, begin, rest = path.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise CommandError(f"Put the lines {BEGIN} and {END} into README.md, where the tables belong.")
-    return f"{before}{BEGIN}\n\n{text(stacks)}\n\n{END}{after}"
+        name = path.relative_to(ROOT)
+        raise CommandError(f"Put the lines {BEGIN} and {END} into {name}, where the tables belong.")
+    return "\n\n".join([f"{before}{BEGIN}", *parts, f"{END}{after}"])
 
 
 def report(usage: Mapping[str, Usage]) -> Iterator[str]:

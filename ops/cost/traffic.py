@@ -114,7 +114,7 @@ EXAMPLE: Mapping[str, float] = {
     "changes at a back office": 1 * MILLION,
     "changes, in a second Region": 1.5 * MILLION,
 }
-"""A month of the example in README.md."""
+"""A month of the example in docs/costs.md."""
 
 EXAMPLE_USERS = 20_000
 EXAMPLE_FREE_USERS = 10_000

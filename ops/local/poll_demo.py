@@ -91,7 +91,7 @@ def _show_outage(stack: Stack, office: BackOffice, api: Api, progress: Progress)
         polled = pool.submit(_poll, stack, SOURCE)
         progress.say(f"Stalled:   {_read(api, READING)}. A poll waits meanwhile.")
         office.faults(Fault("refuse"))
-        budget = json.loads((stack.outputs.sources or {})[SOURCE])["source"]["staleness_budget"]
+        budget = (stack.outputs.sources or {})[SOURCE]["staleness_budget"]
         progress.say(f"Cut off:   {_read(api, READING)}. After {budget} s without a poll, Readplane-Stale: true.")
         response = polled.result()
     progress.say(f"The waiting poll ended: {response['outcome']}, {response.get('fault')}.")
@@ -117,7 +117,7 @@ def _poll(stack: Stack, source: str) -> dict[str, Any]:
     :returns: the response of the last poll; its numbers of records and changes are the totals of all polls
     :raises CommandError: if there is still more to fetch after TIMEOUT
     """
-    event = json.loads((stack.outputs.sources or {})[source])
+    event = {"source": source, "sweep": False}
     deadline = time.monotonic() + TIMEOUT
     counts = {"records": 0, "changes": 0}
     while True:

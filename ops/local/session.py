@@ -93,7 +93,7 @@ def sign_in(outputs: Outputs, name: str, groups: Iterable[str] = (), client_id: 
 
 
 def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
-    """Invoke the function `poll` with an event, as a schedule does. Return the function's response.
+    """Invoke the live version of `poll` with an event, as a schedule does. Return the function's response.
 
     :raises CommandError: if `poll` raises an error, or the stack has no sources and so no `poll`
     """
@@ -102,7 +102,7 @@ def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
     # The Lambda client must not retry, because a retry would poll the back office again.
     config = botocore.config.Config(read_timeout=120, retries={"total_max_attempts": 1})
     functions = root(outputs.region).client("lambda", config=config)
-    invocation = functions.invoke(FunctionName=outputs.poll_function, Payload=json.dumps(event).encode())
+    invocation = functions.invoke(FunctionName=f"{outputs.poll_function}:live", Payload=json.dumps(event).encode())
     response: dict[str, Any] = json.load(invocation["Payload"])
     if "FunctionError" in invocation:
         raise CommandError(f"{outputs.poll_function} failed: {response.get('errorMessage', response)}")

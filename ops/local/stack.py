@@ -38,9 +38,8 @@ class Outputs:
     """The Terraform outputs that tools and tests use. terraform/outputs.tf describes each output.
 
     routes: every route of the API as "METHOD /path", without the stage
-    openapi: the public contract of the API, an OpenAPI document as JSON text; None in the record of an older stack
-    policies: the JSON text of every policy of the primary Region, by the policy's name
-    sources: the event that each source's schedule sends, as JSON text, by the source's name; None without sources
+    openapi_uri: the S3 URI of the API's public contract, an OpenAPI document; None in the record of an older stack
+    sources: the mode, collection, schedule and staleness budget of each source, by its name; None without sources
     poll_function, checkpoints_table, change_stream: the names of resources for polling; None without sources
     backends: a dict with the `url` of each backend that API Gateway passes requests to, by the backend's name
     """
@@ -59,14 +58,13 @@ class Outputs:
     apply_queue_url: str
     apply_dead_letter_url: str
     routes: list[str]
-    policies: dict[str, str]
-    openapi: str | None = None
+    openapi_uri: str | None = None
     edge_url: str | None = None
     replica_region: str | None = None
     replica_api_url: str | None = None
     replica_documents_bucket: str | None = None
     replica_write_log_bucket: str | None = None
-    sources: dict[str, str] | None = None
+    sources: dict[str, dict[str, typing.Any]] | None = None
     poll_function: str | None = None
     checkpoints_table: str | None = None
     change_stream: str | None = None

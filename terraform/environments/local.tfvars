@@ -1,9 +1,9 @@
 # Settings for the whole stack on the local emulator. Each setting that differs from a stack on AWS has a comment with
 # the reason.
 
-name           = "readplane"
-region         = "us-east-1"
-replica_region = "eu-west-1"
+name    = "readplane"
+region  = "us-east-1"
+replica = { region = "eu-west-1" }
 
 # The emulator serves all buckets at one address, so S3 requests must name the bucket in the path. The emulator has no
 # instance metadata and accepts any credentials, so the AWS provider checks neither.
@@ -42,17 +42,22 @@ write_log = { buffering_seconds = 0, buffering_megabytes = 1 }
 functions = {
   apply   = { timeout_seconds = 30 }
   publish = { timeout_seconds = 30 }
+
+  apply_stream = { timeout_seconds = 30 }
 }
 
 # Nothing is protected against deletion, because `make down` deletes the stack with all its data.
 deletion_protection = false
 log_retention_days  = 1
 
-# The throttle is above what one machine can send, so that load tests measure the stack and not the throttle.
-throttle = { rate = 5000, burst = 5000 }
+# The throttles are above what one machine can send, so that load tests measure the stack and not the throttle.
+throttle      = { rate = 5000, burst = 5000 }
+open_throttle = { rate = 5000, burst = 5000 }
 
 cors_origins = ["http://localhost:8080"]
 cors_headers = ["traceparent"] # the header of W3C Trace Context, which tracing libraries for browsers add
+
+groups = ["editors", "support"]
 
 collections = {
   # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it.
@@ -182,7 +187,7 @@ sources = {
     mode             = "changes"
     collection       = "subdivisions"
     schedule         = "rate(1 minute)"
-    staleness_budget = 90
+    staleness_budget = 130
     url              = "http://localhost:8765/backoffice/subdivisions.json?_shape=objects&_nocount=1&_sort=modified&_size=500&modified__gte={cursor}"
     records          = "rows"
     id               = "code"
@@ -235,6 +240,7 @@ backends = {
     methods    = ["GET", "HEAD"]
     timeout_ms = 2000
     throttle   = { rate = 1000, burst = 1000 }
+    callers    = { default = { keys = ["first", "second"] }, partner = {} }
   }
 
   # Callers need an access token and an API key. The token decides who may call, and API Gateway only counts the
@@ -251,6 +257,8 @@ backends = {
 # This file sets the API keys, because the emulator can't generate keys. (The AWS provider requests a generated key by
 # sending an empty value, which the emulator refuses.) The keys open only this local stack.
 backend_api_keys = {
-  backoffice = "local-key-of-the-backoffice"
-  staff      = "local-key-of-the-staff"
+  "backoffice"                = "local-key-of-the-backoffice"
+  "backoffice/default/second" = "local-second-key-of-the-backoffice"
+  "backoffice/partner/first"  = "local-key-of-the-partner-of-the-backoffice"
+  "staff"                     = "local-key-of-the-staff"
 }

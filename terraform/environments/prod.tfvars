@@ -1,10 +1,10 @@
 # Settings for production: customer managed keys, a second Region that accepts reads and writes, protection against
-# deletion, and alarms. An idle stack costs about 45 $ a month: 30 $ for the two cache clusters, the rest for
-# SnapStart's snapshots, alarms and keys.
+# deletion, and alarms. An idle stack costs about 50 $ a month: 30 $ for the two cache clusters, the rest for
+# SnapStart's snapshots, alarms, dashboards and keys. README.md has the list. Set budget, so that AWS tells you in time.
 
-name           = "readplane"
-region         = "eu-central-1"
-replica_region = "eu-west-1"
+name    = "readplane"
+region  = "eu-central-1"
+replica = { region = "eu-west-1" }
 
 customer_managed_key = true
 deletion_protection  = true
@@ -16,23 +16,27 @@ alarms               = true
 # sends SMS only to verified numbers.
 
 cache_size = "0.5"
-throttle   = { rate = 500, burst = 1000 }
+throttle   = { rate = 500, burst = 1000 } # what anybody may call without a token has a lower limit: open_throttle
 
 write_log    = { buffering_seconds = 60, apply_concurrency = 20 }
 horizon_days = 30
 
 # Concurrency is reserved, so that a flood of reads can't starve `apply`, and a backlog of changes can't starve `read`.
-# The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. `apply` reserves 22: 20 for
-# the apply queue, and 2 for the change stream of the source below (1 shard x parallelization_factor 2).
+# The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. A new account may have a quota
+# of 10 or 50: leave the reservations out there until AWS has raised it. `apply` reserves what the apply queue may use
+# (write_log.apply_concurrency), and `apply_stream` what the change stream of the source below may use (1 shard x
+# parallelization_factor 2).
 #
 # With snap_start, every deployment leaves an old version of `write` and of `read` behind. AWS bills the SnapStart
 # snapshot of a version for as long as the version exists. So delete the versions that you won't go back to.
 functions = {
   write   = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
-  apply   = { memory_mb = 1024, reserved_concurrency = 22 }
+  apply   = { memory_mb = 1024, reserved_concurrency = 20 }
   publish = { memory_mb = 1024, reserved_concurrency = 40 }
   read    = { memory_mb = 512, reserved_concurrency = 100, snap_start = true }
   poll    = { memory_mb = 1024, reserved_concurrency = 5 }
+
+  apply_stream = { memory_mb = 1024, reserved_concurrency = 2 }
 }
 
 # The origin of your web application, whose scripts may call the API.
@@ -44,6 +48,9 @@ sign_in = {
   mobile_callback_urls = ["com.example.app://callback"]
   mobile_logout_urls   = ["com.example.app://signed-out"]
 }
+
+# Terraform deletes a group, and Cognito forgets its members, when the group is listed here no longer.
+groups = ["editors", "pricing"]
 
 collections = {
   products = {
@@ -73,8 +80,8 @@ collections = {
   }
 }
 
-# An example of a source. The first source, polled every minute, costs some 15 $ a month, busy or not: most of it
-# for one shard of the change stream, and about 1 $ for `poll` and its metrics. Each further source adds only about 1 $.
+# An example of a source. Polled every minute, a source costs 4 to 5 $ a month, busy or not, for `poll` and its metrics.
+# With the first source come 11 to 15 $ for one shard of the change stream.
 # Also declare the source's collection under collections above, without write_groups:
 #   stock = { read = "public", cache_ttl = 10 }
 #

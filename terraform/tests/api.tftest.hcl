@@ -120,7 +120,7 @@ run "everything" {
     stage_settings = {
       caching_enabled        = false
       data_trace_enabled     = false
-      metrics_enabled        = true
+      metrics_enabled        = false
       throttling_rate_limit  = 100
       throttling_burst_limit = 200
     }
@@ -148,7 +148,6 @@ run "everything" {
       "GET /documents/prices/{item_id}"   = [true, 30, 100, 200]
     }
 
-    logging_policy = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
   }
 
   # --- The API and its document
@@ -278,9 +277,9 @@ run "everything" {
 
   assert {
     condition = alltrue([for method in aws_api_gateway_method_settings.route :
-      method.settings[0].metrics_enabled && !method.settings[0].data_trace_enabled
+      !method.settings[0].metrics_enabled && !method.settings[0].data_trace_enabled
     ])
-    error_message = "A route with settings of its own has metrics too, and logs no bodies either."
+    error_message = "A route with settings of its own has no metrics that cost money either, and logs no bodies."
   }
 
   assert {
@@ -313,22 +312,41 @@ run "everything" {
   }
 
   assert {
-    condition = (
-      length(aws_api_gateway_account.this) == 1
-      && aws_iam_role_policy_attachment.logging[0].policy_arn == var.logging_policy
-    )
-    error_message = "The account has a role for logs. Without it, API Gateway refuses a stage with logs."
+    condition     = length(aws_api_gateway_domain_name.this) + length(aws_route53_record.this) == 0
+    error_message = "Without a domain, the API has only its own address."
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.logging[0].assume_role_policy).Statement[0].Principal == {
-      Service = "apigateway.amazonaws.com"
-    }
-    error_message = "Only API Gateway may assume the role for logs."
+    condition     = !aws_api_gateway_rest_api.this.disable_execute_api_endpoint
+    error_message = "Without a domain, the API answers on its own address."
   }
 }
 
 # The document of the run "everything".
+run "metrics_of_each_method" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    method_metrics = true
+  }
+
+  assert {
+    condition     = aws_api_gateway_method_settings.stage.settings[0].metrics_enabled
+    error_message = "method_metrics buys the metrics of every method."
+  }
+
+  assert {
+    condition = alltrue([
+      for method in aws_api_gateway_method_settings.route : method.settings[0].metrics_enabled
+    ])
+    error_message = "method_metrics also buys the metrics of the methods with settings of their own."
+  }
+}
+
 run "document" {
   command = plan
 
@@ -937,7 +955,7 @@ run "document_with_one_origin" {
   }
 }
 
-run "key_unescaped_paths_and_foreign_logging" {
+run "key_and_unescaped_paths" {
   command = plan
 
   module {
@@ -945,10 +963,9 @@ run "key_unescaped_paths_and_foreign_logging" {
   }
 
   variables {
-    cors_origins           = []
-    manage_account_logging = false
-    kms_key_arn            = "arn:aws:kms:eu-central-1:111122223333:key/k"
-    escape_method_paths    = false
+    cors_origins        = []
+    kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/k"
+    escape_method_paths = false
   }
 
   assert {
@@ -966,14 +983,6 @@ run "key_unescaped_paths_and_foreign_logging" {
       jsonencode(jsondecode(output.document).paths["/health"].x-amazon-apigateway-any-method), "'GET,HEAD'"
     )
     error_message = "Without origins, a path has no OPTIONS, so a 405 doesn't name it."
-  }
-
-  assert {
-    condition = (
-      length(aws_api_gateway_account.this) == 0
-      && length(aws_iam_role.logging) + length(aws_iam_role_policy_attachment.logging) == 0
-    )
-    error_message = "manage_account_logging = false leaves the account's setting alone."
   }
 
   assert {

@@ -75,14 +75,15 @@ run "an_unknown_attribute_is_named_with_the_nearest_one" {
       { path = "alarms", declared = true, typed = true },
       { path = "notify", declared = null, typed = { emails = [] } },
     ]
-  }
-
-  assert {
-    condition = output.unknown == [
+    unknown = [
       "sign_in.MFA doesn't exist. Do you mean mfa?",
       "collections.a.shema doesn't exist. Do you mean schema?",
       "collections.a.zz doesn't exist. Choose from read, schema.",
     ]
+  }
+
+  assert {
+    condition     = output.unknown == var.unknown
     error_message = "The message names each unknown attribute, and the one that is most like it."
   }
 }

@@ -20,8 +20,12 @@ variables {
   }
 
   usage_plans = {
-    crm = { key_id = "key001", throttle = { rate = 5, burst = 10 }, quota = { limit = 1000, period = "WEEK" } }
-    erp = { key_id = "key002", throttle = { rate = 1, burst = 1 } }
+    crm = {
+      key_ids  = { crm = "key001", "crm/shop/b" = "key003" }
+      throttle = { rate = 5, burst = 10 }
+      quota    = { limit = 1000, period = "WEEK" }
+    }
+    erp = { key_ids = { erp = "key002" }, throttle = { rate = 1, burst = 1 } }
   }
 
   routes = {
@@ -80,7 +84,7 @@ run "everything" {
       crm = { rate_limit = 5, burst_limit = 10 }
       erp = { rate_limit = 1, burst_limit = 1 }
     }
-    plan_keys = { crm = ["API_KEY", "key001"], erp = ["API_KEY", "key002"] }
+    plan_keys = { crm = ["API_KEY", "key001"], "crm/shop/b" = ["API_KEY", "key003"], erp = ["API_KEY", "key002"] }
 
     method_paths = {
       "GET /backends/crm/{proxy+}"    = "~1backends~1crm~1{proxy+}/GET"

@@ -114,6 +114,40 @@ run "keyed_and_protected" {
   }
 }
 
+run "access_logs" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    access_log_bucket = "example-access-logs"
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_logging.this[0].target_bucket == "example-access-logs"
+      && aws_s3_bucket_logging.this[0].target_prefix == "${var.name}/"
+    )
+    error_message = "S3 logs requests to the team's bucket, under a prefix that no other bucket uses."
+  }
+}
+
+run "access_logs_of_itself" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    access_log_bucket = "readplane-write-log-111122223333-eu-central-1"
+  }
+
+  expect_failures = [var.access_log_bucket]
+}
+
 run "unkeyed_on_an_emulator" {
   command = plan
 
@@ -135,8 +169,13 @@ run "unkeyed_on_an_emulator" {
   }
 
   assert {
-    condition     = length(aws_s3_bucket_policy.this) == 0 && aws_s3_bucket.this.force_destroy
-    error_message = "The variables allow plain HTTP and deletion."
+    condition     = length(aws_s3_bucket_policy.this) + length(aws_s3_bucket_logging.this) == 0
+    error_message = "The variables allow plain HTTP and ask for no access logs."
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.force_destroy
+    error_message = "The variables allow deletion."
   }
 
   assert {
@@ -158,4 +197,51 @@ run "what_s3_refuses" {
   }
 
   expect_failures = [var.name, var.transitions]
+}
+
+run "objects_whose_old_versions_stay" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    noncurrent_prefixes = ["log/", "stream/"]
+  }
+
+  assert {
+    condition = alltrue([
+      for r in aws_s3_bucket_lifecycle_configuration.this.rule :
+      length(r.noncurrent_version_expiration) == 0 if !startswith(r.id, "clean-up-")
+    ])
+    error_message = "No rule without a prefix deletes old versions, because it would delete them everywhere."
+  }
+
+  assert {
+    condition = [
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.filter[0].prefix
+      if startswith(rule.id, "clean-up-")
+    ] == ["log/", "stream/"]
+    error_message = "Each prefix has a rule of its own."
+  }
+
+  assert {
+    condition = flatten(
+      aws_s3_bucket_lifecycle_configuration.this.rule[*].noncurrent_version_expiration
+    )[*].noncurrent_days == [30, 30]
+    error_message = "The rule of each prefix deletes its old versions."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.this.rule[0].id == "clean-up"
+    error_message = "The first rule cleans up everywhere."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.this.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 1
+    )
+    error_message = "Everything else is cleaned up everywhere, as before."
+  }
 }

@@ -31,13 +31,17 @@ run "budget_of_a_tag" {
   }
 
   assert {
+    condition     = aws_budgets_budget.this.name == "shop-eu-central-1"
+    error_message = "The budget's name contains the Region."
+  }
+
+  assert {
     condition = (
-      aws_budgets_budget.this.name == "shop-eu-central-1"
-      && aws_budgets_budget.this.limit_amount == "120.5"
+      aws_budgets_budget.this.limit_amount == "120.5"
       && aws_budgets_budget.this.limit_unit == "USD"
       && aws_budgets_budget.this.time_unit == "MONTHLY"
     )
-    error_message = "The budget is a monthly sum, and its name contains the Region."
+    error_message = "The budget is a monthly sum."
   }
 
   assert {
@@ -49,14 +53,25 @@ run "budget_of_a_tag" {
 
   assert {
     condition = {
-      for n in aws_budgets_budget.this.notification :
-      "${n.notification_type} ${n.comparison_operator} ${n.threshold} ${n.threshold_type}" =>
-      join(",", n.subscriber_email_addresses)
-      } == {
-      "ACTUAL GREATER_THAN 80 PERCENTAGE"      = "costs@example.com"
-      "FORECASTED GREATER_THAN 100 PERCENTAGE" = "costs@example.com"
-    }
+      for each in aws_budgets_budget.this.notification : each.notification_type => each.threshold
+    } == { ACTUAL = 80, FORECASTED = 100 }
     error_message = "The budget notifies at 80 % of the sum, and when AWS expects more than the sum."
+  }
+
+  assert {
+    condition = alltrue([
+      for each in aws_budgets_budget.this.notification :
+      each.comparison_operator == "GREATER_THAN" && each.threshold_type == "PERCENTAGE"
+    ])
+    error_message = "The thresholds are percentages, and the budget notifies above them."
+  }
+
+  assert {
+    condition = alltrue([
+      for each in aws_budgets_budget.this.notification :
+      join(",", each.subscriber_email_addresses) == "costs@example.com"
+    ])
+    error_message = "Each notification goes to the addresses of the budget."
   }
 }
 

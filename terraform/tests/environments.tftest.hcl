@@ -32,7 +32,8 @@ run "local" {
   variables {
     name                  = run.files.files.local.name
     region                = run.files.files.local.region
-    replica_region        = run.files.files.local.replica_region
+    replica               = run.files.files.local.replica
+    groups                = run.files.files.local.groups
     emulator              = run.files.files.local.emulator
     documents_integration = run.files.files.local.documents_integration
     cache_size            = run.files.files.local.cache_size
@@ -72,12 +73,12 @@ run "local" {
   }
 
   assert {
-    condition     = toset(keys(var.backend_api_keys)) == toset([for name, b in var.backends : name if b.api_key])
+    condition     = toset(keys(var.backend_api_keys)) == toset(local.backend_key_ids)
     error_message = "The file for the local run gives the API keys, because the emulator can't generate them."
   }
 
   assert {
-    condition     = var.replica_region != null && var.write_log.buffering_seconds == 0
+    condition     = var.replica.region != null && var.write_log.buffering_seconds == 0
     error_message = "The emulator runs two Regions at once, without buffering."
   }
 
@@ -112,7 +113,8 @@ run "dev" {
   variables {
     name                 = run.files.files.dev.name
     region               = run.files.files.dev.region
-    replica_region       = run.files.files.dev.replica_region
+    replica              = run.files.files.dev.replica
+    groups               = run.files.files.dev.groups
     customer_managed_key = run.files.files.dev.customer_managed_key
     cache_size           = run.files.files.dev.cache_size
     alarms               = run.files.files.dev.alarms
@@ -130,7 +132,7 @@ run "dev" {
   }
 
   assert {
-    condition     = var.replica_region == null && length(var.sources) == 0
+    condition     = output.regions.replica == null && length(var.sources) == 0
     error_message = "Development has no replica and no stream, because they cost when idle."
   }
 
@@ -163,7 +165,8 @@ run "prod" {
   variables {
     name                 = run.files.files.prod.name
     region               = run.files.files.prod.region
-    replica_region       = run.files.files.prod.replica_region
+    replica              = run.files.files.prod.replica
+    groups               = run.files.files.prod.groups
     customer_managed_key = run.files.files.prod.customer_managed_key
     deletion_protection  = run.files.files.prod.deletion_protection
     log_retention_days   = run.files.files.prod.log_retention_days
@@ -184,7 +187,7 @@ run "prod" {
   }
 
   assert {
-    condition     = var.replica_region != null && var.log_retention_days >= 365
+    condition     = var.replica.region != null && var.log_retention_days >= 365
     error_message = "Production has a second Region and a year of logs."
   }
 

@@ -61,7 +61,7 @@ run "back_office" {
   }
 
   assert {
-    condition     = jsondecode(module.readplane.sources["products"]).source.secret.arn == var.token_arn
+    condition     = strcontains(module.readplane.policies.poll.poll, var.token_arn)
     error_message = "poll reads the example's secret."
   }
 
@@ -101,5 +101,58 @@ run "two_regions" {
   assert {
     condition     = contains(module.readplane.routes, "PUT /items/profiles/{item_id}")
     error_message = "Users write their own profiles."
+  }
+}
+
+run "account" {
+  command = plan
+
+  module {
+    source = "./examples/account"
+  }
+
+  assert {
+    condition     = length(output.role_arns) == 2
+    error_message = "The example sets the role of two Regions."
+  }
+}
+
+run "several_stacks" {
+  command = plan
+
+  module {
+    source = "./examples/several_stacks"
+  }
+
+  variables {
+    allowed_account_ids = ["111122223333"]
+    certificate_arns = {
+      blue  = "arn:aws:acm:eu-central-1:111122223333:certificate/b"
+      green = "arn:aws:acm:eu-central-1:111122223333:certificate/g"
+    }
+  }
+
+  assert {
+    condition     = keys(module.readplane) == ["blue", "green"]
+    error_message = "One call of the module makes two stacks."
+  }
+
+  assert {
+    condition = output.api_urls == {
+      blue = "https://api.blue.example.com", green = "https://api.green.example.com"
+    }
+    error_message = "Each stack has a domain of its own."
+  }
+
+  assert {
+    condition = alltrue([for name, stack in module.readplane : alltrue([
+      for function in values(stack.primary.functions) : startswith(function.name, "${name}-")
+    ])])
+    error_message = "No two stacks name a function alike."
+  }
+
+  assert {
+    condition     = alltrue([for stack in module.readplane : stack.replica == null])
+    error_message = "A provider for the replica Region makes no replica."
   }
 }

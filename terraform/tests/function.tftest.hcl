@@ -324,6 +324,8 @@ run "with_a_variable_of_its_own" {
 
     expected_runs = {
       zip         = "tests/mocks/artefact.txt"
+      handler     = "readplane.write.handler.handler"
+      memory_mb   = 512
       layers      = ["arn:aws:lambda:eu-central-1:111122223333:layer:libraries:1"]
       environment = { READPLANE_CLIENT = "boto3" }
     }
@@ -399,4 +401,159 @@ run "settings_that_do_not_fit_beside_another_variable" {
   }
 
   expect_failures = [aws_lambda_function.this]
+}
+
+# --- How a version goes live
+
+run "a_version_that_passes_its_check" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = one(aws_lambda_invocation.check).qualifier == aws_lambda_function.this.version
+    error_message = "The check invokes the new version, and not the one that the alias points to."
+  }
+
+  assert {
+    condition     = jsondecode(one(aws_lambda_invocation.check).input) == { check = true }
+    error_message = "By default, a function starts and checks its settings."
+  }
+
+  assert {
+    condition     = length(terraform_data.first_snapshot) == 1
+    error_message = "With SnapStart, Terraform waits for the first version's snapshot, which the AWS provider doesn't."
+  }
+}
+
+run "a_version_that_fails_its_check" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  override_resource {
+    target          = aws_lambda_invocation.check[0]
+    override_during = plan
+    values          = { result = "{\"problems\":[\"The schema of the collection products can't be used: no\"]}" }
+  }
+
+  expect_failures = [aws_lambda_invocation.check]
+}
+
+run "a_check_of_its_own" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    snap_start = false
+    check      = "{\"check\":\"more\"}"
+  }
+
+  assert {
+    condition     = one(aws_lambda_invocation.check).input == var.check
+    error_message = "A function can have another check."
+  }
+
+  assert {
+    condition     = length(terraform_data.first_snapshot) == 0
+    error_message = "Without SnapStart there is no snapshot to wait for."
+  }
+}
+
+run "no_check_and_no_waiting" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    check          = null
+    await_snapshot = false
+  }
+
+  assert {
+    condition     = length(aws_lambda_invocation.check) == 0 && length(terraform_data.first_snapshot) == 0
+    error_message = "check = null invokes nothing, and await_snapshot = false waits for nothing."
+  }
+}
+
+run "published_again" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    republish = 2
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.description == "Published again: 2"
+    error_message = "A new number changes the configuration, so that Terraform publishes a new version."
+  }
+}
+
+run "another_functions_package" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    function = "apply-stream"
+    package  = "apply"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.function_name == "readplane-apply-stream"
+      && aws_lambda_function.this.handler == "readplane.apply.handler.handler"
+    )
+    error_message = "Two functions can run one package."
+  }
+
+  assert {
+    condition     = aws_iam_role.this.name == "readplane-eu-central-1-apply-stream"
+    error_message = "Each of them has a role of its own."
+  }
+}
+
+run "a_zip_in_s3" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    code = {
+      zip          = "dist/no-such-file.zip"
+      s3           = { bucket = "releases", key = "readplane/1.4.0/hot-arm64.zip" }
+      architecture = "arm64"
+      layers       = []
+    }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.s3_bucket == "releases"
+      && aws_lambda_function.this.s3_key == "readplane/1.4.0/hot-arm64.zip"
+    )
+    error_message = "Lambda reads the zip from the bucket."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.filename == null
+    error_message = "No local file is needed."
+  }
 }

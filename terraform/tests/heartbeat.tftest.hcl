@@ -30,6 +30,10 @@ run "with_key" {
       }
     }
 
+    expected_arn = {
+      "aws:SourceArn" = "arn:aws:scheduler:eu-central-1:111122223333:schedule-group/readplane-heartbeat"
+    }
+
     expected_write = {
       Sid       = "WriteHeartbeat"
       Effect    = "Allow"
@@ -72,9 +76,7 @@ run "with_key" {
   }
 
   assert {
-    condition = jsondecode(output.policies.trust).Statement[0].Condition.ArnEquals == {
-      "aws:SourceArn" = "arn:aws:scheduler:eu-central-1:111122223333:schedule-group/readplane-heartbeat"
-    }
+    condition     = jsondecode(output.policies.trust).Statement[0].Condition.ArnEquals == var.expected_arn
     error_message = "Only the schedule of this group gets the role."
   }
 

@@ -15,6 +15,8 @@ variables {
   kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/k"
   replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/r"
   deletion_protection = true
+
+  replica_deletion_protection = true
 }
 
 run "two_regions" {

@@ -21,6 +21,11 @@ mock_provider "aws" {
   }
 
   override_resource {
+    target = aws_s3_object.sources
+    values = { version_id = "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY" }
+  }
+
+  override_resource {
     target = aws_lambda_layer_version.poll
     values = { arn = "arn:aws:lambda:eu-central-1:111122223333:layer:readplane-poll:1" }
   }
@@ -28,6 +33,9 @@ mock_provider "aws" {
 
 variables {
   name = "readplane"
+
+  poll_retries  = { maximum_event_age_in_seconds = 60, maximum_retry_attempts = 0 }
+  sweep_retries = { maximum_event_age_in_seconds = 3600, maximum_retry_attempts = 10 }
 
   code = {
     zip            = "tests/mocks/artefact.txt"
@@ -41,21 +49,19 @@ variables {
 
   sources = {
     contracts = {
-      settings         = "{\"name\":\"contracts\"}"
-      schedule         = "rate(1 minute)"
-      staleness_budget = 90
-      mode             = "changes"
-      collection       = "contracts"
-      secret           = { arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/crm" }
+      settings   = "{\"name\":\"contracts\"}"
+      schedule   = "rate(1 minute)"
+      mode       = "changes"
+      collection = "contracts"
+      secret     = { arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/crm" }
     }
 
     products = {
-      settings         = "{\"name\":\"products\",\"url\":\"https://erp.example.com/{cursor}\"}"
-      schedule         = "rate(5 minutes)"
-      sweep_schedule   = "cron(0 3 * * ? *)"
-      staleness_budget = 600
-      mode             = "changes"
-      collection       = "products"
+      settings       = "{\"name\":\"products\",\"url\":\"https://erp.example.com/{cursor}\"}"
+      schedule       = "rate(5 minutes)"
+      sweep_schedule = "cron(0 3 * * ? *)"
+      mode           = "changes"
+      collection     = "products"
       secret = {
         arn         = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
         kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/theirs"
@@ -63,11 +69,10 @@ variables {
     }
 
     rates = {
-      settings         = "{\"name\":\"rates\"}"
-      schedule         = "cron(0 * * * ? *)"
-      staleness_budget = 7200
-      mode             = "snapshot"
-      collection       = "rates"
+      settings   = "{\"name\":\"rates\"}"
+      schedule   = "cron(0 * * * ? *)"
+      mode       = "snapshot"
+      collection = "rates"
     }
   }
 
@@ -132,10 +137,18 @@ run "keyed_in_two_regions" {
       quarantine_prefix = "quarantine/"
       documents         = [{ region = "eu-central-1", bucket = "docs-1" }, { region = "eu-west-1", bucket = "docs-2" }]
       horizon_days      = 30
-      schemas = {
-        bucket = "log"
-        key    = "config/poll-schemas/${sha256("{\"products\":{\"type\":\"object\"}}")}.json"
-        sha256 = sha256("{\"products\":{\"type\":\"object\"}}")
+      config = {
+        bucket     = "log"
+        key        = "config/sources.json"
+        version_id = "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"
+        sha256 = sha256(jsonencode({
+          schemas = { products = { type = "object" } }
+          sources = {
+            contracts = { name = "contracts" }
+            products  = { name = "products", url = "https://erp.example.com/{cursor}" }
+            rates     = { name = "rates" }
+          }
+        }))
       }
       collections = {
         contracts = { read = "owner", cache_ttl = 0 }
@@ -145,7 +158,9 @@ run "keyed_in_two_regions" {
     }
 
     expected_runs = {
-      zip = "tests/mocks/artefact.txt"
+      zip       = "tests/mocks/artefact.txt"
+      handler   = "readplane.poll.handler.handler"
+      memory_mb = 512
       layers = [
         "arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1",
         "arn:aws:lambda:eu-central-1:111122223333:layer:readplane-poll:1",
@@ -153,11 +168,14 @@ run "keyed_in_two_regions" {
       environment = {}
     }
 
-    expected_validated = [
-      { name = "contracts" },
-      { name = "products", url = "https://erp.example.com/{cursor}" },
-      { name = "rates" },
-    ]
+    expected_config = {
+      sources = {
+        contracts = { name = "contracts" }
+        products  = { name = "products", url = "https://erp.example.com/{cursor}" }
+        rates     = { name = "rates" }
+      }
+      schemas = { products = { type = "object" } }
+    }
 
     expected_expressions = {
       "poll.contracts" = "rate(1 minute)"
@@ -168,13 +186,11 @@ run "keyed_in_two_regions" {
     }
 
     expected_inputs = {
-      poll  = "{\"source\":{\"name\":\"products\",\"url\":\"https://erp.example.com/{cursor}\"},\"sweep\":false}"
-      sweep = "{\"source\":{\"name\":\"products\",\"url\":\"https://erp.example.com/{cursor}\"},\"sweep\":true}"
-      freshness = [
-        { name = "contracts", staleness_budget = 90 },
-        { name = "products", staleness_budget = 600 },
-        { name = "rates", staleness_budget = 7200 },
-      ]
+      "poll.contracts" = "{\"source\":\"contracts\",\"sweep\":false}"
+      "poll.products"  = "{\"source\":\"products\",\"sweep\":false}"
+      "poll.rates"     = "{\"source\":\"rates\",\"sweep\":false}"
+      "sweep.products" = "{\"source\":\"products\",\"sweep\":true}"
+      freshness        = "{\"freshness\":true}"
     }
 
     expected_trust = {
@@ -215,7 +231,8 @@ run "keyed_in_two_regions" {
       ReadItems          = ["dynamodb:BatchGetItem"]
       ListItems          = ["dynamodb:Query"]
       RecordFreshness    = ["dynamodb:PutItem"]
-      ReadSchemas        = ["s3:GetObject"]
+      ReadSources        = ["s3:GetObjectVersion"]
+      ReadOlderSchemas   = ["s3:GetObject"]
       KeepQuarantine     = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
       PublishDocuments   = ["s3:PutObject", "s3:GetObject"]
       ReadSecrets        = ["secretsmanager:GetSecretValue"]
@@ -234,7 +251,8 @@ run "keyed_in_two_regions" {
       ReadItems          = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
       ListItems          = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/index/by_collection"]
       RecordFreshness    = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
-      ReadSchemas        = ["arn:aws:s3:::log/config/poll-schemas/*"]
+      ReadSources        = ["arn:aws:s3:::log/config/sources.json"]
+      ReadOlderSchemas   = ["arn:aws:s3:::log/config/poll-schemas/*"]
       KeepQuarantine     = ["arn:aws:s3:::log/quarantine/*"]
       PublishDocuments = [
         "arn:aws:s3:::docs-1/authenticated/sources/*",
@@ -312,16 +330,13 @@ run "keyed_in_two_regions" {
   }
 
   assert {
-    condition = (
-      aws_s3_object.schemas.bucket == "log"
-      && aws_s3_object.schemas.content == "{\"products\":{\"type\":\"object\"}}"
-    )
-    error_message = "The schemas are in the object that poll reads, apart from those that write loads."
+    condition     = aws_s3_object.sources.bucket == "log" && aws_s3_object.sources.key == "config/sources.json"
+    error_message = "The sources are under config/, where the bucket keeps every version."
   }
 
   assert {
-    condition     = aws_s3_object.schemas.kms_key_id == var.kms_key_arn
-    error_message = "The stack's own key encrypts the schemas."
+    condition     = jsondecode(aws_s3_object.sources.content) == var.expected_config
+    error_message = "The object that poll reads holds every source, and the schemas of the collections that they feed."
   }
 
   assert {
@@ -342,23 +357,6 @@ run "keyed_in_two_regions" {
     error_message = "Lambda drops an event that couldn't start within a minute."
   }
 
-  # --- The check of the sources' settings by `poll`
-
-  assert {
-    condition     = jsondecode(aws_lambda_invocation.validate.input) == { validate = var.expected_validated }
-    error_message = "poll checks every source before anything is scheduled."
-  }
-
-  assert {
-    condition     = aws_lambda_invocation.validate.triggers == tomap({ version = "7" })
-    error_message = "New code checks the sources again. Otherwise a bug of the old code would fail every later apply."
-  }
-
-  assert {
-    condition     = aws_lambda_invocation.validate.qualifier == "live"
-    error_message = "The alias of poll checks the sources."
-  }
-
   # --- The schedules
 
   assert {
@@ -369,21 +367,10 @@ run "keyed_in_two_regions" {
   }
 
   assert {
-    condition     = aws_scheduler_schedule.this["poll.products"].target[0].input == var.expected_inputs.poll
-    error_message = "The input of a poll holds everything that poll needs to know."
-  }
-
-  assert {
-    condition     = aws_scheduler_schedule.this["sweep.products"].target[0].input == var.expected_inputs.sweep
-    error_message = "The input of a sweep holds everything that poll needs to know."
-  }
-
-  assert {
-    condition = (
-      jsondecode(aws_scheduler_schedule.this["freshness"].target[0].input)
-      == { freshness = var.expected_inputs.freshness }
-    )
-    error_message = "The input of the report holds every source and its budget."
+    condition = {
+      for name, schedule in aws_scheduler_schedule.this : name => schedule.target[0].input
+    } == var.expected_inputs
+    error_message = "The input of a schedule names a source, and holds none of its settings."
   }
 
   assert {
@@ -411,17 +398,18 @@ run "keyed_in_two_regions" {
 
   assert {
     condition = alltrue([
-      for schedule in aws_scheduler_schedule.this : schedule.target[0].retry_policy[0].maximum_retry_attempts == 0
+      for name, schedule in aws_scheduler_schedule.this :
+      schedule.target[0].retry_policy[0] == var.poll_retries if !startswith(name, "sweep.")
     ])
-    error_message = "Schedules don't retry."
+    error_message = "The next run is the retry of a poll. EventBridge Scheduler drops a poll that is a minute old."
   }
 
   assert {
     condition = alltrue([
-      for schedule in aws_scheduler_schedule.this :
-      schedule.target[0].retry_policy[0].maximum_event_age_in_seconds == 60
+      for name, schedule in aws_scheduler_schedule.this :
+      schedule.target[0].retry_policy[0] == var.sweep_retries if startswith(name, "sweep.")
     ])
-    error_message = "EventBridge Scheduler drops an invocation that is a minute old."
+    error_message = "A sweep runs seldom, so EventBridge Scheduler retries it, and drops it when it is an hour old."
   }
 
   assert {
@@ -538,17 +526,16 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
     collections         = { products = { read = "public", cache_ttl = 0 } }
 
     sources = { products = {
-      settings         = "{\"name\":\"products\"}"
-      schedule         = "rate(1 minute)"
-      staleness_budget = 90
-      mode             = "changes"
-      collection       = "products"
+      settings   = "{\"name\":\"products\"}"
+      schedule   = "rate(1 minute)"
+      mode       = "changes"
+      collection = "products"
     } }
 
     expected_sids = [
       "WriteOwnLog", "SendTraces", "KeepNetworkInterfaces", "FindNetworkInterfaces", "KeepCodeFromInterfaces",
-      "PutChanges", "KeepCheckpoints", "ReadItems", "ListItems", "RecordFreshness", "ReadSchemas", "KeepQuarantine",
-      "PublishDocuments",
+      "PutChanges", "KeepCheckpoints", "ReadItems", "ListItems", "RecordFreshness", "ReadSources",
+      "ReadOlderSchemas", "KeepQuarantine", "PublishDocuments",
     ]
   }
 
@@ -590,7 +577,7 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
   }
 
   assert {
-    condition     = aws_s3_object.schemas.content == "{}"
+    condition     = jsondecode(aws_s3_object.sources.content).schemas == {}
     error_message = "Without a schema, the object holds none."
   }
 
@@ -598,20 +585,4 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
     condition     = length(module.alarms) == 0
     error_message = "alarms = false creates no alarm."
   }
-}
-
-run "settings_that_poll_refuses" {
-  command = plan
-
-  module {
-    source = "./modules/poll"
-  }
-
-  override_resource {
-    target          = aws_lambda_invocation.validate
-    override_during = plan
-    values          = { result = "{\"problems\":[\"products.translation: isn't JMESPath\",\"rates.url: is needed\"]}" }
-  }
-
-  expect_failures = [aws_lambda_invocation.validate]
 }

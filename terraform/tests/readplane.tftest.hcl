@@ -41,6 +41,7 @@ variables {
     prices   = { read = "authenticated", write_groups = ["pricing"] }
     profiles = { read = "owner" }
   }
+  groups     = ["editors", "pricing"]
   cache_size = "0.5"
 }
 
@@ -57,7 +58,7 @@ run "two_regions_with_keys_and_polled_back_offices" {
   }
 
   variables {
-    replica_region = "eu-west-1"
+    replica        = { region = "eu-west-1" }
     aws_client     = "boto3"
     cors_origins   = ["https://app.example.com"]
     cors_headers   = ["traceparent"]
@@ -74,7 +75,7 @@ run "two_regions_with_keys_and_polled_back_offices" {
         mode             = "changes"
         collection       = "prices"
         schedule         = "rate(1 minute)"
-        staleness_budget = 90
+        staleness_budget = 130
         url              = "https://erp.example.com/prices?since={cursor}"
         headers          = { X-Tenant = "1" }
         secret = {
@@ -99,44 +100,58 @@ run "two_regions_with_keys_and_polled_back_offices" {
       }
     }
 
-    # What the assertions below expect of the input of a schedule, the settings of `read`, the replica Region's key, and
-    # the policies of the functions.
-    input = {
-      sweep = false
-      source = {
-        name             = "prices"
+    # What the assertions below expect of the output sources, the settings of a source and of `read`, the replica
+    # Region's key, and the policies of the functions.
+    described = {
+      prices = {
         mode             = "changes"
         collection       = "prices"
         schedule         = "rate(1 minute)"
-        staleness_budget = 90
-        url              = "https://erp.example.com/prices?since={cursor}"
-        headers          = { X-Tenant = "1" }
-        secret = {
-          arn    = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
-          header = "Authorization"
-          format = "Bearer {secret}"
-          field  = null
-        }
-        records             = "rows"
-        id                  = "code"
-        version             = { expression = "changed", format = "rfc3339" }
-        deleted             = null
-        owner               = null
-        translation         = "@"
-        function            = null
-        cursor              = null
-        paging              = { style = "link", next = "next_url", parameter = null, first = 1, size = null }
-        lag_seconds         = 60
-        timeout_seconds     = 10
-        attempts            = 3
-        max_pages           = 100
-        max_seconds         = 45
-        requests_per_second = null
-        max_bytes           = 8388608
-        breaker             = { failures = 5, cooldown_seconds = 30 }
-        sweep               = { schedule = "rate(1 day)", url = null, max_deletes_percent = 10 }
-        document            = "current"
+        staleness_budget = 130
+        breaker_failures = 5
       }
+      rates = {
+        mode             = "snapshot"
+        collection       = "rates"
+        schedule         = "rate(1 hour)"
+        staleness_budget = 7200
+        breaker_failures = 5
+      }
+    }
+    settings = {
+      name             = "prices"
+      mode             = "changes"
+      collection       = "prices"
+      schedule         = "rate(1 minute)"
+      staleness_budget = 130
+      url              = "https://erp.example.com/prices?since={cursor}"
+      headers          = { X-Tenant = "1" }
+      secret = {
+        arn    = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
+        header = "Authorization"
+        query  = null
+        format = "Bearer {secret}"
+        field  = null
+      }
+      records             = "rows"
+      id                  = "code"
+      version             = { expression = "changed", format = "rfc3339" }
+      deleted             = null
+      owner               = null
+      translation         = "@"
+      function            = null
+      cursor              = null
+      paging              = { style = "link", next = "next_url", parameter = null, first = 1, size = null }
+      lag_seconds         = 60
+      timeout_seconds     = 10
+      attempts            = 3
+      max_pages           = 100
+      max_seconds         = 45
+      requests_per_second = null
+      max_bytes           = 8388608
+      breaker             = { failures = 5, cooldown_seconds = 30 }
+      sweep               = { schedule = "rate(1 day)", url = null, max_deletes_percent = 10 }
+      document            = "current"
     }
     key_statements = [
       {
@@ -179,7 +194,7 @@ run "two_regions_with_keys_and_polled_back_offices" {
     replica_items = ["arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"]
     replica_key   = ["arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555"]
     freshness = {
-      prices = { collection = "prices", staleness_budget = 90 }
+      prices = { collection = "prices", staleness_budget = 130 }
       rates  = { collection = "rates", staleness_budget = 7200 }
     }
   }
@@ -328,13 +343,18 @@ run "two_regions_with_keys_and_polled_back_offices" {
   }
 
   assert {
-    condition     = jsondecode(output.sources["prices"]) == jsondecode(jsonencode(var.input))
-    error_message = "A schedule's input holds the source's settings, defaults included, but not the secret's KMS key."
+    condition     = jsondecode(module.poll[0].config).sources["prices"] == jsondecode(jsonencode(var.settings))
+    error_message = "poll reads the source's settings, defaults included, but not the secret's KMS key."
   }
 
   assert {
-    condition     = module.poll[0].schedules["poll.prices"].input == output.sources["prices"]
-    error_message = "The output sources shows the input of each source's schedule."
+    condition     = jsonencode(output.sources) == jsonencode(var.described)
+    error_message = "The output sources describes each source. It shows no URL, no header and no secret."
+  }
+
+  assert {
+    condition     = module.poll[0].schedules["poll.prices"].input == jsonencode({ source = "prices", sweep = false })
+    error_message = "The input of a schedule only names the source."
   }
 
   assert {
@@ -366,15 +386,13 @@ run "two_regions_with_keys_and_polled_back_offices" {
 
   assert {
     condition = contains(
-      [for s in jsondecode(module.primary.policies.functions.apply).Statement : s.Sid], "ReadChangeStream"
+      [for s in jsondecode(module.primary.policies.functions["apply-stream"]).Statement : s.Sid], "ReadChangeStream"
     )
     error_message = "The Region that polls applies the changes."
   }
 
   assert {
-    condition = !contains(
-      [for s in jsondecode(module.replica[0].policies.functions.apply).Statement : s.Sid], "ReadChangeStream"
-    )
+    condition     = !contains(keys(module.replica[0].policies.functions), "apply-stream")
     error_message = "The replica Region doesn't apply polled changes, because the global table replicates the items."
   }
 
@@ -416,7 +434,7 @@ run "back_offices_and_alarms_in_another_partition" {
   }
 
   variables {
-    replica_region   = "eu-west-1"
+    replica          = { region = "eu-west-1" }
     notify           = { emails = ["operations@example.com"] }
     alarm_actions    = ["arn:aws:sns:eu-central-1:111122223333:operators"]
     backend_api_keys = { crm = "a-key-of-ours-0123456789" }
@@ -599,7 +617,7 @@ run "one_region_without_key" {
 
   assert {
     condition     = length(output.sources) == 0
-    error_message = "Without a source there is no schedule input."
+    error_message = "Without a source there is none to describe."
   }
 
   assert {
@@ -648,7 +666,7 @@ run "provider_for_another_region" {
   }
 
   variables {
-    replica_region = "eu-west-1"
+    replica = { region = "eu-west-1" }
   }
 
   expect_failures = [data.aws_region.primary, data.aws_region.replica]

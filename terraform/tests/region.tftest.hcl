@@ -54,11 +54,10 @@ variables {
   }
   change_stream_arn = "arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"
   api = {
-    endpoint_type          = "REGIONAL"
-    cors_origins           = ["https://a.example.com", "https://b.example.com"]
-    cache_size             = "0.5"
-    throttle               = { rate = 500, burst = 1000 }
-    manage_account_logging = true
+    endpoint_type = "REGIONAL"
+    cors_origins  = ["https://a.example.com", "https://b.example.com"]
+    cache_size    = "0.5"
+    throttle      = { rate = 500, burst = 1000 }
   }
   documents_integration = "s3"
   functions = {
@@ -66,6 +65,9 @@ variables {
     apply   = { memory_mb = 1024, timeout_seconds = 300, snap_start = false }
     publish = { memory_mb = 1024, timeout_seconds = 120, snap_start = false }
     read    = { memory_mb = 512, timeout_seconds = 15, snap_start = true }
+    poll    = { memory_mb = 1024, timeout_seconds = 120, reserved_concurrency = 400 }
+
+    apply_stream = { memory_mb = 2048, timeout_seconds = 200, reserved_concurrency = 40, snap_start = false }
   }
   write_log = {
     buffering_seconds      = 900
@@ -153,8 +155,10 @@ run "keyed_cached_and_documents_from_s3" {
       items_table     = "readplane-items"
       schemas = {
         bucket = "a-bucket"
-        key    = "config/schemas/${sha256(var.schemas)}.json"
-        sha256 = sha256(var.schemas)
+        key    = "config/schemas.json"
+
+        version_id = "v1"
+        sha256     = sha256(var.schemas)
       }
       collections = {
         products = { read = "public", write_groups = ["editors"] }
@@ -194,28 +198,32 @@ run "keyed_cached_and_documents_from_s3" {
     }
 
     publish_settings = {
-      name             = "readplane"
-      items_table      = "readplane-items"
-      documents_bucket = "a-bucket"
-      horizon_days     = 30
+      name              = "readplane"
+      items_table       = "readplane-items"
+      documents_bucket  = "a-bucket"
+      log_bucket        = "a-bucket"
+      quarantine_prefix = "quarantine/"
+      horizon_days      = 30
       collections = {
-        products = { read = "public", cache_ttl = 60 }
-        prices   = { read = "authenticated", cache_ttl = 0 }
-        profiles = { read = "owner", cache_ttl = 0 }
+        products = { read = "public", cache_ttl = 60, moved = false }
+        prices   = { read = "authenticated", cache_ttl = 0, moved = false }
+        profiles = { read = "owner", cache_ttl = 0, moved = false }
       }
     }
 
     zips = {
-      apply   = "tests/mocks/hot.txt"
-      publish = "tests/mocks/artefact.txt"
-      read    = "tests/mocks/hot.txt"
-      write   = "tests/mocks/hot.txt"
+      apply        = "tests/mocks/hot.txt"
+      apply-stream = "tests/mocks/hot.txt"
+      publish      = "tests/mocks/artefact.txt"
+      read         = "tests/mocks/hot.txt"
+      write        = "tests/mocks/hot.txt"
     }
     layers = {
-      apply   = []
-      publish = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"]
-      read    = []
-      write   = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"]
+      apply        = []
+      apply-stream = []
+      publish      = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"]
+      read         = []
+      write        = ["arn:aws:lambda:eu-central-1:111122223333:layer:readplane-libraries:1"]
     }
 
     write_policy = {
@@ -225,9 +233,10 @@ run "keyed_cached_and_documents_from_s3" {
       PutChanges = [
         ["firehose:PutRecord"], ["arn:aws:firehose:eu-central-1:111122223333:deliverystream/readplane-write-log"],
       ]
-      ReadSchemas = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/config/schemas/*"]]
-      ReadItems   = [["dynamodb:GetItem"], [var.items.arn]]
-      UseKey      = [["kms:Decrypt"], [var.kms_key_arn]]
+      ReadSchemas      = [["s3:GetObjectVersion"], ["arn:aws:s3:::a-bucket/config/schemas.json"]]
+      ReadOlderSchemas = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/config/schemas/*"]]
+      ReadItems        = [["dynamodb:GetItem"], [var.items.arn]]
+      UseKey           = [["kms:Decrypt"], [var.kms_key_arn]]
     }
     only_items = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["item/*"] } }
 
@@ -241,6 +250,24 @@ run "keyed_cached_and_documents_from_s3" {
       ]
       ReadLogObjects    = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/log/*"]]
       QuarantineChanges = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/*"]]
+      FoldItems = [
+        [
+          "dynamodb:GetItem",
+          "dynamodb:PutItem",
+          "dynamodb:BatchGetItem",
+          "dynamodb:PartiQLInsert",
+          "dynamodb:PartiQLUpdate",
+        ],
+        [var.items.arn],
+      ]
+      UseKey = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
+    }
+
+    apply_stream_policy = {
+      WriteOwnLog        = var.own_log
+      SendTraces         = var.own_traces
+      DecryptOwnSettings = [["kms:Decrypt"], [var.kms_key_arn]]
+      QuarantineChanges  = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/*"]]
       FoldItems = [
         [
           "dynamodb:GetItem",
@@ -277,6 +304,7 @@ run "keyed_cached_and_documents_from_s3" {
       ListStreams       = [["dynamodb:ListStreams"], ["*"]]
       MendItems         = [["dynamodb:PutItem"], [var.items.arn]]
       PublishDocuments  = [["s3:PutObject", "s3:DeleteObject"], ["arn:aws:s3:::a-bucket/*"]]
+      QuarantineRows    = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/malformed_row/*"]]
       KeepFailedBatches = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/aws/lambda/*"]]
       FindFailedBatches = [["s3:ListBucket"], ["arn:aws:s3:::a-bucket"]]
       UseKey            = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
@@ -300,7 +328,11 @@ run "keyed_cached_and_documents_from_s3" {
         "s3.eu-central-1.amazonaws.com",
         "sqs.eu-central-1.amazonaws.com",
         "dynamodb.eu-central-1.amazonaws.com",
+      ] } }]
+      apply-stream = [{ StringEquals = { "kms:ViaService" = [
+        "s3.eu-central-1.amazonaws.com",
         "kinesis.eu-central-1.amazonaws.com",
+        "dynamodb.eu-central-1.amazonaws.com",
       ] } }]
       publish = [{ StringEquals = { "kms:ViaService" = [
         "s3.eu-central-1.amazonaws.com",
@@ -388,13 +420,13 @@ run "keyed_cached_and_documents_from_s3" {
   }
 
   assert {
-    condition     = aws_s3_object.schemas.content == var.schemas
+    condition     = aws_s3_object.write_schemas.content == var.schemas
     error_message = "The object that write reads has the schemas."
   }
 
   assert {
-    condition     = aws_s3_object.schemas.key == var.write_settings.schemas.key
-    error_message = "The name of the object that write reads is the hash of its content."
+    condition     = aws_s3_object.write_schemas.key == var.write_settings.schemas.key
+    error_message = "The object keeps its name, so that S3 keeps its versions for older versions of write."
   }
 
   assert {
@@ -408,6 +440,11 @@ run "keyed_cached_and_documents_from_s3" {
   }
 
   assert {
+    condition     = output.settings["apply-stream"] == output.settings.apply
+    error_message = "apply-stream has the settings of apply, because it runs the same package."
+  }
+
+  assert {
     condition     = jsondecode(output.settings.publish) == var.publish_settings
     error_message = "publish knows every collection and how long it may be cached."
   }
@@ -416,7 +453,7 @@ run "keyed_cached_and_documents_from_s3" {
 
   assert {
     condition     = { for name, function in output.functions : name => function.zip } == var.zips
-    error_message = "read, write and apply run the hot zip."
+    error_message = "read, write, apply and apply-stream run the hot zip."
   }
 
   assert {
@@ -452,9 +489,16 @@ run "keyed_cached_and_documents_from_s3" {
       for s in jsondecode(output.policies.functions.apply).Statement : s.Sid => [s.Action, s.Resource]
     }
     error_message = <<-EOT
-      apply reads the stream and the log, reads and writes items, and writes quarantine. It deletes nothing but its
-      messages, and sets when a failed message comes again.
+      apply reads its queue and the log, reads and writes items, and writes quarantine. It deletes nothing but its
+      messages, and sets when a failed message comes again. It reads no stream.
     EOT
+  }
+
+  assert {
+    condition = var.apply_stream_policy == {
+      for s in jsondecode(output.policies.functions["apply-stream"]).Statement : s.Sid => [s.Action, s.Resource]
+    }
+    error_message = "apply-stream reads the stream, and reads no queue and no log."
   }
 
   assert {
@@ -602,16 +646,18 @@ run "with_boto3" {
 
     # What the assertions below expect.
     environments = {
-      apply   = { READPLANE_CLIENT = "boto3" }
-      publish = {}
-      read    = { READPLANE_CLIENT = "boto3" }
-      write   = { READPLANE_CLIENT = "boto3" }
+      apply        = { READPLANE_CLIENT = "boto3" }
+      apply-stream = { READPLANE_CLIENT = "boto3" }
+      publish      = {}
+      read         = { READPLANE_CLIENT = "boto3" }
+      write        = { READPLANE_CLIENT = "boto3" }
     }
     zips = {
-      apply   = "tests/mocks/hot.txt"
-      publish = "tests/mocks/artefact.txt"
-      read    = "tests/mocks/hot.txt"
-      write   = "tests/mocks/hot.txt"
+      apply        = "tests/mocks/hot.txt"
+      apply-stream = "tests/mocks/hot.txt"
+      publish      = "tests/mocks/artefact.txt"
+      read         = "tests/mocks/hot.txt"
+      write        = "tests/mocks/hot.txt"
     }
   }
 
@@ -646,10 +692,9 @@ run "unkeyed_uncached_and_documents_from_read" {
     alarms                = false
     change_stream_arn     = null
     api = {
-      endpoint_type          = "REGIONAL"
-      cors_origins           = ["https://a.example.com"]
-      throttle               = { rate = 500, burst = 1000 }
-      manage_account_logging = true
+      endpoint_type = "REGIONAL"
+      cors_origins  = ["https://a.example.com"]
+      throttle      = { rate = 500, burst = 1000 }
     }
     write_log = {
       buffering_seconds      = 0
@@ -706,7 +751,233 @@ run "unkeyed_uncached_and_documents_from_read" {
   }
 
   assert {
+    condition     = !contains(keys(output.policies.functions), "apply-stream") && output.apply_stream == null
+    error_message = "Without a change stream, there is no function for one."
+  }
+
+  assert {
     condition     = length(module.alarms) == 0
     error_message = "alarms = false creates no alarm."
+  }
+}
+
+# --- apply-stream, the daily calls and the concurrency quota
+
+run "the_functions_that_apply" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    names = ["readplane-apply", "readplane-apply-stream", "readplane-publish", "readplane-read", "readplane-write"]
+
+    trust = {
+      Sid       = "SchedulesInvoke"
+      Effect    = "Allow"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Action    = ["sts:AssumeRole"]
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = "111122223333" }
+        ArnEquals = {
+          "aws:SourceArn" = "arn:aws:scheduler:eu-central-1:111122223333:schedule-group/readplane-daily"
+        }
+      }
+    }
+  }
+
+  assert {
+    condition     = output.apply_stream.function_name == "readplane-apply-stream"
+    error_message = "The change stream has a function of its own."
+  }
+
+  assert {
+    condition     = output.functions["apply-stream"].handler == "readplane.apply.handler.handler"
+    error_message = "apply-stream runs the package apply."
+  }
+
+  assert {
+    condition     = output.functions["apply-stream"].memory_mb == 2048 && output.functions.apply.memory_mb == 1024
+    error_message = "apply-stream has settings of its own."
+  }
+
+  assert {
+    condition     = sort([for schedule in aws_scheduler_schedule.daily : schedule.name]) == tolist(var.names)
+    error_message = "Every function of the Region is called, because a standby's functions would become inactive."
+  }
+
+  assert {
+    condition = alltrue([for schedule in aws_scheduler_schedule.daily :
+      schedule.schedule_expression == "rate(1 day)" && endswith(schedule.target[0].arn, ":live")
+    ])
+    error_message = "Each alias is called once a day."
+  }
+
+  assert {
+    condition = alltrue([for schedule in aws_scheduler_schedule.daily :
+      jsondecode(schedule.target[0].input) == { check = true }
+    ])
+    error_message = "Each alias gets the check, which writes nothing."
+  }
+
+  assert {
+    condition     = jsondecode(output.policies.daily.trust).Statement == [var.trust]
+    error_message = "Only the schedules of this group may use the role."
+  }
+
+  assert {
+    condition     = jsondecode(output.policies.daily.policy).Statement[*].Action == [["lambda:InvokeFunction"]]
+    error_message = "The role may only invoke functions."
+  }
+}
+
+# The functions reserve 10 + 40 + 400 executions.
+run "a_reservation_that_the_quota_does_not_allow" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  override_data {
+    target = data.aws_servicequotas_service_quota.concurrency[0]
+    values = { value = 549 }
+  }
+
+  expect_failures = [data.aws_servicequotas_service_quota.concurrency]
+}
+
+run "a_reservation_that_the_quota_just_allows" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  override_data {
+    target = data.aws_servicequotas_service_quota.concurrency[0]
+    values = { value = 550 }
+  }
+
+  assert {
+    condition     = data.aws_servicequotas_service_quota.concurrency[0].value - local.reserved_concurrency == 100
+    error_message = "Lambda keeps exactly 100 executions unreserved, so it accepts the reservation."
+  }
+}
+
+run "the_reservation_of_a_region_that_does_not_poll" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  override_data {
+    target = data.aws_servicequotas_service_quota.concurrency[0]
+    values = { value = 110 }
+  }
+
+  variables {
+    change_stream_arn = null
+  }
+
+  assert {
+    condition     = length(data.aws_servicequotas_service_quota.concurrency) == 1
+    error_message = "poll and apply-stream aren't there, so they reserve nothing."
+  }
+}
+
+run "a_quota_that_somebody_declared" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    account_concurrency_quota = 1000
+  }
+
+  assert {
+    condition     = length(data.aws_servicequotas_service_quota.concurrency) == 0
+    error_message = "A declared quota replaces the one that AWS reports. An emulator reports none."
+  }
+}
+
+run "nothing_reserved_in_a_new_account" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    functions = {
+      write   = { memory_mb = 512, timeout_seconds = 15 }
+      apply   = { memory_mb = 1024, timeout_seconds = 300 }
+      publish = { memory_mb = 1024, timeout_seconds = 120 }
+      read    = { memory_mb = 512, timeout_seconds = 15 }
+
+      apply_stream = { memory_mb = 1024, timeout_seconds = 300 }
+    }
+  }
+
+  assert {
+    condition     = length(data.aws_servicequotas_service_quota.concurrency) == 0
+    error_message = "Without a reservation any quota is enough, so Terraform doesn't ask for it."
+  }
+}
+
+# --- Zips in S3
+
+run "zips_in_s3" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    code = {
+      hot_zip       = "dist/hot-arm64.zip"
+      functions_zip = "dist/functions-arm64.zip"
+      layer_zip     = "dist/layer-arm64.zip"
+      architecture  = "arm64"
+      aws_client    = "slim"
+      s3 = {
+        bucket = "releases"
+        keys = {
+          "dist/hot-arm64.zip"       = "1.4.0/hot-arm64.zip"
+          "dist/functions-arm64.zip" = "1.4.0/functions-arm64.zip"
+          "dist/layer-arm64.zip"     = "1.4.0/layer-arm64.zip"
+        }
+      }
+    }
+    zips = {
+      apply        = "s3://releases/1.4.0/hot-arm64.zip"
+      apply-stream = "s3://releases/1.4.0/hot-arm64.zip"
+      publish      = "s3://releases/1.4.0/functions-arm64.zip"
+      read         = "s3://releases/1.4.0/hot-arm64.zip"
+      write        = "s3://releases/1.4.0/hot-arm64.zip"
+    }
+  }
+
+  assert {
+    condition     = { for name, function in output.functions : name => function.zip } == var.zips
+    error_message = "Lambda reads the zips from the bucket. No local file is needed."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_layer_version.this.s3_bucket == "releases"
+      && aws_lambda_layer_version.this.s3_key == "1.4.0/layer-arm64.zip"
+    )
+    error_message = "Lambda reads the layer from the bucket too."
+  }
+
+  assert {
+    condition     = aws_lambda_layer_version.this.filename == null
+    error_message = "The layer needs no local file either."
   }
 }

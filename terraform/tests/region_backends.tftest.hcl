@@ -75,11 +75,10 @@ variables {
     }
   }
   api = {
-    endpoint_type          = "REGIONAL"
-    cors_origins           = []
-    cache_size             = "0.5"
-    throttle               = { rate = 500, burst = 1000 }
-    manage_account_logging = true
+    endpoint_type = "REGIONAL"
+    cors_origins  = []
+    cache_size    = "0.5"
+    throttle      = { rate = 500, burst = 1000 }
   }
   documents_integration = "s3"
   functions = {
@@ -323,6 +322,70 @@ run "documents_through_read_and_no_key_to_check" {
   assert {
     condition     = length(aws_api_gateway_vpc_link.backend) == 0
     error_message = "Without a private backend there is no VPC link."
+  }
+}
+
+run "callers_with_keys_of_their_own" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    backends = { crm = {
+      url             = "https://crm.example.com"
+      methods         = ["GET"]
+      timeout_ms      = 29000
+      throttle        = { rate = 1, burst = 1 }
+      api_key         = true
+      callers         = { default = { keys = ["first", "second"] }, billing = { keys = ["spring"] } }
+      scopes          = []
+      forward_headers = []
+    } }
+    backend_api_keys = {
+      "crm"                = "an-old-key-of-ours-0123456789"
+      "crm/default/second" = "a-new-key-of-ours-0123456789"
+    }
+    names = {
+      "crm"                = "readplane-crm"
+      "crm/default/second" = "readplane-crm-default-second"
+      "crm/billing/spring" = "readplane-crm-billing-spring"
+    }
+  }
+
+  assert {
+    condition     = { for id, key in aws_api_gateway_api_key.backend : id => key.name } == var.names
+    error_message = "Each caller has keys of its own. The first key of the caller default keeps its place in the state."
+  }
+
+  assert {
+    condition = alltrue([for id, value in var.backend_api_keys :
+      nonsensitive(aws_api_gateway_api_key.backend[id].value) == nonsensitive(value)
+    ])
+    error_message = "A key can be given by its id."
+  }
+
+  assert {
+    condition = toset(jsondecode(local.backend_auth_settings).keys) == toset([
+      for hash in values(local.key_hashes) : "${hash}/crm"
+    ])
+    error_message = "The function knows that every key opens this backend."
+  }
+
+  assert {
+    condition     = local.key_hashes["crm"] == sha256("an-old-key-of-ours-0123456789")
+    error_message = "During a rotation, the old key opens the backend."
+  }
+
+  assert {
+    condition     = local.key_hashes["crm/default/second"] == sha256("a-new-key-of-ours-0123456789")
+    error_message = "During a rotation, the new key opens the backend too."
+  }
+
+  assert {
+    condition     = local.usage_plans["crm"].key_ids == { for id in keys(var.names) : id => "key001" }
+    error_message = "All keys of a backend share its usage plan."
   }
 }
 

@@ -34,6 +34,8 @@ run "values_of_the_type_any" {
       products = { read = "public", write_groups = ["editors"], cache_ttl = 60 }
       prices   = { read = "authenticated", throttle = { rate = 1, burst = 2 }, schema = "{}" }
     }
+    groups           = ["editors"]
+    replica          = { region = "" }
     backend_api_keys = { crm = "a-key-of-ours-0123456789" }
     backends = {
       crm   = { url = "https://crm.example.com", quota = { limit = 3 } }
@@ -65,7 +67,7 @@ run "values_of_the_type_any" {
   }
 
   assert {
-    condition     = strcontains(output.api_documents["eu-central-1"].document, "traceparent")
+    condition     = strcontains(module.readplane.api_documents["eu-central-1"].document, "traceparent")
     error_message = "The headers that scripts may send reach the module."
   }
 
@@ -85,6 +87,49 @@ run "values_of_the_type_any" {
   }
 }
 
+# The provider of a replica must never be one for the primary Region, whose resources have the same names.
+run "provider_of_a_replica_that_was_removed" {
+  command = plan
+
+  variables {
+    region        = "us-east-1"
+    hot_zip       = "tests/mocks/hot.txt"
+    functions_zip = "tests/mocks/artefact.txt"
+    layer_zip     = "tests/mocks/artefact.txt"
+    collections   = { products = { read = "public" } }
+  }
+
+  override_data {
+    target = module.readplane.data.aws_region.primary
+    values = {
+      name = "us-east-1"
+    }
+  }
+
+  assert {
+    condition     = local.replica_region == "us-west-2"
+    error_message = "Without a replica, the provider is for another Region."
+  }
+}
+
+run "provider_of_a_replica_that_is_going" {
+  command = plan
+
+  variables {
+    region        = "eu-central-1"
+    replica       = { region = "eu-west-1", enabled = false }
+    hot_zip       = "tests/mocks/hot.txt"
+    functions_zip = "tests/mocks/artefact.txt"
+    layer_zip     = "tests/mocks/artefact.txt"
+    collections   = { products = { read = "public" } }
+  }
+
+  assert {
+    condition     = local.replica_region == "eu-west-1" && output.replica_region == null
+    error_message = "The provider is for the Region of the replica until it is gone."
+  }
+}
+
 run "setting_of_the_provider_that_does_not_exist" {
   command = plan
 
@@ -98,4 +143,19 @@ run "setting_of_the_provider_that_does_not_exist" {
   }
 
   expect_failures = [var.emulator_provider]
+}
+
+run "account_id_without_its_leading_zero" {
+  command = plan
+
+  variables {
+    region              = "eu-central-1"
+    hot_zip             = "tests/mocks/hot.txt"
+    functions_zip       = "tests/mocks/artefact.txt"
+    layer_zip           = "tests/mocks/artefact.txt"
+    collections         = { products = { read = "public" } }
+    allowed_account_ids = ["11122223333"]
+  }
+
+  expect_failures = [var.allowed_account_ids]
 }

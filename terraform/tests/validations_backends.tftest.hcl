@@ -18,7 +18,7 @@ run "what_the_rules_allow" {
   }
 
   variables {
-    replica_region = "eu-west-1"
+    replica = { region = "eu-west-1" }
     backends = {
       crm = {
         url        = "https://crm.example.com:8443/api/v2.1"
@@ -558,7 +558,7 @@ run "replica_vpc_link_that_is_empty" {
   }
 
   variables {
-    replica_region = "eu-west-1"
+    replica = { region = "eu-west-1" }
     backends = {
       crm = { url = "https://crm.example.com", vpc_link = { id = "abc123" }, replica_vpc_link = {} }
     }
@@ -613,8 +613,8 @@ run "private_backend_without_replica_vpc_link" {
   }
 
   variables {
-    replica_region = "eu-west-1"
-    backends       = { crm = { url = "https://crm.example.com", vpc_link = { id = "abc123" } } }
+    replica  = { region = "eu-west-1" }
+    backends = { crm = { url = "https://crm.example.com", vpc_link = { id = "abc123" } } }
   }
 
   expect_failures = [var.backends]
@@ -648,7 +648,7 @@ run "replica_vpc_link_to_the_primary_region" {
   }
 
   variables {
-    replica_region = "eu-west-1"
+    replica = { region = "eu-west-1" }
     backends = {
       crm = {
         url              = "https://crm.example.com"
@@ -734,4 +734,77 @@ run "key_of_a_backend_that_takes_none" {
   }
 
   expect_failures = [var.backend_api_keys]
+}
+
+run "port_that_api_gateway_does_not_call" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    backends = { crm = { url = "https://crm.example.com:81" } }
+  }
+
+  expect_failures = [var.backends]
+}
+
+run "port_above_all_ports" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    backends = { crm = { url = "https://crm.example.com:65536" } }
+  }
+
+  expect_failures = [var.backends]
+}
+
+run "host_with_two_dots" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    backends = { crm = { url = "https://crm..example.com" } }
+  }
+
+  expect_failures = [var.backends]
+}
+
+run "host_that_begins_with_a_hyphen" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    backends = { crm = { url = "https://-crm.example.com" } }
+  }
+
+  expect_failures = [var.backends]
+}
+
+run "ports_that_api_gateway_calls" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    backends = { for port in [80, 443, 1024, 65535] : "crm-${port}" => { url = "https://crm.example.com:${port}" } }
+  }
+
+  assert {
+    condition     = length(var.backends) == 4
+    error_message = "API Gateway calls these ports."
+  }
 }

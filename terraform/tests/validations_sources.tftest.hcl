@@ -13,12 +13,13 @@ variables {
     contracts = { read = "owner" }
     notes     = { read = "authenticated", write_groups = ["editors"] }
   }
+  groups = ["editors"]
 
   feed = {
     mode             = "changes"
     collection       = "products"
     schedule         = "rate(1 minute)"
-    staleness_budget = 90
+    staleness_budget = 130
     url              = "https://erp.example.com/products?since={cursor}"
     records          = "rows"
     id               = "code"
@@ -59,6 +60,21 @@ run "more_sources_than_a_function_has_room_for" {
   variables {
     collections = { for n in range(21) : "c${n}" => { read = "public" } }
     sources     = { for n in range(21) : "s${n}" => merge(var.feed, { collection = "c${n}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "source_of_a_retired_collection" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    collections = { products = { read = "public", retired = true }, prices = { read = "public" } }
+    sources     = { products = var.feed }
   }
 
   expect_failures = [var.sources]
@@ -560,7 +576,7 @@ run "url_of_more_than_2048_characters" {
   expect_failures = [var.sources]
 }
 
-run "url_with_a_password" {
+run "url_with_a_user" {
   command = plan
 
   module {
@@ -568,7 +584,7 @@ run "url_with_a_password" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { url = "https://user:pass@erp.example.com/{cursor}" }) }
+    sources = { erp = merge(var.feed, { url = "https://user@erp.example.com/{cursor}" }) }
   }
 
   expect_failures = [var.sources]
@@ -770,6 +786,286 @@ run "sweep_without_a_rate" {
   expect_failures = [var.sources]
 }
 
+run "rate_of_a_fraction" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "rate(1.5 minutes)", staleness_budget = 900 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_without_a_question_mark" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 * * * *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_with_two_days" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 1 * MON *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_with_two_question_marks" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 ? * ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_in_minute_60" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(60 3 * * ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_in_hour_24" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 24 * * ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_on_day_32" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 32 * ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_in_month_13" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 1 13 ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_in_a_month_without_a_name" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 1 JUNE ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_on_weekday_0" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 ? * 0 *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_on_a_sixth_weekday_of_the_month" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 ? * 3#6 *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_on_two_numbered_weekdays" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 ? * 3#1,6#3 *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_in_1969" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 * * ? 1969)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_with_a_step_of_nothing" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0/0 3 * * ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cron_with_a_question_mark_for_the_hour" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 ? * * ? *)" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "sweep_on_day_32" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { sweep = { schedule = "cron(0 3 32 * ? *)" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "sweep_without_a_question_mark" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { sweep = { schedule = "cron(0 3 * * * *)" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "fields_of_cron_expressions" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    patterns = ["schedule", "schedule_values", "schedule_days"]
+
+    # The first seven are AWS's own examples.
+    good = [
+      "15 10 ? * 6L 2022-2023", "0 10 * * ? *", "15 12 * * ? *", "0 18 ? * MON-FRI *", "0 8 1 * ? *",
+      "0/10 * ? * MON-FRI *", "0/5 8-17 ? * MON-FRI *", "*/5 * * * ? *", "0,30 0-23/2 * JAN,MAR-MAY ? 2026/2",
+      "59 23 L * ? *", "00 03 31 12 ? 2199", "0 9 3W * ? *", "0 9 ? * L *", "0 9 ? * 3#2 *", "0 9 ? * SUN,7 1970",
+    ]
+    bad = [
+      "0 3 * * * *", "0 3 ? * ? *", "0 3 1 * 1 *", "60 * * * ? *", "* 24 * * ? *", "* * 0 * ? *", "* * 32 * ? *",
+      "* * * 0 ? *", "* * * 13 ? *", "* * * jan ? *", "* * ? * 8 *", "* * ? * MONDAY *", "* * * * ? 1969",
+      "* * * * ? 2200", "*/60 * * * ? *", "*/0 * * * ? *", "5-60 * * * ? *", "1,,2 * * * ? *", "*,5 * * * ? *",
+      "-5 * * * ? *", "? * * * ? *", "L * * * ? *", "* * 0W * ? *", "* * W * ? *", "* * ? * 3#0 *", "* * ? * 3#1,6#3 *",
+      "* * ? * 8L *", "0.5 * * * ? *", "0  3 * * ? *", "0 3 * * ?", "0 3 * * ? * *", "0 3 * * ? *;",
+    ]
+  }
+
+  assert {
+    condition = alltrue([
+      for fields in var.good :
+      length([for name in var.patterns : name if can(regex(local.patterns[name], "cron(${fields})"))]) == 3
+    ])
+    error_message = "EventBridge Scheduler accepts all of these."
+  }
+
+  assert {
+    condition = alltrue([
+      for fields in var.bad :
+      length([for name in var.patterns : name if can(regex(local.patterns[name], "cron(${fields})"))]) < 3
+    ])
+    error_message = "EventBridge Scheduler refuses each of these."
+  }
+}
+
 run "budget_shorter_than_the_interval" {
   command = plan
 
@@ -779,6 +1075,62 @@ run "budget_shorter_than_the_interval" {
 
   variables {
     sources = { erp = merge(var.feed, { schedule = "rate(5 minutes)", staleness_budget = 300 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "budget_a_second_too_short_for_a_slow_request" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { timeout_seconds = 20, staleness_budget = 139 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "budget_a_second_too_short_for_two_hours" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "rate(2 hours)", staleness_budget = 7269 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "budget_a_second_too_short_for_a_day" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "rate(1 day)", staleness_budget = 86469 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "budget_shorter_than_any_cron_allows" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { schedule = "cron(0 3 * * ? *)", staleness_budget = 129 }) }
   }
 
   expect_failures = [var.sources]
@@ -806,7 +1158,7 @@ run "budget_of_a_fraction_of_a_second" {
   }
 
   variables {
-    sources = { erp = merge(var.feed, { staleness_budget = 90.5 }) }
+    sources = { erp = merge(var.feed, { staleness_budget = 190.5 }) }
   }
 
   expect_failures = [var.sources]
@@ -1103,7 +1455,7 @@ run "cache_ttl_longer_than_the_staleness_budget" {
   }
 
   variables {
-    collections = merge(var.collections, { products = { read = "public", cache_ttl = 91 } })
+    collections = merge(var.collections, { products = { read = "public", cache_ttl = 131 } })
     cache_size  = "0.5"
     sources     = { erp = var.feed }
   }
@@ -1270,7 +1622,7 @@ run "header_value_of_more_than_2048_characters" {
 
   variables {
     sources = { erp = merge(var.feed, {
-      headers = { X-Tenant = join("", ["1", var.characters_2048]) }
+      headers = { X-Tenant = join("", ["-", var.characters_2048]) }
     }) }
   }
 
@@ -1363,6 +1715,328 @@ run "api_key_in_a_plain_header" {
   expect_failures = [var.sources]
 }
 
+run "token_in_a_plain_header" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { headers = { "X-Auth-Token" = "7" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "key_of_a_subscription_in_a_plain_header" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { headers = { "Ocp-Apim-Subscription-Key" = "7" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "bearer_token_in_a_header_of_another_name" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { headers = { X-Forwarded-For = "Bearer abcdefgh" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "json_web_token_in_a_header" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      headers = { X-User = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2ln" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "password_in_a_header_with_a_url" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { headers = { Referer = "https://me:hush@erp.example.com/" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "random_value_in_a_header" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { headers = { X-Client = "9f86d081884c7d659a2feaa0c55ad015" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "api_key_in_the_query" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&api_key=7" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "token_in_the_query" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?Access-Token=7&since={cursor}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "key_in_the_query" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?key=7&since={cursor}" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "signature_in_the_query" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&sig=7" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "password_in_the_query" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&user=me&password=7" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "long_code_in_the_query" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&code=abcdefghijklmnopqrst" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "key_of_aws_in_the_query" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&id=AKIAIOSFODNN7EXAMPLE" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "api_key_in_the_query_of_a_sweep" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      sweep = { schedule = "rate(1 day)", url = "https://erp.example.com/?api_key=7" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_without_a_place" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { secret = { arn = var.secret.arn } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_in_two_places" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { secret = merge(var.secret, { query = "api_key" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_in_a_parameter_with_a_space" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { secret = { arn = var.secret.arn, query = "api key" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_in_the_parameter_of_the_page" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      paging = { style = "page", parameter = "page" }
+      secret = { arn = var.secret.arn, query = "page" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "names_of_credentials" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    credentials = [
+      "Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "apikey", "api_key", "api.key", "hapikey",
+      "X-Auth",
+      "X-Auth-Token", "access_token", "token", "key", "sig", "signature", "X-Amz-Signature", "password", "PASSWD",
+      "pwd",
+      "secret", "client_secret", "clientSecret", "Private-Token", "X-Functions-Key", "Ocp-Apim-Subscription-Key",
+      "subscription-key", "session_id", "PHPSESSIONID", "JWT", "credential", "x-access-key",
+    ]
+    others = [
+      "X-Tenant", "X-Tenant-Id", "Accept", "Accept-Language", "X-Request-Id", "client_id", "page", "page_size", "sort",
+      "sort_key", "keys", "keyword", "author", "authors", "code", "country_code", "significance", "monkey",
+      "tokens_per_page",
+      "Content-Type", "X-Api-Version", "api_version", "secretary", "fields", "since", "passengers", "design",
+    ]
+    values = [
+      "7", "application/json", "application/vnd.example.v1+json; charset=utf-8", "de-DE,de;q=0.9", "tenant-7",
+      "readplane-production-eu-central-1-poller", "123e4567-e89b-42d3-a456-426614174000", "Mozilla/5.0 (X11)",
+      "/api/v1/customers/products/catalogue/all", "https://erp.example.com/catalogue", "Basic plan", "Token",
+    ]
+  }
+
+  assert {
+    condition     = alltrue([for name in var.credentials : can(regex(local.patterns.credential_header, name))])
+    error_message = "A header with one of these names carries a credential."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in var.credentials : can(regex(local.patterns.credential_url, "https://erp.example.com/a?x=1&${name}=7"))
+    ])
+    error_message = "A query parameter with one of these names carries a credential."
+  }
+
+  assert {
+    condition     = !anytrue([for name in var.others : can(regex(local.patterns.credential_header, name))])
+    error_message = "A header with one of these names carries no credential."
+  }
+
+  assert {
+    condition = !anytrue([
+      for name in var.others : can(regex(local.patterns.credential_url, "https://erp.example.com/a?${name}=token"))
+    ])
+    error_message = "A query parameter with one of these names carries no credential."
+  }
+
+  assert {
+    condition = alltrue([
+      for value in var.values :
+      !can(regex(local.credential_value, value))
+      && !can(regex(local.patterns.random, value))
+    ])
+    error_message = "None of these values looks like a credential."
+  }
+}
+
 run "header_that_poll_sets" {
   command = plan
 
@@ -1414,7 +2088,7 @@ run "secret_in_a_header_that_headers_sets" {
 
   variables {
     sources = { erp = merge(var.feed, {
-      headers = { X-Token = "1" }, secret = merge(var.secret, { header = "x-token" })
+      headers = { X-Tenant = "1" }, secret = merge(var.secret, { header = "x-tenant" })
     }) }
   }
 
@@ -1624,7 +2298,7 @@ run "batch_of_nothing" {
   expect_failures = [var.change_stream]
 }
 
-run "stream_that_starves_the_queue" {
+run "stream_with_fewer_executions_than_its_shards_need" {
   command = plan
 
   module {
@@ -1634,24 +2308,7 @@ run "stream_that_starves_the_queue" {
   variables {
     sources       = { erp = var.feed }
     change_stream = { shards = 2, parallelization_factor = 3 }
-    write_log     = { apply_concurrency = 20 }
-    functions     = { apply = { reserved_concurrency = 25 } }
-  }
-
-  expect_failures = [var.change_stream]
-}
-
-run "on_demand_stream_that_starves_the_queue" {
-  command = plan
-
-  module {
-    source = "./modules/settings"
-  }
-
-  variables {
-    sources       = { erp = var.feed }
-    change_stream = { on_demand = true, shards = 1, parallelization_factor = 2 }
-    functions     = { apply = { reserved_concurrency = 17 } }
+    functions     = { apply_stream = { reserved_concurrency = 5 } }
   }
 
   expect_failures = [var.change_stream]
@@ -1741,10 +2398,13 @@ run "without_sources" {
     poll           = null
     poll_layer_zip = "nowhere/layer.zip"
 
-    # Without a source there is no change stream. So apply_concurrency of the apply queue may be as high as the reserved
-    # concurrency of `apply`.
+    # The apply queue may use all of `apply`. Without a source there is no change stream, so no rule about it applies.
     write_log = { apply_concurrency = 20 }
-    functions = { apply = { reserved_concurrency = 20 }, poll = { reserved_concurrency = 1 } }
+    functions = {
+      apply        = { reserved_concurrency = 20 }
+      apply_stream = { reserved_concurrency = 1 }
+      poll         = { reserved_concurrency = 1 }
+    }
   }
 
   assert {
@@ -1775,7 +2435,7 @@ run "what_the_rules_allow" {
     sources = {
       a234567890123456789012345678901234567890 = merge(var.feed, {
         schedule         = "rate(1 day)"
-        staleness_budget = 86401
+        staleness_budget = 86461
         headers          = { X-Tenant = "1", Accept = "application/json; charset=utf-8" }
         secret = {
           arn         = "arn:aws-us-gov:secretsmanager:eu-central-1:111122223333:secret:erp/key_a+=.@-AbCdEf"
@@ -1817,7 +2477,7 @@ run "what_the_rules_allow" {
         collection       = "rates"
         document         = "today.v1"
         schedule         = "rate(12 hours)"
-        staleness_budget = 43201
+        staleness_budget = 43270
       })
       stock = merge(var.feed, {
         collection = "stock"
@@ -1825,9 +2485,11 @@ run "what_the_rules_allow" {
         url        = "http://localhost:8080/stock"
         secret     = var.secret
         paging     = { style = "offset", parameter = "offset" }
+        headers    = { X-Tenant = "123e4567-e89b-42d3-a456-426614174000" }
       })
       plants = merge(var.feed, {
         collection = "plants"
+        secret     = { arn = var.secret.arn, query = "api_key", format = "v1-{secret}" }
         url        = "http://10.0.0.1:65535/plants?since={cursor}"
         paging     = { style = "link" }
       })
@@ -1836,8 +2498,10 @@ run "what_the_rules_allow" {
     change_stream = { on_demand = true, retention_hours = 8760, parallelization_factor = 10, batch_size = 10000 }
     write_log     = { apply_concurrency = 20 }
     functions = {
-      apply = { reserved_concurrency = 60 }
-      poll  = { memory_mb = 4708, timeout_seconds = 120, reserved_concurrency = 8 }
+      apply = { reserved_concurrency = 20 }
+      # An on-demand stream grows by itself, so no number of executions is wrong.
+      apply_stream = { reserved_concurrency = 1 }
+      poll         = { memory_mb = 4708, timeout_seconds = 120, reserved_concurrency = 8 }
     }
     poll = { vpc = {
       subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]

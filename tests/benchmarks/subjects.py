@@ -165,6 +165,17 @@ _POLL_SETTINGS: dict[str, Any] = {
 }
 
 
+def poll_settings(subject: Subject, content: str) -> str:
+    """Return the settings, compressed, with which `poll` reads its sources from the S3 object ``sources.json``.
+
+    :param content: the content of the object.
+    """
+    settings = json.loads(gzip.decompress(base64.b64decode(subject.env["READPLANE_SETTINGS"])))
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    settings["config"] = {"bucket": "bucket", "key": "sources.json", "version_id": "null", "sha256": digest}
+    return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
+
+
 def _settings(schemas: str, poll_settings: dict[str, Any] | None = None) -> str:
     settings: dict[str, Any] = {
         "name": "demo",
@@ -174,6 +185,7 @@ def _settings(schemas: str, poll_settings: dict[str, Any] | None = None) -> str:
         "schemas": {
             "bucket": "bucket",
             "key": "schemas.json",
+            "version_id": "null",
             "sha256": hashlib.sha256(schemas.encode()).hexdigest(),
         },
         "items_table": TABLE,

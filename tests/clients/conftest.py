@@ -14,14 +14,12 @@ from pathlib import Path
 import pytest
 
 import ops.terraform
-from ops.console import ROOT, run_tool
+from ops.console import ROOT
 from ops.local import emulator, session
-from ops.local.stack import environment
-from ops.terraform import environment as terraform_environment
-from ops.terraform import terraform
 from tests.clients import tools
 from tests.local import conftest as local
 from tests.local.support import Local
+from tests.local.test_openapi import contract_of
 
 stack = local.stack
 GENERATED = ROOT / ".local/clients-generated"
@@ -40,19 +38,17 @@ def more_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def contract(stack: Local) -> Path:
-    """Return the path of the file with the stack's own OpenAPI document, the Terraform output `openapi`."""
-    folder = emulator.folder(stack.stack.name)
-    command = [terraform(), f"-chdir={folder / 'terraform'}", "output", "-raw", "openapi"]
-    path = folder / "openapi.json"
-    path.write_text(run_tool(command, env=terraform_environment() | environment(stack.stack.endpoint)))
+    """Return the path of a file with the stack's own OpenAPI document."""
+    path = emulator.folder(stack.stack.name) / "openapi.json"
+    path.write_text(json.dumps(contract_of(stack)))
     return path
 
 
 @pytest.fixture(scope="session")
 def polled_stack(stack: Local) -> Local:
     """Let each source of the stack read its back office once, and return the stack."""
-    for event in (stack.outputs.sources or {}).values():
-        session.poll(stack.outputs, json.loads(event))
+    for source in stack.outputs.sources or ():
+        session.poll(stack.outputs, {"source": source})
     return stack
 
 

@@ -458,10 +458,8 @@ def _wrong_problem(method: str, status: int, headers: Mapping[str, str], content
 def _deployed_schemas(stack: Local) -> dict[str, Any]:
     """Return the deployed JSON Schema of each fuzzed collection's items, by collection."""
     s3 = stack.root().client("s3")
-    bucket = stack.outputs.write_log_bucket
-    listed = s3.list_objects_v2(Bucket=bucket, Prefix="config/schemas/")["Contents"]
-    newest = max(listed, key=lambda entry: entry["LastModified"])["Key"]
-    schemas: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=newest)["Body"].read())
+    response = s3.get_object(Bucket=stack.outputs.write_log_bucket, Key="config/schemas.json")
+    schemas: dict[str, Any] = json.loads(response["Body"].read())
     return {name: schemas[name] for name in COLLECTIONS}
 
 

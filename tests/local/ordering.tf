@@ -70,14 +70,13 @@ resource "aws_api_gateway_vpc_link" "private" {
 module "api" {
   source = "./api"
 
-  name                   = "ordering"
-  user_pool_arn          = var.user_pool_arn
-  documents_bucket       = "ordering"
-  routes                 = local.routes[var.changed ? "after" : "before"]
-  throttle               = { rate = 100, burst = 100 }
-  log_retention_days     = 1
-  manage_account_logging = false
-  escape_method_paths    = false
+  name                = "ordering"
+  user_pool_arn       = var.user_pool_arn
+  documents_bucket    = "ordering"
+  routes              = local.routes[var.changed ? "after" : "before"]
+  throttle            = { rate = 100, burst = 100 }
+  log_retention_days  = 1
+  escape_method_paths = false
 }
 
 output "api_id" {

@@ -66,6 +66,14 @@ def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, 
     return key
 
 
+def put_records(stack: Local, lines: Iterable[bytes]) -> None:
+    """Put one record for each line on the change stream, as `poll` does. Lambda then passes them to `apply-stream`."""
+    records: Any = [{"Data": line, "PartitionKey": "one"} for line in lines]
+    stream = stack.outputs.change_stream
+    assert stream, "the local settings declare sources"
+    stack.root().client("kinesis").put_records(StreamName=stream, Records=records)
+
+
 def lines_of(stack: Local, key: str, s3: Any = None, *, replica: bool = False) -> list[bytes]:
     """Return the lines of an object in the write log, whether or not the object is compressed.
 
@@ -78,8 +86,11 @@ def lines_of(stack: Local, key: str, s3: Any = None, *, replica: bool = False) -
     return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
 
 
-def notify(stack: Local, keys: Iterable[str]) -> list[str]:
-    """Send `apply` a notification for each of these log objects, as S3 does; return the ids of the SQS messages."""
+def notify(stack: Local, keys: Iterable[str], *, replay: bool = False) -> list[str]:
+    """Send `apply` a notification for each of these log objects, as S3 does; return the ids of the SQS messages.
+
+    :param replay: whether to mark the notifications as part of a replay, as an operator does.
+    """
     sqs = stack.root().client("sqs")
     sent = []
     for key in keys:
@@ -90,7 +101,7 @@ def notify(stack: Local, keys: Iterable[str]) -> list[str]:
             "eventName": "ObjectCreated:Put",
             "s3": {"bucket": {"name": stack.outputs.write_log_bucket}, "object": {"key": key}},
         }
-        body = json.dumps({"Records": [notification]})
+        body = json.dumps({"Records": [notification], **({"replay": True} if replay else {})})
         sent.append(sqs.send_message(QueueUrl=stack.outputs.apply_queue_url, MessageBody=body)["MessageId"])
     return sent
 

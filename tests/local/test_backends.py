@@ -22,10 +22,12 @@ ROW = {"code": "de", "alpha_3": "deu", "name": "German"}
 
 
 def key_of(stack: Local, backend: str, *, replica: bool = False) -> str:
-    """Return the value of the API key that the stack declares for a backend."""
+    """Return the value of the first API key of a backend's caller `default`."""
     gateway = stack.root(replica=replica).client("apigateway")
-    (key,) = gateway.get_api_keys(nameQuery=f"{stack.outputs.name}-{backend}", includeValues=True)["items"]
-    return str(key["value"])
+    name = f"{stack.outputs.name}-{backend}"
+    keys = gateway.get_api_keys(nameQuery=name, includeValues=True)["items"]
+    (value,) = [key["value"] for key in keys if key["name"] == name]
+    return str(value)
 
 
 def problem(response: requests.Response, status: int) -> dict[str, Any]:
@@ -193,6 +195,16 @@ def fresh_key(stack: Local, backend: str) -> str:
     key = gateway.create_api_key(name="test-fresh", enabled=True, value=f"test-{time.time_ns():020d}")
     gateway.create_usage_plan_key(usagePlanId=plan, keyId=key["id"], keyType="API_KEY")
     return str(key["value"])
+
+
+def test_every_key_of_every_caller_opens_the_backend(stack: Local) -> None:
+    """The caller `default` is in the middle of a rotation, and the caller `partner` has a key of its own."""
+    keys = stack.outputs.backend_api_keys or {}
+    ids = {"backoffice", "backoffice/default/second", "backoffice/partner/first"}
+    assert ids == {name for name in keys if name.startswith("backoffice")}
+    for name in ids:
+        response = stack.api()("GET", f"/backends/backoffice/{PATH}", headers={"X-Api-Key": keys[name]})
+        assert response.status_code == 200, (name, response.text)
 
 
 def test_a_stalled_backend_delays_no_other_request(stack: Local, by_key: dict[str, str]) -> None:

@@ -273,7 +273,7 @@ def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> 
 
     # Check that the write log, the items and the documents hold the accepted changes and no others. The schedules poll
     # the sources while this test runs, so leave out what `poll` feeds. No client can write there.
-    polled = {"sources"} | {json.loads(text)["source"]["collection"] for text in (stack.outputs.sources or {}).values()}
+    polled = {"sources"} | {source["collection"] for source in (stack.outputs.sources or {}).values()}
 
     def is_polled(key: str) -> bool:
         # The key of an item and the key of a document both have the collection's name in second place.

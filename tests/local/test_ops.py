@@ -79,8 +79,10 @@ def test_a_change_of_the_api_behind_terraforms_back_is_named(stack: Local) -> No
     assert code == 0 and same in output and f"The API of {stack.outputs.replica_region} is as" in output, output
 
     gateway: Any = stack.root().client("apigateway")
-    entry = find(stack.stack.name, None).outputs["api_documents"][region]
-    api, document = entry["id"], json.loads(entry["document"])
+    entry = find(stack.stack.name, None).outputs["api_document_uris"][region]
+    bucket, _, key = entry["uri"].removeprefix("s3://").partition("/")
+    storage: Any = stack.root().client("s3")
+    api, document = entry["id"], json.loads(storage.get_object(Bucket=bucket, Key=key)["Body"].read())
     served = gateway.get_stage(restApiId=api, stageName="v1")["deploymentId"]
 
     def serve(deployment: str) -> None:

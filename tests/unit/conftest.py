@@ -12,10 +12,12 @@ UNIT = Path(__file__).parent
 SLOW = (
     "benchmarks/",
     "ops/build/",
+    "ops/cost/test_stacks.py",
     "ops/local/test_back_office.py",
     "ops/test_tools.py",
     "poll/upstream/test_deadline.py",
     "terraform/test_refusals.py",
+    "terraform/test_whole_numbers.py",
 )
 """The paths of the tests that start processes, build zips or wait for seconds. `make test-fast` runs neither these
 tests nor the property tests."""

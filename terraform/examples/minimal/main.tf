@@ -32,6 +32,7 @@ module "readplane" {
   region = "eu-central-1"
   dist   = var.dist
 
+  groups = ["editors"]
   collections = {
     notes = { read = "public", write_groups = ["editors"] }
   }

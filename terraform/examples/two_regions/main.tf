@@ -23,7 +23,8 @@ provider "aws" {
   region = local.region
 }
 
-# Keep this provider after you have removed replica_region below, until Terraform has destroyed the replica.
+# Keep this provider until Terraform has destroyed the replica, which `enabled = false` below does. The steps are in
+# docs/lifecycle.md. Never let this provider fall back to the primary Region.
 provider "aws" {
   alias  = "replica"
   region = local.replica_region
@@ -39,11 +40,12 @@ module "readplane" {
   source    = "../../modules/readplane"
   providers = { aws = aws, aws.replica = aws.replica }
 
-  name           = "profiles"
-  region         = local.region
-  replica_region = local.replica_region
-  dist           = var.dist
+  name    = "profiles"
+  region  = local.region
+  replica = { region = local.replica_region }
+  dist    = var.dist
 
+  groups = ["editors"]
   collections = {
     profiles = { read = "owner" } # each user reads and writes only their own item
     news     = { read = "authenticated", write_groups = ["editors"], cache_ttl = 30 }

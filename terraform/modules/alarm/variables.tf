@@ -64,8 +64,8 @@ variable "alarms" {
   # CloudWatch refuses an alarm whose expression uses no metric ("Period must not be null"), or more than ten.
   validation {
     condition = alltrue([
-      for expression in values(var.alarms)[*].expression :
-      expression == null ? true : length(expression.metrics) >= 1 && length(expression.metrics) <= 10
+      for expression in values(var.alarms)[*].expression : contains(range(1, 11), length(expression.metrics))
+      if expression != null
     ])
     error_message = "Give an alarm's expression 1 to 10 metrics: CloudWatch refuses any other number."
   }
@@ -73,11 +73,10 @@ variable "alarms" {
   # The period of a series comes from the metrics that it is computed from. A series made of constants has no period, so
   # CloudWatch refuses it. For a series of ones, compute FILL(metric, 0) * 0 + 1.
   validation {
-    condition = alltrue(flatten([
-      for expression in values(var.alarms)[*].expression : expression == null ? [] : [
-        for text in concat([expression.text], values(expression.steps)) : !strcontains(text, "TIME_SERIES(")
-      ]
-    ]))
+    condition = !strcontains(
+      join(" ", flatten([for e in values(var.alarms)[*].expression : try([e.text, values(e.steps)], [])])),
+      "TIME_SERIES("
+    )
     error_message = "Compute each series of an alarm from a metric. CloudWatch refuses TIME_SERIES: it has no period."
   }
 

@@ -143,9 +143,8 @@ resource "aws_lambda_permission" "authorizer" {
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/*"
 }
 
-# The usage plan of each backend with API keys. It limits the callers of the backend, counted over all of the backend's
-# methods. AWS enforces the limits on a best-effort basis, so they protect a back office but are too inexact for
-# billing.
+# The usage plan of each backend with API keys. It limits each key, counted over all of the backend's methods. AWS
+# enforces the limits on a best-effort basis, so they protect a back office but are too inexact for billing.
 resource "aws_api_gateway_usage_plan" "this" {
   for_each = var.usage_plans
 
@@ -172,10 +171,22 @@ resource "aws_api_gateway_usage_plan" "this" {
   }
 }
 
-resource "aws_api_gateway_usage_plan_key" "this" {
-  for_each = var.usage_plans
+locals {
+  # Our own id of an API key -> the key's usage plan, and its id in API Gateway.
+  plan_keys = merge([for backend, plan in var.usage_plans : {
+    for id, key_id in plan.key_ids : id => { plan = backend, key_id = key_id }
+  }]...)
+}
 
-  usage_plan_id = aws_api_gateway_usage_plan.this[each.key].id
+resource "aws_api_gateway_usage_plan_key" "this" {
+  for_each = local.plan_keys
+
+  usage_plan_id = aws_api_gateway_usage_plan.this[each.value.plan].id
   key_id        = each.value.key_id
   key_type      = "API_KEY"
+
+  # A new value of a key is in the plan before the old one leaves it.
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -17,7 +17,14 @@ locals {
       "x-amazon-apigateway-gateway-responses" = local.gateway_responses
     },
     local.policy == null ? {} : { "x-amazon-apigateway-policy" = local.policy },
+    local.endpoint_extension,
   ))
+
+  # Turning the default endpoint off takes effect with the next deployment of the stage. In the document, the setting
+  # also changes the hash that triggers a deployment, and an import can't reset it.
+  endpoint_extension = { for extension, settings in {
+    "x-amazon-apigateway-endpoint-configuration" = { disableExecuteApiEndpoint = true }
+  } : extension => settings if !local.default_endpoint }
 
   path_items = { for path, keys in local.keys_by_path : path => {
     for key in keys : lookup(local.extension_methods, split(" ", key)[0], lower(split(" ", key)[0])) => (

@@ -8,6 +8,28 @@ output "invoke_url" {
   value       = aws_api_gateway_stage.this.invoke_url
 }
 
+output "stage_arn" {
+  description = "ARN of the API's stage, for a web ACL."
+  value       = aws_api_gateway_stage.this.arn
+}
+
+output "execution_arn" {
+  description = "ARN of the API for execute-api policies, without a stage."
+  value       = aws_api_gateway_rest_api.this.execution_arn
+}
+
+output "domain" {
+  description = <<-EOT
+    The API's domain name, and the name and Route 53 zone to which a DNS record of that name must lead; null without a
+    domain.
+  EOT
+  value = var.domain == null ? null : {
+    name    = aws_api_gateway_base_path_mapping.this[0].domain_name
+    target  = local.dns_name
+    zone_id = local.dns_zone
+  }
+}
+
 output "stage_name" {
   description = "Name of the API's stage, which is the first segment of every path."
   value       = aws_api_gateway_stage.this.stage_name
@@ -24,6 +46,7 @@ output "routes" {
 output "document" {
   description = "The OpenAPI document of the API, in the form that API Gateway imports, as JSON text."
   value       = local.document
+  depends_on  = [aws_api_gateway_rest_api_put.this]
 }
 
 output "policy" {

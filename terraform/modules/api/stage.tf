@@ -60,10 +60,12 @@ resource "aws_api_gateway_stage" "this" {
     format          = local.access_log_format
   }
 
-  # These resources must exist before the stage. API Gateway refuses a stage with logs until the account has a role for
-  # them. If the log group of the execution log doesn't exist, API Gateway creates one that keeps its entries forever.
+  # These resources must exist before the stage. If the log group of the execution log doesn't exist, API Gateway
+  # creates one that keeps its entries forever.
+  #
+  # API Gateway also refuses a stage with logs until the account has a role for them: "CloudWatch Logs role ARN must be
+  # set in account settings to enable logging". Module `account_logging` creates that role, once for all stacks.
   depends_on = [
-    aws_api_gateway_account.this,
     aws_cloudwatch_log_group.execution,
     aws_lambda_permission.authorizer,
     aws_lambda_permission.invoke,
@@ -72,6 +74,11 @@ resource "aws_api_gateway_stage" "this" {
 
 # The default settings, for every method without settings of its own. They turn caching off, so only a route's own
 # settings can turn it on.
+#
+# API Gateway always sends the metrics of the API and of its stage, for nothing. The dashboard and the alarms read only
+# those. With metrics_enabled, it also sends up to seven metrics with the dimensions ApiName, Stage, Resource and Method
+# for each method that is called. CloudWatch bills each of them like a custom metric, 0.30 $ a month.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
 resource "aws_api_gateway_method_settings" "stage" {
   #checkov:skip=CKV_AWS_225:A default cache would share a new route's responses between callers; each route opts in.
 
@@ -80,7 +87,7 @@ resource "aws_api_gateway_method_settings" "stage" {
   method_path = "*/*"
 
   settings {
-    metrics_enabled        = true
+    metrics_enabled        = var.method_metrics
     logging_level          = "ERROR"
     data_trace_enabled     = false # it would log bodies and headers, tokens included
     throttling_rate_limit  = var.throttle.rate
@@ -103,7 +110,7 @@ resource "aws_api_gateway_method_settings" "route" {
   method_path = each.value.path
 
   settings {
-    metrics_enabled        = true
+    metrics_enabled        = var.method_metrics
     logging_level          = "ERROR"
     data_trace_enabled     = false
     throttling_rate_limit  = each.value.rate

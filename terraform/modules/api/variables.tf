@@ -211,9 +211,9 @@ variable "key_authorizer" {
 }
 
 variable "usage_plans" {
-  description = "Backend name -> the id of its API key, and the throttle and quota of the key."
+  description = "Backend name -> the API Gateway ids of its API keys by our own ids, and each key's throttle and quota."
   type = map(object({
-    key_id   = string
+    key_ids  = map(string)
     throttle = object({ rate = number, burst = number })
     quota    = optional(object({ limit = number, period = string }))
   }))
@@ -245,6 +245,15 @@ variable "throttle" {
   type        = object({ rate = number, burst = number })
 }
 
+variable "method_metrics" {
+  description = <<-EOT
+    Send CloudWatch metrics of each method, besides those of the stage. Each metric of a method that is called costs
+    0.30 $ a month, and a method has up to seven.
+  EOT
+  type        = bool
+  default     = false
+}
+
 variable "log_retention_days" {
   description = "Days for which CloudWatch keeps the API's access log and execution log."
   type        = number
@@ -259,13 +268,24 @@ variable "kms_key_arn" {
   default     = null
 }
 
-variable "manage_account_logging" {
+variable "domain" {
   description = <<-EOT
-    Set the role with which API Gateway writes logs. All APIs of the account in a Region share this role. Set it to
-    false if something else manages the role.
+    A domain name for the API: its certificate in this Region, and the Route 53 zone that gets a record for the name
+    (null: no record). With default_endpoint = false, the API answers only on this name. null means that the API has
+    only its own address.
   EOT
-  type        = bool
-  default     = true
+  type = object({
+    name             = string
+    certificate_arn  = string
+    hosted_zone_id   = optional(string)
+    default_endpoint = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition     = var.domain == null || var.endpoint_type == "REGIONAL"
+    error_message = "Remove the domain or set endpoint_type to REGIONAL: the certificate is one of this Region."
+  }
 }
 
 variable "escape_method_paths" {

@@ -1,7 +1,11 @@
 output "name" {
-  description = "Name of the bucket. Resources that use it wait until the bucket refuses plain HTTP and has versions."
+  description = "Name of the bucket. Resources that use it wait until the bucket is encrypted and has versions."
   value       = aws_s3_bucket.this.id
-  depends_on  = [aws_s3_bucket_policy.this, aws_s3_bucket_versioning.this]
+  depends_on = [
+    aws_s3_bucket_policy.this,
+    aws_s3_bucket_versioning.this,
+    aws_s3_bucket_server_side_encryption_configuration.this,
+  ]
 }
 
 output "arn" {

@@ -70,7 +70,8 @@ resource "aws_dynamodb_table" "this" {
 }
 
 # The replica of the items table in the replica Region. It gets its stream, index and TTL from the table. Encryption,
-# point-in-time recovery and deletion protection must be set on the replica itself.
+# point-in-time recovery and deletion protection must be set on the replica itself. The provider replaces the replica if
+# its key changes, because DynamoDB sets the key only when it makes the replica. Module `record` refuses such a plan.
 resource "aws_dynamodb_table_replica" "this" {
   count    = var.replica ? 1 : 0
   provider = aws.replica
@@ -78,7 +79,13 @@ resource "aws_dynamodb_table_replica" "this" {
   global_table_arn            = aws_dynamodb_table.this.arn
   kms_key_arn                 = var.replica_kms_key_arn
   point_in_time_recovery      = true
-  deletion_protection_enabled = var.deletion_protection
+  deletion_protection_enabled = var.replica_deletion_protection
+
+  # A new replica gets all items of the table before it is active. For a large table, that takes longer than the
+  # provider's default of 30 minutes.
+  timeouts {
+    create = "12h"
+  }
 }
 
 # Looks up the ARN of the replica's stream, because the replica resource doesn't export it. The name comes from the

@@ -19,6 +19,11 @@ variable "replica_kms_key_arn" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the items table, in both Regions."
+  description = "Refuse to delete the items table in the primary Region."
+  type        = bool
+}
+
+variable "replica_deletion_protection" {
+  description = "Refuse to delete the items table's replica."
   type        = bool
 }

@@ -52,23 +52,31 @@ locals {
 # who may read the schedule can read its input, and because `poll` takes no settings from an event. No source can get
 # the schedule name `freshness`, because the schedule names of a source begin with "poll." or "sweep.".
 locals {
+  # EventBridge Scheduler doesn't retry the invocation for a poll, because the next scheduled run is the retry. (By
+  # default, it would retry 185 times within 24 hours.) AWS accepts no maximum event age of less than 60 seconds. A
+  # sweep may run only once a day, so the invocation for a sweep is retried for an hour.
+  no_retry = { attempts = 0, seconds = 60 }
+
   schedules = merge(local.poll_schedules, local.sweep_schedules, { freshness = local.freshness_schedule })
 
   poll_schedules = { for name, source in var.sources : "poll.${name}" => {
     expression  = source.schedule
     input       = jsonencode({ source = name, sweep = false })
     description = "Polls ${name}"
+    retries     = local.no_retry
   } }
 
   sweep_schedules = { for name, source in var.sources : "sweep.${name}" => {
     expression  = source.sweep_schedule
     input       = jsonencode({ source = name, sweep = true })
     description = "Sweeps ${name}: finds what was deleted there"
+    retries     = { attempts = 10, seconds = 3600 }
   } if source.sweep_schedule != null }
 
   freshness_schedule = {
     expression  = "rate(1 minute)"
     description = "Reports how stale each source is"
+    retries     = local.no_retry
     input       = jsonencode({ freshness = true })
   }
 }
@@ -110,11 +118,9 @@ resource "aws_scheduler_schedule" "this" {
     role_arn = aws_iam_role.scheduler.arn
     input    = each.value.input
 
-    # EventBridge Scheduler doesn't retry an invocation, because the next scheduled run is the retry. (By default, it
-    # would retry 185 times within 24 hours.) AWS accepts no maximum event age of less than 60 seconds.
     retry_policy {
-      maximum_retry_attempts       = 0
-      maximum_event_age_in_seconds = 60
+      maximum_retry_attempts       = each.value.retries.attempts
+      maximum_event_age_in_seconds = each.value.retries.seconds
     }
   }
 

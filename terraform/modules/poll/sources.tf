@@ -23,7 +23,8 @@ resource "aws_s3_object" "sources" {
   key          = "config/sources.json"
   content      = local.config
   content_type = "application/json"
-  kms_key_id   = var.kms_key_arn
+
+  # The bucket's default encryption applies, as for the schemas of `write` (modules/region/functions.tf).
 
   # S3 allows 10 tags per object, and the provider's default_tags may be more.
   override_provider {

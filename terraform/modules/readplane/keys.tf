@@ -2,12 +2,18 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
-# Each Region has a customer managed key of its own, because a KMS key can't be used outside its Region.
+# Each Region has a customer managed key, because a KMS key can't be used outside its Region. The stack makes the keys,
+# unless kms_keys names existing ones.
 locals {
-  stack_regions = { primary = module.settings.region, replica = module.settings.replica_region }
-  key_regions = { for role, region in local.stack_regions : role => region
-    if module.settings.customer_managed_key && region != null
+  key_regions = { for role, region in module.settings.regions : role => region
+    if region != null && module.settings.keys[role] != "aws"
   }
+  own_keys = { for role, key in module.settings.keys : role => key == "own" ? 1 : 0 }
+
+  # The ARN of the key of each Region; null if AWS owns the keys.
+  existing_keys   = { for role, key in module.settings.keys : role => key == "own" || key == "aws" ? null : key }
+  primary_key_arn = local.own_keys.primary == 1 ? one(aws_kms_key.primary[*].arn) : local.existing_keys.primary
+  replica_key_arn = local.own_keys.replica == 1 ? one(aws_kms_key.replica[*].arn) : local.existing_keys.replica
 
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
@@ -20,61 +26,62 @@ locals {
     "arn", local.partition, "logs", region, local.account_id, "log-group", "*"
   ]) }
 
-  # The policy of each key. In a key policy, the resource "*" means the key itself. AWS offers no other way to name the
-  # key.
-  key_policies = { for role, region in local.key_regions : role => jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        # Lets the account's IAM policies decide who may use the key, as AWS's default key policy does. Without this
-        # statement, nobody could manage the key. By itself, the statement gives nobody access, because an IAM policy
-        # must allow the access too. The IAM policy of each function says which key actions the function may use, and
-        # through which AWS service.
-        Sid       = "AccountDecides"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
-        Action    = local.key_actions
-        Resource  = "*"
-      },
-      {
-        # Lets S3 send notifications of new write-log objects to the encrypted apply queue. S3 sends them as a service
-        # principal, without an IAM role, so the key policy must allow it.
-        Sid       = "WriteLogNotifiesQueue"
-        Effect    = "Allow"
-        Principal = { Service = "s3.amazonaws.com" }
-        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
-        Resource  = "*"
-        Condition = {
-          StringEquals = { "aws:SourceAccount" = local.account_id }
-          ArnLike      = { "aws:SourceArn" = local.write_log_arns[role] }
-        }
-      },
-      {
-        # Lets CloudWatch publish alarms to the encrypted SNS topic. CloudWatch publishes them as a service principal,
-        # without an IAM role, so the key policy must allow it.
-        Sid       = "AlarmsPublish"
-        Effect    = "Allow"
-        Principal = { Service = "cloudwatch.amazonaws.com" }
-        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
-        Resource  = "*"
-        Condition = {
-          StringEquals = { "aws:SourceAccount" = local.account_id }
-          ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:cloudwatch:${region}:${local.account_id}:alarm:*" }
-        }
-      },
-      {
-        # Lets CloudWatch Logs encrypt the log groups of this account. It does so as a service principal, without an IAM
-        # role, so the key policy must allow it. It puts the log group's ARN into the encryption context, and the
-        # condition checks that ARN.
-        Sid       = "LogsEncrypt"
-        Effect    = "Allow"
-        Principal = { Service = "logs.${region}.amazonaws.com" }
-        Action    = local.log_key_actions
-        Resource  = "*"
-        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = local.log_group_arns[role] } }
-      },
-    ]
+  # The statements in the policy of each key. In a key policy, the resource "*" means the key itself. AWS offers no
+  # other way to name the key. The policy of an existing key needs the same statements.
+  key_policies = { for role, statements in local.key_statements : role => jsonencode({
+    Version   = "2012-10-17"
+    Statement = statements
   }) }
+  key_statements = { for role, region in local.key_regions : role => [
+    {
+      # Lets the account's IAM policies decide who may use the key, as AWS's default key policy does. Without this
+      # statement, nobody could manage the key. By itself, the statement gives nobody access, because an IAM policy
+      # must allow the access too. The IAM policy of each function says which key actions the function may use, and
+      # through which AWS service.
+      Sid       = "AccountDecides"
+      Effect    = "Allow"
+      Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+      Action    = local.key_actions
+      Resource  = "*"
+    },
+    {
+      # Lets S3 send notifications of new write-log objects to the encrypted apply queue. S3 sends them as a service
+      # principal, without an IAM role, so the key policy must allow it.
+      Sid       = "WriteLogNotifiesQueue"
+      Effect    = "Allow"
+      Principal = { Service = "s3.amazonaws.com" }
+      Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+      Resource  = "*"
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account_id }
+        ArnLike      = { "aws:SourceArn" = local.write_log_arns[role] }
+      }
+    },
+    {
+      # Lets CloudWatch publish alarms to the encrypted SNS topic. CloudWatch publishes them as a service principal,
+      # without an IAM role, so the key policy must allow it.
+      Sid       = "AlarmsPublish"
+      Effect    = "Allow"
+      Principal = { Service = "cloudwatch.amazonaws.com" }
+      Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+      Resource  = "*"
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account_id }
+        ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:cloudwatch:${region}:${local.account_id}:alarm:*" }
+      }
+    },
+    {
+      # Lets CloudWatch Logs encrypt the log groups of this account. It does so as a service principal, without an IAM
+      # role, so the key policy must allow it. It puts the log group's ARN into the encryption context, and the
+      # condition checks that ARN.
+      Sid       = "LogsEncrypt"
+      Effect    = "Allow"
+      Principal = { Service = "logs.${region}.${data.aws_partition.current.dns_suffix}" }
+      Action    = local.log_key_actions
+      Resource  = "*"
+      Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = local.log_group_arns[role] } }
+    },
+  ] }
 
   # All KMS actions that exist for a symmetric encryption key. They are listed one by one, because a wildcard would also
   # allow actions that AWS adds later.
@@ -96,7 +103,7 @@ locals {
 }
 
 resource "aws_kms_key" "primary" {
-  count = module.settings.customer_managed_key ? 1 : 0
+  count = local.own_keys.primary
 
   description             = "${module.settings.name}: items, write log, documents, queues, logs"
   policy                  = local.key_policies["primary"]
@@ -105,14 +112,14 @@ resource "aws_kms_key" "primary" {
 }
 
 resource "aws_kms_alias" "primary" {
-  count = module.settings.customer_managed_key ? 1 : 0
+  count = local.own_keys.primary
 
   name          = "alias/${module.settings.name}"
   target_key_id = aws_kms_key.primary[0].id
 }
 
 resource "aws_kms_key" "replica" {
-  count    = module.settings.customer_managed_key && module.settings.replica_region != null ? 1 : 0
+  count    = local.own_keys.replica
   provider = aws.replica
 
   description             = "${module.settings.name}: items, write log, documents, queues, logs"
@@ -122,9 +129,17 @@ resource "aws_kms_key" "replica" {
 }
 
 resource "aws_kms_alias" "replica" {
-  count    = module.settings.customer_managed_key && module.settings.replica_region != null ? 1 : 0
+  count    = local.own_keys.replica
   provider = aws.replica
 
   name          = "alias/${module.settings.name}"
   target_key_id = aws_kms_key.replica[0].id
+}
+
+output "kms_key_statements" {
+  description = <<-EOT
+    Region -> the statements that the policy of its customer managed key contains, as JSON text. Add them to the policy
+    of a key that you name in kms_keys.
+  EOT
+  value       = { for role, region in local.key_regions : region => jsonencode(local.key_statements[role]) }
 }

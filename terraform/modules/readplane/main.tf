@@ -14,10 +14,12 @@ module "identity" {
   source = "../identity"
 
   name                = module.settings.name
-  groups              = toset(flatten(values(module.settings.collections)[*].write_groups))
+  groups              = toset(module.settings.groups)
+  user_pool           = module.settings.user_pool
+  email               = module.settings.sign_in.email
   mfa                 = module.settings.sign_in.mfa
   self_sign_up        = module.settings.sign_in.self_sign_up
-  deletion_protection = module.settings.deletion_protection
+  deletion_protection = module.settings.protected.stack
   web = {
     callback_urls = module.settings.sign_in.web_callback_urls
     logout_urls   = module.settings.sign_in.web_logout_urls
@@ -38,10 +40,12 @@ module "items" {
   providers = { aws = aws, aws.replica = aws.replica }
 
   name                = module.settings.name
-  replica             = module.settings.replica_region != null
+  replica             = module.settings.regions.replica != null
   kms_key_arn         = local.primary_key_arn
   replica_kms_key_arn = local.replica_key_arn
-  deletion_protection = module.settings.deletion_protection
+  deletion_protection = module.settings.protected.stack
+
+  replica_deletion_protection = module.settings.protected.replica
 }
 
 module "primary" {
@@ -57,55 +61,63 @@ module "primary" {
   # Use `[0].arn`, so that module `primary` waits only for the output `arn` of module `change_stream`. The expression
   # one(module.change_stream[*].arn) would wait for the whole module `change_stream`. That would be a cycle, because
   # module `change_stream` waits for the function `apply` of module `primary`.
-  change_stream_arn     = local.polled ? module.change_stream[0].arn : null
-  backends              = local.backends
-  backend_api_keys      = module.settings.backend_api_keys
-  api                   = local.api
-  documents_integration = module.settings.documents_integration
-  functions             = module.settings.functions
-  write_log             = module.settings.write_log
-  horizon_days          = module.settings.horizon_days
-  log_retention_days    = module.settings.log_retention_days
-  force_destroy         = !module.settings.deletion_protection
-  tls_only              = !module.settings.emulator.plain_http
-  alarms                = module.settings.alarms
-  alarm_actions         = local.alarm_actions
+  change_stream_arn         = local.polled ? module.change_stream[0].arn : null
+  backends                  = local.backends
+  backend_api_keys          = module.settings.backend_api_keys
+  api                       = local.api
+  domain                    = module.settings.domains.primary
+  documents_integration     = module.settings.documents_integration
+  functions                 = module.settings.functions
+  republish                 = module.settings.republish
+  account_concurrency_quota = module.settings.account_concurrency_quota
+  write_log                 = module.settings.write_log
+  horizon_days              = module.settings.horizon_days
+  roles                     = module.settings.roles
+  access_log_bucket         = module.settings.access_log_buckets.primary
+  log_retention_days        = module.settings.log_retention_days
+  force_destroy             = !module.settings.protected.stack
+  tls_only                  = !module.settings.emulator.plain_http
+  alarms                    = module.settings.alarms
+  alarm_actions             = local.alarm_actions
 }
 
 module "replica" {
   source    = "../region"
-  count     = module.settings.replica_region == null ? 0 : 1
+  count     = module.settings.regions.replica == null ? 0 : 1
   providers = { aws = aws.replica }
 
-  name                  = module.settings.name
-  code                  = local.code
-  kms_key_arn           = local.replica_key_arn
-  identity              = local.identity
-  items                 = module.items.replica
-  collections           = module.settings.collections
-  sources               = local.freshness
-  backends              = local.replica_backends
-  backend_api_keys      = module.primary.backend_api_keys
-  api                   = local.api
-  documents_integration = module.settings.documents_integration
-  functions             = module.settings.functions
-  write_log             = module.settings.write_log
-  horizon_days          = module.settings.horizon_days
-  log_retention_days    = module.settings.log_retention_days
-  force_destroy         = !module.settings.deletion_protection
-  tls_only              = !module.settings.emulator.plain_http
-  alarms                = module.settings.alarms
-  alarm_actions         = local.replica_alarm_actions
+  name                      = module.settings.name
+  code                      = merge(local.code, { s3 = module.settings.zip_objects.replica })
+  kms_key_arn               = local.replica_key_arn
+  identity                  = local.identity
+  items                     = module.items.replica
+  collections               = module.settings.collections
+  sources                   = local.freshness
+  backends                  = local.replica_backends
+  backend_api_keys          = module.primary.backend_api_keys
+  api                       = local.api
+  domain                    = module.settings.domains.replica
+  documents_integration     = module.settings.documents_integration
+  functions                 = module.settings.functions
+  republish                 = module.settings.republish
+  account_concurrency_quota = module.settings.account_concurrency_quota
+  write_log                 = module.settings.write_log
+  horizon_days              = module.settings.horizon_days
+  roles                     = module.settings.roles
+  access_log_bucket         = module.settings.access_log_buckets.replica
+  log_retention_days        = module.settings.log_retention_days
+  force_destroy             = !module.settings.protected.replica
+  tls_only                  = !module.settings.emulator.plain_http
+  alarms                    = module.settings.alarms
+  alarm_actions             = local.replica_alarm_actions
 }
 
 locals {
-  primary_key_arn = one(aws_kms_key.primary[*].arn)
-  replica_key_arn = one(aws_kms_key.replica[*].arn)
-
   code = {
     hot_zip       = module.settings.zips.hot
     functions_zip = module.settings.zips.functions
     layer_zip     = module.settings.zips.layer
+    s3            = module.settings.zip_objects.primary
     architecture  = module.settings.architecture
     aws_client    = module.settings.aws_client
   }
@@ -118,13 +130,19 @@ locals {
     scopes        = module.identity.scopes
   }
 
+  # An origin that stands for several can't be the value of a CORS header, because a browser compares the value with its
+  # own origin letter by letter.
+  wide_origins = [for origin in module.settings.cors_origins : origin if strcontains(origin, "*")]
+  cors_origins = length(local.wide_origins) == 0 ? module.settings.cors_origins : ["*"]
+
   api = {
-    endpoint_type          = module.settings.endpoint_type
-    cors_origins           = module.settings.cors_origins
-    cors_headers           = module.settings.cors_headers
-    cache_size             = module.settings.cache_size
-    throttle               = module.settings.throttle
-    manage_account_logging = module.settings.manage_account_logging
-    escape_method_paths    = !module.settings.emulator.plain_method_paths
+    endpoint_type       = module.settings.endpoint_type
+    cors_origins        = local.cors_origins
+    cors_headers        = module.settings.cors_headers
+    cache_size          = module.settings.cache_size
+    throttle            = module.settings.throttle
+    open_throttle       = module.settings.open_limit
+    method_metrics      = module.settings.method_metrics
+    escape_method_paths = !module.settings.emulator.plain_method_paths
   }
 }

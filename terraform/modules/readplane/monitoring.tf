@@ -21,7 +21,7 @@ module "monitoring" {
 
 module "replica_monitoring" {
   source    = "../monitoring"
-  count     = module.settings.alarms && module.settings.replica_region != null ? 1 : 0
+  count     = module.settings.alarms && module.settings.regions.replica != null ? 1 : 0
   providers = { aws = aws.replica }
 
   name          = module.settings.name

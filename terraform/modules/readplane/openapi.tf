@@ -2,7 +2,7 @@
 locals {
   replica_servers = local.replica_api_url == null ? [] : [{
     url         = "${local.replica_api_url}/v1"
-    description = "Region ${module.settings.replica_region}"
+    description = "Region ${module.settings.regions.replica}"
   }]
 }
 
@@ -15,10 +15,10 @@ module "contract" {
     local.replica_servers,
   )
   routes       = module.primary.route_table
-  collections  = module.settings.collections
+  collections  = module.settings.live_collections
   sources      = module.settings.sources
   backends     = module.settings.backends
-  cors_origins = module.settings.cors_origins
+  cors_origins = local.cors_origins
   throttle     = module.settings.throttle
 }
 

@@ -8,7 +8,7 @@ locals {
     local.emulated_url == null ? region.api_url : replace(local.emulated_url, "{api_id}", region.api_id)
   )])
 
-  regions = compact([module.settings.region, module.settings.replica_region])
+  regions = compact([module.settings.region, module.settings.regions.replica])
 }
 
 output "name" {
@@ -23,7 +23,7 @@ output "region" {
 
 output "replica_region" {
   description = "Replica Region; null without a replica."
-  value       = module.settings.replica_region
+  value       = module.settings.regions.replica
 }
 
 output "api_url" {
@@ -56,6 +56,11 @@ output "api_documents" {
 output "user_pool_id" {
   description = "Id of the Cognito user pool."
   value       = module.identity.user_pool_id
+}
+
+output "user_pool_arn" {
+  description = "ARN of the Cognito user pool."
+  value       = module.identity.user_pool_arn
 }
 
 output "web_client_id" {
@@ -131,10 +136,17 @@ output "poll_function" {
 }
 
 output "sources" {
-  description = "Source name -> the input that the source's schedule passes to `poll`, as JSON text."
-  value = { for name, settings in module.settings.source_settings :
-    name => "{\"source\":${settings},\"sweep\":false}"
-  }
+  description = <<-EOT
+    Source name -> its mode, collection, schedule and staleness budget (seconds), and the failures in a row that open
+    its breaker. Its other settings are only in the state and in the object that `poll` reads.
+  EOT
+  value = { for name, source in module.settings.sources : name => {
+    mode             = source.mode
+    collection       = source.collection
+    schedule         = source.schedule
+    staleness_budget = source.staleness_budget
+    breaker_failures = source.breaker.failures
+  } }
 }
 
 output "backends" {
@@ -148,7 +160,10 @@ output "backends" {
 }
 
 output "backend_api_keys" {
-  description = "Backend name -> its API key, which is the same in both Regions."
+  description = <<-EOT
+    API keys of the backends' callers, which are the same in both Regions: "<backend>/<caller>/<key>" -> the value. The
+    key `first` of the caller `default` has the backend's name alone.
+  EOT
   value       = module.primary.backend_api_keys
   sensitive   = true
 }

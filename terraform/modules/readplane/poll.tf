@@ -21,8 +21,8 @@ module "change_stream" {
     retention_hours = module.settings.change_stream.retention_hours
   }
   apply = {
-    arn                    = module.primary.apply.arn
-    function_name          = module.primary.apply.function_name
+    arn                    = module.primary.apply_stream.arn
+    function_name          = module.primary.apply_stream.function_name
     batch_size             = module.settings.change_stream.batch_size
     parallelization_factor = module.settings.change_stream.parallelization_factor
   }
@@ -33,6 +33,7 @@ module "change_stream" {
   }
   kms_key_arn             = local.primary_key_arn
   freshness_alarm_seconds = module.primary.delivery_alarm_seconds
+  roles                   = module.settings.roles
   log_retention_days      = module.settings.log_retention_days
   alarms                  = module.settings.alarms
   alarm_actions           = local.alarm_actions
@@ -41,7 +42,7 @@ module "change_stream" {
 locals {
   # Use `[0].documents`, so that module `poll` waits only for this output. The splat module.replica[*].documents would
   # make it wait for the whole replica.
-  replica_documents = module.settings.replica_region == null ? [] : [module.replica[0].documents]
+  replica_documents = module.settings.regions.replica == null ? [] : [module.replica[0].documents]
   documents         = concat([module.primary.documents], local.replica_documents)
 }
 
@@ -54,18 +55,19 @@ module "poll" {
     zip            = module.settings.zips.functions
     layer_arn      = module.primary.layer_arn
     poll_layer_zip = module.settings.zips.poll_layer
+    s3             = module.settings.zip_objects.primary
     architecture   = module.settings.architecture
   }
-  function = module.settings.functions.poll
-  vpc      = module.settings.poll.vpc
+  function  = module.settings.functions.poll
+  republish = module.settings.republish
+  vpc       = module.settings.poll.vpc
   sources = { for name, source in module.settings.sources : name => {
-    settings         = module.settings.source_settings[name]
-    schedule         = source.schedule
-    sweep_schedule   = try(source.sweep.schedule, null)
-    staleness_budget = source.staleness_budget
-    mode             = source.mode
-    collection       = source.collection
-    secret           = source.secret
+    settings       = module.settings.source_settings[name]
+    schedule       = source.schedule
+    sweep_schedule = try(source.sweep.schedule, null)
+    mode           = source.mode
+    collection     = source.collection
+    secret         = source.secret
   } }
   collections = { for source in values(module.settings.sources) : source.collection => {
     read      = module.settings.collections[source.collection].read
@@ -82,7 +84,8 @@ module "poll" {
   documents           = local.documents
   horizon_days        = module.settings.horizon_days
   kms_key_arn         = local.primary_key_arn
-  deletion_protection = module.settings.deletion_protection
+  deletion_protection = module.settings.protected.change_stream
+  roles               = module.settings.roles
   log_retention_days  = module.settings.log_retention_days
   alarms              = module.settings.alarms
   alarm_actions       = local.alarm_actions

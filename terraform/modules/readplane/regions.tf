@@ -11,13 +11,13 @@ data "aws_region" "primary" {
 }
 
 data "aws_region" "replica" {
-  count    = module.settings.replica_region == null ? 0 : 1
+  count    = module.settings.regions.replica == null ? 0 : 1
   provider = aws.replica
 
   lifecycle {
     postcondition {
-      condition     = self.name == module.settings.replica_region
-      error_message = "Set region of the provider that the module gets as aws.replica to the variable replica_region."
+      condition     = self.name == module.settings.regions.replica
+      error_message = "Set region of the provider that the module gets as aws.replica to replica.region."
     }
   }
 }

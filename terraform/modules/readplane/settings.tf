@@ -8,13 +8,16 @@ module "settings" {
 
   name                 = var.name
   region               = var.region
+  replica              = var.replica
   replica_region       = var.replica_region
   customer_managed_key = var.customer_managed_key
+  kms_keys             = var.kms_keys
   deletion_protection  = var.deletion_protection
   log_retention_days   = var.log_retention_days
   emulator             = var.emulator
 
   collections = var.collections
+  groups      = var.groups
 
   sources       = var.sources
   change_stream = var.change_stream
@@ -30,6 +33,8 @@ module "settings" {
   cors_headers           = var.cors_headers
   cache_size             = var.cache_size
   throttle               = var.throttle
+  open_throttle          = var.open_throttle
+  method_metrics         = var.method_metrics
   documents_integration  = var.documents_integration
   manage_account_logging = var.manage_account_logging
   api_base_url           = var.api_base_url
@@ -39,6 +44,8 @@ module "settings" {
 
   functions                 = var.functions
   account_concurrency_quota = var.account_concurrency_quota
+  republish                 = var.republish
+  code_buckets              = var.code_buckets
   dist                      = var.dist
   hot_zip                   = var.hot_zip
   functions_zip             = var.functions_zip
@@ -52,17 +59,33 @@ module "settings" {
   replica_alarm_actions = var.replica_alarm_actions
   notify                = var.notify
 
+  budget = var.budget
+
+  roles              = var.roles
+  user_pool          = var.user_pool
+  access_log_buckets = var.access_log_buckets
+  domains            = var.domains
+
   declared = {
-    emulator      = var.emulator
-    collections   = var.collections
-    sources       = var.sources
-    change_stream = var.change_stream
-    poll          = var.poll
-    backends      = var.backends
-    sign_in       = var.sign_in
-    throttle      = var.throttle
-    write_log     = var.write_log
-    functions     = var.functions
-    notify        = var.notify
+    replica            = var.replica
+    kms_keys           = var.kms_keys
+    emulator           = var.emulator
+    collections        = var.collections
+    sources            = var.sources
+    change_stream      = var.change_stream
+    poll               = var.poll
+    backends           = var.backends
+    sign_in            = var.sign_in
+    throttle           = var.throttle
+    open_throttle      = var.open_throttle
+    write_log          = var.write_log
+    functions          = var.functions
+    code_buckets       = var.code_buckets
+    notify             = var.notify
+    budget             = var.budget
+    roles              = var.roles
+    user_pool          = var.user_pool
+    access_log_buckets = var.access_log_buckets
+    domains            = var.domains
   }
 }

@@ -1,8 +1,10 @@
 resource "aws_lambda_layer_version" "this" {
   layer_name               = "${var.name}-libraries"
   description              = "What the functions need beyond the runtime"
-  filename                 = var.code.layer_zip
-  source_code_hash         = filebase64sha256(var.code.layer_zip)
+  filename                 = var.code.s3 == null ? var.code.layer_zip : null
+  source_code_hash         = var.code.s3 == null ? filebase64sha256(var.code.layer_zip) : null
+  s3_bucket                = try(var.code.s3.bucket, null)
+  s3_key                   = try(var.code.s3.keys[var.code.layer_zip], null)
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = [var.code.architecture]
 
@@ -14,26 +16,39 @@ resource "aws_lambda_layer_version" "this" {
 }
 
 # The JSON Schemas of the collections that clients write. They don't fit into a function's environment variables (4 KB),
-# so `write` reads them from an S3 object. The object's name contains the hash of its content. So new schemas get a new
-# name, which changes the settings of `write`, and Terraform publishes a new version of `write`.
+# so `write` reads them from an S3 object. Its settings name the version of the object. So new schemas change the
+# settings of `write`, and Terraform publishes a new version of `write`. An older version of `write` still reads its own
+# schemas, because the bucket keeps every version of the objects under config/.
 locals {
   schemas = jsonencode({
     for c, collection in local.written : c => jsondecode(collection.schema) if collection.schema != null
   })
-  schemas_key = "config/schemas/${sha256(local.schemas)}.json"
 }
 
-resource "aws_s3_object" "schemas" {
+resource "aws_s3_object" "write_schemas" {
   bucket       = module.write_log.bucket
-  key          = local.schemas_key
+  key          = "config/schemas.json"
   content      = local.schemas
   content_type = "application/json"
-  kms_key_id   = var.kms_key_arn
 
-  # Terraform creates the new object before it deletes the old one, because the live version of `write` loads the old
-  # object until the new version of `write` is live.
+  # The bucket's default encryption applies. With `kms_key_id`, a stack that gets a key later couldn't be applied: the
+  # provider reports version_id as known at plan, although the key isn't.
+
+  # S3 allows 10 tags per object, and the provider's default_tags may be more.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
+}
+
+# Before, each content had an object of its own, config/schemas/<hash>.json. Terraform forgets the last of them and
+# leaves it in the bucket, because the versions of `write` from that time read it. It can be deleted with them.
+removed {
+  from = aws_s3_object.schemas
+
   lifecycle {
-    create_before_destroy = true
+    destroy = false
   }
 }
 
@@ -47,11 +62,25 @@ locals {
     for c, collection in local.written : c => { read = collection.read, write_groups = collection.write_groups }
   }
   collection_caches = {
-    for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl }
+    for c, collection in local.live : c => { read = collection.read, cache_ttl = collection.cache_ttl }
   }
 
-  # Function -> its settings as JSON text.
-  settings = {
+  # `apply` and `publish` know retired collections too, so that purging them works. `moved` tells `publish` that the
+  # collection has had another visibility, so it removes documents under that one as well.
+  collection_documents = { for c, collection in var.collections : c => {
+    read      = collection.read
+    cache_ttl = collection.cache_ttl
+    moved     = collection.read_changes > 0
+  } }
+
+  # Function -> its settings as JSON text. `apply-stream` runs the package of `apply`, with the same settings.
+  settings = merge(
+    local.function_settings,
+    { for function in local.stream_functions : function => local.function_settings["apply"] },
+  )
+  stream_functions = local.reads_stream ? ["apply-stream"] : []
+
+  function_settings = {
     write = jsonencode(merge(local.identity_settings, {
       name            = var.name
       delivery_stream = module.write_log.delivery_stream
@@ -59,8 +88,10 @@ locals {
       collections     = local.collection_writers
       schemas = {
         bucket = module.write_log.bucket
-        key    = aws_s3_object.schemas.key
-        sha256 = sha256(local.schemas)
+        key    = aws_s3_object.write_schemas.key
+        # S3 gives the version "null" to an object that it stored before it knew that the bucket is versioned.
+        version_id = coalesce(aws_s3_object.write_schemas.version_id, "null")
+        sha256     = sha256(local.schemas)
       }
     }))
 
@@ -86,11 +117,13 @@ locals {
     })
 
     publish = jsonencode({
-      name             = var.name
-      items_table      = var.items.name
-      documents_bucket = module.documents.bucket
-      horizon_days     = var.horizon_days
-      collections      = local.collection_caches
+      name              = var.name
+      items_table       = var.items.name
+      documents_bucket  = module.documents.bucket
+      log_bucket        = module.write_log.bucket
+      quarantine_prefix = "quarantine/"
+      horizon_days      = var.horizon_days
+      collections       = local.collection_documents
     })
   }
 }
@@ -99,7 +132,18 @@ locals {
   # The functions whose code is in the hot zip, the zip that is made to start fast. Clients wait for `read` and `write`
   # to start, and every import costs start time, so the hot zip holds only the modules that its functions import. It
   # includes `apply`, because `apply` uses the same AWS client.
-  hot = ["write", "apply", "read"]
+  hot = ["write", "apply", "apply-stream", "read"]
+
+  # `apply-stream` has the settings of its own in the variable functions, where a name has no hyphen.
+  function_sizes = { for function in keys(local.settings) : function => var.functions[replace(function, "-", "_")] }
+
+  # Function -> its zip, and the S3 object with the same file if the zips are in S3.
+  function_zips = { for function in keys(local.settings) :
+    function => contains(local.hot, function) ? var.code.hot_zip : var.code.functions_zip
+  }
+  function_objects = { for function, zip in local.function_zips : function =>
+    var.code.s3 == null ? null : { bucket = var.code.s3.bucket, key = var.code.s3.keys[zip] }
+  }
 
   # Function -> whether it calls AWS with boto3. `read`, `write` and `apply` use the slim client instead, unless
   # aws_client says boto3.
@@ -114,12 +158,14 @@ locals {
 
 module "function" {
   source   = "../function"
-  for_each = toset(["write", "apply", "publish", "read"])
+  for_each = toset(concat(["write", "apply", "publish", "read"], local.stream_functions))
 
   name     = var.name
   function = each.key
+  package  = each.key == "apply-stream" ? "apply" : each.key
   code = {
-    zip          = contains(local.hot, each.key) ? var.code.hot_zip : var.code.functions_zip
+    zip          = local.function_zips[each.key]
+    s3           = local.function_objects[each.key]
     architecture = var.code.architecture
     layers       = local.uses_layer[each.key] ? [aws_lambda_layer_version.this.arn] : []
   }
@@ -127,14 +173,16 @@ module "function" {
   # Only the functions of the hot zip can call AWS with either client. So only they need the variable that chooses one.
   environment = contains(local.hot, each.key) && local.uses_boto3[each.key] ? { READPLANE_CLIENT = "boto3" } : {}
 
-  memory_mb            = var.functions[each.key].memory_mb
-  timeout_seconds      = var.functions[each.key].timeout_seconds
-  reserved_concurrency = var.functions[each.key].reserved_concurrency
-  snap_start           = var.functions[each.key].snap_start
+  memory_mb            = local.function_sizes[each.key].memory_mb
+  timeout_seconds      = local.function_sizes[each.key].timeout_seconds
+  reserved_concurrency = local.function_sizes[each.key].reserved_concurrency
+  snap_start           = local.function_sizes[each.key].snap_start
+  republish            = var.republish
   settings             = local.settings[each.key]
   statements           = local.statements[each.key]
 
   kms_key_arn        = var.kms_key_arn
+  roles              = var.roles
   log_retention_days = var.log_retention_days
   alarms             = var.alarms
   alarm_actions      = var.alarm_actions

@@ -1,8 +1,15 @@
 # One self-contained Region of the stack: API, functions, write log and documents. Both Regions accept reads and writes.
+data "aws_caller_identity" "current" {}
+
 data "aws_region" "current" {}
 
+data "aws_partition" "current" {}
+
 locals {
-  region = data.aws_region.current.name
+  account_id = data.aws_caller_identity.current.account_id
+  region     = data.aws_region.current.name
+  partition  = data.aws_partition.current.partition
+  dns_suffix = data.aws_partition.current.dns_suffix
 
   # If a change is older than this number of seconds, and is neither applied nor quarantined, `read` reports its status
   # as unknown instead of pending.
@@ -29,6 +36,8 @@ module "write_log" {
   # wait that long in the buffer although nothing is wrong.
   freshness_alarm_seconds = local.pending_seconds
 
+  roles              = var.roles
+  access_log_bucket  = var.access_log_bucket
   log_retention_days = var.log_retention_days
   force_destroy      = var.force_destroy
   tls_only           = var.tls_only
@@ -39,29 +48,32 @@ module "write_log" {
 module "documents" {
   source = "../documents"
 
-  name          = var.name
-  kms_key_arn   = var.kms_key_arn
-  force_destroy = var.force_destroy
-  tls_only      = var.tls_only
+  name              = var.name
+  kms_key_arn       = var.kms_key_arn
+  roles             = var.roles
+  access_log_bucket = var.access_log_bucket
+  force_destroy     = var.force_destroy
+  tls_only          = var.tls_only
 }
 
 module "api" {
   source = "../api"
 
-  name                   = var.name
-  endpoint_type          = var.api.endpoint_type
-  user_pool_arn          = var.identity.user_pool_arn
-  functions              = { for key in ["write", "read"] : key => local.api_functions[key] }
-  documents_bucket       = module.documents.bucket
-  routes                 = local.routes
-  usage_plans            = local.usage_plans
-  key_authorizer         = one(module.backend_auth[*].authorizer)
-  cors_origins           = var.api.cors_origins
-  cors_headers           = var.api.cors_headers
-  cache_size             = var.api.cache_size
-  throttle               = var.api.throttle
-  log_retention_days     = var.log_retention_days
-  kms_key_arn            = var.kms_key_arn
-  manage_account_logging = var.api.manage_account_logging
-  escape_method_paths    = var.api.escape_method_paths
+  name                = var.name
+  endpoint_type       = var.api.endpoint_type
+  user_pool_arn       = var.identity.user_pool_arn
+  functions           = { for key in ["write", "read"] : key => local.api_functions[key] }
+  documents_bucket    = module.documents.bucket
+  routes              = local.routes
+  usage_plans         = local.usage_plans
+  key_authorizer      = one(module.backend_auth[*].authorizer)
+  cors_origins        = var.api.cors_origins
+  cors_headers        = var.api.cors_headers
+  cache_size          = var.api.cache_size
+  throttle            = var.api.throttle
+  method_metrics      = var.api.method_metrics
+  log_retention_days  = var.log_retention_days
+  kms_key_arn         = var.kms_key_arn
+  escape_method_paths = var.api.escape_method_paths
+  domain              = var.domain
 }

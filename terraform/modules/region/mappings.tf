@@ -24,6 +24,11 @@ resource "aws_lambda_event_source_mapping" "publish" {
   parallelization_factor             = 4
   function_response_types            = ["ReportBatchItemFailures"]
 
+  # The alarms `publish_stopped` and `publish_set_aside` watch these metrics. AWS bills them as custom metrics.
+  metrics_config {
+    metrics = ["EventCount"]
+  }
+
   # With these limits, Lambda retries a failed batch for six hours, which outlasts most outages, and then writes the
   # failed records to S3. By default, Lambda would retry until DynamoDB deletes the records from the stream (after 24
   # hours), and everything behind the batch would wait. The alarm `publish_behind` fires long before the six hours are
@@ -39,39 +44,4 @@ resource "aws_lambda_event_source_mapping" "publish" {
       destination_arn = module.write_log.bucket_arn
     }
   }
-}
-
-module "alarms" {
-  source = "../alarm"
-  count  = var.alarms ? 1 : 0
-
-  name    = var.name
-  actions = var.alarm_actions
-
-  alarms = {
-    publish_behind = {
-      name = "publish-behind"
-      description = join(" ", [
-        "Documents lag behind the items by more than a minute. Check whether publish fails and whether Lambda",
-        "throttles it. After six hours Lambda stops retrying a change and puts it under aws/lambda/ in the write-log",
-        "bucket.",
-      ])
-
-      metric = {
-        namespace   = "AWS/Lambda"
-        metric_name = "IteratorAge"
-        dimensions  = { FunctionName = module.function["publish"].function_name }
-        statistic   = "Maximum"
-      }
-
-      periods      = { seconds = 60, evaluated = 5, breaching = 3 }
-      threshold    = 60000
-      missing_data = "notBreaching"
-    }
-  }
-}
-
-moved {
-  from = aws_cloudwatch_metric_alarm.publish_behind[0]
-  to   = module.alarms[0].aws_cloudwatch_metric_alarm.this["publish_behind"]
 }

@@ -4,13 +4,50 @@ output "api_id" {
 }
 
 output "api_url" {
-  description = "Base URL of the API without its stage."
-  value       = trimsuffix(module.api.invoke_url, "/${module.api.stage_name}")
+  description = "Base URL of the API without its stage: its domain name, or else the API's own address."
+  value = var.domain == null ? trimsuffix(module.api.invoke_url, "/${module.api.stage_name}") : (
+    "https://${module.api.domain.name}"
+  )
 }
 
 output "api" {
   description = "Id of the REST API, and the OpenAPI document that Terraform imports into it, as JSON text."
   value       = { id = module.api.id, document = module.api.document }
+}
+
+locals {
+  lambda_functions = merge(
+    { for key, function in module.function : key => function.function },
+    { for function in module.backend_auth : "backend_auth" => function.function },
+  )
+}
+
+output "resources" {
+  description = "What a team connects with its own alarms, dashboards, web ACLs and policies in this Region."
+  value = {
+    region = local.region
+    api = {
+      id            = module.api.id
+      stage_name    = module.api.stage_name
+      stage_arn     = module.api.stage_arn
+      execution_arn = module.api.execution_arn
+      domain        = module.api.domain
+    }
+    functions = local.lambda_functions
+    queues    = module.write_log.queues
+    buckets = {
+      documents = { name = module.documents.bucket, arn = module.documents.bucket_arn }
+      write_log = { name = module.write_log.bucket, arn = module.write_log.bucket_arn }
+    }
+    delivery_stream = { name = module.write_log.delivery_stream, arn = module.write_log.delivery_stream_arn }
+    items_table     = { name = var.items.name, arn = var.items.arn, stream_arn = var.items.stream_arn }
+    kms_key_arn     = var.kms_key_arn
+    roles = merge(
+      { for key, function in local.lambda_functions : key => function.role_arn },
+      { for visibility, arn in module.documents.role_arns : "documents_${visibility}" => arn },
+      { delivery_stream = module.write_log.delivery_role_arn, daily = aws_iam_role.daily.arn },
+    )
+  }
 }
 
 output "routes" {
@@ -43,9 +80,12 @@ output "documents" {
   }
 }
 
-output "apply" {
-  description = "ARN of the alias of `apply`, and the name of the function."
-  value       = { arn = module.function["apply"].arn, function_name = module.function["apply"].function_name }
+output "apply_stream" {
+  description = "ARN of the alias of `apply-stream`, and the function's name; null in a Region without a change stream."
+  value = !local.reads_stream ? null : {
+    arn           = module.function["apply-stream"].arn
+    function_name = module.function["apply-stream"].function_name
+  }
 }
 
 output "layer_arn" {
@@ -99,6 +139,7 @@ output "policies" {
   description = "Every policy of this Region as JSON text, for tests."
   value = {
     functions        = local.function_policies
+    daily            = { policy = local.daily_policy, trust = local.daily_trust_policy }
     api              = module.api.policy
     write_log        = module.write_log.policies
     document_readers = module.documents.role_policies
@@ -120,7 +161,7 @@ output "freshness_alarm_seconds" {
 }
 
 output "backend_api_keys" {
-  description = "Backend name -> the value of its API key."
+  description = "Id of an API key -> its value."
   value       = { for name, key in aws_api_gateway_api_key.backend : name => key.value }
   sensitive   = true
 }

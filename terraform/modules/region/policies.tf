@@ -2,10 +2,11 @@
 # settings.
 locals {
   statements = {
-    write   = concat(local.write_statements, local.key_statements["write"])
-    apply   = concat(local.apply_statements, local.change_stream_statements, local.key_statements["apply"])
-    publish = concat(local.publish_statements, local.failed_batch_statements, local.key_statements["publish"])
-    read    = concat(local.read_statements, local.document_statements, local.key_statements["read"])
+    write        = concat(local.write_statements, local.key_statements["write"])
+    apply        = concat(local.queue_statements, local.apply_statements, local.key_statements["apply"])
+    apply-stream = concat(local.stream_statements, local.apply_statements, local.key_statements["apply-stream"])
+    publish      = concat(local.publish_statements, local.failed_batch_statements, local.key_statements["publish"])
+    read         = concat(local.read_statements, local.document_statements, local.key_statements["read"])
   }
 
   write_statements = [
@@ -16,6 +17,12 @@ locals {
     },
     {
       Sid      = "ReadSchemas"
+      Action   = ["s3:GetObjectVersion"]
+      Resource = ["${module.write_log.bucket_arn}/config/schemas.json"]
+    },
+    {
+      # Versions of `write` from before schemas had versions. One of them stays live until this apply is over.
+      Sid      = "ReadOlderSchemas"
       Action   = ["s3:GetObject"]
       Resource = ["${module.write_log.bucket_arn}/config/schemas/*"]
     },
@@ -29,7 +36,8 @@ locals {
     },
   ]
 
-  apply_statements = [
+  # What only the function for the apply queue may do.
+  queue_statements = [
     {
       Sid      = "ReceiveNotifications"
       Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
@@ -40,6 +48,10 @@ locals {
       Action   = ["s3:GetObject"]
       Resource = ["${module.write_log.bucket_arn}/log/*"]
     },
+  ]
+
+  # What both functions that apply changes may do.
+  apply_statements = [
     {
       Sid      = "QuarantineChanges"
       Action   = ["s3:PutObject"]
@@ -60,11 +72,13 @@ locals {
     },
   ]
 
-  # `apply` reads the change stream only in the Region that polls, because the other Region has no change stream.
-  reads_stream             = var.change_stream_arn != null
-  change_stream_statements = local.reads_stream ? concat(local.stream_statements, local.failed_batch_statements) : []
+  # `apply-stream` exists only in the Region that polls, because the other Region has no change stream.
+  reads_stream = var.change_stream_arn != null
 
-  stream_statements = [
+  # What only the function for the change stream may do.
+  stream_statements = concat(local.change_stream_statements, local.failed_batch_statements)
+
+  change_stream_statements = [
     {
       Sid = "ReadChangeStream"
       Action = [
@@ -123,6 +137,12 @@ locals {
       Action   = ["s3:PutObject", "s3:DeleteObject"]
       Resource = ["${module.documents.bucket_arn}/*"]
     },
+    {
+      # `publish` keeps malformed rows of the items table, whole.
+      Sid      = "QuarantineRows"
+      Action   = ["s3:PutObject"]
+      Resource = ["${module.write_log.bucket_arn}/quarantine/malformed_row/*"]
+    },
   ]
 
   read_statements = [
@@ -151,23 +171,25 @@ locals {
 locals {
   # Function -> the AWS services that hold its data. A function may use the key only through these services.
   key_services = {
-    write   = ["s3", "dynamodb"]
-    apply   = concat(["s3", "sqs", "dynamodb"], local.reads_stream ? ["kinesis"] : [])
-    publish = ["s3", "dynamodb"]
-    read    = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
+    write        = ["s3", "dynamodb"]
+    apply        = ["s3", "sqs", "dynamodb"]
+    apply-stream = ["s3", "kinesis", "dynamodb"]
+    publish      = ["s3", "dynamodb"]
+    read         = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
   }
 
-  # Function -> what it may do with the key. Only `apply` and `publish` write data that this key encrypts, so only they
-  # need kms:GenerateDataKey. Firehose encrypts the changes that `write` sends.
+  # Function -> what it may do with the key. Only `apply`, `apply-stream` and `publish` write data that this key
+  # encrypts, so only they need kms:GenerateDataKey. Firehose encrypts the changes that `write` sends.
   key_actions = {
-    write   = ["kms:Decrypt"]
-    apply   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    publish = ["kms:Decrypt", "kms:GenerateDataKey"]
-    read    = ["kms:Decrypt"]
+    write        = ["kms:Decrypt"]
+    apply        = ["kms:Decrypt", "kms:GenerateDataKey"]
+    apply-stream = ["kms:Decrypt", "kms:GenerateDataKey"]
+    publish      = ["kms:Decrypt", "kms:GenerateDataKey"]
+    read         = ["kms:Decrypt"]
   }
 
   key_conditions = { for function, services in local.key_services : function => {
-    StringEquals = { "kms:ViaService" = [for service in services : "${service}.${local.region}.amazonaws.com"] }
+    StringEquals = { "kms:ViaService" = [for service in services : "${service}.${local.region}.${local.dns_suffix}"] }
   } }
 
   key_statements = { for function, actions in local.key_actions : function => var.kms_key_arn == null ? [] : [{

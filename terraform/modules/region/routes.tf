@@ -5,10 +5,14 @@
 # are only for module `contract`: `operation` says what the route does, and `subject` names the collection, source or
 # backend that the route belongs to.
 locals {
+  # The collections that clients can reach. A retired collection has no routes. Its items and documents are still there,
+  # so `apply` and `publish` still know it.
+  live = { for c, collection in var.collections : c => collection if !collection.retired }
+
   # The collections that sources feed. No client may write them, not even an owner collection, because the next poll
   # would overwrite the write.
   sourced = toset([for source in values(var.sources) : source.collection])
-  written = { for c, collection in var.collections : c => collection
+  written = { for c, collection in local.live : c => collection
   if !contains(local.sourced, c) && (collection.read == "owner" || length(collection.write_groups) > 0) }
 
   # The path and query parameters on which the responses of a collection's GET routes depend. With cache_ttl, the
@@ -21,7 +25,7 @@ locals {
   documents_from_s3 = var.documents_integration == "s3"
 
   # The settings that all GET routes of a collection share.
-  gets = { for c, collection in var.collections : c => {
+  gets = { for c, collection in local.live : c => {
     subject    = c
     scopes     = collection.read == "public" ? [] : var.identity.scopes.read
     per_caller = collection.read == "owner"
@@ -29,12 +33,12 @@ locals {
   } }
 
   # Collection -> the caches of its routes; null without cache_ttl.
-  caches = { for c, collection in var.collections : c => {
+  caches = { for c, collection in local.live : c => {
     for kind, key in { list = local.reads_of_list, item = local.reads_of_item, document = local.reads_of_document } :
     kind => collection.cache_ttl == 0 ? null : { ttl = collection.cache_ttl, key = key }
   } }
 
-  routes_of_lists = { for c in keys(var.collections) : "GET /items/${c}" => merge(local.gets[c], {
+  routes_of_lists = { for c in keys(local.live) : "GET /items/${c}" => merge(local.gets[c], {
     operation = "list_items"
     function  = "read"
     document  = null
@@ -42,7 +46,7 @@ locals {
     cache     = local.caches[c].list
   }) }
 
-  routes_of_items = { for c in keys(var.collections) : "GET /items/${c}/{item_id}" => merge(local.gets[c], {
+  routes_of_items = { for c in keys(local.live) : "GET /items/${c}/{item_id}" => merge(local.gets[c], {
     operation = "read_item"
     function  = "read"
     document  = null
@@ -51,12 +55,12 @@ locals {
   }) }
 
   # Collection -> the S3 object that holds an item's document, if API Gateway reads it from S3 itself.
-  item_documents = { for c, collection in var.collections : c => {
+  item_documents = { for c, collection in local.live : c => {
     key      = "${collection.read}/${c}/${collection.read == "owner" ? "{sub}/" : ""}{item_id}.json"
     role_arn = module.documents.role_arns[collection.read]
   } }
 
-  routes_of_documents = { for c in keys(var.collections) : "GET /documents/${c}/{item_id}" => merge(local.gets[c], {
+  routes_of_documents = { for c in keys(local.live) : "GET /documents/${c}/{item_id}" => merge(local.gets[c], {
     operation = "read_document"
     function  = local.documents_from_s3 ? null : "read"
     document  = local.documents_from_s3 ? local.item_documents[c] : null
@@ -67,7 +71,7 @@ locals {
   # The routes with which clients ask for the status of a change. The status is never cached, because it soon turns from
   # pending to the outcome.
   routes_of_changes = {
-    for c in keys(var.collections) : "GET /items/${c}/{item_id}/changes/{change_id}" => merge(local.gets[c], {
+    for c in keys(local.live) : "GET /items/${c}/{item_id}/changes/{change_id}" => merge(local.gets[c], {
       operation = "read_change"
       function  = "read"
       reads     = ["path.item_id", "path.change_id"]
@@ -169,7 +173,8 @@ locals {
     fixed     = { status = 200, body = jsonencode({ status = "ok" }) }
   } }
 
-  routes = merge(
+  # Every route. throttles.tf adds the request limits of the routes that have none.
+  routes_without_limits = merge(
     local.route_of_health,
     local.routes_of_lists,
     local.routes_of_items,

@@ -5,12 +5,14 @@ variable "name" {
 
 variable "code" {
   description = <<-EOT
-    The zips, their processor architecture, and the client library with which the functions of hot_zip call AWS.
+    The zips, their processor architecture, and the client library with which the functions of hot_zip call AWS. With
+    s3, Lambda reads the zips from a bucket in this Region: keys holds the object's key for each zip's path.
   EOT
   type = object({
     hot_zip       = string
     functions_zip = string
     layer_zip     = string
+    s3            = optional(object({ bucket = string, keys = map(string) }))
     architecture  = string
     aws_client    = string
   })
@@ -39,6 +41,8 @@ variable "collections" {
   description = "Collection name -> the settings of the collection, which module readplane has validated."
   type = map(object({
     read         = string
+    read_changes = optional(number, 0)
+    retired      = optional(bool, false)
     write_groups = list(string)
     schema       = optional(string)
     cache_ttl    = number
@@ -54,8 +58,8 @@ variable "sources" {
 
 variable "change_stream_arn" {
   description = <<-EOT
-    ARN of the change stream that `apply` reads; null without sources, and null in the replica Region, which doesn't
-    poll.
+    ARN of the change stream that `apply-stream` reads; null without sources, and null in the replica Region, which
+    doesn't poll.
   EOT
   type        = string
   default     = null
@@ -64,14 +68,26 @@ variable "change_stream_arn" {
 variable "api" {
   description = "Settings of the API."
   type = object({
-    endpoint_type          = string
-    cors_origins           = list(string)
-    cors_headers           = optional(list(string), [])
-    cache_size             = optional(string)
-    throttle               = object({ rate = number, burst = number })
-    manage_account_logging = bool
-    escape_method_paths    = optional(bool, true)
+    endpoint_type       = string
+    cors_origins        = list(string)
+    cors_headers        = optional(list(string), [])
+    cache_size          = optional(string)
+    throttle            = object({ rate = number, burst = number })
+    open_throttle       = optional(object({ rate = number, burst = number }))
+    method_metrics      = optional(bool, false)
+    escape_method_paths = optional(bool, true)
   })
+}
+
+variable "domain" {
+  description = "Domain name of the API in this Region; null means that the API has only its own address."
+  type = object({
+    name             = string
+    certificate_arn  = string
+    hosted_zone_id   = optional(string)
+    default_endpoint = optional(bool, true)
+  })
+  default = null
 }
 
 variable "documents_integration" {
@@ -82,13 +98,25 @@ variable "documents_integration" {
 }
 
 variable "functions" {
-  description = "Memory, timeout and concurrency of each function."
+  description = "Memory, timeout and concurrency of each function. `apply-stream` stands under the name apply_stream."
   type = map(object({
     memory_mb            = number
     timeout_seconds      = number
     reserved_concurrency = optional(number)
     snap_start           = optional(bool, false)
   }))
+}
+
+variable "republish" {
+  description = "Any other number than before publishes a new version of every function of this Region."
+  type        = number
+  default     = 0
+}
+
+variable "account_concurrency_quota" {
+  description = "The account's quota of concurrent executions in this Region; null means that Terraform reads it."
+  type        = number
+  default     = null
 }
 
 variable "write_log" {
@@ -114,6 +142,12 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "access_log_bucket" {
+  description = "Name of the bucket that gets S3's log of the requests to this module's buckets; null means none."
+  type        = string
+  default     = null
+}
+
 variable "force_destroy" {
   description = "Let `terraform destroy` delete buckets that hold objects."
   type        = bool
@@ -132,4 +166,10 @@ variable "alarm_actions" {
 variable "tls_only" {
   description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
+}
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
 }

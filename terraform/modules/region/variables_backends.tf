@@ -11,6 +11,7 @@ variable "backends" {
     quota           = optional(object({ limit = number, period = string }))
     cache           = optional(object({ ttl = number, cache_query_parameters = list(string) }))
     api_key         = bool
+    callers         = optional(map(object({ keys = list(string) })), { default = { keys = ["first"] } })
     scopes          = list(string)
     forward_headers = list(string)
     vpc_link        = optional(object({ id = optional(string), nlb_arn = optional(string) }))
@@ -19,7 +20,7 @@ variable "backends" {
 }
 
 variable "backend_api_keys" {
-  description = "Backend name -> the value of its API key. A backend that isn't listed gets a new key."
+  description = "Id of an API key -> its value. A key that isn't listed gets a new value."
   type        = map(string)
   default     = {}
   sensitive   = true

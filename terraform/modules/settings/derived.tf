@@ -5,7 +5,57 @@ output "zips" {
   value       = local.zips
 }
 
+output "zip_objects" {
+  description = <<-EOT
+    `primary` and `replica` -> the bucket with the zips, and for each zip's path the key of its object; null means local
+    zips.
+  EOT
+  value       = local.zip_objects
+}
+
 output "source_settings" {
   description = "Source name -> the source's settings as JSON text."
   value       = local.source_settings
+}
+
+output "regions" {
+  description = "The Regions in use: primary, and replica (null without a replica)."
+  value       = { primary = var.region, replica = local.replica_region }
+}
+
+output "named_replica_region" {
+  description = "The Region that the settings name for the replica, whether the replica is enabled or not; else null."
+  value       = local.named_replica_region
+}
+
+output "protected" {
+  description = "Whether Terraform refuses to delete the stack, the replica, and the change stream with checkpoints."
+  value = {
+    stack         = var.deletion_protection
+    replica       = local.replica_protected
+    change_stream = local.change_stream_protected
+  }
+}
+
+output "keys" {
+  description = <<-EOT
+    Which key encrypts the data of each Region: `aws` (keys that AWS owns), `own` (a key that the stack makes) or the
+    ARN of an existing key; null for the replica Region without a replica.
+  EOT
+  value       = local.keys
+}
+
+output "live_collections" {
+  description = "Collection name -> the settings of the collection, of those that aren't retired."
+  value       = local.live_collections
+}
+
+output "open_limit" {
+  description = "Request limit of each API method that anybody may call."
+  value       = local.open_limit
+}
+
+output "budget_emails" {
+  description = "Whom the budget notifies; empty without a budget."
+  value       = local.budget_emails
 }

@@ -12,8 +12,13 @@ output "region" {
   value       = var.region
 }
 
+output "replica" {
+  description = "The second AWS Region, which also accepts reads and writes."
+  value       = var.replica
+}
+
 output "replica_region" {
-  description = "Second AWS Region, which also accepts reads and writes; null means that the stack has one Region."
+  description = "Deprecated: write replica = { region = … } instead. null and \"\" are accepted and mean nothing."
   value       = var.replica_region
 }
 
@@ -22,8 +27,13 @@ output "customer_managed_key" {
   value       = var.customer_managed_key
 }
 
+output "kms_keys" {
+  description = "Customer managed keys that exist already, which the stack uses instead of making its own."
+  value       = var.kms_keys
+}
+
 output "deletion_protection" {
-  description = "Refuse to delete the user pool, the items table, the checkpoint table and buckets that hold objects."
+  description = "Refuse to delete the stack. `terraform destroy` then fails before it deletes anything."
   value       = var.deletion_protection
 }
 
@@ -42,13 +52,18 @@ output "collections" {
   value       = var.collections
 }
 
+output "groups" {
+  description = "The user groups of the stack."
+  value       = var.groups
+}
+
 output "sources" {
   description = "Source name -> the back office to poll, its schedule, and the collection that the source feeds."
   value       = var.sources
 }
 
 output "change_stream" {
-  description = "The Kinesis stream that carries changes from `poll` to `apply`."
+  description = "The Kinesis stream that carries changes from `poll` to `apply-stream`."
   value       = var.change_stream
 }
 
@@ -63,7 +78,7 @@ output "backends" {
 }
 
 output "backend_api_keys" {
-  description = "Backend name -> an API key that the backend's callers already have."
+  description = "API keys that callers already have: \"<backend>/<caller>/<key>\" -> the value of that key."
   value       = var.backend_api_keys
   sensitive   = true
 }
@@ -100,13 +115,26 @@ output "throttle" {
   value       = var.throttle
 }
 
+output "open_throttle" {
+  description = <<-EOT
+    Request limit of each method that anybody may call, without a token or an API key: reads of public collections, the
+    freshness of their sources, and /health.
+  EOT
+  value       = var.open_throttle
+}
+
+output "method_metrics" {
+  description = "Send CloudWatch metrics of each method, in addition to those of the whole API, which are free."
+  value       = var.method_metrics
+}
+
 output "documents_integration" {
   description = "How the API gets documents from the documents bucket."
   value       = var.documents_integration
 }
 
 output "manage_account_logging" {
-  description = "Whether this stack manages the role with which API Gateway writes logs."
+  description = "No longer used, and goes with the next version."
   value       = var.manage_account_logging
 }
 
@@ -131,8 +159,26 @@ output "functions" {
 }
 
 output "account_concurrency_quota" {
-  description = "The AWS account's quota of concurrent Lambda executions per Region."
+  description = <<-EOT
+    The AWS account's quota of concurrent Lambda executions per Region, which limits what functions can reserve.
+  EOT
   value       = var.account_concurrency_quota
+}
+
+output "republish" {
+  description = <<-EOT
+    Raise this number to publish a new version of every function although nothing else changes: for example because AWS
+    could not make the SnapStart snapshot of a version.
+  EOT
+  value       = var.republish
+}
+
+output "code_buckets" {
+  description = <<-EOT
+    S3 buckets with the zips, instead of the local files: one bucket in each Region, because Lambda takes code only from
+    its own Region.
+  EOT
+  value       = var.code_buckets
 }
 
 output "dist" {
@@ -181,7 +227,9 @@ output "architecture" {
 }
 
 output "alarms" {
-  description = "Create the alarms (0.10 $ a month each), the SNS topic that they notify, and a dashboard."
+  description = <<-EOT
+    Create the alarms (0.10 $ a month for each of their metrics), the SNS topic that they notify, and a dashboard.
+  EOT
   value       = var.alarms
 }
 
@@ -200,19 +248,56 @@ output "notify" {
   value       = var.notify
 }
 
+output "budget" {
+  description = <<-EOT
+    A monthly budget of AWS Budgets, which sends e-mails when 80 % of it is spent, and when AWS expects the month to end
+    above it. null means no budget.
+  EOT
+  value       = var.budget
+}
+
+output "roles" {
+  description = "Path and permissions boundary of every IAM role of the stack."
+  value       = var.roles
+}
+
+output "user_pool" {
+  description = "A Cognito user pool that you already have, in region; null means that the stack creates its own."
+  value       = var.user_pool
+}
+
+output "access_log_buckets" {
+  description = "Buckets that get S3's access logs of the stack's buckets, one in each Region, in the stack's account."
+  value       = var.access_log_buckets
+}
+
+output "domains" {
+  description = "A domain name of yours for the API in each Region."
+  value       = var.domains
+}
+
 # Each variable with objects in its type, with every attribute that the type has.
 locals {
   typed = {
-    emulator      = var.emulator
-    collections   = var.collections
-    sources       = var.sources
-    change_stream = var.change_stream
-    poll          = var.poll
-    backends      = var.backends
-    sign_in       = var.sign_in
-    throttle      = var.throttle
-    write_log     = var.write_log
-    functions     = var.functions
-    notify        = var.notify
+    replica            = var.replica
+    kms_keys           = var.kms_keys
+    emulator           = var.emulator
+    collections        = var.collections
+    sources            = var.sources
+    change_stream      = var.change_stream
+    poll               = var.poll
+    backends           = var.backends
+    sign_in            = var.sign_in
+    throttle           = var.throttle
+    open_throttle      = var.open_throttle
+    write_log          = var.write_log
+    functions          = var.functions
+    code_buckets       = var.code_buckets
+    notify             = var.notify
+    budget             = var.budget
+    roles              = var.roles
+    user_pool          = var.user_pool
+    access_log_buckets = var.access_log_buckets
+    domains            = var.domains
   }
 }

@@ -18,9 +18,9 @@ variable "endpoint_type" {
   # Refuse EDGE if there is a replica Region. Two edge-optimised APIs can't share a custom domain, so clients couldn't
   # fail over from one Region to the other.
   validation {
-    condition     = var.endpoint_type != "EDGE" || var.replica_region == null
+    condition     = var.endpoint_type != "EDGE" || local.replica_region == null
     error_message = <<-EOT
-      Set endpoint_type to REGIONAL, or replica_region to null, because edge-optimised APIs can't fail over between
+      Set endpoint_type to REGIONAL, or remove the replica, because edge-optimised APIs can't fail over between
       Regions.
     EOT
   }
@@ -31,7 +31,10 @@ variable "cors_origins" {
     Web origins whose scripts may call the API from a browser.
     With no origin, the API answers no preflight and sends no CORS headers.
     With one origin, every response names that origin.
-    With several origins, every response names `*`. That is safe, because callers send bearer tokens and no cookies.
+    With several origins, or with one that stands for several (`https://*.example.com`, `*`), every response names `*`,
+    because a browser compares the name letter by letter and API Gateway can't choose a name by request. That is safe,
+    because callers send bearer tokens and no cookies. It also means that scripts of all other origins may call the API.
+    Applications of Capacitor and Ionic have the origins `capacitor://localhost` and `ionic://localhost`.
   EOT
   type        = list(string)
   default     = []
@@ -40,8 +43,8 @@ variable "cors_origins" {
   validation {
     condition     = alltrue([for origin in var.cors_origins : can(regex(local.web_origin, origin))])
     error_message = <<-EOT
-      Give cors_origins as https://host or https://host:port (http only for localhost), in lower case, without path and
-      trailing slash, because browsers send exactly that.
+      Give cors_origins as https://host or https://host:port (http only for localhost), as https://*.host or *, or as
+      capacitor://host or ionic://host, in lower case, without path and trailing slash, because browsers send that.
     EOT
   }
 
@@ -95,7 +98,9 @@ variable "cache_size" {
 
 locals {
   header_name = "^[A-Za-z0-9._-]+$"
-  web_origin  = "^(https://[a-z0-9.-]+(:[0-9]{1,5})?|http://localhost(:[0-9]{1,5})?)$"
+  web_origin  = "^([*]|(https://([*][.])?|(capacitor|ionic)://)${local.origin_host}|http://localhost${local.port})$"
+  origin_host = "[a-z0-9-]+([.][a-z0-9-]+)*${local.port}"
+  port        = "(:[0-9]{1,5})?"
   cache_sizes = ["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"]
 }
 
@@ -115,6 +120,56 @@ variable "throttle" {
       every request.
     EOT
   }
+
+  validation {
+    condition     = floor(var.throttle.burst) == var.throttle.burst
+    error_message = "Set throttle.burst to a whole number, because API Gateway takes no other."
+  }
+}
+
+variable "open_throttle" {
+  description = <<-EOT
+    Request limit of each method that anybody may call, without a token or an API key: reads of public collections, the
+    freshness of their sources, and /health. A collection can set its own limit. null means 100 requests per second with
+    a burst of 200, or the limit in the variable throttle if that is lower. Nothing but this limit bounds what strangers
+    can make a method cost: 100 requests a second are about 30 $ a day.
+  EOT
+  type = object({
+    rate  = number # requests per second
+    burst = number # requests that may come at once
+  })
+  default = null
+
+  validation {
+    condition     = try(var.open_throttle.rate > 0 && var.open_throttle.burst >= 1, var.open_throttle == null)
+    error_message = <<-EOT
+      Set open_throttle.rate to more than 0 and open_throttle.burst to at least 1, or leave open_throttle out. With
+      less, API Gateway would answer 429 to every request.
+    EOT
+  }
+
+  validation {
+    condition     = try(floor(var.open_throttle.burst) == var.open_throttle.burst, true)
+    error_message = "Set open_throttle.burst to a whole number, because API Gateway takes no other."
+  }
+}
+
+locals {
+  # The limit of the methods that anybody may call.
+  open_limit = var.open_throttle != null ? var.open_throttle : {
+    rate  = min(100, var.throttle.rate)
+    burst = min(200, var.throttle.burst)
+  }
+}
+
+variable "method_metrics" {
+  description = <<-EOT
+    Send CloudWatch metrics of each method, in addition to those of the whole API, which are free. The dashboard and the
+    alarms don't need them. Each method that is called costs about 2 $ a month.
+  EOT
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "documents_integration" {
@@ -138,12 +193,19 @@ variable "documents_integration" {
 
 variable "manage_account_logging" {
   description = <<-EOT
-    Whether this stack manages the role with which API Gateway writes logs. An AWS account has only one such role per
-    Region, so set it to false if another stack already manages the role.
+    No longer used, and goes with the next version. API Gateway's logging role belongs to the account and not to a stack
+    (`examples/account`).
   EOT
   type        = bool
-  default     = true
-  nullable    = false
+  default     = null
+
+  validation {
+    condition     = var.manage_account_logging == null
+    error_message = <<-EOT
+      Remove manage_account_logging. Apply terraform/examples/account once in each Region of the account, because the
+      role with which API Gateway writes logs must outlive each stack. A live stack's role and setting stay as they are.
+    EOT
+  }
 }
 
 variable "api_base_url" {

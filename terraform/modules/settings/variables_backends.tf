@@ -14,13 +14,13 @@ variable "backends" {
     # The HTTP methods that API Gateway passes through to the back office.
     methods    = optional(list(string), ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     timeout_ms = optional(number, 10000) # milliseconds after which API Gateway stops waiting and responds 504
-    # Request limit of each API method of the backend. With api_key, the same limit also applies to all methods of the
-    # backend together.
+    # Request limit of each API method of the backend. With api_key, the same limit also applies to each key, over all
+    # methods of the backend together.
     throttle = optional(object({
       rate  = number # requests per second
       burst = number # requests that may come at once
     }), { rate = 10, burst = 20 })
-    # How many requests API Gateway accepts with the backend's key in each period; null means that there is no quota.
+    # How many requests API Gateway accepts with each key in each period; null means that there is no quota.
     quota = optional(object({
       limit  = number                  # requests
       period = optional(string, "DAY") # DAY, WEEK or MONTH
@@ -32,7 +32,13 @@ variable "backends" {
       ttl                    = number                 # seconds
       cache_query_parameters = optional(list(string)) # every query parameter on which a response depends
     }))
-    api_key = optional(bool, true) # callers must send this backend's API key in the header X-Api-Key
+    api_key = optional(bool, true) # callers must send an API key of this backend in the header X-Api-Key
+    # Caller -> the names of its API keys. A caller is whoever gets keys of its own: a team, a partner, a system. To
+    # replace a key without an interruption, add a second name, give the caller its key, and then remove the first.
+    # The caller `default` with the key `first` has the key that the backend had before it had callers.
+    callers = optional(map(object({
+      keys = optional(list(string), ["first"]) # names of the caller's API keys
+    })), { default = {} })
     # Callers must send an access token that has one of these scopes of this stack ("read", "write"). API Gateway
     # accepts tokens of every client of the user pool, because only functions check the client, and no function handles
     # these requests.
@@ -45,7 +51,7 @@ variable "backends" {
       id      = optional(string) # an existing VPC link of API Gateway
       nlb_arn = optional(string) # the Network Load Balancer to which the stack makes a VPC link
     }))
-    # The same for replica_region.
+    # The same for replica.region.
     replica_vpc_link = optional(object({
       id      = optional(string) # an existing VPC link of API Gateway
       nlb_arn = optional(string) # the Network Load Balancer to which the stack makes a VPC link
@@ -70,6 +76,52 @@ variable "backends" {
     EOT
   }
 
+  validation {
+    condition     = alltrue([for backend in values(var.backends) : length(backend.callers) > 0])
+    error_message = <<-EOT
+      Name at least one caller in a backend's callers, or leave callers out. Without an API key, nobody could call it.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for backend in values(var.backends) : backend.api_key || join(",", keys(backend.callers)) == "default"
+    ])
+    error_message = "Remove callers from backends without api_key, because they have no keys."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for backend in values(var.backends) : [for caller in keys(backend.callers) : can(regex(local.key_name, caller))]
+    ]))
+    error_message = "Name callers with 1 to 31 lower-case letters, digits and hyphens, the first a letter."
+  }
+
+  validation {
+    condition = alltrue([
+      for key in flatten([for backend in values(var.backends) : values(backend.callers)[*].keys]) :
+      can(regex(local.key_name, key))
+    ])
+    error_message = "Name keys with 1 to 31 lower-case letters, digits and hyphens, the first a letter."
+  }
+
+  validation {
+    condition = alltrue([
+      for caller in flatten([for b in values(var.backends) : values(b.callers)]) :
+      length(toset(caller.keys)) == max(length(caller.keys), 1)
+    ])
+    error_message = "Give each caller of a backend at least one key, and name each key once."
+  }
+
+  # The hashes of all keys must fit into the environment variables of the function `backend_auth` (4 KB). 60 hashes need
+  # about 3.4 KB.
+  validation {
+    condition = length(flatten([
+      for backend in values(var.backends) : [for caller in values(backend.callers) : caller.keys] if backend.api_key
+    ])) <= 60
+    error_message = "Declare at most 60 API keys in the callers of all backends, or a second stack for the rest."
+  }
+
   # The pattern refuses a url that contains credentials, a query, a fragment, template braces or a stage variable. It
   # also refuses path segments that begin with a dot, because ".." could lead out of the base path.
   validation {
@@ -78,6 +130,27 @@ variable "backends" {
       Give each backend's url as https://host or https://host/base/path, without a slash at the end, user, query or
       fragment, and with the host in lower case.
     EOT
+  }
+
+  # https://docs.aws.amazon.com/apigateway/latest/developerguide/setup-http-integrations.html
+  validation {
+    condition = alltrue([
+      for b in values(var.backends) :
+      !contains(local.uncalled_ports, try(regex(local.url_port, b.url)[0], "443"))
+      if b.vpc_link == null
+    ])
+    error_message = <<-EOT
+      Use the port 80, 443 or one from 1024 to 65535 in a backend's url, or reach it by vpc_link, because API Gateway
+      calls no other ports.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for backend in values(var.backends) : try(regex(local.url_port, backend.url)[0], 443) <= 65535
+      if backend.vpc_link == null
+    ])
+    error_message = "Use a port of at most 65535 in a backend's url, because there are no others."
   }
 
   validation {
@@ -263,7 +336,7 @@ variable "backends" {
       if try(link.nlb_arn, null) != null
     ])
     error_message = <<-EOT
-      Give nlb_arn of a replica_vpc_link as the ARN of a Network Load Balancer in replica_region, because API Gateway
+      Give nlb_arn of a replica_vpc_link as the ARN of a Network Load Balancer in replica.region, because API Gateway
       links to no other kind and to no other Region.
     EOT
   }
@@ -271,28 +344,44 @@ variable "backends" {
   validation {
     condition = alltrue([
       for backend in values(var.backends) :
-      (backend.replica_vpc_link != null) == (backend.vpc_link != null && var.replica_region != null)
+      (backend.replica_vpc_link != null) == (backend.vpc_link != null && local.names_replica)
     ])
     error_message = <<-EOT
-      Give a private backend replica_vpc_link if there is a replica_region, and only then. Without it, clients couldn't
+      Give a private backend replica_vpc_link if replica has a region, and only then. Without it, clients couldn't
       reach the backend in that Region.
     EOT
   }
 }
 
 locals {
-  backend_url     = "^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$"
+  # The ids of all API keys, as the modules `region` and `api` name them.
+  backend_key_ids = flatten([for name, backend in var.backends : [for caller, settings in backend.callers : [
+    for key in settings.keys : caller == "default" && key == "first" ? name : "${name}/${caller}/${key}"
+  ]] if backend.api_key])
+
+  # Whether the settings name a Region for the replica.
+  names_replica = local.named_replica_region != null
+
+  # The ports below 1024 that API Gateway doesn't call.
+  uncalled_ports = [for port in setsubtract(range(1024), [80, 443]) : tostring(port)]
+
+  key_name        = "^[a-z][a-z0-9-]{0,30}$"
+  backend_url     = "^https?://${local.host_label}([.]${local.host_label})*(:[0-9]{1,5})?${local.base_path}$"
+  host_label      = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+  base_path       = "(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+  url_port        = "^https?://[^/:]+:0*([0-9]+)"
   query_name      = "^[A-Za-z0-9._$-]+$"
   passed_methods  = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
   elb_arn         = "^arn:aws[a-z-]*:elasticloadbalancing"
   nlb_arn         = "${local.elb_arn}:${var.region}:[0-9]{12}:loadbalancer/net/.+$"
-  replica_nlb_arn = "${local.elb_arn}:${coalesce(var.replica_region, "none")}:[0-9]{12}:loadbalancer/net/.+$"
+  replica_nlb_arn = "${local.elb_arn}:${coalesce(local.named_replica_region, "none")}:[0-9]{12}:loadbalancer/net/.+$"
 }
 
 variable "backend_api_keys" {
   description = <<-EOT
-    Backend name -> an API key that the backend's callers already have. A backend that isn't listed gets a new key. Set
-    this through the environment variable TF_VAR_backend_api_keys and not in a file, because keys are secrets.
+    API keys that callers already have: "<backend>/<caller>/<key>" -> the value of that key. The name of the backend
+    alone means its caller `default` and the key `first`. A key that isn't listed gets a new value. Set this through the
+    environment variable TF_VAR_backend_api_keys and not in a file, because keys are secrets.
   EOT
   type        = map(string)
   default     = {}
@@ -308,12 +397,15 @@ variable "backend_api_keys" {
   validation {
     condition     = length(distinct(values(var.backend_api_keys))) == length(var.backend_api_keys)
     error_message = <<-EOT
-      Give each backend a key of its own in backend_api_keys, because a shared key wouldn't say which backend it opens.
+      Give each key a value of its own in backend_api_keys, because a shared one wouldn't say which backend it opens.
     EOT
   }
 
   validation {
-    condition     = alltrue([for name in keys(var.backend_api_keys) : try(var.backends[name].api_key, false)])
-    error_message = "Name in backend_api_keys only backends with api_key."
+    condition     = length(setsubtract(keys(var.backend_api_keys), local.backend_key_ids)) == 0
+    error_message = <<-EOT
+      Name in backend_api_keys only keys that a backend with api_key has: the backend's name for the key `first` of the
+      caller `default`, and "<backend>/<caller>/<key>" for any other.
+    EOT
   }
 }

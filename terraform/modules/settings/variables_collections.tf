@@ -1,11 +1,28 @@
 # The collections: what the items are, and who may read and write them.
 
+locals {
+  # The drafts of JSON Schema that the validator knows. A test compares them with lambda_src/readplane/model/schema.py.
+  schema_drafts = [
+    "http://json-schema.org/draft-04/schema",
+    "http://json-schema.org/draft-06/schema",
+    "http://json-schema.org/draft-07/schema",
+  ]
+
+  # How a schema may write its draft: also with https, and with # at the end.
+  schema_draft = "^(${replace(replace(join("|", local.schema_drafts), ".", "[.]"), "http:", "https?:")})#?$"
+}
+
 variable "collections" {
   description = "Collection name -> the settings of the collection."
   type = map(object({
     # Who may read the items: `public` (everybody), `authenticated` (every signed-in user) or `owner` (only the user
     # whose item it is).
-    read         = string
+    read = string
+    # Raise it by one whenever you change read from `public` to `authenticated` or back. From then on, `publish` removes
+    # an item's document under every visibility that the collection has had.
+    read_changes = optional(number, 0)
+    # Whether the collection is going. It has no routes, and `ops/readplane collections purge` may delete its items.
+    retired      = optional(bool, false)
     write_groups = optional(list(string), []) # the user groups whose members may write the items
     schema       = optional(string)           # the JSON Schema that an item's data must match, as JSON text
     cache_ttl    = optional(number, 0)        # seconds for which API Gateway may cache responses; 0: it caches none
@@ -19,10 +36,19 @@ variable "collections" {
   nullable = false
 
   # API Gateway allows 300 resources per API. A collection uses up to six of them, so 40 collections use at most 240.
-  # The rest is left for sources, backends and other paths.
+  # The rest is left for sources, backends and other paths. A retired collection has no routes, so it doesn't count.
   validation {
-    condition     = length(var.collections) >= 1 && length(var.collections) <= 40
-    error_message = "Declare 1 to 40 collections. Put the rest into a second stack."
+    condition = contains(range(1, 41), length([
+      for collection in values(var.collections) : collection if !collection.retired
+    ]))
+    error_message = "Declare 1 to 40 collections that aren't retired. Put the rest into a second stack."
+  }
+
+  validation {
+    condition = alltrue([
+      for count in values(var.collections)[*].read_changes : count >= 0 && floor(count) == count
+    ])
+    error_message = "Set read_changes to a whole number: how often read has changed since the collection was new."
   }
 
   validation {
@@ -50,11 +76,11 @@ variable "collections" {
 
   validation {
     condition = alltrue([
-      for group in flatten(values(var.collections)[*].write_groups) : can(regex("^[A-Za-z0-9_-]{1,64}$", group))
+      for group in flatten(values(var.collections)[*].write_groups) : contains(var.groups, group)
     ])
     error_message = <<-EOT
-      Name groups in write_groups with 1 to 64 letters, digits, underscores and hyphens, because the functions split the
-      token's list of groups at every other character.
+      Add every group that write_groups names to the variable groups, because Terraform creates and deletes the groups
+      of that list only.
     EOT
   }
 
@@ -97,6 +123,19 @@ variable "collections" {
     error_message = "Give each schema as the text of one JSON object, for example in a heredoc (<<-JSON … JSON)."
   }
 
+  # The rules about what stands inside a schema are in schemas.tf.
+  validation {
+    condition = alltrue([
+      for s in values(var.collections)[*].schema : can(regex(local.schema_draft, jsondecode(s)["$schema"]))
+      if can(jsondecode(s)["$schema"])
+    ])
+    error_message = <<-EOT
+      Set $schema of each schema to one of these drafts, or leave it out, which means the last one:
+      ${join("\n", local.schema_drafts)}
+      The validator of `write` and `poll` knows no other.
+    EOT
+  }
+
   validation {
     condition = alltrue([
       for limit in values(var.collections)[*].throttle : limit.rate > 0 && limit.burst >= 1 if limit != null
@@ -106,4 +145,39 @@ variable "collections" {
       less, API Gateway would answer 429 to every request.
     EOT
   }
+
+  validation {
+    condition = alltrue([
+      for limit in values(var.collections)[*].throttle : floor(limit.burst) == limit.burst if limit != null
+    ])
+    error_message = "Set a collection's throttle.burst to a whole number, because API Gateway takes no other."
+  }
+}
+
+variable "groups" {
+  description = <<-EOT
+    The user groups of the stack. Terraform deletes a group that is listed no longer, and Cognito then forgets its
+    members. A listed group stays, whether a collection names it or not.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for group in var.groups : can(regex("^[A-Za-z0-9_-]{1,64}$", group))])
+    error_message = <<-EOT
+      Name groups with 1 to 64 letters, digits, underscores and hyphens, because the functions split the token's list of
+      groups at every other character.
+    EOT
+  }
+
+  validation {
+    condition     = length(distinct(var.groups)) == length(var.groups)
+    error_message = "List each group once."
+  }
+}
+
+locals {
+  # The collections that clients can reach.
+  live_collections = { for name, collection in var.collections : name => collection if !collection.retired }
 }

@@ -13,8 +13,16 @@ variable "functions" {
       reserved_concurrency = optional(number)      # executions that Lambda reserves for the function; null: none
       snap_start           = optional(bool, false) # start from a snapshot of the initialised state (SnapStart)
     }), {})
-    # The function that folds changes into items.
+    # The function that folds changes of clients into items.
     apply = optional(object({
+      memory_mb            = optional(number, 1024)
+      timeout_seconds      = optional(number, 300)
+      reserved_concurrency = optional(number)
+      snap_start           = optional(bool, false)
+    }), {})
+    # The function that folds changes of back offices into items. It exists only if there is a source, and only in the
+    # primary Region.
+    apply_stream = optional(object({
       memory_mb            = optional(number, 1024)
       timeout_seconds      = optional(number, 300)
       reserved_concurrency = optional(number)
@@ -95,6 +103,17 @@ variable "functions" {
 
   validation {
     condition = alltrue([
+      for n in flatten([for f in var.functions : [f.memory_mb, f.timeout_seconds, f.reserved_concurrency]]) :
+      floor(n) == n if n != null
+    ])
+    error_message = <<-EOT
+      Set memory_mb, timeout_seconds and reserved_concurrency of functions to whole numbers, because Lambda takes no
+      others.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
       for settings in values(var.functions) : coalesce(settings.reserved_concurrency, 1) >= 1
     ])
     error_message = "Set reserved_concurrency to at least 1, or to null, because 0 stops the function."
@@ -107,9 +126,10 @@ variable "functions" {
     error_message = "Set functions.apply.reserved_concurrency to at least write_log.apply_concurrency, or to null."
   }
 
-  # AWS refuses reservations that leave less than 100 of the account's concurrency quota unreserved.
+  # AWS refuses reservations that leave less than 100 of the account's concurrency quota unreserved. Without any, every
+  # quota is enough. Without account_concurrency_quota, module region compares with the quota that AWS reports.
   validation {
-    condition = var.account_concurrency_quota - 100 >= sum([
+    condition = local.reservable_concurrency >= sum([
       for settings in values(var.functions) : coalesce(settings.reserved_concurrency, 0)
     ])
     error_message = <<-EOT
@@ -119,14 +139,78 @@ variable "functions" {
   }
 }
 
+locals {
+  # What all functions together may reserve; without account_concurrency_quota, more than any account has.
+  reservable_concurrency = max(0, coalesce(var.account_concurrency_quota, 100000) - 100)
+}
+
 variable "account_concurrency_quota" {
   description = <<-EOT
-    The AWS account's quota of concurrent Lambda executions per Region. A new account may have less than 1000. The AWS
-    console shows the quota under Service Quotas.
+    The AWS account's quota of concurrent Lambda executions per Region, which limits what functions can reserve. null:
+    Terraform reads the quota of each Region from AWS if a function reserves something. A new account may have 10 or 50.
   EOT
   type        = number
-  default     = 1000
+  default     = null
+
+  validation {
+    condition     = floor(coalesce(var.account_concurrency_quota, 0)) == coalesce(var.account_concurrency_quota, 0)
+    error_message = "Set account_concurrency_quota to a whole number of executions."
+  }
+}
+
+variable "republish" {
+  description = <<-EOT
+    Raise this number to publish a new version of every function although nothing else changes: for example because AWS
+    could not make the SnapStart snapshot of a version. Terraform never repairs such a version.
+  EOT
+  type        = number
+  default     = 0
   nullable    = false
+
+  validation {
+    condition     = var.republish >= 0 && floor(var.republish) == var.republish
+    error_message = "Set republish to a whole number, and raise it by one each time."
+  }
+}
+
+variable "code_buckets" {
+  description = <<-EOT
+    S3 buckets with the zips, instead of the local files: one bucket in each Region, because Lambda takes code only from
+    its own Region. The objects have the file names of the zips (hot-arm64.zip, …). null: Terraform uploads local files.
+  EOT
+  type = object({
+    # The zips of the primary Region.
+    primary = object({
+      bucket = string # name of the bucket
+      # The folder of one release in that bucket, such as readplane/1.4.0. Terraform deploys new code only when this
+      # name changes, because it doesn't look into the bucket. So give each release a folder of its own.
+      prefix = string
+    })
+    # The zips of the replica Region, in a bucket there.
+    replica = optional(object({
+      bucket = string
+      prefix = string
+    }))
+  })
+  default = null
+
+  validation {
+    condition = alltrue([
+      for place in try(values(var.code_buckets), []) : can(regex(local.prefix_pattern, place.prefix))
+      if place != null
+    ])
+    error_message = <<-EOT
+      Set the prefix of each code bucket to the folder of one release, without a slash at either end, for example
+      readplane/1.4.0.
+    EOT
+  }
+
+  validation {
+    condition = (
+      var.code_buckets == null || local.replica_region == null || try(var.code_buckets.replica != null, false)
+    )
+    error_message = "Set code_buckets.replica too, because Lambda takes code only from a bucket in its own Region."
+  }
 }
 
 variable "dist" {
@@ -147,7 +231,7 @@ variable "hot_zip" {
   default     = null
 
   validation {
-    condition     = fileexists(coalesce(var.hot_zip, local.built.hot))
+    condition     = local.from_s3 || fileexists(coalesce(var.hot_zip, local.built.hot))
     error_message = <<-EOT
       Run `make build` first, or set dist or hot_zip. There is no file
       ${coalesce(var.hot_zip, local.built.hot)}.
@@ -164,7 +248,7 @@ variable "functions_zip" {
   default     = null
 
   validation {
-    condition     = fileexists(coalesce(var.functions_zip, local.built.functions))
+    condition     = local.from_s3 || fileexists(coalesce(var.functions_zip, local.built.functions))
     error_message = <<-EOT
       Run `make build` first, or set dist or functions_zip. There is no file
       ${coalesce(var.functions_zip, local.built.functions)}.
@@ -180,7 +264,7 @@ variable "layer_zip" {
   default     = null
 
   validation {
-    condition     = fileexists(coalesce(var.layer_zip, local.built.layer))
+    condition     = local.from_s3 || fileexists(coalesce(var.layer_zip, local.built.layer))
     error_message = <<-EOT
       Run `make build` first, or set dist or layer_zip. There is no file
       ${coalesce(var.layer_zip, local.built.layer)}.
@@ -197,7 +281,9 @@ variable "poll_layer_zip" {
   default     = null
 
   validation {
-    condition     = length(var.sources) == 0 || fileexists(coalesce(var.poll_layer_zip, local.built.poll_layer))
+    condition = (
+      local.from_s3 || length(var.sources) == 0 || fileexists(coalesce(var.poll_layer_zip, local.built.poll_layer))
+    )
     error_message = <<-EOT
       Run `make build` first, or set dist or poll_layer_zip. There is no file
       ${coalesce(var.poll_layer_zip, local.built.poll_layer)}.
@@ -219,6 +305,16 @@ locals {
     layer      = coalesce(var.layer_zip, local.built.layer)
     poll_layer = coalesce(var.poll_layer_zip, local.built.poll_layer)
   }
+
+  from_s3        = var.code_buckets != null
+  prefix_pattern = "^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$"
+
+  # `primary` and `replica` -> the bucket with the zips, and for each zip's path the key of its object; null: local
+  # zips.
+  zip_objects = { for role in ["primary", "replica"] : role => try({
+    bucket = var.code_buckets[role].bucket
+    keys   = { for path in values(local.zips) : path => "${var.code_buckets[role].prefix}/${basename(path)}" }
+  }, null) }
 }
 
 variable "aws_client" {

@@ -1,7 +1,9 @@
 # The alarms, and whom they notify.
 
 variable "alarms" {
-  description = "Create the alarms (0.10 $ a month each), the SNS topic that they notify, and a dashboard."
+  description = <<-EOT
+    Create the alarms (0.10 $ a month for each of their metrics), the SNS topic that they notify, and a dashboard.
+  EOT
   type        = bool
   default     = true
   nullable    = false
@@ -30,7 +32,7 @@ variable "replica_alarm_actions" {
   validation {
     condition     = alltrue([for arn in var.replica_alarm_actions : can(regex(local.replica_topic_arn, arn))])
     error_message = <<-EOT
-      Give replica_alarm_actions as ARNs of SNS topics in replica_region, because an alarm can't notify a topic of
+      Give replica_alarm_actions as ARNs of SNS topics in replica.region, because an alarm can't notify a topic of
       another Region.
     EOT
   }
@@ -38,7 +40,7 @@ variable "replica_alarm_actions" {
 
 locals {
   topic_arn         = "^arn:aws[a-z-]*:sns:${var.region}:[0-9]{12}:.+$"
-  replica_topic_arn = "^arn:aws[a-z-]*:sns:${coalesce(var.replica_region, "none")}:[0-9]{12}:.+$"
+  replica_topic_arn = "^arn:aws[a-z-]*:sns:${coalesce(local.named_replica_region, "none")}:[0-9]{12}:.+$"
 }
 
 variable "notify" {

@@ -1,9 +1,9 @@
 # The settings of the back offices that `poll` polls, of the change stream, and of the network of `poll`.
 #
 # `terraform plan` checks every rule about a source that Terraform can check. During `terraform apply`, Terraform
-# invokes `poll`, which checks the rest: that JMESPath expressions compile, and that a named function can be used.
-# Terraform creates the schedules only after this check (modules/poll). Each rule is written in one of the two places
-# only (decision 37).
+# invokes the new version of `poll`, which checks the rest: that JMESPath expressions compile, and that a named function
+# can be used. The new version goes live only after this check (modules/function). Each rule is written in one of the
+# two places only (decision 37).
 
 # The words and patterns of the rules below. A validation can't use a local that depends on the validated variable,
 # because Terraform would report a cycle. So these locals are constants, or depend on other variables.
@@ -20,13 +20,8 @@ locals {
   changes_fields    = concat(local.expression_fields, ["function", "sweep"])
   text_expressions  = ["records", "id", "deleted", "owner", "translation"]
 
-  seconds = { minute = 60, hour = 3600, day = 86400 }
-
   # The names of the owner collections.
   owned = [for name, collection in var.collections : name if collection.read == "owner"]
-
-  # Headers that carry a credential. In `headers`, everybody who may read the schedule or the state could read it.
-  credential_headers = ["authorization", "cookie", "proxy-authorization", "x-api-key"]
 
   # Headers that control the connection and request of `poll`, or make the request conditional. `poll` itself sets the
   # ones that it needs.
@@ -36,16 +31,73 @@ locals {
     "upgrade", "user-agent",
   ]
 
-  # The executions of `apply` that the apply queue leaves to the change stream.
-  stream_executions = length(var.sources) == 0 ? 100000 : (
-    coalesce(var.functions.apply.reserved_concurrency, 100000) - var.write_log.apply_concurrency
-  )
-
   host_pattern = "([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])"
   port_pattern = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
   rate_pattern = "rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)"
   cron_pattern = "cron\\(([^ ()]+ ){5}[^ ()]+\\)"
-  arn_pattern  = "^arn:aws[a-z-]*"
+
+  # A cron expression with less or more than six fields.
+  cron_of_other_length = "cron\\((([^ ()]+ ?){0,5}|([^ ()]+ ){6,}[^ ()]*)\\)"
+
+  # What EventBridge Scheduler accepts in the fields of a cron expression: a value, a range, either with a step, a list
+  # of them, * or */step. A day field may be ? as well. L is the last day of the month or week, 6L the last Friday, 3W
+  # the weekday nearest to the third, 3#2 the second Tuesday.
+  # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based
+  cron_values = {
+    minutes = { value = "[0-5]?[0-9]", step = "[1-9]|[1-5][0-9]" }
+    hours   = { value = "[01]?[0-9]|2[0-3]", step = "[1-9]|1[0-9]|2[0-3]" }
+    days    = { value = "0?[1-9]|[12][0-9]|3[01]", step = "[1-9]|[12][0-9]|3[01]" }
+    months = {
+      value = "0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+      step  = "[1-9]|1[0-2]"
+    }
+    weekdays = { value = "[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT", step = "[1-7]" }
+    years    = { value = "19[7-9][0-9]|20[0-9]{2}|21[0-9]{2}", step = "[1-9][0-9]{0,2}" }
+  }
+  cron_items = { for field, is in local.cron_values : field => "(${is.value})(-(${is.value}))?(/(${is.step}))?" }
+  cron_lists = { for field, is in local.cron_values : field => join("|", [
+    "\\*(/(${is.step}))?",
+    "${local.cron_items[field]}(,${local.cron_items[field]})*",
+  ]) }
+  cron_fields = [
+    "(${local.cron_lists.minutes})",
+    "(${local.cron_lists.hours})",
+    "(${local.cron_lists.days}|\\?|L|(${local.cron_values.days.value})W)",
+    "(${local.cron_lists.months})",
+    "(${local.cron_lists.weekdays}|\\?|[1-7]?L|[1-7]#[1-5])",
+    "(${local.cron_lists.years})",
+  ]
+
+  # The fields from the day of the month to the day of the week, with ? for one of the two.
+  cron_days = "(\\? [^ ]+ [^ ?]+|[^ ?]+ [^ ]+ \\?)"
+
+  # Names of headers and query parameters that carry a credential, such as Authorization, X-Auth-Token, api_key, sig and
+  # client_secret. They leave page_size, sort_key and client_id alone.
+  credential_name = join("|", [
+    "key|pass|sid|sig|hmac|(x[-_])?auth",
+    "[^=&]*(token|jwt|secret|password|passwd|passphrase|pwd|credentials?|signature|authorization|cookie)",
+    "[^=&]*(${join("|", local.credential_keys)})[^a-z0-9=&]?key",
+    "[^=&]*session[^a-z0-9=&]?id",
+  ])
+  credential_keys = [
+    "api", "access", "account", "admin", "app", "auth", "client", "functions?", "license", "master", "private",
+    "service", "session", "shared", "subscription",
+  ]
+
+  # Values that only credentials have: an authentication scheme and its credentials, a JSON Web Token, keys of AWS,
+  # Google, GitHub, GitLab, Slack and Stripe, and a URL with a password.
+  credential_value = join("|", [
+    "^(?i:bearer|basic|token|apikey|digest|negotiate) +[^ ]{8}",
+    "eyJ[A-Za-z0-9_-]{10,}\\.[A-Za-z0-9_-]{10,}",
+    "\\b(AKIA|ASIA)[A-Z0-9]{16}\\b",
+    "\\bAIza[A-Za-z0-9_-]{30}",
+    "\\bgh[opsru]_[A-Za-z0-9]{20}",
+    "\\bglpat-[A-Za-z0-9_-]{10}",
+    "\\bxox[abeoprs]-[A-Za-z0-9-]{10}",
+    "\\b[prs]k_(live|test)_[A-Za-z0-9]{10}",
+    "://[^/?#@ ]+:[^/?#@ ]+@",
+  ])
+  arn_pattern = "^arn:aws[a-z-]*"
 
   patterns = {
     name     = "^[a-z][a-z0-9-]{0,39}$"
@@ -57,6 +109,20 @@ locals {
     origin = "^https?://[^/?]+"
 
     schedule = "^(${local.rate_pattern}|${local.cron_pattern})$"
+
+    # A cron expression whose values exist, or something else.
+    schedule_values = "^([^c].*|${local.cron_of_other_length}|cron\\(${join(" ", local.cron_fields)}\\))$"
+
+    # A cron expression in which one of the two day fields is ? and the other isn't, or something else.
+    schedule_days = "^([^c].*|${local.cron_of_other_length}|cron\\([^ ]+ [^ ]+ ${local.cron_days} [^ ]+\\))$"
+
+    credential_header = "^(?i:${local.credential_name})$"
+    # A parameter `code` may be the code of a country. A long one is a key, such as that of an Azure function.
+    credential_url = "[?&](?i:(${local.credential_name})=[^&]|code=[^&]{20})|${local.credential_value}"
+
+    # A long text without words. Names of several words and UUIDs have hyphens, and many APIs tell tenants apart by a
+    # UUID. A path begins with a slash.
+    random = "^[A-Za-z0-9+][A-Za-z0-9+/]{31,}=*$"
 
     parameter    = "^[!-~]{1,100}$"
     header       = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
@@ -90,11 +156,12 @@ variable "sources" {
     # changes.
     url     = string
     headers = optional(map(string), {}) # headers that every request sends, by name
-    # The request header that carries a secret; null if the back office needs none.
+    # The request header or query parameter that carries a secret; null if the back office needs none.
     secret = optional(object({
       arn         = string                       # ARN of a Secrets Manager secret or an SSM parameter
-      header      = string                       # name of the header
-      format      = optional(string, "{secret}") # the header's value, in which {secret} stands for the secret
+      header      = optional(string)             # name of the header; null if a query parameter carries the secret
+      query       = optional(string)             # name of the query parameter; null if a header carries the secret
+      format      = optional(string, "{secret}") # the value to send, in which {secret} stands for the secret
       field       = optional(string)             # field that holds the secret, if the stored value is a JSON object
       kms_key_arn = optional(string)             # KMS key that encrypts the secret; null: the key that AWS manages
     }))
@@ -151,8 +218,10 @@ variable "sources" {
   default  = {}
   nullable = false
 
-  # Each source adds to the environment variables of `read`, to the policy of `poll` and to the input of the schedule
-  # `freshness`. AWS limits the size of all three, so a stack can have at most 20 sources.
+  # Two limits of AWS remain. Each source adds up to 80 bytes to the compressed environment variables of `read`, which
+  # may have 4 KB together with up to 40 collections. And it adds up to 700 characters to the policy of `poll`, of which
+  # IAM allows 10,240: the secret and its key, and the documents of a snapshot in both Regions. Module function checks
+  # both sizes exactly. The settings of the sources themselves are in an S3 object, whose size AWS doesn't limit.
   validation {
     condition     = length(var.sources) <= 20
     error_message = "Declare at most 20 sources. Put the rest into a second stack."
@@ -161,7 +230,7 @@ variable "sources" {
   # API Gateway allows 300 resources per API. A collection uses up to six of them, a source two and a backend two. All
   # other paths together, the root included, use up to seven.
   validation {
-    condition     = 6 * length(var.collections) + 2 * length(var.sources) + 2 * length(var.backends) + 7 <= 300
+    condition     = 6 * length(local.live_collections) + 2 * length(var.sources) + 2 * length(var.backends) + 7 <= 300
     error_message = <<-EOT
       Declare fewer collections, sources or backends, because API Gateway allows 300 resources and the API would have
       more.
@@ -186,6 +255,11 @@ variable "sources" {
   validation {
     condition     = alltrue([for s in var.sources : contains(keys(var.collections), s.collection)])
     error_message = "Declare the collection of each source in collections. The declaration says who may read the data."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : !try(var.collections[s.collection].retired, false)])
+    error_message = "Remove a source before you retire its collection, because the source would fill it again."
   }
 
   validation {
@@ -423,7 +497,7 @@ variable "sources" {
     ])
     error_message = <<-EOT
       Write schedule as rate(1 minute), rate(5 minutes) (also hours and days), or as cron() with six fields, for example
-      cron(0 3 * * ? *).
+      cron(0 3 * * ? *). A rate is a whole number.
     EOT
   }
 
@@ -438,16 +512,63 @@ variable "sources" {
     EOT
   }
 
-  # Check staleness_budget only against a rate(…) schedule, because Terraform can't compute the interval of a cron
-  # expression.
+  validation {
+    condition = alltrue([
+      for text in flatten([for s in var.sources : [s.schedule, try(s.sweep.schedule, [])]]) :
+      can(regex(local.patterns.schedule_values, text))
+    ])
+    error_message = <<-EOT
+      Write the fields of cron() in schedule and sweep.schedule as EventBridge Scheduler takes them: minutes 0-59,
+      hours 0-23, days 1-31, months 1-12 or JAN-DEC, weekdays 1-7 (1 is Sunday) or SUN-SAT, years 1970-2199. Each is a
+      value, a range (1-5), a list (1,15), a step (0/5 or */5) or *. A day may also be ?, L, 3W, 6L or 3#2.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for text in flatten([for s in var.sources : [s.schedule, try(s.sweep.schedule, [])]]) :
+      can(regex(local.patterns.schedule_days, text))
+    ])
+    error_message = <<-EOT
+      Write ? for exactly one of the two day fields of cron() in schedule and sweep.schedule: the day of the month (the
+      third field) or the day of the week (the fifth). For example, cron(0 3 * * ? *) is every day, and
+      cron(0 3 ? * MON *) every Monday.
+    EOT
+  }
+
+  # Data is oldest just before a poll is through. That is the interval after the poll before, plus the time of a
+  # request, plus a minute, because EventBridge Scheduler starts a schedule within a minute. There is a rule for each
+  # unit. Terraform can't compute the interval of a cron expression, so it takes the shortest one, a minute.
   validation {
     condition = alltrue([
       for s in var.sources :
-      s.staleness_budget > try(regex("\\d+", s.schedule) * local.seconds[regex("minute|hour|day", s.schedule)], 0)
+      s.staleness_budget - s.timeout_seconds - 60 >= 60 * try(regex("(\\d+) minute", s.schedule)[0], 1)
     ])
     error_message = <<-EOT
-      Set staleness_budget to more seconds than there are between two polls. Otherwise data would become stale before
-      the next poll can refresh it.
+      Set staleness_budget to at least the seconds between two polls plus timeout_seconds plus 60, for example to
+      130 for rate(1 minute) and 10 seconds. Otherwise data would often be stale before the next poll refreshes it.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.staleness_budget - s.timeout_seconds - 60 >= 3600 * try(regex("(\\d+) hour", s.schedule)[0], 0)
+    ])
+    error_message = <<-EOT
+      Set staleness_budget to at least the seconds between two polls plus timeout_seconds plus 60, for example to
+      3670 for rate(1 hour) and 10 seconds. Otherwise data would often be stale before the next poll refreshes it.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.staleness_budget - s.timeout_seconds - 60 >= 86400 * try(regex("(\\d+) day", s.schedule)[0], 0)
+    ])
+    error_message = <<-EOT
+      Set staleness_budget to at least the seconds between two polls plus timeout_seconds plus 60, for example to
+      86470 for rate(1 day) and 10 seconds. Otherwise data would often be stale before the next poll refreshes it.
     EOT
   }
 
@@ -680,11 +801,47 @@ variable "sources" {
   validation {
     condition = alltrue([
       for header in keys(merge(values(var.sources)[*].headers...)) :
-      !contains(local.credential_headers, lower(header))
+      !can(regex(local.patterns.credential_header, header))
     ])
     error_message = <<-EOT
-      Put Authorization, Proxy-Authorization, Cookie and X-Api-Key into secret, because everybody who may read the
-      schedule or the state can read headers.
+      Put headers that carry a credential, such as Authorization, Cookie, X-Api-Key and X-Auth-Token, into secret,
+      because everybody who may read the plan or the state can read headers. If the value of such a header isn't
+      confidential, secret can send it too: name an SSM parameter.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for value in flatten([for s in var.sources : values(s.headers)]) :
+      !can(regex(local.credential_value, value))
+    ])
+    error_message = <<-EOT
+      Put the value of a header that is a credential, such as "Bearer …", "Basic …", a token or a key, into secret,
+      because everybody who may read the plan or the state can read headers.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for value in flatten([for s in var.sources : values(s.headers)]) :
+      !can(regex(local.patterns.random, value))
+    ])
+    error_message = <<-EOT
+      Put the value of a header that looks like a key (32 or more letters and digits in a row) into secret, because
+      everybody who may read the plan or the state can read headers. If it isn't confidential, secret can send it too:
+      name an SSM parameter.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for url in flatten([for s in var.sources : [s.url, try(s.sweep.url, [])]]) :
+      !can(regex(local.patterns.credential_url, url))
+    ])
+    error_message = <<-EOT
+      Remove query parameters that carry a credential, such as api_key, access_token, token, key, sig, password and a
+      long code, from url and sweep.url, because everybody who may read the plan or the state can read them. Name the
+      parameter in secret.query, and the secret's ARN in secret.arn.
     EOT
   }
 
@@ -710,8 +867,34 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      !contains([for name in keys(s.headers) : lower(name)], lower(s.secret.header))
-      if s.secret != null
+      (s.secret.header == null) != (s.secret.query == null) if s.secret != null
+    ])
+    error_message = "Set secret.header or secret.query, and not both: where the back office expects the secret."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.parameter, s.secret.query)) if try(s.secret.query, null) != null
+    ])
+    error_message = <<-EOT
+      Set secret.query to the name of a query parameter: 1 to 100 printable characters without spaces.
+    EOT
+  }
+
+  # `poll` sets both parameters in the same query. It removes the secret's parameter from the link to a next page.
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.secret.query != s.paging.parameter if try(s.secret.query, null) != null
+    ])
+    error_message = "Set secret.query to another parameter than paging.parameter."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      !contains([for name in keys(s.headers) : lower(name)], try(lower(s.secret.header), ""))
     ])
     error_message = "Remove the header of the secret from headers. The case of letters makes no difference."
   }
@@ -719,7 +902,7 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      can(regex(local.patterns.header, s.secret.header)) if s.secret != null
+      can(regex(local.patterns.header, s.secret.header)) if try(s.secret.header, null) != null
     ])
     error_message = "Name secret.header as HTTP does: 1 to 100 letters, digits and !#$%&'*+.^_`|~-."
   }
@@ -727,7 +910,7 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      !contains(local.request_headers, lower(s.secret.header)) if s.secret != null
+      !contains(local.request_headers, lower(s.secret.header)) if try(s.secret.header, null) != null
     ])
     error_message = "Set secret.header to a header that `poll` doesn't set itself, such as Authorization or X-Api-Key."
   }
@@ -807,7 +990,7 @@ variable "sources" {
 
 variable "change_stream" {
   description = <<-EOT
-    The Kinesis stream that carries changes from `poll` to `apply`. The stack has one only if there is a source.
+    The Kinesis stream that carries changes from `poll` to `apply-stream`. The stack has one only if there is a source.
   EOT
   type = object({
     # Whether Kinesis chooses the number of shards, which costs 30 to 40 $ a month even if the stream is idle.
@@ -816,8 +999,11 @@ variable "change_stream" {
     # Region, used or not.
     shards                 = optional(number, 1)
     retention_hours        = optional(number, 24)  # hours for which the stream keeps a record
-    parallelization_factor = optional(number, 2)   # batches of one shard that `apply` handles at once
+    parallelization_factor = optional(number, 2)   # batches of one shard that are applied at once
     batch_size             = optional(number, 500) # largest number of records in a batch
+    # Refuse to delete the change stream and the checkpoint table, which go with the last source. Set it to false and
+    # run `terraform apply` before you remove the last source. null: as the variable deletion_protection.
+    deletion_protection = optional(bool)
   })
   default  = {}
   nullable = false
@@ -847,20 +1033,30 @@ variable "change_stream" {
     error_message = "Set change_stream.batch_size to a whole number from 1 to 10000, because Lambda allows no other."
   }
 
-  # The apply queue and the change stream both invoke `apply`. The reserved concurrency of `apply` must be enough for
-  # both together, because otherwise one of them starves the other. SQS would also count a throttled delivery as a
-  # failure, and in the end move the message to the dead-letter queue.
-  #
-  # This rule assumes that an on-demand stream has four shards, because a new on-demand stream has four.
+  # An on-demand stream grows by itself, so this rule is for a number of shards that somebody chose. With fewer
+  # executions, Lambda would throttle some shards. It would lose nothing, but changes would wait for each other.
   validation {
-    condition = local.stream_executions >= (
-      (var.change_stream.on_demand ? 4 : var.change_stream.shards) * var.change_stream.parallelization_factor
+    condition = (
+      var.change_stream.on_demand
+      || local.apply_stream_executions >= var.change_stream.shards * var.change_stream.parallelization_factor
     )
     error_message = <<-EOT
-      Set functions.apply.reserved_concurrency to null, or to at least write_log.apply_concurrency plus shards (4 if
-      on_demand) times parallelization_factor. Otherwise the queue and the stream would take executions from each other.
+      Set functions.apply_stream.reserved_concurrency to null, or to at least change_stream.shards times
+      change_stream.parallelization_factor, so that every shard has its executions.
     EOT
   }
+}
+
+locals {
+  # How many executions `apply-stream` can have at once. 2000 are enough for the largest stream.
+  apply_stream_executions = length(var.sources) == 0 ? 2000 : coalesce(
+    var.functions.apply_stream.reserved_concurrency, 2000
+  )
+
+  # Whether Terraform refuses to delete the change stream and the checkpoint table.
+  change_stream_protected = length(var.sources) > 0 && (
+    coalesce(var.change_stream.deletion_protection, var.deletion_protection)
+  )
 }
 
 variable "poll" {

@@ -44,6 +44,13 @@ variable "write_log" {
     condition     = var.write_log.apply_concurrency >= 2 && var.write_log.apply_concurrency <= 1000
     error_message = "Set write_log.apply_concurrency to 2 to 1000, which Lambda allows for a queue."
   }
+
+  validation {
+    condition     = alltrue([for number in values(var.write_log) : floor(number) == number])
+    error_message = <<-EOT
+      Set every number in write_log to a whole one, because Firehose, S3 and Lambda take no others.
+    EOT
+  }
 }
 
 variable "horizon_days" {

@@ -81,11 +81,10 @@ variables {
   }
 
   api = {
-    endpoint_type          = "REGIONAL"
-    cors_origins           = ["https://a.example.com", "https://b.example.com"]
-    cache_size             = "0.5"
-    throttle               = { rate = 500, burst = 1000 }
-    manage_account_logging = false
+    endpoint_type = "REGIONAL"
+    cors_origins  = ["https://a.example.com", "https://b.example.com"]
+    cache_size    = "0.5"
+    throttle      = { rate = 500, burst = 1000 }
   }
   documents_integration = "s3"
   functions = {
@@ -132,11 +131,10 @@ run "one_origin_documents_from_read" {
   variables {
     documents_integration = "lambda"
     api = {
-      endpoint_type          = "REGIONAL"
-      cors_origins           = ["https://a.example.com"]
-      cache_size             = "0.5"
-      throttle               = { rate = 500, burst = 1000 }
-      manage_account_logging = false
+      endpoint_type = "REGIONAL"
+      cors_origins  = ["https://a.example.com"]
+      cache_size    = "0.5"
+      throttle      = { rate = 500, burst = 1000 }
     }
   }
 

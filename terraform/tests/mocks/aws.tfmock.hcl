@@ -173,3 +173,22 @@ mock_resource "aws_lambda_invocation" {
     result = "{\"problems\":[]}"
   }
 }
+
+mock_resource "aws_api_gateway_domain_name" {
+  defaults = {
+    regional_domain_name = "d-a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
+    regional_zone_id     = "Z1U9ULNL0V5AJ3"
+  }
+}
+
+mock_data "aws_servicequotas_service_quota" {
+  defaults = {
+    value = 1000
+  }
+}
+
+mock_resource "aws_s3_object" {
+  defaults = {
+    version_id = "v1"
+  }
+}

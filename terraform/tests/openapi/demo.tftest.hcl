@@ -35,7 +35,7 @@ run "demo" {
   command = plan
 
   assert {
-    condition     = can(jsondecode(output.openapi).paths["/health"])
+    condition     = can(jsondecode(module.readplane.openapi).paths["/health"])
     error_message = "The plan knows the whole contract."
   }
 }

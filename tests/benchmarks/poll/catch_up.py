@@ -10,7 +10,7 @@ from tests.benchmarks.arithmetic import exponent, spread
 from tests.benchmarks.load import mark
 from tests.benchmarks.measure import progress
 from tests.benchmarks.poll.back_office import item_id, modified_ms
-from tests.benchmarks.poll.plant import BackOffice, Function, Stream
+from tests.benchmarks.poll.plant import BackOffice, Function, Poll, Stream
 from tests.benchmarks.processes import FakeProcess, Runner, SampleError
 from tests.benchmarks.subjects import OURS, POLL, Subject
 
@@ -44,6 +44,7 @@ class CatchUp:
     def __init__(self, fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str, Subject]) -> None:
         self._fake = fake
         self._runner = runner
+        self._folder = folder
         self._file = folder / "shard.json"
         self._subjects = subjects
 
@@ -92,16 +93,16 @@ class CatchUp:
         After half of the changes, a new process of `poll` replaces the first one. So `poll` can continue only from its
         stored checkpoint, not from its memory.
         """
-        event = {"source": office.source(max_pages=max_pages), "sweep": False}
+        source = office.source(max_pages=max_pages)
         read = invocations = 0
         wall = cpu = memory = 0.0
         unfinished = True
         for until in (changes / 2, math.inf):
             if not unfinished:
                 break  # the first process has read all changes
-            with Function(self._runner, self._subjects[POLL], "poll") as poll:
+            with Poll(self._runner, self._subjects[POLL], self._folder, source) as poll:
                 while unfinished and read < until:
-                    reply = poll.invoke(event, SECONDS)
+                    reply = poll.invoke(poll.event, SECONDS)
                     report = reply["response"]
                     if report["outcome"] not in ("completed", "unfinished") or not report["changes"]:
                         raise SampleError(f"poll, invocation {invocations + 1}: {report}")

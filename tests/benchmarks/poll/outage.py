@@ -21,7 +21,7 @@ from tests.benchmarks.measure import progress
 from tests.benchmarks.poll.back_office import item_id
 from tests.benchmarks.poll.clients import Plan, Sample
 from tests.benchmarks.poll.phases import Phases
-from tests.benchmarks.poll.plant import BackgroundTasks, BackOffice, Function, Stream
+from tests.benchmarks.poll.plant import BackgroundTasks, BackOffice, Function, Poll, Stream
 from tests.benchmarks.processes import CommandProcess, FakeProcess, Runner, SampleError
 from tests.benchmarks.subjects import OURS, POLL, PROXY, Subject
 
@@ -102,17 +102,16 @@ class Outage:
         for name in (OURS, PROXY):
             host = stack.enter_context(Function(runner, subjects[name], "read", http=True, BACK_OFFICE=address))
             self._ports[name] = host.ready["port"]
-        self._poll = stack.enter_context(Function(runner, subjects[POLL], "poll"))
+        self._poll = stack.enter_context(Poll(runner, subjects[POLL], folder, source_of(self._office, extent)))
         apply = stack.enter_context(Function(runner, subjects[OURS], "apply"))
         self._stream = Stream(fake, apply, folder / "shard.json")
-        self._event = {"source": source_of(self._office, extent), "sweep": False}
 
     def fill(self) -> None:
         """Fill the read model with all rows of the back office, and check that it serves the same items as the proxy.
 
         :raises SampleError: if the read model lacks an item, or if an item differs from the item that the proxy serves.
         """
-        report = self._poll.invoke(self._event, 60)["response"]
+        report = self._poll.invoke(self._poll.event, 60)["response"]
         while self._stream.deliver()[0]:
             pass
         items = self._fake.do("state")["state"]["items"]
@@ -161,7 +160,7 @@ class Outage:
         due, interval = start, self._extent.interval
         while not stop.wait(max(0.0, due - time.monotonic())):
             at = time.monotonic() - start
-            polls.append((at, self._poll.invoke(self._event, 60)["response"]["outcome"]))
+            polls.append((at, self._poll.invoke(self._poll.event, 60)["response"]["outcome"]))
             due += interval * (1 + int((time.monotonic() - due) / interval))
 
     def _deliver(self, stop: threading.Event) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.benchmarks.load import SOURCE, request
 from tests.benchmarks.processes import CommandProcess, FakeProcess, Runner, SampleError
-from tests.benchmarks.subjects import Subject
-from tests.fakes.schedule_input import add_defaults
+from tests.benchmarks.subjects import Subject, poll_settings
+from tests.fakes.source_settings import add_defaults
 
 BATCH = 500
 """The greatest number of Kinesis records that one invocation of `apply` receives."""
@@ -89,6 +89,23 @@ class Function(CommandProcess):
     def invoke_with_file(self, file: Path, seconds: float) -> dict[str, Any]:
         """Invoke the function like :meth:`invoke`, but let the process that hosts it read the event from a file."""
         return self.do("invoke", seconds=seconds, file=str(file))
+
+
+class Poll(Function):
+    """A child process that hosts `poll`, which knows one source. The attribute ``event`` polls that source."""
+
+    def __init__(self, runner: Runner, subject: Subject, folder: Path, source: dict[str, Any]) -> None:
+        """Write the source's settings where the fake AWS server finds them, and start the process.
+
+        :param folder: the folder of the fake AWS server.
+        :param source: the source's settings.
+        """
+        objects = folder / "s3"
+        schemas = json.loads((objects / "schemas.json").read_text())
+        content = json.dumps({"sources": {source["name"]: source}, "schemas": schemas})
+        (objects / "sources.json").write_text(content)
+        super().__init__(runner, subject, "poll", READPLANE_SETTINGS=poll_settings(subject, content))
+        self.event = {"source": source["name"], "sweep": False}
 
 
 class Stream:

@@ -34,9 +34,13 @@ def test_a_variable_that_is_null_gets_its_default() -> None:
         assert argument(body, "nullable") == (None if nullable else "false"), name
 
 
-def test_the_root_has_every_output_of_the_module() -> None:
+LONG_OUTPUTS = {"openapi", "api_documents", "policies"}
+"""Outputs of up to 100 KB, which Terraform would print at the end of every apply if the root had them."""
+
+
+def test_the_root_has_every_output_of_the_module_but_the_long_ones() -> None:
     root, stack = blocks((TERRAFORM / "outputs.tf").read_text(), "output"), module(STACK, "output")
-    assert len(stack) > 20 and root.keys() == stack.keys()
+    assert len(stack) > 20 and root.keys() == stack.keys() - LONG_OUTPUTS and stack.keys() > LONG_OUTPUTS
     for name, body in root.items():
         assert argument(body, "value") == f"module.readplane.{name}", name
         assert argument(body, "sensitive") == argument(stack[name], "sensitive"), name

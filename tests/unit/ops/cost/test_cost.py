@@ -13,7 +13,7 @@ from ops.console import ROOT, CommandError
 from ops.cost.idle import BY_USE, FREE, IDLE, METRICS_OF_A_SOURCE, Usage, runs_a_month, usage_of, usage_of_source
 from ops.cost.prices import HOURS, price_list
 from ops.cost.stacks import read_stacks
-from ops.cost.tables import NAMES, UNITS, example_lines, page
+from ops.cost.tables import NAMES, UNITS, example_lines, pages
 from ops.cost.traffic import EXAMPLE, REQUESTS, STORED_MILLION
 from readplane.poll.report import report_poll
 
@@ -197,11 +197,12 @@ def test_each_request_of_the_example_has_a_cost() -> None:
     assert lines["20,000 active users"] == pytest.approx(150)
 
 
-# --- README.md
+# --- The pages
 
 
-def test_the_readme_has_current_tables() -> None:
-    assert page(read_stacks()) == (ROOT / "README.md").read_text()
+def test_the_pages_have_current_tables() -> None:
+    for path, text in pages(read_stacks()).items():
+        assert path.read_text() == text
 
 
 def test_the_command_prints_a_plan(tmp_path: Any) -> None:

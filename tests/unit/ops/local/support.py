@@ -15,8 +15,6 @@ ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"), Path("p.zip"))
 APPLIED = stack.Stack(
     "x",
     "http://localhost:4566",
-    stack.Outputs(
-        **{**{name: entry["value"] for name, entry in json.loads(OUTPUTS).items()}, "sources": {"s": '{"source":{}}'}}
-    ),
+    stack.Outputs(**{**{name: entry["value"] for name, entry in json.loads(OUTPUTS).items()}, "sources": {"s": {}}}),
     "slim",
 )

@@ -35,9 +35,9 @@ def test_an_error_in_poll_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
         {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage":"no such collection"}')},
     )
     monkeypatch.setattr(session, "root", lambda region: functions)
-    assert session.poll(APPLIED.outputs, {"validate": []}) == {"outcome": "completed"}
-    assert functions.requests == [{"FunctionName": "x", "Payload": b'{"validate": []}'}]
+    assert session.poll(APPLIED.outputs, {"source": "s"}) == {"outcome": "completed"}
+    assert functions.requests == [{"FunctionName": "x:live", "Payload": b'{"source": "s"}'}]
     with pytest.raises(CommandError, match="no such collection"):
-        session.poll(APPLIED.outputs, {"validate": []})
+        session.poll(APPLIED.outputs, {"source": "s"})
     with pytest.raises(CommandError, match="nothing to poll"):
         session.poll(dataclasses.replace(APPLIED.outputs, poll_function=None), {})

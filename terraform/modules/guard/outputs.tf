@@ -1,0 +1,4 @@
+output "protected" {
+  description = "Whether the guard refuses, for tests."
+  value       = terraform_data.this.input.protected
+}

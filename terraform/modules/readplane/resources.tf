@@ -1,0 +1,71 @@
+# What a team connects with its own alarms, dashboards, web ACLs and policies, by Region.
+locals {
+  poll_functions = { for poll in module.poll : "poll" => poll.function }
+  poll_roles = merge(
+    { for poll in module.poll : "poll" => poll.function.role_arn },
+    { for poll in module.poll : "scheduler" => poll.scheduler_role_arn },
+    { for stream in module.change_stream : "change_stream_archive" => stream.archive_role_arn },
+  )
+}
+
+output "primary" {
+  description = <<-EOT
+    What the stack has in the primary Region: its API (id, stage, domain), functions, queues, buckets, streams, items
+    table, KMS key, alarm topic and roles, with names and ARNs.
+  EOT
+  value = merge(module.primary.resources, {
+    functions       = merge(module.primary.resources.functions, local.poll_functions)
+    roles           = merge(module.primary.resources.roles, local.poll_roles)
+    change_stream   = one([for stream in module.change_stream : { name = stream.name, arn = stream.arn }])
+    alarm_topic_arn = one(module.monitoring[*].topic_arn)
+  })
+}
+
+output "replica" {
+  description = "The same as primary, for the replica Region; null without a replica."
+  value = one([for region in module.replica : merge(region.resources, {
+    change_stream   = null
+    alarm_topic_arn = one(module.replica_monitoring[*].topic_arn)
+  })])
+}
+
+# Operators and clients read these documents, and each has up to 100 KB. As outputs of terraform/, Terraform would print
+# them at the end of every apply.
+module "published" {
+  source = "../published_documents"
+
+  bucket = module.primary.write_log_bucket
+  documents = {
+    "openapi.json" = module.contract.openapi
+    "api.json"     = module.primary.api.document
+  }
+}
+
+module "replica_published" {
+  source    = "../published_documents"
+  count     = module.settings.regions.replica == null ? 0 : 1
+  providers = { aws = aws.replica }
+
+  bucket    = module.replica[0].write_log_bucket
+  documents = { "api.json" = module.replica[0].api.document }
+}
+
+output "openapi_uri" {
+  description = <<-EOT
+    S3 URI of the API's public contract, an OpenAPI 3.1 document with the JSON Schemas of the collections. Read it with
+    `aws s3 cp "$(terraform output -raw openapi_uri)" -`.
+  EOT
+  value       = module.published.uris["openapi.json"]
+}
+
+output "api_document_uris" {
+  description = <<-EOT
+    Region -> the id of its REST API, and the S3 URI of the OpenAPI document that Terraform has imported into it.
+  EOT
+  value = merge(
+    { (module.settings.region) = { id = module.primary.api_id, uri = module.published.uris["api.json"] } },
+    { for index, region in module.replica : module.settings.regions.replica => {
+      id = region.api_id, uri = module.replica_published[index].uris["api.json"]
+    } },
+  )
+}

@@ -1,0 +1,303 @@
+# The alarms on the API, on writes, on the items table and on `publish` in one Region.
+#
+# Module write_log has the alarms on the write log and the apply queue, module function those on each function, and
+# module monitoring those on quarantine, on failed objects and on the alarms' own topic.
+
+locals {
+  # A request of a backend may take as long as the backend's own timeout. So a slow back office counts as a slow API
+  # only if it takes longer than that.
+  slow_ms = max(concat([5000], values(var.backends)[*].timeout_ms)...)
+
+  api_stage       = { ApiName = var.name, Stage = module.api.stage_name }
+  items_table     = { TableName = var.items.name }
+  items_index     = { TableName = var.items.name, GlobalSecondaryIndexName = var.items.index_name }
+  publish_mapping = { EventSourceMappingUUID = aws_lambda_event_source_mapping.publish.uuid }
+
+  # Metric of the alarm `items_throttled` -> its name and dimensions. DynamoDB counts the table and its index apart.
+  throttle_metrics = {
+    table_reads  = { metric_name = "ReadThrottleEvents", dimensions = local.items_table }
+    table_writes = { metric_name = "WriteThrottleEvents", dimensions = local.items_table }
+    index_reads  = { metric_name = "ReadThrottleEvents", dimensions = local.items_index }
+    index_writes = { metric_name = "WriteThrottleEvents", dimensions = local.items_index }
+  }
+}
+
+module "alarms" {
+  source = "../alarm"
+  count  = var.alarms ? 1 : 0
+
+  name    = var.name
+  actions = var.alarm_actions
+
+  alarms = {
+    # Fires if the API fails in three of fifteen minutes. A minute counts if more than half of its requests fail, or at
+    # least five requests and more than 5 %. So a few errors don't fire the alarm. If everything fails, the alarm fires
+    # after three minutes with requests, however few requests there are.
+    #
+    # API Gateway emits both metrics with these dimensions whether or not method-level metrics are on. Without requests
+    # it emits no data. That isn't a fault of the API, so nothing needs a second alarm.
+    api_errors = {
+      name = "api-errors"
+      description = join(" ", [
+        "The API responds to many requests with a 5xx. Read the access log for status and route, then the log of the",
+        "function behind the route. If writes fail, look at the alarms writes-unconfirmed and write-errors.",
+      ])
+
+      expression = {
+        id    = "failing"
+        label = "Minutes in which many requests fail"
+        text  = "IF(rate > 0.5 OR (errors >= 5 AND rate > 0.05), 1, 0)"
+
+        metrics = {
+          errors = {
+            namespace   = "AWS/ApiGateway"
+            metric_name = "5XXError"
+            dimensions  = local.api_stage
+            statistic   = "Sum"
+          }
+          # The average of this metric is the share of the requests that got a 5xx.
+          rate = {
+            namespace   = "AWS/ApiGateway"
+            metric_name = "5XXError"
+            dimensions  = local.api_stage
+            statistic   = "Average"
+          }
+        }
+      }
+
+      periods      = { seconds = 60, evaluated = 15, breaching = 3 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+
+    # Fires if the slowest requests are slow for most of a quarter of an hour. Without requests there is no latency, so
+    # missing data is calm.
+    api_slow = {
+      name = "api-slow"
+      description = join(" ", [
+        "The slowest requests of the API take more than ${local.slow_ms} ms. Compare the durations of read and write",
+        "in the dashboard with the latency in the access log. Look for throttles of DynamoDB, Firehose and Lambda.",
+      ])
+
+      metric = {
+        namespace   = "AWS/ApiGateway"
+        metric_name = "Latency"
+        dimensions  = local.api_stage
+        statistic   = "p99"
+      }
+
+      periods      = { seconds = 60, evaluated = 15, breaching = 10 }
+      threshold    = local.slow_ms
+      missing_data = "notBreaching"
+    }
+
+    # Fires if Firehose doesn't confirm writes. `write` emits the metric only for such a write, so missing data is calm.
+    # If `write` itself fails, the alarms write-errors and api-errors fire.
+    writes_unconfirmed = {
+      name = "writes-unconfirmed"
+      description = join(" ", [
+        "Firehose doesn't confirm writes, so clients get a 503. Look for write_not_confirmed and its cause in",
+        "/aws/lambda/${var.name}-write. Check the Firehose stream, its quotas and the policy of write.",
+      ])
+
+      metric = {
+        namespace   = "Readplane"
+        metric_name = "ChangesUnconfirmed"
+        dimensions  = { Stack = var.name }
+        statistic   = "Sum"
+      }
+
+      periods      = { seconds = 60, evaluated = 15, breaching = 3 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+
+    # Fires if `write` refuses all writes of a collection, because its schema can't be compiled. `write` emits the
+    # metric only then. The alarm stays on for a day, because a collection may get few writes.
+    schemas_unusable = {
+      name = "schemas-unusable"
+      description = join(" ", [
+        "A collection is closed for writes, because its JSON Schema can't be compiled. Look for schema_unusable in",
+        "/aws/lambda/${var.name}-write, correct the schema and apply.",
+      ])
+
+      metric = {
+        namespace   = "Readplane"
+        metric_name = "SchemasUnusable"
+        dimensions  = { Stack = var.name }
+        statistic   = "Sum"
+      }
+
+      periods      = { seconds = 3600, evaluated = 24, breaching = 1 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+
+    # Fires if a function finds a malformed row in the items table. A list or a batch skips the row. The functions emit
+    # the metric only for such a row, so missing data is calm. The alarm stays on for a day, because the row may be read
+    # seldom.
+    rows_skipped = {
+      name = "rows-skipped"
+      description = join(" ", [
+        "A row of the items table is malformed, so it counts as no item. Look for row_skipped and the row's key in the",
+        "logs of read, apply, publish and poll. Publish also keeps the row in quarantine. Write the item again: a good",
+        "change replaces the row.",
+      ])
+
+      metric = {
+        namespace   = "Readplane"
+        metric_name = "RowsSkipped"
+        dimensions  = { Stack = var.name }
+        statistic   = "Sum"
+      }
+
+      periods      = { seconds = 3600, evaluated = 24, breaching = 1 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+
+    # Fires if EventBridge Scheduler gives up the daily call of a function, which it repeats for a day. A function that
+    # fails the call raises its alarm on errors instead. EventBridge Scheduler emits the metric only for a dropped call,
+    # so missing data is calm.
+    daily_dropped = {
+      name = "daily-calls-dropped"
+      description = join(" ", [
+        "EventBridge Scheduler couldn't call a function for a day. Lambda takes a function out of service that nobody",
+        "calls for 14 days. Look at the role ${aws_iam_role.daily.name} and at the functions' aliases.",
+      ])
+
+      metric = {
+        namespace   = "AWS/Scheduler"
+        metric_name = "InvocationDroppedCount"
+        dimensions  = { ScheduleGroup = aws_scheduler_schedule_group.daily.name }
+        statistic   = "Sum"
+      }
+
+      periods      = { seconds = 3600, evaluated = 24, breaching = 1 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+
+    # Fires if DynamoDB throttles the items table or its index for several minutes. The functions retry, so a short
+    # throttle does no harm. DynamoDB emits these metrics only for a throttle, so missing data is calm. The metrics of
+    # the checkpoint table need no alarm: if `poll` can't read it, the alarm on the source's staleness fires.
+    items_throttled = {
+      name = "items-throttled"
+      description = join(" ", [
+        "DynamoDB throttles the items table or its index. Compare the load with the account's quota of the table, and",
+        "look for a hot key: a partition takes 1,000 writes or 3,000 reads a second.",
+      ])
+
+      expression = {
+        id    = "throttled"
+        label = "Throttled requests"
+        text  = "table_reads + table_writes + index_reads + index_writes"
+
+        metrics = { for key, metric in local.throttle_metrics : key => merge(metric, {
+          namespace = "AWS/DynamoDB"
+          statistic = "Sum"
+        }) }
+      }
+
+      periods      = { seconds = 60, evaluated = 15, breaching = 5 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+
+    # Lambda emits the metric only when it invokes `publish`. So the alarm goes silent with a mapping that can't run,
+    # and `publish_stopped` fires instead.
+    publish_behind = {
+      name = "publish-behind"
+      description = join(" ", [
+        "Documents lag behind the items by more than a minute. Check whether publish fails and whether Lambda",
+        "throttles it. After six hours Lambda stops retrying a change and puts it under aws/lambda/ in the write-log",
+        "bucket.",
+      ])
+
+      metric = {
+        namespace   = "AWS/Lambda"
+        metric_name = "IteratorAge"
+        dimensions  = { FunctionName = module.function["publish"].function_name }
+        statistic   = "Maximum"
+      }
+
+      periods      = { seconds = 60, evaluated = 5, breaching = 3 }
+      threshold    = 60000
+      missing_data = "notBreaching"
+    }
+
+    # Fires if the event source mapping doesn't poll the items stream: if it is disabled, or if it can't read the
+    # stream. A mapping that polls an idle stream emits zeros. So only missing data can fire this alarm.
+    publish_stopped = {
+      name = "publish-stopped"
+      description = join(" ", [
+        "Nothing reads the items stream for publish, so documents grow old. Look at the state of the event source",
+        "mapping of ${module.function["publish"].function_name}, and at the policy of the function's role. The stream",
+        "keeps a change for 24 hours.",
+      ])
+
+      metric = {
+        namespace   = "AWS/Lambda"
+        metric_name = "PolledEventCount"
+        dimensions  = local.publish_mapping
+        statistic   = "SampleCount"
+      }
+
+      periods      = { seconds = 300, evaluated = 3 }
+      threshold    = 1
+      fires_below  = true
+      missing_data = "breaching"
+    }
+
+    # Fires if Lambda gives up a batch of the items stream. A batch that Lambda stores in S3 counts as delivered to the
+    # destination. A batch that it can't store counts as dropped or as a failed delivery. The alarm stays on for a week,
+    # because the batches wait until somebody redrives them. Another batch within this week can't fire it again, but
+    # `publish_behind` fires six hours before Lambda gives up a batch.
+    #
+    # Lambda emits the metrics only for such a batch, so missing data is calm.
+    publish_set_aside = {
+      name = "publish-set-aside"
+      description = join(" ", [
+        "Lambda gave up a batch of the items stream after six hours, so some documents are old. Run ops/readplane",
+        "dead-letters list, remove the cause, then run ops/readplane dead-letters redrive. If the list is empty,",
+        "Lambda couldn't store the batch: check the role of publish, and write the items again.",
+      ])
+
+      expression = {
+        id    = "given_up"
+        label = "Records that Lambda no longer retries"
+        text  = "set_aside + dropped + not_stored"
+
+        metrics = {
+          set_aside = {
+            namespace   = "AWS/Lambda"
+            metric_name = "OnFailureDestinationDeliveredEventCount"
+            dimensions  = local.publish_mapping
+            statistic   = "Sum"
+          }
+          dropped = {
+            namespace   = "AWS/Lambda"
+            metric_name = "DroppedEventCount"
+            dimensions  = local.publish_mapping
+            statistic   = "Sum"
+          }
+          not_stored = {
+            namespace   = "AWS/Lambda"
+            metric_name = "DestinationDeliveryFailures"
+            dimensions  = { FunctionName = module.function["publish"].function_name }
+            statistic   = "Sum"
+          }
+        }
+      }
+
+      periods      = { seconds = 3600, evaluated = 168, breaching = 1 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+  }
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.publish_behind[0]
+  to   = module.alarms[0].aws_cloudwatch_metric_alarm.this["publish_behind"]
+}

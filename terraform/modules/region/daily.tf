@@ -1,0 +1,89 @@
+# Calls every function of this Region once a day. Lambda takes a version with SnapStart out of service if nobody invokes
+# it for 14 days, and then refuses the first calls. The functions of a standby Region would refuse them in a failover.
+#
+# The call is the check that a new version passes: the function starts, reads its settings and writes nothing. A
+# function that fails the call raises its alarm `errors`.
+locals {
+  called_daily = merge(
+    { for key, function in module.function : key => { arn = function.arn, function_name = function.function_name } },
+    { for function in module.backend_auth : "backend_auth" => {
+      arn           = function.arn
+      function_name = function.function_name
+    } },
+  )
+
+  # Both ARNs are composed here, because the role's policies name them and the role must exist before the schedules.
+  daily_group = "${var.name}-daily"
+  daily_group_arn = join(":", [
+    "arn", local.partition, "scheduler", local.region, local.account_id, "schedule-group/${local.daily_group}",
+  ])
+
+  daily_trust_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "SchedulesInvoke"
+      Effect    = "Allow"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Action    = ["sts:AssumeRole"]
+      # EventBridge Scheduler acts for every AWS account, so the condition admits only the schedules of this group. AWS
+      # sets aws:SourceArn to the ARN of the schedule's group.
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account_id }
+        ArnEquals    = { "aws:SourceArn" = local.daily_group_arn }
+      }
+    }]
+  })
+
+  daily_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "CallFunctions"
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunction"]
+      Resource = values(local.called_daily)[*].arn
+    }]
+  })
+}
+
+resource "aws_iam_role" "daily" {
+  # The role's name contains the Region, because the names of IAM roles must be unique in the account across all
+  # Regions.
+  name                 = "${var.name}-${local.region}-daily"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.daily_trust_policy
+}
+
+resource "aws_iam_role_policy" "daily" {
+  name   = "call-functions"
+  role   = aws_iam_role.daily.id
+  policy = local.daily_policy
+}
+
+resource "aws_scheduler_schedule_group" "daily" {
+  name = local.daily_group
+}
+
+resource "aws_scheduler_schedule" "daily" {
+  #checkov:skip=CKV_AWS_297:The input of the schedule is {"check": true}, which needs no key of its own.
+
+  for_each = local.called_daily
+
+  name                = each.value.function_name
+  group_name          = aws_scheduler_schedule_group.daily.name
+  schedule_expression = "rate(1 day)"
+
+  # EventBridge Scheduler spreads the calls over an hour, and repeats a call that Lambda refuses.
+  flexible_time_window {
+    mode                      = "FLEXIBLE"
+    maximum_window_in_minutes = 60
+  }
+
+  target {
+    arn      = each.value.arn
+    role_arn = aws_iam_role.daily.arn
+    input    = jsonencode({ check = true })
+  }
+
+  depends_on = [aws_iam_role_policy.daily]
+}

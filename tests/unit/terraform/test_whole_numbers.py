@@ -1,0 +1,165 @@
+"""Check that the settings refuse a fraction wherever AWS takes only whole numbers.
+
+A plan doesn't know that AWS takes no fraction, so the apply would fail halfway, or the provider would round the number.
+"""
+
+import copy
+import itertools
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ops.console import ROOT
+from ops.terraform import environment, init, terraform
+from ops.variables import read_concerns
+
+SOURCE = ROOT / "terraform"
+
+FRACTIONS = {
+    "backends.throttle.rate",
+    "budget.monthly_usd",
+    "collections.throttle.rate",
+    "open_throttle.rate",
+    "sources.breaker.cooldown_seconds",
+    "sources.lag_seconds",
+    "sources.max_seconds",
+    "sources.requests_per_second",
+    "sources.sweep.max_deletes_percent",
+    "sources.timeout_seconds",
+    "throttle.rate",
+}
+"""The numbers that may be fractions: rates of API Gateway, a sum of money, and what only `poll` reads."""
+
+BASE: dict[str, Any] = {
+    "region": "eu-central-1",
+    "cache_size": "0.5",
+    "hot_zip": "tests/mocks/hot.txt",
+    "functions_zip": "tests/mocks/artefact.txt",
+    "layer_zip": "tests/mocks/artefact.txt",
+    "poll_layer_zip": "tests/mocks/artefact.txt",
+    "account_concurrency_quota": 10000,
+    "log_retention_days": 365,
+    "notify": {"emails": ["operations@example.com"]},
+    "collections": {"products": {"read": "public", "throttle": {"rate": 1, "burst": 2}}},
+    "sources": {
+        "shop": {
+            "mode": "changes",
+            "collection": "products",
+            "schedule": "rate(1 minute)",
+            "staleness_budget": 600,
+            "url": "https://erp.example.com/api/stock?changed_since={cursor}",
+            "records": "results",
+            "id": "number",
+            "translation": "{name: title}",
+            "version": {"expression": "changed_at", "format": "rfc3339"},
+            "paging": {"style": "page", "parameter": "page"},
+            "sweep": {"schedule": "rate(1 day)", "url": "https://erp.example.com/api/stock"},
+        }
+    },
+    "backends": {
+        "crm": {
+            "url": "https://crm.example.com",
+            "throttle": {"rate": 1, "burst": 2},
+            "quota": {"limit": 10},
+            "cache": {"ttl": 60, "cache_query_parameters": []},
+        }
+    },
+    "budget": {"monthly_usd": 100},
+    "throttle": {"rate": 500, "burst": 1000},
+    "open_throttle": {"rate": 100, "burst": 200},
+}
+"""Settings that obey every rule, with the objects that hold the numbers."""
+
+NUMBERS = {"paging.size": 100, "requests_per_second": 10, "reserved_concurrency": 100}
+"""The end of a number's path -> a value that obeys the rules, for numbers without a default."""
+
+
+CHAINED = ("account_concurrency_quota", "change_stream", "functions", "sources", "write_log")
+"""The variables whose rules read each other. Terraform doesn't check a variable whose rules read a wrong one, so each
+of these is wrong alone."""
+
+
+class Number(NamedTuple):
+    """A number in the settings: its variable, its path from there, such as ``quota.limit``, and its default as HCL."""
+
+    variable: str
+    path: str
+    default: str | None
+    in_map: bool
+
+    @property
+    def name(self) -> str:
+        """The path with the name of the variable."""
+        return f"{self.variable}.{self.path}" if self.path else self.variable
+
+    def add_half(self, settings: dict[str, Any]) -> None:
+        """Add half to this number in settings that have the form of :data:`BASE`."""
+        container, steps = settings, [self.variable, *(self.path.split(".") if self.path else [])]
+        for step in steps[:-1]:
+            container = container.setdefault(step, {})
+            if step == self.variable and self.in_map:
+                container = next(iter(container.values()))
+        without_default = next((value for end, value in NUMBERS.items() if self.name.endswith(end)), None)
+        value = container.get(steps[-1], without_default)
+        container[steps[-1]] = (float(self.default or "nan") if value is None else value) + 0.5
+
+
+def all_numbers() -> list[Number]:
+    numbers = []
+    for concern in read_concerns():
+        for variable in concern.variables:
+            if variable.type == "number":
+                numbers.append(Number(variable.name, "", variable.default, False))
+            in_map = variable.type.startswith("map")
+            numbers += [
+                Number(variable.name, attribute.name, attribute.default, in_map)
+                for attribute in variable.attributes
+                if attribute.type == "number"
+            ]
+    return numbers
+
+
+def run_of(numbers: list[Number], *, refused: bool) -> dict[str, Any]:
+    """Return a test run in which half is added to each of these numbers, of which each variable has at most one."""
+    settings = copy.deepcopy(BASE)
+    for number in numbers:
+        number.add_half(settings)
+    run: dict[str, Any] = {"command": "plan", "module": {"source": "./modules/settings"}, "variables": settings}
+    return run | ({"expect_failures": [f"var.{number.variable}" for number in numbers]} if refused else {})
+
+
+def test_each_number_is_whole_where_aws_takes_only_whole_numbers(tmp_path: Path) -> None:
+    whole: dict[str, list[Number]] = {}
+    for number in all_numbers():
+        if number.name not in FRACTIONS:
+            whole.setdefault(number.variable, []).append(number)
+    assert sum(map(len, whole.values())) > 40
+    fractions = [number for number in all_numbers() if number.name in FRACTIONS]
+    assert {number.name for number in fractions} == FRACTIONS
+    alone = [[number] for variable in CHAINED for number in whole.pop(variable)]
+    # Each run breaks one number of each variable, and the next run breaks the next one.
+    together = [[number for number in row if number] for row in itertools.zip_longest(*whole.values())]
+    tests = {row[0].name.replace(".", "-"): run_of(row, refused=True) for row in [*alone, *together]}
+    tests |= {"fractions": run_of(fractions, refused=False)}
+
+    for name in ("modules/settings", "tests/mocks"):
+        shutil.copytree(SOURCE / name, tmp_path / name)
+    (tmp_path / "main.tf").touch()
+    for name, test in tests.items():
+        # One file per run, because Terraform skips the other runs of a file after a failure.
+        (tmp_path / f"tests/{name}.tftest.json").write_text(json.dumps({"run": {name: test}}))
+    env = environment(tmp_path / "data")
+    init(tmp_path, env)
+    command = [terraform(), f"-chdir={tmp_path}", "test", "-json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    problems = [
+        f"{message.get('@testrun')}: {message['diagnostic']['summary']}: {message['diagnostic']['detail']}"
+        for message in messages
+        if message["type"] == "diagnostic" and message["diagnostic"]["severity"] == "error"
+    ]
+    assert not problems, "\n".join(problems)
+    assert done.returncode == 0
+    assert messages[-1]["test_summary"]["passed"] == len(tests)
