@@ -109,7 +109,10 @@ module "api" {
     })
   }
 
-  usage_plans = { keyed = { key_id = aws_api_gateway_api_key.this.id, throttle = { rate = 100, burst = 100 } } }
+  usage_plans = { keyed = {
+    key_ids  = { first = aws_api_gateway_api_key.this.id }
+    throttle = { rate = 100, burst = 100 }
+  } }
 
   cors_origins       = ["https://app.example.com"]
   cors_headers       = ["traceparent"]
