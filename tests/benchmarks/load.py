@@ -66,7 +66,7 @@ def write_state(folder: Path) -> str:
         "actor": SUB,
         "source": "api",
         "data": json.dumps(PRODUCT),
-        "list_key": "products/3",
+        "list_key": "products/7",
     }
     item = {name: {"S": text} for name, text in texts.items()}
     (folder / "items.json").write_text(json.dumps({texts["pk"]: item}))
