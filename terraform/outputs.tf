@@ -136,7 +136,8 @@ output "checkpoints_table" {
 
 output "change_stream" {
   description = <<-EOT
-    Name of the change stream, the Kinesis stream that carries changes from `poll` to `apply`; null without sources.
+    Name of the change stream, the Kinesis stream that carries changes from `poll` to `apply-stream`; null without
+    sources.
   EOT
   value       = module.readplane.change_stream
 }

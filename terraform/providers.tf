@@ -37,7 +37,7 @@ locals {
 }
 
 locals {
-  replica_region = coalesce(try(var.replica.region, null), local.other_region)
+  replica_region = coalesce(try(var.replica.region, null), try(local.other_region[0], null), var.region)
 
   # A Region of the same partition, other than the primary one. Accounts needn't opt in to it.
   pairs = {
@@ -45,6 +45,7 @@ locals {
     cn     = ["cn-north-1", "cn-northwest-1"]
     us-gov = ["us-gov-west-1", "us-gov-east-1"]
   }
-  partition    = startswith(var.region, "cn-") ? "cn" : startswith(var.region, "us-gov-") ? "us-gov" : "aws"
-  other_region = [for region in local.pairs[local.partition] : region if region != var.region][0]
+  prefix       = join("-", slice(split("-", var.region), 0, max(length(split("-", var.region)) - 2, 0)))
+  partition    = contains(["cn", "us-gov"], local.prefix) ? local.prefix : length(local.prefix) == 2 ? "aws" : "other"
+  other_region = [for region in lookup(local.pairs, local.partition, []) : region if region != var.region]
 }

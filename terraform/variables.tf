@@ -197,7 +197,7 @@ variable "documents_integration" {
 }
 
 variable "manage_account_logging" {
-  description = "No longer used, and goes with the next version. See docs/variables.md#manage_account_logging."
+  description = "Deprecated: the next version removes this variable. See docs/variables.md#manage_account_logging."
   type        = bool
   default     = null
 }

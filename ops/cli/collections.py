@@ -56,7 +56,7 @@ WORKERS = 4
 """The number of invocations of `publish` that `move` makes at once. The items stream needs `publish` as well."""
 
 POLL_SECONDS = 0.5
-"""How often `purge` looks whether the functions have done what it waits for."""
+"""How often `purge` checks whether the functions have done what it waits for."""
 
 APPLY_SECONDS = 600.0
 """How long `purge` waits for `apply` to apply one object. A backlog of the write log may be ahead of the object."""

@@ -145,7 +145,7 @@ def usage_of_source(regions: int) -> dict[str, float]:
 
 
 def runs_a_month(expression: str) -> float:
-    """Return how often a schedule runs in a month. Each other schedule than `rate(…)` counts as once a day."""
+    """Return how often a schedule runs in a month. Count every schedule other than `rate(…)` as once a day."""
     rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
     if not rate:
         return HOURS / 24

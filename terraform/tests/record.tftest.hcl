@@ -39,6 +39,7 @@ variables {
   replica       = { region = "eu-west-1", enabled = true, protected = true }
   keys          = { primary = "own", replica = "own" }
   user_pool     = "own"
+  role_path     = "/"
   change_stream = { shards = 4, protected = true }
 }
 
@@ -752,7 +753,7 @@ run "first_apply" {
   }
 
   assert {
-    condition     = terraform_data.identity.output == { name = "shop", region = "eu-central-1" }
+    condition     = terraform_data.identity.output == { name = "shop", region = "eu-central-1", role_path = "/" }
     error_message = "The state says which stack it holds."
   }
 }
@@ -780,6 +781,20 @@ run "another_primary_region" {
 
   variables {
     region = "eu-north-1"
+  }
+
+  expect_failures = [terraform_data.identity]
+}
+
+run "path_of_the_roles_changed" {
+  command = plan
+
+  module {
+    source = "./modules/record"
+  }
+
+  variables {
+    role_path = "/platform/"
   }
 
   expect_failures = [terraform_data.identity]

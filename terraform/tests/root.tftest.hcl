@@ -112,6 +112,30 @@ run "provider_of_a_replica_that_was_removed" {
   }
 }
 
+run "provider_without_a_replica_in_another_partition" {
+  command = plan
+
+  variables {
+    region        = "eusc-de-east-1"
+    hot_zip       = "tests/mocks/hot.txt"
+    functions_zip = "tests/mocks/artefact.txt"
+    layer_zip     = "tests/mocks/artefact.txt"
+    collections   = { products = { read = "public" } }
+  }
+
+  override_data {
+    target = module.readplane.data.aws_region.primary
+    values = {
+      name = "eusc-de-east-1"
+    }
+  }
+
+  assert {
+    condition     = local.replica_region == "eusc-de-east-1"
+    error_message = "Credentials of one partition don't work in another."
+  }
+}
+
 run "provider_of_a_replica_that_is_going" {
   command = plan
 

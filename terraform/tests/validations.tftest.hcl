@@ -1588,3 +1588,17 @@ run "sign_in_without_logout_urls" {
     error_message = "Cognito needs no logout URL."
   }
 }
+
+run "name_of_a_schedule_group_of_another_stack" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    name = "shop-daily"
+  }
+
+  expect_failures = [var.name]
+}

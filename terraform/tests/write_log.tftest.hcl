@@ -325,7 +325,7 @@ run "old_versions" {
   # Every prefix of the bucket but config/: those of this module, and those of quarantine, failed batches and archive.
   assert {
     condition = toset(module.bucket.noncurrent_prefixes) == toset([
-      "aws/", "errors/", "log/", "quarantine/", "stream/",
+      "aws/", "contract/", "errors/", "log/", "quarantine/", "stream/",
     ])
     error_message = "S3 deletes old versions everywhere but under config/, which older versions of functions read."
   }

@@ -45,6 +45,7 @@ module "record" {
   replica       = { region = null, enabled = false, protected = false }
   keys          = { primary = "aws", replica = null }
   user_pool     = "own"
+  role_path     = "/"
   change_stream = null
 }
 

@@ -22,7 +22,7 @@ _MAX_BACKOFF_SECONDS = 2.0
 
 
 class ChangeStream(Protocol):
-    """The interface of the stream that carries the changes of back offices from `poll` to `apply`."""
+    """The interface of the stream that carries the changes of back offices from `poll` to `apply-stream`."""
 
     def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
         """Write changes to the stream. When this method returns, the stream has stored all of them durably.

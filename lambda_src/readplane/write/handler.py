@@ -266,9 +266,8 @@ def make_write() -> Function:
     for name in problems:
         telemetry.event(
             _UNUSABLE,
-            "The collection's schema can't be compiled, so the collection is closed for writes.",
+            "The collection's schema can't be compiled, so this version refuses the collection's writes.",
             level="ERROR",
-            metrics={"SchemasUnusable": 1},
             collection=name,
         )
     # Set `attempts=1`, because `FirehoseWriteLog` itself makes up to three attempts. Each takes at most 4 s (1 s to

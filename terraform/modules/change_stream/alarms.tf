@@ -1,4 +1,5 @@
-# The alarms on the change stream, on its two readers (`apply` and the archive), and on what they couldn't read in time.
+# The alarms on the change stream, on its two readers (`apply-stream` and the archive), and on what they couldn't read
+# in time.
 locals {
   mapping = { EventSourceMappingUUID = aws_lambda_event_source_mapping.apply.uuid }
 }
@@ -16,7 +17,7 @@ module "alarms" {
     apply_behind = {
       name = "changes-behind"
       description = join(" ", [
-        "Changes of back offices have waited for apply for more than a minute. Check whether apply fails, whether",
+        "Changes of back offices have waited for apply-stream for more than a minute. Check whether it fails, whether",
         "Lambda throttles it, and whether change_stream.shards or parallelization_factor is too low. After six hours",
         "Lambda stops retrying a change and puts it under aws/lambda/ in the write-log bucket.",
       ])
@@ -40,9 +41,9 @@ module "alarms" {
     apply_stopped = {
       name = "changes-stopped"
       description = join(" ", [
-        "Nothing reads the change stream for apply, so changes of back offices don't reach the items. Look at the",
-        "state of the event source mapping of ${var.apply.function_name}, and at the policy of the function's role.",
-        "The stream keeps a change for ${var.stream.retention_hours} hours.",
+        "Nothing reads the change stream for apply-stream, so changes of back offices don't reach the items. Look at",
+        "the state of the event source mapping of ${var.apply.function_name}, and at the policy of the function's",
+        "role. The stream keeps a change for ${var.stream.retention_hours} hours.",
       ])
 
       metric = {

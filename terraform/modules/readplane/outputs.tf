@@ -125,7 +125,8 @@ output "checkpoints_table" {
 
 output "change_stream" {
   description = <<-EOT
-    Name of the change stream, the Kinesis stream that carries changes from `poll` to `apply`; null without sources.
+    Name of the change stream, the Kinesis stream that carries changes from `poll` to `apply-stream`; null without
+    sources.
   EOT
   value       = one(module.change_stream[*].name)
 }

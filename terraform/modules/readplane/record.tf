@@ -3,8 +3,9 @@
 module "record" {
   source = "../record"
 
-  name   = module.settings.name
-  region = module.settings.region
+  name      = module.settings.name
+  region    = module.settings.region
+  role_path = module.settings.roles.path
   collections = { for name, collection in module.settings.collections : name => {
     read         = collection.read
     read_changes = collection.read_changes

@@ -67,9 +67,10 @@ resource "aws_ssm_parameter" "begun" {
 }
 
 # The name and the Region of the stack in this Terraform state. They keep their first values, so a plan with the
-# variable file of another environment is refused. It would create a second stack and destroy this one.
+# variable file of another environment is refused. It would create a second stack and destroy this one. The path of the
+# roles keeps its first value too.
 resource "terraform_data" "identity" {
-  input = { name = var.name, region = var.region }
+  input = { name = var.name, region = var.region, role_path = var.role_path }
 
   lifecycle {
     ignore_changes = [input]
@@ -80,6 +81,15 @@ resource "terraform_data" "identity" {
         This Terraform state holds the stack ${self.input.name} in ${self.input.region}, but the settings declare
         ${var.name} in ${var.region}. Plan with the settings of ${self.input.name}, or choose the backend or workspace
         of ${var.name}. A stack can't be renamed or moved to another primary Region.
+      EOT
+    }
+
+    # IAM can't change the path of a role, and a role with the new path can't be made while the old one has its name. So
+    # the functions would have no role for minutes, and Firehose would replace the archive of the change stream.
+    postcondition {
+      condition     = self.input.role_path == var.role_path
+      error_message = <<-EOT
+        Set roles.path back to ${self.input.role_path}, because Terraform would have to replace every role of the stack.
       EOT
     }
   }

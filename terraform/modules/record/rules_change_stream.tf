@@ -1,5 +1,5 @@
-# Rules for changes of the change stream. It holds changes until `apply` has read them, and the checkpoint table beside
-# it says how far each source is read.
+# Rules for changes of the change stream. It holds changes until `apply-stream` has read them, and the checkpoint table
+# beside it says how far each source is read.
 locals {
   recorded_stream = local.recorded.change_stream
 
@@ -24,8 +24,8 @@ output "change_stream" {
     condition     = local.stream_keeps
     error_message = <<-EOT
       Keep a source, set change_stream.deletion_protection to false, and run terraform apply. Then remove the last
-      source. Drain the change stream first: it may hold changes that `apply` hasn't read, and Terraform deletes it and
-      every checkpoint with the last source. docs/lifecycle.md has the steps.
+      source. Drain the change stream first: it may hold changes that `apply-stream` hasn't read, and Terraform
+      deletes it and every checkpoint with the last source. docs/lifecycle.md has the steps.
     EOT
   }
 

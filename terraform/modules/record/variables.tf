@@ -8,6 +8,11 @@ variable "region" {
   type        = string
 }
 
+variable "role_path" {
+  description = "Path of the stack's IAM roles."
+  type        = string
+}
+
 variable "collections" {
   description = "Collection name -> who reads it, how often that has changed, and whether the collection is retired."
   type        = map(object({ read = string, read_changes = number, retired = bool }))

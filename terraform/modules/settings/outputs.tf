@@ -134,7 +134,7 @@ output "documents_integration" {
 }
 
 output "manage_account_logging" {
-  description = "No longer used, and goes with the next version."
+  description = "Deprecated: the next version removes this variable."
   value       = var.manage_account_logging
 }
 

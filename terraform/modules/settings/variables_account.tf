@@ -2,8 +2,8 @@
 
 variable "roles" {
   description = <<-EOT
-    Path and permissions boundary of every IAM role of the stack. A change of path replaces every role. A change of
-    permissions_boundary changes the roles in place.
+    Path and permissions boundary of every IAM role of the stack. Set the path before the first apply: a plan that
+    changes it is refused. A change of permissions_boundary changes the roles in place.
   EOT
   type = object({
     path                 = optional(string, "/") # for example /platform/
@@ -29,7 +29,7 @@ variable "user_pool" {
     A Cognito user pool that you already have, in region; null means that the stack creates its own. The stack adds a
     resource server with its scopes, two clients and its groups to the pool, and changes nothing else. The settings of
     the pool itself (mfa, self_sign_up and email of sign_in) then stay yours.
-    Set it before the first apply. On a live stack, it would replace the pool that holds the users.
+    Set it before the first apply. The plan refuses another pool on a live stack, because the users are in the old one.
   EOT
   type = object({
     arn = string # ARN of the user pool

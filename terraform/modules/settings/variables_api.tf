@@ -193,8 +193,8 @@ variable "documents_integration" {
 
 variable "manage_account_logging" {
   description = <<-EOT
-    No longer used, and goes with the next version. API Gateway's logging role belongs to the account and not to a stack
-    (`examples/account`).
+    Deprecated: the next version removes this variable. API Gateway's logging role belongs to the account and not to a
+    stack (`examples/account`).
   EOT
   type        = bool
   default     = null

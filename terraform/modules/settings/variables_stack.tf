@@ -40,6 +40,15 @@ variable "name" {
       name already.
     EOT
   }
+
+  # The stack `shop` has the schedule groups shop, shop-daily and shop-heartbeat.
+  validation {
+    condition     = !can(regex("-(daily|heartbeat)$", var.name))
+    error_message = <<-EOT
+      Choose a name that doesn't end in "-daily" or "-heartbeat", because another stack may have a schedule group with
+      this name.
+    EOT
+  }
 }
 
 variable "region" {

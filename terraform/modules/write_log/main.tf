@@ -23,7 +23,7 @@ module "bucket" {
 
   # All prefixes but config/. The objects there hold the settings of functions, and each version of a function reads the
   # object's version that was deployed with it. So a version of a function stays usable for as long as it exists.
-  noncurrent_prefixes = ["aws/", "errors/", "log/", "quarantine/", "stream/"]
+  noncurrent_prefixes = ["aws/", "contract/", "errors/", "log/", "quarantine/", "stream/"]
 
   access_log_bucket = var.access_log_bucket
 

@@ -135,7 +135,7 @@ def test_every_alarm_notifies_the_topic_of_its_region_and_says_what_to_do(plan: 
 @pytest.mark.parametrize(
     ("namespace", "name", "dimensions", "statistic", "problem"),
     [
-        ("AWS/Lambda", "Erors", {"FunctionName": f"{NAME}-write"}, "Sum", "isn't in the catalogue"),
+        ("AWS/Lambda", "Failures", {"FunctionName": f"{NAME}-write"}, "Sum", "isn't in the catalogue"),
         ("AWS/Lambda", "Errors", {"Function": f"{NAME}-write"}, "Sum", "no series with the dimensions"),
         ("AWS/Lambda", "Errors", {"FunctionName": f"{NAME}-wirte"}, "Sum", "Terraform makes no resource"),
         ("AWS/Lambda", "IteratorAge", {"FunctionName": f"{NAME}-publish"}, "Sum", "says nothing about"),
