@@ -282,8 +282,14 @@ def plain_seconds() -> float:
 
 @pytest.mark.parametrize("name", CASES)
 def test_no_body_takes_three_times_as_long_as_a_plain_one(name: str) -> None:
-    limit = (MAX_RATIO_OF_DECIMALS if "decimal" in name else MAX_RATIO) * plain_seconds()
-    assert cpu_seconds(CASES[name], limit) < limit
+    ratio = MAX_RATIO_OF_DECIMALS if "decimal" in name else MAX_RATIO
+    limit = ratio * plain_seconds()
+    seconds = cpu_seconds(CASES[name], limit)
+    if seconds >= limit:
+        # Other programs slow the processor's caches down. So measure both again, one right after the other.
+        limit = ratio * cpu_seconds(PLAIN)
+        seconds = cpu_seconds(CASES[name], limit)
+    assert seconds < limit
 
 
 KEYWORDS = (
