@@ -11,7 +11,6 @@ included. This program writes their files, and the outputs of modules/settings.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ TERRAFORM = ROOT / "terraform"
 MARK = "`make docs` writes this file from the files variables_*.tf of modules/settings."
 ROOT_DEFAULTS = {"dist": '"../dist" # the same paths as ever, because a new path would make new versions of the layers'}
 """The defaults that only the root module has, by the variable's name."""
-SCALARS = ("text", "number", "true or false")
 _HCL = {"text": "string", "number": "number", "true or false": "bool"}
 
 
@@ -102,17 +100,13 @@ def _variables(concerns: list[Concern], defaults: dict[str, str]) -> str:
 
 def _thin(variable: Variable, defaults: dict[str, str]) -> Iterator[str]:
     yield f'variable "{variable.name}" {{'
-    yield from _description(f"{_first_sentence(variable)} See docs/variables.md#{variable.name}.")
+    yield from _description(f"{variable.first_sentence} See docs/variables.md#{variable.name}.")
     yield f"  type        = {_HCL.get(variable.type, 'any')}"
     if variable.sensitive:
         yield "  sensitive   = true"
     if variable.default is not None:
         yield f"  default     = {defaults.get(variable.name, 'null')}"
     yield "}"
-
-
-def _first_sentence(variable: Variable) -> str:
-    return re.split(r"(?<=[.:])\s(?=[A-Z]|[\w.]+: )", " ".join(variable.description.split()))[0].rstrip(":")
 
 
 def _description(text: str) -> Iterator[str]:
@@ -136,7 +130,7 @@ def _outputs(concerns: list[Concern]) -> str:
     parts = [head]
     for concern in concerns:
         for variable in concern.variables:
-            lines = [f'output "{variable.name}" {{', *_description(_first_sentence(variable))]
+            lines = [f'output "{variable.name}" {{', *_description(variable.first_sentence)]
             lines += [f"  value       = var.{variable.name}"]
             lines += ["  sensitive   = true"] if variable.sensitive else []
             parts.append("\n".join([*lines, "}"]))

@@ -73,6 +73,11 @@ class Variable(NamedTuple):
     attributes: list[Attribute]
     rules: list[str]
 
+    @property
+    def first_sentence(self) -> str:
+        """The first sentence of the description."""
+        return re.split(r"(?<=\.)\s", _unwrap(self.description))[0]
+
 
 class Concern(NamedTuple):
     """The variables of one file, with the comment at its beginning."""
@@ -309,8 +314,7 @@ def _summary(concerns: list[Concern]) -> Iterator[str]:
     for concern in concerns:
         for variable in concern.variables:
             name = f"[`{variable.name}`](#{variable.name})"
-            first = re.split(r"(?<=\.)\s", _unwrap(variable.description))[0]
-            yield _row(name, variable.type, _default(variable.default), _escape(first))
+            yield _row(name, variable.type, _default(variable.default), _escape(variable.first_sentence))
     yield ""
 
 

@@ -24,10 +24,7 @@ variable "replica" {
 }
 
 variable "replica_region" {
-  description = <<-EOT
-    Deprecated: write replica = { region = … } instead. null and "" are accepted and mean nothing. See
-    docs/variables.md#replica_region.
-  EOT
+  description = "Deprecated: write replica = { region = … } instead. See docs/variables.md#replica_region."
   type        = string
   default     = null
 }
@@ -48,10 +45,7 @@ variable "kms_keys" {
 }
 
 variable "deletion_protection" {
-  description = <<-EOT
-    Refuse to delete the stack. `terraform destroy` then fails before it deletes anything. See
-    docs/variables.md#deletion_protection.
-  EOT
+  description = "Refuse to delete the stack. See docs/variables.md#deletion_protection."
   type        = bool
   default     = null
 }
@@ -220,10 +214,7 @@ variable "write_log" {
 }
 
 variable "horizon_days" {
-  description = <<-EOT
-    Days for which the tombstone of a deleted item is kept. `apply` quarantines older changes. See
-    docs/variables.md#horizon_days.
-  EOT
+  description = "Days for which the tombstone of a deleted item is kept. See docs/variables.md#horizon_days."
   type        = number
   default     = null
 }
@@ -265,8 +256,8 @@ variable "code_buckets" {
 
 variable "dist" {
   description = <<-EOT
-    Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. null means the
-    folder dist/ beside the folder terraform/. See docs/variables.md#dist.
+    Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. See
+    docs/variables.md#dist.
   EOT
   type        = string
   default     = "../dist" # the same paths as ever, because a new path would make new versions of the layers
@@ -280,27 +271,20 @@ variable "hot_zip" {
 
 variable "functions_zip" {
   description = <<-EOT
-    Path of the zip with the code of `publish`, `poll` and `backend_auth`. null means functions-arm64.zip in the folder
-    dist. See docs/variables.md#functions_zip.
+    Path of the zip with the code of `publish`, `poll` and `backend_auth`. See docs/variables.md#functions_zip.
   EOT
   type        = string
   default     = null
 }
 
 variable "layer_zip" {
-  description = <<-EOT
-    Path of the zip of the Lambda layer that several functions share. null means layer-arm64.zip in the folder dist. See
-    docs/variables.md#layer_zip.
-  EOT
+  description = "Path of the zip of the Lambda layer that several functions share. See docs/variables.md#layer_zip."
   type        = string
   default     = null
 }
 
 variable "poll_layer_zip" {
-  description = <<-EOT
-    Path of the zip of the Lambda layer that only `poll` uses. null means poll-layer-arm64.zip in the folder dist. See
-    docs/variables.md#poll_layer_zip.
-  EOT
+  description = "Path of the zip of the Lambda layer that only `poll` uses. See docs/variables.md#poll_layer_zip."
   type        = string
   default     = null
 }
@@ -359,7 +343,7 @@ variable "notify" {
 variable "budget" {
   description = <<-EOT
     A monthly budget of AWS Budgets, which sends e-mails when 80 % of it is spent, and when AWS expects the month to end
-    above it. null means no budget. See docs/variables.md#budget.
+    above it. See docs/variables.md#budget.
   EOT
   type        = any
   default     = null

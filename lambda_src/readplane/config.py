@@ -77,14 +77,18 @@ def load_settings(settings: type[Settings]) -> Settings:
         lists every problem.
     """
     reader = _Reader()
-    values = reader.read_fields(settings, _decode(os.environ.get(VARIABLE, "")), ())
+    values = reader.read_fields(settings, decode_settings(os.environ.get(VARIABLE, "")), ())
     problems = reader.problems + list(_undeclared_collections(values))
     if problems:
         raise SettingsError(f"{VARIABLE}: " + "; ".join(problems))
     return values
 
 
-def _decode(text: str) -> Any:
+def decode_settings(text: str) -> Any:
+    """Return the parsed JSON of a function's settings, from the text of its environment variable.
+
+    :raises SettingsError: if the text can't be decoded.
+    """
     try:
         return json.loads(zlib.decompress(base64.b64decode(text, validate=True), _GZIP))
     except (ValueError, zlib.error) as error:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from ops.cli.invoke import LIVE
 from ops.cli.target import RegionalStack, Target
 from ops.console import CommandError
-from readplane.config import VARIABLE
+from readplane.config import VARIABLE, SettingsError, decode_settings
 from readplane.model.collection import VISIBILITIES, Visibility
-from readplane.model.keys import document_key
-from readplane.model.version import is_version
+from readplane.model.keys import ITEM_PREFIX, document_key
+from readplane.stores.rows import version_of
 
 SOURCES = "sources"
 """The folder of the freshness documents of sources. No collection may have this name."""
@@ -114,11 +112,10 @@ def live_function(target: Target, stack: RegionalStack, function: str) -> LiveFu
     :raises CommandError: if the settings can't be read
     """
     name = f"{target.name}-{function}"
-    answer = target.client("lambda", stack.region).get_function_configuration(FunctionName=name, Qualifier="live")
+    answer = target.client("lambda", stack.region).get_function_configuration(FunctionName=name, Qualifier=LIVE)
     try:
-        text = answer["Environment"]["Variables"][VARIABLE]
-        settings = json.loads(zlib.decompress(base64.b64decode(text, validate=True), 31))
-    except (KeyError, ValueError, zlib.error) as error:
+        settings = decode_settings(answer["Environment"]["Variables"][VARIABLE])
+    except (KeyError, SettingsError) as error:
         # Lambda leaves the variables out if the caller may not use the key that encrypts them.
         raise CommandError(
             f"The settings of {name} in {stack.region} can't be read. Is kms:Decrypt allowed?"
@@ -134,13 +131,13 @@ def declared_collections(target: Target) -> dict[str, Declared]:
 
     :raises CommandError: if the functions differ, because then `terraform apply` isn't complete
     """
-    known: dict[tuple[str, str], dict[str, str]] = {}
+    reads: dict[tuple[str, str], dict[str, str]] = {}
     for stack in target.regions():
         for function in ("publish", "apply", "read"):
             settings = live_function(target, stack, function).settings
-            known[stack.region, function] = {name: entry["read"] for name, entry in settings["collections"].items()}
-    applied, served = known[target.region, "publish"], known[target.region, "read"]
-    for (region, function), collections in known.items():
+            reads[stack.region, function] = {name: entry["read"] for name, entry in settings["collections"].items()}
+    applied, served = reads[target.region, "publish"], reads[target.region, "read"]
+    for (region, function), collections in reads.items():
         expected = served if function == "read" else applied
         differing = sorted(name for name in {*expected, *collections} if expected.get(name) != collections.get(name))
         if differing:
@@ -172,13 +169,13 @@ def stored_items(target: Target, stack: RegionalStack, collection: str | None = 
         ConsistentRead=True,
         # Every tombstone has the attribute `expires_at`, and no living item has it.
         FilterExpression="begins_with(pk, :prefix) AND attribute_not_exists(expires_at)",
-        ExpressionAttributeValues={":prefix": {"S": f"item/{collection}/" if collection else "item/"}},
+        ExpressionAttributeValues={":prefix": {"S": f"{ITEM_PREFIX}{collection}/" if collection else ITEM_PREFIX}},
         ProjectionExpression="pk, version, as_of",
     )
     for page in listing:
         for item in page["Items"]:
-            version, accepted_at = (item[name].get("S", "") if name in item else "" for name in ("version", "as_of"))
-            yield StoredItem(item["pk"]["S"], version if is_version(version) else "", accepted_at)
+            accepted_at = item.get("as_of", {}).get("S", "")
+            yield StoredItem(item["pk"]["S"], version_of(item) or "", accepted_at)
 
 
 def stored_documents(target: Target, stack: RegionalStack, collection: str | None = None) -> Iterator[StoredDocument]:

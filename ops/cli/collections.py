@@ -40,6 +40,7 @@ from readplane.model.collection import VISIBILITIES, Visibility
 from readplane.model.timestamp import ms_of, rfc3339
 from readplane.model.version import stamp
 from readplane.stores.items import DynamoItems
+from readplane.stores.rows import version_of
 from readplane.stores.table import MAX_KEYS, read_records
 
 ACTOR = "operator"
@@ -305,7 +306,7 @@ def _wait_until_applied(target: Target, stack: RegionalStack, changes: list[Chan
         for keys in _batches(list(waiting), MAX_KEYS):
             for record in read_records(client, target.outputs["items_table"], keys, "pk, version", consistent=True):
                 key = record["pk"]["S"]
-                if "version" in record and record["version"]["S"] >= waiting[key]:
+                if (version_of(record) or "") >= waiting[key]:
                     del waiting[key]
         if not waiting:
             return

@@ -16,6 +16,7 @@ import click
 from ops.cli.publishing import publish_items
 from ops.cli.quarantine import put_lines, replica_option
 from ops.cli.target import Chosen, RegionalStack, Target, table
+from readplane.model.keys import ITEM_PREFIX
 
 PREFIX = "aws/lambda/"
 
@@ -157,4 +158,4 @@ def _publish_batch(target: Target, stack: RegionalStack, batch: Batch) -> None:
     :raises CommandError: if `publish` fails, or an item keeps changing
     """
     keys = {record["dynamodb"]["Keys"]["pk"]["S"] for record in batch.records}
-    publish_items(target, stack, sorted(key for key in keys if key.startswith("item/")))
+    publish_items(target, stack, sorted(key for key in keys if key.startswith(ITEM_PREFIX)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.cli.invoke import call
+from ops.cli.invoke import LIVE, call
 from ops.cli.target import RegionalStack, Target
 from ops.console import CommandError
 from readplane.stores.table import MAX_KEYS, split_into_batches
@@ -75,7 +75,7 @@ def _publish(target: Target, stack: RegionalStack, batch: Sequence[tuple[str, Im
         }
         for number, (pk, image) in enumerate(batch, 1)
     ]
-    function = f"{target.name}-publish:live"
+    function = f"{target.name}-publish:{LIVE}"
     for attempt in range(1, MAX_THROTTLES + 1):
         try:
             failures = call(target, function, {"Records": records}, stack.region)["batchItemFailures"]

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print what a plan costs, or write or check the tables of the docs. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ops.cost", description=(cost.__doc__ or "").split("\n\n")[0])
     parser.add_argument("plan", nargs="?", type=Path, help="a plan as `terraform show -json` prints it")
-    parser.add_argument("--plan", dest="plan_stacks", action="store_true", help="plan the stacks of the tables anew")
+    parser.add_argument("--plan", dest="plan_stacks", action="store_true", help="plan the stacks of the tables again")
     parser.add_argument("--docs", action="store_true", help="write the tables of README.md and docs/costs.md")
     parser.add_argument("--check", action="store_true", help="fail if these tables aren't current")
     options = parser.parse_args(arguments)

@@ -22,9 +22,9 @@ write_log    = { buffering_seconds = 60, apply_concurrency = 20 }
 horizon_days = 30
 
 # Concurrency is reserved, so that a flood of reads can't starve `apply`, and a backlog of changes can't starve `read`.
-# The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. A new account may have a quota
-# of 10 or 50: leave the reservations out there until AWS has raised it. `apply` reserves what the apply queue may use
-# (write_log.apply_concurrency), and `apply_stream` what the change stream of the source below may use (1 shard x
+# The reservations add up to 267. An account with the usual quota of 1000 can reserve 900. A new account may have a
+# quota of 10 or 50: leave the reservations out there until AWS has raised it. `apply` reserves what the apply queue may
+# use (write_log.apply_concurrency), and `apply_stream` what the change stream of the source below may use (1 shard x
 # parallelization_factor 2).
 #
 # With snap_start, every deployment leaves an old version of `write` and of `read` behind. AWS bills the SnapStart

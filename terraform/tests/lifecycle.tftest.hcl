@@ -63,7 +63,7 @@ run "existing_keys_and_a_collection_that_goes" {
     }
     statements = ["AccountDecides", "WriteLogNotifiesQueue", "AlarmsPublish", "LogsEncrypt"]
     # Function -> the collections that it knows.
-    known = {
+    collections_of = {
       read    = ["products"]
       apply   = ["old", "products"]
       publish = ["old", "products"]
@@ -135,9 +135,9 @@ run "existing_keys_and_a_collection_that_goes" {
   }
 
   assert {
-    condition = { for function in keys(var.known) :
+    condition = { for function in keys(var.collections_of) :
       function => keys(jsondecode(module.primary.settings[function]).collections)
-    } == var.known
+    } == var.collections_of
     error_message = "Only the functions that change or publish items know a retired collection."
   }
 

@@ -82,14 +82,14 @@ run "no_record" {
   }
 
   variables {
-    collections   = { news = { read = "public", read_changes = 0, retired = false } }
+    collections   = { notices = { read = "public", read_changes = 0, retired = false } }
     replica       = { region = null, enabled = false, protected = false }
     keys          = { primary = "aws", replica = null }
     change_stream = null
   }
 
   assert {
-    condition     = output.collections == { news = { read = "public", read_changes = 0, retired = false } }
+    condition     = output.collections == { notices = { read = "public", read_changes = 0, retired = false } }
     error_message = "A new stack may declare what it wants."
   }
 
@@ -605,14 +605,14 @@ run "visibility_set_back_after_an_apply_that_failed" {
     values = {
       names = ["/readplane/shop/begun", "/readplane/shop/record"]
       values = [
-        "{\"collections\":{\"news\":{\"read\":\"public\",\"read_changes\":1,\"retired\":false}}}",
-        "{\"collections\":{\"news\":{\"read\":\"authenticated\",\"read_changes\":0,\"retired\":false}}}",
+        "{\"collections\":{\"notices\":{\"read\":\"public\",\"read_changes\":1,\"retired\":false}}}",
+        "{\"collections\":{\"notices\":{\"read\":\"authenticated\",\"read_changes\":0,\"retired\":false}}}",
       ]
     }
   }
 
   variables {
-    collections = { news = { read = "authenticated", read_changes = 0, retired = false } }
+    collections = { notices = { read = "authenticated", read_changes = 0, retired = false } }
   }
 
   expect_failures = [output.collections]

@@ -28,7 +28,7 @@ variables {
   }
   collections = {
     products = { read = "public", write_groups = ["editors"], cache_ttl = 0 }
-    news     = { read = "public", write_groups = [], cache_ttl = 0, throttle = { rate = 7, burst = 8 } }
+    notices  = { read = "public", write_groups = [], cache_ttl = 0, throttle = { rate = 7, burst = 8 } }
     prices   = { read = "authenticated", write_groups = [], cache_ttl = 0 }
     stock    = { read = "public", write_groups = [], cache_ttl = 0 }
   }
@@ -92,7 +92,7 @@ run "routes_that_anybody_may_call" {
       "POST /items/products"                              = null
       "GET /items/prices"                                 = null
       "GET /documents/prices/{item_id}"                   = null
-      "GET /items/news"                                   = 7
+      "GET /items/notices"                                = 7
       "GET /backends/keyed/{proxy+}"                      = 5
     }
   }

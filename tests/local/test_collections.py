@@ -25,7 +25,7 @@ from tests.local.support import Local, eventually
 from tests.local.test_ops import readplane
 
 WITHIN = 90.0
-"""How many seconds each wait may take. The functions start anew, because their settings change."""
+"""How many seconds each wait may take. The functions start again, because their settings change."""
 
 REGIONS = (False, True)
 """The primary Region and the replica Region, as values of the parameter `replica`."""

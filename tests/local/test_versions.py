@@ -84,13 +84,13 @@ class Versions:
         return status == 503
 
     def point_at(self, version: str) -> None:
-        """Point the alias at a version, and end the sandboxes, so that the version must start anew."""
+        """Point the alias at a version, and end the sandboxes, so that the version must start again."""
         name = f"{self.name}-write"
         self.functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
         configuration = self.functions.get_function_configuration(FunctionName=name, Qualifier=version)
-        self._start_anew(configuration)
+        self._restart(configuration)
 
-    def _start_anew(self, configuration: Any) -> None:
+    def _restart(self, configuration: Any) -> None:
         """Start a copy of a version. It has never run, so it reads its schemas as a new sandbox does."""
         name = f"{self.name}-copy-{uuid.uuid4().hex[:8]}"
         self.functions.create_function(

@@ -6,7 +6,7 @@ import gzip
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from readplane.model.change import Change, PoisonError
 from readplane.model.collection import Collection
 from readplane.model.freshness import Freshness
 from readplane.model.keys import ListPosition, list_key
+from readplane.model.schema import SchemaValidator, compile_usable_schemas
 from readplane.model.version import stamp
 from readplane.stores.documents import Document
 from readplane.stores.items import ApplyOutcome, DynamoItems
@@ -32,6 +33,17 @@ COLLECTIONS = {
     "orders": Collection("orders", "authenticated", ("editors",)),
     "profiles": Collection("profiles", "owner"),
 }
+
+
+def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
+    """Compile each collection's JSON Schema.
+
+    :raises ValueError: if a schema can't be compiled. The message lists all such schemas.
+    """
+    validators, problems = compile_usable_schemas(schemas)
+    if problems:
+        raise ValueError("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+    return validators
 
 
 def version_at(ms: int, tail: int = 0) -> str:

@@ -40,7 +40,7 @@ class ListPosition(NamedTuple):
 
 def item_key(collection: str, item_id: str, owner: str | None) -> str:
     """Return an item's key in the items table; ``owner`` is ``None`` if the collection isn't an owner collection."""
-    return f"item/{collection}/{owner}/{item_id}" if owner else f"item/{collection}/{item_id}"
+    return f"{ITEM_PREFIX}{collection}/{owner}/{item_id}" if owner else f"{ITEM_PREFIX}{collection}/{item_id}"
 
 
 def source_key(source: str) -> str:

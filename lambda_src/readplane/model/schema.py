@@ -163,18 +163,6 @@ def compile_usable_schemas(schemas: Mapping[str, Any]) -> tuple[dict[str, Schema
     return validators, problems
 
 
-def compile_schemas(schemas: Mapping[str, Any]) -> dict[str, SchemaValidator]:
-    """Compile each collection's JSON Schema.
-
-    :param schemas: the schemas, by collection name. Numbers of the type ``Decimal`` stay exact.
-    :raises ValueError: if a schema can't be compiled. The message lists all such schemas.
-    """
-    validators, problems = compile_usable_schemas(schemas)
-    if problems:
-        raise ValueError("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
-    return validators
-
-
 def depth(value: object) -> int:
     """Return how deep a parsed JSON value is nested: 0 for a text or an empty list, 1 for a list of texts."""
     levels, level = 0, [value]

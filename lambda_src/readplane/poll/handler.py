@@ -264,7 +264,7 @@ def find_problems() -> list[str]:
 
 
 def _load_sources(settings: PollSettings, s3: BotoClient) -> DeclaredSources:
-    return DeclaredSources.from_json(load_config(*settings.config, client=s3), settings.collections)
+    return DeclaredSources.from_json(load_config(s3, settings.config), settings.collections)
 
 
 handler = Entrypoint(make_poll, check=find_problems)

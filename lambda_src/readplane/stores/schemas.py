@@ -17,5 +17,5 @@ def read_schemas(client: Client, config: ConfigObject) -> dict[str, Any]:
     :raises AwsError: if S3 doesn't return the object.
     """
     # A float would round the schemas' numbers, and a rule such as `minimum` compares exactly.
-    schemas: dict[str, Any] = json.loads(load_config(*config, client), parse_float=Decimal)
+    schemas: dict[str, Any] = json.loads(load_config(client, config), parse_float=Decimal)
     return schemas

@@ -29,7 +29,7 @@ def parse_body(body: bytes, validator: SchemaValidator) -> str:
     """Check a request body and return its JSON text, on one line.
 
     :param body: the bytes of the request body.
-    :param validator: the collection's schema, from :func:`~readplane.model.schema.compile_schemas`.
+    :param validator: the collection's schema, from :func:`~readplane.model.schema.compile_usable_schemas`.
     :raises ProblemError: 413 if the body is larger than 256 KiB.
     :raises InvalidError: if the body isn't one JSON object, is nested too deep, has a name twice in one object or
         breaks a rule of the schema. The error lists all duplicate names, or all broken rules, up to a maximum.

@@ -187,7 +187,7 @@ removed {
 }
 
 # Before version 0.2.0, a stack created API Gateway's logging role and set it for the whole account. Terraform forgets
-# these resources instead of destroying them, so that logging goes on. Module `account_logging` creates the role anew.
+# these resources instead of destroying them, so that logging goes on. Module `account_logging` creates the role again.
 removed {
   from = aws_api_gateway_account.this
 

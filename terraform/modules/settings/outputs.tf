@@ -18,7 +18,7 @@ output "replica" {
 }
 
 output "replica_region" {
-  description = "Deprecated: write replica = { region = … } instead. null and \"\" are accepted and mean nothing."
+  description = "Deprecated: write replica = { region = … } instead."
   value       = var.replica_region
 }
 
@@ -33,7 +33,7 @@ output "kms_keys" {
 }
 
 output "deletion_protection" {
-  description = "Refuse to delete the stack. `terraform destroy` then fails before it deletes anything."
+  description = "Refuse to delete the stack."
   value       = var.deletion_protection
 }
 
@@ -149,7 +149,7 @@ output "write_log" {
 }
 
 output "horizon_days" {
-  description = "Days for which the tombstone of a deleted item is kept. `apply` quarantines older changes."
+  description = "Days for which the tombstone of a deleted item is kept."
   value       = var.horizon_days
 }
 
@@ -182,10 +182,7 @@ output "code_buckets" {
 }
 
 output "dist" {
-  description = <<-EOT
-    Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. null means the
-    folder dist/ beside the folder terraform/.
-  EOT
+  description = "Path of the folder with the zips of the functions and Lambda layers, which `make build` creates."
   value       = var.dist
 }
 
@@ -195,24 +192,17 @@ output "hot_zip" {
 }
 
 output "functions_zip" {
-  description = <<-EOT
-    Path of the zip with the code of `publish`, `poll` and `backend_auth`. null means functions-arm64.zip in the folder
-    dist.
-  EOT
+  description = "Path of the zip with the code of `publish`, `poll` and `backend_auth`."
   value       = var.functions_zip
 }
 
 output "layer_zip" {
-  description = <<-EOT
-    Path of the zip of the Lambda layer that several functions share. null means layer-arm64.zip in the folder dist.
-  EOT
+  description = "Path of the zip of the Lambda layer that several functions share."
   value       = var.layer_zip
 }
 
 output "poll_layer_zip" {
-  description = <<-EOT
-    Path of the zip of the Lambda layer that only `poll` uses. null means poll-layer-arm64.zip in the folder dist.
-  EOT
+  description = "Path of the zip of the Lambda layer that only `poll` uses."
   value       = var.poll_layer_zip
 }
 
@@ -251,7 +241,7 @@ output "notify" {
 output "budget" {
   description = <<-EOT
     A monthly budget of AWS Budgets, which sends e-mails when 80 % of it is spent, and when AWS expects the month to end
-    above it. null means no budget.
+    above it.
   EOT
   value       = var.budget
 }

@@ -176,7 +176,8 @@ variable "republish" {
 variable "code_buckets" {
   description = <<-EOT
     S3 buckets with the zips, instead of the local files: one bucket in each Region, because Lambda takes code only from
-    its own Region. The objects have the file names of the zips (hot-arm64.zip, …). null: Terraform uploads local files.
+    its own Region. The objects have the file names of the zips, such as hot-arm64.zip. null: Terraform uploads local
+    files.
   EOT
   type = object({
     # The zips of the primary Region.

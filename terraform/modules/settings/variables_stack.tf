@@ -97,8 +97,8 @@ variable "replica_region" {
   validation {
     condition     = try(coalesce(var.replica_region), null) == null
     error_message = <<-EOT
-      Write replica = { region = "${coalesce(var.replica_region, "…")}" } instead of replica_region, because the Region
-      of a replica must stay known until Terraform has destroyed the replica.
+      Write replica = { region = "${coalesce(var.replica_region, "…")}" } instead of replica_region, because the
+      Region of a replica must stay known until Terraform has destroyed the replica.
     EOT
   }
 }
@@ -138,8 +138,8 @@ variable "kms_keys" {
   validation {
     condition     = var.kms_keys.replica == null ? true : can(regex(local.replica_kms_key, var.kms_keys.replica))
     error_message = <<-EOT
-      Give kms_keys.replica as the ARN of a key in replica.region (…:key/…, not an alias), because a key works only in
-      its Region. Leave it out without a replica.
+      Give kms_keys.replica as the ARN of a key in replica.region (…:key/…, not an alias), because a key works
+      only in its Region. Leave it out without a replica.
     EOT
   }
 

@@ -99,13 +99,13 @@ def problems_of(
 
     :param region: ``primary`` or ``replica``.
     """
-    known = CATALOGUE.get(namespace, {}).get(name)
-    if known is None:
+    metric = CATALOGUE.get(namespace, {}).get(name)
+    if metric is None:
         return [f"{namespace} {name} isn't in the catalogue"]
     problems = []
-    if frozenset(dimensions) not in known.dimensions:
+    if frozenset(dimensions) not in metric.dimensions:
         problems.append(f"{namespace} {name} has no series with the dimensions {sorted(dimensions)}")
-    if ("p" if statistic.startswith("p") else statistic) not in known.statistics:
+    if ("p" if statistic.startswith("p") else statistic) not in metric.statistics:
         problems.append(f"{statistic} says nothing about {namespace} {name}")
     for dimension, value in dimensions.items():
         find = _RESOURCES.get(dimension)

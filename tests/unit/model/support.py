@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from readplane.model.errors import Fault, InvalidError
-from readplane.model.schema import SchemaValidator, compile_schemas
+from readplane.model.schema import SchemaValidator
+from tests.unit.support import compile_schemas
 
 
 def compile_one(schema: Any) -> SchemaValidator:

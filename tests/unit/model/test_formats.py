@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from readplane.model.schema import SchemaValidator, compile_schemas
+from readplane.model.schema import SchemaValidator
 from tests.unit.model.support import fits
+from tests.unit.support import compile_schemas
 
 VALUES: dict[str, tuple[list[str], list[str]]] = {
     "date": (["2024-02-29", "2000-02-29"], ["2023-02-29", "1900-02-29", "2024-2-9", "2024-01-01\n", "٢٠٢٤-01-01"]),

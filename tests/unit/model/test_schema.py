@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from readplane.model.errors import MAX_FAULTS, InvalidError
-from readplane.model.schema import MAX_DEPTH, SchemaValidator, compile_schemas, depth
+from readplane.model.schema import MAX_DEPTH, SchemaValidator, depth
 from tests.unit.model.support import compile_one, faults_of, fits
+from tests.unit.support import compile_schemas
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

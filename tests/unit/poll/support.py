@@ -311,7 +311,7 @@ class World:
 
     @property
     def poll(self) -> Poll:
-        """The function `poll`, which starts anew with the sources that are declared now."""
+        """The function `poll`, which starts again with the sources that are declared now."""
         return Poll(
             DeclaredSources(dict(self.declared), self.schemas, COLLECTIONS),
             PollStores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions),

@@ -6,12 +6,11 @@ from typing import Any
 
 from readplane.api.response import cors_headers, respond
 from readplane.config import ConfigObject
-from readplane.model.schema import compile_schemas
 from readplane.telemetry import Telemetry
 from readplane.write.handler import Write, WriteSettings
 from readplane.write.log import WriteLog
 from readplane.write.stored_versions import StoredVersions
-from tests.unit.support import CLIENT_ID, COLLECTIONS, MemoryLog, api_event
+from tests.unit.support import CLIENT_ID, COLLECTIONS, MemoryLog, api_event, compile_schemas
 
 SETTINGS = WriteSettings(
     name="demo",

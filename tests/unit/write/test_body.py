@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from readplane.api.problem import ProblemError, bad_body
 from readplane.model.change import MAX_DATA_BYTES
 from readplane.model.errors import InvalidError
-from readplane.model.schema import MAX_DEPTH, SchemaValidator, compile_schemas
+from readplane.model.schema import MAX_DEPTH, SchemaValidator
 from readplane.write.body import check_content_type, parse_body
+from tests.unit.support import compile_schemas
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from readplane.model.change import MAX_DATA_BYTES
-from readplane.model.schema import compile_schemas
 from tests.unit.model.test_formats import VALUES
+from tests.unit.support import compile_schemas
 from tests.unit.write.support import WriteService, put
 
 MAX_RATIO = 3.0

@@ -93,8 +93,8 @@ class Stack:
     def deletes(self) -> list[Change]:
         """Return the changes that the command wrote to the write log."""
         log = S3LogObjects(BotoClient("s3"), "log")
-        known = {name: Collection(name, read) for name, read in self.live.items()}
-        return [parse_line(line, known) for key in objects("log/redrive/") for line in log.lines(key)]
+        collections = {name: Collection(name, read) for name, read in self.live.items()}
+        return [parse_line(line, collections) for key in objects("log/redrive/") for line in log.lines(key)]
 
     def apply(self, line: bytes) -> None:
         """Do what `apply` and `publish` do about a line of the write log."""
@@ -109,9 +109,9 @@ class Stack:
 
     def live_function(self, target: Target, stack: RegionalStack, function: str) -> LiveFunction:
         """Stand in for the live version of a function."""
-        known = self.differing.get(f"{function} in {stack.region}", self.live)
+        reads = self.differing.get(f"{function} in {stack.region}", self.live)
         settings = {
-            "collections": {n: {"read": read} for n, read in known.items() if function != "read" or n in self.routed},
+            "collections": {n: {"read": read} for n, read in reads.items() if function != "read" or n in self.routed},
             "horizon_days": HORIZON_DAYS,
         }
         return LiveFunction(settings, self.published_at, 30)

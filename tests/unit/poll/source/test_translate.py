@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readplane.model.change import MAX_DATA_BYTES
-from readplane.model.schema import MAX_DEPTH, compile_schemas
+from readplane.model.schema import MAX_DEPTH
 from readplane.poll.errors import PageError, TranslationError
 from readplane.poll.source.functions import columns
 from readplane.poll.source.rules import parse_source
@@ -23,6 +23,7 @@ from readplane.poll.source.translate import (
     check_snapshot,
 )
 from tests.fakes.source_settings import add_defaults
+from tests.unit.support import compile_schemas
 
 NOW = 1_750_000_000_000
 
