@@ -123,11 +123,24 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
             *(Put("c", OTHER_VALUE, 0), POLL_ALL, DELIVER_ALL, Wait(10_000), POLL_ALL),
         ],
     ),
+    "the incremental passes are answered 304 while a sweep over several polls looks for a row that was deleted": (
+        Setting(
+            Shape("scroll", page_size=2, versions="rfc3339", validator="etag"),
+            max_pages=1,
+            latency_ms=3_000,
+            max_deletes_percent=100,
+        ),
+        [
+            *(Put("d", VALUE, 0), PutBadRow("b", "future"), POLL_ALL, Put("c", VALUE, 0), SWEEP),
+            *(Put("a", VALUE, 0), Remove("a", 0), POLL_ALL, Put("e", VALUE, 0)),
+            *(Put("a", VALUE, 0), POLL_ALL, PutBadRow("a", "future"), SWEEP),
+        ],
+    ),
 }
 """Histories that once failed. Each key says what happens in its history.
 
-Each history failed because of a fault in `poll`, or because of a deliberate fault that was put into `poll` to check
-that the tests find it.
+Each history failed because of a fault in `poll`, because of a fault in how the test ends a history, or because of a
+deliberate fault that was put into `poll` to check that the tests find it.
 """
 
 

@@ -534,6 +534,9 @@ def _settle_sweeps(world: World) -> None:
     world.items.refresh_index()
     missing = world.living() - world.office.rows.keys()
     may_delete = world.may_delete(len(missing))
+    # Without modification times, each main pass is a full listing, also one whose response is 304. With them, a main
+    # pass is no listing, and its 304 says nothing about the sweep, which goes on by a page in each poll.
+    lists_in_main_pass = world.setting.shape.versions is None
     sweeps = 0
     # Allow 200 polls. If each poll reads only one page, four sweeps and the passes before them take more than 60 polls.
     for _ in range(200):
@@ -542,7 +545,8 @@ def _settle_sweeps(world: World) -> None:
         world.do(Poll(0, sweep=True, calls=None, immortal=False))
         world.deliver(1_000)
         world.items.refresh_index()
-        sweeps += world.checkpoint().last_sweep_ms != before or world.outcome == "not_modified"
+        listed = world.checkpoint().last_sweep_ms != before
+        sweeps += listed or (lists_in_main_pass and world.outcome == "not_modified")
         if sweeps == 4:
             break
     else:
