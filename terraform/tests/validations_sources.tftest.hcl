@@ -2314,6 +2314,26 @@ run "stream_with_fewer_executions_than_its_shards_need" {
   expect_failures = [var.change_stream]
 }
 
+# Kinesis chooses the shards of an on-demand stream, and adds some as it grows. So no number of executions is too low.
+run "stream_on_demand_with_few_executions" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources       = { erp = var.feed }
+    change_stream = { on_demand = true, parallelization_factor = 10 }
+    functions     = { apply_stream = { reserved_concurrency = 1 } }
+  }
+
+  assert {
+    condition     = output.functions.apply_stream.reserved_concurrency == 1
+    error_message = "The shards of an on-demand stream count as no particular number."
+  }
+}
+
 run "vpc_without_a_subnet" {
   command = plan
 

@@ -92,8 +92,37 @@ def test_no_policy_allows_a_wildcard_action() -> None:
             assert "*" not in match[0] or denies, (path, match[0])
 
 
+def test_no_object_in_s3_gets_the_tags_of_the_provider() -> None:
+    """S3 allows 10 tags per object, and the provider's default_tags may be more."""
+    own_tags = re.compile(r"^  override_provider \{\n    default_tags \{\n      tags = \{\}\n    \}\n  \}$", re.M)
+    objects = {
+        f"{path.relative_to(ROOT)}: {name}": body
+        for path in PRODUCT
+        for name, body in re.findall(r'^resource "aws_s3_object" "(\w+)" \{$(.*?)^\}$', path.read_text(), re.M | re.S)
+    }
+    assert objects
+    assert not [place for place, body in objects.items() if not own_tags.search(body)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_relative_link_of_a_page_leads_to_a_file(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_every_change_of_a_live_stack_names_tests_that_exist() -> None:
+    """The table of docs/lifecycle.md names tests by some words of their names."""
+    tests = {
+        "R": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/record.tftest.hcl").read_text(), re.M),
+        "L": re.findall(r"^def test_(\w+)", (ROOT / "tests/local/test_lifecycle.py").read_text(), re.M),
+    }
+    rows = re.findall(r"^\| (?!change \| |---)(.*) \| (.*) \|$", (ROOT / "docs/lifecycle.md").read_text(), re.M)
+    assert len(rows) > 15
+    for change, named in rows:
+        for part in named.split("; "):
+            file, _, phrases = part.partition(": ")
+            for phrase in phrases.split(", "):
+                words = {word.removesuffix("s") for word in phrase.split()}
+                names = [{word.removesuffix("s") for word in name.split("_")} for name in tests[file]]
+                assert words and any(words <= name for name in names), f"{change}: {part}"
