@@ -130,7 +130,7 @@ class MessageApplier:
         """Apply the objects that a message announces. Return whether this succeeded."""
         try:
             for key, created_ms, is_replay in announced_objects(message):
-                self._objects.apply_object(key, created_ms, is_replay=is_replay)
+                self._objects.apply_object(key, created_ms, message["messageId"], is_replay=is_replay)
         except Exception as error:  # noqa: BLE001 (a failed message must not stop the others of the batch)
             self._telemetry.failure(
                 "object_failed",

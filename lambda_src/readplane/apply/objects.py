@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, wait
 from typing import IO, Any, Protocol, cast
 
 from ..aws.client import Client
+from ..aws.faults import AwsError
 from ..clock import now_ms
 from ..model.change import Change, PoisonError
 from ..model.window import Window
@@ -107,11 +108,12 @@ class ObjectApplier:
         self._pool = pool
         self._telemetry = telemetry
 
-    def apply_object(self, key: str, created_ms: int, *, is_replay: bool = False) -> None:
+    def apply_object(self, key: str, created_ms: int, message_id: str, *, is_replay: bool = False) -> None:
         """Apply all changes of a write-log object.
 
         :param key: the object's key in S3.
         :param created_ms: when Firehose wrote the object (Unix milliseconds).
+        :param message_id: the id of the SQS message that announces the object.
         :param is_replay: whether an operator replays the object.
         :raises AwsError: if a call to AWS fails. The whole object must then be applied again.
         """
@@ -137,8 +139,11 @@ class ObjectApplier:
                 records=records,
                 expired=tally[EXPIRED],
             )
-        if key.startswith(REDRIVEN) or not self._counted.count(key, now_ms()):
-            return
+        if not key.startswith(REDRIVEN) and self._counted.start_count(key, message_id, now_ms()):
+            self._report_records(key, created_ms, records)
+
+    def _report_records(self, key: str, created_ms: int, records: int) -> None:
+        """Emit the metric of a reserved object, and then remember that the object is counted."""
         # An alarm compares the metric `RecordsHandled` with Firehose's own count of delivered records. So set the
         # metric's timestamp to the time when Firehose delivered the object, however late the object is applied.
         self._telemetry.event(
@@ -148,6 +153,16 @@ class ObjectApplier:
             timestamp_ms=created_ms,
             key=key,
         )
+        try:
+            self._counted.finish_count(key, now_ms())
+        except AwsError as error:
+            # Don't fail the message. Its retry would count the object twice.
+            self._telemetry.failure(
+                "count_not_finished",
+                "An object is counted, but this isn't stored. If SQS delivers the message again, it counts twice.",
+                error,
+                key=key,
+            )
 
     def _changes(self, key: str, tally: Tally, is_replay: bool) -> Iterator[Change]:
         """Yield the changes of an object while it is read, and put lines that can't be applied in quarantine."""

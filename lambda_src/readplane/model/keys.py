@@ -20,7 +20,10 @@ stored items would stay in their old partitions, and lists would not find them t
 
 
 ITEM_PREFIX = "item/"
-"""The prefix of every item's key in the items table. The keys of other records have other prefixes."""
+"""The prefix of every item's key in the items table. The keys of other records have other prefixes.
+
+The filter of the items stream (terraform/modules/region/mappings.tf) names this prefix and :data:`HEARTBEAT_PREFIX`.
+"""
 
 HEARTBEAT_PREFIX = "heartbeat/"
 """The prefix of the keys of heartbeats. The rest of such a key is the Region that writes the heartbeat. Terraform's
@@ -75,8 +78,13 @@ def marker_key(item: str, change_id: str) -> str:
 
 
 def document_key(read: Visibility, collection: str, item_id: str, owner: str | None) -> str:
-    """Return the S3 key of an item's document. The key starts with the visibility of the item's collection."""
-    return f"{read}/{collection}/{owner}/{item_id}.json" if owner else f"{read}/{collection}/{item_id}.json"
+    """Return the S3 key of an item's document. The key starts with the visibility of the item's collection.
+
+    The rest of the key is the path under which the edge serves the document. CloudFront puts the visibility before the
+    path, so nothing has to rewrite a request. (The owner in the key of an owner's document isn't part of the path that
+    a client sends: ``edge_auth`` inserts it.)
+    """
+    return f"{read}/documents/{collection}/{owner}/{item_id}" if owner else f"{read}/documents/{collection}/{item_id}"
 
 
 def all_document_keys(collection: str, item_id: str, owner: str | None) -> list[str]:

@@ -13,6 +13,21 @@ resource "aws_lambda_event_source_mapping" "apply" {
   }
 }
 
+locals {
+  # Which rows of the items table `publish` needs. Lambda passes on a record that matches any of these patterns, and
+  # discards the others before it invokes `publish`, free of charge. The others are markers of quarantined changes, the
+  # freshness of sources, and the write-log objects that `apply` has counted.
+  #
+  # Name the prefixes that `publish` needs (lambda_src/readplane/model/keys.py), because Lambda can't exclude a prefix.
+  # Its operator `anything-but` takes whole values only, and `exists` works only at a leaf such as `S`.
+  publish_patterns = {
+    items_and_heartbeats = { dynamodb = { Keys = { pk = { S = [{ prefix = "item/" }, { prefix = "heartbeat/" }] } } } }
+
+    # A row with a version under a key that isn't an item's key. `publish` puts such a malformed row in quarantine.
+    misplaced_items = { dynamodb = { NewImage = { version = { S = [{ exists = true }] } } } }
+  }
+}
+
 # Delivers the items stream to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets the writes that
 # were made before this mapping existed.
 resource "aws_lambda_event_source_mapping" "publish" {
@@ -23,6 +38,16 @@ resource "aws_lambda_event_source_mapping" "publish" {
   maximum_batching_window_in_seconds = 0
   parallelization_factor             = 4
   function_response_types            = ["ReportBatchItemFailures"]
+
+  filter_criteria {
+    dynamic "filter" {
+      for_each = local.publish_patterns
+
+      content {
+        pattern = jsonencode(filter.value)
+      }
+    }
+  }
 
   # The alarms `publish_stopped` and `publish_set_aside` watch these metrics. AWS bills them as custom metrics.
   metrics_config {

@@ -22,12 +22,14 @@ class MemoryCountedObjects:
     """``CountedObjects`` in memory."""
 
     def __init__(self) -> None:
-        self._keys: set[str] = set()
+        self._messages: dict[str, str | None] = {}
+        """The message for which each object is reserved, by the object's key; ``None`` if the object is counted."""
 
-    def count(self, key: str, now_ms: int) -> bool:
-        is_first = key not in self._keys
-        self._keys.add(key)
-        return is_first
+    def start_count(self, key: str, message_id: str, now_ms: int) -> bool:
+        return self._messages.setdefault(key, message_id) == message_id
+
+    def finish_count(self, key: str, now_ms: int) -> None:
+        self._messages[key] = None
 
 
 class MemoryQueue:

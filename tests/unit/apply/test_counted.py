@@ -1,5 +1,6 @@
 """Tests that `apply` counts the records of a write-log object once, however often SQS delivers its message."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -7,17 +8,76 @@ import pytest
 from readplane.apply.tally import KEEP_SECONDS, DynamoCountedObjects
 from readplane.aws.faults import RefusedError
 from tests.fakes.dynamodb import MemoryDynamo
-from tests.unit.apply.support import EVENT, KEY, MemoryCountedObjects, apply_with, metrics
+from tests.unit.apply.support import EVENT, KEY, MemoryCountedObjects, apply_with, failures, metrics
 from tests.unit.support import NOW_MS, MemoryItems, MemoryLog, change
 
+MESSAGE = EVENT["Records"][0]["messageId"]
 
-def test_a_repeated_object_counts_once(capsys: pytest.CaptureFixture[str]) -> None:
+OTHER_EVENT = copy.deepcopy(EVENT)
+"""A second message that announces the same object."""
+OTHER_EVENT["Records"][0]["messageId"] = "a-second-message"
+
+
+class KilledError(BaseException):
+    """Lambda ends the process, so nothing can catch this."""
+
+
+class FragileClient:
+    """A client of a table. It does something after each call, such as ending the process."""
+
+    def __init__(self, table: MemoryDynamo) -> None:
+        self._table = table
+        self.error: BaseException | None = None
+        """What the next call raises after DynamoDB has carried it out."""
+
+    def call(self, operation: str, /, **parameters: Any) -> Any:
+        response = self._table.call(operation, **parameters)
+        error, self.error = self.error, None
+        if error:
+            raise error
+        return response
+
+
+def handled_records(counted: Any, event: Any, out: pytest.CaptureFixture[str]) -> float | None:
+    """Apply an event, and return the value of the metric `RecordsHandled`; ``None`` if `apply` emits no such metric."""
+    log = MemoryLog({KEY: [change().line()]})
+    assert failures(apply_with(MemoryItems(), log, counted=counted)(event)) == []
+    return metrics(out.readouterr().out).get("RecordsHandled")
+
+
+@pytest.mark.parametrize("again", [EVENT, OTHER_EVENT], ids=["same-message", "second-message"])
+def test_a_repeated_object_counts_once(capsys: pytest.CaptureFixture[str], again: Any) -> None:
     """If it counted twice, it would hide the loss of another object from the alarm."""
-    items, log, counted = MemoryItems(), MemoryLog({KEY: [change().line()]}), MemoryCountedObjects()
-    apply_with(items, log, counted=counted)(EVENT)
-    assert metrics(capsys.readouterr().out)["RecordsHandled"] == 1
-    apply_with(items, log, counted=counted)(EVENT)
-    assert metrics(capsys.readouterr().out) == {"ChangesDuplicate": 1}
+    for counted in (MemoryCountedObjects(), DynamoCountedObjects(MemoryDynamo(), "items")):
+        assert handled_records(counted, EVENT, capsys) == 1
+        assert handled_records(counted, again, capsys) is None
+
+
+def test_an_object_counts_if_apply_dies_before_it_emits_the_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    """The retry of the message emits the metric. Without it, the alarm would report a loss that never happened."""
+    client = FragileClient(MemoryDynamo())
+    counted = DynamoCountedObjects(client, "items")
+    client.error = KilledError()
+    with pytest.raises(KilledError):
+        handled_records(counted, EVENT, capsys)
+    assert "RecordsHandled" not in metrics(capsys.readouterr().out)
+    assert handled_records(counted, OTHER_EVENT, capsys) is None, "the first message still counts the object"
+    assert [handled_records(counted, EVENT, capsys) for _ in range(2)] == [1, None]
+    assert handled_records(counted, OTHER_EVENT, capsys) is None
+
+
+def test_a_count_that_cannot_be_finished_fails_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+    """If it failed the message, the retry would count the object twice."""
+
+    class Counted(MemoryCountedObjects):
+        def finish_count(self, key: str, now_ms: int) -> None:
+            raise RefusedError("ThrottlingException", 400, {})
+
+    log = MemoryLog({KEY: [change().line()]})
+    assert failures(apply_with(MemoryItems(), log, counted=Counted())(EVENT)) == []
+    out = capsys.readouterr().out
+    assert metrics(out)["RecordsHandled"] == 1
+    assert '"event":"count_not_finished"' in out and "ThrottlingException" in out
 
 
 def test_a_failed_object_counts_when_a_later_delivery_applies_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,10 +93,19 @@ def test_a_failed_object_counts_when_a_later_delivery_applies_it(capsys: pytest.
 def test_the_items_table_remembers_a_counted_object_for_two_days() -> None:
     table = MemoryDynamo()
     counted = DynamoCountedObjects(table, "items")
-    assert [counted.count(key, NOW_MS) for key in ("log/a", "log/b", "log/a")] == [True, True, False]
+    expires_at = {"N": str(NOW_MS // 1000 + KEEP_SECONDS)}
+    for key, is_first in (("log/a", True), ("log/b", True), ("log/a", False)):
+        message_id = "the-first" if is_first else "another"
+        assert counted.start_count(key, message_id, NOW_MS) == is_first
+        # Lists and `publish` would see a record with one of the attributes `version` and `list_key`.
+        assert table.items[f"object/{key}"] == {
+            "pk": {"S": f"object/{key}"},
+            "expires_at": expires_at,
+            "message_id": {"S": "the-first"},
+        }
+    counted.finish_count("log/a", NOW_MS)
+    assert table.items["object/log/a"] == {"pk": {"S": "object/log/a"}, "expires_at": expires_at}
     assert set(table.items) == {"object/log/a", "object/log/b"}
-    assert table.items["object/log/a"]["expires_at"] == {"N": str(NOW_MS // 1000 + KEEP_SECONDS)}
-    assert not {"version", "list_key"} & set(table.items["object/log/a"]), "lists and publish would see the record"
 
 
 def test_an_object_counts_if_the_response_to_the_first_attempt_was_lost() -> None:
@@ -50,17 +119,19 @@ def test_an_object_counts_if_the_response_to_the_first_attempt_was_lost() -> Non
             self._table.call(operation, **parameters)
             return self._table.call(operation, **parameters)
 
-    assert DynamoCountedObjects(RepeatingClient(MemoryDynamo()), "items").count("log/a", NOW_MS)
+    assert DynamoCountedObjects(RepeatingClient(MemoryDynamo()), "items").start_count("log/a", MESSAGE, NOW_MS)
 
 
 def test_a_refused_call_fails_the_object() -> None:
     table = MemoryDynamo()
     table.fail_call = lambda operation: "AccessDeniedException"
     with pytest.raises(RefusedError):
-        DynamoCountedObjects(table, "items").count("log/a", NOW_MS)
+        DynamoCountedObjects(table, "items").start_count("log/a", MESSAGE, NOW_MS)
 
 
-def test_a_malformed_record_counts_as_another_call() -> None:
+@pytest.mark.parametrize("attributes", [{}, {"token": {"S": MESSAGE}}, {"message_id": {"N": "1"}}])
+def test_an_object_with_a_record_of_another_form_is_counted(attributes: Any) -> None:
+    """The release before this one wrote a random token in place of the message id."""
     table = MemoryDynamo()
-    table.items["object/log/a"] = {"pk": {"S": "object/log/a"}}
-    assert not DynamoCountedObjects(table, "items").count("log/a", NOW_MS)
+    table.items["object/log/a"] = {"pk": {"S": "object/log/a"}, **attributes}
+    assert not DynamoCountedObjects(table, "items").start_count("log/a", MESSAGE, NOW_MS)
