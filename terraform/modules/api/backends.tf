@@ -12,11 +12,15 @@ locals {
   # and for credentials of proxies.
   credential_headers = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"]
 
+  # Behind an edge, the header Referer holds the secret of the lock (policy.tf), and not what the client sent. No setting
+  # forwards it.
+  lock_headers = var.origin == null ? [] : ["Referer"]
+
   # Uncached route -> the credential headers that its back office may not see.
-  hidden_headers = { for key, route in local.backend_routes : key => [
+  hidden_headers = { for key, route in local.backend_routes : key => concat(local.lock_headers, [
     for header in local.credential_headers : header
     if !contains([for forwarded in route.backend.forward_headers : lower(forwarded)], lower(header))
-  ] if route.cache == null }
+  ]) if route.cache == null }
 
   # Route -> the headers with which API Gateway calls the back office, instead of the caller's. Accept-Encoding asks for
   # a response that isn't compressed. This API has no binary media types (see rest_api.tf), so API Gateway would treat a
@@ -103,39 +107,26 @@ locals {
   # anyway. Harmless paths that contain one of the strings, such as "a..b", are refused too.
   refused_in_paths = ["..", "%2e", "%2E", "%2f", "%2F", "%25", "%00"]
 
-  # The resource policy of the API. It applies to every method, whatever authorizer the method has. The ARNs name the
-  # API in full, because API Gateway completes the short form "execute-api:/…" only in a policy that is set by itself.
-  policy = length(local.backend_routes) == 0 ? null : {
-    Version = "2012-10-17"
-    Statement = [
-      {
-        # Allows every call, because each method's authorizer decides who may call the method. Without this statement,
-        # the resource policy would refuse every call.
-        Sid       = "MethodsDecide"
-        Effect    = "Allow"
-        Principal = "*"
-        Action    = ["execute-api:Invoke"]
-        Resource  = ["${local.stage_arn}/*"]
-      },
-      {
-        Sid       = "NoWayOutOfABasePath"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = ["execute-api:Invoke"]
-        Resource  = [for text in local.refused_in_paths : "${local.stage_arn}/*/backends/*${text}*"]
-      },
-    ]
-  }
-
-  stage_arn = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}"
+  # The statement of the resource policy that refuses them.
+  path_statements = [for paths in [local.refused_in_paths] : {
+    Sid       = "NoWayOutOfABasePath"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = ["execute-api:Invoke"]
+    Resource  = [for text in paths : "${local.stage_arn}/*/backends/*${text}*"]
+  } if length(local.backend_routes) > 0]
 }
 
 # Allows the API to ask which backend a key opens. An import gives each authorizer a new id, so the permission can't
 # name one. The API has only one authorizer that calls a function.
+#
+# Another source ARN needs another statement_id, because Terraform adds the new permission before it removes the old
+# one, and Lambda refuses a second statement with the same id. Version 0.1.0 used "…-api-key-authorizer" for one
+# authorizer.
 resource "aws_lambda_permission" "authorizer" {
   count = var.key_authorizer == null || length(local.key_routes) == 0 ? 0 : 1
 
-  statement_id  = "${var.name}-api-key-authorizer"
+  statement_id  = "${var.name}-api-authorizers"
   action        = "lambda:InvokeFunction"
   function_name = var.key_authorizer.function_name
   qualifier     = var.key_authorizer.qualifier

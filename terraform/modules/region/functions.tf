@@ -44,8 +44,17 @@ resource "aws_s3_object" "write_schemas" {
 
 # Before, each content had an object of its own, config/schemas/<hash>.json. Terraform forgets the last of them and
 # leaves it in the bucket, because the versions of `write` from that time read it. It can be deleted with them.
-removed {
+#
+# Move the object before Terraform forgets it. In the state, `write` and the API's deployment depend on the old address.
+# Under that address, Terraform 1.11 would forget the object before it updates `write`, and after it has replaced the
+# deployment, which comes after `write`. So it would refuse the plan as a cycle (hashicorp/terraform, issue 38898).
+moved {
   from = aws_s3_object.schemas
+  to   = aws_s3_object.former_schemas
+}
+
+removed {
+  from = aws_s3_object.former_schemas
 
   lifecycle {
     destroy = false
@@ -70,6 +79,7 @@ locals {
   collection_documents = { for c, collection in var.collections : c => {
     read      = collection.read
     cache_ttl = collection.cache_ttl
+    edge_ttl  = collection.edge_ttl
     moved     = collection.read_changes > 0
   } }
 
