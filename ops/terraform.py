@@ -136,14 +136,24 @@ def _test(names: list[str], color: list[str], env: Mapping[str, str]) -> int:
     return next((code for code in codes if code), 0)
 
 
+RUN_SECONDS = {
+    "modules/readplane": 6.0,
+    "examples/": 6.0,
+    "modules/region": 2.0,
+    "modules/settings": 0.25,
+    "tests/": 0.05,
+}
+"""How a run's module begins -> about how many seconds of a processor the run takes. A run of the root takes 6 seconds,
+as one of modules/readplane does. A run of any other module takes 0.4 seconds."""
+
+
 def _seconds(text: str) -> float:
-    """Return about how long a test file runs. A run of the whole stack takes longest, one of variables alone least."""
-    sources = re.findall(r'^    source = "\./(.+)"$', text, re.MULTILINE)
-    linked = [source for source in sources if source.startswith(("tests/", "modules/settings"))]
-    whole = [source for source in sources if source.startswith(("modules/readplane", "examples/"))]
-    runs = len(re.findall('^run "', text, re.MULTILINE))
-    of_the_root = runs - len(sources)
-    return 3 * (of_the_root + len(whole)) + 0.05 * len(linked) + 0.4 * (len(sources) - len(linked) - len(whole))
+    """Return about how many seconds of a processor the runs of a test file take."""
+    modules = re.findall(r'^    source = "\./(.+)"$', text, re.MULTILINE)
+    of_the_root = len(re.findall('^run "', text, re.MULTILINE)) - len(modules)
+    return RUN_SECONDS["modules/readplane"] * of_the_root + sum(
+        next((seconds for start, seconds in RUN_SECONDS.items() if module.startswith(start)), 0.4) for module in modules
+    )
 
 
 def balanced(weights: Mapping[str, float], count: int) -> list[list[str]]:

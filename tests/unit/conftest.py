@@ -1,21 +1,31 @@
-"""Fixtures that keep the unit tests away from the developer's AWS account, and a hook that marks the slow tests."""
+"""Fixtures that keep the unit tests away from the developer's AWS account, and hooks for the slow tests.
+
+The hooks mark the slow tests, and let Terraform work in the background for the tests that need it.
+"""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.moto_aws import REGION, Aws
+from tests.unit.planned import JOBS, Jobs, Message
+from tests.unit.stacks import PlannedStacks
 
 UNIT = Path(__file__).parent
 SLOW = (
     "benchmarks/",
+    "edge_auth/test_fuzz.py",
     "ops/build/",
     "ops/cost/test_stacks.py",
     "ops/local/test_back_office.py",
+    "ops/local/test_edge_functions.py",
+    "ops/local/test_edge_patches.py",
     "ops/test_tools.py",
     "poll/upstream/test_deadline.py",
+    "terraform/test_readme.py",
     "terraform/test_refusals.py",
     "terraform/test_whole_numbers.py",
 )
@@ -29,6 +39,58 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(UNIT) and item.path.relative_to(UNIT).as_posix().startswith(SLOW):
             item.add_marker("slow")
+    order = {name: number for number, name in enumerate(JOBS)}
+    items.sort(key=lambda item: max((order[name] for name in _jobs_of(item)), default=-1))
+
+
+JOBS_OF_SESSION = pytest.StashKey[Jobs]()
+
+
+def _jobs_of(item: pytest.Item) -> list[str]:
+    """Return the names of the background jobs whose results a test reads."""
+    return [name for name in JOBS if name in getattr(item, "fixturenames", ())]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the background jobs that the selected tests need."""
+    names = [name for name in JOBS if any(name in _jobs_of(item) for item in session.items)]
+    if names and not session.config.option.collectonly:
+        session.config.stash[JOBS_OF_SESSION] = Jobs(names)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the background jobs, because pytest may end before them."""
+    jobs = session.config.stash.get(JOBS_OF_SESSION, None)
+    if jobs:
+        jobs.stop()
+
+
+@pytest.fixture(scope="session")
+def planned_stacks(pytestconfig: pytest.Config) -> PlannedStacks:
+    """Return the plans of the stacks in tests/unit/stacks.py."""
+    plans: PlannedStacks = pytestconfig.stash[JOBS_OF_SESSION].result("planned_stacks")
+    return plans
+
+
+@pytest.fixture(scope="session")
+def planned_costs(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """Return what the stacks of ops/cost/stacks.json need, as Terraform plans it now."""
+    costs: dict[str, Any] = pytestconfig.stash[JOBS_OF_SESSION].result("planned_costs")
+    return costs
+
+
+@pytest.fixture(scope="session")
+def tests_of_whole_numbers(pytestconfig: pytest.Config) -> list[Message]:
+    """Return Terraform's messages about the test runs of terraform/test_whole_numbers.py."""
+    messages: list[Message] = pytestconfig.stash[JOBS_OF_SESSION].result("tests_of_whole_numbers")
+    return messages
+
+
+@pytest.fixture(scope="session")
+def tests_of_refusals(pytestconfig: pytest.Config) -> list[Message]:
+    """Return Terraform's messages about the test runs of terraform/test_refusals.py."""
+    messages: list[Message] = pytestconfig.stash[JOBS_OF_SESSION].result("tests_of_refusals")
+    return messages
 
 
 @pytest.fixture(autouse=True)

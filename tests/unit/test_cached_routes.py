@@ -15,8 +15,9 @@ from readplane.model.collection import Collection
 from tests.fakes.gateway_cache import Method
 from tests.unit.cached_routes.attack import Attack, AttackError
 from tests.unit.cached_routes.mutants import METHOD_MUTANTS, READ_MUTANTS
-from tests.unit.cached_routes.stacks import Stack, plan_stacks
+from tests.unit.cached_routes.stacks import Stack, stack_of
 from tests.unit.cached_routes.world import methods
+from tests.unit.stacks import CACHED_ROUTES, PlannedStacks
 
 pytestmark = pytest.mark.slow  # because Terraform plans the stacks
 
@@ -27,8 +28,8 @@ MUTANT_SEQUENCES = 3_000
 
 
 @pytest.fixture(scope="module")
-def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stack]:
-    return plan_stacks(tmp_path_factory.mktemp("stacks"))
+def stacks(planned_stacks: PlannedStacks) -> dict[str, Stack]:
+    return {name: stack_of(plan) for name, plan in planned_stacks[CACHED_ROUTES].items()}
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,12 @@
-"""The fixture of the planned stack. Terraform plans it once for all tests of the alarms."""
+"""The fixture of the planned stack."""
 
 import pytest
 
-from tests.unit.alarms.plan import Plan, plan_stack
+from tests.unit.alarms.plan import Plan
+from tests.unit.stacks import ALARMS, PlannedStacks
 
 
 @pytest.fixture(scope="session")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return plan_stack(tmp_path_factory.mktemp("alarms"))
+def plan(planned_stacks: PlannedStacks) -> Plan:
+    (stack,) = planned_stacks[ALARMS].values()
+    return Plan(stack["resource_changes"])

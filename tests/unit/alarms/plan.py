@@ -1,19 +1,11 @@
-"""Plans a whole stack with Terraform and a mocked provider, so that tests check the alarms that Terraform makes."""
+"""What Terraform plans for a whole stack, so that tests check the alarms that Terraform makes."""
 
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from ops.console import ROOT
-from ops.terraform import environment, init, terraform
 from tests.fakes.alarm_evaluator import Alarm, Query, metric
 
-SOURCE = ROOT / "terraform"
-STACK = "tests/alarms/stack.tftest.hcl"
 NAME = "readplane"
 """The name of the planned stack."""
 
@@ -74,26 +66,6 @@ class Plan:
             for resource in self.resources
             if resource.type == "aws_cloudwatch_metric_alarm"
         ]
-
-
-def plan_stack(folder: Path) -> Plan:
-    """Plan the stack of :data:`STACK`.
-
-    :param folder: an empty folder. Terraform runs there, so that no other test's modules or state are in the way.
-    """
-    for name in ("modules", "tests/mocks"):
-        shutil.copytree(SOURCE / name, folder / name)
-    shutil.copy(SOURCE / ".terraform.lock.hcl", folder)
-    shutil.copy(SOURCE / STACK, folder / "tests")
-    (folder / "main.tf").touch()
-    env = environment(folder / "data")
-    init(folder, env)
-    command = [terraform(), f"-chdir={folder}", "test", "-json", "-verbose"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert done.returncode == 0, [message for message in messages if message["@level"] == "error"] or done.stderr
-    (plan,) = [message["test_plan"] for message in messages if message["type"] == "test_plan"]
-    return Plan(plan["resource_changes"])
 
 
 def _alarm(values: dict[str, Any]) -> Alarm:

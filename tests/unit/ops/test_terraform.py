@@ -34,3 +34,14 @@ def test_test_files_are_divided_into_groups_of_about_the_same_weight() -> None:
     assert sorted(name for group in groups for name in group) == sorted(weights)
     assert sorted(sum(weights[name] for name in group) for group in groups) == [9, 10]
     assert terraform.balanced({"a": 1}, 8) == [["a"]], "no group is empty"
+
+
+def test_a_run_of_the_whole_stack_weighs_more_than_one_of_a_module() -> None:
+    run = 'run "a" {{\n  module {{\n    source = "./{}"\n  }}\n}}\n'
+    weights = [
+        terraform._seconds(run.format(module))
+        for module in ("tests/routes", "modules/settings", "modules/tags", "modules/region", "modules/readplane")
+    ]
+    assert weights == sorted(set(weights))
+    assert terraform._seconds('run "a" {\n}\n') == weights[-1], "a run without a module is one of the root"
+    assert terraform._seconds(2 * run.format("modules/region")) == 2 * weights[-2]

@@ -1,45 +1,19 @@
 """Checks of every resource of a stack that keeps an organisation's rules (terraform/tests/adoption.tftest.hcl)."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.console import ROOT
-from ops.terraform import environment, init, terraform
+from tests.unit.stacks import ORGANISATION, PlannedStacks
 
-SOURCE = ROOT / "terraform"
 Resource = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
-    """Plan the run `organisation` with a mocked provider. Return every resource with its planned attributes."""
-    folder = tmp_path_factory.mktemp("plan")
-    for name in ("modules", "tests/mocks"):
-        shutil.copytree(SOURCE / name, folder / name)
-    shutil.copy(SOURCE / ".terraform.lock.hcl", folder)
-    text, other_runs, _ = (SOURCE / "tests/adoption.tftest.hcl").read_text().partition('\nrun "own_pool')
-    assert other_runs
-    (folder / "tests/organisation.tftest.hcl").write_text(text)
-    (folder / "main.tf").touch()
-    return [change for change in plan(folder)["resource_changes"] if change["mode"] == "managed"]
-
-
-def plan(folder: Path) -> dict[str, Any]:
-    """Return the plan of the run `organisation` in a folder, as Terraform prints it."""
-    env = environment(folder / "data")
-    init(folder, env)
-    command = [terraform(), f"-chdir={folder}", "test", "-json", "-verbose"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert done.returncode == 0, [message for message in messages if message["@level"] == "error"] or done.stderr
-    plans = {message["@testrun"]: message["test_plan"] for message in messages if message["type"] == "test_plan"}
-    organisation: dict[str, Any] = plans["organisation"]
-    return organisation
+def resources(planned_stacks: PlannedStacks) -> list[Resource]:
+    """Return every resource of the run `organisation` with its planned attributes."""
+    changes = planned_stacks[ORGANISATION]["organisation"]["resource_changes"]
+    return [change for change in changes if change["mode"] == "managed"]
 
 
 def planned(resources: list[Resource], kind: str) -> dict[str, Resource]:

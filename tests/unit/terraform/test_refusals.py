@@ -5,37 +5,29 @@ meant for never fails. This test runs Terraform without `expect_failures`, and r
 """
 
 import re
-import shutil
-import subprocess
 from collections import defaultdict
 from pathlib import Path
 
 from ops.console import ROOT
-from ops.terraform import environment, init, terraform
+from tests.unit.planned import Message, errors, terraform_test
 
 TESTS = ROOT / "terraform/tests"
 SETTINGS = ROOT / "terraform/modules/settings"
 RUN = re.compile(r'^run "(\w+)" \{\n(.*?)^\}\n', re.MULTILINE | re.DOTALL)
 EXPECTATION = re.compile(r"^  expect_failures = \[.*?\]\n", re.MULTILINE | re.DOTALL)
-REPORTED_RUN = re.compile(r'in\s+run\s+"(\w+)"')
 REPORTED_RULE = re.compile(r"rule\s+at\s+modules/settings/(\w+\.tf):(\d+)")
 
 Rule = tuple[str, int]
 """A rule: the file that contains it, and the number of its first line."""
 
 
-def test_each_refusal_breaks_one_rule_and_each_rule_is_broken(tmp_path: Path) -> None:
-    shutil.copytree(SETTINGS, tmp_path / "modules/settings")
-    shutil.copytree(TESTS / "mocks", tmp_path / "tests/mocks")
-    (tmp_path / "main.tf").touch()
-    runs = _write_runs(tmp_path / "tests")
-    assert len(runs) > 150
-
-    broken: dict[str, set[Rule]] = {name: set() for name in runs}
-    for error in _terraform_test(tmp_path).split("Error: ")[1:]:
-        run, rule = REPORTED_RUN.search(error), REPORTED_RULE.search(error)
-        assert run and rule, error
-        broken[run[1]].add((rule[1], int(rule[2])))
+def test_each_refusal_breaks_one_rule_and_each_rule_is_broken(tests_of_refusals: list[Message]) -> None:
+    broken: dict[str, set[Rule]] = {name: set() for name in _runs()}
+    assert len(broken) > 150
+    for error in errors(tests_of_refusals):
+        rule = REPORTED_RULE.search(error["diagnostic"]["detail"])
+        assert rule, error
+        broken[error["@testrun"]].add((rule[1], int(rule[2])))
     assert not {name: rules for name, rules in broken.items() if len(rules) != 1}
 
     refusals: defaultdict[Rule, list[str]] = defaultdict(list)
@@ -45,31 +37,28 @@ def test_each_refusal_breaks_one_rule_and_each_rule_is_broken(tmp_path: Path) ->
     assert not [rule for rule in _rules() if not refusals[rule]]
 
 
-def _write_runs(folder: Path) -> list[str]:
-    """Write each run that expects the failure of a variable into a test file of its own. Return the runs' names.
+def run_tests(folder: Path) -> list[Message]:
+    """Run each refusal with Terraform, and return Terraform's errors.
 
-    Terraform skips the runs of a file that follow a failed run, so each run needs its own file.
+    Terraform skips the runs of a file that follow a failed run, so each run has its own file.
+
+    :param folder: an empty folder
     """
-    names = []
+    files = [(f"{name}.tftest.hcl", text) for name, text in _runs().items()]
+    return errors(terraform_test(folder, files, "modules/settings"))
+
+
+def _runs() -> dict[str, str]:
+    """Return a test file for each run that expects the failure of a variable, by the runs' names."""
+    files = {}
     for path in sorted(TESTS.glob("validations*.tftest.hcl")):
         text = path.read_text()
         shared = text[: text.index('\nrun "')]
         for name, body in RUN.findall(text):
             if 'source = "./modules/settings"' in body and EXPECTATION.search(body):
-                assert name not in names, f"two runs are named {name}"
-                names.append(name)
-                run = f'run "{name}" {{\n{EXPECTATION.sub("", body)}}}\n'
-                (folder / f"{name}.tftest.hcl").write_text(f"{shared}\n\n{run}")
-    return names
-
-
-def _terraform_test(folder: Path) -> str:
-    """Run `terraform test` in a folder, and return all that Terraform prints."""
-    env = environment(folder / "data")
-    init(folder, env)
-    command = [terraform(), f"-chdir={folder}", "test", "-no-color"]
-    process = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return process.stdout
+                assert name not in files, f"two runs are named {name}"
+                files[name] = f'{shared}\n\nrun "{name}" {{\n{EXPECTATION.sub("", body)}}}\n'
+    return files
 
 
 def _rules() -> list[Rule]:

@@ -34,7 +34,7 @@ def test_a_variable_that_is_null_gets_its_default() -> None:
         assert argument(body, "nullable") == (None if nullable else "false"), name
 
 
-LONG_OUTPUTS = {"openapi", "api_documents", "policies"}
+LONG_OUTPUTS = {"openapi", "api_documents", "policies", "edge_behaviours"}
 """Outputs of up to 100 KB, which Terraform would print at the end of every apply if the root had them."""
 
 

@@ -6,16 +6,11 @@ A plan doesn't know that AWS takes no fraction, so the apply would fail halfway,
 import copy
 import itertools
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ops.console import ROOT
-from ops.terraform import environment, init, terraform
 from ops.variables import read_concerns
-
-SOURCE = ROOT / "terraform"
+from tests.unit.planned import Message, errors, terraform_test
 
 FRACTIONS = {
     "backends.throttle.rate",
@@ -130,7 +125,8 @@ def run_of(numbers: list[Number], *, refused: bool) -> dict[str, Any]:
     return run | ({"expect_failures": [f"var.{number.variable}" for number in numbers]} if refused else {})
 
 
-def test_each_number_is_whole_where_aws_takes_only_whole_numbers(tmp_path: Path) -> None:
+def all_runs() -> dict[str, dict[str, Any]]:
+    """Return the test runs by their names. Each number is broken in one run."""
     whole: dict[str, list[Number]] = {}
     for number in all_numbers():
         if number.name not in FRACTIONS:
@@ -141,25 +137,26 @@ def test_each_number_is_whole_where_aws_takes_only_whole_numbers(tmp_path: Path)
     alone = [[number] for variable in CHAINED for number in whole.pop(variable)]
     # Each run breaks one number of each variable, and the next run breaks the next one.
     together = [[number for number in row if number] for row in itertools.zip_longest(*whole.values())]
-    tests = {row[0].name.replace(".", "-"): run_of(row, refused=True) for row in [*alone, *together]}
-    tests |= {"fractions": run_of(fractions, refused=False)}
+    runs = {row[0].name.replace(".", "-"): run_of(row, refused=True) for row in [*alone, *together]}
+    return runs | {"fractions": run_of(fractions, refused=False)}
 
-    for name in ("modules/settings", "tests/mocks"):
-        shutil.copytree(SOURCE / name, tmp_path / name)
-    (tmp_path / "main.tf").touch()
-    for name, test in tests.items():
-        # One file per run, because Terraform skips the other runs of a file after a failure.
-        (tmp_path / f"tests/{name}.tftest.json").write_text(json.dumps({"run": {name: test}}))
-    env = environment(tmp_path / "data")
-    init(tmp_path, env)
-    command = [terraform(), f"-chdir={tmp_path}", "test", "-json"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    problems = [
-        f"{message.get('@testrun')}: {message['diagnostic']['summary']}: {message['diagnostic']['detail']}"
-        for message in messages
-        if message["type"] == "diagnostic" and message["diagnostic"]["severity"] == "error"
-    ]
-    assert not problems, "\n".join(problems)
-    assert done.returncode == 0
-    assert messages[-1]["test_summary"]["passed"] == len(tests)
+
+def run_tests(folder: Path) -> list[Message]:
+    """Run all test runs with Terraform, and return its messages.
+
+    :param folder: an empty folder
+    """
+    # One file per run, because Terraform skips the other runs of a file after a failure.
+    files = [(f"{name}.tftest.json", json.dumps({"run": {name: run}})) for name, run in all_runs().items()]
+    messages = terraform_test(folder, files, "modules/settings")
+    return [*errors(messages), messages[-1]]
+
+
+def test_each_number_is_whole_where_aws_takes_only_whole_numbers(tests_of_whole_numbers: list[Message]) -> None:
+    *problems, last = tests_of_whole_numbers
+    assert not problems, "\n".join(
+        f"{problem.get('@testrun')}: {problem['diagnostic']['summary']}: {problem['diagnostic']['detail']}"
+        for problem in problems
+    )
+    assert last["test_summary"]["status"] == "pass"
+    assert last["test_summary"]["passed"] == len(all_runs())

@@ -14,7 +14,7 @@ from ops.cost.idle import BY_USE, FREE, IDLE, METRICS_OF_A_SOURCE, Usage, runs_a
 from ops.cost.prices import HOURS, price_list
 from ops.cost.stacks import read_stacks
 from ops.cost.tables import NAMES, UNITS, example_lines, pages
-from ops.cost.traffic import EXAMPLE, REQUESTS, STORED_MILLION
+from ops.cost.traffic import EDGE_REQUESTS, EXAMPLE, REQUESTS, STORED_MILLION
 from readplane.poll.report import report_poll
 
 
@@ -41,7 +41,7 @@ def test_each_price_names_the_page_of_aws_that_states_it() -> None:
 
 
 def test_each_price_is_used() -> None:
-    used = {name for quantities in (*REQUESTS.values(), STORED_MILLION) for name in quantities}
+    used = {name for quantities in (*REQUESTS.values(), *EDGE_REQUESTS.values(), STORED_MILLION) for name in quantities}
     used |= {name for name, _ in UNITS.values()} | usage_of_source(1).keys()
     used |= {name for stack in read_stacks().values() for usage in stack.values() for name in usage.quantities}
     sizes = {name for name in price_list().prices if name.startswith("api_cache_")}
@@ -214,3 +214,13 @@ def test_the_command_prints_a_plan(tmp_path: Any) -> None:
     assert re.search(r"aws_kms_key +1  1\.00 \$", done.stdout)
     assert re.search(r"aws_iam_role +1  IAM is free", done.stdout)
     assert re.search(r"together, idle +1\.00 \$", done.stdout)
+
+
+def test_a_document_from_the_edge_costs_less_than_one_from_the_api() -> None:
+    cost = price_list().cost
+    hit, checked, missed = (cost(quantities) for quantities in EDGE_REQUESTS.values())
+    assert hit < checked < missed < cost(REQUESTS["reads of a document"]) / 2
+    # 1 $ for a million requests, and 0.085 $ for each of 1.7 GB
+    assert round(hit * 1e6, 4) == round(1 + 1.7 * 0.085, 4)
+    # 0.60 $ for a million runs, and 0.00005001 $ for each of 375 GB-seconds
+    assert round((checked - hit) * 1e6, 4) == round(0.6 + 375 * 0.00005001, 4)
