@@ -19,7 +19,10 @@ from ops.console import CommandError, Progress
 from ops.local import back_office, emulator, session
 from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
+from tests.local.early import EARLY, EarlyTests, is_early
+from tests.local.edge_world import Deployed, deployed_edge
 from tests.local.support import Local
+from tests.local.terraform_runs import Terraform
 
 ROWS = 300
 """How many rows (subdivisions of countries) the test's back office has. ISO 3166 lists 5,000, and publishing a document
@@ -27,12 +30,30 @@ for each would take a minute."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move the test with the marker ``runs_last`` to the end, because it checks the HTTP calls of all other tests."""
-    items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
+    """Put the tests into order.
+
+    - Tests with the marker ``early`` come late, because their bodies run in a thread from the start of the run.
+    - Tests with the marker ``quiet`` come after them, when that thread has ended, because they measure times.
+    - The test with the marker ``runs_last`` checks the HTTP calls of all other tests.
+    """
+    order = ("early", "quiet", "runs_last")
+    items.sort(
+        key=lambda item: max((order.index(name) + 1 for name in order if item.get_closest_marker(name)), default=0)
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Take an early test's result from its thread, and call any other test as usual."""
+    early = pyfuncitem.config.stash.get(EARLY, None)
+    if early is None or not is_early(pyfuncitem):
+        return None
+    early.wait_for(pyfuncitem)
+    return True
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     """Apply the stack, or use a running one, and sign its users in. Remove the stack at the end, unless KEEP is set."""
     reuse = os.environ.get("READPLANE_STACK")
     name = Path(reuse).name if reuse else "test"
@@ -47,12 +68,17 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
     with capture.global_and_fixture_disabled():
         applied = _applied(name, reuse=bool(reuse))
     outputs = applied.outputs
-    yield Local(
+    local = Local(
         stack=applied,
         alice=session.sign_in(outputs, "alice@example.com"),
         bob=session.sign_in(outputs, "bob@example.com"),
         eve=session.sign_in(outputs, "eve@example.com", ["editors"]),
+        terraform=Terraform(applied),
     )
+    early = EarlyTests(request.session.items, local, tmp_path_factory.mktemp)
+    request.config.stash[EARLY] = early
+    yield local
+    early.stop()
     pid_file.unlink()
     if not os.environ.get("KEEP"):
         if not emulator.stop(name):  # keeps the logs in .local/test until the next run
@@ -60,6 +86,14 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Local]:
             destroy(applied)
         back_office.stop(name)
         forget_state(name)
+
+
+@pytest.fixture(scope="session")
+def deployed(stack: Local) -> Iterator[Deployed]:
+    """Return the applied edge, whose functions run in processes of their own until the end."""
+    edge, functions = deployed_edge(stack)
+    yield edge
+    functions.stop()
 
 
 def _applied(name: str, *, reuse: bool) -> Stack:

@@ -1,24 +1,54 @@
 """The stack that the local tests call, with its users and with clients for its API and its AWS services."""
 
 import dataclasses
+import functools
 import json
-import os
+import threading
 import time
-import unittest.mock
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 
 import boto3
+import pytest
 import requests
 
 from ops.local import back_office
 from ops.local.emulator import running
-from ops.local.session import Api, User, root
+from ops.local.session import Api, User
 from ops.local.stack import Outputs, Stack
 from readplane.aws.client import Client, make_client
+from tests.local.terraform_runs import Terraform
 
 Value = TypeVar("Value")
+
+_MAKING = threading.RLock()
+"""Held while a client is made. The early tests make clients in another thread, and boto3's sessions aren't made for
+that."""
+
+
+class RootSession(boto3.session.Session):
+    """A boto3 session of the AWS root user that makes each client once, because making a client takes 50 ms."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(region_name=region)
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str, **options: Any) -> Any:  # type: ignore[override]
+        """Return the client of a service, or a new client if there are options."""
+        make: Any = super().client
+        with _MAKING:
+            if options:
+                return make(service, **options)
+            if service not in self._clients:
+                self._clients[service] = make(service)
+            return self._clients[service]
+
+
+@functools.cache
+def root_session(region: str) -> RootSession:
+    """Return the session of a Region."""
+    return RootSession(region)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +59,7 @@ class Local:
     alice: a user who is in no group.
     bob: another user who is in no group.
     eve: a user in the group of editors.
+    terraform: runs Terraform in folders of the tests.
     seen: the method, path and status of every HTTP call of the tests.
     """
 
@@ -36,7 +67,9 @@ class Local:
     alice: User
     bob: User
     eve: User
+    terraform: Terraform
     seen: set[tuple[str, str, int]] = dataclasses.field(default_factory=set)
+    _clients: dict[tuple[str, str, bool], Client] = dataclasses.field(default_factory=dict)
 
     @property
     def outputs(self) -> Outputs:
@@ -53,24 +86,37 @@ class Local:
         assert url, "the local settings declare no replica Region"
         return Api(url, user.access_token if user else token, seen=self.seen)
 
-    def root(self, *, replica: bool = False) -> boto3.session.Session:
+    def root(self, *, replica: bool = False) -> RootSession:
         """Return a boto3 session with the credentials of the AWS root user, to whom IAM allows everything.
 
         :param replica: whether the session is for the replica Region instead of the primary Region.
         """
         region = self.outputs.replica_region if replica else self.outputs.region
         assert region, "the local settings declare no replica Region"
-        return root(region)
+        with _MAKING:
+            return root_session(region)
 
     def client(self, service: str, *, kind: str = "boto3", replica: bool = False) -> Client:
         """Return an AWS client for the product's stores, with the credentials of the AWS root user.
 
+        Calls with the same parameters return the same client.
+
         :param kind: ``slim`` for the product's own AWS client, ``boto3`` for a client that uses boto3.
         :param replica: whether the client calls the replica Region instead of the primary Region.
         """
+        key = (service, kind, replica)
+        with _MAKING:
+            if key not in self._clients:
+                self._clients[key] = self._make_client(*key)
+            return self._clients[key]
+
+    def _make_client(self, service: str, kind: str, replica: bool) -> Client:
         region = self.root(replica=replica).region_name
-        chosen = {"READPLANE_CLIENT": kind, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-        with unittest.mock.patch.dict(os.environ, chosen):
+        # Set these variables one by one. `patch.dict` empties the environment for a moment, and the early tests read it
+        # in another thread.
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"READPLANE_CLIENT": kind, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}.items():
+                patch.setenv(name, value)
             return make_client(service, connections=50)
 
     @cached_property

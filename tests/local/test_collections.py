@@ -10,6 +10,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +23,6 @@ from readplane.config import VARIABLE
 from readplane.model.change import Change
 from tests.local.pipeline import items, new_change, notify, now_ms, put_object
 from tests.local.support import Local, eventually
-from tests.local.test_ops import readplane
 
 WITHIN = 90.0
 """How many seconds each wait may take. The functions start again, because their settings change."""
@@ -39,33 +39,50 @@ def needs_replica(stack: Local) -> None:
 @contextmanager
 def collection(stack: Local, name: str, read: str, functions: tuple[str, ...]) -> Iterator[None]:
     """Let the live versions of some functions know one more collection, in both Regions, until the block ends."""
-    live: list[tuple[Any, str, str, Mapping[str, str]]] = []
-    for replica in REGIONS:
-        client: Any = stack.root(replica=replica).client("lambda")
-        for function in functions:
-            full_name = f"{stack.outputs.name}-{function}"
-            variables = client.get_function_configuration(FunctionName=full_name)["Environment"]["Variables"]
-            version = client.get_alias(FunctionName=full_name, Name="live")["FunctionVersion"]
-            live.append((client, full_name, version, variables))
-    try:
-        for client, full_name, _, variables in live:
-            settings = json.loads(zlib.decompress(base64.b64decode(variables[VARIABLE]), 31))
-            settings["collections"][name] = {"read": read}
-            text = base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
-            change_variables(client, full_name, {**variables, VARIABLE: text})
-            published = client.publish_version(FunctionName=full_name)["Version"]
-            client.update_alias(FunctionName=full_name, Name="live", FunctionVersion=published)
-        yield
-    finally:
-        for client, full_name, version, variables in live:
-            client.update_alias(FunctionName=full_name, Name="live", FunctionVersion=version)
-            change_variables(client, full_name, variables)
+    live = [
+        LiveFunction(stack.root(replica=replica).client("lambda"), f"{stack.outputs.name}-{function}")
+        for replica in REGIONS
+        for function in functions
+    ]
+    # Change all functions at the same time, because each change takes a second or two.
+    with ThreadPoolExecutor(len(live)) as pool:
+        try:
+            list(pool.map(lambda function: function.declare(name, read), live))
+            yield
+        finally:
+            list(pool.map(LiveFunction.restore, live))
 
 
-def change_variables(client: Any, function: str, variables: Mapping[str, str]) -> None:
-    """Replace the environment variables of a function's unpublished version."""
-    client.update_function_configuration(FunctionName=function, Environment={"Variables": dict(variables)})
-    client.get_waiter("function_updated_v2").wait(FunctionName=function)
+class LiveFunction:
+    """A function of the stack in one Region, whose live version a test replaces."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+        configuration = client.get_function_configuration(FunctionName=name)
+        self._variables: Mapping[str, str] = configuration["Environment"]["Variables"]
+        self._version = client.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+
+    def declare(self, collection: str, read: str) -> None:
+        """Make a version that knows one more collection, and let it go live."""
+        settings = json.loads(zlib.decompress(base64.b64decode(self._variables[VARIABLE]), 31))
+        settings["collections"][collection] = {"read": read}
+        text = base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
+        self._change_variables({**self._variables, VARIABLE: text})
+        published = self._client.publish_version(FunctionName=self._name)["Version"]
+        self._client.update_alias(FunctionName=self._name, Name="live", FunctionVersion=published)
+
+    def restore(self) -> None:
+        """Let the former version go live again."""
+        self._client.update_alias(FunctionName=self._name, Name="live", FunctionVersion=self._version)
+        self._change_variables(self._variables)
+
+    def _change_variables(self, variables: Mapping[str, str]) -> None:
+        """Replace the environment variables of the function's unpublished version."""
+        self._client.update_function_configuration(FunctionName=self._name, Environment={"Variables": dict(variables)})
+        self._client.get_waiter("function_updated_v2").wait(
+            FunctionName=self._name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
+        )
 
 
 def documents(stack: Local, name: str, *, replica: bool) -> dict[str, str]:
@@ -74,7 +91,7 @@ def documents(stack: Local, name: str, *, replica: bool) -> dict[str, str]:
     bucket = str(stack.outputs.replica_documents_bucket if replica else stack.outputs.documents_bucket)
     found: dict[str, str] = {}
     for visibility in ("public", "authenticated", "owner"):
-        for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"{visibility}/{name}/").get("Contents", []):
+        for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"{visibility}/documents/{name}/").get("Contents", []):
             head = s3.head_object(Bucket=bucket, Key=entry["Key"])
             found[entry["Key"]] = head["Metadata"].get("readplane-version", "")
     return found
@@ -89,7 +106,7 @@ def put_document(stack: Local, key: str, *, replica: bool) -> None:
 def put_items(stack: Local, name: str, read: str, changes: list[Change]) -> str:
     """Send changes through the write log, and wait for their documents in both Regions. Return the log object's key."""
     key = put_object(stack, [change.line() for change in changes])
-    newest = {f"{read}/{name}/{c.item_id}.json": c.version for c in changes if c.data is not None}
+    newest = {f"{read}/documents/{name}/{c.item_id}": c.version for c in changes if c.data is not None}
     for replica in REGIONS:
         eventually(lambda: documents(stack, name, replica=replica).items() >= newest.items(), within=WITHIN)
     return key
@@ -120,15 +137,17 @@ def test_a_purge_leaves_no_item_and_no_document_and_a_replay_brings_none_back(
         dynamodb.delete_item(TableName=stack.outputs.items_table, Key={"pk": {"S": by_hand.key}})
         eventually(lambda: items(stack).get_item(by_hand.key) == by_hand, within=WITHIN)
         for replica in REGIONS:
-            eventually(lambda: f"public/{name}/i-0.json" not in documents(stack, name, replica=replica), within=WITHIN)
-            put_document(stack, f"public/{name}/snapshot.json", replica=replica)
-            put_document(stack, f"authenticated/{name}/i-2.json", replica=replica)
+            eventually(
+                lambda: f"public/documents/{name}/i-0" not in documents(stack, name, replica=replica), within=WITHIN
+            )
+            put_document(stack, f"public/documents/{name}/snapshot", replica=replica)
+            put_document(stack, f"authenticated/documents/{name}/i-2", replica=replica)
 
         dry_run = in_process(stack, "collections", "purge", name)
         assert dry_run.exit_code == 0 and "Nothing was changed" in dry_run.output, dry_run.output
         for region in (stack.outputs.region, stack.outputs.replica_region):
             assert f"{region}: 4 items and 6 documents of {name}." in dry_run.output
-        rows = [json.loads(line) for line in readplane(stack, "collections", "list", "--json")[1].splitlines()]
+        rows = [json.loads(line) for line in in_process(stack, "collections", "list", "--json").output.splitlines()]
         (row,) = (row for row in rows if (row["collection"], row["region"]) == (name, stack.outputs.region))
         assert (row["state"], row["items"], row["unfit_documents"]) == ("retired", 4, 1)
 
@@ -145,8 +164,9 @@ def test_a_purge_leaves_no_item_and_no_document_and_a_replay_brings_none_back(
         monkeypatch.setattr(collections, "put_lines", put_once)
         assert in_process(stack, "collections", "purge", name, "--yes").exit_code != 0
         assert len([change for change in changes if is_living(stack, change)]) == 1
-        code, output = readplane(stack, "collections", "purge", name, "--yes")
-        assert code == 0 and "1 items were deleted" in output, output
+        monkeypatch.setattr(collections, "put_lines", put_lines)
+        purge = in_process(stack, "collections", "purge", name, "--yes")
+        assert purge.exit_code == 0 and "1 items were deleted" in purge.output, purge.output
         since_ms = now_ms()
         for replica in REGIONS:
             assert not documents(stack, name, replica=replica)
@@ -176,21 +196,21 @@ def test_after_a_move_nothing_is_left_under_the_former_prefix(stack: Local, monk
         newer = new_change("i-1", '{"title":"newer"}', collection=name)
         put_items(stack, name, "authenticated", [newer])
         for replica in REGIONS:
-            put_document(stack, f"public/{name}/i-9.json", replica=replica)  # what an old delete left
+            put_document(stack, f"public/documents/{name}/i-9", replica=replica)  # what an old delete left
         dry_run = in_process(stack, "collections", "move", name)
         assert dry_run.exit_code == 0 and "Nothing was changed" in dry_run.output, dry_run.output
         assert dry_run.output.count(f"4 items to publish under authenticated/{name}/, 5 documents to delete") == 2
 
         result = in_process(stack, "collections", "move", name, "--yes")
         assert result.exit_code == 0, (result.output, result.exception)
-        expected = {f"authenticated/{name}/{c.item_id}.json": c.version for c in (*changes, newer)}
+        expected = {f"authenticated/documents/{name}/{c.item_id}": c.version for c in (*changes, newer)}
         for replica in REGIONS:
             assert documents(stack, name, replica=replica) == expected
         again = in_process(stack, "collections", "move", name)
         assert again.output.count("0 items to publish") == 2 and again.output.count("0 documents to delete") == 2
 
         # Somebody deletes a document by hand. The next move writes it again.
-        bucket, key = stack.outputs.documents_bucket, f"authenticated/{name}/i-2.json"
+        bucket, key = stack.outputs.documents_bucket, f"authenticated/documents/{name}/i-2"
         stack.root().client("s3").delete_object(Bucket=bucket, Key=key)
         assert in_process(stack, "collections", "move", name, "--yes").exit_code == 0
         assert documents(stack, name, replica=False) == expected

@@ -5,11 +5,13 @@ tests. If a test here fails, an upgrade of MiniStack has removed the difference.
 test names.
 """
 
+import asyncio
 import inspect
 import json
 import socket
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,8 +20,9 @@ import ministack.app
 import pytest
 import requests
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import apigateway_v1, dynamodb, lambda_svc
+from ministack.services import apigateway_v1, cognito, dynamodb, lambda_svc
 
+from ops.local.session import PASSWORD, claims
 from tests.local.pipeline import log_keys
 from tests.local.support import Local, eventually
 
@@ -173,7 +176,7 @@ def test_s3_responds_404_for_a_missing_key_although_the_role_may_not_list(stack:
         aws_session_token=credentials["SessionToken"],
     )
     with pytest.raises(s3.exceptions.NoSuchKey):
-        s3.get_object(Bucket=stack.outputs.documents_bucket, Key="public/countries/none.json")
+        s3.get_object(Bucket=stack.outputs.documents_bucket, Key="public/documents/countries/none")
 
 
 def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
@@ -237,6 +240,58 @@ def test_a_batch_from_kinesis_is_retried_without_limit() -> None:
     source = inspect.getsource(lambda_svc._poll_kinesis)
     for bound in ("MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "OnFailure"):
         assert bound not in source
+
+
+def test_no_endpoint_revokes_a_refresh_token(stack: Local) -> None:
+    """MiniStack takes the form of `POST /oauth2/revoke` for JSON. The operation `RevokeToken` works.
+
+    Workaround: the patch revoke_refresh_tokens in emulator_patches.py.
+    """
+    status, _, body = asyncio.run(cognito.handle_request("POST", "/oauth2/revoke", {}, b"token=a&client_id=b", {}))
+    assert (status, json.loads(body)["__type"]) == (400, "SerializationException")
+    # With the patch, a refresh token that is revoked gives no access token any longer.
+    client = {"client_id": stack.outputs.web_client_id}
+    refresh = {**client, "grant_type": "refresh_token", "refresh_token": hosted_page_tokens(stack)["refresh_token"]}
+    assert post_form(stack, "/oauth2/token", refresh).status_code == 200
+    assert post_form(stack, "/oauth2/revoke", client).status_code == 400
+    revoked = post_form(stack, "/oauth2/revoke", {**client, "token": refresh["refresh_token"]})
+    assert (revoked.status_code, revoked.content) == (200, b"")
+    assert revoked.headers["Access-Control-Allow-Origin"] == "*"
+    assert post_form(stack, "/oauth2/token", refresh).status_code == 400
+
+
+def test_refreshed_tokens_do_not_name_groups(stack: Local) -> None:
+    """MiniStack's `POST /oauth2/token` leaves the user's groups out of the tokens for a refresh token.
+
+    Workaround: the patch name_groups_in_refreshed_tokens in emulator_patches.py.
+    """
+    source = inspect.getsource(cognito._oauth2_token)
+    _, refresh_branch = source.split('if grant_type == "refresh_token":')
+    assert "_fake_token(" in refresh_branch
+    assert "groups" not in refresh_branch.split("if grant_type ==")[0]
+    # With the patch, they are there.
+    form = {
+        "client_id": stack.outputs.web_client_id,
+        "grant_type": "refresh_token",
+        "refresh_token": hosted_page_tokens(stack)["refresh_token"],
+    }
+    refreshed = post_form(stack, "/oauth2/token", form).json()
+    assert claims(refreshed["access_token"])["cognito:groups"] == ["editors"]
+
+
+def post_form(stack: Local, path: str, form: dict[str, str]) -> requests.Response:
+    return requests.post(stack.stack.endpoint + path, data=form, timeout=10, allow_redirects=False)
+
+
+def hosted_page_tokens(stack: Local) -> dict[str, str]:
+    """Sign Eve in with the form of the hosted page, and return the tokens."""
+    client = {"client_id": stack.outputs.web_client_id, "redirect_uri": "http://localhost:8080/callback"}
+    form = {"scope": "openid", "response_type": "code", "username": stack.eve.name, "password": PASSWORD}
+    location = post_form(stack, "/login", client | form).headers["Location"]
+    code = urllib.parse.parse_qs(urllib.parse.urlsplit(location).query)["code"][0]
+    exchange = client | {"grant_type": "authorization_code", "code": code}
+    tokens: dict[str, str] = post_form(stack, "/oauth2/token", exchange).json()
+    return tokens
 
 
 def test_the_value_of_an_api_key_is_known_in_one_region_only(stack: Local) -> None:
@@ -313,7 +368,7 @@ def test_a_retried_request_is_carried_out_once(stack: Local) -> None:
 
     Workaround: emulator_patches.py recognises a retry by its amz-sdk-invocation-id header.
     """
-    iam: Any = stack.root().client("iam")
+    iam: Any = stack.root().client("iam", region_name=stack.outputs.region)  # not the client of the other tests
     role = {"RoleName": "facts", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}
     tries = iter(("one", "one", "another"))
 

@@ -251,8 +251,8 @@ def publishes_freshness(stack: Local) -> bool:
     table = PolledTable(stack)
     table.poll()
     s3 = stack.root().client("s3")
-    listed = s3.list_objects_v2(Bucket=stack.outputs.documents_bucket, Prefix=f"public/sources/{table.name}.json")
-    return listed["KeyCount"] == 1
+    listed = s3.list_objects_v2(Bucket=stack.outputs.documents_bucket, Prefix=f"public/documents/sources/{table.name}")
+    return bool(listed["KeyCount"] == 1)
 
 
 def reports_staleness(stack: Local) -> bool:

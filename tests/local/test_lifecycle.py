@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from ops import terraform
 from ops.console import ROOT
 from ops.local import stack as local_stack
 from tests.local.support import Local
+
+pytestmark = pytest.mark.early
 
 HOLDS_DATA = {
     "aws_cognito_user_group",
@@ -54,7 +55,7 @@ class Plans:
     """Plans from a copy of the stack's Terraform folder, which includes its state."""
 
     def __init__(self, stack: Local, folder: Path) -> None:
-        self._env = terraform.environment() | local_stack.environment(stack.stack.endpoint)
+        self._terraform = stack.terraform
         self._folder = folder / "terraform"
         shutil.copytree(stack.stack.home / "terraform", self._folder, symlinks=True)
 
@@ -98,13 +99,7 @@ class Plans:
         return self._run("plan", *words, *files)
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [terraform.terraform(), f"-chdir={self._folder}", *words]
-        return subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture
-def plans(stack: Local, tmp_path: Path) -> Plans:
-    return Plans(stack, tmp_path)
+        return self._terraform.run(self._folder, *words)
 
 
 def destroyed(actions: list[Action]) -> dict[str, str]:
@@ -130,9 +125,9 @@ def guarded(state: list[dict[str, Any]], guard: str) -> set[str]:
     return {address, *(name for instance in resource["instances"] for name in instance["dependencies"])}
 
 
-def test_terraform_destroys_the_guards_first(plans: Plans) -> None:
+def test_terraform_destroys_the_guards_first(stack: Local, tmp_path: Path) -> None:
     """Terraform destroys a resource before those on which it depends, by the dependencies in the state."""
-    state = plans.state()
+    state = Plans(stack, tmp_path).state()
     assert not {config_address(resource) for resource in state} - guarded(state, "guard")
 
     replica = {config_address(each) for each in state if REPLICA_PROVIDER.search(each["provider"])}
@@ -143,9 +138,9 @@ def test_terraform_destroys_the_guards_first(plans: Plans) -> None:
     assert polling and not polling - guarded(state, "change_stream_guard")
 
 
-def test_changes_that_lose_data_are_refused(plans: Plans) -> None:
+def test_changes_that_lose_data_are_refused(stack: Local, tmp_path: Path) -> None:
     """A collection vanishes, two change their visibility, and a key is switched on beside a replica."""
-    text = plans.refusals(
+    text = Plans(stack, tmp_path).refusals(
         """
         collections = merge({ for name, each in var.collections : name => each if name != "tariffs" }, {
           countries = merge(var.collections.countries, { read = "authenticated" })
@@ -160,12 +155,14 @@ def test_changes_that_lose_data_are_refused(plans: Plans) -> None:
     assert "Remove the replica before you change the keys" in text
 
 
-def test_a_replica_whose_region_is_gone_is_refused(stack: Local, plans: Plans) -> None:
-    assert f'Set replica.region to "{stack.outputs.replica_region}"' in plans.refusals(replica=None)
+def test_a_replica_whose_region_is_gone_is_refused(stack: Local, tmp_path: Path) -> None:
+    refusals = Plans(stack, tmp_path).refusals(replica=None)
+    assert f'Set replica.region to "{stack.outputs.replica_region}"' in refusals
 
 
-def test_removing_the_replica_destroys_nothing_of_the_primary(stack: Local, plans: Plans) -> None:
+def test_removing_the_replica_destroys_nothing_of_the_primary(stack: Local, tmp_path: Path) -> None:
     """Remove the replica, and switch a key on, which becomes possible with it."""
+    plans = Plans(stack, tmp_path)
     state = plans.state()
     replica = {config_address(resource) for resource in state if REPLICA_PROVIDER.search(resource["provider"])}
     actions = plans.actions(
@@ -189,9 +186,9 @@ def test_removing_the_replica_destroys_nothing_of_the_primary(stack: Local, plan
         assert rule.kinds == ("update",), rule
 
 
-def test_changes_of_collections_lose_nothing(plans: Plans) -> None:
+def test_changes_of_collections_lose_nothing(stack: Local, tmp_path: Path) -> None:
     """Retire a collection, change the visibility of another, add a third, and let no collection name two groups."""
-    actions = plans.actions(
+    actions = Plans(stack, tmp_path).actions(
         """
         groups = concat(var.groups, ["pricing"])
         collections = merge(var.collections, {
@@ -218,8 +215,8 @@ def test_changes_of_collections_lose_nothing(plans: Plans) -> None:
     assert recorded["countries"] == {"read": "authenticated", "read_changes": 1, "retired": False}
 
 
-def test_removing_the_last_source_leaves_the_collections(plans: Plans) -> None:
-    actions = plans.actions("sources = {}")
+def test_removing_the_last_source_leaves_the_collections(stack: Local, tmp_path: Path) -> None:
+    actions = Plans(stack, tmp_path).actions("sources = {}")
     gone = destroyed(actions)
     of_polling = re.compile(r"module\.readplane\.module\.(change_stream|change_stream_guard|poll)\[0\]\.")
     lost = {name for name, kind in gone.items() if kind in HOLDS_DATA and not of_polling.match(name)}
@@ -231,18 +228,16 @@ class SmallStack:
     """A stack that consists of a record, a guard and a topic (lifecycle.tf), with a Terraform state of its own."""
 
     def __init__(self, stack: Local, folder: Path) -> None:
+        self._terraform = stack.terraform
         self._folder = folder
-        self._env = terraform.environment() | local_stack.environment(stack.stack.endpoint)
         for module in ("record", "guard"):
             shutil.copytree(ROOT / "terraform/modules" / module, folder / module)
         shutil.copy(Path(__file__).with_name("lifecycle.tf"), folder / "main.tf")
-        shutil.copy(ROOT / "terraform/.terraform.lock.hcl", folder)
-        terraform.init(folder, self._env)
+        self._terraform.init(folder)
 
     def run(self, *words: str, **variables: object) -> subprocess.CompletedProcess[str]:
         values = [f"-var={name}={json.dumps(value)}" for name, value in variables.items()]
-        command = [terraform.terraform(), f"-chdir={self._folder}", *words, *values]
-        return subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
+        return self._terraform.run(self._folder, *words, *values)
 
     def apply(self, **variables: object) -> None:
         done = self.run("apply", "-auto-approve", "-input=false", "-no-color", **variables)

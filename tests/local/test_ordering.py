@@ -6,17 +6,13 @@ the change would never take effect. If it deleted something that the copy still 
 
 import json
 import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from ops import terraform
 from ops.console import ROOT
-from ops.local import stack as local_stack
 from tests.local.support import Local
 
 
@@ -26,16 +22,13 @@ class ChangingApi:
     def __init__(self, stack: Local, folder: Path) -> None:
         self._stack = stack
         self._folder = folder
-        self._env = terraform.environment() | local_stack.environment(stack.stack.endpoint)
         shutil.copytree(ROOT / "terraform/modules/api", folder / "api")
         shutil.copy(Path(__file__).with_name("ordering.tf"), folder / "main.tf")
-        shutil.copy(ROOT / "terraform/.terraform.lock.hcl", folder)
-        terraform.init(folder, self._env)
+        stack.terraform.init(folder)
 
     def run(self, *words: str) -> str:
         """Run a Terraform command, and return its output. The test fails if the command fails."""
-        command = [terraform.terraform(), f"-chdir={self._folder}", *words]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
+        done = self._stack.terraform.run(self._folder, *words)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -54,17 +47,20 @@ class ChangingApi:
         return requests.get(url, timeout=30).status_code
 
 
-@pytest.fixture
-def api(stack: Local, tmp_path: Path) -> Iterator[ChangingApi]:
+@pytest.mark.early
+def test_one_apply_carries_out_every_change(stack: Local, tmp_path: Path) -> None:
     if not stack.ministack:
         pytest.skip("only the patched MiniStack serves what is deployed")
-    changing = ChangingApi(stack, tmp_path)
-    changing.apply(changed=False)
-    yield changing
-    changing.apply(changed=True, destroy=True)
+    api = ChangingApi(stack, tmp_path)
+    api.apply(changed=False)
+    try:
+        check_a_change(stack, api)
+    finally:
+        api.apply(changed=True, destroy=True)
 
 
-def test_one_apply_carries_out_every_change(stack: Local, api: ChangingApi) -> None:
+def check_a_change(stack: Local, api: ChangingApi) -> None:
+    """Change the API, and check that it serves every change."""
     gateway: Any = stack.root().client("apigateway")
     link = api.output("vpc_link_id")
     assert [api.get(path) for path in ("/kept", "/removed", "/added", "/other-integration")] == [200, 200, 404, 200]

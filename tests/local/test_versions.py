@@ -7,10 +7,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from ops import terraform
+import pytest
+
 from ops.build.targets import TARGETS
 from ops.console import ROOT
-from ops.local import stack as local_stack
 from tests.local.support import Local
 from tests.unit.support import CLIENT_ID
 from tests.unit.write.support import put
@@ -28,17 +28,16 @@ class Versions:
     def __init__(self, stack: Local, folder: Path) -> None:
         self.name = f"versions-{uuid.uuid4().hex[:8]}"
         self.functions: Any = stack.root().client("lambda")
+        self._terraform = stack.terraform
         self._folder = folder
-        self._env = terraform.environment() | local_stack.environment(stack.stack.endpoint)
         for module in ("alarm", "bucket", "function"):
             shutil.copytree(ROOT / "terraform/modules" / module, folder / module)
         shutil.copy(Path(__file__).with_name("versions.tf"), folder / "main.tf")
-        shutil.copy(ROOT / "terraform/.terraform.lock.hcl", folder)
-        terraform.init(folder, self._env)
+        self._terraform.init(folder)
 
     def run(self, command: str, schema: object) -> subprocess.CompletedProcess[str]:
         """Run `apply` or `plan` with this schema of the collection products."""
-        words = [terraform.terraform(), f"-chdir={self._folder}", command, "-input=false", "-no-color"]
+        words = [command, "-input=false", "-no-color"]
         words += [] if command == "plan" else ["-auto-approve"]
         values = {
             "name": self.name,
@@ -47,7 +46,7 @@ class Versions:
             "client_id": CLIENT_ID,
         }
         words += [f"-var={name}={value}" for name, value in values.items()]
-        return subprocess.run(words, env=self._env, capture_output=True, text=True, check=False)
+        return self._terraform.run(self._folder, *words)
 
     def apply(self, schema: object) -> str:
         """Apply a schema that is good, and return the version that is live then."""
@@ -109,6 +108,7 @@ class Versions:
             self.functions.delete_function(FunctionName=name)
 
 
+@pytest.mark.early
 def test_only_a_good_version_goes_live_and_an_older_one_still_starts(stack: Local, tmp_path: Path) -> None:
     """One test, because each apply takes seconds. What it leaves on the emulator goes with the stack."""
     versions = Versions(stack, tmp_path)

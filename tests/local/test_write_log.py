@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from readplane.model.change import MAX_DATA_BYTES
+from readplane.model.keys import counted_key
 from readplane.read.status import Status
 from tests.local.pipeline import (
     items,
@@ -98,6 +99,21 @@ def test_an_uncompressed_object_is_applied_and_a_damaged_one_is_quarantined(stac
     eventually(lambda: store.get_item(plain.key) == plain)
     put_object(stack, [b"\x1f\x8b broken"], packed=False)
     eventually(lambda: [e for e in quarantined(stack) if e["key"] not in before and "GZIP" in e["detail"]])
+
+
+def test_lambda_passes_no_rows_of_counted_objects_to_publish(stack: Local) -> None:
+    """The event source mapping of `publish` filters the items stream, in the order of the stream."""
+    since_ms, rows = now_ms(), 500
+    table: Any = stack.root().resource("dynamodb").Table(stack.outputs.items_table)
+    with table.batch_writer() as batch:
+        for number in range(rows):
+            batch.put_item(Item={"pk": counted_key(f"log/filtered-{number}"), "expires_at": now_ms() // 1000 + 3600})
+    probe = new_change("after-counted-objects")
+    put_object(stack, [probe.line()])
+    reader = stack.api(stack.alice)
+    eventually(lambda: reader("GET", "/documents/notices/after-counted-objects").status_code == 200)
+    batches = eventually(lambda: stack.events("publish", "documents_published", since_ms=since_ms))
+    assert 1 <= sum(batch["records"] for batch in batches) < rows, "other tests and polls write few items meanwhile"
 
 
 def test_the_write_log_holds_each_accepted_change_as_a_line_under_an_hourly_prefix(stack: Local) -> None:
