@@ -12,6 +12,7 @@ annotation                             JSON
 ``str``                                a string that isn't empty
 ``str | None``                         a string that isn't empty, or ``null``
 ``int``                                a whole number, 0 or more
+``int | None``                         a whole number, 0 or more, or ``null``
 ``bool``                               ``true`` or ``false``
 ``tuple[str, ...]``                    a list of strings
 ``frozenset[str]``                     a list of strings
@@ -76,12 +77,22 @@ def load_settings(settings: type[Settings]) -> Settings:
     :raises SettingsError: if the environment variable can't be decoded, or a setting is missing or wrong. The message
         lists every problem.
     """
-    reader = _Reader()
-    values = reader.read_fields(settings, decode_settings(os.environ.get(VARIABLE, "")), ())
-    problems = reader.problems + list(_undeclared_collections(values))
+    values, problems = read_settings(settings, decode_settings(os.environ.get(VARIABLE, "")))
+    problems += _undeclared_collections(values)
     if problems:
         raise SettingsError(f"{VARIABLE}: " + "; ".join(problems))
     return values
+
+
+def read_settings(settings: type[Settings], values: Any) -> tuple[Settings, list[str]]:
+    """Read settings from parsed JSON, wherever it comes from. Return them, and an error text for each problem.
+
+    If there is a problem, the settings hold placeholders, and the caller must not use them.
+
+    :param settings: the ``NamedTuple`` class that declares the settings.
+    """
+    reader = _Reader()
+    return reader.read_fields(settings, values, ()), reader.problems
 
 
 def decode_settings(text: str) -> Any:
@@ -107,7 +118,7 @@ class _Reader:
     """Converts the JSON of the settings to the types in the fields' annotations, and collects every problem.
 
     A placeholder replaces each wrong value, so that reading goes on and finds further problems. No function ever sees a
-    placeholder, because :func:`load_settings` raises an error if there is any problem.
+    placeholder, because the callers of :func:`read_settings` raise an error if there is any problem.
     """
 
     def __init__(self) -> None:
@@ -117,6 +128,7 @@ class _Reader:
             str: self._text,
             str | None: self._text_or_none,
             int: self._whole_number,
+            int | None: self._whole_number_or_none,
             bool: self._truth_value,
             tuple[str, ...]: self._texts,
             frozenset[str]: self._text_set,
@@ -164,6 +176,9 @@ class _Reader:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         return self._problem(path, "a whole number, not negative")
+
+    def _whole_number_or_none(self, value: Any, path: Path) -> Any:
+        return None if value is None else self._whole_number(value, path)
 
     def _truth_value(self, value: Any, path: Path) -> Any:
         return value if isinstance(value, bool) else self._problem(path, "true or false")

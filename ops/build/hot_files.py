@@ -1,6 +1,7 @@
-"""Find the files of the hot zip: the modules that `read`, `write` and `apply` import, and the data files beside them.
+"""Find the files of a small zip: the modules that its handlers import, and the data files beside them.
 
-The hot zip contains nothing else, because a small zip shortens the cold starts of these functions.
+The hot zip has `read`, `write` and `apply`, and another zip has `edge_auth`. They contain nothing else, because a small
+zip shortens the cold starts of these functions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from ops.console import CommandError
 
 HOT = tuple(f"readplane.{function}.handler" for function in ("read", "write", "apply"))
 """The modules of the handlers that run from the hot zip."""
+
+EDGE_AUTH = ("readplane.edge_auth.handler",)
+"""The module of the handler that runs from the zip of `edge_auth`."""
 
 
 def hot_files(package: Path, entries: Iterable[str] = HOT) -> list[Path]:

@@ -18,20 +18,25 @@ class Zips(typing.NamedTuple):
     functions: the whole package, as byte-code without sources
     layer: the libraries, each with its byte-code beside its source
     poll_layer: the libraries that only `poll` needs, each with its byte-code beside its source
+    edge_auth: the modules that `edge_auth` imports, as byte-code without sources
     """
 
     hot: Path
     functions: Path
     layer: Path
     poll_layer: Path
+    edge_auth: Path
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
     """A kind of machine that runs the functions: Lambda on arm64, or this machine with the local emulator.
 
+    Lambda@Edge has no arm64, so `edge_auth` runs on x86-64. Its zip has no compiled library, and byte-code is the same
+    on every processor.
+
     name: `arm64` or `local`
-    hot_zip, functions_zip, layer_zip, poll_layer_zip: the paths of the zips within the output folder
+    hot_zip, functions_zip, layer_zip, poll_layer_zip, edge_auth_zip: the paths of the zips within the output folder
     pip_options: the pip options that select the wheels for the target
     """
 
@@ -40,11 +45,13 @@ class Target:
     functions_zip: Path
     layer_zip: Path
     poll_layer_zip: Path
+    edge_auth_zip: Path
     pip_options: tuple[str, ...]
 
     def zips(self, dist: Path) -> Zips:
         """Return the paths of the zips in an output folder."""
-        return Zips(*(dist / name for name in (self.hot_zip, self.functions_zip, self.layer_zip, self.poll_layer_zip)))
+        names = (self.hot_zip, self.functions_zip, self.layer_zip, self.poll_layer_zip, self.edge_auth_zip)
+        return Zips(*(dist / name for name in names))
 
     def interpreter(self) -> Path:
         """Return the path of the Python interpreter that compiles the zips' byte-code.
@@ -74,6 +81,7 @@ TARGETS = {
             Path("functions-arm64.zip"),
             Path("layer-arm64.zip"),
             Path("poll-layer-arm64.zip"),
+            Path("edge_auth-x86_64.zip"),
             (
                 *(f"--platform={tag}_aarch64" for tag in _GLIBC_TAGS),
                 f"--python-version={tools.AWS_PYTHON}",
@@ -86,6 +94,7 @@ TARGETS = {
             Path("local/functions.zip"),
             Path("local/layer.zip"),
             Path("local/poll-layer.zip"),
+            Path("local/edge_auth.zip"),
             (),
         ),
     )

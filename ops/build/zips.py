@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from ops.build.hot_files import hot_files, package_files
+from ops.build.hot_files import EDGE_AUTH, hot_files, package_files
 from ops.build.targets import Target, Zips
 from ops.build.wheels import download_wheels, python_version, unpack_wheel
 from ops.console import ROOT, CommandError, run_tool
@@ -48,6 +48,7 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
     work = zips.functions.with_name(f".{target.name}-{os.getpid()}")
     try:
         _copy_files(hot_files(root / PACKAGE), root, work / "hot")
+        _copy_files(hot_files(root / PACKAGE, EDGE_AUTH), root, work / "edge_auth")
         _copy_files(package_files(root / PACKAGE), root, work / "functions")
         for layer, requirements in REQUIREMENTS.items():
             libraries = work / layer / "python"
@@ -59,6 +60,7 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
             (zips.functions, work / "functions", "", "/var/task", "alone"),
             (zips.layer, work / "layer", "python", "/opt/python", "beside"),
             (zips.poll_layer, work / "poll_layer", "python", "/opt/python", "beside"),
+            (zips.edge_auth, work / "edge_auth", "", "/var/task", "bundle"),
         ):
             made_by = _compile(interpreter, folder / subfolder, prefix, placement)
             made_by |= {"target": target.name, "zlib": zlib.ZLIB_RUNTIME_VERSION}

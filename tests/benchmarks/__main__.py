@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import load
+from tests.benchmarks import edge, load
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.certificate import write_certificate
 from tests.benchmarks.checks import DifferenceError, check_responses
@@ -26,11 +26,14 @@ from tests.benchmarks.processes import FakeProcess, Runner, SampleError
 from tests.benchmarks.report import chart, goal_table, goals, tables
 from tests.benchmarks.subjects import POOL, ROOT, back_office_subjects, hot_zip, pools, subjects, unpack
 
-PARTS = ("cold", "warm", "bulk", "growth", "outage", "catch-up")
+PARTS = ("cold", "warm", "bulk", "growth", "edge", "outage", "catch-up")
 RESULTS = ROOT / ".local" / "bench"
 DOCS = ROOT / "docs"
 BEGIN, END = "<!-- begin: written by python -m tests.benchmarks --docs -->", "<!-- end -->"
-PACKAGES = ("boto3", "botocore", "requests", "aws-xray-sdk", "aws-lambda-powertools", "fastapi", "mangum", "chalice")
+PACKAGES = (
+    *("boto3", "botocore", "requests", "aws-xray-sdk", "aws-lambda-powertools", "fastapi", "mangum", "chalice"),
+    *("pyjwt", "cryptography"),
+)
 
 
 def main() -> int:
@@ -98,6 +101,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
                     result["bulk_latency"] = bench.bulk(traced, options.latency_ms)
             if "growth" in parts:
                 result["growth"] = bench.growth()
+            if "edge" in parts:
+                result["edge"] = edge.measure(fake, runner, folder, QUICK if options.quick else FULL)
             poll_subjects = back_office_subjects(folder, schemas)
             if "outage" in parts:
                 extent = outage.QUICK if options.quick else outage.FULL

@@ -1,4 +1,6 @@
-"""A fake AWS server for the benchmarks. It serves DynamoDB, Firehose, Kinesis and S3 over TLS, on this machine.
+"""A fake AWS server for the benchmarks. It serves DynamoDB, Firehose, Kinesis, S3 and SSM over TLS, on this machine.
+
+It serves the key set of a Cognito user pool, too.
 
 It also receives the datagrams that are meant for the X-Ray daemon. It runs as a process of its own (``python -m
 tests.benchmarks.fake <folder>``) and reads commands from standard input, one JSON object per line.
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from readplane.aws.faults import RefusedError
-from tests.benchmarks.load import CHECKPOINTS, TABLE, mark
+from tests.benchmarks.load import CHECKPOINTS, KEY_SET_FILE, KEY_SET_PATH, PARAMETER_FILE, TABLE, mark
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.expressions import Item
 
@@ -159,6 +161,9 @@ class Fake:
 
         :raises OSError: if the client has closed the connection.
         """
+        if path == KEY_SET_PATH.encode():  # Cognito serves its key set to everybody
+            connection.sendall(_response(200, (self._folder / KEY_SET_FILE).read_bytes()))
+            return
         if not head.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256 "):
             connection.sendall(_response(403, b'{"__type":"MissingAuthenticationToken"}'))
             return
@@ -189,6 +194,8 @@ class Fake:
             if key in self._fixed_items:
                 return 200, self._fixed_items[key]
             return self._call_table(operation, parameters)
+        if operation == "GetParameter":
+            return 200, _encoded({"Parameter": {"Value": (self._folder / PARAMETER_FILE).read_text()}})
         if operation == "PutRecords":
             return 200, self.shard.put(json.loads(body)["Records"])
         if operation == "PutRecord":

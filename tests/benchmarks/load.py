@@ -14,6 +14,10 @@ from tests.benchmarks.schema import SCHEMA
 TABLE = "items-0"
 CHECKPOINTS = "checkpoints"
 SOURCE = "backoffice"
+KEY_SET_PATH = "/pool/.well-known/jwks.json"
+KEY_SET_FILE, PARAMETER_FILE = "jwks.json", "parameter.json"
+"""The files of the fake AWS server with the key set of a user pool, and with the SSM parameter of `edge_auth`."""
+
 RECORD_BYTES = 1024
 """The length in bytes of every line that :func:`write_log` writes."""
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import edge
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.markdown import table
 from tests.benchmarks.poll import report as poll_report
@@ -62,6 +63,8 @@ def goals(result: Result) -> list[Goal]:
                 "scaling of bulk apply, peak memory in MB", max(point["memory"] for point in growth["points"]) / MIB, 80
             ),
         ]
+    if "edge" in result:
+        judged += edge.goals(result["edge"])
     return judged + poll_report.goals(result)
 
 
@@ -86,6 +89,8 @@ def tables(result: Result, *, pictured: bool = False) -> str:
             parts.append(_bulk(result[name]))
     if "growth" in result:
         parts.append(_growth(result["growth"]))
+    if "edge" in result:
+        parts.append(edge.tables(result["edge"]))
     if "outage" in result:
         parts.append("### Reads while the back office stalls, is down and recovers")
         if pictured:

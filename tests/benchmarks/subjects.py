@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.benchmarks.load import CHECKPOINTS, CLIENT_ID, SOURCE, TABLE
+from tests.benchmarks.load import CHECKPOINTS, CLIENT_ID, PARAMETER_FILE, SOURCE, TABLE
 
 ROOT = Path(__file__).parents[2]
 ZIPS = ROOT / "dist" / "local"
@@ -24,6 +24,7 @@ FLOOR = "constant"
 OURS_ON_BOTO3, RESOURCE, CHALICE, FASTAPI = "readplane_boto3", "boto3_resource", "chalice", "fastapi"
 POOL, UNTRACED_POOL = "boto3_pool", "boto3_pool_untraced"
 PROXY, POLL = "proxy", "poll"
+EDGE, EDGE_PYJWT, EDGE_PYJWT_BOTO3 = "readplane_edge", "pyjwt", "pyjwt_boto3"
 
 
 LABELS = {
@@ -39,6 +40,9 @@ LABELS = {
     UNTRACED_POOL: "boto3, 32 threads, not traced",
     PROXY: "proxy with requests",
     POLL: "Readplane",
+    EDGE: "Readplane",
+    EDGE_PYJWT: "PyJWT + cryptography, settings in the code",
+    EDGE_PYJWT_BOTO3: "PyJWT + cryptography, settings by boto3",
 }
 """What the tables and charts call each measured implementation."""
 
@@ -71,7 +75,7 @@ def unpack(folder: Path) -> None:
 
     :raises FileNotFoundError: if a zip is missing because ``make build`` hasn't run, or if compiling fails.
     """
-    for name in ("hot", "layer", "functions"):
+    for name in ("hot", "layer", "functions", "edge_auth"):
         with zipfile.ZipFile(ZIPS / f"{name}.zip") as artefact:
             artefact.extractall(folder / name)
     shutil.copytree(Path(__file__).parent / "references", folder / "references" / "references")
@@ -139,6 +143,22 @@ def back_office_subjects(folder: Path, schemas: str) -> dict[str, Subject]:
         ours._replace(env=ours.env | env),
         Subject(POLL, "readplane.{}.handler", path, env),
         Subject(PROXY, f"references.{{}}_{PROXY}", theirs, {}),
+    ]
+    return {subject.name: subject for subject in rows}
+
+
+def edge_subjects(folder: Path) -> dict[str, Subject]:
+    """Return the implementations of `edge_auth`, in the order of the tables. Call :func:`unpack` first."""
+    site = sysconfig.get_path("purelib")
+    roots = runpy.run_path(str(ROOT / "lambda_src" / "readplane" / "aws" / "slim" / "roots.py"))["PEM"]
+    small = _trusting(folder, "amazon", roots)
+    large = _trusting(folder, "botocore", (Path(site) / "botocore" / "cacert.pem").read_text())
+    theirs = (str(folder / "references"), site)
+    rows = [
+        Subject(FLOOR, "references.read_constant", theirs, {}),
+        Subject(EDGE, "readplane.{}.handler", (str(folder / "edge_auth"),), small),
+        Subject(EDGE_PYJWT, "references.{}_pyjwt", theirs, large | {"PARAMETER": str(folder / PARAMETER_FILE)}),
+        Subject(EDGE_PYJWT_BOTO3, "references.{}_pyjwt", theirs, large),
     ]
     return {subject.name: subject for subject in rows}
 

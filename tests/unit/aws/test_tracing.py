@@ -77,11 +77,11 @@ CALLS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {},
     ),
     ("firehose", "PutRecord", {"DeliveryStreamName": "log", "Record": {"Data": SECRET.encode()}}, {}),
-    ("s3", "GetObject", {"Bucket": "b", "Key": f"owner/c/{SECRET}.json"}, {"bucket_name": "b"}),
+    ("s3", "GetObject", {"Bucket": "b", "Key": f"owner/documents/c/{SECRET}"}, {"bucket_name": "b"}),
     (
         "s3",
         "PutObject",
-        {"Bucket": "b", "Key": f"owner/c/{SECRET}.json", "Body": SECRET.encode(), "Metadata": {"m": SECRET}},
+        {"Bucket": "b", "Key": f"owner/documents/c/{SECRET}", "Body": SECRET.encode(), "Metadata": {"m": SECRET}},
         {"bucket_name": "b"},
     ),
     (

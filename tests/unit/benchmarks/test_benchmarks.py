@@ -107,6 +107,27 @@ def test_each_goal_compares_ours_with_the_subject_that_it_names() -> None:
     assert "| boto3 client" in text and "0.10 x" in text and "power of 1.50" in text
 
 
+def test_the_goals_of_edge_auth_judge_its_decision_its_cold_start_and_its_zip() -> None:
+    def rows(**values: float) -> dict[str, Any]:
+        kinds = ("cpu", "memory", "modules")
+        return {
+            name: {kind: dict.fromkeys(("median", "low", "high"), value) for kind in kinds}
+            for name, value in values.items()
+        }
+
+    cold = rows(readplane_edge=0.04, pyjwt=0.16, pyjwt_boto3=0.4)
+    result = {"zip_bytes": 60_000, "cold": cold, "warm": rows(readplane_edge=0.0006, pyjwt=0.0003, pyjwt_boto3=0.0003)}
+    measured = {goal.name: (goal.value, goal.met) for goal in goals({"edge": result})}
+    assert measured == {
+        "edge_auth, CPU of a decision in ms": (pytest.approx(0.6), False),
+        "edge_auth, CPU of a cold start in ms": (40, True),
+        "edge_auth, CPU of a cold start compared with PyJWT": (0.25, True),
+        "edge_auth, zip in KB": (60, True),
+    }
+    text = tables({"edge": result})
+    assert "600-600" in text and "40.0-40.0" in text and "has 60 KB" in text
+
+
 def test_a_log_object_holds_changes_of_1_kb_of_which_a_tenth_are_repeats(tmp_path: Path) -> None:
     (tmp_path / "s3").mkdir()
     log = write_log(tmp_path, 1_000)

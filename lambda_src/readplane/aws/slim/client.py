@@ -1,8 +1,8 @@
 """The slim client: our own AWS client without an SDK. It signs, retries and traces its calls.
 
 It starts several times faster than boto3 and uses a third of boto3's CPU per call (docs/performance.md). It supports
-only what `read`, `write` and `apply` need: any operation of DynamoDB, Firehose and SQS, and S3's GetObject and
-PutObject.
+only what `read`, `write`, `apply` and `edge_auth` need: any operation of DynamoDB, Firehose, SQS and SSM, and S3's
+GetObject and PutObject.
 """
 
 import itertools
@@ -35,18 +35,27 @@ clock_skew = ClockSkew()  # all slim clients of the process share this instance
 class SlimClient:
     """Our own client of one AWS service. It uses no SDK.
 
-    Its parameters are those of :func:`readplane.aws.client.make_client`. The constructor only determines the endpoint
-    of the AWS service. The first call gets credentials and opens a connection.
+    Its parameters are those of :func:`readplane.aws.client.make_client`, and ``region_name``. The constructor only
+    determines the endpoint of the AWS service. The first call gets credentials and opens a connection.
 
+    :param region_name: the AWS Region to call; ``None`` for the Region of the Lambda function.
     :raises ValueError: if the slim client doesn't support the service, or if the environment sets no Region or a
         malformed endpoint URL.
     """
 
-    def __init__(self, service: str, *, attempts: int = 3, read_timeout: float = 5, connections: int = 10) -> None:
+    def __init__(
+        self,
+        service: str,
+        *,
+        attempts: int = 3,
+        read_timeout: float = 5,
+        connections: int = 10,
+        region_name: str | None = None,
+    ) -> None:
         self._name = service
-        self._endpoint = endpoint(service)
+        self._endpoint = endpoint(service, region_name)
         self._protocol = S3Protocol(self._endpoint) if service == "s3" else JsonProtocol(service, self._endpoint)
-        self._signer = Signer(service, region())
+        self._signer = Signer(service, region_name or region())
         self._attempts = attempts
         self._read_timeout = read_timeout
         self._connections = connections

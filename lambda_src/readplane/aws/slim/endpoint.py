@@ -13,7 +13,7 @@ _PARTITIONS = (
 )
 # The name prefix of the GovCloud Regions, and the services that need no ``-fips`` in their host names there. The
 # standard endpoints of these services in GovCloud are already FIPS endpoints.
-_FIPS_BY_DEFAULT = ("us-gov-", ("dynamodb", "sqs"))
+_FIPS_BY_DEFAULT = ("us-gov-", ("dynamodb", "sqs", "ssm"))
 
 
 class Endpoint(NamedTuple):
@@ -50,21 +50,22 @@ def region() -> str:
     return name
 
 
-def endpoint(service: str) -> Endpoint:
+def endpoint(service: str, region_name: str | None = None) -> Endpoint:
     """Return the address of an AWS service.
 
     The environment variable ``AWS_ENDPOINT_URL_<SERVICE>`` takes precedence over ``AWS_ENDPOINT_URL``. If neither is
     set, the address is AWS's own endpoint in the Region, and ``AWS_USE_DUALSTACK_ENDPOINT`` and
     ``AWS_USE_FIPS_ENDPOINT`` select its variant. AWS's SDKs follow the same order.
 
-    :param service: ``dynamodb``, ``firehose``, ``s3`` or ``sqs``.
+    :param service: ``dynamodb``, ``firehose``, ``s3``, ``sqs`` or ``ssm``.
+    :param region_name: the AWS Region; ``None`` for the Region of the Lambda function.
     :raises ValueError: if an endpoint URL is malformed, or if the environment names no Region.
     """
     for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
         if url := os.environ.get(variable):
             address = parse(url, variable)
             return address._replace(path=address.path.rstrip("/"))
-    return Endpoint(True, _host(service, region()), 443, "", False)
+    return Endpoint(True, _host(service, region_name or region()), 443, "", False)
 
 
 def parse(url: str, variable: str) -> Endpoint:

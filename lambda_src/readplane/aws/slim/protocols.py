@@ -1,8 +1,8 @@
 """The protocols of AWS's services: how to turn parameters into a request, and a response into a result or an error.
 
-``JsonProtocol`` is for DynamoDB, Firehose and SQS. ``S3Protocol`` is for S3. Both classes have the same three methods:
-``make_request``, ``read_result`` and ``read_error``. ``read_result`` and ``read_error`` raise :class:`UnansweredError`
-if the response is incomplete or damaged.
+``JsonProtocol`` is for DynamoDB, Firehose, SQS and SSM. ``S3Protocol`` is for S3. Both classes have the same three
+methods: ``make_request``, ``read_result`` and ``read_error``. ``read_result`` and ``read_error`` raise
+:class:`UnansweredError` if the response is incomplete or damaged.
 """
 
 import json
@@ -58,13 +58,14 @@ _TARGETS = {
     "dynamodb": ("1.0", "DynamoDB_20120810"),
     "firehose": ("1.1", "Firehose_20150804"),
     "sqs": ("1.0", "AmazonSQS"),
+    "ssm": ("1.1", "AmazonSSM"),
 }
 """For each AWS service: its version of the JSON protocol, and the text that precedes the operation's name in the
 ``X-Amz-Target`` header."""
 
 
 class JsonProtocol:
-    """AWS's JSON protocol. It works for every operation of DynamoDB, Firehose and SQS."""
+    """AWS's JSON protocol. It works for every operation of DynamoDB, Firehose, SQS and SSM."""
 
     def __init__(self, service: str, endpoint: Endpoint) -> None:
         if service not in _TARGETS:

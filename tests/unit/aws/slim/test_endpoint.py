@@ -14,7 +14,7 @@ from botocore.exceptions import EndpointProviderError
 
 from readplane.aws.slim.endpoint import Endpoint, endpoint, parse
 
-SERVICES: dict[str, dict[str, str]] = {"dynamodb": {}, "firehose": {}, "s3": {"Bucket": "docs"}, "sqs": {}}
+SERVICES: dict[str, dict[str, str]] = {"dynamodb": {}, "firehose": {}, "s3": {"Bucket": "docs"}, "sqs": {}, "ssm": {}}
 PARTITIONS = ("aws", "aws-cn", "aws-eusc", "aws-us-gov")
 
 

@@ -85,7 +85,7 @@ moments = st.datetimes(datetime(2001, 1, 1), datetime(2099, 12, 31)).map(lambda 
 keys = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+", min_size=16, max_size=40)
 
 
-@pytest.mark.parametrize("service", ["dynamodb", "firehose", "sqs", "s3"])
+@pytest.mark.parametrize("service", ["dynamodb", "firehose", "sqs", "s3", "ssm"])
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),
     key=names,

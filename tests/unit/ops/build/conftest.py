@@ -35,11 +35,14 @@ def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -
     by_target = {}
     for name, zips in built.items():
         folder = tmp_path_factory.mktemp(name)
-        hot, functions = unpack(zips.hot, folder / "hot"), unpack(zips.functions, folder / "functions")
+        hot, functions, edge_auth = (
+            unpack(path, folder / name)
+            for name, path in (("hot", zips.hot), ("functions", zips.functions), ("edge_auth", zips.edge_auth))
+        )
         layer, poll_layer = (
             unpack(path, folder / path.stem, without_sources=True) / "python" for path in (zips.layer, zips.poll_layer)
         )
-        by_target[name] = Unpacked(hot, functions, layer, poll_layer, runtime)
+        by_target[name] = Unpacked(hot, functions, layer, poll_layer, edge_auth, runtime)
     for library in by_target["arm64"].layer.rglob("*.abi3.so"):
         shutil.copy(by_target["local"].layer / library.relative_to(by_target["arm64"].layer), library)
     return by_target

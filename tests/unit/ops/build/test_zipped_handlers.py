@@ -37,8 +37,10 @@ SOURCE = add_defaults(
     }
 )
 SOURCES = json.dumps({"sources": {"products": SOURCE}, "schemas": {"products": {"type": "object"}}}).encode()
-CONFIG = {"/log/config/schemas.json": SCHEMAS, "/log/config/sources.json": SOURCES}
-"""The objects with settings that are too large for the environment of a function, by path."""
+# A modulus that passes for a real one, because nothing here is signed with it.
+KEY_SET = json.dumps({"keys": [{"kty": "RSA", "use": "sig", "kid": "k", "n": "9" * 342, "e": "AQAB"}]}).encode()
+CONFIG = {"/log/config/schemas.json": SCHEMAS, "/log/config/sources.json": SOURCES, "/pool/jwks.json": KEY_SET}
+"""The objects with settings that are too large for the environment of a function, and a key set, by path."""
 LOG_OBJECT = gzip.compress(b"".join(change(f"p-{number}").line() for number in range(3)))
 """An object of the write log with three changes, which `apply` writes to DynamoDB as one batch."""
 
@@ -95,6 +97,8 @@ def fake_aws() -> Iterator[FakeAws]:
             response: dict[str, Any] = {}
             if operation == "PutRecord":
                 response = {"RecordId": "1", "Encrypted": False}
+            elif operation == "GetParameter":
+                response = {"Parameter": {"Value": edge_settings(server.server_port)}}
             elif operation == "BatchGetItem":
                 response = {"Responses": {}, "UnprocessedKeys": {}}
             elif operation == "BatchExecuteStatement":
@@ -123,6 +127,12 @@ def fake_aws() -> Iterator[FakeAws]:
         server.shutdown()
 
 
+def edge_settings(port: int) -> str:
+    pool = {"issuer": "https://pool", "jwks_uri": f"http://127.0.0.1:{port}/pool/jwks.json", "client_ids": [CLIENT_ID]}
+    lists: dict[str, list[str]] = {"owner": [], "shared": ["orders"], "sources": [], "origins": []}
+    return json.dumps({"v": 1, "pools": [pool], "scopes": ["demo/read"], **lists})
+
+
 def settings(function: str) -> dict[str, Any]:
     products = {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 0}}
     common = {"function": function, "name": "readplane", "region": "eu-central-1", "collections": products}
@@ -147,6 +157,7 @@ def settings(function: str) -> dict[str, Any]:
             "quarantine_prefix": "quarantine/",
             "horizon_days": 30,
         },
+        "edge_auth": {},  # its settings are in SSM
         "backend_auth": {"keys": [f"{sha256(b'the key').hexdigest()}/crm"]},
         "poll": {"items_table": "items", "items_index": "by_collection", "checkpoints_table": "checkpoints"}
         | {"stream": "changes", "log_bucket": "log", "quarantine_prefix": "quarantine/", "horizon_days": 30}
@@ -185,7 +196,10 @@ INVOCATIONS = {
     "write": Invocation("write", request("PUT", '{"name":"Kettle"}'), 202, ["PutRecord"]),
     "read": Invocation("read", request("GET"), 404, ["GetItem"]),
     "apply": Invocation(
-        "apply", QUEUE_EVENT, NOTHING_FAILED, ["/log/log/a.gz", "BatchGetItem", "BatchExecuteStatement", "PutItem"]
+        "apply",
+        QUEUE_EVENT,
+        NOTHING_FAILED,
+        ["/log/log/a.gz", "BatchGetItem", "BatchExecuteStatement", "PutItem", "PutItem"],
     ),
     "publish": Invocation("publish", {"Records": []}, NOTHING_FAILED, []),
     "poll": Invocation("poll", {"check": True}, {"problems": []}, []),
@@ -290,3 +304,21 @@ def test_the_check_of_api_keys_starts_fast_and_needs_only_its_zip(
     invocation = Invocation("backend_auth", event, response, [])
     result = invoke(target, [unpacked[target].functions], invocation, fake_aws)
     assert not result["boto3"] and len(result["modules"]) <= HOT_MODULES
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_edge_auth_starts_fast_and_needs_only_its_zip(
+    target: str, unpacked: dict[str, Unpacked], fake_aws: FakeAws
+) -> None:
+    entry: dict[str, Any] = {"config": {"eventType": "viewer-request", "requestId": "r"}}
+    entry["request"] = {"method": "OPTIONS", "uri": "/documents/orders/x", "querystring": "", "headers": {}}
+    allow = {"allow": [{"key": "Allow", "value": "GET, HEAD, OPTIONS"}]}
+    response = {"status": "204", "statusDescription": "No Content", "headers": allow}
+    invocation = Invocation("edge_auth", {"Records": [{"cf": entry}]}, response, ["GetParameter", "/pool/jwks.json"])
+    name = {"AWS_LAMBDA_FUNCTION_NAME": "us-east-1.demo-edge-auth"}
+    result = invoke(target, [unpacked[target].edge_auth], invocation, fake_aws, **name)
+    assert not result["boto3"] and len(result["modules"]) <= HOT_MODULES
+    slow = [
+        module for module in result["modules"] if module in SLOW_MODULES or module.partition(".")[0] in SLOW_MODULES
+    ]
+    assert not slow and "email" not in result["modules"]

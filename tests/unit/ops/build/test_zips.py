@@ -23,6 +23,8 @@ AARCH64 = 183
 """The number that stands for the processor arm64 in the field e_machine of a compiled library's ELF header."""
 
 HOT_BYTES = 100_000
+EDGE_AUTH_BYTES = 65_536
+"""The greatest size of the zip of `edge_auth`. Lambda@Edge allows 1 MB for a function of a viewer's request."""
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -74,7 +76,7 @@ def test_zips_are_the_same_in_any_folder_at_any_time_with_any_umask(
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_zips_hold_unchecked_byte_code_and_nothing_that_varies(target: str, built: dict[str, Zips]) -> None:
-    for path, folder in zip(built[target], ("/var/task", "/var/task", "/opt", "/opt"), strict=True):
+    for path, folder in zip(built[target], ("/var/task", "/var/task", "/opt", "/opt", "/var/task"), strict=True):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             assert names == sorted(names)
@@ -130,6 +132,33 @@ def test_the_hot_zip_holds_the_modules_in_one_file_without_docstrings(target: st
     assert len(docstring) > 20 and docstring not in bundle
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_zip_of_edge_auth_is_small_and_holds_only_what_it_imports(target: str, built: dict[str, Zips]) -> None:
+    assert built[target].edge_auth.stat().st_size <= EDGE_AUTH_BYTES
+    with zipfile.ZipFile(built[target].edge_auth) as archive:
+        names = {"build.json", "readplane/__init__.pyc", "readplane/modules", "readplane/py.typed"}
+        assert set(archive.namelist()) == names
+        modules = set(marshal.loads(archive.read("readplane/modules")))
+    assert "readplane.edge_auth.handler" in modules and "readplane.aws.slim.roots" in modules
+    others = (
+        "readplane.aws.boto",
+        "readplane.aws.client",
+        "readplane.stores",
+        "readplane.read",
+        "readplane.model.change",
+    )
+    assert not [module for module in modules if module.startswith(others)]
+
+
+def test_lambda_at_edge_gets_the_same_code_as_the_emulator(built: dict[str, Zips]) -> None:
+    archives = [zipfile.ZipFile(built[target].edge_auth) for target in TARGETS]
+    sources = [
+        {name: source for name, (_, source, _) in marshal.loads(archive.read("readplane/modules")).items()}
+        for archive in archives
+    ]
+    assert sources[0] == sources[1]
+
+
 @pytest.mark.parametrize("layer", ["layer", "poll_layer"])
 def test_the_layers_for_aws_hold_arm64_libraries_only(built: dict[str, Zips], layer: str) -> None:
     with zipfile.ZipFile(getattr(built["arm64"], layer)) as archive:
@@ -150,7 +179,7 @@ def test_no_layer_repeats_the_runtime_or_another_layer(built: dict[str, Zips]) -
 
 def test_zips_are_built_again_only_if_an_input_or_a_zip_has_changed(tmp_path: Path) -> None:
     copy = tmp_path / "lambda_src"
-    for name in ("read", "write", "apply"):
+    for name in ("read", "write", "apply", "edge_auth"):
         (copy / f"readplane/{name}").mkdir(parents=True)
         for module in ("__init__", "handler"):
             (copy / f"readplane/{name}/{module}.py").touch()
