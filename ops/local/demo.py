@@ -118,9 +118,17 @@ def instructions(stack: Stack, token: Path, minutes: int, change: str) -> str:
     base = f"{stack.outputs.api_url}/v1"
     python = Path(sys.executable).relative_to(ROOT) if Path(sys.executable).is_relative_to(ROOT) else sys.executable
     bearer = f'-H "Authorization: Bearer $(cat {token.relative_to(ROOT)})"'
+    running, edge, edge_commands = emulator.running(stack.name), "", ""
+    if stack.outputs.edge_id and running:
+        edge = f"Edge       {running.edge_url} (a stand-in for CloudFront, with its cache and edge functions)\n"
+        document = f"{running.edge_url}/documents/{COLLECTION}/CH"
+        edge_commands = f"""Read a document at the edge twice. The second response has `X-Cache: Hit from cloudfront`:
+  curl -i {document}
+  curl -i {document}
+"""
     return f"""
 API        {base}
-Sign-in    {sign_in_page(stack)}
+{edge}Sign-in    {sign_in_page(stack)}
 Emulator   {stack.endpoint} (log: {emulator.log_file(stack.name).relative_to(ROOT)})
 User       {USER}, password {PASSWORD}
 Token      {token.relative_to(ROOT)}, valid for {minutes} minutes (make demo gets a new one)
@@ -145,7 +153,7 @@ Stall the back office, make it refuse connections, bring it back. Reads keep wor
   {python} -m ops.local.back_office delay 30
   {python} -m ops.local.back_office refuse
   {python} -m ops.local.back_office pass
-Remove everything: make down
+{edge_commands}Remove everything: make down
 """
 
 

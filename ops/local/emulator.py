@@ -25,6 +25,10 @@ from ops.local.processes import command_line, end_process_group
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 """The credentials of the root user in MiniStack's account. They are valid in no real AWS account."""
 
+EDGE_PORT = 8080
+"""The TCP port of the stack's CloudFront distribution, unless the emulator's own port is a free one. The callback URLs
+in environments/local.tfvars name this port, so signing in works at no other."""
+
 PROGRAM = Path(__file__).with_name("emulator_patches.py")
 """The program that patches MiniStack where it differs from AWS, and then starts MiniStack."""
 
@@ -36,16 +40,23 @@ class Emulator:
     name: the name of the local run
     pid: the emulator's process id, which is also the id of its process group
     port: the emulator's TCP port, which serves every AWS service
+    edge_port: the TCP port at which the stack's CloudFront distribution answers; 0 for the emulator of an older version
     """
 
     name: str
     pid: int
     port: int
+    edge_port: int = 0
 
     @property
     def endpoint(self) -> str:
         """The emulator's URL, which is the endpoint of every AWS service."""
         return f"http://localhost:{self.port}"
+
+    @property
+    def edge_url(self) -> str:
+        """The URL at which the stack's CloudFront distribution answers, without caring for its domain name."""
+        return f"http://localhost:{self.edge_port}"
 
     @property
     def alive(self) -> bool:
@@ -78,14 +89,22 @@ def running(name: str) -> Emulator | None:
 def start(name: str, port: int = 0) -> Emulator:
     """Start an emulator without any resources for a local run, and wait until it responds.
 
-    :param port: the emulator's TCP port; 0 takes a free one
-    :raises CommandError: if the port is in use or the emulator doesn't start
+    :param port: the emulator's TCP port; 0 takes free ones for the emulator and for the distribution
+    :raises CommandError: if a port is in use or the emulator doesn't start
     """
     home = folder(name)
-    port = port or free_port()
+    if port == EDGE_PORT:
+        raise CommandError(f"Port {port} is for the stack's CloudFront distribution. Choose another, such as 4566.")
+    edge_port = EDGE_PORT if port else free_port()
+    while not port or port == edge_port:
+        port = free_port()
     if holder := describe_port_holder(port):
         raise CommandError(
             f"Port {port} is in use by {holder}. Stop that program, or choose another port: make demo PORT={port + 1}"
+        )
+    if holder := describe_port_holder(edge_port):
+        raise CommandError(
+            f"Port {edge_port} is in use by {holder}. The stack's CloudFront distribution needs it. Stop that program."
         )
     for kind in ("state", "s3", "tmp"):
         shutil.rmtree(home / kind, ignore_errors=True)
@@ -93,15 +112,15 @@ def start(name: str, port: int = 0) -> Emulator:
     with log_file(name).open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", PROGRAM],  # -P, so that no module in ops/local shadows one that MiniStack imports
-            env=_environment(home, port),
+            env=_environment(home, port, edge_port),
             cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # puts emulator and functions in a new process group, so that stop() ends all
         )
-    emulator = Emulator(name=name, pid=process.pid, port=port)
-    (home / "emulator.json").write_text(json.dumps({"pid": process.pid, "port": port}))
+    emulator = Emulator(name=name, pid=process.pid, port=port, edge_port=edge_port)
+    (home / "emulator.json").write_text(json.dumps({"pid": process.pid, "port": port, "edge_port": edge_port}))
     deadline = time.monotonic() + 60
     while not healthy(emulator.endpoint):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -112,7 +131,7 @@ def start(name: str, port: int = 0) -> Emulator:
     return emulator
 
 
-def _environment(home: Path, port: int) -> dict[str, str]:
+def _environment(home: Path, port: int, edge_port: int) -> dict[str, str]:
     """Return the environment variables of the emulator. The Lambda functions that it runs inherit them."""
     env = {key: os.environ[key] for key in ("HOME", "LANG", "PATH") if key in os.environ} | CREDENTIALS
     return env | {
@@ -130,6 +149,7 @@ def _environment(home: Path, port: int) -> dict[str, str]:
         "LAMBDA_EXECUTOR": "local",
         "LOG_LEVEL": "INFO",
         "PYTHONUNBUFFERED": "1",
+        "READPLANE_EDGE_PORT": str(edge_port),
         "S3_DATA_DIR": str(home / "s3"),
         "STATE_DIR": str(home / "state"),
         "TMPDIR": str(home / "tmp"),

@@ -1,23 +1,25 @@
 """Patch MiniStack where it differs from AWS, and start it. ops/local/emulator.py runs this file as a process.
 
 Each public function below except `main` is one patch. Its docstring says what MiniStack does without the patch, and
-what AWS does. The patches of API Gateway are in gateway_patches.py.
+what AWS does. The patches of API Gateway are in gateway_patches.py, and those of CloudFront in edge_patches.py.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import queue
 import re
 import sys
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hypercorn.config
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import dynamodb, lambda_svc
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.services import cognito, dynamodb, lambda_svc, sts
 
 REPLAYED_RESPONSES = 5000
 """The maximum number of responses to keep for retried requests. One `terraform apply` sends about 3,000 requests."""
@@ -188,15 +190,108 @@ def publish_whole_log() -> None:
 
     def drain_to_mark(worker: Any, **_waits: float) -> str:
         lines: list[str] = []
-        try:
-            # A process that died has left no mark. Its log is whole when nothing more comes.
-            while (line := worker._stderr_queue.get(timeout=1)) != mark:
-                lines.append(line)
-        except queue.Empty:
-            pass
+        while True:
+            try:
+                line = worker._stderr_queue.get(timeout=1)
+            except queue.Empty:
+                # A process that died has left no mark. Its log is whole when nothing more comes. On a busy machine the
+                # mark of a living process may take longer, and would be taken for that of the next invocation.
+                if worker._proc is None or worker._proc.poll() is not None:
+                    break
+                continue
+            if line == mark:
+                break
+            lines.append(line)
         return "\n".join(lines)
 
     lambda_runtime.Worker._drain_stderr_bounded = drain_to_mark
+
+
+def revoke_refresh_tokens() -> None:
+    """Let a browser revoke a refresh token with `POST /oauth2/revoke`, as on AWS.
+
+    Without this patch, MiniStack has only the API operation `RevokeToken`. It responds 400 to the endpoint, whose body
+    is a form, because it expects JSON.
+    """
+    original = cognito.handle_request
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+        if (method, path) != ("POST", "/oauth2/revoke"):
+            return await original(method, path, headers, body, query)
+        form = urllib.parse.parse_qs(body.decode(errors="replace"))
+        if not form.get("token"):
+            return 400, {"Content-Type": "application/json"}, b'{"error":"invalid_request"}'
+        cognito._revoke_token({"Token": form["token"][0]})
+        return 200, {}, b""
+
+    cognito.handle_request = handle
+
+
+def name_groups_in_refreshed_tokens() -> None:
+    """Name the user's groups in tokens that `POST /oauth2/token` gives for a refresh token, as on AWS.
+
+    Without this patch, MiniStack leaves the groups out. An editor of the web client would then lose the right to write
+    when the first access token expires.
+    """
+    original = cognito._fake_token
+
+    def token(sub: str, pool_id: str, *more: Any, **claims: Any) -> Any:
+        if claims.get("trigger_source") == "TokenGeneration_RefreshTokens" and "groups" not in claims:
+            user = cognito._get_pool_unscoped(pool_id)["_users"].get(claims["username"]) or {}
+            claims["groups"] = user.get("_groups", [])
+        return original(sub, pool_id, *more, **claims)
+
+    cognito._fake_token = token
+
+
+def tag_sessions_of_identity_pools() -> None:
+    """Tag the session of an identity pool's credentials with the user's claims, as its mapping says, as on AWS.
+
+    Without this patch, MiniStack stores the mapping but sets no tags. A policy with `${aws:PrincipalTag/…}` would then
+    refuse everybody.
+    """
+    original = cognito._get_credentials_for_identity
+
+    def credentials(data: Any) -> Any:
+        response = original(data)
+        session = sts._sessions.get(json.loads(response[2]).get("Credentials", {}).get("AccessKeyId"))
+        if session:
+            mappings = (cognito._identity_pools.get(session["_identity_pool_id"]) or {}).get("_principal_tags", {})
+            session["SessionTags"] = [
+                {"Key": tag, "Value": str(claims[claim])}
+                for provider, claims in (
+                    (name, cognito._token_claims(token)) for name, token in session["_logins"].items()
+                )
+                for tag, claim in mappings.get(provider, {}).get("PrincipalTags", {}).items()
+                if claim in claims
+            ]
+        return response
+
+    cognito._get_credentials_for_identity = credentials
+
+
+def resolve_policy_variables() -> None:
+    """Put the values of variables such as `${aws:PrincipalTag/sub}` into the resources of policies, as AWS does.
+
+    Without this patch, MiniStack compares a variable with the resource letter by letter, so it never matches. A
+    variable without a value matches nothing on AWS either.
+    """
+    original = iam_evaluator._first_match
+    variable = re.compile(r"\$\{([^}]+)\}")
+
+    def first_match(context: Any, statements: Any, effect: str) -> Any:
+        def value(match: re.Match[str]) -> str:
+            return str(iam_evaluator._resolve_condition_key(match[1], context) or match[0])
+
+        resolved = [
+            dataclasses.replace(statement, resources=[variable.sub(value, text) for text in statement.resources])
+            if any("${" in text for text in statement.resources)
+            else statement
+            for statement in statements
+        ]
+        return original(context, resolved, effect)
+
+    iam_evaluator._first_match = first_match
 
 
 def main() -> None:
@@ -207,11 +302,15 @@ def main() -> None:
     redeliver_failed_kinesis_records()
     stream_partiql_writes()
     publish_whole_log()
+    revoke_refresh_tokens()
+    name_groups_in_refreshed_tokens()
+    tag_sessions_of_identity_pools()
+    resolve_policy_variables()
 
     # The repository isn't in this process's module path, because it could shadow a module of MiniStack. So it is added
     # only for this import.
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-    from ops.local import gateway_patches
+    from ops.local import edge_patches, gateway_patches
 
     sys.path.pop()
     gateway_patches.apply()
@@ -221,6 +320,7 @@ def main() -> None:
 
     gateway_patches.route_by_the_path_as_sent()
     replay_responses_to_retries()
+    ministack.app.app = edge_patches.apply(ministack.app.app)
     ministack.app.main()
 
 

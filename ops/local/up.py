@@ -15,6 +15,7 @@ from ops.build.targets import TARGETS, Zips
 from ops.build.zips import build
 from ops.console import CommandError, Progress, failures
 from ops.local import back_office, emulator, session, stack
+from ops.local.edge_control import EdgeControl
 from ops.terraform import terraform
 
 
@@ -52,8 +53,17 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
                 f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
             )
             applied = _apply_to_fresh(name, port, zips, progress, rows)
+    _serve_edge(applied, progress)
     progress.say(f"The stack is up. `read`, `write` and `apply` call AWS with {client}.")
     return applied
+
+
+def _serve_edge(applied: stack.Stack, progress: Progress) -> None:
+    """Serve the stack's CloudFront distribution at the second port of this run's emulator, if there are both."""
+    running = emulator.running(applied.name)
+    if applied.outputs.edge_id and running and running.edge_port:
+        EdgeControl(running.endpoint).choose(applied.outputs.edge_id)
+        progress.say(f"The CloudFront distribution {applied.outputs.edge_id} answers at {running.edge_url}.")
 
 
 def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
@@ -110,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Bring a stack up with the options of the command line, and print the API's URL."""
     parser = argparse.ArgumentParser(prog="python -m ops.local.up", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--name", default="demo", help="the run's name; its files are in .local/<name>/")
-    parser.add_argument("--port", type=int, default=4566, help="the emulator's port, 0 for a free one (default: 4566)")
+    parser.add_argument("--port", type=int, default=4566, help="the emulator's port, 0 for free ones (default: 4566)")
     options = parser.parse_args(arguments)
     applied = up(options.name, options.port, Progress())
     print(applied.outputs.api_url)

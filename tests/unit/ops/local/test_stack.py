@@ -68,6 +68,7 @@ def test_an_apply_gets_copies_of_the_zips_and_the_client(monkeypatch: pytest.Mon
         "functions_zip": str(tmp_path / "f.zip"),
         "layer_zip": str(tmp_path / "l.zip"),
         "poll_layer_zip": str(tmp_path / "p.zip"),
+        "edge_auth_zip": str(tmp_path / "e.zip"),
         "aws_client": "boto3",
         "api_base_url": "http://localhost:4566/_aws/execute-api/{api_id}",
     }

@@ -1,10 +1,13 @@
 """Test how `up` brings a local run up: it starts over once after a conflict, and cleans up after a failure."""
 
+import dataclasses
+
 import pytest
 
 from ops.console import CommandError, Progress
 from ops.local import back_office, emulator, session, stack, up
-from tests.unit.ops.local.support import ZIPS
+from ops.local.edge_control import EdgeControl
+from tests.unit.ops.local.support import APPLIED, ZIPS
 
 pytestmark = pytest.mark.usefixtures("runs_in_tmp_path")
 
@@ -39,12 +42,12 @@ class FakeRuns:
     def stop_office(self, name: str) -> None:
         self.offices_stopped = self.offices
 
-    def apply(self, *arguments: object) -> str:
+    def apply(self, *arguments: object) -> stack.Stack:
         self.steps.append("apply")
         assert arguments[-1] == f"http://localhost:{8000 + self.offices}"
         if error := self.errors.pop(0):
             raise error
-        return "applied"
+        return APPLIED
 
 
 @pytest.mark.parametrize("client", ["", "botocore", "Boto3"])
@@ -58,7 +61,7 @@ def test_an_unknown_client_is_refused_before_the_first_step(client: str, monkeyp
 
 def test_a_conflict_is_worth_one_fresh_start(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = FakeRuns(monkeypatch, stack.ConflictError("there already"), None)
-    assert up.up("x", 4566, Progress()) == "applied"  # type: ignore[comparison-overlap]
+    assert up.up("x", 4566, Progress()) == APPLIED
     assert runs.steps == ["start", "apply", "stop", "start", "apply"]
     assert (runs.offices, runs.offices_stopped) == (2, 1), "the new stack has a new back office"
     runs = FakeRuns(monkeypatch, stack.ConflictError("there already"), stack.ConflictError("there again"))
@@ -72,3 +75,20 @@ def test_a_failed_apply_stops_the_emulator_and_the_back_office(monkeypatch: pyte
         up.up("x", 4566, Progress())
     assert runs.steps == ["start", "apply", "stop"]
     assert (runs.offices, runs.offices_stopped) == (1, 1)
+
+
+@pytest.mark.parametrize(("edge_id", "edge_port", "chosen"), [("E1", 8080, ["E1"]), (None, 8080, []), ("E1", 0, [])])
+def test_the_distribution_answers_at_the_emulators_second_port(
+    edge_id: str | None, edge_port: int, chosen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port serves the distribution after every apply, if the stack has one and the emulator has the port."""
+    seen: list[str] = []
+    FakeRuns(monkeypatch, None)
+    applied = dataclasses.replace(APPLIED, outputs=dataclasses.replace(APPLIED.outputs, edge_id=edge_id))
+    monkeypatch.setattr(stack, "apply", lambda *arguments: applied)
+    running = emulator.Emulator("x", 1, 4566, edge_port)
+    monkeypatch.setattr(emulator, "running", lambda name: running)
+    monkeypatch.setattr(back_office, "running", lambda name: None)
+    monkeypatch.setattr(EdgeControl, "choose", lambda control, distribution: seen.append(distribution))
+    up.up("x", 4566, Progress())
+    assert seen == chosen
