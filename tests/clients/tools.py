@@ -133,6 +133,22 @@ def chromium(project: Path) -> Path:
     return program
 
 
+def chromium_environment(project: Path) -> dict[str, str]:
+    """Return the variables with which a Node.js program starts Chromium: its path in CHROMIUM, libraries and fonts.
+
+    :param project: the folder with unpack.ts and node_modules
+    """
+    env = {"CHROMIUM": str(chromium(project))}
+    if "CHROMIUM" not in os.environ:
+        # A minimal Linux lacks the libraries and has no fonts. The package's own fonts.conf names folders of AWS
+        # Lambda. With this one, pages look the same on every machine.
+        settings = CHROMIUM / "fonts.conf"
+        folder, cache = CHROMIUM / "fonts/fonts", CHROMIUM / "fonts-cache"
+        settings.write_text(f"<fontconfig><dir>{folder}</dir><cachedir>{cache}</cachedir></fontconfig>\n")
+        env |= {"LD_LIBRARY_PATH": str(CHROMIUM / "al2023/lib"), "FONTCONFIG_FILE": str(settings)}
+    return env
+
+
 def browse(project: Path, scenario: str, settings: Mapping[str, object], origin: str) -> Any:
     """Run a scenario of a page in a new Chromium, and return the scenario's result. A failed scenario fails the test.
 
@@ -141,10 +157,7 @@ def browse(project: Path, scenario: str, settings: Mapping[str, object], origin:
     :param settings: the scenario's argument
     :param origin: the origin that Chromium loads the page from, such as http://localhost:8080
     """
-    env = {"CHROMIUM": str(chromium(project)), "SETTINGS": json.dumps(settings)}
-    if "CHROMIUM" not in os.environ:
-        # A minimal Linux lacks the libraries and has no fonts.
-        env |= {"LD_LIBRARY_PATH": str(CHROMIUM / "al2023/lib"), "FONTCONFIG_PATH": str(CHROMIUM / "fonts")}
+    env = chromium_environment(project) | {"SETTINGS": json.dumps(settings)}
     output = node("run.ts", scenario, origin, cwd=project, env=env)
     print(output)
     return json.loads(output.splitlines()[-1])
