@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ops.cli.quarantine import replica_option
 from ops.cli.sources import dry_run_option
 from ops.cli.target import Chosen, checkpoints
 from ops.console import CommandError
@@ -24,12 +25,13 @@ def checkpoint() -> None:
 
 @checkpoint.command()
 @click.argument("name")
+@replica_option
 @click.pass_obj
-def show(chosen: Chosen, name: str) -> None:
+def show(chosen: Chosen, name: str, replica: bool) -> None:
     """Print a source's checkpoint as JSON, with times in RFC 3339."""
     target = chosen.target
     target.source(name)
-    saved = checkpoints(target).get_checkpoint(name)
+    saved = checkpoints(target, replica=replica).get_checkpoint(name)
     if saved is None:
         raise CommandError(f"{name} was never polled.")
     click.echo(json.dumps(_printable(saved), indent=2))
@@ -38,9 +40,10 @@ def show(chosen: Chosen, name: str) -> None:
 @checkpoint.command()
 @click.argument("name")
 @click.option("--to", "moment", required=True, help="A time by the back office's clock, such as 2026-01-31T12:00:00Z.")
+@replica_option
 @dry_run_option
 @click.pass_obj
-def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
+def rewind(chosen: Chosen, name: str, moment: str, replica: bool, dry_run: bool) -> None:
     """Let a source's next poll read all records again that were modified since a given time.
 
     The time must be earlier than the source's watermark. A record that is read again gives the same change as before.
@@ -49,7 +52,7 @@ def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
     to_ms = _parse_ms(moment)
     target = chosen.target
     target.source(name)
-    saved = checkpoints(target).get_checkpoint(name)
+    saved = checkpoints(target, replica=replica).get_checkpoint(name)
     if saved is None or saved.watermark_ms is None:
         raise CommandError(f"{name} has no watermark to rewind: its next poll reads everything anyway.")
     if to_ms >= saved.watermark_ms:
@@ -59,7 +62,7 @@ def rewind(chosen: Chosen, name: str, moment: str, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"Would rewind {name} from {rfc3339(saved.watermark_ms)} to {rfc3339(to_ms)}.")
         return
-    checkpoints(target).rewind(name, to_ms)
+    checkpoints(target, replica=replica).rewind(name, to_ms)
     click.echo(f"{name} is rewound to {rfc3339(to_ms)}.")
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ops.cli.target import Target
+from ops.cli.target import Target, polling_output
 from ops.console import CommandError
 
 LIVE = "live"
 """The alias of a function's live version. The newest version may be another one, which Terraform has refused."""
 
 
-def poll(target: Target, event: dict[str, Any]) -> dict[str, Any]:
+def poll(target: Target, event: dict[str, Any], *, replica: bool = False) -> dict[str, Any]:
     """Invoke the live version of the function `poll` with an event, and return the function's response.
 
-    :raises CommandError: if `poll` raises an error, or the stack has no sources
+    :param replica: whether to invoke `poll` in the replica Region instead of the primary one
+    :raises CommandError: if `poll` raises an error, or the sources can't be polled there
     """
-    return call(target, f"{target.output('poll_function', 'it has no sources.')}:{LIVE}", event, target.region)
+    function = polling_output(target, "poll_function", replica)
+    return call(target, f"{function}:{LIVE}", event, target.regional(replica).region)
 
 
 def call(target: Target, function: str, event: dict[str, Any], region: str) -> dict[str, Any]:

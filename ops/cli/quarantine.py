@@ -148,7 +148,7 @@ def redrive(
         click.echo(f"{len(lines)} lines and {len(entries) - len(lines)} records; nothing was changed.")
         return
     _redrive_lines(target, stack, lines)
-    failed = sum(_redrive_records(target, name, records) for name, records in by_source.items())
+    failed = sum(_redrive_records(target, name, records, replica) for name, records in by_source.items())
     click.echo(f"Redriven: {len(entries) - failed} of {len(entries)}.")
     if failed:
         raise CommandError(f"{failed} records can't be translated yet; they stay in quarantine.")
@@ -203,14 +203,14 @@ def _remove_marker(target: Target, stack: RegionalStack, line: bytes) -> None:
     target.client("dynamodb", stack.region).delete_item(TableName=items_table, Key={"pk": {"S": key}})
 
 
-def _redrive_records(target: Target, source: str, entries: list[Entry]) -> int:
+def _redrive_records(target: Target, source: str, entries: list[Entry], replica: bool) -> int:
     """Let `poll` translate a source's quarantined records again. Return how many records failed again."""
     target.source(source)
     failed = 0
     with click.progressbar(length=len(entries), label=f"Records of {source}") as progress:
         for start in range(0, len(entries), BATCH):
             keys = [entry.key for entry in entries[start : start + BATCH]]
-            response = poll(target, {"redrive": {"source": source, "keys": keys}})
+            response = poll(target, {"redrive": {"source": source, "keys": keys}}, replica=replica)
             for failure in response["failed"]:
                 click.echo(f"\n{failure['key']}: {failure['reason']}", err=True)
             failed += len(response["failed"])

@@ -160,13 +160,25 @@ def _values(text: str, origin: str) -> dict[str, Any]:
         raise CommandError(f"{origin} isn't what `terraform output -json` prints.") from error
 
 
-def checkpoints(target: Target) -> DynamoCheckpoints:
-    """Return the DynamoDB table with the checkpoints of the stack's sources. The table is only in the primary Region.
+def polling_output(target: Target, name: str, replica: bool) -> str:
+    """Return the name of something that a Region has if its `poll` can poll the sources.
 
-    :raises CommandError: if the stack has no sources
+    :param name: the name of the Terraform output for the primary Region
+    :param replica: whether the Region is the replica Region
+    :raises CommandError: if the sources can't be polled there
     """
-    name = target.output("checkpoints_table", "it has no sources.")
-    return DynamoCheckpoints(BotoClient("dynamodb", region=target.region), name)
+    if replica:
+        return str(target.output(f"replica_{name}", "poll.in_replica isn't set, or it has no sources or no replica."))
+    return str(target.output(name, "it has no sources."))
+
+
+def checkpoints(target: Target, *, replica: bool = False) -> DynamoCheckpoints:
+    """Return the DynamoDB table with the checkpoints of the stack's sources in the primary or the replica Region.
+
+    :raises CommandError: if the sources can't be polled there
+    """
+    name = polling_output(target, "checkpoints_table", replica)
+    return DynamoCheckpoints(BotoClient("dynamodb", region=target.regional(replica).region), name)
 
 
 def table(rows: list[tuple[str, ...]], *heads: str) -> None:

@@ -18,6 +18,7 @@ class Collection(NamedTuple):
     :param write_groups: the Cognito groups whose members may write to the collection. Ignored in an owner collection,
         because every user may write their own items there.
     :param cache_ttl: how long caches may keep a response, in seconds; 0 if caches may not keep it.
+    :param edge_ttl: how long the edge may keep a document, in seconds; ``None`` means ``cache_ttl``.
     :param moved: whether ``read`` has ever had another value. Documents may then still lie under the prefix of that
         value.
     """
@@ -27,6 +28,7 @@ class Collection(NamedTuple):
     write_groups: tuple[str, ...] = ()
     cache_ttl: int = 0
     moved: bool = False
+    edge_ttl: int | None = None
 
     @property
     def owned(self) -> bool:
@@ -44,11 +46,26 @@ class Collection(NamedTuple):
 
     @property
     def cache_control(self) -> str:
-        """The ``Cache-Control`` header of this collection's items and documents."""
+        """The ``Cache-Control`` header with which the API sends this collection's items and documents."""
         if self.read == "public":
             return f"public, max-age={self.cache_ttl}"
         if self.read == "authenticated":
             return f"private, max-age={self.cache_ttl}"
+        return "private, no-cache"
+
+    @property
+    def document_cache_control(self) -> str:
+        """The ``Cache-Control`` of this collection's documents in S3, which says how long the edge may keep a copy.
+
+        The edge keeps no copy of a ``private`` document, so documents for every signed-in user say ``max-age`` alone.
+        They don't say ``public`` or ``s-maxage``, because then other shared caches could store a response to a request
+        with a token (RFC 9111, 3.5). The edge and the API both send clients another header for these documents.
+        """
+        edge_ttl = self.cache_ttl if self.edge_ttl is None else self.edge_ttl
+        if self.read == "public":
+            return self.cache_control if edge_ttl == self.cache_ttl else f"{self.cache_control}, s-maxage={edge_ttl}"
+        if self.read == "authenticated" and edge_ttl > 0:
+            return f"max-age={edge_ttl}"
         return "private, no-cache"
 
 

@@ -51,6 +51,11 @@ def source_key(source: str) -> str:
     return f"source/{source}"
 
 
+def switch_key(source: str) -> str:
+    """Return the key of the record in the items table that says which Region polls a source. It isn't an item."""
+    return f"switch/{source}"
+
+
 def heartbeat_key(region: str) -> str:
     """Return the key of a Region's heartbeat, a record of the items table with which the other Region measures the lag.
 

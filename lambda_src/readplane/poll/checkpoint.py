@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 MAX_TIME_MS = (1 << 48) - 1
 """The latest time that fits into the 48-bit time of a version (a UUIDv7), Unix milliseconds."""
@@ -98,6 +98,20 @@ class FailureState:
 BreakerState = Literal["closed", "open", "half_open"]
 
 
+class Position(NamedTuple):
+    """Where the polls of a source can go on in another Region. `poll` publishes it in the items table.
+
+    :param watermark_ms: all records modified up to this time, by the back office's clock, were sent so long ago that
+        their items have arrived in every Region; ``None`` if everything must be read.
+    :param fingerprint: the fingerprint of the settings with which the records were read.
+    :param fresh_as_of: the source's ``fresh_as_of`` as text (RFC 3339); ``None`` if no pass was ever complete.
+    """
+
+    watermark_ms: int | None
+    fingerprint: str | None
+    fresh_as_of: str | None
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What `poll` remembers of a source, with the state of the source's lease.
@@ -112,6 +126,10 @@ class Checkpoint:
         have sent the change, even if ``remembered`` has no entry for the record. Rewinds, resets and changes of the
         source's settings set this time, because after them `poll` reads old records again.
     :param watermark_ms: `poll` has read all records modified up to this time, by the back office's clock.
+    :param settled_watermark_ms: an earlier ``watermark_ms``, which is so old that the items of all its records have
+        arrived in every Region; ``None`` if there is none yet.
+    :param settling_watermark_ms: the ``watermark_ms`` that becomes the next ``settled_watermark_ms``.
+    :param settling_since_ms: when ``settling_watermark_ms`` was the watermark.
     :param fresh_as_of_ms: `poll` has read everything that the back office held at this time, by the clock of `poll`.
     :param last_change_ms: when `poll` last sent a change of the source.
     :param main_pass: the unfinished main pass, if any.
@@ -137,6 +155,9 @@ class Checkpoint:
     fingerprint: str | None = None
     reread_until_ms: int = 0
     watermark_ms: int | None = None
+    settled_watermark_ms: int | None = None
+    settling_watermark_ms: int | None = None
+    settling_since_ms: int = 0
     fresh_as_of_ms: int | None = None
     last_change_ms: int = 0
     main_pass: Pass | None = None
@@ -169,6 +190,26 @@ class Checkpoint:
         :param state: the new state; ``None`` if the pass is finished or must start again.
         """
         return replace(self, main_pass=state) if kind == "main" else replace(self, sweep_pass=state)
+
+    def settle(self, now_ms: int, in_flight_ms: int) -> "Checkpoint":
+        """Return a copy of the checkpoint after a complete pass, with its settled watermark.
+
+        A change that was sent may still be on its way to its item, in this Region or in the other one. If this Region
+        is lost, such a change is missing until the Region is back. So another Region must begin at a watermark whose
+        changes were all sent long ago. The time when they were sent counts, and not their modification time, because a
+        pass may send changes of old records. The copy has the watermark that a pass left at least ``in_flight_ms`` ago.
+
+        :param now_ms: the time when the pass is complete. All its changes are on the change stream.
+        :param in_flight_ms: how long a change may be on its way, in milliseconds.
+        """
+        if self.settling_since_ms and now_ms < self.settling_since_ms + in_flight_ms:
+            return self
+        return replace(
+            self,
+            settled_watermark_ms=self.settling_watermark_ms,
+            settling_watermark_ms=self.watermark_ms,
+            settling_since_ms=now_ms,
+        )
 
     def without_progress(self) -> "Checkpoint":
         """Return a checkpoint without progress, so that the next pass reads the source from the beginning.

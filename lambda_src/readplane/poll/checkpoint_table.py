@@ -1,8 +1,9 @@
 """The table of checkpoints: one DynamoDB item per source, which also holds the source's lease.
 
-The table exists only in the Region where `poll` runs. If DynamoDB replicated the table, a checkpoint could reach
-another Region earlier than the items whose changes the checkpoint marks as sent. If `poll` then ran in that Region, it
-would skip these changes, although the items there may never get them.
+Each Region where `poll` runs has a table of its own. If DynamoDB replicated the table, a checkpoint could reach another
+Region earlier than the items whose changes the checkpoint marks as sent. If `poll` then ran in that Region, it would
+skip these changes, although the items there may never get them. So a Region that takes a source over begins at an older
+position, which the other Region has published (:class:`~readplane.poll.checkpoint.Position`).
 """
 
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from typing import Any, Protocol
 
 from ..aws.client import Client
 from ..aws.faults import RefusedError
+from ..model.timestamp import ms_of
 from ..stores.table import MAX_KEYS, TableRecord, read_records, split_into_batches
-from .checkpoint import Checkpoint, checkpoint_json, parse_checkpoint
+from .checkpoint import MAX_TIME_MS, Checkpoint, Position, checkpoint_json, parse_checkpoint
 from .errors import ChunkMissingError, LeaseLostError
 from .remembered import Remembered
 
@@ -71,6 +73,13 @@ class Checkpoints(Protocol):
         """Forget everything about a source except whether it is paused, so that the next poll reads everything.
 
         A poll that is running loses its lease, so it saves no more progress.
+        """
+
+    def take_over(self, source: str, position: Position, now_ms: int) -> None:
+        """Forget everything about a source, and let its next poll go on where another Region was.
+
+        If the position has no watermark, the next poll reads everything. The source isn't paused afterwards. A poll
+        that is running loses its lease, so it saves no more progress.
         """
 
     def put_chunk(
@@ -176,10 +185,12 @@ class DynamoCheckpoints:
         remembered = Remembered(checkpoint.remembered)
         remembered.send_all_again()
         # Never move the watermark forward, because that would skip records that haven't been read yet.
-        watermark_ms = None if checkpoint.watermark_ms is None else min(checkpoint.watermark_ms, to_ms)
+        watermark_ms = _not_after(checkpoint.watermark_ms, to_ms)
         rewound = replace(
             checkpoint,
             watermark_ms=watermark_ms,
+            settled_watermark_ms=_not_after(checkpoint.settled_watermark_ms, to_ms),
+            settling_watermark_ms=_not_after(checkpoint.settling_watermark_ms, to_ms),
             reread_until_ms=max(checkpoint.reread_until_ms, checkpoint.watermark_ms or 0),
             main_pass=None,
             conditional_request=None,
@@ -206,6 +217,26 @@ class DynamoCheckpoints:
                 ":zero": _number(0),
                 ":one": _number(1),
             },
+        )
+
+    def take_over(self, source: str, position: Position, now_ms: int) -> None:
+        """Replace the source's checkpoint with one at the position and remove its lease, in one update."""
+        fresh_as_of_ms = ms_of(position.fresh_as_of or "")
+        checkpoint = Checkpoint(
+            source,
+            first_polled_ms=now_ms,
+            fingerprint=position.fingerprint,
+            # The other Region may have sent the change of any record.
+            reread_until_ms=MAX_TIME_MS,
+            watermark_ms=position.watermark_ms,
+            settling_watermark_ms=position.watermark_ms,
+            fresh_as_of_ms=fresh_as_of_ms,
+        )
+        self._update(
+            source,
+            "SET poll_state = :state, generation = if_not_exists(generation, :zero) + :one "
+            "REMOVE remembered, holder, lease_until, sweep_requested, paused",
+            values={":state": {"S": checkpoint_json(checkpoint)}, ":zero": _number(0), ":one": _number(1)},
         )
 
     def put_chunk(
@@ -295,6 +326,10 @@ def _checkpoint_of(source: str, record: TableRecord) -> Checkpoint:
         lease_until_ms=int(record.get("lease_until", {}).get("N", 0)),
         generation=int(record.get("generation", {}).get("N", 0)),
     )
+
+
+def _not_after(watermark_ms: int | None, to_ms: int) -> int | None:
+    return None if watermark_ms is None else min(watermark_ms, to_ms)
 
 
 def _number(value: int) -> dict[str, str]:

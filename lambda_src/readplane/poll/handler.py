@@ -29,6 +29,7 @@ from .snapshot_documents import S3SnapshotDocuments
 from .source.settings import Source
 from .source.translate import Translator
 from .sourced_items import DynamoSourcedItems
+from .switch import DynamoSwitch
 from .upstream.client import BackOfficeClient
 from .upstream.response import Fetch
 from .upstream.secret_values import AwsSecretValues
@@ -59,6 +60,8 @@ class PollSettings(NamedTuple):
     :param horizon_days: how many days a tombstone (the mark of a deleted item) is kept.
     :param config: the S3 object that holds the settings of the sources and the JSON Schemas of their collections.
     :param collections: the collections that the sources feed, by name.
+    :param first_region: the Region that polls a source as long as nobody has moved it; ``None`` if only one Region
+        polls.
     """
 
     name: str
@@ -72,6 +75,7 @@ class PollSettings(NamedTuple):
     horizon_days: int
     config: ConfigObject
     collections: Mapping[str, Collection]
+    first_region: str | None = None
 
     @property
     def horizon_ms(self) -> int:
@@ -111,14 +115,20 @@ class Poll:
         request = parse_event(event)
         if isinstance(request, FreshnessEvent):
             names = self._sources.names
-            return {"staleness": report.measure_staleness(self._stores.checkpoints, names, self._telemetry)}
+            return {"staleness": report.measure_staleness(self._stores, names, self._telemetry)}
         if isinstance(request, RedriveEvent):
             return self._redrive(self._sources.load(request.source), request.keys, remaining_ms)
+        if request.source in self._sources.names and not self._polls_here(request.source):
+            return report.poll_response("elsewhere", PollCounts())
         try:
             declared = self._sources.load(request.source)
         except SourceError as error:
             return self._refuse(request.source, error, remaining_ms)
         return self._poll(declared, request.sweep, remaining_ms)
+
+    def _polls_here(self, source: str) -> bool:
+        switch = self._stores.switch
+        return switch is None or switch.polls_here(source)
 
     def _refuse(self, source: str, error: SourceError, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         """Report that a source can't be polled, because its settings can't be used.
@@ -247,10 +257,17 @@ def make_poll() -> Function:
             entry.region: S3SnapshotDocuments(BotoClient("s3", region=entry.region), entry.bucket)
             for entry in settings.documents
         },
+        switch=_make_switch(settings, dynamodb),
     )
     sources = _load_sources(settings, s3)
     poll = Poll(sources, stores, _fetch_maker(AwsSecretValues()), Telemetry("poll", settings.name))
     return lambda event, context: poll(event, context.get_remaining_time_in_millis)
+
+
+def _make_switch(settings: PollSettings, dynamodb: BotoClient) -> DynamoSwitch | None:
+    if settings.first_region is None:
+        return None
+    return DynamoSwitch(dynamodb, settings.items_table, settings.documents[0].region, settings.first_region)
 
 
 def find_problems() -> list[str]:

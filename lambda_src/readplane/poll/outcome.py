@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-PollOutcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running"]
+PollOutcome = Literal["completed", "not_modified", "unfinished", "failed", "paused", "open", "running", "elsewhere"]
 """How a poll ended:
 
 - ``completed``: the main pass is finished, or the snapshot is stored.
@@ -12,6 +12,7 @@ PollOutcome = Literal["completed", "not_modified", "unfinished", "failed", "paus
 - ``failed``: the back office, AWS or Readplane's own code failed.
 - ``paused``: an operator has paused the source.
 - ``open``: no request was sent, because the circuit breaker is open or the back office asked to wait (``Retry-After``).
+- ``elsewhere``: another Region polls the source.
 - ``running``: another poll holds the source's lease, or this poll has lost it.
 """
 

@@ -193,7 +193,7 @@ class PassRun:
             lease.checkpoint = replace(checkpoint, remembered=self._remembered.to_bytes())
             return
         watermark_ms = self._drop_old_records(state)
-        lease.checkpoint = replace(
+        completed = replace(
             checkpoint,
             watermark_ms=watermark_ms,
             reread_until_ms=0,
@@ -201,3 +201,4 @@ class PassRun:
             conditional_request=conditional_request,
             remembered=self._remembered.to_bytes(),
         )
+        lease.checkpoint = completed.settle(now_ms(), MAX_IN_FLIGHT_MS)

@@ -8,6 +8,7 @@ from .checkpoint_table import Checkpoints
 from .quarantine import Quarantine
 from .snapshot_documents import SnapshotDocuments
 from .sourced_items import SourcedItems
+from .switch import Switch
 
 
 class PollStores(NamedTuple):
@@ -19,6 +20,7 @@ class PollStores(NamedTuple):
     :param quarantine: the store of records that can't be translated into changes.
     :param documents: the store of documents in each Region, by the Region's name. The first Region is the one where
         `poll` runs.
+    :param switch: says which Region polls a source; ``None`` if only one Region can.
     """
 
     checkpoints: Checkpoints
@@ -26,3 +28,4 @@ class PollStores(NamedTuple):
     stream: ChangeStream
     quarantine: Quarantine
     documents: Mapping[str, SnapshotDocuments]
+    switch: Switch | None = None

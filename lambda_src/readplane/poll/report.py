@@ -11,10 +11,10 @@ from ..model.freshness import Freshness
 from ..model.keys import document_key
 from ..model.timestamp import rfc3339
 from ..telemetry import Telemetry
-from .checkpoint import Checkpoint
-from .checkpoint_table import Checkpoints
+from .checkpoint import Checkpoint, Position
 from .lease import Lease
 from .outcome import PollCounts, PollOutcome
+from .poll_stores import PollStores
 from .sourced_version import sourced_version
 
 CACHE_CONTROL = "no-cache"
@@ -86,7 +86,8 @@ def publish_freshness(lease: Lease) -> None:
     )
     failed = 0
     try:
-        freshness = lease.stores.items.put_freshness(source.name, freshness)
+        position = Position(checkpoint.settled_watermark_ms, checkpoint.fingerprint, freshness.fresh_as_of)
+        freshness = lease.stores.items.put_freshness(source.name, freshness, position)
     except AwsError as error:
         lease.telemetry.failure(
             "freshness_failed", "Freshness was not written to the items table.", error, source=source.name
@@ -103,18 +104,19 @@ def publish_freshness(lease: Lease) -> None:
         )
 
 
-def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
+def measure_staleness(stores: PollStores, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
     """Log each source's staleness as a metric, and return the staleness in seconds by the source's name.
 
-    The staleness is computed from the saved checkpoints. So a source is measured even if its polls no longer run.
-    Sources that were never polled are left out.
+    The staleness is computed from the saved checkpoints. So a source is measured even if its polls no longer run. If
+    another Region polls a source, the staleness is computed from the freshness which that Region has published. So both
+    Regions notice when the Region that polls is lost. Sources that were never polled are left out.
     """
     staleness: dict[str, float] = {}
     for name in sources:
-        checkpoint = checkpoints.get_checkpoint(name)
-        if checkpoint is None or not (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms):
+        seconds = _measure(stores, name)
+        if seconds is None:
             continue
-        staleness[name] = _staleness_seconds(checkpoint, now_ms())
+        staleness[name] = seconds
         telemetry.event(
             "staleness_measured",
             "How stale a source's items are.",
@@ -122,6 +124,17 @@ def measure_staleness(checkpoints: Checkpoints, sources: Iterable[str], telemetr
             source=name,
         )
     return staleness
+
+
+def _measure(stores: PollStores, source: str) -> float | None:
+    """Return a source's staleness in seconds; ``None`` if it is unknown."""
+    if stores.switch is None or stores.switch.polls_here(source):
+        checkpoint = stores.checkpoints.get_checkpoint(source)
+        is_known = checkpoint is not None and (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms)
+        return _staleness_seconds(checkpoint, now_ms()) if checkpoint is not None and is_known else None
+    freshness = stores.items.get_freshness(source)
+    milliseconds = None if freshness is None else freshness.staleness_ms(now_ms())
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _staleness_seconds(checkpoint: Checkpoint, now: int) -> float:

@@ -153,7 +153,7 @@ class _Regions:
         for _ in range(_MAX_ATTEMPTS):
             if stored is not None and stored.version >= version:
                 return
-            if store.replace_document(self._key, document, version, lease.collection.cache_control, stored):
+            if store.replace_document(self._key, document, version, lease.collection.document_cache_control, stored):
                 return
             stored = store.get_stored_document(self._key)
         raise UnansweredError("DocumentTaken", sent=True)

@@ -14,6 +14,7 @@ from ..model.timestamp import is_timestamp
 from ..stores.items import DynamoItems
 from ..stores.rows import version_of
 from ..stores.table import MAX_KEYS, read_records, split_into_batches
+from .checkpoint import Position
 
 
 class SourcedItems(Protocol):
@@ -33,9 +34,13 @@ class SourcedItems(Protocol):
         may have its previous version.
         """
 
-    def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
+    def get_freshness(self, source: str) -> Freshness | None:
+        """Return a source's published freshness, or ``None`` before the source's first poll."""
+
+    def put_freshness(self, source: str, freshness: Freshness, position: Position) -> Freshness:
         """Publish a source's freshness in the items table, which is in every Region. ``fresh_as_of`` never goes back.
 
+        :param position: where another Region can take the source over. It is published in the same write.
         :returns: the published freshness. If another poll has already published a later ``fresh_as_of``, the result has
             that later time. Publishing takes one call to DynamoDB, or two calls if there is a later time.
         """
@@ -79,10 +84,15 @@ class DynamoSourcedItems(DynamoItems):
                     break
                 query["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
-    def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
+    def put_freshness(self, source: str, freshness: Freshness, position: Position) -> Freshness:
         """Write the freshness. If a later ``fresh_as_of`` is already stored, write again with that later time."""
         condition = "attribute_not_exists(fresh_as_of) OR fresh_as_of <= :fresh_as_of"
         values = {":fresh_as_of": {"S": freshness.fresh_as_of or "-"}}
+        place: dict[str, Any] = {}
+        if position.watermark_ms is not None:
+            place["settled_watermark"] = {"N": str(position.watermark_ms)}
+        if position.fingerprint is not None:
+            place["fingerprint"] = {"S": position.fingerprint}
         while True:
             members = {name: {"S": text} for name, text in freshness._asdict().items() if text is not None}
             try:
@@ -90,7 +100,7 @@ class DynamoSourcedItems(DynamoItems):
                     "PutItem",
                     TableName=self._table,
                     # The freshness has no attribute `version`, so that `publish` doesn't take it for an item.
-                    Item={"pk": {"S": source_key(source)}, **members},
+                    Item={"pk": {"S": source_key(source)}, **members, **place},
                     # A poll releases its lease before it publishes the freshness. So the next poll may already have
                     # published a later `fresh_as_of`, which this poll must not overwrite.
                     ConditionExpression=condition,

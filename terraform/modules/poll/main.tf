@@ -14,10 +14,10 @@ locals {
   table_name = "${var.name}-checkpoints"
 }
 
-# The table of the checkpoint and lease of each source, and of the items that a running sweep has seen so far. It exists
-# only in the Region that polls and isn't replicated. DynamoDB keeps no order between items when it replicates a table,
-# so a checkpoint could arrive in the other Region before the changes that it covers. A poll that continued there from
-# the checkpoint would skip these changes.
+# The table of the checkpoint and lease of each source, and of the items that a running sweep has seen so far. Each
+# Region that can poll has its own. DynamoDB keeps no order between items when it replicates a table, so a checkpoint
+# could arrive in the other Region before the changes that it covers. A poll that continued there from the checkpoint
+# would skip these changes. So a Region that takes a source over begins at an older position (poll/switch.py).
 resource "aws_dynamodb_table" "checkpoints" {
   name         = local.table_name
   billing_mode = "PAY_PER_REQUEST"
@@ -69,7 +69,10 @@ resource "aws_lambda_layer_version" "poll" {
 }
 
 locals {
-  settings = jsonencode({
+  # Without another Region that can poll, the settings don't name the first one, so that `poll` asks for no switch.
+  first_region = { for region in compact([var.first_region]) : "first_region" => region }
+
+  settings = jsonencode(merge(local.first_region, {
     name              = var.name
     items_table       = var.items.name
     items_index       = var.items.index_name
@@ -87,9 +90,11 @@ locals {
       sha256     = sha256(local.config)
     }
     collections = {
-      for c, collection in var.collections : c => { read = collection.read, cache_ttl = collection.cache_ttl }
+      for c, collection in var.collections : c => {
+        read = collection.read, cache_ttl = collection.cache_ttl, edge_ttl = collection.edge_ttl
+      }
     }
-  })
+  }))
 }
 
 module "poll" {

@@ -10,9 +10,9 @@ locals {
 
   # The key prefixes of the documents that `poll` publishes: the sources' freshness, and snapshots.
   document_prefixes = concat(
-    [for visibility in distinct(values(local.freshness_visibility)) : "${visibility}/sources"],
+    [for visibility in distinct(values(local.freshness_visibility)) : "${visibility}/documents/sources"],
     [
-      for source in values(var.sources) : "${var.collections[source.collection].read}/${source.collection}"
+      for source in values(var.sources) : "${var.collections[source.collection].read}/documents/${source.collection}"
       if source.mode == "snapshot"
     ],
   )
@@ -29,6 +29,10 @@ locals {
   secret_keys = distinct([
     for source in values(var.sources) : source.secret.kms_key_arn if try(source.secret.kms_key_arn, null) != null
   ])
+
+  # `poll` reads the switches and the published freshness of the sources only if two Regions can poll. The switches are
+  # for operators to write.
+  item_reads = concat(["dynamodb:BatchGetItem"], var.first_region == null ? [] : ["dynamodb:GetItem"])
 
   # The services through which `poll` may use the keys of the secrets and the customer managed key of the stack.
   secret_services = [for service in ["secretsmanager", "ssm"] : "${service}.${local.region}.${local.dns_suffix}"]
@@ -56,7 +60,7 @@ locals {
     },
     {
       Sid      = "ReadItems"
-      Action   = ["dynamodb:BatchGetItem"]
+      Action   = local.item_reads
       Resource = [var.items.arn]
     },
     {

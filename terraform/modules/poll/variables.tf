@@ -54,10 +54,15 @@ variable "sources" {
 
 variable "collections" {
   description = <<-EOT
-    Name of each collection that a source feeds -> who may read it, for how many seconds the API caches it, and its JSON
-    Schema as text.
+    Name of each collection that a source feeds -> who may read it, for how many seconds the API and the edge cache it
+    (edge_ttl null means cache_ttl), and its JSON Schema as text.
   EOT
-  type        = map(object({ read = string, cache_ttl = number, schema = optional(string) }))
+  type = map(object({
+    read      = string
+    cache_ttl = number
+    edge_ttl  = optional(number)
+    schema    = optional(string)
+  }))
 }
 
 variable "items" {
@@ -81,6 +86,14 @@ variable "log_bucket" {
 variable "documents" {
   description = "Documents bucket of every Region, and the KMS key that encrypts it (null means S3's own key)."
   type        = list(object({ region = string, bucket = string, arn = string, kms_key_arn = optional(string) }))
+}
+
+variable "first_region" {
+  description = <<-EOT
+    Region that polls a source as long as nobody has moved it. Only a stack that can poll in two Regions sets it.
+  EOT
+  type        = string
+  default     = null
 }
 
 variable "horizon_days" {

@@ -1,7 +1,12 @@
 # The change stream and the function `poll`, which polls the back offices. Terraform creates them only if there is a
-# source, because AWS bills a Kinesis stream by the hour, used or not.
+# source, because AWS bills a Kinesis stream by the hour, used or not. For the same reason the replica Region has its
+# own only if poll.in_replica asks for them (replica_poll.tf).
 locals {
-  polled = length(module.settings.sources) > 0
+  polled            = length(module.settings.sources) > 0
+  polled_in_replica = local.polled && local.has_replica && module.settings.poll.in_replica
+
+  # The Region that polls a source as long as nobody has moved it.
+  first_region = local.polled_in_replica ? module.settings.region : null
 
   # Source name -> the settings with which `read` tells clients whether the data of a collection is stale.
   freshness = { for name, source in module.settings.sources : name => {
@@ -10,16 +15,20 @@ locals {
   } }
 }
 
-module "change_stream" {
-  source = "../change_stream"
-  count  = local.polled ? 1 : 0
-
-  name = module.settings.name
+locals {
   stream = {
     on_demand       = module.settings.change_stream.on_demand
     shards          = module.settings.change_stream.shards
     retention_hours = module.settings.change_stream.retention_hours
   }
+}
+
+module "change_stream" {
+  source = "../change_stream"
+  count  = local.polled ? 1 : 0
+
+  name   = module.settings.name
+  stream = local.stream
   apply = {
     arn                    = module.primary.apply_stream.arn
     function_name          = module.primary.apply_stream.function_name
@@ -42,8 +51,15 @@ module "change_stream" {
 locals {
   # Use `[0].documents`, so that module `poll` waits only for this output. The splat module.replica[*].documents would
   # make it wait for the whole replica.
-  replica_documents = module.settings.regions.replica == null ? [] : [module.replica[0].documents]
+  replica_documents = local.has_replica ? [module.replica[0].documents] : []
   documents         = concat([module.primary.documents], local.replica_documents)
+
+  sourced_collections = { for source in values(module.settings.sources) : source.collection => {
+    read      = module.settings.collections[source.collection].read
+    cache_ttl = module.settings.collections[source.collection].cache_ttl
+    edge_ttl  = module.settings.collections[source.collection].edge_ttl
+    schema    = module.settings.collections[source.collection].schema
+  } }
 }
 
 module "poll" {
@@ -69,12 +85,9 @@ module "poll" {
     collection     = source.collection
     secret         = source.secret
   } }
-  collections = { for source in values(module.settings.sources) : source.collection => {
-    read      = module.settings.collections[source.collection].read
-    cache_ttl = module.settings.collections[source.collection].cache_ttl
-    schema    = module.settings.collections[source.collection].schema
-  } }
-  items = module.items.primary
+  collections  = local.sourced_collections
+  first_region = local.first_region
+  items        = module.items.primary
   stream = {
     name    = module.change_stream[0].name
     arn     = module.change_stream[0].arn

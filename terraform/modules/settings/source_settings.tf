@@ -11,10 +11,21 @@ locals {
     field  = source.secret.field
   } }
 
+  # Source name -> the same for `poll` in the replica Region. A replica of a Secrets Manager secret has the ARN of the
+  # secret with its own Region, and an SSM parameter must be there under the same name.
+  # https://docs.aws.amazon.com/secretsmanager/latest/userguide/replicate-secrets.html
+  replica_source_secrets = { for name, secret in local.source_secrets : name => secret == null ? null : merge(secret, {
+    arn = replace(secret.arn, ":${var.region}:", ":${coalesce(local.named_replica_region, "none")}:")
+  }) }
+
   # Source name -> the source's settings as JSON text, for the S3 object that `poll` reads when it starts. `poll` has no
   # defaults of its own, so the text contains every field.
   source_settings = { for name, source in var.sources : name => jsonencode(merge(source, {
     name   = name
     secret = local.source_secrets[name]
+  })) }
+  replica_source_settings = { for name, source in var.sources : name => jsonencode(merge(source, {
+    name   = name
+    secret = local.replica_source_secrets[name]
   })) }
 }

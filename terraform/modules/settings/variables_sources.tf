@@ -129,7 +129,8 @@ locals {
     header_value = "^[!-~]([ -~]*[!-~])?$"
 
     # A secret must be in the primary Region, where `poll` runs, because Secrets Manager and SSM look up a secret in the
-    # Region in which they are called, whatever Region the secret's ARN names.
+    # Region in which they are called, whatever Region the secret's ARN names. `poll` in the replica Region asks for the
+    # secret's replica there (source_settings.tf).
     secret = join("", [
       "${local.arn_pattern}:(secretsmanager:${var.region}:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+",
       "|ssm:${var.region}:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+)$",
@@ -164,6 +165,10 @@ variable "sources" {
       format      = optional(string, "{secret}") # the value to send, in which {secret} stands for the secret
       field       = optional(string)             # field that holds the secret, if the stored value is a JSON object
       kms_key_arn = optional(string)             # KMS key that encrypts the secret; null: the key that AWS manages
+
+      # KMS key in the replica Region that encrypts the secret's replica there, if poll.in_replica is set; null: the key
+      # that AWS manages.
+      replica_kms_key_arn = optional(string)
     }))
 
     records = optional(string) # JMESPath of the list of records in a response
@@ -968,6 +973,24 @@ variable "sources" {
 
   validation {
     condition = alltrue([
+      for s in var.sources : can(regex(local.replica_kms_key, s.secret.replica_kms_key_arn))
+      if try(s.secret.replica_kms_key_arn, null) != null
+    ])
+    error_message = <<-EOT
+      Set secret.replica_kms_key_arn to the ARN of a key (not of an alias) in replica.region, or leave it out if the key
+      that AWS manages encrypts the secret's replica.
+    EOT
+  }
+
+  validation {
+    condition = var.poll.in_replica || alltrue([
+      for s in var.sources : try(s.secret.replica_kms_key_arn, null) == null
+    ])
+    error_message = "Set poll.in_replica, or leave out secret.replica_kms_key_arn, which nothing else uses."
+  }
+
+  validation {
+    condition = alltrue([
       for s in var.sources :
       var.poll.vpc != null || can(regex(local.patterns.secret_url, s.url)) if s.secret != null
     ])
@@ -1060,10 +1083,18 @@ locals {
 }
 
 variable "poll" {
-  description = "The network in which `poll` runs."
+  description = "The Regions and the networks in which `poll` runs."
   type = object({
     # A VPC, for back offices that are private; null: `poll` runs outside any VPC.
     vpc = optional(object({
+      subnet_ids         = list(string) # subnets, better two, in two availability zones
+      security_group_ids = list(string) # security groups
+    }))
+    # Make `poll` and a change stream in the replica Region too, so that `ops/readplane sources move` can let that
+    # Region poll if the primary Region is lost. It costs as much as change_stream does, used or not.
+    in_replica = optional(bool, false)
+    # The same as vpc, in the replica Region.
+    replica_vpc = optional(object({
       subnet_ids         = list(string) # subnets, better two, in two availability zones
       security_group_ids = list(string) # security groups
     }))
@@ -1089,5 +1120,40 @@ variable "poll" {
   validation {
     condition     = alltrue([for id in try(var.poll.vpc.security_group_ids, []) : can(regex("^sg-[0-9a-f]+$", id))])
     error_message = "Set poll.vpc.security_group_ids to ids of security groups, such as sg-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = !var.poll.in_replica || local.names_replica
+    error_message = "Set replica.region, or leave out poll.in_replica, because there is no other Region to poll in."
+  }
+
+  # A back office that only a VPC reaches would be out of reach for the Region that takes it over.
+  validation {
+    condition     = (var.poll.replica_vpc != null) == (var.poll.in_replica && var.poll.vpc != null)
+    error_message = <<-EOT
+      Set poll.replica_vpc if poll.vpc and poll.in_replica are set, and only then. Without it, `poll` in the replica
+      Region couldn't reach a private back office.
+    EOT
+  }
+
+  validation {
+    condition = var.poll.replica_vpc == null || try(
+      length(var.poll.replica_vpc.subnet_ids) >= 1 && length(var.poll.replica_vpc.security_group_ids) >= 1, false
+    )
+    error_message = <<-EOT
+      Name at least one subnet (better two, in two availability zones) and one security group in poll.replica_vpc.
+    EOT
+  }
+
+  validation {
+    condition     = alltrue([for id in try(var.poll.replica_vpc.subnet_ids, []) : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "Set poll.replica_vpc.subnet_ids to ids of subnets, such as subnet-0123456789abcdef0."
+  }
+
+  validation {
+    condition = alltrue([
+      for id in try(var.poll.replica_vpc.security_group_ids, []) : can(regex("^sg-[0-9a-f]+$", id))
+    ])
+    error_message = "Set poll.replica_vpc.security_group_ids to ids of security groups, such as sg-0123456789abcdef0."
   }
 }

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from readplane.aws.faults import UnansweredError
 from readplane.model.change import Change
 from readplane.model.collection import Collection
-from readplane.poll.checkpoint import Checkpoint, checkpoint_json, parse_checkpoint
+from readplane.poll.checkpoint import Checkpoint, Position, checkpoint_json, parse_checkpoint
 from readplane.poll.checkpoint_table import CHUNK_SECONDS
 from readplane.poll.declared_sources import DeclaredSources
 from readplane.poll.errors import BackOfficeError, ChunkMissingError, LeaseLostError
@@ -21,6 +21,7 @@ from readplane.poll.quarantine import QuarantineEntry
 from readplane.poll.snapshot_documents import StoredDocument
 from readplane.poll.source.settings import Source
 from readplane.poll.source.translate import UntranslatableRecord
+from readplane.poll.switch import Switch
 from readplane.poll.upstream.response import BackOfficeResponse, Fetch
 from readplane.telemetry import Telemetry
 from tests.fakes.source_settings import add_defaults
@@ -31,7 +32,7 @@ ORIGIN = "https://office.test/rows"
 COLLECTIONS = {
     "things": Collection("things", "public", cache_ttl=60),
     "others": Collection("others", "public", cache_ttl=60),
-    "rates": Collection("rates", "authenticated"),
+    "rates": Collection("rates", "authenticated", edge_ttl=300),
     "mine": Collection("mine", "owner"),
 }
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
@@ -129,6 +130,9 @@ class MemoryCheckpoints:
     def rewind(self, source: str, to_ms: int) -> None:
         raise NotImplementedError
 
+    def take_over(self, source: str, position: Position, now_ms: int) -> None:
+        raise NotImplementedError
+
     def reset(self, source: str) -> None:
         empty = self.by_source[source].without_progress()
         self.by_source[source] = replace(empty, lease_holder=None, lease_until_ms=0)
@@ -203,6 +207,7 @@ class MemoryRegion:
         self.documents: dict[str, tuple[str, str, bytes]] = {}
         self.down = False
         self.puts = 0
+        self.cache_controls: dict[str, str] = {}
         self.before_replace: Callable[[], None] | None = None
         self._etags = itertools.count()
 
@@ -221,6 +226,7 @@ class MemoryRegion:
         if self.get_stored_document(key) != stored:
             return False
         self.write(key, version, body)
+        self.cache_controls[key] = cache_control
         return True
 
     def put_document(self, key: str, text: str, version: str, cache_control: str) -> None:
@@ -308,13 +314,14 @@ class World:
         self.regions = {"eu-central-1": MemoryRegion(), "eu-west-1": MemoryRegion()}
         self.declared: dict[str, Any] = {}
         self.schemas: dict[str, Any] = {"things": SCHEMA}
+        self.switch: Switch | None = None
 
     @property
     def poll(self) -> Poll:
         """The function `poll`, which starts again with the sources that are declared now."""
         return Poll(
             DeclaredSources(dict(self.declared), self.schemas, COLLECTIONS),
-            PollStores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions),
+            PollStores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions, self.switch),
             self._make_fetch,
             Telemetry("poll", "model"),
         )

@@ -9,7 +9,15 @@ import pytest
 
 from readplane.aws.boto import BotoClient
 from readplane.aws.faults import RefusedError
-from readplane.poll.checkpoint import MAX_TIME_MS, Checkpoint, ConditionalRequest, FailureState, MissedItems, Pass
+from readplane.poll.checkpoint import (
+    MAX_TIME_MS,
+    Checkpoint,
+    ConditionalRequest,
+    FailureState,
+    MissedItems,
+    Pass,
+    Position,
+)
 from readplane.poll.checkpoint_table import CHUNK_SECONDS, DynamoCheckpoints
 from readplane.poll.errors import ChunkMissingError, LeaseLostError
 from readplane.poll.remembered import Remembered
@@ -54,6 +62,9 @@ def test_every_field_is_saved(checkpoints: DynamoCheckpoints) -> None:
         acquire(checkpoints),
         first_polled_ms=1,
         watermark_ms=2,
+        settled_watermark_ms=19,
+        settling_watermark_ms=20,
+        settling_since_ms=21,
         fresh_as_of_ms=3,
         last_change_ms=4,
         main_pass=Pass(5, 6, '{"url":"é"}', False, 7, 8, 9, 10, 11, 12),
@@ -173,6 +184,58 @@ def test_a_reset_forgets_all_but_the_pause(checkpoints: DynamoCheckpoints) -> No
     assert checkpoints.get_checkpoint("erp") == Checkpoint(
         "erp", reread_until_ms=MAX_TIME_MS, paused=True, generation=2
     )
+
+
+def test_a_region_takes_a_source_over_where_the_other_one_was(checkpoints: DynamoCheckpoints) -> None:
+    remembered = Remembered()
+    remembered.add_record(1, NOW_MS, 2)
+    old = replace(
+        acquire(checkpoints),
+        watermark_ms=NOW_MS - 1,
+        missed_items=MissedItems("x", 15),
+        conditional_request=ConditionalRequest("https://office.test", '"e"', None),
+        main_pass=Pass(5),
+        failures=FailureState(16, 17, 18),
+        remembered=remembered.to_bytes(),
+    )
+    checkpoints.save_checkpoint(old, "one")
+    checkpoints.set_paused("erp", True)
+    checkpoints.request_sweep("erp", NOW_MS)
+    checkpoints.take_over("erp", Position(NOW_MS - 9, "f", "2026-11-21T08:00:00.123Z"), NOW_MS)
+    taken = checkpoints.get_checkpoint("erp")
+    # Nothing of an earlier time may matter, when this Region polled the source before.
+    assert taken == Checkpoint(
+        "erp",
+        first_polled_ms=NOW_MS,
+        fingerprint="f",
+        reread_until_ms=MAX_TIME_MS,
+        watermark_ms=NOW_MS - 9,
+        settling_watermark_ms=NOW_MS - 9,
+        fresh_as_of_ms=1_795_248_000_123,
+        generation=2,
+    )
+    with pytest.raises(LeaseLostError):
+        checkpoints.save_checkpoint(old, "one")
+    checkpoints.take_over("new", Position(None, None, None), NOW_MS)
+    new = Checkpoint("new", first_polled_ms=NOW_MS, reread_until_ms=MAX_TIME_MS, generation=1)
+    assert checkpoints.get_checkpoint("new") == new
+
+
+def test_a_rewind_moves_what_another_region_would_take_over(checkpoints: DynamoCheckpoints) -> None:
+    saved = replace(
+        acquire(checkpoints),
+        watermark_ms=NOW_MS - 1,
+        settled_watermark_ms=NOW_MS - 9,
+        settling_watermark_ms=NOW_MS - 5,
+        settling_since_ms=NOW_MS - 3,
+    )
+    checkpoints.release_lease(saved, "one")
+    checkpoints.rewind("erp", NOW_MS - 7)
+    rewound = checkpoints.get_checkpoint("erp")
+    assert rewound and (rewound.settled_watermark_ms, rewound.settling_watermark_ms) == (NOW_MS - 9, NOW_MS - 7)
+    checkpoints.rewind("erp", NOW_MS - 20)
+    rewound = checkpoints.get_checkpoint("erp")
+    assert rewound and (rewound.settled_watermark_ms, rewound.settling_watermark_ms) == (NOW_MS - 20, NOW_MS - 20)
 
 
 def test_all_chunks_of_a_set_are_read_back_or_one_is_missing(checkpoints: DynamoCheckpoints, table: str) -> None:

@@ -11,17 +11,19 @@ from typing import Any
 import boto3
 import pytest
 
+from readplane.aws.boto import BotoClient
 from readplane.config import load_settings
 from readplane.model.change import parse_line
 from readplane.model.collection import Collection
 from readplane.poll import handler
 from readplane.poll.errors import EventError
 from readplane.poll.handler import DocumentsBucket, PollSettings
+from readplane.poll.switch import DynamoSwitch
 from tests.fakes.moto_aws import REGION, Aws
 from tests.fakes.source_settings import add_defaults
 from tests.unit.poll.support import CHANGES, DAY_MS, LISTING, SNAPSHOT, World, metric_lines
 from tests.unit.stores.support import new_table
-from tests.unit.support import settings_text
+from tests.unit.support import NOW_MS, settings_text
 
 COLLECTIONS = {"things": {"read": "public", "cache_ttl": 60}, "rates": {"read": "authenticated", "cache_ttl": 0}}
 SCHEMAS = {"things": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}}
@@ -155,13 +157,41 @@ def test_a_back_offices_rows_arrive_on_kinesis(
     assert {change.item_id: change.data for change in changes} == {f"r{n}": f'{{"n":{n}}}' for n in range(3)}
     assert len({change.version for change in changes}) == 3
     for entry in stack["documents"]:
-        freshness = document(entry["bucket"], "public/sources/erp.json")
+        freshness = document(entry["bucket"], "public/documents/sources/erp")
         assert freshness["fresh_as_of"] and freshness["breaker"] == "closed"
     assert handler.handler({"freshness": True}, Context())["staleness"]["erp"] < 30
     entries = boto3.client("s3").list_objects_v2(Bucket=stack["log_bucket"], Prefix="quarantine/")["Contents"]
     redriven = handler.handler({"redrive": {"source": "erp", "keys": [entries[0]["Key"]]}}, Context())
     assert (redriven["redriven"], len(redriven["failed"])) == (0, 1)
     assert "hush" not in capsys.readouterr().out
+
+
+def test_only_the_region_that_terraform_or_an_operator_has_named_polls(
+    stack: dict[str, Any], deploy: Deploy, office: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = {
+        "name": "fx",
+        "mode": "snapshot",
+        "collection": "rates",
+        "url": f"{office}/fx",
+        "secret": secret(stack),
+        "staleness_budget": 60,
+    }
+    settings = deploy(add_defaults(declared))
+    event = {"source": "fx", "sweep": False}
+
+    def start(**changes: Any) -> None:
+        monkeypatch.setenv("READPLANE_SETTINGS", settings_text(settings | changes))
+        handler.handler.start()
+
+    start(first_region="eu-west-1")
+    assert handler.handler(event, Context())["outcome"] == "elsewhere"
+    assert handler.handler({"freshness": True}, Context()) == {"staleness": {}}
+    DynamoSwitch(BotoClient("dynamodb"), stack["items_table"], REGION, "eu-west-1").move_here("fx", NOW_MS)
+    assert handler.handler(event, Context())["outcome"] == "completed"
+    start(first_region=REGION)
+    DynamoSwitch(BotoClient("dynamodb"), stack["items_table"], "eu-west-1", REGION).move_here("fx", NOW_MS)
+    assert handler.handler(event, Context())["outcome"] == "elsewhere"
 
 
 def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], deploy: Deploy, office: str) -> None:
@@ -176,7 +206,9 @@ def test_a_back_offices_payload_arrives_in_every_region(stack: dict[str, Any], d
     source = add_defaults(declared)
     deploy(source)
     assert handler.handler({"source": "fx"}, Context())["outcome"] == "completed"
-    assert [document(entry["bucket"], "authenticated/rates/current.json")["data"] for entry in stack["documents"]] == [
+    assert [
+        document(entry["bucket"], "authenticated/documents/rates/current")["data"] for entry in stack["documents"]
+    ] == [
         [1.0],
         [1.0],
     ]

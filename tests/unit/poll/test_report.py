@@ -18,7 +18,7 @@ def test_freshness_is_published_in_the_items_table_and_in_every_regions_document
         "checked_at": rfc3339(NOW_MS),
     }
     for region in world.regions.values():
-        document = json.loads(region.documents["public/sources/rows.json"][2])
+        document = json.loads(region.documents["public/documents/sources/rows"][2])
         assert document == {
             "source": "rows",
             "collection": "things",

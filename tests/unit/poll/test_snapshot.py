@@ -8,7 +8,7 @@ from readplane.model.timestamp import rfc3339
 from tests.unit.poll.support import SNAPSHOT, World, metric_lines
 from tests.unit.support import NOW_MS
 
-DOCUMENT = "authenticated/rates/current.json"
+DOCUMENT = "authenticated/documents/rates/current"
 
 
 def test_every_region_gets_the_snapshots_exact_bytes(world: World) -> None:
@@ -23,6 +23,12 @@ def test_every_region_gets_the_snapshots_exact_bytes(world: World) -> None:
         assert (members["id"], members["collection"], members["as_of"]) == ("current", "rates", rfc3339(NOW_MS))
     assert documents[0][2] == documents[1][2]
     assert world.checkpoint("fx").fresh_as_of_ms == NOW_MS
+
+
+def test_a_snapshot_lets_the_edge_keep_it(world: World) -> None:
+    world.office.answer = lambda url: b"[1]"
+    world(SNAPSHOT)
+    assert [region.cache_controls[DOCUMENT] for region in world.regions.values()] == ["max-age=300"] * 2
 
 
 def test_an_unchanged_snapshot_is_not_written_again(world: World) -> None:

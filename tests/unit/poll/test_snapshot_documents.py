@@ -11,7 +11,7 @@ from readplane.poll.snapshot_documents import S3SnapshotDocuments, StoredDocumen
 from tests.fakes.moto_aws import Aws
 from tests.unit.poll.s3 import RefusingS3, new_bucket
 
-KEY = "public/rates/current.json"
+KEY = "public/documents/rates/current"
 
 
 def test_a_document_is_written_only_over_the_document_that_was_read(aws: Aws) -> None:

@@ -10,6 +10,7 @@ import pytest
 from readplane.aws.client import make_client
 from readplane.model.freshness import Freshness
 from readplane.model.keys import partitions
+from readplane.poll.checkpoint import Position
 from readplane.poll.sourced_items import DynamoSourcedItems
 from readplane.stores.rows import image_of
 from tests.fakes.dynamodb import MemoryDynamo
@@ -41,29 +42,30 @@ def test_each_living_item_is_listed_once_with_its_version(sourced: Any) -> None:
     for number in range(30):
         sourced.apply(change(f"p-{number}", data="{}" if number % 3 else None))
     sourced.apply(change("o-1", collection="orders"))
-    sourced.put_freshness("shop", FRESH)
+    sourced.put_freshness("shop", FRESH, POSITION)
     living = list(sourced.list_living(partitions(COLLECTIONS["products"], None)))
     assert sorted(living) == sorted((f"p-{number}", change().version) for number in range(30) if number % 3)
 
 
 FRESH = Freshness("2026-11-21T08:00:00.123Z", "closed", "2026-11-21T08:00:01.000Z")
 NEVER_READ = Freshness(None, "open", FRESH.checked_at)
+POSITION = Position(1_767_000_000_000, "f", FRESH.fresh_as_of)
 
 
 @pytest.mark.parametrize("update", [FRESH, FRESH._replace(fresh_as_of="2026-11-21T07:59:59.999Z"), NEVER_READ])
 def test_freshness_never_decreases_and_is_no_item(sourced: Any, update: Freshness) -> None:
     assert sourced.get_freshness("shop") is None
-    assert sourced.put_freshness("shop", FRESH) == FRESH
+    assert sourced.put_freshness("shop", FRESH, POSITION) == FRESH
     # If the stored `fresh_as_of` is later than that of the update, the stored one stays, because an older poll may
     # write its freshness after a newer poll.
     expected = update._replace(fresh_as_of=FRESH[0])
-    assert sourced.put_freshness("shop", update) == sourced.get_freshness("shop") == expected
+    assert sourced.put_freshness("shop", update, POSITION) == sourced.get_freshness("shop") == expected
     assert sourced.get_freshness("other") is None and sourced.get_item("item/products/shop") is None
 
 
 def test_freshness_is_no_item_to_publish_and_never_expires() -> None:
     items, table = new_table()
-    DynamoSourcedItems(make_client("dynamodb"), table, horizon_ms=HORIZON_MS).put_freshness("shop", FRESH)
+    DynamoSourcedItems(make_client("dynamodb"), table, horizon_ms=HORIZON_MS).put_freshness("shop", FRESH, POSITION)
     (record,) = scan_records(table)
     assert image_of(record) is None and not {"expires_at", "list_key", "item_id"} & record.keys()
     assert items.get_freshness("shop") == FRESH
@@ -121,4 +123,4 @@ def test_a_malformed_freshness_is_replaced(fresh_as_of: Any, update: Freshness) 
     fake = MemoryDynamo("t")
     fake.items["source/shop"] = {"pk": {"S": "source/shop"}, "fresh_as_of": fresh_as_of}
     sourced = DynamoSourcedItems(fake, "t", horizon_ms=HORIZON_MS)
-    assert sourced.put_freshness("shop", update) == update == sourced.get_freshness("shop")
+    assert sourced.put_freshness("shop", update, POSITION) == update == sourced.get_freshness("shop")

@@ -213,8 +213,8 @@ def test_list_counts_items_and_documents_and_names_what_does_not_fit(stack: Stac
     stack.put(change("me", owner=ALICE, collection="profiles"))
     stack.put(change("o-1", collection="orders"), regions=(REGION,))
     stack.put(change("old", collection="bygone"), document=False)
-    stack.put_document("authenticated/products/p-1.json", REPLICA)
-    stack.put_document("public/sources/rows.json")
+    stack.put_document("authenticated/documents/products/p-1", REPLICA)
+    stack.put_document("public/documents/sources/rows")
     result = stack.run("collections", "list", "--json")
     assert result.exit_code == 0, result.exception
     rows = {(row["collection"], row["region"]): row for row in map(json.loads, result.output.splitlines())}
@@ -257,9 +257,13 @@ def test_purge_deletes_every_item_and_document_in_both_regions(stack: Stack) -> 
     ahead = stack.put(change("ahead", ms=time.time_ns() // 1_000_000 + 240_000))
     only_there = stack.put(change("there"), regions=(REPLICA,))
     stack.put(change("gone", data=None), document=False)
-    for key in ("public/products/gone.json", "authenticated/products/p-1.json", "public/products/snapshot.json"):
+    for key in (
+        "public/documents/products/gone",
+        "authenticated/documents/products/p-1",
+        "public/documents/products/snapshot",
+    ):
         stack.put_document(key)
-    stack.put_document("owner/products/someone/x.json", REPLICA)
+    stack.put_document("owner/documents/products/someone/x", REPLICA)
     unfit = stack.put(change("x", owner=ALICE))
     put_malformed_row("item/products/malformed")
     other = stack.put(change("o-1", collection="orders"))
@@ -277,7 +281,7 @@ def test_purge_deletes_every_item_and_document_in_both_regions(stack: Stack) -> 
     assert "write log and the items table's point-in-time backups" in result.output
     for region in BUCKETS:
         assert living(stack, region) == {other.key}
-        assert list(stack.documents(region)) == ["authenticated/orders/o-1.json"]
+        assert list(stack.documents(region)) == ["authenticated/documents/orders/o-1"]
         for item in (*items, ahead, only_there, unfit):
             tombstone = stack.items(region).get_item(item.key)
             assert tombstone and tombstone.data is None and tombstone.version > item.version
@@ -324,7 +328,7 @@ def test_purge_fails_if_apply_does_not_apply_the_deletes(stack: Stack, monkeypat
 def test_purge_deletes_the_documents_that_publish_leaves(stack: Stack) -> None:
     stack.live, stack.publishes_deletes = {"products": "public"}, False
     stack.put(change())
-    stack.put_document("authenticated/products/p-1.json")
+    stack.put_document("authenticated/documents/products/p-1")
     result = stack.run("collections", "purge", "products", "--yes")
     assert result.exit_code == 0, result.exception
     assert not stack.documents() and not stack.documents(REPLICA)
@@ -334,7 +338,7 @@ def test_move_writes_every_document_under_the_new_prefix_and_leaves_none_behind(
     stack.live, stack.routed = {"orders": "public"}, {"orders"}
     items = [stack.put(change(f"o-{number}", collection="orders")) for number in range(3)]
     stack.put(change("gone", collection="orders", data=None), document=False)
-    for key in ("public/orders/gone.json", "public/orders/snapshot.json", "owner/orders/someone/x.json"):
+    for key in ("public/documents/orders/gone", "public/documents/orders/snapshot", "owner/documents/orders/someone/x"):
         stack.put_document(key)
     old = change("old", collection="orders", ms=1_000_000_000_000)
     stack.live = {"orders": "authenticated"}
@@ -348,16 +352,63 @@ def test_move_writes_every_document_under_the_new_prefix_and_leaves_none_behind(
 
     dry_run = stack.run("collections", "move", "orders")
     assert dry_run.exit_code == 0, dry_run.exception
-    assert f"{REGION}: 4 items to publish under authenticated/orders/, 6 documents to delete" in dry_run.output
-    assert f"{REPLICA}: 4 items to publish under authenticated/orders/, 3 documents to delete" in dry_run.output
+    assert (
+        f"{REGION}: 4 items to publish under authenticated/documents/orders/, 6 documents to delete" in dry_run.output
+    )
+    assert (
+        f"{REPLICA}: 4 items to publish under authenticated/documents/orders/, 3 documents to delete" in dry_run.output
+    )
     assert "1 items don't fit read = 'authenticated'; they stay." in dry_run.output
     assert len(stack.documents()) == 8 and not stack.published
 
     result = stack.run("collections", "move", "orders", "--yes")
     assert result.exit_code == 0, (result.output, result.exception)
-    expected = {f"authenticated/orders/{item.item_id}.json": item.version for item in (*items, newest, done)}
+    expected = {f"authenticated/documents/orders/{item.item_id}": item.version for item in (*items, newest, done)}
     assert stack.documents(REGION) == stack.documents(REPLICA) == expected
     assert (REGION, done.key) not in stack.published, "its document is newer than the item"
+
+
+def former(key: str) -> str:
+    """Return the key that a release from before the edge gave a document."""
+    return key.replace("/documents/", "/", 1) + ".json"
+
+
+def test_documents_with_keys_from_before_the_edge_are_copied_before_the_upgrade_and_moved_after_it(
+    stack: Stack,
+) -> None:
+    stack.live = {"documents": "public", "profiles": "owner"}
+    stack.routed = {"documents", "profiles"}
+    shared = [stack.put(change(f"d-{number}", collection="documents"), document=False) for number in range(2)]
+    owned = stack.put(change("me", owner=ALICE, collection="profiles"), document=False)
+    keys = [f"public/documents/documents/{item.item_id}" for item in shared]
+    keys += [f"owner/documents/profiles/{ALICE}/me"]
+    for key in keys:
+        stack.put_document(former(key))
+    rows = [json.loads(line) for line in stack.run("collections", "list", "--json").output.splitlines()]
+    here = {row["collection"]: row["unfit_documents"] for row in rows if row["region"] == REGION}
+    assert here == {"documents": 2, "profiles": 1}
+
+    assert "Nothing was changed" in stack.run("collections", "copy", "documents").output
+    assert set(stack.documents()) == set(map(former, keys))
+    for name, count in (("documents", 2), ("profiles", 1)):
+        copied = stack.run("collections", "copy", name, "--yes")
+        assert copied.exit_code == 0, copied.exception
+        assert f"{REGION}: {count} documents to copy" in copied.output
+        assert f"{REGION}: 0 documents to copy" in stack.run("collections", "copy", name, "--yes").output
+    assert set(stack.documents()) == {*keys, *map(former, keys)}
+
+    for name in ("documents", "profiles"):
+        moved = stack.run("collections", "move", name, "--yes")
+        assert moved.exit_code == 0, (moved.output, moved.exception)
+    assert stack.documents() == dict(zip(keys, [item.version for item in (*shared, owned)], strict=True))
+
+
+def test_move_publishes_every_item_again_if_it_is_asked_to(stack: Stack) -> None:
+    stack.live, stack.routed = {"orders": "public"}, {"orders"}
+    item = stack.put(change("o-1", collection="orders"))
+    assert stack.run("collections", "move", "orders", "--yes").exit_code == 0 and not stack.published
+    assert stack.run("collections", "move", "orders", "--all", "--yes").exit_code == 0
+    assert set(stack.published) == {(region, item.key) for region in BUCKETS}
 
 
 def test_the_newest_version_wins_against_a_change_during_the_move(stack: Stack) -> None:
@@ -375,7 +426,7 @@ def test_the_newest_version_wins_against_a_change_during_the_move(stack: Stack) 
     result = stack.run("collections", "move", "orders", "--yes")
     assert result.exit_code == 0, (result.output, result.exception)
     for region in BUCKETS:
-        assert stack.documents(region) == {"authenticated/orders/changed.json": newer.version}
+        assert stack.documents(region) == {"authenticated/documents/orders/changed": newer.version}
 
 
 def test_a_move_deletes_nothing_before_every_item_is_published(stack: Stack) -> None:
@@ -385,10 +436,10 @@ def test_a_move_deletes_nothing_before_every_item_is_published(stack: Stack) -> 
     stack.failing = {items[1].key}
     result = stack.run("collections", "move", "orders", "--yes")
     assert result.exit_code == 1 and "item/orders/o-1 can't be published" in str(result.exception)
-    assert {"public/orders/o-0.json", "public/orders/o-1.json"} <= set(stack.documents())
+    assert {"public/documents/orders/o-0", "public/documents/orders/o-1"} <= set(stack.documents())
     stack.failing = set()
     assert stack.run("collections", "move", "orders", "--yes").exit_code == 0
-    assert set(stack.documents()) == {f"authenticated/orders/{item.item_id}.json" for item in items}
+    assert set(stack.documents()) == {f"authenticated/documents/orders/{item.item_id}" for item in items}
 
 
 def test_move_refuses_a_collection_that_nobody_can_read(stack: Stack) -> None:
