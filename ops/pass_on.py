@@ -53,7 +53,7 @@ def _root_call(concerns: list[Concern]) -> str:
         MARK,
     )
     lines = [head, 'module "readplane" {', '  source    = "./modules/readplane"']
-    lines += ["  providers = { aws = aws, aws.replica = aws.replica }"]
+    lines += ["  providers = { aws = aws, aws.replica = aws.replica, aws.edge = aws.edge }"]
     for concern in concerns:
         lines += ["", *_passed([variable.name for variable in concern.variables])]
     return "\n".join([*lines, "}"]) + "\n"

@@ -4,7 +4,7 @@
 # `make docs` writes this file from the files variables_*.tf of modules/settings.
 module "readplane" {
   source    = "./modules/readplane"
-  providers = { aws = aws, aws.replica = aws.replica }
+  providers = { aws = aws, aws.replica = aws.replica, aws.edge = aws.edge }
 
   name                 = var.name
   region               = var.region
@@ -50,6 +50,7 @@ module "readplane" {
   hot_zip                   = var.hot_zip
   functions_zip             = var.functions_zip
   layer_zip                 = var.layer_zip
+  edge_auth_zip             = var.edge_auth_zip
   poll_layer_zip            = var.poll_layer_zip
   aws_client                = var.aws_client
   architecture              = var.architecture
@@ -65,4 +66,13 @@ module "readplane" {
   user_pool          = var.user_pool
   access_log_buckets = var.access_log_buckets
   domains            = var.domains
+
+  edge          = var.edge
+  edge_base_url = var.edge_base_url
+
+  api_failover = var.api_failover
+
+  firewall = var.firewall
+
+  identity_pool = var.identity_pool
 }

@@ -26,9 +26,32 @@ output "replica_api_url" {
   value       = module.readplane.replica_api_url
 }
 
+output "api_switches" {
+  description = <<-EOT
+    Region -> the shell commands that lead clients away from its API (leave) and back (return); empty without
+    api_failover. Keep a copy outside the Regions.
+  EOT
+  value       = module.readplane.api_switches
+}
+
 output "edge_url" {
-  description = "Base URL of the CloudFront distribution; null, because the stack doesn't create one yet."
+  description = "Base URL of the edge, which serves documents, the API under /v1 and the web client; null without one."
   value       = module.readplane.edge_url
+}
+
+output "edge_id" {
+  description = "Id of the edge's CloudFront distribution; null without an edge."
+  value       = module.readplane.edge_id
+}
+
+output "edge_domain_name" {
+  description = "Host name of the edge's distribution, to which a DNS record of edge.domain leads; null without one."
+  value       = module.readplane.edge_domain_name
+}
+
+output "edge_function" {
+  description = "The function `edge_auth`: its name, version, parameter and role; null without an edge."
+  value       = module.readplane.edge_function
 }
 
 output "routes" {
@@ -82,6 +105,11 @@ output "web_client_id" {
 output "mobile_client_id" {
   description = "Cognito client id of the mobile application."
   value       = module.readplane.mobile_client_id
+}
+
+output "identity_pool_id" {
+  description = "Id of the Cognito identity pool; null without one."
+  value       = module.readplane.identity_pool_id
 }
 
 output "sign_in_url" {
@@ -145,6 +173,23 @@ output "change_stream" {
 output "poll_function" {
   description = "Name of the `poll` function; null without sources."
   value       = module.readplane.poll_function
+}
+
+output "replica_checkpoints_table" {
+  description = <<-EOT
+    Name of the replica Region's table with the checkpoint of each source; null if that Region can't poll.
+  EOT
+  value       = module.readplane.replica_checkpoints_table
+}
+
+output "replica_change_stream" {
+  description = "Name of the replica Region's change stream; null if that Region can't poll."
+  value       = module.readplane.replica_change_stream
+}
+
+output "replica_poll_function" {
+  description = "Name of the `poll` function in the replica Region; null if that Region can't poll."
+  value       = module.readplane.replica_poll_function
 }
 
 output "sources" {

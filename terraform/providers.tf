@@ -32,11 +32,32 @@ provider "aws" {
   }
 }
 
+# The provider for the edge. CloudFront takes functions and certificates, and delivers logs, from us-east-1 only.
+# Like the provider for the replica, it is here without an edge too, because Terraform needs it to destroy one.
+provider "aws" {
+  alias  = "edge"
+  region = local.edge_region
+
+  allowed_account_ids = var.allowed_account_ids
+
+  s3_use_path_style           = lookup(var.emulator_provider, "s3_use_path_style", false)
+  skip_credentials_validation = lookup(var.emulator_provider, "skip_credentials_validation", false)
+  skip_metadata_api_check     = lookup(var.emulator_provider, "skip_metadata_api_check", false)
+  skip_region_validation      = lookup(var.emulator_provider, "skip_region_validation", false)
+
+  default_tags {
+    tags = local.tags
+  }
+}
+
 locals {
   tags = merge({ Project = "readplane", Stack = coalesce(var.name, "readplane") }, var.tags)
 }
 
 locals {
+  # The other partitions have no us-east-1, and the variable edge is refused there.
+  edge_region = local.partition == "aws" ? "us-east-1" : var.region
+
   replica_region = coalesce(try(var.replica.region, null), try(local.other_region[0], null), var.region)
 
   # A Region of the same partition, other than the primary one. Accounts needn't opt in to it.

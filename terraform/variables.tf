@@ -95,7 +95,7 @@ variable "change_stream" {
 }
 
 variable "poll" {
-  description = "The network in which `poll` runs. See docs/variables.md#poll."
+  description = "The Regions and the networks in which `poll` runs. See docs/variables.md#poll."
   type        = any
   default     = null
 }
@@ -283,6 +283,14 @@ variable "layer_zip" {
   default     = null
 }
 
+variable "edge_auth_zip" {
+  description = <<-EOT
+    Path of the zip with the code of `edge_auth`, which CloudFront runs. See docs/variables.md#edge_auth_zip.
+  EOT
+  type        = string
+  default     = null
+}
+
 variable "poll_layer_zip" {
   description = "Path of the zip of the Lambda layer that only `poll` uses. See docs/variables.md#poll_layer_zip."
   type        = string
@@ -378,5 +386,55 @@ variable "access_log_buckets" {
 variable "domains" {
   description = "A domain name of yours for the API in each Region. See docs/variables.md#domains."
   type        = any
+  default     = null
+}
+
+# --- Edge
+
+variable "edge" {
+  description = <<-EOT
+    A CloudFront distribution that serves documents, the API and the web client from the edge location nearest to the
+    client. See docs/variables.md#edge.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "edge_base_url" {
+  description = <<-EOT
+    Base URL at which an emulator serves the edge; null means the distribution's own address or edge.domain. See
+    docs/variables.md#edge_base_url.
+  EOT
+  type        = string
+  default     = null
+}
+
+# --- Failover
+
+variable "api_failover" {
+  description = <<-EOT
+    Let Route 53 lead clients away from a Region whose API doesn't answer, within three minutes, and let an operator do
+    the same by a switch in the other Region. See docs/variables.md#api_failover.
+  EOT
+  type        = bool
+  default     = null
+}
+
+# --- Firewall
+
+variable "firewall" {
+  description = "A web ACL of AWS WAF for the edge; null means none. See docs/variables.md#firewall."
+  type        = any
+  default     = null
+}
+
+# --- Identity pool
+
+variable "identity_pool" {
+  description = <<-EOT
+    Give users of the mobile client AWS credentials with which they read their own documents straight from S3, by a
+    Cognito identity pool. See docs/variables.md#identity_pool.
+  EOT
+  type        = bool
   default     = null
 }

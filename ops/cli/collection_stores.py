@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ from readplane.stores.rows import version_of
 
 SOURCES = "sources"
 """The folder of the freshness documents of sources. No collection may have this name."""
+
+COPIED_AT_ONCE = 16
+"""The number of documents that `copy_documents` copies at once."""
 
 MAX_DELETES = 1000
 """The maximum number of keys in one DeleteObjects request."""
@@ -83,9 +87,18 @@ class StoredItem(NamedTuple):
         """Return the S3 key that the item's document has if its collection has this visibility."""
         return document_key(read, self.collection, self.item_id, self.owner)
 
+    def former_document_keys(self, read: Visibility) -> set[str]:
+        """Return every other S3 key under which a document of the item may lie."""
+        owner = f"{self.owner}/" if self.owner else ""
+        others = {self.document_key(visibility) for visibility in VISIBILITIES if visibility != read}
+        return others | {f"{visibility}/{self.collection}/{owner}{self.item_id}.json" for visibility in VISIBILITIES}
+
 
 class StoredDocument(NamedTuple):
     """A document in the bucket of one Region.
+
+    Its key is `<visibility>/documents/<collection>/…`. Before the edge existed, it was
+    `<visibility>/<collection>/….json`.
 
     key: the document's key in S3
     written_at: when the document was written, in Unix seconds; S3 cuts off the fraction
@@ -100,9 +113,28 @@ class StoredDocument(NamedTuple):
         return self.key.split("/")[0]
 
     @property
+    def has_former_key(self) -> bool:
+        """Whether the key is one from before the edge existed, under which nobody reads a document any more.
+
+        The number of parts tells the keys of a collection with the name `documents` from the others.
+        """
+        parts = self.key.split("/")
+        return parts[1] != "documents" or len(parts) < (5 if self.visibility == "owner" else 4)
+
+    @property
     def collection(self) -> str:
-        """The second part of the key: the name of the document's collection."""
-        return self.key.split("/")[1]
+        """The name of the document's collection."""
+        return self.key.split("/")[1 if self.has_former_key else 2]
+
+    @property
+    def present_key(self) -> str:
+        """The key that this release gives the document."""
+        visibility, _, rest = self.key.partition("/")
+        return f"{visibility}/documents/{rest.removesuffix('.json')}" if self.has_former_key else self.key
+
+    def is_read(self, read: Visibility) -> bool:
+        """Whether clients can read the document if its collection has this visibility."""
+        return self.visibility == read and not self.has_former_key
 
 
 def live_function(target: Target, stack: RegionalStack, function: str) -> LiveFunction:
@@ -179,18 +211,35 @@ def stored_items(target: Target, stack: RegionalStack, collection: str | None = 
 
 
 def stored_documents(target: Target, stack: RegionalStack, collection: str | None = None) -> Iterator[StoredDocument]:
-    """Yield the documents of one Region under the prefixes of all visibilities.
+    """Yield the documents of one Region under the prefixes of all visibilities, those with former keys too.
 
     :param collection: the name of a collection, to yield only its documents; None for those of all collections
     """
     pages = target.client("s3", stack.region).get_paginator("list_objects_v2")
     for visibility in VISIBILITIES:
-        prefix = f"{visibility}/{collection}/" if collection else f"{visibility}/"
-        for page in pages.paginate(Bucket=stack.documents_bucket, Prefix=prefix):
-            for entry in page.get("Contents", []):
-                document = StoredDocument(entry["Key"], entry["LastModified"].timestamp())
-                if document.collection != SOURCES:
-                    yield document
+        # For the collection `documents`, the second prefix is the beginning of the first, so take no document twice.
+        folders = {f"documents/{collection}/", f"{collection}/"} if collection != "documents" else {"documents/"}
+        for folder in sorted(folders) if collection else [""]:
+            for page in pages.paginate(Bucket=stack.documents_bucket, Prefix=f"{visibility}/{folder}"):
+                for entry in page.get("Contents", []):
+                    document = StoredDocument(entry["Key"], entry["LastModified"].timestamp())
+                    if document.collection == (collection or document.collection) != SOURCES:
+                        yield document
+
+
+def copy_documents(target: Target, stack: RegionalStack, keys: Mapping[str, str]) -> None:
+    """Copy documents of one Region with their metadata.
+
+    :param keys: the key of each document -> the key of its copy
+    """
+    s3 = target.client("s3", stack.region)
+    bucket = stack.documents_bucket
+
+    def copy(pair: tuple[str, str]) -> None:
+        s3.copy_object(Bucket=bucket, Key=pair[1], CopySource={"Bucket": bucket, "Key": pair[0]})
+
+    with ThreadPoolExecutor(COPIED_AT_ONCE) as workers:
+        list(workers.map(copy, keys.items()))
 
 
 def delete_documents(target: Target, stack: RegionalStack, keys: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from ops.cli.collection_stores import (
     Declared,
     StoredDocument,
     StoredItem,
+    copy_documents,
     declared_collections,
     delete_documents,
     live_function,
@@ -109,8 +110,8 @@ def list_(chosen: Chosen, as_json: bool) -> None:
     document without an item.
 
     UNFIT ITEMS are malformed rows, and items that have an owner although the collection isn't an owner collection, or
-    the reverse. UNFIT DOCUMENTS are outside the prefix of the collection's present `read`. Nothing fits a collection
-    that isn't declared.
+    the reverse. UNFIT DOCUMENTS are outside the prefix of the collection's present `read`, or have a key from before
+    the edge existed. Nothing fits a collection that isn't declared.
     """
     target = chosen.target
     declared = declared_collections(target)
@@ -174,7 +175,36 @@ def purge(chosen: Chosen, name: str, yes: bool) -> None:
 @click.argument("name")
 @yes_option
 @click.pass_obj
-def move(chosen: Chosen, name: str, yes: bool) -> None:
+def copy(chosen: Chosen, name: str, yes: bool) -> None:
+    """Copy a collection's documents to the keys that this release reads, in every Region, before the upgrade.
+
+    A release from before the edge wrote documents under other keys. Without --yes, only count them. With --yes, copy
+    each document that has no copy yet, so that clients find it as soon as the new release is live. The command changes
+    nothing that the old release reads. Run `collections move` after the upgrade. It publishes all of these documents
+    again and deletes those with the old keys.
+    """
+    target = chosen.target
+    collection = declared_collections(target).get(name)
+    if collection is None:
+        raise CommandError(f"{name} isn't declared.\n{_advice(name, None)}")
+    for stack in target.regions():
+        documents = list(stored_documents(target, stack, name))
+        present = {document.key for document in documents if document.is_read(collection.read)}
+        former = [doc for doc in documents if doc.has_former_key and doc.visibility == collection.read]
+        keys = {doc.key: doc.present_key for doc in former if doc.present_key not in present}
+        click.echo(f"{stack.region}: {len(keys)} documents to copy to {collection.read}/documents/{name}/.")
+        if yes:
+            copy_documents(target, stack, keys)
+    if not yes:
+        click.echo("Nothing was changed. Run the command again with --yes to copy them.")
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--all", "all_items", is_flag=True, help="Publish every item again, for example with a new edge_ttl.")
+@yes_option
+@click.pass_obj
+def move(chosen: Chosen, name: str, all_items: bool, yes: bool) -> None:
     """Move a collection's documents to the prefix of its present `read`, in every Region.
 
     Without --yes, only count them. With --yes, let `publish` write the document of each item that has none under the
@@ -188,10 +218,10 @@ def move(chosen: Chosen, name: str, yes: bool) -> None:
         raise CommandError(f"{name} isn't declared.\n{_advice(name, None)}")
     if collection.retired:
         raise CommandError(f"{name} is retired, so nobody can read its documents. Use `collections purge`.")
-    plans = [_plan_move(target, stack, name, collection) for stack in target.regions()]
+    plans = [_plan_move(target, stack, name, collection, all_items=all_items) for stack in target.regions()]
     for plan in plans:
         click.echo(
-            f"{plan.stack.region}: {len(plan.items)} items to publish under {collection.read}/{name}/, "
+            f"{plan.stack.region}: {len(plan.items)} items to publish under {collection.read}/documents/{name}/, "
             f"{len(plan.former)} documents to delete under other prefixes."
         )
         if plan.unfit:
@@ -202,7 +232,7 @@ def move(chosen: Chosen, name: str, yes: bool) -> None:
     for plan in plans:
         _carry_out_move(target, plan, name, collection)
     stacks = [plan.stack for plan in plans]
-    click.echo(f"All documents of {name} are under {collection.read}/{name}/ in {_names(stacks)}.")
+    click.echo(f"All documents of {name} are under {collection.read}/documents/{name}/ in {_names(stacks)}.")
     _say_what_remains(target, stacks, move=True)
 
 
@@ -211,19 +241,21 @@ def _rows(target: Target, stack: RegionalStack, declared: dict[str, Declared]) -
     items: Counter[str] = Counter()
     unfit_items: Counter[str] = Counter()
     documents: Counter[tuple[str, str]] = Counter()
+    unfit_documents: Counter[str] = Counter()
     for item in stored_items(target, stack):
         items[item.collection] += 1
         collection = declared.get(item.collection)
         unfit_items[item.collection] += collection is None or not item.fits(collection.read)
     for document in stored_documents(target, stack):
         documents[document.collection, document.visibility] += 1
+        collection = declared.get(document.collection)
+        unfit_documents[document.collection] += collection is None or not document.is_read(collection.read)
     for name in {*declared, *items, *(name for name, _ in documents)}:
         collection = declared.get(name)
         read = collection.read if collection else None
         state = "undeclared" if collection is None else "retired" if collection.retired else "declared"
         counts: dict[Visibility, int] = {visibility: documents[name, visibility] for visibility in VISIBILITIES}
-        unfit_documents = sum(count for visibility, count in counts.items() if visibility != read)
-        yield Row(name, read, state, stack.region, items[name], counts, unfit_items[name], unfit_documents)
+        yield Row(name, read, state, stack.region, items[name], counts, unfit_items[name], unfit_documents[name])
 
 
 def _advice(name: str, collection: Declared | None) -> str:
@@ -363,7 +395,7 @@ class _MovePlan(NamedTuple):
     unfit: int
 
 
-def _plan_move(target: Target, stack: RegionalStack, name: str, collection: Declared) -> _MovePlan:
+def _plan_move(target: Target, stack: RegionalStack, name: str, collection: Declared, *, all_items: bool) -> _MovePlan:
     """Compare the items of a collection with its documents in one Region.
 
     An item must be published in three cases: it has no document under the present prefix; it has one under another
@@ -372,7 +404,7 @@ def _plan_move(target: Target, stack: RegionalStack, name: str, collection: Decl
     present: dict[str, float] = {}
     former: list[StoredDocument] = []
     for document in stored_documents(target, stack, name):
-        if document.visibility == collection.read:
+        if document.is_read(collection.read):
             present[document.key] = document.written_at
         else:
             former.append(document)
@@ -384,9 +416,13 @@ def _plan_move(target: Target, stack: RegionalStack, name: str, collection: Decl
             unfit += 1
             continue
         written_at = present.get(item.document_key(collection.read))
-        others = {item.document_key(visibility) for visibility in VISIBILITIES if visibility != collection.read}
         accepted_ms = ms_of(item.accepted_at) or 0
-        if written_at is None or written_at * 1000 < accepted_ms or others & former_keys:
+        if (
+            all_items
+            or written_at is None
+            or written_at * 1000 < accepted_ms
+            or former_keys & item.former_document_keys(collection.read)
+        ):
             items.append(item.key)
     return _MovePlan(stack, items, former, unfit)
 
@@ -414,7 +450,7 @@ def _carry_out_move(target: Target, plan: _MovePlan, name: str, collection: Decl
             for task, _ in tasks:
                 task.cancel()
     for _ in range(MAX_ROUNDS):
-        keys = [doc.key for doc in stored_documents(target, stack, name) if doc.visibility != collection.read]
+        keys = [doc.key for doc in stored_documents(target, stack, name) if not doc.is_read(collection.read)]
         if not keys:
             return
         delete_documents(target, stack, keys)

@@ -12,7 +12,11 @@ import click
 from ops.cli.api import api
 from ops.cli.checkpoint import checkpoint
 from ops.cli.collections import collections
+from ops.cli.compare_regions import compare_regions
 from ops.cli.dead_letters import dead_letters
+from ops.cli.drill import drill
+from ops.cli.edge import edge
+from ops.cli.edge_functions import leftovers, logs
 from ops.cli.quarantine import quarantine
 from ops.cli.sources import sources
 from ops.cli.target import Chosen
@@ -36,5 +40,7 @@ def main(context: click.Context, local: str | None, file: Path | None) -> None:
     context.obj = Chosen(local, file)
 
 
-for command in (sources, checkpoint, collections, quarantine, dead_letters, api):
+for command in (sources, checkpoint, collections, quarantine, dead_letters, api, edge, drill, compare_regions):
     main.add_command(command)
+for subcommand in (leftovers, logs):
+    edge.add_command(subcommand)

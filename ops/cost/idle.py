@@ -119,7 +119,11 @@ def _mapping(values: Mapping[str, Any], _regions: int) -> Quantities:
 
 
 def _schedule(values: Mapping[str, Any], regions: int) -> Quantities:
-    """Count the runs of a schedule, which happen whether anything has changed or not."""
+    """Count the runs of a schedule, which happen whether anything has changed or not.
+
+    If two Regions can poll, each source has a schedule in both, but only one of them reads the back office. The other
+    one counts as a whole poll too, so the sum is too high rather than too low.
+    """
     name, runs = values["name"], runs_a_month(values["schedule_expression"])
     yield "schedule", runs
     yield "lambda_request", runs
@@ -152,6 +156,21 @@ def runs_a_month(expression: str) -> float:
     return SECONDS / (int(rate[1]) * {"minute": 60, "hour": 3600, "day": 86400}[rate[2]])
 
 
+def _web_acl(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count a web ACL, its rules and groups, and bot control, which AWS bills apart."""
+    rules = values["rule"]
+    yield "waf_web_acl", 1
+    yield "waf_rule", len(rules)
+    if any("AWSManagedRulesBotControlRuleSet" in str(rule["statement"]) for rule in rules):
+        yield "waf_bot_control", 1
+
+
+def _health_check(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count a health check and its options. HTTPS is one, and an interval of ten seconds another."""
+    yield "health_check", 1
+    yield "health_check_option", (values["type"] == "HTTPS") + (values.get("request_interval") == 10)
+
+
 IDLE: Mapping[str, Callable[[Mapping[str, Any], int], Quantities]] = {
     "aws_api_gateway_stage": _stage,
     "aws_cloudwatch_dashboard": _dashboard,
@@ -160,12 +179,16 @@ IDLE: Mapping[str, Callable[[Mapping[str, Any], int], Quantities]] = {
     "aws_kms_key": _key,
     "aws_lambda_event_source_mapping": _mapping,
     "aws_lambda_function": _function,
+    "aws_route53_health_check": _health_check,
     "aws_scheduler_schedule": _schedule,
+    "aws_wafv2_web_acl": _web_acl,
 }
 """Resource type -> what it needs in an idle month. A function gets the planned values and the number of Regions."""
 
 BY_USE: Mapping[str, str] = {
     "aws_api_gateway_rest_api": "per request",
+    "aws_cloudfront_distribution": "per request and GB; 10 million requests and 1 TB a month are free",
+    "aws_cloudwatch_log_delivery": "per GB of logs",
     "aws_cloudwatch_log_group": "per GB of logs",
     "aws_cognito_user_pool": "per active user",
     "aws_dynamodb_table": "per request and GB",
@@ -183,6 +206,8 @@ _SETTING = "a setting of another resource"
 _IAM = "IAM is free"
 
 FREE: Mapping[str, str] = {
+    "aws_acm_certificate": "public certificates are free",
+    "aws_acm_certificate_validation": "waits for the certificate",
     "aws_api_gateway_account": _SETTING,
     "aws_api_gateway_api_key": "free",
     "aws_api_gateway_base_path_mapping": _SETTING,
@@ -194,7 +219,16 @@ FREE: Mapping[str, str] = {
     "aws_api_gateway_usage_plan_key": "free",
     "aws_api_gateway_vpc_link": "free; you pay for its load balancer",
     "aws_budgets_budget": "budgets without actions are free",
+    "aws_cloudfront_cache_policy": _SETTING,
+    "aws_cloudfront_origin_access_control": _SETTING,
+    "aws_cloudfront_response_headers_policy": _SETTING,
+    "aws_cloudwatch_log_delivery_destination": _SETTING,
+    "aws_cloudwatch_log_delivery_source": _SETTING,
+    "aws_cloudwatch_log_resource_policy": _SETTING,
     "aws_cloudwatch_log_stream": "part of its log group",
+    "aws_cognito_identity_pool": "free; so are the credentials",
+    "aws_cognito_identity_pool_provider_principal_tag": _SETTING,
+    "aws_cognito_identity_pool_roles_attachment": _SETTING,
     "aws_cognito_resource_server": "part of the user pool",
     "aws_cognito_user_group": "part of the user pool",
     "aws_cognito_user_pool_client": "free without client credentials",
@@ -220,6 +254,9 @@ FREE: Mapping[str, str] = {
     "aws_sns_topic_policy": _SETTING,
     "aws_sns_topic_subscription": "billed by the topic's notifications",
     "aws_ssm_parameter": "standard parameters are free",
+    "aws_wafv2_ip_set": "part of its web ACL",
+    "aws_wafv2_web_acl_association": _SETTING,
+    "aws_wafv2_web_acl_logging_configuration": "billed by its log group",
     "terraform_data": "exists in Terraform's state only",
 }
 """Resource type -> why it costs nothing."""

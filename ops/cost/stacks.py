@@ -38,6 +38,7 @@ def plan_stacks(folder: Path) -> dict[str, dict[str, Any]]:
     :raises CommandError: if a plan fails
     """
     shutil.copytree(SOURCE, folder / "terraform", ignore=shutil.ignore_patterns(".terraform", "*.tftest.hcl"))
+    shutil.copytree(SOURCE.parent / "web", folder / "web")
     root = folder / "terraform"
     shutil.copy(SOURCE / "tests/cost/stack.tftest.hcl", root / "tests")
     env = environment(folder / "data")

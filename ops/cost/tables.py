@@ -10,9 +10,10 @@ from pathlib import Path
 from ops.console import ROOT, CommandError
 
 from .idle import BY_USE, FREE, Usage, usage_of_source
-from .prices import price_list
+from .prices import HOURS, price_list
 from .traffic import (
     COLUMNS,
+    EDGE_REQUESTS,
     EXAMPLE,
     EXAMPLE_FREE_USERS,
     EXAMPLE_ITEMS,
@@ -38,7 +39,9 @@ NAMES: Mapping[str, str] = {
     "aws_kms_key": "keys",
     "aws_lambda_event_source_mapping": "Lambda's requests to the empty apply queue",
     "aws_lambda_function": "SnapStart's snapshots",
+    "aws_route53_health_check": "health checks of the API",
     "aws_scheduler_schedule": "schedules: polls with their metrics, and heartbeats",
+    "aws_wafv2_web_acl": "web ACLs of the firewall and the lock",
 }
 """Resource type -> what it is in the first table."""
 
@@ -49,6 +52,14 @@ UNITS: Mapping[str, tuple[str, float]] = {
     "a GB of logs (5 GB are free)": ("log_gb", 1),
     "a million traces (100,000 are free)": ("trace", MILLION),
     "a million requests to KMS (20,000 are free)": ("kms_request", MILLION),
+    "a Route 53 zone of your domain in a month, without queries": ("hosted_zone", 1),
+    "a shard of the second change stream, with `poll.in_replica`, in a month": ("kinesis_shard_hour", HOURS),
+    "a health check of `api_failover` in a month (six; an account's first 50 are free)": ("health_check", 1),
+    "an option of a health check of `api_failover` in a month (four)": ("health_check_option", 1),
+    "the web ACL of `firewall` in a month": ("waf_web_acl", 1),
+    "a rule or a group of `firewall` in a month (nine by default)": ("waf_rule", 1),
+    "the group `bot_control` of `firewall` in a month": ("waf_bot_control", 1),
+    "a million requests that `firewall` judges": ("waf_request", MILLION),
 }
 """What is counted -> its price, and how much of it."""
 
@@ -95,7 +106,10 @@ def traffic_table() -> str:
         together = f"**{dollars(sum(columns.values()))}**"
         return [title, *(dollars(value) if value >= 0.005 else "" for value in columns.values()), together]
 
-    return rows(["a million", *COLUMNS, "together"], *(line(*request) for request in REQUESTS.items()))
+    return rows(
+        ["a million", *COLUMNS, "together"],
+        *(line(*request) for request in [*REQUESTS.items(), *EDGE_REQUESTS.items()]),
+    )
 
 
 def unit_table() -> str:

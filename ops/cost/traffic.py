@@ -61,6 +61,19 @@ def _run(seconds: float, *, gigabytes: float = 0.5) -> dict[str, float]:
     return {"lambda_request": 1.0, "lambda_gb_second": seconds * gigabytes, "log_gb": FUNCTION_LOG}
 
 
+_EDGE_HIT = {"cloudfront_request": 1.0, "cloudfront_gb": RESPONSE}
+
+# `edge_auth` has 128 MB and checks a token in about 3 ms. It logs failures only.
+_CHECK = {"edge_lambda_request": 1.0, "edge_lambda_gb_second": 0.003 * 0.125}
+
+EDGE_REQUESTS: Mapping[str, Mapping[str, float]] = {
+    "public documents from the edge's cache": _EDGE_HIT,
+    "private documents from the edge's cache": _sum(_EDGE_HIT, _CHECK),
+    # S3 sends to CloudFront for nothing. After S3, `edge_auth` runs for each response.
+    "public documents that the edge gets from S3": _sum(_EDGE_HIT, _CHECK, {"s3_get": 1.0}),
+}
+"""What is counted at the edge -> the amounts of one, by the names of their prices. The example has no edge."""
+
 REQUESTS: Mapping[str, Mapping[str, float]] = {
     "reads from the stage cache": _sum(_REQUEST, {"transfer_out_gb": RESPONSE}),
     "reads of a document": _sum(_REQUEST, {"s3_get": 1.0, "transfer_out_gb": RESPONSE}),
@@ -89,6 +102,8 @@ STORED_MILLION: Mapping[str, float] = {
 
 GROUPS: Mapping[str, str] = {
     "api_": "API",
+    "cloudfront_": "edge",
+    "edge_lambda_": "edge",
     "lambda_": "Lambda",
     "snapshot_": "Lambda",
     "log_": "logs and traces",
@@ -97,7 +112,7 @@ GROUPS: Mapping[str, str] = {
 }
 """How the name of a price begins -> the column of its cost. Everything else is in the column `stores`."""
 
-COLUMNS = ("API", "Lambda", "stores", "logs and traces", "transfer")
+COLUMNS = ("API", "edge", "Lambda", "stores", "logs and traces", "transfer")
 
 
 def group(price: str) -> str:

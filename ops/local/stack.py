@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ops import terraform
 from ops.build.targets import Zips
-from ops.console import CommandError, Progress, run_tool
+from ops.console import ROOT, CommandError, Progress, run_tool
 from ops.local import emulator
 
 VARIABLES = Path("environments/local.tfvars")
@@ -59,7 +59,10 @@ class Outputs:
     apply_dead_letter_url: str
     routes: list[str]
     openapi_uri: str | None = None
+    identity_pool_id: str | None = None
     edge_url: str | None = None
+    edge_id: str | None = None
+    edge_domain_name: str | None = None
     replica_region: str | None = None
     replica_api_url: str | None = None
     replica_documents_bucket: str | None = None
@@ -156,9 +159,13 @@ def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office:
         "functions_zip": str(zips.functions),
         "layer_zip": str(zips.layer),
         "poll_layer_zip": str(zips.poll_layer),
+        "edge_auth_zip": str(zips.edge_auth),
         "aws_client": aws_client(),
         "api_base_url": f"{endpoint}/_aws/execute-api/{{api_id}}",
     }
+    running = emulator.running(name)
+    if running and running.edge_port:
+        variables["edge_base_url"] = running.edge_url
     (folder / "run.tfvars.json").write_text(json.dumps(variables))
     command = [terraform.terraform(), f"-chdir={folder}", "apply", "-json", "-auto-approve", *_OPTIONS]
     _run_apply(command, env, emulator.folder(name) / "apply.log", progress)
@@ -213,6 +220,8 @@ def _copy(name: str, back_office: str) -> Path:
         dirs_exist_ok=True,
         ignore=shutil.ignore_patterns("backend.tf", "backend_override.tf", ".terraform", "terraform.tfstate*", "tests"),
     )
+    # The web client's files lie beside terraform/.
+    shutil.copytree(ROOT / "web", folder.parent / "web", dirs_exist_ok=True)
     variables = folder / VARIABLES
     variables.write_text(variables.read_text().replace(BACK_OFFICE, back_office))
     return folder

@@ -54,6 +54,17 @@ log_retention_days  = 1
 throttle      = { rate = 5000, burst = 5000 }
 open_throttle = { rate = 5000, burst = 5000 }
 
+# The edge is on, because a stand-in serves the emulator's CloudFront distribution (ops/local/edge.py). There is no
+# domain, because the AWS provider waits 30 seconds for each of the emulator's DNS records. There are no access logs,
+# because the emulator has no log delivery. An apply doesn't wait for edge locations, because there are none. The API
+# has no lock, because the emulator evaluates its resource policy without the request's headers, and so would refuse
+# every call.
+edge          = { access_logs = false, wait = false, origin_lock = "none" }
+edge_base_url = "http://localhost:8080"
+
+# Users of the mobile client read their own documents straight from the emulator's S3.
+identity_pool = true
+
 cors_origins = ["http://localhost:8080"]
 cors_headers = ["traceparent"] # the header of W3C Trace Context, which tracing libraries for browsers add
 
@@ -63,6 +74,7 @@ collections = {
   # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it.
   countries = {
     read         = "public"
+    edge_ttl     = 60
     write_groups = ["editors"]
     schema       = <<-JSON
       {
@@ -85,6 +97,7 @@ collections = {
   # Every signed-in user may read this collection, and the user groups `editors` and `support` may write it.
   notices = {
     read         = "authenticated"
+    edge_ttl     = 60
     write_groups = ["editors", "support"]
     schema       = <<-JSON
       {

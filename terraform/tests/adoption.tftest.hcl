@@ -17,6 +17,18 @@ mock_provider "aws" {
   }
 }
 
+mock_provider "aws" {
+  alias           = "edge"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
+    }
+  }
+}
+
 variables {
   name           = "readplane"
   region         = "eu-central-1"

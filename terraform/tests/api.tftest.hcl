@@ -1763,3 +1763,39 @@ run "as_many_resources_as_an_api_holds" {
     error_message = "Without preflights, the routes may use all 300 resources but the root."
   }
 }
+
+run "document_with_another_cache_control_than_in_s3" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    routes = { "GET /documents/prices/{item_id}" = {
+      scopes = ["readplane/read"]
+      document = {
+        key           = "authenticated/documents/prices/{item_id}"
+        role_arn      = "arn:aws:iam::111122223333:role/documents-authenticated"
+        cache_control = "private, max-age=30"
+      }
+    } }
+
+    route        = "GET /documents/prices/{item_id}"
+    header       = "method.response.header.Cache-Control"
+    expected_200 = "'private, max-age=30'"
+    expected_404 = "'no-store'"
+  }
+
+  assert {
+    condition = alltrue([for s in ["200", "304"] : (
+      local.document_mappings[var.route][s].responseParameters[var.header] == var.expected_200
+    )])
+    error_message = "The API doesn't repeat the Cache-Control that S3 has for the edge."
+  }
+
+  assert {
+    condition     = local.document_mappings[var.route]["403|404"].responseParameters[var.header] == var.expected_404
+    error_message = "An error keeps its own Cache-Control."
+  }
+}

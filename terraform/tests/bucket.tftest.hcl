@@ -245,3 +245,55 @@ run "objects_whose_old_versions_stay" {
     error_message = "Everything else is cleaned up everywhere, as before."
   }
 }
+
+run "read_by_a_distribution" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    reader_arns     = ["arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE"]
+    reader_prefixes = ["public/documents/"]
+
+    expected_reader = {
+      Sid       = "EdgeReads"
+      Effect    = "Allow"
+      Principal = { Service = "cloudfront.amazonaws.com" }
+      Action    = "s3:GetObject"
+      Resource  = ["arn:aws:s3:::a-bucket/public/documents/*"]
+      Condition = { StringEquals = {
+        "aws:SourceArn" = ["arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE"]
+      } }
+    }
+  }
+
+  assert {
+    condition     = strcontains(output.policy, jsonencode(var.expected_reader))
+    error_message = "The distribution reads below its prefixes, and lists nothing."
+  }
+
+  assert {
+    condition     = strcontains(output.policy, "DenyPlainHttp")
+    error_message = "The bucket still refuses plain HTTP."
+  }
+}
+
+run "read_by_a_distribution_on_an_emulator" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    tls_only    = false
+    reader_arns = ["arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE"]
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_policy.this) == 1 && !strcontains(output.policy, "DenyPlainHttp")
+    error_message = "An emulator without TLS needs the policy for the distribution alone."
+  }
+}

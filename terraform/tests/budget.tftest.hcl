@@ -11,6 +11,18 @@ mock_provider "aws" {
   override_during = plan
 }
 
+mock_provider "aws" {
+  alias           = "edge"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
+    }
+  }
+}
+
 variables {
   name        = "shop"
   region      = "eu-central-1"
@@ -113,6 +125,7 @@ run "stack_with_a_budget" {
   providers = {
     aws         = aws
     aws.replica = aws.replica
+    aws.edge    = aws.edge
   }
 
   override_data {

@@ -16,7 +16,7 @@ variables {
     "GET /documents/a-notes/{item_id}" = {
       operation = "read_document"
       subject   = "a-notes"
-      document  = { key = "public/a-notes/{item_id}.json" }
+      document  = { key = "public/documents/a-notes/{item_id}" }
       cache     = { ttl = 60 }
     }
     "GET /items/a-notes/{item_id}/changes/{change_id}" = {
@@ -38,7 +38,7 @@ variables {
       operation = "read_document"
       subject   = "profiles"
       scopes    = ["shop/read"]
-      document  = { key = "owner/profiles/{sub}/{item_id}.json" }
+      document  = { key = "owner/documents/profiles/{sub}/{item_id}" }
     }
     "GET /items/profiles/{item_id}/changes/{change_id}" = {
       operation = "read_change"

@@ -7,6 +7,7 @@ variables {
   layer_zip     = "tests/mocks/artefact.txt"
 
   poll_layer_zip = "tests/mocks/artefact.txt"
+  edge_auth_zip  = "tests/mocks/artefact.txt"
 }
 
 run "files" {
@@ -43,6 +44,8 @@ run "local" {
     throttle              = run.files.files.local.throttle
     cors_origins          = run.files.files.local.cors_origins
     cors_headers          = run.files.files.local.cors_headers
+    edge                  = run.files.files.local.edge
+    edge_base_url         = run.files.files.local.edge_base_url
     backends              = run.files.files.local.backends
     backend_api_keys      = run.files.files.local.backend_api_keys
     collections           = run.files.files.local.collections
@@ -90,6 +93,16 @@ run "local" {
   assert {
     condition     = toset(values(var.sources)[*].mode) == toset(["changes", "snapshot"])
     error_message = "The local sources are of both modes."
+  }
+
+  assert {
+    condition     = var.edge.documents && var.edge.sign_in && var.edge.site && !var.edge.access_logs
+    error_message = "The local run shows the whole edge, without the log that the emulator can't deliver."
+  }
+
+  assert {
+    condition     = alltrue([for name in ["countries", "notices"] : var.collections[name].edge_ttl > 0])
+    error_message = "The edge keeps documents of both shared kinds."
   }
 
   assert {

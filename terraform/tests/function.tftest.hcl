@@ -557,3 +557,145 @@ run "a_zip_in_s3" {
     error_message = "No local file is needed."
   }
 }
+
+run "at_the_edge" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    function             = "edge-auth-0a1b2c3d"
+    package              = "edge_auth"
+    edge                 = true
+    check                = null
+    reserved_concurrency = null
+    snap_start           = false
+    kms_key_arn          = null
+    code                 = { zip = "tests/mocks/artefact.txt", architecture = "x86_64", layers = [] }
+
+    expected_log_statement = {
+      Sid    = "WriteOwnLog"
+      Effect = "Allow"
+      Action = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = [
+        "arn:aws:logs:*:111122223333:log-group:/readplane/edge-auth/readplane-edge-auth-0a1b2c3d:*",
+      ]
+    }
+    expected_services = ["lambda.amazonaws.com", "edgelambda.amazonaws.com"]
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.environment) == 0
+    error_message = "CloudFront refuses a function with environment variables."
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.snap_start) + length(aws_lambda_function.this.vpc_config) == 0
+    error_message = "CloudFront refuses a function with SnapStart or a VPC."
+  }
+
+  assert {
+    condition     = length(coalesce(aws_lambda_function.this.layers, [])) == 0
+    error_message = "CloudFront refuses a function with layers."
+  }
+
+  assert {
+    condition     = !strcontains(output.policy, "xray:")
+    error_message = "X-Ray doesn't trace a function at the edge."
+  }
+
+  assert {
+    condition     = join(" ", aws_lambda_function.this.architectures) == "x86_64" && aws_lambda_function.this.publish
+    error_message = "CloudFront takes published versions for x86_64 only."
+  }
+
+  assert {
+    condition     = output.edge_arn == "${aws_lambda_function.this.arn}:${aws_lambda_function.this.version}"
+    error_message = "The ARN for a distribution ends in the number of a version."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.skip_destroy
+    error_message = "Terraform leaves the function behind, because Lambda refuses to delete it for hours."
+  }
+
+  assert {
+    condition     = strcontains(output.trust_policy, jsonencode(var.expected_services))
+    error_message = "Lambda and CloudFront's copies may assume the role."
+  }
+
+  assert {
+    condition     = strcontains(output.policy, jsonencode(var.expected_log_statement))
+    error_message = "The function may log in the Region of the client, where Terraform makes no log group."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].system_log_level == "WARN"
+    error_message = "Lambda doesn't log the start and end of each request, which would cost more than the function."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_format == "JSON"
+    error_message = "Only the format JSON has levels."
+  }
+}
+
+run "at_the_edge_for_arm64" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    edge                 = true
+    reserved_concurrency = null
+    snap_start           = false
+    kms_key_arn          = null
+    code                 = { zip = "tests/mocks/artefact.txt", architecture = "arm64", layers = [] }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "at_the_edge_with_reserved_concurrency" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    edge                 = true
+    reserved_concurrency = 1
+    snap_start           = false
+    kms_key_arn          = null
+    code                 = { zip = "tests/mocks/artefact.txt", architecture = "x86_64", layers = [] }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "at_the_edge_with_layers" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    edge                 = true
+    reserved_concurrency = null
+    snap_start           = false
+    kms_key_arn          = null
+    code = {
+      zip          = "tests/mocks/artefact.txt"
+      architecture = "x86_64"
+      layers       = ["arn:aws:lambda:us-east-1:111122223333:layer:libraries:1"]
+    }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}

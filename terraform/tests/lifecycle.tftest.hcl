@@ -18,6 +18,18 @@ mock_provider "aws" {
   }
 }
 
+mock_provider "aws" {
+  alias           = "edge"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
+    }
+  }
+}
+
 variables {
   region        = "eu-central-1"
   hot_zip       = "tests/mocks/hot.txt"
@@ -36,6 +48,7 @@ run "existing_keys_and_a_collection_that_goes" {
   providers = {
     aws         = aws
     aws.replica = aws.replica
+    aws.edge    = aws.edge
   }
 
   variables {
@@ -159,6 +172,7 @@ run "own_keys_and_a_protected_source" {
   providers = {
     aws         = aws
     aws.replica = aws.replica
+    aws.edge    = aws.edge
   }
 
   variables {

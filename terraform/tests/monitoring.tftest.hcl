@@ -103,7 +103,7 @@ run "with_key_and_sources" {
   # --- The SNS topic
 
   assert {
-    condition     = aws_sns_topic.alarms.kms_master_key_id == var.kms_key_arn
+    condition     = output.topic.kms_key == var.kms_key_arn
     error_message = "The customer managed key encrypts the topic. With AWS's key, no alarm would get through."
   }
 
@@ -113,32 +113,20 @@ run "with_key_and_sources" {
   }
 
   assert {
-    condition     = jsondecode(aws_sns_topic_policy.alarms.policy).Statement == [var.expected_statement]
+    condition     = jsondecode(output.policies.topic).Statement == [var.expected_statement]
     error_message = "Only this account's alarms in this Region may publish."
   }
 
   assert {
-    condition     = aws_sns_topic_subscription.email["operations@example.com"].protocol == "email"
-    error_message = "Each address of notify has a subscription."
+    condition = { for endpoint, each in output.topic.subscriptions : endpoint => each.protocol } == {
+      "operations@example.com" = "email", "+4915112345678" = "sms"
+    }
+    error_message = "Each address and each phone number of notify has a subscription."
   }
 
   assert {
-    condition     = aws_sns_topic_subscription.phone["+4915112345678"].protocol == "sms"
-    error_message = "Each phone number of notify has a subscription."
-  }
-
-  assert {
-    condition = alltrue([
-      for subscription in aws_sns_topic_subscription.email : subscription.topic_arn == output.topic_arn
-    ])
-    error_message = "The addresses get the alarms of the topic."
-  }
-
-  assert {
-    condition = alltrue([
-      for subscription in aws_sns_topic_subscription.phone : subscription.topic_arn == output.topic_arn
-    ])
-    error_message = "The phone numbers get the alarms of the topic."
+    condition     = one(distinct(values(output.topic.subscriptions)[*].topic_arn)) == output.topic_arn
+    error_message = "They get the alarms of the topic."
   }
 
   # --- The alarms
@@ -343,12 +331,12 @@ run "without_key_sources_and_recipients" {
   }
 
   assert {
-    condition     = aws_sns_topic.alarms.kms_master_key_id == null
+    condition     = output.topic.kms_key == null
     error_message = "Without a customer managed key, the topic has none, because AWS's key would shut CloudWatch out."
   }
 
   assert {
-    condition     = length(aws_sns_topic_subscription.email) + length(aws_sns_topic_subscription.phone) == 0
+    condition     = length(output.topic.subscriptions) == 0
     error_message = "Without recipients, nothing is subscribed to the topic."
   }
 
@@ -373,12 +361,12 @@ run "in_another_partition_and_region" {
   }
 
   override_data {
-    target = data.aws_partition.current
+    target = module.topic.data.aws_partition.current
     values = { partition = "aws-cn" }
   }
 
   override_data {
-    target = data.aws_region.current
+    target = module.topic.data.aws_region.current
     values = { name = "cn-north-1" }
   }
 

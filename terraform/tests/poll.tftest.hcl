@@ -78,7 +78,7 @@ variables {
 
   collections = {
     contracts = { read = "owner", cache_ttl = 0 }
-    products  = { read = "public", cache_ttl = 60, schema = "{\"type\": \"object\"}" }
+    products  = { read = "public", cache_ttl = 60, edge_ttl = 300, schema = "{\"type\": \"object\"}" }
     rates     = { read = "authenticated", cache_ttl = 0 }
   }
 
@@ -151,9 +151,9 @@ run "keyed_in_two_regions" {
         }))
       }
       collections = {
-        contracts = { read = "owner", cache_ttl = 0 }
-        products  = { read = "public", cache_ttl = 60 }
-        rates     = { read = "authenticated", cache_ttl = 0 }
+        contracts = { read = "owner", cache_ttl = 0, edge_ttl = null }
+        products  = { read = "public", cache_ttl = 60, edge_ttl = 300 }
+        rates     = { read = "authenticated", cache_ttl = 0, edge_ttl = null }
       }
     }
 
@@ -255,12 +255,12 @@ run "keyed_in_two_regions" {
       ReadOlderSchemas   = ["arn:aws:s3:::log/config/poll-schemas/*"]
       KeepQuarantine     = ["arn:aws:s3:::log/quarantine/*"]
       PublishDocuments = [
-        "arn:aws:s3:::docs-1/authenticated/sources/*",
-        "arn:aws:s3:::docs-1/public/sources/*",
-        "arn:aws:s3:::docs-1/authenticated/rates/*",
-        "arn:aws:s3:::docs-2/authenticated/sources/*",
-        "arn:aws:s3:::docs-2/public/sources/*",
-        "arn:aws:s3:::docs-2/authenticated/rates/*",
+        "arn:aws:s3:::docs-1/authenticated/documents/sources/*",
+        "arn:aws:s3:::docs-1/public/documents/sources/*",
+        "arn:aws:s3:::docs-1/authenticated/documents/rates/*",
+        "arn:aws:s3:::docs-2/authenticated/documents/sources/*",
+        "arn:aws:s3:::docs-2/public/documents/sources/*",
+        "arn:aws:s3:::docs-2/authenticated/documents/rates/*",
       ]
       ReadSecrets     = ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"]
       ReadParameters  = ["arn:aws:ssm:eu-central-1:111122223333:parameter/crm"]
@@ -532,6 +532,8 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
       collection = "products"
     } }
 
+    expected_documents = ["arn:aws:s3:::docs-1/public/documents/sources/*"]
+
     expected_sids = [
       "WriteOwnLog", "SendTraces", "KeepNetworkInterfaces", "FindNetworkInterfaces", "KeepCodeFromInterfaces",
       "PutChanges", "KeepCheckpoints", "ReadItems", "ListItems", "RecordFreshness", "ReadSources",
@@ -557,7 +559,7 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
   assert {
     condition = [
       for s in jsondecode(output.policies.poll).Statement : s.Resource if s.Sid == "PublishDocuments"
-    ] == [["arn:aws:s3:::docs-1/public/sources/*"]]
+    ] == [var.expected_documents]
     error_message = "Without a snapshot, poll publishes only the freshness, for the readers of the collection."
   }
 

@@ -31,6 +31,18 @@ mock_provider "aws" {
   }
 }
 
+mock_provider "aws" {
+  alias           = "edge"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
+    }
+  }
+}
+
 variables {
   region        = "eu-central-1"
   hot_zip       = "tests/mocks/hot.txt"
@@ -55,6 +67,7 @@ run "two_regions_with_keys_and_polled_back_offices" {
   providers = {
     aws         = aws
     aws.replica = aws.replica
+    aws.edge    = aws.edge
   }
 
   variables {
@@ -414,6 +427,183 @@ run "two_regions_with_keys_and_polled_back_offices" {
     }["UseKeyInEuWest1"] == var.replica_key
     error_message = "poll encrypts documents with each Region's own key."
   }
+
+  assert {
+    condition     = length(module.replica_poll) == 0 && length(module.replica_change_stream) == 0
+    error_message = "Without poll.in_replica only the primary Region polls, and nothing costs more."
+  }
+
+  assert {
+    condition     = !contains(keys(jsondecode(module.poll[0].settings)), "first_region")
+    error_message = "Then poll asks for no switch."
+  }
+}
+
+# The sources can move to the replica Region. Nothing here depends on the primary Region's `poll`.
+run "back_offices_polled_in_two_regions" {
+  command = plan
+
+  module {
+    source = "./modules/readplane"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+    aws.edge    = aws.edge
+  }
+
+  variables {
+    replica              = { region = "eu-west-1" }
+    customer_managed_key = true
+    poll_layer_zip       = "tests/mocks/artefact.txt"
+    collections = {
+      prices = { read = "authenticated" }
+      rates  = { read = "public", cache_ttl = 60 }
+    }
+    poll = {
+      in_replica  = true
+      vpc         = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+      replica_vpc = { subnet_ids = ["subnet-0fedcba9876543210"], security_group_ids = ["sg-0fedcba9876543210"] }
+    }
+    sources = {
+      prices = {
+        mode             = "changes"
+        collection       = "prices"
+        schedule         = "rate(1 minute)"
+        staleness_budget = 130
+        url              = "https://erp.example.com/prices?since={cursor}"
+        secret = {
+          arn                 = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
+          header              = "Authorization"
+          kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/theirs"
+          replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/theirs-too"
+        }
+        records     = "rows"
+        id          = "code"
+        version     = { expression = "changed", format = "rfc3339" }
+        translation = "@"
+        sweep       = { schedule = "rate(1 day)" }
+      }
+      rates = {
+        mode             = "snapshot"
+        collection       = "rates"
+        schedule         = "rate(1 hour)"
+        staleness_budget = 7200
+        url              = "https://erp.example.com/rates"
+      }
+    }
+
+    # What the assertions below expect.
+    replica_secret = ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:erp-AbCdEf"]
+    replica_items  = ["arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"]
+    replica_keys   = ["arn:aws:kms:eu-west-1:111122223333:key/theirs-too"]
+    replica_stream = {
+      name = "readplane-changes"
+      arn  = "arn:aws:kinesis:eu-west-1:111122223333:stream/readplane-changes"
+    }
+    reads = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+    stale = ["readplane-stale-prices", "readplane-stale-rates"]
+  }
+
+  assert {
+    condition     = keys(module.replica_poll[0].schedules) == keys(module.poll[0].schedules)
+    error_message = "Both Regions have every schedule."
+  }
+
+  assert {
+    condition = alltrue([
+      for poll in [module.poll[0], module.replica_poll[0]] : jsondecode(poll.settings).first_region == "eu-central-1"
+    ])
+    error_message = "The primary Region polls until a source is moved."
+  }
+
+  assert {
+    condition     = jsondecode(module.replica_poll[0].settings).documents[*].region == ["eu-west-1", "eu-central-1"]
+    error_message = "poll takes the first Region for its own."
+  }
+
+  assert {
+    condition     = jsondecode(module.poll[0].settings).documents[*].region == ["eu-central-1", "eu-west-1"]
+    error_message = "poll in the primary Region does so too."
+  }
+
+  assert {
+    condition     = [jsondecode(module.replica_poll[0].config).sources["prices"].secret.arn] == var.replica_secret
+    error_message = "poll in the replica Region asks for the secret's replica."
+  }
+
+  assert {
+    condition     = !strcontains(module.replica_poll[0].config, "kms_key_arn")
+    error_message = "poll needs no ARN of the secret's key."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.replica_poll[0].policies.poll).Statement : s.Sid => s.Resource
+    }["ReadSecrets"] == var.replica_secret
+    error_message = "poll may read the secret's replica, and no other secret."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.replica_poll[0].policies.poll).Statement : s.Sid => s.Resource
+    }["DecryptSecrets"] == var.replica_keys
+    error_message = "poll may use the key of the secret's replica."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.replica_poll[0].policies.poll).Statement : s.Sid => s.Resource
+    }["ReadItems"] == var.replica_items
+    error_message = "poll in the replica Region reads the switches and the items of its own Region."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.replica_poll[0].policies.poll).Statement : s.Sid => s.Action
+    }["ReadItems"] == var.reads
+    error_message = "poll may read the switches."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.poll[0].policies.poll).Statement : s.Sid => s.Action
+    }["ReadItems"] == var.reads
+    error_message = "poll in the primary Region may read them too."
+  }
+
+  assert {
+    condition     = !strcontains(module.replica_poll[0].policies.poll, "switch/")
+    error_message = "poll may not set a switch, which only operators do."
+  }
+
+  assert {
+    condition     = strcontains(module.replica[0].policies.functions["apply-stream"], "\"ReadChangeStream\"")
+    error_message = "The replica Region applies what it polls."
+  }
+
+  assert {
+    condition     = output.replica_checkpoints_table == "readplane-checkpoints" && output.replica_poll_function != null
+    error_message = "Tools can find the replica Region's checkpoints and poll."
+  }
+
+  assert {
+    condition     = output.replica.change_stream == var.replica_stream && output.replica_change_stream != null
+    error_message = "The change stream is the replica Region's."
+  }
+
+  assert {
+    condition = contains(keys(output.replica.functions), "poll") && (
+      contains(keys(output.replica.roles), "scheduler")
+    )
+    error_message = "A team can find poll in the replica Region."
+  }
+
+  assert {
+    condition     = module.replica_poll[0].deletion_protection && length(module.replica_change_stream_guard) == 1
+    error_message = "The replica Region's checkpoints and changes are protected by default."
+  }
+
+  assert {
+    condition     = length(setsubtract(var.stale, keys(module.replica_monitoring[0].alarms))) == 0
+    error_message = "Both Regions watch the staleness, so that one does if the other is lost."
+  }
 }
 
 run "back_offices_and_alarms_in_another_partition" {
@@ -426,6 +616,7 @@ run "back_offices_and_alarms_in_another_partition" {
   providers = {
     aws         = aws
     aws.replica = aws.replica
+    aws.edge    = aws.edge
   }
 
   override_data {
@@ -549,6 +740,7 @@ run "one_region_without_key" {
   providers = {
     aws         = aws
     aws.replica = aws.replica
+    aws.edge    = aws.edge
   }
 
   variables {
@@ -658,6 +850,7 @@ run "provider_for_another_region" {
   providers = {
     aws         = aws.replica
     aws.replica = aws
+    aws.edge    = aws.edge
   }
 
   # Plan the two checks alone, because planning the whole stack takes seconds.

@@ -47,6 +47,7 @@ variables {
       write_groups = ["editors"]
       schema       = "{\"type\":\"object\"}"
       cache_ttl    = 60
+      edge_ttl     = 300
       throttle     = { rate = 5, burst = 10 }
     }
     prices   = { read = "authenticated", write_groups = [], cache_ttl = 0 }
@@ -141,10 +142,15 @@ run "keyed_cached_and_documents_from_s3" {
       }
     }
 
+    publish_patterns = [
+      jsonencode({ dynamodb = { Keys = { pk = { S = [{ prefix = "item/" }, { prefix = "heartbeat/" }] } } } }),
+      jsonencode({ dynamodb = { NewImage = { version = { S = [{ exists = true }] } } } }),
+    ]
+
     document_keys = {
-      "GET /documents/products/{item_id}" = "public/products/{item_id}.json"
-      "GET /documents/prices/{item_id}"   = "authenticated/prices/{item_id}.json"
-      "GET /documents/profiles/{item_id}" = "owner/profiles/{sub}/{item_id}.json"
+      "GET /documents/products/{item_id}" = "public/documents/products/{item_id}"
+      "GET /documents/prices/{item_id}"   = "authenticated/documents/prices/{item_id}"
+      "GET /documents/profiles/{item_id}" = "owner/documents/profiles/{sub}/{item_id}"
     }
 
     write_settings = {
@@ -205,9 +211,9 @@ run "keyed_cached_and_documents_from_s3" {
       quarantine_prefix = "quarantine/"
       horizon_days      = 30
       collections = {
-        products = { read = "public", cache_ttl = 60, moved = false }
-        prices   = { read = "authenticated", cache_ttl = 0, moved = false }
-        profiles = { read = "owner", cache_ttl = 0, moved = false }
+        products = { read = "public", cache_ttl = 60, edge_ttl = 300, moved = false }
+        prices   = { read = "authenticated", cache_ttl = 0, edge_ttl = null, moved = false }
+        profiles = { read = "owner", cache_ttl = 0, edge_ttl = null, moved = false }
       }
     }
 
@@ -566,6 +572,13 @@ run "keyed_cached_and_documents_from_s3" {
   assert {
     condition     = aws_lambda_event_source_mapping.publish.starting_position == "TRIM_HORIZON"
     error_message = "publish gets every record from the start."
+  }
+
+  assert {
+    condition = toset(aws_lambda_event_source_mapping.publish.filter_criteria[0].filter[*].pattern) == toset(
+      var.publish_patterns
+    )
+    error_message = "Lambda invokes publish for items and heartbeats only."
   }
 
   assert {

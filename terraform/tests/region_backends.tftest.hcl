@@ -120,9 +120,9 @@ run "sources_and_backends" {
       "GET /documents/sources/shop"  = []
     }
     source_documents = {
-      "GET /documents/sources/books" = "authenticated/sources/books.json"
-      "GET /documents/sources/list"  = "authenticated/sources/list.json"
-      "GET /documents/sources/shop"  = "public/sources/shop.json"
+      "GET /documents/sources/books" = "authenticated/documents/sources/books"
+      "GET /documents/sources/list"  = "authenticated/documents/sources/list"
+      "GET /documents/sources/shop"  = "public/documents/sources/shop"
     }
     writes = [
       "DELETE /items/profiles/{item_id}",

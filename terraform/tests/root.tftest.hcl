@@ -11,6 +11,18 @@ mock_provider "aws" {
   override_during = plan
 }
 
+mock_provider "aws" {
+  alias           = "edge"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
+    }
+  }
+}
+
 # The values that only the root's types could spoil: objects that have different attributes, and a secret.
 run "values_of_the_type_any" {
   command = plan

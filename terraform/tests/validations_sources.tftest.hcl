@@ -2390,6 +2390,188 @@ run "vpc_with_a_security_group_by_name" {
   expect_failures = [var.poll]
 }
 
+run "polling_in_a_replica_without_a_region" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    poll = { in_replica = true }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "replica_vpc_without_polling_there" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    poll = {
+      vpc         = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+      replica_vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+    }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "private_back_offices_without_a_replica_vpc" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    poll = {
+      in_replica = true
+      vpc        = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+    }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "replica_vpc_without_a_subnet" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    poll = {
+      in_replica  = true
+      vpc         = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+      replica_vpc = { subnet_ids = [], security_group_ids = ["sg-0123456789abcdef0"] }
+    }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "replica_vpc_without_a_security_group" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    poll = {
+      in_replica  = true
+      vpc         = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+      replica_vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = [] }
+    }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "replica_vpc_with_a_subnet_by_name" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    poll = {
+      in_replica  = true
+      vpc         = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+      replica_vpc = { subnet_ids = ["private"], security_group_ids = ["sg-0123456789abcdef0"] }
+    }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "replica_vpc_with_a_security_group_by_name" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    poll = {
+      in_replica  = true
+      vpc         = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+      replica_vpc = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["default"] }
+    }
+  }
+
+  expect_failures = [var.poll]
+}
+
+run "replica_key_of_a_secret_without_polling_there" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    sources = { erp = merge(var.feed, { secret = merge(var.secret, {
+      replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/theirs"
+    }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "replica_key_of_a_secret_in_the_primary_region" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1" }
+    poll    = { in_replica = true }
+    sources = { erp = merge(var.feed, { secret = merge(var.secret, {
+      replica_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/theirs"
+    }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "polling_in_a_replica_that_is_not_enabled" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica = { region = "eu-west-1", enabled = false }
+    poll    = { in_replica = true }
+    sources = { erp = merge(var.feed, { secret = merge(var.secret, {
+      replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/theirs"
+    }) }) }
+  }
+
+  assert {
+    condition     = output.regions.replica == null
+    error_message = "The settings for the replica may stay while it is removed."
+  }
+}
+
 run "poll_layer_that_was_not_built" {
   command = plan
 

@@ -55,6 +55,7 @@ def terraform_test(folder: Path, files: Iterable[tuple[str, str]], modules: str 
     """
     for name in (modules, "tests/mocks"):
         shutil.copytree(SOURCE / name, folder / name)
+    shutil.copytree(SOURCE.parent / "web", folder.parent / "web", dirs_exist_ok=True)
     if modules == "modules":  # modules/settings needs no provider, and the lock file must not name an unused one
         shutil.copy(SOURCE / ".terraform.lock.hcl", folder)
     (folder / "main.tf").touch()

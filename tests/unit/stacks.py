@@ -8,6 +8,7 @@ from tests.unit.planned import SOURCE, errors, terraform_test
 ALARMS = "tests/alarms/stack.tftest.hcl"
 CACHED_ROUTES = "tests/cached_routes/stacks.tftest.hcl"
 ORGANISATION = "tests/adoption.tftest.hcl"
+FIREWALL = "tests/firewall.tftest.hcl"
 
 PlannedStacks = dict[str, dict[str, dict[str, Any]]]
 """Test file -> its runs -> the plan of each run, in Terraform's JSON format."""
@@ -20,7 +21,9 @@ def plan(folder: Path) -> PlannedStacks:
     """
     organisation, other_runs, _ = (SOURCE / ORGANISATION).read_text().partition('\nrun "own_pool')
     assert other_runs
-    texts = {name: (SOURCE / name).read_text() for name in (ALARMS, CACHED_ROUTES)} | {ORGANISATION: organisation}
+    texts = {name: (SOURCE / name).read_text() for name in (ALARMS, CACHED_ROUTES, FIREWALL)} | {
+        ORGANISATION: organisation
+    }
     names = {name.removeprefix("tests/").replace("/", "-"): name for name in texts}
     messages = terraform_test(folder, [(file, texts[name]) for file, name in names.items()])
     assert messages[-1]["test_summary"]["status"] == "pass", errors(messages)

@@ -17,6 +17,7 @@ from readplane.model.freshness import Freshness
 from readplane.model.keys import ListPosition, list_key
 from readplane.model.schema import SchemaValidator, compile_usable_schemas
 from readplane.model.version import stamp
+from readplane.poll.checkpoint import Position
 from readplane.stores.documents import Document
 from readplane.stores.items import ApplyOutcome, DynamoItems
 from readplane.stores.rows import BadRowError
@@ -161,6 +162,7 @@ class MemoryItems:
         self.by_key: dict[str, Change] = {}
         self.markers: dict[str, str] = {}
         self.sources: dict[str, Freshness] = {}
+        self.positions: dict[str, Position] = {}
         self.fail: set[str] = set()
 
     def get_item(self, key: str, *, consistent: bool = False) -> Change | None:
@@ -215,7 +217,8 @@ class MemorySourcedItems(MemoryItems):
                 if item.data is not None and list_key(item.collection, item.item_id, item.owner) == partition:
                     yield item.item_id, item.version
 
-    def put_freshness(self, source: str, freshness: Freshness) -> Freshness:
+    def put_freshness(self, source: str, freshness: Freshness, position: Position) -> Freshness:
+        self.positions[source] = position
         published = self.sources.get(source, freshness)
         fresh_as_of = max(published.fresh_as_of or "", freshness.fresh_as_of or "") or None
         self.sources[source] = freshness._replace(fresh_as_of=fresh_as_of)
@@ -231,6 +234,7 @@ class MemoryDocuments:
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
+        self.cache_controls: dict[str, str] = {}
         self.calls: list[tuple[str, str]] = []
         self.fail: set[str] = set()
         self.fail_removal: set[str] = set()
@@ -240,6 +244,7 @@ class MemoryDocuments:
             raise TimeoutError
         self.calls.append((key, version))
         self.texts[key] = text
+        self.cache_controls[key] = cache_control
 
     def remove_document(self, key: str) -> None:
         if key in self.fail_removal:

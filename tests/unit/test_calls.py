@@ -18,6 +18,7 @@ from readplane.aws.client import make_client
 from readplane.config import VARIABLE, SettingsError
 from readplane.model.freshness import Freshness
 from readplane.model.timestamp import rfc3339
+from readplane.poll.checkpoint import Position
 from readplane.poll.sourced_items import DynamoSourcedItems
 from tests.fakes.moto_aws import Aws
 from tests.unit.stores.support import new_bucket, new_table
@@ -58,7 +59,7 @@ def calls(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     monkeypatch.setenv(VARIABLE, settings_text(SETTINGS | {"items_table": table}))
     s3 = new_bucket()
     s3.put_object(Bucket="bucket", Key="schemas.json", Body=SCHEMAS)
-    s3.put_object(Bucket="bucket", Key="public/products/p-1.json", Body=b"{}", ContentType="application/json")
+    s3.put_object(Bucket="bucket", Key="public/documents/products/p-1", Body=b"{}", ContentType="application/json")
     boto3.client("firehose").create_delivery_stream(
         DeliveryStreamName="log",
         ExtendedS3DestinationConfiguration={
@@ -89,7 +90,7 @@ def test_an_accepted_write_is_one_call(calls: Aws) -> None:
     ("resource", "operation"),
     [
         ("/items/products/{item_id}", "GetItem"),
-        ("/documents/products/{item_id}", "GET /bucket/public/products/p-1.json"),
+        ("/documents/products/{item_id}", "GET /bucket/public/documents/products/p-1"),
         ("/items/products/{item_id}/changes/{change_id}", "BatchGetItem"),
     ],
 )
@@ -128,8 +129,10 @@ def test_a_read_of_a_sourced_collection_is_one_call_and_one_more_every_five_seco
     table = json.loads(zlib.decompress(base64.b64decode(os.environ[VARIABLE]), 31))["items_table"]
     monkeypatch.setenv(VARIABLE, settings_text(SETTINGS | {"items_table": table, "sources": sources}))
     fresh = Freshness(rfc3339(NOW_MS), "closed", rfc3339(NOW_MS))
-    DynamoSourcedItems(make_client("dynamodb"), table, horizon_ms=1).put_freshness("shop", fresh)
-    boto3.client("s3").put_object(Bucket="bucket", Key="public/sources/shop.json", Body=b"{}")
+    DynamoSourcedItems(make_client("dynamodb"), table, horizon_ms=1).put_freshness(
+        "shop", fresh, Position(None, None, None)
+    )
+    boto3.client("s3").put_object(Bucket="bucket", Key="public/documents/sources/shop", Body=b"{}")
     time_ms = NOW_MS
     monkeypatch.setattr("readplane.read.routes.now_ms", lambda: time_ms)
     read = handler_of("read")
@@ -146,7 +149,7 @@ def test_a_read_of_a_sourced_collection_is_one_call_and_one_more_every_five_seco
     assert requests == ["GetItem"] * 2 and response["headers"]["Readplane-Stale"] == "true"
     assert calls.during(lambda: read(api_event("GET", "/sources/shop"), None))[1] == ["GetItem"]
     response, requests = calls.during(lambda: read(api_event("GET", "/documents/sources/shop"), None))
-    assert response["statusCode"] == 200 and requests == ["GET /bucket/public/sources/shop.json"]
+    assert response["statusCode"] == 200 and requests == ["GET /bucket/public/documents/sources/shop"]
 
 
 def test_a_record_of_the_change_stream_is_one_call(calls: Aws) -> None:

@@ -59,6 +59,17 @@ def test_a_truth_value_is_true_or_false(moved: object, monkeypatch: pytest.Monke
         load_settings(PublishSettings)
 
 
+def test_a_whole_number_may_be_null_if_its_annotation_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for edge_ttl in (None, 0, 300):
+        good = {"documents_bucket": "d", "collections": {"products": {**PRODUCTS, "edge_ttl": edge_ttl}}}
+        monkeypatch.setenv(VARIABLE, settings_text(GOOD | good))
+        assert load_settings(PublishSettings).collections["products"].edge_ttl == edge_ttl
+    bad = {"documents_bucket": "d", "collections": {"products": {**PRODUCTS, "edge_ttl": -1}}}
+    monkeypatch.setenv(VARIABLE, settings_text(GOOD | bad))
+    with pytest.raises(SettingsError, match=r"collections\.products\.edge_ttl must be a whole number"):
+        load_settings(PublishSettings)
+
+
 @pytest.mark.parametrize("settings_class", [WriteSettings, ReadSettings, ApplySettings, PublishSettings])
 def test_an_error_lists_every_problem(settings_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, settings_text({"collections": {"c": {"read": "everybody", "cache_ttl": -1}}}))

@@ -14,9 +14,9 @@ TESTS = sorted((ROOT / "terraform" / "tests").glob("*.tftest.hcl"))
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_there_are_at_most_12_checkov_suppressions_and_each_gives_a_reason() -> None:
+def test_there_are_at_most_20_checkov_suppressions_and_each_gives_a_reason() -> None:
     suppressions = [line for path in PRODUCT for line in path.read_text().splitlines() if "checkov:skip" in line]
-    assert len(suppressions) <= 12
+    assert len(suppressions) <= 20
     for line in suppressions:
         assert re.search(r"checkov:skip=CKV2?_AWS_\d+:\S.{20,}", line), line
 
@@ -116,11 +116,15 @@ def test_every_change_of_a_live_stack_names_tests_that_exist() -> None:
     tests = {
         "R": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/record.tftest.hcl").read_text(), re.M),
         "L": re.findall(r"^def test_(\w+)", (ROOT / "tests/local/test_lifecycle.py").read_text(), re.M),
+        "F": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/api_failover.tftest.hcl").read_text(), re.M),
+        "P": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/readplane.tftest.hcl").read_text(), re.M),
+        "I": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/identity_pool.tftest.hcl").read_text(), re.M),
     }
+    whole = {"U", "S: every combination", "—"}  # all tests of a file, or none
     rows = re.findall(r"^\| (?!change \| |---)(.*) \| (.*) \|$", (ROOT / "docs/lifecycle.md").read_text(), re.M)
     assert len(rows) > 15
     for change, named in rows:
-        for part in named.split("; "):
+        for part in set(named.split("; ")) - whole:
             file, _, phrases = part.partition(": ")
             for phrase in phrases.split(", "):
                 words = {word.removesuffix("s") for word in phrase.split()}

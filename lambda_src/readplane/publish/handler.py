@@ -206,7 +206,8 @@ class Publish:
         if change.data is None:
             self._documents.remove_document(key)
         else:
-            self._documents.put_document(key, change.representation(), change.version, collection.cache_control)
+            cache_control = collection.document_cache_control
+            self._documents.put_document(key, change.representation(), change.version, cache_control)
 
     def _mend(self, change: Change) -> None:
         if self._items.apply(change) == "applied":

@@ -144,12 +144,18 @@ class Routes:
         them, and `read` does the same.
         """
         key = document_key(collection.read, collection.name, request.item_id(), owner)
-        return self._get_document(key, None if collection.cached else request.headers.get("if-none-match"))
+        # The Cache-Control in S3 of a document for every signed-in user is meant for the edge alone.
+        cache_control = collection.cache_control if collection.read == "authenticated" else None
+        return self._get_document(
+            key, None if collection.cached else request.headers.get("if-none-match"), cache_control
+        )
 
-    def _get_document(self, key: str, etags: str | None) -> Response:
+    def _get_document(self, key: str, etags: str | None, cache_control: str | None = None) -> Response:
         document = self._documents.get_document(key, etags) if self._documents else None
         if document is None:
             raise not_found("document")
+        if cache_control:
+            document.headers["Cache-Control"] = cache_control
         if document.body is None:
             return Response(HTTPStatus.NOT_MODIFIED, "", document.headers)
         return Response(HTTPStatus.OK, document.body.decode(), document.headers)

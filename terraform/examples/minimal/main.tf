@@ -26,7 +26,7 @@ variable "dist" {
 
 module "readplane" {
   source    = "../../modules/readplane"
-  providers = { aws = aws, aws.replica = aws } # without a replica, the module uses the second provider for nothing
+  providers = { aws = aws, aws.replica = aws, aws.edge = aws } # without a replica and an edge, only the first is used
 
   name   = "notes"
   region = "eu-central-1"

@@ -65,7 +65,7 @@ variable "certificate_arns" {
 module "readplane" {
   source    = "../../modules/readplane"
   for_each  = local.stacks
-  providers = { aws = aws, aws.replica = aws.replica } # every stack of a call gets the same providers
+  providers = { aws = aws, aws.replica = aws.replica, aws.edge = aws } # every stack of a call gets the same providers
 
   name   = each.key
   region = local.region

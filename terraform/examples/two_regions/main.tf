@@ -38,7 +38,7 @@ variable "dist" {
 
 module "readplane" {
   source    = "../../modules/readplane"
-  providers = { aws = aws, aws.replica = aws.replica }
+  providers = { aws = aws, aws.replica = aws.replica, aws.edge = aws } # without an edge, the last one isn't used
 
   name    = "profiles"
   region  = local.region

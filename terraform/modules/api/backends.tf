@@ -12,8 +12,8 @@ locals {
   # and for credentials of proxies.
   credential_headers = ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"]
 
-  # Behind an edge, the header Referer holds the secret of the lock (policy.tf), and not what the client sent. No setting
-  # forwards it.
+  # Behind an edge, the header Referer holds the secret of the lock (policy.tf), and not what the client sent. No
+  # setting forwards it.
   lock_headers = var.origin == null ? [] : ["Referer"]
 
   # Uncached route -> the credential headers that its back office may not see.

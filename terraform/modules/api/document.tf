@@ -6,7 +6,11 @@
 locals {
   description = "Readplane: reads from the read plane, writes to the write log."
 
-  document = jsonencode(merge(
+  # What API Gateway gets, and the same without the secrets of the resource policy.
+  document       = local.documents["real"]
+  shown_document = local.documents["shown"]
+
+  documents = { for name in ["real", "shown"] : name => jsonencode(merge(
     {
       openapi = "3.0.1"
       # API Gateway takes the API's name and description from here.
@@ -16,9 +20,9 @@ locals {
 
       "x-amazon-apigateway-gateway-responses" = local.gateway_responses
     },
-    local.policy == null ? {} : { "x-amazon-apigateway-policy" = local.policy },
+    { for policy in [lookup(local.policies, name, null)] : "x-amazon-apigateway-policy" => policy if policy != null },
     local.endpoint_extension,
-  ))
+  )) }
 
   # Turning the default endpoint off takes effect with the next deployment of the stage. In the document, the setting
   # also changes the hash that triggers a deployment, and an import can't reset it.

@@ -80,6 +80,12 @@ locals {
     "503" = { "Retry-After" = "'${try(route.cache.ttl, 1)}'" } # seconds
   } }
 
+  # Route of a document -> the Cache-Control with which the API sends it, instead of the one that the S3 object has.
+  document_cache_control = { for key, route in local.document_routes : key => {
+    for header in ["Cache-Control"] : header => "'${route.document.cache_control}'"
+    if route.document.cache_control != null
+  } }
+
   document_integrations = { for key, route in local.document_routes : key => merge(
     {
       type        = "aws"
@@ -117,7 +123,10 @@ locals {
       {
         statusCode = status
         responseParameters = { for header, value in merge(
-          response.headers, local.vary_headers[key], lookup(local.document_retries[key], status, {})
+          response.headers,
+          contains(["200", "304"], status) ? local.document_cache_control[key] : {},
+          local.vary_headers[key],
+          lookup(local.document_retries[key], status, {}),
         ) : "method.response.header.${header}" => value }
       },
       response.body == null ? {} : { responseTemplates = { "application/json" = response.body } },

@@ -64,6 +64,9 @@ resource "aws_route53_record" "this" {
     region = data.aws_region.current.name
   }
 
+  # While it fails, Route 53 answers with the other Region's record.
+  health_check_id = one(aws_route53_health_check.this[*].id)
+
   # Nobody resolves the name before API Gateway serves it.
   depends_on = [aws_api_gateway_base_path_mapping.this]
 }

@@ -20,13 +20,15 @@ output "execution_arn" {
 
 output "domain" {
   description = <<-EOT
-    The API's domain name, and the name and Route 53 zone to which a DNS record of that name must lead; null without a
-    domain.
+    The API's domain name, the name and Route 53 zone to which a DNS record of that name must lead, the name that leads
+    to this Region only, and the id of the health check; null without a domain.
   EOT
   value = var.domain == null ? null : {
-    name    = aws_api_gateway_base_path_mapping.this[0].domain_name
-    target  = local.dns_name
-    zone_id = local.dns_zone
+    name            = aws_api_gateway_base_path_mapping.this[0].domain_name
+    target          = local.dns_name
+    zone_id         = local.dns_zone
+    regional_name   = one(aws_api_gateway_base_path_mapping.regional[*].domain_name)
+    health_check_id = one(aws_route53_health_check.this[*].id)
   }
 }
 
@@ -44,12 +46,18 @@ output "routes" {
 }
 
 output "document" {
-  description = "The OpenAPI document of the API, in the form that API Gateway imports, as JSON text."
-  value       = local.document
+  description = <<-EOT
+    The OpenAPI document of the API, in the form that API Gateway imports, as JSON text. It names the secrets of the
+    lock by their generation only.
+  EOT
+  value       = local.shown_document
   depends_on  = [aws_api_gateway_rest_api_put.this]
 }
 
 output "policy" {
-  description = "The API's resource policy as JSON text, for tests; null without backends."
-  value       = local.policy == null ? null : jsonencode(local.policy)
+  description = <<-EOT
+    The API's resource policy as JSON text, for tests; null without backends and lock. It names the secrets of the lock
+    by their generation only.
+  EOT
+  value       = local.has_policy ? jsonencode(local.policies["shown"]) : null
 }

@@ -63,7 +63,7 @@ variable "routes" {
   type = map(object({
     scopes   = optional(list(string), [])
     function = optional(string)
-    document = optional(object({ key = string, role_arn = string }))
+    document = optional(object({ key = string, role_arn = string, cache_control = optional(string) }))
     fixed    = optional(object({ status = number, body = string }))
     backend = optional(object({
       name            = string
@@ -271,14 +271,15 @@ variable "kms_key_arn" {
 variable "domain" {
   description = <<-EOT
     A domain name for the API: its certificate in this Region, and the Route 53 zone that gets a record for the name
-    (null: no record). With default_endpoint = false, the API answers only on this name. null means that the API has
-    only its own address.
+    (null: no record). With default_endpoint = false, the API answers only on this name. regional_name is a second name,
+    which leads to this Region only. null means that the API has only its own address.
   EOT
   type = object({
     name             = string
     certificate_arn  = string
     hosted_zone_id   = optional(string)
     default_endpoint = optional(bool, true)
+    regional_name    = optional(string)
   })
   default = null
 
@@ -296,4 +297,39 @@ variable "escape_method_paths" {
   EOT
   type        = bool
   default     = true
+}
+
+variable "health_check" {
+  description = <<-EOT
+    Lets Route 53 leave this Region out while its API doesn't answer, or while the alarm that is named here is on; null
+    means neither. The alarm is the switch of an operator, in another Region. settings has everything that the alarm
+    consists of.
+  EOT
+  type = object({
+    alarm_name   = string
+    alarm_region = string
+    settings     = string
+  })
+  default = null
+
+  validation {
+    condition     = var.health_check == null || try(var.domain.hosted_zone_id, null) != null
+    error_message = "Set hosted_zone_id of domain: a health check belongs to a record."
+  }
+}
+
+variable "origin" {
+  description = <<-EOT
+    How the edge reaches this API; null without an edge. generations: the secrets that are accepted, as keys of
+    origin_secrets. locked: refuse every call without one of them, except the health check.
+  EOT
+  type        = object({ generations = list(string), locked = bool })
+  default     = null
+}
+
+variable "origin_secrets" {
+  description = "Generation -> the secret that CloudFront sends in the header Referer."
+  type        = map(string)
+  default     = {}
+  sensitive   = true
 }

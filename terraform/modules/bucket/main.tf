@@ -152,21 +152,36 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 locals {
   # The bucket policy refuses plain HTTP for every principal. If this Deny statement exempted a principal, an IAM policy
   # elsewhere could allow that principal to use plain HTTP.
+  tls_statements = [for statement in [{
+    Sid       = "DenyPlainHttp"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "s3:*"
+    Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }] : statement if var.tls_only]
+
+  # CloudFront reads as a service principal, without an IAM role. The ARN names the distribution, and with it the
+  # account, so that no other distribution can read. Without s3:ListBucket, nobody can list keys at the edge. S3 then
+  # answers 403 instead of 404 for a missing key.
+  # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
+  reader_statements = [for statement in [{
+    Sid       = "EdgeReads"
+    Effect    = "Allow"
+    Principal = { Service = "cloudfront.amazonaws.com" }
+    Action    = "s3:GetObject"
+    Resource  = [for prefix in var.reader_prefixes : "${aws_s3_bucket.this.arn}/${prefix}*"]
+    Condition = { StringEquals = { "aws:SourceArn" = var.reader_arns } }
+  }] : statement if length(var.reader_arns) > 0]
+
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "DenyPlainHttp"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "s3:*"
-      Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Version   = "2012-10-17"
+    Statement = concat(local.tls_statements, local.reader_statements)
   })
 }
 
 resource "aws_s3_bucket_policy" "this" {
-  count = var.tls_only ? 1 : 0
+  count = var.tls_only || length(var.reader_arns) > 0 ? 1 : 0
 
   bucket = aws_s3_bucket.this.id
   policy = local.policy

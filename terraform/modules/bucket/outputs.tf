@@ -13,6 +13,14 @@ output "arn" {
   value       = aws_s3_bucket.this.arn
 }
 
+output "regional_domain_name" {
+  description = <<-EOT
+    Host name of the bucket in its Region, for a CloudFront origin. It waits for nothing but the bucket, because the
+    bucket's policy waits for the distribution.
+  EOT
+  value       = aws_s3_bucket.this.bucket_regional_domain_name
+}
+
 output "policy" {
   description = "The bucket policy, for tests."
   value       = local.policy

@@ -77,3 +77,15 @@ variable "tls_only" {
   description = "Refuse plain HTTP. Set it to false only for an emulator that speaks no TLS."
   type        = bool
 }
+
+variable "reader_arns" {
+  description = "ARNs of the CloudFront distributions that may read the objects. How many there are is known at plan."
+  type        = list(string)
+  default     = []
+}
+
+variable "reader_prefixes" {
+  description = "Key prefixes under which the distributions may read."
+  type        = list(string)
+  default     = [""]
+}

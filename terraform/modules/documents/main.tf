@@ -21,6 +21,10 @@ module "bucket" {
 
   tls_only = var.tls_only
 
+  # The edge reads what lies below a visibility and `documents`, and nothing else.
+  reader_arns     = var.reader_arns
+  reader_prefixes = [for visibility in local.visibilities : "${visibility}/documents/"]
+
   # Old versions of documents are kept for only a day, because documents can be published again from the items.
   noncurrent_days = 1
 }

@@ -31,3 +31,8 @@ output "force_destroy" {
   description = "Whether `terraform destroy` deletes the bucket with its objects, for tests."
   value       = module.bucket.force_destroy
 }
+
+output "regional_domain_name" {
+  description = "Host name of the documents bucket in its Region, for a CloudFront origin."
+  value       = module.bucket.regional_domain_name
+}

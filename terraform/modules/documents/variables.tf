@@ -29,3 +29,9 @@ variable "roles" {
   type        = object({ path = string, permissions_boundary = optional(string) })
   default     = { path = "/" }
 }
+
+variable "reader_arns" {
+  description = "ARNs of the CloudFront distributions that may read the documents."
+  type        = list(string)
+  default     = []
+}

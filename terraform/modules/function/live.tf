@@ -7,7 +7,7 @@
 #
 # No resource or data source of the AWS provider can wait for a version. So this is a command: the AWS CLI's own waiter
 # if the CLI is there and has credentials, otherwise a pause that is usually long enough. If it wasn't, the check below
-# fails, and the next apply continues there.
+# fails, and the next apply continues there. Windows has no command `sleep`, so there the AWS CLI is needed.
 resource "terraform_data" "first_snapshot" {
   count = var.snap_start && var.await_snapshot ? 1 : 0
 

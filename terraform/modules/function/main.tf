@@ -20,34 +20,56 @@ locals {
   # Any change of the configuration makes Terraform publish a new version, so a new description is enough.
   description = var.republish == 0 ? null : "Published again: ${var.republish}"
 
+  # CloudFront's copies of a function assume the role as edgelambda.amazonaws.com. (The two kinds of the principal have
+  # different types, so each is JSON text until one is chosen.)
+  principal = jsondecode(
+    var.edge
+    ? jsonencode({ Service = ["lambda.amazonaws.com", "edgelambda.amazonaws.com"] })
+    : jsonencode({ Service = "lambda.amazonaws.com" })
+  )
+
   trust_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Sid       = "LambdaRuns"
       Effect    = "Allow"
-      Principal = { Service = "lambda.amazonaws.com" }
+      Principal = local.principal
       Action    = ["sts:AssumeRole"]
     }]
   })
 
+  # The statements for the function's log and traces. A function at the edge writes its log in the Region nearest to the
+  # client, where Terraform makes no log group. X-Ray doesn't trace it.
+  edge_log_arn = "arn:${local.partition}:logs:*:${local.account_id}:log-group:${local.log_group_name}:*"
+  log_statements = var.edge ? [{
+    Sid      = "WriteOwnLog"
+    Effect   = "Allow"
+    Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+    Resource = [local.edge_log_arn]
+    }] : [{
+    Sid      = "WriteOwnLog"
+    Effect   = "Allow"
+    Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
+  }]
+  trace_statements = var.edge ? [] : [{
+    # X-Ray's actions can't be limited to a resource.
+    Sid      = "SendTraces"
+    Effect   = "Allow"
+    Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    Resource = ["*"]
+  }]
+
+  # With a name of the default form, Lambda@Edge would write to another group, /aws/lambda/us-east-1.<function>. A name
+  # of another form is the same in every Region.
+  # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-functions-logs.html
+  log_group_name = var.edge ? "/readplane/edge-auth/${local.function_name}" : "/aws/lambda/${local.function_name}"
+
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
-      [
-        {
-          Sid      = "WriteOwnLog"
-          Effect   = "Allow"
-          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
-        },
-        {
-          # X-Ray's actions can't be limited to a resource.
-          Sid      = "SendTraces"
-          Effect   = "Allow"
-          Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-          Resource = ["*"]
-        },
-      ],
+      local.log_statements,
+      local.trace_statements,
       var.kms_key_arn == null ? [] : [{
         Sid       = "DecryptOwnSettings"
         Effect    = "Allow"
@@ -100,8 +122,14 @@ locals {
   ] : statement if var.vpc != null]
 }
 
+# What a function at the edge can't have.
+locals {
+  is_alone = var.vpc == null && var.reserved_concurrency == null && var.kms_key_arn == null
+  is_plain = local.is_alone && !var.snap_start && length(var.environment) + length(var.code.layers) == 0
+}
+
 resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/lambda/${local.function_name}"
+  name              = local.log_group_name
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
 }
@@ -179,22 +207,49 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  environment {
-    variables = local.environment
+  # Lambda's own default is PassThrough. CloudFront takes no function that is traced.
+  tracing_config {
+    mode = var.edge ? "PassThrough" : "Active"
   }
 
-  tracing_config {
-    mode = "Active"
+  # CloudFront refuses a function that has environment variables, layers, a VPC, tracing or another architecture than
+  # x86_64, and takes numbered versions only.
+  # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-at-edge-function-restrictions.html
+  dynamic "environment" {
+    for_each = var.edge ? [] : [1]
+
+    content {
+      variables = local.environment
+    }
   }
 
   # The log format is Text, because the functions already print whole JSON lines (embedded metrics among them). With the
   # format JSON, Lambda would wrap each line in another object.
+  #
+  # At the edge it is JSON, because only that format has levels. With the level WARN, Lambda writes no line about the
+  # start and end of each request. These lines would cost more than the function.
   logging_config {
-    log_format = "Text"
-    log_group  = aws_cloudwatch_log_group.this.name
+    log_format            = var.edge ? "JSON" : "Text"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = var.edge ? "WARN" : null
+    system_log_level      = var.edge ? "WARN" : null
   }
 
+  # CloudFront removes its copies of a function hours after a distribution stopped using it, and until then Lambda
+  # refuses to delete the function. So Terraform leaves it behind instead of failing.
+  skip_destroy = var.edge
+
   lifecycle {
+    precondition {
+      condition     = !var.edge || var.code.architecture == "x86_64"
+      error_message = "Build a function for the edge for x86_64, because CloudFront takes no other."
+    }
+
+    precondition {
+      condition     = !var.edge || local.is_plain
+      error_message = "Give a function for the edge no layers, VPC, SnapStart, reserved concurrency and environment."
+    }
+
     precondition {
       condition     = local.environment_size <= 4096
       error_message = <<-EOT

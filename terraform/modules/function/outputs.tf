@@ -31,7 +31,7 @@ output "runs" {
     memory_mb = aws_lambda_function.this.memory_size
     layers    = coalesce(aws_lambda_function.this.layers, [])
     environment = {
-      for key, value in aws_lambda_function.this.environment[0].variables : key => value
+      for key, value in try(aws_lambda_function.this.environment[0].variables, {}) : key => value
       if key != "READPLANE_SETTINGS"
     }
   }
@@ -59,4 +59,22 @@ output "authorizer" {
     function_name = aws_lambda_function.this.function_name
     qualifier     = aws_lambda_alias.this.name
   }
+}
+
+output "edge_arn" {
+  description = <<-EOT
+    ARN of the published version for a distribution; null without var.edge. It is put together, because CloudFront takes
+    an ARN with a number only, and an emulator's qualified_arn has none.
+  EOT
+  value       = var.edge ? "${aws_lambda_function.this.arn}:${aws_lambda_function.this.version}" : null
+}
+
+output "role_arn" {
+  description = "ARN of the function's role."
+  value       = aws_iam_role.this.arn
+}
+
+output "trust_policy" {
+  description = "Trust policy of the function's role, for tests."
+  value       = local.trust_policy
 }

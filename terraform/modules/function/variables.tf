@@ -30,6 +30,15 @@ variable "code" {
   })
 }
 
+variable "edge" {
+  description = <<-EOT
+    Whether CloudFront runs the function at its edge (Lambda@Edge). Such a function gets no settings from its
+    environment, and Terraform leaves it behind when it is removed.
+  EOT
+  type        = bool
+  default     = false
+}
+
 variable "check" {
   description = <<-EOT
     JSON text of the event that each new version of the function must answer with {"problems": []} before it goes live;

@@ -227,37 +227,3 @@ module "apply_alarms" {
     }
   }
 }
-
-# Fires if SNS can't deliver an alarm to one of the topic's subscribers: an address that no longer exists, a phone
-# number without SMS, an endpoint that responds with errors. The other subscribers, and the topics in alarm_actions, get
-# this alarm. SNS emits the metric only for a failed delivery, so missing data is calm.
-#
-# This alarm doesn't notify when it stops. That message would fail too, and the failure would fire the alarm again.
-module "notification_alarms" {
-  source = "../alarm"
-
-  name    = var.name
-  actions = local.alarm_actions
-
-  alarms = {
-    notifications_failed = {
-      name = "notifications-failed"
-      description = join(" ", [
-        "SNS couldn't deliver an alarm to a subscriber of ${aws_sns_topic.alarms.name}. Look at the topic's",
-        "subscriptions, and send a test message to each.",
-      ])
-
-      metric = {
-        namespace   = "AWS/SNS"
-        metric_name = "NumberOfNotificationsFailed"
-        dimensions  = { TopicName = aws_sns_topic.alarms.name }
-        statistic   = "Sum"
-      }
-
-      periods      = { seconds = 300, evaluated = 1 }
-      threshold    = 0
-      missing_data = "notBreaching"
-      notifies_ok  = false
-    }
-  }
-}

@@ -1,74 +1,16 @@
-# The SNS topic for all alarms of the stack in this Region. Each Region has its own, because an alarm can't notify a
-# topic of another Region.
-data "aws_caller_identity" "current" {}
-
+# The SNS topic, the alarms and the dashboard of the stack in this Region.
 data "aws_region" "current" {}
 
-data "aws_partition" "current" {}
-
 locals {
-  account_id = data.aws_caller_identity.current.account_id
-  region     = data.aws_region.current.name
-  partition  = data.aws_partition.current.partition
-
-  # The topic's ARN is composed here, because the topic's own policy needs it before the topic exists.
-  topic_arn  = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name}-alarms"
-  alarm_arns = "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:*"
-
-  # Allows CloudWatch to publish alarms to the topic. Without a policy, SNS lets only principals of this account publish
-  # (as far as IAM allows them to), and CloudWatch isn't one of them. CloudWatch's service principal acts for every AWS
-  # account, so the condition admits only alarms of this account.
-  topic_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "AlarmsPublish"
-      Effect    = "Allow"
-      Principal = { Service = "cloudwatch.amazonaws.com" }
-      Action    = ["sns:Publish"]
-      Resource  = [local.topic_arn]
-      Condition = {
-        StringEquals = { "aws:SourceAccount" = local.account_id }
-        ArnLike      = { "aws:SourceArn" = local.alarm_arns }
-      }
-    }]
-  })
-
-  alarm_actions = concat([aws_sns_topic.alarms.arn], var.alarm_actions)
+  region        = data.aws_region.current.name
+  alarm_actions = concat([module.topic.arn], var.alarm_actions)
 }
 
-# Without a customer managed key, the topic isn't encrypted. AWS's managed key for SNS is no alternative: CloudWatch may
-# not use that key, and the key's policy can't be changed, so the topic would get no alarms.
-resource "aws_sns_topic" "alarms" {
-  name              = "${var.name}-alarms"
-  display_name      = var.name # every SMS begins with this name
-  kms_master_key_id = var.kms_key_arn
-}
+module "topic" {
+  source = "../alarm_topic"
 
-resource "aws_sns_topic_policy" "alarms" {
-  arn    = aws_sns_topic.alarms.arn
-  policy = local.topic_policy
-}
-
-# SNS sends each e-mail address a message with a confirmation link. It sends the address no alarms until someone has
-# followed the link. Until then, the subscription can't be deleted either. AWS removes an unconfirmed subscription after
-# two days.
-resource "aws_sns_topic_subscription" "email" {
-  for_each = toset(var.notify.emails)
-
-  topic_arn = aws_sns_topic.alarms.arn
-  protocol  = "email"
-  endpoint  = each.value
-}
-
-# SMS may need preparation. In each Region, a new AWS account is in SNS's SMS sandbox: SNS sends messages only to
-# verified numbers, at most ten. After AWS Support has moved the account out of the sandbox, SNS sends messages for up
-# to 1 $ a month, unless you request a higher limit. Some countries (the USA and Canada among them) need an origination
-# identity that is registered for the account. Not every Region sends SMS, and only SNS's delivery log shows that a
-# message failed, so send a test message.
-resource "aws_sns_topic_subscription" "phone" {
-  for_each = toset(var.notify.phone_numbers)
-
-  topic_arn = aws_sns_topic.alarms.arn
-  protocol  = "sms"
-  endpoint  = each.value
+  name          = var.name
+  notify        = var.notify
+  kms_key_arn   = var.kms_key_arn
+  alarm_actions = var.alarm_actions
 }

@@ -1,11 +1,16 @@
 output "topic_arn" {
   description = "ARN of the SNS topic that the stack's alarms in this Region notify."
-  value       = aws_sns_topic.alarms.arn
+  value       = module.topic.arn
 }
 
 output "policies" {
   description = "Policy of the SNS topic, for tests."
-  value       = { topic = local.topic_policy }
+  value       = { topic = module.topic.policy }
+}
+
+output "topic" {
+  description = "The topic's key and subscriptions, for tests."
+  value       = { kms_key = module.topic.kms_key, subscriptions = module.topic.subscriptions }
 }
 
 output "dashboard" {
@@ -23,7 +28,7 @@ output "alarms" {
       values(module.sweep_refused.alarms),
       values(module.region_behind.alarms),
       values(module.apply_alarms.alarms),
-      values(module.notification_alarms.alarms),
+      values(module.topic.alarms),
     ) : alarm.alarm_name => alarm
   }
 }

@@ -17,6 +17,7 @@ module "guard" {
     module.record,
     module.replica_guard,
     module.change_stream_guard,
+    module.replica_change_stream_guard,
   ]
 }
 
@@ -39,6 +40,11 @@ module "replica_guard" {
     module.replica_monitoring,
     module.replica_heartbeat,
     module.replica_published,
+    module.replica_site,
+    module.replica_change_stream,
+    module.replica_poll,
+    module.replica_lock,
+    module.replica_switch,
   ]
 }
 
@@ -55,4 +61,20 @@ module "change_stream_guard" {
   ])
 
   depends_on = [module.change_stream, module.poll]
+}
+
+# Guards the change stream and the checkpoints of the replica Region against being removed, with the replica, with the
+# last source or with poll.in_replica.
+module "replica_change_stream_guard" {
+  source = "../guard"
+  count  = local.polled_in_replica ? 1 : 0
+
+  protected = module.settings.protected.change_stream
+  message = join(" ", [
+    "Change stream and checkpoints of the replica Region refuse to be destroyed. Nothing of them is gone. Set",
+    "change_stream.deletion_protection = false and run terraform apply before you remove poll.in_replica, the replica",
+    "or the last source. See docs/lifecycle.md.",
+  ])
+
+  depends_on = [module.replica_change_stream, module.replica_poll]
 }

@@ -32,7 +32,7 @@ locals {
     Version   = "2012-10-17"
     Statement = statements
   }) }
-  key_statements = { for role, region in local.key_regions : role => [
+  key_statements = { for role, region in local.key_regions : role => concat([
     {
       # Lets the account's IAM policies decide who may use the key, as AWS's default key policy does. Without this
       # statement, nobody could manage the key. By itself, the statement gives nobody access, because an IAM policy
@@ -81,7 +81,23 @@ locals {
       Resource  = "*"
       Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = local.log_group_arns[role] } }
     },
-  ] }
+  ], local.edge_key_statements) }
+
+  # Lets CloudFront read the encrypted documents and the web client. It does so as a service principal, without an IAM
+  # role. The key trusts every distribution of the account, because the ARN of the stack's own one isn't known before
+  # the buckets, which need the key. The buckets' policies name that one. The ARN holds the account, so a condition on
+  # aws:SourceAccount would add nothing, and AWS's example for CloudFront doesn't have one.
+  # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
+  edge_key_statements = [for statement in [{
+    Sid       = "EdgeReads"
+    Effect    = "Allow"
+    Principal = { Service = "cloudfront.amazonaws.com" }
+    Action    = ["kms:Decrypt"]
+    Resource  = "*"
+    Condition = { ArnLike = {
+      "aws:SourceArn" = "arn:${local.partition}:cloudfront::${local.account_id}:distribution/*"
+    } }
+  }] : statement if local.has_edge]
 
   # All KMS actions that exist for a symmetric encryption key. They are listed one by one, because a wildcard would also
   # allow actions that AWS adds later.

@@ -7,8 +7,8 @@
 #
 # Module `identity` holds the users. Module `items` is the items table, which DynamoDB replicates to the replica Region.
 # Modules `primary` and `replica` are the API, functions, write log and documents of one Region each. Modules
-# `change_stream` and `poll` exist only if there is a source, and only in the primary Region. Module `monitoring` adds a
-# topic for the alarms and a dashboard to each Region.
+# `change_stream` and `poll` exist only if there is a source. The replica Region has its own only if poll.in_replica is
+# set. Module `monitoring` adds a topic for the alarms and a dashboard to each Region.
 
 module "identity" {
   source = "../identity"
@@ -21,8 +21,8 @@ module "identity" {
   self_sign_up        = module.settings.sign_in.self_sign_up
   deletion_protection = module.settings.protected.stack
   web = {
-    callback_urls = module.settings.sign_in.web_callback_urls
-    logout_urls   = module.settings.sign_in.web_logout_urls
+    callback_urls = distinct(concat(module.settings.sign_in.web_callback_urls, local.edge_pages))
+    logout_urls   = distinct(concat(module.settings.sign_in.web_logout_urls, local.edge_pages))
   }
   mobile = {
     callback_urls = module.settings.sign_in.mobile_callback_urls
@@ -66,6 +66,10 @@ module "primary" {
   backend_api_keys          = module.settings.backend_api_keys
   api                       = local.api
   domain                    = module.settings.domains.primary
+  health_check              = one(module.replica_switch[*].health_check)
+  edge_arns                 = local.edge_arns
+  origin                    = local.origin
+  origin_secrets            = local.origin_secrets
   documents_integration     = module.settings.documents_integration
   functions                 = module.settings.functions
   republish                 = module.settings.republish
@@ -93,10 +97,15 @@ module "replica" {
   items                     = module.items.replica
   collections               = module.settings.collections
   sources                   = local.freshness
+  change_stream_arn         = local.polled_in_replica ? module.replica_change_stream[0].arn : null
   backends                  = local.replica_backends
   backend_api_keys          = module.primary.backend_api_keys
   api                       = local.api
   domain                    = module.settings.domains.replica
+  health_check              = one(module.primary_switch[*].health_check)
+  edge_arns                 = local.edge_arns
+  origin                    = local.origin
+  origin_secrets            = local.origin_secrets
   documents_integration     = module.settings.documents_integration
   functions                 = module.settings.functions
   republish                 = module.settings.republish

@@ -5,6 +5,12 @@ locals {
   replica_alarm_actions = concat(module.replica_monitoring[*].topic_arn, module.settings.replica_alarm_actions)
 }
 
+locals {
+  monitored_sources = { for name, source in module.settings.sources : name => {
+    staleness_budget = source.staleness_budget
+  } }
+}
+
 module "monitoring" {
   source = "../monitoring"
   count  = module.settings.alarms ? 1 : 0
@@ -14,9 +20,8 @@ module "monitoring" {
   kms_key_arn   = local.primary_key_arn
   alarm_actions = module.settings.alarm_actions
 
-  # The module `monitoring` creates alarms and dashboard widgets for each source in this map. The module for the replica
-  # Region gets no sources, because `poll` runs only in the primary Region.
-  sources = { for name, source in module.settings.sources : name => { staleness_budget = source.staleness_budget } }
+  # The module `monitoring` creates alarms and dashboard widgets for each source in this map.
+  sources = local.monitored_sources
 }
 
 module "replica_monitoring" {
@@ -28,4 +33,7 @@ module "replica_monitoring" {
   notify        = module.settings.notify
   kms_key_arn   = local.replica_key_arn
   alarm_actions = module.settings.replica_alarm_actions
+
+  # Only a Region with `poll` measures the sources.
+  sources = local.polled_in_replica ? local.monitored_sources : {}
 }

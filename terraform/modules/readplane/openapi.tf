@@ -4,16 +4,20 @@ locals {
     url         = "${local.replica_api_url}/v1"
     description = "Region ${module.settings.regions.replica}"
   }]
+  region_servers = concat(
+    [{ url = "${local.api_url}/v1", description = "Region ${module.settings.region}" }],
+    local.replica_servers,
+  )
+
+  # Behind a lock, clients reach the API through the edge only.
+  edge_servers = [{ url = "${coalesce(local.edge_url, "https://")}/v1", description = "CloudFront" }]
 }
 
 module "contract" {
   source = "../contract"
 
-  title = "${module.settings.name} HTTP API"
-  servers = concat(
-    [{ url = "${local.api_url}/v1", description = "Region ${module.settings.region}" }],
-    local.replica_servers,
-  )
+  title        = "${module.settings.name} HTTP API"
+  servers      = local.lock == "none" ? local.region_servers : local.edge_servers
   routes       = module.primary.route_table
   collections  = module.settings.live_collections
   sources      = module.settings.sources

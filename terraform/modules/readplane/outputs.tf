@@ -8,6 +8,9 @@ locals {
     local.emulated_url == null ? region.api_url : replace(local.emulated_url, "{api_id}", region.api_id)
   )])
 
+  # Behind a lock, only the edge leads to the API.
+  public_api_url = local.lock == "none" ? local.api_url : local.edge_url
+
   regions = compact([module.settings.region, module.settings.regions.replica])
 }
 
@@ -27,18 +30,41 @@ output "replica_region" {
 }
 
 output "api_url" {
-  description = "Base URL of the API, without the stage /v1."
-  value       = local.api_url
+  description = "Base URL of the API, without the stage /v1: the edge's, if the API refuses calls around the edge."
+  value       = local.public_api_url
 }
 
 output "replica_api_url" {
-  description = "Base URL of the replica Region's API; null without a replica."
+  description = <<-EOT
+    Base URL of the replica Region's API; null without a replica. It refuses calls around the edge if edge.origin_lock
+    says so.
+  EOT
   value       = local.replica_api_url
 }
 
 output "edge_url" {
-  description = "Base URL of the CloudFront distribution; null, because the stack doesn't create one yet."
-  value       = null
+  description = "Base URL of the edge, which serves documents, the API under /v1 and the web client; null without one."
+  value       = local.has_edge ? local.edge_url : null
+}
+
+output "edge_id" {
+  description = "Id of the edge's CloudFront distribution; null without an edge."
+  value       = one(module.edge[*].id)
+}
+
+output "edge_domain_name" {
+  description = "Host name of the edge's distribution, to which a DNS record of edge.domain leads; null without one."
+  value       = one(module.edge[*].domain_name)
+}
+
+output "edge_behaviours" {
+  description = "What the edge does with each path, in CloudFront's order, for tests; null without an edge."
+  value       = one(module.edge[*].behaviours)
+}
+
+output "edge_function" {
+  description = "The function `edge_auth`: its name, version, parameter and role; null without an edge."
+  value       = one(module.edge[*].function)
 }
 
 output "routes" {
@@ -136,6 +162,23 @@ output "poll_function" {
   value       = one(module.poll[*].function_name)
 }
 
+output "replica_checkpoints_table" {
+  description = <<-EOT
+    Name of the replica Region's table with the checkpoint of each source; null if that Region can't poll.
+  EOT
+  value       = one(module.replica_poll[*].checkpoints_table)
+}
+
+output "replica_change_stream" {
+  description = "Name of the replica Region's change stream; null if that Region can't poll."
+  value       = one(module.replica_change_stream[*].name)
+}
+
+output "replica_poll_function" {
+  description = "Name of the `poll` function in the replica Region; null if that Region can't poll."
+  value       = one(module.replica_poll[*].function_name)
+}
+
 output "sources" {
   description = <<-EOT
     Source name -> its mode, collection, schedule and staleness budget (seconds), and the failures in a row that open
@@ -155,7 +198,7 @@ output "backends" {
     Backend name -> its base URL, and whether callers need an API key (output backend_api_keys has the keys).
   EOT
   value = { for name, backend in module.settings.backends : name => {
-    url     = "${local.api_url}/v1/backends/${name}"
+    url     = "${local.public_api_url}/v1/backends/${name}"
     api_key = backend.api_key
   } }
 }
@@ -190,5 +233,8 @@ output "policies" {
     change_stream = one(module.change_stream[*].policies)
     poll          = one(module.poll[*].policies)
     alarms        = one(module.monitoring[*].policies)
+    edge          = one(module.edge[*].policies)
+    firewall_log  = one(module.firewall[*].log_policy)
+    edge_topic    = one(module.edge_topic[*].policy)
   })
 }

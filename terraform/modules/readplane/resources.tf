@@ -6,6 +6,13 @@ locals {
     { for poll in module.poll : "scheduler" => poll.scheduler_role_arn },
     { for stream in module.change_stream : "change_stream_archive" => stream.archive_role_arn },
   )
+
+  replica_poll_functions = { for poll in module.replica_poll : "poll" => poll.function }
+  replica_poll_roles = merge(
+    { for poll in module.replica_poll : "poll" => poll.function.role_arn },
+    { for poll in module.replica_poll : "scheduler" => poll.scheduler_role_arn },
+    { for stream in module.replica_change_stream : "change_stream_archive" => stream.archive_role_arn },
+  )
 }
 
 output "primary" {
@@ -24,7 +31,9 @@ output "primary" {
 output "replica" {
   description = "The same as primary, for the replica Region; null without a replica."
   value = one([for region in module.replica : merge(region.resources, {
-    change_stream   = null
+    functions       = merge(region.resources.functions, local.replica_poll_functions)
+    roles           = merge(region.resources.roles, local.replica_poll_roles)
+    change_stream   = one([for stream in module.replica_change_stream : { name = stream.name, arn = stream.arn }])
     alarm_topic_arn = one(module.replica_monitoring[*].topic_arn)
   })])
 }

@@ -50,6 +50,7 @@ module "settings" {
   hot_zip                   = var.hot_zip
   functions_zip             = var.functions_zip
   layer_zip                 = var.layer_zip
+  edge_auth_zip             = var.edge_auth_zip
   poll_layer_zip            = var.poll_layer_zip
   aws_client                = var.aws_client
   architecture              = var.architecture
@@ -65,6 +66,15 @@ module "settings" {
   user_pool          = var.user_pool
   access_log_buckets = var.access_log_buckets
   domains            = var.domains
+
+  edge          = var.edge
+  edge_base_url = var.edge_base_url
+
+  api_failover = var.api_failover
+
+  firewall = var.firewall
+
+  identity_pool = var.identity_pool
 
   declared = {
     replica            = var.replica
@@ -87,5 +97,7 @@ module "settings" {
     user_pool          = var.user_pool
     access_log_buckets = var.access_log_buckets
     domains            = var.domains
+    edge               = var.edge
+    firewall           = var.firewall
   }
 }

@@ -54,6 +54,7 @@ module "documents" {
   access_log_bucket = var.access_log_bucket
   force_destroy     = var.force_destroy
   tls_only          = var.tls_only
+  reader_arns       = var.edge_arns
 }
 
 module "api" {
@@ -76,4 +77,7 @@ module "api" {
   kms_key_arn         = var.kms_key_arn
   escape_method_paths = var.api.escape_method_paths
   domain              = var.domain
+  health_check        = var.health_check
+  origin              = var.origin
+  origin_secrets      = var.origin_secrets
 }

@@ -165,3 +165,16 @@ output "backend_api_keys" {
   value       = { for name, key in aws_api_gateway_api_key.backend : name => key.value }
   sensitive   = true
 }
+
+output "documents_domain_name" {
+  description = "Host name of the documents bucket in this Region, for a CloudFront origin."
+  value       = module.documents.regional_domain_name
+}
+
+output "api_host" {
+  description = <<-EOT
+    Host name of the API, for a CloudFront origin: its domain name, or else the API's own address. It waits for nothing
+    but the API's id, because the functions wait for the sign-in clients, and these for the distribution.
+  EOT
+  value       = try(var.domain.name, "${module.api.id}.execute-api.${local.region}.${local.dns_suffix}")
+}

@@ -56,8 +56,10 @@ locals {
 
   # Collection -> the S3 object that holds an item's document, if API Gateway reads it from S3 itself.
   item_documents = { for c, collection in local.live : c => {
-    key      = "${collection.read}/${c}/${collection.read == "owner" ? "{sub}/" : ""}{item_id}.json"
+    key      = "${collection.read}/documents/${c}/${collection.read == "owner" ? "{sub}/" : ""}{item_id}"
     role_arn = module.documents.role_arns[collection.read]
+    # The Cache-Control in S3 of a document for every signed-in user is meant for the edge alone (model/collection.py).
+    cache_control = collection.read == "authenticated" ? "private, max-age=${collection.cache_ttl}" : null
   } }
 
   routes_of_documents = { for c in keys(local.live) : "GET /documents/${c}/{item_id}" => merge(local.gets[c], {
@@ -123,7 +125,7 @@ locals {
 
   # Source name -> the S3 object that holds its freshness, if API Gateway reads it from S3 itself.
   source_documents = { for name in keys(var.sources) : name => {
-    key      = "${local.source_visibility[name]}/sources/${name}.json"
+    key      = "${local.source_visibility[name]}/documents/sources/${name}"
     role_arn = module.documents.role_arns[local.source_visibility[name]]
   } }
 

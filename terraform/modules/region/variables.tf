@@ -46,6 +46,7 @@ variable "collections" {
     write_groups = list(string)
     schema       = optional(string)
     cache_ttl    = number
+    edge_ttl     = optional(number)
     throttle     = optional(object({ rate = number, burst = number }))
   }))
 }
@@ -86,8 +87,18 @@ variable "domain" {
     certificate_arn  = string
     hosted_zone_id   = optional(string)
     default_endpoint = optional(bool, true)
+    regional_name    = optional(string)
   })
   default = null
+}
+
+variable "health_check" {
+  description = <<-EOT
+    The switch in another Region by which an operator leads clients away from this Region's API; null without a health
+    check of the domain.
+  EOT
+  type        = object({ alarm_name = string, alarm_region = string, settings = string })
+  default     = null
 }
 
 variable "documents_integration" {
@@ -172,4 +183,26 @@ variable "roles" {
   description = "Path and permissions boundary of every IAM role that this module creates."
   type        = object({ path = string, permissions_boundary = optional(string) })
   default     = { path = "/" }
+}
+
+variable "edge_arns" {
+  description = "ARNs of the CloudFront distributions that may read this Region's documents."
+  type        = list(string)
+  default     = []
+}
+
+variable "origin" {
+  description = <<-EOT
+    How the edge reaches this Region's API; null without an edge. generations: the secrets that the API accepts, as keys
+    of origin_secrets. locked: the API refuses every call without one of them.
+  EOT
+  type        = object({ generations = list(string), locked = bool })
+  default     = null
+}
+
+variable "origin_secrets" {
+  description = "Generation -> the secret that CloudFront sends to the API."
+  type        = map(string)
+  default     = {}
+  sensitive   = true
 }

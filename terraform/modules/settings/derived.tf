@@ -7,8 +7,8 @@ output "zips" {
 
 output "zip_objects" {
   description = <<-EOT
-    `primary` and `replica` -> the bucket with the zips, and for each zip's path the key of its object; null means local
-    zips.
+    `primary`, `replica` and `edge` -> the bucket with the zips, and for each zip's path the key of its object; null
+    means local zips.
   EOT
   value       = local.zip_objects
 }
@@ -16,6 +16,20 @@ output "zip_objects" {
 output "source_settings" {
   description = "Source name -> the source's settings as JSON text."
   value       = local.source_settings
+}
+
+output "replica_sources" {
+  description = <<-EOT
+    Source name -> the source's settings as JSON text, for `poll` in the replica Region, and the ARNs of its secret and
+    of the secret's key there (null without).
+  EOT
+  value = { for name, settings in local.replica_source_settings : name => {
+    settings = settings
+    secret = local.replica_source_secrets[name] == null ? null : {
+      arn         = local.replica_source_secrets[name].arn
+      kms_key_arn = var.sources[name].secret.replica_kms_key_arn
+    }
+  } }
 }
 
 output "regions" {

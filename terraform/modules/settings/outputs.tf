@@ -68,7 +68,7 @@ output "change_stream" {
 }
 
 output "poll" {
-  description = "The network in which `poll` runs."
+  description = "The Regions and the networks in which `poll` runs."
   value       = var.poll
 }
 
@@ -201,6 +201,11 @@ output "layer_zip" {
   value       = var.layer_zip
 }
 
+output "edge_auth_zip" {
+  description = "Path of the zip with the code of `edge_auth`, which CloudFront runs."
+  value       = var.edge_auth_zip
+}
+
 output "poll_layer_zip" {
   description = "Path of the zip of the Lambda layer that only `poll` uses."
   value       = var.poll_layer_zip
@@ -266,6 +271,42 @@ output "domains" {
   value       = var.domains
 }
 
+output "edge" {
+  description = <<-EOT
+    A CloudFront distribution that serves documents, the API and the web client from the edge location nearest to the
+    client.
+  EOT
+  value       = var.edge
+}
+
+output "edge_base_url" {
+  description = <<-EOT
+    Base URL at which an emulator serves the edge; null means the distribution's own address or edge.domain.
+  EOT
+  value       = var.edge_base_url
+}
+
+output "api_failover" {
+  description = <<-EOT
+    Let Route 53 lead clients away from a Region whose API doesn't answer, within three minutes, and let an operator do
+    the same by a switch in the other Region.
+  EOT
+  value       = var.api_failover
+}
+
+output "firewall" {
+  description = "A web ACL of AWS WAF for the edge; null means none."
+  value       = var.firewall
+}
+
+output "identity_pool" {
+  description = <<-EOT
+    Give users of the mobile client AWS credentials with which they read their own documents straight from S3, by a
+    Cognito identity pool.
+  EOT
+  value       = var.identity_pool
+}
+
 # Each variable with objects in its type, with every attribute that the type has.
 locals {
   typed = {
@@ -289,5 +330,7 @@ locals {
     user_pool          = var.user_pool
     access_log_buckets = var.access_log_buckets
     domains            = var.domains
+    edge               = var.edge
+    firewall           = var.firewall
   }
 }

@@ -103,6 +103,9 @@ variable "domains" {
       hosted_zone_id  = optional(string) # id of the Route 53 zone in which the stack creates a record for name
       # false: the API answers 403 at its own address, so that nobody gets around what you put in front of it.
       default_endpoint = optional(bool, true)
+      # A second name, which leads to the API of this Region only, for example eu-central-1.api.example.com. The
+      # certificate must cover it, and the stack makes its record in hosted_zone_id.
+      regional_name = optional(string)
     }))
     # The same for the replica Region.
     replica = optional(object({
@@ -110,6 +113,7 @@ variable "domains" {
       certificate_arn  = string # ARN of a certificate for name in AWS Certificate Manager, in the replica Region
       hosted_zone_id   = optional(string)
       default_endpoint = optional(bool, true)
+      regional_name    = optional(string)
     }))
   })
   default  = {}
@@ -148,6 +152,40 @@ variable "domains" {
       if try(domain.hosted_zone_id, null) != null
     ])
     error_message = "Give each domain's hosted_zone_id as the id of a Route 53 zone, for example Z0123456789ABCDEFGHIJ."
+  }
+
+  validation {
+    condition = alltrue([
+      for domain in values(var.domains) : can(regex(local.host_name, domain.regional_name))
+      if try(domain.regional_name, null) != null
+    ])
+    error_message = "Give each domain's regional_name as a host name, for example eu-west-1.api.example.com."
+  }
+
+  validation {
+    condition = alltrue([
+      for domain in values(var.domains) : domain.hosted_zone_id != null if try(domain.regional_name, null) != null
+    ])
+    error_message = "Set hosted_zone_id of each domain with regional_name, because the stack makes its record there."
+  }
+
+  validation {
+    condition = alltrue([
+      for domain in values(var.domains) : try(domain.regional_name != var.domains.primary.name, true)
+    ])
+    error_message = "Give regional_name another value than domains.primary.name, because it leads to one Region only."
+  }
+
+  validation {
+    condition = alltrue([
+      for domain in values(var.domains) : try(domain.regional_name != var.domains.replica.name, true)
+    ])
+    error_message = "Give regional_name another value than domains.replica.name, because it leads to one Region only."
+  }
+
+  validation {
+    condition     = try(coalesce(var.domains.primary.regional_name) != var.domains.replica.regional_name, true)
+    error_message = "Give the two domains different values of regional_name, because each leads to one Region only."
   }
 
   validation {

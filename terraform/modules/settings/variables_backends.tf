@@ -136,8 +136,7 @@ variable "backends" {
   validation {
     condition = alltrue([
       for b in values(var.backends) :
-      !contains(local.uncalled_ports, try(tonumber(regex(local.url_port, b.url)[0]), 443))
-      if b.vpc_link == null
+      !contains(local.closed_ports, tonumber(try(regex(local.url_port, b.url)[0], 443))) if b.vpc_link == null
     ])
     error_message = <<-EOT
       Use the port 80, 443 or one from 1024 to 65535 in a backend's url, or reach it by vpc_link, because API Gateway
@@ -363,7 +362,7 @@ locals {
   names_replica = local.named_replica_region != null
 
   # The ports below 1024 that API Gateway doesn't call.
-  uncalled_ports = concat(range(80), range(81, 443), range(444, 1024))
+  closed_ports = concat(range(80), range(81, 443), range(444, 1024))
 
   key_name        = "^[a-z][a-z0-9-]{0,30}$"
   backend_url     = "^https?://${local.host_label}([.]${local.host_label})*(:[0-9]{1,5})?${local.base_path}$"

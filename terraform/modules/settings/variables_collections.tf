@@ -26,6 +26,9 @@ variable "collections" {
     write_groups = optional(list(string), []) # the user groups whose members may write the items
     schema       = optional(string)           # the JSON Schema that an item's data must match, as JSON text
     cache_ttl    = optional(number, 0)        # seconds for which API Gateway may cache responses; 0: it caches none
+    # Seconds for which the edge may serve a document without asking the Region again. null means cache_ttl. It needs no
+    # cache_size. Documents of owners are never cached, at the edge or elsewhere.
+    edge_ttl = optional(number)
     # Requests per second and burst for each API method of the collection; null means the limits in the variable
     # throttle.
     throttle = optional(object({
@@ -104,6 +107,21 @@ variable "collections" {
       for ttl in values(var.collections)[*].cache_ttl : ttl >= 0 && ttl <= 3600 && floor(ttl) == ttl
     ])
     error_message = "Set cache_ttl to whole seconds from 0 (not cached) to 3600."
+  }
+
+  validation {
+    condition = alltrue([
+      for collection in values(var.collections) : coalesce(collection.edge_ttl, 0) == 0 if collection.read == "owner"
+    ])
+    error_message = "Remove edge_ttl from owner collections, because the edge never keeps a document of an owner."
+  }
+
+  # A year is the maximum TTL of the edge's cache policy (modules/edge/cache.tf).
+  validation {
+    condition = alltrue([
+      for ttl in values(var.collections)[*].edge_ttl : ttl >= 0 && ttl <= 31536000 && floor(ttl) == ttl if ttl != null
+    ])
+    error_message = "Set edge_ttl to whole seconds from 0 (ask the Region each time) to 31536000 (a year)."
   }
 
   validation {

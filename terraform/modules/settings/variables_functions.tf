@@ -192,6 +192,11 @@ variable "code_buckets" {
       bucket = string
       prefix = string
     }))
+    # The zip of the edge's function, in a bucket in us-east-1.
+    edge = optional(object({
+      bucket = string
+      prefix = string
+    }))
   })
   default = null
 
@@ -212,12 +217,17 @@ variable "code_buckets" {
     )
     error_message = "Set code_buckets.replica too, because Lambda takes code only from a bucket in its own Region."
   }
+
+  validation {
+    condition     = var.code_buckets == null || var.edge == null || try(var.code_buckets.edge != null, false)
+    error_message = "Set code_buckets.edge too, because Lambda takes code only from a bucket in its own Region."
+  }
 }
 
 variable "dist" {
   description = <<-EOT
     Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. null means the
-    folder dist/ beside the folder terraform/. The next four variables can name other zips.
+    folder dist/ beside the folder terraform/. The next five variables can name other zips.
   EOT
   type        = string
   default     = null
@@ -273,6 +283,25 @@ variable "layer_zip" {
   }
 }
 
+variable "edge_auth_zip" {
+  description = <<-EOT
+    Path of the zip with the code of `edge_auth`, which CloudFront runs. null means edge_auth-x86_64.zip in the folder
+    dist. A stack without an edge needs no such zip.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      local.from_s3 || var.edge == null || fileexists(coalesce(var.edge_auth_zip, local.built.edge_auth))
+    )
+    error_message = <<-EOT
+      Run `make build` first, or set dist or edge_auth_zip. There is no file
+      ${coalesce(var.edge_auth_zip, local.built.edge_auth)}.
+    EOT
+  }
+}
+
 variable "poll_layer_zip" {
   description = <<-EOT
     Path of the zip of the Lambda layer that only `poll` uses. null means poll-layer-arm64.zip in the folder dist. A
@@ -299,20 +328,22 @@ locals {
     functions  = "${local.dist}/functions-arm64.zip"
     layer      = "${local.dist}/layer-arm64.zip"
     poll_layer = "${local.dist}/poll-layer-arm64.zip"
+    edge_auth  = "${local.dist}/edge_auth-x86_64.zip"
   }
   zips = {
     hot        = coalesce(var.hot_zip, local.built.hot)
     functions  = coalesce(var.functions_zip, local.built.functions)
     layer      = coalesce(var.layer_zip, local.built.layer)
     poll_layer = coalesce(var.poll_layer_zip, local.built.poll_layer)
+    edge_auth  = coalesce(var.edge_auth_zip, local.built.edge_auth)
   }
 
   from_s3        = var.code_buckets != null
   prefix_pattern = "^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$"
 
-  # `primary` and `replica` -> the bucket with the zips, and for each zip's path the key of its object; null: local
-  # zips.
-  zip_objects = { for role in ["primary", "replica"] : role => try({
+  # `primary`, `replica` and `edge` -> the bucket with the zips, and for each zip's path the key of its object; null:
+  # local zips.
+  zip_objects = { for role in ["primary", "replica", "edge"] : role => try({
     bucket = var.code_buckets[role].bucket
     keys   = { for path in values(local.zips) : path => "${var.code_buckets[role].prefix}/${basename(path)}" }
   }, null) }

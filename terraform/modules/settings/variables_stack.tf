@@ -52,7 +52,7 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Primary AWS Region of the stack. Only this Region polls back offices."
+  description = "Primary AWS Region of the stack. Only this Region polls back offices, unless poll.in_replica is set."
   type        = string
   nullable    = false
 }

@@ -1,5 +1,5 @@
 # Plans a stack with everything that has alarms, so that tests/unit/alarms can check the alarms that Terraform really
-# makes: two Regions, sources with and without a sweep, backends with and without an API key.
+# makes: two Regions, sources with and without a sweep, backends with and without an API key, an edge with a firewall.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -14,6 +14,18 @@ mock_provider "aws" {
   mock_data "aws_region" {
     defaults = {
       name = "eu-west-1"
+    }
+  }
+}
+
+mock_provider "aws" {
+  alias           = "edge"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
     }
   }
 }
@@ -87,6 +99,10 @@ variables {
     }
   }
 
+  edge_auth_zip = "tests/mocks/artefact.txt"
+  edge          = { site = false }
+  firewall      = {}
+
   backends = {
     catalog = { url = "https://catalog.example.com", throttle = { rate = 5, burst = 10 }, timeout_ms = 8000 }
   }
@@ -102,6 +118,7 @@ run "stack" {
   providers = {
     aws         = aws
     aws.replica = aws.replica
+    aws.edge    = aws.edge
   }
 
   assert {

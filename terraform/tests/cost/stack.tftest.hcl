@@ -18,6 +18,18 @@ mock_provider "aws" {
   }
 }
 
+mock_provider "aws" {
+  alias           = "edge"
+  source          = "./tests/mocks"
+  override_during = plan
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "us-east-1"
+    }
+  }
+}
+
 run "stack" {
   command = plan
 

@@ -41,6 +41,12 @@ mock_resource "aws_cognito_user_pool_client" {
   }
 }
 
+mock_resource "aws_cognito_identity_pool" {
+  defaults = {
+    id = "eu-central-1:11111111-2222-3333-4444-555555555555"
+  }
+}
+
 mock_resource "aws_cognito_resource_server" {
   defaults = {
     scope_identifiers = ["readplane/read", "readplane/write"]
@@ -181,6 +187,12 @@ mock_resource "aws_api_gateway_domain_name" {
   }
 }
 
+mock_resource "aws_route53_health_check" {
+  defaults = {
+    id = "33333333-4444-5555-6666-777777777777"
+  }
+}
+
 mock_data "aws_servicequotas_service_quota" {
   defaults = {
     value = 1000
@@ -190,5 +202,68 @@ mock_data "aws_servicequotas_service_quota" {
 mock_resource "aws_s3_object" {
   defaults = {
     version_id = "v1"
+  }
+}
+
+mock_resource "aws_cloudfront_distribution" {
+  defaults = {
+    id             = "E1EXAMPLE"
+    arn            = "arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE"
+    domain_name    = "d111111abcdef8.cloudfront.net"
+    hosted_zone_id = "Z2FDTNDATAQYW2"
+  }
+}
+
+mock_resource "aws_cloudfront_cache_policy" {
+  defaults = {
+    id = "11111111-aaaa-bbbb-cccc-000000000001"
+  }
+}
+
+mock_resource "aws_cloudfront_response_headers_policy" {
+  defaults = {
+    id = "22222222-aaaa-bbbb-cccc-000000000002"
+  }
+}
+
+mock_resource "aws_cloudfront_origin_access_control" {
+  defaults = {
+    id = "E2EXAMPLE"
+  }
+}
+
+mock_resource "aws_acm_certificate" {
+  defaults = {
+    arn = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555"
+    domain_validation_options = [{
+      domain_name           = "www.example.com"
+      resource_record_name  = "_1.www.example.com."
+      resource_record_type  = "CNAME"
+      resource_record_value = "_2.acm-validations.aws."
+    }]
+  }
+}
+
+mock_resource "aws_acm_certificate_validation" {
+  defaults = {
+    certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555"
+  }
+}
+
+mock_resource "aws_cloudwatch_log_delivery_destination" {
+  defaults = {
+    arn = "arn:aws:logs:us-east-1:111122223333:delivery-destination:readplane-edge"
+  }
+}
+
+mock_resource "aws_wafv2_web_acl" {
+  defaults = {
+    arn = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/readplane-edge/11111111-2222-3333-4444-555555555555"
+  }
+}
+
+mock_resource "aws_wafv2_ip_set" {
+  defaults = {
+    arn = "arn:aws:wafv2:us-east-1:111122223333:global/ipset/readplane/11111111-2222-3333-4444-555555555555"
   }
 }

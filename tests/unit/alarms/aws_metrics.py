@@ -41,6 +41,7 @@ PAGES: Mapping[str, str] = {
     "AWS/SQS": (
         "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"
     ),
+    "AWS/WAFV2": "https://docs.aws.amazon.com/waf/latest/developerguide/waf-metrics.html",
     "AWS/Scheduler": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html",
 }
 """The page of AWS's documentation that describes the metrics of each namespace."""
@@ -87,6 +88,11 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage": _of(AGE, "QueueName"),
         "ApproximateNumberOfMessagesVisible": _of(AGE, "QueueName"),
+    },
+    # For a web ACL of CloudFront. Those of a Region have the dimension Region too.
+    "AWS/WAFV2": {
+        "BlockedRequests": _of(frozenset({"Sum"}), "WebACL,Rule"),
+        "CountedRequests": _of(frozenset({"Sum"}), "WebACL,Rule"),
     },
     "AWS/Scheduler": {"InvocationDroppedCount": _of(COUNT, "ScheduleGroup")},
 }
@@ -150,6 +156,25 @@ def _delivery_streams(plan: Plan, region: str, value: str, name: str) -> list[Re
     ]
 
 
+def _web_acl_rules(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    """Return the web ACL with a rule of this metric name whose action is the one that the metric counts."""
+    action = {"BlockedRequests": "block", "CountedRequests": "count"}[name]
+    return [
+        web_acl
+        for web_acl in plan.of_type("aws_wafv2_web_acl", region)
+        for rule in web_acl.values["rule"]
+        if rule["visibility_config"][0]["metric_name"] == value and rule["action"] and rule["action"][0][action]
+    ]
+
+
+def _web_acls(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    return [
+        web_acl
+        for web_acl in plan.of_type("aws_wafv2_web_acl", region)
+        if web_acl.values["visibility_config"][0]["metric_name"] == value
+    ]
+
+
 def _tables(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
     """Return the table. A replica has the name of its table in the primary Region."""
     tables = [table for table in plan.of_type("aws_dynamodb_table", "primary") if table.values["name"] == value]
@@ -178,5 +203,7 @@ _RESOURCES: Mapping[str, Finder] = {
     "StreamName": _named("aws_kinesis_stream", "name"),
     "TableName": _tables,
     "TopicName": _named("aws_sns_topic", "name"),
+    "Rule": _web_acl_rules,
+    "WebACL": _web_acls,
 }
 """Dimension -> how to find the planned resource that it names."""

@@ -226,6 +226,8 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
     "schedules-dropped": [Fault({"InvocationDroppedCount": always(2)}, 4)],
     # A single event: it may be the only sweep of the day.
     "polls-dropped": [Fault({"AsyncEventsDropped": once(1)}, 6)],
+    # A client that goes on for ten minutes. A single burst of requests is none of the operator's business.
+    "firewall-rate": [Fault({"BlockedRequests": always(40)}, 16)],
     "notifications-failed": [Fault({"NumberOfNotificationsFailed": once(1)}, 6)],
     "stale-prices": [
         Fault({"Staleness": lambda minute: (_staleness(60 * (minute - FAULT) + 30),)}, 20),

@@ -13,7 +13,7 @@ NAME = "readplane"
 class Resource(NamedTuple):
     """A planned resource.
 
-    :param region: ``primary`` or ``replica``, the Region that the resource is in.
+    :param region: ``primary``, ``replica`` or ``edge`` (us-east-1), the Region that the resource is in.
     :param values: the resource's arguments and, as far as the mocked provider knows them, its attributes.
     """
 
@@ -26,7 +26,7 @@ class Resource(NamedTuple):
 class PlannedAlarm(NamedTuple):
     """A planned alarm.
 
-    :param region: ``primary`` or ``replica``, the Region that the alarm is in.
+    :param region: ``primary``, ``replica`` or ``edge`` (us-east-1), the Region that the alarm is in.
     """
 
     region: str
@@ -43,7 +43,7 @@ class Plan:
             Resource(
                 change["address"],
                 change["type"],
-                "replica" if change["address"].startswith("module.replica") else "primary",
+                _region(change["address"]),
                 change["change"]["after"] or {},
             )
             for change in changes
@@ -66,6 +66,13 @@ class Plan:
             for resource in self.resources
             if resource.type == "aws_cloudwatch_metric_alarm"
         ]
+
+
+def _region(address: str) -> str:
+    """Return the Region of a resource. The modules' names in terraform/modules/readplane say it."""
+    if address.startswith("module.replica"):
+        return "replica"
+    return "edge" if address.startswith(("module.edge", "module.firewall")) else "primary"
 
 
 def _alarm(values: dict[str, Any]) -> Alarm:

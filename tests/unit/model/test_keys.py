@@ -15,7 +15,9 @@ def test_every_item_has_a_key_of_its_own(names: tuple[str, str, str | None]) -> 
         part for part in ("item", collection, owner, item_id) if part
     ]
     visibility: Visibility = "owner" if owner else "public"
-    assert document_key(visibility, collection, item_id, owner).startswith(f"{visibility}/{collection}/")
+    assert document_key(visibility, collection, item_id, owner).split("/") == [
+        part for part in (visibility, "documents", collection, owner, item_id) if part
+    ]
 
 
 def test_a_collection_has_several_partitions_and_an_owner_has_one() -> None:

@@ -59,7 +59,7 @@ def test_the_document_of_a_sourced_item_is_its_representation() -> None:
     publishing = Publishing()
     sourced = change(ms=NOW_MS - 400 * 86_400_000, accepted_ms=NOW_MS, source="shop")
     assert publishing(stream_record(None, sourced, 1)) == []
-    assert publishing.documents.texts == {"public/products/p-1.json": sourced.representation()}
+    assert publishing.documents.texts == {"public/documents/products/p-1": sourced.representation()}
 
 
 def test_documents_follow_the_items() -> None:
@@ -69,20 +69,27 @@ def test_documents_follow_the_items() -> None:
     assert publishing(stream_record(None, put, 1), stream_record(None, owned, 2)) == []
     documents = publishing.documents.texts
     assert documents == {
-        "public/products/p-1.json": put.representation(),
-        f"owner/profiles/{ALICE}/me.json": owned.representation(),
+        "public/documents/products/p-1": put.representation(),
+        f"owner/documents/profiles/{ALICE}/me": owned.representation(),
     }
     publishing(stream_record(put, again, 3))
-    assert json.loads(documents["public/products/p-1.json"])["version"] == again.version
+    assert json.loads(documents["public/documents/products/p-1"])["version"] == again.version
     publishing(stream_record(again, gone, 4))
-    assert list(documents) == [f"owner/profiles/{ALICE}/me.json"]
+    assert list(documents) == [f"owner/documents/profiles/{ALICE}/me"]
+
+
+def test_a_document_for_every_signed_in_user_lets_the_edge_keep_it() -> None:
+    collection = Collection("products", "authenticated", cache_ttl=60, edge_ttl=300)
+    publishing = Publishing({"products": collection})
+    publishing(stream_record(None, change(), 1))
+    assert publishing.documents.cache_controls == {"authenticated/documents/products/p-1": "max-age=300"}
 
 
 def test_a_batch_publishes_the_greatest_version_of_each_item_once() -> None:
     publishing = Publishing()
     changes = [change(ms=NOW_MS + tick) for tick in range(5)]
     publishing(*(stream_record(old, new, number) for number, (old, new) in enumerate(pairwise(changes))))
-    assert publishing.documents.calls == [("public/products/p-1.json", changes[-1].version)]
+    assert publishing.documents.calls == [("public/documents/products/p-1", changes[-1].version)]
 
 
 def test_a_version_that_went_down_is_mended_and_not_published(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +125,7 @@ def test_a_batch_in_which_a_version_goes_down_twice_ends_with_the_greatest() -> 
     v9 = change(ms=NOW_MS + 9)
     publishing.items.by_key[v1.key] = v9
     assert publishing(stream_record(v5, v1, 1), stream_record(v1, v9, 2)) == []
-    assert publishing.documents.calls == [("public/products/p-1.json", v9.version)]
+    assert publishing.documents.calls == [("public/documents/products/p-1", v9.version)]
     assert publishing(stream_record(None, v9, 1), stream_record(v9, v2, 2)) == []
     assert publishing.items.by_key == {v1.key: v9}
 
@@ -132,7 +139,7 @@ def test_a_removed_item_comes_back_and_an_expired_tombstone_does_not() -> None:
 
 def test_a_failure_reports_the_first_record_of_its_item_and_stops_no_other() -> None:
     publishing = Publishing()
-    publishing.documents.fail.add("public/products/bad.json")
+    publishing.documents.fail.add("public/documents/products/bad")
     bad = [change("bad", ms=NOW_MS + tick) for tick in range(2)]
     records = [
         stream_record(None, change("good"), 1),
@@ -141,7 +148,7 @@ def test_a_failure_reports_the_first_record_of_its_item_and_stops_no_other() -> 
         stream_record(bad[0], bad[1], 4),
     ]
     assert publishing(*records) == ["2"]
-    assert set(publishing.documents.texts) == {"public/products/good.json", "public/products/fine.json"}
+    assert set(publishing.documents.texts) == {"public/documents/products/good", "public/documents/products/fine"}
     publishing.documents.fail.clear()
     assert publishing(*records[1:]) == []
     assert len(publishing.documents.texts) == 3
@@ -190,7 +197,7 @@ def test_a_malformed_row_is_quarantined_whole_and_stops_no_other_record(capsys: 
         stream_record(None, change("fine"), 3),
     ]
     assert publishing(*records) == []
-    assert set(publishing.documents.texts) == {"public/products/good.json", "public/products/fine.json"}
+    assert set(publishing.documents.texts) == {"public/documents/products/good", "public/documents/products/fine"}
     assert publishing.rows.rows == [NO_COLLECTION]
     out = capsys.readouterr().out
     assert metric_sums(out) == {"RowsSkipped": 1, "DocumentsPublished": 2}
@@ -203,7 +210,7 @@ def test_a_row_that_cannot_be_quarantined_comes_again() -> None:
     publishing = Publishing()
     publishing.rows.failure = TimeoutError()
     records = [stream_record(None, change("good"), 1), row_record(None, NO_COLLECTION, 2)]
-    assert publishing(*records) == ["2"] and list(publishing.documents.texts) == ["public/products/good.json"]
+    assert publishing(*records) == ["2"] and list(publishing.documents.texts) == ["public/documents/products/good"]
     publishing.rows.failure = None
     assert publishing(*records) == [] and publishing.rows.rows == [NO_COLLECTION]
 
@@ -214,7 +221,7 @@ def test_a_malformed_row_that_has_replaced_an_item_is_mended_and_a_good_change_a
     assert publishing(row_record(row_of(good), NO_COLLECTION, 1)) == []
     assert publishing.items.by_key == {good.key: good} and publishing.documents.calls == []
     assert publishing(row_record(NO_COLLECTION, row_of(newer), 2), row_record(NO_COLLECTION, None, 3)) == []
-    assert publishing.documents.calls == [("public/products/bad.json", newer.version)]
+    assert publishing.documents.calls == [("public/documents/products/bad", newer.version)]
     assert publishing.rows.rows == [NO_COLLECTION], "an old image was quarantined when it was new"
 
 
@@ -240,7 +247,7 @@ def test_no_malformed_row_fails_a_batch_or_publishes_anything(
         for version in ("removed", entry.version)
     }
     assert set(publishing.documents.calls) <= allowed
-    assert publishing.documents.texts["public/products/last.json"] == last.representation()
+    assert publishing.documents.texts["public/documents/products/last"] == last.representation()
 
 
 @pytest.mark.usefixtures("aws")
@@ -270,9 +277,9 @@ def test_a_collection_that_never_moved_takes_one_call_for_each_item() -> None:
     put, gone, owned = change(), change("p-2", data=None), change("me", collection="profiles", owner=ALICE)
     assert publishing(*(stream_record(None, new, number) for number, new in enumerate((put, gone, owned)))) == []
     assert sorted(publishing.documents.calls) == [
-        (f"owner/profiles/{ALICE}/me.json", owned.version),
-        ("public/products/p-1.json", put.version),
-        ("public/products/p-2.json", "removed"),
+        (f"owner/documents/profiles/{ALICE}/me", owned.version),
+        ("public/documents/products/p-1", put.version),
+        ("public/documents/products/p-2", "removed"),
     ]
 
 
@@ -285,22 +292,22 @@ def test_a_moved_collection_removes_the_former_document_before_it_writes_the_new
     publishing(stream_record(None, put, 1))
     publishing(stream_record(put, gone, 2))
     assert publishing.documents.calls == [
-        (f"{other}/products/p-1.json", "removed"),
-        (f"{read}/products/p-1.json", put.version),
-        (f"{other}/products/p-1.json", "removed"),
-        (f"{read}/products/p-1.json", "removed"),
+        (f"{other}/documents/products/p-1", "removed"),
+        (f"{read}/documents/products/p-1", put.version),
+        (f"{other}/documents/products/p-1", "removed"),
+        (f"{read}/documents/products/p-1", "removed"),
     ]
 
 
 def test_nothing_is_written_if_the_former_document_cannot_be_removed() -> None:
     publishing = Publishing(collections("authenticated", moved=True))
-    publishing.documents.texts["public/products/p-1.json"] = "old"
-    publishing.documents.fail_removal = {"public/products/p-1.json"}
+    publishing.documents.texts["public/documents/products/p-1"] = "old"
+    publishing.documents.fail_removal = {"public/documents/products/p-1"}
     assert publishing(stream_record(None, change(), 7)) == ["7"]
-    assert list(publishing.documents.texts) == ["public/products/p-1.json"]
+    assert list(publishing.documents.texts) == ["public/documents/products/p-1"]
     publishing.documents.fail_removal = set()
     assert publishing(stream_record(None, change(), 7)) == []
-    assert list(publishing.documents.texts) == ["authenticated/products/p-1.json"]
+    assert list(publishing.documents.texts) == ["authenticated/documents/products/p-1"]
 
 
 def test_an_owners_document_has_no_former_place() -> None:
@@ -314,19 +321,19 @@ def test_a_document_deleted_while_its_collection_was_private_is_not_public_again
     deleted, changed = change("deleted"), change("changed")
     public = Publishing(collections("public", moved=False))
     public(stream_record(None, deleted, 1), stream_record(None, changed, 2))
-    assert set(public.documents.texts) == {"public/products/deleted.json", "public/products/changed.json"}
+    assert set(public.documents.texts) == {"public/documents/products/deleted", "public/documents/products/changed"}
     private = Publishing(collections("authenticated", moved=True))
     private.documents = private.publish._documents = public.documents
     gone = change("deleted", ms=NOW_MS + 1, data=None)
     private(stream_record(deleted, gone, 3), stream_record(changed, change("changed", ms=NOW_MS + 1), 4))
-    assert list(public.documents.texts) == ["authenticated/products/changed.json"]
+    assert list(public.documents.texts) == ["authenticated/documents/products/changed"]
     again = Publishing(collections("public", moved=True))
     again.documents = again.publish._documents = public.documents
     again(stream_record(gone, None, 5), stream_record(None, change("new"), 6))
-    assert {key for key in public.documents.texts if key.startswith("public/")} == {"public/products/new.json"}
+    assert {key for key in public.documents.texts if key.startswith("public/")} == {"public/documents/products/new"}
 
 
-PLACES = {"public/products/p-1.json", "authenticated/products/p-1.json"}
+PLACES = {"public/documents/products/p-1", "authenticated/documents/products/p-1"}
 
 
 @pytest.mark.parametrize("deletes_by_hand", [True, False])
@@ -340,7 +347,7 @@ def test_a_deleted_item_of_an_undeclared_collection_loses_its_documents_and_does
     assert publishing.items.by_key == {} and publishing.documents.texts == {}
     owned = change("me", collection="profiles", owner=ALICE)
     assert publishing(stream_record(owned, None, 2)) == []
-    assert publishing.documents.calls[2:] == [(f"owner/profiles/{ALICE}/me.json", "removed")]
+    assert publishing.documents.calls[2:] == [(f"owner/documents/profiles/{ALICE}/me", "removed")]
 
 
 def test_an_item_of_an_undeclared_collection_is_neither_mended_nor_published(

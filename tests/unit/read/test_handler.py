@@ -20,7 +20,7 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> ClockedService:
 def test_owners_see_only_their_own_items(service: ReadService) -> None:
     mine = change("me", collection="profiles", owner=ALICE)
     service.items.apply(mine)
-    service.documents.put_document(f"owner/profiles/{ALICE}/me.json", mine.representation(), mine.version, "")
+    service.documents.put_document(f"owner/documents/profiles/{ALICE}/me", mine.representation(), mine.version, "")
     status_route = "/items/profiles/{item_id}/changes/{change_id}"
     routes: list[tuple[str, dict[str, str] | None]] = [
         ("/items/profiles/{item_id}", {"item_id": "me"}),
@@ -49,7 +49,7 @@ def test_whatever_is_not_public_needs_a_token_of_our_clients(service: ReadServic
 def test_a_cached_route_examines_no_claim(service: ReadService) -> None:
     """Check this, because API Gateway would return the cached 403 to all callers."""
     service.items.apply(change("a", collection="reports"))
-    service.documents.put_document("authenticated/reports/a.json", "{}", "v", "")
+    service.documents.put_document("authenticated/documents/reports/a", "{}", "v", "")
     status_route, path = "/items/reports/{item_id}/changes/{change_id}", {"item_id": "a", "change_id": version_at(1)}
     wrong_claims: tuple[dict[str, object], ...] = ({"client_id": "another"}, {"token_use": "id"}, {"sub": "a/b"})
     for claims in wrong_claims:

@@ -66,7 +66,7 @@ HEADERS = [
 def test_a_cached_route_reads_no_header(service: ReadService, resource: str, header: str) -> None:
     """Check this, because API Gateway returns the cached response to all callers, whatever headers they send."""
     service.items.apply(change())
-    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    service.documents.put_document("public/documents/products/p-1", "{}", "v", "")
     plain = service(resource, {"item_id": "p-1"})
     assert plain[0] == 200
     for value in (plain[2].get("ETag", "*"), "*", version_at(NOW_MS + 1), "https://evil.example.com"):
@@ -79,7 +79,7 @@ def test_a_cached_route_responds_with_a_body_whatever_its_method_is_said_to_be(
 ) -> None:
     """Check this, because of a GET with X-HTTP-Method-Override: HEAD, API Gateway would cache the empty body."""
     service.items.apply(change())
-    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    service.documents.put_document("public/documents/products/p-1", "{}", "v", "")
     for item_id in ("p-1", "p-2"):
         plain = service(resource, {"item_id": item_id})
         assert plain[1] is not None
@@ -90,7 +90,7 @@ def test_a_cached_route_responds_with_a_body_whatever_its_method_is_said_to_be(
 def test_a_cached_route_ignores_unknown_query_parameters(service: ReadService, resource: str) -> None:
     """Check this, because API Gateway would return the cached 400 to all callers of the same route."""
     service.items.apply(change())
-    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    service.documents.put_document("public/documents/products/p-1", "{}", "v", "")
     plain = service(resource, {"item_id": "p-1"})
     assert plain[0] == 200
     assert service(resource, {"item_id": "p-1"}, query={"utm_source": "x", "If-None-Match": "*"}) == plain
@@ -100,7 +100,7 @@ def test_a_cached_route_ignores_unknown_query_parameters(service: ReadService, r
 def test_a_cached_route_takes_an_empty_query_parameter_for_a_missing_one(service: ReadService, resource: str) -> None:
     """Check this, because API Gateway's cache key may not tell one from the other."""
     service.items.apply(change())
-    service.documents.put_document("public/products/p-1.json", "{}", "v", "")
+    service.documents.put_document("public/documents/products/p-1", "{}", "v", "")
     plain = service(resource, {"item_id": "p-1"})
     assert plain[0] == 200
     for query in (dict.fromkeys(("min_version", "limit", "cursor", "next"), ""), {"cursor": ""}, {"min_version": ""}):
@@ -126,8 +126,8 @@ def test_an_uncached_route_refuses_query_parameters_that_it_does_not_have(
 
 
 def test_a_document_ignores_query_parameters_as_it_does_without_a_function(service: ReadService) -> None:
-    service.documents.put_document("public/notices/p-1.json", "{}", "v", "")
-    service.documents.put_document("public/sources/shop.json", "{}", "v", "")
+    service.documents.put_document("public/documents/notices/p-1", "{}", "v", "")
+    service.documents.put_document("public/documents/sources/shop", "{}", "v", "")
     for resource in ("/documents/notices/{item_id}", "/documents/sources/shop"):
         assert service(resource, {"item_id": "p-1"}, query={"min_version": "x", "utm_source": "x"})[0] == 200
 
@@ -279,14 +279,20 @@ def test_the_status_of_a_change(service: ReadService) -> None:
 
 
 def test_a_document_is_returned_as_it_is_stored(service: ReadService) -> None:
-    service.documents.put_document("public/products/p-1.json", '{"n":1.10}', "v", "")
+    service.documents.put_document("public/documents/products/p-1", '{"n":1.10}', "v", "")
     status, body, headers = service("/documents/products/{item_id}", {"item_id": "p-1"}, anonymous=True)
     assert (status, body) == (200, {"n": 1.10})
     assert service("/documents/products/{item_id}", {"item_id": "p-2"})[0] == 404
-    service.documents.put_document("public/notices/p-1.json", '{"n":1.10}', "v", "")
+    service.documents.put_document("public/documents/notices/p-1", '{"n":1.10}', "v", "")
     condition = {"If-None-Match": f'"x", {headers["ETag"]}'}
     status, body, unchanged = service("/documents/notices/{item_id}", {"item_id": "p-1"}, headers=condition)
     assert (status, body, unchanged["ETag"]) == (304, None, headers["ETag"])
+
+
+def test_the_cache_control_in_s3_of_a_document_for_signed_in_users_is_for_the_edge_alone(service: ReadService) -> None:
+    service.documents.put_document("authenticated/documents/reports/a", "{}", "v", "max-age=300")
+    status, _, headers = service("/documents/reports/{item_id}", {"item_id": "a"})
+    assert (status, headers["Cache-Control"]) == (200, "private, max-age=30")
 
 
 def test_the_source_route_returns_its_freshness(clocked: ClockedService) -> None:
@@ -319,9 +325,9 @@ def test_a_source_that_was_never_polled_is_stale(clocked: ClockedService) -> Non
 def test_the_document_of_a_source_needs_no_read_of_its_freshness(clocked: ClockedService) -> None:
     assert clocked("/documents/sources/shop")[0] == 404
     clocked.documents.texts = {
-        "public/sources/shop.json": '{"source":"shop"}',
-        "authenticated/sources/desk.json": '{"source":"desk"}',
-        "authenticated/sources/people.json": '{"source":"people"}',
+        "public/documents/sources/shop": '{"source":"shop"}',
+        "authenticated/documents/sources/desk": '{"source":"desk"}',
+        "authenticated/documents/sources/people": '{"source":"people"}',
     }
     status, body, headers = clocked("/documents/sources/shop", anonymous=True)
     assert (status, body) == (200, {"source": "shop"})

@@ -20,9 +20,9 @@ def test_a_document_is_published_read_revalidated_and_removed() -> None:
     documents = S3Documents(make_client("s3"), "bucket")
     publisher = S3Documents(BotoClient("s3"), "bucket")  # uses boto3, as the function `publish` always does
     version = version_at(NOW_MS)
-    assert documents.get_document("public/c/a.json", None) is None
-    publisher.put_document("public/c/a.json", '{"n":1.10}', version, "public, max-age=60")
-    document = documents.get_document("public/c/a.json", None)
+    assert documents.get_document("public/documents/c/a", None) is None
+    publisher.put_document("public/documents/c/a", '{"n":1.10}', version, "public, max-age=60")
+    document = documents.get_document("public/documents/c/a", None)
     assert document is not None and document.body == b'{"n":1.10}'
     assert document.headers == {
         "Content-Type": "application/json",
@@ -30,12 +30,12 @@ def test_a_document_is_published_read_revalidated_and_removed() -> None:
         "Cache-Control": "public, max-age=60",
         "Readplane-Version": version,
     }
-    unchanged = documents.get_document("public/c/a.json", document.headers["ETag"])
+    unchanged = documents.get_document("public/documents/c/a", document.headers["ETag"])
     assert unchanged is not None and unchanged.body is None
     assert unchanged.headers["ETag"] == document.headers["ETag"]
-    publisher.remove_document("public/c/a.json")
-    publisher.remove_document("public/c/a.json")
-    assert documents.get_document("public/c/a.json", None) is None
+    publisher.remove_document("public/documents/c/a")
+    publisher.remove_document("public/documents/c/a")
+    assert documents.get_document("public/documents/c/a", None) is None
 
 
 @pytest.mark.parametrize("condition", ['"x", "e", "y"', "*", '"e"'])

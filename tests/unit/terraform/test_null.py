@@ -18,6 +18,9 @@ REQUIRED: dict[str, Any] = {
 }
 """A value for each variable that has no default."""
 
+ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip", "edge_auth_zip")
+"""The variables that name a file."""
+
 ELEMENTS: dict[str, dict[str, Any]] = {
     "collections": {"read": "public"},
     "backends": {"url": "https://crm.example.com"},
@@ -33,7 +36,7 @@ ELEMENTS: dict[str, dict[str, Any]] = {
 
 
 def test_null_means_the_default_in_every_variable(tmp_path: Path) -> None:
-    zips = {name: str(tmp_path / "a.zip") for name in ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip")}
+    zips = dict.fromkeys(ZIPS, str(tmp_path / "a.zip"))
     (tmp_path / "a.zip").touch()
     variables = [variable for concern in read_concerns() for variable in concern.variables]
     assert len(variables) > 30
@@ -44,7 +47,7 @@ def test_null_means_the_default_in_every_variable(tmp_path: Path) -> None:
 
 
 def test_null_means_the_default_in_every_attribute(tmp_path: Path) -> None:
-    zips = {name: str(tmp_path / "a.zip") for name in ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip")}
+    zips = dict.fromkeys(ZIPS, str(tmp_path / "a.zip"))
     (tmp_path / "a.zip").touch()
     variables = [variable for concern in read_concerns() for variable in concern.variables if variable.attributes]
     assert len(variables) > 8

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ops.console import ROOT
 
-SERVICE = re.compile(r'"[a-z0-9]+\.amazonaws\.com"')
+SERVICE = re.compile(r'"(delivery\.)?[a-z0-9]+\.amazonaws\.com"')
 """A service principal without a Region, which is the same in every partition."""
 
 

@@ -103,6 +103,22 @@ def test_an_alarm_costs_as_much_as_its_expression_has_metrics() -> None:
     assert monthly(("aws_cloudwatch_metric_alarm", {"metric_query": []})) == pytest.approx(0.10)
 
 
+def test_cost_of_the_health_checks_of_a_region() -> None:
+    """AWS bills HTTPS and the short interval of the first one. The other two have no options."""
+    first: dict[str, Any] = {"type": "HTTPS", "request_interval": 10}
+    checks = [first, {"type": "CLOUDWATCH_METRIC"}, {"type": "CALCULATED"}]
+    assert monthly(*(("aws_route53_health_check", check) for check in checks)) == pytest.approx(3.50)
+    assert monthly(("aws_route53_health_check", {"type": "HTTPS", "request_interval": 30})) == pytest.approx(1.50)
+
+
+def test_cost_of_a_web_acl() -> None:
+    """AWS bills the web ACL, each rule and each group, and bot control once more."""
+    own: dict[str, Any] = {"statement": [{"managed_rule_group_statement": []}]}
+    bots = {"statement": [{"managed_rule_group_statement": [{"name": "AWSManagedRulesBotControlRuleSet"}]}]}
+    assert monthly(("aws_wafv2_web_acl", {"rule": [own] * 9})) == pytest.approx(14.00)
+    assert monthly(("aws_wafv2_web_acl", {"rule": [own] * 9 + [bots]})) == pytest.approx(25.00)
+
+
 def test_cost_of_a_dashboard() -> None:
     assert monthly(("aws_cloudwatch_dashboard", {})) == pytest.approx(3.00)
 

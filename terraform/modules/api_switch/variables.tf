@@ -1,0 +1,14 @@
+variable "name" {
+  description = "Stack name."
+  type        = string
+}
+
+variable "leaves" {
+  description = "The Region from which the switch leads clients away: another one than the switch is in."
+  type        = string
+}
+
+variable "alarm_actions" {
+  description = "ARNs of the SNS topics, in the switch's Region, that learn when it is moved."
+  type        = list(string)
+}
