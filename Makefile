@@ -79,7 +79,7 @@ down: ## remove the demo: emulator, back office, state and data
 	@$(any-python); "$$python" -m ops.local.down
 
 .PHONY: build
-build: setup-python $(STAMP) ## build the zips: dist/*-arm64.zip for AWS, dist/local/*.zip for the emulator
+build: setup-python $(STAMP) ## build the zips: dist/*.zip for AWS, dist/local/*.zip for the emulator
 	@$(PY) -m ops.build
 
 .PHONY: openapi
@@ -99,12 +99,16 @@ test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, p
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow"
 
 .PHONY: test-long
-test-long: setup-terraform $(STAMP) ## the checks that take long: test-properties test-clients
-	@$(PY) -m ops.parts test-properties test-clients
+test-long: setup-terraform $(STAMP) ## the checks that take long: test-properties test-leaks test-clients test-drill
+	@$(PY) -m ops.parts test-properties test-leaks test-clients test-drill
 
 .PHONY: test-properties
 test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) $(TESTS)
+
+.PHONY: test-leaks
+test-leaks: setup-terraform $(STAMP) ## attack the cache of the applied edge with 20 times as many histories; SEED as above
+	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) tests/local/test_edge_leaks.py
 
 .PHONY: test-terraform
 test-terraform: setup-terraform $(STAMP) ## run terraform validate and terraform test, with a mocked provider
@@ -117,6 +121,10 @@ test-local: setup-terraform $(STAMP) ## test the applied stack end to end on the
 .PHONY: test-clients
 test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint the API's contract, call the API with generated clients and from a page in Chromium
 	@$(PY) -m pytest tests/clients
+
+.PHONY: test-drill
+test-drill: setup-terraform $(STAMP) ## rehearse the loss of a Region on the emulator: every fault, five minutes
+	@READPLANE_DRILL=long $(PY) -m pytest tests/local/test_drill.py
 
 .PHONY: test-localstack
 test-localstack: setup-terraform $(STAMP) ## run the tests that need LocalStack; start it unless AWS_ENDPOINT_URL is set

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +16,9 @@ BOTH = (False, True)
 def actions(stack: Local, *, replica: bool = False) -> dict[tuple[str, str, str], tuple[str, str]]:
     """Return every permission of the stack's roles in one Region, with the IAM policy that grants it.
 
-    :returns: each key is a permission: the role's name without its prefix, the statement's Sid and the action. Each
-        value is the role's full name and the policy's name.
+    :returns: each key is a permission: the role's name without its prefix, and without the random end that a function
+        of the edge has in its name; the statement's Sid; and the action. Each value is the role's full name and the
+        policy's name.
     """
     iam = stack.root().client("iam")
     prefix = f"{stack.outputs.name}-{stack.outputs.replica_region if replica else stack.outputs.region}-"
@@ -28,7 +30,8 @@ def actions(stack: Local, *, replica: bool = False) -> dict[tuple[str, str, str]
                 document: Any = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
                 for statement in document["Statement"]:
                     for action in _as_list(statement["Action"]):
-                        places[name.removeprefix(prefix), statement["Sid"], action] = (name, policy)
+                        role_name = re.sub("-[0-9a-f]{8}$", "", name.removeprefix(prefix))
+                        places[role_name, statement["Sid"], action] = (name, policy)
     return places
 
 
@@ -54,8 +57,11 @@ def without(
         originals.append((*place, iam.get_role_policy(RoleName=place[0], PolicyName=place[1])["PolicyDocument"]))
     try:
         for name, policy, document in originals:
-            reduced = json.dumps(_without_actions(document, sid, removed))
-            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=reduced)
+            reduced = _without_actions(document, sid, removed)
+            if reduced["Statement"]:
+                iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(reduced))
+            else:  # IAM takes no policy without statements
+                iam.delete_role_policy(RoleName=name, PolicyName=policy)
         yield
     finally:
         for name, policy, document in originals:
@@ -69,7 +75,6 @@ def _without_actions(document: Any, sid: str, removed: Collection[str]) -> Any:
             statement["Action"] = [action for action in _as_list(statement["Action"]) if action not in removed]
     reduced["Statement"] = [statement for statement in reduced["Statement"] if statement["Action"]]
     assert reduced != document
-    assert reduced["Statement"], "IAM takes no policy without statements"
     return reduced
 
 

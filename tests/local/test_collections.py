@@ -199,7 +199,10 @@ def test_after_a_move_nothing_is_left_under_the_former_prefix(stack: Local, monk
             put_document(stack, f"public/documents/{name}/i-9", replica=replica)  # what an old delete left
         dry_run = in_process(stack, "collections", "move", name)
         assert dry_run.exit_code == 0 and "Nothing was changed" in dry_run.output, dry_run.output
-        assert dry_run.output.count(f"4 items to publish under authenticated/{name}/, 5 documents to delete") == 2
+        assert (
+            dry_run.output.count(f"4 items to publish under authenticated/documents/{name}/, 5 documents to delete")
+            == 2
+        )
 
         result = in_process(stack, "collections", "move", name, "--yes")
         assert result.exit_code == 0, (result.output, result.exception)

@@ -6,6 +6,7 @@ test names.
 """
 
 import asyncio
+import base64
 import inspect
 import json
 import socket
@@ -19,8 +20,8 @@ from typing import Any
 import ministack.app
 import pytest
 import requests
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import apigateway_v1, cognito, dynamodb, lambda_svc
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.services import apigateway_v1, cognito, dynamodb, lambda_svc, sts
 
 from ops.local.session import PASSWORD, claims
 from tests.local.pipeline import log_keys
@@ -292,6 +293,62 @@ def hosted_page_tokens(stack: Local) -> dict[str, str]:
     exchange = client | {"grant_type": "authorization_code", "code": code}
     tokens: dict[str, str] = post_form(stack, "/oauth2/token", exchange).json()
     return tokens
+
+
+def test_credentials_of_an_identity_pool_have_no_tags() -> None:
+    """MiniStack stores which claims become tags of a session, but sets no tags.
+
+    Workaround: the patch tag_sessions_of_identity_pools in emulator_patches.py. test_identity_pool.py needs it.
+    """
+    issuer = "cognito-idp.us-east-1.amazonaws.com/us-east-1_facts"
+    created = cognito._create_identity_pool({"IdentityPoolName": "facts", "AllowUnauthenticatedIdentities": False})
+    pool = json.loads(created[2])["IdentityPoolId"]
+    try:
+        names = {"IdentityPoolId": pool, "IdentityProviderName": issuer}
+        cognito._set_principal_tag_attribute_map(names | {"PrincipalTags": {"sub": "sub"}})
+        assert json.loads(cognito._get_principal_tag_attribute_map(names)[2])["PrincipalTags"] == {"sub": "sub"}
+        payload = base64.urlsafe_b64encode(json.dumps({"sub": "alice"}).encode()).decode()
+        logins = {"Logins": {issuer: f"e30.{payload}.x"}}
+        identity = json.loads(cognito._get_id({"IdentityPoolId": pool} | logins)[2])["IdentityId"]
+        given = json.loads(cognito._get_credentials_for_identity({"IdentityId": identity} | logins)[2])["Credentials"]
+        session = sts._sessions[given["AccessKeyId"]]
+        assert session["_logins"] == logins["Logins"]
+        assert not session.get("SessionTags")
+    finally:
+        cognito._delete_identity_pool({"IdentityPoolId": pool})
+
+
+def test_a_policy_variable_matches_nothing() -> None:
+    """MiniStack compares `${aws:PrincipalTag/sub}` in a policy's resource letter by letter.
+
+    Workaround: the patch resolve_policy_variables in emulator_patches.py. test_identity_pool.py needs it.
+    """
+    resource = "arn:aws:s3:::a-bucket/${aws:PrincipalTag/sub}/*"
+    statement = iam_evaluator.ParsedStatement("own", "Allow", actions=["s3:GetObject"], resources=[resource])
+    for name, allowed in (("alice", False), ("${aws:PrincipalTag/sub}", True)):
+        context = iam_evaluator.EvalContext(
+            principal_arn="arn:aws:sts::000000000000:assumed-role/owner/session",
+            principal_type="AssumedRole",
+            principal_account="000000000000",
+            action="s3:GetObject",
+            resource_arn=f"arn:aws:s3:::a-bucket/{name}/document",
+            region="us-east-1",
+            principal_keys={"aws:principaltag/sub": "alice"},
+        )
+        assert (iam_evaluator.evaluate(context, [[statement]]).decision == "Allow") is allowed
+
+
+def test_an_identity_pool_gives_credentials_to_guests() -> None:
+    """MiniStack gives credentials to guests whatever the pool allows. They have no rights.
+
+    Workaround: test_identity_pool.py checks that these credentials open nothing. On AWS, guests get none.
+    """
+    created = cognito._create_identity_pool({"IdentityPoolName": "facts", "AllowUnauthenticatedIdentities": False})
+    pool = json.loads(created[2])["IdentityPoolId"]
+    try:
+        assert json.loads(cognito._get_id({"IdentityPoolId": pool})[2])["IdentityId"]
+    finally:
+        cognito._delete_identity_pool({"IdentityPoolId": pool})
 
 
 def test_the_value_of_an_api_key_is_known_in_one_region_only(stack: Local) -> None:

@@ -300,7 +300,7 @@ def test_a_hostile_parameter_is_refused_and_nothing_is_written(stack: Local) -> 
     keys = {f"item/{line['collection']}/{owner_part(line)}{line['item_id']}" for line in lines}
     assert {item["pk"]["S"] for item in recent_items()} == keys
     documents = {
-        f"{kind}/{line['collection']}/{owner_part(line)}{line['item_id']}.json"
+        f"{kind}/documents/{line['collection']}/{owner_part(line)}{line['item_id']}"
         for line in lines
         for kind in [{"countries": "public", "notices": "authenticated", "profiles": "owner"}[line["collection"]]]
     }

@@ -255,8 +255,11 @@ def test_owners_never_see_each_other(stack: Local) -> None:
     eventually(lambda: bob("GET", f"/items/profiles/only-alices/changes/{gone}").json()["status"] == "applied")
     assert alice("GET", "/items/profiles/only-alices").status_code == 200
     keys = document_keys(stack)
-    assert f"owner/profiles/{stack.alice.sub}/me.json" in keys and f"owner/profiles/{stack.bob.sub}/me.json" in keys
-    assert not [key for key in keys if key.startswith("owner/") and key.count("/") != 3]
+    assert (
+        f"owner/documents/profiles/{stack.alice.sub}/me" in keys
+        and f"owner/documents/profiles/{stack.bob.sub}/me" in keys
+    )
+    assert not [key for key in keys if key.startswith("owner/") and key.count("/") != 4]
 
 
 def test_no_path_of_one_owner_leads_to_another_owners_items(stack: Local) -> None:

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ops.build.targets import TARGETS
 from ops.console import ROOT, CommandError
 from readplane.model.version import is_version
 from tests.local.back_offices import PolledTable, source_of
+from tests.local.mobile_credentials import credentials, mobile_user, s3_client
 from tests.local.permissions import BOTH, actions, without
 from tests.local.pipeline import items, new_change, new_key, notify, now_ms, put_object, put_records, quarantined
 from tests.local.poll_copies import copies_of
@@ -150,6 +152,20 @@ def removes_documents(stack: Local) -> bool:
     eventually(lambda: stack.api(stack.alice)("GET", path).status_code == 200)
     put_object(stack, [new_change(put.item_id, None).line()])
     return soon(lambda: stack.api(stack.alice)("GET", path).status_code == 404)
+
+
+def opens_own_documents_in_s3(stack: Local) -> bool:
+    """Return whether the credentials of the identity pool open a document of their user."""
+    item = name("mobile")
+    assert stack.api(stack.alice)("PUT", f"/items/profiles/{item}", {"display_name": "x"}).status_code == 202
+    path = f"/documents/profiles/{item}"
+    assert eventually(lambda: stack.api(stack.alice)("GET", path).status_code == 200)
+    s3 = s3_client(stack, credentials(stack, mobile_user(stack, stack.alice).id_token))
+    key = f"owner/documents/profiles/{stack.alice.sub}/{item}"
+    try:
+        return bool(s3.get_object(Bucket=stack.outputs.documents_bucket, Key=key)["Body"].read())
+    except ClientError:
+        return False
 
 
 def mends_regressions(stack: Local) -> bool:
@@ -345,6 +361,7 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("publish", "PublishDocuments", "s3:PutObject"): publishes_documents,
     ("publish", "PublishDocuments", "s3:DeleteObject"): removes_documents,
     ("publish", "QuarantineRows", "s3:PutObject"): quarantines_malformed_rows,
+    ("identity-pool", "ReadOwnDocuments", "s3:GetObject"): opens_own_documents_in_s3,
     ("read", "ReadItems", "dynamodb:GetItem"): reads_items,
     ("read", "ReadItems", "dynamodb:BatchGetItem"): reports_statuses,
     ("read", "ListItems", "dynamodb:Query"): lists_items,
@@ -438,6 +455,13 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
         archives_changes,
     ),
     ("archive", "ReportDeliveryErrors"): ({"logs:PutLogEvents"}, None),
+    # The process of `edge_auth` has read its settings and keeps the last good ones, so it would miss this action only
+    # when it starts. Nothing restarts it for a test. The stand-in for CloudFront keeps the function's log.
+    ("edge-auth", "ReadSettings"): ({"ssm:GetParameter"}, None),
+    ("edge-auth", "WriteOwnLog"): (
+        {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"},
+        None,
+    ),
     # With these roles, API Gateway reads documents from S3. The emulator's API Gateway has no S3 integration. The tests
     # in tests/localstack/ use these roles.
     **{
@@ -447,8 +471,9 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
 }
 
 
-# Roles that exist only in the primary Region, because only the primary Region polls back offices.
-PRIMARY_ROLES = ("apply-stream", "poll", "scheduler", "archive")
+# Roles that exist only once: those that poll back offices, that of the identity pool, which opens the documents of both
+# Regions, and that of the edge. Its name has the Region us-east-1, which is the primary Region of this stack.
+PRIMARY_ROLES = ("apply-stream", "poll", "scheduler", "archive", "identity-pool", "edge-auth")
 
 
 def regions(role: str) -> Collection[bool]:

@@ -284,7 +284,9 @@ def snapshot_of(stack: Local, *, replica: bool) -> tuple[bytes, str]:
     """Return the bytes and the version of the document of the collection `currencies` in one Region."""
     bucket = stack.outputs.replica_documents_bucket if replica else stack.outputs.documents_bucket
     assert bucket
-    document = stack.root(replica=replica).client("s3").get_object(Bucket=bucket, Key="public/currencies/current.json")
+    document = (
+        stack.root(replica=replica).client("s3").get_object(Bucket=bucket, Key="public/documents/currencies/current")
+    )
     return document["Body"].read(), document["Metadata"]["readplane-version"]
 
 
@@ -306,7 +308,7 @@ def test_a_snapshot_reaches_both_regions_byte_for_byte_and_replaces_no_newer_one
         newer = "f" + version[1:]  # the same version, but with a time far in the future
         s3: Any = stack.root(replica=True).client("s3")
         assert stack.outputs.replica_documents_bucket
-        place = {"Bucket": stack.outputs.replica_documents_bucket, "Key": "public/currencies/current.json"}
+        place = {"Bucket": stack.outputs.replica_documents_bucket, "Key": "public/documents/currencies/current"}
         s3.put_object(**place, Body=b"{}", Metadata={"readplane-version": newer})
         stack.office.put("currencies", "XTS", name="Codes specifically reserved for testing purposes")
         poll(stack, "currencies")

@@ -21,7 +21,7 @@ def document_version(stack: Local, item_id: str, *, replica: bool) -> str | None
     bucket = stack.outputs.replica_documents_bucket if replica else stack.outputs.documents_bucket
     s3 = stack.root(replica=replica).client("s3")
     try:
-        body = s3.get_object(Bucket=str(bucket), Key=f"authenticated/notices/{item_id}.json")["Body"]
+        body = s3.get_object(Bucket=str(bucket), Key=f"authenticated/documents/notices/{item_id}")["Body"]
     except s3.exceptions.NoSuchKey:
         return None
     return str(json.load(body)["version"])

@@ -74,7 +74,7 @@ def integrations(applied: Applied) -> dict[str, Any]:
 def test_no_part_of_a_request_is_mapped_straight_into_a_key(integrations: dict[str, Any]) -> None:
     documents = {path: i for path, i in integrations.items() if i["type"] == "AWS"}
     fixed = documents.pop("/documents/sources/shop")
-    assert fixed["uri"].endswith("/public/sources/shop.json")
+    assert fixed["uri"].endswith("/public/documents/sources/shop")
     assert set(fixed["requestParameters"].values()) == {"method.request.header.If-None-Match"}
 
     assert len(documents) == 3
@@ -91,7 +91,7 @@ def test_no_part_of_a_request_is_mapped_straight_into_a_key(integrations: dict[s
 def test_the_key_of_an_owner_document_takes_the_subject_from_the_token_alone(integrations: dict[str, Any]) -> None:
     owner = integrations["/documents/profiles/{item_id}"]
 
-    assert owner["uri"].endswith("/owner/profiles/{sub}/{item_id}.json")
+    assert owner["uri"].endswith("/owner/documents/profiles/{sub}/{item_id}")
     assert owner["requestParameters"]["integration.request.path.sub"] == "'-'"
     template = owner["requestTemplates"]["application/json"]
     assert '#set($sub = "$context.authorizer.claims.sub")' in template

@@ -26,27 +26,27 @@ DECOYS = [
     "public/secret.json",
     "public/apple.json",
     "public/products/.json",
-    "public/products/a/b.json",
-    "public/products/../secret.json",
-    "public/products/%2e%2e/secret.json",
-    "public/products/..%2Fsecret.json",
-    "public/products/..%2fsecret.json",
-    "public/products/a%2Fb.json",
-    "public/products/%252F.json",
+    "public/documents/products/a/b",
+    "public/documents/products/../secret",
+    "public/documents/products/%2e%2e/secret",
+    "public/documents/products/..%2Fsecret",
+    "public/documents/products/..%2fsecret",
+    "public/documents/products/a%2Fb",
+    "public/documents/products/%252F",
     "public/products/a b.json",
-    "public/products/a+b.json",
-    "public/products/äpfel.json",
-    "public/products/..json",
-    "public/products/...json",
-    "public/products/.hidden.json",
-    "public/products/~.json",
-    "public/products/_x.json",
+    "public/documents/products/a+b",
+    "public/documents/products/äpfel",
+    "public/documents/products/.",
+    "public/documents/products/..",
+    "public/documents/products/.hidden",
+    "public/documents/products/~",
+    "public/documents/products/_x",
     f"public/products/{'x' * 257}.json",
-    "public/other/secret.json",
-    "authenticated/staff/secret.json",
-    "owner/profiles/secret.json",
+    "public/documents/other/secret",
+    "authenticated/documents/staff/secret",
+    "owner/documents/profiles/secret",
     "owner/profiles//secret.json",
-    "owner/profiles/bob/secret.json",
+    "owner/documents/profiles/bob/secret",
 ]
 
 HOSTILE = [
@@ -124,11 +124,11 @@ def documents(applied: Applied) -> Iterator[S3Documents]:
         for name, value in ({"AWS_DEFAULT_REGION": REGION} | local_stack.environment(endpoint)).items():
             patch.setenv(name, value)
         store = S3Documents(BotoClient("s3"), applied.bucket)
-        store.put_document("public/products/apple.json", TEXT, VERSION, "max-age=60")
+        store.put_document("public/documents/products/apple", TEXT, VERSION, "max-age=60")
         store.put_document(f"public/products/{'y' * 256}.json", TEXT, VERSION, "max-age=60")
-        store.put_document("public/products/A-1._~z.json", TEXT, VERSION, "max-age=60")
-        store.put_document("authenticated/staff/anna.json", TEXT, VERSION, "private, no-cache")
-        store.put_document("owner/profiles/bob/settings.json", SECRET, VERSION, "private, no-cache")
+        store.put_document("public/documents/products/A-1._~z", TEXT, VERSION, "max-age=60")
+        store.put_document("authenticated/documents/staff/anna", TEXT, VERSION, "private, no-cache")
+        store.put_document("owner/documents/profiles/bob/settings", SECRET, VERSION, "private, no-cache")
         for key in DECOYS:
             applied.s3.put_object(Bucket=applied.bucket, Key=key, Body=SECRET.encode(), ContentType="application/json")
         yield store
@@ -161,7 +161,7 @@ def stored(applied: Applied, key: str) -> dict[str, Any]:
 
 def test_the_document_of_a_source_has_a_fixed_path(applied: Applied) -> None:
     assert call(applied, "/documents/sources/shop").status == 404
-    applied.s3.put_object(Bucket=applied.bucket, Key="public/sources/shop.json", Body=TEXT.encode())
+    applied.s3.put_object(Bucket=applied.bucket, Key="public/documents/sources/shop", Body=TEXT.encode())
 
     response = call(applied, "/documents/sources/shop")
 
@@ -180,7 +180,7 @@ def test_a_document_is_served_byte_for_byte(applied: Applied, documents: S3Docum
 def test_a_document_has_the_headers_that_s3_stores(applied: Applied, documents: S3Documents) -> None:
     response = call(applied, "/documents/products/apple")
 
-    head = stored(applied, "public/products/apple.json")
+    head = stored(applied, "public/documents/products/apple")
     assert response.headers["content-type"] == "application/json"
     assert response.headers["etag"] == head["ETag"]
     assert response.headers["readplane-version"] == VERSION
@@ -243,9 +243,9 @@ def test_an_unchanged_document_is_a_304(applied: Applied, documents: S3Documents
 
 
 def test_a_changed_document_is_a_200_again(applied: Applied, documents: S3Documents) -> None:
-    documents.put_document("public/products/pear.json", '{"n":1}', VERSION, "max-age=60")
+    documents.put_document("public/documents/products/pear", '{"n":1}', VERSION, "max-age=60")
     etag = call(applied, "/documents/products/pear").headers["etag"]
-    documents.put_document("public/products/pear.json", '{"n":2}', VERSION, "max-age=60")
+    documents.put_document("public/documents/products/pear", '{"n":2}', VERSION, "max-age=60")
 
     response = call(applied, "/documents/products/pear", {"If-None-Match": etag})
 
@@ -254,8 +254,8 @@ def test_a_changed_document_is_a_200_again(applied: Applied, documents: S3Docume
 
 
 def test_a_removed_document_is_a_404(applied: Applied, documents: S3Documents) -> None:
-    documents.put_document("public/products/plum.json", "{}", VERSION, "max-age=60")
-    documents.remove_document("public/products/plum.json")
+    documents.put_document("public/documents/products/plum", "{}", VERSION, "max-age=60")
+    documents.remove_document("public/documents/products/plum")
 
     assert call(applied, "/documents/products/plum").status == 404
 
@@ -375,10 +375,10 @@ def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, do
         for entry in page.get("Contents", [])
     }
     for item_id, key in {
-        "a%2Fb": "public/products/a/b.json",
-        "..%2Fsecret": "public/products/../secret.json",
-        "..%252Fsecret": "public/products/..%2Fsecret.json",
-        "_x": "public/products/_x.json",
+        "a%2Fb": "public/documents/products/a/b",
+        "..%2Fsecret": "public/documents/products/../secret",
+        "..%252Fsecret": "public/documents/products/..%2Fsecret",
+        "_x": "public/documents/products/_x",
         "x" * 257: f"public/products/{'x' * 257}.json",
     }.items():
         assert item_id in HOSTILE
