@@ -99,8 +99,8 @@ test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, p
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow"
 
 .PHONY: test-long
-test-long: setup-terraform $(STAMP) ## the checks that take long: test-properties test-leaks test-clients test-drill
-	@$(PY) -m ops.parts test-properties test-leaks test-clients test-drill
+test-long: setup-terraform $(STAMP) ## the checks that take long: test-properties, test-leaks, test-clients, test-drill
+	@$(PY) -m ops.parts test-properties+test-leaks test-clients test-drill
 
 .PHONY: test-properties
 test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples

@@ -120,7 +120,7 @@ def instructions(stack: Stack, token: Path, minutes: int, change: str) -> str:
     bearer = f'-H "Authorization: Bearer $(cat {token.relative_to(ROOT)})"'
     running, edge, edge_commands = emulator.running(stack.name), "", ""
     if stack.outputs.edge_id and running:
-        edge = f"Edge       {running.edge_url} (a stand-in for CloudFront, with its cache and edge functions)\n"
+        edge = f"Edge       {running.edge_url} (the web client, documents and API behind a stand-in for CloudFront)\n"
         document = f"{running.edge_url}/documents/{COLLECTION}/CH"
         edge_commands = f"""Read a document at the edge twice. The second response has `X-Cache: Hit from cloudfront`:
   curl -i {document}

@@ -1,5 +1,7 @@
 """Tests of the applied edge: what the stand-in for CloudFront serves from the distribution that Terraform made."""
 
+import uuid
+
 import requests
 
 from ops.local.session import User
@@ -20,13 +22,14 @@ def published(stack: Local, path: str, user: User | None = None) -> requests.Res
 
 
 def test_a_public_document_is_served_from_the_cache_of_the_edge(stack: Local) -> None:
-    assert stack.api(stack.eve)("PUT", "/items/countries/edge-1", country("EA")).status_code == 202
-    hit = published(stack, "/documents/countries/edge-1")
+    path = f"/documents/countries/{uuid.uuid4()}"  # a new id, because the edge keeps what an earlier run has read
+    assert stack.api(stack.eve)("PUT", path.replace("documents", "items"), country("EA")).status_code == 202
+    hit = published(stack, path)
     assert hit.headers["X-Cache"].startswith("Hit")
     assert hit.headers["Cache-Control"] == "public, max-age=0, s-maxage=60"
     assert hit.headers["Readplane-Version"] == hit.json()["version"]
     assert not [name for name in hit.headers if name.lower().startswith("x-amz-") and "cf" not in name.lower()]
-    assert hit.json() == stack.api()("GET", "/documents/countries/edge-1").json()
+    assert hit.json() == stack.api()("GET", path).json()
 
 
 def test_a_document_for_signed_in_users_is_served_from_the_cache_to_them_alone(stack: Local) -> None:
@@ -70,6 +73,11 @@ def test_the_edge_serves_the_api_and_the_site_at_one_address(stack: Local) -> No
     page = get(stack, "/")
     assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    missing = get(stack, "/nosuch")
+    assert (missing.status_code, missing.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert (
+        "nothing at this address" in missing.text and "default-src 'none'" in missing.headers["Content-Security-Policy"]
+    )
 
 
 def test_users_return_to_the_edge_after_sign_in_and_sign_out(stack: Local) -> None:

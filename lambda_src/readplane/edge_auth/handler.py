@@ -53,6 +53,14 @@ _KEPT_HEADERS = ("content-range", "transfer-encoding", "via")
 """The headers of S3's error that stay. A function must not remove the last two ("Restrictions on all edge functions",
 read-only headers of origin response), or CloudFront sends a 502. A 416 needs the first one."""
 
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    "<title>Not found</title><h1>Not found</h1><p>There is nothing at this address.</p>"
+    '<p><a href="/">Go to the start page</a></p></html>'
+)
+"""The page for an address that the web client lacks. It has no style, because the policy of the web client allows
+none in a page."""
+
 _PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET,HEAD",
     # One by one, because a "*" doesn't cover Authorization.
@@ -243,7 +251,8 @@ def serve_origin_response(record: Json) -> Json:
     =================  ========================================================================
     less than 400      S3's own, with ``Readplane-Version``
     400 and above      to ``OPTIONS``: 204. The bucket has no CORS rules, so S3 refuses each preflight
-    403, 404           404. S3 says 403 for a missing key, because CloudFront may not list keys
+    403, 404           404. S3 says 403 for a missing key, because CloudFront may not list keys. Outside /documents/,
+                       where the web client is, it is a page instead of a problem document
     any other          a problem document with the same status
     =================  ========================================================================
     """
@@ -266,7 +275,10 @@ def serve_origin_response(record: Json) -> Json:
         problem.status = _known_status(status)
     elif status not in (403, 404):
         problem = ProblemError(_known_status(status), "The document can't be served in this way.")
-    result = _problem_response(problem, record, {})
+    if status in (403, 404) and not record["request"]["uri"].startswith("/documents/"):
+        result = _made_response(problem.status, record, {"Content-Type": "text/html; charset=utf-8"}, _PAGE)
+    else:
+        result = _problem_response(problem, record, {})
     result["headers"] |= {name: headers[name] for name in _KEPT_HEADERS if name in headers}
     return result
 
@@ -283,18 +295,15 @@ def _preflight(cors: Headers) -> Json:
 
 
 def _problem_response(problem: ProblemError, record: Json, cors: Headers) -> Json:
+    headers = {"Content-Type": "application/problem+json", **problem.headers, **cors}
+    return _made_response(problem.status, record, headers, json.dumps(problem.document(record["config"]["requestId"])))
+
+
+def _made_response(status: HTTPStatus, record: Json, headers: Headers, body: str) -> Json:
     # CloudFront adds a response headers policy's headers to what it has from an origin. It isn't documented whether it
     # does so to a response that a function makes, so the function sets its own.
-    headers = {
-        "Content-Type": "application/problem+json",
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        **problem.headers,
-        **cors,
-    }
-    response = _response(problem.status, headers)
+    response = _response(status, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers})
     if record["request"]["method"] != "HEAD":
-        body = json.dumps(problem.document(record["config"]["requestId"]))
         response |= {"body": body, "bodyEncoding": "text"}
     return response
 

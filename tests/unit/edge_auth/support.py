@@ -98,11 +98,15 @@ def viewer_request(attempt: Attempt) -> Json:
 
 
 def origin_response(
-    status: int, headers: dict[str, str] | None = None, method: str = "GET", description: str = "OK"
+    status: int,
+    headers: dict[str, str] | None = None,
+    method: str = "GET",
+    description: str = "OK",
+    uri: str = "/documents/orders/o-1",
 ) -> Json:
     """Return CloudFront's event of an origin response."""
     listed = {name.lower(): [{"key": name, "value": value}] for name, value in (headers or {}).items()}
-    request = {"method": method, "uri": "/documents/orders/o-1", "querystring": "", "headers": {}}
+    request = {"method": method, "uri": uri, "querystring": "", "headers": {}}
     response = {"status": str(status), "statusDescription": description, "headers": listed}
     return event("origin-response", request=request, response=response)
 

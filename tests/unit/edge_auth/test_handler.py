@@ -98,6 +98,17 @@ def test_a_head_request_gets_no_body(sandbox: Sandbox) -> None:
     assert response["status"] == "401" and "body" not in response
 
 
+@pytest.mark.parametrize("uri", ["/nosuch", "/assets/old.js", "/documents", "/", "/Documents/orders/o-1"])
+def test_an_address_that_the_web_client_lacks_is_a_page(uri: str, sandbox: Sandbox) -> None:
+    response = sandbox.function(origin_response(403, S3_ERROR, uri=uri))
+    assert (response["status"], header(response, "Content-Type")) == ("404", "text/html; charset=utf-8")
+    assert header(response, "Cache-Control") == "no-store" and header(response, "x-amz-request-id") is None
+    assert "nothing at this address" in response["body"] and "<style" not in response["body"]
+    assert "body" not in sandbox.function(origin_response(403, S3_ERROR, "HEAD", uri=uri))
+    failure = sandbox.function(origin_response(503, S3_ERROR, uri=uri))
+    assert (failure["status"], header(failure, "Content-Type")) == ("503", "application/problem+json")
+
+
 def test_a_preflight_that_s3_refuses_is_allowed(sandbox: Sandbox) -> None:
     response = sandbox.function(origin_response(403, S3_ERROR, "OPTIONS"))
     assert (response["status"], response["body"]) == ("204", "")
