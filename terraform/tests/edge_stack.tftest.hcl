@@ -211,13 +211,16 @@ run "edge_with_its_own_certificate" {
     edge = { domain = {
       name            = "www.example.com"
       certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1"
-    }, documents = false }
+    }, documents = false, origin_lock = "none" }
   }
 
   assert {
     condition     = output.edge_url == "https://www.example.com"
     error_message = "The edge has the address of its domain."
   }
+
+  # The plan warns that clients can go around an edge without a lock.
+  expect_failures = [check.origin_lock]
 }
 
 run "emulator" {

@@ -93,7 +93,9 @@ run "by_default" {
       group_ip_reputation    = 25
     }
 
-    protected  = ["HASH authorization cookie", "SUBSTITUTION referer", "SUBSTITUTION code state"]
+    protected = [
+      "HASH authorization cookie x-api-key", "SUBSTITUTION proxy-authorization referer", "SUBSTITUTION code state",
+    ]
     writer     = "delivery.logs.amazonaws.com"
     log_stream = "arn:aws:logs:us-east-1:111122223333:log-group:aws-waf-logs-shop-edge:*"
     metrics = {
@@ -163,7 +165,7 @@ run "by_default" {
   }
 
   assert {
-    condition     = output.deployed.redacted == ["authorization", "cookie", "referer", "query"]
+    condition     = join(" ", output.deployed.redacted) == "authorization cookie proxy-authorization referer x-api-key query"
     error_message = "The log holds no token, no cookie, no secret of the lock and no query string."
   }
 

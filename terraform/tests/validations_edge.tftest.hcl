@@ -41,7 +41,25 @@ run "domain_with_certificate_and_zone" {
   expect_failures = [var.edge]
 }
 
-run "certificate_of_another_region" {
+run "edge_with_the_name_of_an_api" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    edge = { domain = { name = "api.example.com", zone_id = "Z0123456789ABCDEFGHIJ" } }
+    domains = { primary = {
+      name            = "api.example.com"
+      certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+    } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "edge_certificate_of_another_region" {
   command = plan
 
   module {
@@ -387,19 +405,4 @@ run "edge_ttl_without_a_cache_cluster" {
     condition     = output.collections.products.edge_ttl == 31536000 && output.collections.products.cache_ttl == 0
     error_message = "The edge keeps documents without the API's cache cluster."
   }
-}
-
-run "attribute_that_does_not_exist" {
-  command = plan
-
-  module {
-    source = "./modules/settings"
-  }
-
-  variables {
-    declared = { edge = { singin = true } }
-    edge     = {}
-  }
-
-  expect_failures = [output.declared]
 }

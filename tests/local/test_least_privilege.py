@@ -239,9 +239,10 @@ def lists_items(stack: Local) -> bool:
 
 def reads_documents(stack: Local) -> bool:
     s3 = stack.root().client("s3")
-    key = f"public/countries/{name('doc')}.json"
-    s3.put_object(Bucket=stack.outputs.documents_bucket, Key=key, Body=b"{}", ContentType="application/json")
-    path = "/documents/countries/" + key.rpartition("/")[2].removesuffix(".json")
+    path = f"/documents/countries/{name('doc')}"
+    s3.put_object(
+        Bucket=stack.outputs.documents_bucket, Key=f"public{path}", Body=b"{}", ContentType="application/json"
+    )
     return stack.api()("GET", path).status_code == 200
 
 

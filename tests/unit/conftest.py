@@ -80,6 +80,13 @@ def planned_costs(pytestconfig: pytest.Config) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def planned_upgrades(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """Return the changes that Terraform plans from each recorded state of an older release."""
+    changes: dict[str, Any] = pytestconfig.stash[JOBS_OF_SESSION].result("planned_upgrades")
+    return changes
+
+
+@pytest.fixture(scope="session")
 def tests_of_whole_numbers(pytestconfig: pytest.Config) -> list[Message]:
     """Return Terraform's messages about the test runs of terraform/test_whole_numbers.py."""
     messages: list[Message] = pytestconfig.stash[JOBS_OF_SESSION].result("tests_of_whole_numbers")

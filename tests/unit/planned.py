@@ -30,6 +30,7 @@ SOURCE = ROOT / "terraform"
 JOBS = {
     "planned_stacks": "tests.unit.stacks:plan",
     "planned_costs": "tests.unit.ops.cost.test_stacks:plan",
+    "planned_upgrades": "tests.unit.terraform.test_upgrade:plan_upgrades",
     "tests_of_whole_numbers": "tests.unit.terraform.test_whole_numbers:run_tests",
     "tests_of_refusals": "tests.unit.terraform.test_refusals:run_tests",
 }

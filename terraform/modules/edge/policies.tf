@@ -117,6 +117,12 @@ resource "aws_cloudfront_response_headers_policy" "this" {
   name    = "${var.name}-${each.key}"
   comment = each.value.comment
 
+  # CloudFront refuses to delete a policy that a distribution uses. With this, Terraform first changes the distribution.
+  # https://github.com/hashicorp/terraform-provider-aws/issues/21730
+  lifecycle {
+    create_before_destroy = true
+  }
+
   dynamic "cors_config" {
     for_each = each.value.cors && length(local.cors_origins) > 0 ? [1] : []
 

@@ -370,8 +370,8 @@ resource "aws_wafv2_web_acl" "edge" {
 
 locals {
   protected_fields = [
-    { type = "SINGLE_HEADER", keys = ["authorization", "cookie"], action = "HASH" },
-    { type = "SINGLE_HEADER", keys = ["referer"], action = "SUBSTITUTION" },
+    { type = "SINGLE_HEADER", keys = ["authorization", "cookie", "x-api-key"], action = "HASH" },
+    { type = "SINGLE_HEADER", keys = ["proxy-authorization", "referer"], action = "SUBSTITUTION" },
     { type = "SINGLE_QUERY_ARGUMENT", keys = ["code", "state"], action = "SUBSTITUTION" },
   ]
 }

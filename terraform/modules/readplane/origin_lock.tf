@@ -30,6 +30,22 @@ check "origin_lock" {
   }
 }
 
+# The edge calls the API by the name of the primary Region, and the lock closes the replica's API to everybody else. If
+# both Regions have one name, Route 53 leads the edge to either.
+check "locked_replica" {
+  assert {
+    condition     = local.lock == "none" || !local.has_replica || local.one_api_name
+    error_message = <<-EOT
+      Nobody can call the API of the replica while edge.origin_lock is on, because the edge calls the primary Region's.
+      Give domains.primary and domains.replica one name, best with api_failover, or set edge.origin_lock to none.
+    EOT
+  }
+}
+
+locals {
+  one_api_name = try(module.settings.domains.primary.name == module.settings.domains.replica.name, false)
+}
+
 # The lock as a web ACL in each Region, for a team that wants AWS WAF's log of who tries.
 module "lock" {
   source = "../firewall"

@@ -63,6 +63,14 @@ variable "edge" {
   }
 
   validation {
+    condition     = !try(contains(local.names_of_apis, var.edge.domain.name), false)
+    error_message = <<-EOT
+      Give edge.domain another name than those in domains. CloudFront calls the API by its name in domains, so with the
+      same name it would call itself.
+    EOT
+  }
+
+  validation {
     condition     = try(length(compact([var.edge.domain.certificate_arn, var.edge.domain.zone_id])) == 1, true)
     error_message = <<-EOT
       Set exactly one of edge.domain.certificate_arn (a certificate that you have) and edge.domain.zone_id (the stack

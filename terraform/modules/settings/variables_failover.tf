@@ -24,7 +24,7 @@ variable "api_failover" {
   }
 
   validation {
-    condition     = !var.api_failover || local.one_zone
+    condition     = !var.api_failover || length(local.domain_list) < 2 || local.one_zone
     error_message = <<-EOT
       With api_failover, set the same hosted_zone_id in domains.primary and domains.replica, because only Route 53 can
       leave out a Region that doesn't answer.
@@ -44,7 +44,11 @@ variable "api_failover" {
 locals {
   domain_list = [for domain in values(var.domains) : domain if domain != null]
   api_names   = local.domain_list[*].name
-  zone_ids    = compact(local.domain_list[*].hosted_zone_id)
-  one_zone    = length(local.zone_ids) == 2 && length(distinct(local.zone_ids)) == 1
-  askable     = alltrue([for domain in local.domain_list : domain.default_endpoint || domain.regional_name != null])
+
+  # The names of the APIs, with those that lead to one Region only.
+  names_of_apis = compact(concat(local.api_names, local.domain_list[*].regional_name))
+
+  zone_ids = compact(local.domain_list[*].hosted_zone_id)
+  one_zone = length(local.zone_ids) == 2 && length(distinct(local.zone_ids)) == 1
+  askable  = alltrue([for domain in local.domain_list : domain.default_endpoint || domain.regional_name != null])
 }

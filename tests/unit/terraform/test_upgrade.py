@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,30 @@ class Action:
 
 
 @pytest.fixture(scope="module")
-def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Action]]]:
-    """Plan this version from every recorded state. Give the actions of each plan."""
-    folder = tmp_path_factory.mktemp("upgrade") / "terraform"
+def plans(planned_upgrades: dict[str, list[dict[str, Any]]]) -> dict[str, list[Action]]:
+    """Return the actions of the plan from each recorded state."""
+    return {
+        name: [
+            Action(
+                address=each["address"],
+                type=each["type"],
+                kinds=tuple(each["change"]["actions"]),
+                before=each["change"]["before"] or {},
+                after=each["change"]["after"] or {},
+            )
+            for each in changes
+            if each["mode"] == "managed"
+        ]
+        for name, changes in planned_upgrades.items()
+    }
+
+
+def plan_upgrades(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Plan this version from every recorded state. Return the changes of each plan, as Terraform shows them.
+
+    :param folder: an empty folder
+    """
+    folder = folder / "terraform"
     copy_root(folder)
     for name in ZIPS.values():
         (folder / name).touch()
@@ -116,7 +137,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[A
         for name in RECORDED:
             write_recorded_state(folder / f"{name}.tfstate", name, streams)
         with ThreadPoolExecutor(2) as pool:
-            yield dict(zip(RECORDED, pool.map(lambda name: plan(folder, name, env), RECORDED), strict=True))
+            return dict(zip(RECORDED, pool.map(lambda name: plan(folder, name, env), RECORDED), strict=True))
     finally:
         emulator.stop(emulated)
         shutil.rmtree(emulator.folder(emulated))
@@ -149,8 +170,8 @@ def write_recorded_state(path: Path, name: str, streams: list[str]) -> None:
     path.write_text(text)
 
 
-def plan(folder: Path, name: str, env: Mapping[str, str]) -> list[Action]:
-    """Plan from a recorded state with the settings of its kind of stack. Return the actions.
+def plan(folder: Path, name: str, env: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Plan from a recorded state with the settings of its kind of stack. Return the changes.
 
     :param folder: a copy of terraform/ that is initialised and holds the state
     """
@@ -164,17 +185,8 @@ def plan(folder: Path, name: str, env: Mapping[str, str]) -> list[Action]:
     shown = subprocess.run(
         [*command, "show", "-json", f"{name}.tfplan"], env=dict(env), capture_output=True, text=True, check=True
     )
-    return [
-        Action(
-            address=each["address"],
-            type=each["type"],
-            kinds=tuple(each["change"]["actions"]),
-            before=each["change"]["before"] or {},
-            after=each["change"]["after"] or {},
-        )
-        for each in json.loads(shown.stdout)["resource_changes"]
-        if each["mode"] == "managed"
-    ]
+    changes: list[dict[str, Any]] = json.loads(shown.stdout)["resource_changes"]
+    return changes
 
 
 def instances(name: str, types: set[str]) -> set[tuple[str, str]]:

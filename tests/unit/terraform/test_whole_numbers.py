@@ -34,6 +34,8 @@ BASE: dict[str, Any] = {
     "functions_zip": "tests/mocks/artefact.txt",
     "layer_zip": "tests/mocks/artefact.txt",
     "poll_layer_zip": "tests/mocks/artefact.txt",
+    "edge_auth_zip": "tests/mocks/artefact.txt",
+    "edge": {},
     "account_concurrency_quota": 10000,
     "log_retention_days": 365,
     "notify": {"emails": ["operations@example.com"]},
@@ -67,11 +69,11 @@ BASE: dict[str, Any] = {
 }
 """Settings that obey every rule, with the objects that hold the numbers."""
 
-NUMBERS = {"paging.size": 100, "requests_per_second": 10, "reserved_concurrency": 100}
-"""The end of a number's path -> a value that obeys the rules, for numbers without a default."""
+NUMBERS = {"paging.size": 100, "requests_per_second": 10, "reserved_concurrency": 100, "edge_ttl": 60}
+"""The end of a number's path -> a value that obeys the rules, for numbers whose default is none or null."""
 
 
-CHAINED = ("account_concurrency_quota", "change_stream", "functions", "sources", "write_log")
+CHAINED = ("account_concurrency_quota", "change_stream", "edge", "firewall", "functions", "sources", "write_log")
 """The variables whose rules read each other. Terraform doesn't check a variable whose rules read a wrong one, so each
 of these is wrong alone."""
 
@@ -98,7 +100,10 @@ class Number(NamedTuple):
                 container = next(iter(container.values()))
         without_default = next((value for end, value in NUMBERS.items() if self.name.endswith(end)), None)
         value = container.get(steps[-1], without_default)
-        container[steps[-1]] = (float(self.default or "nan") if value is None else value) + 0.5
+        if value is None:
+            assert self.default not in (None, "null"), f"{self.name} needs a value in NUMBERS"
+            value = float(self.default)
+        container[steps[-1]] = value + 0.5
 
 
 def all_numbers() -> list[Number]:
