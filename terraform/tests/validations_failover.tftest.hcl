@@ -255,6 +255,33 @@ run "regional_name_that_is_the_shared_name" {
   expect_failures = [var.domains]
 }
 
+run "regional_name_that_is_the_name_of_the_other_region" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    api_failover = false
+    domains = {
+      primary = {
+        name            = "one.example.com"
+        certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+        hosted_zone_id  = "Z0123456789ABCDEFGHIJ"
+        regional_name   = "two.example.com"
+      }
+      replica = {
+        name            = "two.example.com"
+        certificate_arn = "arn:aws:acm:eu-west-1:111122223333:certificate/1"
+        hosted_zone_id  = "Z0123456789ABCDEFGHIJ"
+      }
+    }
+  }
+
+  expect_failures = [var.domains]
+}
+
 run "regional_name_without_a_zone" {
   command = plan
 

@@ -20,12 +20,13 @@ TEXT = (
 SECRET = "this must not come out"
 
 DECOYS = [
-    "apple.json",
-    "secret.json",
-    "config/secret.json",
-    "public/secret.json",
-    "public/apple.json",
-    "public/products/.json",
+    "apple",
+    "secret",
+    "config/secret",
+    "public/secret",
+    "public/apple",
+    "public/documents/secret",
+    "public/documents/products/",
     "public/documents/products/a/b",
     "public/documents/products/../secret",
     "public/documents/products/%2e%2e/secret",
@@ -33,7 +34,7 @@ DECOYS = [
     "public/documents/products/..%2fsecret",
     "public/documents/products/a%2Fb",
     "public/documents/products/%252F",
-    "public/products/a b.json",
+    "public/documents/products/a b",
     "public/documents/products/a+b",
     "public/documents/products/äpfel",
     "public/documents/products/.",
@@ -41,11 +42,11 @@ DECOYS = [
     "public/documents/products/.hidden",
     "public/documents/products/~",
     "public/documents/products/_x",
-    f"public/products/{'x' * 257}.json",
+    f"public/documents/products/{'x' * 257}",
     "public/documents/other/secret",
     "authenticated/documents/staff/secret",
     "owner/documents/profiles/secret",
-    "owner/profiles//secret.json",
+    "owner/documents/profiles//secret",
     "owner/documents/profiles/bob/secret",
 ]
 
@@ -63,8 +64,8 @@ HOSTILE = [
     "%2F",
     "%2Fsecret",
     "%2Fpublic%2Fsecret",
-    "..%2F..%2Fauthenticated%2Fstaff%2Fsecret",
-    "..%2F..%2Fowner%2Fprofiles%2Fbob%2Fsecret",
+    "..%2F..%2F..%2Fauthenticated%2Fdocuments%2Fstaff%2Fsecret",
+    "..%2F..%2F..%2Fowner%2Fdocuments%2Fprofiles%2Fbob%2Fsecret",
     "..%2F..%2F..%2F..%2Fsecret",
     "%252F",
     "..%252Fsecret",
@@ -125,7 +126,7 @@ def documents(applied: Applied) -> Iterator[S3Documents]:
             patch.setenv(name, value)
         store = S3Documents(BotoClient("s3"), applied.bucket)
         store.put_document("public/documents/products/apple", TEXT, VERSION, "max-age=60")
-        store.put_document(f"public/products/{'y' * 256}.json", TEXT, VERSION, "max-age=60")
+        store.put_document(f"public/documents/products/{'y' * 256}", TEXT, VERSION, "max-age=60")
         store.put_document("public/documents/products/A-1._~z", TEXT, VERSION, "max-age=60")
         store.put_document("authenticated/documents/staff/anna", TEXT, VERSION, "private, no-cache")
         store.put_document("owner/documents/profiles/bob/settings", SECRET, VERSION, "private, no-cache")
@@ -379,7 +380,7 @@ def test_the_hostile_ids_would_reach_a_decoy_through_a_leak(applied: Applied, do
         "..%2Fsecret": "public/documents/products/../secret",
         "..%252Fsecret": "public/documents/products/..%2Fsecret",
         "_x": "public/documents/products/_x",
-        "x" * 257: f"public/products/{'x' * 257}.json",
+        "x" * 257: f"public/documents/products/{'x' * 257}",
     }.items():
         assert item_id in HOSTILE
         assert key in keys

@@ -26,8 +26,8 @@ locals {
     }]
   })
 
-  # The secret of the lock is in the header Referer, and a caller of a backend sends its key in X-Api-Key. The query holds
-  # the code with which the sign-in page returns.
+  # The secret of the lock is in the header Referer, and a caller of a backend sends its key in X-Api-Key. The query
+  # holds the code with which the sign-in page returns.
   redacted_headers = ["authorization", "cookie", "proxy-authorization", "referer", "x-api-key"]
 }
 

@@ -50,10 +50,7 @@ locals {
     }]
   })
 
-  # GovCloud has a service name of its own.
-  # https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-cog.html
-  in_govcloud      = data.aws_partition.current.partition == "aws-us-gov"
-  identity_service = "cognito-identity${local.in_govcloud ? "-us-gov" : ""}.${local.dns_suffix}"
+  identity_service = "cognito-identity.${local.dns_suffix}"
 
   dns_suffix = data.aws_partition.current.dns_suffix
   policy_max = 10240 # characters without white space, of all inline policies of a role

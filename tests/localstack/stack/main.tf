@@ -70,19 +70,22 @@ module "api" {
   routes = {
     "GET /health" = { fixed = { status = 200, body = jsonencode({ status = "ok" }) } }
     "GET /documents/products/{item_id}" = {
-      document = { key = "public/products/{item_id}.json", role_arn = module.documents.role_arns["public"] }
+      document = { key = "public/documents/products/{item_id}", role_arn = module.documents.role_arns["public"] }
       reads    = ["path.item_id"]
     }
     "GET /documents/sources/shop" = {
-      document = { key = "public/sources/shop.json", role_arn = module.documents.role_arns["public"] }
+      document = { key = "public/documents/sources/shop", role_arn = module.documents.role_arns["public"] }
     }
     # In a real stack this route requires scopes. Here it requires none, so that the tests can read its documents.
     "GET /documents/staff/{item_id}" = {
-      document = { key = "authenticated/staff/{item_id}.json", role_arn = module.documents.role_arns["authenticated"] }
-      reads    = ["path.item_id"]
+      document = {
+        key      = "authenticated/documents/staff/{item_id}"
+        role_arn = module.documents.role_arns["authenticated"]
+      }
+      reads = ["path.item_id"]
     }
     "GET /documents/profiles/{item_id}" = {
-      document   = { key = "owner/profiles/{sub}/{item_id}.json", role_arn = module.documents.role_arns["owner"] }
+      document   = { key = "owner/documents/profiles/{sub}/{item_id}", role_arn = module.documents.role_arns["owner"] }
       scopes     = ["aws.cognito.signin.user.admin"]
       per_caller = true
       reads      = ["path.item_id"]
