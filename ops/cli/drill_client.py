@@ -251,10 +251,10 @@ class Connections:
     def __call__(self, call: Call) -> Answer:
         """Send a request. Return an answer with the status 0 if there is no response."""
         parts = urllib.parse.urlsplit(call.url)
-        held: dict[str, Any] = self._local.__dict__
+        connections: dict[str, Any] = self._local.__dict__
         host = f"{parts.scheme}://{parts.netloc}"
         for fresh in (False, True):
-            connection = held.pop(host, None) if not fresh else None
+            connection = connections.pop(host, None) if not fresh else None
             if connection is None and not fresh:
                 continue
             try:
@@ -269,7 +269,7 @@ class Connections:
                 if fresh or isinstance(error, TimeoutError):
                     return Answer(0)
             else:
-                held[host] = connection
+                connections[host] = connection
                 return answer
         return Answer(0)
 

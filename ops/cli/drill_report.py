@@ -288,9 +288,9 @@ def judge(
     if writes.sent:
         seen = f"{len(writes.lost)} of {writes.accepted} lost"
         goals.append(Goal("both Regions have every accepted write at the end", not writes.lost, seen))
-        kept = writes.accepted > 0 and writes.given_up == 0 and writes.refused == 0
+        all_accepted = writes.accepted > 0 and writes.given_up == 0 and writes.refused == 0
         seen = f"{writes.accepted} of {writes.sent} accepted"
-        goals.append(Goal("every write is accepted at last", kept, seen))
+        goals.append(Goal("every write is accepted at last", all_accepted, seen))
     goals.append(Goal("both Regions agree at the end", not different, f"{len(different)} differ"))
     return goals
 

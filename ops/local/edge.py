@@ -283,17 +283,17 @@ class Edge:
         """Put a response into the cache, and give it to the requests that wait, as far as the rules allow."""
         if response.status >= 400:
             seconds = edge_rules.error_seconds(response, self._config)
-            kept = edge_rules.Lifetime(seconds, seconds > 0, seconds > 0, 0.0)
+            lifetime = edge_rules.Lifetime(seconds, seconds > 0, seconds > 0, 0.0)
         elif response.status in (206, 304):
-            kept = edge_rules.Lifetime(0.0, False, False, 0.0)  # the answer to this viewer's own condition or range
+            lifetime = edge_rules.Lifetime(0.0, False, False, 0.0)  # the answer to this viewer's own condition or range
         else:
-            kept = edge_rules.lifetime(response, exchange.cache_policy, now)
-        if kept.shared:
+            lifetime = edge_rules.lifetime(response, exchange.cache_policy, now)
+        if lifetime.shared:
             flight.response = response
         with self._lock:
-            if kept.stored:
-                stale = None if kept.stale_seconds is None else now + kept.seconds + kept.stale_seconds
-                self._entries[key] = _Entry(response, etag, now, now + kept.seconds, stale)
+            if lifetime.stored:
+                stale = None if lifetime.stale_seconds is None else now + lifetime.seconds + lifetime.stale_seconds
+                self._entries[key] = _Entry(response, etag, now, now + lifetime.seconds, stale)
             elif response.status not in (206, 304):
                 # The origin's last word counts: an object that must not be kept also ends an older one.
                 self._entries.pop(key, None)

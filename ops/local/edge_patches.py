@@ -255,8 +255,8 @@ class _Fetcher:
             raise OriginTimeoutError(str(error)) from error
         except cloudfront.OriginUnreachable as error:
             raise OriginConnectionError(str(error)) from error
-        kept = cloudfront._strip_hop_by_hop_response_headers(received)
-        pairs = [(name, value) for name, values in kept.items() for value in _listed(values)]
+        headers_of_origin = cloudfront._strip_hop_by_hop_response_headers(received)
+        pairs = [(name, value) for name, values in headers_of_origin.items() for value in _listed(values)]
         return Response(status, headers_of(pairs), body)
 
 

@@ -46,13 +46,13 @@ _PARTS = {"headers": "Header", "cookies": "Cookie", "query": "QueryString"}
 
 def _held(deployed: Deployed, behaviour: Mapping[str, Any], owner_says: str) -> set[str]:
     policy = deployed.policies.cache[behaviour["CachePolicyId"]]
-    held = {"path"}
+    covered = {"path"}
     if policy["MinTTL"] == 0:
-        held.add("what the origin says about caching")
+        covered.add("what the origin says about caching")
     if policy["MaxTTL"] == 0:
-        held |= {"headers", "cookies", "query", "one caller at a time"}
+        covered |= {"headers", "cookies", "query", "one caller at a time"}
     if "private" in owner_says:
-        held.add("documents that say private")
+        covered.add("documents that say private")
     config = deployed.distribution["DistributionConfig"]
     forgotten = {
         str(entry["ErrorCode"])
@@ -60,10 +60,10 @@ def _held(deployed: Deployed, behaviour: Mapping[str, Any], owner_says: str) -> 
         if entry["ErrorCachingMinTTL"] == 0 and not entry["ResponsePagePath"]
     }
     if forgotten >= ALWAYS_KEPT:
-        held.add("errors")
+        covered.add("errors")
     if "viewer-request" in events_of(behaviour):
-        held.add("the caller")
-    return held
+        covered.add("the caller")
+    return covered
 
 
 def _origins(deployed: Deployed, behaviour: Mapping[str, Any]) -> list[Mapping[str, Any]]:

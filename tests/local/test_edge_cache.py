@@ -98,7 +98,7 @@ def test_no_reader_sees_an_answer_older_than_the_sum_of_what_keeps_it(
     choose = random.Random(1)
     written: list[float] = []  # when each version was written
     versions: dict[str, int] = {}  # word -> number of the version
-    kept: tuple[str, float] | None = None  # what the reader's browser has, and until when it may use it
+    copy: tuple[str, float] | None = None  # what the reader's browser has, and until when it may use it
     oldest = 0.0
     for _ in range(1_200):
         if choose.random() < 0.05:
@@ -106,11 +106,11 @@ def test_no_reader_sees_an_answer_older_than_the_sum_of_what_keeps_it(
             world.clock.sleep(PUBLISH_SECONDS)
             world.publish(name)
         versions.setdefault(world.documents[f"{collection.read}/documents/{name}/item-1"].word, len(written))
-        if kept is None or world.clock.now() >= kept[1]:
+        if copy is None or world.clock.now() >= copy[1]:
             asked = world.ask(caller, f"/documents/{name}/item-1")
             assert asked.faults == ()
-            kept = (json.loads(asked.response.body)["word"], world.clock.now() + _browser_seconds(asked))
-        number = versions[kept[0]]
+            copy = (json.loads(asked.response.body)["word"], world.clock.now() + _browser_seconds(asked))
+        number = versions[copy[0]]
         if number < len(written):  # the version with this number is the first one that this reader doesn't have
             oldest = max(oldest, world.clock.now() - written[number])
         world.clock.sleep(choose.choice((0.2, 1, 5)))

@@ -175,7 +175,7 @@ class App {
 }
 
 /**
- * Remember where the focus is on a page that is drawn anew, and return a function that puts it back there.
+ * Remember where the focus is on a page that is drawn again, and return a function that puts it back there.
  *
  * If the same element isn't there any more, the heading gets the focus. Without this, the focus would leave the page
  * whenever a change is applied.

@@ -89,7 +89,7 @@ class Rules:
         """Return the path under which S3 holds the document that a caller asks for.
 
         CloudFront chooses the behaviour by the normalised path, but passes the path as the client sent it on to the
-        function and to S3. So the path must be one that needs no normalising, and the returned path is made anew from
+        function and to S3. So the path must be one that needs no normalising, and the returned path is made from
         checked parts.
 
         :param path: the path as the client sent it.

@@ -1,6 +1,6 @@
 # What the emulator needs beside environments/prod.tfvars and the source in tests/cost/source.tfvars. With these
-# settings, ops/local/record_state.py applies a production stack there, and tests/unit/terraform/test_upgrade.py plans it
-# again. environments/local.tfvars has the reason for each setting.
+# settings, ops/local/record_state.py applies a production stack there, and tests/unit/terraform/test_upgrade.py plans
+# it again. environments/local.tfvars has the reason for each setting.
 
 emulator_provider = {
   s3_use_path_style           = true
