@@ -41,6 +41,7 @@ variables {
   user_pool     = "own"
   role_path     = "/"
   change_stream = { shards = 4, protected = true }
+  edge          = null
 }
 
 run "nothing_changes" {

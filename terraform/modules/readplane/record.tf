@@ -22,6 +22,10 @@ module "record" {
     shards    = module.settings.change_stream.on_demand ? null : module.settings.change_stream.shards
     protected = module.settings.protected.change_stream
   } : null
+  edge = local.has_edge ? {
+    sends   = tostring(local.edge.origin_secret.generation)
+    accepts = local.lock == "none" ? null : local.generations
+  } : null
 }
 
 resource "aws_ssm_parameter" "record" {
@@ -41,6 +45,7 @@ resource "aws_ssm_parameter" "record" {
     keys          = module.record.keys
     user_pool     = module.record.user_pool
     change_stream = module.record.change_stream
+    edge          = module.record.edge
   })
 
   # Everything that AWS has of this stack. tests/local/test_lifecycle.py finds what is missing here.

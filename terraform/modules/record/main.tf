@@ -26,8 +26,11 @@ locals {
   left  = merge(local.nothing, jsondecode(lookup(local.parameters, local.parameter, "{}")))
   begun = merge(local.nothing, jsondecode(lookup(local.parameters, local.beginning, "{}")))
 
+  # Whether an apply of this stack was ever complete.
+  is_recorded = contains(keys(local.parameters), local.parameter)
+
   # What counts as recorded for a stack that has no record, because it is new or older than records.
-  nothing = { collections = {}, replica = null, keys = null, user_pool = null, change_stream = null }
+  nothing = { collections = {}, replica = null, keys = null, user_pool = null, change_stream = null, edge = null }
 
   # If the last apply failed halfway, a replica, a key or a visibility that it began counts too, because part of it
   # exists. A collection that it began to add doesn't count.
@@ -63,6 +66,7 @@ resource "aws_ssm_parameter" "begun" {
     replica     = var.replica.enabled ? { region = var.replica.region, protected = false } : null
     keys        = var.keys
     user_pool   = var.user_pool
+    edge        = var.edge
   })
 }
 

@@ -45,3 +45,11 @@ variable "change_stream" {
   EOT
   type        = object({ shards = number, protected = bool })
 }
+
+variable "edge" {
+  description = <<-EOT
+    The edge: the generation of the secret that CloudFront sends to the API, and the generations that the API accepts
+    (null: any request, because the API isn't locked). null without an edge.
+  EOT
+  type        = object({ sends = string, accepts = list(string) })
+}
