@@ -31,8 +31,8 @@ EMULATED = """
 The emulator copies writes to the other Region at once, so this drill can't show what the lag of the global table loses.
 The test of two Regions in tests/histories measures that in a simulation with a lag of 0 to 5 s.
 
-The emulator has no DNS, so the client itself repeats a failed write at the other Region's API. On AWS, clients need a
-switch in DNS for that, which takes minutes.
+The emulator has no DNS, so the client itself repeats a failed write at the other Region's API. On AWS,
+Route 53 leads clients there if api_failover is on, within three minutes.
 
 There is one edge location with one cache. On AWS there are many, which clients reach by anycast, and each meets the
 outage by itself.

@@ -22,9 +22,10 @@ mock_provider "aws" {
 }
 
 variables {
-  name      = "shop"
-  documents = { primary = "docs-1.s3.eu-central-1.amazonaws.com", replica = "docs-2.s3.eu-west-1.amazonaws.com" }
-  serve     = { documents = true, sign_in = true }
+  name         = "shop"
+  account_name = "shop-eu-central-1"
+  documents    = { primary = "docs-1.s3.eu-central-1.amazonaws.com", replica = "docs-2.s3.eu-west-1.amazonaws.com" }
+  serve        = { documents = true, sign_in = true }
   collections = {
     products = "public"
     brands   = "public"
@@ -95,7 +96,7 @@ variables {
     "x-amz-version-id",
   ]
 
-  expected_cors = "override https://app.example.com GET HEAD OPTIONS Authorization If-None-Match traceparent"
+  expected_cors = "override https://app.example.com GET HEAD OPTIONS Authorization If-None-Match Range traceparent"
 
   expected_settings = {
     v = 1
@@ -109,6 +110,8 @@ variables {
     shared  = ["prices"]
     sources = ["erp"]
     origins = ["https://app.example.com"]
+    headers = ["Authorization", "If-None-Match", "Range", "traceparent"]
+    hsts    = "max-age=31536000"
   }
 }
 

@@ -23,9 +23,10 @@ mock_provider "aws" {
 }
 
 variables {
-  name      = "shop"
-  documents = { primary = "docs-1.s3.eu-central-1.amazonaws.com", replica = "docs-2.s3.eu-west-1.amazonaws.com" }
-  serve     = { documents = true, sign_in = true }
+  name         = "shop"
+  account_name = "shop-eu-central-1"
+  documents    = { primary = "docs-1.s3.eu-central-1.amazonaws.com", replica = "docs-2.s3.eu-west-1.amazonaws.com" }
+  serve        = { documents = true, sign_in = true }
   collections = {
     products = "public"
     brands   = "public"

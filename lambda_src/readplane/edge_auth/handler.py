@@ -61,13 +61,6 @@ _PAGE = (
 """The page for an address that the web client lacks. It has no style, because the policy of the web client allows
 none in a page."""
 
-_PREFLIGHT_HEADERS = {
-    "Access-Control-Allow-Methods": "GET,HEAD",
-    # One by one, because a "*" doesn't cover Authorization.
-    "Access-Control-Allow-Headers": "Authorization,If-None-Match,Range",
-    "Access-Control-Max-Age": "7200",  # seconds, the longest for which Chromium caches a preflight
-}
-
 Headers = Mapping[str, str]
 Json = dict[str, Any]
 
@@ -77,13 +70,22 @@ class Rules:
 
     :ivar settings: the settings.
     :ivar pools: the accepted pools, by issuer.
-    :ivar cors: the CORS headers of every response.
+    :ivar headers: the headers of every response to the client.
+    :ivar preflight: the headers of a response to ``OPTIONS``.
     """
 
     def __init__(self, settings: EdgeAuthSettings, key_sets: Mapping[str, KeySet]) -> None:
         self.settings = settings
         self.pools = {pool.issuer: Pool(pool.client_ids, key_sets[pool.jwks_uri].find) for pool in settings.pools}
-        self.cors = cors_headers(settings.origins)
+        cors = cors_headers(settings.origins)
+        self.headers = cors | ({"Strict-Transport-Security": settings.hsts} if settings.hsts else {})
+        self.preflight = {"Allow": METHODS, **self.headers}
+        if cors:
+            self.preflight |= {
+                "Access-Control-Allow-Methods": "GET,HEAD",
+                "Access-Control-Allow-Headers": ",".join(settings.headers),
+                "Access-Control-Max-Age": "7200",  # seconds, the longest for which Chromium caches a preflight
+            }
 
     def document_path(self, path: str, claims: Mapping[str, Any]) -> str:
         """Return the path under which S3 holds the document that a caller asks for.
@@ -157,12 +159,12 @@ class EdgeAuth:
 
     def _serve_viewer_request(self, record: Json) -> Json:
         request: Json = record["request"]
-        cors: Headers = {}
+        headers: Headers = {}
         try:
             rules = self._current_rules()
-            cors = rules.cors
+            headers = rules.headers
             if request["method"] == "OPTIONS":
-                return _preflight(cors)
+                return _response(HTTPStatus.NO_CONTENT, rules.preflight)
             if request["method"] not in ("GET", "HEAD"):
                 detail = f"The methods of documents are {METHODS}."
                 raise ProblemError(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": METHODS})
@@ -177,7 +179,7 @@ class EdgeAuth:
             problem = unavailable(RETRY_AFTER_SECONDS)
         else:
             return request
-        return _problem_response(problem, record, cors)
+        return _problem_response(problem, record, headers)
 
     def _authorise(self, request: Json, rules: Rules) -> None:
         """Check the caller, and set the request's path to that of the document.
@@ -266,7 +268,7 @@ def serve_origin_response(record: Json) -> Json:
     if record["request"]["method"] == "OPTIONS":
         # Without this, S3's refusal would end every preflight of a public document. The response headers policy adds
         # the CORS headers. The empty body replaces S3's.
-        allowed = _preflight({}) | {"body": "", "bodyEncoding": "text"}
+        allowed = _response(HTTPStatus.NO_CONTENT, {"Allow": METHODS}) | {"body": "", "bodyEncoding": "text"}
         allowed["headers"] |= {name: headers[name] for name in _KEPT_HEADERS if name in headers}
         return allowed
     problem = not_found("document")
@@ -290,12 +292,8 @@ def _known_status(status: int) -> HTTPStatus:
         return HTTPStatus.BAD_GATEWAY
 
 
-def _preflight(cors: Headers) -> Json:
-    return _response(HTTPStatus.NO_CONTENT, {"Allow": METHODS, **cors, **(_PREFLIGHT_HEADERS if cors else {})})
-
-
-def _problem_response(problem: ProblemError, record: Json, cors: Headers) -> Json:
-    headers = {"Content-Type": "application/problem+json", **problem.headers, **cors}
+def _problem_response(problem: ProblemError, record: Json, headers: Headers) -> Json:
+    headers = {"Content-Type": "application/problem+json", **problem.headers, **headers}
     return _made_response(problem.status, record, headers, json.dumps(problem.document(record["config"]["requestId"])))
 
 

@@ -8,7 +8,8 @@ The parameter is a String with compact JSON::
     {"v": 1,
      "pools": [{"issuer": "https://cognito-idp.…/…", "jwks_uri": "https://…/jwks.json", "client_ids": ["…"]}],
      "scopes": ["…/read", "aws.cognito.signin.user.admin"],
-     "owner": ["profiles"], "shared": ["orders"], "sources": ["erp"], "origins": ["https://app.example.com"]}
+     "owner": ["profiles"], "shared": ["orders"], "sources": ["erp"], "origins": ["https://app.example.com"],
+     "headers": ["Authorization"], "hsts": "max-age=31536000"}
 """
 
 import os
@@ -58,7 +59,9 @@ _PATTERNS = {
     "shared": _NAME,
     "sources": _NAME,
     "origins": re.compile(r"\*|https?://[A-Za-z0-9._:\[\]-]+"),
+    "headers": re.compile(r"[A-Za-z0-9-]+"),
 }
+_HSTS = re.compile(r"(?:max-age=[0-9]+(?:; (?:includeSubDomains|preload))*)?")
 """What each text in these settings must match. Scopes and origins become parts of headers, and names parts of paths."""
 
 
@@ -85,6 +88,8 @@ class EdgeAuthSettings(NamedTuple):
     :param shared: the collections that every signed-in user may read.
     :param sources: the sources whose freshness every signed-in user may read.
     :param origins: the web origins whose scripts may read responses; none means no CORS.
+    :param headers: the request headers that these scripts may send.
+    :param hsts: the header ``Strict-Transport-Security`` of the function's own responses; empty means none.
     """
 
     v: int
@@ -94,6 +99,8 @@ class EdgeAuthSettings(NamedTuple):
     shared: frozenset[str]
     sources: frozenset[str]
     origins: tuple[str, ...]
+    headers: tuple[str, ...] = ()
+    hsts: str = ""
 
 
 class NoSettingsError(Exception):
@@ -136,6 +143,8 @@ def _problems(settings: EdgeAuthSettings) -> Iterator[str]:
     for name, pattern in _PATTERNS.items():
         if not all(map(pattern.fullmatch, getattr(settings, name))):
             yield f"{name} must match {pattern.pattern}"
+    if not _HSTS.fullmatch(settings.hsts):
+        yield f"hsts must match {_HSTS.pattern}"
     if settings.owner & settings.shared:
         yield "owner and shared must not name the same collection"
     if "sources" in settings.owner | settings.shared:

@@ -96,7 +96,8 @@ locals {
     [merge(local.served.private ? local.shared_behaviour : local.nothing_behaviour, { path = "/documents/*" })],
   )
 
-  # CloudFront counts the default behaviour too.
+  # CloudFront counts the default behaviour too. It also allows 100 functions in a distribution, counted once for each
+  # event of each behaviour. A stack has at most 40 collections, so that it can't need more than 83.
   # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
   behaviour_count = length(local.behaviours) + 1
   max_behaviours  = 75

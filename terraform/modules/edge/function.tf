@@ -36,6 +36,8 @@ locals {
     shared  = local.shared
     sources = local.private_sources
     origins = local.cors_origins
+    headers = local.cors_headers
+    hsts    = local.hsts
   })
 }
 

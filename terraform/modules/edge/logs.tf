@@ -11,7 +11,7 @@ locals {
   ]
 
   # With a name of this form, the account's resource policy for vended logs covers the group.
-  log_group = "/aws/vendedlogs/readplane/${var.name}/edge"
+  log_group = "/aws/vendedlogs/readplane/${var.account_name}/edge"
 }
 
 resource "aws_cloudwatch_log_group" "access" {
@@ -26,7 +26,7 @@ resource "aws_cloudwatch_log_group" "access" {
 resource "aws_cloudwatch_log_delivery_source" "access" {
   count = var.access_logs ? 1 : 0
 
-  name         = "${var.name}-edge"
+  name         = "${var.account_name}-edge"
   log_type     = "ACCESS_LOGS"
   resource_arn = aws_cloudfront_distribution.this.arn
 }
@@ -34,7 +34,7 @@ resource "aws_cloudwatch_log_delivery_source" "access" {
 resource "aws_cloudwatch_log_delivery_destination" "access" {
   count = var.access_logs ? 1 : 0
 
-  name          = "${var.name}-edge"
+  name          = "${var.account_name}-edge"
   output_format = "json"
 
   delivery_destination_configuration {

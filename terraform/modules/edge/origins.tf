@@ -59,7 +59,7 @@ locals {
 
 # CloudFront signs every request to a bucket, and drops a client's own header Authorization.
 resource "aws_cloudfront_origin_access_control" "this" {
-  name                              = "${var.name}-edge"
+  name                              = "${var.account_name}-edge"
   description                       = "The edge of ${var.name} reads its buckets"
   origin_access_control_origin_type = "s3"
   signing_behavior                  = "always"

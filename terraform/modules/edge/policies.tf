@@ -5,7 +5,7 @@
 # The minimum is 0 too: with any other one, CloudFront would keep answers that say `private`, `no-cache` or `no-store`.
 # https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CachePolicyConfig.html
 resource "aws_cloudfront_cache_policy" "documents" {
-  name        = "${var.name}-documents"
+  name        = "${var.account_name}-documents"
   comment     = "Path only; each object says how long it stays"
   min_ttl     = 0
   default_ttl = 0
@@ -53,8 +53,16 @@ locals {
   are_plain    = length(local.web_origins) == length(var.cors.origins)
   cors_origins = local.are_plain ? var.cors.origins : ["*"]
 
-  # One by one, because a `*` wouldn't cover Authorization.
-  cors_headers = distinct(concat(["Authorization", "If-None-Match"], var.cors.headers))
+  # One by one, because a `*` wouldn't cover Authorization. `edge_auth` answers preflights with the same list.
+  cors_headers = distinct(concat(["Authorization", "If-None-Match", "Range"], var.cors.headers))
+
+  # The header Strict-Transport-Security of what `edge_auth` answers itself. AWS doesn't say whether CloudFront adds the
+  # headers of a policy to such an answer.
+  hsts = join("; ", concat(
+    ["max-age=${var.hsts.max_age}"],
+    var.hsts.subdomains ? ["includeSubDomains"] : [],
+    var.hsts.preload ? ["preload"] : [],
+  ))
 
   # S3's own headers: they name versions, keys (and so the account) and internals. `edge_auth` has copied the document's
   # version to Readplane-Version. CloudFront removes at most 10 headers.
@@ -114,7 +122,7 @@ resource "aws_cloudfront_response_headers_policy" "this" {
 
   for_each = local.response_headers
 
-  name    = "${var.name}-${each.key}"
+  name    = "${var.account_name}-${each.key}"
   comment = each.value.comment
 
   # CloudFront refuses to delete a policy that a distribution uses. With this, Terraform first changes the distribution.

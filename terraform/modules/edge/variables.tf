@@ -3,6 +3,14 @@ variable "name" {
   type        = string
 }
 
+variable "account_name" {
+  description = <<-EOT
+    The name of what exists once in an account: stacks of one name in two Regions share CloudFront and us-east-1. It
+    also begins the names of the alarms.
+  EOT
+  type        = string
+}
+
 variable "documents" {
   description = <<-EOT
     Host name of the documents bucket of the primary Region, and of the replica Region (null without a replica).
@@ -139,6 +147,18 @@ variable "wait" {
 variable "log_retention_days" {
   description = "Days for which CloudWatch keeps the logs in us-east-1."
   type        = number
+}
+
+variable "alarms" {
+  description = "Make alarms."
+  type        = bool
+  default     = true
+}
+
+variable "alarm_actions" {
+  description = "ARNs of the SNS topics in us-east-1 that every alarm notifies."
+  type        = list(string)
+  default     = []
 }
 
 variable "roles" {

@@ -61,7 +61,8 @@ module "edge" {
   count     = local.has_edge ? 1 : 0
   providers = { aws = aws.edge }
 
-  name = module.settings.name
+  name         = module.settings.name
+  account_name = local.edge_name
   documents = {
     primary = module.primary.documents_domain_name
     replica = local.has_replica ? module.replica[0].documents_domain_name : null
@@ -101,6 +102,8 @@ module "edge" {
   wait               = local.edge.wait
   log_retention_days = module.settings.log_retention_days
   roles              = module.settings.roles
+  alarms             = module.settings.alarms
+  alarm_actions      = local.edge_alarm_actions
 }
 
 locals {

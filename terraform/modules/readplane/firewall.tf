@@ -1,11 +1,15 @@
-# The firewall in front of the edge. It is in us-east-1, where CloudFront takes web ACLs from.
+# The firewall in front of the edge, and who hears of the edge's alarms. They are in us-east-1, where CloudFront takes web
+# ACLs from and emits its metrics.
 locals {
   has_firewall = module.settings.firewall != null
 
+  # Two stacks of one account may have the same name in different Regions. Here, they meet.
+  edge_name = "${module.settings.name}-${module.settings.region}"
+
   # An alarm in us-east-1 notifies a topic there. If a Region of the stack is us-east-1, its topic does. Otherwise the
-  # firewall has a topic of its own with the same subscribers.
+  # edge has a topic of its own with the same subscribers.
   edge_role         = [for role, region in module.settings.regions : role if region == "us-east-1"]
-  has_edge_topic    = local.has_firewall && module.settings.alarms && length(local.edge_role) == 0
+  has_edge_topic    = local.has_edge && module.settings.alarms && length(local.edge_role) == 0
   edge_alarm_topics = { primary = local.alarm_actions, replica = local.replica_alarm_actions }
   edge_alarm_actions = concat(
     module.edge_topic[*].arn,
@@ -18,7 +22,7 @@ module "edge_topic" {
   count     = local.has_edge_topic ? 1 : 0
   providers = { aws = aws.edge }
 
-  name          = module.settings.name
+  name          = local.edge_name
   notify        = module.settings.notify
   kms_key_arn   = null # the primary Region's key can't be used in us-east-1
   alarm_actions = []
@@ -29,7 +33,7 @@ module "firewall" {
   count     = local.has_firewall ? 1 : 0
   providers = { aws = aws.edge }
 
-  name               = module.settings.name
+  name               = local.edge_name
   web_acl            = module.settings.firewall
   logging            = module.settings.firewall.logging
   log_retention_days = module.settings.log_retention_days

@@ -1,5 +1,6 @@
 # Plans a stack with everything that has alarms, so that tests/unit/alarms can check the alarms that Terraform really
-# makes: two Regions, sources with and without a sweep, backends with and without an API key, an edge with a firewall.
+# makes: two Regions, sources with and without a sweep, backends with and without an API key, an edge with a firewall, and one
+# name of the API for both Regions.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -103,6 +104,24 @@ variables {
   edge          = { site = false }
   firewall      = {}
 
+  api_failover = true
+  domains = {
+    primary = {
+      name             = "api.example.com"
+      certificate_arn  = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+      hosted_zone_id   = "Z0123456789ABCDEFGHIJ"
+      default_endpoint = false
+      regional_name    = "eu-central-1.api.example.com"
+    }
+    replica = {
+      name             = "api.example.com"
+      certificate_arn  = "arn:aws:acm:eu-west-1:111122223333:certificate/1"
+      hosted_zone_id   = "Z0123456789ABCDEFGHIJ"
+      default_endpoint = false
+      regional_name    = "eu-west-1.api.example.com"
+    }
+  }
+
   backends = {
     catalog = { url = "https://catalog.example.com", throttle = { rate = 5, burst = 10 }, timeout_ms = 8000 }
   }
@@ -125,7 +144,4 @@ run "stack" {
     condition     = output.alarm_topic_arn != null
     error_message = "The stack has alarms."
   }
-
-  # The plan warns that only the edge may call the replica's API, which the edge doesn't call.
-  expect_failures = [check.locked_replica]
 }

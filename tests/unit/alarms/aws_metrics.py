@@ -33,6 +33,7 @@ def _of(statistics: frozenset[str], *dimensions: str) -> AwsMetric:
 
 PAGES: Mapping[str, str] = {
     "AWS/ApiGateway": "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html",
+    "AWS/CloudFront": "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html",
     "AWS/DynamoDB": "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html",
     "AWS/Firehose": "https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html",
     "AWS/Kinesis": "https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html",
@@ -43,6 +44,7 @@ PAGES: Mapping[str, str] = {
     ),
     "AWS/WAFV2": "https://docs.aws.amazon.com/waf/latest/developerguide/waf-metrics.html",
     "AWS/Scheduler": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html",
+    "Readplane/Operator": "https://docs.aws.amazon.com/apigateway/latest/developerguide/dns-failover.html",
 }
 """The page of AWS's documentation that describes the metrics of each namespace."""
 
@@ -58,6 +60,7 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
         "5XXError": _of(COUNT | {"Average"}, *_STAGE),
         "Latency": _of(AGE | {"p"}, *_STAGE),
     },
+    "AWS/CloudFront": {"5xxErrorRate": _of(frozenset({"Average"}), "DistributionId,Region")},
     "AWS/DynamoDB": {
         "ReadThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
         "WriteThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
@@ -95,6 +98,8 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
         "CountedRequests": _of(frozenset({"Sum"}), "WebACL,Rule"),
     },
     "AWS/Scheduler": {"InvocationDroppedCount": _of(COUNT, "ScheduleGroup")},
+    # An operator sends this one, with the command that the stack prints.
+    "Readplane/Operator": {"LeaveRegion": _of(frozenset({"Maximum"}), "Stack,Region")},
 }
 
 
@@ -195,6 +200,7 @@ _RESOURCES: Mapping[str, Finder] = {
     "ApiName": _named("aws_api_gateway_rest_api", "name"),
     "Stage": _named("aws_api_gateway_stage", "stage_name"),
     "DeliveryStreamName": _delivery_streams,
+    "DistributionId": _named("aws_cloudfront_distribution", "id"),
     "EventSourceMappingUUID": _mappings,
     "FunctionName": _named("aws_lambda_function", "function_name"),
     "GlobalSecondaryIndexName": _indexes,

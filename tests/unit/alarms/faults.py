@@ -85,6 +85,7 @@ _BUSY: Mapping[str, Emission] = {
     # A short throttle now and then, while DynamoDB splits a partition.
     "ReadThrottleEvents": lambda minute: (4,) if minute % 60 in (1, 2) else (),
     "WriteThrottleEvents": nothing,
+    "5xxErrorRate": lambda minute: (25,) if minute % 30 == 7 else (0.1,),
 }
 _IDLE: Mapping[str, Emission] = {"PolledEventCount": always(0)}
 
@@ -175,6 +176,8 @@ def _set_aside() -> list[Fault]:
 
 
 FAULTS: Mapping[str, Sequence[Fault]] = {
+    # One period of a quiet stack's errors isn't enough.
+    "*-edge-errors": [Fault({"5xxErrorRate": always(40)}, 16)],
     "*-errors": [Fault({"Errors": always(1)}, 3)],
     "*-throttles": [Fault({"Throttles": always(5)}, 4)],
     # Everything is refused, on a busy API and on one that gets a request every four minutes; a tenth is refused.
@@ -227,8 +230,10 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
     # A single event: it may be the only sweep of the day.
     "polls-dropped": [Fault({"AsyncEventsDropped": once(1)}, 6)],
     # A client that goes on for ten minutes. A single burst of requests is none of the operator's business.
-    "firewall-rate": [Fault({"BlockedRequests": always(40)}, 16)],
-    "notifications-failed": [Fault({"NumberOfNotificationsFailed": once(1)}, 6)],
+    "*-firewall-rate": [Fault({"BlockedRequests": always(40)}, 16)],
+    # The operator sends one value, and the switch stays as it is.
+    "leave-*": [Fault({"LeaveRegion": once(1)}, 3)],
+    "*notifications-failed": [Fault({"NumberOfNotificationsFailed": once(1)}, 6)],
     "stale-prices": [
         Fault({"Staleness": lambda minute: (_staleness(60 * (minute - FAULT) + 30),)}, 20),
         Fault({"Staleness": nothing}, 6),

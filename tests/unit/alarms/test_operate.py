@@ -19,8 +19,8 @@ def documented() -> dict[str, set[str]]:
 
 
 def generic(plan: Plan, name: str) -> str:
-    """Return an alarm's name as the table writes it: without the stack's name, functions and sources."""
-    name = name.removeprefix(f"{NAME}-")
+    """Return an alarm's name as the table writes it: without the stack's name, Regions, functions and sources."""
+    name = re.sub("eu-(central|west)-1", "<region>", name.removeprefix(f"{NAME}-"))
     functions = [resource.values["function_name"] for resource in plan.of_type("aws_lambda_function", "primary")]
     for function in functions:
         if re.fullmatch(f"{function.removeprefix(f'{NAME}-')}-(errors|throttles)", name):

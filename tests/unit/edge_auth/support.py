@@ -21,6 +21,8 @@ SETTINGS: dict[str, Any] = {
     "shared": ["orders"],
     "sources": ["erp"],
     "origins": ["https://app.example.com"],
+    "headers": ["Authorization", "If-None-Match", "X-Trace"],
+    "hsts": "max-age=86400; includeSubDomains",
 }
 REQUEST_ID = "4TyzHTaYWb1GX1qTfsHhEqV6HUDd_BzoBZnwfnvQc_1oF26ClkoUSEQ=="
 

@@ -169,8 +169,17 @@ def test_two_pools_each_open_documents_with_their_own_keys_only(forge: Forge) ->
 def test_a_preflight_needs_no_token_and_names_the_headers_one_by_one(sandbox: Sandbox) -> None:
     response = sandbox.send(Attempt((("Origin", "https://app.example.com"),), OWNER, "OPTIONS"))
     assert response["status"] == "204" and "body" not in response
-    assert header(response, "Access-Control-Allow-Headers") == "Authorization,If-None-Match,Range"
+    assert header(response, "Access-Control-Allow-Headers") == "Authorization,If-None-Match,X-Trace"
     assert header(response, "Access-Control-Allow-Methods") == "GET,HEAD"
+
+
+def test_every_response_to_a_client_asks_for_https(sandbox: Sandbox, forge: Forge) -> None:
+    for attempt in (
+        Attempt((("Origin", "https://app.example.com"),), OWNER, "OPTIONS"),
+        Attempt((), OWNER, "GET"),
+        bearer(forge.valid, OWNER, "PUT"),
+    ):
+        assert header(sandbox.send(attempt), "Strict-Transport-Security") == "max-age=86400; includeSubDomains"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ def test_good_settings_load() -> None:
     assert settings.owner == {"profiles"} and settings.shared == {"orders"} and settings.sources == {"erp"}
     empty: dict[str, Any] = {"owner": [], "shared": [], "sources": [], "origins": [], "later": "ignored"}
     assert parse_edge_settings(json.dumps(SETTINGS | empty)).owner == frozenset()
+    assert parse_edge_settings(json.dumps(SETTINGS | {"hsts": "max-age=31536000; includeSubDomains; preload"})).hsts
+    without = {name: value for name, value in SETTINGS.items() if name not in ("headers", "hsts")}
+    assert parse_edge_settings(json.dumps(without)).hsts == ""
 
 
 POOL = SETTINGS["pools"][0]
@@ -68,6 +71,9 @@ POOL = SETTINGS["pools"][0]
         ({"origins": ["https://a.example/"]}, "origins must match"),
         ({"origins": ["https://a.example\r\nx: y"]}, "origins must match"),
         ({"origins": None}, "origins must be a list of texts"),
+        ({"headers": ["X-A, X-B"]}, "headers must match"),
+        ({"hsts": "max-age=1\r\nx: y"}, "hsts must match"),
+        ({"hsts": "for ever"}, "hsts must match"),
     ],
     ids=str,
 )
