@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from ops.cli import collections
@@ -92,7 +93,12 @@ def documents(stack: Local, name: str, *, replica: bool) -> dict[str, str]:
     found: dict[str, str] = {}
     for visibility in ("public", "authenticated", "owner"):
         for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"{visibility}/documents/{name}/").get("Contents", []):
-            head = s3.head_object(Bucket=bucket, Key=entry["Key"])
+            try:
+                head = s3.head_object(Bucket=bucket, Key=entry["Key"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "404":
+                    raise
+                continue  # `publish` has removed the document since the list was made
             found[entry["Key"]] = head["Metadata"].get("readplane-version", "")
     return found
 
