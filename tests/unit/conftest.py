@@ -15,6 +15,10 @@ from tests.unit.planned import JOBS, Jobs, Message
 from tests.unit.stacks import PlannedStacks
 
 UNIT = Path(__file__).parent
+LONG = ("terraform/test_refusals.py", "terraform/test_upgrade.py")
+"""The paths of the tests for which Terraform works for minutes. They judge Terraform's own tests and the way from older
+releases, so `make test-plans` runs them instead of `make test-unit`."""
+
 SLOW = (
     "benchmarks/",
     "edge_auth/test_fuzz.py",
@@ -26,7 +30,6 @@ SLOW = (
     "ops/test_tools.py",
     "poll/upstream/test_deadline.py",
     "terraform/test_readme.py",
-    "terraform/test_refusals.py",
     "terraform/test_whole_numbers.py",
 )
 """The paths of the tests that start processes, build zips or wait for seconds. `make test-fast` runs neither these
@@ -35,10 +38,12 @@ tests nor the property tests."""
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the slow tests the marker ``slow``, before pytest selects tests by their markers."""
+    """Give the slow tests the marker ``slow`` or ``long``, before pytest selects tests by their markers."""
     for item in items:
-        if item.path.is_relative_to(UNIT) and item.path.relative_to(UNIT).as_posix().startswith(SLOW):
-            item.add_marker("slow")
+        if item.path.is_relative_to(UNIT):
+            path = item.path.relative_to(UNIT).as_posix()
+            for marker in [name for name, paths in (("slow", SLOW), ("long", LONG)) if path.startswith(paths)]:
+                item.add_marker(marker)
     order = {name: number for number, name in enumerate(JOBS)}
     items.sort(key=lambda item: max((order[name] for name in _jobs_of(item)), default=-1))
 

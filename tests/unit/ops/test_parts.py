@@ -1,15 +1,19 @@
 """Test how ops.parts runs make targets, with a Makefile of the test's own."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from ops import parts
 
-MAKEFILE = """\
+NICENESS = f"{sys.executable} -c 'import os; print(os.nice(0))'"
+MAKEFILE = f"""\
 first:
-\t@touch first-runs; while [ ! -e second-runs ]; do sleep 0.01; done; echo out of first
+\t@touch first-runs; while [ ! -e second-runs ]; do sleep 0.01; done; echo out of first; {NICENESS} > first-is-nice
 second:
+\t@{NICENESS} > second-is-nice
 \t@touch second-runs; while [ ! -e first-runs ]; do sleep 0.01; done; echo out of second; echo error of second >&2
 bad:
 \t@exit 1
@@ -27,6 +31,8 @@ def test_joined_targets_run_at_the_same_time_and_a_failure_ends_nothing(
     output = capfd.readouterr().out
     for text in ("== make first", "out of first", "== make second", "out of second", "error of second", "out of last"):
         assert text in output
+    assert int((tmp_path / "first-is-nice").read_text()) == os.nice(0)
+    assert int((tmp_path / "second-is-nice").read_text()) == 19, "it must not slow the first target down"
     assert output.index("out of first") < output.index("== make second") < output.index("out of last")
     durations = output.partition("== Durations")[2]
     assert [line.split()[::3] for line in durations.strip().splitlines()] == [
