@@ -47,6 +47,7 @@ module "record" {
   user_pool     = "own"
   role_path     = "/"
   change_stream = null
+  edge          = null
 }
 
 resource "aws_ssm_parameter" "record" {
