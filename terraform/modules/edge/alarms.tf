@@ -1,5 +1,5 @@
-# The alarm on the edge's errors. CloudFront emits its metrics in us-east-1, and only for minutes with requests, so missing
-# data is calm.
+# The alarm on the edge's errors. CloudFront emits its metrics in us-east-1, and only for minutes with requests, so
+# missing data is calm.
 # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
 module "alarms" {
   source = "../alarm"
@@ -14,8 +14,9 @@ module "alarms" {
       name = "edge-errors"
       description = join(" ", [
         "More than 5 % of the requests to the edge end with a 5xx. If an alarm on the API's errors is on too, begin",
-        "there. Otherwise look at the paths and x-edge-detailed-result-type in the log ${local.log_group} (us-east-1, if",
-        "edge.access_logs is on): a Lambda* there is an error of the function edge_auth, an OriginError one of S3.",
+        "there. Otherwise look at the paths and x-edge-detailed-result-type in the log ${local.log_group}",
+        "(us-east-1, if edge.access_logs is on): a Lambda* there is an error of the function edge_auth, and an",
+        "OriginError one of S3.",
       ])
 
       metric = {

@@ -1,5 +1,5 @@
-# The firewall in front of the edge, and who hears of the edge's alarms. They are in us-east-1, where CloudFront takes web
-# ACLs from and emits its metrics.
+# The firewall in front of the edge, and who hears of the edge's alarms. They are in us-east-1, where CloudFront takes
+# web ACLs from and emits its metrics.
 locals {
   has_firewall = module.settings.firewall != null
 

@@ -1,5 +1,6 @@
-# Rules for the lock of the API. CloudFront takes minutes to bring a new secret to every edge location, and the API judges
-# by its new policy at once. So the API must accept each secret before CloudFront sends it, and for a while after.
+# Rules for the lock of the API. CloudFront takes minutes to bring a new secret to every edge location, and the API
+# judges by its new policy at once. So the API must accept each secret before CloudFront sends it, and for a while
+# after.
 locals {
   # What the edge and the API may still do: what the last complete apply left, and what the last apply began.
   earlier_edges = [for edge in [local.left.edge, local.begun.edge] : edge if edge != null]
