@@ -1,6 +1,6 @@
 # Plans a stack with everything that has alarms, so that tests/unit/alarms can check the alarms that Terraform really
-# makes: two Regions, sources with and without a sweep, backends with and without an API key, an edge with a firewall, and one
-# name of the API for both Regions.
+# makes: two Regions, sources with and without a sweep, backends with and without an API key, an edge with a firewall,
+# and one name of the API for both Regions.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
