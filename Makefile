@@ -108,7 +108,8 @@ test-properties: setup-terraform $(STAMP) ## run the property tests with 20 time
 	@$(PY) -m pytest -m hypothesis --hypothesis-profile=long --hypothesis-seed=$(SEED) $(TESTS)
 
 .PHONY: test-plans
-test-plans: setup-terraform $(STAMP) ## plan from the states of older releases, and break each rule of the variables alone
+test-plans: setup-terraform $(STAMP) ## plan further kinds of stacks, from the states of older releases too, and break each rule of the variables alone
+	@$(PY) -m ops.terraform test --plans
 	@$(PY) -m pytest tests/unit/terraform -m long
 
 .PHONY: test-leaks

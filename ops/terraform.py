@@ -1,7 +1,8 @@
 """Find and run Terraform, with or without access to the provider registry.
 
-python -m ops.terraform test    validate terraform/ and run its tests with a mocked provider
-python -m ops.terraform fmt     fail if a file of terraform/ isn't formatted
+python -m ops.terraform test           validate terraform/ and run its tests with a mocked provider
+python -m ops.terraform test --plans   run those tests that only plan whole stacks of further kinds
+python -m ops.terraform fmt            fail if a file of terraform/ isn't formatted
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("fmt", help="fail if a file of terraform/ isn't formatted")
     test = commands.add_parser("test", help="validate terraform/ and run its tests with a mocked provider")
     test.add_argument("--filter", action="append", default=[], help="only this test file (tests/….tftest.hcl)")
+    test.add_argument("--plans", action="store_true", help=f"only {', '.join(PLANS)}, which are left out otherwise")
     options = parser.parse_args(arguments)
     program = terraform()
     if options.command == "fmt":
@@ -118,17 +120,26 @@ def main(arguments: list[str] | None = None) -> int:
     # Use -no-tests, because `terraform validate` would reject the tests of a module with two providers. The test files
     # are validated by `terraform test`.
     validated = subprocess.run([program, f"-chdir={SOURCE}", "validate", "-no-tests", *color], env=env, check=False)
-    return validated.returncode or _test(options.filter, color, env)
+    files = [SOURCE / name for name in options.filter] or test_files(plans=options.plans)
+    return validated.returncode or _test(files, color, env)
 
 
-def _test(names: list[str], color: list[str], env: Mapping[str, str]) -> int:
+PLANS = ("adoption", "examples", "lifecycle", "partition")
+"""The names of the test files of which each run plans a whole stack, of another kind than the other tests do. A plan of
+a whole stack takes 11 seconds of a processor, so `make test-plans` runs them."""
+
+
+def test_files(*, plans: bool) -> list[Path]:
+    """Return the test files of :data:`PLANS`, or all others."""
+    files = sorted(SOURCE.glob("tests/*.tftest.hcl"))
+    return [file for file in files if (file.name.removesuffix(".tftest.hcl") in PLANS) == plans]
+
+
+def _test(files: list[Path], color: list[str], env: Mapping[str, str]) -> int:
     """Run test files of terraform/ in one process per processor. Return the first exit code that isn't 0, or 0.
 
     `terraform test` runs one file after the other on one processor, and takes seconds to start.
-
-    :param names: the test files (tests/….tftest.hcl); empty for all
     """
-    files = [SOURCE / name for name in names] or sorted(SOURCE.glob("tests/*.tftest.hcl"))
     weights = {str(file.relative_to(SOURCE)): _seconds(file.read_text()) for file in files}
     groups = balanced(weights, os.cpu_count() or 1)
     with ThreadPoolExecutor(len(groups)) as pool:
@@ -137,14 +148,14 @@ def _test(names: list[str], color: list[str], env: Mapping[str, str]) -> int:
 
 
 RUN_SECONDS = {
-    "modules/readplane": 6.0,
-    "examples/": 6.0,
+    "modules/readplane": 11.0,
+    "examples/": 11.0,
     "modules/region": 2.0,
     "modules/settings": 0.25,
     "tests/": 0.05,
 }
-"""How a run's module begins -> about how many seconds of a processor the run takes. A run of the root takes 6 seconds,
-as one of modules/readplane does. A run of any other module takes 0.4 seconds."""
+"""How a run's module begins -> about how many seconds of a processor the run takes. A run of the root takes 11 seconds,
+as one of modules/readplane does. A run of any other module takes 0.5 seconds."""
 
 
 def _seconds(text: str) -> float:
@@ -152,7 +163,7 @@ def _seconds(text: str) -> float:
     modules = re.findall(r'^    source = "\./(.+)"$', text, re.MULTILINE)
     of_the_root = len(re.findall('^run "', text, re.MULTILINE)) - len(modules)
     return RUN_SECONDS["modules/readplane"] * of_the_root + sum(
-        next((seconds for start, seconds in RUN_SECONDS.items() if module.startswith(start)), 0.4) for module in modules
+        next((seconds for start, seconds in RUN_SECONDS.items() if module.startswith(start)), 0.5) for module in modules
     )
 
 

@@ -45,3 +45,9 @@ def test_a_run_of_the_whole_stack_weighs_more_than_one_of_a_module() -> None:
     assert weights == sorted(set(weights))
     assert terraform._seconds('run "a" {\n}\n') == weights[-1], "a run without a module is one of the root"
     assert terraform._seconds(2 * run.format("modules/region")) == 2 * weights[-2]
+
+
+def test_every_test_file_runs_in_exactly_one_target() -> None:
+    plans, others = terraform.test_files(plans=True), terraform.test_files(plans=False)
+    assert [file.name for file in plans] == [f"{name}.tftest.hcl" for name in terraform.PLANS]
+    assert sorted([*plans, *others]) == sorted((terraform.SOURCE / "tests").glob("*.tftest.hcl"))
