@@ -73,6 +73,7 @@ run "existing_keys_and_a_collection_that_goes" {
       }
       change_stream = null
       user_pool     = "own"
+      edge          = null
     }
     statements = ["AccountDecides", "WriteLogNotifiesQueue", "AlarmsPublish", "LogsEncrypt"]
     # Function -> the collections that it knows.
