@@ -59,10 +59,12 @@ _PATTERNS = {
     "shared": _NAME,
     "sources": _NAME,
     "origins": re.compile(r"\*|https?://[A-Za-z0-9._:\[\]-]+"),
-    "headers": re.compile(r"[A-Za-z0-9-]+"),
+    "headers": re.compile(r"[A-Za-z0-9._-]+"),  # what Terraform's variable cors_headers accepts
 }
+"""What each text in these lists must match. Scopes and origins become parts of headers, and names parts of paths."""
+
 _HSTS = re.compile(r"(?:max-age=[0-9]+(?:; (?:includeSubDomains|preload))*)?")
-"""What each text in these settings must match. Scopes and origins become parts of headers, and names parts of paths."""
+"""What ``hsts`` must match, because it becomes a header."""
 
 
 class PoolSettings(NamedTuple):

@@ -37,6 +37,7 @@ def test_good_settings_load() -> None:
     empty: dict[str, Any] = {"owner": [], "shared": [], "sources": [], "origins": [], "later": "ignored"}
     assert parse_edge_settings(json.dumps(SETTINGS | empty)).owner == frozenset()
     assert parse_edge_settings(json.dumps(SETTINGS | {"hsts": "max-age=31536000; includeSubDomains; preload"})).hsts
+    assert parse_edge_settings(json.dumps(SETTINGS | {"headers": ["x_trace.id"]})).headers == ("x_trace.id",)
     without = {name: value for name, value in SETTINGS.items() if name not in ("headers", "hsts")}
     assert parse_edge_settings(json.dumps(without)).hsts == ""
 
