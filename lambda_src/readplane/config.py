@@ -19,7 +19,9 @@ annotation                             JSON
 ``Literal["a", "b"]``                  the string ``"a"`` or the string ``"b"``
 a ``NamedTuple``                       an object
 ``tuple[<NamedTuple>, ...]``           a list of objects
+``<NamedTuple> | None``                an object, or ``null``
 ``Mapping[str, <NamedTuple>]``         an object of objects; the name of each inner object becomes its field ``name``
+``Any``                                any JSON; the field holds it as it is
 =====================================  ==============================================================================
 
 If a field has a default, its JSON member may be missing or ``null``. JSON members that have no field are ignored.
@@ -31,6 +33,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 VARIABLE = "READPLANE_SETTINGS"
@@ -132,6 +135,7 @@ class _Reader:
             bool: self._truth_value,
             tuple[str, ...]: self._texts,
             frozenset[str]: self._text_set,
+            Any: lambda value, _path: value,
         }
 
     def read_fields(self, settings: type[Settings], values: Any, path: Path) -> Settings:
@@ -147,6 +151,9 @@ class _Reader:
                 fields.append(read(value, (*path, name)))
         return cast(Settings, cast(Any, settings)(*fields))
 
+    def _fields_or_none(self, settings: type[Settings], value: Any, path: Path) -> Settings | None:
+        return None if value is None else self.read_fields(settings, value, path)
+
     def _field_readers(self, settings: type) -> Mapping[str, FieldReader]:
         readers = self._readers.get(settings)
         if readers is None:
@@ -160,6 +167,8 @@ class _Reader:
             return plain
         if hasattr(annotation, "_fields"):
             return partial(self.read_fields, annotation)
+        if isinstance(annotation, UnionType):
+            return partial(self._fields_or_none, annotation.__args__[0])
         if annotation.__origin__ is Literal:
             return partial(self._one_of, annotation.__args__)
         if annotation.__origin__ is Mapping:

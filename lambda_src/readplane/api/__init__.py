@@ -1,1 +1,1 @@
-"""The HTTP layer of `read` and `write`: parses API Gateway's events, and returns responses and problem documents."""
+"""The HTTP layer of `read`, `query` and `write`: parses API Gateway's events, and returns responses and problems."""

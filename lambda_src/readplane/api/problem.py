@@ -1,4 +1,4 @@
-"""The errors that `read` and `write` return to clients, as problem documents (RFC 9457)."""
+"""The errors that `read`, `query` and `write` return to clients, as problem documents (RFC 9457)."""
 
 from collections.abc import Sequence
 from http import HTTPStatus

@@ -14,14 +14,14 @@ from .problem import bad_parameter, not_found
 MIN_VERSION = "min_version"
 """The query parameter with which a request names versions. A header would not do, because caches ignore headers."""
 
-QUERY_PARAMETERS = frozenset({MIN_VERSION, "limit", "cursor", "next"})
+QUERY_PARAMETERS = frozenset({MIN_VERSION, "limit", "cursor", "next", "filter", "sort", "q"})
 """The names of the query parameters of all routes."""
 
 _MAX_MIN_VERSIONS = 20
 
 
 class Request(NamedTuple):
-    """The parts of an HTTP request that `read` and `write` need.
+    """The parts of an HTTP request that `read`, `query` and `write` need.
 
     :param method: the HTTP method.
     :param resource: the route's path, split at its slashes: ``("items", "products", "{item_id}")``.
@@ -29,7 +29,7 @@ class Request(NamedTuple):
         :meth:`change_id`, which decode them.
     :param query: the query parameters, decoded. If the client sent a parameter more than once, this is its last value.
     :param query_values: all values of each query parameter.
-    :param headers: the headers; their names are lower-case.
+    :param headers: the headers as API Gateway passes them. Use :meth:`header`, because the names may be in any case.
     :param claims: the claims of the verified access token; empty if the route is public.
     :param request_id: API Gateway's id of the request. It is `extendedRequestId`, because clients can choose
         `requestId`.
@@ -47,6 +47,17 @@ class Request(NamedTuple):
     request_id: str
     encoded_body: str
     body_is_base64: bool
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, or ``None`` if the request doesn't have it.
+
+        :param name: the header's name in lower case.
+        """
+        length = len(name)
+        for sent in self.headers:
+            if len(sent) == length and sent.lower() == name:  # the length first, because most headers are others
+                return self.headers[sent]
+        return None
 
     def body(self) -> bytes:
         """Return the bytes of the request's body.
@@ -114,6 +125,27 @@ class Request(NamedTuple):
         """
         return caller_from_claims(self.claims, client_ids)
 
+    def by_reader(
+        self, collection: Collection, client_ids: frozenset[str], *, cached: bool
+    ) -> tuple["Request", str | None]:
+        """Return this request as a route that reads a collection must take it, and the owner whose items it may read.
+
+        The owner is ``None`` unless this is an owner collection.
+
+        :param cached: whether API Gateway may cache the response.
+        :raises ProblemError: 403 as :meth:`caller` says, unless the route is public or cached.
+        """
+        # A public route has no authorizer, so its request has no claims. For any other route, check the claims that API
+        # Gateway's authorizer doesn't check. Don't check them on a cached route: API Gateway would return the cached
+        # 403 to all callers. The check would also protect nothing, because a cached 200 doesn't reach the function.
+        caller = None if cached or collection.read == "public" else self.caller(client_ids)
+        owner = caller.sub if caller and collection.owned else None
+        if cached and "" in self.query.values():
+            # AWS doesn't say whether the cache key tells an empty parameter from a missing one. So let both mean the
+            # same. Otherwise API Gateway might return the 400 for `?limit=` to callers who send no limit.
+            return self._replace(query={name: value for name, value in self.query.items() if value}), owner
+        return self, owner
+
     def min_versions(self, now_ms: int) -> list[str]:
         """Return the versions in the query parameter ``min_version``, which are separated by commas.
 
@@ -138,14 +170,13 @@ class Request(NamedTuple):
 def request_of(event: Event) -> Request:
     """Parse an event of an API Gateway REST API (payload format 1.0) into a request."""
     context = event.get("requestContext") or {}
-    headers = event.get("headers") or {}
     return Request(
         method=event["httpMethod"],
         resource=tuple(event["resource"].strip("/").split("/")),
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         query_values=event.get("multiValueQueryStringParameters") or {},
-        headers={name.lower(): value for name, value in headers.items()},
+        headers=event.get("headers") or {},
         claims=(context.get("authorizer") or {}).get("claims") or {},
         request_id=context.get("extendedRequestId") or context.get("requestId", ""),
         encoded_body=event.get("body") or "",

@@ -11,7 +11,7 @@ from ..telemetry import Telemetry
 from .problem import ProblemError, bad_body, unavailable
 from .request import QUERY_PARAMETERS, Request, request_of
 
-EXPOSED_HEADERS = "Allow, ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
+EXPOSED_HEADERS = "Allow, Cache-Status, ETag, Location, Readplane-Stale, Readplane-Version, Retry-After"
 """The response headers that a browser lets scripts from other origins read. CORS always lets them read a few more
 headers, such as ``Cache-Control`` and ``Content-Type``."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..api.problem import not_found, unavailable
 from ..api.request import Request
@@ -17,6 +17,10 @@ from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items
 from ..telemetry import Telemetry
 from .routes import Routes
+
+if TYPE_CHECKING:  # `read` loads these modules only if it has the setting `cache`
+    from ..stores.dax import DaxItems
+    from ..stores.item_cache import CachedItems
 
 
 class ReadSettings(NamedTuple):
@@ -33,6 +37,7 @@ class ReadSettings(NamedTuple):
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     :param sources: the declared sources, by name.
+    :param cache: the settings of the item cache, as parsed JSON (``CacheSettings``); ``None`` if there is no cache.
     """
 
     name: str
@@ -45,6 +50,7 @@ class ReadSettings(NamedTuple):
     horizon_days: int
     collections: Mapping[str, Collection]
     sources: Mapping[str, DeclaredSource] = MappingProxyType({})
+    cache: Any = None
 
     @property
     def pending_ms(self) -> int:
@@ -58,24 +64,35 @@ class ReadSettings(NamedTuple):
 
 
 class Read:
-    """The function `read`. Its ``documents`` are ``None`` if API Gateway itself serves the documents from S3."""
+    """The function `read`.
 
-    def __init__(self, settings: ReadSettings, items: Items, documents: Documents | None, telemetry: Telemetry) -> None:
+    Its ``documents`` are ``None`` if API Gateway itself serves the documents from S3, and its ``cache`` is ``None`` if
+    the stack has no item cache.
+    """
+
+    def __init__(
+        self,
+        settings: ReadSettings,
+        items: Items,
+        documents: Documents | None,
+        telemetry: Telemetry,
+        cache: "CachedItems | DaxItems | None" = None,
+    ) -> None:
         self.settings = settings
         self.telemetry = telemetry
-        self._routes = Routes(items, documents, settings.sources, telemetry, pending_ms=settings.pending_ms)
+        self._routes = Routes(items, documents, cache, settings.sources, telemetry, pending_ms=settings.pending_ms)
 
     def __call__(self, request: Request) -> Response:
         """Serve a GET or HEAD request. :func:`respond` removes the body from the response to a HEAD request.
 
-        The routes of an item, a change's status, a document and a source make one call to DynamoDB or S3. The list
-        route makes queries until its page is full. If a source feeds the collection, the item and list routes make one
-        more call, which reads the source's freshness. They skip this call if the Lambda sandbox has read the
-        freshness in the last five seconds.
+        The routes of an item, a change's status, a document and a source make one call to DynamoDB or S3, or none if
+        the item cache has the item. The list route makes queries until its page is full. If a source feeds the
+        collection, the item and list routes make one more call, which reads the source's freshness. They skip this call
+        if the Lambda sandbox has read the freshness in the last five seconds.
 
         :raises ProblemError: 4xx for a bad request, 503 if DynamoDB or S3 fails.
         """
-        source = self._source(request)
+        source = self._source(request) if "sources" in request.resource else None
         collections = self.settings.collections
         collection = collections[source.collection] if source else request.collection(collections)
         try:
@@ -111,15 +128,7 @@ class Read:
 
     def _dispatch(self, request: Request, collection: Collection, source: DeclaredSource | None) -> Response:
         cached = self.cache_ttl(request) > 0
-        # A public route has no authorizer, so its request has no claims. For any other route, check the claims that API
-        # Gateway's authorizer doesn't check. Don't check them on a cached route: API Gateway would return the cached
-        # 403 to all callers. The check would also protect nothing, because a cached 200 doesn't reach this function.
-        caller = None if cached or collection.read == "public" else request.caller(self.settings.client_ids)
-        if cached and "" in request.query.values():
-            # AWS doesn't say whether the cache key tells an empty parameter from a missing one. So let both mean the
-            # same. Otherwise API Gateway might return the 400 for `?limit=` to callers who send no limit.
-            request = request._replace(query={name: value for name, value in request.query.items() if value})
-        owner = caller.sub if caller and collection.owned else None
+        request, owner = request.by_reader(collection, self.settings.client_ids, cached=cached)
         match request.resource[0], len(request.resource):
             case "sources", _ if source:
                 return self._routes.get_source(request, source)
@@ -152,7 +161,16 @@ def make_read() -> Function:
     documents = None
     if settings.documents_bucket:
         documents = S3Documents(make_client("s3", attempts=2, read_timeout=1.5), settings.documents_bucket)
-    read = Read(settings, items, documents, telemetry)
+    cache: CachedItems | DaxItems | None = None
+    if settings.cache is not None and settings.cache.get("engine") == "dax":
+        from ..stores.dax import open_dax_items
+
+        cache = open_dax_items(settings.cache, settings.items_table, items, telemetry)
+    elif settings.cache is not None:
+        from ..stores.item_cache import open_cached_items
+
+        cache = open_cached_items(settings.cache, items, telemetry)
+    read = Read(settings, items, documents, telemetry, cache)
     headers = cors_headers(settings.cors_origins)
     return lambda event, _context: respond(event, headers, read.telemetry, read, cache_ttl=read.cache_ttl)
 

@@ -3,29 +3,27 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from json import dumps
+from typing import TYPE_CHECKING
 
+from ..api.listing import list_items
 from ..api.problem import ProblemError, bad_parameter, not_found
 from ..api.request import MIN_VERSION, Request
 from ..api.response import Response
+from ..api.staleness import Staleness
 from ..aws.faults import AwsError
 from ..clock import now_ms
 from ..model.collection import Collection, Visibility
-from ..model.freshness import NEVER_POLLED, DeclaredSource, Freshness, is_stale
-from ..model.keys import document_key, item_key, partitions
-from ..model.version import is_minimal, time_ms
+from ..model.freshness import NEVER_POLLED, DeclaredSource, is_stale
+from ..model.keys import document_key, item_key
+from ..model.version import is_minimal, is_version, time_ms
 from ..stores.documents import Documents
 from ..stores.items import Items
 from ..telemetry import Telemetry
-from .page import encode_cursor, parse_cursor, parse_limit
 from .status import status_of
 
-LIST_SECONDS = 4.0
-"""A list request starts no further query after this many seconds. The last query may take another 6 s (two attempts
-of at most 2.5 s, and the backoff), so the request ends before the function's timeout of 15 s."""
-
-FRESHNESS_REUSE_MS = 5_000
-"""How long a Lambda sandbox reuses a source's freshness before it reads the freshness from DynamoDB again, in
-milliseconds. Freshness that is a few seconds old is good enough, because staleness budgets are minutes."""
+if TYPE_CHECKING:  # `read` loads these modules only if it has the setting `cache`
+    from ..stores.dax import DaxItems
+    from ..stores.item_cache import Answer, CachedItems
 
 _NOT_CACHED = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
@@ -44,6 +42,7 @@ class Routes:
         self,
         items: Items,
         documents: Documents | None,
+        cache: "CachedItems | DaxItems | None",
         sources: Mapping[str, DeclaredSource],
         telemetry: Telemetry,
         *,
@@ -52,15 +51,16 @@ class Routes:
         """Set the stores and settings that the routes use.
 
         :param documents: the store of the documents; ``None`` if API Gateway itself serves the documents from S3.
+        :param cache: the items that go through the item cache; ``None`` if the stack has none.
         :param sources: the declared sources, by name.
         :param pending_ms: if `read` finds no trace of a change, the change counts as pending up to this age, in ms.
         """
         self._items = items
         self._documents = documents
-        self._telemetry = telemetry
+        self._cache = cache
         self._pending_ms = pending_ms
-        self._source_of = {source.collection: source for source in sources.values()}
-        self._freshness_by_source: dict[str, tuple[int, Freshness]] = {}
+        self._telemetry = telemetry
+        self._staleness = Staleness(items, sources, telemetry)
 
     def get_item(self, request: Request, collection: Collection, owner: str | None) -> Response:
         """Return one item, or 304 if the caller already has its newest version and the collection isn't cached.
@@ -68,39 +68,21 @@ class Routes:
         :raises ProblemError: 409 if a version in ``min_version`` isn't applied yet, 400 if it can't be the item's.
         """
         item_id = request.item_id()
-        if not collection.cached:
-            request.refuse_unknown_parameters(MIN_VERSION)
-        now = now_ms()
-        min_versions = request.min_versions(now)
-        # If the caller names a minimum version, make a strongly consistent read, because the caller must see this
-        # version as soon as it is applied. Other reads are eventually consistent: they may miss the last moment's
-        # writes, but cost half as much.
-        item = self._items.get_item(item_key(collection.name, item_id, owner), consistent=bool(min_versions))
-        if min_versions and (item is None or item.version < max(min_versions)):
-            raise self._not_applied(collection, max(min_versions), now)
-        if item is None or item.data is None:
-            raise not_found("item")
-        etag = f'"{item.version}"'
-        headers = {"ETag": etag, "Cache-Control": "no-store" if min_versions else collection.cache_control}
-        headers |= self._staleness_header(collection)
-        if not collection.cached and _matches(request.headers.get("if-none-match"), etag):
-            return Response(HTTPStatus.NOT_MODIFIED, "", headers)
-        headers |= {"Content-Type": "application/json", "Readplane-Version": item.version}
-        return Response(HTTPStatus.OK, item.representation(), headers)
+        least = ""
+        if request.query:
+            if not collection.cached:
+                request.refuse_unknown_parameters(MIN_VERSION)
+            least = max(request.min_versions(now_ms()), default="")
+        item = self._read_item(collection, item_key(collection.name, item_id, owner), least)
+        if item[0] < least:
+            raise self._not_applied(collection, least, now_ms())
+        headers = _item_headers(item, "no-store" if least else collection.cache_control, "item")
+        headers |= self._staleness.header(collection)
+        return _item_response(request, collection, item, headers)
 
     def list_items(self, request: Request, collection: Collection, owner: str | None) -> Response:
         """Return one page of a collection's items. In an owner collection, list only the caller's own items."""
-        if not collection.cached:
-            request.refuse_unknown_parameters("limit", "cursor", "next")
-        shards = partitions(collection, owner)
-        start = parse_cursor(request.query, len(shards))
-        limit = parse_limit(request.query.get("limit"))
-        items, following = self._items.list_items(shards, start, limit, LIST_SECONDS)
-        text = ",".join(item.representation() for item in items)
-        cursor = dumps(encode_cursor(following) if following else None)
-        headers = {"Content-Type": "application/json", "Cache-Control": collection.cache_control}
-        headers |= self._staleness_header(collection)
-        return Response(HTTPStatus.OK, f'{{"items":[{text}],"next":{cursor}}}', headers)
+        return list_items(request, collection, owner, self._items, self._staleness)
 
     def get_change_status(self, request: Request, collection: Collection, owner: str | None) -> Response:
         """Return the status of a change. Respond 404 to an id that can't belong to an accepted change."""
@@ -135,7 +117,7 @@ class Routes:
         # signed-in user may read the freshness of the collection's source.
         visibility: Visibility = "public" if collection.read == "public" else "authenticated"
         key = document_key(visibility, "sources", source.name, None)
-        return self._get_document(key, request.headers.get("if-none-match"))
+        return self._get_document(key, request.header("if-none-match"))
 
     def get_item_document(self, request: Request, collection: Collection, owner: str | None) -> Response:
         """Return the document of an item, or 304 if the caller already has it and the collection isn't cached.
@@ -143,12 +125,37 @@ class Routes:
         A document ignores all query parameters. If API Gateway itself serves the documents from S3, it can't refuse
         them, and `read` does the same.
         """
-        key = document_key(collection.read, collection.name, request.item_id(), owner)
+        item_id = request.item_id()
+        edge_only = collection.read == "authenticated"
+        if self._documents and self._cache and collection.name in self._cache.collections:
+            try:
+                item = self._cache.read(item_key(collection.name, item_id, owner), "")
+            except AwsError as error:
+                self._telemetry.failure("item_not_read", "DynamoDB did not respond, so S3 serves a document.", error)
+            else:
+                # If there never was such an item, the document may be a snapshot, which is in S3 only.
+                if item[1] or is_version(item[0]):
+                    cache_control = collection.cache_control if edge_only else collection.document_cache_control
+                    return _item_response(request, collection, item, _item_headers(item, cache_control, "document"))
+        key = document_key(collection.read, collection.name, item_id, owner)
+        etags = None if collection.cached else request.header("if-none-match")
         # The Cache-Control in S3 of a document for every signed-in user is meant for the edge alone.
-        cache_control = collection.cache_control if collection.read == "authenticated" else None
-        return self._get_document(
-            key, None if collection.cached else request.headers.get("if-none-match"), cache_control
-        )
+        return self._get_document(key, etags, collection.cache_control if edge_only else None)
+
+    def _read_item(self, collection: Collection, key: str, least: str) -> "Answer":
+        """Return an item's version, its JSON text, and how the item cache answered. What there isn't is empty.
+
+        :param least: the smallest version that the caller accepts, if there is such a version; empty if every one.
+        """
+        if self._cache and collection.name in self._cache.collections:
+            return self._cache.read(key, least)
+        # If the caller names a minimum version, make a strongly consistent read, because the caller must see this
+        # version as soon as it is applied. Other reads are eventually consistent: they may miss the last moment's
+        # writes, but cost half as much.
+        item = self._items.get_item(key, consistent=bool(least))
+        if item is None:
+            return "", "", ""
+        return item.version, "" if item.data is None else item.representation(), ""
 
     def _get_document(self, key: str, etags: str | None, cache_control: str | None = None) -> Response:
         document = self._documents.get_document(key, etags) if self._documents else None
@@ -168,7 +175,7 @@ class Routes:
         # A client's change is applied or quarantined soon. So if a version is old, but the item doesn't have it, a
         # retry would wait for it forever. The version of a back office's record is the time of its last modification,
         # and the version of a keyed POST has the time 0. Such a change may be on its way however old its version is.
-        has_age = collection.name not in self._source_of and not is_minimal(version)
+        has_age = collection.name not in self._staleness.source_of and not is_minimal(version)
         if has_age and now - time_ms(version) > self._pending_ms:
             return bad_parameter(
                 MIN_VERSION,
@@ -183,40 +190,37 @@ class Routes:
             parameter=MIN_VERSION,
         )
 
-    def _staleness_header(self, collection: Collection) -> dict[str, str]:
-        """Return the header ``Readplane-Stale`` if the collection's source exceeds its staleness budget.
 
-        Return no header otherwise, or if no source feeds the collection.
-        """
-        source = self._source_of.get(collection.name)
-        if source is None:
-            return {}
-        now = now_ms()
-        stale = is_stale(self._freshness(source.name, now), source.staleness_budget_ms, now)
-        return {"Readplane-Stale": "true"} if stale else {}
+def _item_headers(item: "Answer", cache_control: str, noun: str) -> dict[str, str]:
+    """Return the headers of every response with an item, whatever its status.
 
-    def _freshness(self, source: str, now: int) -> Freshness:
-        """Return a source's freshness. Read it again if the last read is at least :data:`FRESHNESS_REUSE_MS` ago."""
-        read_ms, freshness = self._freshness_by_source.get(source, (0, NEVER_POLLED))
-        if 0 <= now - read_ms < FRESHNESS_REUSE_MS:
-            return freshness
-        try:
-            freshness = self._items.get_freshness(source) or NEVER_POLLED
-        except AwsError as error:
-            # Don't fail the request, because its items have been read. Judge staleness by the last known freshness. Use
-            # that freshness for another five seconds (FRESHNESS_REUSE_MS). Otherwise, every request during an outage of
-            # DynamoDB would wait for DynamoDB.
-            self._telemetry.failure(
-                "freshness_not_read",
-                "The source's freshness was not read; the last known one counts.",
-                error,
-                source=source,
-            )
-        self._freshness_by_source[source] = now, freshness
-        return freshness
+    :param noun: what the response is, for a 404.
+    :raises ProblemError: 404 if there is no such item.
+    """
+    _, text, cache_status = item
+    headers = {"Cache-Status": cache_status} if cache_status else {}
+    if not text:
+        problem = not_found(noun)
+        problem.headers |= headers
+        raise problem
+    headers["Cache-Control"] = cache_control
+    return headers
 
 
-def _matches(if_none_match: str | None, etag: str) -> bool:
+def _item_response(request: Request, collection: Collection, item: "Answer", headers: dict[str, str]) -> Response:
+    """Return the response with an item's JSON text: 200, or 304 if the caller has the text already."""
+    version, text, _ = item
+    etag = f'"{version}"'
+    headers["ETag"] = etag
+    etags = None if collection.cached else request.header("if-none-match")
+    if etags and _matches(etags, etag):
+        return Response(HTTPStatus.NOT_MODIFIED, "", headers)
+    headers["Content-Type"] = "application/json"
+    headers["Readplane-Version"] = version
+    return Response(HTTPStatus.OK, text, headers)
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
     # Ignore the prefix W/ of an ETag, which gateways and CDNs may add. RFC 9110 (13.1.2) requires this weak comparison.
-    etags = [text.strip().removeprefix("W/") for text in (if_none_match or "").split(",")]
+    etags = [text.strip().removeprefix("W/") for text in if_none_match.split(",")]
     return etag in etags or "*" in etags

@@ -136,7 +136,7 @@ class Write:
             item_id = request.item_id()
         data = None
         if request.method != "DELETE":
-            check_content_type(request.headers.get("content-type"))
+            check_content_type(request.header("content-type"))
             data = parse_body(request.body(), self._validators[collection.name])
             if key:
                 change_id = minimal_version(caller.sub, collection.name, key, data)
@@ -216,7 +216,7 @@ def _idempotency_key(request: Request) -> str | None:
 
     :raises ProblemError: 400 if the key is malformed, or if the request also has the query parameter ``min_version``.
     """
-    key = request.headers.get(_KEY.lower()) if request.method == "POST" else None
+    key = request.header(_KEY.lower()) if request.method == "POST" else None
     if key is None:
         return None
     if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):

@@ -43,14 +43,15 @@ def refuse_headers(headers: Mapping[str, str]) -> None:
 
     ``Content-Encoding: identity`` passes, because it says that the body isn't encoded.
 
-    :param headers: the request's headers; their names are lower-case.
+    :param headers: the request's headers; their names may be in any case.
     :raises ProblemError: 501 for a condition or another method, 400 for ``Content-Range``, 415 for an encoded body.
         The problem document names the header.
     """
-    if _BY_LOWER_NAME.keys().isdisjoint(headers):
+    by_lower_name = {name.lower(): value for name, value in headers.items()}
+    if _BY_LOWER_NAME.keys().isdisjoint(by_lower_name):
         return
     for lower_name, name in _BY_LOWER_NAME.items():
-        value = headers.get(lower_name)
+        value = by_lower_name.get(lower_name)
         if value is None or (name == "Content-Encoding" and value.strip(" \t").lower() in _NOT_ENCODED):
             continue
         status, detail = _REFUSALS[name]

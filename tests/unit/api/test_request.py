@@ -128,3 +128,11 @@ def test_a_query_parameter_that_occurs_twice_is_refused() -> None:
     with pytest.raises(ProblemError, match="only once") as caught:
         request_of(event).refuse_unknown_parameters("min_version")
     assert refused_parameter(caught) == "min_version"
+
+
+@pytest.mark.parametrize("sent", ["if-none-match", "If-None-Match", "IF-NONE-MATCH"])
+def test_a_header_is_found_whatever_the_case_of_its_name(sent: str) -> None:
+    event = api_event("GET", ITEM, {"item_id": "p-1"}) | {"headers": {"If-None-Matcx": "other", sent: "value"}}
+    assert request_of(event).header("if-none-match") == "value"
+    assert request_of(event).header("if-match") is None
+    assert request_of(event | {"headers": None}).header("if-match") is None

@@ -1,11 +1,12 @@
 """Helpers that pass API Gateway's events to a `read` whose items and documents are in memory."""
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
-from readplane.api.response import respond
+from readplane.api.request import Request
+from readplane.api.response import Response, respond
 from readplane.aws.faults import UnansweredError
 from readplane.model.collection import Collection
 from readplane.model.freshness import DeclaredSource, Freshness
@@ -41,6 +42,16 @@ SETTINGS = ReadSettings(
 ITEM = "/items/products/{item_id}"
 
 
+class ServingFunction(Protocol):
+    """A function that serves GET requests: `read` or `query`."""
+
+    telemetry: Telemetry
+
+    def __call__(self, request: Request) -> Response: ...
+
+    def cache_ttl(self, request: Request) -> int: ...
+
+
 class ReadService:
     """The function `read`, with its items and documents in memory.
 
@@ -51,7 +62,7 @@ class ReadService:
     def __init__(self) -> None:
         self.items = MemoryItems()
         self.documents = MemoryDocuments()
-        self.read = Read(SETTINGS, self.items, self.documents, Telemetry("read", "demo"))
+        self.read: ServingFunction = Read(SETTINGS, self.items, self.documents, Telemetry("read", "demo"))
 
     def __call__(
         self,
@@ -80,7 +91,8 @@ class ClockedService(ReadService):
         self.now_ms = NOW_MS
         self.freshness_reads: list[str] = []
         self.fault: UnansweredError | None = None
-        monkeypatch.setattr("readplane.read.routes.now_ms", lambda: self.now_ms)
+        for module in ("api.staleness", "read.routes"):
+            monkeypatch.setattr(f"readplane.{module}.now_ms", lambda: self.now_ms)
         monkeypatch.setattr(self.items, "get_freshness", self.get_freshness)
 
     def get_freshness(self, source: str) -> Freshness | None:

@@ -8,7 +8,6 @@ import pytest
 from readplane.aws.faults import UnansweredError
 from readplane.model.change import Change
 from readplane.model.freshness import Freshness
-from readplane.model.keys import SHARDS
 from readplane.model.timestamp import rfc3339
 from readplane.read.handler import Read
 from readplane.stores.items import DynamoItems
@@ -222,37 +221,6 @@ def test_a_malformed_row_is_a_404_and_no_list_shows_it(
     assert sorted(listed) == ["p-0", "p-2", "p-4"]
     out = capsys.readouterr().out
     assert out.count('"event":"row_skipped"') == out.count('"RowsSkipped":1') >= 4
-
-
-@pytest.mark.parametrize("name", ["cursor", "next"])
-def test_the_pages_of_a_list_show_every_item_once(service: ReadService, name: str) -> None:
-    for number in range(23):
-        service.items.apply(change(f"p-{number}", data=f'{{"n":{number}.50}}'))
-    listed: list[str] = []
-    query = {"limit": "5"}
-    while True:
-        status, body, headers = service("/items/products", query=query)
-        assert status == 200 and headers["Cache-Control"] == "public, max-age=60"
-        listed += [item["id"] for item in body["items"]]
-        if body["next"] is None:
-            break
-        query[name] = body["next"]
-    assert len(listed) == 23 == len(set(listed)) and SHARDS > 1
-
-
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [
-        ({"limit": "0"}, "limit"),
-        ({"cursor": "../.."}, "cursor"),
-        ({"cursor": "%00"}, "cursor"),
-        ({"next": "null"}, "next"),
-        ({"cursor": "WzAsbnVsbF0", "next": "WzEsbnVsbF0"}, "next"),
-    ],
-)
-def test_a_bad_parameter_is_refused_by_its_name(service: ReadService, query: dict[str, str], parameter: str) -> None:
-    status, body, _ = service("/items/products", query=query)
-    assert (status, body["parameter"]) == (400, parameter)
 
 
 def test_the_status_of_a_change(service: ReadService) -> None:

@@ -248,54 +248,67 @@ class ConnectionPool:
             connection.close()
 
     def _connect(self) -> socket.socket:
-        try:
-            plain, deadline = self._dial()
-        except TimeoutError as error:
-            raise UnansweredError("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # such as an unknown name, no route, or a refused connection
-            raise UnansweredError("EndpointConnectionError", sent=False) from error
-        if not self._secure:
-            return plain
-        try:
-            plain.settimeout(_seconds_until(deadline))
-            # Pass suppress_ragged_eofs=False, because a TCP connection that ends without TLS's closing message must be
-            # an error. If a body has no Content-Length, only that message shows that the body is complete and wasn't
-            # cut off.
-            context, name = tls_context(self._host), self._host.encode()
-            return context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
-        except TimeoutError as error:
-            plain.close()
-            raise UnansweredError("ConnectTimeoutError", sent=False) from error
-        except OSError as error:  # this includes ssl.SSLError, which is a subclass
-            plain.close()
-            raise UnansweredError("SSLError", sent=False) from error
+        return open_socket(self._host, self._port, CONNECT_SECONDS, secure=self._secure)[0]
 
-    def _dial(self) -> tuple[socket.socket, float]:
-        """Open a TCP connection to the host. Return it with the deadline for the TLS handshake."""
-        fault: OSError = OSError("no address")
-        # Pass the host name to getaddrinfo() and to TLS as bytes. Python would encode a text as IDNA, and importing the
-        # IDNA tables takes 7 ms and 1.6 MB. AWS's host names are ASCII, so they don't need IDNA.
-        name = self._host.encode()
-        addresses = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
-        deadline = time.monotonic() + CONNECT_SECONDS
-        for number, (family, kind, protocol, _, address) in enumerate(addresses):
-            try:
-                dialled = socket.socket(family, kind, protocol)
-            except OSError as error:  # such as an IPv6 address on a machine without IPv6
-                fault = error
-                continue
-            try:
-                # Give each address an equal share of the time left, so that one address that doesn't respond can't use
-                # all of it.
-                dialled.settimeout(_seconds_until(deadline) / (len(addresses) - number))
-                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                dialled.connect(address)
-                return dialled, deadline
-            except OSError as error:
-                dialled.close()
-                fault = error
-        raise fault
+
+def open_socket(
+    host: str, port: int, seconds: float, *, secure: bool, ca_pem: str | None = None
+) -> tuple[socket.socket, float]:
+    """Open a connection to a host. Return it with the deadline for opening it, on the monotonic clock.
+
+    :param seconds: the maximum time to open the connection, TLS handshake included, across all addresses of the host.
+        The time for the name resolution isn't included.
+    :param secure: whether to use TLS.
+    :param ca_pem: the only certificate authorities to trust, as PEM text; ``None`` for those that ``tls.py`` chooses.
+    :raises UnansweredError: for every network fault.
+    """
+    code, plain = "SSLError", None
+    try:
+        # Make the TLS context first, because loading its certificates mustn't use up the time for the connection.
+        context = tls_context(host, ca_pem) if secure else None
+        code = "EndpointConnectionError"  # such as an unknown name, no route, or a refused connection
+        plain, deadline = _dial(host, port, seconds)
+        if not context:
+            return plain, deadline
+        code = "SSLError"
+        plain.settimeout(_seconds_until(deadline))
+        # Pass suppress_ragged_eofs=False, because a TCP connection that ends without TLS's closing message must be
+        # an error. If a body has no Content-Length, only that message shows that the body is complete and wasn't
+        # cut off.
+        return context.wrap_socket(plain, server_hostname=host.encode(), suppress_ragged_eofs=False), deadline
+    except OSError as error:  # this includes ssl.SSLError and TimeoutError, which are subclasses
+        if plain:
+            plain.close()
+        if isinstance(error, TimeoutError):
+            code = "ConnectTimeoutError"
+        raise UnansweredError(code, sent=False) from error
+
+
+def _dial(host: str, port: int, seconds: float) -> tuple[socket.socket, float]:
+    """Open a TCP connection to a host. Return it with the deadline for the TLS handshake."""
+    fault: OSError = OSError("no address")
+    # Pass the host name to getaddrinfo() and to TLS as bytes. Python would encode a text as IDNA, and importing the
+    # IDNA tables takes 7 ms and 1.6 MB. AWS's host names are ASCII, so they don't need IDNA.
+    addresses = socket.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM)
+    deadline = time.monotonic() + seconds
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        try:
+            dialled = socket.socket(family, kind, protocol)
+        except OSError as error:  # such as an IPv6 address on a machine without IPv6
+            fault = error
+            continue
+        try:
+            # Give each address an equal share of the time left, so that one address that doesn't respond can't use
+            # all of it.
+            dialled.settimeout(_seconds_until(deadline) / (len(addresses) - number))
+            dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            dialled.connect(address)
+            return dialled, deadline
+        except OSError as error:
+            dialled.close()
+            fault = error
+    raise fault
 
 
 def _seconds_until(deadline: float) -> float:

@@ -88,11 +88,24 @@ class Signer:
         """
         request, signed = canonical_request(method, path, query, headers, payload_sha256, encode_path=self._encode_path)
         at = headers["x-amz-date"]
-        day = at[:8]
-        scope = f"{day}/{self._region}/{self._service}/aws4_request"
-        text = f"{ALGORITHM}\n{at}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(self._signing_key(secret_key, day), text.encode(), "sha256").hex()
+        scope, signature = self.scope(at), self.signature(request, at, secret_key)
         return f"{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
+
+    def scope(self, at: str) -> str:
+        """Return the credential scope of a signature: its day, Region and service.
+
+        :param at: the time of the signature, such as ``20261231T235959Z``.
+        """
+        return f"{at[:8]}/{self._region}/{self._service}/aws4_request"
+
+    def signature(self, request: str, at: str, secret_key: str) -> str:
+        """Return the signature of a request's canonical text, in hex.
+
+        :param request: the canonical text, from :func:`canonical_request`.
+        :param at: the time of the signature, such as ``20261231T235959Z``.
+        """
+        text = f"{ALGORITHM}\n{at}\n{self.scope(at)}\n{sha256(request.encode()).hexdigest()}"
+        return hmac.digest(self._signing_key(secret_key, at[:8]), text.encode(), "sha256").hex()
 
     def _signing_key(self, secret_key: str, day: str) -> bytes:
         # Cache the signing key, because it is valid for a whole day. One tuple holds the signing key, the secret

@@ -64,6 +64,19 @@ def test_a_server_that_is_not_trusted_gets_no_request(
     assert not server.requests
 
 
+@pytest.mark.parametrize("host", [AMAZON_HOST, OTHER_HOST])
+def test_given_certificates_are_the_only_ones_that_are_trusted(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", authority("another.example").bundle)
+    pem = Path(authority("127.0.0.1").bundle).read_text()
+    context = tls_context(host, pem)
+    assert context is tls_context(host, pem)
+    assert context is not tls_context(host)
+    assert context.get_ca_certs(binary_form=True) == [ssl.PEM_cert_to_DER_cert(pem)]
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
 @pytest.mark.parametrize(
     ("host", "authorities"),
     [

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from readplane.api.listing import encode_cursor, parse_cursor, parse_limit
 from readplane.api.problem import ProblemError
 from readplane.model.keys import SHARDS, ListPosition, partitions
-from readplane.read.page import encode_cursor, parse_cursor, parse_limit
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, change
 
 
