@@ -4,6 +4,7 @@
 
     ModelError
     ├── InvalidError          a request's body, or the data of a back office's record, breaks a rule
+    ├── ParameterError        a query parameter of a list breaks a rule (declared in the module ``query``)
     ├── PoisonError           a line of the write log can't be applied (declared in the module ``change``)
     └── DuplicateNameError    a name occurs twice in one JSON object (declared in ``exact_json``; also a ``ValueError``)
 """

@@ -1,0 +1,1 @@
+"""The `query` function: serves the lists of relational collections, from the items table and from the database."""

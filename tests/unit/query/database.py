@@ -1,0 +1,110 @@
+"""A real database for tests of `query`: its tables, its items, and a `query` that reads from its reader."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from ops.local.postgres import OWNER, Node, Postgres
+from readplane.api.response import respond
+from readplane.model.change import Change
+from readplane.model.query import ListQuery, Position
+from readplane.query.lists import RepresentedItem
+from readplane.stores.relational.lists import RelationalLists
+from readplane.stores.relational.migrate import migrate
+from readplane.stores.relational.settings import OWNER_PASSWORD, PASSWORD, DatabaseSettings
+from readplane.stores.relational.writer import RelationalWriter
+from tests.fakes.stores import empty_database
+from tests.unit.query.support import SETTINGS, QueryService
+from tests.unit.support import api_event
+
+_LOG_ENTRY = re.compile(r"^\d{4}-\d\d-\d\d .*?(?=^\d{4}-\d\d-\d\d |\Z)", re.MULTILINE | re.DOTALL)
+_STATEMENT = re.compile(r"LOG:  (?:execute [^:]*|statement): (.*)", re.DOTALL)
+
+
+class Database:
+    """A PostgreSQL with the tables of the collections in :data:`SETTINGS`.
+
+    :param patch: sets the passwords in the environment, where the functions look for them.
+    """
+
+    def __init__(self, servers: Postgres, patch: pytest.MonkeyPatch) -> None:
+        self.servers = servers
+        self._patch = patch
+        empty_database(servers)
+        patch.setenv(OWNER_PASSWORD, servers.passwords[OWNER])
+        self._password_of("feed")
+        settings = self.settings("feed", servers.writer_port)
+        assert migrate(settings, SETTINGS.relational, dry_run=False).done
+        self.writer = RelationalWriter(settings, SETTINGS.relational)
+
+    def settings(self, user: str, port: int, **others: Any) -> DatabaseSettings:
+        return DatabaseSettings(self.servers.host, port, "readplane", user, tls=False)._replace(**others)
+
+    def _password_of(self, user: str) -> None:
+        self._patch.setenv(PASSWORD, self.servers.passwords[user])
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """Write changes as `feed` does, and wait until the reader has them."""
+        self._password_of("feed")
+        outcome = self.writer.upsert(list(changes))
+        assert not outcome.failed and not outcome.waiting
+        self.servers.wait_for_replay()
+
+    def service(self, port: int | None = None, **settings: Any) -> QueryService:
+        """Return a `query` that reads from a port; from the reader's by default."""
+        database = self.settings("query", port or self.servers.reader_port, **settings)
+        lists = RelationalLists(database, SETTINGS.relational)
+
+        return QueryService(_Pages(lists, lambda: self._password_of("query")))
+
+
+class _Pages:
+    """The lists of a database. `query` finds its own password, although `feed` has another one in these tests."""
+
+    def __init__(self, lists: RelationalLists, set_password: Callable[[], None]) -> None:
+        self._lists = lists
+        self._set_password = set_password
+
+    def page(
+        self, collection: str, owner: str | None, query: ListQuery
+    ) -> tuple[Sequence[RepresentedItem], Position | None]:
+        self._set_password()
+        return self._lists.page(collection, owner, query)
+
+
+def get(service: QueryService, collection: str, query: dict[str, str], **claims: object) -> tuple[int, Any]:
+    """Return the status and the body of a list. Every number in the body is the text that the response has."""
+    event = api_event("GET", f"/items/{collection}", query=query, claims=claims)
+    response = respond(event, {}, service.read.telemetry, service.read, cache_ttl=service.read.cache_ttl)
+    return response["statusCode"], json.loads(response["body"], parse_float=str, parse_int=str)
+
+
+def walk(service: QueryService, collection: str, query: dict[str, str], **claims: object) -> list[Any]:
+    """Return all items of a list, page by page."""
+    items: list[Any] = []
+    while True:
+        status, body = get(service, collection, query, **claims)
+        assert status == 200, (query, body)
+        assert len(body["items"]) <= int(query.get("limit", 50))
+        items += body["items"]
+        if body["next"] is None:
+            return items
+        assert body["items"], "only a last page may be empty"
+        query = {**query, "cursor": body["next"]}
+
+
+def statements(node: Node, position: int = 0) -> set[str]:
+    """Return the texts of all statements in a server's log from a position on."""
+    with node.log.open("rb") as log:
+        log.seek(position)
+        text = log.read().decode(errors="replace")
+    found = (_STATEMENT.search(entry) for entry in _LOG_ENTRY.findall(text))
+    return {match[1].strip() for match in found if match}
+
+
+def connections_of_query(node: Node, position: int = 0) -> int:
+    """Return how many connections of the role `query` a server's log has from a position on."""
+    return node.log.read_bytes()[position:].count(b"connection authorized: user=query")
