@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 
 from readplane.model.change import Change, parse_line
 from readplane.model.version import is_minimal
-from readplane.publish.decide import ToMend, decide
+from readplane.publish.decide import ToForget, ToMend, decide
 from readplane.publish.handler import Publish, PublishSettings
 from readplane.stores.documents import Documents
 from readplane.stores.items import ApplyOutcome, Items
@@ -249,10 +249,10 @@ def test_a_removed_item_is_put_back_unless_it_is_a_tombstone_past_the_horizon() 
     old = change(data=None, ms=NOW_MS - HORIZON_MS - 86_400_000)
     assert decide(living, None, NOW_MS, HORIZON_MS) == ToMend(living)
     assert decide(young, None, NOW_MS, HORIZON_MS) == ToMend(young)
-    assert decide(old, None, NOW_MS, HORIZON_MS) is None
+    assert decide(old, None, NOW_MS, HORIZON_MS) == ToForget(old)
     sourced = change(data=None, ms=NOW_MS - 9 * HORIZON_MS, accepted_ms=NOW_MS - HORIZON_MS, source="shop")
     assert decide(sourced, None, NOW_MS, HORIZON_MS) == ToMend(sourced)
-    assert decide(sourced, None, NOW_MS + 86_400_000, HORIZON_MS) is None
+    assert decide(sourced, None, NOW_MS + 86_400_000, HORIZON_MS) == ToForget(sourced)
     assert decide(None, None, NOW_MS, HORIZON_MS) is None
 
 

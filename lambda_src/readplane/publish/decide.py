@@ -20,6 +20,9 @@ deletes by hand alone, it could lose an acknowledged change.
 
 A malformed row is no item, so it counts as no image. If it has replaced an item, `publish` mends the item.
 
+When DynamoDB deletes an expired tombstone, the item is forgotten: the items table then accepts smaller versions again.
+`publish` tells this to the private stores, because a store that kept the tombstone would refuse these versions.
+
 If the item's collection isn't declared, `publish` writes nothing, neither the item nor a document. Somebody has removed
 the collection from the settings, and its items must not come back. `publish` only removes the documents of items that
 are deleted.
@@ -58,7 +61,14 @@ class ToSkip:
     change: Change
 
 
-Decision = ToPublish | ToMend | ToRemove | ToSkip
+@dataclass(frozen=True, slots=True)
+class ToForget:
+    """A decision: tell the private stores that DynamoDB has deleted the expired tombstone ``change``."""
+
+    change: Change
+
+
+Decision = ToPublish | ToMend | ToRemove | ToSkip | ToForget
 
 
 def decide(
@@ -74,7 +84,8 @@ def decide(
     ==================================================  ============  =========================
     none, or a version not greater than the new one     a change      publish the new image
     a version greater than the new one                  a change      mend with the old image
-    none, or an expired tombstone                       none          do nothing
+    none                                                none          do nothing
+    an expired tombstone                                none          forget the old image
     any other change                                    none          mend with the old image
     ==================================================  ============  =========================
 
@@ -95,8 +106,10 @@ def decide(
     :returns: ``None`` if there is nothing to do. When a tombstone expires, the item's document has long been removed.
     """
     if new is None:
-        if old is None or _is_expired_tombstone(old, now_ms, horizon_ms):
+        if old is None:
             return None
+        if _is_expired_tombstone(old, now_ms, horizon_ms):
+            return ToForget(old) if is_declared else None
         return ToMend(old) if is_declared else ToRemove(old)
     if not is_declared:
         return ToRemove(new) if new.data is None else ToSkip(new)

@@ -3,26 +3,41 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..aws.boto import BotoClient
 from ..clock import now_ms
-from ..config import DAY_MS, load_settings
+from ..config import DAY_MS, SettingsError, load_settings
 from ..entrypoint import Entrypoint, Event, Function
 from ..model.change import Change
 from ..model.collection import Collection
 from ..model.keys import all_document_keys, document_key
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items
+from ..stores.key_queue import STORES, KeyQueue, SqsKeyQueue
 from ..stores.rows import BadRowError, image_of
 from ..stores.table import TableRecord
 from ..telemetry import Telemetry
-from .decide import Decision, ToMend, ToPublish, ToRemove, decide
+from .decide import Decision, ToForget, ToMend, ToPublish, ToRemove, decide
 from .heartbeat import report_heartbeats
 from .quarantine import RowQuarantine, S3RowQuarantine
 
 WORKERS = 16
 """The number of threads that write documents, mend items and quarantine rows."""
+
+
+class FeedQueue(NamedTuple):
+    """The queue of a private store, from which `feed` takes the keys of the items to write.
+
+    :param name: the store's name, ``cache`` or ``database``.
+    :param queue_url: the URL of the SQS queue.
+    :param collections: the names of the collections whose items the store holds.
+    """
+
+    name: str
+    queue_url: str
+    collections: frozenset[str]
 
 
 class PublishSettings(NamedTuple):
@@ -35,6 +50,7 @@ class PublishSettings(NamedTuple):
     :param quarantine_prefix: the prefix of the quarantine's keys in that bucket.
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
+    :param feeds: the queue of each private store of this Region, by the store's name.
     """
 
     name: str
@@ -44,6 +60,7 @@ class PublishSettings(NamedTuple):
     quarantine_prefix: str
     horizon_days: int
     collections: Mapping[str, Collection]
+    feeds: Mapping[str, FeedQueue] = MappingProxyType({})
 
     @property
     def horizon_ms(self) -> int:
@@ -69,15 +86,34 @@ class Batch(NamedTuple):
     :param malformed_rows: the malformed rows in the batch.
     :param first_records: the sequence number of the first record that leads to a decision or holds a malformed row, by
         item key.
+    :param forgotten: the collection of each item whose expired tombstone DynamoDB has deleted, by item key. The batch
+        may also hold a decision about such an item, because a later record of the batch can put it again.
     """
 
     decisions: dict[str, Decision]
     malformed_rows: list[MalformedRow]
     first_records: dict[str, str]
+    forgotten: dict[str, str]
+
+    def keys_of(self, collections: frozenset[str]) -> list[str]:
+        """Return the keys of the items of some collections whose rows a private store must compare with its own.
+
+        The keys of items to mend aren't among them, because the mended write comes back through the items stream.
+        """
+        keys = {key for key, collection in self.forgotten.items() if collection in collections}
+        keys |= {
+            key
+            for key, decision in self.decisions.items()
+            if isinstance(decision, ToPublish) and decision.change.collection in collections
+        }
+        return sorted(keys)
 
 
 class Publish:
-    """The function `publish`, which writes documents from the records of the items stream."""
+    """The function `publish`, which writes documents from the records of the items stream.
+
+    :param queues: the queue of each private store that the settings name, by the store's name.
+    """
 
     def __init__(
         self,
@@ -86,12 +122,14 @@ class Publish:
         documents: Documents,
         quarantine: RowQuarantine,
         telemetry: Telemetry,
+        queues: Mapping[str, KeyQueue] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._items = items
         self._documents = documents
         self._quarantine = quarantine
         self._telemetry = telemetry
+        self._queues = queues
 
     def __call__(self, event: Event) -> dict[str, Any]:
         """Publish a batch of records of the items stream. If an item fails, report its first record in the batch.
@@ -100,11 +138,15 @@ class Publish:
         """
         batch = self._read_records(event["Records"])
         with ThreadPoolExecutor(WORKERS) as workers:
+            # Start with the keys, and send those of items whose documents fail too. Otherwise an outage of S3 would
+            # also stop the cache and the database.
+            sends = [workers.submit(self._send_keys, feed, batch) for feed in self._settings.feeds.values()]
             failed = {key for key in workers.map(self._carry_out, batch.decisions.values()) if key}
             published = sum(
                 isinstance(decision, ToPublish) for key, decision in batch.decisions.items() if key not in failed
             )
             failed |= {key for key in workers.map(self._put_aside, batch.malformed_rows) if key}
+            failed.update(*(send.result() for send in sends))
         self._telemetry.event(
             "documents_published",
             "A batch of the items stream is published.",
@@ -120,7 +162,7 @@ class Publish:
         item is enough: the decision about the greatest version in the batch. If several records of the item lead to a
         decision about this version, the decision of the last record counts.
         """
-        batch = Batch({}, [], {})
+        batch = Batch({}, [], {}, {})
         batch_ms = now_ms()
         for record in records:
             images = record["dynamodb"]
@@ -140,6 +182,11 @@ class Publish:
                 continue
             key = decision.change.key
             batch.first_records.setdefault(key, images["SequenceNumber"])
+            if isinstance(decision, ToForget):
+                # Keep it apart from the decisions. The tombstone's version is greater than that of a put which a later
+                # record of the batch may hold, and the put has to be published.
+                batch.forgotten[key] = decision.change.collection
+                continue
             if key not in batch.decisions or decision.change.version >= batch.decisions[key].change.version:
                 batch.decisions[key] = decision
         return batch
@@ -171,6 +218,21 @@ class Publish:
             )
             return decision.change.key
         return None
+
+    def _send_keys(self, feed: FeedQueue, batch: Batch) -> list[str]:
+        """Send the keys of the batch's items to a private store's queue. Return the keys if this failed."""
+        keys = batch.keys_of(feed.collections)
+        try:
+            self._queues[feed.name].send(keys)
+        except Exception as error:  # noqa: BLE001 (a queue that fails must not stop the documents or the other queue)
+            self._telemetry.failure(
+                "keys_not_sent",
+                "The keys of changed items could not be sent to a store's queue; Lambda sends the records again.",
+                error,
+                store=feed.name,
+            )
+            return keys
+        return []
 
     def _put_aside(self, malformed: MalformedRow) -> str | None:
         """Put one malformed row in quarantine. Return the row's key if this failed, otherwise ``None``."""
@@ -228,6 +290,23 @@ def _image_or_error(image: TableRecord | None) -> Change | BadRowError | None:
         return error
 
 
+def _make_queues(settings: PublishSettings) -> dict[str, KeyQueue]:
+    """Return the queue of each private store.
+
+    :raises SettingsError: if the settings name a store that doesn't exist.
+    """
+    unknown = sorted(settings.feeds.keys() - set(STORES))
+    if unknown:
+        raise SettingsError(f"feeds must name no other stores than {', '.join(STORES)}: {', '.join(unknown)}")
+    if not settings.feeds:
+        return {}
+    # Give up after 10 seconds. Lambda sends the records again, and the documents of this batch need time too.
+    sqs = BotoClient("sqs", read_timeout=3)
+    return {
+        store: SqsKeyQueue(sqs, settings.feeds[store].queue_url, store) for store in STORES if store in settings.feeds
+    }
+
+
 def make_publish() -> Function:
     """Make `publish` from the settings in its environment.
 
@@ -240,7 +319,7 @@ def make_publish() -> Function:
     items = DynamoItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms, telemetry=telemetry)
     documents = S3Documents(s3, settings.documents_bucket)
     quarantine = S3RowQuarantine(s3, settings.log_bucket, settings.quarantine_prefix)
-    publish = Publish(settings, items, documents, quarantine, telemetry)
+    publish = Publish(settings, items, documents, quarantine, telemetry, _make_queues(settings))
     region = os.environ["AWS_REGION"]
 
     def serve(event: Event, _: Any) -> dict[str, Any]:

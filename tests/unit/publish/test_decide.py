@@ -1,7 +1,7 @@
 import pytest
 
 from readplane.model.change import Change
-from readplane.publish.decide import Decision, ToMend, ToPublish, ToRemove, ToSkip, decide
+from readplane.publish.decide import Decision, ToForget, ToMend, ToPublish, ToRemove, ToSkip, decide
 from tests.unit.support import NOW_MS, change
 
 DAY_MS = 86_400_000
@@ -26,7 +26,7 @@ OLD_RECORD_TOMBSTONE = change(data=None, ms=NOW_MS - 9 * HORIZON_MS, accepted_ms
         (TOMBSTONE, None, ToMend(TOMBSTONE)),
         (UNEXPIRED_TOMBSTONE, None, ToMend(UNEXPIRED_TOMBSTONE)),
         (OLD_RECORD_TOMBSTONE, None, ToMend(OLD_RECORD_TOMBSTONE)),
-        (EXPIRED_TOMBSTONE, None, None),
+        (EXPIRED_TOMBSTONE, None, ToForget(EXPIRED_TOMBSTONE)),
         (None, None, None),
     ],
 )
