@@ -20,11 +20,14 @@ depends on that variable.
 
 import ast
 import importlib.util
+import inspect
 import json
 import marshal
 import platform
 import py_compile
+import string
 import sys
+import types
 from pathlib import Path
 
 
@@ -37,22 +40,107 @@ def compile_beside(source: Path, name: str) -> None:
 def compile_ours(text: bytes, name: str) -> bytes:
     """Compile one of Readplane's modules to marshalled code that is small to download.
 
-    Docstrings and function annotations are removed, because nothing reads them at run time. They would slow down every
-    import and take up 6 % of the zip. Class annotations stay, because NamedTuple needs them.
+    The code leaves out what nothing needs at run time, because it would slow down every import and take up a sixth of
+    the zip: docstrings, annotations, imports for annotations, and the methods of protocols. Class annotations stay,
+    because NamedTuple needs them. Functions lose their qualified names, and local variables their long names.
 
-    Tracebacks show files and lines, but no columns. The caller removes the columns with `-X no_debug_ranges`, because
-    they are a fifth of the byte-code and point into a source that isn't in the zip.
+    Tracebacks show files and the first line of each statement, but no columns. The caller removes the columns with `-X
+    no_debug_ranges`, because they are a fifth of the byte-code and point into a source that isn't in the zip.
 
     Only the minor version of Python that compiled the code can load it. Another version raises ImportError (bad magic
     number).
     """
-    tree = ast.parse(text, name)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            node.returns = None
-        elif isinstance(node, ast.arg):
-            node.annotation = None
-    return marshal.dumps(compile(tree, name, "exec", dont_inherit=True, optimize=2))
+    tree = _Shrinker().visit(ast.parse(text, name))
+    _drop_unused_imports(tree)
+    _move_to_first_lines(tree, 1)
+    code = compile(tree, name, "exec", dont_inherit=True, optimize=2)
+    return marshal.dumps(_with_short_names(code))
+
+
+class _Shrinker(ast.NodeTransformer):
+    """Removes annotations (except those of classes), blocks for type checkers, and the methods of protocols."""
+
+    def __init__(self) -> None:
+        self._is_in_class = False
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self._visit_inside(node, is_class=False)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+            node.body = [statement for statement in node.body if not _is_stub(statement)] or [ast.Pass()]
+        return self._visit_inside(node, is_class=True)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if self._is_in_class:
+            return node
+        return ast.Assign([node.target], node.value, lineno=node.lineno) if node.value else ast.Pass()
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        is_for_checkers = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if is_for_checkers else node
+
+    def _visit_inside(self, node: ast.AST, *, is_class: bool) -> ast.AST:
+        outside, self._is_in_class = self._is_in_class, is_class
+        self.generic_visit(node)
+        self._is_in_class = outside
+        return node
+
+
+def _is_stub(statement: ast.stmt) -> bool:
+    """Whether a statement is a function with nothing but a docstring or an ellipsis."""
+    return (
+        isinstance(statement, ast.FunctionDef)
+        and len(statement.body) == 1
+        and isinstance(statement.body[0], ast.Expr)
+        and isinstance(statement.body[0].value, ast.Constant)
+    )
+
+
+def _drop_unused_imports(tree: ast.Module) -> None:
+    """Drop the module's imports of names that it doesn't use any more.
+
+    No other module imports these names from this one, because mypy forbids that (no_implicit_reexport).
+    """
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for statement in list(tree.body):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            statement.names = [
+                alias for alias in statement.names if (alias.asname or alias.name).partition(".")[0] in used
+            ]
+            if not statement.names:
+                tree.body.remove(statement)
+
+
+def _move_to_first_lines(node: ast.AST, line: int) -> None:
+    """Give every part of a statement the statement's first line, so that the table of lines becomes small."""
+    if isinstance(node, ast.stmt | ast.ExceptHandler):
+        line = getattr(node, "lineno", line)
+    if "lineno" in node._attributes:
+        vars(node).update(lineno=line, end_lineno=line, col_offset=0, end_col_offset=0)
+    for child in ast.iter_child_nodes(node):
+        _move_to_first_lines(child, line)
+
+
+def _with_short_names(code: types.CodeType) -> types.CodeType:
+    """Return code whose functions have their plain name as qualified name, and whose local variables have short names.
+
+    Byte-code finds local variables by their numbers, so nothing reads their names. Parameters keep theirs.
+    """
+    flags = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + flags]
+    unused = (name for name in string.ascii_letters if name not in (*parameters, *code.co_cellvars, *code.co_freevars))
+    variables = (
+        name if name in code.co_cellvars else next(unused, name) for name in code.co_varnames[len(parameters) :]
+    )
+    constants = (_with_short_names(value) if isinstance(value, types.CodeType) else value for value in code.co_consts)
+    return code.replace(co_varnames=(*parameters, *variables), co_consts=tuple(constants), co_qualname=code.co_name)
 
 
 def write_pyc(to: Path, text: bytes, code: bytes) -> None:

@@ -19,6 +19,8 @@ class Zips(typing.NamedTuple):
     layer: the libraries, each with its byte-code beside its source
     poll_layer: the libraries that only `poll` needs, each with its byte-code beside its source
     edge_auth: the modules that `edge_auth` imports, as byte-code without sources
+    database_layer: the PostgreSQL driver, which only `query` and `feed` need, with its byte-code beside its source
+    dax_layer: the client of DynamoDB Accelerator, which only `read` with cache.dax needs, likewise
     """
 
     hot: Path
@@ -26,6 +28,8 @@ class Zips(typing.NamedTuple):
     layer: Path
     poll_layer: Path
     edge_auth: Path
+    database_layer: Path
+    dax_layer: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,22 +40,17 @@ class Target:
     on every processor.
 
     name: `arm64` or `local`
-    hot_zip, functions_zip, layer_zip, poll_layer_zip, edge_auth_zip: the paths of the zips within the output folder
+    zip_paths: the paths of the zips within the output folder
     pip_options: the pip options that select the wheels for the target
     """
 
     name: str
-    hot_zip: Path
-    functions_zip: Path
-    layer_zip: Path
-    poll_layer_zip: Path
-    edge_auth_zip: Path
+    zip_paths: Zips
     pip_options: tuple[str, ...]
 
     def zips(self, dist: Path) -> Zips:
         """Return the paths of the zips in an output folder."""
-        names = (self.hot_zip, self.functions_zip, self.layer_zip, self.poll_layer_zip, self.edge_auth_zip)
-        return Zips(*(dist / name for name in names))
+        return Zips(*(dist / path for path in self.zip_paths))
 
     def interpreter(self) -> Path:
         """Return the path of the Python interpreter that compiles the zips' byte-code.
@@ -77,11 +76,15 @@ TARGETS = {
     for target in (
         Target(
             "arm64",
-            Path("hot-arm64.zip"),
-            Path("functions-arm64.zip"),
-            Path("layer-arm64.zip"),
-            Path("poll-layer-arm64.zip"),
-            Path("edge_auth-x86_64.zip"),
+            Zips(
+                hot=Path("hot-arm64.zip"),
+                functions=Path("functions-arm64.zip"),
+                layer=Path("layer-arm64.zip"),
+                poll_layer=Path("poll-layer-arm64.zip"),
+                edge_auth=Path("edge_auth-x86_64.zip"),
+                database_layer=Path("database-layer-arm64.zip"),
+                dax_layer=Path("dax-layer-arm64.zip"),
+            ),
             (
                 *(f"--platform={tag}_aarch64" for tag in _GLIBC_TAGS),
                 f"--python-version={tools.AWS_PYTHON}",
@@ -90,11 +93,15 @@ TARGETS = {
         ),
         Target(
             "local",
-            Path("local/hot.zip"),
-            Path("local/functions.zip"),
-            Path("local/layer.zip"),
-            Path("local/poll-layer.zip"),
-            Path("local/edge_auth.zip"),
+            Zips(
+                hot=Path("local/hot.zip"),
+                functions=Path("local/functions.zip"),
+                layer=Path("local/layer.zip"),
+                poll_layer=Path("local/poll-layer.zip"),
+                edge_auth=Path("local/edge_auth.zip"),
+                database_layer=Path("local/database-layer.zip"),
+                dax_layer=Path("local/dax-layer.zip"),
+            ),
             (),
         ),
     )

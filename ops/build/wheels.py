@@ -12,25 +12,37 @@ import zipfile
 from pathlib import Path
 
 from ops.build.targets import Target
-from ops.console import run_tool
+from ops.console import CommandError, run_tool
 
 
-def download_wheels(target: Target, interpreter: Path, requirements: Path, dist: Path) -> list[Path]:
+def download_wheels(
+    target: Target, interpreter: Path, requirements: Path, dist: Path, *, from_sources: bool = False
+) -> list[Path]:
     """Return the paths of the wheels that a layer's lock file names.
 
     pip downloads them once into a cache, the folder .wheels in the output folder.
 
-    :param requirements: the layer's lock file, which pins the hash of each wheel
+    :param requirements: the layer's lock file, which pins the hash of each wheel or source archive
     :param dist: the output folder of the build
+    :param from_sources: whether pip may make wheels of source archives, with the setuptools of this environment; such
+        a wheel must have no compiled code, because pip compiles for this machine only
+    :raises CommandError: if pip made a wheel with compiled code
     """
     key = repr((target.pip_options, python_version(interpreter), sysconfig.get_platform())).encode()
     digest = hashlib.sha256(requirements.read_bytes() + key).hexdigest()
     folder = dist / ".wheels" / f"{target.name}-{digest[:16]}"
     if not folder.exists():
         partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-        command += ["--no-deps", "--require-hashes", "--only-binary=:all:", *target.pip_options]
-        run_tool([*command, "-r", requirements, "-d", partial])
+        pip = [sys.executable, "-m", "pip"]
+        options = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        if from_sources:
+            run_tool([*pip, "wheel", *options, "--no-build-isolation", "-r", requirements, "-w", partial])
+            if compiled := [wheel.name for wheel in partial.glob("*.whl") if not wheel.stem.endswith("-none-any")]:
+                shutil.rmtree(partial)
+                raise CommandError(f"{', '.join(compiled)} has compiled code for this machine. Download its wheels.")
+        else:
+            options += ["--only-binary=:all:", *target.pip_options]
+            run_tool([*pip, "download", *options, "-r", requirements, "-d", partial])
         try:
             partial.rename(folder)
         except OSError:

@@ -25,7 +25,17 @@ from ops.build.wheels import download_wheels, python_version, unpack_wheel
 from ops.console import ROOT, CommandError, run_tool
 
 PACKAGE = Path("lambda_src/readplane")
-REQUIREMENTS = {"layer": Path("lambda_src/requirements.txt"), "poll_layer": Path("lambda_src/requirements-poll.txt")}
+REQUIREMENTS = {
+    "layer": Path("lambda_src/requirements.txt"),
+    "poll_layer": Path("lambda_src/requirements-poll.txt"),
+    "database_layer": Path("lambda_src/requirements-database.txt"),
+    "dax_layer": Path("lambda_src/requirements-dax.txt"),
+}
+"""The lock file of each layer."""
+
+FROM_SOURCES = ("dax_layer",)
+"""The layers with a library of which no wheel is published."""
+
 COMPILER = Path(__file__).with_name("compile_tree.py")
 
 
@@ -53,14 +63,14 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
         for layer, requirements in REQUIREMENTS.items():
             libraries = work / layer / "python"
             libraries.mkdir(parents=True)
-            for wheel in download_wheels(target, interpreter, root / requirements, dist):
+            sources = layer in FROM_SOURCES
+            for wheel in download_wheels(target, interpreter, root / requirements, dist, from_sources=sources):
                 unpack_wheel(wheel, libraries)
         for zip_file, folder, subfolder, prefix, placement in (
             (zips.hot, work / "hot", "", "/var/task", "bundle"),
             (zips.functions, work / "functions", "", "/var/task", "alone"),
-            (zips.layer, work / "layer", "python", "/opt/python", "beside"),
-            (zips.poll_layer, work / "poll_layer", "python", "/opt/python", "beside"),
             (zips.edge_auth, work / "edge_auth", "", "/var/task", "bundle"),
+            *((getattr(zips, layer), work / layer, "python", "/opt/python", "beside") for layer in REQUIREMENTS),
         ):
             made_by = _compile(interpreter, folder / subfolder, prefix, placement)
             made_by |= {"target": target.name, "zlib": zlib.ZLIB_RUNTIME_VERSION}

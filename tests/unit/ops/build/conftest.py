@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.build.targets import TARGETS, Zips
-from ops.build.zips import build
+from ops.build.zips import REQUIREMENTS, build
 from tests.unit.ops.build.support import RUNTIME, Unpacked
 
 
@@ -39,10 +39,11 @@ def unpacked(built: dict[str, Zips], tmp_path_factory: pytest.TempPathFactory) -
             unpack(path, folder / name)
             for name, path in (("hot", zips.hot), ("functions", zips.functions), ("edge_auth", zips.edge_auth))
         )
-        layer, poll_layer = (
-            unpack(path, folder / path.stem, without_sources=True) / "python" for path in (zips.layer, zips.poll_layer)
-        )
-        by_target[name] = Unpacked(hot, functions, layer, poll_layer, edge_auth, runtime)
+        layers = {
+            layer: unpack(getattr(zips, layer), folder / layer, without_sources=True) / "python"
+            for layer in REQUIREMENTS
+        }
+        by_target[name] = Unpacked(hot=hot, functions=functions, edge_auth=edge_auth, runtime=runtime, **layers)
     for library in by_target["arm64"].layer.rglob("*.abi3.so"):
         shutil.copy(by_target["local"].layer / library.relative_to(by_target["arm64"].layer), library)
     return by_target

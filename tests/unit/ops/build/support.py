@@ -10,7 +10,7 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3",
 class Unpacked(NamedTuple):
     """The folders with the unpacked zips of one target. A test puts some of them on sys.path, as Lambda does.
 
-    hot, functions, layer, poll_layer, edge_auth: the folder with the modules of each zip
+    hot, functions, layer, poll_layer, edge_auth, database_layer, dax_layer: the folder with the modules of each zip
     runtime: the folder with the packages that Lambda's Python runtime contains
     """
 
@@ -19,4 +19,6 @@ class Unpacked(NamedTuple):
     layer: Path
     poll_layer: Path
     edge_auth: Path
+    database_layer: Path
+    dax_layer: Path
     runtime: Path

@@ -157,6 +157,12 @@ def settings(function: str) -> dict[str, Any]:
             "quarantine_prefix": "quarantine/",
             "horizon_days": 30,
         },
+        "feed": {
+            "items_table": "items",
+            "horizon_days": 30,
+            "cache": {"engine": "valkey", "host": "127.0.0.1", "port": 1, "tls": True, "user": "feed"}
+            | {"iam_name": "demo", "serverless": True, "generation": 1, "collections": ["products"]},
+        },
         "edge_auth": {},  # its settings are in SSM
         "backend_auth": {"keys": [f"{sha256(b'the key').hexdigest()}/crm"]},
         "poll": {"items_table": "items", "items_index": "by_collection", "checkpoints_table": "checkpoints"}
@@ -203,8 +209,9 @@ INVOCATIONS = {
     ),
     "publish": Invocation("publish", {"Records": []}, NOTHING_FAILED, []),
     "poll": Invocation("poll", {"check": True}, {"problems": []}, []),
+    "feed": Invocation("feed", {"check": True}, {"problems": []}, []),
 }
-HOT_INVOCATIONS = [name for name in INVOCATIONS if name not in ("publish", "poll")]
+HOT_INVOCATIONS = [name for name in INVOCATIONS if name not in ("publish", "poll", "feed")]
 
 
 def invoke(target: str, folders: list[Path], invocation: Invocation, aws: FakeAws, **variables: str) -> dict[str, Any]:

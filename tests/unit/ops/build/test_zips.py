@@ -1,5 +1,6 @@
 """Test that the zips have the same bytes wherever they are built, and contain all that they need and nothing else."""
 
+import itertools
 import json
 import marshal
 import os
@@ -15,7 +16,7 @@ import pytest
 
 from ops.build.hot_files import hot_files
 from ops.build.targets import TARGETS, Target, Zips
-from ops.build.zips import REQUIREMENTS, build
+from ops.build.zips import FROM_SOURCES, REQUIREMENTS, build
 from ops.console import ROOT
 from tests.unit.ops.build.support import RUNTIME
 
@@ -76,7 +77,8 @@ def test_zips_are_the_same_in_any_folder_at_any_time_with_any_umask(
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_zips_hold_unchecked_byte_code_and_nothing_that_varies(target: str, built: dict[str, Zips]) -> None:
-    for path, folder in zip(built[target], ("/var/task", "/var/task", "/opt", "/opt", "/var/task"), strict=True):
+    for name, path in built[target]._asdict().items():
+        folder = "/opt" if name in REQUIREMENTS else "/var/task"
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             assert names == sorted(names)
@@ -159,7 +161,7 @@ def test_lambda_at_edge_gets_the_same_code_as_the_emulator(built: dict[str, Zips
     assert sources[0] == sources[1]
 
 
-@pytest.mark.parametrize("layer", ["layer", "poll_layer"])
+@pytest.mark.parametrize("layer", sorted(set(REQUIREMENTS) - set(FROM_SOURCES)))
 def test_the_layers_for_aws_hold_arm64_libraries_only(built: dict[str, Zips], layer: str) -> None:
     with zipfile.ZipFile(getattr(built["arm64"], layer)) as archive:
         libraries = [name for name in archive.namelist() if name.endswith(".so")]
@@ -167,14 +169,22 @@ def test_the_layers_for_aws_hold_arm64_libraries_only(built: dict[str, Zips], la
     assert machines and set(machines.values()) == {AARCH64}, machines
 
 
+@pytest.mark.parametrize("layer", FROM_SOURCES)
+def test_a_layer_that_is_built_from_sources_holds_no_compiled_library(built: dict[str, Zips], layer: str) -> None:
+    for zips in built.values():
+        with zipfile.ZipFile(getattr(zips, layer)) as archive:
+            assert not [name for name in archive.namelist() if ".so" in Path(name).suffixes]
+
+
 def test_no_layer_repeats_the_runtime_or_another_layer(built: dict[str, Zips]) -> None:
     packages = {}
-    for layer in ("layer", "poll_layer"):
+    for layer in REQUIREMENTS:
         with zipfile.ZipFile(getattr(built["arm64"], layer)) as archive:
             names = {parts[1] for name in archive.namelist() if len(parts := name.split("/")) > 2}
         packages[layer] = {name for name in names if not name.endswith(".dist-info")}
         assert packages[layer] and not packages[layer] & set(RUNTIME)
-    assert not packages["layer"] & packages["poll_layer"]
+    for one, other in itertools.combinations(packages.values(), 2):
+        assert not one & other
 
 
 def test_zips_are_built_again_only_if_an_input_or_a_zip_has_changed(tmp_path: Path) -> None:
