@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     return validated.returncode or _test(files, color, env)
 
 
-PLANS = ("adoption", "examples", "lifecycle", "partition")
+PLANS = ("adoption", "examples", "lifecycle", "other_stores", "partition")
 """The names of the test files of which each run plans a whole stack, of another kind than the other tests do. A plan of
 a whole stack takes 11 seconds of a processor, so `make test-plans` runs them."""
 

@@ -232,3 +232,19 @@ output "kms_key_statements" {
   description = "Region -> the statements that the policy of its customer managed key contains, as JSON text."
   value       = module.readplane.kms_key_statements
 }
+
+output "database_setup" {
+  description = <<-EOT
+    Region -> what makes the role that migrates its database, once: the cluster, the secret of its administrator, the
+    database and the statement. Empty without relational.aurora.
+  EOT
+  value       = module.readplane.database_setup
+}
+
+output "feed_queues" {
+  description = <<-EOT
+    `primary` and `replica` -> store (`cache`, `database`) -> URL and ARN of its queue, and the URL of its dead-letter
+    queue. Empty without private stores.
+  EOT
+  value       = module.readplane.feed_queues
+}

@@ -271,7 +271,8 @@ variable "hot_zip" {
 
 variable "functions_zip" {
   description = <<-EOT
-    Path of the zip with the code of `publish`, `poll` and `backend_auth`. See docs/variables.md#functions_zip.
+    Path of the zip with the code of `publish`, `poll`, `query`, `feed` and `backend_auth`. See
+    docs/variables.md#functions_zip.
   EOT
   type        = string
   default     = null
@@ -293,6 +294,24 @@ variable "edge_auth_zip" {
 
 variable "poll_layer_zip" {
   description = "Path of the zip of the Lambda layer that only `poll` uses. See docs/variables.md#poll_layer_zip."
+  type        = string
+  default     = null
+}
+
+variable "database_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer with the PostgreSQL driver, which `query` and `feed` use. See
+    docs/variables.md#database_layer_zip.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "dax_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer with the client of DynamoDB Accelerator, which `read` uses with cache.dax. See
+    docs/variables.md#dax_layer_zip.
+  EOT
   type        = string
   default     = null
 }
@@ -389,6 +408,14 @@ variable "domains" {
   default     = null
 }
 
+# --- Cache
+
+variable "cache" {
+  description = "A cache of items in each Region, which `read` asks before DynamoDB. See docs/variables.md#cache."
+  type        = any
+  default     = null
+}
+
 # --- Edge
 
 variable "edge" {
@@ -436,5 +463,36 @@ variable "identity_pool" {
     Cognito identity pool. See docs/variables.md#identity_pool.
   EOT
   type        = bool
+  default     = null
+}
+
+# --- Network
+
+variable "network" {
+  description = <<-EOT
+    The VPC of each Region in which functions reach the private stores: `read` the cache, `query` the database, and
+    `feed` both. See docs/variables.md#network.
+  EOT
+  type        = any
+  default     = null
+}
+
+# --- Relational
+
+variable "relational" {
+  description = <<-EOT
+    A PostgreSQL database in each Region, from which clients list collections with filter, sort and q. See
+    docs/variables.md#relational.
+  EOT
+  type        = any
+  default     = null
+}
+
+# --- Stores
+
+variable "store_passwords" {
+  description = "Passwords of external stores, by use. See docs/variables.md#store_passwords."
+  type        = any
+  sensitive   = true
   default     = null
 }

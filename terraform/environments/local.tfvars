@@ -44,7 +44,14 @@ functions = {
   publish = { timeout_seconds = 30 }
 
   apply_stream = { timeout_seconds = 30 }
+
+  # A batch that `feed` couldn't write, because a test had frozen a store, comes again after six times this timeout.
+  feed = { timeout_seconds = 12 }
 }
+
+# The number of concurrent executions that AWS gives a new account. It stands here, because the emulator doesn't know
+# quotas. Without it, Terraform would ask for the quota, because the function `query` reserves concurrency.
+account_concurrency_quota = 1000
 
 # Nothing is protected against deletion, because `make down` deletes the stack with all its data.
 deletion_protection = false
@@ -62,6 +69,22 @@ open_throttle = { rate = 5000, burst = 5000 }
 edge          = { access_logs = false, wait = false, origin_lock = "none" }
 edge_base_url = "http://localhost:8080"
 
+# The cache and the database are real servers on this machine (ops/local/stores.py), because the emulator's ElastiCache
+# and Aurora have no server behind them. So there is no network either. The servers have no TLS. Each run of the local
+# stack starts its own servers on its own ports, replaces these ports, and makes the passwords.
+cache = {
+  external = {
+    primary = { host = "127.0.0.1", port = 16379, tls = false, user = "readplane" }
+    replica = { host = "127.0.0.1", port = 16380, tls = false, user = "readplane" }
+  }
+}
+relational = {
+  external = {
+    primary = { writer = "127.0.0.1", reader = "127.0.0.1", port = 15432, reader_port = 15433, tls = false }
+    replica = { writer = "127.0.0.1", reader = "127.0.0.1", port = 15434, reader_port = 15435, tls = false }
+  }
+}
+
 # Users of the mobile client read their own documents straight from the emulator's S3.
 identity_pool = true
 
@@ -71,12 +94,23 @@ cors_headers = ["traceparent"] # the header of W3C Trace Context, which tracing 
 groups = ["editors", "support"]
 
 collections = {
-  # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it.
+  # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it. Clients may
+  # list it with filters, a sort order and full-text search.
   countries = {
     read         = "public"
     edge_ttl     = 60
     write_groups = ["editors"]
-    schema       = <<-JSON
+    relational = {
+      fields = {
+        name     = { type = "text", pointer = "/name" }
+        alpha_3  = { type = "text", pointer = "/alpha_3" }
+        numeric  = { type = "text", pointer = "/numeric" }
+        official = { type = "text", pointer = "/official_name" }
+      }
+      sort   = ["name", "numeric", "official"]
+      search = { fields = ["/name", "/official_name", "/common_name"] }
+    }
+    schema = <<-JSON
       {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
@@ -94,9 +128,11 @@ collections = {
     JSON
   }
 
-  # Every signed-in user may read this collection, and the user groups `editors` and `support` may write it.
+  # Every signed-in user may read this collection, and the user groups `editors` and `support` may write it. The cache
+  # doesn't hold it, so its documents come from S3: the tests of `publish` read them.
   notices = {
     read         = "authenticated"
+    cache        = false
     edge_ttl     = 60
     write_groups = ["editors", "support"]
     schema       = <<-JSON
@@ -116,9 +152,13 @@ collections = {
     JSON
   }
 
-  # The profile of each user. Only that user may read and write it.
+  # The profile of each user. Only that user may read, list and write it.
   profiles = {
-    read   = "owner"
+    read = "owner"
+    relational = {
+      fields = { language = { type = "text", pointer = "/language" } }
+      sort   = ["language"]
+    }
     schema = <<-JSON
       {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -140,9 +180,10 @@ collections = {
   }
 
   # The local back office feeds the next three collections: subdivisions (ISO 3166-2), languages (ISO 639-1) and
-  # currencies (ISO 4217).
+  # currencies (ISO 4217). Nobody reads most of the 5,000 subdivisions, so the cache doesn't hold them.
   subdivisions = {
     read   = "public"
+    cache  = false
     schema = <<-JSON
       {
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -91,7 +91,7 @@ variables {
     "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
     "traceparent", "sentry-trace",
   ]
-  exposed    = "'Allow,ETag,Location,Readplane-Stale,Readplane-Version,Retry-After'"
+  exposed    = "'Allow,Cache-Status,ETag,Location,Readplane-Stale,Readplane-Version,Retry-After'"
   problem    = "'application/problem+json'"
   request_id = "$context.extendedRequestId"
 }

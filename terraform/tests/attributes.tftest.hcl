@@ -32,6 +32,30 @@ run "attributes_that_do_not_exist" {
   expect_failures = [output.declared]
 }
 
+# The deepest attribute of all variables.
+run "attribute_of_a_field_that_does_not_exist" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    database_layer_zip = "tests/mocks/artefact.txt"
+    relational         = { external = { primary = { writer = "db.example.com", reader = "reader.example.com" } } }
+    collections = { products = {
+      read       = "public"
+      relational = { fields = { price = { type = "number", pointer = "/price" } } }
+    } }
+    declared = { collections = { products = {
+      read       = "public"
+      relational = { fields = { price = { type = "number", pointer = "/price", index = true } } }
+    } } }
+  }
+
+  expect_failures = [output.declared]
+}
+
 run "attributes_that_exist" {
   command = plan
 

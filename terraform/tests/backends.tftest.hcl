@@ -19,6 +19,8 @@ variables {
     qualifier     = "live"
   }
 
+  exposed = "'Allow,Cache-Status,ETag,Location,Readplane-Stale,Readplane-Version,Retry-After'"
+
   usage_plans = {
     crm = {
       key_ids  = { crm = "key001", "crm/shop/b" = "key003" }
@@ -349,7 +351,7 @@ run "document" {
       status = "404"
       headers = {
         "Access-Control-Allow-Origin"   = "'https://app.example.com'"
-        "Access-Control-Expose-Headers" = "'Allow,ETag,Location,Readplane-Stale,Readplane-Version,Retry-After'"
+        "Access-Control-Expose-Headers" = var.exposed
         "Cache-Control"                 = "integration.response.header.Cache-Control"
         "Content-Disposition"           = "integration.response.header.Content-Disposition"
         "Content-Language"              = "integration.response.header.Content-Language"

@@ -624,6 +624,76 @@ run "components" {
   }
 }
 
+# With an item cache, `read` says what the cache did: for items, and for the documents that don't come from S3.
+run "cached_items" {
+  command = plan
+
+  module {
+    source = "./modules/contract"
+  }
+
+  variables {
+    cached_collections = ["a-notes", "retired"]
+    routes = {
+      "GET /items/a-notes"               = { operation = "list_items", subject = "a-notes" }
+      "GET /items/a-notes/{item_id}"     = { operation = "read_item", subject = "a-notes", cache = { ttl = 60 } }
+      "GET /documents/a-notes/{item_id}" = { operation = "read_document", subject = "a-notes" }
+      "GET /items/profiles/{item_id}"    = { operation = "read_item", subject = "profiles" }
+    }
+  }
+}
+
+run "cache_status" {
+  command = plan
+
+  module {
+    source = "./tests/contract"
+  }
+
+  variables {
+    openapi = run.cached_items.openapi
+  }
+
+  assert {
+    condition     = join(" ", sort(output.reporting)) == "readANotesDocument readANotesItem"
+    error_message = "Items and documents of a cached collection have the header Cache-Status, and nothing else has it."
+  }
+
+  assert {
+    condition     = length(output.lost_references) == 0
+    error_message = "The header is a component."
+  }
+}
+
+run "documents_from_s3" {
+  command = plan
+
+  module {
+    source = "./modules/contract"
+  }
+
+  variables {
+    cached_collections = ["a-notes", "profiles"]
+  }
+}
+
+run "cache_status_of_documents_from_s3" {
+  command = plan
+
+  module {
+    source = "./tests/contract"
+  }
+
+  variables {
+    openapi = run.documents_from_s3.openapi
+  }
+
+  assert {
+    condition     = join(" ", sort(output.reporting)) == "readANotesItem readProfilesItem"
+    error_message = "A document from S3 has no header Cache-Status, because S3 knows nothing of the cache."
+  }
+}
+
 # A contract says no more than its stack has.
 run "smallest" {
   command = plan
@@ -966,4 +1036,80 @@ run "reference_to_another_host" {
   }
 
   expect_failures = [output.openapi]
+}
+
+run "relational_lists" {
+  command = plan
+
+  module {
+    source = "./modules/contract"
+  }
+
+  variables {
+    routes = {
+      "GET /items/a-notes"  = { operation = "list_items", subject = "a-notes", cache = { ttl = 60 } }
+      "GET /items/profiles" = { operation = "list_items", subject = "profiles", scopes = ["shop/read"] }
+      "GET /items/plain"    = { operation = "list_items", subject = "plain" }
+    }
+    collections = {
+      "a-notes" = {
+        read         = "public"
+        write_groups = []
+        relational = {
+          fields = { price = { type = "number" }, sold_at = { type = "time" } }
+          sort   = ["price"]
+        }
+      }
+      profiles = {
+        read         = "owner"
+        write_groups = []
+        relational   = { fields = {}, sort = [], search = { language = "simple" } }
+      }
+      plain = { read = "public", write_groups = [] }
+    }
+    sources  = {}
+    backends = {}
+
+    parameters = {
+      "/items/a-notes"  = ["Limit", "Cursor", "filter", "sort"]
+      "/items/profiles" = ["Limit", "Cursor", "q"]
+      "/items/plain"    = ["Limit", "Cursor"]
+    }
+    sentences = ["Without `sort`", "`filter` or `sort` comes from a database", "gets a 503"]
+  }
+
+  assert {
+    condition = var.parameters == { for path, item in jsondecode(output.openapi).paths :
+      path => [for p in item.get.parameters : try(p.name, basename(p["$ref"]))]
+    }
+    error_message = "A list has the parameters that its collection declares."
+  }
+
+  assert {
+    condition = ["price", "-price"] == one([
+      for p in jsondecode(output.openapi).paths["/items/a-notes"].get.parameters : p.schema.enum if can(p.schema.enum)
+    ])
+    error_message = "sort names a field in either direction."
+  }
+
+  assert {
+    condition = ["price:eq:10"] == [
+      for each in jsondecode(output.openapi).paths["/items/a-notes"].get.parameters : each.example
+      if can(each.example)
+    ]
+    error_message = "The example of filter has the syntax of a condition."
+  }
+
+  assert {
+    condition = alltrue([
+      for text in var.sentences :
+      strcontains(jsondecode(output.openapi).paths["/items/a-notes"].get.description, text)
+    ])
+    error_message = "The contract says what is different about a list from the database."
+  }
+
+  assert {
+    condition     = !strcontains(jsondecode(output.openapi).paths["/items/plain"].get.description, "database")
+    error_message = "Other lists stay as they are."
+  }
 }

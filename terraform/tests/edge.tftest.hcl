@@ -48,6 +48,7 @@ variables {
   scopes             = ["shop/read", "aws.cognito.signin.user.admin"]
   cors               = { origins = ["https://app.example.com"], headers = ["traceparent"] }
   log_retention_days = 30
+  log_key_arn        = "arn:aws:kms:us-east-1:111122223333:key/e"
 
   # What the runs expect. The module has no such variables.
   expected_paths = [
@@ -192,6 +193,11 @@ run "behaviours" {
   assert {
     condition     = length(setintersection(local.log_fields, ["cs(Cookie)", "cs-uri-query", "cs(Referer)"])) == 0
     error_message = "The access log holds neither cookies nor query strings, where the sign-in page returns a code."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access[0].kms_key_id == var.log_key_arn
+    error_message = "The stack's key in us-east-1 encrypts the log."
   }
 
   assert {

@@ -206,8 +206,15 @@ run "edge_with_its_own_certificate" {
     source = "./modules/readplane"
   }
 
+  override_data {
+    target = data.aws_region.replica
+    values = { name = "us-east-1" }
+  }
+
   variables {
-    replica = { region = "eu-west-1" }
+    # The edge keeps its log in us-east-1, where this stack has a key.
+    replica              = { region = "us-east-1" }
+    customer_managed_key = true
     edge = { domain = {
       name            = "www.example.com"
       certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1"
@@ -217,6 +224,11 @@ run "edge_with_its_own_certificate" {
   assert {
     condition     = output.edge_url == "https://www.example.com"
     error_message = "The edge has the address of its domain."
+  }
+
+  assert {
+    condition     = local.edge_key_arn != null && local.edge_key_arn == local.replica_key_arn
+    error_message = "The stack's key in us-east-1 encrypts the log of the edge's requests."
   }
 
   # The plan warns that clients can go around an edge without a lock.

@@ -8,6 +8,8 @@ variables {
 
   poll_layer_zip = "tests/mocks/artefact.txt"
   edge_auth_zip  = "tests/mocks/artefact.txt"
+
+  database_layer_zip = "tests/mocks/artefact.txt"
 }
 
 run "files" {
@@ -38,6 +40,8 @@ run "local" {
     emulator              = run.files.files.local.emulator
     documents_integration = run.files.files.local.documents_integration
     cache_size            = run.files.files.local.cache_size
+    cache                 = run.files.files.local.cache
+    relational            = run.files.files.local.relational
     write_log             = run.files.files.local.write_log
     functions             = run.files.files.local.functions
     log_retention_days    = run.files.files.local.log_retention_days
@@ -50,6 +54,8 @@ run "local" {
     backend_api_keys      = run.files.files.local.backend_api_keys
     collections           = run.files.files.local.collections
     sources               = run.files.files.local.sources
+
+    account_concurrency_quota = run.files.files.local.account_concurrency_quota
   }
 
   assert {
@@ -68,6 +74,16 @@ run "local" {
   assert {
     condition     = var.collections["profiles"].read == "owner"
     error_message = "The demo can write a profile as its owner."
+  }
+
+  assert {
+    condition     = var.cache.external.replica != null && var.relational.external.replica != null && var.network == null
+    error_message = "Each Region of the local run has a cache and a database on this machine, without a network."
+  }
+
+  assert {
+    condition     = toset(keys(local.relational_collections)) == toset(["countries", "profiles"])
+    error_message = "The demo filters and searches a public collection, and an owner collection of each user."
   }
 
   assert {
@@ -152,7 +168,7 @@ run "dev" {
   assert {
     condition = alltrue([
       for settings in values(var.functions) :
-      settings.reserved_concurrency == null && !try(settings.snap_start, false)
+      try(settings.reserved_concurrency, null) == null && !try(settings.snap_start, false)
     ])
     error_message = "Development reserves no concurrency and uses no SnapStart."
   }
@@ -205,7 +221,9 @@ run "prod" {
   }
 
   assert {
-    condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency != null])
+    condition = alltrue([
+      for name, f in var.functions : f.reserved_concurrency != null if !contains(["query", "feed"], name)
+    ])
     error_message = "In production, every function has reserved concurrency, so none can starve another."
   }
 

@@ -27,6 +27,7 @@ variables {
     aws_client    = "slim"
   }
   kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  schedules   = "arn:aws:scheduler:eu-central-1:111122223333:schedule/readplane-daily/*"
   identity = {
     user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
     client_ids    = ["web", "mobile"]
@@ -786,6 +787,14 @@ run "the_functions_that_apply" {
   variables {
     names = ["readplane-apply", "readplane-apply-stream", "readplane-publish", "readplane-read", "readplane-write"]
 
+    decrypt = {
+      Sid       = "DecryptSchedules"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt"]
+      Resource  = [var.kms_key_arn]
+      Condition = { ArnLike = { "kms:EncryptionContext:aws:scheduler:schedule:arn" = [var.schedules] } }
+    }
+
     trust = {
       Sid       = "SchedulesInvoke"
       Effect    = "Allow"
@@ -840,8 +849,20 @@ run "the_functions_that_apply" {
   }
 
   assert {
-    condition     = jsondecode(output.policies.daily.policy).Statement[*].Action == [["lambda:InvokeFunction"]]
-    error_message = "The role may only invoke functions."
+    condition = [for s in jsondecode(output.policies.daily.policy).Statement : s.Action] == [
+      ["lambda:InvokeFunction"], ["kms:Decrypt"],
+    ]
+    error_message = "The role may only invoke functions, and decrypt."
+  }
+
+  assert {
+    condition     = jsondecode(output.policies.daily.policy).Statement[1] == var.decrypt
+    error_message = "The role decrypts the schedules of this group only."
+  }
+
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.daily : schedule.kms_key_arn == var.kms_key_arn])
+    error_message = "The stack's key encrypts the schedules."
   }
 }
 

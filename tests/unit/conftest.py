@@ -10,25 +10,37 @@ from typing import Any
 
 import pytest
 
+from ops.local.postgres import Postgres, start_postgres
+from ops.local.valkey import Valkey, start_valkey
 from tests.fakes.moto_aws import REGION, Aws
+from tests.fakes.stores import empty_cache, empty_database
 from tests.unit.planned import JOBS, Jobs, Message
 from tests.unit.stacks import PlannedStacks
 
 UNIT = Path(__file__).parent
-LONG = ("terraform/test_refusals.py", "terraform/test_upgrade.py")
-"""The paths of the tests for which Terraform works for minutes. They judge Terraform's own tests and the way from older
-releases, so `make test-plans` runs them instead of `make test-unit`."""
+LONG = ("terraform/test_private_stores.py", "terraform/test_refusals.py", "terraform/test_upgrade.py")
+"""The paths of the tests for which Terraform works for minutes. They judge Terraform's own tests, the way from older
+releases, and the private stores on the emulator, so `make test-plans` runs them instead of `make test-unit`."""
 
 SLOW = (
     "benchmarks/",
     "edge_auth/test_fuzz.py",
+    "feed/test_fed_stores.py",
+    "feed/test_handler.py",
     "ops/build/",
     "ops/cost/test_stacks.py",
     "ops/local/test_back_office.py",
     "ops/local/test_edge_functions.py",
     "ops/local/test_edge_patches.py",
+    "ops/local/test_servers.py",
+    "ops/local/test_stores.py",
     "ops/test_tools.py",
     "poll/upstream/test_deadline.py",
+    "query/test_injections.py",
+    "query/test_lists_on_postgres.py",
+    "query/test_readers.py",
+    "stores/test_resp.py",
+    "stores/test_resp_faults.py",
     "terraform/test_readme.py",
     "terraform/test_whole_numbers.py",
 )
@@ -141,3 +153,31 @@ def either_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     kind: str = request.param
     monkeypatch.setenv("READPLANE_CLIENT", kind)
     return kind
+
+
+@pytest.fixture(scope="session")
+def _valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    server = start_valkey(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def valkey(_valkey: Valkey) -> Valkey:
+    """Return a real, empty Valkey, which needs no password. The test may kill, restart or freeze it."""
+    empty_cache(_valkey)
+    return _valkey
+
+
+@pytest.fixture(scope="session")
+def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    servers = start_postgres(tmp_path_factory.mktemp("postgres"))
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def postgres(_postgres: Postgres) -> Postgres:
+    """Return a real PostgreSQL with a reader, without Readplane's schema. The test may kill, start or freeze it."""
+    empty_database(_postgres)
+    return _postgres

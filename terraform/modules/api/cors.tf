@@ -8,7 +8,7 @@ locals {
   # safe, because a bearer token identifies the caller, and a cookie never does.
   cors_response_headers = length(var.cors_origins) == 0 ? {} : {
     "Access-Control-Allow-Origin"   = length(var.cors_origins) == 1 ? var.cors_origins[0] : "*"
-    "Access-Control-Expose-Headers" = "Allow,ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"
+    "Access-Control-Expose-Headers" = "Allow,Cache-Status,ETag,Location,Readplane-Stale,Readplane-Version,Retry-After"
   }
 
   # The paths that need an OPTIONS method: those of the routes, and every other path, so that a script can read the 404

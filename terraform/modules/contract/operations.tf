@@ -61,6 +61,12 @@ locals {
     for header in ["Vary"] : header => { "$ref" = "#/components/headers/Vary" } if route.token
   } }
 
+  # Route -> the header that says what the item cache did. `read` sets it, so a document from S3 has none.
+  cache_status_headers = { for key, route in local.routes : key => {
+    for header in ["Cache-Status"] : header => { "$ref" = "#/components/headers/CacheStatus" }
+    if route.document == null && contains(var.cached_collections, coalesce(route.subject, "health"))
+  } }
+
   cache_control_header = { "Cache-Control" = { "$ref" = "#/components/headers/CacheControl" } }
   stale_header         = { "Readplane-Stale" = { "$ref" = "#/components/headers/Stale" } }
   stale_headers = { for c in keys(var.collections) : c => {
@@ -98,12 +104,13 @@ locals {
     summary = "List a page of the items of `${route.subject}`."
     sentences = concat(
       local.owners[route.subject],
-      ["The order is unspecified."],
+      local.orders[route.subject],
       ["A walk over all pages returns every item that exists throughout the walk exactly once."],
+      local.databases[route.subject],
       ["A page ends at `limit` items or at about 1 MiB."],
       local.caches[key],
     )
-    parameters = [local.references_to.Limit, local.references_to.Cursor]
+    parameters = concat([local.references_to.Limit, local.references_to.Cursor], local.list_parameters[route.subject])
     body       = null
     successes = { "200" = {
       description = "One page of items."
@@ -122,8 +129,13 @@ locals {
     body       = null
     successes = merge(local.not_modified[key], { "200" = {
       description = "The item. Its ETag is its version in quotes."
-      headers     = merge(local.version_headers, local.vary_headers[key], local.stale_headers[route.subject])
-      content     = local.json["${local.collection_name[route.subject]}Item"]
+      headers = merge(
+        local.version_headers,
+        local.vary_headers[key],
+        local.stale_headers[route.subject],
+        local.cache_status_headers[key],
+      )
+      content = local.json["${local.collection_name[route.subject]}Item"]
     } })
     errors = concat(local.read_errors, ["Conflict"])
   } }
@@ -158,7 +170,7 @@ locals {
     body       = null
     successes = merge(local.not_modified[key], { "200" = {
       description = "The document. Its ETag is that of the S3 object."
-      headers     = merge(local.version_headers, local.vary_headers[key])
+      headers     = merge(local.version_headers, local.vary_headers[key], local.cache_status_headers[key])
       content     = local.json["${local.collection_name[route.subject]}Item"]
     } })
     errors = local.document_errors[key]

@@ -6,6 +6,16 @@ locals {
       description = "For how long a client may keep the response."
       schema      = { type = "string" }
     }
+    CacheStatus = {
+      description = <<-EOT
+        What the item cache did for the request (RFC 9211). `hit` means that the item came from the cache, which takes
+        it for current for `ttl` more seconds; a negative number means that the item may be old. `fwd` says why the item
+        came from the items table instead. If API Gateway caches the response, this describes the request that
+        filled its cache.
+      EOT
+      schema      = { type = "string" }
+      example     = "Readplane; hit; ttl=27"
+    }
     ETag = {
       description = "The ETag of the response. An operation with the parameter If-None-Match takes it."
       schema      = { type = "string" }

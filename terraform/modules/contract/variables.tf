@@ -61,12 +61,24 @@ variable "routes" {
 variable "collections" {
   description = <<-EOT
     Collection name -> its settings. schema: the JSON Schema of an item's data as JSON text; null means any JSON object.
+    relational: the fields that a list's filter and sort may name, and what its q searches; null means none of them.
   EOT
   type = map(object({
     read         = string
     write_groups = list(string)
     schema       = optional(string)
+    relational = optional(object({
+      fields = map(object({ type = string }))
+      sort   = list(string)
+      search = optional(object({ language = string }))
+    }))
   }))
+}
+
+variable "cached_collections" {
+  description = "Names of the collections whose items `read` takes from an item cache that reports what it did."
+  type        = set(string)
+  default     = []
 }
 
 variable "sources" {

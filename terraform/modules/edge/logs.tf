@@ -15,12 +15,11 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "access" {
-  #checkov:skip=CKV_AWS_158:The primary Region's key can't be used in us-east-1, where CloudFront delivers this log.
-
   count = var.access_logs ? 1 : 0
 
   name              = local.log_group
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_key_arn
 }
 
 resource "aws_cloudwatch_log_delivery_source" "access" {

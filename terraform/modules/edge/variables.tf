@@ -149,6 +149,15 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "log_key_arn" {
+  description = <<-EOT
+    ARN of the stack's customer managed key in us-east-1, for the log of the requests; null means a key that AWS owns. A
+    stack has no key in us-east-1 if none of its Regions is us-east-1.
+  EOT
+  type        = string
+  default     = null
+}
+
 variable "alarms" {
   description = "Make alarms."
   type        = bool

@@ -14,8 +14,8 @@ locals {
 
   # The settings are compressed, because Lambda allows only 4 KB for the names and values of all environment variables
   # together.
-  environment      = merge(var.environment, { READPLANE_SETTINGS = base64gzip(var.settings) })
-  environment_size = sum([for key, value in local.environment : length(key) + length(value)])
+  environment      = merge(var.environment, { READPLANE_SETTINGS = base64gzip(var.settings) }, var.secrets)
+  environment_size = nonsensitive(sum([for key, value in local.environment : length(key) + length(value)]))
 
   # Any change of the configuration makes Terraform publish a new version, so a new description is enough.
   description = var.republish == 0 ? null : "Published again: ${var.republish}"
@@ -125,7 +125,8 @@ locals {
 # What a function at the edge can't have.
 locals {
   is_alone = var.vpc == null && var.reserved_concurrency == null && var.kms_key_arn == null
-  is_plain = local.is_alone && !var.snap_start && length(var.environment) + length(var.code.layers) == 0
+  is_plain = local.is_alone && !var.snap_start && length(var.code.layers) == 0 && local.is_unset
+  is_unset = length(var.environment) == 0 && nonsensitive(length(var.secrets)) == 0
 }
 
 resource "aws_cloudwatch_log_group" "this" {

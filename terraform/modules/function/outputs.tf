@@ -24,17 +24,22 @@ output "version" {
 }
 
 output "runs" {
-  description = "The function's zip, layers and environment variables (without the settings), for tests."
+  description = "The function's zip, layers and environment variables (without settings and secrets), for tests."
   value = {
     zip       = try("s3://${aws_lambda_function.this.s3_bucket}/${aws_lambda_function.this.s3_key}", var.code.zip)
     handler   = aws_lambda_function.this.handler
     memory_mb = aws_lambda_function.this.memory_size
     layers    = coalesce(aws_lambda_function.this.layers, [])
     environment = {
-      for key, value in try(aws_lambda_function.this.environment[0].variables, {}) : key => value
-      if key != "READPLANE_SETTINGS"
+      for key, value in nonsensitive(local.variables) : key => value
+      if !contains(local.hidden, key)
     }
   }
+}
+
+locals {
+  variables = try(aws_lambda_function.this.environment[0].variables, sensitive({}))
+  hidden    = concat(["READPLANE_SETTINGS"], nonsensitive(keys(var.secrets)))
 }
 
 output "policy" {

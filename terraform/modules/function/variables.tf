@@ -10,8 +10,8 @@ variable "function" {
 
 variable "package" {
   description = <<-EOT
-    Name of the function's Python package: write, apply, publish, read, poll or backend_auth. null means that it is the
-    function's name. Two functions may run the same package.
+    Name of the function's Python package: write, apply, publish, read, query, feed, poll or backend_auth. null means
+    that it is the function's name. Two functions may run the same package.
   EOT
   type        = string
   default     = null
@@ -101,6 +101,13 @@ variable "environment" {
   description = "Environment variables of the function, in addition to READPLANE_SETTINGS."
   type        = map(string)
   default     = {}
+}
+
+variable "secrets" {
+  description = "More environment variables, which no output shows: passwords that the function needs."
+  type        = map(string)
+  default     = {}
+  sensitive   = true
 }
 
 variable "statements" {

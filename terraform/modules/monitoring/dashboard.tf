@@ -1,5 +1,5 @@
-# The CloudWatch dashboard. It has one row for each source, and one row each for write, apply, publish and read. A row
-# has four widgets, each 6 of the dashboard's 24 columns wide.
+# The CloudWatch dashboard. It has one row for each source, one row each for write, apply, publish and read, and rows
+# for the private stores. A row has four widgets, each 6 of the dashboard's 24 columns wide.
 locals {
   # Metric name -> the metric in the form that a widget needs: namespace, name, and names and values of the dimensions.
   own_metrics = {
@@ -113,7 +113,9 @@ locals {
   ]
 
   # The widgets from left to right and from top to bottom.
-  widgets = flatten([local.source_rows, local.write_row, local.apply_row, local.publish_row, local.read_row])
+  widgets = flatten([
+    local.source_rows, local.write_row, local.apply_row, local.publish_row, local.read_row, var.stores,
+  ])
 
   dashboard = jsonencode({ widgets = [for index, widget in local.widgets : {
     type   = "metric"

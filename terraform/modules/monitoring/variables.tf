@@ -20,6 +20,12 @@ variable "alarm_actions" {
   type        = list(string)
 }
 
+variable "stores" {
+  description = "The dashboard's widgets about the private stores, four in a row: title, metrics and statistic of each."
+  type        = list(object({ title = string, metrics = list(list(string)), stat = string }))
+  default     = []
+}
+
 variable "sources" {
   description = "Name of each source that this Region polls -> its staleness budget in seconds."
   type        = map(object({ staleness_budget = number }))

@@ -101,6 +101,7 @@ module "edge" {
   access_logs        = local.edge.access_logs
   wait               = local.edge.wait
   log_retention_days = module.settings.log_retention_days
+  log_key_arn        = local.edge_key_arn
   roles              = module.settings.roles
   alarms             = module.settings.alarms
   alarm_actions      = local.edge_alarm_actions

@@ -15,6 +15,10 @@ locals {
     module.edge_topic[*].arn,
     [for role in local.edge_role : local.edge_alarm_topics[role]]...
   )
+
+  # The stack's customer managed key in us-east-1, which a stack has only if a Region of it is us-east-1. A key can't be
+  # used outside its Region.
+  edge_key_arn = one([for role in local.edge_role : local.key_arns[role]])
 }
 
 module "edge_topic" {
@@ -24,7 +28,7 @@ module "edge_topic" {
 
   name          = local.edge_name
   notify        = module.settings.notify
-  kms_key_arn   = null # the primary Region's key can't be used in us-east-1
+  kms_key_arn   = null # there is a topic only if no Region, and so no key, is in us-east-1
   alarm_actions = []
 }
 
@@ -36,6 +40,7 @@ module "firewall" {
   name               = local.edge_name
   web_acl            = module.settings.firewall
   logging            = module.settings.firewall.logging
+  kms_key_arn        = local.edge_key_arn
   log_retention_days = module.settings.log_retention_days
   alarms             = module.settings.alarms
   alarm_actions      = local.edge_alarm_actions

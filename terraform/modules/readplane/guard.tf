@@ -18,6 +18,8 @@ module "guard" {
     module.replica_guard,
     module.change_stream_guard,
     module.replica_change_stream_guard,
+    module.relational_guard,
+    module.replica_relational_guard,
   ]
 }
 
@@ -45,6 +47,10 @@ module "replica_guard" {
     module.replica_poll,
     module.replica_lock,
     module.replica_switch,
+    module.replica_relational,
+    module.replica_network,
+    module.replica_cache,
+    module.replica_feed,
   ]
 }
 

@@ -15,6 +15,9 @@ locals {
   primary_key_arn = local.own_keys.primary == 1 ? one(aws_kms_key.primary[*].arn) : local.existing_keys.primary
   replica_key_arn = local.own_keys.replica == 1 ? one(aws_kms_key.replica[*].arn) : local.existing_keys.replica
 
+  # `primary` and `replica` -> the same.
+  key_arns = { primary = local.primary_key_arn, replica = local.replica_key_arn }
+
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 

@@ -71,6 +71,11 @@ module "primary" {
   origin                    = local.origin
   origin_secrets            = local.origin_secrets
   documents_integration     = module.settings.documents_integration
+  query                     = local.queries.primary
+  query_secrets             = local.query_secrets.primary
+  cache                     = local.read_caches.primary
+  cache_secrets             = local.cache_secrets.primary
+  feeds                     = local.feeds.primary
   functions                 = module.settings.functions
   republish                 = module.settings.republish
   account_concurrency_quota = module.settings.account_concurrency_quota
@@ -107,6 +112,11 @@ module "replica" {
   origin                    = local.origin
   origin_secrets            = local.origin_secrets
   documents_integration     = module.settings.documents_integration
+  query                     = local.queries.replica
+  query_secrets             = local.query_secrets.replica
+  cache                     = local.read_caches.replica
+  cache_secrets             = local.cache_secrets.replica
+  feeds                     = local.feeds.replica
   functions                 = module.settings.functions
   republish                 = module.settings.republish
   account_concurrency_quota = module.settings.account_concurrency_quota
@@ -126,9 +136,13 @@ locals {
     hot_zip       = module.settings.zips.hot
     functions_zip = module.settings.zips.functions
     layer_zip     = module.settings.zips.layer
-    s3            = module.settings.zip_objects.primary
-    architecture  = module.settings.architecture
-    aws_client    = module.settings.aws_client
+    # These layers exist only with a database and with cache.dax.
+    database_layer_zip = local.has_database ? module.settings.zips.database_layer : null
+    dax_layer_zip      = local.cache_engine == "dax" ? module.settings.zips.dax_layer : null
+
+    s3           = module.settings.zip_objects.primary
+    architecture = module.settings.architecture
+    aws_client   = module.settings.aws_client
   }
 
   # Both Regions use the user pool of the primary Region. Users sign in there, and the API authorizers of both Regions

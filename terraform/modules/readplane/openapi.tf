@@ -24,6 +24,9 @@ module "contract" {
   backends     = module.settings.backends
   cors_origins = local.cors_origins
   throttle     = module.settings.throttle
+
+  # The client of DynamoDB Accelerator doesn't say what its cache did.
+  cached_collections = local.cache_engine == "valkey" ? module.settings.cached_collections : []
 }
 
 output "openapi" {

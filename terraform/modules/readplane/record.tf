@@ -77,5 +77,13 @@ resource "aws_ssm_parameter" "record" {
     module.primary_switch,
     module.replica_switch,
     module.identity_pool,
+    module.relational,
+    module.replica_relational,
+    module.network,
+    module.replica_network,
+    module.cache,
+    module.replica_cache,
+    module.feed,
+    module.replica_feed,
   ]
 }

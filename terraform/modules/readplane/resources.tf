@@ -7,6 +7,16 @@ locals {
     { for stream in module.change_stream : "change_stream_archive" => stream.archive_role_arn },
   )
 
+  feed_functions         = local.has_feed ? { feed = module.feed[0].function } : {}
+  replica_feed_functions = local.has_feed && local.has_replica ? { feed = module.replica_feed[0].function } : {}
+
+  feed_roles         = { for name, function in local.feed_functions : name => function.role_arn }
+  replica_feed_roles = { for name, function in local.replica_feed_functions : name => function.role_arn }
+
+  # The queues of `feed`, as those of the write log stand beside them.
+  feed_resources         = local.has_feed ? module.feed[0].resources : {}
+  replica_feed_resources = local.has_feed && local.has_replica ? module.replica_feed[0].resources : {}
+
   replica_poll_functions = { for poll in module.replica_poll : "poll" => poll.function }
   replica_poll_roles = merge(
     { for poll in module.replica_poll : "poll" => poll.function.role_arn },
@@ -18,12 +28,15 @@ locals {
 output "primary" {
   description = <<-EOT
     What the stack has in the primary Region: its API (id, stage, domain), functions, queues, buckets, streams, items
-    table, KMS key, alarm topic and roles, with names and ARNs.
+    table, database, network of private stores, KMS key, alarm topic and roles, with names and ARNs.
   EOT
   value = merge(module.primary.resources, {
-    functions       = merge(module.primary.resources.functions, local.poll_functions)
-    roles           = merge(module.primary.resources.roles, local.poll_roles)
+    functions       = merge(module.primary.resources.functions, local.poll_functions, local.feed_functions)
+    queues          = merge(module.primary.resources.queues, local.feed_resources)
+    roles           = merge(module.primary.resources.roles, local.poll_roles, local.feed_roles)
+    network         = one(module.network[*].resources)
     change_stream   = one([for stream in module.change_stream : { name = stream.name, arn = stream.arn }])
+    database        = one(module.relational[*].resources)
     alarm_topic_arn = one(module.monitoring[*].topic_arn)
   })
 }
@@ -31,9 +44,12 @@ output "primary" {
 output "replica" {
   description = "The same as primary, for the replica Region; null without a replica."
   value = one([for region in module.replica : merge(region.resources, {
-    functions       = merge(region.resources.functions, local.replica_poll_functions)
-    roles           = merge(region.resources.roles, local.replica_poll_roles)
+    functions       = merge(region.resources.functions, local.replica_poll_functions, local.replica_feed_functions)
+    queues          = merge(region.resources.queues, local.replica_feed_resources)
+    roles           = merge(region.resources.roles, local.replica_poll_roles, local.replica_feed_roles)
+    network         = one(module.replica_network[*].resources)
     change_stream   = one([for stream in module.replica_change_stream : { name = stream.name, arn = stream.arn }])
+    database        = one(module.replica_relational[*].resources)
     alarm_topic_arn = one(module.replica_monitoring[*].topic_arn)
   })])
 }

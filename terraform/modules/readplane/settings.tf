@@ -52,6 +52,8 @@ module "settings" {
   layer_zip                 = var.layer_zip
   edge_auth_zip             = var.edge_auth_zip
   poll_layer_zip            = var.poll_layer_zip
+  database_layer_zip        = var.database_layer_zip
+  dax_layer_zip             = var.dax_layer_zip
   aws_client                = var.aws_client
   architecture              = var.architecture
 
@@ -67,6 +69,8 @@ module "settings" {
   access_log_buckets = var.access_log_buckets
   domains            = var.domains
 
+  cache = var.cache
+
   edge          = var.edge
   edge_base_url = var.edge_base_url
 
@@ -75,6 +79,12 @@ module "settings" {
   firewall = var.firewall
 
   identity_pool = var.identity_pool
+
+  network = var.network
+
+  relational = var.relational
+
+  store_passwords = var.store_passwords
 
   declared = {
     replica            = var.replica
@@ -97,7 +107,10 @@ module "settings" {
     user_pool          = var.user_pool
     access_log_buckets = var.access_log_buckets
     domains            = var.domains
+    cache              = var.cache
     edge               = var.edge
     firewall           = var.firewall
+    network            = var.network
+    relational         = var.relational
   }
 }

@@ -29,7 +29,7 @@ module "alarms" {
   name    = var.name
   actions = var.alarm_actions
 
-  alarms = {
+  alarms = merge(local.cache_alarms, {
     # Fires if the API fails in three of fifteen minutes. A minute counts if more than half of its requests fail, or at
     # least five requests and more than 5 %. So a few errors don't fire the alarm. If everything fails, the alarm fires
     # after three minutes with requests, however few requests there are.
@@ -294,7 +294,7 @@ module "alarms" {
       threshold    = 0
       missing_data = "notBreaching"
     }
-  }
+  })
 }
 
 moved {

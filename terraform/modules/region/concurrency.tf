@@ -2,11 +2,11 @@
 # unreserved, so it refuses more. It tells so only while Terraform applies, when other functions have changed already.
 # So the plan compares with the quota.
 locals {
-  # `poll` and `apply-stream` exist only in the Region that polls.
-  here = [for function in keys(var.functions) : function
-    if local.reads_stream || !contains(["poll", "apply_stream"], function)
-  ]
-  reserved_concurrency = sum(concat([0], [
+  # `poll` and `apply-stream` exist only in the Region that polls, and `feed` only with a private store that it feeds.
+  # `query` reserves what its own variable says.
+  absent = concat(local.reads_stream ? [] : ["poll", "apply_stream"], length(var.feeds) > 0 ? [] : ["feed"])
+  here   = setsubtract(keys(var.functions), local.absent)
+  reserved_concurrency = try(var.query.concurrency, 0) + sum(concat([0], [
     for function in local.here : coalesce(var.functions[function].reserved_concurrency, 0)
   ]))
 }
@@ -25,7 +25,8 @@ data "aws_servicequotas_service_quota" "concurrency" {
       error_message = <<-EOT
         The functions reserve ${local.reserved_concurrency} concurrent executions in ${local.region}, and the account's
         quota there is ${self.value}, of which Lambda keeps 100 unreserved. Lower reserved_concurrency in the variable
-        functions, or leave it out. Or ask AWS for a higher quota: Service Quotas, AWS Lambda, Concurrent executions.
+        functions, or leave it out, and lower query_concurrency in relational. Or ask AWS for a higher quota: Service
+        Quotas, AWS Lambda, Concurrent executions.
       EOT
     }
   }

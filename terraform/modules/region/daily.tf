@@ -17,6 +17,9 @@ locals {
   daily_group_arn = join(":", [
     "arn", local.partition, "scheduler", local.region, local.account_id, "schedule-group/${local.daily_group}",
   ])
+  daily_schedule_arns = join(":", [
+    "arn", local.partition, "scheduler", local.region, local.account_id, "schedule/${local.daily_group}/*",
+  ])
 
   daily_trust_policy = jsonencode({
     Version = "2012-10-17"
@@ -36,12 +39,22 @@ locals {
 
   daily_policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid      = "CallFunctions"
-      Effect   = "Allow"
-      Action   = ["lambda:InvokeFunction"]
-      Resource = values(local.called_daily)[*].arn
-    }]
+    Statement = concat(
+      [{
+        Sid      = "CallFunctions"
+        Effect   = "Allow"
+        Action   = ["lambda:InvokeFunction"]
+        Resource = values(local.called_daily)[*].arn
+      }],
+      # EventBridge Scheduler decrypts a schedule with the same role with which it calls the function.
+      var.kms_key_arn == null ? [] : [{
+        Sid       = "DecryptSchedules"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = [var.kms_key_arn]
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:scheduler:schedule:arn" = [local.daily_schedule_arns] } }
+      }],
+    )
   })
 }
 
@@ -65,13 +78,12 @@ resource "aws_scheduler_schedule_group" "daily" {
 }
 
 resource "aws_scheduler_schedule" "daily" {
-  #checkov:skip=CKV_AWS_297:The input of the schedule is {"check": true}, which needs no key of its own.
-
   for_each = local.called_daily
 
   name                = each.value.function_name
   group_name          = aws_scheduler_schedule_group.daily.name
   schedule_expression = "rate(1 day)"
+  kms_key_arn         = var.kms_key_arn
 
   # EventBridge Scheduler spreads the calls over an hour, and repeats a call that Lambda refuses.
   flexible_time_window {

@@ -83,9 +83,11 @@ locals {
     moved     = collection.read_changes > 0
   } }
 
-  # Function -> its settings as JSON text. `apply-stream` runs the package of `apply`, with the same settings.
+  # Function -> its settings as JSON text. query.tf has those of `query`. `apply-stream` runs the package of `apply`,
+  # with the same settings.
   settings = merge(
     local.function_settings,
+    local.query_settings,
     { for function in local.stream_functions : function => local.function_settings["apply"] },
   )
   stream_functions = local.reads_stream ? ["apply-stream"] : []
@@ -105,7 +107,7 @@ locals {
       }
     }))
 
-    read = jsonencode(merge(local.identity_settings, {
+    read = jsonencode(merge(local.identity_settings, local.cache_settings, {
       name             = var.name
       items_table      = var.items.name
       items_index      = var.items.index_name
@@ -126,7 +128,7 @@ locals {
       collections       = local.collection_readers
     })
 
-    publish = jsonencode({
+    publish = jsonencode(merge(local.feed_settings, {
       name              = var.name
       items_table       = var.items.name
       documents_bucket  = module.documents.bucket
@@ -134,7 +136,7 @@ locals {
       quarantine_prefix = "quarantine/"
       horizon_days      = var.horizon_days
       collections       = local.collection_documents
-    })
+    }))
   }
 }
 
@@ -164,11 +166,29 @@ locals {
   # Function -> whether it needs the layer. The layer holds the JSON Schema validator for `write`, and the X-Ray SDK,
   # which traces the calls that functions make through boto3.
   uses_layer = { for function, boto3 in local.uses_boto3 : function => boto3 || function == "write" }
+
+  # Function -> the executions that Lambda reserves for it. Each execution of `query` has a connection to the database.
+  concurrency = { for function, size in local.function_sizes :
+    function => function == "query" ? var.query.concurrency : size.reserved_concurrency
+  }
+
+  # Function -> its network, for the functions that are in a VPC.
+  vpcs = { query = try(var.query.vpc, null), read = try(var.cache.vpc, null) }
+
+  # Function -> the passwords of external stores in its environment.
+  secrets = { query = var.query_secrets, read = var.cache_secrets }
+
+  # Function -> its layers. `query` also needs the driver of the database, and `read` the client of DAX.
+  layers = { for function, shared in local.uses_layer : function => concat(
+    shared ? [aws_lambda_layer_version.this.arn] : [],
+    function == "query" ? aws_lambda_layer_version.database[*].arn : [],
+    function == "read" ? aws_lambda_layer_version.dax[*].arn : [],
+  ) }
 }
 
 module "function" {
   source   = "../function"
-  for_each = toset(concat(["write", "apply", "publish", "read"], local.stream_functions))
+  for_each = toset(concat(["write", "apply", "publish", "read"], local.stream_functions, local.query_functions))
 
   name     = var.name
   function = each.key
@@ -177,7 +197,7 @@ module "function" {
     zip          = local.function_zips[each.key]
     s3           = local.function_objects[each.key]
     architecture = var.code.architecture
-    layers       = local.uses_layer[each.key] ? [aws_lambda_layer_version.this.arn] : []
+    layers       = local.layers[each.key]
   }
 
   # Only the functions of the hot zip can call AWS with either client. So only they need the variable that chooses one.
@@ -185,10 +205,12 @@ module "function" {
 
   memory_mb            = local.function_sizes[each.key].memory_mb
   timeout_seconds      = local.function_sizes[each.key].timeout_seconds
-  reserved_concurrency = local.function_sizes[each.key].reserved_concurrency
+  reserved_concurrency = local.concurrency[each.key]
+  vpc                  = lookup(local.vpcs, each.key, null)
   snap_start           = local.function_sizes[each.key].snap_start
   republish            = var.republish
   settings             = local.settings[each.key]
+  secrets              = try(local.secrets[each.key], {})
   statements           = local.statements[each.key]
 
   kms_key_arn        = var.kms_key_arn

@@ -63,7 +63,7 @@ module "api" {
   name                = var.name
   endpoint_type       = var.api.endpoint_type
   user_pool_arn       = var.identity.user_pool_arn
-  functions           = { for key in ["write", "read"] : key => local.api_functions[key] }
+  functions           = { for key in local.called_functions : key => local.api_functions[key] }
   documents_bucket    = module.documents.bucket
   routes              = local.routes
   usage_plans         = local.usage_plans

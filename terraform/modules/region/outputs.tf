@@ -93,6 +93,11 @@ output "layer_arn" {
   value       = aws_lambda_layer_version.this.arn
 }
 
+output "database_layer_arn" {
+  description = "ARN of the Lambda layer with the PostgreSQL driver; null without a database."
+  value       = one(aws_lambda_layer_version.database[*].arn)
+}
+
 output "delivery_alarm_seconds" {
   description = "Age in seconds above which a record that Firehose hasn't delivered to S3 counts as late."
   value       = local.pending_seconds

@@ -5,8 +5,13 @@ locals {
     write        = concat(local.write_statements, local.key_statements["write"])
     apply        = concat(local.queue_statements, local.apply_statements, local.key_statements["apply"])
     apply-stream = concat(local.stream_statements, local.apply_statements, local.key_statements["apply-stream"])
-    publish      = concat(local.publish_statements, local.failed_batch_statements, local.key_statements["publish"])
-    read         = concat(local.read_statements, local.document_statements, local.key_statements["read"])
+    publish = concat(
+      local.publish_statements, local.feed_statements, local.failed_batch_statements, local.key_statements["publish"],
+    )
+    read = concat(
+      local.read_statements, local.document_statements, try(var.cache.statements, []), local.key_statements["read"],
+    )
+    query = concat(local.query_statements, local.key_statements["query"])
   }
 
   write_statements = [
@@ -174,8 +179,9 @@ locals {
     write        = ["s3", "dynamodb"]
     apply        = ["s3", "sqs", "dynamodb"]
     apply-stream = ["s3", "kinesis", "dynamodb"]
-    publish      = ["s3", "dynamodb"]
+    publish      = concat(["s3", "dynamodb"], local.feed_services)
     read         = local.documents_from_s3 ? ["dynamodb"] : ["s3", "dynamodb"]
+    query        = ["dynamodb"]
   }
 
   # Function -> what it may do with the key. Only `apply`, `apply-stream` and `publish` write data that this key
@@ -186,6 +192,7 @@ locals {
     apply-stream = ["kms:Decrypt", "kms:GenerateDataKey"]
     publish      = ["kms:Decrypt", "kms:GenerateDataKey"]
     read         = ["kms:Decrypt"]
+    query        = ["kms:Decrypt"]
   }
 
   key_conditions = { for function, services in local.key_services : function => {

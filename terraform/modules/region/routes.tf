@@ -19,6 +19,7 @@ locals {
   # responses depend on nothing else, and these parameters form the cache key. With `min_version`, clients read their
   # own writes. `next` is another name of `cursor`, because a list's response names the next cursor so.
   reads_of_list     = ["querystring.limit", "querystring.cursor", "querystring.next"]
+  reads_of_query    = concat(local.reads_of_list, ["querystring.filter", "querystring.sort", "querystring.q"])
   reads_of_item     = ["path.item_id", "querystring.min_version"]
   reads_of_document = ["path.item_id"]
 
@@ -32,18 +33,25 @@ locals {
     throttle   = collection.throttle
   } }
 
+  # Collection -> the parameters of its lists. Only a relational collection has those that the database serves.
+  list_parameters = { for c in keys(local.live) : c => (
+    contains(keys(local.relational), c) ? local.reads_of_query : local.reads_of_list
+  ) }
+
   # Collection -> the caches of its routes; null without cache_ttl.
   caches = { for c, collection in local.live : c => {
-    for kind, key in { list = local.reads_of_list, item = local.reads_of_item, document = local.reads_of_document } :
+    for kind, key in merge(local.cache_keys, { list = local.list_parameters[c] }) :
     kind => collection.cache_ttl == 0 ? null : { ttl = collection.cache_ttl, key = key }
   } }
+  cache_keys = { item = local.reads_of_item, document = local.reads_of_document }
 
   routes_of_lists = { for c in keys(local.live) : "GET /items/${c}" => merge(local.gets[c], {
     operation = "list_items"
-    function  = "read"
-    document  = null
-    reads     = local.reads_of_list
-    cache     = local.caches[c].list
+    # API Gateway can't choose the function by a query parameter, so `query` serves the plain lists too.
+    function = contains(keys(local.relational), c) ? "query" : "read"
+    document = null
+    reads    = local.list_parameters[c]
+    cache    = local.caches[c].list
   }) }
 
   routes_of_items = { for c in keys(local.live) : "GET /items/${c}/{item_id}" => merge(local.gets[c], {

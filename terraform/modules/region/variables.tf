@@ -12,9 +12,13 @@ variable "code" {
     hot_zip       = string
     functions_zip = string
     layer_zip     = string
-    s3            = optional(object({ bucket = string, keys = map(string) }))
-    architecture  = string
-    aws_client    = string
+    # The layer with the PostgreSQL driver; null without a database.
+    database_layer_zip = optional(string)
+    dax_layer_zip      = optional(string)
+
+    s3           = optional(object({ bucket = string, keys = map(string) }))
+    architecture = string
+    aws_client   = string
   })
 }
 
@@ -48,6 +52,11 @@ variable "collections" {
     cache_ttl    = number
     edge_ttl     = optional(number)
     throttle     = optional(object({ rate = number, burst = number }))
+    relational = optional(object({
+      fields = map(object({ type = string, pointer = string }))
+      sort   = list(string)
+      search = optional(object({ fields = list(string), language = string }))
+    }))
   }))
 }
 

@@ -43,11 +43,16 @@ output "named_replica_region" {
 }
 
 output "protected" {
-  description = "Whether Terraform refuses to delete the stack, the replica, and the change stream with checkpoints."
+  description = <<-EOT
+    Whether Terraform refuses to delete the stack, the replica, the change stream with checkpoints, and the database of
+    each Region.
+  EOT
   value = {
-    stack         = var.deletion_protection
-    replica       = local.replica_protected
-    change_stream = local.change_stream_protected
+    stack            = var.deletion_protection
+    replica          = local.replica_protected
+    change_stream    = local.change_stream_protected
+    database         = local.database_protected.primary
+    replica_database = local.database_protected.replica
   }
 }
 
@@ -72,4 +77,30 @@ output "open_limit" {
 output "budget_emails" {
   description = "Whom the budget notifies; empty without a budget."
   value       = local.budget_emails
+}
+
+output "cached_collections" {
+  description = "Names of the collections whose items the cache may hold, retired ones included."
+  value       = keys(local.cached_collections)
+}
+
+locals {
+  # How many batches `feed` may handle at once, of both stores together.
+  feed_concurrency = try(var.cache.feed_concurrency, 0) + try(var.relational.feed_concurrency, 0)
+}
+
+# The rule stands here, because Terraform takes rules of variables that read each other for a cycle.
+output "feed_concurrency" {
+  description = "How many batches of changes `feed` may handle at once, of both stores together."
+  value       = local.feed_concurrency
+
+  # With less, Lambda would throttle deliveries of the queues, and SQS counts each as a failure. Two executions are for
+  # the commands of operators.
+  precondition {
+    condition     = coalesce(var.functions.feed.reserved_concurrency, 10000) >= local.feed_concurrency + 2
+    error_message = <<-EOT
+      Set functions.feed.reserved_concurrency to at least the sum of cache.feed_concurrency, relational.feed_concurrency
+      and 2, or to null.
+    EOT
+  }
 }

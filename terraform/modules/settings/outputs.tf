@@ -192,7 +192,7 @@ output "hot_zip" {
 }
 
 output "functions_zip" {
-  description = "Path of the zip with the code of `publish`, `poll` and `backend_auth`."
+  description = "Path of the zip with the code of `publish`, `poll`, `query`, `feed` and `backend_auth`."
   value       = var.functions_zip
 }
 
@@ -209,6 +209,18 @@ output "edge_auth_zip" {
 output "poll_layer_zip" {
   description = "Path of the zip of the Lambda layer that only `poll` uses."
   value       = var.poll_layer_zip
+}
+
+output "database_layer_zip" {
+  description = "Path of the zip of the Lambda layer with the PostgreSQL driver, which `query` and `feed` use."
+  value       = var.database_layer_zip
+}
+
+output "dax_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer with the client of DynamoDB Accelerator, which `read` uses with cache.dax.
+  EOT
+  value       = var.dax_layer_zip
 }
 
 output "aws_client" {
@@ -271,6 +283,11 @@ output "domains" {
   value       = var.domains
 }
 
+output "cache" {
+  description = "A cache of items in each Region, which `read` asks before DynamoDB."
+  value       = var.cache
+}
+
 output "edge" {
   description = <<-EOT
     A CloudFront distribution that serves documents, the API and the web client from the edge location nearest to the
@@ -307,6 +324,25 @@ output "identity_pool" {
   value       = var.identity_pool
 }
 
+output "network" {
+  description = <<-EOT
+    The VPC of each Region in which functions reach the private stores: `read` the cache, `query` the database, and
+    `feed` both.
+  EOT
+  value       = var.network
+}
+
+output "relational" {
+  description = "A PostgreSQL database in each Region, from which clients list collections with filter, sort and q."
+  value       = var.relational
+}
+
+output "store_passwords" {
+  description = "Passwords of external stores, by use."
+  value       = var.store_passwords
+  sensitive   = true
+}
+
 # Each variable with objects in its type, with every attribute that the type has.
 locals {
   typed = {
@@ -330,7 +366,10 @@ locals {
     user_pool          = var.user_pool
     access_log_buckets = var.access_log_buckets
     domains            = var.domains
+    cache              = var.cache
     edge               = var.edge
     firewall           = var.firewall
+    network            = var.network
+    relational         = var.relational
   }
 }

@@ -10,6 +10,20 @@ locals {
 
   # How a schema may write its draft: also with https, and with # at the end.
   schema_draft = "^(${replace(replace(join("|", local.schema_drafts), ".", "[.]"), "http:", "https?:")})#?$"
+
+  # The name of a field in the database, and a JSON pointer.
+  field_name = "^[A-Za-z][A-Za-z0-9_]{0,62}$"
+  pointer    = "^(/([^~/]|~[01])*)+$"
+
+  # The types of a field (lambda_src/readplane/model/fields.py).
+  field_types = ["number", "text", "boolean", "time"]
+
+  # The text search configurations that every PostgreSQL has, from version 16 on.
+  languages = [
+    "simple", "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german",
+    "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian", "portuguese",
+    "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish", "yiddish",
+  ]
 }
 
 variable "collections" {
@@ -29,11 +43,28 @@ variable "collections" {
     # Seconds for which the edge may serve a document without asking the Region again. null means cache_ttl. It needs no
     # cache_size. Documents of owners are never cached, at the edge or elsewhere.
     edge_ttl = optional(number)
+    # Whether the item cache of the variable cache may hold the items. Set it to false for items that are read seldom.
+    cache = optional(bool, true)
     # Requests per second and burst for each API method of the collection; null means the limits in the variable
     # throttle.
     throttle = optional(object({
       rate  = number # requests per second
       burst = number # requests that may come at once
+    }))
+    # What clients can list the items by, besides plain lists: it needs the variable relational. Each change of it needs
+    # `ops/readplane relational migrate`. null: the collection isn't in the database.
+    relational = optional(object({
+      # Name -> a field of the items that the parameter filter may name.
+      fields = optional(map(object({
+        type    = string # number, text, boolean or time (RFC 3339)
+        pointer = string # JSON pointer to the field in an item's data, for example /price
+      })), {})
+      sort = optional(list(string), []) # names of fields that the parameter sort may name
+      # What the parameter q searches; null: q is refused.
+      search = optional(object({
+        fields   = list(string)               # JSON pointers to the texts in an item's data
+        language = optional(string, "simple") # PostgreSQL's text search configuration, for example english
+      }))
     }))
   }))
   nullable = false
@@ -169,6 +200,95 @@ variable "collections" {
       for limit in values(var.collections)[*].throttle : floor(limit.burst) == limit.burst if limit != null
     ])
     error_message = "Set a collection's throttle.burst to a whole number, because API Gateway takes no other."
+  }
+
+  validation {
+    condition = alltrue([
+      for each in values(var.collections)[*].relational : length(each.fields) > 0 || each.search != null if each != null
+    ])
+    error_message = "Give relational of a collection at least one field, or search: otherwise no list could use it."
+  }
+
+  # Each field is a column with an index, and each index slows every write.
+  validation {
+    condition = alltrue([
+      for each in values(var.collections)[*].relational : length(each.fields) <= 8 if each != null
+    ])
+    error_message = "Give relational of a collection at most 8 fields."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for c in values(var.collections) : [
+        for name in keys(try(c.relational.fields, {})) : can(regex(local.field_name, name))
+      ]
+    ]))
+    error_message = <<-EOT
+      Name the fields of relational with 1 to 63 letters, digits and underscores, the first a letter, because clients
+      write the name in the parameters filter and sort.
+    EOT
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for c in values(var.collections) : [
+        for each in values(try(c.relational.fields, {})) : contains(local.field_types, each.type)
+      ]
+    ]))
+    error_message = "Set the type of each field of relational to number, text, boolean or time."
+  }
+
+  # https://www.rfc-editor.org/rfc/rfc6901#section-3
+  validation {
+    condition = alltrue(flatten([
+      for c in values(var.collections) : [
+        for f in values(try(c.relational.fields, {})) : can(regex(local.pointer, f.pointer))
+      ]
+    ]))
+    error_message = <<-EOT
+      Write the pointer of each field of relational as a JSON pointer, for example /price or /maker/name. In a name,
+      write ~1 for a slash and ~0 for a tilde.
+    EOT
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for c in values(var.collections) : [
+        for pointer in try(c.relational.search.fields, []) : can(regex(local.pointer, pointer))
+      ]
+    ]))
+    error_message = <<-EOT
+      Write each of search.fields of relational as a JSON pointer, for example /name or /maker/name. In a name, write ~1
+      for a slash and ~0 for a tilde.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for each in values(var.collections)[*].relational : length(setsubtract(each.sort, keys(each.fields))) == 0
+      if each != null
+    ])
+    error_message = "Declare every field that sort of relational names in fields of the same collection."
+  }
+
+  validation {
+    condition = alltrue([
+      for each in values(var.collections)[*].relational : contains(range(1, 9), length(each.search.fields))
+      if try(each.search != null, false)
+    ])
+    error_message = "Give search.fields of relational 1 to 8 JSON pointers."
+  }
+
+  # https://www.postgresql.org/docs/current/textsearch-controls.html
+  validation {
+    condition = alltrue([
+      for each in values(var.collections)[*].relational : contains(local.languages, each.search.language)
+      if try(each.search != null, false)
+    ])
+    error_message = <<-EOT
+      Set search.language of relational to "simple" (no stemming) or to a language that PostgreSQL knows:
+      ${join(", ", local.languages)}.
+    EOT
   }
 }
 

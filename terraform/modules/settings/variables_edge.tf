@@ -100,11 +100,11 @@ variable "edge" {
 
   # Browser vendors build in only a name that promises a year for every host below it.
   validation {
-    condition = try(
-      !var.edge.hsts.preload
-      || var.edge.hsts.subdomains && var.edge.hsts.max_age >= 31536000 && var.edge.domain != null,
-      true
-    )
+    condition = try(!var.edge.hsts.preload || alltrue([
+      var.edge.hsts.subdomains,
+      var.edge.hsts.max_age >= 31536000,
+      var.edge.domain != null,
+    ]), true)
     error_message = <<-EOT
       With edge.hsts.preload, set edge.hsts.subdomains to true and edge.hsts.max_age to at least 31536000 (a year), and
       set edge.domain: browser vendors accept nothing less.

@@ -42,6 +42,20 @@ variable "functions" {
       reserved_concurrency = optional(number)
       snap_start           = optional(bool, false)
     }), {})
+    # The function that lists relational collections. It exists only with relational, whose query_concurrency is the
+    # number of executions that Lambda reserves for it.
+    query = optional(object({
+      memory_mb       = optional(number, 512)
+      timeout_seconds = optional(number, 15)
+      snap_start      = optional(bool, false)
+    }), {})
+    # The function that writes changes into the cache and the database. It exists only with a cache of Valkey or with
+    # relational. A batch that fails comes again after six times the timeout.
+    feed = optional(object({
+      memory_mb            = optional(number, 1024)
+      timeout_seconds      = optional(number, 60)
+      reserved_concurrency = optional(number)
+    }), {})
     # The function that polls back offices.
     poll = optional(object({
       memory_mb            = optional(number, 1024)
@@ -76,6 +90,21 @@ variable "functions" {
     EOT
   }
 
+  # `query` serves plain lists as `read` does. A list from the database takes up to 2 seconds, and a connection as long.
+  validation {
+    condition     = var.functions.query.timeout_seconds >= 12 && var.functions.query.timeout_seconds <= 29
+    error_message = <<-EOT
+      Set functions.query.timeout_seconds to 12 to 29, because a list and its retries take up to 10 seconds, and API
+      Gateway waits 29 seconds.
+    EOT
+  }
+
+  # A cold start of `feed` with the PostgreSQL driver, and the attempts of its reads of DynamoDB, take some seconds.
+  validation {
+    condition     = var.functions.feed.timeout_seconds >= 10
+    error_message = "Set functions.feed.timeout_seconds to at least 10, because a batch and its retries take that long."
+  }
+
   # `apply` gets at least 15 seconds for each megabyte of an object. A megabyte can hold some 2,400 small changes, so
   # `apply` must write at least 160 changes a second. At best it writes thousands a second. Even with a third of a CPU
   # core, or while DynamoDB throttles, it still writes a few hundred, which is enough.
@@ -103,8 +132,8 @@ variable "functions" {
 
   validation {
     condition = alltrue([
-      for n in flatten([for f in var.functions : [f.memory_mb, f.timeout_seconds, f.reserved_concurrency]]) :
-      floor(n) == n if n != null
+      for n in flatten([for f in var.functions : [for name, n in f : n if name != "snap_start"]]) : floor(n) == n
+      if n != null
     ])
     error_message = <<-EOT
       Set memory_mb, timeout_seconds and reserved_concurrency of functions to whole numbers, because Lambda takes no
@@ -114,7 +143,7 @@ variable "functions" {
 
   validation {
     condition = alltrue([
-      for settings in values(var.functions) : coalesce(settings.reserved_concurrency, 1) >= 1
+      for settings in values(var.functions) : coalesce(try(settings.reserved_concurrency, null), 1) >= 1
     ])
     error_message = "Set reserved_concurrency to at least 1, or to null, because 0 stops the function."
   }
@@ -129,17 +158,21 @@ variable "functions" {
   # AWS refuses reservations that leave less than 100 of the account's concurrency quota unreserved. Without any, every
   # quota is enough. Without account_concurrency_quota, module region compares with the quota that AWS reports.
   validation {
-    condition = local.reservable_concurrency >= sum([
-      for settings in values(var.functions) : coalesce(settings.reserved_concurrency, 0)
+    condition = local.reservable_concurrency >= local.query_concurrency + sum([
+      for f in values(var.functions) : coalesce(try(f.reserved_concurrency, null), 0)
     ])
     error_message = <<-EOT
       Reserve less concurrency. The sum over the functions may be at most account_concurrency_quota minus 100, because
-      AWS keeps 100 unreserved.
+      AWS keeps 100 unreserved. relational.query_concurrency counts too.
     EOT
   }
 }
 
 locals {
+  # What `query` reserves. The variable functions says what the other functions do.
+  query_concurrency = try(var.relational.query_concurrency, 0)
+
+
   # What all functions together may reserve; without account_concurrency_quota, more than any account has.
   reservable_concurrency = max(0, coalesce(var.account_concurrency_quota, 100000) - 100)
 }
@@ -227,7 +260,7 @@ variable "code_buckets" {
 variable "dist" {
   description = <<-EOT
     Path of the folder with the zips of the functions and Lambda layers, which `make build` creates. null means the
-    folder dist/ beside the folder terraform/. The next five variables can name other zips.
+    folder dist/ beside the folder terraform/. The next seven variables can name other zips.
   EOT
   type        = string
   default     = null
@@ -252,8 +285,8 @@ variable "hot_zip" {
 
 variable "functions_zip" {
   description = <<-EOT
-    Path of the zip with the code of `publish`, `poll` and `backend_auth`. null means functions-arm64.zip in the folder
-    dist.
+    Path of the zip with the code of `publish`, `poll`, `query`, `feed` and `backend_auth`. null means
+    functions-arm64.zip in the folder dist.
   EOT
   type        = string
   default     = null
@@ -321,6 +354,44 @@ variable "poll_layer_zip" {
   }
 }
 
+variable "database_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer with the PostgreSQL driver, which `query` and `feed` use. null means
+    database-layer-arm64.zip in the folder dist. A stack without relational needs no such zip.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition = local.from_s3 || var.relational == null || fileexists(
+      coalesce(var.database_layer_zip, local.built.database_layer)
+    )
+    error_message = <<-EOT
+      Run `make build` first, or set dist or database_layer_zip. There is no file
+      ${coalesce(var.database_layer_zip, local.built.database_layer)}.
+    EOT
+  }
+}
+
+variable "dax_layer_zip" {
+  description = <<-EOT
+    Path of the zip of the Lambda layer with the client of DynamoDB Accelerator, which `read` uses with cache.dax. null
+    means dax-layer-arm64.zip in the folder dist. A stack without cache.dax needs no such zip.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition = local.from_s3 || try(var.cache.dax == null, true) || fileexists(
+      coalesce(var.dax_layer_zip, local.built.dax_layer)
+    )
+    error_message = <<-EOT
+      Run `make build` first, or set dist or dax_layer_zip. There is no file
+      ${coalesce(var.dax_layer_zip, local.built.dax_layer)}.
+    EOT
+  }
+}
+
 locals {
   dist = coalesce(var.dist, "${path.module}/../../../dist")
   built = {
@@ -329,6 +400,9 @@ locals {
     layer      = "${local.dist}/layer-arm64.zip"
     poll_layer = "${local.dist}/poll-layer-arm64.zip"
     edge_auth  = "${local.dist}/edge_auth-x86_64.zip"
+
+    database_layer = "${local.dist}/database-layer-arm64.zip"
+    dax_layer      = "${local.dist}/dax-layer-arm64.zip"
   }
   zips = {
     hot        = coalesce(var.hot_zip, local.built.hot)
@@ -336,6 +410,9 @@ locals {
     layer      = coalesce(var.layer_zip, local.built.layer)
     poll_layer = coalesce(var.poll_layer_zip, local.built.poll_layer)
     edge_auth  = coalesce(var.edge_auth_zip, local.built.edge_auth)
+
+    database_layer = coalesce(var.database_layer_zip, local.built.database_layer)
+    dax_layer      = coalesce(var.dax_layer_zip, local.built.dax_layer)
   }
 
   from_s3        = var.code_buckets != null

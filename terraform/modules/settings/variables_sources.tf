@@ -227,6 +227,18 @@ variable "sources" {
   # may have 4 KB together with up to 40 collections. And it adds up to 700 characters to the policy of `poll`, of which
   # IAM allows 10,240: the secret and its key, and the documents of a snapshot in both Regions. Module function checks
   # both sizes exactly. The settings of the sources themselves are in an S3 object, whose size AWS doesn't limit.
+  # A snapshot is one document. It has no items that a list could show.
+  validation {
+    condition = alltrue([
+      for source in values(var.sources) : try(var.collections[source.collection].relational == null, true)
+      if source.mode == "snapshot"
+    ])
+    error_message = <<-EOT
+      Remove relational from the collections that sources of the mode "snapshot" feed, because a snapshot has no items
+      to list.
+    EOT
+  }
+
   validation {
     condition     = length(var.sources) <= 20
     error_message = "Declare at most 20 sources. Put the rest into a second stack."

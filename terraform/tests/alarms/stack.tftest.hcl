@@ -1,6 +1,6 @@
 # Plans a stack with everything that has alarms, so that tests/unit/alarms can check the alarms that Terraform really
 # makes: two Regions, sources with and without a sweep, backends with and without an API key, an edge with a firewall,
-# and one name of the API for both Regions.
+# one name of the API for both Regions, a cache and a database. caches.tftest.hcl has the other kinds of caches.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -72,9 +72,13 @@ variables {
   poll_layer_zip = "tests/mocks/artefact.txt"
 
   collections = {
-    products = { read = "public", write_groups = ["editors"] }
-    prices   = { read = "authenticated" }
-    stock    = { read = "public" }
+    products = {
+      read         = "public"
+      write_groups = ["editors"]
+      relational   = { fields = { price = { type = "number", pointer = "/price" } } }
+    }
+    prices = { read = "authenticated" }
+    stock  = { read = "public" }
   }
   groups = ["editors"]
 
@@ -98,6 +102,14 @@ variables {
       schedule         = "rate(1 hour)"
       staleness_budget = 7200
     }
+  }
+
+  database_layer_zip = "tests/mocks/artefact.txt"
+  relational         = { aurora = {} }
+  cache              = { serverless = {} }
+  network = {
+    primary = { create = { cidr = "10.20.0.0/20", zones = ["eu-central-1a", "eu-central-1b"] } }
+    replica = { create = { cidr = "10.21.0.0/20", zones = ["eu-west-1a", "eu-west-1b"] } }
   }
 
   edge_auth_zip = "tests/mocks/artefact.txt"
@@ -143,5 +155,10 @@ run "stack" {
   assert {
     condition     = output.alarm_topic_arn != null
     error_message = "The stack has alarms."
+  }
+
+  assert {
+    condition     = module.relational_guard[0].protected && module.replica_relational_guard[0].protected
+    error_message = "A guard refuses before anything of a protected database is gone."
   }
 }

@@ -10,11 +10,12 @@ mock_provider "aws" {
 variables {
   name = "readplane"
   code = {
-    hot_zip       = "tests/mocks/hot.txt"
-    functions_zip = "tests/mocks/artefact.txt"
-    layer_zip     = "tests/mocks/artefact.txt"
-    architecture  = "arm64"
-    aws_client    = "slim"
+    hot_zip            = "tests/mocks/hot.txt"
+    functions_zip      = "tests/mocks/artefact.txt"
+    layer_zip          = "tests/mocks/artefact.txt"
+    database_layer_zip = "tests/mocks/artefact.txt"
+    architecture       = "arm64"
+    aws_client         = "slim"
   }
   kms_key_arn = null
   identity = {
@@ -33,11 +34,25 @@ variables {
   }
 
   # Cached collections of both visibilities, written by clients and fed by sources, and one of each kind without a
-  # cache. An owner collection is never cached.
+  # cache. Two of them have lists with filter, sort and q. An owner collection is never cached.
   collections = {
     products = { read = "public", write_groups = ["editors"], cache_ttl = 60 }
-    prices   = { read = "authenticated", write_groups = ["editors"], cache_ttl = 30 }
-    stock    = { read = "public", write_groups = [], cache_ttl = 20 }
+    prices = {
+      read         = "authenticated"
+      write_groups = ["editors"]
+      cache_ttl    = 30
+      relational   = { fields = { n = { type = "number", pointer = "/n" } }, sort = ["n"] }
+    }
+    stock = {
+      read         = "public"
+      write_groups = []
+      cache_ttl    = 20
+      relational = {
+        fields = { n = { type = "number", pointer = "/n" } }
+        sort   = ["n"]
+        search = { fields = ["/name"], language = "simple" }
+      }
+    }
     rates    = { read = "authenticated", write_groups = [], cache_ttl = 300 }
     drafts   = { read = "public", write_groups = ["editors"], cache_ttl = 0 }
     profiles = { read = "owner", write_groups = [], cache_ttl = 0 }
@@ -45,6 +60,20 @@ variables {
   sources = {
     shop = { collection = "stock", staleness_budget = 60 }
     bank = { collection = "rates", staleness_budget = 60 }
+  }
+
+  query = {
+    concurrency = 20
+    database = {
+      host              = "readers.example.com"
+      port              = 5432
+      name              = "readplane"
+      user              = "query"
+      iam               = true
+      tls               = true
+      reads_from_writer = false
+    }
+    statements = []
   }
 
   backends = {
@@ -92,6 +121,7 @@ variables {
     apply   = { memory_mb = 1024, timeout_seconds = 300 }
     publish = { memory_mb = 1024, timeout_seconds = 120 }
     read    = { memory_mb = 512, timeout_seconds = 15 }
+    query   = { memory_mb = 512, timeout_seconds = 15 }
   }
   write_log = {
     buffering_seconds      = 60

@@ -59,6 +59,14 @@ output "varying" {
   ]
 }
 
+output "reporting" {
+  description = "Ids of the operations whose response with the status 200 names the header Cache-Status."
+  value = [
+    for operation in local.operations : operation.operationId
+    if can(operation.responses["200"].headers["Cache-Status"])
+  ]
+}
+
 output "unknown" {
   description = "Name and status of each shared response that says of a write that the outcome is unknown."
   value = [

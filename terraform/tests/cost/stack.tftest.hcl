@@ -1,5 +1,5 @@
 # Plans a stack with a mocked provider, so that ops/cost can see what its resources cost. `python -m ops.cost --plan`
-# gives it a variable file of environments/, or source.tfvars in this folder.
+# gives it a variable file of environments/, and perhaps one in this folder.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -38,5 +38,7 @@ run "stack" {
     functions_zip  = "tests/mocks/artefact.txt"
     layer_zip      = "tests/mocks/artefact.txt"
     poll_layer_zip = "tests/mocks/artefact.txt"
+
+    database_layer_zip = "tests/mocks/artefact.txt"
   }
 }

@@ -267,3 +267,29 @@ mock_resource "aws_wafv2_ip_set" {
     arn = "arn:aws:wafv2:us-east-1:111122223333:global/ipset/readplane/11111111-2222-3333-4444-555555555555"
   }
 }
+
+mock_resource "aws_rds_cluster" {
+  defaults = {
+    arn                 = "arn:aws:rds:eu-central-1:111122223333:cluster:readplane-database"
+    cluster_resource_id = "cluster-ABCDEFGHIJKL01234"
+    endpoint            = "readplane-database.cluster-a1b2c3.eu-central-1.rds.amazonaws.com"
+    reader_endpoint     = "readplane-database.cluster-ro-a1b2c3.eu-central-1.rds.amazonaws.com"
+    master_user_secret = [{
+      kms_key_id    = "arn:aws:kms:eu-central-1:111122223333:key/k"
+      secret_arn    = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds-cluster-AbCdEf"
+      secret_status = "active"
+    }]
+  }
+}
+
+mock_resource "aws_db_proxy" {
+  defaults = {
+    arn = "arn:aws:rds:eu-central-1:111122223333:db-proxy:prx-0123456789abcdef0"
+  }
+}
+
+mock_resource "aws_db_proxy_endpoint" {
+  defaults = {
+    endpoint = "readplane-database-readers.endpoint.proxy-a1b2c3.eu-central-1.rds.amazonaws.com"
+  }
+}

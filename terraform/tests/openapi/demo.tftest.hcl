@@ -41,6 +41,11 @@ variables {
   functions_zip  = "tests/mocks/artefact.txt"
   layer_zip      = "tests/mocks/artefact.txt"
   poll_layer_zip = "tests/mocks/artefact.txt"
+
+  database_layer_zip = "tests/mocks/artefact.txt"
+
+  # As in a local run. On AWS, a check would warn that clients can call the API around the edge.
+  api_base_url = "http://localhost:4566/_aws/execute-api/{api_id}"
 }
 
 run "demo" {

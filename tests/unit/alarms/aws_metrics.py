@@ -34,10 +34,13 @@ def _of(statistics: frozenset[str], *dimensions: str) -> AwsMetric:
 PAGES: Mapping[str, str] = {
     "AWS/ApiGateway": "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html",
     "AWS/CloudFront": "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html",
+    "AWS/DAX": "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/dax-metrics-dimensions-dax.html",
     "AWS/DynamoDB": "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html",
+    "AWS/ElastiCache": "https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.html",
     "AWS/Firehose": "https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html",
     "AWS/Kinesis": "https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html",
     "AWS/Lambda": "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
+    "AWS/RDS": "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html",
     "AWS/SNS": "https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html",
     "AWS/SQS": (
         "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"
@@ -51,6 +54,17 @@ PAGES: Mapping[str, str] = {
 _FUNCTION = ("FunctionName", "FunctionName,Resource")
 _STAGE = ("ApiName", "ApiName,Stage")
 
+# A node has a series by its id, and most metrics one by its cluster. AWS lists the dimensions only where it says which
+# metrics it enriches with tags: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/
+# A serverless cache has one dimension, with a small letter first. AWS doesn't document it, but `list-metrics` shows it:
+# https://github.com/open-constructs/aws-cdk-library/pull/68 and https://github.com/grafana/grafana-aws-sdk/pull/151
+_NODE = ("CacheClusterId,CacheNodeId",)
+_CACHE = ("clusterId", *_NODE)
+_DAX = ("ClusterId", "ClusterId,NodeId")
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/dimensions.html
+_CLUSTER = ("DBInstanceIdentifier", "DBClusterIdentifier", "DBClusterIdentifier,Role")
+
 CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
     # API Gateway emits these metrics whether or not method-level metrics are on. Those have the dimensions Resource and
     # Method too.
@@ -61,6 +75,28 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
         "Latency": _of(AGE | {"p"}, *_STAGE),
     },
     "AWS/CloudFront": {"5xxErrorRate": _of(frozenset({"Average"}), "DistributionId,Region")},
+    "AWS/DAX": {
+        "CPUUtilization": _of(AGE, *_DAX),
+        "ClientConnections": _of(AGE, *_DAX),
+        "EvictedSize": _of(AGE, *_DAX),
+        "FaultRequestCount": _of(COUNT, *_DAX),
+        "ItemCacheHits": _of(COUNT, *_DAX),
+        "ItemCacheMisses": _of(COUNT, *_DAX),
+    },
+    "AWS/ElastiCache": {
+        "AuthenticationFailures": _of(COUNT, *_CACHE),
+        "BytesUsedForCache": _of(AGE, *_CACHE),
+        "CacheHits": _of(COUNT, *_CACHE),
+        "CacheMisses": _of(COUNT, *_CACHE),
+        "CurrConnections": _of(AGE, *_CACHE),
+        "DatabaseMemoryUsagePercentage": _of(AGE, *_NODE),
+        "ElastiCacheProcessingUnits": _of(COUNT, "clusterId"),
+        "EngineCPUUtilization": _of(AGE, *_NODE),
+        "Evictions": _of(COUNT, *_CACHE),
+        "IamAuthenticationThrottling": _of(COUNT, *_CACHE),
+        "ReplicationLag": _of(AGE, *_NODE),
+        "ThrottledCmds": _of(COUNT, "clusterId"),
+    },
     "AWS/DynamoDB": {
         "ReadThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
         "WriteThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
@@ -86,6 +122,16 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
         "PolledEventCount": _of(COUNT, "EventSourceMappingUUID"),
         "DroppedEventCount": _of(COUNT, "EventSourceMappingUUID"),
         "OnFailureDestinationDeliveredEventCount": _of(COUNT, "EventSourceMappingUUID"),
+    },
+    # AWS names the metrics of IAM authentication in its chapter on troubleshooting, which doesn't say under which
+    # dimensions RDS emits them; all metrics of Aurora's instances have a series for the cluster.
+    "AWS/RDS": {
+        "ACUUtilization": _of(AGE, *_CLUSTER),
+        "AuroraReplicaLag": _of(AGE, *_CLUSTER),
+        "DatabaseConnections": _of(AGE | {"Sum"}, *_CLUSTER),
+        "Deadlocks": _of(AGE, *_CLUSTER),
+        "IamDbAuthConnectionFailureThrottling": _of(frozenset({"Sum"}), *_CLUSTER),
+        "ServerlessDatabaseCapacity": _of(AGE, *_CLUSTER),
     },
     "AWS/SNS": {"NumberOfNotificationsFailed": _of(COUNT, "TopicName")},
     "AWS/SQS": {
@@ -140,7 +186,7 @@ def _mappings(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
     return [
         resource
         for resource in plan.of_type("aws_lambda_event_source_mapping", region)
-        if resource.values["uuid"] == value
+        if resource.values.get("uuid") == value  # some are known only after the apply
         and resource.values["metrics_config"] == [{"metrics": ["EventCount"]}]
         and (name != "OnFailureDestinationDeliveredEventCount" or resource.values["destination_config"])
     ]
@@ -196,9 +242,24 @@ def _indexes(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
     ]
 
 
+def _nodes(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    """Return the replication group with a node of this id. ElastiCache numbers the nodes from 001."""
+    group, number = value.rsplit("-", 1)
+    return [
+        resource
+        for resource in plan.of_type("aws_elasticache_replication_group", region)
+        if resource.values["replication_group_id"] == group
+        and 1 <= int(number) <= resource.values["num_cache_clusters"]
+    ]
+
+
 _RESOURCES: Mapping[str, Finder] = {
     "ApiName": _named("aws_api_gateway_rest_api", "name"),
     "Stage": _named("aws_api_gateway_stage", "stage_name"),
+    "CacheClusterId": _nodes,
+    "ClusterId": _named("aws_dax_cluster", "cluster_name"),
+    "clusterId": _named("aws_elasticache_serverless_cache", "name"),
+    "DBClusterIdentifier": _named("aws_rds_cluster", "cluster_identifier"),
     "DeliveryStreamName": _delivery_streams,
     "DistributionId": _named("aws_cloudfront_distribution", "id"),
     "EventSourceMappingUUID": _mappings,

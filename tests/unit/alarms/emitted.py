@@ -8,17 +8,30 @@ import contextlib
 import io
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from itertools import chain, repeat
+from typing import Any, NamedTuple, cast
 
 from readplane.apply.tally import CountedObjects
+from readplane.clock import now_ms
+from readplane.feed.fed_stores import DatabaseStore
+from readplane.feed.item_rows import ItemRows
+from readplane.feed.messages import MessageFeeder
+from readplane.model.cache_entry import CacheEntry
 from readplane.model.timestamp import rfc3339
 from readplane.poll.errors import BackOfficeError
 from readplane.publish.handler import Publish, PublishSettings
 from readplane.publish.heartbeat import report_heartbeats
+from readplane.stores.item_cache import CachedItems, EntryStore
+from readplane.stores.key_queue import print_message
+from readplane.stores.resp import Answer, RespClient, RespError
 from readplane.telemetry import NAMESPACE, Telemetry
 from readplane.write.log import NotAppendedError
 from tests.unit.apply.support import EVENT, KEY, MemoryCountedObjects, apply_with
+from tests.unit.feed.support import MemoryWriter, ScannedDynamo
+from tests.unit.mangled_rows import row_of
 from tests.unit.poll.support import CHANGES, DAY_MS, SNAPSHOT, SWEPT, World
+from tests.unit.stores.cache_support import KEY as CACHED_KEY
+from tests.unit.stores.cache_support import SETTINGS as CACHE
 from tests.unit.support import (
     COLLECTIONS,
     NOW_MS,
@@ -201,6 +214,52 @@ def mend() -> object:
     return publish(stream_record(newer, older))
 
 
+def feed(*, fails: bool = False) -> object:
+    """Write an item to the database."""
+    table, writer = ScannedDynamo(), MemoryWriter()
+    table.items[change().key] = row_of(change())
+    writer.is_down = fails
+    telemetry = Telemetry("feed", "demo")
+    stores: Any = {"database": DatabaseStore(cast(Any, writer), frozenset(COLLECTIONS))}
+    message = {
+        "messageId": "m",
+        "body": print_message("database", [change().key]),
+        "attributes": {"SentTimestamp": str(NOW_MS)},
+    }
+    feeder = MessageFeeder(ItemRows(table, "items", telemetry), stores, 30 * DAY_MS, telemetry)
+    times = chain([60_000, 60_000], repeat(0))  # enough for one attempt
+    return feeder.feed_messages([message], lambda: next(times))
+
+
+class CacheClient(RespClient):
+    """A client of a cache that has a fresh entry.
+
+    :param error: the code of the error with which each command fails; ``None`` if the cache answers.
+    """
+
+    def __init__(self, error: str | None) -> None:
+        super().__init__("127.0.0.1", 1, tls=False)
+        self._error = error
+
+    def call(self, *words: bytes, seconds: float | None = None) -> Answer:
+        """Answer a command, or fail it."""
+        if self._error:
+            raise RespError(self._error)
+        entry = CacheEntry(change().version, now_ms() + 60_000, CACHED_KEY, change().representation())
+        return entry.encode(CACHE.max_item_bytes)
+
+    def get(self, key: str, seconds: float | None = None) -> Answer:
+        """Answer the command GET, or fail it."""
+        return self.call(b"GET", key.encode(), seconds=seconds)
+
+
+def read_cached(error: str | None = None) -> object:
+    """Read an item through the cache."""
+    telemetry = Telemetry("read", "demo")
+    store = EntryStore(CACHE, CacheClient(error), telemetry)
+    return CachedItems(store, MemoryItems(), frozenset({"products"}), telemetry).read(CACHED_KEY, "")
+
+
 RUNS: Mapping[str, Callable[[], object]] = {
     "write": write(),
     "write_unconfirmed": write(NotAppendedError(refused=True, cause="ThrottlingException")),
@@ -215,6 +274,11 @@ RUNS: Mapping[str, Callable[[], object]] = {
     "publish_heartbeat": lambda: publish(heartbeat()),
     "publish_malformed": lambda: publish(malformed_record()),
     "publish_mends": mend,
+    "read_cached": read_cached,
+    "read_without_cache": lambda: read_cached("ReadTimeoutError"),
+    "read_refused_by_cache": lambda: read_cached("WRONGPASS"),
+    "feed": feed,
+    "feed_fails": lambda: feed(fails=True),
     "poll": lambda: Polling().poll(),
     "poll_bad_record": poll_bad_record,
     "poll_with_open_breaker": poll_with_open_breaker,

@@ -86,6 +86,26 @@ _BUSY: Mapping[str, Emission] = {
     "ReadThrottleEvents": lambda minute: (4,) if minute % 60 in (1, 2) else (),
     "WriteThrottleEvents": nothing,
     "5xxErrorRate": lambda minute: (25,) if minute % 30 == 7 else (0.1,),
+    # A writer and a reader. A few executions are replaced at once, and `feed` catches up now and then.
+    "DatabaseConnections": lambda minute: (5, 45 if minute % 30 == 7 else 22),
+    "ACUUtilization": lambda minute: (100, 40) if minute % 30 < 10 else (20, 12),
+    "AuroraReplicaLag": lambda minute: (15_000,) if minute % 60 == 9 else (20,),
+    "Deadlocks": lambda minute: (0, 0.02 if minute % 20 == 5 else 0),
+    "IamDbAuthConnectionFailureThrottling": always(0),
+    # A cache that a deployment fills now and then, and that fails over.
+    "Evictions": lambda minute: (500 if minute % 60 < 5 else 0,),
+    "EvictedSize": lambda minute: (500_000,) if minute % 60 < 5 else (),
+    "CurrConnections": always(300),
+    "AuthenticationFailures": lambda minute: (int(minute % 30 in (4, 5)),),
+    "IamAuthenticationThrottling": lambda minute: (int(minute % 30 == 4),),
+    "BytesUsedForCache": always(400_000_000),
+    "ElastiCacheProcessingUnits": lambda minute: (280_000 if minute % 60 < 5 else 60_000,),
+    "ThrottledCmds": lambda minute: (int(minute % 30 == 6),),
+    "DatabaseMemoryUsagePercentage": always(60),
+    "EngineCPUUtilization": lambda minute: (95 if minute % 60 < 5 else 20,),
+    "CPUUtilization": lambda minute: (95 if minute % 60 < 5 else 20,),
+    "ReplicationLag": lambda minute: (15 if minute % 60 == 9 else 0.2,),
+    "FaultRequestCount": lambda minute: (3,) if minute % 30 == 6 else (),
 }
 _IDLE: Mapping[str, Emission] = {"PolledEventCount": always(0)}
 
@@ -96,6 +116,9 @@ _RUNS = {
     "RecordsHandled": "apply",
     "ChangesQuarantined": "apply",
     "ObjectsFailed": "apply",
+    "KeysFailed": "feed",
+    "CacheFaults": "read_cached",
+    "CacheMisconfigured": "read_cached",
 }
 """Metric without a source -> the run of the function that emits it. On a busy stack it happens every minute."""
 
@@ -226,6 +249,30 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
         Fault({"DataReadFromKinesisStream.Records": nothing}, 180),
         Fault({"IncomingRecords": once(1)}, 60, busy=False),
     ],
+    "cache-failing": [Fault(own("read_without_cache", "CacheFaults"), 6)],
+    "cache-misconfigured": [Fault(own_once("read_refused_by_cache", "CacheMisconfigured"), 6)],
+    "cache-evictions": [Fault({"Evictions": always(40)}, 13), Fault({"EvictedSize": always(4_000)}, 13)],
+    "cache-connections": [Fault({"CurrConnections": always(60_000)}, 13)],
+    "cache-sign-in": [Fault({"AuthenticationFailures": always(9)}, 4)],
+    "cache-sign-in-throttled": [Fault({"IamAuthenticationThrottling": always(9)}, 4)],
+    "cache-memory": [
+        Fault({"BytesUsedForCache": always(950_000_000)}, 13),
+        Fault({"DatabaseMemoryUsagePercentage": always(97)}, 13),
+    ],
+    "cache-ecpu": [Fault({"ElastiCacheProcessingUnits": always(290_000)}, 13)],
+    "cache-throttled": [Fault({"ThrottledCmds": always(7)}, 4)],
+    "cache-cpu": [Fault({"EngineCPUUtilization": always(95)}, 13), Fault({"CPUUtilization": always(95)}, 13)],
+    "cache-replication-lag": [Fault({"ReplicationLag": always(30)}, 13)],
+    "cache-faults": [Fault({"FaultRequestCount": always(5)}, 4)],
+    "feed-*-behind": [Fault({"ApproximateAgeOfOldestMessage": always(400)}, 4)],
+    "feed-*-dead-letters": [Fault({"ApproximateNumberOfMessagesVisible": always(1)}, 2)],
+    # The store is down, and each failed message comes again after six minutes.
+    "feed-keys-failed": [Fault(own("feed_fails", "KeysFailed", between=6), 31)],
+    "database-connections": [Fault({"DatabaseConnections": always(5, 70)}, 11)],
+    "database-capacity": [Fault({"ACUUtilization": always(100, 30)}, 16)],
+    "database-sign-in-throttled": [Fault({"IamDbAuthConnectionFailureThrottling": always(4)}, 4)],
+    "database-deadlocks": [Fault({"Deadlocks": always(0, 0.3)}, 11)],
+    "database-replica-lag": [Fault({"AuroraReplicaLag": always(60_000)}, 6)],
     "schedules-dropped": [Fault({"InvocationDroppedCount": always(2)}, 4)],
     # A single event: it may be the only sweep of the day.
     "polls-dropped": [Fault({"AsyncEventsDropped": once(1)}, 6)],
@@ -254,13 +301,16 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
 def faults_of(alarm: Alarm) -> tuple[str, Sequence[Fault]]:
     """Return the pattern that an alarm's name matches, and its faults. An exact name beats a pattern.
 
+    Alarms of different kinds of caches have the same name and watch different metrics. Each gets its own faults.
+
     :raises KeyError: if the table has no fault for the alarm.
     """
     name = alarm.name.removeprefix(f"{NAME}-")
     patterns = [name, *(pattern for pattern in FAULTS if "*" in pattern and fnmatchcase(name, pattern))]
     for pattern in patterns:
         if pattern in FAULTS:
-            return pattern, FAULTS[pattern]
+            watched = {query.metric.name for query in alarm.queries.values()}
+            return pattern, [fault for fault in FAULTS[pattern] if watched >= set(fault.emissions)]
     raise KeyError(f"Add a fault for which {alarm.name} must fire.")
 
 

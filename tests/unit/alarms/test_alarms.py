@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.alarm_evaluator import Alarm, Recording, states
 from tests.unit.alarms.emitted import apply, emitted
 from tests.unit.alarms.faults import FAULT, FAULTS, Emission, Fault, always, faults_of, nothing, once, record
-from tests.unit.alarms.plan import NAME, Plan
+from tests.unit.alarms.plan import NAME, Plan, PlannedAlarm
 from tests.unit.apply.support import MemoryCountedObjects
 
 pytestmark = pytest.mark.slow  # because Terraform plans the stack
@@ -37,13 +37,21 @@ def minutes_in_alarm(alarm: Alarm, recording: Recording, minutes: int, extra: in
     return [seconds // 60 for seconds, state in evaluations if state == "ALARM" and seconds > 3600]
 
 
-def test_every_alarm_has_a_fault_and_every_fault_has_an_alarm(plan: Plan) -> None:
-    assert {faults_of(planned.alarm)[0] for planned in plan.alarms} == set(FAULTS)
+def all_alarms(plans: Sequence[Plan]) -> list[PlannedAlarm]:
+    return [planned for plan in plans for planned in plan.alarms]
 
 
-def test_each_alarm_fires_for_its_faults(plan: Plan) -> None:
+def test_every_alarm_has_a_fault_and_every_fault_has_an_alarm(plans: Sequence[Plan]) -> None:
+    found = [faults_of(planned.alarm) for planned in all_alarms(plans)]
+    assert all(faults for _, faults in found)
+    assert {pattern for pattern, _ in found} == set(FAULTS)
+    used = {id(fault) for _, faults in found for fault in faults}
+    assert used == {id(fault) for faults in FAULTS.values() for fault in faults}
+
+
+def test_each_alarm_fires_for_its_faults(plans: Sequence[Plan]) -> None:
     silent = []
-    for region, alarm, *_ in plan.alarms:
+    for region, alarm, *_ in all_alarms(plans):
         for number, fault in enumerate(faults_of(alarm)[1]):
             for extra, fills in OPEN_QUESTIONS:
                 minutes = FAULT + fault.minutes + extra * alarm.period // 60 + alarm.period // 60
@@ -55,9 +63,9 @@ def test_each_alarm_fires_for_its_faults(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
-def test_no_alarm_fires_while_the_stack_is_calm(plan: Plan, busy: bool) -> None:
+def test_no_alarm_fires_while_the_stack_is_calm(plans: Sequence[Plan], busy: bool) -> None:
     firing = []
-    for region, alarm, *_ in plan.alarms:
+    for region, alarm, *_ in all_alarms(plans):
         recording = record(alarm, CALM_MINUTES, busy=busy)
         for extra, fills in OPEN_QUESTIONS[1:]:
             minutes = minutes_in_alarm(alarm, recording, CALM_MINUTES, extra, fills)

@@ -90,6 +90,8 @@ UNDECLARED = (
     "Limit",
     "MIN_VERSION",
     "page",
+    "filter",
+    "sort",
     "q",
     "_",
     "callback",
@@ -199,7 +201,8 @@ class _Sequence:
     def _apply(self, collection: str, item_id: str, *, published: bool) -> None:
         self._writes += 1
         self._world.now_ms += 1
-        data = None if self._writes > 4 and self._random.random() < 0.3 else json.dumps({"n": self._writes})
+        content = json.dumps({"n": self._writes, "name": f"{self._writes % 3} {item_id}"})
+        data = None if self._writes > 4 and self._random.random() < 0.3 else content
         source = SOURCES.get(collection, "api")
         new = change(item_id, ms=self._world.now_ms, tail=self._writes, data=data, collection=collection, source=source)
         self._versions.append(new.version)
@@ -250,6 +253,10 @@ class _Sequence:
             return random.choice(("1", "2", "200", "0", "", "x"))
         if name in ("cursor", "next"):
             return random.choice((*self._cursors, ""))
+        if name == "filter":
+            return random.choice(("n:ge:2", "n:lt:4", "n:ne:1,n:ge:0", "n:eq:x", "m:eq:1", "n", ""))
+        if name == "sort":
+            return random.choice(("n", "-n", "m", ""))
         if name.lower() == "min_version":
             return random.choice((*self._versions, ",".join(self._versions[-2:]), "", "x", ",".join(["x"] * 21)))
         return random.choice(("1", "2", ""))

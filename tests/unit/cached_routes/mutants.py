@@ -196,7 +196,7 @@ def _without_key(name: str) -> MethodMutant:
 
 
 DOCUMENT, BACKEND = "/documents/*", "/backends/catalog/{proxy+}"
-ITEM, LIST = "/items/*/{item_id}", "/items/products"
+ITEM, LIST, RELATIONAL_LIST = "/items/*/{item_id}", "/items/products", "/items/stock"
 UNKEYED_TEMPLATE = {"requestTemplates": {}, "passthroughBehavior": "when_no_match"}
 
 METHOD_MUTANTS: dict[str, tuple[str, MethodMutant]] = {
@@ -223,6 +223,11 @@ METHOD_MUTANTS: dict[str, tuple[str, MethodMutant]] = {
     "the key of an item lacks min_version": (ITEM, _without_key("querystring.min_version")),
     "the key of a list lacks limit": (LIST, _without_key("querystring.limit")),
     "the key of a list lacks next": (LIST, _without_key("querystring.next")),
+    "the key of a relational list lacks filter": (RELATIONAL_LIST, _without_key("querystring.filter")),
+    "the key of a relational list lacks sort": (RELATIONAL_LIST, _without_key("querystring.sort")),
+    "the key of a relational list lacks q": (RELATIONAL_LIST, _without_key("querystring.q")),
+    "the key of a relational list lacks limit": (RELATIONAL_LIST, _without_key("querystring.limit")),
+    "the key of a relational list lacks cursor": (RELATIONAL_LIST, _without_key("querystring.cursor")),
     "the key of a backend lacks a query parameter": (BACKEND, _without_key("querystring.page")),
 }
 """What a mutant of the API does -> a pattern of the cached routes that it changes, and a function that changes one."""

@@ -10,11 +10,13 @@ class Stack(NamedTuple):
     :param document: the OpenAPI document that Terraform imports into API Gateway, as JSON text.
     :param method_settings: the stage's settings of each method: its cache and its ttl.
     :param read_settings: the settings of `read`.
+    :param query_settings: the settings of `query`.
     """
 
     document: str
     method_settings: tuple[dict[str, Any], ...]
     read_settings: dict[str, Any]
+    query_settings: dict[str, Any]
 
 
 def stack_of(plan: dict[str, Any]) -> Stack:
@@ -25,4 +27,5 @@ def stack_of(plan: dict[str, Any]) -> Stack:
         for change in plan["resource_changes"]
         if change["type"] == "aws_api_gateway_method_settings"
     )
-    return Stack(outputs["api"]["document"], tuple(settings), json.loads(outputs["settings"]["read"]))
+    read, query = (json.loads(outputs["settings"][function]) for function in ("read", "query"))
+    return Stack(outputs["api"]["document"], tuple(settings), read, query)

@@ -1,4 +1,4 @@
-"""The items, documents and back offices behind a planned API, in memory, with a clock that the test moves.
+"""The items, lists, documents and back offices behind a planned API, in memory, with a clock that the test moves.
 
 All that a response can depend on is in a :class:`State`. A test can go back to an earlier state and ask what a plain
 request would have got then. So the stores never change a dictionary: each write makes a new one.
@@ -17,14 +17,18 @@ from readplane.aws.faults import RefusedError
 from readplane.config import VARIABLE
 from readplane.model.change import Change
 from readplane.model.collection import Collection
+from readplane.model.fields import Relational
 from readplane.model.keys import document_key, source_key
 from readplane.model.timestamp import rfc3339
+from readplane.query import handler as query_handler
 from readplane.read import handler as read_handler
 from readplane.stores.documents import S3Documents
 from readplane.stores.items import DynamoItems
+from readplane.stores.relational.settings import DatabaseSettings
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.gateway_cache import Gateway, Method, Token, methods_of
 from tests.fakes.gateway_integrations import Message, Outgoing
+from tests.unit.cached_routes.database import MemoryLists
 from tests.unit.cached_routes.stacks import Stack
 from tests.unit.support import ALICE, BOB, NOW_MS, settings_text
 
@@ -82,7 +86,7 @@ CLOCK = Clock()
 
 
 class World:
-    """The function `read` of a stack, S3 and the back offices, on a :class:`State`."""
+    """The functions `read` and `query` of a stack, S3 and the back offices, on a :class:`State`."""
 
     def __init__(self, stack: Stack, patch: pytest.MonkeyPatch) -> None:
         self._dynamo = MemoryDynamo(stack.read_settings["items_table"])
@@ -92,22 +96,31 @@ class World:
         self.documents: dict[str, Message] = {}
         self.edition = 0
         self.now_ms = NOW_MS
-        self._items = DynamoItems(self._dynamo, "items", horizon_ms=30 * 86_400_000)
+        self._items = DynamoItems(self._dynamo, "items", stack.read_settings["items_index"], horizon_ms=30 * 86_400_000)
+        self._collections = {
+            name: Collection(name, entry["read"], cache_ttl=entry["cache_ttl"])
+            for name, entry in stack.read_settings["collections"].items()
+        }
         clients = {"dynamodb": self._dynamo, "s3": self}
         with patch.context() as making:
             making.setenv(VARIABLE, settings_text(stack.read_settings))
             making.setattr(read_handler, "make_client", lambda service, **_: clients[service])
             read = read_handler.make_read()
+            making.setenv(VARIABLE, settings_text(stack.query_settings))
+            making.setattr(query_handler, "make_client", lambda service, **_: clients[service])
+            making.setattr(query_handler, "RelationalLists", self._lists)
+            query = query_handler.make_query()
+        lists = {f"/items/{name}" for name in stack.query_settings["collections"]}
 
         def call(event: Any, context: None) -> Mapping[str, Any]:
             CLOCK.ms = self.now_ms
-            return read(event, context)
+            return (query if event["resource"] in lists else read)(event, context)
 
         self.read: Function = call
-        self._collections = {
-            name: Collection(name, entry["read"], cache_ttl=entry["cache_ttl"])
-            for name, entry in stack.read_settings["collections"].items()
-        }
+        """The function that answers a route: `query` the lists of relational collections, `read` everything else."""
+
+    def _lists(self, _: DatabaseSettings, relational: Mapping[str, Relational]) -> MemoryLists:
+        return MemoryLists(self._items, self._collections, relational)
 
     @property
     def state(self) -> State:

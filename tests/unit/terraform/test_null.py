@@ -18,8 +18,11 @@ REQUIRED: dict[str, Any] = {
 }
 """A value for each variable that has no default."""
 
-ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip", "edge_auth_zip")
+ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip", "edge_auth_zip", "database_layer_zip")
 """The variables that name a file."""
+
+ALTERNATIVES = ("cache", "relational")
+"""The variables of which exactly one attribute must be set, so that they can't be an empty object."""
 
 ELEMENTS: dict[str, dict[str, Any]] = {
     "collections": {"read": "public"},
@@ -58,7 +61,7 @@ def test_null_means_the_default_in_every_attribute(tmp_path: Path) -> None:
         top = dict.fromkeys(_optional(variable)) | element
         if variable.type.startswith("map"):
             minimal[variable.name], nulls[variable.name] = {"products": element}, {"products": top}
-        elif not any(attribute.default is None for attribute in _top(variable)):
+        elif variable.name not in ALTERNATIVES and not any(attribute.default is None for attribute in _top(variable)):
             minimal[variable.name], nulls[variable.name] = {}, top
     assert minimal.keys() > ELEMENTS.keys()
     assert evaluate(tmp_path / "without", zips | REQUIRED | minimal) == evaluate(

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from ops.console import ROOT
 
-SERVICE = re.compile(r'"(delivery\.)?[a-z0-9]+\.amazonaws\.com"')
-"""A service principal without a Region, which is the same in every partition."""
+SERVICE = re.compile(r'"((delivery|monitoring)\.)?[a-z0-9-]+\.amazonaws\.com"|"com\.amazonaws\.\$\{local\.region\}\.')
+"""Names that are the same in every partition: a service principal without a Region, and the endpoint of a service."""
 
 
 def lines() -> Iterator[tuple[str, str]]:

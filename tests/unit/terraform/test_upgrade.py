@@ -41,7 +41,14 @@ STORES = {
 }
 """The types of resources that hold data, users or changes on their way, or that clients name."""
 
-NEW_STORES = ("module.edge.", "module.firewall.", "module.replica_site.", "module.site.")
+NEW_STORES = (
+    "module.edge.",
+    "module.feed.",
+    "module.firewall.",
+    "module.replica_feed.",
+    "module.replica_site.",
+    "module.site.",
+)
 """The modules that older releases lack, and whose stores an upgrade creates."""
 
 LASTING = STORES | {
@@ -229,8 +236,16 @@ def test_an_upgrade_forgets_only_what_others_still_use(plans: dict[str, list[Act
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_an_upgrade_reads_streams_on_from_where_it_is(plans: dict[str, list[Action]], name: str) -> None:
-    """Lambda keeps a mapping's position in its stream if the mapping only gets another function."""
-    mappings = [action for action in plans[name] if action.type == "aws_lambda_event_source_mapping"]
+    """Lambda keeps a mapping's position in its stream if the mapping only gets another function.
+
+    The mappings of `feed` are new, and read queues.
+    """
+    found = [action for action in plans[name] if action.type == "aws_lambda_event_source_mapping"]
+    mappings = [each for each in found if each.kinds != ("create",)]
+    assert {each.configuration for each in found if each not in mappings} <= {
+        "module.feed.aws_lambda_event_source_mapping.this",
+        "module.replica_feed.aws_lambda_event_source_mapping.this",
+    }
     streams = [each for each in mappings if each.before["starting_position"]]
     assert {each.configuration.rpartition(".")[2] for each in streams} == {"apply", "publish"}
     for each in mappings:

@@ -17,6 +17,8 @@ FRACTIONS = {
     "budget.monthly_usd",
     "collections.throttle.rate",
     "open_throttle.rate",
+    "relational.aurora.max_acu",
+    "relational.aurora.min_acu",
     "sources.breaker.cooldown_seconds",
     "sources.lag_seconds",
     "sources.max_seconds",
@@ -25,7 +27,7 @@ FRACTIONS = {
     "sources.timeout_seconds",
     "throttle.rate",
 }
-"""The numbers that may be fractions: rates of API Gateway, a sum of money, and what only `poll` reads."""
+"""The numbers that may be fractions: rates of API Gateway, a sum of money, ACU, and what only `poll` reads."""
 
 BASE: dict[str, Any] = {
     "region": "eu-central-1",
@@ -35,11 +37,20 @@ BASE: dict[str, Any] = {
     "layer_zip": "tests/mocks/artefact.txt",
     "poll_layer_zip": "tests/mocks/artefact.txt",
     "edge_auth_zip": "tests/mocks/artefact.txt",
+    "database_layer_zip": "tests/mocks/artefact.txt",
     "edge": {},
     "account_concurrency_quota": 10000,
     "log_retention_days": 365,
     "notify": {"emails": ["operations@example.com"]},
-    "collections": {"products": {"read": "public", "throttle": {"rate": 1, "burst": 2}}},
+    "collections": {
+        "products": {
+            "read": "public",
+            "throttle": {"rate": 1, "burst": 2},
+            "relational": {"search": {"fields": ["/name"]}},
+        }
+    },
+    "network": {"primary": {"create": {"cidr": "10.20.0.0/20", "zones": ["eu-central-1a", "eu-central-1b"]}}},
+    "relational": {"aurora": {}},
     "sources": {
         "shop": {
             "mode": "changes",
@@ -69,11 +80,31 @@ BASE: dict[str, Any] = {
 }
 """Settings that obey every rule, with the objects that hold the numbers."""
 
-NUMBERS = {"paging.size": 100, "requests_per_second": 10, "reserved_concurrency": 100, "edge_ttl": 60}
+_SERVER: dict[str, Any] = {"host": "cache.example.com"}
+_SERVERS: dict[str, Any] = {"writer": "db.example.com", "reader": "reader.example.com"}
+
+ALTERNATIVES: dict[str, dict[str, Any]] = {
+    "cache.external": {"external": {"primary": _SERVER, "replica": _SERVER}},
+    "relational.external": {"external": {"primary": _SERVERS, "replica": _SERVERS}},
+}
+"""The beginning of a number's path -> the value of its variable, where the value in BASE can't hold the number too."""
+
+NUMBERS = {
+    "paging.size": 100,
+    "requests_per_second": 10,
+    "reserved_concurrency": 100,
+    "edge_ttl": 60,
+    "seconds_until_auto_pause": 600,
+    "monitoring_seconds": 60,
+    "reader_port": 5432,
+}
 """The end of a number's path -> a value that obeys the rules, for numbers whose default is none or null."""
 
 
-CHAINED = ("account_concurrency_quota", "change_stream", "edge", "firewall", "functions", "sources", "write_log")
+CHAINED = (
+    *("account_concurrency_quota", "cache", "change_stream", "edge", "firewall", "functions", "relational", "sources"),
+    "write_log",
+)
 """The variables whose rules read each other. Terraform doesn't check a variable whose rules read a wrong one, so each
 of these is wrong alone."""
 
@@ -93,6 +124,9 @@ class Number(NamedTuple):
 
     def add_half(self, settings: dict[str, Any]) -> None:
         """Add half to this number in settings that have the form of :data:`BASE`."""
+        for start, alternative in ALTERNATIVES.items():
+            if self.name.startswith(start):
+                settings[self.variable] = copy.deepcopy(alternative)
         container, steps = settings, [self.variable, *(self.path.split(".") if self.path else [])]
         for step in steps[:-1]:
             container = container.setdefault(step, {})
