@@ -12,6 +12,19 @@ LIVE = "live"
 """The alias of a function's live version. The newest version may be another one, which Terraform has refused."""
 
 
+class FunctionError(CommandError):
+    """A Lambda function raised an error.
+
+    kind: the error's class
+    text: the error's text; it may hold data, so print it only if the class is known to hold none
+    """
+
+    def __init__(self, function: str, kind: str, text: str) -> None:
+        super().__init__(f"{function} failed ({kind or 'no reason given'}). Its log says where.")
+        self.kind = kind
+        self.text = text
+
+
 def poll(target: Target, event: dict[str, Any], *, replica: bool = False) -> dict[str, Any]:
     """Invoke the live version of the function `poll` with an event, and return the function's response.
 
@@ -26,10 +39,10 @@ def call(target: Target, function: str, event: dict[str, Any], region: str) -> d
     """Invoke a Lambda function with an event and return the function's response.
 
     :param function: the function's name; a colon and an alias may follow it
-    :raises CommandError: if the function raises an error
+    :raises FunctionError: if the function raises an error
     """
     invocation = target.client("lambda", region).invoke(FunctionName=function, Payload=json.dumps(event).encode())
     response: dict[str, Any] = json.loads(invocation["Payload"].read() or b"null") or {}
     if "FunctionError" in invocation:
-        raise CommandError(f"{function} failed ({response.get('errorType', 'no reason given')}). Its log says where.")
+        raise FunctionError(function, str(response.get("errorType") or ""), str(response.get("errorMessage") or ""))
     return response

@@ -1,4 +1,4 @@
-"""The operators' command line: sources, collections, quarantined changes, dead letters and the deployed API.
+"""The operators' command line: sources, collections, stores, quarantined changes, dead letters and the deployed API.
 
 The exit code is 0 for success, 1 if the command or an operation that it started fails, and 2 for a wrong command line.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ops.cli.api import api
+from ops.cli.cache import cache
 from ops.cli.checkpoint import checkpoint
 from ops.cli.collections import collections
 from ops.cli.compare_regions import compare_regions
@@ -18,6 +19,7 @@ from ops.cli.drill import drill
 from ops.cli.edge import edge
 from ops.cli.edge_functions import leftovers, logs
 from ops.cli.quarantine import quarantine
+from ops.cli.relational import relational
 from ops.cli.sources import sources
 from ops.cli.target import Chosen
 
@@ -40,7 +42,19 @@ def main(context: click.Context, local: str | None, file: Path | None) -> None:
     context.obj = Chosen(local, file)
 
 
-for command in (sources, checkpoint, collections, quarantine, dead_letters, api, edge, drill, compare_regions):
+for command in (
+    sources,
+    checkpoint,
+    collections,
+    cache,
+    relational,
+    quarantine,
+    dead_letters,
+    api,
+    edge,
+    drill,
+    compare_regions,
+):
     main.add_command(command)
 for subcommand in (leftovers, logs):
     edge.add_command(subcommand)

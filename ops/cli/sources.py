@@ -29,7 +29,7 @@ RETRY_SECONDS = 2.0
 TIMEOUT = 120.0
 """Seconds that `sources run --until-done` waits for another poll of the same source to end."""
 
-ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip")
+ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip", "database_layer_zip", "dax_layer_zip")
 """The variables that name the zips that `make build` creates."""
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")

@@ -67,6 +67,12 @@ def usage_of(plan: Mapping[str, Any]) -> dict[str, Usage]:
         for change in plan["resource_changes"]
         if change["mode"] == "managed" and change["change"]["actions"] != ["delete"]
     ]
+    # An instance of a database has the capacity of its cluster.
+    capacities = {
+        values["cluster_identifier"]: values["serverlessv2_scaling_configuration"][0]["min_capacity"]
+        for kind, values in planned
+        if kind == "aws_rds_cluster"
+    }
     counts = Counter(kind for kind, _ in planned)
     unlisted = sorted(kind for kind in counts if kind not in IDLE and kind not in BY_USE and kind not in FREE)
     if unlisted:
@@ -74,6 +80,8 @@ def usage_of(plan: Mapping[str, Any]) -> dict[str, Usage]:
     regions = max(counts["aws_api_gateway_rest_api"], 1)
     usage = {kind: Usage(counts[kind], {}) for kind in sorted(counts)}
     for kind, values in planned:
+        if kind == "aws_rds_cluster_instance":
+            values["min_capacity"] = capacities[values["cluster_identifier"]]
         for price, amount in IDLE[kind](values, regions) if kind in IDLE else ():
             usage[kind].quantities[price] = usage[kind].quantities.get(price, 0) + amount
     return usage
@@ -171,6 +179,45 @@ def _health_check(values: Mapping[str, Any], _regions: int) -> Quantities:
     yield "health_check_option", (values["type"] == "HTTPS") + (values.get("request_interval") == 10)
 
 
+def _database(_values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count the secret with the password of the administrator. Storage and I/O are billed by use."""
+    yield "secret", 1
+
+
+def _database_instance(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count the least capacity. An instance with the least capacity 0 pauses."""
+    yield "aurora_acu_hour", values["min_capacity"] * HOURS
+
+
+def _proxy(_values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count a proxy of Serverless v2, for which AWS bills at least 8 ACU."""
+    yield "rds_proxy_acu_hour", 8 * HOURS
+
+
+def _proxy_endpoint(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count an endpoint besides the proxy's own. AWS bills it as an interface endpoint in each subnet."""
+    yield "interface_endpoint_hour", len(values["vpc_subnet_ids"]) * HOURS
+
+
+def _serverless_cache(_values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count the least data that AWS bills for a serverless cache of Valkey, 100 MB."""
+    yield "elasticache_serverless_gb_hour", 0.1 * HOURS
+
+
+def _cache_nodes(values: Mapping[str, Any], _regions: int) -> Quantities:
+    yield f"elasticache_{values['node_type']}_hour", values["num_cache_clusters"] * HOURS
+
+
+def _dax(values: Mapping[str, Any], _regions: int) -> Quantities:
+    yield f"{values['node_type']}_hour", values["replication_factor"] * HOURS
+
+
+def _endpoint(values: Mapping[str, Any], _regions: int) -> Quantities:
+    """Count an interface endpoint in each of its subnets. Gateway endpoints are free."""
+    if values["vpc_endpoint_type"] == "Interface":
+        yield "interface_endpoint_hour", len(values["subnet_ids"]) * HOURS
+
+
 IDLE: Mapping[str, Callable[[Mapping[str, Any], int], Quantities]] = {
     "aws_api_gateway_stage": _stage,
     "aws_cloudwatch_dashboard": _dashboard,
@@ -179,8 +226,16 @@ IDLE: Mapping[str, Callable[[Mapping[str, Any], int], Quantities]] = {
     "aws_kms_key": _key,
     "aws_lambda_event_source_mapping": _mapping,
     "aws_lambda_function": _function,
+    "aws_dax_cluster": _dax,
+    "aws_db_proxy": _proxy,
+    "aws_db_proxy_endpoint": _proxy_endpoint,
+    "aws_elasticache_replication_group": _cache_nodes,
+    "aws_elasticache_serverless_cache": _serverless_cache,
+    "aws_rds_cluster": _database,
+    "aws_rds_cluster_instance": _database_instance,
     "aws_route53_health_check": _health_check,
     "aws_scheduler_schedule": _schedule,
+    "aws_vpc_endpoint": _endpoint,
     "aws_wafv2_web_acl": _web_acl,
 }
 """Resource type -> what it needs in an idle month. A function gets the planned values and the number of Regions."""
@@ -192,6 +247,7 @@ BY_USE: Mapping[str, str] = {
     "aws_cloudwatch_log_group": "per GB of logs",
     "aws_cognito_user_pool": "per active user",
     "aws_dynamodb_table": "per request and GB",
+    "aws_flow_log": "per GB of logs",
     "aws_dynamodb_table_replica": "per request and GB",
     "aws_kinesis_firehose_delivery_stream": "per GB",
     "aws_s3_bucket": "per request and GB",
@@ -233,6 +289,15 @@ FREE: Mapping[str, str] = {
     "aws_cognito_user_group": "part of the user pool",
     "aws_cognito_user_pool_client": "free without client credentials",
     "aws_cognito_user_pool_domain": "free",
+    "aws_dax_parameter_group": _SETTING,
+    "aws_dax_subnet_group": _SETTING,
+    "aws_db_proxy_default_target_group": _SETTING,
+    "aws_db_proxy_target": _SETTING,
+    "aws_db_subnet_group": "free",
+    "aws_default_security_group": _SETTING,
+    "aws_elasticache_subnet_group": _SETTING,
+    "aws_elasticache_user": "part of the cache",
+    "aws_elasticache_user_group": "part of the cache",
     "aws_iam_role": _IAM,
     "aws_iam_role_policy": _IAM,
     "aws_iam_role_policy_attachment": _IAM,
@@ -241,6 +306,9 @@ FREE: Mapping[str, str] = {
     "aws_lambda_function_event_invoke_config": _SETTING,
     "aws_lambda_layer_version": "a few MB of code storage, of which 75 GB are free",
     "aws_lambda_permission": _SETTING,
+    "aws_rds_cluster_parameter_group": "free",
+    "aws_route_table": "free",
+    "aws_route_table_association": _SETTING,
     "aws_route53_record": "free; you pay for the hosted zone",
     "aws_s3_bucket_lifecycle_configuration": _SETTING,
     "aws_s3_bucket_logging": _SETTING,
@@ -251,9 +319,14 @@ FREE: Mapping[str, str] = {
     "aws_s3_bucket_server_side_encryption_configuration": _SETTING,
     "aws_s3_bucket_versioning": _SETTING,
     "aws_scheduler_schedule_group": "free",
+    "aws_security_group": "free",
     "aws_sns_topic_policy": _SETTING,
     "aws_sns_topic_subscription": "billed by the topic's notifications",
     "aws_ssm_parameter": "standard parameters are free",
+    "aws_subnet": "free",
+    "aws_vpc": "free",
+    "aws_vpc_security_group_egress_rule": _SETTING,
+    "aws_vpc_security_group_ingress_rule": _SETTING,
     "aws_wafv2_ip_set": "part of its web ACL",
     "aws_wafv2_web_acl_association": _SETTING,
     "aws_wafv2_web_acl_logging_configuration": "billed by its log group",

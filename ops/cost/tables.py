@@ -10,7 +10,8 @@ from pathlib import Path
 from ops.console import ROOT, CommandError
 
 from .idle import BY_USE, FREE, Usage, usage_of_source
-from .prices import HOURS, price_list
+from .prices import HOURS, PriceList, price_list
+from .stacks import EXAMPLE_STACK
 from .traffic import (
     COLUMNS,
     EDGE_REQUESTS,
@@ -37,10 +38,18 @@ NAMES: Mapping[str, str] = {
     "aws_cloudwatch_metric_alarm": "alarms",
     "aws_kinesis_stream": "change stream",
     "aws_kms_key": "keys",
-    "aws_lambda_event_source_mapping": "Lambda's requests to the empty apply queue",
+    "aws_lambda_event_source_mapping": "Lambda's requests to empty queues",
     "aws_lambda_function": "SnapStart's snapshots",
+    "aws_dax_cluster": "nodes of the cache",
+    "aws_db_proxy": "proxies of the database",
+    "aws_db_proxy_endpoint": "endpoints of the proxies",
+    "aws_elasticache_replication_group": "nodes of the cache",
+    "aws_elasticache_serverless_cache": "the cache, with little in it",
+    "aws_rds_cluster": "secrets of the database",
+    "aws_rds_cluster_instance": "instances of the database",
     "aws_route53_health_check": "health checks of the API",
     "aws_scheduler_schedule": "schedules: polls with their metrics, and heartbeats",
+    "aws_vpc_endpoint": "interface endpoints",
     "aws_wafv2_web_acl": "web ACLs of the firewall and the lock",
 }
 """Resource type -> what it is in the first table."""
@@ -95,9 +104,9 @@ def idle_table(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
     )
 
 
-def traffic_table() -> str:
-    """Return the table of what a million requests or changes cost."""
-    cost = price_list().cost
+def traffic_table(prices: PriceList | None = None) -> str:
+    """Return the table of what a million requests or changes cost, at the prices of prices.json or at others."""
+    cost = (prices or price_list()).cost
 
     def line(title: str, quantities: Mapping[str, float]) -> list[str]:
         columns = dict.fromkeys(COLUMNS, 0.0)
@@ -167,7 +176,7 @@ def pages(stacks: Mapping[str, Mapping[str, Usage]]) -> dict[Path, str]:
     source = textwrap.fill(source, 100)
     return {
         README: _with_tables(README, source, idle_table(stacks), traffic_table()),
-        COSTS: _with_tables(COSTS, source, unit_table(), example_table(list(stacks.values())[-1])),
+        COSTS: _with_tables(COSTS, source, unit_table(), example_table(stacks[EXAMPLE_STACK])),
     }
 
 
@@ -181,13 +190,18 @@ def _with_tables(path: Path, *parts: str) -> str:
     return "\n\n".join([f"{before}{BEGIN}", *parts, f"{END}{after}"])
 
 
-def report(usage: Mapping[str, Usage]) -> Iterator[str]:
-    """Yield the lines of a report on a plan: each resource type, how many there are, and what they cost idle."""
-    cost = price_list().cost
+def report(usage: Mapping[str, Usage], prices: PriceList) -> Iterator[str]:
+    """Yield the lines of a report on a plan: each resource type, how many there are, and what they cost idle.
+
+    :raises CommandError: if the plan needs something whose price isn't in the list
+    """
+    prices.require(name for entry in usage.values() for name in entry.quantities)
+    cost = prices.cost
     for kind, entry in usage.items():
         amount = cost(entry.quantities)
         note = dollars(amount) if amount >= 0.005 else BY_USE.get(kind) or FREE.get(kind) or "0"
         yield f"{kind:55} {entry.resources:5}  {note}"
     yield f"{'together, idle':55} {'':5}  {dollars(sum(cost(entry.quantities) for entry in usage.values()))}"
+    yield f"AWS's list prices in {prices.region}, {prices.date}, in {prices.currency}."
     yield ""
-    yield re.sub(r"\*\*", "", traffic_table())
+    yield re.sub(r"\*\*", "", traffic_table(prices))

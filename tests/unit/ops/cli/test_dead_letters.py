@@ -11,8 +11,8 @@ from readplane.apply.objects import S3LogObjects
 from readplane.aws.boto import BotoClient
 from readplane.model.version import stamp, time_ms
 from readplane.stores.items import DynamoItems
-from tests.fakes.moto_aws import REGION
-from tests.unit.ops.cli.support import Run, objects
+from tests.fakes.moto_aws import REGION, Aws
+from tests.unit.ops.cli.support import OUTPUTS, Run, objects
 from tests.unit.support import change
 
 
@@ -52,9 +52,9 @@ def test_dead_letters_of_every_kind_are_listed_and_redriven(run: Run, monkeypatc
     listed = run("dead-letters", "list").output
     assert "12" in listed and "aws/lambda/changes" in listed and "aws/lambda/items" in listed
     dry_run = run("dead-letters", "redrive", "--dry-run")
-    assert "12 notifications and 2 batches; nothing was changed." in dry_run.output and not objects("log/")
+    assert "12 messages and 2 batches; nothing was changed." in dry_run.output and not objects("log/")
     result = run("dead-letters", "redrive")
-    assert result.exit_code == 0 and "12 notifications and 2 batches" in result.output, result.output
+    assert result.exit_code == 0 and "redriven 12 messages and 2 batches" in result.output, result.output
     queue = sqs.get_queue_url(QueueName="shop-apply")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessages"] == "12"
@@ -64,3 +64,99 @@ def test_dead_letters_of_every_kind_are_listed_and_redriven(run: Run, monkeypatc
     assert versions == [late.change_id, newer], "the item's current state, and again because it changed meanwhile"
     assert not objects("aws/lambda/")
     assert dynamodb.get_item(TableName="items", Key=keys)["Item"]["version"]["S"] == newer
+
+
+REPLICA = "eu-west-1"
+
+
+Stores = dict[tuple[str, str], tuple[str, str]]
+
+
+@pytest.fixture
+def stores(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Stores:
+    """Give the stack a replica Region and the queues of both stores in both Regions.
+
+    Return the URLs of each queue and of its dead-letter queue by the Region and the queue's name. There is a message in
+    each dead-letter queue of a store, whose text is the Region and the queue.
+    """
+    make: Any = boto3.client
+    feed_queues: dict[str, dict[str, dict[str, str]]] = {}
+    urls: Stores = {}
+    replica = make("s3", region_name=REPLICA)
+    replica.create_bucket(Bucket="log-2", CreateBucketConfiguration={"LocationConstraint": REPLICA})
+    for role, region in (("primary", REGION), ("replica", REPLICA)):
+        sqs = make("sqs", region_name=region)
+        for name in ("apply", "feed-cache", "feed-database"):
+            queue, dead = (f"shop-{name}{suffix}" for suffix in ("", "-dead-letters"))
+            url, dead_letter_url = (sqs.create_queue(QueueName=each)["QueueUrl"] for each in (queue, dead))
+            urls[region, name] = url, dead_letter_url
+            if name != "apply":
+                sqs.send_message(QueueUrl=dead_letter_url, MessageBody=f"{region} {name}")
+                feed_queues.setdefault(role, {})[name.removeprefix("feed-")] = {
+                    "url": url,
+                    "arn": "arn",
+                    "dead_letter_url": dead_letter_url,
+                }
+    outputs = {
+        "replica_region": REPLICA,
+        "replica_write_log_bucket": "log-2",
+        "replica_documents_bucket": "documents-2",
+        "feed_queues": feed_queues,
+    }
+    for name, value in outputs.items():
+        monkeypatch.setitem(OUTPUTS, name, value)
+    return urls
+
+
+def bodies(region: str, url: str) -> list[str]:
+    """Return the texts of the messages in a queue."""
+    make: Any = boto3.client
+    received = make("sqs", region_name=region).receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0
+    )
+    return [message["Body"] for message in received.get("Messages", [])]
+
+
+def test_every_queue_of_every_region_is_listed(stores: Stores, run: Run) -> None:
+    result = run("dead-letters", "list")
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines()[1:5]]
+    assert rows == [
+        [region, queue, "1", f"shop-{queue}-dead-letters"]
+        for region in (REGION, REPLICA)
+        for queue in ("feed-cache", "feed-database")
+    ]
+    assert "feed-database: messages with keys of items that `feed` couldn't write into the database" in result.output
+    one = run("dead-letters", "list", "--queue", "feed-cache", "--region", REPLICA).output
+    assert one.splitlines()[1].split()[:2] == [REPLICA, "feed-cache"] and len(one.splitlines()) == 3
+
+
+def test_the_keys_of_a_store_return_to_its_queue(stores: Stores, run: Run) -> None:
+    dry_run = run("dead-letters", "redrive", "--dry-run")
+    assert f"{REPLICA}: would redrive 1 messages to the queue of feed-database" in dry_run.output
+    assert f"{REGION}: 2 messages and 0 batches; nothing was changed." in dry_run.output
+    assert not any(bodies(region, queue) for (region, _), (queue, _) in stores.items())
+
+    result = run("dead-letters", "redrive", "--queue", "feed-cache", "--region", REPLICA)
+    assert result.exit_code == 0 and f"{REPLICA}: redriven 1 messages and 0 batches." in result.output, result.output
+    queues = {key: bodies(key[0], queue) for key, (queue, _) in stores.items()}
+    assert {key: texts for key, texts in queues.items() if texts} == {
+        (REPLICA, "feed-cache"): [f"{REPLICA} feed-cache"]
+    }
+
+    assert run("dead-letters", "redrive").exit_code == 0
+    for (region, name), (queue, dead_letters) in stores.items():
+        assert bodies(region, queue) == ([] if name == "apply" else [f"{region} {name}"])
+        assert bodies(region, dead_letters) == []
+
+
+@pytest.mark.parametrize("queue", ["apply", "changes", "items"])
+def test_a_stack_without_stores_has_the_other_queues(queue: str, run: Run) -> None:
+    put_batch("changes", "KinesisBatchInfo", [])
+    put_batch("items", "DDBStreamBatchInfo", [])
+    result = run("dead-letters", "list", "--queue", queue)
+    assert result.exit_code == 0
+    assert [line.split()[1] for line in result.output.splitlines()[1:-1]] == [queue] * (queue != "apply")
+    refused = run("dead-letters", "redrive", "--queue", "feed-cache")
+    assert refused.exit_code == 1 and f"no queue feed-cache in {REGION}" in str(refused.exception)
+    assert run("dead-letters", "list", "--queue", "mail").exit_code == 2

@@ -13,7 +13,7 @@ from ops.console import ROOT, CommandError
 from ops.cost.idle import BY_USE, FREE, IDLE, METRICS_OF_A_SOURCE, Usage, runs_a_month, usage_of, usage_of_source
 from ops.cost.prices import HOURS, price_list
 from ops.cost.stacks import read_stacks
-from ops.cost.tables import NAMES, UNITS, example_lines, pages
+from ops.cost.tables import NAMES, UNITS, dollars, example_lines, pages, report
 from ops.cost.traffic import EDGE_REQUESTS, EXAMPLE, REQUESTS, STORED_MILLION
 from readplane.poll.report import report_poll
 
@@ -46,7 +46,10 @@ def test_each_price_is_used() -> None:
     used |= {name for stack in read_stacks().values() for usage in stack.values() for name in usage.quantities}
     sizes = {name for name in price_list().prices if name.startswith("api_cache_")}
     rare = {"kinesis_long_shard_hour", "kinesis_on_demand_hour"}
-    assert used | sizes | rare == price_list().prices.keys()
+    rare |= {"aurora_acu_hour", "rds_proxy_acu_hour", "secret", "interface_endpoint_hour"}
+    nodes = {name for name in price_list().prices if name.startswith("elasticache_cache.")}
+    rare |= {"elasticache_serverless_gb_hour", "dax.t3.small_hour"}
+    assert used | sizes | nodes | rare == price_list().prices.keys()
 
 
 # --- Every resource type
@@ -117,6 +120,87 @@ def test_cost_of_a_web_acl() -> None:
     bots = {"statement": [{"managed_rule_group_statement": [{"name": "AWSManagedRulesBotControlRuleSet"}]}]}
     assert monthly(("aws_wafv2_web_acl", {"rule": [own] * 9})) == pytest.approx(14.00)
     assert monthly(("aws_wafv2_web_acl", {"rule": [own] * 9 + [bots]})) == pytest.approx(25.00)
+
+
+def test_cost_of_a_database() -> None:
+    """Two instances of half an ACU, and the secret. A cluster that pauses costs only the secret while it is idle."""
+
+    def database(least: float) -> list[tuple[str, dict[str, Any]]]:
+        cluster = {"cluster_identifier": "d", "serverlessv2_scaling_configuration": [{"min_capacity": least}]}
+        return [("aws_rds_cluster", cluster), *(("aws_rds_cluster_instance", {"cluster_identifier": "d"}),) * 2]
+
+    assert monthly(*database(0.5)) == pytest.approx(88.00)
+    assert monthly(*database(0)) == pytest.approx(0.40)
+
+
+def test_cost_of_a_database_proxy() -> None:
+    """The proxy has one more endpoint, for the readers, in two zones."""
+    endpoint = ("aws_db_proxy_endpoint", {"vpc_subnet_ids": ["a", "b"]})
+    assert monthly(("aws_db_proxy", {}), endpoint) == pytest.approx(87.60 + 14.60)
+
+
+def test_cost_of_an_item_cache() -> None:
+    """A serverless cache that is nearly empty, two nodes, and three nodes of DAX."""
+    nodes = {"node_type": "cache.t4g.micro", "num_cache_clusters": 2}
+    assert monthly(("aws_elasticache_serverless_cache", {})) == pytest.approx(6.13, abs=0.01)
+    assert monthly(("aws_elasticache_replication_group", nodes)) == pytest.approx(18.69, abs=0.01)
+    dax = {"node_type": "dax.t3.small", "replication_factor": 3}
+    assert monthly(("aws_dax_cluster", dax)) == pytest.approx(87.60)
+
+
+@pytest.mark.parametrize(
+    ("resource", "option", "cost"),
+    [
+        (("aws_elasticache_replication_group", "cache.r6g.large"), "cache.r6g.large=0.1648", 240.61),
+        (("aws_dax_cluster", "dax.r5.large"), "dax.r5.large=0.25", 365.00),
+    ],
+)
+def test_a_node_without_a_price_gets_one_on_the_command_line(
+    resource: tuple[str, str], option: str, cost: float
+) -> None:
+    kind, node_type = resource
+    usage = usage_of(plan_of((kind, {"node_type": node_type, "num_cache_clusters": 2, "replication_factor": 2})))
+    with pytest.raises(CommandError, match=re.escape(f"--price {node_type}=…")):
+        list(report(usage, price_list()))
+    (line, *_) = report(usage, price_list().with_prices([option]))
+    assert line.endswith(f" {dollars(cost)}")
+
+
+def test_every_missing_price_is_named_at_once() -> None:
+    groups = [{"node_type": node_type, "num_cache_clusters": 1} for node_type in ("cache.x.large", "cache.y.large")]
+    usage = usage_of(plan_of(*(("aws_elasticache_replication_group", group) for group in groups)))
+    with pytest.raises(CommandError, match=re.escape("--price cache.x.large=… --price cache.y.large=…")):
+        list(report(usage, price_list()))
+
+
+def test_another_price_replaces_one_of_the_file() -> None:
+    prices = price_list().with_prices(["aurora_acu_hour=0.14", "dynamodb_write=0.7"])
+    assert prices.cost({"aurora_acu_hour": 100, "dynamodb_write": 1e6}) == pytest.approx(14.7)
+    assert price_list().prices["aurora_acu_hour"].usd == 0.12
+
+
+@pytest.mark.parametrize("text", ["", "cache.r6g.large", "cache.r6g.large=", "cache.r6g.large=-1", "x=1", "cache=1"])
+def test_a_price_in_another_form_is_an_error(text: str) -> None:
+    with pytest.raises(CommandError, match=f"--price {re.escape(text)}: "):
+        price_list().with_prices([text])
+
+
+def test_the_readme_shows_what_both_stores_cost_idle_in_two_regions() -> None:
+    """6.13 $ of the cache, two instances of half an ACU for 43.80 $ each, and a secret for 0.40 $, in each Region."""
+    (stores,) = [
+        stack for title, stack in read_stacks().items() if title.endswith("with a serverless cache and a database")
+    ]
+    kinds = {"aws_elasticache_serverless_cache": 12.26, "aws_rds_cluster_instance": 175.20, "aws_rds_cluster": 0.80}
+    for kind, cost in kinds.items():
+        assert price_list().cost(stores[kind].quantities) == pytest.approx(cost, abs=0.01)
+    assert stores["aws_vpc"].resources == 2 and "aws_nat_gateway" not in stores
+
+
+def test_cost_of_the_endpoints_of_a_network() -> None:
+    """A gateway endpoint is free, and an interface endpoint costs the same in each zone."""
+    gateway = ("aws_vpc_endpoint", {"vpc_endpoint_type": "Gateway"})
+    interface = ("aws_vpc_endpoint", {"vpc_endpoint_type": "Interface", "subnet_ids": ["a", "b"]})
+    assert monthly(gateway, interface) == pytest.approx(14.60)
 
 
 def test_cost_of_a_dashboard() -> None:
@@ -230,6 +314,14 @@ def test_the_command_prints_a_plan(tmp_path: Any) -> None:
     assert re.search(r"aws_kms_key +1  1\.00 \$", done.stdout)
     assert re.search(r"aws_iam_role +1  IAM is free", done.stdout)
     assert re.search(r"together, idle +1\.00 \$", done.stdout)
+    assert "list prices in us-east-1" in done.stdout
+
+
+def test_a_price_without_a_plan_is_a_wrong_command_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ops.cost", "--price", "aurora_acu_hour=1"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 2 and "--price belongs to a plan" in done.stderr
 
 
 def test_a_document_from_the_edge_costs_less_than_one_from_the_api() -> None:
