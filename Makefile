@@ -129,8 +129,8 @@ test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint th
 	@$(PY) -m pytest tests/clients
 
 .PHONY: test-drill
-test-drill: setup-terraform $(STAMP) ## rehearse the loss of a Region on the emulator: every fault, five minutes
-	@READPLANE_DRILL=long $(PY) -m pytest tests/local/test_drill.py
+test-drill: setup-terraform $(STAMP) ## rehearse the loss of a Region on the emulator, with every fault, and that of the stores: eight minutes
+	@READPLANE_DRILL=long $(PY) -m pytest tests/local/test_drill.py tests/local/test_stores.py
 
 .PHONY: test-localstack
 test-localstack: setup-terraform $(STAMP) ## run the tests that need LocalStack; start it unless AWS_ENDPOINT_URL is set
@@ -139,7 +139,7 @@ test-localstack: setup-terraform $(STAMP) ## run the tests that need LocalStack;
 .PHONY: bench
 bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm request, bulk apply, outage, catch-up; compare with goals and other tools
 	@$(BENCH_VENV)/bin/python -m ops.build
-	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
+	@PYTHONPATH=lambda_src $(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 .PHONY: lint
 lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling, terraform fmt, generated files; change nothing

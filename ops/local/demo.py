@@ -1,4 +1,6 @@
-"""Show Readplane on this machine: build, apply, write countries over HTTP, poll a back office and simulate its outage.
+"""Show Readplane on this machine: build, apply, poll a back office, write countries over HTTP, take each store away.
+
+The demo simulates an outage of the back office, too.
 
 A second run uses the stack that is already up, and writes the countries again.
 """
@@ -21,7 +23,7 @@ import requests
 
 from ops.build.targets import TARGETS
 from ops.console import ROOT, CommandError, Progress, failures
-from ops.local import back_office, emulator, poll_demo
+from ops.local import back_office, emulator, poll_demo, stores, stores_demo
 from ops.local.session import PASSWORD, Api, claims, sign_in
 from ops.local.stack import Stack
 from ops.local.up import up
@@ -153,6 +155,14 @@ Stall the back office, make it refuse connections, bring it back. Reads keep wor
   {python} -m ops.local.back_office delay 30
   {python} -m ops.local.back_office refuse
   {python} -m ops.local.back_office pass
+Filter, sort and search a list. See where a read comes from (Cache-Status). Take a store away and bring it back:
+  curl '{base}/items/{COLLECTION}?filter=name:ge:S,name:lt:T&sort=-name&limit=3'
+  curl '{base}/items/{COLLECTION}?q=kingdom&sort=name'
+  curl -si {base}/items/{COLLECTION}/CH | grep -i cache-status
+  {python} -m ops.local.stores kill cache
+  {python} -m ops.local.stores freeze database
+  {python} -m ops.local.stores start cache
+  {python} -m ops.local.stores start database
 {edge_commands}Remove everything: make down
 """
 
@@ -166,8 +176,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.dry_run:
         zips = ", ".join(str(path) for path in TARGETS["local"].zips(Path("dist")))
-        print(f"Would build {zips}, start an emulator on port {options.port} and a back office, apply terraform/,")
-        print(f"sign {USER} in, PUT {len(countries())} countries, poll the back office, stall it and make it refuse.")
+        print(f"Would build {zips}, start an emulator on port {options.port}, a back office,")
+        print("a Valkey and a PostgreSQL for each Region, apply terraform/, migrate the databases, sign")
+        print(f"{USER} in, poll the back office, PUT {len(countries())} countries, kill and freeze the cache and the")
+        print("database, stall the back office and make it refuse.")
         print(f"Everything would be in {emulator.folder('demo')}.")
         return 0
     progress = Progress()
@@ -177,8 +189,14 @@ def main(arguments: list[str] | None = None) -> int:
     token.write_text(user.access_token)
     token.chmod(0o600)
     progress.say(f"{USER} is signed in (SRP).")
-    _show_writes(Api(stack.outputs.api_url, user.access_token), options.clients, progress)
     office = back_office.running(stack.name)
+    if office and poll_demo.SOURCE in (stack.outputs.sources or {}):
+        # Poll before the writes, so that fewer of them wait behind the rows of the first poll.
+        poll_demo.fill(stack, office, progress)
+    _show_writes(Api(stack.outputs.api_url, user.access_token), options.clients, progress)
+    servers = stores.load(stack.name)
+    if servers and servers.alive and emulator.running(stack.name):
+        stores_demo.show(Api(stack.outputs.api_url, user.access_token), servers, progress)
     if office and poll_demo.SOURCE in (stack.outputs.sources or {}):
         poll_demo.show(stack, office, progress)
     change = Api(stack.outputs.api_url)("GET", f"/items/{COLLECTION}/CH").json()["version"]

@@ -1,4 +1,4 @@
-"""Remove a local run: its emulator, back office, Terraform state and data.
+"""Remove a local run: its emulator, back office, cache, database, Terraform state and data.
 
 This program needs only the standard library.
 """
@@ -10,7 +10,7 @@ import shutil
 import sys
 
 from ops.console import failures
-from ops.local import back_office, emulator, stack
+from ops.local import back_office, emulator, stack, stores
 
 
 def down(name: str, *, dry_run: bool = False) -> list[str]:
@@ -18,27 +18,33 @@ def down(name: str, *, dry_run: bool = False) -> list[str]:
 
     :param dry_run: remove nothing, and return one text for each thing that would be removed
     """
-    home, removed = emulator.folder(name), list[str]()
-    running_emulator = emulator.running(name)
-    if running_emulator:
-        removed.append(
-            f"stopped the emulator at {running_emulator.endpoint} (process {running_emulator.pid}) with all its data"
-        )
-        if not dry_run:
-            emulator.stop(name)
-    elif applied := stack.load(name):
-        removed.append(f"destroyed the stack on the emulator at {applied.endpoint}, which keeps running")
-        if not dry_run:
-            stack.destroy(applied)
+    home, removed = emulator.folder(name), _stop_emulator(name, dry_run)
     if office := back_office.running(name):
         removed.append(f"stopped the back office at {office.url} (process {office.pid})")
         if not dry_run:
             back_office.stop(name)
+    if stores.running(name):
+        removed.append("stopped the cache and the database of each Region, with all their data")
+        if not dry_run:
+            stores.stop(name)
     if home.exists():
         removed.append(f"removed {home}")
         if not dry_run:
             shutil.rmtree(home)
     return removed
+
+
+def _stop_emulator(name: str, dry_run: bool) -> list[str]:
+    """Stop the emulator that a local run started, or remove the run's stack from another emulator."""
+    if running := emulator.running(name):
+        if not dry_run:
+            emulator.stop(name)
+        return [f"stopped the emulator at {running.endpoint} (process {running.pid}) with all its data"]
+    if applied := stack.load(name):
+        if not dry_run:
+            stack.destroy(applied)
+        return [f"destroyed the stack on the emulator at {applied.endpoint}, which keeps running"]
+    return []
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -105,6 +105,21 @@ def check_each_statement_of_a_batch() -> None:
     iam_actions.dynamodb_transaction_checks = checks
 
 
+def check_a_batch_for_a_queue_as_its_messages() -> None:
+    """Let IAM check a batch of SQS messages for the action of a single message, such as `sqs:SendMessage`.
+
+    Without this patch, MiniStack checks `sqs:SendMessageBatch`. AWS has no such IAM action:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api.html
+    """
+    original = iam_actions.extract_iam_action
+
+    def action(*arguments: Any, **named: Any) -> str | None:
+        found: str | None = original(*arguments, **named)
+        return found.removesuffix("Batch") if found and found.startswith("sqs:") else found
+
+    iam_actions.extract_iam_action = action
+
+
 def tell_iam_the_item_key() -> None:
     """Let IAM policies restrict a request by the key of the item that it names (`dynamodb:LeadingKeys`), as on AWS.
 
@@ -122,8 +137,8 @@ def tell_iam_the_item_key() -> None:
     iam_actions.dynamodb_service_context = context
 
 
-def redeliver_failed_kinesis_records() -> None:
-    """Deliver a Kinesis batch again if the function reports some of its records as failed.
+def redeliver_failed_stream_records() -> None:
+    """Deliver a batch from Kinesis or from a table's stream again if the function reports some records as failed.
 
     Without this patch, MiniStack ignores the function's report, so the failed records would be lost. AWS delivers the
     batch again, beginning with the first failed record. This patch delivers the whole batch again. The functions can
@@ -134,7 +149,7 @@ def redeliver_failed_kinesis_records() -> None:
     def execute(function: Any, event: Any) -> Any:
         result = original(function, event)
         records = event.get("Records") if isinstance(event, dict) else None
-        if records and records[0].get("eventSource") == "aws:kinesis" and not result.get("error"):
+        if records and records[0].get("eventSource") in ("aws:kinesis", "aws:dynamodb") and not result.get("error"):
             body = result.get("body")
             report = json.loads(body or "{}") if isinstance(body, str) else body
             if isinstance(report, dict) and report.get("batchItemFailures"):
@@ -298,8 +313,9 @@ def main() -> None:
     """Apply every patch and run MiniStack until it is stopped."""
     keep_idle_connections_open()
     check_each_statement_of_a_batch()
+    check_a_batch_for_a_queue_as_its_messages()
     tell_iam_the_item_key()
-    redeliver_failed_kinesis_records()
+    redeliver_failed_stream_records()
     stream_partiql_writes()
     publish_whole_log()
     revoke_refresh_tokens()

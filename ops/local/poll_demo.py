@@ -1,7 +1,7 @@
 """Show on the emulator how Readplane polls a back office, and that clients can still read while it is down.
 
-The demo polls the back office and changes a row in it. Then it stalls the back office, lets it refuse connections, and
-brings it back.
+The demo polls the back office, and later changes a row in it. Then it stalls the back office, lets it refuse
+connections, and brings it back.
 """
 
 from __future__ import annotations
@@ -50,19 +50,10 @@ class Reads:
         return f"{text}, {self.stale} of them with Readplane-Stale" if self.stale else text
 
 
-def show(stack: Stack, office: BackOffice, progress: Progress) -> None:
-    """Poll the back office, change a row in it, simulate an outage and its end, and print what happens."""
+def fill(stack: Stack, office: BackOffice, progress: Progress) -> None:
+    """Poll every source. Wait until clients can read all subdivisions as items, and all currencies as one document."""
     api = Api(stack.outputs.api_url)
     progress.say(f"EventBridge Scheduler polls the back office at {office.url} every minute. This demo polls at once:")
-    _fill(stack, office, api, progress)
-    _show_change(stack, office, api, progress)
-    _show_outage(stack, office, api, progress)
-    freshness = api("GET", f"/sources/{SOURCE}").json()
-    progress.say(f"GET /v1/sources/{SOURCE}: {json.dumps(freshness)}")
-
-
-def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:
-    """Poll every source. Wait until clients can read all subdivisions as items, and all currencies as one document."""
     start = time.monotonic()
     for source in sorted(stack.outputs.sources or ()):
         response = _poll(stack, source)
@@ -76,6 +67,15 @@ def _fill(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> Non
     _wait_until(lambda: api("GET", DOCUMENT).status_code == 200, f"{DOCUMENT} isn't there")
     seconds = time.monotonic() - start
     progress.say(f"{rows} rows of {SOURCE} are items, and the currencies are one document, after {seconds:.1f} s.")
+
+
+def show(stack: Stack, office: BackOffice, progress: Progress) -> None:
+    """Change a row of the back office, simulate an outage and its end, and print what happens."""
+    api = Api(stack.outputs.api_url)
+    _show_change(stack, office, api, progress)
+    _show_outage(stack, office, api, progress)
+    freshness = api("GET", f"/sources/{SOURCE}").json()
+    progress.say(f"GET /v1/sources/{SOURCE}: {json.dumps(freshness)}")
 
 
 def _show_change(stack: Stack, office: BackOffice, api: Api, progress: Progress) -> None:

@@ -99,13 +99,25 @@ def poll(outputs: Outputs, event: Mapping[str, object]) -> dict[str, Any]:
     """
     if not outputs.poll_function:
         raise CommandError("The stack has no sources, so there is nothing to poll.")
-    # The Lambda client must not retry, because a retry would poll the back office again.
+    return _invoke(outputs.poll_function, outputs.region, event)
+
+
+def feed(outputs: Outputs, region: str, event: Mapping[str, object]) -> dict[str, Any]:
+    """Invoke the live version of `feed` in a Region with a command, as operators do. Return the function's response.
+
+    :raises CommandError: if `feed` raises an error
+    """
+    return _invoke(f"{outputs.name}-feed", region, event)
+
+
+def _invoke(function: str, region: str, event: Mapping[str, object]) -> dict[str, Any]:
+    # The Lambda client must not retry, because a retry would do the work of the function again.
     config = botocore.config.Config(read_timeout=120, retries={"total_max_attempts": 1})
-    functions = root(outputs.region).client("lambda", config=config)
-    invocation = functions.invoke(FunctionName=f"{outputs.poll_function}:live", Payload=json.dumps(event).encode())
+    functions = root(region).client("lambda", config=config)
+    invocation = functions.invoke(FunctionName=f"{function}:live", Payload=json.dumps(event).encode())
     response: dict[str, Any] = json.load(invocation["Payload"])
     if "FunctionError" in invocation:
-        raise CommandError(f"{outputs.poll_function} failed: {response.get('errorMessage', response)}")
+        raise CommandError(f"{function} failed: {response.get('errorMessage', response)}")
     return response
 
 

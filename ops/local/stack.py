@@ -21,6 +21,7 @@ from ops import terraform
 from ops.build.targets import Zips
 from ops.console import ROOT, CommandError, Progress, run_tool
 from ops.local import emulator
+from ops.local.stores import Stores
 
 VARIABLES = Path("environments/local.tfvars")
 BACK_OFFICE = "http://localhost:8765"
@@ -42,6 +43,7 @@ class Outputs:
     sources: the mode, collection, schedule and staleness budget of each source, by its name; None without sources
     poll_function, checkpoints_table, change_stream: the names of resources for polling; None without sources
     backends: a dict with the `url` of each backend that API Gateway passes requests to, by the backend's name
+    feed_queues: the URLs of the queues of each private store, by the role of its Region and by the store's name
     """
 
     name: str
@@ -74,6 +76,7 @@ class Outputs:
     backends: dict[str, dict[str, str]] | None = None
     backend_api_keys: dict[str, str] | None = None
     alarm_topic_arn: str | None = None
+    feed_queues: dict[str, dict[str, dict[str, str]]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,33 +142,46 @@ def forget_state(name: str) -> None:
     (emulator.folder(name) / "stack.json").unlink(missing_ok=True)
 
 
-def apply(name: str, endpoint: str, zips: Zips, progress: Progress, back_office: str = BACK_OFFICE) -> Stack:
+def apply(
+    name: str,
+    endpoint: str,
+    zips: Zips,
+    progress: Progress,
+    back_office: str = BACK_OFFICE,
+    stores: Stores | None = None,
+) -> Stack:
     """Apply terraform/ to an emulator and record the stack in stack.json.
 
     :param endpoint: the emulator's URL
     :param back_office: the URL of the run's back office, which the function `poll` polls
+    :param stores: the run's cache and database; without them, the ones in VARIABLES, which nothing serves
     :raises ConflictError: if a resource exists in the emulator that isn't in the Terraform state
     :raises CommandError: if Terraform fails in another way, or a Terraform output is missing
     """
-    folder = _copy(name, back_office)
+    folder = _copy(name, back_office, stores.ports if stores else {})
     # Copy the zips, because another run may replace the zips in dist/ while Terraform works. Terraform reads each zip
     # twice: when it plans, and again minutes later when it applies.
     zips = Zips(*(Path(shutil.copy(path, folder)) for path in zips))
     env = terraform.environment() | environment(endpoint)
     progress.say("terraform init …")
     progress.say(f"Providers from {terraform.init(folder, env)}.")
-    variables = {
+    variables: dict[str, typing.Any] = {
         "hot_zip": str(zips.hot),
         "functions_zip": str(zips.functions),
         "layer_zip": str(zips.layer),
         "poll_layer_zip": str(zips.poll_layer),
         "edge_auth_zip": str(zips.edge_auth),
+        "database_layer_zip": str(zips.database_layer),
+        "dax_layer_zip": str(zips.dax_layer),
         "aws_client": aws_client(),
         "api_base_url": f"{endpoint}/_aws/execute-api/{{api_id}}",
     }
     running = emulator.running(name)
     if running and running.edge_port:
         variables["edge_base_url"] = running.edge_url
+    if stores:
+        variables["store_passwords"] = stores.passwords
+    (folder / "run.tfvars.json").touch(mode=0o600)
     (folder / "run.tfvars.json").write_text(json.dumps(variables))
     command = [terraform.terraform(), f"-chdir={folder}", "apply", "-json", "-auto-approve", *_OPTIONS]
     _run_apply(command, env, emulator.folder(name) / "apply.log", progress)
@@ -202,12 +218,13 @@ def destroy(stack: Stack) -> None:
     run_tool([terraform.terraform(), f"-chdir={folder}", "destroy", "-auto-approve", *_OPTIONS], env=env)
 
 
-def _copy(name: str, back_office: str) -> Path:
+def _copy(name: str, back_office: str, ports: dict[int, int]) -> Path:
     """Copy terraform/ anew into the folder of a local run. Keep the Terraform state there. Return the copy's folder.
 
     The copy has no Terraform backend, so its state never leaves this machine.
 
     :param back_office: the URL of the run's back office; in the copy, it replaces BACK_OFFICE
+    :param ports: the ports that replace others in the copy: new ports by old ones
     """
     folder = emulator.folder(name) / "terraform"
     state = {folder / ".terraform", *folder.glob("terraform.tfstate*")}
@@ -223,7 +240,8 @@ def _copy(name: str, back_office: str) -> Path:
     # The web client's files lie beside terraform/.
     shutil.copytree(ROOT / "web", folder.parent / "web", dirs_exist_ok=True)
     variables = folder / VARIABLES
-    variables.write_text(variables.read_text().replace(BACK_OFFICE, back_office))
+    text = re.sub(r"\b\d{5}\b", lambda found: str(ports.get(int(found[0]), found[0])), variables.read_text())
+    variables.write_text(text.replace(BACK_OFFICE, back_office))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Bring a stack up on this machine: build the zips, start the emulator and the back office, apply terraform/.
+"""Bring a stack up on this machine: build the zips, start emulator, back office and stores, apply terraform/, migrate.
 
 If the stack is up already, this program applies what has changed. If AWS_ENDPOINT_URL is set, the program uses the
 emulator at that URL (LocalStack) and starts none. With READPLANE_CLIENT=boto3, `read`, `write` and `apply` call AWS
@@ -14,15 +14,16 @@ import sys
 from ops.build.targets import TARGETS, Zips
 from ops.build.zips import build
 from ops.console import CommandError, Progress, failures
-from ops.local import back_office, emulator, session, stack
+from ops.local import back_office, emulator, session, stack, stores
 from ops.local.edge_control import EdgeControl
 from ops.terraform import terraform
 
 
 def up(name: str, port: int, progress: Progress, rows: int | None = None) -> stack.Stack:
-    """Build the zips, start the emulator and the back office, and apply terraform/.
+    """Build the zips, start the emulator, the back office and the stores, apply terraform/, and migrate the databases.
 
-    If the emulator or the back office is up already, use it and start no other.
+    If the emulator or the back office is up already, use it and start no other. The same goes for the cache and the
+    database of each Region. One of them that has ended is started again.
 
     :param port: the emulator's port; 0 takes a free one
     :param rows: how many subdivisions to put into a new back office; None for all
@@ -42,7 +43,8 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
     elif running := _running_emulator(name, port):
         progress.say(f"The emulator is up already at {running.endpoint}.")
         session.use(running.endpoint)
-        applied = stack.apply(name, running.endpoint, zips, progress, _back_office(name, progress, rows))
+        office = _back_office(name, progress, rows)
+        applied = stack.apply(name, running.endpoint, zips, progress, office, _stores(name, progress))
     else:
         try:
             applied = _apply_to_fresh(name, port, zips, progress, rows)
@@ -54,6 +56,7 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
             )
             applied = _apply_to_fresh(name, port, zips, progress, rows)
     _serve_edge(applied, progress)
+    _migrate(applied, progress)
     progress.say(f"The stack is up. `read`, `write` and `apply` call AWS with {client}.")
     return applied
 
@@ -69,13 +72,15 @@ def _serve_edge(applied: stack.Stack, progress: Progress) -> None:
 def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
     """Apply terraform/ to an emulator that this run hasn't started, such as LocalStack.
 
-    If that emulator runs in a container, its `poll` can't reach the back office on this machine.
+    If that emulator runs in a container, its functions can't reach the back office, the cache and the database on this
+    machine. Reads then go to DynamoDB.
     """
     if not emulator.healthy(endpoint):
         raise CommandError(f"No emulator responds at AWS_ENDPOINT_URL={endpoint}. Start it, or unset the variable.")
     progress.say(f"Using the emulator at {endpoint}.")
     session.use(endpoint)
-    return stack.apply(name, endpoint, zips, progress, _back_office(name, progress, rows))
+    office = _back_office(name, progress, rows)
+    return stack.apply(name, endpoint, zips, progress, office, _stores(name, progress))
 
 
 def _running_emulator(name: str, port: int) -> emulator.Emulator | None:
@@ -96,12 +101,31 @@ def _back_office(name: str, progress: Progress, rows: int | None) -> str:
     return office.url
 
 
-def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
-    """Start a new emulator and a new back office, and apply terraform/.
+def _stores(name: str, progress: Progress) -> stores.Stores:
+    """Return the cache and the database of each Region. Start them first if they aren't up."""
+    servers = stores.load(name)
+    if servers and servers.alive:
+        servers.revive()
+    else:
+        servers = stores.start(name)
+    progress.say(f"{servers.describe()}.")
+    return servers
 
-    If the apply fails, stop both, because a partial stack is of no use.
+
+def _migrate(applied: stack.Stack, progress: Progress) -> None:
+    """Make the tables of the database in each Region with `feed`, as `ops/readplane relational migrate` does."""
+    regions = [region for region in (applied.outputs.region, applied.outputs.replica_region) if region]
+    steps = [len(session.feed(applied.outputs, region, {"command": "migrate"})["steps"]) for region in regions]
+    progress.say(f"The database of each Region is migrated ({', '.join(map(str, steps))} statements).")
+
+
+def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
+    """Start a new emulator, a new back office and new stores, and apply terraform/.
+
+    If the apply fails, stop all of them, because a partial stack is of no use.
     """
     stack.forget_state(name)
+    stores.stop(name)
     back_office.stop(name)
     back_office.forget(name)
     started = emulator.start(name, port)
@@ -109,10 +133,12 @@ def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: 
     try:
         session.use(started.endpoint)
         session.make_managed_keys(stack.regions())
-        return stack.apply(name, started.endpoint, zips, progress, _back_office(name, progress, rows))
+        office = _back_office(name, progress, rows)
+        return stack.apply(name, started.endpoint, zips, progress, office, _stores(name, progress))
     except BaseException:
         emulator.stop(name)
         back_office.stop(name)
+        stores.stop(name)
         raise
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ops.console import CommandError, Progress
-from ops.local import back_office, emulator, session
+from ops.local import back_office, emulator, session, stores
 from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
 from tests.local.early import EARLY, EarlyTests, is_early
@@ -85,6 +85,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             # The tests didn't start this emulator, so they don't stop it. Remove the stack's resources from it instead.
             destroy(applied)
         back_office.stop(name)
+        stores.stop(name)
         forget_state(name)
 
 

@@ -77,6 +77,9 @@ QUERY_PARAMETERS: dict[str, set[str]] = {
 """The query parameters of each kind of operation. All other parameters are refused. The kinds that aren't listed here
 ignore all query parameters."""
 
+RELATIONAL_PARAMETERS = {"filter", "sort", "q"}
+"""The query parameters that only the lists of relational collections have."""
+
 REFUSED_HEADERS = {
     **dict.fromkeys(("If-Match", "If-None-Match", "If-Unmodified-Since"), 501),
     **dict.fromkeys(("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"), 501),
@@ -277,7 +280,7 @@ class Service:
         if "change_id" in parameters:
             faults.append(None if re.fullmatch(VERSION, parameters["change_id"]) else 400)
         if kind in QUERY_PARAMETERS:
-            faults += _query_faults(query, kind)
+            faults += _query_faults(query, kind, route)
         if kind in (CREATE, REPLACE, DELETE):
             faults += _refused_headers(call)
         if kind == CREATE and (key := call.header("Idempotency-Key")) is not None:
@@ -348,9 +351,13 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     return urllib.parse.parse_qsl(query, keep_blank_values=True)
 
 
-def _query_faults(query: str, kind: str) -> list[Fault]:
+def _query_faults(query: str, kind: str, route: str) -> list[Fault]:
     pairs = _pairs(query)
-    faults: list[Fault] = [400 for name, _ in pairs if name not in QUERY_PARAMETERS[kind]]
+    relational = RELATIONAL_PARAMETERS & _documented_parameters(route)
+    names = QUERY_PARAMETERS[kind] | relational
+    faults: list[Fault] = [400 for name, _ in pairs if name not in names]
+    # docs/query.md says which filters, sorts and searches are right, and the unit tests of `query` check them.
+    faults += ["unsure" for name, _ in pairs if name in relational]
     for name in QUERY_PARAMETERS[kind]:
         values = [value for key, value in pairs if key == name]
         if len(values) > 1:
@@ -366,6 +373,16 @@ def _query_faults(query: str, kind: str) -> list[Fault]:
         elif values:
             faults.append(400)  # no random cursor is valid, and the fuzz tests don't use the API's own cursors
     return faults
+
+
+def _documented_parameters(route: str) -> set[str]:
+    """Return the names of the parameters of an operation."""
+    parameters = documented()[route].get("parameters", [])
+    components = SPEC["components"]["parameters"]
+    return {
+        components[entry["$ref"].rpartition("/")[2]]["name"] if "$ref" in entry else entry["name"]
+        for entry in parameters
+    }
 
 
 def _min_version_fault(text: str, kind: str) -> Fault:

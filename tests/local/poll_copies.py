@@ -81,7 +81,7 @@ class PollCopies:
             Role=self._original["Role"],
             Runtime=self._original["Runtime"],
             Handler=self._original["Handler"],
-            Code={"ZipFile": (ROOT / "dist" / TARGETS["local"].functions_zip).read_bytes()},
+            Code={"ZipFile": (ROOT / "dist" / TARGETS["local"].zip_paths.functions).read_bytes()},
             Layers=[layer["Arn"] for layer in self._original.get("Layers", [])],
             Environment={"Variables": variables},
             Timeout=self._original["Timeout"],

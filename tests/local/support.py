@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from ops.local import back_office
+from ops.local import stores as local_stores
 from ops.local.emulator import running
 from ops.local.session import Api, User
 from ops.local.stack import Outputs, Stack
@@ -125,6 +126,13 @@ class Local:
         office = back_office.running(self.stack.name)
         assert office, "the back office starts with the stack"
         return office
+
+    @cached_property
+    def stores(self) -> local_stores.Stores:
+        """The caches and databases of the stack, one of each in each Region."""
+        servers = local_stores.load(self.stack.name)
+        assert servers and servers.alive, "the stores start with the stack"
+        return servers
 
     @cached_property
     def ministack(self) -> bool:

@@ -194,6 +194,17 @@ def test_iam_is_asked_for_a_batch_of_statements_as_a_whole() -> None:
     assert iam_actions.dynamodb_transaction_checks(action, body, "eu-central-1", "000000000000") == []
 
 
+def test_iam_is_asked_for_a_batch_of_messages_by_a_name_of_its_own() -> None:
+    """MiniStack's IAM checks sqs:SendMessageBatch, which isn't an action of AWS's IAM.
+
+    AWS checks sqs:SendMessage. Workaround: emulator_patches.py checks the same action as AWS. Without the workaround,
+    `publish` could send no keys to the queues of `feed`.
+    """
+    headers = {"x-amz-target": "AmazonSQS.SendMessageBatch"}
+    action = iam_actions.extract_iam_action("sqs", "POST", "/", headers, b"{}", {})
+    assert action == "sqs:SendMessageBatch"
+
+
 def test_iam_conditions_do_not_see_the_key_of_an_item() -> None:
     """MiniStack's IAM doesn't set the condition key dynamodb:LeadingKeys, so it can't limit a role to some items.
 
@@ -215,12 +226,13 @@ def test_a_partiql_write_reaches_no_stream() -> None:
         assert "_emit_stream_event" not in inspect.getsource(statement)
 
 
-def test_a_batch_from_kinesis_counts_as_handled_whatever_the_function_reports() -> None:
-    """MiniStack never retries the records of a Kinesis batch that a function reports as failed.
+@pytest.mark.parametrize("poller", ["_poll_kinesis", "_poll_dynamodb_streams"])
+def test_a_batch_from_a_stream_counts_as_handled_whatever_the_function_reports(poller: str) -> None:
+    """MiniStack never retries the records of a stream's batch that a function reports as failed.
 
     Workaround: emulator_patches.py retries the failed records. Without the workaround, their changes would be lost.
     """
-    assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_kinesis)
+    assert "batchItemFailures" not in inspect.getsource(getattr(lambda_svc, poller))
     assert "batchItemFailures" in inspect.getsource(lambda_svc._run_sqs_batch), "the emulator does this for a queue"
 
 

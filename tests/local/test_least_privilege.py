@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from ops.build.targets import TARGETS
 from ops.console import ROOT, CommandError
+from ops.local import session
 from readplane.model.version import is_version
 from tests.local.back_offices import PolledTable, source_of
 from tests.local.mobile_credentials import credentials, mobile_user, s3_client
@@ -204,7 +205,7 @@ def started(stack: Local, function: str, event: object) -> Any:
     """
     functions = stack.root().client("lambda")
     original = functions.get_function(FunctionName=function_name(stack, function))["Configuration"]
-    code = (ROOT / "dist" / TARGETS["local"].functions_zip).read_bytes()
+    code = (ROOT / "dist" / TARGETS["local"].zip_paths.functions).read_bytes()
     probe = name("start")
     functions.create_function(
         FunctionName=probe,
@@ -234,12 +235,32 @@ def reports_statuses(stack: Local) -> bool:
 
 
 def lists_items(stack: Local) -> bool:
+    # The function `query` lists relational collections, such as the countries.
+    return stack.api()("GET", "/items/subdivisions").status_code == 200
+
+
+def lists_relational_items(stack: Local) -> bool:
     return stack.api()("GET", "/items/countries").status_code == 200
+
+
+def feeds_the_database(stack: Local) -> bool:
+    country = {"alpha_2": "ZZ", "alpha_3": "ZZZ", "name": name("fed"), "numeric": "000"}
+    assert stack.api(stack.eve)("PUT", f"/items/countries/{country['name']}", country).status_code == 202
+    listed = f"/items/countries?filter=name:eq:{country['name']}"
+    return soon(lambda: stack.api()("GET", listed).json()["items"])
+
+
+def verifies_the_database(stack: Local) -> bool:
+    try:
+        page = session.feed(stack.outputs, stack.outputs.region, {"command": "verify", "store": "database"})
+    except CommandError:  # the invocation fails if `feed` can't read the items table
+        return False
+    return "compared" in page
 
 
 def reads_documents(stack: Local) -> bool:
     s3 = stack.root().client("s3")
-    path = f"/documents/countries/{name('doc')}"
+    path = f"/documents/subdivisions/{name('doc')}"  # not of a collection that the cache holds
     s3.put_object(
         Bucket=stack.outputs.documents_bucket, Key=f"public{path}", Body=b"{}", ContentType="application/json"
     )
@@ -367,6 +388,10 @@ ENFORCED: dict[tuple[str, str, str], Probe] = {
     ("read", "ReadItems", "dynamodb:BatchGetItem"): reports_statuses,
     ("read", "ListItems", "dynamodb:Query"): lists_items,
     ("read", "ReadDocuments", "s3:GetObject"): reads_documents,
+    ("publish", "SendKeys", "sqs:SendMessage"): feeds_the_database,
+    ("feed", "ReadItems", "dynamodb:BatchGetItem"): feeds_the_database,
+    ("feed", "ReadItems", "dynamodb:Scan"): verifies_the_database,
+    ("query", "ListItems", "dynamodb:Query"): lists_relational_items,
     ("poll", "PutChanges", "kinesis:PutRecords"): polls_changes,
     ("poll", "KeepCheckpoints", "dynamodb:UpdateItem"): polls_changes,
     ("poll", "KeepCheckpoints", "dynamodb:GetItem"): reports_staleness,
@@ -389,13 +414,17 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
     # These actions write logs and traces. The emulator writes the functions' logs itself and stores no traces.
     **{
         (function, sid): (named, None)
-        for function in ("write", "apply", "apply-stream", "publish", "read", "poll", "backend_auth")
+        for function in ("write", "apply", "apply-stream", "publish", "read", "query", "feed", "poll", "backend_auth")
         for sid, named in (
             ("WriteOwnLog", {"logs:CreateLogStream", "logs:PutLogEvents"}),
             ("SendTraces", {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}),
         )
     },
     # With these actions, Lambda polls a function's event sources. The emulator polls them without the function's role.
+    ("feed", "ReceiveKeys"): (
+        {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
+        feeds_the_database,
+    ),
     ("apply", "ReceiveNotifications"): (
         {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
         applies_changes,

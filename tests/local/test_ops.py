@@ -65,7 +65,7 @@ def test_a_quarantined_line_is_listed_shown_and_redriven(stack: Local) -> None:
 
 def test_dead_letters_can_be_listed_and_redriven_when_there_are_none(stack: Local) -> None:
     code, output = readplane(stack, "dead-letters", "list")
-    assert code == 0 and "KIND" in output, output
+    assert code == 0 and "QUEUE" in output, output
     code, output = readplane(stack, "dead-letters", "redrive", "--dry-run")
     assert code == 0 and "nothing was changed" in output, output
 

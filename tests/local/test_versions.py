@@ -42,7 +42,7 @@ class Versions:
         values = {
             "name": self.name,
             "schema": json.dumps(schema),
-            "zip": str(ROOT / "dist" / TARGETS["local"].hot_zip),
+            "zip": str(ROOT / "dist" / TARGETS["local"].zip_paths.hot),
             "client_id": CLIENT_ID,
         }
         words += [f"-var={name}={value}" for name, value in values.items()]
@@ -97,7 +97,7 @@ class Versions:
             Role=configuration["Role"],
             Runtime=configuration["Runtime"],
             Handler=configuration["Handler"],
-            Code={"ZipFile": (ROOT / "dist" / TARGETS["local"].hot_zip).read_bytes()},
+            Code={"ZipFile": (ROOT / "dist" / TARGETS["local"].zip_paths.hot).read_bytes()},
             Environment={"Variables": configuration["Environment"]["Variables"]},
             Timeout=15,
         )

@@ -10,7 +10,7 @@ from ops.local import stack
 OUTPUTS = json.dumps({field.name: {"value": "x"} for field in dataclasses.fields(stack.Outputs)})
 """The test stack's outputs as `terraform output -json` would print them. Each output has the value x."""
 
-ZIPS = Zips(Path("h.zip"), Path("f.zip"), Path("l.zip"), Path("p.zip"), Path("e.zip"))
+ZIPS = Zips(*(Path(f"{name}.zip") for name in ("h", "f", "l", "p", "e", "d", "x")))
 
 APPLIED = stack.Stack(
     "x",

@@ -4,6 +4,7 @@ The resulting stack uses copies of the zips, and the back office of the same run
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ops import terraform
 from ops.build.targets import Zips
 from ops.console import CommandError, Progress
 from ops.local import emulator, stack
+from ops.local.stores import PORTS
 from readplane.aws.client import CLIENTS
 from tests.unit.ops.local.support import OUTPUTS, ZIPS
 
@@ -51,7 +53,7 @@ def test_terraform_and_the_functions_choose_the_same_aws_client(monkeypatch: pyt
 
 def test_an_apply_gets_copies_of_the_zips_and_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("READPLANE_CLIENT", "boto3")
-    monkeypatch.setattr(stack, "_copy", lambda name, back_office: tmp_path)
+    monkeypatch.setattr(stack, "_copy", lambda *_: tmp_path)
     monkeypatch.setattr(terraform, "init", lambda folder, env: "nowhere")
     monkeypatch.setattr(terraform, "terraform", lambda: "terraform")
     monkeypatch.setattr(stack, "_run_apply", lambda *_: None)
@@ -69,6 +71,8 @@ def test_an_apply_gets_copies_of_the_zips_and_the_client(monkeypatch: pytest.Mon
         "layer_zip": str(tmp_path / "l.zip"),
         "poll_layer_zip": str(tmp_path / "p.zip"),
         "edge_auth_zip": str(tmp_path / "e.zip"),
+        "database_layer_zip": str(tmp_path / "d.zip"),
+        "dax_layer_zip": str(tmp_path / "x.zip"),
         "aws_client": "boto3",
         "api_base_url": "http://localhost:4566/_aws/execute-api/{api_id}",
     }
@@ -85,15 +89,26 @@ def test_the_copied_settings_name_the_runs_own_back_office() -> None:
     """
     settings = (terraform.SOURCE / stack.VARIABLES).read_text()
     assert stack.BACK_OFFICE in settings
-    copied = (stack._copy("x", "http://localhost:50123") / stack.VARIABLES).read_text()
+    copied = (stack._copy("x", "http://localhost:50123", {}) / stack.VARIABLES).read_text()
     assert stack.BACK_OFFICE not in copied
     assert copied.count("http://localhost:50123") == settings.count(stack.BACK_OFFICE)
     assert (terraform.SOURCE / stack.VARIABLES).read_text() == settings
+
+
+def test_the_copied_settings_name_the_runs_own_stores() -> None:
+    """Each port in the original settings is replaced once, also if a new port equals another old one."""
+    ports = {port: port + 1 for standing in PORTS.values() for port in standing.values()}
+    settings = (terraform.SOURCE / stack.VARIABLES).read_text()
+    copied = (stack._copy("x", "http://localhost:16379", ports) / stack.VARIABLES).read_text()
+    for port in ports:
+        assert len(re.findall(rf"port = {port}\b", settings)) == 1
+        assert len(re.findall(rf"port = {port + 1}\b", copied)) == 1
+    assert "http://localhost:16379" in copied, "the back office may have such a port"
 
 
 def test_the_copy_leaves_out_nothing_but_the_settings_of_a_backend_and_the_tests() -> None:
     expected = {path.relative_to(terraform.SOURCE) for path in terraform.SOURCE.rglob("*") if path.is_file()}
     expected = {path for path in expected if not {"tests", ".terraform"} & set(path.parts)}
     expected -= {path for path in expected if path.name == "backend.tf" or path.name.startswith("terraform.tfstate")}
-    folder = stack._copy("x", stack.BACK_OFFICE)
+    folder = stack._copy("x", stack.BACK_OFFICE, {})
     assert {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} == expected
