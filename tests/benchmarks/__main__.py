@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import edge, load
+from tests.benchmarks import cache, cache_client, edge, load, relational
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.certificate import write_certificate
 from tests.benchmarks.checks import DifferenceError, check_responses
@@ -26,13 +26,13 @@ from tests.benchmarks.processes import FakeProcess, Runner, SampleError
 from tests.benchmarks.report import chart, goal_table, goals, tables
 from tests.benchmarks.subjects import POOL, ROOT, back_office_subjects, hot_zip, pools, subjects, unpack
 
-PARTS = ("cold", "warm", "bulk", "growth", "edge", "outage", "catch-up")
+PARTS = ("cold", "warm", "cache", "relational", "bulk", "growth", "edge", "outage", "catch-up")
 RESULTS = ROOT / ".local" / "bench"
 DOCS = ROOT / "docs"
 BEGIN, END = "<!-- begin: written by python -m tests.benchmarks --docs -->", "<!-- end -->"
 PACKAGES = (
     *("boto3", "botocore", "requests", "aws-xray-sdk", "aws-lambda-powertools", "fastapi", "mangum", "chalice"),
-    *("pyjwt", "cryptography"),
+    *("pyjwt", "cryptography", "redis", "psycopg"),
 )
 
 
@@ -94,6 +94,12 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
                     result[part] = {function: getattr(bench, part)(function) for function in FUNCTIONS}
             if "cold" in parts:
                 result["stages"] = bench.stages()
+            if "cache" in parts:
+                extent_of_cache = QUICK if options.quick else FULL
+                result["cache"] = cache.measure(fake, runner, folder, request_subjects, extent_of_cache)
+                result["cache_client"] = cache_client.measure(folder, extent_of_cache)
+            if "relational" in parts:
+                result["relational"] = relational.measure(folder)
             if "bulk" in parts:
                 traced = {POOL: bulk_pools[POOL]}
                 result["bulk"] = bench.bulk(traced if options.quick else bulk_pools, 0)

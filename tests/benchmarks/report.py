@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import edge
+from tests.benchmarks import cache, cache_client, edge, relational
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.markdown import table
 from tests.benchmarks.poll import report as poll_report
@@ -40,6 +40,12 @@ def goals(result: Result) -> list[Goal]:
     for function, rows in result.get("warm", {}).items():
         ratio = rows[OURS]["cpu"]["median"] / rows[CLIENT]["cpu"]["median"]
         judged.append(Goal(f"warm {function}, CPU compared with boto3 client + X-Ray SDK", ratio, 0.30))
+    if "cache" in result:
+        judged += cache.goals(result["cache"])
+    if "cache_client" in result:
+        judged += cache_client.goals(result["cache_client"])
+    if "relational" in result:
+        judged += relational.goals(result["relational"])
     if "bulk" in result:
         bulk = result["bulk"]
         ours, pool = bulk["rows"][OURS], bulk["rows"][POOL]
@@ -84,6 +90,12 @@ def tables(result: Result, *, pictured: bool = False) -> str:
         ]
     if "warm" in result:
         parts.append(_warm(result["warm"]))
+    if "cache" in result:
+        parts.append(cache.tables(result["cache"]))
+    if "cache_client" in result:
+        parts.append(cache_client.tables(result["cache_client"]))
+    if "relational" in result:
+        parts.append(relational.tables(result["relational"]))
     for name in ("bulk", "bulk_latency"):
         if name in result:
             parts.append(_bulk(result[name]))

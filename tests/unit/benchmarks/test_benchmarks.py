@@ -128,6 +128,41 @@ def test_the_goals_of_edge_auth_judge_its_decision_its_cold_start_and_its_zip() 
     assert "600-600" in text and "40.0-40.0" in text and "has 60 KB" in text
 
 
+def test_the_goals_of_the_item_cache_judge_a_cached_read_and_its_cold_start() -> None:
+    def rows(**values: float) -> dict[str, Any]:
+        kinds = ("cpu", "modules")
+        return {
+            name: {kind: dict.fromkeys(("median", "low", "high"), value) for kind in kinds} | {"least_cpu": value}
+            for name, value in values.items()
+        }
+
+    warm = rows(constant=0.00002, readplane=0.0003, readplane_cache=0.0001, over_redis_py=0.00014, redis_py=0.0002)
+    cold = rows(readplane=0.04, readplane_cache=0.041, readplane_cache_miss=0.0435)
+    cold["readplane_cache_miss"]["modules"] = {"median": 4.04}
+    measured = goals({"cache": {"warm": warm, "cold": cold, "commands_per_read": 1.0}})
+    values = {goal.name: (goal.value, goal.met) for goal in measured}
+    assert values == {
+        "cached read, CPU µs over TLS": (pytest.approx(100), True),
+        "cached read, commands": (1, True),
+        "cached read, CPU compared with the read from DynamoDB": (pytest.approx(1 / 3), True),
+        "cached read, speed compared with the same handler over redis-py": (pytest.approx(1.5), False),
+        "cold read with the cache, CPU ms above the one without, if it misses": (pytest.approx(3.5), False),
+        "cold read with the cache, CPU ms above the one without, if it hits": (pytest.approx(1), True),
+        "cold read with the cache, modules above the one without": (pytest.approx(4), False),
+    }
+    text = tables({"cache": {"warm": warm, "cold": cold, "commands_per_read": 1.0}})
+    assert "| Readplane, from the cache" in text and "0.33 x" in text
+
+
+def test_the_goals_of_the_relational_store_judge_its_statements_and_its_speed() -> None:
+    result = {"relational": {"changes": 50_000, "statements": 53, "bulk": 2_100.0, "single": 100.0}}
+    assert [(goal.name, goal.value, goal.met) for goal in goals(result)] == [
+        ("relational store, statements for 50,000 changes", 53, False),
+        ("relational store, speed compared with one statement per change", 21, True),
+    ]
+    assert "| one statement per change                   |       100 | 21 x as fast |" in tables(result)
+
+
 def test_a_log_object_holds_changes_of_1_kb_of_which_a_tenth_are_repeats(tmp_path: Path) -> None:
     (tmp_path / "s3").mkdir()
     log = write_log(tmp_path, 1_000)
