@@ -24,7 +24,8 @@ from tests.fakes.moto_aws import Aws
 from tests.unit.stores.support import new_bucket, new_table
 from tests.unit.support import CLIENT_ID, NOW_MS, api_event, change, event, kinesis_event, settings_text
 
-COLLECTIONS = {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60}}
+RELATIONAL = {"fields": {"price": {"type": "number", "pointer": "/price"}}, "sort": ["price"]}
+COLLECTIONS = {"products": {"read": "public", "write_groups": ["editors"], "cache_ttl": 60, "relational": RELATIONAL}}
 SCHEMAS = json.dumps({"products": {"type": "object"}}).encode()
 SETTINGS: dict[str, Any] = {
     "name": "demo",
@@ -46,6 +47,7 @@ SETTINGS: dict[str, Any] = {
     "log_bucket": "bucket",
     "quarantine_prefix": "quarantine/",
     "collections": COLLECTIONS,
+    "database": {"host": "127.0.0.1", "port": 1, "name": "readplane", "user": "query", "tls": False},
 }
 
 
@@ -110,8 +112,9 @@ def test_a_read_that_names_a_version_is_one_call(calls: Aws, method: str) -> Non
     assert response["statusCode"] == 200 and requests == ["GetItem"]
 
 
-def test_a_list_queries_until_its_page_is_full(calls: Aws) -> None:
-    read = handler_of("read")
+@pytest.mark.parametrize("name", ["read", "query"])
+def test_a_list_queries_until_its_page_is_full(calls: Aws, name: str) -> None:
+    read = handler_of(name)
     response, requests = calls.during(lambda: read(api_event("GET", "/items/products", query={"limit": "1"}), None))
     body = json.loads(response["body"])
     assert len(body["items"]) == 1 and set(requests) == {"Query"}
@@ -134,7 +137,7 @@ def test_a_read_of_a_sourced_collection_is_one_call_and_one_more_every_five_seco
     )
     boto3.client("s3").put_object(Bucket="bucket", Key="public/documents/sources/shop", Body=b"{}")
     time_ms = NOW_MS
-    monkeypatch.setattr("readplane.read.routes.now_ms", lambda: time_ms)
+    monkeypatch.setattr("readplane.api.staleness.now_ms", lambda: time_ms)
     read = handler_of("read")
     get = api_event("GET", "/items/products/{item_id}", {"item_id": "p-1"})
     response, requests = calls.during(lambda: read(get, None))
@@ -165,7 +168,14 @@ def test_a_record_of_the_change_stream_is_one_call(calls: Aws) -> None:
     assert call.startswith("PUT /bucket/quarantine/unparsable/")
 
 
-@pytest.mark.parametrize("name", ["write", "read", "apply", "publish"])
+def test_a_list_of_the_database_makes_no_call_to_aws(calls: Aws) -> None:
+    query = handler_of("query")
+    get = api_event("GET", "/items/products", query={"sort": "price"})
+    response, requests = calls.during(lambda: query(get, None))
+    assert response["statusCode"] == 503 and requests == [], "there is no database here"
+
+
+@pytest.mark.parametrize("name", ["write", "read", "query", "apply", "publish"])
 def test_every_function_starts_from_its_settings_or_says_what_is_wrong_with_them(
     calls: Aws, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,8 @@ class EveryKind(NamedTuple):
     bucket: Bucket
     buckets: tuple[Bucket, ...]
     things: Mapping[str, Thing]
+    second_bucket: Bucket | None = None
+    anything: Any = None
 
 
 def test_each_annotation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +150,8 @@ def test_each_annotation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "bucket": {"region": "here", "kind": "old"},
         "buckets": [{"region": "here"}, {"region": "there", "kind": None}],
         "things": {"one": {}, "two": {"size": 2}},
+        "second_bucket": {"region": "there"},
+        "anything": {"port": 6379},
         "nothing": "ignored",
     }
     monkeypatch.setenv(VARIABLE, settings_text(values))
@@ -160,6 +164,8 @@ def test_each_annotation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         bucket=Bucket("here", "old"),
         buckets=(Bucket("here"), Bucket("there")),
         things={"one": Thing("one"), "two": Thing("two", 2)},
+        second_bucket=Bucket("there"),
+        anything={"port": 6379},
     )
 
 
@@ -178,6 +184,8 @@ def test_each_annotation_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("bucket", {"region": "here", "kind": "odd"}, "bucket.kind must be one of old, new"),
         ("buckets", {}, "buckets must be a list"),
         ("buckets", [{"region": "here"}, 5], "buckets.1.region must be a text that isn't empty"),
+        ("second_bucket", {"region": ""}, "second_bucket.region must be a text that isn't empty"),
+        ("second_bucket", "b", "second_bucket.region must be a text that isn't empty"),
         ("things", [], "things must be an object"),
         ("things", {"one": 1}, "things.one must be an object"),
         ("things", {"one": {"size": "1"}}, "things.one.size must be a whole number, not negative"),
