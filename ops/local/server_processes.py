@@ -28,8 +28,9 @@ USER = "nobody"
 WATCHER = Path(__file__).with_name("server_watcher.py")
 """The program that ends the servers of a process that has ended."""
 
-_CAP_DAC_OVERRIDE = 1
-"""The number of the Linux capability to reach files whatever their mode is."""
+_CAPABILITIES = 1 << 1 | 1 << 8
+"""The Linux capabilities to reach files whatever their mode is (CAP_DAC_OVERRIDE), and to set security bits
+(CAP_SETPCAP)."""
 
 
 class _Watcher:
@@ -115,6 +116,9 @@ def unprivileged(command: Sequence[str | Path]) -> list[str]:
     options = [f"--reuid={USER}", f"--regid={pwd.getpwnam(USER).pw_gid}", "--clear-groups"]
     if _may_reach_all_files():
         options += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+        # The system call access() ignores a capability of another user than root, unless this bit is set. PostgreSQL
+        # asks it whether its programs are there.
+        options += ["--securebits=+no_setuid_fixup"]
     return [setpriv, *options, *words]
 
 
@@ -122,7 +126,7 @@ def _may_reach_all_files() -> bool:
     status = PROC / "self/status"
     lines = status.read_text().splitlines() if status.exists() else []
     bits = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
-    return bool(bits >> _CAP_DAC_OVERRIDE & 1)
+    return bits & _CAPABILITIES == _CAPABILITIES
 
 
 def give_away(folder: Path) -> None:

@@ -214,6 +214,18 @@ def test_root_runs_a_server_through_setpriv(monkeypatch: pytest.MonkeyPatch) -> 
         server_processes.unprivileged(["postgres"])
 
 
+def test_a_server_reaches_files_in_a_folder_of_root(tmp_path: Path) -> None:
+    """As in a clone that lies in a folder of `mktemp -d`. PostgreSQL opens its programs, and asks access() for them."""
+    folder = tmp_path / "private"
+    folder.mkdir(mode=0o700)
+    (folder / "program").touch()
+    code = "import os, sys; open(sys.argv[1]); print(os.access(sys.argv[1], os.R_OK), os.geteuid())"
+    command = server_processes.unprivileged([sys.executable, "-I", "-S", "-c", code, folder / "program"])
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    can_read, user = done.stdout.split()
+    assert can_read == "True" and user != "0"
+
+
 def test_a_front_gives_the_cache_tls(valkey: Valkey, tmp_path: Path) -> None:
     front = CertifiedFront(tmp_path / "front", valkey.port)
     try:
