@@ -129,9 +129,7 @@ class _Reader:
         self._readers: dict[type, Mapping[str, FieldReader]] = {}
         self._plain: Mapping[Any, FieldReader] = {
             str: self._text,
-            str | None: self._text_or_none,
             int: self._whole_number,
-            int | None: self._whole_number_or_none,
             bool: self._truth_value,
             tuple[str, ...]: self._texts,
             frozenset[str]: self._text_set,
@@ -151,9 +149,6 @@ class _Reader:
                 fields.append(read(value, (*path, name)))
         return cast(Settings, cast(Any, settings)(*fields))
 
-    def _fields_or_none(self, settings: type[Settings], value: Any, path: Path) -> Settings | None:
-        return None if value is None else self.read_fields(settings, value, path)
-
     def _field_readers(self, settings: type) -> Mapping[str, FieldReader]:
         readers = self._readers.get(settings)
         if readers is None:
@@ -168,7 +163,7 @@ class _Reader:
         if hasattr(annotation, "_fields"):
             return partial(self.read_fields, annotation)
         if isinstance(annotation, UnionType):
-            return partial(self._fields_or_none, annotation.__args__[0])
+            return partial(_or_none, self._reader(annotation.__args__[0]))
         if annotation.__origin__ is Literal:
             return partial(self._one_of, annotation.__args__)
         if annotation.__origin__ is Mapping:
@@ -178,16 +173,10 @@ class _Reader:
     def _text(self, value: Any, path: Path) -> Any:
         return value if isinstance(value, str) and value else self._problem(path, "a text that isn't empty")
 
-    def _text_or_none(self, value: Any, path: Path) -> Any:
-        return None if value is None else self._text(value, path)
-
     def _whole_number(self, value: Any, path: Path) -> Any:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         return self._problem(path, "a whole number, not negative")
-
-    def _whole_number_or_none(self, value: Any, path: Path) -> Any:
-        return None if value is None else self._whole_number(value, path)
 
     def _truth_value(self, value: Any, path: Path) -> Any:
         return value if isinstance(value, bool) else self._problem(path, "true or false")
@@ -224,3 +213,8 @@ class _Reader:
 
     def _problem(self, path: Path, must_be: str) -> None:
         self.problems.append(f"{'.'.join(path)} must be {must_be}")
+
+
+def _or_none(read: FieldReader, value: Any, path: Path) -> Any:
+    """Read a value with ``read``, unless it is ``None``."""
+    return None if value is None else read(value, path)

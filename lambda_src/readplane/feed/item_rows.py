@@ -1,31 +1,18 @@
 """Reads the rows of the items table that `feed` writes to the stores, and the versions that it compares them with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..aws.client import Client
 from ..model.change import Change
 from ..model.keys import ITEM_PREFIX
-from ..stores.rows import BadRowError, change_of, version_of
-from ..stores.table import MAX_KEYS, TableRecord, read_records
+from ..stores.rows import ITEM_ATTRIBUTES, BadRowError, change_of, version_of
+from ..stores.table import MAX_KEYS, TableRecord, read_records, split_into_batches
 from ..telemetry import Telemetry
 from .decide import Rows
 
-_ATTRIBUTES = (
-    "pk",
-    "version",
-    "collection",
-    "item_id",
-    "data",
-    "actor",
-    "source",
-    "as_of",
-    "owner",
-    "list_key",
-    "expires_at",
-)
 # Name every attribute with a placeholder, because several of the names are reserved words of DynamoDB.
-_NAMES: Mapping[str, str] = {f"#{name}": name for name in _ATTRIBUTES}
+_NAMES: Mapping[str, str] = {f"#{name}": name for name in ITEM_ATTRIBUTES}
 _PROJECTION = ", ".join(_NAMES)
 
 
@@ -80,8 +67,8 @@ class ItemRows:
     def read_versions(self, keys: Sequence[str]) -> dict[str, StoredVersion]:
         """Read the versions of any number of different keys. A key without a row is left out."""
         versions: dict[str, StoredVersion] = {}
-        for chunk in chunks(keys):
-            records = read_records(self._client, self._table, chunk, "pk, version, expires_at", consistent=True)
+        for batch in split_into_batches(keys, MAX_KEYS, len):
+            records = read_records(self._client, self._table, batch, "pk, version, expires_at", consistent=True)
             versions |= {record["pk"]["S"]: _stored_version(record) for record in records}
         return versions
 
@@ -101,12 +88,6 @@ class ItemRows:
             {key: version for key, version in versions.items() if key.startswith(ITEM_PREFIX)},
             last["pk"]["S"] if last else None,
         )
-
-
-def chunks(keys: Sequence[str]) -> Iterator[list[str]]:
-    """Split keys into lists of at most :data:`MAX_KEYS`, which one BatchGetItem can read."""
-    for start in range(0, len(keys), MAX_KEYS):
-        yield list(keys[start : start + MAX_KEYS])
 
 
 def _stored_version(record: TableRecord) -> StoredVersion:

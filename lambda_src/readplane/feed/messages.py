@@ -8,12 +8,12 @@ from ..clock import now_ms
 from ..entrypoint import Event
 from ..model.change import Change
 from ..stores.key_queue import STORES, KeyMessage, KeyMessageError, StoreName, parse_keys
-from ..stores.table import MAX_KEYS
+from ..stores.table import MAX_KEYS, split_into_batches
 from ..telemetry import Telemetry
 from .decide import Rows, floor_at, unsettled_rows
 from .errors import StoreFaultError
 from .fed_stores import FedStore, WriteOutcome
-from .item_rows import ItemRows, chunks
+from .item_rows import ItemRows
 
 MAX_ROWS_BYTES = 8 * 1024 * 1024
 """`feed` writes the rows that it has read once they have this size, so that large items don't fill its memory."""
@@ -147,7 +147,7 @@ class _StoreFeeder:
         failed: set[str] = set()
         part: dict[str, Change | None] = {}
         part_ms, part_bytes = 0, 0
-        for chunk in chunks(keys):
+        for chunk in split_into_batches(keys, MAX_KEYS, len):
             read_ms = now_ms()
             rows = self._read(chunk) if has_time() else None
             if rows is None:
@@ -178,7 +178,7 @@ class _StoreFeeder:
             failed |= outcome.failed.keys()
             unsettled = unsettled_rows(rows, self._floor) if self._store.is_lasting else {}
             rows, read_ms = {}, now_ms()
-            for chunk in chunks(list(unsettled)):
+            for chunk in split_into_batches(unsettled, MAX_KEYS, len):
                 again = self._read(chunk)
                 if again is None:
                     failed.update(chunk)

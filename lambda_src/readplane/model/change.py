@@ -116,10 +116,7 @@ class Change(NamedTuple):
 
         Call this method only for a put, because a deleted item has no JSON text.
         """
-        return (
-            f'{{"id":{json.dumps(self.item_id)},"collection":{json.dumps(self.collection)},'
-            f'"version":"{self.change_id}","as_of":"{self.as_of}","data":{self.data}}}'
-        )
+        return item_text(self.item_id, self.collection, self.change_id, self.as_of, str(self.data))
 
     def line(self) -> bytes:
         """Return the change as one line of the write log, newline included.
@@ -167,6 +164,17 @@ def is_json_object(text: str) -> bool:
     except (StopIteration, ValueError, RecursionError):
         return False
     return isinstance(value, dict) and end == len(stripped)
+
+
+def item_text(item_id: str, collection: str, version: str, as_of: str, data: str) -> str:
+    """Return the JSON text of an item.
+
+    :param data: the JSON text of the item's data.
+    """
+    return (
+        f'{{"id":{json.dumps(item_id)},"collection":{json.dumps(collection)},'
+        f'"version":"{version}","as_of":"{as_of}","data":{data}}}'
+    )
 
 
 def parse_line(line: bytes, collections: Mapping[str, Collection]) -> Change:

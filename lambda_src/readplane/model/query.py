@@ -146,10 +146,10 @@ class QueryParser:
         if field is None:
             raise ParameterError("filter", _one_of("The field of a condition", self._relational.fields))
         operators: tuple[Operator, ...] = ("eq", "ne") if field.type == "boolean" else OPERATORS
-        for known in operators:
-            if known == operator:
+        for allowed in operators:
+            if allowed == operator:
                 try:
-                    return Condition(name, known, parse_value(field.type, text))
+                    return Condition(name, allowed, parse_value(field.type, text))
                 except ValueError as error:
                     raise ParameterError("filter", f"The value of {name} is wrong: {error}.") from None
         raise ParameterError("filter", _one_of(f"The operator of {name}", operators))

@@ -17,7 +17,7 @@ from ..model.freshness import NEVER_POLLED, DeclaredSource, is_stale
 from ..model.keys import document_key, item_key
 from ..model.version import is_minimal, is_version, time_ms
 from ..stores.documents import Documents
-from ..stores.items import Items
+from ..stores.items import Items, answer_of
 from ..telemetry import Telemetry
 from .status import status_of
 
@@ -152,10 +152,7 @@ class Routes:
         # If the caller names a minimum version, make a strongly consistent read, because the caller must see this
         # version as soon as it is applied. Other reads are eventually consistent: they may miss the last moment's
         # writes, but cost half as much.
-        item = self._items.get_item(key, consistent=bool(least))
-        if item is None:
-            return "", "", ""
-        return item.version, "" if item.data is None else item.representation(), ""
+        return answer_of(self._items.get_item(key, consistent=bool(least)))
 
     def _get_document(self, key: str, etags: str | None, cache_control: str | None = None) -> Response:
         document = self._documents.get_document(key, etags) if self._documents else None

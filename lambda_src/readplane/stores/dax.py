@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..aws.faults import AwsError, UnansweredError
 from .item_cache import Answer, Breaker, read_cache_settings
-from .items import DynamoItems
+from .items import DynamoItems, answer_of
 
 if TYPE_CHECKING:
     from ..telemetry import Telemetry
@@ -80,20 +80,15 @@ class DaxItems:
             DynamoDB answers such a read.
         :raises AwsError: if DynamoDB fails.
         """
-        item = None
-        is_read = False
         if not least and not self._breaker.is_open():
             try:
                 item = self._dax.get_item(key)
-                is_read = True
-                self._breaker.faults = 0
             except AwsError as error:
                 self._breaker.record_fault(error.code)
-        if not is_read:
-            item = self._items.get_item(key, consistent=bool(least))
-        if item is None:
-            return "", "", ""
-        return item.version, "" if item.data is None else item.representation(), ""
+            else:
+                self._breaker.faults = 0
+                return answer_of(item)
+        return answer_of(self._items.get_item(key, consistent=bool(least)))
 
 
 def open_dax_items(values: Any, table: str, items: "Items", telemetry: "Telemetry") -> DaxItems:

@@ -209,7 +209,7 @@ class DynamoItems:
             after = start.after if shard == start.shard else None
             for change in self._query_partition(partitions[shard], after, limit - len(changes)):
                 changes.append(change)
-                page_bytes += _size_in_bytes(change.data or "")
+                page_bytes += size_in_bytes(change.data or "")
                 if len(changes) == limit or page_bytes >= PAGE_BYTES:
                     return changes, ListPosition(shard, change.item_id)
         return changes, None
@@ -284,6 +284,17 @@ class DynamoItems:
         return record
 
 
-def _size_in_bytes(text: str) -> int:
+def answer_of(item: Change | None) -> tuple[str, str, str]:
+    """Return an item's version, its JSON text, and an empty text. What there isn't is empty.
+
+    :param item: the item's newest change; ``None`` for an unknown item.
+    """
+    if item is None:
+        return "", "", ""
+    return item.version, "" if item.data is None else item.representation(), ""
+
+
+def size_in_bytes(text: str) -> int:
+    """Return the size of a text in UTF-8."""
     # Encode only a text that isn't ASCII. `isascii` reads a flag of the string, so most texts cost nothing.
     return len(text) if text.isascii() else len(text.encode())

@@ -6,13 +6,13 @@ no data, because `feed` reads the items itself. So it doesn't matter in which or
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from ..aws.client import Client
 from ..aws.faults import RefusedError, UnansweredError
 from ..model.keys import ITEM_PREFIX
-from .table import MAX_ATTEMPTS, back_off_exponentially
+from .table import MAX_ATTEMPTS, back_off_exponentially, split_into_batches
 
 StoreName = Literal["cache", "database"]
 """The stores that `feed` writes: the item cache, and the relational database."""
@@ -74,7 +74,8 @@ class SqsKeyQueue:
     def send(self, keys: Sequence[str]) -> None:
         """Send the keys in as few calls as possible, and retry the messages that SQS doesn't accept."""
         bodies = [print_message(self._store, keys[start : start + MAX_KEYS]) for start in range(0, len(keys), MAX_KEYS)]
-        for batch in _calls(bodies):
+        # A body is ASCII, so a character is a byte.
+        for batch in split_into_batches(bodies, MAX_CALL_MESSAGES, len, MAX_CALL_BYTES):
             self._send_batch({str(number): body for number, body in enumerate(batch)})
 
     def _send_batch(self, bodies: dict[str, str]) -> None:
@@ -129,17 +130,3 @@ def _is_item_key(value: object) -> bool:
     """Whether a value has the form of :func:`~readplane.model.keys.item_key`, with or without an owner."""
     # DynamoDB refuses a whole BatchGetItem if one of its keys is longer than 2,048 bytes.
     return isinstance(value, str) and len(value) <= 2048 and _ITEM_KEY.fullmatch(value) is not None
-
-
-def _calls(bodies: Sequence[str]) -> Iterator[list[str]]:
-    """Group the bodies of messages into calls of SendMessageBatch. A body is ASCII, so a character is a byte."""
-    batch: list[str] = []
-    batch_bytes = 0
-    for body in bodies:
-        if batch and (len(batch) == MAX_CALL_MESSAGES or batch_bytes + len(body) > MAX_CALL_BYTES):
-            yield batch
-            batch, batch_bytes = [], 0
-        batch.append(body)
-        batch_bytes += len(body)
-    if batch:
-        yield batch

@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # import them only for mypy, so that `read` doesn't load the 
 _TEXTS = ("pk", "version", "collection", "item_id", "actor", "source", "as_of")
 _OPTIONAL_TEXTS = ("owner", "data", "list_key")
 
+ITEM_ATTRIBUTES = (*_TEXTS, *_OPTIONAL_TEXTS, "expires_at")
+"""The attributes of a row that :func:`change_of` reads."""
+
 
 class BadRowError(Exception):
     """A row of the items table should be an item, but it is malformed.

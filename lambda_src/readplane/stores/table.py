@@ -72,11 +72,11 @@ def read_records(
 
 
 def split_into_batches(
-    entries: Iterable[Entry], max_entries: int, size: Callable[[Entry], int]
+    entries: Iterable[Entry], max_entries: int, size: Callable[[Entry], int], max_bytes: int = MAX_BATCH_BYTES
 ) -> Iterator[list[Entry]]:
-    """Split entries into lists of at most ``max_entries`` entries and :data:`MAX_BATCH_BYTES` bytes.
+    """Split entries into lists of at most ``max_entries`` entries and ``max_bytes`` bytes.
 
-    An entry that is larger than :data:`MAX_BATCH_BYTES` gets a list of its own.
+    An entry that is larger than ``max_bytes`` gets a list of its own.
 
     :param size: a function that returns the size of an entry in bytes.
     """
@@ -84,7 +84,7 @@ def split_into_batches(
     batch_bytes = 0
     for entry in entries:
         entry_bytes = size(entry)
-        if batch and (len(batch) == max_entries or batch_bytes + entry_bytes > MAX_BATCH_BYTES):
+        if batch and (len(batch) == max_entries or batch_bytes + entry_bytes > max_bytes):
             yield batch
             batch, batch_bytes = [], 0
         batch.append(entry)

@@ -7,7 +7,7 @@ from readplane.model.change import Change
 from readplane.model.keys import ITEM_PREFIX
 from readplane.stores.item_cache import PUT_NEWER, CacheSettings, EntryStore
 from readplane.stores.relational.errors import UnreachableError
-from readplane.stores.relational.writer import RowFailure, StoredVersion, UpsertOutcome
+from readplane.stores.relational.writer import RelationalVersion, RowFailure, UpsertOutcome
 from readplane.stores.resp import Answer, RespError
 from readplane.telemetry import Telemetry
 from tests.fakes.dynamodb import MemoryDynamo
@@ -89,10 +89,10 @@ class MemoryWriter:
         self._begin("versions", len(keys))
         return {key: self.rows[key].version for key in keys if key in self.rows}
 
-    def keys_after(self, collection: str, after: str | None, limit: int) -> list[StoredVersion]:
+    def keys_after(self, collection: str, after: str | None, limit: int) -> list[RelationalVersion]:
         self._begin("keys_after", limit)
         keys = sorted(key for key in self.rows if key.startswith(f"{ITEM_PREFIX}{collection}/") and key > (after or ""))
-        return [StoredVersion(key, self.rows[key].version, self.rows[key].data is None) for key in keys[:limit]]
+        return [RelationalVersion(key, self.rows[key].version, self.rows[key].data is None) for key in keys[:limit]]
 
     def status(self) -> dict[str, Any]:
         self._begin("status", 0)

@@ -105,10 +105,10 @@ def test_each_store_gets_puts_and_deletes_of_its_messages_only(feeding: Feeding)
 
 
 def test_a_batch_with_messages_of_both_stores_writes_both(feeding: Feeding) -> None:
-    one, two = change("a"), change("b")
-    feeding.put(one, two)
-    assert feeding(print_message("cache", [one.key]), print_message("database", [two.key])) == []
-    assert feeding.cached(one) and feeding.writer.rows == {two.key: two}
+    first, second = change("a"), change("b")
+    feeding.put(first, second)
+    assert feeding(print_message("cache", [first.key]), print_message("database", [second.key])) == []
+    assert feeding.cached(first) and feeding.writer.rows == {second.key: second}
 
 
 @pytest.mark.parametrize(("database_is_down", "fault"), [(True, None), (False, "ReadTimeoutError")])

@@ -124,8 +124,8 @@ def test_sort_and_search() -> None:
 
 
 def test_without_a_sort_the_first_range_orders_the_list() -> None:
-    made = "made:lt:2026-11-28T09:00:00Z"
-    assert parse(filter=f"colour:eq:red,{made},price:ge:1").order == "made"
+    condition = "made:lt:2026-11-28T09:00:00Z"
+    assert parse(filter=f"colour:eq:red,{condition},price:ge:1").order == "made"
     assert parse(filter="colour:eq:red,price:ne:1", q="x").order is None
 
 

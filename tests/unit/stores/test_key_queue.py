@@ -122,8 +122,8 @@ def test_an_sqs_queue_holds_the_messages() -> None:
     st.sampled_from(["cache", "database"]),
     st.lists(st.from_regex(r"item/[a-z-]{1,9}(/[a-z0-9-]{1,9})?/[A-Za-z0-9._~-]{1,60}", fullmatch=True), min_size=1),
 )
-def test_a_message_is_parsed_as_it_was_printed(store: StoreName, some: list[str]) -> None:
-    assert parse_keys(print_message(store, some[:100])) == (store, tuple(some[:100]))
+def test_a_message_is_parsed_as_it_was_printed(store: StoreName, words: list[str]) -> None:
+    assert parse_keys(print_message(store, words[:100])) == (store, tuple(words[:100]))
 
 
 GOOD: dict[str, Any] = {"v": 1, "store": "cache", "keys": keys(1)}

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readplane.aws.faults import UnansweredError
-from readplane.stores import table
 from readplane.stores.table import MAX_ATTEMPTS, back_off_exponentially, read_records, split_into_batches
 
 
@@ -40,9 +39,7 @@ def test_reads_without_records_raise_an_error_with_no_backoff_after_the_last_rea
 
 @given(st.lists(st.integers(0, 15), max_size=20), st.integers(1, 5))
 def test_batches_keep_order_and_limits_except_for_a_single_large_entry(sizes: list[int], max_entries: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table, "MAX_BATCH_BYTES", 10)
-        batches = list(split_into_batches(sizes, max_entries, lambda size: size))
+    batches = list(split_into_batches(sizes, max_entries, lambda size: size, max_bytes=10))
     assert [size for batch in batches for size in batch] == sizes
     assert all(1 <= len(batch) <= max_entries for batch in batches)
     assert all(sum(batch) <= 10 or len(batch) == 1 for batch in batches)

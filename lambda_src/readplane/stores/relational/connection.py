@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from .errors import NotMigratedError, RelationalError, TooSlowError, UnreachableError
-from .settings import DatabaseSettings
+from .settings import PASSWORD, DatabaseSettings
 from .tls import ca_file
 
 LIFE_SECONDS = 300
@@ -162,6 +162,25 @@ class Database:
         if self._statement_seconds is not None:
             connection.wait_seconds = self._statement_seconds + GRACE_SECONDS
         return connection
+
+
+def database_of(
+    settings: DatabaseSettings,
+    *,
+    statement_seconds: float,
+    connect_seconds: int,
+    check: Callable[[Connection], None] | None = None,
+) -> Database:
+    """Return the database with the role of `query` or `feed`. The parameters are those of :class:`Database`."""
+    password = password_of(settings, settings.user, iam=settings.iam, variable=PASSWORD)
+    return Database(
+        settings,
+        settings.user,
+        password,
+        statement_seconds=statement_seconds,
+        connect_seconds=connect_seconds,
+        check=check,
+    )
 
 
 def password_of(settings: DatabaseSettings, user: str, *, iam: bool, variable: str) -> Callable[[], str | None]:

@@ -5,16 +5,16 @@ those that lack it. Each section is a range of one index, and a page continues a
 So a page costs the same anywhere in a list, and an item that doesn't change meanwhile is on exactly one page.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...model.change import item_text
 from ...model.fields import Relational
 from ...model.query import ListQuery, Operator, Position
-from ..items import PAGE_BYTES
+from ..items import PAGE_BYTES, size_in_bytes
 from .errors import NoReaderError, NotMigratedError
-from .settings import PASSWORD, DatabaseSettings
+from .settings import DatabaseSettings
 from .tables import SCHEMA, Column, Table
 
 if TYPE_CHECKING:  # the driver's import takes 120 ms, so only the first connection pays for it
@@ -49,10 +49,7 @@ class ListedItem(NamedTuple):
 
     def representation(self) -> str:
         """Return the JSON text of the item, equal to that of :class:`Change`."""
-        return (
-            f'{{"id":{json.dumps(self.item_id)},"collection":{json.dumps(self.collection)},'
-            f'"version":"{self.version}","as_of":"{self.as_of}","data":{self.data}}}'
-        )
+        return item_text(self.item_id, self.collection, self.version, self.as_of, self.data)
 
 
 class _Section(NamedTuple):
@@ -168,7 +165,7 @@ class RelationalLists:
             items,
             [Position(row[4], row[0]) for row in found],
             total <= len(items),
-            sum(len(item.data.encode()) for item in items),
+            sum(size_in_bytes(item.data) for item in items),
         )
 
     def _lag(self) -> str:
@@ -221,15 +218,11 @@ class RelationalLists:
 
     def _connected(self) -> "Database":
         if self._database is None:
-            from .connection import Database, password_of
+            from .connection import database_of
 
-            settings = self._settings
-            password = password_of(settings, settings.user, iam=settings.iam, variable=PASSWORD)
-            self._database = Database(
-                settings,
-                settings.user,
-                password,
-                statement_seconds=settings.statement_seconds,
+            self._database = database_of(
+                self._settings,
+                statement_seconds=self._settings.statement_seconds,
                 connect_seconds=_CONNECT_SECONDS,
                 check=self._check_new_connection,
             )

@@ -11,12 +11,13 @@ time.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import psycopg
 
 from ...model.fields import Relational
+from .catalog import IAM_ROLE, Catalog
 from .connection import Connection, Database, execute, is_retryable, password_of
 from .errors import MigrationError
 from .settings import OWNER_PASSWORD, DatabaseSettings
@@ -34,7 +35,6 @@ _INDEX_LOCK_TIMEOUT = "10min"
 
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 1.0
-_IAM_ROLE = "rds_iam"
 
 
 class MigrationReport(NamedTuple):
@@ -46,64 +46,6 @@ class MigrationReport(NamedTuple):
 
     steps: tuple[str, ...]
     done: bool
-
-
-class _Catalog:
-    """What the database has already."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def texts(self, statement: str, *values: object) -> set[str]:
-        """Return the first column of a query's rows."""
-        return {row[0] for row in execute(self._connection, statement, values)}
-
-    def holds(self, statement: str, *values: object) -> bool:
-        """Return the truth value that a query returns."""
-        row = execute(self._connection, statement, values).fetchone()
-        return bool(row and row[0])
-
-    @property
-    def schema(self) -> bool:
-        """Whether the schema is there."""
-        return self.holds("SELECT to_regnamespace(%s) IS NOT NULL", SCHEMA)
-
-    @property
-    def roles(self) -> set[str]:
-        """The names of the roles that Readplane knows, as far as they are there."""
-        return self.texts("SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%s)", [FEED, QUERY, _IAM_ROLE])
-
-    def columns(self, table: str) -> set[str]:
-        """Return the names of a table's columns; none if there is no such table."""
-        return self.texts(
-            "SELECT attname::text FROM pg_attribute"
-            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            table,
-        )
-
-    def indexes(self, table: str, *, valid: bool) -> set[str]:
-        """Return the names of a table's indexes that queries can use, or of those that an interrupted run left."""
-        return self.texts(
-            "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-            " WHERE i.indrelid = to_regclass(%s) AND (i.indisvalid AND i.indisready) = %s",
-            table,
-            valid,
-        )
-
-    def lacks_privilege(self, role: str, table: str, privileges: Iterable[str]) -> bool:
-        """Whether a role lacks one of the privileges on a table; also if there is no such table yet."""
-        return not all(
-            self.holds("SELECT has_table_privilege(%s, to_regclass(%s), %s)", role, table, privilege)
-            for privilege in privileges
-        )
-
-    def role_settings(self, role: str) -> set[str]:
-        """Return a role's settings in this database, each as ``name=value``."""
-        return self.texts(
-            "SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = to_regrole(%s)"
-            " AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            role,
-        )
 
 
 def migrate(
@@ -129,7 +71,7 @@ def migrate(
 def _migrate(
     connection: Connection, settings: DatabaseSettings, tables: list[Table], *, dry_run: bool
 ) -> MigrationReport:
-    catalog = _Catalog(connection)
+    catalog = Catalog(connection)
     unknown = {table.language for table in tables if table.search}
     unknown -= catalog.texts("SELECT cfgname::text FROM pg_ts_config")
     if unknown:
@@ -147,7 +89,7 @@ def _migrate(
     return MigrationReport(tuple(steps), done=True)
 
 
-def _steps(catalog: _Catalog, settings: DatabaseSettings, tables: list[Table]) -> Iterator[str]:
+def _steps(catalog: Catalog, settings: DatabaseSettings, tables: list[Table]) -> Iterator[str]:
     """Yield the missing statements in their order. The caller may run each one before it asks for the next."""
     roles = catalog.roles
     for role in (FEED, QUERY):
@@ -173,7 +115,7 @@ def _steps(catalog: _Catalog, settings: DatabaseSettings, tables: list[Table]) -
         yield from _index_steps(catalog, table)
 
 
-def _table_steps(catalog: _Catalog, table: Table) -> Iterator[str]:
+def _table_steps(catalog: Catalog, table: Table) -> Iterator[str]:
     existing = catalog.columns(table.name)
     missing = [column for column in table.columns if column.name not in existing]
     # The number tells `feed` to look at the columns again, so it changes in the same transaction.
@@ -195,7 +137,7 @@ def _definition(column: Column) -> str:
     return f'"{column.name}" {column.sql_type}'
 
 
-def _privilege_steps(catalog: _Catalog, tables: list[Table]) -> Iterator[str]:
+def _privilege_steps(catalog: Catalog, tables: list[Table]) -> Iterator[str]:
     for role in (FEED, QUERY):
         # A role or a schema that isn't there yet has no privileges.
         if not catalog.holds("SELECT has_schema_privilege(to_regrole(%s), to_regnamespace(%s), 'USAGE')", role, SCHEMA):
@@ -209,7 +151,7 @@ def _privilege_steps(catalog: _Catalog, tables: list[Table]) -> Iterator[str]:
             yield f"GRANT SELECT ON {name} TO {QUERY}"
 
 
-def _role_steps(catalog: _Catalog, settings: DatabaseSettings, roles: set[str]) -> Iterator[str]:
+def _role_steps(catalog: Catalog, settings: DatabaseSettings, roles: set[str]) -> Iterator[str]:
     both = {"idle_session_timeout": f"{IDLE_SESSION_SECONDS}s", "client_min_messages": "error", "timezone": "UTC"}
     wanted = {
         FEED: {"statement_timeout": f"{STATEMENT_SECONDS}s", "lock_timeout": "5s", **both},
@@ -231,13 +173,13 @@ def _role_steps(catalog: _Catalog, settings: DatabaseSettings, roles: set[str]) 
         # A member of this role can log in with an IAM token only, and no longer with a password.
         if (
             uses_iam
-            and _IAM_ROLE in roles
-            and not catalog.holds("SELECT pg_has_role(to_regrole(%s), to_regrole(%s), 'MEMBER')", role, _IAM_ROLE)
+            and IAM_ROLE in roles
+            and not catalog.holds("SELECT pg_has_role(to_regrole(%s), to_regrole(%s), 'MEMBER')", role, IAM_ROLE)
         ):
-            yield f"GRANT {_IAM_ROLE} TO {role}"
+            yield f"GRANT {IAM_ROLE} TO {role}"
 
 
-def _index_steps(catalog: _Catalog, table: Table) -> Iterator[str]:
+def _index_steps(catalog: Catalog, table: Table) -> Iterator[str]:
     valid, invalid = catalog.indexes(table.name, valid=True), catalog.indexes(table.name, valid=False)
     # Deleted items are in no index, so that they cost lists nothing.
     wanted = {column.index_name: f'(owner, "{column.name}", item_id)' for column in table.fields.values()} | {

@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg.errors import QueryCanceled
 
+from .catalog import Catalog
 from .connection import Connection, execute
 from .tables import SCHEMA, Table
 
@@ -18,23 +19,14 @@ def status(connection: Connection, tables: Iterable[Table]) -> dict[str, Any]:
         ``missing`` (the table, columns and indexes that the next migration makes), ``unused`` (columns that no
         declaration names any more). The first three are ``None`` if the table is so large that counting takes too long.
     """
+    catalog = Catalog(connection)
     report: dict[str, Any] = {}
     for table in tables:
-        columns = _texts(
-            connection,
-            "SELECT attname::text FROM pg_attribute"
-            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            table.name,
-        )
+        columns = catalog.columns(table.name)
         if not columns:
             report[table.collection] = {"rows": 0, "deleted": 0, "outdated": 0, "missing": ["table"], "unused": []}
             continue
-        indexes = _texts(
-            connection,
-            "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-            " WHERE i.indrelid = to_regclass(%s) AND i.indisvalid AND i.indisready",
-            table.name,
-        )
+        indexes = catalog.indexes(table.name, valid=True)
         declared = {column.name for column in table.columns}
         wanted = {*declared, *(column.index_name for column in table.columns), table.shape_index}
         rows, deleted, outdated = _counts(connection, table, sorted(declared))
@@ -61,7 +53,3 @@ def _counts(connection: Connection, table: Table, declared: list[str]) -> tuple[
         return None, None, None
     rows, deleted, outdated = counts or (0, 0, 0)
     return rows, deleted, outdated
-
-
-def _texts(connection: Connection, statement: str, value: str) -> set[str]:
-    return {row[0] for row in execute(connection, statement, (value,))}

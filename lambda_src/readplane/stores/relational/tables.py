@@ -63,7 +63,6 @@ class Table:
 
     def __init__(self, collection: str, relational: Relational) -> None:
         self.collection = collection
-        self.relational = relational
         self.table = _clean(collection)  # a collection's name has no "_", so two collections never share a table
         self.name = f'{SCHEMA}."{self.table}"'
         self.fields = {

@@ -7,7 +7,7 @@ from ...model.change import Change
 from ...model.fields import Extractor, Relational
 from ...model.keys import ITEM_PREFIX, item_key
 from .errors import NotMigratedError
-from .settings import PASSWORD, DatabaseSettings
+from .settings import DatabaseSettings
 from .tables import Table
 
 if TYPE_CHECKING:  # the driver's import takes 120 ms, so only the first connection pays for it
@@ -54,7 +54,7 @@ class UpsertOutcome(NamedTuple):
     waiting: tuple[Change, ...] = ()
 
 
-class StoredVersion(NamedTuple):
+class RelationalVersion(NamedTuple):
     """The version of an item in the database.
 
     :param key: the item's key, as in the items table.
@@ -137,7 +137,7 @@ class RelationalWriter:
             )
         }
 
-    def keys_after(self, collection: str, after: str | None, limit: int) -> list[StoredVersion]:
+    def keys_after(self, collection: str, after: str | None, limit: int) -> list[RelationalVersion]:
         """Return a page of a collection's rows, in the order of owner and item id.
 
         :param after: the key of the last row of the previous page; ``None`` for the first page.
@@ -149,7 +149,7 @@ class RelationalWriter:
             " WHERE (owner, item_id) > (%s, %s) ORDER BY owner, item_id LIMIT %s",
             (owner, item_id, limit),
         )
-        return [StoredVersion(item_key(collection, row[1], row[0] or None), row[2], row[3]) for row in rows]
+        return [RelationalVersion(item_key(collection, row[1], row[0] or None), row[2], row[3]) for row in rows]
 
     def status(self) -> dict[str, Any]:
         """Return the state of each collection's table, as values of JSON. It counts rows, so it may take a while."""
@@ -242,16 +242,10 @@ class RelationalWriter:
 
     def _connected(self) -> "Database":
         if self._database is None:
-            from .connection import Database, password_of
+            from .connection import database_of
 
-            settings = self._settings
-            password = password_of(settings, settings.user, iam=settings.iam, variable=PASSWORD)
-            self._database = Database(
-                settings,
-                settings.user,
-                password,
-                statement_seconds=STATEMENT_SECONDS,
-                connect_seconds=_CONNECT_SECONDS,
+            self._database = database_of(
+                self._settings, statement_seconds=STATEMENT_SECONDS, connect_seconds=_CONNECT_SECONDS
             )
         return self._database
 

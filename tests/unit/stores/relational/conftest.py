@@ -11,7 +11,7 @@ from tests.unit.stores.relational.support import Stores
 @pytest.fixture
 def stores(_postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
     """Return the stores of `feed` and `query` for the collection `products`, whose table is empty."""
-    made = Stores(_postgres, monkeypatch)
-    made.empty()
-    yield made
-    made.close()
+    empty_stores = Stores(_postgres, monkeypatch)
+    empty_stores.empty()
+    yield empty_stores
+    empty_stores.close()

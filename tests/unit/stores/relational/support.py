@@ -86,8 +86,7 @@ class Stores:
 
     def empty(self) -> None:
         """Bring the servers to life and empty the table `products`. Make it first if it isn't as declared."""
-        self.servers.thaw()
-        self.servers.start()
+        self.servers.revive()
         if self.migrate(dry_run=True).steps or self.writer.status()["products"]["unused"]:
             empty_database(self.servers)
             self.migrate()
