@@ -94,8 +94,8 @@ cors_headers = ["traceparent"] # the header of W3C Trace Context, which tracing 
 groups = ["editors", "support"]
 
 collections = {
-  # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it. Clients may
-  # list it with filters, a sort order and full-text search.
+  # The countries of ISO 3166. Everybody may read this collection, and the user group `editors` may write it. Clients
+  # may list it with filters, a sort order and full-text search.
   countries = {
     read         = "public"
     edge_ttl     = 60

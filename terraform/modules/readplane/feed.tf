@@ -1,9 +1,8 @@
 # What brings changes into the private stores of each Region (modules/feed). `publish` sends the keys of changed items
 # to the queues. DAX needs no feed, because it reads DynamoDB itself.
 locals {
-  feeds_cache    = local.has_cache && local.cache_engine == "valkey"
-  feeds_database = local.has_database
-  has_feed       = local.feeds_cache || local.feeds_database
+  feeds_cache = local.has_cache && local.cache_engine == "valkey"
+  has_feed    = local.feeds_cache || local.has_database
 
   feed_code = { for role in ["primary", "replica"] : role => {
     zip          = module.settings.zips.functions

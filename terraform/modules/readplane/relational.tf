@@ -111,7 +111,7 @@ locals {
     concurrency = local.database_concurrency.query
     database    = merge(database.query, { reads_from_writer = local.relational.reads_from_writer })
     statements  = database.statements.query
-    vpc         = try(local.networks[role].vpc, null)
+    vpc         = local.vpcs[role]
   } }
 
   # Passwords of external databases. Their names are no secret.

@@ -1,5 +1,5 @@
-# The alarms on what `read` sees of the item cache. Module cache has those on the cache itself. `read` and `feed` emit
-# these metrics only for a fault, so missing data is calm.
+# The alarms on what `read` sees of the item cache. Module cache has those on the cache itself. `read` emits these
+# metrics only for a fault, so missing data is calm.
 locals {
   cache_alarms = { for name, alarm in local.all_cache_alarms : name => alarm if var.cache != null }
 

@@ -1,5 +1,5 @@
 # The Aurora PostgreSQL cluster of one Region, from which `query` lists and into which `feed` writes. Its rows are
-# copies of items, so nothing is lost with it: `ops/readplane relational migrate` and a rebuild make it anew.
+# copies of items, so nothing is lost with it: `ops/readplane relational migrate` and a rebuild make it again.
 data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}

@@ -3,7 +3,7 @@ locals {
   user_prefix   = "arn:${local.partition}:rds-db:${local.region}:${local.account_id}:dbuser"
   cluster_users = "${local.user_prefix}:${aws_rds_cluster.this.cluster_resource_id}"
   proxy_users   = [for proxy in aws_db_proxy.this : "${local.user_prefix}:${element(split(":", proxy.arn), 6)}"]
-  reader_users  = one(concat(local.proxy_users, var.proxy == null ? [local.cluster_users] : []))
+  reader_users  = var.proxy == null ? local.cluster_users : one(local.proxy_users)
   reader_host   = var.proxy == null ? aws_rds_cluster.this.reader_endpoint : aws_db_proxy_endpoint.readers[0].endpoint
 
   server = { port = local.port, name = local.database, iam = true, tls = true }

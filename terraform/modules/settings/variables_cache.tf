@@ -153,8 +153,7 @@ variable "cache" {
 
   validation {
     condition = alltrue([
-      for each in try(values(var.cache.external), []) : each.port == min(max(floor(each.port), 1), 65535)
-      if each != null
+      for each in try(values(var.cache.external), []) : can(regex(local.tcp_port, each.port)) if each != null
     ])
     error_message = "Set port of cache.external to a whole number from 1 to 65535."
   }

@@ -172,7 +172,6 @@ locals {
   # What `query` reserves. The variable functions says what the other functions do.
   query_concurrency = try(var.relational.query_concurrency, 0)
 
-
   # What all functions together may reserve; without account_concurrency_quota, more than any account has.
   reservable_concurrency = max(0, coalesce(var.account_concurrency_quota, 100000) - 100)
 }

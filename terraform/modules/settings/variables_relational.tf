@@ -298,7 +298,7 @@ locals {
   # those only after it has checked the variable.
   postgresql_version = "^1[678]([.][0-9]+)?$"
   secret_arn         = "^arn:[^:]+:secretsmanager:.+"
-  tcp_port           = "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
+  tcp_port           = "^${local.port_pattern}$"
   pem                = "-----BEGIN CERTIFICATE-----"
 
   # `primary` and `replica`, if the functions don't have the root certificates of RDS of that Region.
@@ -319,8 +319,7 @@ locals {
     if collection.relational != null
   }
 
-  aurora             = try(var.relational.aurora, null)
-  external_databases = try(var.relational.external, null)
+  aurora = try(var.relational.aurora, null)
 
   # Whether Terraform refuses to delete the database of each Region.
   database_protected = {

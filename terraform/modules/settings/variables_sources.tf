@@ -223,10 +223,6 @@ variable "sources" {
   default  = {}
   nullable = false
 
-  # Two limits of AWS remain. Each source adds up to 80 bytes to the compressed environment variables of `read`, which
-  # may have 4 KB together with up to 40 collections. And it adds up to 700 characters to the policy of `poll`, of which
-  # IAM allows 10,240: the secret and its key, and the documents of a snapshot in both Regions. Module function checks
-  # both sizes exactly. The settings of the sources themselves are in an S3 object, whose size AWS doesn't limit.
   # A snapshot is one document. It has no items that a list could show.
   validation {
     condition = alltrue([
@@ -239,6 +235,10 @@ variable "sources" {
     EOT
   }
 
+  # Two limits of AWS remain. Each source adds up to 80 bytes to the compressed environment variables of `read`, which
+  # may have 4 KB together with up to 40 collections. And it adds up to 700 characters to the policy of `poll`, of which
+  # IAM allows 10,240: the secret and its key, and the documents of a snapshot in both Regions. Module function checks
+  # both sizes exactly. The settings of the sources themselves are in an S3 object, whose size AWS doesn't limit.
   validation {
     condition     = length(var.sources) <= 20
     error_message = "Declare at most 20 sources. Put the rest into a second stack."

@@ -16,7 +16,7 @@ variable "store_passwords" {
   sensitive   = true
 
   validation {
-    condition     = length(setsubtract(keys(var.store_passwords), local.known_passwords)) == 0
+    condition     = length(setsubtract(keys(var.store_passwords), local.store_password_names)) == 0
     error_message = <<-EOT
       Name the passwords in store_passwords cache, query, feed and owner, and those of the replica Region
       replica_cache, replica_query, replica_feed and replica_owner.
@@ -56,9 +56,9 @@ variable "store_passwords" {
 }
 
 locals {
-  cache_passwords    = ["cache", "replica_cache"]
-  database_passwords = ["query", "feed", "owner", "replica_query", "replica_feed", "replica_owner"]
-  known_passwords    = concat(local.cache_passwords, local.database_passwords)
-  external_cache     = try(var.cache.external != null, false)
-  external_database  = try(var.relational.external != null, false)
+  cache_passwords      = ["cache", "replica_cache"]
+  database_passwords   = ["query", "feed", "owner", "replica_query", "replica_feed", "replica_owner"]
+  store_password_names = concat(local.cache_passwords, local.database_passwords)
+  external_cache       = try(var.cache.external != null, false)
+  external_database    = try(var.relational.external != null, false)
 }
