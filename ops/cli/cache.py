@@ -78,5 +78,5 @@ def flush(chosen: Chosen, region: str | None) -> None:
         click.echo(f"{stack.region}: the cache has generation {generation}. Set this, and run `terraform apply`:")
         click.echo(f"  cache = {{ …, generation = {generation + 1} }}")
         click.echo(
-            f"Without it, every entry of now is gone in {seconds} s at the latest, unless `feed` writes it anew."
+            f"Without it, every entry of now is gone in {seconds} s at the latest, unless `feed` writes it again."
         )

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import click
 
-from ops.cli.private_stores import region_option, regions
+from ops.cli.private_stores import count_messages, region_option, regions
 from ops.cli.publishing import publish_items
 from ops.cli.quarantine import put_lines
 from ops.cli.target import Chosen, RegionalStack, Target, table
@@ -155,14 +155,7 @@ def _queues(target: Target, stack: RegionalStack, only: str | None) -> list[Queu
     if "apply" in names:
         queue, dead = (f"{target.name}-apply{suffix}" for suffix in ("", "-dead-letters"))
         urls["apply"] = sqs.get_queue_url(QueueName=queue)["QueueUrl"], sqs.get_queue_url(QueueName=dead)["QueueUrl"]
-    return [Queue(name, *urls[name], _waiting(sqs, urls[name][1])) for name in names]
-
-
-def _waiting(sqs: Any, url: str) -> int:
-    """Return the number of messages in a queue, roughly. Messages that a consumer has just received count too."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(counts.get(name, 0)) for name in names)
+    return [Queue(name, *urls[name], count_messages(sqs, urls[name][1])) for name in names]
 
 
 def _redrive_messages(target: Target, stack: RegionalStack, queue: Queue) -> int:

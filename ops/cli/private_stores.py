@@ -213,10 +213,10 @@ def rebuild(chosen: Chosen, region: str | None, store: StoreName, collection: st
     target = chosen.target
     for stack in regions(chosen, region):
         queue = _queue(target, stack, store)
-        held = sorted(queue["collections"])
-        if collection is not None and collection not in held:
-            raise CommandError(f"The {store} doesn't hold {collection}. It holds: {', '.join(held)}.")
-        wanted = held if collection is None else [collection]
+        collections = sorted(queue["collections"])
+        if collection is not None and collection not in collections:
+            raise CommandError(f"The {store} doesn't hold {collection}. It holds: {', '.join(collections)}.")
+        wanted = collections if collection is None else [collection]
         count = 0
         for _ in _item_keys(target, stack, wanted):
             count += 1
@@ -258,10 +258,13 @@ def send_keys(
 
 def waiting_messages(target: Target, stack: RegionalStack, store: StoreName) -> int:
     """Return how many messages a store's queue has, roughly. SQS counts them a minute late."""
+    return count_messages(target.client("sqs", stack.region), _queue(target, stack, store)["queue_url"])
+
+
+def count_messages(sqs: Any, url: str) -> int:
+    """Return the number of messages in a queue, roughly. Messages that a consumer has just received count too."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    counts = target.client("sqs", stack.region).get_queue_attributes(
-        QueueUrl=_queue(target, stack, store)["queue_url"], AttributeNames=names
-    )["Attributes"]
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(counts.get(name, 0)) for name in names)
 
 

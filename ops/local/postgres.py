@@ -174,6 +174,11 @@ class Postgres:
         """Let frozen servers go on."""
         self._signal(signal.SIGCONT)
 
+    def revive(self) -> None:
+        """Let frozen servers go on, and start those that have ended."""
+        self.thaw()
+        self.start()
+
     def pause_replay(self) -> None:
         """Let the reader show no newer data than now."""
         self.execute("SELECT pg_wal_replay_pause()", reader=True)

@@ -76,12 +76,9 @@ class Stores:
     def revive(self) -> None:
         """Start the servers that have ended, and let frozen ones go on."""
         for cache in self.caches.values():
-            cache.thaw()
-            if not cache.alive:
-                cache.restart()
+            cache.revive()
         for database in self.databases.values():
-            database.thaw()
-            database.start()
+            database.revive()
 
     def describe(self) -> str:
         """Return one sentence that says where the primary Region's stores listen."""
@@ -184,11 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{options.action} needs a store: cache or database")
     server = (stores.caches if options.store == "cache" else stores.databases)[options.role]
     if options.action == "start":
-        server.thaw()
-        if isinstance(server, Postgres):
-            server.start()
-        elif not server.alive:
-            server.restart()
+        server.revive()
     elif options.action == "kill":
         server.kill()
     else:

@@ -118,10 +118,10 @@ def _show_lost_cache(api: Api, stores: Stores, progress: Progress) -> None:
     """Kill and freeze the cache. Read an item meanwhile, and print the results."""
     cache = stores.caches["primary"]
     progress.say(f"Cache up:      {_read(api)}.")
-    with _restored(cache.restart):
+    with restored(cache.restart):
         cache.kill()
         progress.say(f"Cache killed:  {_read(api)}.")
-    with _restored(cache.thaw):
+    with restored(cache.thaw):
         cache.freeze()
         progress.say(f"Cache frozen:  {_read(api)}.")
     time.sleep(10)  # until the breakers close
@@ -132,7 +132,7 @@ def _show_killed_database(api: Api, stores: Stores, progress: Progress) -> None:
     """Kill PostgreSQL, and print how lists and item reads go on. Then start PostgreSQL again."""
     database = stores.databases["primary"]
     listed = f"/items/{COLLECTION}?filter=alpha_3:eq:CHE"
-    with _restored(database.start):
+    with restored(database.start):
         database.kill()
         progress.say(f"PostgreSQL killed: {_read(api)}.")
         _show_refused_list(api, listed, progress)
@@ -156,7 +156,7 @@ def _show_frozen_database(api: Api, stores: Stores, progress: Progress) -> None:
     database = stores.databases["primary"]
     item, document = f"/items/{COLLECTION}/{ITEM}", f"/documents/{COLLECTION}/{ITEM}"
     listed = f"/items/{COLLECTION}?filter=alpha_3:eq:CHE"
-    with _restored(database.thaw):
+    with restored(database.thaw):
         database.freeze()
         start = time.monotonic()
         version = _write(api, CONTENT | {"official_name": "Swiss Confederation"})
@@ -175,7 +175,7 @@ def _show_frozen_database(api: Api, stores: Stores, progress: Progress) -> None:
 
 
 @contextlib.contextmanager
-def _restored(restore: Callable[[], None]) -> Iterator[None]:
+def restored(restore: Callable[[], None]) -> Iterator[None]:
     """Restore a store at the end of a `with` block, also if the block fails."""
     try:
         yield

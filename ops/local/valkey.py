@@ -91,6 +91,12 @@ class Valkey:
         """Let a frozen server go on."""
         signal_all(self.pid, self.folder, signal.SIGCONT)
 
+    def revive(self) -> None:
+        """Let a frozen server go on, or start an ended one again."""
+        self.thaw()
+        if not self.alive:
+            self.restart()
+
     def restart(self) -> None:
         """Start an ended server again, empty, with the same settings and the same port."""
         if self.alive:

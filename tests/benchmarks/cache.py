@@ -1,16 +1,6 @@
 """The benchmark of the item cache: a cached read over TLS, its cold start, and the client alone, beside redis-py."""
 
-import base64
-import gzip
-import json
-import multiprocessing
-import re
-import socket
-import ssl
 import sysconfig
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +9,14 @@ from ops.local.valkey import Valkey, start_valkey
 from tests.benchmarks import load
 from tests.benchmarks.arithmetic import Goal, interleaved, spread
 from tests.benchmarks.checks import COMPARED_HEADERS, DifferenceError
+from tests.benchmarks.instant_server import HOST, agreement, instant_server
 from tests.benchmarks.markdown import table
 from tests.benchmarks.measure import Extent, progress
 from tests.benchmarks.processes import FakeProcess, Runner
-from tests.benchmarks.subjects import CLIENT, FLOOR, LABELS, OURS, Subject
+from tests.benchmarks.subjects import CLIENT, FLOOR, LABELS, OURS, Subject, changed_settings
 
 HIT, MISS, REDIS_PY, OVER_REDIS_PY = "readplane_cache", "readplane_cache_miss", "redis_py", "over_redis_py"
-FUNCTION, HOST = "read", "127.0.0.1"
+FUNCTION = "read"
 CPU_US, COLD_MS, MODULES = 120, 3, 3
 """The goals: the CPU time of a cached read, and how much the cache adds to a cold start."""
 
@@ -69,7 +60,7 @@ def measure(fake: FakeProcess, runner: Runner, folder: Path, subjects: dict[str,
             front.stop()
     finally:
         valkey.stop()
-    with _instant_server(folder) as port:
+    with instant_server(folder, _Values().answer) as port:
         warm = _warm(runner, _subjects(folder, subjects, HOST, port, folder / "ca.pem"), event, extent)
     return {"cold": cold, "warm": warm, "commands_per_read": commands}
 
@@ -121,45 +112,25 @@ def _warm(runner: Runner, subjects: dict[str, Subject], event: dict[str, Any], e
     return {name: {"cpu": spread(own)._asdict()} for name, own in samples.items()}
 
 
-@contextmanager
-def _instant_server(folder: Path) -> Iterator[int]:
-    """Run a server that stores and returns values at once, in a process of its own. Return its port.
+class _Values:
+    """What a cache answers that stores and returns values at once."""
 
-    :param folder: the folder with the server's certificate and key.
-    """
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    with socket.create_server((HOST, 0)) as listener:
-        process = multiprocessing.get_context("fork").Process(target=_accept, args=(listener, tls), daemon=True)
-        process.start()
-        yield listener.getsockname()[1]
-        process.kill()
-        process.join()
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
 
-
-def _accept(listener: socket.socket, tls: ssl.SSLContext) -> None:
-    values: dict[bytes, bytes] = {}
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=_serve, args=(connection, tls, values), daemon=True).start()
-
-
-def _serve(connection: socket.socket, tls: ssl.SSLContext, values: dict[bytes, bytes]) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with suppress(OSError), tls.wrap_socket(connection, server_side=True) as secure:
-        while piece := secure.recv(65_536):
-            words = piece.split(b"\r\n")[2::2]  # of the first command; JSON has no line break
-            name = words[0].upper()
-            if name == b"GET":
-                value = values.get(words[1])
-                secure.sendall(b"$-1\r\n" if value is None else b"$%d\r\n%b\r\n" % (len(value), value))
-            elif name == b"EVALSHA":
-                values[words[3]] = words[4]
-                secure.sendall(b"$-1\r\n")
-            else:  # a lease, redis-py's SET, or the commands with which redis-py says who it is
-                if name == b"SET":
-                    values[words[1]] = words[2]
-                secure.sendall(b"+OK\r\n" * len(re.findall(rb"\*\d+\r\n", piece)))
+    def answer(self, commands: bytes) -> bytes:
+        """Return the answer to a command of a reader, or to what redis-py sends before."""
+        words = commands.split(b"\r\n")[2::2]  # of the first command; JSON has no line break
+        name = words[0].upper()
+        if name == b"GET":
+            value = self._values.get(words[1])
+            return b"$-1\r\n" if value is None else b"$%d\r\n%b\r\n" % (len(value), value)
+        if name == b"EVALSHA":
+            self._values[words[3]] = words[4]
+            return b"$-1\r\n"
+        if name == b"SET":  # a lease, or redis-py's SET
+            self._values[words[1]] = words[2]
+        return agreement(commands)
 
 
 def _commands(valkey: Valkey) -> int:
@@ -172,8 +143,7 @@ def _commands(valkey: Valkey) -> int:
 def _subjects(folder: Path, subjects: dict[str, Subject], host: str, port: int, ca: Path) -> dict[str, Subject]:
     """Return the measured implementations. All of them use the server at this address and trust its authority."""
     ours = subjects[OURS]
-    settings = json.loads(gzip.decompress(base64.b64decode(ours.env["READPLANE_SETTINGS"])))
-    settings["cache"] = {
+    cache = {
         "engine": "valkey",
         "host": host,
         "port": port,
@@ -188,8 +158,7 @@ def _subjects(folder: Path, subjects: dict[str, Subject], host: str, port: int, 
     }
     bundle = folder / f"ca-cache-{port}.pem"
     bundle.write_text(f"{Path(ours.env['AWS_CA_BUNDLE']).read_text()}\n{ca.read_text()}")
-    encoded = base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
-    env = ours.env | {"READPLANE_SETTINGS": encoded, "AWS_CA_BUNDLE": str(bundle)}
+    env = ours.env | {"READPLANE_SETTINGS": changed_settings(ours, cache=cache), "AWS_CA_BUNDLE": str(bundle)}
     server = {"CACHE_HOST": host, "CACHE_PORT": str(port), "CACHE_CA": str(ca)}
     site = sysconfig.get_path("purelib")
     theirs = (str(folder / "references"), site)

@@ -7,14 +7,9 @@ The server is a fork of this process. On a machine with few cores, client and se
 the same code at the same addresses disturbs the client's caches least, and a server on another machine doesn't at all.
 """
 
-import multiprocessing
-import re
-import socket
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +19,7 @@ import redis
 from readplane.stores.resp import RespClient
 from tests.benchmarks.arithmetic import Goal, interleaved, spread
 from tests.benchmarks.checks import DifferenceError
+from tests.benchmarks.instant_server import HOST, agreement, instant_server
 from tests.benchmarks.markdown import table
 from tests.benchmarks.measure import Extent, progress
 
@@ -33,7 +29,7 @@ SPEED = 3
 """The goal: how many times faster than redis-py the client is."""
 
 KEY, VALUE = "g1/item/products/p-1", b"x" * 1_024
-HOST = "127.0.0.1"
+_VALUE = b"$%d\r\n%b\r\n" % (len(VALUE), VALUE)
 
 Result = dict[str, Any]
 
@@ -47,7 +43,7 @@ def measure(folder: Path, extent: Extent) -> Result:
     result: Result = {}
     for name, files in (("plain", None), ("tls", folder)):
         progress(f"cache client, {name}: {extent.warm_rounds} rounds of {extent.warm_requests} GETs")
-        with _server(files) as port, _clients(port, folder, tls=files is not None) as clients:
+        with instant_server(files, _answer) as port, _clients(port, folder, tls=files is not None) as clients:
             for client, get in clients.items():
                 if get() != VALUE:
                     raise DifferenceError(f"{LABELS[client]} gets another value.")
@@ -77,43 +73,8 @@ def _clients(port: int, folder: Path, *, tls: bool) -> Iterator[dict[str, Callab
     theirs.close()
 
 
-@contextmanager
-def _server(files: Path | None) -> Iterator[int]:
-    """Run the server in a process of its own. Return its port.
-
-    :param files: the folder with the server's certificate and key; ``None`` for no TLS.
-    """
-    tls = None
-    if files:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(files / "certificate.pem", files / "key.pem")
-    with socket.create_server((HOST, 0)) as listener:
-        process = multiprocessing.get_context("fork").Process(target=_accept, args=(listener, tls), daemon=True)
-        process.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            process.kill()
-            process.join()
-
-
-def _accept(listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-    while True:
-        connection, _ = listener.accept()
-        threading.Thread(target=_serve, args=(connection, tls), daemon=True).start()
-
-
-def _serve(connection: socket.socket, tls: ssl.SSLContext | None) -> None:
-    answer = b"$%d\r\n%b\r\n" % (len(VALUE), VALUE)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with suppress(OSError):
-        if tls:
-            connection = tls.wrap_socket(connection, server_side=True)
-        while command := connection.recv(65_536):
-            if b"GET\r\n" in command:
-                connection.sendall(answer)
-            else:  # redis-py says who it is, in one or two commands
-                connection.sendall(b"+OK\r\n" * len(re.findall(rb"\*\d+\r\n", command)))
+def _answer(commands: bytes) -> bytes:
+    return _VALUE if b"GET\r\n" in commands else agreement(commands)
 
 
 def goals(result: Result) -> list[Goal]:

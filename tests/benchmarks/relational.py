@@ -55,7 +55,6 @@ def measure(folder: Path) -> Result:
         os.environ |= {OWNER_PASSWORD: servers.passwords[OWNER], PASSWORD: servers.passwords["feed"]}
         settings = DatabaseSettings(servers.host, servers.writer_port, DATABASE, "feed", tls=False)
         migrate(settings, COLLECTIONS)
-        servers.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         servers.execute("SELECT pg_stat_statements_reset()")
         with delayed(settings.port, ROUND_TRIP_SECONDS) as proxy:
             writer = RelationalWriter(settings._replace(port=proxy.port), COLLECTIONS)

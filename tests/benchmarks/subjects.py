@@ -190,10 +190,15 @@ def poll_settings(subject: Subject, content: str) -> str:
 
     :param content: the content of the object.
     """
-    settings = json.loads(gzip.decompress(base64.b64decode(subject.env["READPLANE_SETTINGS"])))
     digest = hashlib.sha256(content.encode()).hexdigest()
-    settings["config"] = {"bucket": "bucket", "key": "sources.json", "version_id": "null", "sha256": digest}
-    return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()
+    config = {"bucket": "bucket", "key": "sources.json", "version_id": "null", "sha256": digest}
+    return changed_settings(subject, config=config)
+
+
+def changed_settings(subject: Subject, **members: Any) -> str:
+    """Return a subject's settings, compressed, with other values of some members."""
+    settings = json.loads(gzip.decompress(base64.b64decode(subject.env["READPLANE_SETTINGS"])))
+    return _compressed(settings | members)
 
 
 def _settings(schemas: str, poll_settings: dict[str, Any] | None = None) -> str:
@@ -219,4 +224,8 @@ def _settings(schemas: str, poll_settings: dict[str, Any] | None = None) -> str:
         "collections": {"products": {"read": "public", "write_groups": ["editors"]}},
         **(poll_settings or {}),
     }
+    return _compressed(settings)
+
+
+def _compressed(settings: dict[str, Any]) -> str:
     return base64.b64encode(gzip.compress(json.dumps(settings).encode())).decode()

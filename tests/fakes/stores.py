@@ -12,9 +12,7 @@ from ops.local.valkey import Valkey
 
 def empty_cache(server: Valkey) -> None:
     """Bring a Valkey to life if a test ended or froze it, and remove its entries, scripts and counters."""
-    server.thaw()
-    if not server.alive:
-        server.restart()
+    server.revive()
     with server.client() as client:
         client.flushall()
         client.script_flush()
@@ -23,8 +21,7 @@ def empty_cache(server: Valkey) -> None:
 
 def empty_database(servers: Postgres) -> None:
     """Bring a PostgreSQL to life if a test ended or froze it, and remove Readplane's schema and the roles' settings."""
-    servers.thaw()
-    servers.start()
+    servers.revive()
     if servers.execute("SELECT pg_is_wal_replay_paused()", reader=True)[0][0]:
         servers.resume_replay()
     servers.execute("DROP SCHEMA IF EXISTS readplane CASCADE")

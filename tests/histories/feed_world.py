@@ -267,10 +267,10 @@ class FeedWorld:
 
         def work(invocation: Invocation) -> Any:
             rows = ItemRows(GatedClient(self.table, invocation, "items"), "items", Silent())
-            held = frozenset([COLLECTION])
+            collections = frozenset([COLLECTION])
             stores = {
-                "cache": CacheStore(memory_entries(self.cache), held),
-                "database": DatabaseStore(cast(Any, self.writer), held),
+                "cache": CacheStore(memory_entries(self.cache), collections),
+                "database": DatabaseStore(cast(Any, self.writer), collections),
             }
             feeder = MessageFeeder(rows, cast(Any, stores), HORIZON_MS, Silent())
             feed = Feed(feeder, CommandServer(rows, cast(Any, stores), None))

@@ -10,12 +10,12 @@ import os
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 import requests
 
 from ops.local.session import Api
+from ops.local.stores_demo import restored
 from readplane.model.keys import document_key
 from tests.local.calls import FRANCE, is_problem, ok, put, read, writer
 from tests.local.support import Local, eventually
@@ -38,15 +38,6 @@ NOISE_SECONDS = 0.2 if LONG else 1.0
 """By how much two medians may differ without a reason in Readplane. A few writes on a busy machine differ by half a
 second, because other tests run, too, and because the emulator looks for work less often while a queue has more messages
 than it may deliver. Waiting for the database would take 5 s: `feed` tries that long to connect."""
-
-
-@contextlib.contextmanager
-def restored(restore: Callable[[], None]) -> Iterator[None]:
-    """Restore a store at the end of a `with` block, also if the test fails."""
-    try:
-        yield
-    finally:
-        restore()
 
 
 def is_hit(response: requests.Response) -> bool:

@@ -15,5 +15,5 @@ from tests.benchmarks.measure import QUICK
 folder = Path(sys.argv[1])
 write_certificate(folder)
 if sys.argv[2:] == ["wrong"]:
-    cache_client._serve = lambda connection, tls: connection.sendall(b"$1\r\nx\r\n")
+    cache_client._answer = lambda commands: b"$1\r\nx\r\n"
 print(json.dumps(cache_client.measure(folder, QUICK._replace(warm_rounds=2, warm_requests=3))))

@@ -183,8 +183,8 @@ def test_no_layer_repeats_the_runtime_or_another_layer(built: dict[str, Zips]) -
             names = {parts[1] for name in archive.namelist() if len(parts := name.split("/")) > 2}
         packages[layer] = {name for name in names if not name.endswith(".dist-info")}
         assert packages[layer] and not packages[layer] & set(RUNTIME)
-    for one, other in itertools.combinations(packages.values(), 2):
-        assert not one & other
+    for first, second in itertools.combinations(packages.values(), 2):
+        assert not first & second
 
 
 def test_zips_are_built_again_only_if_an_input_or_a_zip_has_changed(tmp_path: Path) -> None:

@@ -127,8 +127,8 @@ def test_every_queue_of_every_region_is_listed(stores: Stores, run: Run) -> None
         for queue in ("feed-cache", "feed-database")
     ]
     assert "feed-database: messages with keys of items that `feed` couldn't write into the database" in result.output
-    one = run("dead-letters", "list", "--queue", "feed-cache", "--region", REPLICA).output
-    assert one.splitlines()[1].split()[:2] == [REPLICA, "feed-cache"] and len(one.splitlines()) == 3
+    lines = run("dead-letters", "list", "--queue", "feed-cache", "--region", REPLICA).output.splitlines()
+    assert lines[1].split()[:2] == [REPLICA, "feed-cache"] and len(lines) == 3
 
 
 def test_the_keys_of_a_store_return_to_its_queue(stores: Stores, run: Run) -> None:

@@ -330,9 +330,9 @@ def test_the_status_of_a_region_shows_if_feed_fails_in_the_other(two_regions: No
     make("sqs", region_name=REPLICA).create_queue(QueueName="shop-database")
     result = run("relational", "status")
     assert result.exit_code == 1
-    one, other = (json.loads(text + "}") for text in result.output.split("}\n")[:2])
-    assert (one["region"], one["reachable"]) == (REGION, False) and "UnreachableError" in one["fault"]
-    assert (other["region"], other["reachable"]) == (REPLICA, True)
+    first, second = (json.loads(text + "}") for text in result.output.split("}\n")[:2])
+    assert (first["region"], first["reachable"]) == (REGION, False) and "UnreachableError" in first["fault"]
+    assert (second["region"], second["reachable"]) == (REPLICA, True)
 
 
 @pytest.mark.parametrize("words", [("verify",), ("rebuild",)])

@@ -10,10 +10,10 @@ from ops.local import stores_demo
 
 
 def response(status: int = 200, **headers: str) -> requests.Response:
-    made = requests.Response()
-    made.status_code, made.url = status, "http://api/v1/items/countries/CH"
-    made.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return made
+    reply = requests.Response()
+    reply.status_code, reply.url = status, "http://api/v1/items/countries/CH"
+    reply.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return reply
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_an_unexpected_status_ends_the_demo() -> None:
 
 def test_a_store_is_restored_when_the_demo_fails() -> None:
     restored: list[bool] = []
-    with pytest.raises(CommandError), stores_demo._restored(lambda: restored.append(True)):
+    with pytest.raises(CommandError), stores_demo.restored(lambda: restored.append(True)):
         raise CommandError("a wrong status")
     assert restored == [True]
 
