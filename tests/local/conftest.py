@@ -6,7 +6,8 @@ To run tests repeatedly, run pytest with READPLANE_STACK=.local/test KEEP=1. The
 the next run uses the stack as it is. After a change of code or Terraform, update the stack with
 python -m ops.local.up --name test --port 0. Remove the stack with python -m ops.local.down --name test.
 
-With READPLANE_CLIENT=boto3 the functions that serve clients call AWS with boto3 instead of the slim client.
+With READPLANE_CLIENT=boto3 the functions that serve clients call AWS with boto3 instead of the slim client. Such a run
+leaves the early tests out (early.py).
 """
 
 import os
@@ -19,7 +20,7 @@ from ops.console import CommandError, Progress
 from ops.local import back_office, emulator, session, stores
 from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
-from tests.local.early import EARLY, EarlyTests, is_early
+from tests.local.early import EARLY, EarlyTests, is_early, is_left_out
 from tests.local.edge_world import Deployed, deployed_edge
 from tests.local.support import Local
 from tests.local.terraform_runs import Terraform
@@ -29,13 +30,17 @@ ROWS = 300
 for each would take a minute."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests into order.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need no second run with boto3, and put the others into order.
 
     - Tests with the marker ``early`` come late, because their bodies run in a thread from the start of the run.
     - Tests with the marker ``quiet`` come after them, when that thread has ended, because they measure times.
     - The test with the marker ``runs_last`` checks the HTTP calls of all other tests.
     """
+    left_out = [item for item in items if is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     order = ("early", "quiet", "runs_last")
     items.sort(
         key=lambda item: max((order.index(name) + 1 for name in order if item.get_closest_marker(name)), default=0)

@@ -285,24 +285,37 @@ def test_a_slow_back_office_responds_refuses_hangs_and_responds_again() -> None:
         assert office.do("counts")["counts"]["changes"] == 1
 
 
+OTHERS = 49
+"""How many requests :class:`Slow` must respond to before it responds to its first one."""
+
+
 class Slow(BaseHTTPRequestHandler):
-    """An HTTP server that responds to its first request after 0.35 s and to all others at once."""
+    """An HTTP server that responds to its first request after it has responded to 49 others, or after 8 seconds."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    requests = 0
+    lock = threading.Lock()
+    started = finished = 0
+    others_are_done = threading.Event()
+    first_came_last = False
 
     def do_GET(self) -> None:
-        type(self).requests += 1
-        if type(self).requests == 1:
-            time.sleep(0.35)
+        with self.lock:
+            type(self).started += 1
+            first = self.started == 1
+        if first:
+            type(self).first_came_last = self.others_are_done.wait(8)
         name = self.path.rpartition("/")[2]
         body = f'{{"id":"{name}","data":{{"description":"{time.time() - 2}"}}}}'.encode()
         self.send_response(200 if name != item_id(0) else 500)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        with self.lock:
+            type(self).finished += 1
+            if self.finished == OTHERS:
+                self.others_are_done.set()
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
@@ -310,7 +323,9 @@ class Slow(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def slow_port() -> Iterator[int]:
-    Slow.requests = 0
+    Slow.started = Slow.finished = 0
+    Slow.others_are_done.clear()
+    Slow.first_came_last = False
     server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
@@ -318,34 +333,51 @@ def slow_port() -> Iterator[int]:
     server.server_close()
 
 
-def run_clients(port: int, rate: float, clients: int) -> list[Sample]:
-    plan = Plan(port, time.monotonic() + 0.1, 1.0, rows=3, rate=rate, clients=clients, think=0.05)
+def run_clients(port: int, rate: float) -> list[Sample]:
+    plan = Plan(port, time.monotonic() + 0.1, 1.0, rows=3, rate=rate, clients=0, think=0)
     running = Clients(plan)
     asyncio.run(running.run())
     return sorted(running.samples)
 
 
 def test_in_the_open_loop_a_request_is_due_whatever_happens_to_the_others(slow_port: int) -> None:
-    samples = run_clients(slow_port, rate=50, clients=0)
+    samples = run_clients(slow_port, rate=50)
     assert [sample.at for sample in samples] == pytest.approx([number / 50 for number in range(50)])
-    assert samples[0].took >= 0.35
-    assert sum(sample.took < 0.35 for sample in samples) >= 40  # no request waits for the slow first one
+    assert Slow.first_came_last, "no request waits for the slow first one"
+    assert samples[0].took >= 0.9  # the last request is due after 0.98 s
     assert all(sample.took >= sample.late >= 0 for sample in samples)
     assert {sample.good for sample in samples} == {True, False}  # the server responds 500 for one of the three items
     ages = [sample.age for sample in samples if sample.age is not None]
     assert len(ages) == 5 and all(2 <= age < 4 for age in ages)
 
 
-def test_in_the_closed_loop_a_client_waits_for_its_response(slow_port: int) -> None:
-    samples = run_clients(slow_port, rate=0, clients=1)
-    assert samples[0].took >= 0.35 and samples[1].at >= 0.40
-    assert 5 <= len(samples) <= 13
+def test_in_the_closed_loop_a_client_waits_for_its_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run one client on a clock that only its pauses and its requests move, so that no other program delays it."""
+    now, start = 0.0, 100.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    async def respond(self: Clients, name: str) -> bytes:
+        nonlocal now
+        now += 0.5 if now == start else 0.125
+        return f'{{"id":"{name}","data":{{}}}}'.encode()
+
+    monkeypatch.setattr("tests.benchmarks.poll.clients.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("tests.benchmarks.poll.clients.asyncio.sleep", sleep)
+    monkeypatch.setattr(Clients, "_body", respond)
+    running = Clients(Plan(1, start, 1.5, rows=3, rate=0, clients=1, think=0.25))
+    asyncio.run(running.run())
+    # The first response takes 0.5 s and every other one 0.125 s. After each of them, the client pauses for 0.25 s.
+    expected = [(0.0, 0.5), (0.75, 0.125), (1.125, 0.125)]
+    assert running.samples == [Sample(at, took, late=0, good=True, age=None) for at, took in expected]
 
 
 def test_a_client_without_a_target_gets_no_good_response() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert {sample.good for sample in run_clients(port, rate=20, clients=0)} == {False}
+    assert {sample.good for sample in run_clients(port, rate=20)} == {False}
 
 
 def samples_of(took: float, *, good_while_down: bool, age: float) -> list[Sample]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops import parts
+from ops.console import CommandError
 
 NICENESS = f"{sys.executable} -c 'import os; print(os.nice(0))'"
 MAKEFILE = f"""\
@@ -19,6 +20,12 @@ bad:
 \t@exit 1
 last:
 \t@echo out of last
+before:
+\t@while [ ! -e beside-runs ]; do sleep 0.01; done; echo before >> order
+after:
+\t@echo after >> order
+beside:
+\t@touch beside-runs; while ! grep -sq after order; do sleep 0.01; done; {NICENESS} > beside-is-nice
 """
 
 
@@ -42,6 +49,27 @@ def test_joined_targets_run_at_the_same_time_and_a_failure_ends_nothing(
         ["last", "passed"],
         ["all", "FAILED"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("group", "niceness"),
+    [("before,after+beside", 19), ("before,after++beside", os.nice(0)), ("beside+before,after", os.nice(0))],
+)
+def test_the_targets_of_a_lane_run_one_after_another_beside_those_of_another(
+    group: str, niceness: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    monkeypatch.setattr(parts, "ROOT", tmp_path)
+    assert parts.main([group]) == 0
+    assert (tmp_path / "order").read_text().split() == ["before", "after"]
+    assert int((tmp_path / "beside-is-nice").read_text()) == niceness
+
+
+def test_lanes_are_joined_by_one_plus_sign_or_two() -> None:
+    assert parts.lanes_of("a") == [(["a"], False)]
+    assert parts.lanes_of("a,b++c+d,e") == [(["a", "b"], False), (["c"], False), (["d", "e"], True)]
+    with pytest.raises(CommandError, match="one plus sign or two"):
+        parts.lanes_of("a+++b")
 
 
 def test_all_targets_that_pass_give_exit_code_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
