@@ -65,6 +65,19 @@ class Difference(NamedTuple):
     key: str
 
 
+class StoreQueue(NamedTuple):
+    """The SQS queue with which `publish` feeds a store.
+
+    store: the store that `feed` fills from the queue
+    url: the queue's URL
+    collections: the names of the collections that the store holds
+    """
+
+    store: StoreName
+    url: str
+    collections: tuple[str, ...]
+
+
 def region_option(command: _Command) -> _Command:
     """Add the option --region to a command."""
     text = "Work in this Region only. Default: in every Region of the stack."
@@ -132,7 +145,7 @@ def show_status(chosen: Chosen, stack: RegionalStack, store: StoreName) -> bool:
         status = feed(chosen.target, stack, {"command": "status"}).get(store, {})
     except CommandError as error:
         status = {"reachable": False, "fault": str(error)}
-    waiting = waiting_messages(chosen.target, stack, store)
+    waiting = _waiting_messages(chosen.target, stack, _queue(chosen.target, stack, store))
     click.echo(json.dumps({"region": stack.region, **status, "waiting_messages": waiting}, indent=2))
     return bool(status.get("reachable"))
 
@@ -158,11 +171,11 @@ def verify(chosen: Chosen, region: str | None, store: StoreName, *, repair: bool
                 click.echo(json.dumps(difference._asdict()))
             elif len(differing) <= SHOWN:
                 click.echo(f"{difference.kind:8} {difference.key}")
-        waiting = waiting_messages(target, stack, store)
+        queue = _queue(target, stack, store)
         if not as_json:
-            _summarise(stack, store, compared, counts, waiting)
+            _summarise(stack, store, compared, counts, _waiting_messages(target, stack, queue))
         if repair and differing:
-            send_keys(target, stack, store, iter(differing), len(differing), to_stderr=as_json)
+            _send_keys(stack, queue, iter(differing), len(differing), to_stderr=as_json)
         agree = agree and not differing
     return agree
 
@@ -213,7 +226,7 @@ def rebuild(chosen: Chosen, region: str | None, store: StoreName, collection: st
     target = chosen.target
     for stack in regions(chosen, region):
         queue = _queue(target, stack, store)
-        collections = sorted(queue["collections"])
+        collections = sorted(queue.collections)
         if collection is not None and collection not in collections:
             raise CommandError(f"The {store} doesn't hold {collection}. It holds: {', '.join(collections)}.")
         wanted = collections if collection is None else [collection]
@@ -226,13 +239,13 @@ def rebuild(chosen: Chosen, region: str | None, store: StoreName, collection: st
             messages = -(-count // MAX_KEYS)
             click.echo(f"{stack.region}: would send the keys of {count} items to the queue, in {messages} messages.")
             continue
-        send_keys(target, stack, store, _item_keys(target, stack, wanted), count)
+        _send_keys(stack, queue, _item_keys(target, stack, wanted), count)
     if not yes:
         click.echo("Repeat the command with --yes.")
 
 
-def send_keys(
-    target: Target, stack: RegionalStack, store: StoreName, keys: Iterator[str], count: int, *, to_stderr: bool = False
+def _send_keys(
+    stack: RegionalStack, queue: StoreQueue, keys: Iterator[str], count: int, *, to_stderr: bool = False
 ) -> None:
     """Send keys to a store's queue, and print how far it is.
 
@@ -240,25 +253,25 @@ def send_keys(
     :param to_stderr: whether to print to the standard error, because the standard output is JSON
     """
     output = sys.stderr if to_stderr else sys.stdout
-    queue = SqsKeyQueue(BotoClient("sqs", region=stack.region), _queue(target, stack, store)["queue_url"], store)
+    sqs = SqsKeyQueue(BotoClient("sqs", region=stack.region), queue.url, queue.store)
     sent, batch = 0, list[str]()
     with click.progressbar(length=count, label=f"Keys in {stack.region}", file=output) as progress:
         for key in keys:
             batch.append(key)
             if len(batch) == MAX_KEYS * MAX_CALL_MESSAGES:
-                queue.send(batch)
+                sqs.send(batch)
                 progress.update(len(batch))
                 sent, batch = sent + len(batch), []
         if batch:
-            queue.send(batch)
+            sqs.send(batch)
             progress.update(len(batch))
     text = f"{stack.region}: sent the keys of {sent + len(batch)} items to the queue. `feed` writes them now."
     click.echo(text, err=to_stderr)
 
 
-def waiting_messages(target: Target, stack: RegionalStack, store: StoreName) -> int:
+def _waiting_messages(target: Target, stack: RegionalStack, queue: StoreQueue) -> int:
     """Return how many messages a store's queue has, roughly. SQS counts them a minute late."""
-    return count_messages(target.client("sqs", stack.region), _queue(target, stack, store)["queue_url"])
+    return count_messages(target.client("sqs", stack.region), queue.url)
 
 
 def count_messages(sqs: Any, url: str) -> int:
@@ -268,15 +281,15 @@ def count_messages(sqs: Any, url: str) -> int:
     return sum(int(counts.get(name, 0)) for name in names)
 
 
-def _queue(target: Target, stack: RegionalStack, store: StoreName) -> Mapping[str, Any]:
-    """Return the `queue_url` and the `collections` of a store's queue, as `publish` has them.
+def _queue(target: Target, stack: RegionalStack, store: StoreName) -> StoreQueue:
+    """Return a store's queue, as the live version of `publish` has it.
 
     :raises CommandError: if this Region has no such store
     """
     queues: Mapping[str, Mapping[str, Any]] = live_function(target, stack, "publish").settings.get("feeds") or {}
     if store not in queues:
         raise CommandError(f"This stack has {EXPLAINED[store]}.")
-    return queues[store]
+    return StoreQueue(store, queues[store]["queue_url"], tuple(queues[store]["collections"]))
 
 
 def _item_keys(target: Target, stack: RegionalStack, collections: list[str]) -> Iterator[str]:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from ..aws.boto import BotoClient
 from ..config import DAY_MS, load_settings
 from ..entrypoint import Entrypoint, Event, Function
-from ..model.collection import Visibility
 from ..model.fields import Relational
 from ..stores.item_cache import CacheSettings, open_entry_store
 from ..stores.key_queue import StoreName
@@ -25,12 +24,10 @@ class FedCollection(NamedTuple):
     """A collection, as far as `feed` needs it.
 
     :param name: the collection's name.
-    :param read: who may read the collection's items.
     :param relational: what the database indexes of the collection's items; ``None`` if it doesn't hold them.
     """
 
     name: str
-    read: Visibility
     relational: Relational | None = None
 
 

@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from ops.local.postgres import OWNER, Node, Postgres
+from ops.local.postgres import Node, Postgres
 from readplane.api.response import respond
 from readplane.model.change import Change
 from readplane.model.query import ListQuery, Position
 from readplane.query.lists import RepresentedItem
 from readplane.stores.relational.lists import RelationalLists
-from readplane.stores.relational.migrate import migrate
-from readplane.stores.relational.settings import OWNER_PASSWORD, PASSWORD, DatabaseSettings
-from readplane.stores.relational.writer import RelationalWriter
+from readplane.stores.relational.settings import PASSWORD
 from tests.fakes.stores import empty_database
 from tests.unit.query.support import SETTINGS, QueryService
+from tests.unit.stores.relational.support import Stores
 from tests.unit.support import api_event
 
 _LOG_ENTRY = re.compile(r"^\d{4}-\d\d-\d\d .*?(?=^\d{4}-\d\d-\d\d |\Z)", re.MULTILINE | re.DOTALL)
@@ -34,31 +33,22 @@ class Database:
         self.servers = servers
         self._patch = patch
         empty_database(servers)
-        patch.setenv(OWNER_PASSWORD, servers.passwords[OWNER])
-        self._password_of("feed")
-        settings = self.settings("feed", servers.writer_port)
-        assert migrate(settings, SETTINGS.relational, dry_run=False).done
-        self.writer = RelationalWriter(settings, SETTINGS.relational)
-
-    def settings(self, user: str, port: int, **others: Any) -> DatabaseSettings:
-        return DatabaseSettings(self.servers.host, port, "readplane", user, tls=False)._replace(**others)
-
-    def _password_of(self, user: str) -> None:
-        self._patch.setenv(PASSWORD, self.servers.passwords[user])
+        self._stores = Stores(servers, patch, SETTINGS.relational)
+        assert self._stores.migrate().done
 
     def write(self, changes: Iterable[Change]) -> None:
         """Write changes as `feed` does, and wait until the reader has them."""
-        self._password_of("feed")
-        outcome = self.writer.upsert(list(changes))
+        outcome = self._stores.write(*changes)
         assert not outcome.failed and not outcome.waiting
-        self.servers.wait_for_replay()
+        self._stores.wait()
 
     def service(self, port: int | None = None, **settings: Any) -> QueryService:
         """Return a `query` that reads from a port; from the reader's by default."""
-        database = self.settings("query", port or self.servers.reader_port, **settings)
-        lists = RelationalLists(database, SETTINGS.relational)
-
-        return QueryService(_Pages(lists, lambda: self._password_of("query")))
+        database = self._stores.settings("query", port=port or self.servers.reader_port, **settings)
+        password = self.servers.passwords["query"]
+        return QueryService(
+            _Pages(RelationalLists(database, SETTINGS.relational), lambda: self._patch.setenv(PASSWORD, password))
+        )
 
 
 class _Pages:

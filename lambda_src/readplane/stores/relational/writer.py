@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...model.change import Change
 from ...model.fields import Extractor, Relational
 from ...model.keys import ITEM_PREFIX, item_key
+from ..table import split_into_batches
 from .errors import NotMigratedError
 from .settings import DatabaseSettings
 from .tables import Table
@@ -167,19 +168,13 @@ class RelationalWriter:
         from .upsert import Row
 
         extractor = self._extractors[collection]
-        rows: list[Row] = []
-        size = 0
-        for change in batch:
-            data = change.data
-            extracted = extractor.nothing() if data is None else extractor.extract(data)
-            tally.fields_not_indexed += extracted.not_indexed
-            length = len(data or "")
-            if rows and (len(rows) == MAX_ROWS or size + length > MAX_BYTES):
-                yield rows
-                rows, size = [], 0
-            rows.append(Row(change, extracted))
-            size += length
-        yield rows
+        for part in split_into_batches(batch, MAX_ROWS, lambda change: len(change.data or ""), MAX_BYTES):
+            rows: list[Row] = []
+            for change in part:
+                extracted = extractor.nothing() if change.data is None else extractor.extract(change.data)
+                tally.fields_not_indexed += extracted.not_indexed
+                rows.append(Row(change, extracted))
+            yield rows
 
     def _write(self, table: Table, rows: "list[Row]", floor: str, tally: "_Tally") -> None:
         """Write rows of one collection. Cut them in halves if a value of one of them makes the statement fail."""
