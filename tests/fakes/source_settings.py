@@ -6,7 +6,9 @@ from typing import Any
 
 DEFAULTS: dict[str, Any] = {
     "headers": {},
+    "conditional": True,
     "paging": {},
+    "max_refused_percent": 10,
     "lag_seconds": 60,
     "timeout_seconds": 10,
     "attempts": 3,
@@ -20,13 +22,20 @@ DEFAULTS: dict[str, Any] = {
 
 tests/unit/ops/cli/test_sources.py compares them with what Terraform really writes.
 """
-PART_DEFAULTS: dict[str, dict[str, Any]] = {
-    "paging": {"style": "none", "first": 1},
+_PART_DEFAULTS: dict[str, dict[str, Any]] = {
+    "request": {"method": "GET"},
+    "paging": {"style": "none"},
     "secret": {"format": "{secret}"},
+    "oauth2": {"grant": "client_credentials", "client_authentication": "basic", "parameters": {}},
+    "payload": {"format": "json"},
     "breaker": {"failures": 5, "cooldown_seconds": 30},
+    "deletes": {"paging": {}},
+    "deletes.request": {"method": "GET"},
+    "deletes.paging": {"style": "none"},
     "sweep": {"max_deletes_percent": 10},
+    "sweep.request": {"method": "GET"},
 }
-"""The settings that Terraform adds to a part of a source."""
+"""The settings that Terraform adds to a part of a source, by the part's path."""
 
 
 def add_defaults(declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,8 +43,14 @@ def add_defaults(declared: Mapping[str, Any]) -> dict[str, Any]:
 
     :param declared: the settings that an operator declares in Terraform, and the source's name.
     """
-    settings = {**DEFAULTS, "schedule": "rate(1 minute)", **declared}
-    for name, part_defaults in PART_DEFAULTS.items():
-        if isinstance(part := settings.get(name), dict):
-            settings[name] = {**part_defaults, **part}
-    return copy.deepcopy(settings)
+    return copy.deepcopy(_with_part_defaults({**DEFAULTS, "schedule": "rate(1 minute)", **declared}, ""))
+
+
+def _with_part_defaults(settings: dict[str, Any], path: str) -> dict[str, Any]:
+    parts = {path + name: part for name, part in settings.items() if isinstance(part, dict)}
+    return settings | {
+        part_path.removeprefix(path): _with_part_defaults(
+            {**_PART_DEFAULTS.get(part_path, {}), **part}, f"{part_path}."
+        )
+        for part_path, part in parts.items()
+    }

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from json.encoder import encode_basestring  # fast, because it is in C; escapes only what JSON requires
 from typing import Any, NoReturn, Self
 
@@ -9,13 +10,19 @@ from .errors import ModelError
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+_ESCAPES = re.compile(r'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))+|\\')
+"""Finds escape sequences that follow one another, or a backslash that begins none."""
 _MAX_INT_DIGITS = 4_000
 """The longest JSON integer that becomes a Python ``int``, in characters. A longer integer becomes a :class:`Number`.
 Python refuses to parse an ``int`` of more than 4,300 digits, because this takes quadratic time."""
 
 
 class Number(float):
-    """A JSON number that keeps its original text. Comparisons, sorting and arithmetic use the nearest float."""
+    """A JSON number that keeps its original text. Comparisons, sorting and arithmetic use the nearest float.
+
+    :func:`parse_tolerant_json` also makes a :class:`Number` of ``NaN``, ``Infinity`` and ``-Infinity``.
+    """
 
     __slots__ = ("text",)
     text: str
@@ -76,8 +83,40 @@ def parse_json(text: str) -> Any:
 
     :raises ValueError: if the text isn't JSON. The message says what is wrong or where, but quotes nothing of the text.
     """
+    return _parse_by(_decode, text)
+
+
+def parse_tolerant_json(text: str, mark_escape: Callable[[str], str]) -> tuple[Any, bool]:
+    """Parse JSON as :func:`parse_json` does, but also accept common faults inside single values.
+
+    The accepted faults are ``NaN`` and ``Infinity``, unescaped control characters in strings, and backslashes that
+    begin no escape sequence. So one bad value doesn't make the rest of a response unreadable.
+
+    :param mark_escape: returns the text that replaces a backslash that begins no escape sequence.
+    :returns: the value, and whether the text has any of these faults.
+    :raises ValueError: if the text has another fault. The message says what is wrong or where, but quotes nothing.
+    """
     try:
-        return _decode(text)
+        return _decode(text), False
+    except (ValueError, RecursionError):
+        pass
+    # Parse again only now, so that responses without a fault are parsed as fast as possible. In JSON, backslashes occur
+    # only in strings, so a replacement changes nothing but strings.
+    text = _ESCAPES.sub(lambda match: match[0] if len(match[0]) > 1 else mark_escape(match[0]), text)
+    return _parse_by(_decode_tolerantly, text), True
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a parsed value is anything but the numbers ``NaN``, ``Infinity`` and ``-Infinity``.
+
+    A :class:`Number` that is too large for a float, such as ``1e400``, is finite.
+    """
+    return not (isinstance(value, Number) and value.text in _NOT_FINITE)
+
+
+def _parse_by(decode: Callable[[str], Any], text: str) -> Any:
+    try:
+        return decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON: look at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
@@ -89,8 +128,8 @@ def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
 
     The text can always be encoded as UTF-8, because a surrogate without its partner is escaped.
 
-    :param keep_duplicates: if true, print all values of a name that occurs twice. `poll` uses this to show them in a
-        quarantined record.
+    :param keep_duplicates: if true, print all values of a name that occurs twice, and the numbers ``NaN`` and
+        ``Infinity`` of :func:`parse_tolerant_json`. `poll` uses this to show them in a quarantined record.
     :raises DuplicateNameError: if a name occurs twice and ``keep_duplicates`` is false.
     :raises ValueError: for a value that JSON can't express, such as NaN, Infinity or a set.
     """
@@ -122,7 +161,7 @@ def print_json(value: Any, *, keep_duplicates: bool = False) -> str:
                 todo.pop()
             printed.append("[")
         else:
-            printed.append(_scalar(value))
+            printed.append(_scalar(value, keep_duplicates))
     return "".join(printed)
 
 
@@ -147,7 +186,7 @@ def number_text(value: Any) -> str | None:
     return value.text if isinstance(value, Number) else repr(value)
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: Any, keep_not_finite: bool) -> str:
     if value is None:
         return "null"
     if value is True:
@@ -161,7 +200,7 @@ def _scalar(value: Any) -> str:
     text = number_text(value)
     if text is None:
         raise ValueError(f"JSON knows no {type(value).__name__}")
-    if text in ("nan", "inf", "-inf"):
+    if text in ("nan", "inf", "-inf") or (text in _NOT_FINITE and not keep_not_finite):
         raise ValueError("JSON knows no NaN and no Infinity")
     return text
 
@@ -194,4 +233,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _decode = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=Number, parse_int=_int, parse_constant=_no_constant
+).decode
+
+_decode_tolerantly = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=Number, parse_int=_int, parse_constant=Number, strict=False
 ).decode

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from readplane.model.exact_json import DuplicateNameError, Number, number_text, parse_json, print_json, to_number
+from readplane.model.exact_json import (
+    DuplicateNameError,
+    Number,
+    is_finite,
+    number_text,
+    parse_json,
+    parse_tolerant_json,
+    print_json,
+    to_number,
+)
 from readplane.poll.errors import ExpressionError
 from readplane.poll.source.expression import compile_expression
 
@@ -162,3 +171,41 @@ def test_an_expression_that_uses_a_duplicate_name_fails(expression: str) -> None
 def test_an_exact_number_is_a_python_float() -> None:
     number = parse_json("1.10")
     assert isinstance(number, Number) and number == 1.1 and repr(number) == str(number) == "1.10"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('["raw\ttab", "raw\nline", "nul\x00"]', ["raw\ttab", "raw\nline", "nul\x00"]),
+        (r'["C:\temp\q\\", "it\'s"]', ["C:\temp!q\\", "it!'s"]),
+        (r'["\u00e4 \u12x"]', ["ä !u12x"]),
+    ],
+)
+def test_a_fault_inside_a_value_is_tolerated_on_request(text: str, value: Any) -> None:
+    assert parse_tolerant_json(text, lambda _: "!") == (value, True)
+    with pytest.raises(ValueError, match="it is not JSON"):
+        parse_json(text)
+
+
+def test_numbers_that_json_does_not_know_are_tolerated_on_request() -> None:
+    text = "[NaN,Infinity,-Infinity,1.10,1e400]"
+    values, tolerated = parse_tolerant_json(text, str)
+    assert tolerated and [is_finite(value) for value in values] == [False, False, False, True, True]
+    assert print_json(values, keep_duplicates=True) == text
+    with pytest.raises(ValueError, match="JSON knows no NaN"):
+        print_json(values)
+    assert all(map(is_finite, (None, "NaN", 1, float("1e308"), [])))
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_json_without_a_fault_is_parsed_alike_with_and_without_tolerance(value: Any) -> None:
+    text = json.dumps(value)
+    parsed, tolerated = parse_tolerant_json(text, str)
+    assert not tolerated and print_json(parsed) == print_json(parse_json(text))
+
+
+@pytest.mark.parametrize("text", ["", "{", '["cut', "[1,]", "{'a': 1}", "1 2", "[nan]", "[" * 1_000_000])
+def test_a_text_that_is_not_json_is_refused_even_with_tolerance(text: str) -> None:
+    with pytest.raises(ValueError, match=r"it is not JSON|nested too deep"):
+        parse_tolerant_json(text, str)

@@ -53,6 +53,21 @@ class Expression:
     text: str
     _compiled: Any = field(compare=False, repr=False)
 
+    @property
+    def field_path(self) -> tuple[str, ...] | None:
+        """The names in an expression that consists of names only, such as ``a.b.c``; ``None`` for any other."""
+        names: list[str] = []
+        todo = [self._compiled.parsed]
+        while todo:
+            node = todo.pop()
+            if node["type"] == "subexpression":
+                todo += reversed(node["children"])
+            elif node["type"] == "field":
+                names.append(node["value"])
+            else:
+                return None
+        return tuple(names)
+
     def search(self, value: Any) -> Any:
         """Return what the expression finds in ``value``, or ``None`` if it finds nothing.
 

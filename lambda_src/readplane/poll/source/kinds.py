@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...model.exact_json import DuplicateName, DuplicateNameError, number_text
+from ...model.exact_json import DuplicateName, DuplicateNameError, is_finite, number_text
 
 _KIND_NAMES = {bool: "a boolean", str: "a string", list: "a list", dict: "an object", type(None): "nothing"}
 
@@ -14,4 +14,6 @@ def kind_name(value: Any) -> str:
     """
     if isinstance(value, DuplicateName):
         return str(DuplicateNameError())
+    if not is_finite(value):
+        return "NaN or Infinity"
     return _KIND_NAMES.get(type(value), "a number" if number_text(value) is not None else type(value).__name__)

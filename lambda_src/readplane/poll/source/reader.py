@@ -9,8 +9,12 @@ annotation                     JSON
 ``int``                        a whole number
 ``float``                      a number
 ``Literal["a", "b"]``          the string ``"a"`` or the string ``"b"``
+``bool``                       true or false
+``tuple[int, ...]``            a list of whole numbers
 ``Mapping[str, str]``          an object of strings
 ``Expression``                 a string with a JMESPath expression, which is compiled
+``TimeFormat``                 a string that names a time format, or a pattern that can be parsed and printed
+``Zone``                       a string that names a time zone
 ``SourceFunction``             a string that names a translation class, which is imported
 another dataclass              an object
 one of the above ``| None``    the same; the member may also be missing or ``null``
@@ -27,6 +31,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 from .expression import Expression, compile_expression
 from .function import load_function
 from .settings import SourceFunction
+from .times import TIME_FORMATS, TimeFormat, Zone, check_pattern, check_zone
 
 Settings = TypeVar("Settings")
 
@@ -66,6 +71,8 @@ class SettingsReader:
             return None
         if get_origin(annotation) is Mapping:
             return self._strings(value, path)
+        if get_origin(annotation) is tuple:
+            return self._whole_numbers(value, path)
         if is_dataclass(annotation) and annotation is not Expression:
             return self.read_object(cast(type, annotation), value, path)
         return self._value(annotation, value, path)
@@ -75,6 +82,12 @@ class SettingsReader:
             self._add_problem(path, "must be an object")
             return None
         return {name: self._value(str, text, f"{path}.{str(name)[:60]}") for name, text in value.items()}
+
+    def _whole_numbers(self, value: Any, path: str) -> tuple[int, ...] | None:
+        if not isinstance(value, list):
+            self._add_problem(path, "must be a list")
+            return None
+        return tuple(self._value(int, number, f"{path}[{at}]") for at, number in enumerate(value))
 
     def _value(self, annotation: Any, value: Any, path: str) -> Any:
         try:
@@ -107,6 +120,26 @@ def _number(value: Any) -> float:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _time_format(value: Any) -> TimeFormat:
+    if not isinstance(value, str) or (value not in TIME_FORMATS and "%" not in value):
+        raise ValueError(f"must be one of {', '.join(TIME_FORMATS)}, or a pattern such as %Y-%m-%d %H:%M:%S")
+    if value not in TIME_FORMATS:
+        check_pattern(value)
+    return TimeFormat(value)
+
+
+def _zone(value: Any) -> Zone:
+    name = _text(value)
+    check_zone(name)
+    return Zone(name)
+
+
 def _choice(value: Any, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ValueError(f"must be one of {', '.join(choices)}")
@@ -125,6 +158,9 @@ _READERS: Mapping[Any, Callable[[Any], Any]] = {
     str: _text,
     int: _whole_number,
     float: _number,
+    bool: _flag,
+    TimeFormat: _time_format,
+    Zone: _zone,
     Expression: _expression,
     SourceFunction: lambda value: load_function(_text(value)),
 }

@@ -27,7 +27,7 @@ CHANGES: dict[str, Any] = {
     "translation": "{name: name}",
     "function": None,
     "cursor": {"initial": "2020-01-01T00:00:00Z"},
-    "paging": {"style": "link", "next": "next_url", "parameter": None, "first": 1, "size": None},
+    "paging": {"style": "link", "next": "next_url", "parameter": None, "size": None},
     "lag_seconds": 30,
     "timeout_seconds": 5,
     "attempts": 2,

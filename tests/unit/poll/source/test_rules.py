@@ -3,6 +3,7 @@
 terraform/tests/validations_sources.tftest.hcl tests all other rules.
 """
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,16 @@ from readplane.poll.errors import SourceError
 from readplane.poll.source.functions import columns
 from readplane.poll.source.functions.columns import ColumnsAndRows
 from readplane.poll.source.rules import parse_source
-from readplane.poll.source.settings import BreakerSettings, CursorSettings, SecretSettings, SweepSettings
+from readplane.poll.source.settings import (
+    BreakerSettings,
+    CursorSettings,
+    OAuth2Settings,
+    SecretSettings,
+    StoredSecret,
+    SweepSettings,
+)
 from tests.unit.poll.source.samples import ARN, BY_FUNCTION, CHANGES, MINIMAL, SNAPSHOT, changed
+from tests.unit.poll.upstream.certificates import Authority
 
 
 def problems(raw: object, collections: Mapping[str, Collection] | None = None) -> list[str]:
@@ -32,7 +41,7 @@ def test_every_setting_is_read() -> None:
     source = parse_source(CHANGES)
     assert (source.name, source.mode, source.collection) == ("articles", "changes", "articles")
     assert source.headers == {"X-Tenant": "7"}
-    assert source.secret == SecretSettings(ARN, "Authorization", None, "Bearer {secret}", "token")
+    assert source.secret == SecretSettings(ARN, "Authorization", None, None, "Bearer {secret}", "token")
     assert source.secret.value("s") == "Bearer s"
     assert source.records and source.records.search({"rows": [1]}) == [1]
     assert source.id and source.id.search({"no": "a"}) == "a"
@@ -40,9 +49,9 @@ def test_every_setting_is_read() -> None:
     assert source.deleted and source.deleted.search({"removed": 1}) is True
     assert source.translation and source.translation.search({"name": "n", "x": 1}) == {"name": "n"}
     assert source.paging.style == "link" and source.paging.next and source.paging.next.text == "next_url"
-    assert source.cursor == CursorSettings(None, "2020-01-01T00:00:00Z")
+    assert source.cursor == CursorSettings(None, None, "2020-01-01T00:00:00Z", None)
     assert source.breaker == BreakerSettings(2, 10)
-    assert source.sweep == SweepSettings("rate(1 day)", "https://office.example/all.json", 5)
+    assert source.sweep == SweepSettings("rate(1 day)", "https://office.example/all.json", None, 5)
     assert (source.lag_seconds, source.timeout_seconds, source.attempts, source.max_pages) == (30, 5, 2, 10)
     assert (source.max_seconds, source.requests_per_second, source.max_bytes) == (20, 2.5, 2048)
     assert (source.staleness_budget, source.document, source.schedule) == (300, "current", "rate(1 minute)")
@@ -54,15 +63,17 @@ def test_every_setting_is_read() -> None:
 def test_a_setting_that_a_source_can_do_without_may_be_null_or_missing() -> None:
     source = parse_source(MINIMAL)
     assert (source.headers, source.secret, source.version, source.cursor, source.sweep) == ({}, None, None, None, None)
-    assert (source.paging.style, source.paging.first, source.paging.size) == ("none", 1, None)
+    assert (source.paging.style, source.paging.first, source.paging.size) == ("none", None, None)
     assert not source.versioned and not source.incremental
-    assert source.url_at(None) == source.sweep_url() == MINIMAL["url"]
+    assert source.main_list(None).url_of_page(None) == source.sweep_list().url_of_page(None) == MINIMAL["url"]
     optional = ("secret", "version", "deleted", "owner", "function", "cursor", "requests_per_second", "sweep")
     assert parse_source({**MINIMAL, **dict.fromkeys(optional)}) == source
 
 
 @pytest.mark.parametrize(
-    "field", sorted(MINIMAL.keys() - {"records", "id", "translation"}), ids=lambda field: f"without_{field}"
+    "field",
+    sorted(MINIMAL.keys() - {"records", "id", "translation", "conditional", "max_refused_percent"}),
+    ids=lambda field: f"without_{field}",
 )
 def test_a_required_setting_that_is_missing_is_the_only_problem(field: str) -> None:
     """Terraform sends all of them, because it also sends the defaults. `poll` has no defaults of its own."""
@@ -92,8 +103,27 @@ WRONG_TYPES: list[tuple[str, Any, str]] = [
     ("secret__value", "s3cret", "no such field"),
     ("version", "changed", "must be an object"),
     ("version__expression", None, "is needed"),
-    ("version__format", "epoch", "must be one of rfc3339, unix_s, unix_ms"),
-    ("cursor__format", "iso", "must be one of rfc3339, unix_s, unix_ms"),
+    (
+        "version__format",
+        "epoch",
+        "must be one of rfc3339, unix_s, unix_ms, unix_us, date, dotnet, or a pattern such as",
+    ),
+    ("cursor__format", "iso", "must be one of rfc3339, unix_s, unix_ms, unix_us, date, dotnet, or a pattern such as"),
+    ("version__format", 7, "must be one of rfc3339"),
+    ("version__format", "%H:%M", "leaves the year open"),
+    ("version__zone", "Berlin", "isn't a time zone; use a name such as Europe/Berlin"),
+    ("version__zone", "", "must be a string that isn't empty"),
+    ("cursor__zone", 7, "must be a string that isn't empty"),
+    ("conditional", "yes", "must be true or false"),
+    ("paging__end_status", 404, "must be a list"),
+    ("paging__end_status", ["404"], "[0]: must be a whole number"),
+    ("paging__more", "[", "isn't JMESPath"),
+    ("expect", "]", "isn't JMESPath"),
+    ("payload__format", "yaml", "must be one of json, csv, xml"),
+    ("payload__charset", "klingon", "isn't a known character set"),
+    ("payload__charset", "idna", "isn't a known character set"),
+    ("payload__charset", "rot13", "isn't a known character set"),
+    ("payload__charset", "../x", "isn't a known character set"),
     ("paging__style", "scroll", "must be one of none, link, page, offset, token"),
     ("paging__first", "1", "must be a whole number"),
     ("paging__sise", 1, "no such field"),
@@ -183,7 +213,9 @@ def test_a_function_that_does_not_fit_its_source_is_refused(
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    raw = changed(CHANGES, records="[", id="]", url=None, attempts="3", headers={"X-Y": 1}, sweep__schedule=None)
+    raw = changed(
+        CHANGES, records="[", id="]", url=None, attempts="3", headers={"X-Y": 1}, sweep__max_deletes_percent=None
+    )
     assert [problem.partition(":")[0] for problem in problems(raw | {"collection": "nowhere", "x": 1}, {})] == [
         "sources.articles.x",
         "sources.articles.url",
@@ -191,7 +223,7 @@ def test_every_problem_is_reported_at_once() -> None:
         "sources.articles.records",
         "sources.articles.id",
         "sources.articles.attempts",
-        "sources.articles.sweep.schedule",
+        "sources.articles.sweep.max_deletes_percent",
         "sources.articles.collection",
     ]
 
@@ -205,6 +237,58 @@ def test_a_question_mark_stands_for_a_name_that_cannot_be_used(name: Any) -> Non
 @pytest.mark.parametrize("raw", [None, [], "x", 1, True])
 def test_settings_must_be_an_object(raw: object) -> None:
     assert problems(raw) == ["sources.?: must be an object"]
+
+
+CERTIFICATE, OTHER_CERTIFICATE = Authority("private authority").pem, Authority("another authority").pem
+FAKE_CERTIFICATE = (
+    "-----BEGIN CERTIFICATE-----\n"
+    + base64.encodebytes(b"\x30\x82\x01\x00" + bytes(256)).decode()
+    + "-----END CERTIFICATE-----\n"
+)
+
+
+@pytest.mark.parametrize("pem", [CERTIFICATE, f"# ü\n{CERTIFICATE}\n{OTHER_CERTIFICATE}".replace("\n", "\r\n")])
+def test_certificates_in_pem_are_accepted(pem: str) -> None:
+    assert not problems(changed(CHANGES, tls={"ca_pem": pem}))
+    assert not problems(changed(CHANGES, tls={"client_certificate": {"arn": ARN}}))
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        "hidden",
+        FAKE_CERTIFICATE,
+        CERTIFICATE.replace("CERTIFICATE", "PRIVATE KEY"),
+        CERTIFICATE + CERTIFICATE.replace("CERTIFICATE", "PRIVATE KEY"),
+        CERTIFICATE[:-40],
+        CERTIFICATE + OTHER_CERTIFICATE[:-40],
+        CERTIFICATE + OTHER_CERTIFICATE.partition("\n")[2],
+        CERTIFICATE[:100] + CERTIFICATE[102:],
+        CERTIFICATE[:100] + CERTIFICATE[104:],
+        CERTIFICATE + OTHER_CERTIFICATE[:100] + OTHER_CERTIFICATE[104:],
+        CERTIFICATE[:100] + "?" + CERTIFICATE[101:],
+        "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
+    ],
+)
+def test_a_text_that_is_not_certificates_in_pem_is_the_only_problem(pem: str) -> None:
+    assert problems(changed(CHANGES, tls={"ca_pem": pem})) == [
+        "sources.articles.tls.ca_pem: isn't a list of certificates in PEM; copy the whole file of the authority"
+    ]
+
+
+def test_a_list_of_deleted_records_is_read() -> None:
+    deletes = {"url": "https://o.example/gone", "records": "rows", "id": "no", "version": CHANGES["version"]}
+    source = parse_source(changed(CHANGES, deletes=deletes))
+    assert source.deletes and source.deletes.paging.style == "none" and source.deletes.request is None
+    assert problems(changed(CHANGES, deletes=deletes | {"id": "["}))[0].startswith("sources.articles.deletes.id: ")
+
+
+def test_the_secret_of_oauth_2_is_read() -> None:
+    oauth2 = {"token_url": "https://id.example/", "client_id": "c", "secret": {"arn": ARN}}
+    source = parse_source(changed(CHANGES, secret=None, oauth2=oauth2))
+    assert source.oauth2 == OAuth2Settings(
+        "https://id.example/", "client_credentials", "c", "basic", None, {}, StoredSecret(ARN, None)
+    )
 
 
 NAMES = st.text() | st.sampled_from(sorted(CHANGES))

@@ -16,9 +16,9 @@ def test_each_row_is_paired_with_the_columns() -> None:
         "rows": [["a", "n", "2023-11-14T22:13:20Z", 0], [7, "m", "2023-11-14T22:13:20Z", 1], ["c", "n", "hidden", 0]],
         "next": "/p2",
     }
-    records, link = translator.parse_page(json.dumps(response).encode())
-    translated, deleted, bad = (translator.translate_record(record, NOW) for record in records)
-    assert link == "/p2"
+    page = translator.parse_page(json.dumps(response).encode())
+    translated, deleted, bad = (translator.translate_record(record, NOW) for record in page.records)
+    assert page.next == "/p2"
     assert translated[:5] == ("a", 1_700_000_000_000, False, None, '{"id":"a","name":"n"}')
     assert deleted[:5] == ("7", 1_700_000_000_000, True, None, None)
     assert isinstance(bad, UntranslatableRecord) and bad.reason == "untranslatable"
