@@ -16,11 +16,55 @@
         └── ListMovedError      the list changed while its pages were read
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 BackOfficeErrorKind = Literal[
-    "connect", "timeout", "deadline", "broken", "status", "not_data", "too_large", "redirect", "origin", "secret"
+    "connect",
+    "tls",
+    "timeout",
+    "deadline",
+    "broken",
+    "status",
+    "not_data",
+    "too_large",
+    "redirect",
+    "origin",
+    "secret",
+    "token",
 ]
+
+_ADVICE: Mapping[BackOfficeErrorKind, str] = {
+    "connect": "check the host and port in the source's url, and that the back office's firewall admits poll",
+    "tls": "check the certificate of the back office, and the source's tls settings",
+    "timeout": "if this repeats, ask for smaller pages or raise timeout_seconds",
+    "deadline": "the next poll continues; if this repeats, lower timeout_seconds or attempts",
+    "broken": "poll tries again; if this repeats, ask for smaller pages or ask the back office's operator",
+    "not_data": "look at the response with `readplane sources try`",
+    "too_large": "ask for smaller pages or raise max_bytes",
+    "redirect": "set url to the address at which the back office serves the list without a redirect",
+    "origin": "set url to the scheme, host and port that the back office's own links have",
+    "secret": "check the secret's ARN, field and text, and that poll may read it",
+    "token": "check the source's oauth2 settings and the stored secret",
+}
+"""What an operator does about an error of each kind, if the error has no advice of its own.
+
+The advice for the kind ``status`` depends on the status.
+"""
+
+_STATUS_ADVICE: Mapping[int, str] = {
+    304: "it answers 304 to a request that wasn't conditional; set conditional to false and ask its operator",
+    400: "check the source's url, request and cursor; if it answers so behind the last page, set paging.end_status",
+    401: "it doesn't accept the secret; check the secret's text, and how the source sends it",
+    403: "it denies access; check what the secret's owner may read",
+    404: "check the source's url; if it answers so behind the last page, set paging.end_status",
+    405: "check the source's request.method",
+    406: "check the source's headers and its payload format",
+    410: "the list or this page of it is gone; check the source's url",
+    415: "check the source's headers and request.body",
+    422: "check the source's url, request and cursor; if it answers so behind the last page, set paging.end_status",
+    429: "it limits the rate of requests; set requests_per_second, or poll less often",
+}
 
 
 class PollError(Exception):
@@ -74,7 +118,7 @@ class ChunkMissingError(PollError):
 class ReadingError(PollError):
     """The back office couldn't be read, so the poll fails.
 
-    :param detail: one phrase that tells operators what went wrong. It quotes no data, no URL and no secret.
+    :param detail: what went wrong and what to do about it, for operators. It quotes no data, no URL and no secret.
     """
 
     kind: str
@@ -88,15 +132,18 @@ class ReadingError(PollError):
 class BackOfficeError(ReadingError):
     """The back office returned no usable response within the attempts that the source's settings allow.
 
-    :param kind: the code of what went wrong: ``connect`` (no connection); ``timeout`` (no response in time); ``broken``
-        (the connection broke or the response was cut off); ``status`` (an HTTP error status); ``not_data`` (an HTML
-        page, an unknown encoding, a page that was sent before, or an unusable link or token to the next page);
-        ``too_large`` (the response is too large); ``redirect`` (a redirect leaves the source's origin, or there are too
-        many redirects); ``origin`` (a URL or link leaves the source's origin); ``secret`` (the source's secret can't be
-        read); ``deadline`` (the invocation's time ran out, which isn't the back office's fault).
-    :param status: the HTTP status of the last response, if any.
-    :param retry_after: the seconds in the last response's ``Retry-After`` header, if any.
-    :param retryable: whether a retry may succeed.
+    :param kind: the code of what went wrong: ``connect`` (no connection); ``tls`` (a certificate can't be used or isn't
+        trusted); ``timeout`` (no response in time); ``broken`` (the connection broke or the response was cut off);
+        ``status`` (an HTTP error status); ``not_data`` (an HTML page, an unknown encoding, a page that was sent before,
+        or an unusable link or token to the next page); ``too_large`` (the response is too large); ``redirect`` (a
+        redirect that can't be followed); ``origin`` (a URL or link leaves the source's origin); ``secret`` (the
+        source's secret can't be read or sent); ``token`` (the authorization server gives no access token);
+        ``deadline`` (the invocation's time ran out, which isn't the back office's fault).
+    :param detail: what went wrong, as one phrase.
+    :param advice: what to do about it, as one phrase; ``None`` for the general advice about errors of this kind.
+    :param status: the HTTP status of the back office's last response, if any.
+    :param retry_after: how many seconds the back office asks `poll` to wait, if it says so.
+    :param retryable: whether a retry may succeed, because the cause is temporary.
     """
 
     kind: BackOfficeErrorKind
@@ -106,11 +153,14 @@ class BackOfficeError(ReadingError):
         kind: BackOfficeErrorKind,
         detail: str,
         *,
+        advice: str | None = None,
         status: int | None = None,
         retry_after: float | None = None,
         retryable: bool = False,
     ) -> None:
-        super().__init__(detail)
+        self.problem = detail
+        self.advice = advice or _general_advice(kind, status, retryable=retryable)
+        super().__init__(f"{detail}; {self.advice}")
         self.kind = kind
         self.status = status
         self.retry_after = retry_after
@@ -131,5 +181,20 @@ class ListMovedError(ReadingError):
 
     kind = "list_moved"
 
-    def __init__(self) -> None:
-        super().__init__("the list changed while its pages were read")
+    def __init__(self, advice: str | None = None) -> None:
+        """Create the error.
+
+        :param advice: what to do if the error repeats, as one phrase; ``None`` for the general advice.
+        """
+        advice = advice or "if this repeats, sort the list by a field that never changes, such as the id"
+        super().__init__(f"the list changed while its pages were read; the pass starts again; {advice}")
+
+
+def _general_advice(kind: BackOfficeErrorKind, status: int | None, *, retryable: bool) -> str:
+    if kind != "status" or status is None:
+        return _ADVICE.get(kind, "look at the response with `readplane sources try`")
+    if status >= 500:
+        return "the back office fails; poll tries again; if this lasts, ask its operator"
+    if retryable:
+        return _STATUS_ADVICE[429]
+    return _STATUS_ADVICE.get(status, "poll needs the status 200; look at the response with `readplane sources try`")

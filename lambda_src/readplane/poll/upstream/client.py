@@ -1,24 +1,27 @@
-"""The HTTP client of one source's back office, with retries, a deadline, redirects and a secret."""
+"""The HTTP client of one source's back office, with retries, a deadline, redirects, secrets and access tokens."""
 
 import random
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
-from typing import Protocol
 
-from ..errors import BackOfficeError, SecretError
-from ..source.settings import SecretSettings, Source
-from ..source.urls import next_url, origin
-from .deadline import Exchange, new_session
+import requests
+from requests.structures import CaseInsensitiveDict
+
+from ..errors import BackOfficeError
+from ..source.settings import OAuth2Settings, Source
+from ..source.urls import holds_secret, next_url, origin, with_parameter, without_parameter, without_secrets
+from .body import is_web_page
+from .credentials import Credential, Credentials, SecretReader
+from .deadline import Exchange, HttpRequest, HttpResponse, new_session
+from .oauth2 import AccessTokens, TokenClient
+from .request import BackOfficeRequest
 from .response import BackOfficeResponse
-
-RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""The HTTP statuses after which a request is retried, because a retry may succeed.
-
-After any other status, a retry would get the same status again.
-"""
+from .retry_after import is_retryable, retry_after_seconds
+from .secret_values import SecretValues
+from .tls import tls_context
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_WITH_BODY = frozenset({307, 308})
 _MAX_REDIRECTS = 5
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -30,42 +33,36 @@ _MIN_TIMEOUT_SHARE = 0.5
 If the poll's own deadline left the request a smaller share, the deadline is to blame and not the back office.
 """
 
+_ACCEPT = {
+    "json": "application/json, */*;q=0.1",
+    "csv": "text/csv, */*;q=0.1",
+    "xml": "application/xml, text/xml;q=0.9, */*;q=0.1",
+}
+"""The ``Accept`` header by the format of the source's payload."""
+
+_MAX_TOKEN_BYTES = 256 * 1024
+
 _JITTER = random.SystemRandom().random
-
-
-class SecretValues(Protocol):
-    """The interface through which :class:`BackOfficeClient` reads the secret that its source's requests carry."""
-
-    def get_secret(self, secret: SecretSettings) -> str:
-        """Return the secret's value. It may come from a cache and be some minutes old.
-
-        :raises SecretError: if the secret can't be read.
-        """
-
-    def refresh_secret(self, secret: SecretSettings) -> str:
-        """Return the secret's value, read again without the cache.
-
-        :raises SecretError: if the secret can't be read.
-        """
 
 
 class BackOfficeClient:
     """Sends one source's requests to its back office.
 
-    :param secrets: reads the source's secret; needed only if the source has one.
+    :param secrets: reads the source's secrets; needed only if the source has one.
+    :param tokens: the cache of access tokens, which outlives the client; ``None`` for a cache of the client's own.
     :param clock: a function that returns monotonic seconds. The ``deadline`` of :meth:`fetch` is a time of this clock.
     :param sleep: a function that waits for a number of seconds.
     :param jitter: a function that returns a random number from 0 to 1, by which the pause before a retry is multiplied.
         The default uses the operating system's random generator, because Python's own generator would have the same
         state in all Lambda sandboxes that are restored from one SnapStart snapshot.
-    :param wall: a function that returns Unix seconds. The client compares them with the date in a ``Retry-After``
-        header.
+    :param wall: a function that returns Unix seconds. The client compares them with the times in response headers.
     """
 
     def __init__(
         self,
         source: Source,
         secrets: SecretValues | None = None,
+        tokens: AccessTokens | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -73,32 +70,35 @@ class BackOfficeClient:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.requests = 0
-        """How many requests this client has sent, retries and redirects included."""
+        """How many requests this client has sent to the back office, retries and redirects included."""
         self._source = source
-        self._secrets = secrets
         self._origin = origin(source.url)
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
         self._wall = wall
         self._next_request_at = clock()
-        self._session = new_session()
+        self._reader = SecretReader(secrets)
+        token_client = self._token_client(source.oauth2, tokens or AccessTokens()) if source.oauth2 else None
+        self._credentials = Credentials(source.secret, self._reader, token_client)
+        self._session: requests.Session | None = None
+        self._token_session: requests.Session | None = None
 
     def fetch(
         self,
-        url: str,
+        request: BackOfficeRequest,
         *,
         etag: str | None = None,
         last_modified: str | None = None,
         probe: bool = False,
         deadline: float,
     ) -> BackOfficeResponse:
-        """Send a GET request for one page, and retry the request after a temporary failure.
+        """Send the request for one page, and retry the request after a temporary failure.
 
-        :param url: the page's URL, with the scheme, host and port of the source's URL.
-        :param etag: the ``ETag`` of an earlier response from ``url``. If the page hasn't changed since, the new
+        :param request: the request. Its URL has the scheme, host and port of the source's URL.
+        :param etag: the ``ETag`` of an earlier response to ``request``. If the page hasn't changed since, the new
             response is a 304.
-        :param last_modified: the ``Last-Modified`` of an earlier response from ``url``. If the page hasn't changed
+        :param last_modified: the ``Last-Modified`` of an earlier response to ``request``. If the page hasn't changed
             since, the new response is a 304.
         :param probe: whether this is the one request that a half-open breaker allows. A probe isn't retried.
         :param deadline: the time by which this call must end, retries and pauses included, in seconds of ``clock``.
@@ -111,7 +111,7 @@ class BackOfficeClient:
         previous: BackOfficeError | None = None
         for attempt in range(1, attempts + 1):
             try:
-                return self._try_with_secret(url, conditions, deadline)
+                return self._try_with_credential(request, conditions, deadline)
             except BackOfficeError as error:
                 if previous and error.kind == "deadline":
                     # Earlier tries failed and left this try too little time. Raise the error of the previous try,
@@ -120,11 +120,12 @@ class BackOfficeClient:
                 previous = error
                 if not error.retryable or attempt == attempts:
                     raise
-                pause = error.retry_after
-                if pause is None:
-                    pause = self._jitter() * min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
+                # The back office may ask for no pause at all, for example if the clocks differ. So the backoff is the
+                # shortest pause. Otherwise the client would use up its attempts in milliseconds.
+                backoff = self._jitter() * min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
+                pause = max(error.retry_after or 0.0, backoff)
                 # Raise the error at once if the deadline comes before the end of the pause. The error contains the
-                # seconds of the Retry-After header, so that the caller knows when to poll again.
+                # seconds that the back office asks for, so that the caller knows when to poll again.
                 if self._clock() + pause >= deadline:
                     raise
                 self._sleep(pause)
@@ -132,85 +133,132 @@ class BackOfficeClient:
 
     def close(self) -> None:
         """Close the connections that the client keeps open between its requests."""
-        self._session.close()
+        for session in (self._session, self._token_session):
+            if session:
+                session.close()
 
-    def _try_with_secret(self, url: str, conditions: Mapping[str, str], deadline: float) -> BackOfficeResponse:
-        secret = self._source.secret
-        if secret is None:
-            return self._try(url, conditions, deadline)
-        value = self._secret_value(secret, refresh=False)
+    def _try_with_credential(
+        self, request: BackOfficeRequest, conditions: Mapping[str, str], deadline: float
+    ) -> BackOfficeResponse:
+        credential = self._credentials.current(deadline)
         try:
-            return self._try(url, conditions, deadline, value)
+            return self._try(request, conditions, credential, deadline)
         except BackOfficeError as error:
             if error.status != 401:
                 raise
-            # A 401 may mean that the secret was rotated, so read the secret again. If the secret is unchanged, don't
-            # send it a second time, because the back office would respond 401 again.
-            fresh_value = self._secret_value(secret, refresh=True)
-            if fresh_value == value:
+            # A 401 may mean that the secret was rotated or the token revoked. If neither has changed, don't send the
+            # request a second time, because the back office would respond 401 again.
+            renewed = self._credentials.renewed(credential, deadline)
+            if renewed is None:
                 raise
-        return self._try(url, conditions, deadline, fresh_value)
-
-    def _secret_value(self, secret: SecretSettings, *, refresh: bool) -> str:
-        if self._secrets is None:
-            raise BackOfficeError("secret", "this client can't read secrets")
-        try:
-            value = (self._secrets.refresh_secret if refresh else self._secrets.get_secret)(secret).strip()
-        except SecretError as error:
-            raise BackOfficeError("secret", str(error)) from error
-        if not value or not value.isascii() or not value.isprintable():
-            raise BackOfficeError("secret", "it isn't printable ASCII, so no header can hold it")
-        return secret.value(value)
+        return self._try(request, conditions, renewed, deadline)
 
     def _try(
-        self, url: str, headers: Mapping[str, str], deadline: float, secret_value: str | None = None
+        self, request: BackOfficeRequest, conditions: Mapping[str, str], credential: Credential, deadline: float
     ) -> BackOfficeResponse:
         """Send one request and follow its redirects, as long as they stay on the source's origin.
-
-        :param secret_value: the value of the header or query parameter that carries the secret; ``None`` if the source
-            has no secret.
 
         The source's timeout is the limit for the request and all its redirects together. Pauses for the rate limit
         aren't part of this time.
         """
         timeout_at = self._clock() + self._source.timeout_seconds
         for _ in range(_MAX_REDIRECTS + 1):
-            if self._origin is None or origin(url) != self._origin:
+            if self._origin is None or origin(request.url) != self._origin:
                 raise BackOfficeError("origin", "the URL leaves the source's scheme, host and port")
             timeout_at += self._wait_for_rate_limit(deadline)
-            response = self._request(url, headers, secret_value, timeout_at, deadline)
+            http_request = self._http_request(request, conditions, credential)
+            response = self._send(http_request, timeout_at, deadline)
             if response.status not in _REDIRECTS:
-                return response
-            target = next_url(url, response.headers.get("Location", ""))
-            if target is None:
-                raise BackOfficeError(
-                    "redirect", "it redirects to another scheme, host or port", status=response.status
+                body = b"" if response.status == 204 else response.body
+                # The response contains the URL without the secret, because later URLs are built from it.
+                return BackOfficeResponse(
+                    response.status, body, response.headers, request.url, credential.secret_values
                 )
-            url = self._source.without_secret(target)
+            request = self._redirected(request, response, credential)
         raise BackOfficeError("redirect", f"it redirects more than {_MAX_REDIRECTS} times")
 
-    def _request(
-        self, url: str, headers: Mapping[str, str], secret_value: str | None, timeout_at: float, deadline: float
-    ) -> BackOfficeResponse:
+    def _http_request(
+        self, request: BackOfficeRequest, conditions: Mapping[str, str], credential: Credential
+    ) -> HttpRequest:
+        payload = self._source.payload
+        headers = CaseInsensitiveDict({"Accept": _ACCEPT[payload.format if payload else "json"]})
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        for extra_headers in (self._source.headers, conditions, credential.headers):
+            headers.update(extra_headers)
+        url = request.url
+        for name, value in credential.parameters.items():
+            url = with_parameter(url, name, value)
+        return HttpRequest(request.method, url, headers, request.body)
+
+    def _redirected(
+        self, request: BackOfficeRequest, response: HttpResponse, credential: Credential
+    ) -> BackOfficeRequest:
+        """Return the request that follows a redirect.
+
+        :raises BackOfficeError: if the redirect leaves the source's origin, if its target holds a secret, or if the
+            redirected request would lose its method and body.
+        """
+        status = response.status
+        if request.method != "GET" and status not in _REDIRECTS_WITH_BODY:
+            problem = f"it redirects a {request.method} request with the status {status}, which would make it a GET"
+            raise BackOfficeError("redirect", problem, status=status)
+        target = next_url(request.url, response.headers.get("Location", ""))
+        if target is None:
+            raise BackOfficeError("redirect", "it redirects to another scheme, host or port", status=status)
+        for name in credential.parameters:
+            target = without_parameter(target, name)
+        target = without_secrets(target, credential.secret_values)
+        if any(holds_secret(part, credential.secret_values) for part in (target, *target.split("/"))):
+            problem = "it redirects to a URL whose path holds the secret"
+            raise BackOfficeError("redirect", problem, advice="send the secret in a header", status=status)
+        return request._replace(url=target)
+
+    def _send(self, request: HttpRequest, timeout_at: float, deadline: float) -> HttpResponse:
+        """Send a request to the back office, and return its response if `poll` can use it or follow it.
+
+        :raises BackOfficeError: for any other response, and for no response.
+        """
         seconds = min(timeout_at, deadline) - self._clock()
         if seconds <= 0:
             raise self._too_late(timeout_at, deadline)
         self.requests += 1
-        exchange = Exchange(self._session, self._source, url, headers, secret_value)
+        source = self._source
+        exchange = Exchange(
+            self._back_office_session(),
+            request,
+            name=source.name,
+            timeout_seconds=source.timeout_seconds,
+            max_bytes=source.max_bytes,
+        )
         try:
             response = exchange.response_within(seconds)
         except TimeoutError as error:
             raise self._too_late(timeout_at, deadline) from error
-        status, conditional = response.status, "If-None-Match" in headers or "If-Modified-Since" in headers
-        if status == 200 or status in _REDIRECTS or (status == 304 and conditional):
+        if response.body is not None:
+            self._refuse_web_page(response.body)
+        status = response.status
+        is_conditional = "If-None-Match" in request.headers or "If-Modified-Since" in request.headers
+        if status in (200, 204) or status in _REDIRECTS or (status == 304 and is_conditional):
             return response
         raise BackOfficeError(
             "status",
             f"the status is {status}",
             status=status,
-            retry_after=self._retry_after_seconds(response.headers.get("Retry-After")),
-            retryable=status in RETRYABLE_STATUSES,
+            retry_after=retry_after_seconds(status, response.headers, self._wall()),
+            # A status that tells the end of the list is an answer, so a retry would only cost time.
+            retryable=is_retryable(status, response.headers) and status not in (source.paging.end_status or ()),
         )
+
+    def _refuse_web_page(self, body: bytes) -> None:
+        payload = self._source.payload
+        if is_web_page(body, xml=payload is not None and payload.format == "xml"):
+            raise BackOfficeError(
+                "not_data",
+                "the status is 200, but the body is a web page, such as a login or a maintenance page",
+                advice="check the source's url and secret; look at the response with `readplane sources try`",
+                status=200,
+            )
 
     def _wait_for_rate_limit(self, deadline: float) -> float:
         """Wait until the source's rate limit allows another request, and return how many seconds the wait took."""
@@ -237,12 +285,68 @@ class BackOfficeClient:
             return BackOfficeError("deadline", "the time for this poll ran out before the response came")
         return BackOfficeError("timeout", f"no whole response within {allowed_seconds:.3g} s", retryable=True)
 
-    def _retry_after_seconds(self, value: str | None) -> float | None:
-        if value is None:
-            return None
-        if value.strip().isdecimal():
-            return float(value[:12])
+    def _token_client(self, settings: OAuth2Settings, tokens: AccessTokens) -> TokenClient:
+        return TokenClient(
+            self._source.name,
+            settings,
+            tokens,
+            read_secret=lambda refresh: self._reader.read(settings.secret, refresh=refresh),
+            send=self._send_token_request,
+            clock=self._clock,
+            wall=self._wall,
+        )
+
+    def _send_token_request(self, request: HttpRequest, deadline: float) -> HttpResponse:
+        """Send a request to the authorization server, whose failures are told apart from those of the back office."""
+        timeout_at = self._clock() + self._source.timeout_seconds
+        seconds = min(timeout_at, deadline) - self._clock()
+        if seconds <= 0:
+            raise self._too_late(timeout_at, deadline)
+        exchange = Exchange(
+            self._authorization_session(request.url),
+            request,
+            name=f"{self._source.name} token",
+            timeout_seconds=self._source.timeout_seconds,
+            max_bytes=_MAX_TOKEN_BYTES,
+            reads_body=lambda status: status in (200, 201) or status >= 400,
+        )
         try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - self._wall())
-        except (ValueError, TypeError, OverflowError):
-            return None
+            return exchange.response_within(seconds)
+        except TimeoutError as error:
+            late = self._too_late(timeout_at, deadline)
+            if late.kind == "deadline":
+                raise late from error
+            problem = f"the authorization server gives {late.problem}"
+            advice = "check oauth2.token_url, and that the server's firewall admits poll"
+            raise BackOfficeError("token", problem, advice=advice, retryable=True) from error
+        except BackOfficeError as error:
+            advice = error.advice if error.kind == "tls" else "check oauth2.token_url, and ask the server's operator"
+            raise BackOfficeError(
+                "token",
+                f"the token request to the authorization server failed: {error.problem}",
+                advice=advice,
+                retryable=error.retryable,
+            ) from error
+
+    def _back_office_session(self) -> requests.Session:
+        """Return the session of the connections to the back office. The client certificate is read only when needed."""
+        if self._session is None:
+            tls = self._source.tls
+            client_pem = self._reader.read(tls.client_certificate) if tls and tls.client_certificate else None
+            context = tls_context(self._source.url, ca_pem=tls.ca_pem, client_pem=client_pem) if tls else None
+            self._session = new_session(context)
+        return self._session
+
+    def _authorization_session(self, token_url: str) -> requests.Session:
+        """Return the session of the connections to the authorization server.
+
+        A server on another origin than the back office never gets the client certificate. It may have a certificate of
+        a public authority even if the back office has one of a private authority.
+        """
+        if origin(token_url) == self._origin:
+            return self._back_office_session()
+        if self._token_session is None:
+            ca_pem = self._source.tls.ca_pem if self._source.tls else None
+            context = tls_context(token_url, ca_pem=ca_pem, public_authorities=True) if ca_pem else None
+            self._token_session = new_session(context)
+        return self._token_session

@@ -7,13 +7,14 @@ so headers or a body can take forever if the back office sends one byte now and 
 
 import logging
 import socket
+import ssl
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -22,11 +23,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from ..errors import BackOfficeError, BackOfficeErrorKind
-from ..source.settings import Source
-from ..source.urls import with_parameter
+from ..errors import BackOfficeError
 from .body import read_body
-from .response import BackOfficeResponse
+from .network_faults import network_error
 
 _CONNECT_SECONDS = 5.0
 
@@ -35,36 +34,74 @@ _CONNECT_SECONDS = 5.0
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
+class HttpRequest(NamedTuple):
+    """An HTTP request with everything that is sent, secrets included.
+
+    method: the HTTP method.
+    url: the URL.
+    headers: the headers, in addition to those of the session.
+    body: the body; ``None`` for a request without one.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        """Return a text without the parts that may hold secrets."""
+        return f"HttpRequest(method={self.method!r})"
+
+
+class HttpResponse(NamedTuple):
+    """An HTTP response.
+
+    status: the HTTP status.
+    headers: the header values by header name. Looking up a name ignores upper and lower case.
+    body: the decompressed body; ``None`` if it wasn't read, because of the response's status.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    def __repr__(self) -> str:
+        """Return a text without the parts that may hold secrets, such as an access token."""
+        return f"HttpResponse(status={self.status!r})"
+
+
 class Exchange(threading.Thread):
     """A thread that sends one HTTP request and reads the response.
 
     :param session: a session that :func:`new_session` returned.
-    :param url: the URL to request, without a secret.
-    :param headers: request headers to send in addition to the headers in the source's settings.
-    :param secret_value: the value of the header or query parameter that carries the source's secret; ``None`` if the
-        source has no secret.
+    :param name: what to call the server in the thread's name.
+    :param timeout_seconds: how long to wait for the connection and for each part of the response.
+    :param max_bytes: the largest body that is accepted, in bytes, after decompression.
+    :param reads_body: a function that returns whether to read the body of a response with the given status.
     """
 
     def __init__(
         self,
         session: requests.Session,
-        source: Source,
-        url: str,
-        headers: Mapping[str, str],
-        secret_value: str | None = None,
+        request: HttpRequest,
+        *,
+        name: str,
+        timeout_seconds: float,
+        max_bytes: int,
+        reads_body: Callable[[int], bool] = lambda status: status == 200,
     ) -> None:
-        super().__init__(name=f"back office {source.name}", daemon=True)
+        super().__init__(name=f"back office {name}", daemon=True)
         self._session = session
-        self._source = source
-        self._url = url
-        self._headers = headers
-        self._secret_value = secret_value
-        self._response: BackOfficeResponse | None = None
+        self._request = request
+        self._timeout_seconds = timeout_seconds
+        self._max_bytes = max_bytes
+        self._reads_body = reads_body
+        self._response: HttpResponse | None = None
         self._error: BaseException | None = None
         self._abandoned = False
         self.socket: socket.socket | None = None
 
-    def response_within(self, seconds: float) -> BackOfficeResponse:
+    def response_within(self, seconds: float) -> HttpResponse:
         """Start the thread, wait for the whole response, and return it.
 
         :raises TimeoutError: if the response isn't complete after ``seconds``. The thread then ends by itself, because
@@ -99,51 +136,42 @@ class Exchange(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - `response_within` raises the error again
             self._error = error
 
-    def _send_and_read(self) -> BackOfficeResponse:
-        seconds = self._source.timeout_seconds
-        url, headers = self._with_secret()
+    def _send_and_read(self) -> HttpResponse:
+        seconds, request = self._timeout_seconds, self._request
         try:
-            with self._session.get(
-                url,
-                headers=headers,
+            with self._session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body,
                 timeout=(min(_CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = read_body(response, self._source.max_bytes) if response.status_code == 200 else None
-                # The response keeps the URL without the secret, because later URLs are built from it.
-                return BackOfficeResponse(response.status_code, body, response.headers, self._url)
+                status = response.status_code
+                body = read_body(response, self._max_bytes) if self._reads_body(status) else None
+                return HttpResponse(status, response.headers, body)
         except requests.ConnectTimeout as error:
             raise BackOfficeError("connect", "no connection in time", retryable=True) from error
         except (requests.Timeout, ReadTimeoutError) as error:
             raise BackOfficeError("timeout", f"no response within {seconds:g} s", retryable=True) from error
-        except (requests.RequestException, HTTPError, HTTPException, OSError, zlib.error) as error:
-            kind: BackOfficeErrorKind = "broken" if self.socket else "connect"
-            # Report only the class name of the error's cause, because an error's text may contain the request's URL.
-            raise BackOfficeError(kind, _root_cause_name(error), retryable=not isinstance(error, ValueError)) from error
-
-    def _with_secret(self) -> tuple[str, Mapping[str, str]]:
-        """Return the URL and the headers of the request, with the source's secret in one of the two."""
-        headers = {**self._source.headers, **self._headers}
-        secret = self._source.secret
-        if secret is None or self._secret_value is None:
-            return self._url, headers
-        if secret.query is not None:
-            return with_parameter(self._url, secret.query, self._secret_value), headers
-        return self._url, {**headers, secret.header or "": self._secret_value}
+        # A UnicodeError comes from a header that can't be sent.
+        except (requests.RequestException, HTTPError, HTTPException, OSError, zlib.error, UnicodeError) as error:
+            raise network_error(error, sent=self.socket is not None) from error
 
 
-def new_session() -> requests.Session:
-    """Return an HTTP session that ignores proxy variables and .netrc files, keeps no cookies and never retries."""
+def new_session(tls: ssl.SSLContext | None = None) -> requests.Session:
+    """Return an HTTP session that ignores proxy variables and .netrc files, keeps no cookies and never retries.
+
+    :param tls: the TLS context of the session's connections; ``None`` trusts the public authorities.
+    """
     session = _Session()
     # Ignore the environment's proxy variables and .netrc files, because they must not decide where a secret is sent.
     session.trust_env = False
-    session.headers = CaseInsensitiveDict(
-        {"User-Agent": "readplane", "Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
-    )
+    session.headers = CaseInsensitiveDict({"User-Agent": "readplane", "Accept-Encoding": "gzip"})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(max_retries=0))
+    session.mount("http://", _Adapter(max_retries=0))
+    session.mount("https://", _Adapter(max_retries=0) if tls is None else _ContextAdapter(tls))
     return session
 
 
@@ -185,6 +213,21 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
 
+class _ContextAdapter(_Adapter):
+    """An adapter whose connections use a TLS context of their own."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **parameters: Any) -> None:
+        super().init_poolmanager(*args, **parameters, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002 - defined by `requests`
+        # The method of `requests` would make the connection trust the public authorities as well.
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - `requests` defines the signature
         # Return None, which means "no redirect", because `BackOfficeClient` follows redirects itself. Otherwise,
@@ -198,16 +241,3 @@ def _shut_down(connection: socket.socket) -> None:
         # socket. Call the method of the plain socket class, because the method of a TLS socket would also change state
         # that the reading thread is using.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-
-def _root_cause_name(error: BaseException) -> str:
-    """Return the class name of an error's innermost cause, such as ``ConnectionRefusedError``."""
-    visited = {id(error)}
-    while True:
-        cause = getattr(error, "reason", None) or error.__cause__ or error.__context__
-        if cause is None and error.args and isinstance(error.args[-1], BaseException):
-            cause = error.args[-1]
-        if not isinstance(cause, BaseException) or id(cause) in visited:
-            return type(error).__name__
-        visited.add(id(cause))
-        error = cause

@@ -3,16 +3,35 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ...aws.boto import BotoClient
 from ...aws.client import Client
 from ...aws.faults import AwsError, RefusedError
 from ..errors import SecretError
-from ..source.settings import SecretSettings
+from ..source.settings import StoredSecret
 
 REUSE_SECONDS = 300.0
 """How long a cached secret is used before it is read from AWS again, in seconds."""
+
+
+_SERVICE_NAMES = {"secretsmanager": "Secrets Manager", "ssm": "SSM Parameter Store"}
+
+
+class SecretValues(Protocol):
+    """The interface through which the client of a back office reads stored secrets."""
+
+    def get_secret(self, secret: StoredSecret) -> str:
+        """Return the secret's text. It may come from a cache and be some minutes old.
+
+        :raises SecretError: if the secret can't be read.
+        """
+
+    def refresh_secret(self, secret: StoredSecret) -> str:
+        """Return the secret's text, read again without the cache.
+
+        :raises SecretError: if the secret can't be read.
+        """
 
 
 class AwsSecretValues:
@@ -35,8 +54,8 @@ class AwsSecretValues:
         self._texts: dict[str, tuple[float, str]] = {}
         """The cache. For each secret's ARN, it holds the time when the secret was read, and the secret's whole text."""
 
-    def get_secret(self, secret: SecretSettings) -> str:
-        """Return the secret's value. If the secret was read in the last five minutes, the value comes from the cache.
+    def get_secret(self, secret: StoredSecret) -> str:
+        """Return the secret's text. If the secret was read in the last five minutes, the text comes from the cache.
 
         If ``secret`` names a field of the secret's JSON, only the value of this field is returned.
 
@@ -47,8 +66,8 @@ class AwsSecretValues:
             return self.refresh_secret(secret)
         return _field(entry[1], secret.field)
 
-    def refresh_secret(self, secret: SecretSettings) -> str:
-        """Read the secret from AWS again, even if it is in the cache, and return its value.
+    def refresh_secret(self, secret: StoredSecret) -> str:
+        """Read the secret from AWS again, even if it is in the cache, and return its text.
 
         ``BackOfficeClient`` calls this method if the back office responds 401, because the secret may have been
         rotated.
@@ -71,9 +90,10 @@ class AwsSecretValues:
                 value = self._client(service).call("GetSecretValue", SecretId=arn).get("SecretString")
         except AwsError as error:
             reason = error.code if isinstance(error, RefusedError) else "no response"
-            raise SecretError(f"{service} doesn't give it ({reason})") from error
+            name = _SERVICE_NAMES.get(service, service)
+            raise SecretError(f"{name} doesn't return the secret ({reason})") from error
         if not isinstance(value, str):
-            raise SecretError("it is binary; only text can be sent")
+            raise SecretError("the secret is binary; store it as text")
         return value
 
     def _client(self, service: str) -> Client:
@@ -95,8 +115,8 @@ def _field(text: str, field: str | None) -> str:
         members: Any = json.loads(text)
     except ValueError:
         # Use `from None`, because the JSON error contains the secret's text and must not become this error's cause.
-        raise SecretError("it isn't JSON, so it has no fields") from None
+        raise SecretError("the secret isn't JSON, so it has no fields") from None
     value = members.get(field) if isinstance(members, Mapping) else None
     if not isinstance(value, str):
-        raise SecretError("its JSON has no text in the field that the source names")
+        raise SecretError("the secret's JSON has no text in the field that the source names")
     return value

@@ -6,14 +6,17 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from readplane.poll.errors import BackOfficeError
 from readplane.poll.source.rules import parse_source
-from readplane.poll.source.settings import SecretSettings, Source
+from readplane.poll.source.settings import Source, StoredSecret
 from readplane.poll.upstream.client import BackOfficeClient
+from readplane.poll.upstream.oauth2 import AccessTokens
+from readplane.poll.upstream.request import BackOfficeRequest
 from readplane.poll.upstream.response import BackOfficeResponse
 from tests.fakes.source_settings import add_defaults
 
@@ -35,6 +38,9 @@ class HttpServer:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
+        """The method, path and headers of each request."""
+        self.bodies: list[bytes] = []
+        self.client_certificates: list[Any] = []
         self._tls = tls
         self.connections = 0
         self.behaviours: list[Serve] = []
@@ -74,10 +80,14 @@ class HttpServer:
 
     def _serve(self, connection: socket.socket) -> None:
         if self._tls:
+            tls_connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
             try:
-                connection = self._tls.wrap_socket(connection, server_side=True)
+                tls_connection.do_handshake()
             except OSError:
+                _end_gently(socket.socket(fileno=tls_connection.detach()))
                 return
+            self.client_certificates.append(tls_connection.getpeercert())
+            connection = tls_connection
         with connection:
             received = b""
             while True:
@@ -90,12 +100,37 @@ class HttpServer:
                 received += piece
                 while b"\r\n\r\n" in received:
                     head, _, received = received.partition(b"\r\n\r\n")
+                    length = _content_length(head)
+                    while len(received) < length:
+                        received += connection.recv(65536)
                     self.requests.append(head)
+                    self.bodies.append(received[:length])
+                    received = received[length:]
                     behaviour = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
                     try:
                         behaviour(connection)
                     except OSError:
                         return
+
+
+def _end_gently(connection: socket.socket) -> None:
+    """End a connection so that the client can still read what was sent, such as the reason of a failed handshake.
+
+    If the connection were closed while it holds unread bytes, a reset would follow.
+    """
+    with connection, suppress(OSError):
+        connection.settimeout(5)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    return 0
 
 
 def says(status: int = 200, body: bytes = PAGE, **headers: str) -> Serve:
@@ -151,14 +186,16 @@ class SkippingClock:
 
 
 class SecretValuesInMemory:
+    """Secrets in memory. The first value is the stored one, and each refresh puts the next value in its place."""
+
     def __init__(self, *values: str) -> None:
         self.values = list(values)
         self.refreshes = 0
 
-    def get_secret(self, secret: SecretSettings) -> str:
+    def get_secret(self, secret: StoredSecret) -> str:
         return self.values[0]
 
-    def refresh_secret(self, secret: SecretSettings) -> str:
+    def refresh_secret(self, secret: StoredSecret) -> str:
         self.refreshes += 1
         if len(self.values) > 1:
             self.values.pop(0)
@@ -182,10 +219,20 @@ def source(office: HttpServer, **settings: Any) -> Source:
 
 
 def client_of(
-    office: HttpServer, clock: SkippingClock, secrets: SecretValuesInMemory | None = None, **settings: Any
+    office: HttpServer,
+    clock: SkippingClock,
+    secrets: SecretValuesInMemory | None = None,
+    tokens: AccessTokens | None = None,
+    **settings: Any,
 ) -> BackOfficeClient:
     return BackOfficeClient(
-        source(office, **settings), secrets, clock=clock.now, sleep=clock.sleep, jitter=lambda: 1.0, wall=lambda: 1e9
+        source(office, **settings),
+        secrets,
+        tokens,
+        clock=clock.now,
+        sleep=clock.sleep,
+        jitter=lambda: 1.0,
+        wall=lambda: 1e9,
     )
 
 
@@ -193,7 +240,13 @@ def fetch(
     client: BackOfficeClient, office: HttpServer, clock: SkippingClock, path: str = "/feed", **more: Any
 ) -> BackOfficeResponse:
     more.setdefault("deadline", clock.now() + 90)
-    return client.fetch(office.url + path, **more)
+    return client.fetch(BackOfficeRequest(office.url + path), **more)
+
+
+def post(
+    client: BackOfficeClient, office: HttpServer, clock: SkippingClock, body: bytes = b'{"limit":2}'
+) -> BackOfficeResponse:
+    return client.fetch(BackOfficeRequest(office.url + "/feed", "POST", body), deadline=clock.now() + 90)
 
 
 def failure(

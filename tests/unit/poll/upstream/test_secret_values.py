@@ -8,7 +8,7 @@ import pytest
 
 from readplane.aws.boto import BotoClient
 from readplane.poll.errors import SecretError
-from readplane.poll.source.settings import SecretSettings
+from readplane.poll.source.settings import StoredSecret
 from readplane.poll.upstream.secret_values import REUSE_SECONDS, AwsSecretValues
 from tests.fakes.moto_aws import Aws
 
@@ -28,8 +28,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def secret(arn: str, field: str | None = None) -> SecretSettings:
-    return SecretSettings(arn, "X-Key", None, "{secret}", field)
+def secret(arn: str, field: str | None = None) -> StoredSecret:
+    return StoredSecret(arn, field)
 
 
 def in_secrets_manager(**content: Any) -> str:
@@ -99,7 +99,8 @@ def test_a_binary_secret_is_an_error(aws: Aws, clock: Clock) -> None:
 @pytest.mark.parametrize("service", ["secretsmanager", "ssm"])
 def test_a_missing_secret_is_an_error_with_the_code_of_aws(aws: Aws, clock: Clock, service: str) -> None:
     kind = "parameter" if service == "ssm" else "secret:"
-    with pytest.raises(SecretError, match=f"{service} doesn't give it .*NotFound"):
+    name = "SSM Parameter Store" if service == "ssm" else "Secrets Manager"
+    with pytest.raises(SecretError, match=rf"{name} doesn't return the secret \(.*NotFound"):
         AwsSecretValues(clock=clock).get_secret(secret(f"arn:aws:{service}:eu-central-1:123456789012:{kind}/gone"))
 
 
