@@ -10,21 +10,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
-from urllib.parse import quote
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .expression import Expression
-from .times import TimeFormat, time_text
-from .urls import with_parameter, without_parameter
+from .template import CURSOR, NOW, PAGE, Value, filled_body, filled_url
+from .times import TimeFormat, Zone, parse_time, time_text
+from .urls import with_parameter
 
 SourceMode = Literal["changes", "snapshot"]
 PagingStyle = Literal["none", "link", "page", "offset", "token"]
-
-CURSOR = "{cursor}"
-"""The placeholder for the cursor in a source's URL.
-
-A pass replaces the placeholder with a time. The back office then returns the records that changed since that time.
-"""
+Method = Literal["GET", "POST"]
+PayloadFormat = Literal["json", "csv", "xml"]
+IdEncoding = Literal["tilde"]
+ListOrder = Literal["modified"]
+Grant = Literal["client_credentials", "refresh_token"]
+ClientAuthentication = Literal["basic", "body"]
 
 
 class SourceFunction(Protocol):
@@ -66,10 +66,51 @@ class VersionField:
 
     expression: the JMESPath expression that finds the time in a record.
     format: the format in which the back office writes the time.
+    zone: the time zone of times that have no offset, such as ``Europe/Berlin``; ``None`` means UTC.
     """
 
     expression: Expression
     format: TimeFormat
+    zone: Zone | None
+
+
+@dataclass(frozen=True)
+class RequestSettings:
+    """The method and the body of the requests of a list.
+
+    method: the HTTP method.
+    body: the template of a JSON body, with the placeholders :data:`CURSOR`, :data:`NOW` and :data:`PAGE`; ``None`` for
+        a request without a body.
+    """
+
+    method: Method
+    body: str | None
+
+
+@dataclass(frozen=True)
+class PayloadSettings:
+    """The form of the back office's response bodies.
+
+    format: the format of the bodies.
+    charset: the character set of the bodies; ``None`` means the one that the response or the XML declares, else UTF-8.
+    delimiter: the character between two fields of a CSV row.
+    """
+
+    format: PayloadFormat
+    charset: str | None
+    delimiter: str | None
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """A text that is stored as a Secrets Manager secret or an SSM parameter.
+
+    arn: the ARN of the Secrets Manager secret or the SSM parameter.
+    field: if the stored text is a JSON object, the name of the field to use; ``None`` uses the whole text.
+    """
+
+    arn: str
+    field: str | None
 
 
 @dataclass(frozen=True)
@@ -77,8 +118,10 @@ class SecretSettings:
     """The secret, such as an API key, that each request carries to the back office in a header or query parameter.
 
     arn: the ARN of the Secrets Manager secret or the SSM parameter that holds the secret.
-    header: the name of the header that carries the secret; ``None`` if a query parameter does.
-    query: the name of the query parameter that carries the secret; ``None`` if a header does.
+    header: the name of the header that carries the secret; ``None`` if something else does.
+    query: the name of the query parameter that carries the secret; ``None`` if something else does.
+    basic_username: the user name of HTTP Basic authentication (RFC 7617), whose password is the secret; ``None`` if a
+        header or query parameter carries the secret.
     format: a template of the header's or parameter's value, in which ``{secret}`` stands for the secret.
     field: if the secret is a JSON object, the name of the field whose value is sent; ``None`` sends the whole secret.
     """
@@ -86,6 +129,7 @@ class SecretSettings:
     arn: str
     header: str | None
     query: str | None
+    basic_username: str | None
     format: str
     field: str | None
 
@@ -95,36 +139,93 @@ class SecretSettings:
 
 
 @dataclass(frozen=True)
+class OAuth2Settings:
+    """How `poll` gets the access token that each request carries as a bearer token (RFC 6749).
+
+    token_url: the URL of the authorization server's token endpoint.
+    grant: ``client_credentials``: the stored secret is the client's secret. ``refresh_token``: the stored secret is a
+        JSON object with the members ``refresh_token`` and, if the client has a secret, ``client_secret``.
+    client_id: the client's id.
+    client_authentication: whether the client's id and secret are sent by HTTP Basic authentication or in the body.
+    scope: the scope to ask for; ``None`` to leave it out.
+    parameters: further parameters of the token request, such as ``audience``.
+    secret: where the secret is stored.
+    """
+
+    token_url: str
+    grant: Grant
+    client_id: str
+    client_authentication: ClientAuthentication
+    scope: str | None
+    parameters: Mapping[str, str]
+    secret: StoredSecret
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """Which certificates a connection to the back office uses.
+
+    ca_pem: the certificates of the authorities that may have signed the back office's certificate, as PEM text;
+        ``None`` means the public authorities.
+    client_certificate: where the certificate and the private key of `poll` are stored, as PEM text; ``None`` if the
+        back office asks for no certificate.
+    """
+
+    ca_pem: str | None
+    client_certificate: StoredSecret | None
+
+
+@dataclass(frozen=True)
 class CursorSettings:
-    """How the cursor is written in a source's URL. The cursor is the time since which a pass asks for changes.
+    """How the cursor is written in a source's requests. The cursor is the time since which a pass asks for changes.
 
     format: the format in which the time is written; ``None`` means the format of the records' modification time.
+    zone: the time zone in which the time is written; ``None`` means UTC.
     initial: the text that replaces the time if a pass asks for all records, as a source's first pass does; ``None``
-        means the start of 1970 in the cursor's format.
+        means the start of 1970 in the cursor's format. With ``window_seconds`` it is an RFC 3339 time.
+    window_seconds: how many seconds one request may ask for, from :data:`CURSOR` to :data:`NOW`; ``None`` if the back
+        office doesn't limit them.
     """
 
     format: TimeFormat | None
+    zone: Zone | None
     initial: str | None
+    window_seconds: float | None
 
 
 @dataclass(frozen=True)
 class PagingSettings:
-    """How a pass requests the pages of a back office's list, one after another.
+    """How a pass requests the pages of a back office's list, one after another, and how it knows the last page.
 
     style: the paging style; :mod:`readplane.poll.upstream.paging` has one class for each style.
     next: the JMESPath expression that finds the next page's link or token in a response's body (styles ``link`` and
-        ``token``). With style ``link``, ``None`` means that the link is in the ``Link`` header.
-    parameter: the name of the query parameter that carries the page number, offset or token.
-    first: the number of the first page (style ``page``). Style ``offset`` always starts at offset 0.
-    size: how many records a full page contains. This is only a note for operators, because Readplane reads pages of any
-        size.
+        ``token``).
+    header: the name of the response header that holds the next page's link or token, instead of ``next``.
+    rel: the relation type of the next page's link in a ``Link`` header (style ``link``).
+    parameter: the name of the query parameter that carries the page number, offset or token; ``None`` if the
+        placeholder :data:`PAGE` does.
+    first: the number of the first page (style ``page``) or the offset of the first record (style ``offset``).
+    size: how many records the back office puts on a full page before it filters them. Style ``offset`` then counts the
+        records that the back office scanned instead of the records that it returned.
+    more: the JMESPath expression that is true if there is another page, and false on the last page.
+    total: the JMESPath expression that finds how many records the list has (style ``offset``).
+    end_status: the HTTP statuses with which the back office answers a request for a page behind the last one.
+    max_empty_pages: how many pages without records in a row end the list; ``None`` means the default of the style.
+    delta: the JMESPath expression that finds the link with which the next pass begins (style ``link``).
     """
 
     style: PagingStyle
     next: Expression | None
+    header: str | None
+    rel: str | None
     parameter: str | None
-    first: int
+    first: int | None
     size: int | None
+    more: Expression | None
+    total: Expression | None
+    end_status: tuple[int, ...] | None
+    max_empty_pages: int | None
+    delta: Expression | None
 
 
 @dataclass(frozen=True)
@@ -143,15 +244,83 @@ class BreakerSettings:
 class SweepSettings:
     """Settings of a source's sweep, the periodic full listing that finds deleted records.
 
-    schedule: how often the sweep runs: a ``rate(…)`` or ``cron(…)`` expression.
-    url: the URL of the full listing; ``None`` means the source's own URL with the initial cursor.
+    schedule: how often the sweep runs: a ``rate(…)`` or ``cron(…)`` expression; ``None`` if every pass of the source is
+        a full listing.
+    url: the URL of the full listing; ``None`` means the source's own URL and request with the initial cursor.
+    request: the method and body of the requests to ``url``; ``None`` means GET without a body.
     max_deletes_percent: the maximum percentage of the collection's items that one sweep may delete. If more items are
         missing from the listing, the sweep deletes nothing.
     """
 
-    schedule: str
+    schedule: str | None
     url: str | None
+    request: RequestSettings | None
     max_deletes_percent: float
+
+
+@dataclass(frozen=True)
+class DeletesSettings:
+    """Settings of a list at an address of its own, in which the back office names the records that it has deleted.
+
+    url: the URL of the first page; it may contain :data:`CURSOR` and :data:`NOW`.
+    request: the method and body of the requests; ``None`` means GET without a body.
+    records: the expression that finds the list of deleted records in a response.
+    id: the expression that finds the item id in a deleted record.
+    version: how to read the time of the deletion.
+    paging: how a pass requests one page after another.
+    """
+
+    url: str
+    request: RequestSettings | None
+    records: Expression
+    id: Expression
+    version: VersionField
+    paging: PagingSettings
+
+
+class ListRequest(NamedTuple):
+    """What a pass asks the back office for: one list, of which each request reads a page.
+
+    url: the template of the first page's URL.
+    request: the method and body of the requests; ``None`` means GET without a body.
+    paging: how the pass requests one page after another.
+    cursor: the value of the placeholder :data:`CURSOR`.
+    now: the value of the placeholder :data:`NOW`.
+    by_function: whether the source's translation class finds the link or token of the next page.
+    """
+
+    url: str
+    request: RequestSettings | None
+    paging: PagingSettings
+    cursor: Value = None
+    now: Value = None
+    by_function: bool = False
+
+    @property
+    def method(self) -> Method:
+        """The HTTP method of the requests."""
+        return self.request.method if self.request else "GET"
+
+    def url_of_page(self, page: Value) -> str:
+        """Return the URL of a page.
+
+        :param page: the page's number, offset or token, which replaces :data:`PAGE` and becomes the query parameter
+            ``paging.parameter``; ``None`` if the page has none of them.
+        """
+        url = filled_url(self.url, self._values(page))
+        parameter = self.paging.parameter
+        return url if parameter is None or page is None else with_parameter(url, parameter, str(page))
+
+    def body_of_page(self, page: Value) -> str | None:
+        """Return the JSON body of the request for a page; ``None`` if the requests have no body.
+
+        :param page: the page's number, offset or token; ``None`` if the page has none of them.
+        """
+        body = self.request.body if self.request else None
+        return None if body is None else filled_body(body, self._values(page))
+
+    def _values(self, page: Value) -> Mapping[str, Value]:
+        return {CURSOR: self.cursor, NOW: self.now, PAGE: page}
 
 
 @dataclass(frozen=True)
@@ -164,11 +333,20 @@ class Source:
     name: the source's name, unique in the stack.
     mode: ``changes`` turns each record into a change; ``snapshot`` publishes the whole response as one document.
     collection: the collection that the source feeds.
-    url: the URL of the first page; it may contain :data:`CURSOR`.
+    url: the URL of the first page; it may contain :data:`CURSOR`, :data:`NOW` and :data:`PAGE`.
+    request: the method and body of the requests; ``None`` means GET without a body.
     headers: names and values of the headers that every request sends. The secret's header isn't one of them.
     secret: the secret that every request sends; ``None`` if the back office needs no secret.
+    oauth2: how `poll` gets the access token that every request sends; ``None`` if the back office needs none.
+    tls: which certificates a connection uses; ``None`` means those of public authorities.
+    payload: the form of the response bodies; ``None`` means JSON.
+    expect: the JMESPath expression that is true for a usable response and false for any other, such as an error that
+        the back office reports with the status 200; ``None`` to check nothing.
+    conditional: whether requests may be conditional, so that the back office can answer 304. ``None`` means true.
     records: the expression that finds the list of records in a response.
     id: the expression that finds the item id in a record.
+    id_encoding: how ids become item ids: ``tilde`` writes each character that an item id can't hold as a tilde and
+        hexadecimal digits; ``None`` leaves ids as they are.
     version: how to read a record's modification time; ``None`` if the records contain none.
     deleted: the expression that is true if a record is deleted.
     owner: the expression that finds the owner in a record (owner collections only).
@@ -177,6 +355,11 @@ class Source:
     cursor: how the time since which a pass asks for changes is written in the URL; ``None`` means the defaults of
         :class:`CursorSettings`.
     paging: how a pass requests one page after another.
+    order: ``modified`` if the back office sorts its list by modification time, oldest first. Then the watermark moves
+        with every page. ``None`` if the order is unknown.
+    deletes: the list of the records that the back office has deleted; ``None`` if there is no such list.
+    max_refused_percent: the largest percentage of refused records with which a pass makes the source fresh. ``None``
+        means 10.
     lag_seconds: the next pass reads the records modified since this many seconds before the watermark, so that it also
         finds records that the back office committed late.
     timeout_seconds: how many seconds one try of a request may take, redirects included.
@@ -197,10 +380,17 @@ class Source:
     mode: SourceMode
     collection: str
     url: str
+    request: RequestSettings | None
     headers: Mapping[str, str]
     secret: SecretSettings | None
+    oauth2: OAuth2Settings | None
+    tls: TlsSettings | None
+    payload: PayloadSettings | None
+    expect: Expression | None
+    conditional: bool | None
     records: Expression | None
     id: Expression | None
+    id_encoding: IdEncoding | None
     version: VersionField | None
     deleted: Expression | None
     owner: Expression | None
@@ -208,6 +398,9 @@ class Source:
     function: SourceFunction | None
     cursor: CursorSettings | None
     paging: PagingSettings
+    order: ListOrder | None
+    deletes: DeletesSettings | None
+    max_refused_percent: float | None
     lag_seconds: float
     timeout_seconds: float
     attempts: int
@@ -229,7 +422,13 @@ class Source:
     @property
     def incremental(self) -> bool:
         """Whether a main pass asks only for the records changed since its cursor, instead of for all records."""
-        return CURSOR in self.url
+        return CURSOR in self.url or CURSOR in (self._body or "") or self.paging.delta is not None
+
+    @property
+    def initial_ms(self) -> int:
+        """The time at which the first window of a source with ``cursor.window_seconds`` begins, Unix milliseconds."""
+        initial = self.cursor.initial if self.cursor else None
+        return 0 if initial is None else parse_time(initial, TimeFormat("rfc3339"))
 
     @property
     def fingerprint(self) -> str:
@@ -244,49 +443,90 @@ class Source:
             *(self.records, self.id, self.deleted, self.owner, self.translation),
             self.version.expression if self.version else None,
         )
-        settings = [
+        settings: list[Any] = [
             *(self.mode, self.collection, self.document, self.url),
-            self._cursor_text(None) if self.incremental else None,
+            str(self._time_value(None, self.version)) if self.incremental else None,
             *(expression.text if expression else None for expression in expressions),
             self.version.format if self.version else None,
             f"{type(self.function).__module__}.{type(self.function).__qualname__}" if self.function else None,
         ]
+        # Settings that a later version added count only if they are set, so that the version keeps all fingerprints.
+        added = {
+            "request": self.request and [self.request.method, self.request.body],
+            "payload": self.payload and [self.payload.format, self.payload.charset, self.payload.delimiter],
+            "id_encoding": self.id_encoding,
+            "version.zone": self.version and self.version.zone,
+            "cursor.zone": self.cursor and self.cursor.zone,
+            "paging.delta": self.paging.delta and self.paging.delta.text,
+        }
+        settings += [[name, value] for name, value in added.items() if value]
         return hashlib.blake2b(json.dumps(settings).encode(), digest_size=12).hexdigest()
 
-    def url_at(self, cursor_ms: int | None) -> str:
-        """Return the URL of the first page of the records that changed since ``cursor_ms``.
+    def main_list(self, cursor_ms: int | None, until_ms: int | None = None) -> ListRequest:
+        """Return what a main pass asks for: the records that changed since a time.
 
         :param cursor_ms: a time in Unix milliseconds; ``None`` asks for all records.
+        :param until_ms: the end of the time window, Unix milliseconds; ``None`` if nothing asks for it.
         """
-        return self._with_cursor(self.url, cursor_ms)
+        return self._own_list(self.url, self.request, cursor_ms, until_ms)
 
-    def sweep_url(self) -> str:
-        """Return the URL of the first page of a sweep, which lists all records."""
-        return self._with_cursor((self.sweep.url if self.sweep else None) or self.url, None)
+    def sweep_list(self, cursor_ms: int | None = None, until_ms: int | None = None) -> ListRequest:
+        """Return what a sweep asks for: all records.
 
-    def page_url(self, url: str, value: str | int) -> str:
-        """Return ``url`` with the query parameter ``paging.parameter`` set to a page number, offset or token."""
-        return with_parameter(url, self.paging.parameter or "", str(value))
+        A sweep with a URL of its own never sends the source's own body, which was written for another list.
 
-    def without_secret(self, url: str) -> str:
-        """Return ``url`` without the query parameter that carries the secret.
-
-        A back office may repeat that parameter in the link to its next page. `poll` must not save or log it.
+        :param cursor_ms: where the sweep goes on in a list that is sorted by modification time, Unix milliseconds;
+            ``None`` for the start of the list.
+        :param until_ms: the end of the time window, Unix milliseconds; ``None`` if nothing asks for it.
         """
-        parameter = self.secret.query if self.secret else None
-        return without_parameter(url, parameter) if parameter else url
+        if self.sweep and self.sweep.url is not None:
+            return self._own_list(self.sweep.url, self.sweep.request, cursor_ms, until_ms)
+        return self._own_list(self.url, self.request, cursor_ms, until_ms)
 
-    def _with_cursor(self, url: str, cursor_ms: int | None) -> str:
-        return url.replace(CURSOR, quote(self._cursor_text(cursor_ms), safe=""))
+    def delta_list(self, link: str) -> ListRequest:
+        """Return what a main pass asks for that begins at the delta link of an earlier pass.
 
-    def _cursor_text(self, ms: int | None) -> str:
-        """Return the text of a cursor, as it is put into the URL.
-
-        :param ms: the cursor's time in Unix milliseconds, which is rounded down to the precision of the format;
-            ``None`` for the initial cursor.
+        :param link: the delta link, without a secret. A brace in it isn't a placeholder.
         """
-        initial = self.cursor.initial if self.cursor else None
-        if ms is None and initial is not None:
-            return initial
-        time_format = (self.cursor.format if self.cursor else None) or (self.version.format if self.version else None)
-        return time_text(ms or 0, time_format or "unix_ms")
+        url = link.replace("{", "%7B").replace("}", "%7D")
+        return ListRequest(url, None, self.paging, by_function=self.function is not None)
+
+    def deletes_list(self, cursor_ms: int | None, until_ms: int | None = None) -> ListRequest:
+        """Return what a pass through the list of deleted records asks for. The source must have ``deletes``.
+
+        :param cursor_ms: a time in Unix milliseconds, since which the records were deleted; ``None`` for all of them.
+        :param until_ms: the end of the time window, Unix milliseconds; ``None`` if nothing asks for it.
+        """
+        assert self.deletes
+        deletes = self.deletes
+        cursor, now = self._time_value(cursor_ms, deletes.version), self._now_value(until_ms, deletes.version)
+        return ListRequest(deletes.url, deletes.request, deletes.paging, cursor, now)
+
+    def _own_list(
+        self, url: str, request: RequestSettings | None, cursor_ms: int | None, until_ms: int | None
+    ) -> ListRequest:
+        cursor, now = self._time_value(cursor_ms, self.version), self._now_value(until_ms, self.version)
+        return ListRequest(url, request, self.paging, cursor, now, by_function=self.function is not None)
+
+    @property
+    def _body(self) -> str | None:
+        return self.request.body if self.request else None
+
+    def _now_value(self, ms: int | None, version: VersionField | None) -> Value:
+        return None if ms is None else self._time_value(ms, version)
+
+    def _time_value(self, ms: int | None, version: VersionField | None) -> Value:
+        """Return the value of a placeholder for a time: a number for Unix times, and a text for other formats.
+
+        :param ms: the time in Unix milliseconds, which is rounded down to the precision of the format; ``None`` for the
+            initial cursor.
+        :param version: how the list's records write their times, which is the default of the cursor's format.
+        """
+        cursor = self.cursor
+        time_format = (cursor.format if cursor else None) or (version.format if version else None)
+        time_format = time_format or TimeFormat("unix_ms")
+        is_number = time_format.startswith("unix_")
+        if ms is None and cursor and cursor.initial is not None and cursor.window_seconds is None:
+            return int(cursor.initial) if is_number and cursor.initial.isdecimal() else cursor.initial
+        text = time_text(self.initial_ms if ms is None else ms, time_format, cursor.zone if cursor else None)
+        return int(text) if is_number else text

@@ -1,8 +1,15 @@
-"""Functions for a back office's URLs: find a URL's origin, set a query parameter, and resolve a page's next link."""
+"""Functions for a back office's URLs: origins, query parameters, links to the next page, and secrets in a URL."""
 
-from urllib.parse import quote, unquote_plus, urljoin, urlsplit, urlunsplit
+from collections.abc import Callable, Collection
+from urllib.parse import quote, unquote, unquote_plus, urldefrag, urljoin, urlsplit, urlunsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_MIN_SECRET_LENGTH = 8
+"""The shortest secret that is looked for, in characters.
+
+A shorter text, such as ``1``, is part of many URLs that have nothing to do with the secret.
+"""
 
 
 def origin(url: str) -> tuple[str, str, int | None] | None:
@@ -29,10 +36,21 @@ def with_parameter(url: str, name: str, value: str) -> str:
 
 def without_parameter(url: str, name: str) -> str:
     """Return ``url`` without the query parameter ``name``. All other parameters keep their exact text."""
-    parts = urlsplit(url)
-    pairs = parts.query.split("&")
-    others = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != name]
-    return url if others == pairs else urlunsplit(parts._replace(query="&".join(others)))
+    return _without_pairs(url, lambda pair: unquote_plus(pair.partition("=")[0]) == name)
+
+
+def without_secrets(url: str, secrets: Collection[str]) -> str:
+    """Return ``url`` without the query parameters whose values hold a secret. All others keep their exact text."""
+    return _without_pairs(url, lambda pair: holds_secret(pair.partition("=")[2], secrets)) if secrets else url
+
+
+def holds_secret(text: str, secrets: Collection[str]) -> bool:
+    """Return whether a text holds one of the secrets, as it is or percent-encoded.
+
+    A secret of fewer than 8 characters isn't found.
+    """
+    decoded = (text, unquote(text), unquote_plus(text))
+    return any(len(secret) >= _MIN_SECRET_LENGTH and any(secret in form for form in decoded) for secret in secrets)
 
 
 def next_url(page_url: str, link: str) -> str | None:
@@ -43,7 +61,14 @@ def next_url(page_url: str, link: str) -> str | None:
     :returns: the URL; ``None`` if the link is invalid, or if its origin isn't that of ``page_url``.
     """
     try:
-        url = urljoin(page_url, link)
+        url = urldefrag(urljoin(page_url, link)).url
     except ValueError:
         return None
     return url if origin(url) is not None and origin(url) == origin(page_url) else None
+
+
+def _without_pairs(url: str, is_removed: Callable[[str], bool]) -> str:
+    parts = urlsplit(url)
+    pairs = parts.query.split("&")
+    others = [pair for pair in pairs if not is_removed(pair)]
+    return url if others == pairs else urlunsplit(parts._replace(query="&".join(others)))

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
-from requests.utils import parse_header_links
-
 from ..checkpoint import ConditionalRequest
+from .request import BackOfficeRequest
 
 SETTLED_SECONDS = 60
 """How many seconds a response's ``Last-Modified`` must be earlier than its ``Date``.
@@ -21,16 +20,23 @@ If the two times are closer together, a later request must not send this ``Last-
 class BackOfficeResponse(NamedTuple):
     """A response of a back office.
 
-    status: the HTTP status. It is 200, or 304 if the page hasn't changed since an earlier response.
-    body: the decompressed body of a response with status 200; ``None`` for any other status.
+    status: the HTTP status. It is 200, 204 if the back office has nothing to return, or 304 if the page hasn't changed
+        since an earlier response.
+    body: the decompressed body of a response with status 200; empty for 204; ``None`` for 304.
     headers: the header values by header name. Looking up a name ignores upper and lower case.
-    url: the URL that the response came from, after all redirects.
+    url: the URL that the response came from, after all redirects, without a secret.
+    secret_values: the secrets that the request carried, each in every form in which the request contained it. They must
+        never reach a log or a checkpoint.
     """
 
     status: int
     body: bytes | None
     headers: Mapping[str, str]
     url: str
+    secret_values: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"BackOfficeResponse(status={self.status}, {len(self.body or b'')} bytes)"
 
     @property
     def etag(self) -> str | None:
@@ -42,17 +48,6 @@ class BackOfficeResponse(NamedTuple):
         """The ``Last-Modified`` header. A later request for the same URL can send it as ``If-Modified-Since``."""
         return self.headers.get("Last-Modified")
 
-    @property
-    def next_link(self) -> str | None:
-        """The next page's URL in the ``Link`` header, marked with ``rel="next"`` (RFC 8288); ``None`` if there is none.
-
-        The URL may be relative.
-        """
-        for link in parse_header_links(self.headers.get("Link", "")):
-            if "next" in link.get("rel", "").lower().split():
-                return link["url"]
-        return None
-
 
 class Fetch(Protocol):
     """The interface of a function that fetches one page of a back office.
@@ -62,19 +57,19 @@ class Fetch(Protocol):
 
     def __call__(
         self,
-        url: str,
+        request: BackOfficeRequest,
         *,
         etag: str | None = None,
         last_modified: str | None = None,
         probe: bool = False,
         deadline: float,
     ) -> BackOfficeResponse:
-        """Send a GET request for one page.
+        """Send the request for one page.
 
-        :param url: the page's URL, with the scheme, host and port of the source's URL.
-        :param etag: the ``ETag`` of an earlier response from ``url``. If the page hasn't changed since, the new
+        :param request: the request. Only a GET without a body may be conditional.
+        :param etag: the ``ETag`` of an earlier response to ``request``. If the page hasn't changed since, the new
             response is a 304.
-        :param last_modified: the ``Last-Modified`` of an earlier response from ``url``. If the page hasn't changed
+        :param last_modified: the ``Last-Modified`` of an earlier response to ``request``. If the page hasn't changed
             since, the new response is a 304.
         :param probe: whether this is the one request that a half-open breaker allows. A probe isn't retried.
         :param deadline: the time by which this call must end, retries and pauses included, on the monotonic clock.

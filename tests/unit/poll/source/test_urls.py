@@ -2,7 +2,14 @@
 
 import pytest
 
-from readplane.poll.source.urls import next_url, origin, with_parameter, without_parameter
+from readplane.poll.source.urls import (
+    holds_secret,
+    next_url,
+    origin,
+    with_parameter,
+    without_parameter,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,6 +18,7 @@ from readplane.poll.source.urls import next_url, origin, with_parameter, without
         ("https://o.example/a/b?x=1", "/c?n=2", "https://o.example/c?n=2"),
         ("https://o.example/a/b?x=1", "?n=2", "https://o.example/a/b?n=2"),
         ("https://o.example/a/b", "https://O.EXAMPLE:443/c", "https://O.EXAMPLE:443/c"),
+        ("https://o.example/a/b?x=1", "?n=2#part", "https://o.example/a/b?n=2"),
         ("https://o.example/a/b", "http://o.example/c", None),
         ("https://o.example/a/b", "https://o.example:8443/c", None),
         ("https://o.example/a/b", "//evil.example/c", None),
@@ -43,3 +51,26 @@ def test_removing_a_parameter_leaves_the_rest_of_the_url_as_it_is_written() -> N
     assert without_parameter(url, "api_key") == "http://o.example/a?x=%2f&y=a+b&"
     for other in ("http://o.example/a", "http://o.example/a?", "http://o.example/a?x=api_key"):
         assert without_parameter(other, "api_key") == other
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("s3cr3t k3y", True),
+        ("a s3cr3t k3y b", True),
+        ("s3cr3t%20k3y", True),
+        ("s3cr3t+k3y", True),
+        ("s3cr3t", False),
+        ("", False),
+        ("abc", False),
+    ],
+)
+def test_a_secret_is_found_in_a_text_as_it_is_or_percent_encoded(text: str, expected: bool) -> None:
+    """A secret of fewer than 8 characters isn't looked for, because many other texts hold it."""
+    assert holds_secret(text, {"s3cr3t k3y", "abc", ""}) is expected
+
+
+def test_parameters_with_a_secret_are_left_out_of_a_url() -> None:
+    url = "http://o.example/a?x=%2f&k=s3cr3t%20k3y&y=a+b&z=(s3cr3t+k3y)&abc=1"
+    assert without_secrets(url, {"s3cr3t k3y", "abc"}) == "http://o.example/a?x=%2f&y=a+b&abc=1"
+    assert without_secrets(url, frozenset()) == url

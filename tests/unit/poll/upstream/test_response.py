@@ -1,4 +1,4 @@
-"""Tests which of a response's ``ETag`` and ``Last-Modified`` headers a later conditional request may send."""
+"""Tests of a response: which headers a later conditional request may send, and that its secrets stay hidden."""
 
 from typing import Any
 
@@ -30,3 +30,10 @@ def test_a_header_that_could_hide_a_change_is_no_condition(headers: dict[str, st
 def test_an_etag_that_no_header_can_carry_is_no_condition() -> None:
     assert conditional_request_of("u", BackOfficeResponse(200, b"", {"ETag": '"a\r\n b"'}, "u")) is None
     assert conditional_request_of("u", BackOfficeResponse(200, b"", {"ETag": 'W/"é"'}, "u"))
+
+
+def test_a_response_shows_neither_its_body_nor_a_secret() -> None:
+    response = BackOfficeResponse(
+        200, b"private", {"Set-Cookie": "private"}, f"{URL}?q=private", frozenset(["private"])
+    )
+    assert "private" not in repr(response) and "private" not in str(response)

@@ -1,14 +1,17 @@
-"""The base class of all paging styles, the class of a position in a list, and the class of a page that was read."""
+"""The base class of all paging styles, and the class of a page that was read."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
+from ...continuation import Continuation
 from ...errors import BackOfficeError
-from ...source.settings import Source
-from ...source.translate import PageRecord, ParsedPage
+from ...source.settings import ListRequest
+from ...source.translate import ParsedPage
+from ..request import BackOfficeRequest
 from ..response import BackOfficeResponse
+from .ending import ListEnd
+from .moved import PageRecords, fingerprint, identities_fingerprint, page_fingerprint
 
 MAX_LINK = 8_192
 """The longest link or token that is accepted, in characters.
@@ -17,118 +20,117 @@ Links and tokens need a limit, because the checkpoint stores them. The limit is 
 longer URLs.
 """
 
-PageRecords = list[PageRecord]
+STATUSES_BEHIND_END = frozenset({400, 404, 410, 416, 422})
+"""The HTTP statuses with which back offices refuse a request for a page behind the last one."""
+
+ReadRecords = Callable[[BackOfficeRequest], PageRecords]
+"""A function that reads a page a second time, and returns the page's records."""
 
 
 @dataclass(frozen=True)
-class Continuation:
-    """The position of a pass's next page, and fingerprints for checking that page.
+class ReceivedPage:
+    """A page of a list, as a paging style judges it.
 
-    url: the next page's URL (styles ``link`` and ``token``).
-    number: the next page's number (style ``page``), or how many records have been read (style ``offset``).
-    overlap: the fingerprint of the previous page's last record (style ``offset``) or of all its records (style
-        ``page``). These records are read again. If their fingerprint has changed, records have moved between pages.
-    body: the fingerprint of the previous page's body. The next page must have a different body.
-    anchor: the fingerprint of an earlier URL of this pass. If the links form a loop, a later link has this URL again.
-    steps: how many pages have been read since the anchor was set.
-    limit: after how many pages a newer URL replaces the anchor: 1, 2, 4, 8, … (Brent's cycle detection).
+    request: the request whose response the page is.
+    response: the response.
+    parsed: the parsed response.
+    records: the translated records. :meth:`Paginator.new_records` may leave out the first one.
+    compares_content: whether pages with other data of the same records are different pages.
+    asked_again: whether this is the second answer, because the first one was doubtful.
+    after_records: whether the first answer had records.
     """
 
-    url: str | None = None
-    number: int = 0
-    overlap: str | None = None
-    body: str | None = None
-    anchor: str | None = None
-    steps: int = 0
-    limit: int = 1
-
-    def text(self) -> str:
-        """Return the continuation as the JSON text that a checkpoint stores."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def from_text(cls, text: str) -> "Continuation":
-        """Return the continuation from ``text``, the JSON text that :meth:`text` returned.
-
-        Unknown fields are ignored, because another version of this code may have written them.
-        """
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in json.loads(text).items() if name in names})
-
-
-class ReceivedPage(NamedTuple):
-    """A page that has passed all checks. A paging style computes the position of the next page from it.
-
-    url: the URL that was requested, before any redirect.
-    body: the response's body.
-    records: the translated records, without those that the previous page already had.
-    next_url: the next page's URL; ``None`` if the response names none.
-    """
-
-    url: str
-    body: bytes
+    request: BackOfficeRequest
+    response: BackOfficeResponse
+    parsed: ParsedPage
     records: PageRecords
-    next_url: str | None
+    compares_content: bool
+    asked_again: bool = False
+    after_records: bool = False
+
+    @cached_property
+    def body_fingerprint(self) -> str:
+        """The fingerprint of the response's body."""
+        return fingerprint(self.response.body or b"")
+
+    @cached_property
+    def ids(self) -> str | None:
+        """The fingerprint of the ids of the page's records, in their order; ``None`` without records."""
+        return page_fingerprint(self.records) if self.records else None
+
+    @cached_property
+    def identities(self) -> str:
+        """The fingerprint of what the page's records are, in their order."""
+        return identities_fingerprint(self.records, with_content=self.compares_content)
 
 
 class Paginator:
-    """The base class of the paging styles. By itself, it reads a list that has a single page.
-
-    Each style overrides the methods in which it differs.
+    """The base class of the paging styles.
 
     To add a style, write a subclass in a file beside this one. Then add it to
-    :data:`readplane.poll.upstream.paging.reader.PAGINATORS`, and add the style's name to
+    :func:`readplane.poll.upstream.paging.reader.paginator_of`, and add the style's name to
     :data:`readplane.poll.source.settings.PagingStyle` and to Terraform's validation of ``sources``.
 
-    :param first_url: the URL of the first page of the back office's list.
-    :param read_records: a function that fetches the page at a URL and returns the page's records.
+    :param list_request: the list to read.
+    :param read_records: a function that reads a page a second time.
     """
 
-    may_repeat_page = False
-    """Whether a page may have the same body as the previous page.
+    counts = False
+    """Whether the style counts pages or records, instead of following what a page names as the next page."""
 
-    Usually a repeated body means that the response is stale. But some styles compare the records of the two pages
-    instead of their bodies, and set this to true.
-    """
+    reads_headers = False
+    """Whether the next page is named in the response's headers instead of the response's body."""
 
-    def __init__(self, source: Source, first_url: str, read_records: Callable[[str], PageRecords]) -> None:
-        self._source = source
-        self._first_url = first_url
+    def __init__(self, list_request: ListRequest, read_records: ReadRecords) -> None:
+        self._list = list_request
+        self._paging = list_request.paging
         self._read_records = read_records
 
-    @property
-    def follows_header(self) -> bool:
-        """Whether the link to the next page is in the response's headers instead of the response's body."""
-        return False
+    def request(self, continuation: Continuation) -> BackOfficeRequest:
+        """Return the request for the page at the position ``continuation``."""
+        raise NotImplementedError
 
-    def start(self) -> Continuation:
-        """Return the position of the first page."""
-        return Continuation()
+    def is_doubtful(self, continuation: Continuation, page: ReceivedPage) -> bool:
+        """Return whether to ask for a page once more, because the response may be that to an earlier request."""
+        raise NotImplementedError
 
-    def page_url(self, continuation: Continuation) -> str:
-        """Return the URL of the page at the position ``continuation``."""
-        return continuation.url or self._first_url
-
-    def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:
-        """Return the next page's URL according to the response's link or token.
-
-        :returns: the URL; ``None`` if the response contains no link or token, or if the paging style uses neither.
-        :raises BackOfficeError: if the link or token is invalid.
-        """
-
-    def check_overlap(self, continuation: Continuation, records: PageRecords) -> PageRecords:
+    def new_records(self, continuation: Continuation, records: PageRecords) -> PageRecords:
         """Check that no record has moved between pages since the previous page was read, and return the new records.
 
-        ``PageReader`` calls this method only if ``continuation`` has an ``overlap``.
-
-        :param records: all records of the page at the position ``continuation``.
+        :param records: all records of the page at the position ``continuation``; none if the back office says by an end
+            status that there is no such page.
         :returns: the records that the previous page didn't have.
         :raises ListMovedError: if a record may have moved between pages.
         """
         raise NotImplementedError
 
-    def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position of the page after ``page``, or ``None`` if ``page`` is the last one."""
+    def end(self, continuation: Continuation, page: ReceivedPage) -> ListEnd | None:
+        """Return how the list ends with ``page``, or ``None`` if it goes on.
+
+        :raises BackOfficeError: if ``page`` can be neither the end nor followed by another page.
+        """
+        raise NotImplementedError
+
+    def end_by_status(self, continuation: Continuation, status: int | None) -> ListEnd | None:
+        """Return how the list ends before a page whose request the back office answers with a status.
+
+        :param continuation: the position of the page.
+        :param status: the HTTP status; ``None`` if there was no response.
+        :returns: the end; ``None`` if the status isn't the end of the list.
+        """
+        is_end = continuation.pages > 0 and status in (self._paging.end_status or ())
+        return ListEnd("end_status", certain=not continuation.doubtful) if is_end else None
+
+    def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation:
+        """Return the position of the page after ``page``, which isn't the end of the list."""
+        raise NotImplementedError
+
+    def delta(self, page: ReceivedPage) -> str | None:  # noqa: ARG002 (an override uses it)
+        """Return the link with which the next pass begins; ``None`` if the page names none.
+
+        :raises BackOfficeError: if the link is invalid.
+        """
+        return None
 
 
 def check_link(link: str) -> None:
@@ -144,4 +146,8 @@ def check_link(link: str) -> None:
     else:
         encodable = True
     if len(link) > MAX_LINK or not encodable:
-        raise BackOfficeError("not_data", "the link or token of its next page is too long or isn't text")
+        raise BackOfficeError(
+            "not_data",
+            "the link or token of its next page is too long or isn't text",
+            advice=f"check paging.next; poll follows links and tokens of at most {MAX_LINK} characters",
+        )

@@ -1,47 +1,90 @@
 """The paging style ``link``: each response holds the URL of the next page."""
 
+from ...continuation import Continuation
 from ...errors import BackOfficeError
-from ...source.translate import ParsedPage
-from ...source.urls import next_url
+from ...source.settings import ListRequest
+from ...source.urls import holds_secret, next_url, without_parameter, without_secrets
+from ..link_header import parse_link_header
+from ..request import BackOfficeRequest
 from ..response import BackOfficeResponse
-from .base import Continuation, Paginator, ReceivedPage, check_link
-from .moved import follow
+from .base import ReadRecords, ReceivedPage, check_link
+from .follow import FollowingPaginator
 
 
-class LinkPaginator(Paginator):
+class LinkPaginator(FollowingPaginator):
     """Follows the link to the next page in each response, until a response has no link.
 
     Use this style if the link is in the body, as with OData and HAL
     (``{"value": […], "@odata.nextLink": "https://…"}``), or in the ``Link`` header of RFC 8288, as with GitHub's API
     (``Link: </rows?page=2>; rel="next"``). The setting ``paging.next`` finds the link in the body. Without this
-    setting, the link is taken from the header. A link may be relative. It must have the source's scheme, host and port.
+    setting, the link is taken from the header ``paging.header``, or from the ``Link`` header, in which ``paging.rel``
+    names the relation. A link may be relative. It must have the source's scheme, host and port. It is followed with a
+    GET without a body.
+
+    :param secret_parameter: the name of the query parameter that carries the source's secret; ``None`` without one.
     """
 
+    def __init__(self, list_request: ListRequest, read_records: ReadRecords, secret_parameter: str | None) -> None:
+        super().__init__(list_request, read_records)
+        self._secret_parameter = secret_parameter
+
     @property
-    def follows_header(self) -> bool:
-        """Whether the link to the next page is taken from the response's ``Link`` header instead of its body."""
-        return not self._source.paging.next and not self._source.function
+    def reads_headers(self) -> bool:  # type: ignore[override]
+        """Whether the link is in a response header."""
+        return self._paging.next is None and not self._list.by_function
 
-    def next_url(self, response: BackOfficeResponse, page: ParsedPage) -> str | None:
-        """Return the absolute URL of the response's link to the next page, or ``None`` on the last page.
+    def request(self, continuation: Continuation) -> BackOfficeRequest:
+        """Return the request for the page of a link. The first page has no link."""
+        if continuation.url is not None:
+            return BackOfficeRequest(continuation.url)
+        return BackOfficeRequest.of_page(self._list, None)
 
-        The URL has no secret, even if the link has one, because it becomes part of the checkpoint.
+    def next_position(self, page: ReceivedPage) -> Continuation | None:
+        """Return a continuation with the link of ``page``, or ``None`` if ``page`` has no link.
 
-        :raises BackOfficeError: if the link is too long, isn't valid text, or has another scheme, host or port than the
-            source's URL.
+        :raises BackOfficeError: if the link can't be followed.
         """
-        link = response.next_link if self.follows_header else page.next
-        if link is None:
-            return None
+        link = self._header_link(page.response) if self.reads_headers else page.parsed.next
+        return None if link is None else Continuation(url=self._resolved(link, page.response))
+
+    def delta(self, page: ReceivedPage) -> str | None:
+        """Return the delta link of ``page``, with which the next pass begins; ``None`` if ``page`` has none.
+
+        :raises BackOfficeError: if the link can't be followed.
+        """
+        link = page.parsed.delta
+        return None if link is None else self._resolved(link, page.response)
+
+    def _header_link(self, response: BackOfficeResponse) -> str | None:
+        name = self._paging.header
+        if name and name.lower() != "link":
+            return response.headers.get(name, "").strip() or None
+        text, relation = response.headers.get("Link", ""), (self._paging.rel or "next").lower()
+        header = parse_link_header(text)
+        target = header.find_target(relation)
+        # A part that can't be read may be the link to the next page, unless it names only other relations.
+        may_be_hidden = relation in text.lower() or not (header.links or "rel" in text.lower())
+        if target is None and not header.is_whole and may_be_hidden:
+            raise BackOfficeError(
+                "not_data",
+                "its Link header can't be read",
+                advice="set paging.next if the body holds the link, or use another style of paging",
+            )
+        return target
+
+    def _resolved(self, link: str, response: BackOfficeResponse) -> str:
+        """Return the absolute URL of a link without a secret, because the URL becomes part of the checkpoint."""
         check_link(link)
         url = next_url(response.url, link)
         if url is None:
             raise BackOfficeError("origin", "its next link leaves the source's scheme, host and port")
-        return self._source.without_secret(url)
-
-    def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position of the page that ``page`` links to.
-
-        :returns: the position; ``None`` if ``page`` has no link, or if the link repeats an earlier URL of the pass.
-        """
-        return follow(continuation, page)
+        if self._secret_parameter:
+            url = without_parameter(url, self._secret_parameter)
+        url = without_secrets(url, response.secret_values)
+        if holds_secret(url, response.secret_values):
+            raise BackOfficeError(
+                "not_data",
+                "its next link holds the secret",
+                advice="send the secret in a header, or use another style of paging; poll doesn't store a secret",
+            )
+        return url

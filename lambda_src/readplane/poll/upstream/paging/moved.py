@@ -1,52 +1,22 @@
-"""Detects records that move between pages, links that form a loop, and stale responses.
+"""Detects records that move between pages.
 
 A back office's list may change while a pass reads the list page by page. If a record moves from an unread page to a
-page that has already been read, the pass would miss the record. So every page is checked:
+page that has already been read, the pass would miss the record. So the styles that count check every page:
 
 - Style ``offset``: each page must begin with the last record of the previous page (:func:`drop_overlap`).
-- Style ``page``: each page is read a second time, after the next page, and must still have the same records
-  (:func:`check_same_records`).
-- Styles ``link``, ``token`` and ``page``: a page is requested once more if it repeats the previous page or links to an
-  earlier URL (:func:`is_stale`).
+- Style ``page``, and style ``offset`` with ``paging.size``: each page is read a second time, after the next page, and
+  must still have the same records (:func:`check_same_records`).
 
-If a page fails its check, the poll fails with an error.
+If a page fails its check, the pass starts again.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 from ...errors import ListMovedError
-from ...source.translate import PageRecord
-from .base import Continuation, PageRecords, ReceivedPage
+from ...source.translate import PageRecord, TranslatedRecord
 
-
-def is_stale(continuation: Continuation, page_url: str, body: bytes, next_url: str | None) -> bool:
-    """Return whether a response repeats the previous page, or links to a URL that the pass has already requested.
-
-    :param continuation: the position of the requested page.
-    :param page_url: the URL of the requested page.
-    :param body: the response's body.
-    :param next_url: the next page's URL according to the response; ``None`` if the response names no next page.
-    """
-    return fingerprint(body) == continuation.body or (
-        next_url is not None and _repeats_url(continuation, page_url, next_url)
-    )
-
-
-def follow(continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-    """Return the position of the next page for the styles ``link`` and ``token``, or ``None`` if ``page`` is the last.
-
-    A page without records may still have a next page, because a back office may filter its records after it has split
-    them into pages. But a page without records is the last page if it links to an earlier URL.
-    """
-    if page.next_url is None or _repeats_url(continuation, page.url, page.next_url):
-        return None
-    body = fingerprint(page.body)
-    steps = continuation.steps + 1
-    if steps < continuation.limit:
-        return Continuation(
-            url=page.next_url, body=body, anchor=continuation.anchor, steps=steps, limit=continuation.limit
-        )
-    return Continuation(url=page.next_url, body=body, anchor=fingerprint(page.url), limit=2 * continuation.limit)
+PageRecords = list[PageRecord]
 
 
 def drop_overlap(records: PageRecords, overlap: str | None) -> PageRecords:
@@ -57,7 +27,10 @@ def drop_overlap(records: PageRecords, overlap: str | None) -> PageRecords:
     :raises ListMovedError: if the first record of ``records`` has another fingerprint, or if ``records`` is empty.
     """
     if not records or record_fingerprint(records[0]) != overlap:
-        raise ListMovedError
+        raise ListMovedError(
+            "if this repeats, sort the list by a field that never changes, such as the id, or set paging.size, if the "
+            "back office filters rows after it has cut the pages"
+        )
     return records[1:]
 
 
@@ -85,19 +58,27 @@ def record_fingerprint(record: PageRecord) -> str:
     return fingerprint(record.item_id or record.raw_text)
 
 
-def page_fingerprint(records: PageRecords) -> str:
+def page_fingerprint(records: Sequence[PageRecord]) -> str:
     """Return one fingerprint of all records of a page. It changes if the records' order changes."""
-    return fingerprint(" ".join(map(record_fingerprint, records)))
+    return fingerprint(" ".join(record.item_id or fingerprint(record.raw_text) for record in records))
 
 
-def _repeats_url(continuation: Continuation, page_url: str, next_url: str) -> bool:
-    """Return whether a page's link to the next page leads back to the page itself or to the anchor.
+def identities_fingerprint(records: Sequence[PageRecord], *, with_content: bool) -> str:
+    """Return one fingerprint of what the records of a page are.
 
-    The anchor is one earlier URL of the pass (Brent's cycle detection). A newer URL replaces the anchor after 1, 2, 4,
-    8, … pages. So if the links form a loop of any length, the pass reaches the anchor again within a few rounds. The
-    checkpoint needs to store only the fingerprint of the anchor.
+    Two pages of an event log may hold two versions of one record. Only pages with the same versions repeat each other.
+
+    :param with_content: whether the translated data counts even if the records have versions. Two events of one record
+        may have the same time.
     """
-    return fingerprint(next_url) in (fingerprint(page_url), continuation.anchor)
+    return fingerprint("\n".join(_identity(record, with_content) for record in records))
+
+
+def _identity(record: PageRecord, with_content: bool) -> str:
+    if not isinstance(record, TranslatedRecord):
+        return record.raw_text
+    content = record.data_text if with_content or record.version_ms is None else ""
+    return f"{record.item_id} {record.version_ms} {content}"
 
 
 def fingerprint(content: str | bytes) -> str:

@@ -1,36 +1,132 @@
 """The paging style ``offset``: each request names the position in the list at which the requested page begins."""
 
-from .base import Continuation, PageRecords, Paginator, ReceivedPage
-from .moved import drop_overlap, record_fingerprint
+from dataclasses import replace
+
+from ...continuation import Continuation
+from ...errors import BackOfficeError
+from ..request import BackOfficeRequest
+from .base import STATUSES_BEHIND_END, Paginator, ReceivedPage
+from .ending import MAX_EMPTY_PAGES_BY_COUNT, ListEnd, PageSigns, end_by_count
+from .loops import is_in_cycle, is_stuck, with_anchor
+from .moved import PageRecords, drop_overlap, record_fingerprint
 
 
 class OffsetPaginator(Paginator):
     """Requests pages by the position of their first record in the list, until a page has no new records.
 
-    Use this style for an API with SQL-like offsets: ``GET /rows?offset=200``. The setting ``paging.parameter`` names
-    the query parameter.
+    Use this style for an API with SQL-like offsets, such as Socrata's: ``GET /rows?$offset=200``. The setting
+    ``paging.parameter`` names the query parameter. ``paging.first`` is the offset of the first record: 1 for SCIM's
+    ``startIndex``.
 
     Each request except the first has an offset that is smaller by one than the number of records read so far. So the
     page should begin with the last record of the previous page. If it begins with another record, records have moved.
+    If the page has no other record, the next request has the offset behind that record, because the back office may
+    return one record per page.
     """
 
-    may_repeat_page = True
+    counts = True
 
-    def page_url(self, continuation: Continuation) -> str:
-        """Return the URL of the page that begins with the last record read. The first page has the offset 0."""
-        return self._source.page_url(self._first_url, max(0, continuation.number - 1))
+    def request(self, continuation: Continuation) -> BackOfficeRequest:
+        """Return the request for the page that begins with the last record read, or behind it after an empty page."""
+        number = continuation.number
+        return self._request_at(number - 1 if self._overlaps(continuation) else number)
 
-    def check_overlap(self, continuation: Continuation, records: PageRecords) -> PageRecords:
+    def is_doubtful(self, continuation: Continuation, page: ReceivedPage) -> bool:  # noqa: ARG002 (an override)
+        """Return false, because :meth:`new_records` notices a page that repeats another one."""
+        return False
+
+    def new_records(self, continuation: Continuation, records: PageRecords) -> PageRecords:
         """Check that the page begins with the last record of the previous page, and return the page's other records.
 
         :raises ListMovedError: if the page begins with another record, or is empty.
+        :raises BackOfficeError: if the page begins with the same record at another offset.
         """
-        return drop_overlap(records, continuation.overlap)
+        if not continuation.number:
+            return records
+        if self._overlaps(continuation):
+            return drop_overlap(records, continuation.overlap)
+        if records:
+            # If a record was inserted since, the last record read is now at this offset, and no longer at its own.
+            drop_overlap(self._read_records(self._request_at(continuation.number - 1)), continuation.overlap)
+            if record_fingerprint(records[0]) == continuation.overlap:
+                raise BackOfficeError(
+                    "not_data",
+                    "it returns the same record at two offsets, so it may ignore the offset",
+                    advice="check paging.parameter, or set paging.size, paging.more or paging.end_status",
+                )
+        return records
 
-    def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation | None:
-        """Return the position after the records of ``page``, or ``None`` if ``page`` has no new records."""
+    def end_by_status(self, continuation: Continuation, status: int | None) -> ListEnd | None:
+        """Return how the list ends before a page whose request the back office answers with a status.
+
+        The offset behind the last record may be refused with any status of :data:`STATUSES_BEHIND_END`.
+        """
+        is_end = continuation.empty_pages > 0 and status in STATUSES_BEHIND_END
+        return ListEnd("end_status") if is_end else super().end_by_status(continuation, status)
+
+    def end(self, continuation: Continuation, page: ReceivedPage) -> ListEnd | None:
+        """Return how the list ends with ``page``, or ``None`` if it goes on."""
+        return end_by_count(self._signs(continuation, page))
+
+    def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation:
+        """Return the position after the records of ``page``."""
+        past_total = self._reaches_total(continuation, page)
         if not page.records:
-            return None
-        return Continuation(
-            number=continuation.number + len(page.records), overlap=record_fingerprint(page.records[-1])
+            pages, empty_pages = continuation.pages + 1, continuation.empty_pages + 1
+            return replace(continuation, pages=pages, empty_pages=empty_pages, past_total=past_total)
+        count = self._count(continuation, page)
+        following = Continuation(
+            number=continuation.number + len(page.records),
+            pages=continuation.pages + 1,
+            count=count,
+            largest=max(continuation.largest, count),
+            overlap=record_fingerprint(page.records[-1]),
+            past_total=past_total,
+            ignores_total=self._ignores_total(continuation, page),
         )
+        return with_anchor(following, continuation, page)
+
+    def _request_at(self, number: int) -> BackOfficeRequest:
+        return BackOfficeRequest.of_page(self._list, (self._paging.first or 0) + number)
+
+    @staticmethod
+    def _overlaps(continuation: Continuation) -> bool:
+        return continuation.number > 0 and not continuation.empty_pages
+
+    def _count(self, continuation: Continuation, page: ReceivedPage) -> int:
+        """Return how many records the page has, with the one that the previous page already had."""
+        return len(page.records) + self._overlaps(continuation)
+
+    def _signs(self, continuation: Continuation, page: ReceivedPage) -> PageSigns:
+        reaches_total = self._reaches_total(continuation, page)
+        more = page.parsed.more
+        if more is None and page.parsed.total is not None and not reaches_total:
+            # Fewer records than the total mean that the back office filters its pages, so offsets must count otherwise.
+            more = None if self._ignores_total(continuation, page) else True
+        return PageSigns(
+            records=len(page.records),
+            page_number=continuation.pages,
+            more=more,
+            total_reached=reaches_total and not page.records,
+            in_cycle=is_in_cycle(continuation, page),
+            is_stuck=is_stuck(continuation, page),
+            empty_pages=0 if page.records else continuation.empty_pages + 1,
+            max_empty_pages=self._max_empty_pages(continuation, page),
+        )
+
+    def _max_empty_pages(self, continuation: Continuation, page: ReceivedPage) -> int:
+        # The offset behind an empty list is that of its first record, so a second request would be the same one. The
+        # same is true of a third request behind the last record.
+        if not continuation.number + len(page.records):
+            return 1
+        return min(self._paging.max_empty_pages or MAX_EMPTY_PAGES_BY_COUNT, MAX_EMPTY_PAGES_BY_COUNT)
+
+    def _reaches_total(self, continuation: Continuation, page: ReceivedPage) -> bool:
+        if self._ignores_total(continuation, page):
+            return False
+        total, number = page.parsed.total, continuation.number + len(page.records)
+        return continuation.past_total or (total is not None and number >= total)
+
+    @staticmethod
+    def _ignores_total(continuation: Continuation, page: ReceivedPage) -> bool:
+        return continuation.ignores_total or (continuation.past_total and bool(page.records))

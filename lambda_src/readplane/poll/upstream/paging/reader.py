@@ -1,30 +1,30 @@
-"""Reads the pages of a source one by one, in any paging style."""
+"""Reads the pages of a list one by one, in any paging style."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from ....clock import now_ms
 from ...checkpoint import ConditionalRequest
-from ...errors import BackOfficeError
-from ...source.settings import PagingStyle, Source
+from ...continuation import Continuation
+from ...errors import BackOfficeError, ListMovedError
+from ...source.settings import ListRequest, Source
 from ...source.translate import ParsedPage, Translator
+from ..request import BackOfficeRequest
 from ..response import BackOfficeResponse, Fetch, conditional_request_of
-from .base import Continuation, PageRecords, Paginator, ReceivedPage
+from .base import Paginator, ReadRecords, ReceivedPage
+from .ending import ListEnd
 from .link import LinkPaginator
-from .moved import is_stale
+from .moved import PageRecords
 from .next_token import TokenPaginator
 from .none import NonePaginator
 from .offset import OffsetPaginator
 from .page import PageNumberPaginator
+from .scanned_offset import ScannedOffsetPaginator
 
-PAGINATORS: Mapping[PagingStyle, type[Paginator]] = {
-    "none": NonePaginator,
-    "link": LinkPaginator,
-    "token": TokenPaginator,
-    "page": PageNumberPaginator,
-    "offset": OffsetPaginator,
-}
+_NOTHING = ParsedPage([], None)
+"""The parsed page of a response without a body, whose status is 204."""
 
 
 class FetchedPage(NamedTuple):
@@ -32,21 +32,26 @@ class FetchedPage(NamedTuple):
 
     requested_ms: the time just before the page was requested, in Unix milliseconds.
     records: the translated records; ``None`` if the back office responded 304, because nothing has changed.
-    continuation: the position of the next page, as text; ``None`` if this page is the last one.
+    continuation: the position of the next page; ``None`` if this page is the last one.
     conditional_request: the ``ETag`` and ``Last-Modified`` that a later pass can send, to get a 304 if the list hasn't
         changed; ``None`` if neither of them is safe to send.
+    end: how the pass found the end of the list; ``None`` while it goes on, and after a 304.
+    delta: the link with which the next pass begins, without a secret; ``None`` if the last page names none.
     """
 
     requested_ms: int
     records: PageRecords | None
-    continuation: str | None
+    continuation: Continuation | None
     conditional_request: ConditionalRequest | None
+    end: ListEnd | None = None
+    delta: str | None = None
 
 
 class PageReader:
-    """Reads the pages of one source, one by one.
+    """Reads the pages of one source's lists, one by one.
 
     :param fetch: a function that fetches a page from the back office.
+    :param translator: translates the records of the lists that this reader reads.
     :param seconds_left: a function that returns how many seconds the poll has left for its requests.
     :param probe: whether the source's circuit breaker is half open. A half-open breaker allows a single request. So
         the reader's first request isn't retried if it fails.
@@ -62,82 +67,159 @@ class PageReader:
         self._probe = probe
 
     def read_page(
-        self, first_url: str, continuation_text: str | None, conditional_request: ConditionalRequest | None = None
+        self,
+        list_request: ListRequest,
+        continuation: Continuation | None,
+        conditional_request: ConditionalRequest | None = None,
     ) -> FetchedPage:
         """Fetch one page, check it, and translate its records.
 
-        :param first_url: the URL of the first page of the back office's list.
-        :param continuation_text: the ``continuation`` of the previous page; ``None`` for the first page.
+        :param list_request: the list to read.
+        :param continuation: the ``continuation`` of the previous page; ``None`` for the first page.
         :param conditional_request: the ``ETag`` and ``Last-Modified`` of an earlier response. They are sent only if
             this page has the URL of that response.
-        :raises BackOfficeError: if the request fails, or if the response repeats a page or contains an invalid link or
-            token.
+        :raises BackOfficeError: if the request fails, or if the response contradicts itself or contains an invalid link
+            or token.
         :raises PageError: if the response doesn't have the form that the source's settings describe.
         :raises ListMovedError: if records may have moved between pages since the previous page was read.
         """
         requested_ms = now_ms()
-        paginator = PAGINATORS[self._source.paging.style](
-            self._source, first_url, lambda url: self._read_records(url, requested_ms)
-        )
-        continuation = Continuation.from_text(continuation_text) if continuation_text else paginator.start()
-        page_url = paginator.page_url(continuation)
-        response, page, next_url = self._fetch_page(paginator, continuation, conditional_request)
-        if page is None or response.body is None:
+        paginator = paginator_of(self._source, list_request, lambda request: self._read_records(request, requested_ms))
+        position = continuation or Continuation()
+        request = paginator.request(position)
+        try:
+            page = self._receive_page(paginator, position, requested_ms, conditional_request)
+        except BackOfficeError as error:
+            if _may_move_on(position) and _may_have_moved_on(error):
+                raise ListMovedError("if this repeats, use another style of paging than a scroll") from error
+            end = paginator.end_by_status(position, error.status)
+            if end is None:
+                raise
+            # The page before is read again, as it would be after an empty page.
+            paginator.new_records(position, [])
+            return FetchedPage(requested_ms, [], None, None, end)
+        if page is None:
             return FetchedPage(requested_ms, None, None, conditional_request)
-        records = self._translate(page, requested_ms)
-        if continuation.overlap is not None:
-            records = paginator.check_overlap(continuation, records)
-        following = paginator.following(continuation, ReceivedPage(page_url, response.body, records, next_url))
+        records = paginator.new_records(position, page.records)
+        if len(records) != len(page.records):
+            page = replace(page, records=records)
+        end = paginator.end(position, page)
+        # The pass has already got the records of a page that repeats the page before.
+        repeats = position.identities is not None and page.identities == position.identities
+        records = [] if repeats else page.records
+        if end is None:
+            return FetchedPage(requested_ms, records, paginator.following(position, page), None)
         # A later pass may send a conditional request only if this page is the whole list. Otherwise, a 304 for the
         # first page would hide changes on the other pages. The request must not be conditional either if the link to
         # the next page is in a header, because an ETag covers only the body. When a full page gains a `Link: rel=next`,
         # its ETag stays the same, so a 304 would hide the new page.
-        is_whole_list = continuation_text is None and following is None and not paginator.follows_header
-        return FetchedPage(
-            requested_ms,
-            records,
-            following.text() if following else None,
-            conditional_request_of(page_url, response) if is_whole_list else None,
-        )
+        is_whole_list = continuation is None and request.may_be_conditional and not paginator.reads_headers
+        condition = conditional_request_of(request.url, page.response) if is_whole_list else None
+        return FetchedPage(requested_ms, records, None, condition, end, paginator.delta(page))
 
-    def _fetch_page(
-        self, paginator: Paginator, continuation: Continuation, conditional_request: ConditionalRequest | None
-    ) -> tuple[BackOfficeResponse, ParsedPage | None, str | None]:
-        """Fetch a page, and fetch it a second time if the first response is stale.
+    def _receive_page(
+        self,
+        paginator: Paginator,
+        position: Continuation,
+        requested_ms: int,
+        conditional_request: ConditionalRequest | None,
+    ) -> ReceivedPage | None:
+        """Fetch and translate a page, and ask for it once more if the first response is doubtful.
 
-        :returns: the response, the parsed page, and the next page's URL. For a 304, the last two are ``None``.
-        :raises BackOfficeError: if the second response is stale as well.
+        :returns: the page; ``None`` if the back office responds 304.
         """
-        page_url = paginator.page_url(continuation)
-        for _ in range(2):
-            response = self._request(page_url, conditional_request)
-            if response.body is None:
-                return response, None, None
-            page = self._translator.parse_page(response.body)
-            next_url = paginator.next_url(response, page)
-            # Don't treat a page without records as stale. It may be the last page, and some back offices link from the
-            # last page to an earlier URL. In that case, `following` ends the pass.
-            may_repeat = paginator.may_repeat_page or not page.records
-            if may_repeat or not is_stale(continuation, page_url, response.body, next_url):
-                return response, page, next_url
-            conditional_request = None
-        raise BackOfficeError("not_data", "it repeats a page that it sent before")
+        # If the back office moves on with each request, a retry after a lost response would skip a page.
+        self._probe = self._probe or _may_move_on(position)
+        request = paginator.request(position)
+        page = self._receive(paginator, request, requested_ms, conditional_request)
+        if page and paginator.is_doubtful(position, page):
+            again = self._receive(paginator, request, requested_ms)
+            page = again and replace(again, asked_again=True, after_records=bool(page.records))
+        is_later_204 = page is not None and page.response.status == 204 and position.pages > 0
+        if is_later_204 and (not paginator.counts or paginator.end_by_status(position, 204)):
+            raise BackOfficeError(
+                "not_data",
+                "it answers 204, without a body, to the request for its next page",
+                advice="if the back office answers so behind the last page, add 204 to paging.end_status",
+                status=204,
+            )
+        return page
 
-    def _read_records(self, url: str, requested_ms: int) -> PageRecords:
-        page = self._translator.parse_page(self._request(url).body or b"")
-        return self._translate(page, requested_ms)
+    def _receive(
+        self,
+        paginator: Paginator,
+        request: BackOfficeRequest,
+        requested_ms: int,
+        conditional_request: ConditionalRequest | None = None,
+    ) -> ReceivedPage | None:
+        """Fetch and translate a page; return ``None`` if the back office responds 304."""
+        response = self._request(request, conditional_request)
+        if response.body is None:
+            return None
+        parsed = self._parse(response)
+        records = self._translate(parsed, requested_ms)
+        # A counted page may return with other view counters. A page that a link or token names doesn't return by
+        # itself, so other content means another event.
+        return ReceivedPage(request, response, parsed, records, not paginator.counts)
+
+    def _read_records(self, request: BackOfficeRequest, requested_ms: int) -> PageRecords:
+        return self._translate(self._parse(self._request(request)), requested_ms)
+
+    def _parse(self, response: BackOfficeResponse) -> ParsedPage:
+        if response.status == 204:
+            return _NOTHING
+        return self._translator.parse_page(response.body or b"", response.headers.get("Content-Type"))
 
     def _translate(self, page: ParsedPage, requested_ms: int) -> PageRecords:
         return [self._translator.translate_record(record, requested_ms) for record in page.records]
 
-    def _request(self, url: str, conditional_request: ConditionalRequest | None = None) -> BackOfficeResponse:
-        """Fetch ``url``. The request is conditional only if ``conditional_request`` was made for the same URL."""
+    def _request(
+        self, request: BackOfficeRequest, conditional_request: ConditionalRequest | None = None
+    ) -> BackOfficeResponse:
+        """Send ``request``. It is conditional only if ``conditional_request`` was made for the same URL."""
         probe, self._probe = self._probe, False
-        condition = conditional_request if conditional_request and conditional_request.url == url else None
+        condition = conditional_request if request.may_be_conditional else None
+        if condition and condition.url != request.url:
+            condition = None
         return self._fetch(
-            url,
+            request,
             etag=condition.etag if condition else None,
             last_modified=condition.last_modified if condition else None,
             probe=probe,
             deadline=time.monotonic() + self._seconds_left(),
         )
+
+
+def paginator_of(source: Source, list_request: ListRequest, read_records: ReadRecords) -> Paginator:
+    """Return the paginator of a list's paging style.
+
+    :param read_records: a function that reads a page a second time.
+    """
+    match list_request.paging.style:
+        case "none":
+            return NonePaginator(list_request, read_records)
+        case "link":
+            secret = source.secret
+            return LinkPaginator(list_request, read_records, secret.query if secret else None)
+        case "token":
+            return TokenPaginator(list_request, read_records)
+        case "page":
+            return PageNumberPaginator(list_request, read_records)
+        case "offset":
+            is_scanned = list_request.paging.size is not None
+            return (ScannedOffsetPaginator if is_scanned else OffsetPaginator)(list_request, read_records)
+
+
+def _may_move_on(position: Continuation) -> bool:
+    """Return whether the back office may move on with the request for this page, so that it must be sent only once.
+
+    Whether it does so is unknown until the first token has been sent.
+    """
+    return position.moves_on or (position.token is not None and position.pages == 1)
+
+
+def _may_have_moved_on(error: BackOfficeError) -> bool:
+    """Return whether the back office may have handled the request that failed, so that its response is lost."""
+    if error.status is not None:
+        return error.status >= 500 and error.status != 503
+    return error.kind in ("timeout", "deadline", "broken", "not_data", "too_large")
