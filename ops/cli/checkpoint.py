@@ -77,8 +77,9 @@ def _parse_ms(text: str) -> int:
 
 
 def _printable(saved: Checkpoint) -> dict[str, Any]:
-    """Return a checkpoint as JSON values. The field `remembered` shows only the number of remembered records."""
-    return {**_with_readable_times(asdict(saved)), "remembered": len(Remembered(saved.remembered))}
+    """Return a checkpoint as JSON values. The fields that hold hashes of records show only how many there are."""
+    counts = {"remembered": len(Remembered(saved.remembered)), "redriven": len(saved.redriven)}
+    return {**_with_readable_times(asdict(saved)), **counts}
 
 
 def _with_readable_times(fields: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,8 @@ Fault = Literal[
     "429",
     "500",
     "503",
+    "520",
+    "limited",
     "timeout",
     "refused",
     "cut",
@@ -52,11 +54,11 @@ Fault = Literal[
 ]
 """What goes wrong with a response of the back office.
 
-``fewer``: the page has fewer rows than a full page, but its link or token names the right next page. ``repeated``: the
-back office sends its previous response again. ``empty``: the status is 200, but the page falsely has no rows and no
-next page. ``cut``: the body is shorter than its Content-Length says. ``half``: the body is half a JSON text.
-``stray_link``: the link to the next page names another host. ``uncalled_304``: the status is 304 (Not Modified),
-although the request had no condition.
+``limited``: the status is 403, because the client has sent too many requests. ``fewer``: the page has fewer rows than a
+full page, but its link or token names the right next page. ``repeated``: the back office sends its previous response
+again. ``empty``: the status is 200, but the page falsely has no rows and no next page. ``cut``: the body is shorter
+than its Content-Length says. ``half``: the body is half a JSON text. ``stray_link``: the link to the next page names
+another host. ``uncalled_304``: the status is 304 (Not Modified), although the request had no condition.
 """
 
 
@@ -73,6 +75,8 @@ class Shape(NamedTuple):
     resolution_ms: the resolution of the modification times, in milliseconds.
     skew_ms: how far the back office's clock is ahead of the true time, in milliseconds.
     relative_links: whether the links to the next page leave out scheme and host.
+    cap: how many rows of one listing a client can get (styles ``link``, ``header`` and ``token``). The back office
+        refuses a later page with the status 400. ``None`` if there is no such limit.
     """
 
     style: Style = "link"
@@ -83,6 +87,7 @@ class Shape(NamedTuple):
     resolution_ms: int = 1
     skew_ms: int = 0
     relative_links: bool = False
+    cap: int | None = None
 
 
 class Row(NamedTuple):
@@ -199,6 +204,8 @@ class BackOffice:
         bad: dict[str, tuple[int, dict[str, str], bytes]] = {
             "429": (429, {"Retry-After": "2", **_JSON}, b'{"error":"slow down"}'),
             "500": (500, _HTML, b"<h1>Internal Server Error</h1>"),
+            "520": (520, _HTML, b"<h1>The origin responds with an unknown error</h1>"),
+            "limited": (403, {"X-RateLimit-Remaining": "0", **_JSON}, b'{"error":"slow down"}'),
             "503": (503, {"Retry-After": formatdate(self._clock() / 1000 + 3, usegmt=True)}, b""),
             "garbage": (200, headers, bytes(range(128, 200)) + body),
             "half": (200, headers, body[: len(body) // 2]),
@@ -224,6 +231,8 @@ class BackOffice:
         parts = urlsplit(request.url)
         assert f"{parts.scheme}://{parts.netloc}" == ORIGIN and parts.path == PATH, request.url
         query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+        if self.shape.cap is not None and self._position(query) >= self.shape.cap:
+            return 400, dict(_JSON), b'{"error":"too many rows"}'
         rows, next_page = self._page(query, 1 if fault == "fewer" else self.shape.page_size)
         headers = dict(_JSON)
         listed = ",".join(map(self.text, rows))
@@ -287,6 +296,13 @@ class BackOffice:
             return rest[:size], token
         link = f"{PATH}?{urlencode(query | {'token': token})}"
         return rest[:size], link if self.shape.relative_links else f"{ORIGIN}{link}"
+
+    def _position(self, query: dict[str, str]) -> int:
+        """Return how many rows of the listing lie before the requested page."""
+        if "token" not in query:
+            return 0
+        after = json.loads(query["token"])
+        return sum(self._sort_key(row) <= after for row in self._listed(query.get("since")))
 
     def _sort_key(self, row: Row) -> list[Any]:
         return [row.modified, row.id] if self.shape.order == "modified" else [row.id]

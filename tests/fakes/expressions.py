@@ -92,11 +92,21 @@ class _Expression:
                     new[name] = self._sum()
                 elif clause == "REMOVE":
                     new.pop(name, None)
+                elif clause in ("ADD", "DELETE"):
+                    self._change_set(new, name, adds=clause == "ADD")
                 else:
                     raise AssertionError(f"unknown clause {clause}")
                 if not self._skip(","):
                     break
         return new
+
+    def _change_set(self, new: dict[str, Mapping[str, Any]], name: str, *, adds: bool) -> None:
+        """Add numbers to a set of numbers, or remove them from it. A set that becomes empty is removed as a whole."""
+        numbers, changed = set(new.get(name, {"NS": []})["NS"]), set(self._present_operand()["NS"])
+        numbers = numbers | changed if adds else numbers - changed
+        new.pop(name, None)
+        if numbers:
+            new[name] = {"NS": sorted(numbers)}
 
     def _disjunction(self) -> bool:
         result = self._conjunction()

@@ -36,6 +36,7 @@ class Setting(NamedTuple):
     shape: the properties of the back office's HTTP interface.
     max_pages: how many pages one poll may read.
     latency_ms: how long the back office takes to respond, in milliseconds.
+    in_order: whether the source's settings say that the back office sorts its listings by modification time.
     max_deletes_percent: the greatest percentage of the items that a sweep may delete.
     """
 
@@ -43,6 +44,7 @@ class Setting(NamedTuple):
     max_pages: int = 100
     latency_ms: int = 5
     max_deletes_percent: int = 100
+    in_order: bool = False
 
 
 class Put(NamedTuple):

@@ -52,6 +52,10 @@ B_CHANGES: list[Step] = [
 ]
 """Steps that insert three rows and then change row b. After these steps the items equal the rows."""
 
+FIVE_SPREAD_ROWS: list[Step] = [step for row_id in IDS for step in (Put(row_id, VALUE, 0), Wait(100_000))]
+LIMITED_POLLS: list[Step] = [Fail("limited"), Fail("limited"), POLL_ALL, Wait(40_000)] * 5
+CAPPED = Setting(Shape(page_size=2, cap=4), in_order=True)
+
 FOUND: dict[str, tuple[Setting, list[Step]]] = {
     "a row is removed just before a sweep reads it, and its item is still in the stream": (
         Setting(),
@@ -134,6 +138,33 @@ FOUND: dict[str, tuple[Setting, list[Step]]] = {
             *(Put("d", VALUE, 0), PutBadRow("b", "future"), POLL_ALL, Put("c", VALUE, 0), SWEEP),
             *(Put("a", VALUE, 0), Remove("a", 0), POLL_ALL, Put("e", VALUE, 0)),
             *(Put("a", VALUE, 0), POLL_ALL, PutBadRow("a", "future"), SWEEP),
+        ],
+    ),
+    "the back office lists fewer rows than it has, and a first pass needs all of them": (
+        CAPPED,
+        [*FIVE_SPREAD_ROWS, POLL_ALL],
+    ),
+    "the back office lists fewer rows than it has, and a sweep looks for a row that was deleted": (
+        CAPPED._replace(max_pages=2),
+        [*FIVE_SPREAD_ROWS, POLL_ALL, POLL_ALL, POLL_ALL, Delete("b"), SWEEP],
+    ),
+    "a rate limit told as 403 outlasts the breaker in the middle of a pass": (
+        Setting(max_pages=1),
+        [
+            *(*THREE_ROWS, Put("d", VALUE, 0), POLL_ALL),
+            *LIMITED_POLLS,
+        ],
+    ),
+    "a proxy's own status in the middle of a pass": (
+        Setting(max_pages=1),
+        [*THREE_ROWS, Put("d", VALUE, 0), POLL_ALL, Fail("520"), Fail("520"), POLL_ALL],
+    ),
+    "most rows are bad in the first pass, and are corrected": (
+        Setting(),
+        [
+            *(Put("a", VALUE, 0), PutBadRow("b", "invalid"), PutBadRow("c", "no id"), PutBadRow("d", "no time")),
+            *(POLL_ALL, DELIVER_ALL, Wait(40_000), POLL_ALL),
+            *(Put("b", VALUE, 0), Put("c", VALUE, 0), Put("d", OTHER_VALUE, 0), POLL_ALL),
         ],
     ),
 }

@@ -6,7 +6,7 @@ skip these changes, although the items there may never get them. So a Region tha
 position, which the other Region has published (:class:`~readplane.poll.checkpoint.Position`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -73,6 +73,12 @@ class Checkpoints(Protocol):
         """Forget everything about a source except whether it is paused, so that the next poll reads everything.
 
         A poll that is running loses its lease, so it saves no more progress.
+        """
+
+    def forget_refused(self, source: str, keys: Collection[int]) -> None:
+        """Note that records of a source have left the quarantine, so that the next poll counts them no longer.
+
+        :param keys: the hashes under which the checkpoint remembers these records.
         """
 
     def take_over(self, source: str, position: Position, now_ms: int) -> None:
@@ -153,9 +159,13 @@ class DynamoCheckpoints:
             ":holder": {"S": holder},
             ":generation": _number(checkpoint.generation),
         }
+        delete = ""
+        if checkpoint.redriven:
+            # Delete only what this poll has read, because a redrive may have added more.
+            delete, values[":redriven"] = " DELETE redriven :redriven", _numbers(checkpoint.redriven)
         self._update(
             checkpoint.source,
-            "SET poll_state = :state, remembered = :remembered REMOVE holder, lease_until",
+            "SET poll_state = :state, remembered = :remembered REMOVE holder, lease_until" + delete,
             # The condition's part after `OR` is for retries. The client retries a call if the response is lost. If the
             # first attempt has already removed the lease, the retry succeeds, unless another poll has taken the lease.
             condition="holder = :holder OR (attribute_not_exists(holder) AND generation = :generation)",
@@ -192,9 +202,14 @@ class DynamoCheckpoints:
             settled_watermark_ms=_not_after(checkpoint.settled_watermark_ms, to_ms),
             settling_watermark_ms=_not_after(checkpoint.settling_watermark_ms, to_ms),
             reread_until_ms=max(checkpoint.reread_until_ms, checkpoint.watermark_ms or 0),
+            watermark_key=None,
+            delta_link=None,
+            deletes_watermark_ms=_not_after(checkpoint.deletes_watermark_ms, to_ms),
             main_pass=None,
+            deletes_pass=None,
             conditional_request=None,
             remembered=remembered.to_bytes(),
+            refused=0,
         )
         # If a poll is running, this update removes the poll's lease. If that poll has saved progress since
         # `get_checkpoint` above, this update overwrites that progress. No change is lost, because the next poll reads
@@ -211,13 +226,17 @@ class DynamoCheckpoints:
         self._update(
             source,
             "SET poll_state = :state, generation = if_not_exists(generation, :zero) + :one "
-            "REMOVE remembered, holder, lease_until, sweep_requested",
+            "REMOVE remembered, redriven, holder, lease_until, sweep_requested",
             values={
                 ":state": {"S": checkpoint_json(Checkpoint(source).without_progress())},
                 ":zero": _number(0),
                 ":one": _number(1),
             },
         )
+
+    def forget_refused(self, source: str, keys: Collection[int]) -> None:
+        """Add the hashes to the attribute ``redriven`` of the source's DynamoDB item. The next poll removes them."""
+        self._update(source, "ADD redriven :keys", values={":keys": _numbers(keys)})
 
     def take_over(self, source: str, position: Position, now_ms: int) -> None:
         """Replace the source's checkpoint with one at the position and remove its lease, in one update."""
@@ -229,13 +248,14 @@ class DynamoCheckpoints:
             # The other Region may have sent the change of any record.
             reread_until_ms=MAX_TIME_MS,
             watermark_ms=position.watermark_ms,
+            deletes_watermark_ms=position.watermark_ms,
             settling_watermark_ms=position.watermark_ms,
             fresh_as_of_ms=fresh_as_of_ms,
         )
         self._update(
             source,
             "SET poll_state = :state, generation = if_not_exists(generation, :zero) + :one "
-            "REMOVE remembered, holder, lease_until, sweep_requested, paused",
+            "REMOVE remembered, redriven, holder, lease_until, sweep_requested, paused",
             values={":state": {"S": checkpoint_json(checkpoint)}, ":zero": _number(0), ":one": _number(1)},
         )
 
@@ -320,6 +340,7 @@ def _checkpoint_of(source: str, record: TableRecord) -> Checkpoint:
         source,
         record["poll_state"]["S"] if "poll_state" in record else "{}",
         remembered=bytes(record["remembered"]["B"]) if "remembered" in record else b"",
+        redriven=frozenset(map(int, record.get("redriven", {}).get("NS", ()))),
         paused=record.get("paused", {}).get("BOOL", False),
         sweep_requested_ms=int(record.get("sweep_requested", {}).get("N", 0)),
         lease_holder=record.get("holder", {}).get("S"),
@@ -330,6 +351,10 @@ def _checkpoint_of(source: str, record: TableRecord) -> Checkpoint:
 
 def _not_after(watermark_ms: int | None, to_ms: int) -> int | None:
     return None if watermark_ms is None else min(watermark_ms, to_ms)
+
+
+def _numbers(values: Collection[int]) -> dict[str, list[str]]:
+    return {"NS": [str(value) for value in sorted(values)]}
 
 
 def _number(value: int) -> dict[str, str]:

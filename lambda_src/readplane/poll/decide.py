@@ -1,200 +1,319 @@
-"""Decide which change `poll` sends for a record of a back office.
+"""Decide what `poll` does with a record of a back office: send its change, skip it, or read its item first.
 
-The decision depends on the entry that the checkpoint remembers for the record, and on the version of the record's item.
-There is one function for each kind of record:
-
-- :func:`decide_incremental`: a record of an incremental pass.
-- :func:`decide_listed`: a record of a full listing, with a modification time.
-- :func:`decide_undated`: a record of a full listing, without a modification time. Only its content can be compared.
+:func:`decide` is pure. It depends on the record, on the entry that the checkpoint remembers for the record, on the
+version of the record's item, and on the pass that read the record.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..model.version import time_ms
-from .checkpoint import MAX_TIME_MS
 from .remembered import RememberedRecord
-from .sourced_version import content_of, counter_of, next_version
+from .sourced_version import MAX_COUNTER, content_of, counter_of, next_version, sourced_version
 
 MAX_IN_FLIGHT_MS = 60 * 60 * 1000
 """How many milliseconds `apply` has to write a change to its item. After that, `poll` treats the change as lost."""
 
+Rule = Literal["incremental", "listed", "undated", "deleted"]
+"""Which part of the table of :func:`decide` applies to a record:
 
-class Decision(NamedTuple):
-    """What `poll` sends for one record, and what the checkpoint remembers of the record.
+- ``incremental``: a record with a modification time, of an incremental pass.
+- ``listed``: a record with a modification time, of a full listing or a sweep.
+- ``undated``: a record without a modification time. Only its content can be compared.
+- ``deleted``: a record of the list of deleted records.
+"""
 
-    :param version: the version of the change to send; ``None`` to send no change.
-    :param remember: the entry that the checkpoint remembers for the record; ``None`` to forget the record, so that it
-        counts as new when it is read again. If there is no change to send, the entry is marked as sent.
+NEEDS_EVERY_ITEM: frozenset[Rule] = frozenset(("listed", "undated"))
+"""The rules that decide about no record without its item, so that the first call of :func:`decide` can be left out."""
+
+
+class ReadRecord(NamedTuple):
+    """What the decision needs to know about a record that was just read.
+
+    :param ms: the record's modification time, Unix milliseconds. If the record has none, it is the time just before
+        the record's page was requested.
+    :param content: the hash of the record's content.
+    :param is_delete: whether the back office has deleted the record.
+    """
+
+    ms: int
+    content: int
+    is_delete: bool = False
+
+    def entry(self, counter: int = 0) -> RememberedRecord:
+        """Return the entry for a change of this record that is on the change stream."""
+        return RememberedRecord(self.ms, self.content, counter)
+
+
+class PassView(NamedTuple):
+    """What the decision needs to know about the pass that read a record. All times are Unix milliseconds.
+
+    :param rule: the part of the table that applies to the record.
+    :param read_ms: the time just before the record's page was requested.
+    :param settled_ms: the record's page surely shows the state of records that were modified up to this time.
+    :param read_until_ms: for a record modified up to this time, an earlier pass may have sent the change, even if the
+        checkpoint remembers no entry for the record.
+    """
+
+    rule: Rule
+    read_ms: int
+    settled_ms: int = 0
+    read_until_ms: int = 0
+
+
+class StoredVersion(NamedTuple):
+    """The state of a record's item in the items table.
+
+    :param version: the version of the item or of its tombstone; ``None`` if there is neither.
     """
 
     version: str | None
+
+
+class Send(NamedTuple):
+    """Send a change.
+
+    :param version: the version of the change.
+    :param remember: the entry to remember when the change is on the change stream. Until then, the same entry is
+        remembered as pending.
+    """
+
+    version: str
+    remember: RememberedRecord
+
+
+class Skip(NamedTuple):
+    """Send nothing.
+
+    :param remember: the entry to remember; ``None`` to forget the record, so that it counts as new when it is read
+        again.
+    :param is_tied: whether the record is a delete with the very time of a living item.
+    """
+
     remember: RememberedRecord | None
+    is_tied: bool = False
 
 
-def needs_item(
-    entry: RememberedRecord, remembered: RememberedRecord | None, *, is_new: bool, read_until_ms: int
-) -> bool:
-    """Whether an incremental pass must look up a record's item before it sends the record's change.
-
-    There are two reasons for a lookup:
-
-    - The record's time is before the watermark, but the checkpoint remembers no entry for the record. The back office
-      may have committed the record late, the checkpoint may have had no room for an entry, or everything is being read
-      again. So the item may already have the record's change.
-    - The checkpoint remembers a later state of the record than the one just read, and the later state is pending:
-      Kinesis may never have received its change. The older state is sent only if the item has neither of the two
-      states. Without the lookup, every pass would send the older state, until the later state is read again.
-
-    :param entry: the record's entry, as :meth:`~readplane.poll.remembered.Remembered.add_record` returned it.
-    :param remembered: the entry that the checkpoint remembers for the record after the call of ``add_record``.
-    :param is_new: whether the checkpoint remembered no entry for the record before the call of ``add_record``.
-    :param read_until_ms: earlier passes may have read the records modified up to this time.
-    """
-    return is_older_than_remembered(entry, remembered) or (is_new and entry.ms <= read_until_ms)
+class ReadItem(NamedTuple):
+    """Read the record's item, and decide again."""
 
 
-def is_older_than_remembered(entry: RememberedRecord, remembered: RememberedRecord | None) -> bool:
-    """Whether the checkpoint remembers a later state of a record that was just read.
+Decision = Send | Skip | ReadItem
 
-    ``add_record`` remembers every entry that it returns, unless it already remembers a later one. So if the two entries
-    differ, the remembered entry is the later one.
-
-    :param entry: the record's entry, as ``add_record`` returned it.
-    :param remembered: the entry that the checkpoint remembers for the record after the call of ``add_record``.
-    """
-    return remembered != entry
+_READ_ITEM = ReadItem()
 
 
-def decide_incremental(entry: RememberedRecord, item_version: str | None, *, is_older: bool) -> Decision:
-    """Decide what to send for a record of an incremental pass.
-
-    Each row of the table is one case. The first two columns compare the item with the record.
-
-    ============  ==============  =========================================  ==================================
-    item's time   item's content  version to send                            entry to remember
-    ============  ==============  =========================================  ==================================
-    no item       no item         the record's version                       the entry as it is
-    earlier       any             the record's version                       the entry as it is
-    the same      the same        nothing to send                            the entry, with the item's counter
-    the same      different       the record's version, with a counter that  the entry, with that counter
-                                  is one above the item's
-    later         any             nothing to send                            the entry as it is
-    ============  ==============  =========================================  ==================================
-
-    The counter orders two contents with the same time. Without the counter, the content with the greater hash would
-    win, which is random. If the item's counter is at its maximum, nothing is sent.
-
-    :param entry: the record's entry.
-    :param item_version: the version of the record's item; ``None`` if there is no item, or if the item wasn't looked
-        up.
-    :param is_older: whether the checkpoint remembers a later state of the record. If so, the table doesn't apply: the
-        entry stays as it is, and the record's change is sent if the entry's version is greater than the item's.
-    """
-    if item_version is None:
-        return Decision(entry.version, entry)
-    if not is_older:
-        entry = _with_counter_of(item_version, entry)
-    return Decision(entry.version if entry.version > item_version else None, entry)
-
-
-def _with_counter_of(item_version: str, entry: RememberedRecord) -> RememberedRecord:
-    """Return a record's entry, with a new counter if the record's item has the same time.
-
-    If the item also has the same content, the entry gets the item's counter. Otherwise the entry gets the next counter
-    after the item's.
-    """
-    is_same = content_of(item_version) == entry.content
-    version = item_version if is_same else next_version(item_version, entry.content)
-    return entry._replace(counter=counter_of(version)) if time_ms(version) == entry.ms else entry
-
-
-def decide_listed(
-    entry: RememberedRecord, item_version: str | None, *, is_new: bool, is_delete: bool, settled_ms: int
+def decide(
+    record: ReadRecord, remembered: RememberedRecord | None, item: StoredVersion | None, view: PassView
 ) -> Decision:
-    """Decide what to send for a record of a full listing, if the record has a modification time.
+    """Decide what to do with a record that was just read.
 
-    Each row of the table is one case, and the first row that matches decides. A correcting version is the version that
-    :func:`correcting_version` returns: a change with it makes the item equal to the record. The second column says
-    whether the checkpoint remembered the record before its page was read.
+    Each row of the table is one case. In each part, the first row that matches decides. Times and contents are compared
+    with the record's. ``-`` means that the column doesn't matter. "Its version" is the version of the record's time and
+    content with the counter 0. The entry in the last column stands for the version in the column before it, unless the
+    column says otherwise.
 
-    =================================  ======================  ======================  ==================
-    record and item                    remembered before?      version to send         entry to remember
-    =================================  ======================  ======================  ==================
-    a delete, and there is no item     no                      nothing to send         none
-    there is a correcting version      yes or no               the correcting version  the record's entry
-    there is no correcting version     yes                     nothing to send         the record's entry
-    there is no correcting version     no                      nothing to send         none
-    =================================  ======================  ======================  ==================
+    ===========  ====================================  ==============================  ==============================
+    rule         remembered entry                      item                            decision
+    ===========  ====================================  ==============================  ==============================
+    incremental  none, the time is after               not read                        send its version
+                 ``read_until_ms``
+    incremental  none, the time isn't after it         not read                        read the item
+    incremental  none                                  none, or an earlier time        send its version
+    incremental  none                                  same time, same content         skip, with the item's counter
+    incremental  none                                  same time, other content        send with the item's counter + 1
+    incremental  none                                  the same, its counter is at     skip, its entry
+                                                       the maximum
+    incremental  none                                  a later time                    skip, its entry
+    incremental  an earlier time                       -                               send its version
+    incremental  same time, same content, pending      -                               send the entry's version again
+    incremental  same time, same content, sent         -                               skip, the remembered entry
+    incremental  same time, other content              -                               send with the entry's counter + 1
+    incremental  a later time, sent                    -                               skip, the remembered entry
+    incremental  a later time, pending                 not read                        read the item
+    incremental  a later time, pending                 none, or a lower version        send its version, the
+                                                                                       remembered entry
+    incremental  a later time, pending                 the same or a higher version    skip, the remembered entry
+    listed       -                                     not read                        read the item
+    listed       none                                  none, the record is a delete    skip, no entry
+    listed       a later time                          a correcting version            send it, the remembered entry
+    listed       a later time                          no correcting version           skip, the remembered entry
+    listed       another one, or none                  a correcting version            send it, the record's entry
+    listed       another one                           no correcting version           skip, the record's entry
+    listed       none                                  no correcting version           skip, no entry
+    undated      -                                     not read                        read the item
+    undated      in flight, same content, pending      -                               send the entry's version again
+    undated      in flight, same content, sent         -                               skip, the remembered entry
+    undated      in flight, other content              -                               send the version that corrects
+                                                                                       the entry's
+    undated      not in flight, or none                none, the record is a delete    skip, no entry
+    undated      not in flight, or none                none                            send its version
+    undated      not in flight, or none                same content                    skip, no entry
+    undated      not in flight, or none                other content                   send the correcting version
+    deleted      an earlier time                       -                               send its version
+    deleted      same time, same content, pending      -                               send the entry's version again
+    deleted      same time, same content, sent         -                               skip, the remembered entry
+    deleted      same time, other content              -                               skip, the remembered entry
+    deleted      a later time                          -                               skip, the remembered entry
+    deleted      none                                  not read                        read the item
+    deleted      none                                  none, the time is recent        send its version
+    deleted      none                                  none, the time isn't recent     skip, no entry
+    deleted      none                                  an earlier time                 send its version
+    deleted      none                                  same time, same content         skip, no entry
+    deleted      none                                  same time, other content        skip, no entry
+    deleted      none                                  a later time                    skip, no entry
+    ===========  ====================================  ==============================  ==============================
 
-    In the first row nothing is sent, because there is nothing to delete. But if the checkpoint remembered the record,
-    an earlier change of the record may still be on its way to the item. In that case the delete is sent.
+    **Pending and sent.** A pending entry's change may never have reached Kinesis, so the change is sent again with the
+    same version. A record older than the remembered entry may come from a lagging replica, so it isn't sent. But if the
+    later state is pending, the back office may no longer have it. Then the item decides.
 
-    :param entry: the record's entry.
-    :param item_version: the version of the record's item; ``None`` if there is no item.
-    :param is_new: whether the checkpoint remembered no entry for the record before its page was read.
-    :param is_delete: whether the record is a delete.
-    :param settled_ms: an older record may correct an item only if the item's time isn't later than this time, Unix
-        milliseconds (:func:`correcting_version`).
-    """
-    version = None
-    if item_version is not None or not is_delete or not is_new:
-        version = correcting_version(entry.version, item_version, settled_ms, versioned=True)
-    return Decision(version, None if version is None and is_new else entry)
+    **Counters.** A counter orders two contents with the same time. Without it, the content with the greater hash would
+    win, which is random.
 
+    **Correcting versions.** In a full listing, a change with the correcting version makes the item equal to the record
+    (:func:`_correcting_version`). There is no such version if the item already equals the record, or if the item is too
+    recent.
 
-def decide_undated(
-    entry: RememberedRecord,
-    remembered: RememberedRecord | None,
-    item_version: str | None,
-    *,
-    is_delete: bool,
-    read_ms: int,
-) -> Decision:
-    """Decide what to send for a record of a full listing, if the record has no modification time.
-
-    If the last change of the record is still in flight, the record is compared with that change. Otherwise the record
-    is compared with its item. A change is in flight until the item has the change's version or a later one. After
+    **In flight.** A change is in flight until the item has the change's version or a later one. After
     :data:`MAX_IN_FLIGHT_MS` the change counts as lost.
 
-    Each row of the table is one case. The first column says what the record is compared with, and the second column
-    describes the record.
+    **Deletes without an item.** There is nothing to delete, unless an earlier change of the record may still be in
+    flight. If the checkpoint remembers a record (rule ``listed``), or if the delete is younger than
+    :data:`MAX_IN_FLIGHT_MS` (rule ``deleted``), the delete is sent. Older deletes aren't sent, because the first pass
+    through a list of deleted records may read years of them.
 
-    ============================  =============  ============================  =========================
-    compared with                 record         version to send               entry to remember
-    ============================  =============  ============================  =========================
-    a change in flight, pending   same content   the change's version, again   the change's entry
-    a change in flight, sent      same content   nothing to send               the change's entry
-    a change in flight            other content  a version above the change's  an entry for that version
-    no item                       a delete       nothing to send               none
-    no item                       data           the record's version          an entry for that version
-    the item                      same content   nothing to send               none
-    the item                      other content  a version above the item's    an entry for that version
-    ============================  =============  ============================  =========================
+    **Deletes with the time of a living item** are skipped. If the back office ignores the part of the URL that asks for
+    deleted records, it lists its living records, each with the time of its item. Sending their deletes would empty the
+    collection. A true delete within the resolution of the times is rare, and a sweep finds it.
 
-    :param entry: the record's entry. Its time is ``read_ms``.
-    :param remembered: the entry that the checkpoint remembers of the record's last change, if any.
-    :param item_version: the version of the record's item; ``None`` if there is no item.
-    :param is_delete: whether the record is a delete.
-    :param read_ms: the time just before the record's page was requested, Unix milliseconds.
+    :param record: the record.
+    :param remembered: the entry that the checkpoint remembered for the record before its page was read.
+    :param item: the record's item; ``None`` if it hasn't been read.
+    :param view: the pass that read the record.
     """
-    if remembered and _has_arrived_or_is_lost(remembered, item_version, read_ms):
-        remembered = None
-    if remembered and remembered.content == entry.content:
-        return Decision(remembered.version if remembered.pending else None, remembered)
-    compared_version = remembered.version if remembered else item_version
-    if compared_version is None and is_delete:
-        return Decision(None, None)
-    version = correcting_version(entry.version, compared_version, MAX_TIME_MS, versioned=False)
+    match view.rule:
+        case "incremental":
+            return _decide_incremental(record, remembered, item, view)
+        case "listed":
+            return _decide_listed(record, remembered, item, view)
+        case "undated":
+            return _decide_undated(record, remembered, item, view)
+        case "deleted":
+            return _decide_deleted(record, remembered, item, view)
+
+
+def _decide_incremental(
+    record: ReadRecord, remembered: RememberedRecord | None, item: StoredVersion | None, view: PassView
+) -> Decision:
+    if remembered is None:
+        if item is None:
+            return _READ_ITEM if record.ms <= view.read_until_ms else _send(record.entry())
+        return _send_unless_item_is_later(record, item.version)
+    if remembered.ms <= record.ms:
+        return _send_next(record, remembered)
+    if not remembered.pending:
+        return Skip(remembered)
+    if item is None:
+        return _READ_ITEM
+    version = record.entry().version
+    return Send(version, remembered) if version > (item.version or "") else Skip(remembered)
+
+
+def _decide_listed(
+    record: ReadRecord, remembered: RememberedRecord | None, item: StoredVersion | None, view: PassView
+) -> Decision:
+    if item is None:
+        return _READ_ITEM
+    if remembered is None:
+        if item.version is None and record.is_delete:
+            return Skip(None)
+        version = _correcting_version(record.entry(), item.version, view.settled_ms, versioned=True)
+        return Skip(None) if version is None else Send(version, record.entry())
+    is_older = record.ms < remembered.ms
+    entry = record.entry() if is_older else _next_entry(record, remembered)
+    version = _correcting_version(entry, item.version, view.settled_ms, versioned=True)
+    # Don't replace a later entry: the later state may be read again.
+    remember = remembered if is_older else entry
+    return Skip(remember) if version is None else Send(version, remember)
+
+
+def _decide_undated(
+    record: ReadRecord, remembered: RememberedRecord | None, item: StoredVersion | None, view: PassView
+) -> Decision:
+    if item is None:
+        return _READ_ITEM
+    if remembered and _is_in_flight(remembered, item.version, view.read_ms):
+        if remembered.content == record.content:
+            sent = remembered._replace(pending=False)
+            return Send(remembered.version, sent) if remembered.pending else Skip(sent)
+        compared_version: str | None = remembered.version
+    else:
+        compared_version = item.version
+    if compared_version is None and record.is_delete:
+        return Skip(None)
+    version = _correcting_version(record.entry(), compared_version, None, versioned=False)
     if version is None:
-        return Decision(None, None)
-    return Decision(version, RememberedRecord(time_ms(version), entry.content, counter_of(version), pending=True))
+        return Skip(None)
+    return Send(version, RememberedRecord(time_ms(version), record.content, counter_of(version)))
 
 
-def _has_arrived_or_is_lost(sent: RememberedRecord, item_version: str | None, read_ms: int) -> bool:
-    return (item_version or "") >= sent.version or sent.ms < read_ms - MAX_IN_FLIGHT_MS
+def _decide_deleted(
+    record: ReadRecord, remembered: RememberedRecord | None, item: StoredVersion | None, view: PassView
+) -> Decision:
+    if remembered is not None:
+        if remembered.ms < record.ms or remembered.content == record.content:
+            return _send_next(record, remembered) if remembered.ms <= record.ms else Skip(remembered)
+        return Skip(remembered, is_tied=remembered.ms == record.ms)
+    if item is None:
+        return _READ_ITEM
+    if item.version is None:
+        is_recent = record.ms >= view.read_ms - MAX_IN_FLIGHT_MS
+        return _send(record.entry()) if is_recent else Skip(None)
+    item_ms = time_ms(item.version)
+    if item_ms < record.ms:
+        return _send(record.entry())
+    return Skip(None, is_tied=item_ms == record.ms and content_of(item.version) != record.content)
 
 
-def correcting_version(version: str, item_version: str | None, settled_ms: int, *, versioned: bool) -> str | None:
+def _send(entry: RememberedRecord) -> Send:
+    return Send(entry.version, entry)
+
+
+def _send_next(record: ReadRecord, remembered: RememberedRecord) -> Decision:
+    """Decide about a record that isn't older than its remembered entry."""
+    entry = _next_entry(record, remembered)
+    is_sent = entry == remembered._replace(pending=False) and not remembered.pending
+    return Skip(remembered) if is_sent else _send(entry)
+
+
+def _next_entry(record: ReadRecord, remembered: RememberedRecord) -> RememberedRecord:
+    """Return the entry for a record that isn't older than its remembered entry."""
+    if remembered.ms < record.ms:
+        return record.entry()
+    if remembered.content == record.content:
+        return remembered._replace(pending=False)
+    return record.entry(min(remembered.counter + 1, MAX_COUNTER))
+
+
+def _send_unless_item_is_later(record: ReadRecord, item_version: str | None) -> Decision:
+    """Decide about a record that the checkpoint doesn't remember, by its item."""
+    entry = record.entry()
+    if item_version is None:
+        return _send(entry)
+    is_same = content_of(item_version) == record.content
+    version = item_version if is_same else next_version(item_version, record.content)
+    if time_ms(version) == record.ms:
+        entry = record.entry(counter_of(version))
+    return _send(entry) if entry.version > item_version else Skip(entry)
+
+
+def _is_in_flight(sent: RememberedRecord, item_version: str | None, read_ms: int) -> bool:
+    return (item_version or "") < sent.version and sent.ms >= read_ms - MAX_IN_FLIGHT_MS
+
+
+def _correcting_version(
+    entry: RememberedRecord, item_version: str | None, settled_ms: int | None, *, versioned: bool
+) -> str | None:
     """Return the version of the change that makes an item equal to its record in a full listing.
 
     The result is ``None`` if no change is sent. Each row of the table is one case. The first two columns compare the
@@ -215,17 +334,18 @@ def correcting_version(version: str, item_version: str | None, settled_ms: int, 
     item, because the back office made the listing before the record changed, or from a lagging replica. So a too recent
     item stays as it is, and the next full listing decides.
 
-    :param version: the version of the listed record.
+    :param entry: the entry of the listed record.
     :param item_version: the item's version; ``None`` if there is no item.
     :param settled_ms: an older record may correct an item only if the item's time isn't later than this time, Unix
-        milliseconds.
+        milliseconds; ``None`` if it may correct every item.
     :param versioned: whether the record has a modification time.
     """
+    version = sourced_version(entry.ms, entry.counter, entry.content)
     if item_version is None:
         return version
-    is_same = content_of(item_version) == content_of(version)
+    is_same = content_of(item_version) == entry.content
     if version > item_version:
         return version if versioned or not is_same else None
-    if is_same or time_ms(item_version) > settled_ms:
+    if is_same or (settled_ms is not None and time_ms(item_version) > settled_ms):
         return None
-    return next_version(item_version, content_of(version))
+    return next_version(item_version, entry.content)

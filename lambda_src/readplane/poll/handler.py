@@ -31,6 +31,7 @@ from .source.translate import Translator
 from .sourced_items import DynamoSourcedItems
 from .switch import DynamoSwitch
 from .upstream.client import BackOfficeClient
+from .upstream.oauth2 import AccessTokens
 from .upstream.response import Fetch
 from .upstream.secret_values import AwsSecretValues
 
@@ -235,8 +236,18 @@ def _fault_of(error: Exception) -> str:
     return f"aws: {error.code}" if isinstance(error, AwsError) else f"internal: {type(error).__name__}"
 
 
-def _fetch_maker(secrets: AwsSecretValues) -> Callable[[Source], Fetch]:
-    return lambda source: BackOfficeClient(source, secrets).fetch
+def _fetch_maker(secrets: AwsSecretValues, telemetry: Telemetry) -> Callable[[Source], Fetch]:
+    def report_rotation(source: str) -> None:
+        telemetry.event(
+            "refresh_token_rotated",
+            "The authorization server replaces refresh tokens, but poll can't store the new one. Let the server keep "
+            "refresh tokens, or use the grant client_credentials.",
+            level="WARN",
+            source=source,
+        )
+
+    tokens = AccessTokens(on_rotation=report_rotation)
+    return lambda source: BackOfficeClient(source, secrets, tokens).fetch
 
 
 def make_poll() -> Function:
@@ -260,7 +271,8 @@ def make_poll() -> Function:
         switch=_make_switch(settings, dynamodb),
     )
     sources = _load_sources(settings, s3)
-    poll = Poll(sources, stores, _fetch_maker(AwsSecretValues()), Telemetry("poll", settings.name))
+    telemetry = Telemetry("poll", settings.name)
+    poll = Poll(sources, stores, _fetch_maker(AwsSecretValues(), telemetry), telemetry)
     return lambda event, context: poll(event, context.get_remaining_time_in_millis)
 
 

@@ -47,8 +47,10 @@ class Lease:
         self.counts = PollCounts()
         self.fault: str | None = None
         """Why the poll failed, for operators: ``<kind of error>: <detail>``. ``None`` if the poll hasn't failed."""
-        self.pass_kind: PassKind = "main"
+        self.pass_kind: PassKind = "incremental"
         """The kind of the current pass, as last given to :meth:`begin_pass`."""
+        self.pages_reached = 0
+        """How many pages the current pass had read before its requests, at most. It may have started again since."""
         self._holder = holder
         self._remaining_ms = remaining_ms
         self._pages_until = time.monotonic() + source.max_seconds
@@ -92,8 +94,8 @@ class Lease:
     def begin_pass(self, kind: PassKind) -> None:
         """Begin or continue a pass in this invocation, and count its pages from 0.
 
-        In one invocation, the main pass and a sweep may each read ``max_pages`` pages. If they shared that limit, the
-        main pass of a busy source would use up the limit, and a sweep would never end.
+        In one invocation, each pass may read ``max_pages`` pages. If the passes shared that limit, the main pass of a
+        busy source would use up the limit, and a sweep would never end.
         """
         self.pass_kind = kind
         self._pages_before_pass = self.counts.pages

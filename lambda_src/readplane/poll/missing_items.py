@@ -58,7 +58,9 @@ def missed_item_hash(key: str, version: str) -> int:
     return key_hash(f"{key} {version}")
 
 
-def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: int, max_percent: float) -> str | None:
+def refusal_reason(
+    living: int, missing: int, *, has_records: bool, doubtful: bool, without_id: int, max_percent: float
+) -> str | None:
     """Return why a sweep must not delete the missing items, or ``None`` if it may delete them.
 
     Each row of the table is one condition. The first row whose condition is met decides.
@@ -68,6 +70,7 @@ def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: 
     ====================================================  ===========  ===========================================
     no item is missing                                    yes          there is nothing to delete
     the listing has no records                            no           an empty listing is implausible
+    the end of the listing is doubtful                    no           the rest of the listing may be missing
     the listing has records without a usable id           no           any missing item may be one of these records
     ``max_percent`` is 0                                  no           the source's settings forbid deletes
     more items are missing than ``max_percent`` allows    no           so short a listing is implausible
@@ -77,6 +80,7 @@ def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: 
     :param living: how many items the collection has.
     :param missing: how many of the collection's items are missing from the listing.
     :param has_records: whether the listing has any record.
+    :param doubtful: whether it is doubtful that the listing was read as a whole.
     :param without_id: how many records of the listing have no usable id.
     :param max_percent: the source's ``sweep.max_deletes_percent``. Any value above 0 allows at least one delete,
         because a small collection could otherwise never lose an item.
@@ -85,6 +89,8 @@ def refusal_reason(living: int, missing: int, *, has_records: bool, without_id: 
         return None
     if not has_records:
         return "the listing is empty"
+    if doubtful:
+        return "the end of the listing is doubtful"
     if without_id:
         return "the listing holds records without a usable id"
     if missing > max(1, living * max_percent / 100) or not max_percent:

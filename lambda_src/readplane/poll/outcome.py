@@ -26,6 +26,10 @@ class PollCounts:
     :param changes: how many changes were sent, plus how many snapshots were written.
     :param quarantined: how many records were put into quarantine.
     :param missing: how many items were missing from the full listings that this invocation completed.
+    :param lists_doubtful: how many lists had a doubtful end, so that they may not have been read as a whole.
+    :param overlaps_missed: how many passes didn't read the newest record of an earlier pass again.
+    :param duplicates: how many records had the id of another record of their list but another content.
+    :param tied_deletes: how many deletes had the very time of a living item, so that they weren't sent.
     :param sweeps_refused: how many full listings weren't allowed to delete items, because they were implausible or took
         too long to compare.
     """
@@ -36,3 +40,7 @@ class PollCounts:
     quarantined: int = 0
     missing: int = 0
     sweeps_refused: int = 0
+    lists_doubtful: int = 0
+    overlaps_missed: int = 0
+    duplicates: int = 0
+    tied_deletes: int = 0

@@ -9,19 +9,14 @@ from ..model.keys import item_key
 from ..model.timestamp import rfc3339
 from ..model.version import time_ms
 from .checkpoint import MAX_TIME_MS
-from .decide import (
-    Decision,
-    decide_incremental,
-    decide_listed,
-    decide_undated,
-    is_older_than_remembered,
-    needs_item,
-)
+from .decide import NEEDS_EVERY_ITEM, Decision, PassView, ReadItem, ReadRecord, Rule, Send, Skip, StoredVersion, decide
+from .deletes_limit import DeletesLimit
 from .errors import PageError
 from .lease import Lease
 from .remembered import MAX_QUARANTINED, Remembered, RememberedRecord
+from .seen_records import UNKNOWN, SeenRecords
 from .source.translate import PageRecord, TranslatedRecord, UntranslatableRecord
-from .sourced_version import content_hash, key_hash
+from .sourced_version import content_hash, content_of, key_hash
 
 LARGE_PAGE = 5_000
 """If more changes than this must be sent for one page, the time of one invocation may be too short to send all of them.
@@ -32,20 +27,41 @@ The reason is that a Kinesis shard accepts only 1,000 records a second.
 _WORKERS = 8
 """How many threads write records to the quarantine in parallel."""
 
+_MARK_BITS = 16
+"""How many bits of a record's content the mark of a record with a modification time has."""
+
+
+def refused_key(raw_text: str) -> int:
+    """Return the hash under which a checkpoint remembers that the record with this text is in quarantine."""
+    return key_hash(f"refused {raw_text}")
+
 
 class SentPage(NamedTuple):
     """The result of sending one page's changes.
 
     :param changes: how many changes were sent to Kinesis.
     :param item_hashes: the key hashes of the items to which the page's records belong.
-    :param newest_ms: the latest modification time on the page, Unix milliseconds; ``None`` if no record has one.
+    :param oldest_ms: the earliest modification time on the page, Unix milliseconds; ``None`` if no record has one.
+    :param newest_ms: the latest modification time on the page.
+    :param newest_key: the key hash of a record with this time.
+    :param setback_ms: how much earlier a record on the page is than a record before it, at most; 0 if the page is
+        sorted by modification time.
     :param without_id: how many records on the page have no usable item id.
+    :param refused: how many records on the page can't be translated.
+    :param newly_refused: how many of these records weren't in quarantine before.
+    :param duplicates: how many records on the page have the id of another record of the list but another content.
     """
 
     changes: int
     item_hashes: list[int]
+    oldest_ms: int | None
     newest_ms: int | None
+    newest_key: int | None
+    setback_ms: int
     without_id: int
+    refused: int
+    newly_refused: int
+    duplicates: int
 
 
 class _Candidate(NamedTuple):
@@ -53,28 +69,14 @@ class _Candidate(NamedTuple):
 
     :param record: the translated record.
     :param hash: the hash of the item's key.
-    :param entry: the entry that the checkpoint will remember for the record, unless the comparison of the record with
-        its item leads to another entry.
-    :param is_new: whether the checkpoint remembered no entry for the record before this page.
+    :param read: what the decision needs to know about the record.
+    :param remembered: the entry that the checkpoint remembered for the record before its page was read.
     """
 
     record: TranslatedRecord
     hash: int
-    entry: RememberedRecord
-    is_new: bool
-
-
-class _Chosen(NamedTuple):
-    """A change that will be sent to the change stream.
-
-    :param change: the change.
-    :param hash: the hash of the item's key.
-    :param entry: the entry that the checkpoint remembers for the record of the change.
-    """
-
-    change: Change
-    hash: int
-    entry: RememberedRecord
+    read: ReadRecord
+    remembered: RememberedRecord | None
 
 
 @dataclass
@@ -90,25 +92,49 @@ class _SortedPage:
     candidates: dict[str, _Candidate] = field(default_factory=dict)
     untranslatable: list[UntranslatableRecord] = field(default_factory=list)
     item_hashes: list[int] = field(default_factory=list)
+    oldest_ms: int | None = None
     newest_ms: int | None = None
+    newest_key: int | None = None
+    setback_ms: int = 0
     without_id: int = 0
+    duplicates: int = 0
+
+    def note_time(self, ms: int, key: int) -> None:
+        """Note the modification time of the page's next record."""
+        if self.newest_ms is None or ms >= self.newest_ms:
+            self.newest_ms, self.newest_key = ms, key
+        self.oldest_ms = ms if self.oldest_ms is None else min(ms, self.oldest_ms)
+        self.setback_ms = max(self.setback_ms, self.newest_ms - ms)
 
 
 class RecordSender:
     """Sends the changes for the records that one pass reads.
 
     :param remembered: the records that the checkpoint remembers. The sender updates their entries.
-    :param full: whether the pass is a full listing. In a full listing, every record is compared with its item.
+    :param rule: the rule for the pass's records that have a modification time.
     :param is_sweep: whether the pass is a sweep. Then main passes read records between two pages of the pass.
     """
 
-    def __init__(self, lease: Lease, remembered: Remembered, *, full: bool, is_sweep: bool) -> None:
+    def __init__(self, lease: Lease, remembered: Remembered, rule: Rule, *, is_sweep: bool = False) -> None:
         self._lease = lease
         self._source = lease.source
         self._remembered = remembered
-        self._full = full
+        self._rule = rule
         self._is_sweep = is_sweep
         self._lag_ms = int(lease.source.lag_seconds * 1000)
+        self._deletes_limit = DeletesLimit(lease) if rule == "deleted" else None
+        self._seen: SeenRecords | None = None
+        self._read: set[int] = set()
+        self._lost: set[int] = set()
+
+    def begin_pass(self, seen: SeenRecords | None = None) -> None:
+        """Begin or continue a pass.
+
+        :param seen: the records that the pass has read so far, if the pass is a full listing.
+        """
+        self._seen = seen
+        self._read.clear()
+        self._lost.clear()
 
     def send_page(self, records: list[PageRecord], requested_ms: int, started_ms: int) -> SentPage:
         """Send the changes of a page's records, and quarantine the records that can't be translated.
@@ -120,14 +146,26 @@ class RecordSender:
         :param requested_ms: the time just before the page was requested, Unix milliseconds.
         :param started_ms: the time just before the pass sent its first request, Unix milliseconds.
         :raises PageError: if too many records can't be translated. The changes of the other records are sent anyway.
+            Also if a page of the list of deleted records would delete too many items. Then no change is sent.
         """
         settled_ms = started_ms - self._lag_ms
         page = self._sort(records, requested_ms, settled_ms)
         # Send the changes before the quarantine is written. If too many records can't be translated, `_quarantine`
         # raises an error, but the changes of the other records have been sent by then.
         changes = self._send(page.candidates, requested_ms, settled_ms)
-        self._quarantine(page.untranslatable, requested_ms)
-        return SentPage(changes, page.item_hashes, page.newest_ms, page.without_id)
+        newly_refused = self._quarantine(page.untranslatable, requested_ms)
+        return SentPage(
+            changes,
+            page.item_hashes,
+            page.oldest_ms,
+            page.newest_ms,
+            page.newest_key,
+            page.setback_ms,
+            page.without_id,
+            len(page.untranslatable),
+            newly_refused,
+            page.duplicates,
+        )
 
     def _sort(self, records: list[PageRecord], requested_ms: int, settled_ms: int) -> _SortedPage:
         """Separate the records whose change may have to be sent from those that can't be translated.
@@ -137,6 +175,7 @@ class RecordSender:
         one.
         """
         page = _SortedPage()
+        quarantined = self._remembered.quarantined_by_id()
         for record in map(self._check_owner, records):
             if isinstance(record, UntranslatableRecord):
                 page.untranslatable.append(record)
@@ -146,18 +185,15 @@ class RecordSender:
                     page.item_hashes.append(key_hash(self._key(record.item_id, None)))
                 continue
             key = self._key(record.item_id, record.owner)
-            page.item_hashes.append(key_hash(key))
+            hashed = key_hash(key)
+            page.item_hashes.append(hashed)
+            if quarantined:
+                self._remembered.mark_replaced(quarantined.get(key_hash(record.item_id), ()))
             if record.version_ms is not None:
-                page.newest_ms = max(page.newest_ms or 0, record.version_ms)
+                page.note_time(record.version_ms, hashed)
                 if self._is_sweep and record.version_ms > settled_ms:
                     continue
-            candidate = self._candidate(record, key, requested_ms)
-            previous = page.candidates.get(key)
-            if candidate and (previous is None or previous.entry.version < candidate.entry.version):
-                # If a record is on the page twice, its second candidate is never new, because the first one is already
-                # remembered. So the record is new if its first candidate was new.
-                is_new = candidate.is_new or (previous is not None and previous.is_new)
-                page.candidates[key] = candidate._replace(is_new=is_new)
+            self._add_candidate(page, record, key, hashed, requested_ms, settled_ms)
         return page
 
     def _check_owner(self, record: PageRecord) -> PageRecord:
@@ -169,109 +205,149 @@ class RecordSender:
     def _key(self, item_id: str, owner: str | None) -> str:
         return item_key(self._source.collection, item_id, owner)
 
-    def _candidate(self, record: TranslatedRecord, key: str, requested_ms: int) -> _Candidate | None:
-        """Return a record as a candidate; ``None`` if an incremental pass needs to send no change for the record."""
+    def _add_candidate(
+        self, page: _SortedPage, record: TranslatedRecord, key: str, hashed: int, requested_ms: int, settled_ms: int
+    ) -> None:
+        """Add a record to the candidates of its page, unless the list has a record with the same id that wins."""
         content = content_hash(self._source.name, key, record.data_text)
-        hashed = key_hash(key)
-        if record.version_ms is None:
-            return _Candidate(record, hashed, RememberedRecord(requested_ms, content), is_new=False)
-        previous = self._remembered.get_record(hashed)
-        entry = self._remembered.add_record(hashed, record.version_ms, content)
-        if entry is None:
-            if not self._full or previous is None:
-                return None
-            # The record's change has been sent before, but the record's item may differ from the record. A sweep may
-            # have deleted the item while the record was missing from listings. Or the back office may have returned to
-            # an older state of the record. So compare the record with the item.
-            is_same_time = previous.ms == record.version_ms
-            entry = previous if is_same_time else RememberedRecord(record.version_ms, content)
-        return _Candidate(record, hashed, entry, is_new=previous is None)
+        ms = requested_ms if record.version_ms is None else record.version_ms
+        read = ReadRecord(ms, content, is_delete=record.data_text is None)
+        if self._seen is not None:
+            if record.version_ms is not None and self._has_lost(read, hashed):
+                page.duplicates += 1
+                return
+            if not self._is_first(page, self._seen, read, hashed, record.version_ms, settled_ms):
+                return
+        elif record.version_ms is not None and not self._is_last(page, read, hashed, key):
+            return
+        page.candidates[key] = _Candidate(record, hashed, read, self._remembered.get_record(hashed))
+
+    def _is_first(
+        self,
+        page: _SortedPage,
+        seen: SeenRecords,
+        read: ReadRecord,
+        hashed: int,
+        version_ms: int | None,
+        settled_ms: int,
+    ) -> bool:
+        """Whether a record of a full listing wins against the records with the same id that the listing had before.
+
+        A record with a later modification time wins, because it was modified during the listing. Otherwise the first
+        record wins. If the last one did, each listing would send the change of every one of them.
+        """
+        mark = read.content
+        if version_ms is not None:
+            mark = version_ms << _MARK_BITS | read.content & ((1 << _MARK_BITS) - 1)
+        first = seen.get_mark(hashed)
+        if first is None:
+            seen.add_record(hashed, mark)
+            return True
+        if version_ms is not None:
+            is_later = version_ms > settled_ms if first == UNKNOWN else version_ms > first >> _MARK_BITS
+            if is_later:
+                seen.add_record(hashed, mark)
+                return True
+        page.duplicates += first not in (mark, UNKNOWN)
+        return False
+
+    def _is_last(self, page: _SortedPage, read: ReadRecord, hashed: int, key: str) -> bool:
+        """Whether a record of an incremental pass wins against the records with the same id that the pass read before.
+
+        The record with the latest modification time wins. Of several with this time, the last one wins, because a list
+        of modifications has the latest state last. The checkpoint remembers the contents that have lost. If it didn't,
+        the next pass would read them again as new contents, and each pass would send the change of every one of them.
+        """
+        earlier = page.candidates.get(key)
+        rival = earlier.read if earlier else self._remembered.get_record(hashed)
+        if rival is not None and rival.ms == read.ms and rival.content != read.content:
+            if self._has_lost(read, hashed):
+                page.duplicates += 1
+                return False
+            if hashed in self._read:
+                page.duplicates += 1
+                lost = _lost_key(hashed, rival.content)
+                self._lost.add(lost)
+                self._remembered.replace_record(lost, RememberedRecord(rival.ms, rival.content, replaced=True))
+                self._remembered.drop_record(_lost_key(hashed, read.content))
+        self._read.add(hashed)
+        if len(self._read) > 2 * LARGE_PAGE:
+            self._read = {hashed for hashed in self._read if self._remembered.get_record(hashed)}
+        return earlier is None or read.ms >= earlier.read.ms
+
+    def _has_lost(self, read: ReadRecord, hashed: int) -> bool:
+        """Whether an earlier pass has read this content before another one with the same modification time."""
+        winner = self._remembered.get_record(hashed)
+        if winner is None or winner.ms != read.ms or winner.content == read.content:
+            return False
+        key = _lost_key(hashed, read.content)
+        lost = self._remembered.get_record(key)
+        return lost is not None and lost.ms == read.ms and key not in self._lost
 
     def _send(self, candidates: dict[str, _Candidate], requested_ms: int, settled_ms: int) -> int:
         """Decide for which candidates a change must be sent, send these changes, and return their number."""
-        decisions = (
-            self._decide_listed(candidates, requested_ms, settled_ms)
-            if self._full
-            else self._decide_incremental(candidates)
-        )
-        chosen = [
-            choice
-            for key, decision in decisions.items()
-            if (choice := self._choose(candidates[key], decision, requested_ms))
-        ]
+        decisions = self._decide(candidates, requested_ms, settled_ms)
+        chosen: list[tuple[_Candidate, Send]] = []
+        for key, decision in decisions.items():
+            candidate = candidates[key]
+            if isinstance(decision, Send):
+                chosen.append((candidate, decision))
+                self._remembered.replace_record(candidate.hash, decision.remember.as_pending)
+            elif isinstance(decision, Skip):
+                self._skip(candidate, decision)
         if not chosen:
             return 0
         lease = self._lease
-        if any(time_ms(choice.change.version) > requested_ms - self._lag_ms for choice in chosen):
+        if any(time_ms(decision.version) > requested_ms - self._lag_ms for _, decision in chosen):
             # Some of these records are so recent that the back office may modify them again with the same timestamp.
             # The content that was read last must win. So save the contents read so far before sending their changes. If
             # this poll crashes after sending, the next poll can still give a newer content a greater counter.
             lease.save_checkpoint(replace(lease.checkpoint, remembered=self._remembered.to_bytes()))
         lease.check()
-        lease.stores.stream.put_changes((choice.change for choice in chosen), lease.seconds_to_send())
-        self._remembered.mark_sent((choice.hash, choice.entry) for choice in chosen)
+        changes = (self._change(candidate.record, decision.version, requested_ms) for candidate, decision in chosen)
+        lease.stores.stream.put_changes(changes, lease.seconds_to_send())
+        self._remembered.mark_sent((candidate.hash, decision.remember) for candidate, decision in chosen)
         return len(chosen)
 
-    def _decide_incremental(self, candidates: dict[str, _Candidate]) -> dict[str, Decision]:
+    def _skip(self, candidate: _Candidate, decision: Skip) -> None:
+        self._lease.counts.tied_deletes += decision.is_tied
+        if decision.remember == candidate.remembered:
+            return
+        if decision.remember is None:
+            self._remembered.drop_record(candidate.hash)
+        else:
+            self._remembered.replace_record(candidate.hash, decision.remember)
+
+    def _decide(self, candidates: dict[str, _Candidate], requested_ms: int, settled_ms: int) -> dict[str, Decision]:
+        """Decide about each candidate, and read the items of those for which the decision needs them.
+
+        :raises PageError: if a page of the list of deleted records would delete too many items.
+        """
         checkpoint = self._lease.checkpoint
         read_until_ms = max(checkpoint.reread_until_ms, checkpoint.watermark_ms or 0)
         if len(candidates) > LARGE_PAGE:
             # Sending so many changes may take several polls. So look up the item of every new record, to skip the
             # changes that earlier polls have sent and `apply` has applied.
             read_until_ms = MAX_TIME_MS
-        remembered = {key: self._remembered.get_record(candidate.hash) for key, candidate in candidates.items()}
-        lookups = [
-            key
-            for key, candidate in candidates.items()
-            if needs_item(candidate.entry, remembered[key], is_new=candidate.is_new, read_until_ms=read_until_ms)
-        ]
-        versions = self._item_versions(lookups)
-        return {
-            key: decide_incremental(
-                candidate.entry,
-                versions.get(key),
-                is_older=is_older_than_remembered(candidate.entry, remembered[key]),
-            )
-            for key, candidate in candidates.items()
-        }
+        dated = PassView(self._rule, requested_ms, settled_ms, read_until_ms)
+        undated = dated._replace(rule="undated")
 
-    def _decide_listed(
-        self, candidates: dict[str, _Candidate], requested_ms: int, settled_ms: int
-    ) -> dict[str, Decision]:
-        versions = self._item_versions(list(candidates))
+        def decide_about(candidate: _Candidate, item: StoredVersion | None) -> Decision:
+            view = undated if candidate.record.version_ms is None else dated
+            return decide(candidate.read, candidate.remembered, item, view)
+
         decisions: dict[str, Decision] = {}
-        for key, candidate in candidates.items():
-            item_version, is_delete = versions.get(key), candidate.record.data_text is None
-            if self._source.versioned:
-                decisions[key] = decide_listed(
-                    candidate.entry,
-                    item_version,
-                    is_new=candidate.is_new,
-                    is_delete=is_delete,
-                    settled_ms=settled_ms,
-                )
-            else:
-                remembered = self._remembered.get_record(candidate.hash)
-                decisions[key] = decide_undated(
-                    candidate.entry, remembered, item_version, is_delete=is_delete, read_ms=requested_ms
-                )
+        lookups = list(candidates)
+        if self._rule not in NEEDS_EVERY_ITEM and self._source.versioned:
+            decisions = {key: decide_about(candidate, None) for key, candidate in candidates.items()}
+            lookups = [key for key, decision in decisions.items() if isinstance(decision, ReadItem)]
+        versions = self._lease.stores.items.get_versions(lookups) if lookups else {}
+        for key in lookups:
+            decisions[key] = decide_about(candidates[key], StoredVersion(versions.get(key)))
+        if self._deletes_limit is not None:
+            sent = [key for key, decision in decisions.items() if isinstance(decision, Send)]
+            self._deletes_limit.add(sum(_is_living(candidates[key], versions.get(key)) for key in sent))
         return decisions
-
-    def _item_versions(self, keys: list[str]) -> dict[str, str]:
-        return self._lease.stores.items.get_versions(keys) if keys else {}
-
-    def _choose(self, candidate: _Candidate, decision: Decision, requested_ms: int) -> _Chosen | None:
-        """Remember the entry that was decided for a record, and return the record's change if one must be sent."""
-        entry = decision.remember
-        if entry is None:
-            self._remembered.drop_record(candidate.hash)
-        elif entry != candidate.entry:
-            self._remembered.replace_record(candidate.hash, entry)
-        if decision.version is None or entry is None:
-            if entry is not None:
-                self._remembered.mark_sent([(candidate.hash, entry)])
-            return None
-        return _Chosen(self._change(candidate.record, decision.version, requested_ms), candidate.hash, entry)
 
     def _change(self, record: TranslatedRecord, version: str, requested_ms: int) -> Change:
         return Change(
@@ -285,19 +361,17 @@ class RecordSender:
             owner=record.owner,
         )
 
-    def _quarantine(self, untranslatable: list[UntranslatableRecord], requested_ms: int) -> None:
+    def _quarantine(self, untranslatable: list[UntranslatableRecord], requested_ms: int) -> int:
         """Quarantine the records that can't be translated, unless they are already in quarantine.
 
+        :returns: how many records weren't in quarantine before.
         :raises PageError: if there are more than :data:`MAX_QUARANTINED` of these records. In that case an operator
             must correct the source's settings or the back office. Quarantining so many records wouldn't help, because
             the operator would have to redrive all of them.
         """
         lease, name = self._lease, self._source.name
-        records = [
-            record
-            for record in untranslatable
-            if self._remembered.add_quarantined(key_hash(f"refused {record.raw_text}"), requested_ms)
-        ]
+        quarantined = self._remembered.quarantined_by_id() if untranslatable else {}
+        records = [record for record in untranslatable if self._is_new_in_quarantine(record, quarantined, requested_ms)]
         if len(records) > MAX_QUARANTINED:
             first = records[0].detail
             raise PageError(f"more than {MAX_QUARANTINED} records of a page can't be translated; the first: {first}")
@@ -321,3 +395,28 @@ class RecordSender:
                 reason=record.reason,
                 detail=record.detail,
             )
+        return len(records)
+
+    def _is_new_in_quarantine(
+        self, record: UntranslatableRecord, quarantined: dict[int, list[int]], requested_ms: int
+    ) -> bool:
+        id_hash = None if record.item_id is None else key_hash(record.item_id)
+        if id_hash is not None:
+            # If the record was quarantined with another text, that text is no longer the record's state.
+            self._remembered.mark_replaced(quarantined.get(id_hash, ()))
+        in_deletes = self._rule == "deleted"
+        return self._remembered.add_quarantined(
+            refused_key(record.raw_text), id_hash, requested_ms, in_deletes=in_deletes
+        )
+
+
+def _is_living(candidate: _Candidate, item_version: str | None) -> bool:
+    """Whether the item of a delete's record isn't deleted yet, as far as is known."""
+    if candidate.remembered is not None:
+        return candidate.remembered.content != candidate.read.content
+    return item_version is not None and content_of(item_version) != candidate.read.content
+
+
+def _lost_key(hashed: int, content: int) -> int:
+    """Return the hash under which a content is remembered that has lost against another one with the same time."""
+    return key_hash(f"replaced {hashed} {content}")

@@ -9,6 +9,7 @@ from ..model.keys import item_key
 from ..model.timestamp import rfc3339
 from .errors import PageError
 from .poll_stores import PollStores
+from .records import refused_key
 from .source.settings import Source
 from .source.translate import Translator, UntranslatableRecord
 from .sourced_version import content_hash, sourced_version
@@ -19,10 +20,12 @@ class _Redriven(NamedTuple):
 
     :param key: the key of the record's quarantine entry.
     :param change: the change to send for the record.
+    :param refused: the hash under which the checkpoint may remember that the record is in quarantine.
     """
 
     key: str
     change: Change
+    refused: int
 
 
 def redrive(
@@ -41,20 +44,23 @@ def redrive(
     redriven: list[_Redriven] = []
     failed: list[dict[str, str]] = []
     for key in keys:
-        change_or_reason = _change(source, collection, translator, key, stores)
-        if isinstance(change_or_reason, Change):
-            redriven.append(_Redriven(key, change_or_reason))
+        entry_or_reason = _translate(source, collection, translator, key, stores)
+        if isinstance(entry_or_reason, _Redriven):
+            redriven.append(entry_or_reason)
         else:
-            failed.append({"key": key, "reason": change_or_reason})
+            failed.append({"key": key, "reason": entry_or_reason})
     stores.stream.put_changes((entry.change for entry in redriven), seconds)
     for entry in redriven:
         stores.quarantine.remove_entry(entry.key)
+    if redriven:
+        # The next poll then counts these records no longer as records in quarantine.
+        stores.checkpoints.forget_refused(source.name, {entry.refused for entry in redriven})
     return {"redriven": len(redriven), "failed": failed}
 
 
-def _change(
+def _translate(
     source: Source, collection: Collection, translator: Translator, key: str, stores: PollStores
-) -> Change | str:
+) -> _Redriven | str:
     """Return the change for a quarantine entry's record, or a text that says why the entry can't be redriven."""
     entry = stores.quarantine.get_entry(key)
     if entry is None:
@@ -72,7 +78,7 @@ def _change(
         return "bad_owner: must be set in an owner collection, and only there"
     content = content_hash(source.name, item_key(collection.name, record.item_id, record.owner), record.data_text)
     ms = entry.at_ms if record.version_ms is None else record.version_ms
-    return Change(
+    change = Change(
         change_id=sourced_version(ms, 0, content),
         collection=collection.name,
         item_id=record.item_id,
@@ -82,3 +88,4 @@ def _change(
         accepted_at=rfc3339(now),
         owner=record.owner,
     )
+    return _Redriven(key, change, refused_key(entry.record))

@@ -2,7 +2,7 @@
 
 Each pass starts at the watermark minus the source's lag, so it reads the newest records again. The checkpoint has an
 entry for each of these records. The entry shows whether the record's change has been sent. It also orders two contents
-of the record that have the same modification time.
+of the record that have the same modification time. :func:`.decide.decide` says what an entry means for a record.
 """
 
 import struct
@@ -24,10 +24,14 @@ MAX_QUARANTINED = 1_000
 Quarantined records may take more entries if the other records leave room.
 """
 
+WITHOUT_ID_MS = 7 * 24 * 60 * 60 * 1000
+"""How long a quarantined record that nothing can show to be gone is remembered after it was last read, in ms."""
+
 # A packed entry has five fields: the key hash, the content hash, the upper 32 bits of the time, the lower 16 bits of
 # the time, and 16 bits for the flags and the counter.
 _ENTRY = struct.Struct(">QQIHH")
-_PENDING, _QUARANTINED = 1 << 15, 1 << 14
+_PENDING, _QUARANTINED, _REPLACED = 1 << 15, 1 << 14, 1 << 13
+_NO_ID = 1
 
 
 class RememberedRecord(NamedTuple):
@@ -35,10 +39,13 @@ class RememberedRecord(NamedTuple):
 
     :param ms: the record's modification time, Unix milliseconds. For a quarantined record, this is the time when the
         record was last read.
-    :param content: the hash of the record's content.
-    :param counter: how many other contents with the same modification time were read before this content.
+    :param content: the hash of the record's content. For a quarantined record, the hash of its item id; 1 without one.
+    :param counter: how many other contents with the same modification time were read before this content. For a
+        quarantined record, it is 1 if another state of the record was read since.
     :param pending: whether Kinesis may still lack the record's change.
     :param quarantined: whether the record is in quarantine.
+    :param replaced: whether the pass that read this content read another content of the record afterwards, with the
+        same modification time. For a quarantined record, whether it is in the list of deleted records.
     """
 
     ms: int
@@ -46,6 +53,12 @@ class RememberedRecord(NamedTuple):
     counter: int = 0
     pending: bool = False
     quarantined: bool = False
+    replaced: bool = False
+
+    @property
+    def as_pending(self) -> "RememberedRecord":
+        """The same entry while Kinesis may still lack its change."""
+        return RememberedRecord(self.ms, self.content, self.counter, True, self.quarantined, self.replaced)
 
     @property
     def version(self) -> str:
@@ -59,10 +72,15 @@ class Remembered:
     def __init__(self, content: bytes = b"") -> None:
         """Read the entries from bytes that :meth:`to_bytes` returned."""
         self._entries: dict[int, RememberedRecord] = {}
+        self._quarantined: set[int] = set()
         for key, content_hash, high, low, flags in _ENTRY.iter_unpack(content):
             ms, counter = high << 16 | low, flags & MAX_COUNTER
-            pending, quarantined = bool(flags & _PENDING), bool(flags & _QUARANTINED)
-            self._entries[key] = RememberedRecord(ms, content_hash, counter, pending, quarantined)
+            if flags & _QUARANTINED and not content_hash:
+                continue  # An earlier version saved this entry without the record's id. It is quarantined again.
+            states = bool(flags & _PENDING), bool(flags & _QUARANTINED), bool(flags & _REPLACED)
+            self._entries[key] = RememberedRecord(ms, content_hash, counter, *states)
+            if flags & _QUARANTINED:
+                self._quarantined.add(key)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -72,75 +90,92 @@ class Remembered:
         """Whether any entry is pending, which means that Kinesis may still lack its change."""
         return any(entry.pending for entry in self._entries.values())
 
+    @property
+    def quarantined(self) -> int:
+        """How many records are in quarantine."""
+        return len(self._quarantined)
+
     def get_record(self, key: int) -> RememberedRecord | None:
         """Return the entry under a key hash; ``None`` if there is none."""
         return self._entries.get(key)
 
-    def add_record(self, key: int, ms: int, content: int) -> RememberedRecord | None:
-        """Remember a record that was just read. Return the entry whose change must be sent; ``None`` to send no change.
+    def add_quarantined(self, key: int, id_hash: int | None, now_ms: int, *, in_deletes: bool = False) -> bool:
+        """Remember that a record is in quarantine. Return whether it wasn't there before.
 
-        Each row of the table is one case. The first three columns compare the entry remembered before the call with the
-        record.
-
-        ================  ==========  ===========  ==================================  ======================
-        remembered entry  its time    its content  entry to send                       entry remembered after
-        ================  ==========  ===========  ==================================  ======================
-        none              none        none         the record, with counter 0          the entry to send
-        any               earlier     any          the record, with counter 0          the entry to send
-        pending           the same    the same     the remembered entry, again         the remembered entry
-        sent              the same    the same     nothing to send                     the remembered entry
-        any               the same    different    the record, with the next counter   the entry to send
-        pending           later       any          the record, with counter 0          the remembered entry
-        sent              later       any          nothing to send                     the remembered entry
-        ================  ==========  ===========  ==================================  ======================
-
-        A record older than the remembered entry may come from a lagging replica, so it isn't sent. But if the
-        remembered entry is pending, its change may never have reached Kinesis, and the back office may no longer have
-        that later state. In that case the older record is sent.
-
-        The entry to send stays pending until it is given to :meth:`mark_sent`. If the record is read again before that,
-        the same version is sent again.
-
-        :param key: the hash of the item's key.
-        :param ms: the record's modification time, Unix milliseconds.
-        :param content: the hash of the record's content.
+        :param key: the hash of the record's text.
+        :param id_hash: the hash of the record's item id; ``None`` if it has none.
+        :param in_deletes: whether the record is in the list of deleted records.
         """
-        previous = self._entries.get(key)
-        if previous is None or ms > previous.ms:
-            entry = RememberedRecord(ms, content, pending=True)
-        elif ms < previous.ms:
-            return RememberedRecord(ms, content, pending=True) if previous.pending else None
-        elif content == previous.content:
-            return previous if previous.pending else None
-        else:
-            entry = RememberedRecord(ms, content, min(previous.counter + 1, MAX_COUNTER), pending=True)
-        self._entries[key] = entry
-        return entry
-
-    def add_quarantined(self, key: int, now_ms: int) -> bool:
-        """Remember that a record is in quarantine. Return ``True`` if no entry was remembered for the record before."""
         is_new = key not in self._entries
-        self._entries[key] = RememberedRecord(now_ms, 0, quarantined=True)
+        self._entries[key] = RememberedRecord(now_ms, id_hash or _NO_ID, quarantined=True, replaced=in_deletes)
+        self._quarantined.add(key)
         return is_new
+
+    def quarantined_by_id(self) -> dict[int, list[int]]:
+        """Return the keys of the quarantined records by the hash of their item id."""
+        keys: dict[int, list[int]] = {}
+        for key in self._quarantined:
+            id_hash = self._entries[key].content
+            if id_hash != _NO_ID:
+                keys.setdefault(id_hash, []).append(key)
+        return keys
+
+    def mark_replaced(self, keys: Iterable[int]) -> None:
+        """Note of quarantined records that the back office has sent another state of them."""
+        for key in keys:
+            self._entries[key] = self._entries[key]._replace(counter=1)
+
+    def drop_quarantined(
+        self, started_ms: int, *, in_deletes: bool = False, listed_all: bool = False, reread_since_ms: int | None = None
+    ) -> None:
+        """Forget quarantined records at the end of a pass that hasn't read them again.
+
+        :param started_ms: when the pass started. A record that the pass has read again is never forgotten.
+        :param in_deletes: whether the pass has read the list of deleted records. It says nothing about the records of
+            other lists. If nothing else shows that a record of this list is gone, it is forgotten
+            :data:`WITHOUT_ID_MS` after it was last read.
+        :param listed_all: whether the pass has listed all records. Then all other quarantined records are gone.
+            Otherwise those are gone of which another state was read. Of a record without an id, nothing shows that.
+            It is forgotten :data:`WITHOUT_ID_MS` after it was last read.
+        :param reread_since_ms: the pass has read everything again that was read since this time; ``None`` if it hasn't.
+            Then a record without an id is gone if it was read since this time.
+        """
+
+        def is_gone(entry: RememberedRecord) -> bool:
+            if entry.ms >= started_ms:
+                return False
+            if entry.replaced != in_deletes:
+                return False
+            is_expired = entry.ms < started_ms - WITHOUT_ID_MS
+            is_lacking = reread_since_ms is not None and entry.ms >= reread_since_ms
+            if in_deletes:
+                return bool(entry.counter) or is_expired
+            return listed_all or bool(entry.counter) or (entry.content == _NO_ID and (is_expired or is_lacking))
+
+        for key in [key for key in self._quarantined if is_gone(self._entries[key])]:
+            self.drop_record(key)
 
     def mark_sent(self, sent: Iterable[tuple[int, RememberedRecord]]) -> None:
         """Mark entries as sent, because Kinesis has their changes.
 
         If a record's entry has been replaced since the record's change was sent, the new entry stays as it is.
 
-        :param sent: pairs of a key hash and the entry whose change was sent.
+        :param sent: pairs of a key hash and the entry to remember, whose change was sent while it was pending.
         """
         for key, entry in sent:
-            if self._entries.get(key) == entry:
-                self._entries[key] = entry._replace(pending=False)
+            if self._entries.get(key) == entry.as_pending:
+                self._entries[key] = entry
 
     def replace_record(self, key: int, entry: RememberedRecord) -> None:
         """Remember an entry under a key hash. It replaces any entry that was remembered there."""
         self._entries[key] = entry
+        if entry.quarantined:
+            self._quarantined.add(key)
 
     def drop_record(self, key: int) -> None:
         """Forget the record under a key hash, so that the record counts as new when it is read again."""
         self._entries.pop(key, None)
+        self._quarantined.discard(key)
 
     def send_all_again(self) -> None:
         """Mark all remembered records, so that the next pass that reads them sends their changes again.
@@ -148,8 +183,12 @@ class Remembered:
         All entries become pending, so each change is sent again with the same version. The entries of quarantined
         records are forgotten. So these records are put into quarantine again if they still can't be translated.
         """
-        others = {key: entry for key, entry in self._entries.items() if not entry.quarantined}
-        self._entries = {key: entry._replace(pending=True) for key, entry in others.items()}
+        self._entries = {
+            key: entry._replace(pending=True)
+            for key, entry in self._entries.items()
+            if not entry.quarantined and not entry.replaced
+        }
+        self._quarantined.clear()
 
     def drop_before(self, ms: int) -> None:
         """Forget the records modified before ``ms``, because no later pass reads them. Keep all quarantined records."""
@@ -162,6 +201,7 @@ class Remembered:
             others = [pair for pair in self._entries.items() if not pair[1].quarantined]
             quarantined = _youngest(quarantined, max(MAX_QUARANTINED, MAX_ENTRIES - len(others)))
             self._entries = dict(quarantined + _youngest(others, MAX_ENTRIES - len(quarantined)))
+            self._quarantined = {key for key, _ in quarantined}
         return b"".join(_pack(key, entry) for key, entry in self._entries.items())
 
 
@@ -170,5 +210,10 @@ def _youngest(pairs: list[tuple[int, RememberedRecord]], count: int) -> list[tup
 
 
 def _pack(key: int, entry: RememberedRecord) -> bytes:
-    flags = entry.counter | (_PENDING if entry.pending else 0) | (_QUARANTINED if entry.quarantined else 0)
+    flags = (
+        entry.counter
+        | (_PENDING if entry.pending else 0)
+        | (_QUARANTINED if entry.quarantined else 0)
+        | (_REPLACED if entry.replaced else 0)
+    )
     return _ENTRY.pack(key, entry.content, entry.ms >> 16, entry.ms & 0xFFFF, flags)

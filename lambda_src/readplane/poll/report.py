@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..aws.faults import AwsError
 from ..clock import now_ms
@@ -34,6 +34,7 @@ def report_poll(lease: Lease, outcome: PollOutcome) -> dict[str, Any]:
         outcome=outcome,
         pages=counts.pages,
         metrics={
+            "RecordsInQuarantine": checkpoint.refused,
             "PollsCompleted": int(outcome in ("completed", "not_modified")),
             "PollsFailed": int(outcome == "failed"),
             "RecordsPolled": counts.records,
@@ -42,10 +43,22 @@ def report_poll(lease: Lease, outcome: PollOutcome) -> dict[str, Any]:
             "BreakerOpen": int(checkpoint.breaker(source.breaker.failures, now) != "closed"),
             "SweepMissing": counts.missing,
             "SweepRefused": counts.sweeps_refused,
+            **_metrics_of_faults(counts),
         },
         seconds={"Staleness": _staleness_seconds(checkpoint, now)},
     )
     return poll_response(outcome, counts, fault=lease.fault, sweeping=checkpoint.sweep_pass is not None)
+
+
+def _metrics_of_faults(counts: PollCounts) -> dict[str, float]:
+    """Return the metrics that are rarely above 0. A metric without data points costs nothing."""
+    metrics: dict[str, float] = {
+        "ListDoubtful": counts.lists_doubtful,
+        "OverlapMissed": counts.overlaps_missed,
+        "DuplicateIds": counts.duplicates,
+        "DeletesTied": counts.tied_deletes,
+    }
+    return {name: value for name, value in metrics.items() if value}
 
 
 def poll_response(
@@ -105,7 +118,9 @@ def publish_freshness(lease: Lease) -> None:
 
 
 def measure_staleness(stores: PollStores, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
-    """Log each source's staleness as a metric, and return the staleness in seconds by the source's name.
+    """Log how stale each source is and how many of its records are in quarantine.
+
+    The result is each source's staleness in seconds, by the source's name.
 
     The staleness is computed from the saved checkpoints. So a source is measured even if its polls no longer run. If
     another Region polls a source, the staleness is computed from the freshness which that Region has published. So both
@@ -113,28 +128,42 @@ def measure_staleness(stores: PollStores, sources: Iterable[str], telemetry: Tel
     """
     staleness: dict[str, float] = {}
     for name in sources:
-        seconds = _measure(stores, name)
-        if seconds is None:
+        measured = _measure(stores, name)
+        if measured is None:
             continue
-        staleness[name] = seconds
+        staleness[name] = measured.staleness_seconds
         telemetry.event(
             "staleness_measured",
             "How stale a source's items are.",
+            metrics={} if measured.refused is None else {"RecordsInQuarantine": measured.refused},
             seconds={"Staleness": staleness[name]},
             source=name,
         )
     return staleness
 
 
-def _measure(stores: PollStores, source: str) -> float | None:
-    """Return a source's staleness in seconds; ``None`` if it is unknown."""
+class _Measured(NamedTuple):
+    """What is measured of a source between two polls.
+
+    :param staleness_seconds: the source's staleness in seconds.
+    :param refused: how many of its records are in quarantine; ``None`` if another Region polls the source.
+    """
+
+    staleness_seconds: float
+    refused: int | None
+
+
+def _measure(stores: PollStores, source: str) -> _Measured | None:
+    """Measure a source by its saved checkpoint; return ``None`` if its staleness is unknown."""
     if stores.switch is None or stores.switch.polls_here(source):
         checkpoint = stores.checkpoints.get_checkpoint(source)
         is_known = checkpoint is not None and (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms)
-        return _staleness_seconds(checkpoint, now_ms()) if checkpoint is not None and is_known else None
+        if checkpoint is None or not is_known:
+            return None
+        return _Measured(_staleness_seconds(checkpoint, now_ms()), checkpoint.refused)
     freshness = stores.items.get_freshness(source)
     milliseconds = None if freshness is None else freshness.staleness_ms(now_ms())
-    return None if milliseconds is None else milliseconds / 1000
+    return None if milliseconds is None else _Measured(milliseconds / 1000, None)
 
 
 def _staleness_seconds(checkpoint: Checkpoint, now: int) -> float:

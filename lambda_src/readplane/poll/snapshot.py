@@ -1,4 +1,7 @@
-"""A snapshot: one payload of the back office, copied byte for byte into a document in every Region."""
+"""A snapshot: one payload of the back office, copied into a document in every Region.
+
+A JSON payload is copied byte for byte. A payload in another format becomes JSON first.
+"""
 
 import json
 import time
@@ -12,9 +15,11 @@ from ..model.schema import SchemaValidator
 from ..model.timestamp import rfc3339
 from .checkpoint import FailureState
 from .lease import Lease
+from .passes.base import may_be_conditional
 from .snapshot_documents import StoredDocument
-from .source.translate import check_snapshot
+from .source.snapshot_body import check_snapshot
 from .sourced_version import content_hash, content_of, sourced_version
+from .upstream.request import BackOfficeRequest
 from .upstream.response import Fetch, conditional_request_of
 
 _MAX_ATTEMPTS = 3
@@ -44,11 +49,13 @@ def take(
     # Make the request conditional only if every Region has the current document. Otherwise a 304 response would bring
     # no payload for the Regions whose document is missing, old or can't be read.
     version = checkpoint.snapshot_version
-    condition = checkpoint.conditional_request if version and regions.all_have(version) else None
-    if condition and condition.url != source.url:
+    is_allowed = may_be_conditional(checkpoint, source.conditional, requested_ms)
+    condition = checkpoint.conditional_request if is_allowed and version and regions.all_have(version) else None
+    request = BackOfficeRequest.of_page(source.main_list(None, requested_ms), None)
+    if condition and (condition.url != request.url or not request.may_be_conditional):
         condition = None
     response = fetch(
-        source.url,
+        request,
         etag=condition.etag if condition else None,
         last_modified=condition.last_modified if condition else None,
         probe=probe,
@@ -58,16 +65,16 @@ def take(
     if response.body is None:
         lease.checkpoint = replace(lease.checkpoint, failures=FailureState(), fresh_as_of_ms=requested_ms)
         return "not_modified"
-    check_snapshot(response.body, validator)
-    lease.checkpoint = replace(lease.checkpoint, failures=FailureState())
+    body = check_snapshot(response.body, response.headers.get("Content-Type"), source, validator)
+    lease.checkpoint = replace(lease.checkpoint, failures=FailureState(), last_full_response_ms=requested_ms)
     lease.counts.records += 1
-    version = regions.put_snapshot(response.body, requested_ms)
+    version = regions.put_snapshot(body, requested_ms)
     regions.report_errors()
     lease.checkpoint = replace(
         lease.checkpoint,
         fresh_as_of_ms=requested_ms,
         snapshot_version=version,
-        conditional_request=conditional_request_of(source.url, response),
+        conditional_request=conditional_request_of(request.url, response) if request.may_be_conditional else None,
     )
     return "completed"
 

@@ -10,7 +10,7 @@ from ..model.change import Change
 from ..model.keys import item_key, partitions
 from ..model.timestamp import rfc3339
 from ..model.version import time_ms
-from .checkpoint import MissedItems, Pass, PassKind
+from .checkpoint import MissedItems, PassKind, PassProgress
 from .errors import ChunkMissingError
 from .lease import Lease
 from .missing_items import MAX_MISSING, HashSet, missed_item_hash, pack_hashes, refusal_reason
@@ -46,51 +46,52 @@ def finish(lease: Lease, kind: PassKind) -> None:
 
     :param kind: the kind of the pass that has read this listing.
     """
-    state = lease.checkpoint.get_pass(kind)
-    assert state is not None and state.all_read
+    progress = lease.checkpoint.get_pass(kind)
+    assert progress is not None and progress.all_read
     # Save the finished pass before searching the collection, because the search may take longer than the invocation has
     # left. In that case, the next invocation repeats only the search and needn't read the pages again.
     lease.save_checkpoint(lease.checkpoint)
     try:
-        listed = _stored_set(lease, str(state.started_ms), state.chunks)
+        listed = _stored_set(lease, str(progress.started_ms), progress.chunks)
     except ChunkMissingError:  # The stored hashes of the listed items have expired, so the pass must start again.
         lease.checkpoint = lease.checkpoint.with_pass(kind, None)
         return
     missed_before = _missed_before(lease)
     try:
-        living, missing_count, missing = _find_missing(lease, state, listed)
+        living, missing_count, missing = _find_missing(lease, progress, listed)
     except _TimeUpError:
         _report_refusal(lease, TOO_LARGE)
         # A sweep stays unfinished, because the next invocation may have enough time for the search. A main pass ends
         # without the search, because the source gets no new data until its main pass has ended.
-        if kind == "main":
-            lease.checkpoint = replace(lease.checkpoint, main_pass=None)
+        if kind == "listing":
+            lease.checkpoint = lease.checkpoint.with_pass(kind, None)
         return
     lease.counts.missing += missing_count
     reason = refusal_reason(
         living,
         missing_count,
         has_records=bool(listed),
-        without_id=state.without_id,
-        max_percent=_max_deletes_percent(lease),
+        doubtful=progress.doubtful,
+        without_id=progress.without_id,
+        max_percent=max_deletes_percent(lease),
     )
     if reason:
         _report_refusal(lease, reason, living, missing_count)
-        _end_pass(lease, kind, state, None)
+        _end_pass(lease, kind, progress, None)
         return
     deletable = [pair for pair in missing if _hash(lease, *pair) in missed_before]
     _send_tombstones(lease, deletable)
     missed = None
     if len(deletable) < len(missing):
-        missed = MissedItems(f"{state.started_ms}.missing", 1)
+        missed = MissedItems(f"{progress.started_ms}.missing", 1)
         content = pack_hashes(_hash(lease, *pair) for pair in missing)
         lease.stores.checkpoints.put_chunk(lease.checkpoint, missed.name, 0, content, now_ms(), MISSED_ITEMS_SECONDS)
-    _end_pass(lease, kind, state, missed)
+    _end_pass(lease, kind, progress, missed)
 
 
-def _end_pass(lease: Lease, kind: PassKind, state: Pass, missed: MissedItems | None) -> None:
+def _end_pass(lease: Lease, kind: PassKind, progress: PassProgress, missed: MissedItems | None) -> None:
     checkpoint = lease.checkpoint.with_pass(kind, None)
-    lease.checkpoint = replace(checkpoint, missed_items=missed, last_sweep_ms=state.started_ms)
+    lease.checkpoint = replace(checkpoint, missed_items=missed, last_sweep_ms=progress.started_ms)
 
 
 def _report_refusal(lease: Lease, reason: str, living: int | None = None, missing: int | None = None) -> None:
@@ -123,7 +124,7 @@ def _stored_set(lease: Lease, name: str, chunks: int) -> HashSet:
     return HashSet(lease.stores.checkpoints.read_chunks(lease.source.name, name, chunks))
 
 
-def _find_missing(lease: Lease, state: Pass, listed: HashSet) -> tuple[int, int, MissingItems]:
+def _find_missing(lease: Lease, progress: PassProgress, listed: HashSet) -> tuple[int, int, MissingItems]:
     """Return the number of items, the number of missing items, and the first :data:`MAX_MISSING` missing items.
 
     :param listed: the key hashes of all items in the full listing.
@@ -131,7 +132,7 @@ def _find_missing(lease: Lease, state: Pass, listed: HashSet) -> tuple[int, int,
     """
     # An item whose version is later than `settled_ms` doesn't count as missing. The back office may have created the
     # item's record only after this pass had read the page that now contains the record.
-    settled_ms = state.started_ms - int(lease.source.lag_seconds * 1000)
+    settled_ms = progress.started_ms - int(lease.source.lag_seconds * 1000)
     living = missing_count = 0
     missing: MissingItems = []
     for item_id, version in lease.stores.items.list_living(partitions(lease.collection, None)):
@@ -182,5 +183,6 @@ def _hash(lease: Lease, item_id: str, version: str) -> int:
     return missed_item_hash(_key(lease, item_id), version)
 
 
-def _max_deletes_percent(lease: Lease) -> float:
+def max_deletes_percent(lease: Lease) -> float:
+    """Return the largest percentage of the collection's items that one pass may delete."""
     return lease.source.sweep.max_deletes_percent if lease.source.sweep else MAX_DELETES_PERCENT

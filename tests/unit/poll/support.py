@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import abc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from readplane.poll.snapshot_documents import StoredDocument
 from readplane.poll.source.settings import Source
 from readplane.poll.source.translate import UntranslatableRecord
 from readplane.poll.switch import Switch
+from readplane.poll.upstream.request import BackOfficeRequest
 from readplane.poll.upstream.response import BackOfficeResponse, Fetch
 from readplane.telemetry import Telemetry
 from tests.fakes.source_settings import add_defaults
@@ -94,7 +96,7 @@ class MemoryCheckpoints:
         self.by_source[source] = leased
         return leased
 
-    def save_checkpoint(self, checkpoint: Checkpoint, holder: str) -> None:
+    def save_checkpoint(self, checkpoint: Checkpoint, holder: str, *, releases: bool = False) -> None:
         self.saves += 1
         if self.before_save:
             self.before_save(self.saves)
@@ -105,6 +107,7 @@ class MemoryCheckpoints:
             checkpoint.source,
             checkpoint_json(checkpoint),
             remembered=checkpoint.remembered,
+            redriven=previous.redriven - checkpoint.redriven if releases else previous.redriven,
             paused=previous.paused,
             sweep_requested_ms=previous.sweep_requested_ms,
             lease_holder=previous.lease_holder,
@@ -113,7 +116,7 @@ class MemoryCheckpoints:
         )
 
     def release_lease(self, checkpoint: Checkpoint, holder: str) -> None:
-        self.save_checkpoint(checkpoint, holder)
+        self.save_checkpoint(checkpoint, holder, releases=True)
         saved = self.by_source[checkpoint.source]
         self.by_source[checkpoint.source] = replace(saved, lease_holder=None, lease_until_ms=0)
 
@@ -129,6 +132,10 @@ class MemoryCheckpoints:
 
     def rewind(self, source: str, to_ms: int) -> None:
         raise NotImplementedError
+
+    def forget_refused(self, source: str, keys: abc.Collection[int]) -> None:
+        checkpoint = self.by_source[source]
+        self.by_source[source] = replace(checkpoint, redriven=checkpoint.redriven | frozenset(keys))
 
     def take_over(self, source: str, position: Position, now_ms: int) -> None:
         raise NotImplementedError
@@ -245,6 +252,8 @@ class MemoryRegion:
 class Office:
     """A fake back office. It sorts its rows by modification time, and returns them in pages.
 
+    With ``etags``, each response has an ETag of its body. With ``etag``, it has this ETag, whatever its body is.
+
     A test can set two functions. ``answer`` takes the URL of each request and returns the body of the response, which
     replaces the page of rows. ``before`` runs once, just before the next response.
     """
@@ -252,11 +261,13 @@ class Office:
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
         self.page_size = 100
+        self.requests: list[BackOfficeRequest] = []
         self.urls: list[str] = []
         self.conditions: list[str | None] = []
         self.fault: BackOfficeError | None = None
         self.answer: Callable[[str], bytes] | None = None
         self.etags = False
+        self.etag: str | None = None
         self.before: Callable[[], None] | None = None
 
     def row(self, row_id: str, at: int = NOW_MS - 1000, n: Any = 1, gone: bool = False) -> None:
@@ -264,13 +275,15 @@ class Office:
 
     def __call__(
         self,
-        url: str,
+        request: BackOfficeRequest,
         *,
         etag: str | None = None,
         last_modified: str | None = None,
         probe: bool = False,
         deadline: float,
     ) -> BackOfficeResponse:
+        url = request.url
+        self.requests.append(request)
         self.urls.append(url)
         self.conditions.append(etag)
         if self.before:
@@ -279,8 +292,8 @@ class Office:
         if self.fault:
             raise self.fault
         body = self.answer(url) if self.answer else self.page(url)
-        headers = {"ETag": f'"{hash(body)}"'} if self.etags else {}
-        if self.etags and etag == headers["ETag"]:
+        headers = {"ETag": self.etag or f'"{hash(body)}"'} if self.etags or self.etag else {}
+        if headers and etag == headers["ETag"]:
             return BackOfficeResponse(304, None, headers, url)
         return BackOfficeResponse(200, body, headers, url)
 

@@ -15,12 +15,13 @@ from readplane.poll.checkpoint import (
     ConditionalRequest,
     FailureState,
     MissedItems,
-    Pass,
+    PassProgress,
     Position,
 )
 from readplane.poll.checkpoint_table import CHUNK_SECONDS, DynamoCheckpoints
+from readplane.poll.continuation import Continuation
 from readplane.poll.errors import ChunkMissingError, LeaseLostError
-from readplane.poll.remembered import Remembered
+from readplane.poll.remembered import Remembered, RememberedRecord
 from tests.fakes.moto_aws import Aws
 from tests.unit.support import NOW_MS
 
@@ -57,7 +58,7 @@ def test_a_new_source_has_an_empty_checkpoint(checkpoints: DynamoCheckpoints) ->
 
 def test_every_field_is_saved(checkpoints: DynamoCheckpoints) -> None:
     remembered = Remembered()
-    remembered.add_record(1, NOW_MS, 2)
+    remembered.replace_record(1, RememberedRecord(NOW_MS, 2, pending=True))
     full = replace(
         acquire(checkpoints),
         first_polled_ms=1,
@@ -67,13 +68,49 @@ def test_every_field_is_saved(checkpoints: DynamoCheckpoints) -> None:
         settling_since_ms=21,
         fresh_as_of_ms=3,
         last_change_ms=4,
-        main_pass=Pass(5, 6, '{"url":"é"}', False, 7, 8, 9, 10, 11, 12),
-        sweep_pass=Pass(13),
+        watermark_key=22,
+        delta_link="https://office.test/?é",
+        deletes_watermark_ms=23,
+        main_completed_ms=24,
+        last_full_response_ms=25,
+        last_cursor_ms=31,
+        last_started_ms=32,
+        refused=26,
+        new_records=28,
+        newly_refused=29,
+        refused_before=30,
+        refused_limit=27,
+        main_pass=PassProgress(
+            kind="incremental",
+            started_ms=5,
+            cursor_ms=6,
+            until_ms=7,
+            from_delta=True,
+            next_page=Continuation("https://office.test/?é", pages=1),
+            all_read=True,
+            doubtful=True,
+            newest_ms=8,
+            newest_key=9,
+            overlap_key=10,
+            first_watermark_ms=11,
+            setback_ms=12,
+            chunks=13,
+            without_id=14,
+            pages=15,
+            records=16,
+            refused=17,
+            newly_refused=18,
+            duplicates=19,
+            changes=20,
+        ),
+        sweep_pass=PassProgress("sweep", 13),
+        deletes_pass=PassProgress("deletes", 14),
         last_sweep_ms=14,
         missed_items=MissedItems("x", 15),
         conditional_request=ConditionalRequest("https://office.test", '"e"', None),
         snapshot_version="v",
-        failures=FailureState(16, 17, 18),
+        living_deletes=21,
+        failures=FailureState(16, 17, 18, 22),
         remembered=remembered.to_bytes(),
     )
     checkpoints.save_checkpoint(full, "one")
@@ -146,12 +183,19 @@ def test_a_source_that_was_never_polled_can_be_paused_and_swept_but_not_rewound(
 def test_a_rewind_reads_again_under_the_same_versions_and_takes_the_lease(checkpoints: DynamoCheckpoints) -> None:
     leased = acquire(checkpoints)
     remembered = Remembered()
-    remembered.add_record(1, 90, 7), remembered.add_record(1, 90, 8)
-    entry = remembered.get_record(1)
-    assert entry
-    remembered.mark_sent([(1, entry)])
-    remembered.add_quarantined(2, 90)
-    polled = replace(leased, watermark_ms=100, fresh_as_of_ms=110, main_pass=Pass(95), remembered=remembered.to_bytes())
+    remembered.replace_record(1, RememberedRecord(90, 8, counter=1))
+    remembered.add_quarantined(2, 5, 90)
+    polled = replace(
+        leased,
+        watermark_ms=100,
+        watermark_key=1,
+        delta_link="https://office.test/delta",
+        deletes_watermark_ms=80,
+        fresh_as_of_ms=110,
+        main_pass=PassProgress("incremental", 95),
+        remembered=remembered.to_bytes(),
+        refused=1,
+    )
     checkpoints.save_checkpoint(polled, "one")
     checkpoints.rewind("erp", 50)
     with pytest.raises(LeaseLostError):
@@ -159,8 +203,8 @@ def test_a_rewind_reads_again_under_the_same_versions_and_takes_the_lease(checkp
     saved = checkpoints.get_checkpoint("erp")
     assert saved and (saved.watermark_ms, saved.fresh_as_of_ms, saved.main_pass) == (50, 110, None)
     assert saved.reread_until_ms == 100
-    again = Remembered(saved.remembered).add_record(1, 90, 8)
-    assert again and again.counter == 1
+    assert (saved.watermark_key, saved.delta_link, saved.deletes_watermark_ms, saved.refused) == (None, None, 50, 0)
+    assert Remembered(saved.remembered).get_record(1) == RememberedRecord(90, 8, counter=1, pending=True)
     assert len(Remembered(saved.remembered)) == 1
     checkpoints.rewind("erp", 70)
     saved = checkpoints.get_checkpoint("erp")
@@ -188,14 +232,15 @@ def test_a_reset_forgets_all_but_the_pause(checkpoints: DynamoCheckpoints) -> No
 
 def test_a_region_takes_a_source_over_where_the_other_one_was(checkpoints: DynamoCheckpoints) -> None:
     remembered = Remembered()
-    remembered.add_record(1, NOW_MS, 2)
+    remembered.replace_record(1, RememberedRecord(NOW_MS, 2, pending=True))
     old = replace(
         acquire(checkpoints),
         watermark_ms=NOW_MS - 1,
         missed_items=MissedItems("x", 15),
         conditional_request=ConditionalRequest("https://office.test", '"e"', None),
-        main_pass=Pass(5),
-        failures=FailureState(16, 17, 18),
+        main_pass=PassProgress("incremental", 5),
+        living_deletes=21,
+        failures=FailureState(16, 17, 18, 22),
         remembered=remembered.to_bytes(),
     )
     checkpoints.save_checkpoint(old, "one")
@@ -210,6 +255,7 @@ def test_a_region_takes_a_source_over_where_the_other_one_was(checkpoints: Dynam
         fingerprint="f",
         reread_until_ms=MAX_TIME_MS,
         watermark_ms=NOW_MS - 9,
+        deletes_watermark_ms=NOW_MS - 9,
         settling_watermark_ms=NOW_MS - 9,
         fresh_as_of_ms=1_795_248_000_123,
         generation=2,
@@ -264,3 +310,17 @@ def test_an_error_of_aws_is_not_a_lost_lease(aws: Aws) -> None:
     with pytest.raises(RefusedError, match="ResourceNotFoundException") as raised:
         DynamoCheckpoints(BotoClient("dynamodb"), "none").acquire_lease("erp", "one", NOW_MS, UNTIL_MS)
     assert not isinstance(raised.value.__cause__, RefusedError), "an error must not be its own cause"
+
+
+def test_the_next_poll_learns_which_refused_records_were_redriven(checkpoints: DynamoCheckpoints) -> None:
+    checkpoints.forget_refused("erp", {1, (1 << 64) - 1})
+    leased = acquire(checkpoints)
+    assert leased.redriven == {1, (1 << 64) - 1}
+    checkpoints.forget_refused("erp", [7])
+    checkpoints.save_checkpoint(leased, "one")
+    checkpoints.release_lease(leased, "one")
+    checkpoints.release_lease(leased, "one")
+    leased = acquire(checkpoints, "two")
+    assert leased.redriven == {7}, "the second redrive came while the first poll ran"
+    checkpoints.release_lease(leased, "two")
+    assert acquire(checkpoints, "three").redriven == frozenset()

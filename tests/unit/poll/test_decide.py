@@ -1,4 +1,4 @@
-"""Tests of which change `poll` sends for a record.
+"""Tests of what `poll` does with a record.
 
 The docstrings in :mod:`readplane.poll.decide` hold the rules as tables. Each row of these tables has a test case.
 """
@@ -6,189 +6,252 @@ The docstrings in :mod:`readplane.poll.decide` hold the rules as tables. Each ro
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from readplane.poll.decide import (
     MAX_IN_FLIGHT_MS,
+    NEEDS_EVERY_ITEM,
     Decision,
-    correcting_version,
-    decide_incremental,
-    decide_listed,
-    decide_undated,
-    needs_item,
+    PassView,
+    ReadItem,
+    ReadRecord,
+    Rule,
+    Send,
+    Skip,
+    StoredVersion,
+    decide,
 )
 from readplane.poll.remembered import RememberedRecord
 from readplane.poll.sourced_version import MAX_COUNTER, next_version, sourced_version
 
-OLD, ITEM, NEW = (sourced_version(ms, 0, ms) for ms in (100, 200, 300))
-NEW_WITH_THE_ITEMS_CONTENT = sourced_version(300, 0, 200)
-OLD_WITH_THE_ITEMS_CONTENT = sourced_version(100, 0, 200)
-
-RECORD = RememberedRecord(200, 7, pending=True)
-"""What the checkpoint remembers of a record with the modification time 200 and the content hash 7."""
-
-
-@pytest.mark.parametrize(
-    ("remembered", "is_new", "read_until_ms", "expected"),
-    [
-        (RECORD, True, 200, True),
-        (RECORD, True, 199, False),
-        (RECORD, False, 200, False),
-        (RECORD._replace(ms=300), False, 0, True),
-    ],
-    ids=["new, before the watermark", "new, after the watermark", "remembered", "older than remembered"],
-)
-def test_an_item_is_looked_up_if_it_may_have_the_records_change(
-    remembered: RememberedRecord, is_new: bool, read_until_ms: int, expected: bool
-) -> None:
-    assert needs_item(RECORD, remembered, is_new=is_new, read_until_ms=read_until_ms) is expected
-
-
-@pytest.mark.parametrize(
-    ("item_version", "is_older", "sent", "counter"),
-    [
-        (None, False, sourced_version(200, 0, 7), 0),
-        (sourced_version(100, 3, 9), False, sourced_version(200, 0, 7), 0),
-        (sourced_version(200, 3, 7), False, None, 3),
-        (sourced_version(200, 3, 9), False, sourced_version(200, 4, 7), 4),
-        (sourced_version(200, MAX_COUNTER, 9), False, None, 0),
-        (sourced_version(300, 3, 7), False, None, 0),
-        (sourced_version(100, 3, 9), True, sourced_version(200, 0, 7), 0),
-        (sourced_version(200, 3, 7), True, None, 0),
-        (sourced_version(200, 0, 6), True, sourced_version(200, 0, 7), 0),
-        (sourced_version(300, 0, 7), True, None, 0),
-    ],
-    ids=[
-        "no item",
-        "an earlier time",
-        "the same time and content",
-        "the same time, other content",
-        "the same time, other content, no counter left",
-        "a later time",
-        "older than remembered: an earlier time",
-        "older than remembered: a greater version of the same time",
-        "older than remembered: a lower version of the same time",
-        "older than remembered: a later time",
-    ],
-)
-def test_an_incremental_record_is_sent_unless_its_item_has_it(
-    item_version: str | None, is_older: bool, sent: str | None, counter: int
-) -> None:
-    expected = Decision(sent, RECORD._replace(counter=counter))
-    assert decide_incremental(RECORD, item_version, is_older=is_older) == expected
-
-
-@pytest.mark.parametrize(
-    ("item_version", "is_new", "is_delete", "expected"),
-    [
-        (None, True, True, Decision(None, None)),
-        (None, False, True, Decision(RECORD.version, RECORD)),
-        (None, True, False, Decision(RECORD.version, RECORD)),
-        (sourced_version(100, 0, 9), False, False, Decision(RECORD.version, RECORD)),
-        (sourced_version(300, 0, 9), False, False, Decision(sourced_version(300, 1, 7), RECORD)),
-        (sourced_version(200, 0, 7), False, False, Decision(None, RECORD)),
-        (sourced_version(200, 0, 7), True, False, Decision(None, None)),
-    ],
-    ids=[
-        "a new delete without an item",
-        "a remembered delete without an item",
-        "no item",
-        "an older item",
-        "a newer item with other content",
-        "the item has it, remembered",
-        "the item has it, new",
-    ],
-)
-def test_a_listed_record_corrects_its_item(
-    item_version: str | None, is_new: bool, is_delete: bool, expected: Decision
-) -> None:
-    decision = decide_listed(RECORD, item_version, is_new=is_new, is_delete=is_delete, settled_ms=900)
-    assert decision == expected
-
-
+NO_ITEM = StoredVersion(None)
 READ_MS = 10 * MAX_IN_FLIGHT_MS
-UNDATED = RememberedRecord(READ_MS, 7)
-"""What the checkpoint remembers of a record that has no modification time, and has the content hash 7.
+MS = READ_MS - 1000
+"""The modification time of the record that is read in each case. The hash of its content is 7."""
+DATA, DELETE = ReadRecord(MS, 7), ReadRecord(MS, 7, is_delete=True)
+ENTRY = RememberedRecord(MS, 7)
+VERSION = sourced_version(MS, 0, 7)
+EARLIER, LATER = RememberedRecord(MS - 9, 9, 3), RememberedRecord(MS + 9, 9, 3)
 
-Instead of a modification time, the checkpoint holds the time at which the record's page was requested: ``READ_MS``.
-"""
-IN_FLIGHT = RememberedRecord(READ_MS - 1000, 7)
+
+def item(ms: int, content: int, counter: int = 0) -> StoredVersion:
+    return StoredVersion(sourced_version(ms, counter, content))
+
+
+def pending(entry: RememberedRecord) -> RememberedRecord:
+    return entry._replace(pending=True)
+
+
+def corrected(ms: int, content: int, counter: int = 0) -> str:
+    """Return the version just above the item's, with the record's content."""
+    return next_version(sourced_version(ms, counter, content), 7)
+
+
+def view(rule: Rule, *, settled_ms: int = READ_MS, read_until_ms: int = 0) -> PassView:
+    return PassView(rule, READ_MS, settled_ms, read_until_ms)
+
+
+Case = tuple[RememberedRecord | None, StoredVersion | None, Decision]
+
+INCREMENTAL: dict[str, Case] = {
+    "new, but perhaps read before": (None, None, ReadItem()),
+    "new, no item": (None, NO_ITEM, Send(VERSION, ENTRY)),
+    "new, an item with an earlier time": (None, item(MS - 9, 9, 3), Send(VERSION, ENTRY)),
+    "new, an item with the same time and content": (None, item(MS, 7, 3), Skip(ENTRY._replace(counter=3))),
+    "new, an item with the same time and other content": (
+        None,
+        item(MS, 9, 3),
+        Send(sourced_version(MS, 4, 7), ENTRY._replace(counter=4)),
+    ),
+    "new, the item's counter is at the maximum": (None, item(MS, 9, MAX_COUNTER), Skip(ENTRY)),
+    "new, an item with a later time": (None, item(MS + 9, 7, 3), Skip(ENTRY)),
+    "an earlier time": (EARLIER, None, Send(VERSION, ENTRY)),
+    "pending": (
+        pending(ENTRY._replace(counter=3)),
+        None,
+        Send(sourced_version(MS, 3, 7), ENTRY._replace(counter=3)),
+    ),
+    "sent": (ENTRY._replace(counter=3), None, Skip(ENTRY._replace(counter=3))),
+    "other content with the same time": (
+        ENTRY._replace(content=9, counter=3),
+        None,
+        Send(sourced_version(MS, 4, 7), ENTRY._replace(counter=4)),
+    ),
+    "other content, the counter is at the maximum": (
+        ENTRY._replace(content=9, counter=MAX_COUNTER),
+        None,
+        Send(sourced_version(MS, MAX_COUNTER, 7), ENTRY._replace(counter=MAX_COUNTER)),
+    ),
+    "a later state, sent": (LATER, None, Skip(LATER)),
+    "a later state, pending": (pending(LATER), None, ReadItem()),
+    "a later state, pending, no item": (pending(LATER), NO_ITEM, Send(VERSION, pending(LATER))),
+    "a later state, pending, a lower item": (pending(LATER), item(MS, 6), Send(VERSION, pending(LATER))),
+    "a later state, pending, the item has the record": (pending(LATER), item(MS, 7), Skip(pending(LATER))),
+    "a later state, pending, a higher item": (pending(LATER), item(MS, 7, 3), Skip(pending(LATER))),
+}
+
+
+@pytest.mark.parametrize("case", INCREMENTAL)
+def test_an_incremental_record(case: str) -> None:
+    remembered, stored, expected = INCREMENTAL[case]
+    assert decide(DATA, remembered, stored, view("incremental", read_until_ms=MS)) == expected
+
+
+def test_a_record_that_no_earlier_pass_read_is_sent_at_once() -> None:
+    assert decide(DATA, None, None, view("incremental", read_until_ms=MS - 1)) == Send(VERSION, ENTRY)
+
+
+LISTED: dict[str, tuple[ReadRecord, RememberedRecord | None, StoredVersion | None, int, Decision]] = {
+    "not read": (DATA, ENTRY, None, READ_MS, ReadItem()),
+    "a new delete without an item": (DELETE, None, NO_ITEM, READ_MS, Skip(None)),
+    "a remembered delete without an item": (DELETE, ENTRY, NO_ITEM, READ_MS, Send(VERSION, ENTRY)),
+    "a later state is remembered, no item": (DATA, LATER, NO_ITEM, READ_MS, Send(VERSION, LATER)),
+    "a later state is remembered, the item has it": (
+        DATA,
+        pending(LATER),
+        item(MS + 9, 9, 3),
+        READ_MS,
+        Send(corrected(MS + 9, 9, 3), pending(LATER)),
+    ),
+    "a later state is remembered, the item has the record": (DATA, LATER, item(MS, 7), READ_MS, Skip(LATER)),
+    "new, no item": (DATA, None, NO_ITEM, READ_MS, Send(VERSION, ENTRY)),
+    "new, a lower item": (DATA, None, item(MS - 9, 9), READ_MS, Send(VERSION, ENTRY)),
+    "new, a lower item with the same content": (DATA, None, item(MS - 9, 7), READ_MS, Send(VERSION, ENTRY)),
+    "remembered, a higher item with other content": (
+        DATA,
+        ENTRY,
+        item(MS + 9, 9),
+        READ_MS,
+        Send(corrected(MS + 9, 9), ENTRY),
+    ),
+    "remembered with an earlier time, a lower item": (DATA, EARLIER, item(MS - 9, 9), READ_MS, Send(VERSION, ENTRY)),
+    "remembered with other content, the item has it": (
+        DATA,
+        ENTRY._replace(content=9),
+        item(MS, 9),
+        READ_MS,
+        Send(sourced_version(MS, 1, 7), ENTRY._replace(counter=1)),
+    ),
+    "remembered, the item has the record": (DATA, pending(ENTRY), item(MS, 7), READ_MS, Skip(ENTRY)),
+    "new, the item has the record": (DATA, None, item(MS, 7), READ_MS, Skip(None)),
+    "new, a higher item with the same content": (DATA, None, item(MS + 9, 7), READ_MS, Skip(None)),
+    "new, a higher item that isn't too recent": (
+        DATA,
+        None,
+        item(MS + 9, 9),
+        MS + 9,
+        Send(corrected(MS + 9, 9), ENTRY),
+    ),
+    "new, a higher item that is too recent": (DATA, None, item(MS + 9, 9), MS + 8, Skip(None)),
+}
+
+
+@pytest.mark.parametrize("case", LISTED)
+def test_a_listed_record(case: str) -> None:
+    record, remembered, stored, settled_ms, expected = LISTED[case]
+    assert decide(record, remembered, stored, view("listed", settled_ms=settled_ms)) == expected
+
+
+IN_FLIGHT = RememberedRecord(READ_MS - 2000, 7)
 LOST = RememberedRecord(READ_MS - MAX_IN_FLIGHT_MS - 1, 7)
-EARLIER_ITEM = sourced_version(READ_MS - 2000, 0, 9)
 
 
-def undated(version: str) -> Decision:
-    """Return the decision to send the change of the record ``UNDATED``, and to give the change this version."""
-    counter = int(version[15:18], 16)
-    ms = int(version[:8] + version[9:13], 16)
-    return Decision(version, RememberedRecord(ms, 7, counter, pending=True))
+def undated(ms: int, counter: int = 0) -> Send:
+    """Return the decision to send a record without a modification time with a version of this time and counter."""
+    return Send(sourced_version(ms, counter, 7), RememberedRecord(ms, 7, counter))
 
 
-@pytest.mark.parametrize(
-    ("remembered", "item_version", "is_delete", "expected"),
-    [
-        (
-            IN_FLIGHT._replace(pending=True),
-            EARLIER_ITEM,
-            False,
-            Decision(IN_FLIGHT.version, IN_FLIGHT._replace(pending=True)),
-        ),
-        (IN_FLIGHT, EARLIER_ITEM, False, Decision(None, IN_FLIGHT)),
-        (IN_FLIGHT._replace(content=9), EARLIER_ITEM, False, undated(UNDATED.version)),
-        (IN_FLIGHT._replace(content=9), None, True, undated(UNDATED.version)),
-        (
-            RememberedRecord(READ_MS + 5, 9),
-            EARLIER_ITEM,
-            False,
-            undated(sourced_version(READ_MS + 5, 1, 7)),
-        ),
-        (None, None, True, Decision(None, None)),
-        (None, None, False, undated(UNDATED.version)),
-        (None, sourced_version(READ_MS - 2000, 0, 7), False, Decision(None, None)),
-        (None, sourced_version(READ_MS + 2000, 0, 7), False, Decision(None, None)),
-        (None, EARLIER_ITEM, False, undated(UNDATED.version)),
-        (None, sourced_version(READ_MS + 2000, 0, 9), False, undated(sourced_version(READ_MS + 2000, 1, 7))),
-        (IN_FLIGHT, IN_FLIGHT.version, False, Decision(None, None)),
-        (IN_FLIGHT, sourced_version(READ_MS, 0, 9), False, undated(sourced_version(READ_MS, 1, 7))),
-        (LOST, None, False, undated(UNDATED.version)),
-    ],
-    ids=[
-        "in flight, same content, pending",
-        "in flight, same content, sent",
-        "in flight, other content",
-        "in flight, a delete without an item",
-        "in flight with a later time, other content",
-        "no item, a delete",
-        "no item, data",
-        "item with the same content",
-        "later item with the same content",
-        "item with other content",
-        "later item with other content",
-        "arrived",
-        "arrived, and another change of the item as well",
-        "lost",
-    ],
+UNDATED: dict[str, tuple[bool, RememberedRecord | None, StoredVersion | None, Decision]] = {
+    "not read": (False, None, None, ReadItem()),
+    "in flight, same content, pending": (
+        False,
+        pending(IN_FLIGHT),
+        item(READ_MS - 3000, 9),
+        Send(IN_FLIGHT.version, IN_FLIGHT),
+    ),
+    "in flight, same content, sent": (False, IN_FLIGHT, item(READ_MS - 3000, 9), Skip(IN_FLIGHT)),
+    "in flight, other content": (False, IN_FLIGHT._replace(content=9), item(READ_MS - 3000, 9), undated(READ_MS)),
+    "in flight, a delete without an item": (True, IN_FLIGHT._replace(content=9), NO_ITEM, undated(READ_MS)),
+    "in flight with a later time, other content": (
+        False,
+        RememberedRecord(READ_MS + 5, 9),
+        item(READ_MS - 3000, 9),
+        undated(READ_MS + 5, 1),
+    ),
+    "no item, a delete": (True, None, NO_ITEM, Skip(None)),
+    "no item, data": (False, None, NO_ITEM, undated(READ_MS)),
+    "item with the same content": (False, None, item(READ_MS - 3000, 7), Skip(None)),
+    "later item with the same content": (False, None, item(READ_MS + 3000, 7), Skip(None)),
+    "item with other content": (False, None, item(READ_MS - 3000, 9), undated(READ_MS)),
+    "later item with other content": (False, None, item(READ_MS + 3000, 9), undated(READ_MS + 3000, 1)),
+    "arrived": (False, IN_FLIGHT, StoredVersion(IN_FLIGHT.version), Skip(None)),
+    "arrived, and another change of the item as well": (False, IN_FLIGHT, item(READ_MS, 9), undated(READ_MS, 1)),
+    "lost": (False, LOST, NO_ITEM, undated(READ_MS)),
+}
+
+
+@pytest.mark.parametrize("case", UNDATED)
+def test_a_record_without_a_time(case: str) -> None:
+    is_delete, remembered, stored, expected = UNDATED[case]
+    record = ReadRecord(READ_MS, 7, is_delete)
+    assert decide(record, remembered, stored, view("undated", settled_ms=0)) == expected
+
+
+OLD = ReadRecord(READ_MS - MAX_IN_FLIGHT_MS - 1, 7, is_delete=True)
+
+DELETED: dict[str, tuple[ReadRecord, RememberedRecord | None, StoredVersion | None, Decision]] = {
+    "an earlier time": (DELETE, EARLIER, None, Send(VERSION, ENTRY)),
+    "pending": (DELETE, pending(ENTRY), None, Send(VERSION, ENTRY)),
+    "sent": (DELETE, ENTRY, None, Skip(ENTRY)),
+    "the record was changed at the same time": (
+        DELETE,
+        pending(ENTRY._replace(content=9)),
+        None,
+        Skip(pending(ENTRY._replace(content=9)), is_tied=True),
+    ),
+    "a later time": (DELETE, pending(LATER), None, Skip(pending(LATER))),
+    "not remembered": (DELETE, None, None, ReadItem()),
+    "no item, recent": (DELETE, None, NO_ITEM, Send(VERSION, ENTRY)),
+    "no item, not recent": (OLD, None, NO_ITEM, Skip(None)),
+    "an item with an earlier time": (DELETE, None, item(MS - 9, 9, 3), Send(VERSION, ENTRY)),
+    "the item has the delete": (DELETE, None, item(MS, 7, 3), Skip(None)),
+    "an item with the same time": (DELETE, None, item(MS, 9, 3), Skip(None, is_tied=True)),
+    "an item with a later time": (DELETE, None, item(MS + 9, 9), Skip(None)),
+}
+
+
+@pytest.mark.parametrize("case", DELETED)
+def test_a_deleted_record(case: str) -> None:
+    record, remembered, stored, expected = DELETED[case]
+    assert decide(record, remembered, stored, view("deleted")) == expected
+
+
+_TIMES = st.integers(MS - 2, MS + 2)
+_ENTRIES: st.SearchStrategy[Any] = st.none() | st.builds(
+    RememberedRecord, _TIMES, st.sampled_from([7, 9]), st.integers(0, 2), st.booleans()
 )
-def test_an_undated_record_is_compared_with_what_its_item_will_say(
-    remembered: RememberedRecord | None, item_version: str | None, is_delete: bool, expected: Decision
-) -> None:
-    assert decide_undated(UNDATED, remembered, item_version, is_delete=is_delete, read_ms=READ_MS) == expected
+_ITEMS: st.SearchStrategy[Any] = st.builds(item, _TIMES, st.sampled_from([7, 9]), st.integers(0, 2)) | st.just(NO_ITEM)
 
 
-@pytest.mark.parametrize(
-    ("version", "item_version", "settled_ms", "versioned", "expected"),
-    [
-        (NEW, None, 0, True, NEW),
-        (NEW, ITEM, 0, True, NEW),
-        (OLD, ITEM, 200, True, next_version(ITEM, 100)),
-        (OLD, ITEM, 199, True, None),
-        (ITEM, ITEM, 900, True, None),
-        (NEW_WITH_THE_ITEMS_CONTENT, ITEM, 900, True, NEW_WITH_THE_ITEMS_CONTENT),
-        (NEW_WITH_THE_ITEMS_CONTENT, ITEM, 900, False, None),
-        (OLD_WITH_THE_ITEMS_CONTENT, ITEM, 900, True, None),
-        (OLD, ITEM, 900, False, next_version(ITEM, 100)),
-    ],
+@given(
+    st.sampled_from(["incremental", "listed", "undated", "deleted"]),
+    st.booleans(),
+    _ENTRIES,
+    _ITEMS,
+    st.integers(0, MS),
 )
-def test_a_correcting_version_makes_an_item_say_what_the_listing_says(
-    version: str, item_version: Any, settled_ms: int, versioned: bool, expected: Any
+def test_a_decision_reads_the_item_once_and_what_it_sends_is_never_sent_again(
+    rule: Rule, is_delete: bool, remembered: RememberedRecord | None, stored: StoredVersion, read_until_ms: int
 ) -> None:
-    assert correcting_version(version, item_version, settled_ms, versioned=versioned) == expected
+    record = ReadRecord(MS, 7, is_delete)
+    facts = view(rule, read_until_ms=read_until_ms)
+    decision = decide(record, remembered, None, facts)
+    assert isinstance(decision, ReadItem) or rule not in NEEDS_EVERY_ITEM
+    if isinstance(decision, ReadItem):
+        decision = decide(record, remembered, stored, facts)
+    assert not isinstance(decision, ReadItem)
+    if isinstance(decision, Send):
+        version = max(decision.version, stored.version or "")
+        again = decide(record, decision.remember, StoredVersion(version), facts)
+        assert not isinstance(again, Send)

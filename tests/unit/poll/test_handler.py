@@ -134,6 +134,7 @@ def test_a_back_offices_rows_arrive_on_kinesis(
         "version": {"expression": "at", "format": "rfc3339"},
         "translation": "{n: n}",
         "sweep": {"schedule": "rate(1 day)"},
+        "max_refused_percent": 25,
         "staleness_budget": 60,
         "schedule": "rate(1 minute)",
     }

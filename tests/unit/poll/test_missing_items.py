@@ -21,21 +21,36 @@ def test_a_set_of_hashes_holds_what_its_chunks_hold(chunks: list[list[int]], oth
 
 
 @pytest.mark.parametrize(
-    ("living", "missing", "has_records", "without_id", "max_percent", "may_delete"),
+    ("living", "missing", "has_records", "doubtful", "without_id", "max_percent", "may_delete"),
     [
-        (100, 0, True, 0, 10, True),
-        (100, 10, True, 0, 10, True),
-        (100, 11, True, 0, 10, False),
-        (5, 1, True, 0, 10, True),
-        (5, 2, True, 0, 10, False),
-        (1, 1, False, 0, 100, False),
-        (100, 1, True, 1, 10, False),
-        (100, 1, True, 0, 0, False),
-        (0, 0, False, 0, 10, True),
+        (100, 0, True, False, 0, 10, True),
+        (100, 10, True, False, 0, 10, True),
+        (100, 11, True, False, 0, 10, False),
+        (5, 1, True, False, 0, 10, True),
+        (5, 2, True, False, 0, 10, False),
+        (1, 1, False, False, 0, 100, False),
+        (100, 1, True, True, 0, 10, False),
+        (100, 0, True, True, 0, 10, True),
+        (100, 1, True, False, 1, 10, False),
+        (100, 1, True, False, 0, 0, False),
+        (0, 0, False, False, 0, 10, True),
     ],
 )
 def test_a_sweep_may_delete_only_after_a_credible_listing(
-    living: int, missing: int, has_records: bool, without_id: int, max_percent: float, may_delete: bool
+    living: int,
+    missing: int,
+    has_records: bool,
+    doubtful: bool,
+    without_id: int,
+    max_percent: float,
+    may_delete: bool,
 ) -> None:
-    reason = refusal_reason(living, missing, has_records=has_records, without_id=without_id, max_percent=max_percent)
+    reason = refusal_reason(
+        living,
+        missing,
+        has_records=has_records,
+        doubtful=doubtful,
+        without_id=without_id,
+        max_percent=max_percent,
+    )
     assert (reason is None) == may_delete

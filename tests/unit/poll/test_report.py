@@ -49,6 +49,7 @@ def test_every_metric_has_the_source_as_its_dimension(world: World, capsys: pyte
         "RecordsPolled": 2,
         "ChangesPolled": 1,
         "RecordsQuarantined": 1,
+        "RecordsInQuarantine": 1,
         "BreakerOpen": 0,
         "SweepMissing": 0,
         "SweepRefused": 0,

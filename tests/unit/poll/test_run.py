@@ -61,7 +61,7 @@ def test_another_translation_reads_an_unchanged_listing_again(world: World) -> N
     world.office.row("a", n=1)
     world(LISTING)
     world.ms += DAY_MS
-    assert world(LISTING)["outcome"] == "not_modified"
+    assert [world(LISTING)["outcome"] for _ in range(2)] == ["completed", "not_modified"]
     assert world({**LISTING, "translation": "{n: `7`}"})["outcome"] == "completed"
     assert world.values() == {"a": 7}
 
@@ -92,10 +92,10 @@ def test_the_breaker_opens_after_failures_in_a_row_probes_and_closes(world: Worl
 def test_a_failed_poll_says_why(world: World) -> None:
     assert world()["fault"] is None
     world.office.fault = BackOfficeError("timeout", "no response within 10 s", retryable=True)
-    assert world()["fault"] == "timeout: no response within 10 s"
+    assert world()["fault"].startswith("timeout: no response within 10 s; ")
     world.office.fault = None
     world.office.answer = lambda url: b'{"rows": "hush"}'
-    assert world()["fault"] == "page: records: found a string, not a list"
+    assert world()["fault"].startswith("page: records: found a string, not a list; ")
     world.office.answer = None
     world.office.row("a")
     world.stream.failure = UnansweredError("FailedRecords", sent=True)
@@ -171,8 +171,8 @@ def test_a_back_office_that_refuses_conditional_requests_gets_unconditional_ones
     world.office.row("a", NOW_MS - DAY_MS)
     world.office.answer = (lambda url: b"[1]") if source is SNAPSHOT else None
     world(source)
-    world(source)
     world.ms += DAY_MS
+    world(source)
 
     def refuse() -> None:
         if world.office.conditions[-1]:

@@ -1,0 +1,83 @@
+"""The pass through the list in which the back office names the records that it has deleted."""
+
+from dataclasses import replace
+
+from ...clock import now_ms
+from ..checkpoint import PassProgress
+from ..errors import BackOfficeError
+from ..source.settings import ListRequest
+from ..upstream.paging.reader import FetchedPage
+from .base import PassRun, advance_watermark, cursor_before
+
+_QUIET_MS = 24 * 60 * 60 * 1000
+"""How long before a pass its cursor is, at most, if the back office has deleted nothing since, in milliseconds.
+
+It is much longer than the clock of a back office may be slow, and much shorter than a back office remembers deletes.
+"""
+
+_OLD_CURSOR_MS = 60 * 60 * 1000
+"""How much older than usual a cursor is, in milliseconds, if the back office may have forgotten the deletes since."""
+
+
+class DeletesPass(PassRun):
+    """Reads the deletes since shortly before the last one that was read, after each complete main pass.
+
+    The source becomes fresh when this pass is complete, as of the start of the main pass.
+    """
+
+    kind = "deletes"
+    rule = "deleted"
+
+    def _first_progress(self) -> PassProgress:
+        started_ms = now_ms()
+        checkpoint = self._lease.checkpoint
+        # The first pass needs no older deletes, because the first main pass has read only records that weren't deleted.
+        # Many back offices forget deletes after some weeks, and refuse an older cursor.
+        watermark_ms = checkpoint.deletes_watermark_ms
+        if watermark_ms is None:
+            watermark_ms = max(0, checkpoint.main_completed_ms - _QUIET_MS)
+        return PassProgress(self.kind, started_ms, cursor_before(watermark_ms, self._lag_ms), started_ms)
+
+    def _list_request(self, progress: PassProgress) -> ListRequest:
+        return self._source.deletes_list(progress.cursor_ms, progress.until_ms)
+
+    def _after_error(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:
+        """Go on at a day ago, if the back office refuses an older cursor because it has forgotten the deletes."""
+        lease = self._lease
+        watermark_ms = progress.started_ms - _QUIET_MS
+        is_old = (progress.cursor_ms or 0) + self._lag_ms < watermark_ms - _OLD_CURSOR_MS
+        is_refused = error.kind == "status" and error.status in (400, 404, 410) and not error.retryable
+        if not is_old or not is_refused or progress.next_page is not None:
+            return None
+        lease.telemetry.event(
+            "deletes_gap",
+            "The back office no longer knows the deletes since the last pass, so some are missed. A sweep finds them.",
+            level="WARN",
+            source=self._source.name,
+        )
+        lease.checkpoint = replace(lease.checkpoint, deletes_watermark_ms=watermark_ms)
+        return self._first_progress()
+
+    def _drop_old_records(self, progress: PassProgress) -> None:
+        """Keep all entries. The main passes forget those that no pass reads again."""
+
+    def _complete(self, progress: PassProgress, page: FetchedPage) -> None:  # noqa: ARG002 (an override)
+        counts = self._lease.counts
+        if counts.tied_deletes:
+            self._lease.telemetry.event(
+                "deletes_tied",
+                "The list of deleted records names records with the very times of living items, which stay. Check that "
+                "deletes.url asks for deleted records only.",
+                level="WARN",
+                source=self._source.name,
+                records=counts.tied_deletes,
+            )
+        checkpoint = replace(self._lease.checkpoint.with_pass(self.kind, None), living_deletes=0)
+        if not progress.doubtful:
+            newest_ms = max(progress.newest_ms or 0, progress.started_ms - _QUIET_MS)
+            watermark_ms = advance_watermark(checkpoint.deletes_watermark_ms, newest_ms, progress.started_ms)
+            checkpoint = replace(checkpoint, deletes_watermark_ms=watermark_ms)
+        judged = self._with_judgement(checkpoint, progress)
+        if judged.main_completed_ms:
+            judged = judged.with_fresh_as_of(min(judged.main_completed_ms, progress.started_ms))
+        self._lease.checkpoint = judged
