@@ -62,7 +62,7 @@ class Variable(NamedTuple):
 
     default: the default as HCL; None if the variable is required
     description: paragraphs, and lines of the form `value: meaning`, which the page shows as a list
-    rules: what each validation tells the user to do
+    rules: what each validation tells the user to do, and each precondition of an output about this variable
     """
 
     name: str
@@ -96,6 +96,8 @@ class Concern(NamedTuple):
 def read_file(path: Path) -> Concern:
     """Return the variables that a file declares.
 
+    Rules that are no validation stand beside the file, in rules_<variable>.tf.
+
     :param path: a file that `terraform fmt` has formatted, because the end of a block is found by its indentation
     :raises CommandError: if a variable has no description, or something has a form that this program doesn't know
     """
@@ -107,20 +109,23 @@ def read_file(path: Path) -> Concern:
     variables = []
     for match in re.finditer(r'^variable "(\w+)" \{$\n(.*?)^\}$', text, re.MULTILINE | re.DOTALL):
         try:
-            variables.append(_variable(match[1], match[2]))
+            rules = path.with_name(f"rules_{match[1]}.tf")
+            variables.append(_variable(match[1], match[2], rules.read_text() if rules.exists() else ""))
         except ValueError as error:
             raise CommandError(f"{path}: variable {match[1]}: {error}") from error
     return Concern(path, introduction, variables)
 
 
-def _variable(name: str, body: str) -> Variable:
+def _variable(name: str, body: str, preconditions: str) -> Variable:
     """Return a variable, from the text between the braces of its block.
 
+    :param preconditions: the text of the file with the preconditions about the variable; empty if there is none
     :raises ValueError: if something is missing or has an unknown form
     """
-    validation = re.compile(r"^  validation \{$\n(.*?)^  \}$\n?", re.MULTILINE | re.DOTALL)
-    rules = [_without_values(_text(_argument(match[1], "error_message"))) for match in validation.finditer(body)]
-    own = validation.sub("", body)
+    rule = re.compile(r"^  (?:validation|precondition) \{$\n(.*?)^  \}$\n?", re.MULTILINE | re.DOTALL)
+    matches = [*rule.finditer(body), *rule.finditer(preconditions)]
+    rules = [_without_values(_text(_argument(match[1], "error_message"))) for match in matches]
+    own = rule.sub("", body)
     description = _argument(own, "description")
     if not description:
         raise ValueError("add a description")

@@ -18,7 +18,7 @@ from .prices import HOURS
 SECONDS = HOURS * 3600
 """The seconds of a month."""
 
-METRICS_OF_A_SOURCE = 9
+METRICS_OF_A_SOURCE = 10
 """How many custom metrics `poll` sends about a source with every poll (lambda_src/readplane/poll/report.py)."""
 
 POLL_GB_SECONDS = 2.0

@@ -188,6 +188,7 @@ run "own_keys_and_a_protected_source" {
         schedule         = "rate(1 hour)"
         staleness_budget = 7200
         url              = "https://erp.example.com/rates"
+        expect           = "type(rates) == 'array'"
       }
     }
   }

@@ -36,49 +36,61 @@ run "with_key_and_sources" {
     }
 
     expected_metrics = {
-      readplane-apply-objects-failed       = "ObjectsFailed"
-      readplane-breaker-open-currencies    = "BreakerOpen"
-      readplane-breaker-open-subdivisions  = "BreakerOpen"
-      readplane-notifications-failed       = "NumberOfNotificationsFailed"
-      readplane-quarantine                 = "ChangesQuarantined"
-      readplane-quarantine-currencies      = "RecordsQuarantined"
-      readplane-quarantine-subdivisions    = "RecordsQuarantined"
-      readplane-region-behind-currencies   = tostring(null)
-      readplane-region-behind-subdivisions = tostring(null)
-      readplane-stale-currencies           = "Staleness"
-      readplane-stale-subdivisions         = "Staleness"
-      readplane-sweep-refused-currencies   = "SweepRefused"
-      readplane-sweep-refused-subdivisions = "SweepRefused"
+      readplane-apply-objects-failed        = "ObjectsFailed"
+      readplane-breaker-open-currencies     = "BreakerOpen"
+      readplane-breaker-open-subdivisions   = "BreakerOpen"
+      readplane-list-doubtful-currencies    = "ListDoubtful"
+      readplane-list-doubtful-subdivisions  = "ListDoubtful"
+      readplane-notifications-failed        = "NumberOfNotificationsFailed"
+      readplane-overlap-missed-currencies   = "OverlapMissed"
+      readplane-overlap-missed-subdivisions = "OverlapMissed"
+      readplane-quarantine                  = "ChangesQuarantined"
+      readplane-quarantine-currencies       = "RecordsInQuarantine"
+      readplane-quarantine-subdivisions     = "RecordsInQuarantine"
+      readplane-region-behind-currencies    = tostring(null)
+      readplane-region-behind-subdivisions  = tostring(null)
+      readplane-stale-currencies            = "Staleness"
+      readplane-stale-subdivisions          = "Staleness"
+      readplane-sweep-refused-currencies    = "SweepRefused"
+      readplane-sweep-refused-subdivisions  = "SweepRefused"
     }
 
     expected_thresholds = {
-      readplane-apply-objects-failed       = 0
-      readplane-breaker-open-currencies    = 0
-      readplane-breaker-open-subdivisions  = 0
-      readplane-notifications-failed       = 0
-      readplane-quarantine                 = 0
-      readplane-quarantine-currencies      = 0
-      readplane-quarantine-subdivisions    = 0
-      readplane-region-behind-currencies   = 0
-      readplane-region-behind-subdivisions = 0
-      readplane-stale-currencies           = 86400
-      readplane-stale-subdivisions         = 300
-      readplane-sweep-refused-currencies   = 0
-      readplane-sweep-refused-subdivisions = 0
+      readplane-apply-objects-failed        = 0
+      readplane-breaker-open-currencies     = 0
+      readplane-breaker-open-subdivisions   = 0
+      readplane-list-doubtful-currencies    = 0
+      readplane-list-doubtful-subdivisions  = 0
+      readplane-notifications-failed        = 0
+      readplane-overlap-missed-currencies   = 0
+      readplane-overlap-missed-subdivisions = 0
+      readplane-quarantine                  = 0
+      readplane-quarantine-currencies       = 0
+      readplane-quarantine-subdivisions     = 0
+      readplane-region-behind-currencies    = 0
+      readplane-region-behind-subdivisions  = 0
+      readplane-stale-currencies            = 86400
+      readplane-stale-subdivisions          = 300
+      readplane-sweep-refused-currencies    = 0
+      readplane-sweep-refused-subdivisions  = 0
     }
 
     expected_dimensions = {
-      readplane-apply-objects-failed       = { Stack = "readplane" }
-      readplane-breaker-open-currencies    = { Source = "currencies", Stack = "readplane" }
-      readplane-breaker-open-subdivisions  = { Source = "subdivisions", Stack = "readplane" }
-      readplane-notifications-failed       = { TopicName = "readplane-alarms" }
-      readplane-quarantine                 = { Stack = "readplane" }
-      readplane-quarantine-currencies      = { Source = "currencies", Stack = "readplane" }
-      readplane-quarantine-subdivisions    = { Source = "subdivisions", Stack = "readplane" }
-      readplane-stale-currencies           = { Source = "currencies", Stack = "readplane" }
-      readplane-stale-subdivisions         = { Source = "subdivisions", Stack = "readplane" }
-      readplane-sweep-refused-currencies   = { Source = "currencies", Stack = "readplane" }
-      readplane-sweep-refused-subdivisions = { Source = "subdivisions", Stack = "readplane" }
+      readplane-apply-objects-failed        = { Stack = "readplane" }
+      readplane-breaker-open-currencies     = { Source = "currencies", Stack = "readplane" }
+      readplane-breaker-open-subdivisions   = { Source = "subdivisions", Stack = "readplane" }
+      readplane-list-doubtful-currencies    = { Source = "currencies", Stack = "readplane" }
+      readplane-list-doubtful-subdivisions  = { Source = "subdivisions", Stack = "readplane" }
+      readplane-notifications-failed        = { TopicName = "readplane-alarms" }
+      readplane-overlap-missed-currencies   = { Source = "currencies", Stack = "readplane" }
+      readplane-overlap-missed-subdivisions = { Source = "subdivisions", Stack = "readplane" }
+      readplane-quarantine                  = { Stack = "readplane" }
+      readplane-quarantine-currencies       = { Source = "currencies", Stack = "readplane" }
+      readplane-quarantine-subdivisions     = { Source = "subdivisions", Stack = "readplane" }
+      readplane-stale-currencies            = { Source = "currencies", Stack = "readplane" }
+      readplane-stale-subdivisions          = { Source = "subdivisions", Stack = "readplane" }
+      readplane-sweep-refused-currencies    = { Source = "currencies", Stack = "readplane" }
+      readplane-sweep-refused-subdivisions  = { Source = "subdivisions", Stack = "readplane" }
     }
 
     expected_source     = { Source = "currencies", Stack = "readplane" }
@@ -94,8 +106,8 @@ run "with_key_and_sources" {
     # In the order of the widgets.
     expected_source_metrics = [
       for metric in [
-        "Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsQuarantined",
-        "BreakerOpen", "SweepRefused",
+        "Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsInQuarantine",
+        "BreakerOpen", "SweepRefused", "ListDoubtful", "OverlapMissed", "DuplicateIds",
       ] : ["Readplane", metric, "Stack", "readplane", "Source", "currencies"]
     ]
   }
@@ -183,6 +195,21 @@ run "with_key_and_sources" {
   assert {
     condition     = alltrue([for alarm in module.sweep_refused.alarms : alarm.datapoints_to_alarm == 1])
     error_message = "One refused sweep raises the alarm."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in module.source_quarantine.alarms : alarm.statistic == "Maximum"])
+    error_message = "The alarm on quarantine watches how many records are refused, and not how many a poll adds."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in module.list_doubtful.alarms : alarm.datapoints_to_alarm == 1])
+    error_message = "One doubtful list raises the alarm."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in module.overlap_missed.alarms : alarm.datapoints_to_alarm == 2])
+    error_message = "A deleted record is missing once, and raises no alarm."
   }
 
   assert {

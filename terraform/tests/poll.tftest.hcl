@@ -53,7 +53,7 @@ variables {
       schedule   = "rate(1 minute)"
       mode       = "changes"
       collection = "contracts"
-      secret     = { arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/crm" }
+      secrets    = [{ arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/crm" }]
     }
 
     products = {
@@ -62,10 +62,13 @@ variables {
       sweep_schedule = "cron(0 3 * * ? *)"
       mode           = "changes"
       collection     = "products"
-      secret = {
-        arn         = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
-        kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/theirs"
-      }
+      secrets = [
+        {
+          arn         = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
+          kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/theirs"
+        },
+        { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-client-AbCdEf" },
+      ]
     }
 
     rates = {
@@ -262,7 +265,10 @@ run "keyed_in_two_regions" {
         "arn:aws:s3:::docs-2/public/documents/sources/*",
         "arn:aws:s3:::docs-2/authenticated/documents/rates/*",
       ]
-      ReadSecrets     = ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"]
+      ReadSecrets = [
+        "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf",
+        "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-client-AbCdEf",
+      ]
       ReadParameters  = ["arn:aws:ssm:eu-central-1:111122223333:parameter/crm"]
       DecryptSecrets  = ["arn:aws:kms:eu-central-1:111122223333:key/theirs"]
       UseKey          = ["arn:aws:kms:eu-central-1:111122223333:key/k"]

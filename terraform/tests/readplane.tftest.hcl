@@ -110,6 +110,7 @@ run "two_regions_with_keys_and_polled_back_offices" {
         schedule         = "rate(1 hour)"
         staleness_budget = 7200
         url              = "https://erp.example.com/rates"
+        expect           = "type(rates) == 'array'"
       }
     }
 
@@ -140,21 +141,35 @@ run "two_regions_with_keys_and_polled_back_offices" {
       url              = "https://erp.example.com/prices?since={cursor}"
       headers          = { X-Tenant = "1" }
       secret = {
-        arn    = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
-        header = "Authorization"
-        query  = null
-        format = "Bearer {secret}"
-        field  = null
+        arn            = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
+        header         = "Authorization"
+        query          = null
+        basic_username = null
+        format         = "Bearer {secret}"
+        field          = null
       }
-      records             = "rows"
-      id                  = "code"
-      version             = { expression = "changed", format = "rfc3339" }
-      deleted             = null
-      owner               = null
-      translation         = "@"
-      function            = null
-      cursor              = null
-      paging              = { style = "link", next = "next_url", parameter = null, first = 1, size = null }
+      request     = null
+      oauth2      = null
+      tls         = null
+      payload     = null
+      expect      = null
+      conditional = true
+      records     = "rows"
+      id          = "code"
+      id_encoding = null
+      version     = { expression = "changed", format = "rfc3339", zone = null }
+      deleted     = null
+      owner       = null
+      translation = "@"
+      function    = null
+      cursor      = null
+      paging = {
+        style = "link", next = "next_url", header = null, rel = null, parameter = null, first = null, size = null
+        more  = null, total = null, end_status = null, max_empty_pages = null, delta = null
+      }
+      order               = null
+      deletes             = null
+      max_refused_percent = 10
       lag_seconds         = 60
       timeout_seconds     = 10
       attempts            = 3
@@ -163,7 +178,7 @@ run "two_regions_with_keys_and_polled_back_offices" {
       requests_per_second = null
       max_bytes           = 8388608
       breaker             = { failures = 5, cooldown_seconds = 30 }
-      sweep               = { schedule = "rate(1 day)", url = null, max_deletes_percent = 10 }
+      sweep               = { schedule = "rate(1 day)", url = null, request = null, max_deletes_percent = 10 }
       document            = "current"
     }
     key_statements = [
@@ -475,10 +490,21 @@ run "back_offices_polled_in_two_regions" {
         url              = "https://erp.example.com/prices?since={cursor}"
         secret = {
           arn                 = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-AbCdEf"
-          header              = "Authorization"
+          header              = "X-Api-Key"
           kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/theirs"
           replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/theirs-too"
         }
+        oauth2 = {
+          token_url = "https://login.example.com/token"
+          client_id = "readplane"
+          secret = {
+            arn                 = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:client-AbCdEf"
+            field               = "secret"
+            kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/client"
+            replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/client-too"
+          }
+        }
+        tls         = { client_certificate = { arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/certificate" } }
         records     = "rows"
         id          = "code"
         version     = { expression = "changed", format = "rfc3339" }
@@ -491,13 +517,20 @@ run "back_offices_polled_in_two_regions" {
         schedule         = "rate(1 hour)"
         staleness_budget = 7200
         url              = "https://erp.example.com/rates"
+        expect           = "type(rates) == 'array'"
       }
     }
 
     # What the assertions below expect.
-    replica_secret = ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:erp-AbCdEf"]
-    replica_items  = ["arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"]
-    replica_keys   = ["arn:aws:kms:eu-west-1:111122223333:key/theirs-too"]
+    replica_secrets = [
+      "arn:aws:secretsmanager:eu-west-1:111122223333:secret:erp-AbCdEf",
+      "arn:aws:secretsmanager:eu-west-1:111122223333:secret:client-AbCdEf",
+    ]
+    replica_parameters = ["arn:aws:ssm:eu-west-1:111122223333:parameter/certificate"]
+    replica_items      = ["arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"]
+    replica_keys = [
+      "arn:aws:kms:eu-west-1:111122223333:key/theirs-too", "arn:aws:kms:eu-west-1:111122223333:key/client-too",
+    ]
     replica_stream = {
       name = "readplane-changes"
       arn  = "arn:aws:kinesis:eu-west-1:111122223333:stream/readplane-changes"
@@ -529,8 +562,22 @@ run "back_offices_polled_in_two_regions" {
   }
 
   assert {
-    condition     = [jsondecode(module.replica_poll[0].config).sources["prices"].secret.arn] == var.replica_secret
-    error_message = "poll in the replica Region asks for the secret's replica."
+    condition     = jsondecode(module.replica_poll[0].config).sources.prices.secret.arn == var.replica_secrets[0]
+    error_message = "poll in the replica Region asks for the replica of the secret."
+  }
+
+  assert {
+    condition = (
+      jsondecode(module.replica_poll[0].config).sources.prices.oauth2.secret.arn == var.replica_secrets[1]
+    )
+    error_message = "poll in the replica Region asks for the replica of the OAuth 2 client's secret."
+  }
+
+  assert {
+    condition = (
+      jsondecode(module.replica_poll[0].config).sources.prices.tls.client_certificate.arn == var.replica_parameters[0]
+    )
+    error_message = "poll in the replica Region asks for the client certificate that is stored there."
   }
 
   assert {
@@ -540,14 +587,20 @@ run "back_offices_polled_in_two_regions" {
 
   assert {
     condition = { for s in jsondecode(module.replica_poll[0].policies.poll).Statement : s.Sid => s.Resource
-    }["ReadSecrets"] == var.replica_secret
-    error_message = "poll may read the secret's replica, and no other secret."
+    }["ReadSecrets"] == var.replica_secrets
+    error_message = "poll may read the replicas of the secrets, and no other secret."
+  }
+
+  assert {
+    condition = { for s in jsondecode(module.replica_poll[0].policies.poll).Statement : s.Sid => s.Resource
+    }["ReadParameters"] == var.replica_parameters
+    error_message = "poll may read the parameter with its certificate."
   }
 
   assert {
     condition = { for s in jsondecode(module.replica_poll[0].policies.poll).Statement : s.Sid => s.Resource
     }["DecryptSecrets"] == var.replica_keys
-    error_message = "poll may use the key of the secret's replica."
+    error_message = "poll may use the keys of the secrets' replicas."
   }
 
   assert {

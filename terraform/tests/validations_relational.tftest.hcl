@@ -177,6 +177,7 @@ run "relational_of_a_snapshot" {
         mode             = "snapshot"
         collection       = "products"
         url              = "https://erp.example.com/prices"
+        expect           = "prices != null"
         schedule         = "rate(1 hour)"
         staleness_budget = 7200
       }

@@ -1,5 +1,5 @@
 # Tests that every rule for the variables sources, change_stream and poll refuses what it should. Each run breaks
-# exactly one rule.
+# exactly one rule. The output source_rules fails for the rules in rules_sources.tf.
 
 variables {
   region         = "eu-central-1"
@@ -43,7 +43,36 @@ variables {
     schedule         = "rate(1 hour)"
     staleness_budget = 7200
     url              = "https://erp.example.com/prices"
+    expect           = "prices != null"
   }
+
+  # A source of which each pass lists everything.
+  listing = {
+    mode             = "changes"
+    collection       = "products"
+    schedule         = "rate(1 minute)"
+    staleness_budget = 130
+    url              = "https://erp.example.com/products"
+    records          = "rows"
+    id               = "code"
+    version          = { expression = "changed", format = "rfc3339" }
+    translation      = "@"
+  }
+
+  # What some runs below add to the source `feed`.
+  windowed = "https://erp.example.com/products?from={cursor}&to={now}"
+  deletes = {
+    url     = "https://erp.example.com/deleted?since={cursor}"
+    records = "rows"
+    id      = "code"
+    version = { expression = "deleted", format = "unix_s" }
+  }
+  oauth2 = {
+    token_url = "https://login.example.com/token"
+    client_id = "readplane"
+    secret    = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:erp-client-AbCdEf" }
+  }
+  certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
   characters_2048 = join("", [for n in range(256) : "12345678"])
 
@@ -417,7 +446,7 @@ run "empty_version_expression" {
     sources = { erp = merge(var.feed, { version = { expression = "", format = "unix_s" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "version_without_an_expression" {
@@ -431,7 +460,7 @@ run "version_without_an_expression" {
     sources = { erp = merge(var.feed, { version = { expression = null, format = "unix_s" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "empty_paging_expression" {
@@ -445,7 +474,7 @@ run "empty_paging_expression" {
     sources = { erp = merge(var.feed, { paging = { style = "link", next = " " } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "function_of_another_module" {
@@ -473,7 +502,7 @@ run "unknown_version_format" {
     sources = { erp = merge(var.feed, { version = { expression = "changed", format = "iso" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "document_that_is_not_an_item_id" {
@@ -629,7 +658,7 @@ run "unknown_placeholder" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/{since}/{cursor}" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "cursor_without_versions" {
@@ -643,7 +672,7 @@ run "cursor_without_versions" {
     sources = { erp = merge(var.feed, { version = null }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "cursor_in_a_snapshot" {
@@ -671,7 +700,7 @@ run "cursor_settings_without_a_cursor" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/", cursor = { initial = "0" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "unknown_cursor_format" {
@@ -713,7 +742,7 @@ run "function_and_a_cursor_without_format" {
     sources = { erp = merge(var.called, { url = "https://erp.example.com/{cursor}" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "schedule_with_a_plural_of_one" {
@@ -1032,7 +1061,7 @@ run "fields_of_cron_expressions" {
   }
 
   variables {
-    patterns = ["schedule", "schedule_values", "schedule_days"]
+    patterns = ["schedule", "cron_values", "cron_days"]
 
     # The first seven are AWS's own examples.
     good = [
@@ -1175,7 +1204,7 @@ run "unknown_paging" {
     sources = { erp = merge(var.feed, { paging = { style = "cursor" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "page_paging_without_a_parameter" {
@@ -1189,7 +1218,7 @@ run "page_paging_without_a_parameter" {
     sources = { erp = merge(var.feed, { paging = { style = "page" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "link_paging_with_a_parameter" {
@@ -1203,7 +1232,7 @@ run "link_paging_with_a_parameter" {
     sources = { erp = merge(var.feed, { paging = { style = "link", parameter = "page" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "parameter_with_a_space" {
@@ -1217,7 +1246,7 @@ run "parameter_with_a_space" {
     sources = { erp = merge(var.feed, { paging = { style = "page", parameter = "the page" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "token_paging_without_next" {
@@ -1231,7 +1260,7 @@ run "token_paging_without_next" {
     sources = { erp = merge(var.feed, { paging = { style = "token", parameter = "token" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "offset_paging_with_next" {
@@ -1245,7 +1274,7 @@ run "offset_paging_with_next" {
     sources = { erp = merge(var.feed, { paging = { style = "offset", parameter = "offset", next = "next" } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "page_before_the_first" {
@@ -1259,7 +1288,7 @@ run "page_before_the_first" {
     sources = { erp = merge(var.feed, { paging = { style = "page", parameter = "page", first = -1 } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "pages_of_nothing" {
@@ -1273,7 +1302,7 @@ run "pages_of_nothing" {
     sources = { erp = merge(var.feed, { paging = { style = "page", parameter = "page", size = 0 } }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "lag_of_more_than_a_week" {
@@ -1812,7 +1841,7 @@ run "api_key_in_the_query" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&api_key=7" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "token_in_the_query" {
@@ -1826,7 +1855,7 @@ run "token_in_the_query" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?Access-Token=7&since={cursor}" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "key_in_the_query" {
@@ -1840,7 +1869,7 @@ run "key_in_the_query" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?key=7&since={cursor}" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "signature_in_the_query" {
@@ -1854,7 +1883,7 @@ run "signature_in_the_query" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&sig=7" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "password_in_the_query" {
@@ -1868,7 +1897,7 @@ run "password_in_the_query" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&user=me&password=7" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "long_code_in_the_query" {
@@ -1882,7 +1911,7 @@ run "long_code_in_the_query" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&code=abcdefghijklmnopqrst" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "key_of_aws_in_the_query" {
@@ -1896,7 +1925,7 @@ run "key_of_aws_in_the_query" {
     sources = { erp = merge(var.feed, { url = "https://erp.example.com/a?since={cursor}&id=AKIAIOSFODNN7EXAMPLE" }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "api_key_in_the_query_of_a_sweep" {
@@ -1912,7 +1941,7 @@ run "api_key_in_the_query_of_a_sweep" {
     }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "secret_without_a_place" {
@@ -2108,7 +2137,7 @@ run "secret_of_another_region" {
     }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "secret_by_wildcard" {
@@ -2124,7 +2153,7 @@ run "secret_by_wildcard" {
     }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "secret_in_a_bucket" {
@@ -2138,7 +2167,7 @@ run "secret_in_a_bucket" {
     sources = { erp = merge(var.feed, { secret = merge(var.secret, { arn = "arn:aws:s3:::secrets" }) }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "secret_key_by_alias" {
@@ -2154,7 +2183,7 @@ run "secret_key_by_alias" {
     }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "secret_format_without_the_secret" {
@@ -2530,7 +2559,7 @@ run "replica_key_of_a_secret_without_polling_there" {
     }) }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "replica_key_of_a_secret_in_the_primary_region" {
@@ -2548,7 +2577,7 @@ run "replica_key_of_a_secret_in_the_primary_region" {
     }) }) }
   }
 
-  expect_failures = [var.sources]
+  expect_failures = [output.source_rules]
 }
 
 run "polling_in_a_replica_that_is_not_enabled" {
@@ -2617,6 +2646,1124 @@ run "without_sources" {
   }
 }
 
+run "snapshot_that_any_response_replaces" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.payload, { expect = null }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "snapshot_with_deletes" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.payload, {
+      deletes = merge(var.deletes, { url = "https://erp.example.com/deleted" })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "function_and_a_header_with_the_next_page" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.called, { paging = { style = "link", header = "X-Next" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "zone_without_a_name" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { version = { expression = "changed", format = "rfc3339", zone = "" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "zone_of_unix_times" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      version = { expression = "changed", format = "unix_s", zone = "Europe/Berlin" }
+    }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "zone_of_a_pattern_with_an_offset" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      version = { expression = "changed", format = "%Y-%m-%d %H:%M %z", zone = "UTC" }
+    }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "unknown_id_encoding" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { id_encoding = "base64" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "unknown_order" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { order = "id" }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "refused_records_beyond_all" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { max_refused_percent = 101 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "unknown_payload" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { payload = { format = "yaml" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "character_set_with_a_space" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { payload = { charset = "windows 1252" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "delimiter_of_json" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { payload = { delimiter = ";" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "delimiter_of_two_characters" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { payload = { format = "csv", delimiter = "||" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "unknown_method" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { request = { method = "PUT" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "body_of_a_get" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { request = { body = "{}" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "body_that_is_not_json" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { request = { method = "POST", body = "since={cursor}" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "body_of_more_than_65536_characters" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      request = { method = "POST", body = jsonencode([for n in range(33) : var.characters_2048]) }
+    }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "password_in_a_body" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { request = { method = "POST", body = "{\"db_password\": \"7\"}" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "bearer_token_in_a_body" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      request = { method = "POST", body = "{\"use\": \"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0\"}" }
+    }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "cursor_in_a_body_without_versions" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.listing, { version = null, request = { method = "POST", body = "[\"{cursor}\"]" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "end_without_a_cursor" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.listing, { url = "https://erp.example.com/products?until={now}" }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "cursor_in_an_unknown_zone" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { cursor = { format = "date", zone = "Europe Berlin" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "cursor_of_unix_time_in_a_zone" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { cursor = { format = "unix_s", zone = "Europe/Berlin" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "window_without_an_end" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { cursor = { initial = "2020-01-01T00:00:00Z", window_seconds = 86400 } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "window_without_a_beginning" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = var.windowed, cursor = { window_seconds = 86400 } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "window_that_begins_at_no_time" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      url    = var.windowed
+      cursor = { initial = "2020-01-01", window_seconds = 86400 }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "window_as_long_as_the_lag" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      url    = var.windowed
+      cursor = { initial = "2020-01-01T00:00:00Z", window_seconds = 60 }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "window_of_two_years" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      url    = var.windowed
+      cursor = { initial = "2020-01-01T00:00:00Z", window_seconds = 63072000 }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "order_without_a_cursor" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.listing, { order = "modified" }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "parameter_and_placeholder_of_the_page" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      url    = "https://erp.example.com/{cursor}?page={page}"
+      paging = { style = "page", parameter = "page" }
+    }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "sweep_without_the_page" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      url    = "https://erp.example.com/{cursor}?page={page}"
+      paging = { style = "page" }
+      sweep  = { schedule = "rate(1 day)", url = "https://erp.example.com/all" }
+    }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "next_page_in_two_places" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "link", next = "next", header = "X-Next" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "next_page_in_the_header_link" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "link", header = "Link" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "relation_of_a_link_in_the_body" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "link", next = "next", rel = "next" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "two_relations" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "link", rel = "next page" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "first_link" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "link", first = 1 } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "end_of_one_page" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "none", end_status = [404] } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "total_of_pages" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "page", parameter = "page", total = "total" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "list_that_ends_with_an_outage" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "page", parameter = "page", end_status = [404, 503] } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "list_that_ends_with_a_busy_back_office" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "page", parameter = "page", end_status = [429] } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "end_without_an_empty_page" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "page", parameter = "page", max_empty_pages = 0 } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "delta_of_tokens" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.listing, {
+      paging = { style = "token", parameter = "token", next = "next", delta = "delta" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "delta_and_cursor" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { paging = { style = "link", next = "next", delta = "delta" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "delta_of_deletes" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      deletes = merge(var.deletes, { paging = { style = "link", delta = "delta" } })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "schedule_of_a_sweep_that_every_pass_is" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.listing, { sweep = { schedule = "rate(1 day)" } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "sweep_without_a_schedule" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { sweep = { max_deletes_percent = 20 } }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "url_of_a_sweep_that_every_pass_is" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.listing, { sweep = { url = "https://erp.example.com/all" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "request_of_a_sweep_without_a_url" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { sweep = { schedule = "rate(1 day)", request = { method = "POST" } } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "deletes_without_versions" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.listing, {
+      version = null
+      deletes = merge(var.deletes, { url = "https://erp.example.com/deleted" })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "deletes_of_owners" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { collection = "contracts", owner = "customer", deletes = var.deletes }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "deletes_without_records" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { deletes = merge(var.deletes, { records = " " }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "deletes_url_with_a_space" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { deletes = merge(var.deletes, { url = "https://erp.example.com/a b" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "deletes_at_another_host" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { deletes = merge(var.deletes, { url = "https://other.example.com/deleted" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "function_and_deletes_without_a_format" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.called, { deletes = var.deletes }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "cursor_in_a_header" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { headers = { X-Since = "{cursor}" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "user_name_with_a_colon" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { secret = { arn = var.secret.arn, basic_username = "user:name" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "user_name_and_a_format" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      secret = { arn = var.secret.arn, basic_username = "user", format = "Basic {secret}" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_in_the_parameter_of_the_page_of_deletes" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      secret  = { arn = var.secret.arn, query = "page" }
+      deletes = merge(var.deletes, { paging = { style = "page", parameter = "page" } })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "client_secret_of_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      oauth2 = merge(var.oauth2, {
+        secret = { arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:erp-AbCdEf" }
+      })
+    }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "access_token_over_plain_http" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "http://erp.example.com/{cursor}", oauth2 = var.oauth2 }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "token_url_with_a_space" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      oauth2 = merge(var.oauth2, { token_url = "https://login.example.com/a token" })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "token_url_over_plain_http" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      oauth2 = merge(var.oauth2, { token_url = "http://login.example.com/token" })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "token_url_with_a_placeholder" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      oauth2 = merge(var.oauth2, { token_url = "https://login.example.com/{tenant}/token" })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "unknown_grant" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { oauth2 = merge(var.oauth2, { grant = "password" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "unknown_client_authentication" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { oauth2 = merge(var.oauth2, { client_authentication = "jwt" }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "client_without_an_id" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { oauth2 = merge(var.oauth2, { client_id = " " }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "scope_twice" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { oauth2 = merge(var.oauth2, { parameters = { scope = "read" } }) }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "credential_in_a_token_request" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { oauth2 = merge(var.oauth2, { parameters = { api_key = "7" } }) }) }
+  }
+
+  expect_failures = [output.source_rules]
+}
+
+run "client_secret_in_a_field_without_a_name" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      oauth2 = merge(var.oauth2, { secret = { arn = var.oauth2.secret.arn, field = "" } })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "field_of_a_refresh_token" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      oauth2 = merge(var.oauth2, { grant = "refresh_token", secret = { arn = var.oauth2.secret.arn, field = "token" } })
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "secret_and_access_token_in_one_header" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { oauth2 = var.oauth2, secret = var.secret }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "access_token_and_basic_authentication" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, {
+      oauth2 = var.oauth2, secret = { arn = var.secret.arn, basic_username = "me" }
+    }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "tls_without_certificates" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { tls = {} }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "certificates_of_plain_http" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { url = "http://erp.example.com/{cursor}", tls = { ca_pem = var.certificate } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "authority_that_is_no_certificate" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { tls = { ca_pem = "erp.example.com" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
+run "private_key_in_the_plan" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    sources = { erp = merge(var.feed, { tls = { ca_pem = "${var.certificate}-----BEGIN PRIVATE KEY-----\n" } }) }
+  }
+
+  expect_failures = [var.sources]
+}
+
 run "what_the_rules_allow" {
   command = plan
 
@@ -2648,7 +3795,7 @@ run "what_the_rules_allow" {
         }
         deleted             = "removed"
         cursor              = { format = "unix_ms", initial = "0" }
-        paging              = { style = "token", next = "next", parameter = "token", size = 1 }
+        paging              = { style = "token", next = "next", parameter = "token", max_empty_pages = 1000 }
         lag_seconds         = 604800
         timeout_seconds     = 0.1
         attempts            = 10
@@ -2729,6 +3876,99 @@ run "what_the_rules_allow" {
   assert {
     condition     = values(var.sources.plants.breaker) == [30, 5]
     error_message = "A source needs no breaker: the default is 5 failures and 30 seconds."
+  }
+}
+
+run "what_the_rules_allow_of_requests_and_lists" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    collections = merge({ for n in range(8) : "c${n}" => { read = "public" } }, {
+      c8 = { read = "public", schema = "{\"type\": \"object\"}" }
+    })
+    sources = {
+      graphql = merge(var.listing, {
+        collection = "c0"
+        url        = "https://shop.example.com/graphql"
+        request = {
+          method = "POST"
+          body   = <<-JSON
+            {
+              "query": "query($since: String, $after: String) { orders(after: $after) { nodes { id } } }",
+              "variables": { "since": "{cursor}", "until": "{now}", "page_token": "{page}", "sort": { "key": "time" } }
+            }
+          JSON
+        }
+        expect = "errors == null"
+        cursor = { format = "%Y-%m-%d %H:%M", zone = "Europe/Berlin", initial = "2020-01-01T00:00:00+01:00"
+        window_seconds = 31536000 }
+        paging              = { style = "token", next = "end", more = "more", max_empty_pages = 1 }
+        order               = "modified"
+        max_refused_percent = 0
+        sweep               = { schedule = "rate(1 day)" }
+      })
+      odata = merge(var.listing, {
+        collection = "c1"
+        version    = { expression = "changed", format = "dotnet" }
+        paging     = { style = "link", next = "\"@odata.nextLink\"", delta = "\"@odata.deltaLink\"" }
+        deletes = {
+          url     = "https://erp.example.com/deleted?page={page}"
+          request = { method = "POST", body = "{}" }
+          records = "rows"
+          id      = "code"
+          version = { expression = "deleted", format = "date", zone = "UTC" }
+          paging  = { style = "page", first = 0, size = 1000000, end_status = [204, 404] }
+        }
+        sweep = {
+          schedule = "rate(1 day)", url = "https://erp.example.com/all", request = { method = "POST", body = "[]" }
+        }
+        oauth2 = merge(var.oauth2, {
+          grant                 = "refresh_token"
+          client_authentication = "body"
+          scope                 = "read"
+          parameters            = { audience = "https://erp.example.com" }
+        })
+        secret = { arn = var.secret.arn, header = "X-Api-Key" }
+        tls    = { ca_pem = var.certificate }
+      })
+      rows = merge(var.listing, {
+        collection  = "c2"
+        records     = null
+        payload     = { format = "csv", charset = "windows-1252", delimiter = ";" }
+        id_encoding = "tilde"
+        conditional = false
+        sweep       = { max_deletes_percent = 100 }
+        secret      = { arn = var.secret.arn, basic_username = "readplane" }
+      })
+      xml = merge(var.listing, {
+        collection = "c3"
+        payload    = { format = "xml" }
+        paging     = { style = "token", header = "X-Next", parameter = "token" }
+        tls        = { client_certificate = { arn = var.secret.arn, field = "pem" } }
+      })
+      scanned = merge(var.feed, {
+        collection = "c4"
+        paging     = { style = "offset", parameter = "offset", first = 1, size = 100, total = "total", more = "more" }
+        order      = "modified"
+        sweep      = { schedule = "rate(1 day)", url = "https://erp.example.com/all?since={cursor}" }
+      })
+      relation = merge(var.feed, { collection = "c5", paging = { style = "link", rel = "http://example.com/next" } })
+      document = merge(var.payload, { collection = "c8", expect = null, request = { method = "POST" } })
+    }
+  }
+
+  assert {
+    condition     = var.sources.rows.request == null && var.sources.graphql.paging.end_status == null
+    error_message = "A source needs no request and no statuses."
+  }
+
+  assert {
+    condition     = var.sources.odata.oauth2.client_authentication == "body" && var.sources.xml.conditional
+    error_message = "The values at the edge of each rule are allowed."
   }
 }
 

@@ -28,9 +28,10 @@ module "staleness" {
   } }
 }
 
-# Fires if `poll` quarantines records of a back office. `poll` quarantines a record if it can't turn the record into a
-# valid change. It still delivers all other records. Without polls there is no report, and then the alarm on the
-# staleness fires. The records stay in quarantine when the alarm stops.
+# Fires as long as records of a back office are in quarantine. `poll` quarantines a record if it can't turn the record
+# into a valid change. It still delivers all other records. `poll` reports every minute how many records are still
+# refused, so the alarm stays on until the back office sends them in a form that `poll` can use, or no longer sends
+# them. If the schedules stop, there is no report, and then the alarm on the staleness fires.
 module "source_quarantine" {
   source = "../alarm"
 
@@ -40,18 +41,80 @@ module "source_quarantine" {
   alarms = { for name in keys(var.sources) : name => {
     name = "quarantine-${name}"
     description = join(" ", [
-      "Poll put records of ${name} in quarantine, because it couldn't turn them into valid changes. To see why, run",
-      "ops/readplane quarantine list. Redrive the records after the repair.",
+      "Records of ${name} are in quarantine, because poll couldn't turn them into valid changes. Their items are",
+      "missing or old. To see why, run ops/readplane quarantine list. Redrive the records after the repair.",
     ])
 
     metric = {
       namespace   = "Readplane"
-      metric_name = "RecordsQuarantined"
+      metric_name = "RecordsInQuarantine"
+      dimensions  = { Stack = var.name, Source = name }
+      statistic   = "Maximum"
+    }
+
+    periods      = { seconds = 300, evaluated = 1 }
+    threshold    = 0
+    missing_data = "notBreaching"
+  } }
+}
+
+# Fires if a list of a back office ended in a way that doesn't prove that `poll` has read all of it: for example, the
+# back office repeated a page for ever. `poll` then keeps its watermark and deletes nothing, so no record is lost, but
+# each poll reads the same records again. One report is enough, because a source may be polled only once an hour. `poll`
+# emits the metric only then, so missing data is calm. Without polls, the alarm on the staleness fires.
+module "list_doubtful" {
+  source = "../alarm"
+
+  name    = var.name
+  actions = local.alarm_actions
+
+  alarms = { for name in keys(var.sources) : name => {
+    name = "list-doubtful-${name}"
+    description = join(" ", [
+      "A list of ${name} ended, but not in a way that proves that poll has read all of it. Poll deletes nothing and",
+      "reads the same records again. Look for list_doubtful in the log of ${var.name}-poll, and set paging.more,",
+      "paging.size or paging.end_status of the source. To try the settings, run ops/readplane sources try.",
+    ])
+
+    metric = {
+      namespace   = "Readplane"
+      metric_name = "ListDoubtful"
       dimensions  = { Stack = var.name, Source = name }
       statistic   = "Sum"
     }
 
-    periods      = { seconds = 300, evaluated = 1 }
+    periods      = { seconds = 900, evaluated = 4, breaching = 1 }
+    threshold    = 0
+    missing_data = "notBreaching"
+  } }
+}
+
+# Fires if a back office doesn't send the newest record again, although the next pass asks for it. The back office then
+# understands the cursor as another time than `poll` means, perhaps as local time, so it may leave out changes. The
+# newest record may also have been deleted since. So the alarm waits until this happens in two different hours of a day.
+# `poll` emits the metric only then, so missing data is calm. Without polls, the alarm on the staleness fires.
+module "overlap_missed" {
+  source = "../alarm"
+
+  name    = var.name
+  actions = local.alarm_actions
+
+  alarms = { for name in keys(var.sources) : name => {
+    name = "overlap-missed-${name}"
+    description = join(" ", [
+      "The back office of ${name} left out the newest record, although poll asked for its time again. So it may leave",
+      "out changes too. Does it read the cursor as local time? Set cursor.zone, or raise lag_seconds. Then run",
+      "ops/readplane sources reset ${name}.",
+    ])
+
+    metric = {
+      namespace   = "Readplane"
+      metric_name = "OverlapMissed"
+      dimensions  = { Stack = var.name, Source = name }
+      statistic   = "Sum"
+    }
+
+    periods      = { seconds = 3600, evaluated = 24, breaching = 2 }
     threshold    = 0
     missing_data = "notBreaching"
   } }

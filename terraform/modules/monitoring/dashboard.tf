@@ -12,8 +12,8 @@ locals {
   # Source name -> the same for the metrics that `poll` emits about the source.
   source_metrics = { for source in keys(var.sources) : source => {
     for metric in [
-      "Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsQuarantined",
-      "BreakerOpen", "SweepRefused",
+      "Staleness", "PollsCompleted", "PollsFailed", "RecordsPolled", "ChangesPolled", "RecordsInQuarantine",
+      "BreakerOpen", "SweepRefused", "ListDoubtful", "OverlapMissed", "DuplicateIds",
     ] : metric => ["Readplane", metric, "Stack", var.name, "Source", source]
   } }
 
@@ -53,13 +53,16 @@ locals {
       stat    = "Sum"
     },
     {
-      title = "${name}: quarantined, breaker open, sweeps refused"
+      title = "${name}: in quarantine, breaker open, sweeps refused, doubtful lists"
       metrics = [
-        local.source_metrics[name]["RecordsQuarantined"],
+        local.source_metrics[name]["RecordsInQuarantine"],
         local.source_metrics[name]["BreakerOpen"],
         local.source_metrics[name]["SweepRefused"],
+        local.source_metrics[name]["ListDoubtful"],
+        local.source_metrics[name]["OverlapMissed"],
+        local.source_metrics[name]["DuplicateIds"],
       ]
-      stat = "Sum"
+      stat = "Maximum"
     },
   ]]
 

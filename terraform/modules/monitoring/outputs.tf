@@ -24,6 +24,8 @@ output "alarms" {
     for alarm in concat(
       values(module.staleness.alarms),
       values(module.source_quarantine.alarms),
+      values(module.list_doubtful.alarms),
+      values(module.overlap_missed.alarms),
       values(module.breaker_open.alarms),
       values(module.sweep_refused.alarms),
       values(module.region_behind.alarms),

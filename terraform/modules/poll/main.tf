@@ -53,7 +53,7 @@ resource "aws_dynamodb_table" "checkpoints" {
 
 resource "aws_lambda_layer_version" "poll" {
   layer_name               = "${var.name}-poll"
-  description              = "What poll alone needs beyond the runtime: an HTTP client"
+  description              = "What poll alone needs beyond the runtime: an HTTP client and the time zones"
   filename                 = var.code.s3 == null ? var.code.poll_layer_zip : null
   source_code_hash         = var.code.s3 == null ? filebase64sha256(var.code.poll_layer_zip) : null
   s3_bucket                = try(var.code.s3.bucket, null)

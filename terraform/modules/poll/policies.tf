@@ -22,13 +22,12 @@ locals {
     for pair in setproduct(var.documents[*].arn, local.document_prefixes) : "${pair[0]}/${pair[1]}/*"
   ]
 
-  secret_arns         = distinct([for source in values(var.sources) : source.secret.arn if source.secret != null])
+  secrets             = flatten(values(var.sources)[*].secrets)
+  secret_arns         = distinct(local.secrets[*].arn)
   secret_manager_arns = [for arn in local.secret_arns : arn if strcontains(arn, ":secretsmanager:")]
   parameter_arns      = [for arn in local.secret_arns : arn if strcontains(arn, ":ssm:")]
 
-  secret_keys = distinct([
-    for source in values(var.sources) : source.secret.kms_key_arn if try(source.secret.kms_key_arn, null) != null
-  ])
+  secret_keys = distinct([for secret in local.secrets : secret.kms_key_arn if secret.kms_key_arn != null])
 
   # `poll` reads the switches and the published freshness of the sources only if two Regions can poll. The switches are
   # for operators to write.

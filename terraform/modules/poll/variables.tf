@@ -48,7 +48,7 @@ variable "sources" {
     sweep_schedule = optional(string)
     mode           = string
     collection     = string
-    secret         = optional(object({ arn = string, kms_key_arn = optional(string) }))
+    secrets        = optional(list(object({ arn = string, kms_key_arn = optional(string) })), [])
   }))
 }
 

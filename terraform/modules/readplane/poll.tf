@@ -83,7 +83,7 @@ module "poll" {
     sweep_schedule = try(source.sweep.schedule, null)
     mode           = source.mode
     collection     = source.collection
-    secret         = source.secret
+    secrets        = module.settings.source_secrets.primary[name]
   } }
   collections  = local.sourced_collections
   first_region = local.first_region

@@ -46,12 +46,12 @@ module "replica_poll" {
   republish = module.settings.republish
   vpc       = module.settings.poll.replica_vpc
   sources = { for name, source in module.settings.sources : name => {
-    settings       = module.settings.replica_sources[name].settings
+    settings       = module.settings.replica_source_settings[name]
     schedule       = source.schedule
     sweep_schedule = try(source.sweep.schedule, null)
     mode           = source.mode
     collection     = source.collection
-    secret         = module.settings.replica_sources[name].secret
+    secrets        = module.settings.source_secrets.replica[name]
   } }
   collections  = local.sourced_collections
   first_region = local.first_region

@@ -18,18 +18,17 @@ output "source_settings" {
   value       = local.source_settings
 }
 
-output "replica_sources" {
+output "replica_source_settings" {
+  description = "Source name -> the source's settings as JSON text, for `poll` in the replica Region."
+  value       = local.replica_source_settings
+}
+
+output "source_secrets" {
   description = <<-EOT
-    Source name -> the source's settings as JSON text, for `poll` in the replica Region, and the ARNs of its secret and
-    of the secret's key there (null without).
+    `primary` and `replica` -> source name -> the ARN of each of its secrets in that Region, and of the secret's key
+    (null: AWS manages the key).
   EOT
-  value = { for name, settings in local.replica_source_settings : name => {
-    settings = settings
-    secret = local.replica_source_secrets[name] == null ? null : {
-      arn         = local.replica_source_secrets[name].arn
-      kms_key_arn = var.sources[name].secret.replica_kms_key_arn
-    }
-  } }
+  value       = local.source_secrets
 }
 
 output "regions" {

@@ -3,22 +3,45 @@
 # `terraform plan` checks every rule about a source that Terraform can check. During `terraform apply`, Terraform
 # invokes the new version of `poll`, which checks the rest: that JMESPath expressions compile, and that a named function
 # can be used. The new version goes live only after this check (modules/function). Each rule is written in one of the
-# two places only (decision 37).
+# two places only (decision 37). The rules that need locals which depend on `sources` stand in rules_sources.tf.
 
 # The words and patterns of the rules below. A validation can't use a local that depends on the validated variable,
 # because Terraform would report a cycle. So these locals are constants, or depend on other variables.
 locals {
-  # A test compares these three lists with the types in lambda_src/readplane/poll/source.
-  source_modes  = ["changes", "snapshot"]
-  paging_styles = ["none", "link", "page", "offset", "token"]
-  time_formats  = ["rfc3339", "unix_s", "unix_ms"]
+  # A test compares these lists with the types in lambda_src/readplane/poll/source.
+  source_modes           = ["changes", "snapshot"]
+  request_methods        = ["GET", "POST"]
+  payload_formats        = ["json", "csv", "xml"]
+  paging_styles          = ["none", "link", "page", "offset", "token"]
+  time_formats           = ["rfc3339", "unix_s", "unix_ms", "unix_us", "date", "dotnet"]
+  grants                 = ["client_credentials", "refresh_token"]
+  client_authentications = ["basic", "body"]
 
-  paging_styles_with_parameter = ["page", "offset", "token"]
+  # The formats of times that may lack an offset, beside patterns such as "%Y-%m-%d %H:%M".
+  zoned_formats = ["rfc3339", "date"]
+
+  # The styles that send a page number, an offset or a token, and those that count pages or records.
+  paging_styles_with_value = ["page", "offset", "token"]
+  counting_styles          = ["page", "offset"]
+
+  # The styles whose next page's link or token stands in the response.
+  linking_styles = ["link", "token"]
 
   # The fields that only a source of changes can have, and those that a function replaces.
   expression_fields = ["records", "id", "version", "deleted", "owner", "translation"]
-  changes_fields    = concat(local.expression_fields, ["function", "sweep"])
-  text_expressions  = ["records", "id", "deleted", "owner", "translation"]
+  changes_fields    = concat(local.expression_fields, ["function", "id_encoding", "order", "deletes", "sweep"])
+  text_expressions  = ["records", "id", "deleted", "owner", "translation", "expect"]
+
+  # The JMESPath expressions of paging.
+  paging_expressions = ["next", "more", "total", "delta"]
+
+  # Statuses of a client's fault that pass by themselves, or that mean missing rights. They never end a list.
+  passing_statuses = [401, 403, 408, 425, 429]
+
+  # The parameters of a token request that other settings set.
+  token_parameters = [
+    "client_id", "client_secret", "grant_type", "password", "refresh_token", "scope", "username",
+  ]
 
   # The names of the owner collections.
   owned = [for name, collection in var.collections : name if collection.read == "owner"]
@@ -97,6 +120,13 @@ locals {
     "\\b[prs]k_(live|test)_[A-Za-z0-9]{10}",
     "://[^/?#@ ]+:[^/?#@ ]+@",
   ])
+
+  # Names of a JSON member that carries a credential. Short words such as key are left out, because a body sorts by a
+  # key. A value that begins with a placeholder is the token of a page.
+  credential_member = join("|", [
+    "pass|hmac|[^\"=&]*(jwt|secret|password|passwd|passphrase|pwd|credentials?|signature|authorization|cookie)",
+    "[^\"=&]*token|[^\"=&]*(${join("|", local.credential_keys)})[^a-z0-9=&\"]?key",
+  ])
   arn_pattern = "^arn:aws[a-z-]*"
 
   patterns = {
@@ -111,14 +141,16 @@ locals {
     schedule = "^(${local.rate_pattern}|${local.cron_pattern})$"
 
     # A cron expression whose values exist, or something else.
-    schedule_values = "^([^c].*|${local.cron_of_other_length}|cron\\(${join(" ", local.cron_fields)}\\))$"
+    cron_values = "^([^c].*|${local.cron_of_other_length}|cron\\(${join(" ", local.cron_fields)}\\))$"
 
     # A cron expression in which one of the two day fields is ? and the other isn't, or something else.
-    schedule_days = "^([^c].*|${local.cron_of_other_length}|cron\\([^ ]+ [^ ]+ ${local.cron_days} [^ ]+\\))$"
+    cron_days = "^([^c].*|${local.cron_of_other_length}|cron\\([^ ]+ [^ ]+ ${local.cron_days} [^ ]+\\))$"
 
     credential_header = "^(?i:${local.credential_name})$"
     # A parameter `code` may be the code of a country. A long one is a key, such as that of an Azure function.
-    credential_url = "[?&](?i:(${local.credential_name})=[^&]|code=[^&]{20})|${local.credential_value}"
+    # The value {page} is the token of a page.
+    credential_url  = "[?&](?i:(${local.credential_name})=[^&{]|code=[^&]{20})|${local.credential_value}"
+    credential_body = "\"(?i:${local.credential_member})\"\\s*:\\s*\"[^\"{]|${local.credential_value}"
 
     # A long text without words. Names of several words and UUIDs have hyphens, and many APIs tell tenants apart by a
     # UUID. A path begins with a slash.
@@ -127,6 +159,13 @@ locals {
     parameter    = "^[!-~]{1,100}$"
     header       = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
     header_value = "^[!-~]([ -~]*[!-~])?$"
+    placeholder  = "\\{(cursor|now|page)\\}"
+    relation     = "^[A-Za-z0-9:/?#@!$&()*+.,=%_~-]{1,200}$"
+    username     = "^[^:\\x00-\\x1f\\x7f]{1,256}$"
+    zone         = "^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
+    charset      = "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}$"
+    delimiter    = "^[^\"\r\n]$"
+    certificates = "^-----BEGIN CERTIFICATE-----\r?\n"
 
     # A secret must be in the primary Region, where `poll` runs, because Secrets Manager and SSM look up a secret in the
     # Region in which they are called, whatever Region the secret's ARN names. `poll` in the replica Region asks for the
@@ -153,30 +192,82 @@ variable "sources" {
     schedule         = string # how often `poll` runs: an EventBridge Scheduler expression, rate(…) or cron(…)
     staleness_budget = number # seconds; if the data is older, responses say so and an alarm fires
 
-    # The URL of the first page. It may contain {cursor}, which `poll` replaces with the time from which it asks for
-    # changes.
-    url     = string
+    # The URL of the first page. `poll` replaces {cursor} with the time from which it asks for changes, {now} with the
+    # end of that time, and {page} with the page number, offset or token.
+    url = string
+    # The method and body of the requests; null: GET without a body.
+    request = optional(object({
+      method = optional(string, "GET") # GET or POST
+      # The body as JSON text. A text in it that is only {cursor}, {now} or {page} becomes a number, a text or, without
+      # a value, nothing.
+      body = optional(string)
+    }))
     headers = optional(map(string), {}) # headers that every request sends, by name
-    # The request header or query parameter that carries a secret; null if the back office needs none.
+    # The secret that every request carries; null if the back office needs none.
     secret = optional(object({
-      arn         = string                       # ARN of a Secrets Manager secret or an SSM parameter
-      header      = optional(string)             # name of the header; null if a query parameter carries the secret
-      query       = optional(string)             # name of the query parameter; null if a header carries the secret
-      format      = optional(string, "{secret}") # the value to send, in which {secret} stands for the secret
-      field       = optional(string)             # field that holds the secret, if the stored value is a JSON object
-      kms_key_arn = optional(string)             # KMS key that encrypts the secret; null: the key that AWS manages
+      arn            = string                       # ARN of a Secrets Manager secret or an SSM parameter
+      header         = optional(string)             # name of the header that carries the secret
+      query          = optional(string)             # name of the query parameter that carries the secret
+      basic_username = optional(string)             # user name of HTTP Basic authentication; the secret is the password
+      format         = optional(string, "{secret}") # the value to send, in which {secret} stands for the secret
+      field          = optional(string)             # field that holds the secret, if the stored value is a JSON object
+      kms_key_arn    = optional(string)             # KMS key that encrypts the secret; null: the key that AWS manages
 
       # KMS key in the replica Region that encrypts the secret's replica there, if poll.in_replica is set; null: the key
       # that AWS manages.
       replica_kms_key_arn = optional(string)
     }))
+    # How `poll` gets the access token that every request carries as a bearer token; null if the back office needs none.
+    oauth2 = optional(object({
+      token_url             = string                                 # URL of the token endpoint
+      grant                 = optional(string, "client_credentials") # client_credentials or refresh_token
+      client_id             = string                                 # id of the client
+      client_authentication = optional(string, "basic")              # how id and secret are sent: basic or body
+      scope                 = optional(string)                       # the scope to ask for
+      parameters            = optional(map(string), {})              # further parameters of the request, by name
+      # Where the client's secret is stored. For refresh_token, it is a JSON object with the members refresh_token and,
+      # if the client has a secret, client_secret.
+      secret = object({
+        arn                 = string
+        field               = optional(string)
+        kms_key_arn         = optional(string)
+        replica_kms_key_arn = optional(string)
+      })
+    }))
+    # Certificates of the connection; null: those of public authorities, and none of `poll`.
+    tls = optional(object({
+      ca_pem = optional(string) # certificates of the authorities to trust, as PEM; null: the public ones
+      # Where the certificate and private key of `poll` are stored, as PEM; null: none.
+      client_certificate = optional(object({
+        arn                 = string
+        field               = optional(string) # field that holds the PEM, if the stored value is a JSON object
+        kms_key_arn         = optional(string)
+        replica_kms_key_arn = optional(string)
+      }))
+    }))
+    # The form of the response bodies; null: JSON.
+    payload = optional(object({
+      format    = optional(string, "json") # json, csv or xml
+      charset   = optional(string)         # character set, such as windows-1252; null: the declared one, else UTF-8
+      delimiter = optional(string)         # character between the fields of a row of CSV; null: a comma
+    }))
+    # JMESPath that is true for a usable response, such as "errors == null", for a back office that reports an error
+    # with the status 200. Any other result fails the poll.
+    expect = optional(string)
+    # Whether `poll` may ask only for what is new (ETag, Last-Modified). It asks without a condition once an hour.
+    conditional = optional(bool, true)
 
-    records = optional(string) # JMESPath of the list of records in a response
-    id      = optional(string) # JMESPath of the item's id in a record
+    # JMESPath of the list of records in a response. null with csv: the rows.
+    records     = optional(string)
+    id          = optional(string) # JMESPath of the item's id in a record
+    id_encoding = optional(string) # tilde: write characters that an item id can't hold as ~ and two hexadecimal digits
     # How to read a record's modification time; null if records have none.
     version = optional(object({
       expression = string # JMESPath of the time in a record
-      format     = string # rfc3339, unix_s or unix_ms
+      # rfc3339, unix_s, unix_ms, unix_us, date, dotnet, or a pattern such as "%d.%m.%Y %H:%M:%S"
+      format = string
+      # Time zone of times without an offset, such as Europe/Berlin; null: UTC, but rfc3339 then needs an offset.
+      zone = optional(string)
     }))
     deleted     = optional(string) # JMESPath that is true if a record is deleted
     owner       = optional(string) # JMESPath of the user whose item a record is, in owner collections only
@@ -184,19 +275,65 @@ variable "sources" {
     # A class that translates records instead of the expressions: readplane.poll.source.functions.<module>:<name>.
     function = optional(string)
 
-    # How `poll` writes the cursor into url.
+    # How `poll` writes {cursor} and {now}.
     cursor = optional(object({
-      format  = optional(string) # rfc3339, unix_s or unix_ms; null: the format of version
+      format  = optional(string) # as version.format, and null means the format of version
+      zone    = optional(string) # time zone in which the time is written; null: UTC
       initial = optional(string) # what stands in place of the time when `poll` asks for all records; null: 1970
+      # Seconds from {cursor} to {now} for which one request may ask; null: the back office doesn't limit them.
+      window_seconds = optional(number)
     }))
-    # How `poll` asks for one page after another.
+    # How `poll` asks for one page after another, and how it knows the last page.
     paging = optional(object({
       style     = optional(string, "none") # none, link, page, offset or token
       next      = optional(string)         # JMESPath of the next page's URL or token; null: the response's Link header
-      parameter = optional(string)         # query parameter that carries the page number, offset or token
-      first     = optional(number, 1)      # number of the first page
-      size      = optional(number)         # records of a full page: only a note, because `poll` reads pages of any size
+      header    = optional(string)         # response header that holds the next page's URL or token, instead of next
+      rel       = optional(string)         # relation of the next page in the Link header; null: next
+      parameter = optional(string)         # query parameter for the page number, offset or token; null: only {page}
+      first     = optional(number)         # number of the first page, or the first offset; null: 1 and 0
+      # Records of a full page before the back office filters them. With it, an offset counts the records that the back
+      # office went through instead of those that it returned.
+      size            = optional(number)
+      more            = optional(string)       # JMESPath that is true if another page follows, and false on the last
+      total           = optional(string)       # JMESPath of the number of records in the list
+      end_status      = optional(list(number)) # statuses of a request for a page behind the last, such as 404
+      max_empty_pages = optional(number)       # pages without records in a row that end the list
+      delta           = optional(string)       # JMESPath of the URL with which the next pass begins
     }), {})
+    # modified: the list is sorted by modification time, oldest first, so `poll` keeps what it has read of a pass.
+    order = optional(string)
+    # A list at its own address that names deleted records; null: none. `poll` reads it after each pass.
+    deletes = optional(object({
+      url = string
+      request = optional(object({
+        method = optional(string, "GET") # GET or POST
+        body   = optional(string)
+      }))
+      records = string # JMESPath of the list of deleted records in a response
+      id      = string # JMESPath of the item's id in a deleted record
+      # How to read the time of the deletion.
+      version = object({
+        expression = string           # JMESPath of the time in a deleted record
+        format     = string           # as version.format of the source
+        zone       = optional(string) # as version.zone of the source
+      })
+      paging = optional(object({
+        style           = optional(string, "none")
+        next            = optional(string)
+        header          = optional(string) # response header that holds the next page's URL or token, instead of next
+        rel             = optional(string)
+        parameter       = optional(string)
+        first           = optional(number)
+        size            = optional(number)
+        more            = optional(string)
+        total           = optional(string)
+        end_status      = optional(list(number))
+        max_empty_pages = optional(number)
+        delta           = optional(string) # must be null
+      }), {})
+    }))
+    # If more of the records of a pass can't be translated, the source doesn't become fresh.
+    max_refused_percent = optional(number, 10)
 
     # Seconds before the watermark from which the next poll asks again, for records that the back office committed late.
     lag_seconds         = optional(number, 60)
@@ -212,10 +349,16 @@ variable "sources" {
       cooldown_seconds = optional(number, 30) # seconds until `poll` sends a request again
     }), {})
 
-    # A full listing that finds records which the back office deleted without a mark; null: none.
+    # A full listing that finds records which the back office deleted without a mark; null: none. A source without
+    # {cursor} and paging.delta lists everything in each pass, so only max_deletes_percent applies to it.
     sweep = optional(object({
-      schedule            = string               # how often it runs: rate(…) or cron(…)
-      url                 = optional(string)     # URL of the full listing; null: the source's url
+      schedule = optional(string) # how often it runs: rate(…) or cron(…)
+      url      = optional(string) # URL of the full listing; null: url and request of the source
+      # The method and body of the requests to sweep.url; null: GET without a body.
+      request = optional(object({
+        method = optional(string, "GET") # GET or POST
+        body   = optional(string)
+      }))
       max_deletes_percent = optional(number, 10) # if more of the collection is missing, the sweep deletes nothing
     }))
     document = optional(string, "current") # item id under which `poll` publishes a snapshot
@@ -236,9 +379,10 @@ variable "sources" {
   }
 
   # Two limits of AWS remain. Each source adds up to 80 bytes to the compressed environment variables of `read`, which
-  # may have 4 KB together with up to 40 collections. And it adds up to 700 characters to the policy of `poll`, of which
-  # IAM allows 10,240: the secret and its key, and the documents of a snapshot in both Regions. Module function checks
-  # both sizes exactly. The settings of the sources themselves are in an S3 object, whose size AWS doesn't limit.
+  # may have 4 KB together with up to 40 collections. And it adds up to 1,100 characters to the policy of `poll`, of
+  # which IAM allows 10,240: its secrets and their keys, and the documents of a snapshot in both Regions. Module
+  # function checks both sizes exactly. The settings of the sources themselves are in an S3 object, whose size AWS
+  # doesn't limit.
   validation {
     condition     = length(var.sources) <= 20
     error_message = "Declare at most 20 sources. Put the rest into a second stack."
@@ -344,10 +488,23 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      s.records != null && s.id != null && s.translation != null
+      s.id != null && s.translation != null
       if s.mode == "changes" && s.function == null
     ])
-    error_message = "Set records, id and translation for a source of changes, or set a function that replaces them."
+    error_message = <<-EOT
+      Set id and translation for a source of changes, or set a function that replaces them.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.records != null || try(s.payload.format, "json") == "csv"
+      if s.mode == "changes" && s.function == null
+    ])
+    error_message = <<-EOT
+      Set records for a source of changes, or set a function that replaces it. Only CSV needs no records.
+    EOT
   }
 
   validation {
@@ -362,8 +519,14 @@ variable "sources" {
   }
 
   validation {
-    condition     = alltrue([for s in var.sources : s.function == null || s.paging.next == null])
-    error_message = "Remove paging.next from a source with a function, because the function finds the next page."
+    condition = alltrue([
+      for s in var.sources :
+      s.paging.next == null && s.paging.header == null
+      if s.function != null
+    ])
+    error_message = <<-EOT
+      Remove paging.next and paging.header from a source with a function, because the function finds the next page.
+    EOT
   }
 
   validation {
@@ -372,7 +535,20 @@ variable "sources" {
       [for field in local.changes_fields : s[field] == null] if s.mode == "snapshot"
     ]))
     error_message = <<-EOT
-      Remove expressions, function and sweep from a snapshot, because its payload is published unchanged.
+      Remove records, id, id_encoding, version, deleted, owner, translation, function, order, deletes and sweep from a
+      snapshot, because its payload is published as a whole.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.expect != null || try(var.collections[s.collection].schema, null) != null
+      if s.mode == "snapshot"
+    ])
+    error_message = <<-EOT
+      Set expect for a snapshot, or schema for its collection. Otherwise an error that the back office reports with the
+      status 200 would replace the document. If any response is right, set expect to "`true`".
     EOT
   }
 
@@ -387,22 +563,8 @@ variable "sources" {
       [for field in local.text_expressions : try(trimspace(s[field]) != "", true)]
     ]))
     error_message = <<-EOT
-      Set records, id, deleted, owner and translation to a JMESPath expression, or leave the field out. An empty
+      Set records, id, deleted, owner, translation and expect to a JMESPath expression, or leave the field out. An empty
       expression finds nothing.
-    EOT
-  }
-
-  validation {
-    condition     = alltrue([for s in var.sources : try(trimspace(s.version.expression) != "", s.version == null)])
-    error_message = <<-EOT
-      Set version.expression to the JMESPath expression that finds a record's modification time, or leave version out.
-    EOT
-  }
-
-  validation {
-    condition     = alltrue([for s in var.sources : try(trimspace(s.paging.next) != "", true)])
-    error_message = <<-EOT
-      Set paging.next to the JMESPath expression that finds the next page's link or token, or leave it out.
     EOT
   }
 
@@ -417,11 +579,56 @@ variable "sources" {
   }
 
   validation {
+    condition     = alltrue([for s in var.sources : s.id_encoding == "tilde" if s.id_encoding != null])
+    error_message = "Set id_encoding to \"tilde\", or leave it out if the ids are item ids."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : s.order == "modified" if s.order != null])
+    error_message = "Set order to \"modified\", or leave it out if the order of the list is unknown."
+  }
+
+  validation {
+    condition     = alltrue([for n in values(var.sources)[*].max_refused_percent : n >= 0 && n <= 100])
+    error_message = <<-EOT
+      Set max_refused_percent to 0 to 100. If a larger share of a pass is refused, the source doesn't become fresh.
+    EOT
+  }
+
+  validation {
     condition = alltrue([
       for s in var.sources :
-      contains(local.time_formats, s.version.format) if s.version != null
+      contains(local.payload_formats, s.payload.format)
+      if s.payload != null
     ])
-    error_message = "Set version.format to \"rfc3339\", \"unix_s\" or \"unix_ms\"."
+    error_message = "Set payload.format to \"json\", \"csv\" or \"xml\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.charset, s.payload.charset))
+      if try(s.payload.charset, null) != null
+    ])
+    error_message = "Set payload.charset to the name of a character set, such as windows-1252 or iso-8859-1."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.delimiter, s.payload.delimiter))
+      if try(s.payload.delimiter, null) != null
+    ])
+    error_message = "Set payload.delimiter to one character, such as \";\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.payload.format == "csv"
+      if try(s.payload.delimiter, null) != null
+    ])
+    error_message = "Remove payload.delimiter, or set payload.format to \"csv\". The other formats have no rows."
   }
 
   validation {
@@ -432,13 +639,13 @@ variable "sources" {
     EOT
   }
 
-  # --- Rules about url and cursor
+  # --- Rules about url, request and cursor
 
   validation {
     condition     = alltrue([for url in values(var.sources)[*].url : can(regex(local.patterns.url, url))])
     error_message = <<-EOT
       Set url to an http:// or https:// URL of printable ASCII characters, without spaces and without a fragment. Put
-      user and password into secret, and {cursor} only into the path or query.
+      user and password into secret, and placeholders only into the path or query.
     EOT
   }
 
@@ -448,43 +655,31 @@ variable "sources" {
   }
 
   validation {
-    condition     = alltrue([for url in values(var.sources)[*].url : !can(regex("[{}]", replace(url, "{cursor}", "")))])
-    error_message = "Use no placeholder other than {cursor} in url. Write other braces as %7B and %7D."
-  }
-
-  # `poll` replaces {cursor} with a time that it takes from the records' modification times. So a source whose url
-  # contains {cursor} needs the field version, or a function that returns the modification times. Terraform can't see
-  # whether the function returns them; only `poll` can check that.
-  validation {
     condition = alltrue([
       for s in var.sources :
-      s.version != null || s.function != null
-      if s.mode == "changes" && strcontains(s.url, "{cursor}")
+      !can(regex(local.patterns.placeholder, jsonencode([s.url, s.request])))
+      if s.mode == "snapshot"
     ])
-    error_message = <<-EOT
-      Set version, or remove {cursor} from url. Without the records' modification times, `poll` has no time to put
-      there.
-    EOT
-  }
-
-  validation {
-    condition     = alltrue([for s in var.sources : !strcontains(s.url, "{cursor}") if s.mode == "snapshot"])
-    error_message = "Remove {cursor} from the url of a snapshot, because a snapshot is always read as a whole."
-  }
-
-  validation {
-    condition     = alltrue([for s in var.sources : strcontains(s.url, "{cursor}") if s.cursor != null])
-    error_message = "Put {cursor} into url, or remove cursor, which only says how {cursor} is written."
+    error_message = "Remove {cursor}, {now} and {page} from a snapshot, because a snapshot is always read as a whole."
   }
 
   validation {
     condition = alltrue([
       for s in var.sources :
-      contains(local.time_formats, s.cursor.format) if try(s.cursor.format, null) != null
+      try(contains(local.time_formats, s.cursor.format) || strcontains(s.cursor.format, "%"), true)
     ])
     error_message = <<-EOT
-      Set cursor.format to "rfc3339", "unix_s" or "unix_ms", or leave it out to use version.format.
+      Set cursor.format to "rfc3339", "unix_s", "unix_ms", "unix_us", "date" or "dotnet", to a pattern such as "%Y-%m-%d
+      %H:%M", or leave it out to use version.format.
     EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.zone, s.cursor.zone)) if try(s.cursor.zone, null) != null
+    ])
+    error_message = "Set cursor.zone to the name of a time zone, such as Europe/Berlin or UTC."
   }
 
   validation {
@@ -498,10 +693,34 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      try(s.cursor.format, null) != null if s.function != null && strcontains(s.url, "{cursor}")
+      strcontains(jsonencode([s.url, s.request]), "{now}")
+      if try(s.cursor.window_seconds, null) != null
     ])
     error_message = <<-EOT
-      Set cursor.format if a source has a function and {cursor} in its url, because there is no version.format to use.
+      Put {now} into url or request.body, or remove cursor.window_seconds, which says how much time lies between
+      {cursor} and {now}.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(timeadd(s.cursor.initial, "0s"))
+      if try(s.cursor.window_seconds, null) != null
+    ])
+    error_message = <<-EOT
+      Set cursor.initial to the RFC 3339 time with which the first window begins, such as 2020-01-01T00:00:00Z.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(s.cursor.window_seconds > s.lag_seconds && s.cursor.window_seconds <= 31536000, true)
+    ])
+    error_message = <<-EOT
+      Set cursor.window_seconds to more than lag_seconds and at most 31536000 (a year). Otherwise no window would end
+      after the one before.
     EOT
   }
 
@@ -521,7 +740,7 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      can(regex(local.patterns.schedule, s.sweep.schedule)) if s.sweep != null
+      can(regex(local.patterns.schedule, s.sweep.schedule)) if try(s.sweep.schedule, null) != null
     ])
     error_message = <<-EOT
       Write sweep.schedule as rate(1 minute), rate(5 minutes) (also hours and days), or as cron() with six fields, for
@@ -531,8 +750,8 @@ variable "sources" {
 
   validation {
     condition = alltrue([
-      for text in flatten([for s in var.sources : [s.schedule, try(s.sweep.schedule, [])]]) :
-      can(regex(local.patterns.schedule_values, text))
+      for text in compact(flatten([for s in var.sources : [s.schedule, s.sweep[*].schedule]])) :
+      can(regex(local.patterns.cron_values, text))
     ])
     error_message = <<-EOT
       Write the fields of cron() in schedule and sweep.schedule as EventBridge Scheduler takes them: minutes 0-59,
@@ -543,8 +762,8 @@ variable "sources" {
 
   validation {
     condition = alltrue([
-      for text in flatten([for s in var.sources : [s.schedule, try(s.sweep.schedule, [])]]) :
-      can(regex(local.patterns.schedule_days, text))
+      for text in compact(flatten([for s in var.sources : [s.schedule, s.sweep[*].schedule]])) :
+      can(regex(local.patterns.cron_days, text))
     ])
     error_message = <<-EOT
       Write ? for exactly one of the two day fields of cron() in schedule and sweep.schedule: the day of the month (the
@@ -597,63 +816,23 @@ variable "sources" {
     error_message = "Set staleness_budget to whole seconds from 1 to 31536000 (a year)."
   }
 
-  # --- Rules about paging
-
-  validation {
-    condition     = alltrue([for style in values(var.sources)[*].paging.style : contains(local.paging_styles, style)])
-    error_message = "Set paging.style to \"none\", \"link\", \"page\", \"offset\" or \"token\"."
-  }
-
-  validation {
-    condition = alltrue([
-      for p in values(var.sources)[*].paging :
-      (p.parameter != null) == contains(local.paging_styles_with_parameter, p.style)
-    ])
-    error_message = <<-EOT
-      Set paging.parameter to the name of the query parameter for the page number, offset or token. Leave it out with
-      the styles "none" and "link".
-    EOT
-  }
-
-  validation {
-    condition = alltrue([
-      for p in values(var.sources)[*].paging :
-      can(regex(local.patterns.parameter, p.parameter)) if p.parameter != null
-    ])
-    error_message = <<-EOT
-      Set paging.parameter to the name of a query parameter: 1 to 100 printable characters without spaces.
-    EOT
-  }
+  # --- Rules about paging.delta. The other rules about paging stand in rules_sources.tf.
 
   validation {
     condition = alltrue([
       for s in var.sources :
-      s.paging.next != null || s.function != null if s.paging.style == "token"
-    ])
-    error_message = "Set paging.next to the JMESPath expression that finds the next page's token."
-  }
-
-  validation {
-    condition = alltrue([
-      for p in values(var.sources)[*].paging :
-      contains(["link", "token"], p.style) if p.next != null
+      s.paging.style == "link" && !strcontains(jsonencode([s.url, s.request]), "{cursor}")
+      if s.paging.delta != null
     ])
     error_message = <<-EOT
-      Remove paging.next, or set paging.style to "link" or "token". The other styles count pages or records.
+      Set paging.delta only with the style "link" and without {cursor}, because the next pass begins with the link that
+      it finds.
     EOT
   }
 
   validation {
-    condition     = alltrue([for n in values(var.sources)[*].paging.first : n >= 0 && n <= 1000000 && floor(n) == n])
-    error_message = "Set paging.first to a whole number from 0 to 1000000."
-  }
-
-  validation {
-    condition = alltrue([
-      for n in values(var.sources)[*].paging.size :
-      n >= 1 && n <= 1000000 && floor(n) == n if n != null
-    ])
-    error_message = "Set paging.size to a whole number from 1 to 1000000, or leave it out."
+    condition     = alltrue([for s in var.sources : s.deletes.paging.delta == null if s.deletes != null])
+    error_message = "Remove delta from deletes.paging. Put {cursor} into deletes.url."
   }
 
   # --- Rules about limits
@@ -778,9 +957,14 @@ variable "sources" {
   }
 
   validation {
-    condition     = alltrue([for s in var.sources : !can(regex("[{}]", s.sweep.url)) if try(s.sweep.url, null) != null])
+    condition = alltrue([
+      for s in var.sources :
+      s.order != null
+      if strcontains(jsonencode([s.sweep[*].url, s.sweep[*].request]), "{cursor}")
+    ])
     error_message = <<-EOT
-      Remove {cursor} from sweep.url, because a sweep lists everything. Write other braces as %7B and %7D.
+      Remove {cursor} from sweep, because a sweep lists everything, or set order. With order, a sweep goes on from the
+      newest record if the back office returns no further pages.
     EOT
   }
 
@@ -790,6 +974,66 @@ variable "sources" {
       try(regex(local.patterns.origin, lower(s.sweep.url)) == regex(local.patterns.origin, lower(s.url)), true)
     ])
     error_message = "Give sweep.url the scheme, host and port of url, because a sweep sends the same secret."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : s.sweep.schedule != null if try(s.sweep.url, null) != null])
+    error_message = "Remove sweep.url from a source without sweep.schedule, because no sweep runs."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : s.sweep.url != null if try(s.sweep.request, null) != null])
+    error_message = <<-EOT
+      Set sweep.url, or remove sweep.request. Without sweep.url, a sweep uses url and request of the source.
+    EOT
+  }
+
+  # --- Rules about lists of deleted records
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.version != null || s.function != null
+      if s.deletes != null && s.mode == "changes"
+    ])
+    error_message = "Set version, or remove deletes. A record's time decides whether it is newer than its deletion."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.sources : !contains(local.owned, s.collection) if s.deletes != null])
+    error_message = <<-EOT
+      Remove deletes from sources of owner collections, because a deleted record doesn't say whose item it was. Set
+      deleted.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(trimspace(s.deletes.records) != "" && trimspace(s.deletes.id) != "", false)
+      if s.deletes != null
+    ])
+    error_message = "Set deletes.records and deletes.id to JMESPath expressions."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.url, s.deletes.url)) && length(s.deletes.url) <= 2048
+      if s.deletes != null
+    ])
+    error_message = <<-EOT
+      Set deletes.url to an http:// or https:// URL of at most 2048 printable ASCII characters, without spaces, user,
+      password and fragment.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(regex(local.patterns.origin, lower(s.deletes.url)) == regex(local.patterns.origin, lower(s.url)), true)
+    ])
+    error_message = "Give deletes.url the scheme, host and port of url, because the list is read with the same secret."
   }
 
   # --- Rules about headers and secrets
@@ -808,6 +1052,14 @@ variable "sources" {
       can(regex(local.patterns.header_value, value))
     ])
     error_message = "Set headers to values of printable ASCII characters, the first and the last no space."
+  }
+
+  validation {
+    condition = alltrue([
+      for value in flatten([for s in var.sources : values(s.headers)]) :
+      !can(regex(local.patterns.placeholder, value))
+    ])
+    error_message = "Remove {cursor}, {now} and {page} from headers. `poll` replaces them only in url and request.body."
   }
 
   validation {
@@ -852,18 +1104,6 @@ variable "sources" {
 
   validation {
     condition = alltrue([
-      for url in flatten([for s in var.sources : [s.url, try(s.sweep.url, [])]]) :
-      !can(regex(local.patterns.credential_url, url))
-    ])
-    error_message = <<-EOT
-      Remove query parameters that carry a credential, such as api_key, access_token, token, key, sig, password and a
-      long code, from url and sweep.url, because everybody who may read the plan or the state can read them. Name the
-      parameter in secret.query, and the secret's ARN in secret.arn.
-    EOT
-  }
-
-  validation {
-    condition = alltrue([
       for header in keys(merge(values(var.sources)[*].headers...)) :
       !contains(local.request_headers, lower(header))
     ])
@@ -884,9 +1124,33 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      (s.secret.header == null) != (s.secret.query == null) if s.secret != null
+      length(compact([s.secret.header, s.secret.query, s.secret.basic_username])) == 1
+      if s.secret != null
     ])
-    error_message = "Set secret.header or secret.query, and not both: where the back office expects the secret."
+    error_message = <<-EOT
+      Set exactly one of secret.header, secret.query and secret.basic_username: where the back office expects the
+      secret.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.username, s.secret.basic_username))
+      if try(s.secret.basic_username, null) != null
+    ])
+    error_message = "Set secret.basic_username to a user name without a colon."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.secret.format == "{secret}"
+      if try(s.secret.basic_username, null) != null
+    ])
+    error_message = <<-EOT
+      Leave secret.format out if secret.basic_username is set. HTTP Basic authentication has a form of its own.
+    EOT
   }
 
   validation {
@@ -903,7 +1167,7 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      s.secret.query != s.paging.parameter if try(s.secret.query, null) != null
+      try(!contains(compact([s.paging.parameter, try(s.deletes.paging.parameter, "")]), s.secret.query), true)
     ])
     error_message = "Set secret.query to another parameter than paging.parameter."
   }
@@ -963,52 +1227,164 @@ variable "sources" {
   validation {
     condition = alltrue([
       for s in var.sources :
-      can(regex(local.patterns.secret, s.secret.arn)) if s.secret != null
+      var.poll.vpc != null || can(regex(local.patterns.secret_url, s.url)) if s.secret != null || s.oauth2 != null
     ])
     error_message = <<-EOT
-      Set secret.arn to the whole ARN, without wildcards, of a Secrets Manager secret (with its six last characters) or
-      of an SSM parameter in region.
+      Use https for a source with a secret or oauth2, or set poll.vpc if the way to the back office is private. Others
+      could read a secret that is sent by plain HTTP.
+    EOT
+  }
+
+  # --- Rules about OAuth 2 and TLS
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.url, s.oauth2.token_url)) && length(s.oauth2.token_url) <= 2048
+      if s.oauth2 != null
+    ])
+    error_message = <<-EOT
+      Set oauth2.token_url to a URL of at most 2048 printable ASCII characters, without spaces, user, password and
+      fragment.
     EOT
   }
 
   validation {
     condition = alltrue([
       for s in var.sources :
-      can(regex(local.patterns.kms_key, s.secret.kms_key_arn))
-      if try(s.secret.kms_key_arn, null) != null
+      can(regex(local.patterns.secret_url, s.oauth2.token_url))
+      if s.oauth2 != null
     ])
-    error_message = <<-EOT
-      Set secret.kms_key_arn to the ARN of a key (not of an alias) in region, or leave it out if the key that AWS
-      manages encrypts the secret.
-    EOT
-  }
-
-  validation {
-    condition = alltrue([
-      for s in var.sources : can(regex(local.replica_kms_key, s.secret.replica_kms_key_arn))
-      if try(s.secret.replica_kms_key_arn, null) != null
-    ])
-    error_message = <<-EOT
-      Set secret.replica_kms_key_arn to the ARN of a key (not of an alias) in replica.region, or leave it out if the key
-      that AWS manages encrypts the secret's replica.
-    EOT
-  }
-
-  validation {
-    condition = var.poll.in_replica || alltrue([
-      for s in var.sources : try(s.secret.replica_kms_key_arn, null) == null
-    ])
-    error_message = "Set poll.in_replica, or leave out secret.replica_kms_key_arn, which nothing else uses."
+    error_message = "Use https for oauth2.token_url, because the client's secret is sent there."
   }
 
   validation {
     condition = alltrue([
       for s in var.sources :
-      var.poll.vpc != null || can(regex(local.patterns.secret_url, s.url)) if s.secret != null
+      !can(regex("[{}]", s.oauth2.token_url))
+      if s.oauth2 != null
+    ])
+    error_message = "Remove placeholders from oauth2.token_url. Write braces as %7B and %7D."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      contains(local.grants, s.oauth2.grant)
+      if s.oauth2 != null
+    ])
+    error_message = "Set oauth2.grant to \"client_credentials\" or \"refresh_token\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      contains(local.client_authentications, s.oauth2.client_authentication)
+      if s.oauth2 != null
+    ])
+    error_message = "Set oauth2.client_authentication to \"basic\" or \"body\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(trimspace(s.oauth2.client_id) != "", false) && try(trimspace(s.oauth2.scope) != "", true)
+      if s.oauth2 != null
+    ])
+    error_message = "Set oauth2.client_id to the id of the client, and oauth2.scope to a scope or leave it out."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in flatten([for s in var.sources : keys(try(s.oauth2.parameters, {}))]) :
+      !contains(local.token_parameters, lower(name))
     ])
     error_message = <<-EOT
-      Use https for a source with a secret, or set poll.vpc if the way to the back office is private. Others could read
-      a secret that is sent by plain HTTP.
+      Remove client_id, client_secret, grant_type, password, refresh_token, scope and username from oauth2.parameters.
+      The other settings of oauth2 set what is needed.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for secret in flatten([for s in var.sources : [s.oauth2[*].secret, s.tls[*].client_certificate]]) :
+      try(secret.field, null) != ""
+    ])
+    error_message = <<-EOT
+      Set field of oauth2.secret and tls.client_certificate to the name of a field of the stored JSON, or leave it out.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.oauth2.secret.field == null
+      if try(s.oauth2.grant, "") == "refresh_token"
+    ])
+    error_message = <<-EOT
+      Remove oauth2.secret.field for the grant refresh_token, because `poll` reads the fields refresh_token and
+      client_secret.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(s.secret.basic_username, null) == null
+      if s.oauth2 != null
+    ])
+    error_message = <<-EOT
+      Remove secret.basic_username, because oauth2 sends its token in the same header, Authorization.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      try(lower(s.secret.header) != "authorization", true)
+      if s.oauth2 != null
+    ])
+    error_message = <<-EOT
+      Set secret.header to another header than Authorization, because oauth2 sends its token there.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      s.tls.ca_pem != null || s.tls.client_certificate != null
+      if s.tls != null
+    ])
+    error_message = "Set tls.ca_pem or tls.client_certificate, or remove tls."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      startswith(lower(s.url), "https://")
+      if s.tls != null
+    ])
+    error_message = "Use https for a source with tls, because plain HTTP has no certificates."
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      can(regex(local.patterns.certificates, s.tls.ca_pem))
+      if try(s.tls.ca_pem, null) != null
+    ])
+    error_message = <<-EOT
+      Set tls.ca_pem to certificates as PEM text, which begins with -----BEGIN CERTIFICATE-----.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for s in var.sources :
+      !try(strcontains(s.tls.ca_pem, "PRIVATE KEY"), false)
+    ])
+    error_message = <<-EOT
+      Remove the private key from tls.ca_pem, because everybody who may read the plan or the state can read it.
     EOT
   }
 

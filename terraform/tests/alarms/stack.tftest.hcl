@@ -99,6 +99,7 @@ variables {
       mode             = "snapshot"
       collection       = "stock"
       url              = "https://stock.example.com/stock"
+      expect           = "stock != null"
       schedule         = "rate(1 hour)"
       staleness_budget = 7200
     }

@@ -29,7 +29,7 @@ from readplane.write.log import NotAppendedError
 from tests.unit.apply.support import EVENT, KEY, MemoryCountedObjects, apply_with
 from tests.unit.feed.support import MemoryWriter, ScannedDynamo
 from tests.unit.mangled_rows import row_of
-from tests.unit.poll.support import CHANGES, DAY_MS, SNAPSHOT, SWEPT, World
+from tests.unit.poll.support import CHANGES, DAY_MS, ORIGIN, SNAPSHOT, SWEPT, World
 from tests.unit.stores.cache_support import KEY as CACHED_KEY
 from tests.unit.stores.cache_support import SETTINGS as CACHE
 from tests.unit.support import (
@@ -179,6 +179,43 @@ def poll_bad_record() -> object:
     return polling.poll()
 
 
+def measure_bad_record() -> object:
+    """Measure the staleness of a source of which a record is in quarantine."""
+    polling = Polling()
+    polling.world.office.row("a", n="bad")
+    with contextlib.redirect_stdout(io.StringIO()):
+        polling.poll()
+    return polling.measure()
+
+
+def poll_doubtful_list() -> object:
+    """Poll a back office that answers every request with the same record and a link to a further page."""
+    polling = Polling()
+    office = polling.world.office
+    row = {"id": "a", "at": NOW_MS - DAY_MS, "n": 1, "gone": False}
+    office.answer = lambda _: json.dumps({"rows": [row], "next": f"{ORIGIN}?page={len(office.urls)}"}).encode()
+    return polling.poll()
+
+
+def poll_duplicate_ids() -> object:
+    """Poll a list in which one id stands twice."""
+    polling = Polling()
+    rows = [{"id": "a", "at": NOW_MS - DAY_MS, "n": number, "gone": False} for number in (1, 2)]
+    polling.world.office.answer = lambda _: json.dumps({"rows": rows, "next": None}).encode()
+    return polling.poll()
+
+
+def poll_in_another_zone() -> object:
+    """Poll a back office that understands the cursor as a time two hours later."""
+    polling = Polling()
+    office = polling.world.office
+    office.row("a")
+    with contextlib.redirect_stdout(io.StringIO()):
+        polling.poll()
+    office.rows.clear()
+    return polling.poll()
+
+
 def refuse_sweep() -> object:
     """Sweep a back office whose listing has become empty."""
     polling = Polling(SWEPT)
@@ -282,6 +319,10 @@ RUNS: Mapping[str, Callable[[], object]] = {
     "poll": lambda: Polling().poll(),
     "poll_bad_record": poll_bad_record,
     "poll_with_open_breaker": poll_with_open_breaker,
+    "measure_bad_record": measure_bad_record,
+    "poll_doubtful_list": poll_doubtful_list,
+    "poll_duplicate_ids": poll_duplicate_ids,
+    "poll_in_another_zone": poll_in_another_zone,
     "refuse_sweep": refuse_sweep,
     "poll_without_other_region": poll_without_other_region,
     "snapshot_without_other_region": lambda: poll_without_other_region(SNAPSHOT),

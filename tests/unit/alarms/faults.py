@@ -53,7 +53,7 @@ def values_of(run: str, name: str, dimensions: frozenset[str]) -> tuple[float, .
 
 @cache
 def _staleness(seconds: float) -> float:
-    (point,) = staleness(seconds)
+    (point,) = [point for point in staleness(seconds) if point.name == "Staleness"]
     return point.value
 
 
@@ -289,7 +289,9 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
         Fault({"Staleness": lambda minute: (_staleness(60 * (minute - FAULT) + 30),)}, 125),
         Fault({"Staleness": nothing}, 6),
     ],
-    "quarantine-*": [Fault(own_once("poll_bad_record", "RecordsQuarantined", *_SOURCE), 6)],
+    "quarantine-*": [Fault(own("measure_bad_record", "RecordsInQuarantine", *_SOURCE), 6)],
+    "list-doubtful-*": [Fault(own_once("poll_doubtful_list", "ListDoubtful", *_SOURCE), 16)],
+    "overlap-missed-*": [Fault(own("poll_in_another_zone", "OverlapMissed", *_SOURCE, between=60), 121)],
     "breaker-open-*": [Fault(own_once("poll_with_open_breaker", "BreakerOpen", *_SOURCE), 16)],
     "sweep-refused-*": [Fault(own_once("refuse_sweep", "SweepRefused", *_SOURCE), 61)],
     "region-behind-prices": [Fault(_behind("poll_without_other_region", "prices"), 121)],

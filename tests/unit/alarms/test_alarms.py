@@ -129,6 +129,23 @@ def test_a_batch_that_is_set_aside_keeps_its_alarm_on_for_days(plan: Plan, name:
     assert minutes_in_alarm(alarm, recording, FAULT + days, 2, True)[-1] >= FAULT + days - 60
 
 
+def test_a_refused_record_keeps_the_alarm_of_an_hourly_source_on(plan: Plan) -> None:
+    """The source is polled once an hour. The record is refused at the first poll of the fault, and then for a day."""
+    alarm = alarm_named(plan, "quarantine-stock")
+    (fault,) = faults_of(alarm)[1]
+    minutes = FAULT + 24 * 60
+    firing = minutes_in_alarm(alarm, record(alarm, minutes, busy=False, fault=fault), minutes, 2, True)
+    assert firing == list(range(firing[0], minutes + 1, 5)) and firing[0] <= FAULT + 6
+
+
+def test_a_deleted_record_is_no_missed_overlap(plan: Plan) -> None:
+    """The newest record is deleted between two polls, so the second one misses it once."""
+    alarm = alarm_named(plan, "overlap-missed-prices")
+    minutes = FAULT + 24 * 60
+    recording = series_of({"OverlapMissed": once(1)}, alarm, minutes)
+    assert minutes_in_alarm(alarm, recording, minutes, 2, True) == []
+
+
 WITHOUT_DATA: Mapping[str, Sequence[str]] = {
     "publish-behind": ["publish-stopped"],
     "changes-behind": ["changes-stopped"],
@@ -138,6 +155,8 @@ WITHOUT_DATA: Mapping[str, Sequence[str]] = {
     "sweep-refused-prices": ["stale-prices", "polls-dropped", "schedules-dropped"],
     "region-behind-prices": ["stale-prices"],
     "quarantine-prices": ["stale-prices"],
+    "list-doubtful-prices": ["stale-prices"],
+    "overlap-missed-prices": ["stale-prices"],
 }
 """Alarm that goes silent with the thing it watches -> the alarms that then speak, as its comment in Terraform says."""
 

@@ -83,6 +83,15 @@ def test_a_file_gives_its_variables_with_types_defaults_and_rules(tmp_path: Path
     assert (key.type, key.default, key.sensitive, key.attributes, key.rules) == ("text", None, True, [], [])
 
 
+def test_preconditions_beside_the_file_are_rules_of_their_variable(tmp_path: Path) -> None:
+    precondition = '  precondition {\n    condition     = local.fits\n    error_message = "Fit it."\n  }\n'
+    for name in ("limits", "others"):
+        (tmp_path / f"rules_{name}.tf").write_text(f'output "{name}" {{\n  value = true\n\n{precondition}}}\n')
+    limits, key = read(tmp_path, FILE).variables
+    assert limits.rules[-2:] == ["Set it, or don't.", "Fit it."]
+    assert key.rules == []
+
+
 def test_an_attribute_gets_the_comment_beside_or_above_it(tmp_path: Path) -> None:
     limits = read(tmp_path, FILE).variables[0]
     assert limits.attributes == [

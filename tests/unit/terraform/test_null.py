@@ -33,9 +33,11 @@ ELEMENTS: dict[str, dict[str, Any]] = {
         "schedule": "rate(5 minutes)",
         "staleness_budget": 900,
         "url": "https://crm.example.com",
+        "expect": "products != null",
     },
 }
-"""For each variable that is a map of objects, an object with the attributes that have no default."""
+"""For each variable that is a map of objects, an object with the attributes that have no default or that a rule
+demands."""
 
 
 def test_null_means_the_default_in_every_variable(tmp_path: Path) -> None:

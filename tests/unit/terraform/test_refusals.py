@@ -18,16 +18,17 @@ EXPECTATION = re.compile(r"^  expect_failures = \[.*?\]\n", re.MULTILINE | re.DO
 REPORTED_RULE = re.compile(r"rule\s+at\s+modules/settings/(\w+\.tf):(\d+)")
 
 Rule = tuple[str, int]
-"""A rule: the file that contains it, and the number of its first line."""
+"""A rule: the file that contains it, and the number of the line that Terraform reports.
+
+Terraform reports the first line of a validation, and the first line of the condition of a precondition.
+"""
 
 
 def test_each_refusal_breaks_one_rule_and_each_rule_is_broken(tests_of_refusals: list[Message]) -> None:
     broken: dict[str, set[Rule]] = {name: set() for name in _runs()}
     assert len(broken) > 150
     for error in errors(tests_of_refusals):
-        rule = REPORTED_RULE.search(error["diagnostic"]["detail"])
-        assert rule, error
-        broken[error["@testrun"]].add((rule[1], int(rule[2])))
+        broken[error["@testrun"]].add(_reported(error))
     assert not {name: rules for name, rules in broken.items() if len(rules) != 1}
 
     refusals: defaultdict[Rule, list[str]] = defaultdict(list)
@@ -48,8 +49,17 @@ def run_tests(folder: Path) -> list[Message]:
     return errors(terraform_test(folder, files, "modules/settings"))
 
 
+def _reported(error: Message) -> Rule:
+    """Return the rule that an error of Terraform names."""
+    diagnostic = error["diagnostic"]
+    if rule := REPORTED_RULE.search(diagnostic["detail"]):
+        return rule[1], int(rule[2])
+    assert diagnostic["summary"] == "Module output value precondition failed", error
+    return Path(diagnostic["range"]["filename"]).name, diagnostic["range"]["start"]["line"]
+
+
 def _runs() -> dict[str, str]:
-    """Return a test file for each run that expects the failure of a variable, by the runs' names."""
+    """Return a test file for each run that expects the failure of a variable or an output, by the runs' names."""
     files = {}
     for path in sorted(TESTS.glob("validations*.tftest.hcl")):
         text = path.read_text()
@@ -62,9 +72,18 @@ def _runs() -> dict[str, str]:
 
 
 def _rules() -> list[Rule]:
+    validations = _lines("variables_*.tf", "  validation {")
+    return validations + _lines("rules_*.tf", "    condition ")
+
+
+def _lines(files: str, beginning: str) -> list[Rule]:
+    """Return the place of each line of the settings that begins with a text.
+
+    :param files: the pattern of the files' names
+    """
     return [
         (path.name, number)
-        for path in sorted(SETTINGS.glob("variables_*.tf"))
+        for path in sorted(SETTINGS.glob(files))
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if line == "  validation {"
+        if line.startswith(beginning)
     ]

@@ -20,7 +20,9 @@ FRACTIONS = {
     "relational.aurora.max_acu",
     "relational.aurora.min_acu",
     "sources.breaker.cooldown_seconds",
+    "sources.cursor.window_seconds",
     "sources.lag_seconds",
+    "sources.max_refused_percent",
     "sources.max_seconds",
     "sources.requests_per_second",
     "sources.sweep.max_deletes_percent",
@@ -57,12 +59,20 @@ BASE: dict[str, Any] = {
             "collection": "products",
             "schedule": "rate(1 minute)",
             "staleness_budget": 600,
-            "url": "https://erp.example.com/api/stock?changed_since={cursor}",
+            "url": "https://erp.example.com/api/stock?changed_since={cursor}&until={now}",
+            "cursor": {"initial": "2020-01-01T00:00:00Z"},
             "records": "results",
             "id": "number",
             "translation": "{name: title}",
             "version": {"expression": "changed_at", "format": "rfc3339"},
             "paging": {"style": "page", "parameter": "page"},
+            "deletes": {
+                "url": "https://erp.example.com/api/deleted",
+                "records": "results",
+                "id": "number",
+                "version": {"expression": "deleted_at", "format": "rfc3339"},
+                "paging": {"style": "page", "parameter": "page"},
+            },
             "sweep": {"schedule": "rate(1 day)", "url": "https://erp.example.com/api/stock"},
         }
     },
@@ -89,8 +99,21 @@ ALTERNATIVES: dict[str, dict[str, Any]] = {
 }
 """The beginning of a number's path -> the value of its variable, where the value in BASE can't hold the number too."""
 
+PRECONDITIONS = {
+    "sources.paging.first": "source_rules",
+    "sources.paging.size": "source_rules",
+    "sources.paging.max_empty_pages": "source_rules",
+    "sources.deletes.paging.first": "source_rules",
+    "sources.deletes.paging.size": "source_rules",
+    "sources.deletes.paging.max_empty_pages": "source_rules",
+}
+"""The number -> the output that refuses its fraction with a precondition, where no validation of the variable does."""
+
 NUMBERS = {
+    "cursor.window_seconds": 86400,
+    "paging.first": 1,
     "paging.size": 100,
+    "paging.max_empty_pages": 2,
     "requests_per_second": 10,
     "reserved_concurrency": 100,
     "edge_ttl": 60,
@@ -121,6 +144,11 @@ class Number(NamedTuple):
     def name(self) -> str:
         """The path with the name of the variable."""
         return f"{self.variable}.{self.path}" if self.path else self.variable
+
+    @property
+    def refusal(self) -> str:
+        """What Terraform must name when it refuses a fraction of this number."""
+        return f"output.{PRECONDITIONS[self.name]}" if self.name in PRECONDITIONS else f"var.{self.variable}"
 
     def add_half(self, settings: dict[str, Any]) -> None:
         """Add half to this number in settings that have the form of :data:`BASE`."""
@@ -161,7 +189,7 @@ def run_of(numbers: list[Number], *, refused: bool) -> dict[str, Any]:
     for number in numbers:
         number.add_half(settings)
     run: dict[str, Any] = {"command": "plan", "module": {"source": "./modules/settings"}, "variables": settings}
-    return run | ({"expect_failures": [f"var.{number.variable}" for number in numbers]} if refused else {})
+    return run | ({"expect_failures": [number.refusal for number in numbers]} if refused else {})
 
 
 def all_runs() -> dict[str, dict[str, Any]]:

@@ -236,8 +236,8 @@ def test_cost_of_an_empty_queue() -> None:
 
 
 def test_cost_of_a_source() -> None:
-    """Per month 43,800 polls: 1.17 $ of Lambda, 2.70 $ of metrics, 0.44 $ of S3 in two Regions, 0.24 $ for the rest."""
-    assert price_list().cost(usage_of_source(2)) == pytest.approx(4.55, abs=0.01)
+    """Per month 43,800 polls: 1.17 $ of Lambda, 3.00 $ of metrics, 0.44 $ of S3 in two Regions, 0.24 $ for the rest."""
+    assert price_list().cost(usage_of_source(2)) == pytest.approx(4.85, abs=0.01)
     assert 4 < price_list().cost(usage_of_source(1)) < 5
 
 
