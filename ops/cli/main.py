@@ -22,6 +22,7 @@ from ops.cli.quarantine import quarantine
 from ops.cli.relational import relational
 from ops.cli.sources import sources
 from ops.cli.target import Chosen
+from ops.cli.try_source import try_source
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,5 +57,6 @@ for command in (
     compare_regions,
 ):
     main.add_command(command)
+sources.add_command(try_source)
 for subcommand in (leftovers, logs):
     edge.add_command(subcommand)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ops import terraform
 from ops.cli import source_moves
 from ops.cli.invoke import poll
+from ops.cli.planned_sources import plan_sources
 from ops.cli.quarantine import replica_option
 from ops.cli.target import Chosen, Target, checkpoints, polling_output, table
-from ops.console import CommandError, run_tool
+from ops.console import CommandError
 from readplane.clock import now_ms
 from readplane.model.timestamp import rfc3339
 from readplane.poll.checkpoint import Checkpoint
@@ -28,9 +26,6 @@ RETRY_SECONDS = 2.0
 
 TIMEOUT = 120.0
 """Seconds that `sources run --until-done` waits for another poll of the same source to end."""
-
-ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip", "database_layer_zip", "dax_layer_zip")
-"""The variables that name the zips that `make build` creates."""
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 
@@ -196,38 +191,11 @@ def check(files: tuple[Path, ...]) -> None:
     Terraform checks its rules first. Then the rules of `poll` are checked, for example that each expression compiles.
     `terraform apply` makes the same checks before it creates a schedule.
     """
-    settings = _planned_settings(files)
+    settings = plan_sources(files).settings
     problems = [problem for name in settings for problem in _problems(settings[name])]
     if problems:
         raise CommandError("\n  ".join(["These sources can't be used:", *problems]))
     click.echo(f"{len(settings)} sources have no problems: {', '.join(settings) or 'none are declared'}.")
-
-
-def _planned_settings(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Return the settings that `poll` would read of each source, by the source's name.
-
-    :param files: variable files, which Terraform evaluates
-    :raises CommandError: if the variables break a rule of Terraform; the message contains Terraform's output
-    """
-    module = terraform.SOURCE / "modules/settings"
-    with tempfile.TemporaryDirectory() as folder:
-        # Copy only the files that declare variables, and the file with the settings that `poll` reads. For these files
-        # alone, Terraform needs neither a provider nor a state.
-        for path in (*module.glob("variables_*.tf"), module / "source_settings.tf"):
-            shutil.copy(path, folder)
-        # The check needs no build, so let any file stand for the zips.
-        variables = [f"-var={name}={Path(folder) / 'source_settings.tf'}" for name in ZIPS]
-        variables += [f"-var-file={path.resolve()}" for path in files]
-
-        def run_terraform(*words: str, stdin: str = "") -> str:
-            command = [terraform.terraform(), f"-chdir={folder}", *words, *variables]
-            return run_tool(command, env=terraform.environment(), stdin=stdin)
-
-        # `terraform console` evaluates an expression even if a variable breaks a rule. `terraform plan` fails.
-        run_terraform("plan", "-input=false", "-no-color", "-compact-warnings")
-        printed = run_terraform("console", stdin="jsonencode(local.source_settings)\n")
-    texts: dict[str, str] = json.loads(json.loads(printed.strip().splitlines()[-1]))
-    return {name: json.loads(text) for name, text in texts.items()}
 
 
 def _problems(settings: dict[str, Any]) -> list[str]:

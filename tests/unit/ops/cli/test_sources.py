@@ -11,11 +11,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ops.cli.main import main
-from ops.cli.sources import _planned_settings
+from ops.cli.planned_sources import plan_sources
 from ops.terraform import SOURCE as SOURCE_FOLDER
 from readplane.poll.source.rules import parse_source
-from readplane.poll.source.settings import PagingStyle, Source, SourceMode
-from readplane.poll.source.times import TimeFormat
+from readplane.poll.source.settings import (
+    ClientAuthentication,
+    Grant,
+    Method,
+    PagingStyle,
+    PayloadFormat,
+    Source,
+    SourceMode,
+)
+from readplane.poll.source.times import TIME_FORMATS
 from tests.fakes.moto_aws import REGION
 from tests.fakes.source_settings import add_defaults
 from tests.unit.ops.cli.support import Polls, Run, checkpoints, save_checkpoint
@@ -75,8 +83,16 @@ def test_a_reset_asks_first_and_forgets_the_checkpoint(run: Run) -> None:
     assert (saved := checkpoints().get_checkpoint("products")) and saved.watermark_ms is None
 
 
-WORDS = {"source_modes": SourceMode, "paging_styles": PagingStyle, "time_formats": TimeFormat}
-"""The locals of variables_sources.tf that list the words of a setting, and the types that list them for `poll`."""
+WORDS = {
+    "source_modes": get_args(SourceMode),
+    "request_methods": get_args(Method),
+    "payload_formats": get_args(PayloadFormat),
+    "paging_styles": get_args(PagingStyle),
+    "time_formats": TIME_FORMATS,
+    "grants": get_args(Grant),
+    "client_authentications": get_args(ClientAuthentication),
+}
+"""The locals of variables_sources.tf that list the words of a setting, and the words that `poll` knows."""
 COLLECTIONS = {"products": {"read": "public"}, "rates": {"read": "public"}}
 SECRET = {"arn": f"arn:aws:secretsmanager:{REGION}:111122223333:secret:erp-AbCdEf", "header": "Authorization"}
 MINIMAL = {
@@ -94,6 +110,7 @@ SNAPSHOT = {
     "mode": "snapshot",
     "collection": "rates",
     "url": "https://erp.example.com/rates",
+    "expect": "rates != null",
     "schedule": "rate(1 hour)",
     "staleness_budget": 7200,
 }
@@ -126,9 +143,17 @@ def test_a_check_reports_every_expression_that_does_not_compile(tmp_path: Path) 
     assert "sources.products.translation" in str(result.exception)
 
 
-def test_a_check_applies_the_rules_of_terraform(tmp_path: Path) -> None:
-    result = check(variables(tmp_path, products={**MINIMAL, "lag_seconds": -1}, rates=SNAPSHOT))
-    assert result.exit_code == 1 and "Set lag_seconds to 0 to 604800" in str(result.exception)
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"lag_seconds": -1}, "Set lag_seconds to 0 to 604800"),
+        ({"paging": {"style": "page", "parameter": "page", "first": -1}}, "Set paging.first to a whole number"),
+    ],
+    ids=["validation", "precondition"],
+)
+def test_a_check_applies_the_rules_of_terraform(tmp_path: Path, broken: dict[str, Any], message: str) -> None:
+    result = check(variables(tmp_path, products=MINIMAL | broken, rates=SNAPSHOT))
+    assert result.exit_code == 1 and message in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +164,40 @@ def test_a_check_applies_the_rules_of_terraform(tmp_path: Path) -> None:
         {**MINIMAL, "secret": SECRET, "sweep": {"schedule": "rate(1 day)"}, "cursor": {}},
         {**SNAPSHOT, "secret": {"arn": SECRET["arn"], "query": "api_key"}},
         {**MINIMAL, "paging": {"style": "link"}, "breaker": {"failures": 2}, "headers": {"X-Tenant": "7"}},
+        {
+            **MINIMAL,
+            "request": {"body": "{}", "method": "POST"},
+            "payload": {},
+            "oauth2": {
+                "token_url": "https://login.example.com/token",
+                "client_id": "readplane",
+                "secret": {"arn": SECRET["arn"]},
+            },
+            "tls": {"client_certificate": {"arn": SECRET["arn"], "field": "pem"}},
+            "sweep": {"schedule": "rate(1 day)", "url": "https://erp.example.com/all", "request": {}},
+            "deletes": {
+                "url": "https://erp.example.com/deleted",
+                "request": {},
+                "records": "rows",
+                "id": "sku",
+                "version": {"expression": "deleted", "format": "unix_us"},
+            },
+        },
     ],
-    ids=["minimal", "snapshot", "secret and sweep", "secret in the query", "paging and breaker"],
+    ids=[
+        "minimal",
+        "snapshot",
+        "secret and sweep",
+        "secret in the query",
+        "paging and breaker",
+        "requests, deletes and certificates",
+    ],
 )
 def test_terraform_sends_every_field_of_the_settings_classes_and_adds_the_defaults_of_the_tests(
     tmp_path: Path, declared: dict[str, Any]
 ) -> None:
     """`poll` has no defaults. The tests of `poll` add these defaults, so they must be those of Terraform."""
-    settings = _planned_settings((variables(tmp_path, one=declared),))["one"]
+    settings = plan_sources((variables(tmp_path, one=declared),)).settings["one"]
     assert settings.keys() == {field.name for field in fields(Source)}
     assert without_nulls(settings) == without_nulls(add_defaults({"name": "one", **declared}))
     parse_source(settings)
@@ -156,7 +207,7 @@ def test_terraform_allows_the_words_that_poll_knows() -> None:
     text = (SOURCE_FOLDER / "modules/settings/variables_sources.tf").read_text()
     for name, choices in WORDS.items():
         (words,) = re.findall(rf"^  {name} += (\[.*\])$", text, re.MULTILINE)
-        assert json.loads(words) == list(get_args(choices))
+        assert json.loads(words) == list(choices)
 
 
 def without_nulls(value: Any) -> Any:
