@@ -116,7 +116,7 @@ test-properties: setup-terraform $(STAMP) ## run the property tests with 20 time
 .PHONY: test-plans
 test-plans: setup-terraform $(STAMP) ## plan further kinds of stacks, from the states of older releases too, and break each rule of the variables alone
 	@$(PY) -m ops.terraform test --plans
-	@$(PY) -m pytest tests/unit/terraform -m long
+	@$(PY) -m pytest tests/unit/terraform tests/unit/ops/cost -m long
 
 .PHONY: test-leaks
 test-leaks: setup-terraform $(STAMP) ## attack the cache of the applied edge with 20 times as many histories; SEED as above

@@ -18,9 +18,15 @@ from tests.unit.planned import JOBS, Jobs, Message
 from tests.unit.stacks import PlannedStacks
 
 UNIT = Path(__file__).parent
-LONG = ("terraform/test_private_stores.py", "terraform/test_refusals.py", "terraform/test_upgrade.py")
-"""The paths of the tests for which Terraform works for minutes. They judge Terraform's own tests, the way from older
-releases, and the private stores on the emulator, so `make test-plans` runs them instead of `make test-unit`."""
+LONG = (
+    "ops/cost/test_stacks.py",
+    "terraform/test_private_stores.py",
+    "terraform/test_refusals.py",
+    "terraform/test_upgrade.py",
+)
+"""The paths of the tests for which Terraform works for minutes. They judge the plans behind the cost tables, the tests
+of Terraform, the way from older releases, and the private stores on the emulator, so `make test-plans` runs them
+instead of `make test-unit`."""
 
 SLOW = (
     "benchmarks/",
@@ -28,7 +34,6 @@ SLOW = (
     "feed/test_fed_stores.py",
     "feed/test_handler.py",
     "ops/build/",
-    "ops/cost/test_stacks.py",
     "ops/local/test_back_office.py",
     "ops/local/test_edge_functions.py",
     "ops/local/test_edge_patches.py",
