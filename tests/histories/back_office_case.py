@@ -6,28 +6,33 @@ rows of the back office. The clock is virtual: it moves with each poll and with 
 
 import io
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from readplane.poll.checkpoint import checkpoint_json
-from readplane.poll.source.settings import Source, StoredSecret
-from readplane.poll.upstream.client import BackOfficeClient
-from readplane.poll.upstream.oauth2 import AccessTokens
-from readplane.poll.upstream.response import Fetch
-from tests.fakes.apis.server import SECRET, ApiRequest, ApiResponse, ApiServer, Row, json_response
+from tests.fakes.apis.server import ApiRequest, ApiResponse, LocalServer, json_response, status_response
 from tests.fakes.source_settings import add_defaults
-from tests.unit.poll.support import World
+from tests.unit.poll.support import CHANGES, LISTING, ClientWorld
 from tests.unit.support import NOW_MS
 
 MAX_REQUESTS = 4_000
 """How many requests a history may need. A list that never ends would otherwise keep a test running for minutes."""
 
-ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:back-office-AbCdEf"
+STEP_MS = 60_000
+"""The usual time between two polls."""
 
 HOUR_MS = 3_600_000
+
+PAGE = {"style": "page", "parameter": "page"}
+OFFSET = {"style": "offset", "parameter": "offset"}
+LINK = {"style": "link", "next": "next"}
+TOKEN = {"style": "token", "next": "next", "parameter": "token"}
+SWEEP: dict[str, Any] = LISTING["sweep"]
+"""The sweep of :meth:`Case.declare_listing`. It may delete half of the items."""
+LARGE_SWEEP = SWEEP | {"max_deletes_percent": 90}
+"""A sweep that may delete nearly all items."""
 
 Body = dict[str, Any] | list[Any] | bytes
 Answer = Callable[[ApiRequest], Body | ApiResponse]
@@ -47,24 +52,11 @@ class PollReport(NamedTuple):
     fault: str | None
 
 
-class Secrets:
-    """The stored secrets, which implement :class:`readplane.poll.upstream.secret_values.SecretValues`."""
-
-    def __init__(self) -> None:
-        self.text = SECRET
-
-    def get_secret(self, secret: StoredSecret) -> str:
-        return str(json.loads(self.text)[secret.field]) if secret.field else self.text
-
-    def refresh_secret(self, secret: StoredSecret) -> str:
-        return self.get_secret(secret)
-
-
 class Case:
     """A back office on loopback, the function `poll`, and the rows that the items must equal."""
 
     def __init__(self) -> None:
-        self.world = _World(self._make_fetch)
+        self.world = ClientWorld(jitter=0)
         self.rows: dict[str, dict[str, Any]] = {}
         """The back office's rows. The item of a row has the row's ``n``; a row with a true ``gone`` has no item."""
         self.answer: Answer = lambda request: {"rows": self.list_rows(int(request.query.get("since", 0)))}
@@ -72,14 +64,9 @@ class Case:
         self.polls: list[PollReport] = []
         self.log: list[dict[str, Any]] = []
         """The log lines of all polls."""
-        self.secrets = Secrets()
+        self.secrets = self.world.secrets
         self.settings: dict[str, Any] = {}
-        self.step_ms = 60_000
-        """The time between two polls."""
-        self._errors: list[Exception] = []
-        self._slept = 0.0
-        self._tokens = AccessTokens()
-        self._server = _Server(self)
+        self._server = LocalServer(self._respond)
 
     def close(self) -> None:
         """Stop the server."""
@@ -95,21 +82,6 @@ class Case:
         """The requests that the back office received."""
         return self._server.requests
 
-    def respond(self, request: ApiRequest) -> ApiResponse:
-        """Return the back office's response to a request. An error of ``answer`` fails the next poll of the history."""
-        if len(self.requests) > MAX_REQUESTS:
-            return ApiResponse(500, b"", {})
-        try:
-            answer = self.answer(request)
-        except Exception as error:
-            self._errors.append(error)
-            return ApiResponse(500, b"", {})
-        if isinstance(answer, ApiResponse):
-            return answer
-        if isinstance(answer, bytes):
-            return ApiResponse(200, answer, {"Content-Type": "application/json"})
-        return json_response(answer)
-
     def put(self, row_id: str, n: Any = 1, at: int | None = None, **more: Any) -> None:
         """Create or replace a row.
 
@@ -118,14 +90,10 @@ class Case:
         """
         self.rows[row_id] = {"id": row_id, "at": self.world.ms - 1000 if at is None else at, "n": n, **more}
 
-    def fill(self, count: int, prefix: str = "r", *, spacing_ms: int = 1000, n: Any = None) -> None:
-        """Create the rows ``r000``, ``r001`` ..., which were modified hours ago.
-
-        :param n: the value of all rows; ``None`` for each row's own number.
-        """
+    def fill(self, count: int, *, spacing_ms: int = 1000) -> None:
+        """Create the rows ``r000``, ``r001`` ..., which were modified hours ago. A row's value is its number."""
         for number in range(count):
-            value = number if n is None else n
-            self.put(f"{prefix}{number:03}", value, NOW_MS - 10_000_000 + number * spacing_ms)
+            self.put(f"r{number:03}", number, NOW_MS - 10_000_000 + number * spacing_ms)
 
     def list_rows(self, since: int = 0) -> list[dict[str, Any]]:
         """Return the rows modified at ``since`` or later, in the order of their modification."""
@@ -142,25 +110,12 @@ class Case:
         :param settings: settings that replace the usual ones. ``None`` leaves a setting out. A URL without a host is
             one of the back office.
         """
-        usual = {
-            "name": "rows",
-            "mode": "changes",
-            "collection": "things",
-            "url": "/rows?since={cursor}",
-            "records": "rows",
-            "id": "id",
-            "version": {"expression": "at", "format": "unix_ms"},
-            "deleted": "gone",
-            "translation": "{n: n}",
-            "paging": {"style": "link", "next": "next"},
-            "staleness_budget": 600,
-        }
-        self.declare_exactly(**{name: value for name, value in (usual | settings).items() if value is not None})
+        declared = CHANGES | {"url": "/rows?since={cursor}"} | settings
+        self.declare_exactly(**{name: value for name, value in declared.items() if value is not None})
 
     def declare_listing(self, **settings: Any) -> None:
         """Declare a source whose every pass reads the full list. The parameters are those of :meth:`declare`."""
-        sweep = {"schedule": "rate(1 day)", "max_deletes_percent": 50}
-        self.declare(**{"url": "/rows", "version": None, "sweep": sweep, **settings})
+        self.declare(**{"url": "/rows", "version": None, "sweep": SWEEP, **settings})
 
     def declare_exactly(self, **settings: Any) -> None:
         """Declare a source with just these settings and the defaults that Terraform adds."""
@@ -168,31 +123,29 @@ class Case:
             settings["url"] = self.origin + settings["url"]
         self.settings = add_defaults(settings)
 
-    def poll(self, times: int = 1, *, sweep: bool = False, step_ms: int | None = None) -> PollReport:
+    def poll(self, times: int = 1, *, sweep: bool = False, step_ms: int = STEP_MS) -> PollReport:
         """Poll, and return the report of the last poll.
 
         :param sweep: whether the first poll starts a sweep.
-        :param step_ms: the time behind each poll; ``None`` for that of the history.
+        :param step_ms: the time behind each poll.
         """
         for number in range(times):
             requests = len(self.requests)
-            self._slept = 0.0
             with redirect_stdout(io.StringIO()) as output:
                 response = self.world(self.settings, sweep=sweep and number == 0)
             self.log += map(json.loads, output.getvalue().splitlines())
             figures = {name: response[name] for name in PollReport._fields if name != "requests"}
             self.polls.append(PollReport(requests=len(self.requests) - requests, **figures))
-            self.world.ms += self.step_ms if step_ms is None else step_ms
-            if self._errors:
-                raise self._errors[0]
+            self.world.ms += step_ms
+            self._server.raise_error()
             self.check(len(self.requests) <= MAX_REQUESTS, f"the history needs more than {MAX_REQUESTS} requests")
             self.check(not self.fault.startswith("settings"), f"the source can't be declared like this: {self.fault}")
         return self.polls[-1]
 
-    def poll_until_complete(self, polls: int = 12, *, more: int = 1, sweep: bool = False) -> None:
+    def poll_until_complete(self, polls: int = 12, *, more: int = 1) -> None:
         """Poll until a poll has read everything, or ``polls`` times. In the first case, poll ``more`` times again."""
-        for number in range(polls):
-            report = self.poll(sweep=sweep and number == 0)
+        for _ in range(polls):
+            report = self.poll()
             if report.outcome in ("completed", "not_modified") and not report.sweeping:
                 self.poll(more)
                 return
@@ -272,49 +225,15 @@ class Case:
         other = sorted(key for key in wanted.keys() & self.values.keys() if wanted[key] != self.values[key])
         return f"items lost: {lost}, extra: {extra}, with another value: {other}"
 
-    def _make_fetch(self, source: Source) -> Fetch:
-        client = BackOfficeClient(
-            source,
-            self.secrets,
-            self._tokens,
-            clock=lambda: time.monotonic() + self._slept,
-            sleep=self._sleep,
-            jitter=lambda: 0.0,
-            wall=lambda: self.world.ms / 1000,
-        )
-        return client.fetch
-
-    def _sleep(self, seconds: float) -> None:
-        self._slept += seconds
-        self.world.ms += round(seconds * 1000)
-
-
-class _World(World):
-    """The world of the unit tests, in which `poll` sends its requests to a server."""
-
-    def __init__(self, make_fetch: Callable[[Source], Fetch]) -> None:
-        super().__init__()
-        self._make_client_fetch = make_fetch
-
-    def _make_fetch(self, source: Source) -> Fetch:
-        return self._make_client_fetch(source)
-
-
-class _Server(ApiServer):
-    """The server of a history, which needs no credentials."""
-
-    def __init__(self, case: Case) -> None:
-        super().__init__(lambda: case.world.ms)
-        self._case = case
-
-    def respond(self, request: ApiRequest) -> ApiResponse:
-        return self._case.respond(request)
-
-    def refuse(self, request: ApiRequest) -> ApiResponse | None:
-        return None
-
-    def item(self, row: Row) -> tuple[str, Any]:
-        return str(row.number), {"n": row.number}
+    def _respond(self, request: ApiRequest) -> ApiResponse:
+        if len(self.requests) > MAX_REQUESTS:
+            return status_response(500)
+        answer = self.answer(request)
+        if isinstance(answer, ApiResponse):
+            return answer
+        if isinstance(answer, bytes):
+            return ApiResponse(200, answer, {"Content-Type": "application/json"})
+        return json_response(answer)
 
 
 def split(rows: Sequence[dict[str, Any]], size: int) -> list[list[dict[str, Any]]]:

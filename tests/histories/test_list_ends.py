@@ -16,10 +16,8 @@ import pytest
 
 from readplane.model.keys import item_key
 from readplane.poll.handler import Poll
-from readplane.poll.source.settings import Source
 from readplane.poll.upstream.paging.ending import ListEnd
 from readplane.poll.upstream.paging.reader import FetchedPage, PageReader
-from readplane.poll.upstream.response import Fetch
 from tests.fakes.list_ends import ORIGIN, SHAPES, ListOffice, Style, Way, paging_settings
 from tests.fakes.source_settings import add_defaults
 from tests.unit.poll.support import World
@@ -37,16 +35,13 @@ class _World(World):
     """The world of the unit tests, whose back office is a :class:`ListOffice`."""
 
     def __init__(self, make_office: Callable[[Callable[[], int]], ListOffice]) -> None:
-        super().__init__()
+        super().__init__(make_fetch=lambda source: self.list_office)
         self.list_office = make_office(lambda: self.ms)
 
     @cached_property
     def poll(self) -> Poll:
         """The function `poll`. It starts only once, because starting takes longer than a poll."""
         return super().poll
-
-    def _make_fetch(self, source: Source) -> Fetch:
-        return self.list_office
 
 
 def _settings(style: Style, way: Way, page_size: int, *, incremental: bool, swept: bool) -> dict[str, Any]:

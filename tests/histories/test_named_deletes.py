@@ -4,29 +4,15 @@ Such a list must never delete a living item, and its faults must hold up nothing
 right behaviour.
 """
 
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response
-from tests.histories.back_office_case import HOUR_MS, Body, Case, linked_pages, same_url, split
+from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response, status_response
+from tests.histories.back_office_case import HOUR_MS, LINK, SWEEP, Body, Case, linked_pages, same_url, split
 
-LINK = {"style": "link", "next": "next"}
 DELTA = {**LINK, "delta": "delta"}
 DAY_MS = 24 * HOUR_MS
-
-
-@pytest.fixture
-def case() -> Iterator[Case]:
-    """Return a history with its own back office."""
-    with closing(Case()) as history:
-        yield history
-
-
-def _status(status: int, headers: dict[str, str] | None = None) -> ApiResponse:
-    return ApiResponse(status, b"", headers or {})
 
 
 class _Deletes:
@@ -53,7 +39,7 @@ class _Deletes:
             return {"rows": self._case.list_rows(since)}
         if since < self._case.world.ms - self.retention_ms:
             self.refused += 1
-            return _status(400)
+            return status_response(400)
         return self.fault or {"rows": [record for record in self.records if record["at"] >= since]}
 
 
@@ -144,8 +130,8 @@ def test_one_bad_record_in_the_list_of_deleted_records_costs_no_freshness(case: 
 def test_a_failing_list_of_deleted_records_holds_up_no_change_and_no_sweep(case: Case, status: int) -> None:
     case.fill(8)
     office = _Deletes(case)
-    office.fault = _status(status, {"Retry-After": "3600"})
-    _declare_deletes(case, attempts=1, sweep={"schedule": "rate(1 day)", "max_deletes_percent": 50})
+    office.fault = status_response(status, {"Retry-After": "3600"})
+    _declare_deletes(case, attempts=1, sweep=SWEEP)
     case.poll(3)
     case.put("new", 1)
     case.poll(4)
@@ -166,7 +152,7 @@ def test_a_failing_list_of_deleted_records_holds_up_no_change_and_no_sweep(case:
 def test_a_failing_list_of_deleted_records_holds_up_no_full_listing(case: Case) -> None:
     case.fill(5)
     office = _Deletes(case)
-    office.fault = _status(404)
+    office.fault = status_response(404)
     _declare_deletes(case, sweep={"max_deletes_percent": 50})
     case.settings["url"] = f"{case.origin}/rows"
     case.poll(3)
@@ -222,7 +208,7 @@ class _DeltaLinks:
         """Answer with a page of the rows since a delta link, or with an error if the link has expired."""
         token = request.query.get("delta", "0")
         if token in self.expired:
-            return _status(self.expired_status)
+            return status_response(self.expired_status)
         pages = split(self._case.list_rows(int(token)), 2)
         number = int(request.query.get("p", 0))
         if number + 1 < len(pages):
@@ -253,7 +239,6 @@ def test_a_delta_source_whose_links_expire_at_once_costs_few_requests(case: Case
     case.fill(6)
     case.declare(url="/rows", paging=DELTA)
     office = _DeltaLinks(case)
-    office.expired_status = 410
     for number in range(6):
         office.expired.update(office.issued)
         case.put(f"n{number}", number)
@@ -265,7 +250,7 @@ def test_a_delta_source_whose_links_expire_at_once_costs_few_requests(case: Case
 
 def test_a_sweep_of_a_delta_source_reads_the_full_list(case: Case) -> None:
     case.fill(10)
-    case.declare(url="/rows", paging=DELTA, sweep={"schedule": "rate(1 day)", "max_deletes_percent": 50})
+    case.declare(url="/rows", paging=DELTA, sweep=SWEEP)
     _DeltaLinks(case)
     case.poll(3)
     del case.rows["r003"]
@@ -301,7 +286,9 @@ def test_a_304_to_a_delta_link_hides_no_change_for_long(case: Case) -> None:
     case.declare(url="/rows", paging=DELTA)
     full = _DeltaLinks(case).answer
     case.answer = lambda request: (
-        _status(304) if "if-none-match" in request.headers else json_response(full(request), headers={"ETag": '"a"'})
+        status_response(304)
+        if "if-none-match" in request.headers
+        else json_response(full(request), headers={"ETag": '"a"'})
     )
     case.poll(3)
     case.put("new")

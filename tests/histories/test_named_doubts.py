@@ -4,31 +4,13 @@ A wrong guess loses rows silently, deletes living items, or stops a feed that wo
 the right behaviour.
 """
 
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 from urllib3 import HTTPHeaderDict
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response
-from tests.histories.back_office_case import Body, Case, same_url, split
-
-PAGE = {"style": "page", "parameter": "page"}
-OFFSET = {"style": "offset", "parameter": "offset"}
-TOKEN = {"style": "token", "next": "next", "parameter": "token"}
-SWEEP = {"schedule": "rate(1 day)", "max_deletes_percent": 90}
-
-
-@pytest.fixture
-def case() -> Iterator[Case]:
-    """Return a history with its own back office."""
-    with closing(Case()) as history:
-        yield history
-
-
-def _status(status: int) -> ApiResponse:
-    return ApiResponse(status, b"", {})
+from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response, status_response
+from tests.histories.back_office_case import LARGE_SWEEP, OFFSET, PAGE, Body, Case, same_url, split
 
 
 def _page(rows: list[dict[str, Any]], request: ApiRequest, size: int = 4) -> list[dict[str, Any]]:
@@ -43,11 +25,11 @@ def _page(rows: list[dict[str, Any]], request: ApiRequest, size: int = 4) -> lis
 def test_an_error_behind_a_page_with_hidden_rows_deletes_nothing(case: Case, status: int) -> None:
     """A filter makes page 2 short. Later, a new cap or a release refuses all pages behind it."""
     case.fill(24)
-    case.declare_listing(paging=PAGE, sweep=SWEEP, attempts=1)
+    case.declare_listing(paging=PAGE, sweep=LARGE_SWEEP, attempts=1)
     visible = {row_id: n for row_id, n in case.truth().items() if row_id != "r005"}
     failing = False
     case.answer = lambda request: (
-        _status(status)
+        status_response(status)
         if failing and int(request.query["page"]) > 2
         else {"rows": [row for row in _page(case.list_rows(), request) if row["id"] != "r005"]}
     )
@@ -69,7 +51,7 @@ def test_an_error_behind_a_page_with_hidden_rows_loses_no_later_row(case: Case) 
         start = int(request.query["offset"])
         rows = case.list_rows(int(request.query["since"]))[::-1]
         if failing and start >= 8:
-            return _status(404)
+            return status_response(404)
         return {"rows": [row for row in rows[start : start + 4] if row["id"] != "r014"]}
 
     case.answer = answer
@@ -85,7 +67,7 @@ def test_an_error_behind_an_empty_page_is_no_fault(case: Case, status: int) -> N
     case.fill(8)
     case.declare_listing(paging=PAGE, attempts=1)
     case.answer = lambda request: (
-        _status(status) if int(request.query["page"]) > 3 else {"rows": _page(case.list_rows(), request)}
+        status_response(status) if int(request.query["page"]) > 3 else {"rows": _page(case.list_rows(), request)}
     )
     case.poll()
     case.check_equal()
@@ -100,7 +82,7 @@ def test_an_offset_behind_the_end_that_is_refused_is_no_fault(case: Case, size: 
     def answer(request: ApiRequest) -> Body | ApiResponse:
         start = int(request.query.get("offset", 0))
         rows = case.list_rows()
-        return _status(416) if start >= len(rows) else {"rows": rows[start : start + 3]}
+        return status_response(416) if start >= len(rows) else {"rows": rows[start : start + 3]}
 
     case.answer = answer
     case.poll()
@@ -112,7 +94,7 @@ def test_an_end_status_on_the_first_page_deletes_nothing_and_is_not_fresh(case: 
     case.fill(4)
     case.declare_listing(paging={**PAGE, "end_status": [404]}, attempts=1)
     failing = False
-    case.answer = lambda request: _status(404) if failing else {"rows": _page(case.list_rows(), request)}
+    case.answer = lambda request: status_response(404) if failing else {"rows": _page(case.list_rows(), request)}
     case.poll(2)
     before = case.fresh
     failing = True
@@ -143,7 +125,7 @@ def test_an_empty_body_with_status_200_is_no_empty_list(case: Case) -> None:
 @pytest.mark.parametrize("hidden", ["", "r006"], ids=["full pages", "a page with a hidden row"])
 def test_a_total_that_is_too_small_loses_no_row(case: Case, total: Any, hidden: str) -> None:
     case.fill(16)
-    case.declare_listing(paging={**OFFSET, "size": 4, "total": "total"}, sweep=SWEEP)
+    case.declare_listing(paging={**OFFSET, "size": 4, "total": "total"}, sweep=LARGE_SWEEP)
 
     def answer(request: ApiRequest) -> Body:
         start = int(request.query["offset"])
@@ -160,7 +142,7 @@ def test_a_total_that_shrinks_later_deletes_nothing(case: Case) -> None:
     """The total comes from a replica that lags behind."""
     case.fill(16)
     total = 16
-    case.declare_listing(paging={**OFFSET, "size": 4, "total": "total"}, sweep=SWEEP)
+    case.declare_listing(paging={**OFFSET, "size": 4, "total": "total"}, sweep=LARGE_SWEEP)
 
     def answer(request: ApiRequest) -> Body:
         start = int(request.query["offset"])
@@ -185,7 +167,7 @@ def test_an_offset_that_counts_from_1_loses_no_row(case: Case, more: dict[str, A
         start = int(request.query.get("startIndex", 1)) - 1
         rows = case.list_rows()
         if start < 0:
-            return _status(400)
+            return status_response(400)
         return {"Resources": rows[start : start + 4], "totalResults": len(rows)}
 
     case.answer = answer

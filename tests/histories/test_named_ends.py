@@ -4,35 +4,22 @@ If `poll` sees the end of a list too early, it loses rows, and a sweep then dele
 the end, the source never becomes fresh.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from urllib3 import HTTPHeaderDict
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response
-from tests.histories.back_office_case import Answer, Body, Case, same_url, split
+from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response, status_response
+from tests.histories.back_office_case import LARGE_SWEEP, LINK, OFFSET, PAGE, TOKEN, Answer, Body, Case, same_url, split
 
 Rows = list[dict[str, Any]]
 
-PAGE = {"style": "page", "parameter": "page"}
-OFFSET = {"style": "offset", "parameter": "offset"}
-LINK = {"style": "link", "next": "next"}
 LINK_HEADER = {"style": "link"}
-TOKEN = {"style": "token", "next": "next", "parameter": "token"}
 STYLES: dict[str, dict[str, Any]] = {"page": PAGE, "offset": OFFSET, "link": LINK, "token": TOKEN}
-SWEEP = {"schedule": "rate(1 day)", "max_deletes_percent": 90}
 
 LAST = 2
 """The number of the last page, if a list of eight rows has three rows a page. The first page has the number 0."""
-
-
-@pytest.fixture
-def case() -> Iterator[Case]:
-    """Return a history with its own back office."""
-    with closing(Case()) as history:
-        yield history
 
 
 def _read(
@@ -115,7 +102,7 @@ def test_a_scroll_token_that_stays_the_same_loses_no_page(case: Case, last_token
 
 def test_a_sweep_over_a_scroll_token_that_stays_the_same_deletes_no_living_item(case: Case) -> None:
     case.fill(9)
-    case.declare(paging=TOKEN, sweep=SWEEP)
+    case.declare(paging=TOKEN, sweep=LARGE_SWEEP)
     case.answer = _scroll(case, lambda rows: split(rows, 2), "S")
     case.poll_until_complete()
     case.sweep(3)
@@ -331,7 +318,7 @@ def test_a_404_behind_the_last_page_is_a_fault_that_names_end_status(case: Case)
 def test_a_204_behind_the_last_page_ends_the_list(case: Case) -> None:
     def answer(request: ApiRequest) -> Body | ApiResponse:
         rows = _page(case, _number(request))
-        return {"rows": rows} if rows else ApiResponse(204, b"", {})
+        return {"rows": rows} if rows else status_response(204)
 
     _read(case, PAGE, answer)
 
@@ -372,7 +359,7 @@ def test_a_sweep_over_a_repeated_last_page_deletes_no_living_item(case: Case) ->
         return {"rows": pages[min(number, len(pages) - 1)], "next": same_url(request, p=number + 1)}
 
     case.fill(8)
-    case.declare(sweep=SWEEP)
+    case.declare(sweep=LARGE_SWEEP)
     case.answer = answer
     case.poll_until_complete()
     case.sweep(3)

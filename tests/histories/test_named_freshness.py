@@ -5,22 +5,13 @@ Each test is named after the right behaviour.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response
+from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response, rfc3339_ms, status_response
 from tests.histories.back_office_case import HOUR_MS, Body, Case, same_url
-
-
-@pytest.fixture
-def case() -> Iterator[Case]:
-    """Return a history with its own back office."""
-    with closing(Case()) as history:
-        yield history
 
 
 def _fill_with_refused(case: Case, good: int, refused: int) -> None:
@@ -28,10 +19,6 @@ def _fill_with_refused(case: Case, good: int, refused: int) -> None:
     case.fill(good)
     for number in range(refused):
         case.put(f"x{number:03}", "bad", case.world.ms - 9_000_000 + number * 1000)
-
-
-def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def test_a_source_without_a_single_translatable_record_is_not_fresh(case: Case) -> None:
@@ -84,7 +71,7 @@ def _answer_with_true_304s(case: Case) -> None:
     def answer(request: ApiRequest) -> ApiResponse:
         etag = f'"{hash(str(case.list_rows()))}"'
         if request.headers.get("if-none-match") == etag:
-            return ApiResponse(304, b"", {"ETag": etag})
+            return status_response(304, {"ETag": etag})
         return json_response({"rows": case.list_rows()}, headers={"ETag": etag})
 
     case.answer = answer
@@ -98,7 +85,7 @@ def test_the_gauge_counts_a_refused_record_during_hours_of_304s(case: Case) -> N
     case.poll(10, step_ms=HOUR_MS // 2)
     assert "not_modified" in case.outcomes
     assert case.metric("RecordsInQuarantine") == [1] * 10
-    assert case.fresh > _rfc3339(case.world.ms - HOUR_MS)
+    assert case.fresh > rfc3339_ms(case.world.ms - HOUR_MS)
 
 
 def test_a_304_makes_no_source_fresh_whose_records_are_mostly_refused(case: Case) -> None:
@@ -171,7 +158,7 @@ def test_a_feed_is_not_fresh_after_all_new_records_have_been_refused_for_long(ca
         case.put(f"y{number}", "bad")
         case.poll()
     before = case.fresh
-    assert before < _rfc3339(case.world.ms - 8 * 60_000)
+    assert before < rfc3339_ms(case.world.ms - 8 * 60_000)
     for number in range(30):
         case.put(f"x{number}", 1)
         case.put(f"y{number}", 1)
@@ -218,7 +205,7 @@ def test_a_local_time_filter_that_loses_changes_is_reported(case: Case) -> None:
         since = datetime.fromisoformat(request.query["since"].replace("Z", "+00:00"))
         since_ms = int(since.timestamp() * 1000)
         rows = case.list_rows(since_ms + 2 * HOUR_MS if since_ms > 0 else 0)
-        return {"rows": [{**row, "at": _rfc3339(row["at"])} for row in rows]}
+        return {"rows": [{**row, "at": rfc3339_ms(row["at"])} for row in rows]}
 
     case.answer = answer
     for number in range(8):
@@ -258,7 +245,7 @@ def _snapshot_data(case: Case) -> Any:
 def _untrue_304(request: ApiRequest, body: Any) -> Body | ApiResponse:
     """Answer every conditional request with 304, whatever has changed."""
     if "if-none-match" in request.headers:
-        return ApiResponse(304, b"", {"ETag": '"x"'})
+        return status_response(304, {"ETag": '"x"'})
     return json_response(body, headers={"ETag": '"x"'})
 
 
@@ -343,7 +330,7 @@ def test_204_says_that_nothing_changed(case: Case) -> None:
     case.fill(5)
     case.declare()
     changed = True
-    case.answer = lambda request: {"rows": case.list_rows()} if changed else ApiResponse(204, b"", {})
+    case.answer = lambda request: {"rows": case.list_rows()} if changed else status_response(204)
     case.poll(2)
     before = case.fresh
     changed = False

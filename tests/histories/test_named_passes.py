@@ -3,27 +3,12 @@
 A pass that starts again each time would never end. Each test is named after the right behaviour.
 """
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse
-from tests.histories.back_office_case import HOUR_MS, Answer, Body, Case, linked_pages, same_url, split
+from tests.fakes.apis.server import ApiRequest, ApiResponse, status_response
+from tests.histories.back_office_case import HOUR_MS, SWEEP, TOKEN, Answer, Body, Case, linked_pages, same_url, split
 
-TOKEN = {"style": "token", "next": "next", "parameter": "token"}
 WINDOW_URL = "/rows?from={cursor}&to={now}"
-
-
-@pytest.fixture
-def case() -> Iterator[Case]:
-    """Return a history with its own back office."""
-    with closing(Case()) as history:
-        yield history
-
-
-def _status(status: int, headers: dict[str, str] | None = None) -> ApiResponse:
-    return ApiResponse(status, b"", headers or {})
 
 
 def _capped(case: Case, cap: int, *, silent: bool = False) -> Answer:
@@ -38,7 +23,7 @@ def _capped(case: Case, cap: int, *, silent: bool = False) -> Answer:
             rows = rows[:cap]
         start = int(request.query.get("o", 0))
         if start + 5 > cap:
-            return _status(400)
+            return status_response(400)
         link = same_url(request, o=start + 5) if start + 5 < len(rows) else None
         return {"rows": rows[start : start + 5], "next": link}
 
@@ -100,7 +85,7 @@ def test_a_list_in_order_of_whole_seconds_passes_a_cap(case: Case) -> None:
         later = [row for row in rows if row["at"] >= int(request.query["since"])]
         start = int(request.query.get("o", 0))
         if start + 5 > 20:
-            return _status(400)
+            return status_response(400)
         return {
             "rows": later[start : start + 5],
             "next": same_url(request, o=start + 5) if start + 5 < len(later) else None,
@@ -125,7 +110,7 @@ def test_a_list_that_is_not_in_its_declared_order_loses_no_row(case: Case) -> No
         later = [row for row in rows if row["at"] >= int(request.query["since"])]
         start = int(request.query.get("o", 0))
         if failing and start >= 15:
-            return _status(404)
+            return status_response(404)
         return {
             "rows": later[start : start + 5],
             "next": same_url(request, o=start + 5) if start + 5 < len(later) else None,
@@ -155,7 +140,7 @@ def test_a_row_that_is_committed_late_behind_a_page_that_was_read_is_not_lost(ca
 
 def test_a_sweep_passes_a_cap_and_deletes_only_what_is_gone(case: Case) -> None:
     case.fill(60, spacing_ms=10_000)
-    case.declare(order="modified", lag_seconds=25, sweep={"schedule": "rate(1 day)", "max_deletes_percent": 50})
+    case.declare(order="modified", lag_seconds=25, sweep=SWEEP)
     case.answer = _capped(case, 20)
     case.poll_until_complete(20)
     del case.rows["r005"], case.rows["r033"]
@@ -191,7 +176,7 @@ def test_a_pass_goes_on_behind_a_rate_limit(case: Case, status: int, headers: di
         if left == 0:
             left, limited_until = 4, case.world.ms + minutes * 60_000
         if case.world.ms < limited_until:
-            return _status(status, headers)
+            return status_response(status, headers)
         left -= 1
         starts += "p" not in request.query
         return pages(request)
@@ -209,7 +194,7 @@ def test_a_pass_goes_on_behind_the_errors_of_a_proxy(case: Case) -> None:
     case.declare(attempts=1)
     pages = linked_pages(case, 2)
     case.answer = lambda request: (
-        _status(520 + len(case.requests) // 3 % 5) if len(case.requests) % 3 else pages(request)
+        status_response(520 + len(case.requests) // 3 % 5) if len(case.requests) % 3 else pages(request)
     )
     case.poll_until_complete(60, more=0)
     case.check_equal()
@@ -236,7 +221,7 @@ def test_a_pass_starts_again_behind_a_page_token_that_has_expired(
             generation += 1
         token = request.query.get("token", f"{generation}.0")
         if token == "1.2":
-            return _status(status, headers)
+            return status_response(status, headers)
         first, number = map(int, token.split("."))
         return {"rows": pages[number], "next": f"{first}.{number + 1}" if number + 1 < len(pages) else None}
 
@@ -250,7 +235,7 @@ def test_retry_after_with_a_fraction_is_obeyed(case: Case) -> None:
     case.fill(5)
     case.declare(attempts=1)
     case.answer = lambda request: (
-        _status(429, {"Retry-After": "90.0"}) if len(case.requests) == 1 else {"rows": case.list_rows()}
+        status_response(429, {"Retry-After": "90.0"}) if len(case.requests) == 1 else {"rows": case.list_rows()}
     )
     case.poll(2, step_ms=60_000)
     assert len(case.requests) == 1
@@ -265,7 +250,7 @@ def test_a_senseless_retry_after_stops_no_feed(case: Case, text: str) -> None:
     case.fill(3)
     case.declare(attempts=2)
     case.answer = lambda request: (
-        _status(429, {"Retry-After": text}) if len(case.requests) <= 2 else {"rows": case.list_rows()}
+        status_response(429, {"Retry-After": text}) if len(case.requests) <= 2 else {"rows": case.list_rows()}
     )
     case.poll(2, step_ms=2 * HOUR_MS)
     case.check_equal()
@@ -277,7 +262,7 @@ def test_a_quota_that_is_left_delays_no_poll(case: Case) -> None:
     case.fill(3)
     case.declare(attempts=1)
     reset = {"X-RateLimit-Remaining": "4999", "X-RateLimit-Reset": str(case.world.ms // 1000 + 3000)}
-    case.answer = lambda request: _status(503, reset) if len(case.requests) == 1 else {"rows": case.list_rows()}
+    case.answer = lambda request: status_response(503, reset) if len(case.requests) == 1 else {"rows": case.list_rows()}
     case.poll(2)
     case.check_equal()
 
@@ -291,7 +276,9 @@ def test_a_scroll_with_a_lasting_error_opens_the_breaker(case: Case) -> None:
     def answer(request: ApiRequest) -> Body | ApiResponse:
         nonlocal position
         position = 0 if "token" not in request.query else position + 2
-        return _status(500) if position >= 4 else {"rows": case.list_rows()[position : position + 2], "next": "S"}
+        if position >= 4:
+            return status_response(500)
+        return {"rows": case.list_rows()[position : position + 2], "next": "S"}
 
     case.answer = answer
     case.poll(20, step_ms=10_000)
@@ -338,7 +325,7 @@ def _windows(case: Case, longest_ms: int = 2 * HOUR_MS) -> Answer:
     def answer(request: ApiRequest) -> Body | ApiResponse:
         since, until = int(request.query["from"]), int(request.query["to"])
         if not 0 < until - since <= longest_ms:
-            return _status(400)
+            return status_response(400)
         return {"rows": [row for row in case.list_rows(since) if row["at"] < until]}
 
     return answer

@@ -5,33 +5,31 @@ No secret may ever stand in a checkpoint, a log line or a fault. Each test is na
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 import pytest
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response
-from tests.histories.back_office_case import ARN, HOUR_MS, Answer, Body, Case, linked_pages, same_url, split
+from tests.fakes.apis.server import ApiRequest, ApiResponse, json_response, status_response
+from tests.histories.back_office_case import (
+    HOUR_MS,
+    LINK,
+    SWEEP,
+    TOKEN,
+    Answer,
+    Body,
+    Case,
+    linked_pages,
+    same_url,
+    split,
+)
+from tests.unit.poll.source.samples import ARN
 
 SECRET = "s3cr3t-tok/en+value"
 """A secret with characters that a URL must encode."""
 
 HEADER = {"arn": ARN, "header": "Authorization", "format": "Bearer {secret}"}
-LINK = {"style": "link", "next": "next"}
-TOKEN = {"style": "token", "next": "next", "parameter": "token"}
-
-
-@pytest.fixture
-def case() -> Iterator[Case]:
-    """Return a history with its own back office."""
-    with closing(Case()) as history:
-        yield history
-
-
-def _status(status: int, headers: dict[str, str] | None = None) -> ApiResponse:
-    return ApiResponse(status, b"", headers or {})
 
 
 def _poll_without_leak(case: Case, secret: str, polls: int = 5) -> None:
@@ -101,7 +99,7 @@ def test_a_secret_that_a_redirect_or_a_delta_link_echoes_is_removed(case: Case) 
 
     def answer(request: ApiRequest) -> Body | ApiResponse:
         if request.path == "/rows" and not request.query:
-            return _status(302, {"Location": f"/rows?k={_QUOTED}&p=0&since=0"})
+            return status_response(302, {"Location": f"/rows?k={_QUOTED}&p=0&since=0"})
         pages = split(case.list_rows(int(request.query["since"])), 2)
         number = int(request.query["p"])
         if number + 1 < len(pages):
@@ -121,9 +119,9 @@ def test_a_secret_that_a_redirect_or_a_delta_link_echoes_is_removed(case: Case) 
         ApiResponse(401, SECRET.encode(), {}),
         json_response({"error": SECRET}),
         ApiResponse(200, b"[]", {"Link": SECRET}),
-        ApiResponse(302, b"", {"Location": f"http://other.test/{SECRET}"}),
+        status_response(302, {"Location": f"http://other.test/{SECRET}"}),
         ApiResponse(200, b"{}", {"Content-Type": f"text/html; charset={SECRET}"}),
-        ApiResponse(429, b"", {"Retry-After": SECRET}),
+        status_response(429, {"Retry-After": SECRET}),
     ],
     ids=["body of a 401", "body of a 200", "Link", "Location", "charset", "Retry-After"],
 )
@@ -166,7 +164,7 @@ def test_an_access_token_that_expires_within_a_pass_is_renewed_and_never_stored(
             return {"access_token": f"token-{tokens}-secret", "token_type": "Bearer", "expires_in": 3600}
         uses += 1
         is_valid = request.headers.get("authorization") == f"Bearer token-{tokens}-secret" and uses <= 3
-        return pages(request) if is_valid else _status(401)
+        return pages(request) if is_valid else status_response(401)
 
     case.answer = answer
     case.poll_until_complete()
@@ -177,7 +175,7 @@ def test_an_access_token_that_expires_within_a_pass_is_renewed_and_never_stored(
 
 def test_an_api_that_refuses_every_access_token_costs_few_requests(case: Case) -> None:
     _declare_oauth2(case)
-    case.answer = lambda request: {"access_token": "token"} if request.path == "/token" else _status(401)
+    case.answer = lambda request: {"access_token": "token"} if request.path == "/token" else status_response(401)
     case.poll(5)
     assert len(case.requests) <= 20
 
@@ -213,7 +211,8 @@ def test_a_refresh_token_that_changes_with_each_use_keeps_working(case: Case) ->
         nonlocal refreshes, valid
         if request.path != "/token":
             accepted, valid = valid, None
-            return {"rows": case.list_rows()} if request.headers.get("authorization") == accepted else _status(401)
+            is_valid = request.headers.get("authorization") == accepted
+            return {"rows": case.list_rows()} if is_valid else status_response(401)
         if parse_qs(request.body.decode())["refresh_token"] != [f"refresh-{refreshes}"]:
             return json_response({"error": "invalid_grant"}, 400)
         refreshes += 1
@@ -236,9 +235,9 @@ def test_an_outage_of_the_token_endpoint_keeps_the_place_in_the_list(case: Case)
 
     def answer(request: ApiRequest) -> Body | ApiResponse:
         if request.path == "/token":
-            return _status(503, {"Retry-After": "30"}) if is_down else {"access_token": "token"}
+            return status_response(503, {"Retry-After": "30"}) if is_down else {"access_token": "token"}
         if is_down:
-            return _status(401)
+            return status_response(401)
         numbers.append(request.query.get("p", "0"))
         return pages(request)
 
@@ -259,7 +258,9 @@ def test_basic_credentials_are_sent_in_utf_8(case: Case) -> None:
     case.declare_listing(secret={"arn": ARN, "basic_username": "üser"})
     credentials = base64.b64encode("üser:pässwörd".encode()).decode()
     case.answer = lambda request: (
-        {"rows": case.list_rows()} if request.headers.get("authorization") == f"Basic {credentials}" else _status(401)
+        {"rows": case.list_rows()}
+        if request.headers.get("authorization") == f"Basic {credentials}"
+        else status_response(401)
     )
     case.poll()
     case.check_equal()
@@ -321,7 +322,7 @@ def test_graphql_is_read_by_cursors_and_its_errors_with_status_200_are_faults(ca
 
 def test_a_sweep_of_a_graphql_source_deletes_what_is_gone(case: Case) -> None:
     case.fill(9)
-    _declare_graphql(case, sweep={"schedule": "rate(1 day)", "max_deletes_percent": 50})
+    _declare_graphql(case, sweep=SWEEP)
     case.answer = _graphql(case, lambda: False)
     case.poll_until_complete()
     del case.rows["r004"]
@@ -341,7 +342,7 @@ def test_a_sweep_with_its_own_url_uses_get_although_the_source_uses_post(case: C
 
     def answer(request: ApiRequest) -> Body | ApiResponse:
         if request.path == "/all":
-            return {"rows": case.list_rows()} if request.method == "GET" else _status(405)
+            return {"rows": case.list_rows()} if request.method == "GET" else status_response(405)
         body = request.json()
         pages = split(case.list_rows(int(body["since"])), 2)
         number = int(body.get("after") or 0)
@@ -386,7 +387,7 @@ def test_a_redirect_of_a_post_is_followed_only_if_it_keeps_the_method(case: Case
 
     def answer(request: ApiRequest) -> Body | ApiResponse:
         if request.path == "/old":
-            return _status(status, {"Location": "/new"})
+            return status_response(status, {"Location": "/new"})
         return {"rows": case.list_rows(int(request.json()["since"])) if request.method == "POST" else []}
 
     case.answer = answer
@@ -397,7 +398,7 @@ def test_a_redirect_of_a_post_is_followed_only_if_it_keeps_the_method(case: Case
 
 def test_a_redirect_without_an_end_costs_few_requests_and_says_so(case: Case) -> None:
     case.declare(attempts=1)
-    case.answer = lambda request: _status(307, {"Location": request.target})
+    case.answer = lambda request: status_response(307, {"Location": request.target})
     case.poll(3)
     assert len(case.requests) < 60
     assert "redirect" in case.fault
@@ -409,15 +410,15 @@ def test_a_redirect_without_an_end_costs_few_requests_and_says_so(case: Case) ->
 @pytest.mark.parametrize(
     "response",
     [
-        _status(301, {"Location": "http://other.test/x"}),
-        _status(302),
-        _status(401),
-        _status(404),
+        status_response(301, {"Location": "http://other.test/x"}),
+        status_response(302),
+        status_response(401),
+        status_response(404),
         ApiResponse(200, b"x", {"Content-Encoding": "br"}),
         ApiResponse(200, b"notgzip", {"Content-Encoding": "gzip"}),
         ApiResponse(200, b"{", {}),
         ApiResponse(200, b"[]", {}),
-        _status(200),
+        status_response(200),
     ],
     ids=["301 to another host", "302 to nowhere", "401", "404", "br", "no gzip", "cut JSON", "a list", "no body"],
 )

@@ -5,14 +5,12 @@ A bad record must never cost another record. Each test is named after the right 
 
 import gzip
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse
+from tests.fakes.apis.server import ApiRequest, ApiResponse, status_response
 from tests.histories.back_office_case import HOUR_MS, Body, Case
 
 _BERLIN = ZoneInfo("Europe/Berlin")
@@ -34,13 +32,6 @@ _BAD_RECORDS = {
     "5,000 brackets": b'{"id":"bad","at":1,"n":1,"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
     "a string": b'"oops"',
 }
-
-
-@pytest.fixture
-def case() -> Iterator[Case]:
-    """Return a history with its own back office."""
-    with closing(Case()) as history:
-        yield history
 
 
 def _rows_with(case: Case, raw: bytes, since_ms: int = 0) -> bytes:
@@ -287,7 +278,7 @@ def test_a_csv_follows_its_changed_and_vanished_lines(case: Case) -> None:
     def answer(request: ApiRequest) -> Body | ApiResponse:
         etag = f'"{hash(body)}"'
         if request.headers.get("if-none-match") == etag:
-            return ApiResponse(304, b"", {"ETag": etag})
+            return status_response(304, {"ETag": etag})
         return ApiResponse(200, body, {"ETag": etag, "Content-Type": "text/csv"})
 
     case.answer = answer

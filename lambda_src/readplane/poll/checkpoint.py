@@ -12,7 +12,7 @@ MAX_TIME_MS = (1 << 48) - 1
 """The latest time that fits into the 48-bit time of a version (a UUIDv7), Unix milliseconds."""
 
 MIN_JUDGED = 10
-"""From how many new records on incremental passes are judged by the share of those that can't be translated."""
+"""How many new records incremental passes must have read before the share of refused records is judged."""
 
 PassKind = Literal["incremental", "listing", "sweep", "deletes"]
 """The kind of a pass through a source's pages.
@@ -195,12 +195,12 @@ class Checkpoint:
     :param snapshot_version: the version of the source's snapshot document.
     :param failures: the recent failures of the source.
     :param refused: how many records of the source are in quarantine, because they can't be translated.
-    :param new_records: how many new or changed records the latest incremental passes have read, of which it hasn't been
-        judged yet whether too many can't be translated.
+    :param new_records: how many new or changed records the latest incremental passes have read, since the share of
+        refused records was last found small enough.
     :param newly_refused: how many of these records can't be translated.
-    :param refused_before: how many records were in quarantine before too many of a pass couldn't be translated.
-    :param refused_limit: too many records of a pass couldn't be translated. ``fresh_as_of_ms`` stays as it is until at
-        most this many are in quarantine; ``None`` if there is no such pass.
+    :param refused_before: how many records were in quarantine before the pass in which too many couldn't be translated.
+    :param refused_limit: ``fresh_as_of_ms`` stays as it is until at most this many records are in quarantine, because
+        too many records of a pass couldn't be translated; ``None`` if there is no such pass.
     :param remembered: the entries of the records that later passes will read again, packed by
         :class:`~readplane.poll.remembered.Remembered`.
     :param redriven: the key hashes of refused records that a redrive has translated since the last poll.
@@ -283,13 +283,15 @@ class Checkpoint:
     def with_judgement(self, progress: PassProgress, max_percent: float) -> "Checkpoint":
         """Return a copy of the checkpoint after a pass, with a limit if too many of its records can't be translated.
 
-        A pass that reads all records is judged by the share of those that can't be translated. If there are few enough,
-        it ends an earlier limit. The other passes are judged by their new records only, because the records that a pass
-        reads again say nothing new. So few new records also wait until later passes have read more, because a single
-        bad record must not make a large source stale. After a bad judgement, the next passes are judged together with
-        the records that led to it.
+        - A pass that reads all records is judged by the share of refused records among all its records.
+        - Any other pass is judged by its new records only, because the records that it reads again say nothing new.
+          Fewer than :data:`MIN_JUDGED` new records are judged together with those of later passes, because a single bad
+          record must not make a large source stale.
+        - While a limit is set, the new records that led to it are judged together with those of later passes.
 
-        A limit also ends when few enough records are left in quarantine.
+        If the share is small enough, an earlier limit ends. A pass through the whole list of deleted records never ends
+        a limit, because it says nothing about the other records. A limit also ends when few enough records are left in
+        quarantine.
 
         :param progress: the pass, which has read all its pages.
         :param max_percent: the largest percentage of refused records with which a pass makes the source fresh.

@@ -17,8 +17,8 @@ class Continuation:
     number: how many page numbers, offsets or records lie before the next page (styles ``page`` and ``offset``).
     pages: how many pages the pass has read.
     empty_pages: how many pages in a row, up to the last one, had no new records.
-    count: how many records the last page with new records had.
-    largest: how many records the largest page of the pass had.
+    count: how many records the last page had (style ``page``, and style ``offset`` with ``paging.size``).
+    largest: how many records the largest page of the pass had (the same styles).
     overlap: the fingerprint of the last record (style ``offset``) or of all records (style ``page``) of the last page.
         They are read again. If their fingerprint has changed, records have moved between pages.
     body: the fingerprint of the last page's body.

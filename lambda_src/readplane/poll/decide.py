@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from ..model.version import time_ms
 from .remembered import RememberedRecord
-from .sourced_version import MAX_COUNTER, content_of, counter_of, next_version, sourced_version
+from .sourced_version import MAX_COUNTER, content_of, counter_of, next_version
 
 MAX_IN_FLIGHT_MS = 60 * 60 * 1000
 """How many milliseconds `apply` has to write a change to its item. After that, `poll` treats the change as lost."""
@@ -86,7 +86,7 @@ class Skip(NamedTuple):
 
     :param remember: the entry to remember; ``None`` to forget the record, so that it counts as new when it is read
         again.
-    :param is_tied: whether the record is a delete with the very time of a living item.
+    :param is_tied: whether the record is a delete whose time equals the time of a living item.
     """
 
     remember: RememberedRecord | None
@@ -261,8 +261,9 @@ def _decide_deleted(
     record: ReadRecord, remembered: RememberedRecord | None, item: StoredVersion | None, view: PassView
 ) -> Decision:
     if remembered is not None:
-        if remembered.ms < record.ms or remembered.content == record.content:
-            return _send_next(record, remembered) if remembered.ms <= record.ms else Skip(remembered)
+        is_same = remembered.ms == record.ms and remembered.content == record.content
+        if is_same or remembered.ms < record.ms:
+            return _send_next(record, remembered)
         return Skip(remembered, is_tied=remembered.ms == record.ms)
     if item is None:
         return _READ_ITEM
@@ -282,7 +283,8 @@ def _send(entry: RememberedRecord) -> Send:
 def _send_next(record: ReadRecord, remembered: RememberedRecord) -> Decision:
     """Decide about a record that isn't older than its remembered entry."""
     entry = _next_entry(record, remembered)
-    is_sent = entry == remembered._replace(pending=False) and not remembered.pending
+    # A pending entry differs from `entry`, which isn't pending.
+    is_sent = entry == remembered
     return Skip(remembered) if is_sent else _send(entry)
 
 
@@ -340,7 +342,7 @@ def _correcting_version(
         milliseconds; ``None`` if it may correct every item.
     :param versioned: whether the record has a modification time.
     """
-    version = sourced_version(entry.ms, entry.counter, entry.content)
+    version = entry.version
     if item_version is None:
         return version
     is_same = content_of(item_version) == entry.content

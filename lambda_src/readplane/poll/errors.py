@@ -53,16 +53,16 @@ The advice for the kind ``status`` depends on the status.
 """
 
 _STATUS_ADVICE: Mapping[int, str] = {
-    304: "it answers 304 to a request that wasn't conditional; set conditional to false and ask its operator",
-    400: "check the source's url, request and cursor; if it answers so behind the last page, set paging.end_status",
+    304: "it answers 304 although poll sent no condition; ask its operator, or bypass the cache in front of it",
+    400: "check url, request and cursor; if it sends this status past the last page, set paging.end_status",
     401: "it doesn't accept the secret; check the secret's text, and how the source sends it",
     403: "it denies access; check what the secret's owner may read",
-    404: "check the source's url; if it answers so behind the last page, set paging.end_status",
+    404: "check the source's url; if it sends this status past the last page, set paging.end_status",
     405: "check the source's request.method",
     406: "check the source's headers and its payload format",
     410: "the list or this page of it is gone; check the source's url",
     415: "check the source's headers and request.body",
-    422: "check the source's url, request and cursor; if it answers so behind the last page, set paging.end_status",
+    422: "check url, request and cursor; if it sends this status past the last page, set paging.end_status",
     429: "it limits the rate of requests; set requests_per_second, or poll less often",
 }
 

@@ -29,7 +29,7 @@ class PollCounts:
     :param lists_doubtful: how many lists had a doubtful end, so that they may not have been read as a whole.
     :param overlaps_missed: how many passes didn't read the newest record of an earlier pass again.
     :param duplicates: how many records had the id of another record of their list but another content.
-    :param tied_deletes: how many deletes had the very time of a living item, so that they weren't sent.
+    :param tied_deletes: how many deletes had the same time as a living item, so that `poll` skipped them.
     :param sweeps_refused: how many full listings weren't allowed to delete items, because they were implausible or took
         too long to compare.
     """

@@ -121,11 +121,11 @@ class RecordSender:
         self._remembered = remembered
         self._rule = rule
         self._is_sweep = is_sweep
-        self._lag_ms = int(lease.source.lag_seconds * 1000)
+        self._lag_ms = lease.source.lag_ms
         self._deletes_limit = DeletesLimit(lease) if rule == "deleted" else None
         self._seen: SeenRecords | None = None
         self._read: set[int] = set()
-        self._lost: set[int] = set()
+        self._superseded_keys: set[int] = set()
 
     def begin_pass(self, seen: SeenRecords | None = None) -> None:
         """Begin or continue a pass.
@@ -134,7 +134,7 @@ class RecordSender:
         """
         self._seen = seen
         self._read.clear()
-        self._lost.clear()
+        self._superseded_keys.clear()
 
     def send_page(self, records: list[PageRecord], requested_ms: int, started_ms: int) -> SentPage:
         """Send the changes of a page's records, and quarantine the records that can't be translated.
@@ -213,7 +213,7 @@ class RecordSender:
         ms = requested_ms if record.version_ms is None else record.version_ms
         read = ReadRecord(ms, content, is_delete=record.data_text is None)
         if self._seen is not None:
-            if record.version_ms is not None and self._has_lost(read, hashed):
+            if record.version_ms is not None and self._is_superseded(read, hashed):
                 page.duplicates += 1
                 return
             if not self._is_first(page, self._seen, read, hashed, record.version_ms, settled_ms):
@@ -255,34 +255,35 @@ class RecordSender:
         """Whether a record of an incremental pass wins against the records with the same id that the pass read before.
 
         The record with the latest modification time wins. Of several with this time, the last one wins, because a list
-        of modifications has the latest state last. The checkpoint remembers the contents that have lost. If it didn't,
+        of modifications has the latest state last. The checkpoint remembers the superseded contents. If it didn't,
         the next pass would read them again as new contents, and each pass would send the change of every one of them.
         """
         earlier = page.candidates.get(key)
-        rival = earlier.read if earlier else self._remembered.get_record(hashed)
-        if rival is not None and rival.ms == read.ms and rival.content != read.content:
-            if self._has_lost(read, hashed):
+        competing_record = earlier.read if earlier else self._remembered.get_record(hashed)
+        if competing_record is not None and competing_record.ms == read.ms and competing_record.content != read.content:
+            if self._is_superseded(read, hashed):
                 page.duplicates += 1
                 return False
             if hashed in self._read:
                 page.duplicates += 1
-                lost = _lost_key(hashed, rival.content)
-                self._lost.add(lost)
-                self._remembered.replace_record(lost, RememberedRecord(rival.ms, rival.content, replaced=True))
-                self._remembered.drop_record(_lost_key(hashed, read.content))
+                superseded_key = _superseded_key(hashed, competing_record.content)
+                self._superseded_keys.add(superseded_key)
+                superseded = RememberedRecord(competing_record.ms, competing_record.content, replaced=True)
+                self._remembered.replace_record(superseded_key, superseded)
+                self._remembered.drop_record(_superseded_key(hashed, read.content))
         self._read.add(hashed)
         if len(self._read) > 2 * LARGE_PAGE:
             self._read = {hashed for hashed in self._read if self._remembered.get_record(hashed)}
         return earlier is None or read.ms >= earlier.read.ms
 
-    def _has_lost(self, read: ReadRecord, hashed: int) -> bool:
+    def _is_superseded(self, read: ReadRecord, hashed: int) -> bool:
         """Whether an earlier pass has read this content before another one with the same modification time."""
         winner = self._remembered.get_record(hashed)
         if winner is None or winner.ms != read.ms or winner.content == read.content:
             return False
-        key = _lost_key(hashed, read.content)
-        lost = self._remembered.get_record(key)
-        return lost is not None and lost.ms == read.ms and key not in self._lost
+        key = _superseded_key(hashed, read.content)
+        entry = self._remembered.get_record(key)
+        return entry is not None and entry.ms == read.ms and key not in self._superseded_keys
 
     def _send(self, candidates: dict[str, _Candidate], requested_ms: int, settled_ms: int) -> int:
         """Decide for which candidates a change must be sent, send these changes, and return their number."""
@@ -417,6 +418,9 @@ def _is_living(candidate: _Candidate, item_version: str | None) -> bool:
     return item_version is not None and content_of(item_version) != candidate.read.content
 
 
-def _lost_key(hashed: int, content: int) -> int:
-    """Return the hash under which a content is remembered that has lost against another one with the same time."""
+def _superseded_key(hashed: int, content: int) -> int:
+    """Return the hash under which the checkpoint remembers a superseded content of a record.
+
+    The same pass has read another content of the record afterwards, with the same modification time.
+    """
     return key_hash(f"replaced {hashed} {content}")

@@ -25,7 +25,7 @@ Quarantined records may take more entries if the other records leave room.
 """
 
 WITHOUT_ID_MS = 7 * 24 * 60 * 60 * 1000
-"""How long a quarantined record that nothing can show to be gone is remembered after it was last read, in ms."""
+"""How long a quarantined record is remembered after it was last read, in ms, if nothing can show that it is gone."""
 
 # A packed entry has five fields: the key hash, the content hash, the upper 32 bits of the time, the lower 16 bits of
 # the time, and 16 bits for the flags and the counter.
@@ -58,7 +58,22 @@ class RememberedRecord(NamedTuple):
     @property
     def as_pending(self) -> "RememberedRecord":
         """The same entry while Kinesis may still lack its change."""
-        return RememberedRecord(self.ms, self.content, self.counter, True, self.quarantined, self.replaced)
+        return self._replace(pending=True)
+
+    @property
+    def has_id(self) -> bool:
+        """Whether a quarantined record has an item id."""
+        return self.content != _NO_ID
+
+    @property
+    def has_other_state(self) -> bool:
+        """Whether another state of a quarantined record was read since."""
+        return bool(self.counter)
+
+    @property
+    def is_in_deletes(self) -> bool:
+        """Whether a quarantined record is in the list of deleted records."""
+        return self.replaced
 
     @property
     def version(self) -> str:
@@ -115,42 +130,47 @@ class Remembered:
         """Return the keys of the quarantined records by the hash of their item id."""
         keys: dict[int, list[int]] = {}
         for key in self._quarantined:
-            id_hash = self._entries[key].content
-            if id_hash != _NO_ID:
-                keys.setdefault(id_hash, []).append(key)
+            entry = self._entries[key]
+            if entry.has_id:
+                keys.setdefault(entry.content, []).append(key)
         return keys
 
     def mark_replaced(self, keys: Iterable[int]) -> None:
-        """Note of quarantined records that the back office has sent another state of them."""
+        """Note that the back office has sent another state of quarantined records.
+
+        :param keys: the keys of these records.
+        """
         for key in keys:
             self._entries[key] = self._entries[key]._replace(counter=1)
 
     def drop_quarantined(
         self, started_ms: int, *, in_deletes: bool = False, listed_all: bool = False, reread_since_ms: int | None = None
     ) -> None:
-        """Forget quarantined records at the end of a pass that hasn't read them again.
+        """Forget the quarantined records that are gone, at the end of a pass.
 
-        :param started_ms: when the pass started. A record that the pass has read again is never forgotten.
-        :param in_deletes: whether the pass has read the list of deleted records. It says nothing about the records of
-            other lists. If nothing else shows that a record of this list is gone, it is forgotten
-            :data:`WITHOUT_ID_MS` after it was last read.
-        :param listed_all: whether the pass has listed all records. Then all other quarantined records are gone.
-            Otherwise those are gone of which another state was read. Of a record without an id, nothing shows that.
-            It is forgotten :data:`WITHOUT_ID_MS` after it was last read.
+        A pass judges only the quarantined records of its list that it hasn't read again. The list of deleted records is
+        a list of its own. A record is gone in each of these cases:
+
+        - The back office has sent another state of the record.
+        - The pass has listed all records.
+        - The record has no id, and the pass has read again whatever was read when the record was last read.
+        - The record was last read more than :data:`WITHOUT_ID_MS` ago, and either it has no id, or it is in the list of
+          deleted records.
+
+        :param started_ms: when the pass started.
+        :param in_deletes: whether the pass has read the list of deleted records.
+        :param listed_all: whether the pass has listed all records.
         :param reread_since_ms: the pass has read everything again that was read since this time; ``None`` if it hasn't.
-            Then a record without an id is gone if it was read since this time.
         """
 
         def is_gone(entry: RememberedRecord) -> bool:
-            if entry.ms >= started_ms:
-                return False
-            if entry.replaced != in_deletes:
+            if entry.ms >= started_ms or entry.is_in_deletes != in_deletes:
                 return False
             is_expired = entry.ms < started_ms - WITHOUT_ID_MS
             is_lacking = reread_since_ms is not None and entry.ms >= reread_since_ms
             if in_deletes:
-                return bool(entry.counter) or is_expired
-            return listed_all or bool(entry.counter) or (entry.content == _NO_ID and (is_expired or is_lacking))
+                return entry.has_other_state or is_expired
+            return listed_all or entry.has_other_state or (not entry.has_id and (is_expired or is_lacking))
 
         for key in [key for key in self._quarantined if is_gone(self._entries[key])]:
             self.drop_record(key)

@@ -199,7 +199,8 @@ def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> Pol
 def _forget_delta_link(lease: Lease, error: ReadingError) -> None:
     """Let the next main pass read everything, if the back office refuses the delta link poll after poll.
 
-    Many back offices say with 410 that they have forgotten a link, but some say it with any other status.
+    Many back offices answer a forgotten link with 410, but some use another status. The checkpoint keeps the link after
+    401, which is about the secret, and after the statuses of a rate limit.
     """
     checkpoint = lease.checkpoint
     is_at_link = checkpoint.delta_link is not None and checkpoint.main_pass is None

@@ -20,7 +20,7 @@ from .snapshot_documents import StoredDocument
 from .source.snapshot_body import check_snapshot
 from .sourced_version import content_hash, content_of, sourced_version
 from .upstream.request import BackOfficeRequest
-from .upstream.response import Fetch, conditional_request_of
+from .upstream.response import Fetch, conditional_request_of, usable_condition
 
 _MAX_ATTEMPTS = 3
 """The maximum number of times that a poll tries to replace a Region's document.
@@ -50,10 +50,9 @@ def take(
     # no payload for the Regions whose document is missing, old or can't be read.
     version = checkpoint.snapshot_version
     is_allowed = may_be_conditional(checkpoint, source.conditional, requested_ms)
-    condition = checkpoint.conditional_request if is_allowed and version and regions.all_have(version) else None
+    is_conditional = is_allowed and version is not None and regions.all_have(version)
     request = BackOfficeRequest.of_page(source.main_list(None, requested_ms), None)
-    if condition and (condition.url != request.url or not request.may_be_conditional):
-        condition = None
+    condition = usable_condition(request, checkpoint.conditional_request if is_conditional else None)
     response = fetch(
         request,
         etag=condition.etag if condition else None,
@@ -74,7 +73,7 @@ def take(
         lease.checkpoint,
         fresh_as_of_ms=requested_ms,
         snapshot_version=version,
-        conditional_request=conditional_request_of(request.url, response) if request.may_be_conditional else None,
+        conditional_request=conditional_request_of(request, response),
     )
     return "completed"
 

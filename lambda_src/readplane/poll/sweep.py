@@ -81,17 +81,18 @@ def finish(lease: Lease, kind: PassKind) -> None:
         return
     deletable = [pair for pair in missing if _hash(lease, *pair) in missed_before]
     _send_tombstones(lease, deletable)
-    missed = None
+    missed_items = None
     if len(deletable) < len(missing):
-        missed = MissedItems(f"{progress.started_ms}.missing", 1)
+        missed_items = MissedItems(f"{progress.started_ms}.missing", 1)
         content = pack_hashes(_hash(lease, *pair) for pair in missing)
-        lease.stores.checkpoints.put_chunk(lease.checkpoint, missed.name, 0, content, now_ms(), MISSED_ITEMS_SECONDS)
-    _end_pass(lease, kind, progress, missed)
+        name = missed_items.name
+        lease.stores.checkpoints.put_chunk(lease.checkpoint, name, 0, content, now_ms(), MISSED_ITEMS_SECONDS)
+    _end_pass(lease, kind, progress, missed_items)
 
 
-def _end_pass(lease: Lease, kind: PassKind, progress: PassProgress, missed: MissedItems | None) -> None:
+def _end_pass(lease: Lease, kind: PassKind, progress: PassProgress, missed_items: MissedItems | None) -> None:
     checkpoint = lease.checkpoint.with_pass(kind, None)
-    lease.checkpoint = replace(checkpoint, missed_items=missed, last_sweep_ms=progress.started_ms)
+    lease.checkpoint = replace(checkpoint, missed_items=missed_items, last_sweep_ms=progress.started_ms)
 
 
 def _report_refusal(lease: Lease, reason: str, living: int | None = None, missing: int | None = None) -> None:
@@ -113,9 +114,9 @@ def _missed_before(lease: Lease) -> HashSet:
     If the stored set of hashes has expired, the result is empty, and this sweep deletes nothing. An item must be
     missing from two listings in a row, and the current listing then counts as the first of them.
     """
-    missed = lease.checkpoint.missed_items
+    missed_items = lease.checkpoint.missed_items
     try:
-        return _stored_set(lease, missed.name, missed.chunks) if missed else HashSet()
+        return _stored_set(lease, missed_items.name, missed_items.chunks) if missed_items else HashSet()
     except ChunkMissingError:
         return HashSet()
 
@@ -132,7 +133,7 @@ def _find_missing(lease: Lease, progress: PassProgress, listed: HashSet) -> tupl
     """
     # An item whose version is later than `settled_ms` doesn't count as missing. The back office may have created the
     # item's record only after this pass had read the page that now contains the record.
-    settled_ms = progress.started_ms - int(lease.source.lag_seconds * 1000)
+    settled_ms = progress.started_ms - lease.source.lag_ms
     living = missing_count = 0
     missing: MissingItems = []
     for item_id, version in lease.stores.items.list_living(partitions(lease.collection, None)):

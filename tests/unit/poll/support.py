@@ -2,8 +2,9 @@
 
 import itertools
 import json
+import time
 from collections import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -20,12 +21,15 @@ from readplane.poll.handler import Poll
 from readplane.poll.poll_stores import PollStores
 from readplane.poll.quarantine import QuarantineEntry
 from readplane.poll.snapshot_documents import StoredDocument
-from readplane.poll.source.settings import Source
+from readplane.poll.source.settings import Source, StoredSecret
 from readplane.poll.source.translate import UntranslatableRecord
 from readplane.poll.switch import Switch
+from readplane.poll.upstream.client import BackOfficeClient
+from readplane.poll.upstream.oauth2 import AccessTokens
 from readplane.poll.upstream.request import BackOfficeRequest
 from readplane.poll.upstream.response import BackOfficeResponse, Fetch
 from readplane.telemetry import Telemetry
+from tests.fakes.apis.server import SECRET
 from tests.fakes.source_settings import add_defaults
 from tests.unit.support import NOW_MS, MemorySourcedItems
 
@@ -315,9 +319,17 @@ class World:
 
     ``declared`` maps the name of each declared source to its settings, and ``schemas`` a collection's name to its JSON
     Schema. A test may change both at any time, as an operator does with Terraform.
+
+    :param collections: the collections that the sources feed, by name.
+    :param make_fetch: a function that takes a source, and returns the function that fetches pages from the source's
+        back office; ``None`` for the fake back office ``office``.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        collections: Mapping[str, Collection] = COLLECTIONS,
+        make_fetch: Callable[[Source], Fetch] | None = None,
+    ) -> None:
         self.ms = NOW_MS
         self.office = Office()
         self.items = MemorySourcedItems()
@@ -328,12 +340,19 @@ class World:
         self.declared: dict[str, Any] = {}
         self.schemas: dict[str, Any] = {"things": SCHEMA}
         self.switch: Switch | None = None
+        self._collections = collections
+        self._make_fetch = make_fetch or (lambda source: self.office)
+
+    @property
+    def declared_sources(self) -> DeclaredSources:
+        """The sources that are declared now."""
+        return DeclaredSources(dict(self.declared), self.schemas, self._collections)
 
     @property
     def poll(self) -> Poll:
         """The function `poll`, which starts again with the sources that are declared now."""
         return Poll(
-            DeclaredSources(dict(self.declared), self.schemas, COLLECTIONS),
+            self.declared_sources,
             PollStores(self.checkpoints, self.items, self.stream, self.quarantine, self.regions, self.switch),
             self._make_fetch,
             Telemetry("poll", "model"),
@@ -342,9 +361,6 @@ class World:
     def declare(self, *sources: dict[str, Any]) -> None:
         for source in sources:
             self.declared[source["name"]] = source
-
-    def _make_fetch(self, source: Source) -> Fetch:
-        return self.office
 
     def __call__(self, source: dict[str, Any] = CHANGES, sweep: bool = False, remaining_ms: int = 60_000) -> Any:
         """Declare a source and poll it, and return the response of the function `poll`."""
@@ -363,6 +379,51 @@ class World:
     def values(self) -> dict[str, Any]:
         """Return a dict from the id of each item that isn't deleted to the member ``n`` of the item's data."""
         return {item.item_id: json.loads(item.data)["n"] for item in self.items.by_key.values() if item.data}
+
+
+class Secrets:
+    """The stored secrets, which implement :class:`readplane.poll.upstream.secret_values.SecretValues`."""
+
+    def __init__(self) -> None:
+        self.text = SECRET
+
+    def get_secret(self, secret: StoredSecret) -> str:
+        return str(json.loads(self.text)[secret.field]) if secret.field else self.text
+
+    def refresh_secret(self, secret: StoredSecret) -> str:
+        return self.get_secret(secret)
+
+
+class ClientWorld(World):
+    """A `World` in which `poll` sends its requests with the real HTTP client. A pause of the client moves the clock.
+
+    :param collections: the collections that the sources feed, by name.
+    :param jitter: the number by which the client multiplies its pauses before retries; 0 for no pause.
+    """
+
+    def __init__(self, collections: Mapping[str, Collection] = COLLECTIONS, *, jitter: float = 1.0) -> None:
+        super().__init__(collections, self._make_client_fetch)
+        self.secrets = Secrets()
+        self.tokens = AccessTokens()
+        self._jitter = jitter
+        self._slept = 0.0
+
+    def _make_client_fetch(self, source: Source) -> Fetch:
+        self._slept = 0.0
+        client = BackOfficeClient(
+            source,
+            self.secrets,
+            self.tokens,
+            clock=lambda: time.monotonic() + self._slept,
+            sleep=self._sleep,
+            jitter=lambda: self._jitter,
+            wall=lambda: self.ms / 1000,
+        )
+        return client.fetch
+
+    def _sleep(self, seconds: float) -> None:
+        self._slept += seconds
+        self.ms += round(seconds * 1000)
 
 
 def metric_lines(output: str) -> list[dict[str, Any]]:

@@ -5,11 +5,9 @@ the stores are in memory. The clock stands still, except that a test or a pause 
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -18,14 +16,7 @@ from ops.cli.trial_report import ListName, TrialReport
 from ops.console import ROOT
 from readplane.model.collection import Collection
 from readplane.poll.checkpoint import checkpoint_json
-from readplane.poll.declared_sources import DeclaredSources
-from readplane.poll.handler import Poll
-from readplane.poll.poll_stores import PollStores
-from readplane.poll.source.settings import Source, StoredSecret
-from readplane.poll.upstream.client import BackOfficeClient
 from readplane.poll.upstream.oauth2 import AccessTokens
-from readplane.poll.upstream.response import Fetch
-from readplane.telemetry import Telemetry
 from tests.fakes.apis.csv_files import CsvFiles
 from tests.fakes.apis.datasette import Datasette
 from tests.fakes.apis.dynamics import Dynamics
@@ -43,8 +34,8 @@ from tests.fakes.apis.server import SECRET, ApiRequest, ApiResponse, ApiServer, 
 from tests.fakes.apis.servicenow import REFRESH_TOKEN, ServiceNow
 from tests.fakes.apis.shopify import Shopify
 from tests.fakes.apis.wordpress import WordPress
-from tests.unit.poll.support import MemoryCheckpoints, MemoryQuarantine, MemoryRegion, MemoryStream
-from tests.unit.support import NOW_MS, MemorySourcedItems
+from tests.unit.poll.support import ClientWorld
+from tests.unit.support import NOW_MS
 
 MINUTE_MS = 60_000
 ROWS = 20
@@ -72,19 +63,6 @@ LIMITS = {"hubspot": ('\\"limit\\": 200', '\\"limit\\": 3'), "servicenow": ("sys
 """The limit in a request, and what replaces it, so that a list of 20 records has several pages."""
 
 
-class Secrets:
-    """The stored secrets, which implement :class:`readplane.poll.upstream.secret_values.SecretValues`."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def get_secret(self, secret: StoredSecret) -> str:
-        return self.text
-
-    def refresh_secret(self, secret: StoredSecret) -> str:
-        return self.text
-
-
 class Mirror:
     """One source with stores in memory, and the server that plays its back office.
 
@@ -93,29 +71,15 @@ class Mirror:
     """
 
     def __init__(self, name: str, api: type[ApiServer], **more: Any) -> None:
-        self.ms = NOW_MS // MINUTE_MS * MINUTE_MS
-        self.api = api(lambda: self.ms)
+        self.api = api(lambda: self.world.ms)
         self.settings = self._with_small_pages(name) | more
-        self.checkpoints = MemoryCheckpoints()
-        self.stored_items = MemorySourcedItems()
-        self.quarantine = MemoryQuarantine()
-        self.region = MemoryRegion()
-        collection = Collection(self.settings["collection"], "public")
-        stores = PollStores(
-            checkpoints=self.checkpoints,
-            items=self.stored_items,
-            stream=MemoryStream(self.stored_items),
-            quarantine=self.quarantine,
-            documents={"eu-central-1": self.region},
-        )
-        is_refresh = (self.settings["oauth2"] or {}).get("grant") == "refresh_token"
-        pair = json.dumps({"refresh_token": REFRESH_TOKEN, "client_secret": SECRET})
-        self._secrets = Secrets(pair if is_refresh else SECRET)
-        self._tokens = AccessTokens()
-        self._slept = 0.0
-        self._declared = DeclaredSources({name: self.settings}, {}, {collection.name: collection})
-        self._name = name
-        self._poll = Poll(self._declared, stores, self._make_fetch, Telemetry("poll", "apis"))
+        collection = self.settings["collection"]
+        self.world = ClientWorld({collection: Collection(collection, "public")})
+        self.world.ms = NOW_MS // MINUTE_MS * MINUTE_MS
+        self.world.declare(self.settings)
+        self.quarantine = self.world.quarantine
+        if (self.settings["oauth2"] or {}).get("grant") == "refresh_token":
+            self.world.secrets.text = json.dumps({"refresh_token": REFRESH_TOKEN, "client_secret": SECRET})
 
     def _with_small_pages(self, name: str) -> dict[str, Any]:
         settings: dict[str, Any] = self.api.settings(example_settings()[name])
@@ -129,43 +93,33 @@ class Mirror:
             settings["paging"]["size"] = self.api.page_size
         return settings
 
-    def _make_fetch(self, source: Source) -> Fetch:
-        self._slept = 0.0
-        client = BackOfficeClient(
-            source,
-            self._secrets,
-            self._tokens,
-            clock=lambda: time.monotonic() + self._slept,
-            sleep=self._sleep,
-            jitter=lambda: 1.0,
-            wall=lambda: self.ms / 1000,
-        )
-        return client.fetch
-
-    def _sleep(self, seconds: float) -> None:
-        self._slept += seconds
-        self.ms += round(seconds * 1000)
-
     def trial(self, list_name: ListName) -> TrialReport:
         """Return what `ops/readplane sources try` finds out about one of the source's lists."""
-        return Trial(self._declared.load(self._name), self._secrets, list_name=list_name, pages=20).run()
+        source = self.world.declared_sources.load(self.settings["name"])
+        report = Trial(source, self.world.secrets, list_name=list_name, pages=20).run()
+        self.api.raise_error()
+        return report
+
+    def replace_secret(self) -> None:
+        """Store another secret, which the back office refuses, and forget the access tokens."""
+        self.world.secrets.text = self.world.secrets.text.replace(SECRET, "another")
+        self.world.tokens = AccessTokens()
 
     def fill(self, count: int = ROWS) -> None:
         """Create records, one every seven seconds."""
         for number in range(1, count + 1):
             self.api.put(number, f"Käse {number}")
-            self.ms += 7_000
+            self.world.ms += 7_000
 
     def wait(self, minutes: float = 10) -> None:
         """Let time pass."""
-        self.ms += round(minutes * MINUTE_MS)
+        self.world.ms += round(minutes * MINUTE_MS)
 
     def poll(self, *, sweep: bool = False) -> dict[str, Any]:
         """Poll once, and return the report of `poll`."""
-        with patch("readplane.clock.time.time_ns", lambda: self.ms * 1_000_000):
-            report: dict[str, Any] = self._poll({"source": self._name, "sweep": sweep}, lambda: 60_000)
-        self.ms += 1
-        for checkpoint in self.checkpoints.by_source.values():
+        report: dict[str, Any] = self.world(self.settings, sweep)
+        self.api.raise_error()
+        for checkpoint in self.world.checkpoints.by_source.values():
             self.assert_no_secret(checkpoint_json(checkpoint))
         return report
 
@@ -193,7 +147,7 @@ class Mirror:
 
     def items(self) -> dict[str, Any]:
         """Return the data of each item that isn't deleted, by the item's id."""
-        stored = self.stored_items.by_key.values()
+        stored = self.world.items.by_key.values()
         return {item.item_id: json.loads(item.data) for item in stored if item.data is not None}
 
     def find_deletes(self) -> None:
@@ -289,7 +243,7 @@ def test_records_that_change_while_a_pass_reads_them_are_not_lost(
         count = len(mirror.api.requests)
         if 2 <= count < 8:
             mirror.api.put(count - 1, f"Changed {count}")
-            mirror.ms += 1_000
+            mirror.world.ms += 1_000
 
     mirror.api.before = change
     mirror.catch_up(failures=5)
@@ -318,12 +272,10 @@ def test_a_wrong_secret_fails_the_poll_and_deletes_nothing(name: str, make_mirro
     mirror.fill(5)
     mirror.catch_up()
     before = mirror.items()
-    wrong = mirror.settings
     mirror.wait(120)
-    mirror._secrets.text = mirror._secrets.text.replace(SECRET, "another")
-    mirror._tokens = AccessTokens()
+    mirror.replace_secret()
     report = mirror.poll()
-    assert report["outcome"] == "failed" and report["fault"].partition(":")[0] in ("status", "token"), wrong
+    assert report["outcome"] == "failed" and report["fault"].partition(":")[0] in ("status", "token"), report["fault"]
     assert mirror.items() == before
 
 
@@ -340,6 +292,17 @@ def test_sources_try_reads_each_list_and_knows_its_end(name: str, make_mirror: C
             report = mirror.trial(list_name)
             assert report.problems == [] and report.certain is True, list_name
             Mirror.assert_no_secret(repr(report))
+
+
+def test_an_error_of_a_server_fails_the_test_and_not_only_the_poll(make_mirror: Callable[..., Mirror]) -> None:
+    mirror = make_mirror("github")
+
+    def fail(request: ApiRequest) -> None:
+        raise ValueError("a mistake in a fake")
+
+    mirror.api.before = fail
+    with pytest.raises(ValueError, match="a mistake in a fake"):
+        mirror.poll()
 
 
 # --- GitHub
@@ -399,7 +362,8 @@ def test_jira_loses_nothing_in_the_hour_that_the_autumn_clock_change_repeats(
     mirror = make_mirror("jira")
     assert isinstance(mirror.api, Jira)
     mirror.api.fold = fold
-    mirror.ms = round(datetime(2026, 10, 25, 0, 20, tzinfo=UTC).timestamp() * 1000)  # 02:20 in Berlin, the first time
+    start = datetime(2026, 10, 25, 0, 20, tzinfo=UTC)  # 02:20 in Berlin, the first time
+    mirror.world.ms = round(start.timestamp() * 1000)
     for number in range(1, 9):
         mirror.api.put(number, f"Käse {number}")
         mirror.wait(15)
@@ -574,7 +538,8 @@ def test_a_csv_snapshot_becomes_a_json_document_and_an_empty_file_does_not_repla
     mirror = make_mirror("csv-rates")
 
     def document() -> Any:
-        ((_, _, body),) = (entry for key, entry in mirror.region.documents.items() if "csv-rates/current" in key)
+        documents = mirror.world.regions["eu-central-1"].documents
+        ((_, _, body),) = (entry for key, entry in documents.items() if "csv-rates/current" in key)
         return json.loads(body)["data"]
 
     mirror.api.put(1, "€uro")
@@ -595,7 +560,7 @@ def test_notion_edits_within_a_minute_both_arrive(make_mirror: Callable[..., Mir
     mirror.wait()
     mirror.api.put(3, "First")
     mirror.catch_up()
-    mirror.ms += 5_000
+    mirror.world.ms += 5_000
     mirror.api.put(3, "Second")
     mirror.catch_up()
     assert mirror.items() == mirror.api.items()

@@ -18,8 +18,8 @@ from ..upstream.paging.reader import FetchedPage, PageReader
 MAX_RESTARTS = 2
 """The maximum number of restarts of a pass in one invocation, if the list changes while the pass reads its pages."""
 
-MAX_REFUSED_PERCENT = 10.0
-"""The ``max_refused_percent`` of a source that doesn't set it."""
+GONE_STATUSES = frozenset((400, 404, 410))
+"""The HTTP statuses with which a back office says that it no longer knows a delta link or an old cursor."""
 
 _CURSOR_ROUNDING_MS = 1000
 """How much older than the pass's cursor a record in a response may be, in milliseconds.
@@ -89,7 +89,7 @@ class PassRun:
         self._lease = lease
         self._source = lease.source
         self._reader = reader
-        self._lag_ms = int(lease.source.lag_seconds * 1000)
+        self._lag_ms = lease.source.lag_ms
         self._progress: PassProgress | None = None
         self._remembered = Remembered(lease.checkpoint.remembered)
         self._sender = RecordSender(lease, self._remembered, self.rule, is_sweep=self.kind == "sweep")
@@ -125,7 +125,9 @@ class PassRun:
                         raise lost from None
                     raise
             except BackOfficeError as error:
-                next_progress = self._after_error(self._progress, error) if self._progress else None
+                # Only a status that no retry changes tells something about the request.
+                is_refused = error.kind == "status" and not error.retryable
+                next_progress = self._after_refusal(self._progress, error) if self._progress and is_refused else None
                 if next_progress is None:
                     raise
                 lease.checkpoint = lease.checkpoint.with_pass(self.kind, next_progress)
@@ -168,8 +170,11 @@ class PassRun:
         """Return the progress with which the pass goes on at the end of a list; ``None`` if the pass is complete."""
         return None
 
-    def _after_error(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:  # noqa: ARG002
-        """Return the progress with which the pass goes on at once after an error; ``None`` if the pass has failed."""
+    def _after_refusal(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:  # noqa: ARG002
+        """Return the progress with which the pass goes on at once after a refused request; ``None`` if it has failed.
+
+        :param error: the back office's response, whose HTTP status no retry changes.
+        """
         return None
 
     def _reread_since_ms(self, progress: PassProgress) -> int | None:  # noqa: ARG002 (overridden)
@@ -286,8 +291,6 @@ class PassRun:
 
     def _with_judgement(self, checkpoint: Checkpoint, progress: PassProgress) -> Checkpoint:
         """Return a copy of the checkpoint after the pass, with what it remembers and how many records it refused."""
-        percent = self._source.max_refused_percent
-        percent = MAX_REFUSED_PERCENT if percent is None else percent
         if not progress.pages:
             # After a 304 response nothing was read, so nothing is judged, and no refused record is gone.
             return self._with_remembered(checkpoint).with_limit(checkpoint.refused_limit)
@@ -298,8 +301,8 @@ class PassRun:
             listed_all=lists_all,
             reread_since_ms=self._reread_since_ms(progress),
         )
-        judged = self._with_remembered(checkpoint).with_judgement(progress, percent)
-        if judged.refused_limit is not None:
+        checkpoint = self._with_remembered(checkpoint).with_judgement(progress, self._source.refused_percent)
+        if checkpoint.refused_limit is not None:
             self._lease.telemetry.event(
                 "pass_refused",
                 "Too many records of the latest passes can't be translated, so the source isn't fresh.",
@@ -308,16 +311,18 @@ class PassRun:
                 pass_kind=self.kind,
                 records=progress.records,
                 refused=progress.refused,
-                in_quarantine=judged.refused,
-                limit=judged.refused_limit,
+                in_quarantine=checkpoint.refused,
+                limit=checkpoint.refused_limit,
             )
-        return judged
+        return checkpoint
 
     def _resumed_cursor(self, progress: PassProgress) -> int | None:
-        """Return the cursor with which a pass through a sorted list goes on behind the records that it has read.
+        """Return the cursor with which a pass through a sorted list goes on after the records that it has read.
 
-        A record with an earlier time than ``started_ms`` minus the lag can't be committed any more. So of these records
-        none need be read again, except those that the list may have in another order.
+        The cursor is the time of the newest record minus the lag, because the back office may still commit records with
+        a time within the lag. It commits no record with a time before ``started_ms`` minus the lag any more. So the
+        cursor may move on to that time, but not past the newest record, and not past a record that the list may have in
+        another order.
 
         :returns: the cursor; ``None`` if it wouldn't bring the pass any further.
         """

@@ -7,16 +7,21 @@ from ..checkpoint import PassProgress
 from ..errors import BackOfficeError
 from ..source.settings import ListRequest
 from ..upstream.paging.reader import FetchedPage
-from .base import PassRun, advance_watermark, cursor_before
+from .base import GONE_STATUSES, PassRun, advance_watermark, cursor_before
 
 _QUIET_MS = 24 * 60 * 60 * 1000
-"""How long before a pass its cursor is, at most, if the back office has deleted nothing since, in milliseconds.
+"""How old the watermark of this list may be after a complete pass, in milliseconds.
 
-It is much longer than the clock of a back office may be slow, and much shorter than a back office remembers deletes.
+Without this limit, the watermark of a back office that deletes nothing would grow old, until the back office no longer
+remembers deletes from so long ago. A day is much more than a back office's clock may be slow, and much less than the
+time for which a back office remembers deletes.
 """
 
 _OLD_CURSOR_MS = 60 * 60 * 1000
-"""How much older than usual a cursor is, in milliseconds, if the back office may have forgotten the deletes since."""
+"""How much older than :data:`_QUIET_MS` a refused cursor must be, in ms, so that its age explains the refusal.
+
+A pass with such a cursor goes on at a newer time, because the back office may have forgotten deletes from so long ago.
+"""
 
 
 class DeletesPass(PassRun):
@@ -41,13 +46,15 @@ class DeletesPass(PassRun):
     def _list_request(self, progress: PassProgress) -> ListRequest:
         return self._source.deletes_list(progress.cursor_ms, progress.until_ms)
 
-    def _after_error(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:
-        """Go on at a day ago, if the back office refuses an older cursor because it has forgotten the deletes."""
+    def _after_refusal(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:
+        """Ask for the deletes of the last day, if the back office refuses an older cursor.
+
+        The back office may have forgotten the older deletes.
+        """
         lease = self._lease
         watermark_ms = progress.started_ms - _QUIET_MS
         is_old = (progress.cursor_ms or 0) + self._lag_ms < watermark_ms - _OLD_CURSOR_MS
-        is_refused = error.kind == "status" and error.status in (400, 404, 410) and not error.retryable
-        if not is_old or not is_refused or progress.next_page is not None:
+        if not is_old or error.status not in GONE_STATUSES or progress.next_page is not None:
             return None
         lease.telemetry.event(
             "deletes_gap",
@@ -66,8 +73,8 @@ class DeletesPass(PassRun):
         if counts.tied_deletes:
             self._lease.telemetry.event(
                 "deletes_tied",
-                "The list of deleted records names records with the very times of living items, which stay. Check that "
-                "deletes.url asks for deleted records only.",
+                "The list of deleted records has entries whose time equals the time of a living item. poll skips these "
+                "deletes. Check that deletes.url asks for deleted records only.",
                 level="WARN",
                 source=self._source.name,
                 records=counts.tied_deletes,
@@ -77,7 +84,7 @@ class DeletesPass(PassRun):
             newest_ms = max(progress.newest_ms or 0, progress.started_ms - _QUIET_MS)
             watermark_ms = advance_watermark(checkpoint.deletes_watermark_ms, newest_ms, progress.started_ms)
             checkpoint = replace(checkpoint, deletes_watermark_ms=watermark_ms)
-        judged = self._with_judgement(checkpoint, progress)
-        if judged.main_completed_ms:
-            judged = judged.with_fresh_as_of(min(judged.main_completed_ms, progress.started_ms))
-        self._lease.checkpoint = judged
+        checkpoint = self._with_judgement(checkpoint, progress)
+        if checkpoint.main_completed_ms:
+            checkpoint = checkpoint.with_fresh_as_of(min(checkpoint.main_completed_ms, progress.started_ms))
+        self._lease.checkpoint = checkpoint

@@ -9,10 +9,7 @@ from ..lease import Lease
 from ..records import SentPage
 from ..source.settings import ListRequest
 from ..upstream.paging.reader import FetchedPage, PageReader
-from .base import MainPass, PassOutcome, advance_watermark, cursor_before, may_be_conditional
-
-_DELTA_IS_GONE = frozenset((400, 404, 410))
-"""The HTTP statuses with which a back office says that it no longer knows a delta link."""
+from .base import GONE_STATUSES, MainPass, PassOutcome, advance_watermark, cursor_before, may_be_conditional
 
 
 class IncrementalPass(MainPass):
@@ -22,7 +19,7 @@ class IncrementalPass(MainPass):
     follow each other until a window ends now.
 
     **Order.** If the list is sorted by modification time, the watermark moves with every page. So a pass that always
-    fails after a while, such as behind 10,000 rows, begins again at the moved watermark and gets further.
+    fails after a while, such as after 10,000 rows, begins again at the moved watermark and gets further.
     """
 
     kind = "incremental"
@@ -46,28 +43,16 @@ class IncrementalPass(MainPass):
         checkpoint = self._lease.checkpoint
         if checkpoint.delta_link is not None:
             return PassProgress(self.kind, now_ms(), from_delta=True)
-        window_ms = self._window_ms
-        # A lag longer than the window would make the next pass ask for the same window again.
-        lag_ms = self._lag_ms if window_ms is None else min(self._lag_ms, window_ms // 2)
-        cursor_ms = cursor_before(checkpoint.watermark_ms, lag_ms)
+        cursor_ms = cursor_before(checkpoint.watermark_ms, self._source.cursor_lag_ms)
         overlap_key = checkpoint.watermark_key if self._lag_ms else None
         return replace(self._progress_from(cursor_ms), overlap_key=overlap_key)
 
     def _progress_from(self, cursor_ms: int | None) -> PassProgress:
         """Return the progress of a pass that begins now and reads the records modified since a time."""
-        started_ms, window_ms = now_ms(), self._window_ms
-        until_ms = started_ms
-        if window_ms is not None:
-            cursor_ms = self._source.initial_ms if cursor_ms is None else cursor_ms
-            until_ms = min(cursor_ms + window_ms, started_ms)
+        started_ms = now_ms()
+        cursor_ms, until_ms = self._source.window_after(cursor_ms, started_ms)
         first_watermark_ms = self._lease.checkpoint.watermark_ms
         return PassProgress(self.kind, started_ms, cursor_ms, until_ms, first_watermark_ms=first_watermark_ms)
-
-    @property
-    def _window_ms(self) -> int | None:
-        cursor = self._source.cursor
-        seconds = cursor.window_seconds if cursor else None
-        return None if seconds is None else int(seconds * 1000)
 
     def _list_request(self, progress: PassProgress) -> ListRequest:
         link = self._lease.checkpoint.delta_link
@@ -116,22 +101,19 @@ class IncrementalPass(MainPass):
             pages=progress.pages,
         )
 
-    def _after_error(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:
-        """Return the progress with which the pass goes on at once after an error.
+    def _after_refusal(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:
+        """Return the progress with which the pass goes on at once after a refused request.
 
         =====================================================  =====================================
-        error                                                  goes on
+        refused request                                        the pass goes on
         =====================================================  =====================================
         the delta link is gone (400, 404, 410)                 at the source's URL, without the link
-        an HTTP status that no retry changes, on a later       behind the records that it has read
-        page of a sorted list
-        any other                                              not, the pass has failed
+        a later page of a sorted list                          after the records that it has read
+        any other                                              not, it has failed
         =====================================================  =====================================
         """
         lease = self._lease
-        if error.kind != "status" or error.retryable:
-            return None
-        if progress.from_delta and error.status in _DELTA_IS_GONE:
+        if progress.from_delta and error.status in GONE_STATUSES:
             # The earlier passes may have sent the change of any record that is read now.
             lease.checkpoint = replace(lease.checkpoint, delta_link=None, reread_until_ms=MAX_TIME_MS)
             return self._first_progress()
@@ -167,7 +149,7 @@ class IncrementalPass(MainPass):
             completed = replace(completed, last_cursor_ms=progress.cursor_ms, last_started_ms=progress.started_ms)
         if page.records is not None and not progress.doubtful and page.delta is not None:
             completed = replace(completed, delta_link=page.delta)
-        ends_before_now = self._window_ms is not None and (progress.until_ms or 0) < progress.started_ms
+        ends_before_now = self._source.window_ms is not None and (progress.until_ms or 0) < progress.started_ms
         if ends_before_now:
             # The pass has read one window. The source isn't fresh before a window ends now.
             completed = replace(

@@ -5,8 +5,7 @@ from dataclasses import replace
 from ...clock import now_ms
 from ..checkpoint import PassProgress
 from ..errors import BackOfficeError
-from ..source.settings import ListRequest
-from ..source.template import CURSOR
+from ..source.settings import ListRequest, asks_since
 from ..upstream.paging.reader import FetchedPage
 from .listing import StoresHashes
 
@@ -17,7 +16,7 @@ class SweepPass(StoresHashes):
     **Windows.** A sweep of a source with ``cursor.window_seconds`` asks for one window after another, from the first
     one on.
 
-    **Order.** In a list that is sorted by modification time, a sweep that fails after a while, such as behind 10,000
+    **Order.** In a list that is sorted by modification time, a sweep that fails after a while, such as after 10,000
     rows, goes on at the time of the last record that it read.
     """
 
@@ -32,11 +31,9 @@ class SweepPass(StoresHashes):
 
     @property
     def _window_ms(self) -> int | None:
-        source = self._source
-        has_own_url = source.sweep is not None and source.sweep.url is not None
-        if has_own_url or source.cursor is None or source.cursor.window_seconds is None:
-            return None
-        return int(source.cursor.window_seconds * 1000)
+        sweep = self._source.sweep
+        has_own_url = sweep is not None and sweep.url is not None
+        return None if has_own_url else self._source.window_ms
 
     @property
     def _has_cursor(self) -> bool:
@@ -44,8 +41,7 @@ class SweepPass(StoresHashes):
         sweep = self._source.sweep
         if sweep is None or sweep.url is None:
             return self._source.incremental
-        body = sweep.request.body if sweep.request else None
-        return CURSOR in sweep.url or CURSOR in (body or "")
+        return asks_since(sweep.url, sweep.request)
 
     def _list_request(self, progress: PassProgress) -> ListRequest:
         return self._source.sweep_list(progress.cursor_ms, progress.until_ms)
@@ -57,10 +53,9 @@ class SweepPass(StoresHashes):
         next_until_ms = min(until_ms + window_ms, progress.started_ms)
         return replace(progress, cursor_ms=until_ms, until_ms=next_until_ms, next_page=None)
 
-    def _after_error(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:
-        if error.kind != "status" or error.retryable or progress.next_page is None:
-            return None
-        cursor_ms = self._resumed_cursor(progress) if self._has_cursor else None
+    def _after_refusal(self, progress: PassProgress, error: BackOfficeError) -> PassProgress | None:  # noqa: ARG002
+        is_later_page = progress.next_page is not None
+        cursor_ms = self._resumed_cursor(progress) if is_later_page and self._has_cursor else None
         if cursor_ms is None:
             return None
         # The records of the overlap are read again, so the times go back once.
@@ -68,8 +63,8 @@ class SweepPass(StoresHashes):
 
     def _complete(self, progress: PassProgress, page: FetchedPage) -> None:  # noqa: ARG002 (an override)
         checkpoint = self._lease.checkpoint.with_pass(self.kind, self._end(progress))
-        judged = self._with_judgement(checkpoint, progress)
-        if self._source.deletes is None and judged.main_completed_ms:
+        checkpoint = self._with_judgement(checkpoint, progress)
+        if self._source.deletes is None and checkpoint.main_completed_ms:
             # The sweep may have shown that few enough records can't be translated.
-            judged = judged.with_fresh_as_of(judged.main_completed_ms)
-        self._lease.checkpoint = judged
+            checkpoint = checkpoint.with_fresh_as_of(checkpoint.main_completed_ms)
+        self._lease.checkpoint = checkpoint

@@ -26,6 +26,9 @@ ListOrder = Literal["modified"]
 Grant = Literal["client_credentials", "refresh_token"]
 ClientAuthentication = Literal["basic", "body"]
 
+DEFAULT_REFUSED_PERCENT = 10.0
+"""The ``max_refused_percent`` of a source that doesn't set it."""
+
 
 class SourceFunction(Protocol):
     """A translation class that an operator writes, for a back office whose responses JMESPath can't translate.
@@ -209,7 +212,7 @@ class PagingSettings:
         records that the back office scanned instead of the records that it returned.
     more: the JMESPath expression that is true if there is another page, and false on the last page.
     total: the JMESPath expression that finds how many records the list has (style ``offset``).
-    end_status: the HTTP statuses with which the back office answers a request for a page behind the last one.
+    end_status: the HTTP statuses with which the back office answers a request past the last page.
     max_empty_pages: how many pages without records in a row end the list; ``None`` means the default of the style.
     delta: the JMESPath expression that finds the link with which the next pass begins (style ``link``).
     """
@@ -276,6 +279,16 @@ class DeletesSettings:
     id: Expression
     version: VersionField
     paging: PagingSettings
+
+
+def asks_since(url: str, request: RequestSettings | None) -> bool:
+    """Return whether a list can be asked for the records since a time, because its URL or body has the cursor.
+
+    :param url: the template of the list's URL.
+    :param request: the method and body of the list's requests; ``None`` means GET without a body.
+    """
+    body = request.body if request else None
+    return CURSOR in url or CURSOR in (body or "")
 
 
 class ListRequest(NamedTuple):
@@ -422,7 +435,36 @@ class Source:
     @property
     def incremental(self) -> bool:
         """Whether a main pass asks only for the records changed since its cursor, instead of for all records."""
-        return CURSOR in self.url or CURSOR in (self._body or "") or self.paging.delta is not None
+        return asks_since(self.url, self.request) or self.paging.delta is not None
+
+    @property
+    def payload_format(self) -> PayloadFormat:
+        """The format of the response bodies."""
+        return self.payload.format if self.payload else "json"
+
+    @property
+    def refused_percent(self) -> float:
+        """The largest percentage of refused records with which a pass makes the source fresh."""
+        return DEFAULT_REFUSED_PERCENT if self.max_refused_percent is None else self.max_refused_percent
+
+    @property
+    def lag_ms(self) -> int:
+        """The setting ``lag_seconds`` in milliseconds."""
+        return int(self.lag_seconds * 1000)
+
+    @property
+    def window_ms(self) -> int | None:
+        """How many milliseconds one request may ask for; ``None`` if the back office doesn't limit them."""
+        seconds = self.cursor.window_seconds if self.cursor else None
+        return None if seconds is None else int(seconds * 1000)
+
+    @property
+    def cursor_lag_ms(self) -> int:
+        """How many milliseconds before the watermark an incremental pass begins.
+
+        A lag longer than the window would make the next pass ask for the same window again.
+        """
+        return self.lag_ms if self.window_ms is None else min(self.lag_ms, self.window_ms // 2)
 
     @property
     def initial_ms(self) -> int:
@@ -461,6 +503,19 @@ class Source:
         }
         settings += [[name, value] for name, value in added.items() if value]
         return hashlib.blake2b(json.dumps(settings).encode(), digest_size=12).hexdigest()
+
+    def window_after(self, cursor_ms: int | None, now_ms: int) -> tuple[int | None, int]:
+        """Return the start and the end of the time window that an incremental pass asks for, Unix milliseconds.
+
+        :param cursor_ms: the time since which the pass reads changes; ``None`` for all records.
+        :param now_ms: the current time.
+        :returns: the start, which is ``None`` for all records if the back office doesn't limit the window; and the end.
+        """
+        window_ms = self.window_ms
+        if window_ms is None:
+            return cursor_ms, now_ms
+        start_ms = self.initial_ms if cursor_ms is None else cursor_ms
+        return start_ms, min(start_ms + window_ms, now_ms)
 
     def main_list(self, cursor_ms: int | None, until_ms: int | None = None) -> ListRequest:
         """Return what a main pass asks for: the records that changed since a time.
@@ -507,10 +562,6 @@ class Source:
     ) -> ListRequest:
         cursor, now = self._time_value(cursor_ms, self.version), self._now_value(until_ms, self.version)
         return ListRequest(url, request, self.paging, cursor, now, by_function=self.function is not None)
-
-    @property
-    def _body(self) -> str | None:
-        return self.request.body if self.request else None
 
     def _now_value(self, ms: int | None, version: VersionField | None) -> Value:
         return None if ms is None else self._time_value(ms, version)

@@ -45,8 +45,7 @@ def check_snapshot(body: bytes, content_type: str | None, source: Source, valida
 
 def _parse_snapshot(decoded: DecodedText, source: Source) -> tuple[Any, str]:
     """Return the parsed body of a snapshot, and the JSON text to publish."""
-    payload_format = source.payload.format if source.payload else "json"
-    if payload_format == "csv":
+    if source.payload_format == "csv":
         csv = parse_csv(decoded, source.payload.delimiter if source.payload else None, source.max_bytes)
         if csv.misfits:
             problem = "rows with more or fewer fields than the header, or with malformed quotes"
@@ -56,7 +55,7 @@ def _parse_snapshot(decoded: DecodedText, source: Source) -> tuple[Any, str]:
                 f"the CSV as JSON is larger than {_MAX_CSV_GROWTH} times max_bytes; shorten the columns' names"
             )
         payload = Payload(csv.rows, decoded.has_marks)
-    elif payload_format == "xml":
+    elif source.payload_format == "xml":
         payload = parse_xml(decoded)
     else:
         payload = parse_json_payload(decoded)

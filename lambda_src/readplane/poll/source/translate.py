@@ -132,7 +132,6 @@ class Translator:
     def __init__(self, source: Source, validator: SchemaValidator | None) -> None:
         self._source = source
         self._validator = validator
-        self._is_csv = source.payload is not None and source.payload.format == "csv"
         self._expressions: dict[str, Expression | None] = {
             "id": source.id,
             "version": source.version.expression if source.version else None,
@@ -205,7 +204,7 @@ class Translator:
             return UntranslatableRecord(value.reason, FAULT_DETAILS[value.reason], value.raw, self._usable_id(value))
         item_id = None
         try:
-            if self._is_csv and not isinstance(value, dict):
+            if self._source.payload_format == "csv" and not isinstance(value, dict):
                 raise _bad_row(value)
             get_field = self._field_getter(value)
             item_id = self._item_id(get_field("id"))
@@ -227,10 +226,9 @@ class Translator:
 
     def _parse(self, text: DecodedText) -> tuple[Payload, list[Any]]:
         """Return the parsed body, and the rows of a CSV that can't be part of it."""
-        payload_format = self._source.payload.format if self._source.payload else "json"
-        if payload_format == "json":
+        if self._source.payload_format == "json":
             return parse_json_payload(text), []
-        if payload_format == "xml":
+        if self._source.payload_format == "xml":
             return parse_xml(text), []
         assert self._source.payload
         csv = parse_csv(text, self._source.payload.delimiter, self._source.max_bytes)
@@ -257,11 +255,10 @@ class Translator:
 
     def _records(self, payload: Any) -> list[Any]:
         source = self._source
-        payload_format = source.payload.format if source.payload else "json"
         records = payload
-        if source.records or payload_format != "csv":
+        if source.records or source.payload_format != "csv":
             records = search_payload(source.records, "records", payload)
-        if payload_format == "xml":
+        if source.payload_format == "xml":
             if isinstance(records, dict | str):
                 return [records]  # XML doesn't show that a single element is a list
             if records is None and source.records and _is_empty_element(source.records, payload):
@@ -291,7 +288,7 @@ class Translator:
     def _usable_id(self, record: FaultyRecord) -> str | None:
         """Return the id of a record that can't be used, so that sweeps know that its item exists."""
         try:
-            if self._is_csv and not isinstance(record.raw, dict):
+            if self._source.payload_format == "csv" and not isinstance(record.raw, dict):
                 return None
             item_id = self._field_getter(record.raw)("id")
             return None if find_fault(item_id) else self._item_id(item_id)

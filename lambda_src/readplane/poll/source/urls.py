@@ -1,6 +1,6 @@
 """Functions for a back office's URLs: origins, query parameters, links to the next page, and secrets in a URL."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from urllib.parse import quote, unquote, unquote_plus, urldefrag, urljoin, urlsplit, urlunsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -51,6 +51,30 @@ def holds_secret(text: str, secrets: Collection[str]) -> bool:
     """
     decoded = (text, unquote(text), unquote_plus(text))
     return any(len(secret) >= _MIN_SECRET_LENGTH and any(secret in form for form in decoded) for secret in secrets)
+
+
+def clean_url(url: str, parameters: Iterable[str], secrets: Collection[str]) -> str | None:
+    """Return ``url`` without the query parameters that carry a secret; ``None`` if the rest of it holds a secret.
+
+    :param parameters: the names of parameters to remove, whatever their values are.
+    :param secrets: the secrets. A parameter whose value holds one of them is removed, too.
+    """
+    for name in parameters:
+        url = without_parameter(url, name)
+    url = without_secrets(url, secrets)
+    return None if holds_secret(url, secrets) else url
+
+
+def is_encodable(text: str) -> bool:
+    """Return whether a request can carry a text. It can't if the text holds half of a surrogate pair.
+
+    Half of a surrogate pair is valid in JSON but not in UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def next_url(page_url: str, link: str) -> str | None:

@@ -9,7 +9,7 @@ from requests.structures import CaseInsensitiveDict
 
 from ..errors import BackOfficeError
 from ..source.settings import OAuth2Settings, Source
-from ..source.urls import holds_secret, next_url, origin, with_parameter, without_parameter, without_secrets
+from ..source.urls import clean_url, next_url, origin, with_parameter
 from .body import is_web_page
 from .credentials import Credential, Credentials, SecretReader
 from .deadline import Exchange, HttpRequest, HttpResponse, new_session
@@ -180,8 +180,7 @@ class BackOfficeClient:
     def _http_request(
         self, request: BackOfficeRequest, conditions: Mapping[str, str], credential: Credential
     ) -> HttpRequest:
-        payload = self._source.payload
-        headers = CaseInsensitiveDict({"Accept": _ACCEPT[payload.format if payload else "json"]})
+        headers = CaseInsensitiveDict({"Accept": _ACCEPT[self._source.payload_format]})
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         for extra_headers in (self._source.headers, conditions, credential.headers):
@@ -206,13 +205,11 @@ class BackOfficeClient:
         target = next_url(request.url, response.headers.get("Location", ""))
         if target is None:
             raise BackOfficeError("redirect", "it redirects to another scheme, host or port", status=status)
-        for name in credential.parameters:
-            target = without_parameter(target, name)
-        target = without_secrets(target, credential.secret_values)
-        if any(holds_secret(part, credential.secret_values) for part in (target, *target.split("/"))):
+        url = clean_url(target, credential.parameters, credential.secret_values)
+        if url is None:
             problem = "it redirects to a URL whose path holds the secret"
             raise BackOfficeError("redirect", problem, advice="send the secret in a header", status=status)
-        return request._replace(url=target)
+        return request._replace(url=url)
 
     def _send(self, request: HttpRequest, timeout_at: float, deadline: float) -> HttpResponse:
         """Send a request to the back office, and return its response if `poll` can use it or follow it.
@@ -246,13 +243,12 @@ class BackOfficeClient:
             f"the status is {status}",
             status=status,
             retry_after=retry_after_seconds(status, response.headers, self._wall()),
-            # A status that tells the end of the list is an answer, so a retry would only cost time.
+            # A status that ends the list is an answer, so a retry would only cost time.
             retryable=is_retryable(status, response.headers) and status not in (source.paging.end_status or ()),
         )
 
     def _refuse_web_page(self, body: bytes) -> None:
-        payload = self._source.payload
-        if is_web_page(body, xml=payload is not None and payload.format == "xml"):
+        if is_web_page(body, xml=self._source.payload_format == "xml"):
             raise BackOfficeError(
                 "not_data",
                 "the status is 200, but the body is a web page, such as a login or a maintenance page",
@@ -313,10 +309,10 @@ class BackOfficeClient:
         try:
             return exchange.response_within(seconds)
         except TimeoutError as error:
-            late = self._too_late(timeout_at, deadline)
-            if late.kind == "deadline":
-                raise late from error
-            problem = f"the authorization server gives {late.problem}"
+            timeout_error = self._too_late(timeout_at, deadline)
+            if timeout_error.kind == "deadline":
+                raise timeout_error from error
+            problem = f"the authorization server gives {timeout_error.problem}"
             advice = "check oauth2.token_url, and that the server's firewall admits poll"
             raise BackOfficeError("token", problem, advice=advice, retryable=True) from error
         except BackOfficeError as error:

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus, urlencode
 
 from ..errors import BackOfficeError
 from ..source.settings import OAuth2Settings
+from ..source.urls import is_encodable
 from .deadline import HttpRequest, HttpResponse
 from .retry_after import RETRYABLE_STATUSES, is_retryable, retry_after_seconds
 
@@ -182,14 +183,14 @@ class TokenClient:
         refresh_token = members.get("refresh_token")
         is_rotated = isinstance(refresh_token, str) and refresh_token not in ("", grant.refresh_token)
         # Ignore a token that no request can carry, because every later request for a token would fail.
-        if grant.refresh_token is not None and is_rotated and _is_encodable(str(refresh_token)):
+        if grant.refresh_token is not None and is_rotated and is_encodable(str(refresh_token)):
             self._tokens.put_refresh_token(self._source, secret_text, str(refresh_token))
         return token
 
     def _grant(self, secret_text: str, replacement: str | None) -> _Grant:
         advice = 'store a JSON object with "refresh_token" and, if the client has a secret, "client_secret"'
         if self._settings.grant == "client_credentials":
-            if not _is_encodable(secret_text):
+            if not is_encodable(secret_text):
                 advice = "store the client's secret as the authorization server issued it"
                 raise BackOfficeError("secret", "the secret isn't text that a request can carry", advice=advice)
             return _Grant(secret_text.strip(), None)
@@ -199,7 +200,7 @@ class TokenClient:
             raise BackOfficeError("secret", "the secret holds no refresh token", advice=advice)
         if client_secret is not None and not isinstance(client_secret, str):
             raise BackOfficeError("secret", "the secret's client_secret isn't text", advice=advice)
-        if not _is_encodable(refresh_token + (client_secret or "")):
+        if not is_encodable(refresh_token + (client_secret or "")):
             raise BackOfficeError("secret", "the secret isn't text that a request can carry", advice=advice)
         return _Grant(client_secret or None, replacement or refresh_token)
 
@@ -282,15 +283,6 @@ def _lifetime(expires_in: Any) -> float:
     if not (math.isfinite(seconds) and seconds > 0):
         return _DEFAULT_LIFETIME_SECONDS
     return seconds - min(_MARGIN_SECONDS, seconds * _MARGIN_SHARE)
-
-
-def _is_encodable(secret: str) -> bool:
-    """Return whether a request can carry a secret. It can't if the secret holds half of a surrogate pair."""
-    try:
-        secret.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _json_object(body: str | bytes | None) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
 """A request to a back office, as the client sends it."""
 
-import hashlib
 from typing import NamedTuple
 
 from ..source.settings import ListRequest, Method
+from .fingerprint import fingerprint
 
 
 class BackOfficeRequest(NamedTuple):
@@ -32,7 +32,7 @@ class BackOfficeRequest(NamedTuple):
     def fingerprint(self) -> str:
         """A short hash of the request, as 24 hexadecimal digits. Equal requests have equal fingerprints."""
         text = f"{self.method}\n{self.url}\n".encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text + (self.body or b""), digest_size=12).hexdigest()
+        return fingerprint(text + (self.body or b""))
 
     @property
     def may_be_conditional(self) -> bool:

@@ -78,15 +78,24 @@ class Fetch(Protocol):
         """
 
 
-def conditional_request_of(url: str, response: BackOfficeResponse) -> ConditionalRequest | None:
-    """Return what a later request for ``url`` can send to get a 304 if the page hasn't changed since ``response``.
+def conditional_request_of(request: BackOfficeRequest, response: BackOfficeResponse) -> ConditionalRequest | None:
+    """Return what a later request can send to get a 304 if the page hasn't changed since ``response``.
 
-    :returns: the ``ETag`` and ``Last-Modified`` of ``response``; ``None`` if neither of them is safe to send.
+    :param request: the request that got ``response``.
+    :returns: the ``ETag`` and ``Last-Modified`` of ``response``; ``None`` if neither of them is safe to send, or if
+        ``request`` can't be conditional.
     """
+    if not request.may_be_conditional:
+        return None
     last_modified = response.last_modified if _is_settled(response.headers) else None
     # Ignore an ETag with unprintable characters, because no header can carry it and every later request would fail.
     etag = response.etag if response.etag and response.etag.isprintable() else None
-    return ConditionalRequest(url, etag, last_modified) if etag or last_modified else None
+    return ConditionalRequest(request.url, etag, last_modified) if etag or last_modified else None
+
+
+def usable_condition(request: BackOfficeRequest, condition: ConditionalRequest | None) -> ConditionalRequest | None:
+    """Return ``condition`` if ``request`` can send it: it was made for the same URL, and the request is a plain GET."""
+    return condition if condition and condition.url == request.url and request.may_be_conditional else None
 
 
 def _is_settled(headers: Mapping[str, str]) -> bool:

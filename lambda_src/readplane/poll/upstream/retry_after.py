@@ -11,14 +11,17 @@ RETRYABLE_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 _LASTING_STATUSES = frozenset({401, 404, 410})
 """The 4xx statuses that never come from a rate limit, even if the response has the headers of one.
 
-They are about the secret and the page. A used-up rate limit beside them is a coincidence.
+They say that the secret or the page is wrong. If the headers show a used-up rate limit as well, that is a coincidence.
 """
 
 _REMAINING = ("X-RateLimit-Remaining", "RateLimit-Remaining", "X-Rate-Limit-Remaining")
 _RESET = ("X-RateLimit-Reset", "RateLimit-Reset", "X-Rate-Limit-Reset")
 
 _LEAST_EPOCH_SECONDS = 1e8
-"""A ``…-Reset`` header with a smaller number counts the seconds from now on. It would be a wait of three years."""
+"""From this number on, a ``…-Reset`` header holds a Unix time. A smaller number counts the seconds from now on.
+
+As seconds from now on, this number would be a wait of three years. As a Unix time, it is in 1973.
+"""
 
 _LEAST_EPOCH_MILLISECONDS = 1e11
 

@@ -64,7 +64,7 @@ class AwsSecretValues:
         entry = self._texts.get(secret.arn)
         if entry is None or self._clock() - entry[0] >= REUSE_SECONDS:
             return self.refresh_secret(secret)
-        return _field(entry[1], secret.field)
+        return secret_field(entry[1], secret.field)
 
     def refresh_secret(self, secret: StoredSecret) -> str:
         """Read the secret from AWS again, even if it is in the cache, and return its text.
@@ -76,7 +76,7 @@ class AwsSecretValues:
         """
         text = self._read(secret.arn)
         self._texts[secret.arn] = (self._clock(), text)
-        return _field(text, secret.field)
+        return secret_field(text, secret.field)
 
     def _read(self, arn: str) -> str:
         service = arn.split(":")[2]
@@ -108,7 +108,11 @@ def _short_timeout_client(service: str) -> Client:
     return BotoClient(service, attempts=2, read_timeout=2)
 
 
-def _field(text: str, field: str | None) -> str:
+def secret_field(text: str, field: str | None) -> str:
+    """Return a field of a secret whose text is a JSON object; the whole text if ``field`` is ``None``.
+
+    :raises SecretError: if the text isn't a JSON object with a text in this field.
+    """
     if field is None:
         return text
     try:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from readplane.poll.source.rules import parse_source
-from readplane.poll.source.settings import ListRequest
+from readplane.poll.source.settings import ListRequest, RequestSettings, asks_since
 from tests.unit.poll.source.samples import BY_FUNCTION, CHANGES, MINIMAL, SNAPSHOT, changed
 
 
@@ -45,6 +45,25 @@ def test_a_time_window_has_two_ends_in_the_format_and_zone_of_the_cursor() -> No
     )
     assert parse_source(CHANGES).initial_ms == 1_577_836_800_000
     assert parse_source(MINIMAL).initial_ms == 0
+
+
+def test_a_window_begins_at_the_cursor_and_ends_now_at_the_latest() -> None:
+    cursor = {"format": "unix_ms", "initial": "1970-01-01T00:00:10Z", "window_seconds": 60}
+    source = parse_source(changed(CHANGES, cursor=cursor, lag_seconds=45))
+    assert source.window_after(None, 999_000) == (10_000, 70_000)
+    assert source.window_after(20_000, 999_000) == (20_000, 80_000)
+    assert source.window_after(20_000, 30_000) == (20_000, 30_000)
+    assert (source.window_ms, source.lag_ms, source.cursor_lag_ms) == (60_000, 45_000, 30_000)
+    unlimited = parse_source(changed(CHANGES, cursor=None, lag_seconds=45))
+    assert unlimited.window_after(None, 999_000) == (None, 999_000)
+    assert unlimited.window_after(20_000, 999_000) == (20_000, 999_000)
+    assert (unlimited.window_ms, unlimited.cursor_lag_ms) == (None, 45_000)
+
+
+def test_a_list_asks_since_a_time_if_its_url_or_body_has_the_cursor() -> None:
+    assert asks_since("http://o.example/?since={cursor}", None)
+    assert asks_since("http://o.example/", RequestSettings("POST", '{"since":"{cursor}"}'))
+    assert not asks_since("http://o.example/?to={now}", RequestSettings("POST", None))
 
 
 def test_the_body_holds_the_cursor_with_its_type() -> None:

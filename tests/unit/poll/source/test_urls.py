@@ -3,7 +3,9 @@
 import pytest
 
 from readplane.poll.source.urls import (
+    clean_url,
     holds_secret,
+    is_encodable,
     next_url,
     origin,
     with_parameter,
@@ -68,6 +70,16 @@ def test_removing_a_parameter_leaves_the_rest_of_the_url_as_it_is_written() -> N
 def test_a_secret_is_found_in_a_text_as_it_is_or_percent_encoded(text: str, expected: bool) -> None:
     """A secret of fewer than 8 characters isn't looked for, because many other texts hold it."""
     assert holds_secret(text, {"s3cr3t k3y", "abc", ""}) is expected
+
+
+def test_a_clean_url_holds_no_secret() -> None:
+    secrets = {"s3cr3t k3y"}
+    assert clean_url("http://o.example/a?key=old&x=%2f&k=s3cr3t+k3y", ["key"], secrets) == "http://o.example/a?x=%2f"
+    assert clean_url("http://o.example/s3cr3t%20k3y/a?key=1", ["key"], secrets) is None
+
+
+def test_half_of_a_surrogate_pair_can_not_be_sent() -> None:
+    assert is_encodable("a/é/😀") and not is_encodable("a\ud83d")
 
 
 def test_parameters_with_a_secret_are_left_out_of_a_url() -> None:

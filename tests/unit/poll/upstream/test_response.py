@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from readplane.poll.upstream.request import BackOfficeRequest
 from readplane.poll.upstream.response import BackOfficeResponse, conditional_request_of
 
 URL = "https://office.test/rows"
@@ -23,13 +24,14 @@ MODIFIED = "Tue, 17 Nov 2026 08:00:00 GMT"
     ],
 )
 def test_a_header_that_could_hide_a_change_is_no_condition(headers: dict[str, str], expected: Any) -> None:
-    condition = conditional_request_of(URL, BackOfficeResponse(200, b"", headers, URL))
+    condition = conditional_request_of(BackOfficeRequest(URL), BackOfficeResponse(200, b"", headers, URL))
     assert (condition and (condition.etag, condition.last_modified)) == expected
 
 
 def test_an_etag_that_no_header_can_carry_is_no_condition() -> None:
-    assert conditional_request_of("u", BackOfficeResponse(200, b"", {"ETag": '"a\r\n b"'}, "u")) is None
-    assert conditional_request_of("u", BackOfficeResponse(200, b"", {"ETag": 'W/"é"'}, "u"))
+    request = BackOfficeRequest("u")
+    assert conditional_request_of(request, BackOfficeResponse(200, b"", {"ETag": '"a\r\n b"'}, "u")) is None
+    assert conditional_request_of(request, BackOfficeResponse(200, b"", {"ETag": 'W/"é"'}, "u"))
 
 
 def test_a_response_shows_neither_its_body_nor_a_secret() -> None:

@@ -15,7 +15,9 @@ def parse_json_payload(decoded: DecodedText) -> Payload:
     :raises PageError: if the text isn't JSON, or is nested too deep.
     """
     if not decoded.text.strip():
-        raise PageError("the response is empty, not JSON; check the URL, or set paging.end_status if the list ends so")
+        raise PageError(
+            "the response is empty, not JSON; check the URL; if it is empty past the last page, set paging.end_status"
+        )
     try:
         value, tolerated = parse_tolerant_json(decoded.text, mark_character)
     except ValueError as error:

@@ -8,10 +8,12 @@ from ...continuation import Continuation
 from ...errors import BackOfficeError
 from ...source.settings import ListRequest
 from ...source.translate import ParsedPage
+from ...source.urls import is_encodable
+from ..fingerprint import fingerprint
 from ..request import BackOfficeRequest
 from ..response import BackOfficeResponse
 from .ending import ListEnd
-from .moved import PageRecords, fingerprint, identities_fingerprint, page_fingerprint
+from .moved import PageRecords, identities_fingerprint, page_fingerprint
 
 MAX_LINK = 8_192
 """The longest link or token that is accepted, in characters.
@@ -20,8 +22,8 @@ Links and tokens need a limit, because the checkpoint stores them. The limit is 
 longer URLs.
 """
 
-STATUSES_BEHIND_END = frozenset({400, 404, 410, 416, 422})
-"""The HTTP statuses with which back offices refuse a request for a page behind the last one."""
+STATUSES_PAST_END = frozenset({400, 404, 410, 416, 422})
+"""The HTTP statuses with which back offices refuse a request for a page past the last one."""
 
 ReadRecords = Callable[[BackOfficeRequest], PageRecords]
 """A function that reads a page a second time, and returns the page's records."""
@@ -137,15 +139,8 @@ def check_link(link: str) -> None:
     """Check that the next request can contain a response's link or token.
 
     :raises BackOfficeError: if the link or token is longer than :data:`MAX_LINK`, or contains half of a surrogate pair.
-        Half of a surrogate pair is valid in JSON but not in UTF-8.
     """
-    try:
-        link.encode()
-    except UnicodeEncodeError:
-        encodable = False
-    else:
-        encodable = True
-    if len(link) > MAX_LINK or not encodable:
+    if len(link) > MAX_LINK or not is_encodable(link):
         raise BackOfficeError(
             "not_data",
             "the link or token of its next page is too long or isn't text",

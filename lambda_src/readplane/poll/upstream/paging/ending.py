@@ -7,9 +7,10 @@ and ``offset`` count (:func:`end_by_count`). Both decide by the first line that 
 the page shows                                  link, token                                   page, offset
 ==============================================  ============================================  ==========================
 an end status, not on the pass's first page     end ``end_status``                            end ``end_status``
-400, 404, 410, 416 or 422 behind an empty page  fault                                         end ``end_status``
-the same statuses behind a short page           fault                                         end ``end_status``,
-                                                                                              doubtful
+400, 404, 410, 416 or 422 after an empty page   fault                                         end ``end_status``
+the same statuses after a short page            fault                                         end ``end_status``,
+                                                                                              doubtful (style ``page``
+                                                                                              and ``paging.size``)
 no record, after a doubtful answer              fault                                         fault
 the records of an earlier page                  see below                                     see below
 ``paging.total`` records were read              does not apply                                reads one more page; end
@@ -26,8 +27,9 @@ a link to itself, and the records of its first  end ``self_link``; a fault if ``
 answer again                                    true
 a link to an earlier page, without records      end ``loop``                                  does not apply
 a link to an earlier page, with records         asks once more, then end ``loop``, doubtful   does not apply
-``max_empty_pages`` without records in a row    end ``empty_run``, doubtful unless the        end ``empty``; a fault if
-                                                operator set ``max_empty_pages``              ``more`` is true
+``max_empty_pages`` without records in a row    end ``empty_run``; certain only if            end ``empty``; a fault if
+                                                ``max_empty_pages`` is set and                ``more`` is true
+                                                ``paging.more`` isn't
 anything else                                   goes on                                       goes on
 ==============================================  ============================================  ==========================
 
@@ -117,6 +119,8 @@ class PageSigns(NamedTuple):
     before_is_short: whether the page before had fewer records than ``paging.size``.
     empty_pages: how many pages in a row had no new records, this page included.
     max_empty_pages: the value of ``paging.max_empty_pages``; ``None`` without that setting.
+    has_fixed_limit: whether a larger ``paging.max_empty_pages`` would change nothing (style ``offset`` without
+        ``paging.size``).
     """
 
     records: int
@@ -137,10 +141,14 @@ class PageSigns(NamedTuple):
     before_is_short: bool = False
     empty_pages: int = 0
     max_empty_pages: int | None = None
+    has_fixed_limit: bool = False
 
 
 def is_doubtful_by_next(signs: PageSigns) -> bool:
-    """Return whether to ask for the page once more, because the answer may be that to an earlier request."""
+    """Return whether to ask for the page once more (styles ``link`` and ``token``).
+
+    The answer may be that to an earlier request, because the page repeats the page before or links to an earlier page.
+    """
     if signs.asked_again or signs.self_before:
         return False
     if not signs.records:
@@ -151,7 +159,10 @@ def is_doubtful_by_next(signs: PageSigns) -> bool:
 
 
 def is_doubtful_by_count(signs: PageSigns) -> bool:
-    """Return whether to ask for the page once more, because the answer may be that to an earlier request."""
+    """Return whether to ask for the page once more (style ``page``, and style ``offset`` with ``paging.size``).
+
+    The answer may be that to an earlier request, because the page repeats the page before.
+    """
     return signs.same_ids and not signs.asked_again
 
 
@@ -198,11 +209,12 @@ def end_by_count(signs: PageSigns) -> ListEnd | None:
     if signs.below_total or signs.empty_pages < (signs.max_empty_pages or default):
         return None
     if signs.more:
+        raise_limit = "" if signs.has_fixed_limit else "raise paging.max_empty_pages, "
         raise BackOfficeError(
             "not_data",
             "it says that there is another page, but its pages have no records",
-            advice="check paging.more and paging.total, raise paging.max_empty_pages, or set paging.size, if the back "
-            "office filters rows after it has cut the pages",
+            advice=f"check paging.more and paging.total, {raise_limit}or set paging.size, if the back office filters "
+            "rows after it has cut the pages",
         )
     return ListEnd("empty")
 

@@ -42,7 +42,6 @@ class FollowingPaginator(Paginator):
             token=position.token,
             pages=continuation.pages + 1,
             empty_pages=signs.empty_pages,
-            count=len(page.records),
             body=page.body_fingerprint,
             identities=page.identities if page.records else None,
             repeats=continuation.repeats + 1 if signs.same_ids else 0,

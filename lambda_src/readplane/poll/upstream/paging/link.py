@@ -3,7 +3,7 @@
 from ...continuation import Continuation
 from ...errors import BackOfficeError
 from ...source.settings import ListRequest
-from ...source.urls import holds_secret, next_url, without_parameter, without_secrets
+from ...source.urls import clean_url, next_url
 from ..link_header import parse_link_header
 from ..request import BackOfficeRequest
 from ..response import BackOfficeResponse
@@ -78,13 +78,12 @@ class LinkPaginator(FollowingPaginator):
         url = next_url(response.url, link)
         if url is None:
             raise BackOfficeError("origin", "its next link leaves the source's scheme, host and port")
-        if self._secret_parameter:
-            url = without_parameter(url, self._secret_parameter)
-        url = without_secrets(url, response.secret_values)
-        if holds_secret(url, response.secret_values):
+        parameters = (self._secret_parameter,) if self._secret_parameter else ()
+        cleaned_url = clean_url(url, parameters, response.secret_values)
+        if cleaned_url is None:
             raise BackOfficeError(
                 "not_data",
                 "its next link holds the secret",
                 advice="send the secret in a header, or use another style of paging; poll doesn't store a secret",
             )
-        return url
+        return cleaned_url

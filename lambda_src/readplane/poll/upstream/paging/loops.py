@@ -71,7 +71,7 @@ def with_anchor(following: Continuation, continuation: Continuation, page: Recei
 
 
 def _distance(continuation: Continuation, page: ReceivedPage) -> int:
-    """Return how many pages behind the anchor its records returned on ``page``; 0 if ``page`` has other records."""
+    """Return how many pages after the anchor its records returned on ``page``; 0 if ``page`` has other records."""
     if page.records and page.identities == continuation.anchor_identities:
         return continuation.steps + 1
     return 0

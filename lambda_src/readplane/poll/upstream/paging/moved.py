@@ -10,11 +10,11 @@ page that has already been read, the pass would miss the record. So the styles t
 If a page fails its check, the pass starts again.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 from ...errors import ListMovedError
 from ...source.translate import PageRecord, TranslatedRecord
+from ..fingerprint import fingerprint
 
 PageRecords = list[PageRecord]
 
@@ -79,9 +79,3 @@ def _identity(record: PageRecord, with_content: bool) -> str:
         return record.raw_text
     content = record.data_text if with_content or record.version_ms is None else ""
     return f"{record.item_id} {record.version_ms} {content}"
-
-
-def fingerprint(content: str | bytes) -> str:
-    """Return a short hash of a text or of a response's body, as 24 hexadecimal digits."""
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(data, digest_size=12).hexdigest()

@@ -5,13 +5,14 @@ from dataclasses import replace
 from ...continuation import Continuation
 from ...errors import BackOfficeError
 from ..request import BackOfficeRequest
-from .base import STATUSES_BEHIND_END, Paginator, ReceivedPage
-from .ending import MAX_EMPTY_PAGES_BY_COUNT, ListEnd, PageSigns, end_by_count
+from .base import STATUSES_PAST_END, ReceivedPage
+from .counting import CountingPaginator
+from .ending import MAX_EMPTY_PAGES_BY_COUNT, ListEnd, PageSigns
 from .loops import is_in_cycle, is_stuck, with_anchor
 from .moved import PageRecords, drop_overlap, record_fingerprint
 
 
-class OffsetPaginator(Paginator):
+class OffsetPaginator(CountingPaginator):
     """Requests pages by the position of their first record in the list, until a page has no new records.
 
     Use this style for an API with SQL-like offsets, such as Socrata's: ``GET /rows?$offset=200``. The setting
@@ -20,14 +21,12 @@ class OffsetPaginator(Paginator):
 
     Each request except the first has an offset that is smaller by one than the number of records read so far. So the
     page should begin with the last record of the previous page. If it begins with another record, records have moved.
-    If the page has no other record, the next request has the offset behind that record, because the back office may
+    If the page has no other record, the next request has the offset after that record, because the back office may
     return one record per page.
     """
 
-    counts = True
-
     def request(self, continuation: Continuation) -> BackOfficeRequest:
-        """Return the request for the page that begins with the last record read, or behind it after an empty page."""
+        """Return the request for the page at the last record that was read; after an empty page, at the next record."""
         number = continuation.number
         return self._request_at(number - 1 if self._overlaps(continuation) else number)
 
@@ -59,14 +58,10 @@ class OffsetPaginator(Paginator):
     def end_by_status(self, continuation: Continuation, status: int | None) -> ListEnd | None:
         """Return how the list ends before a page whose request the back office answers with a status.
 
-        The offset behind the last record may be refused with any status of :data:`STATUSES_BEHIND_END`.
+        After an empty page, any status of :data:`STATUSES_PAST_END` is the end.
         """
-        is_end = continuation.empty_pages > 0 and status in STATUSES_BEHIND_END
+        is_end = continuation.empty_pages > 0 and status in STATUSES_PAST_END
         return ListEnd("end_status") if is_end else super().end_by_status(continuation, status)
-
-    def end(self, continuation: Continuation, page: ReceivedPage) -> ListEnd | None:
-        """Return how the list ends with ``page``, or ``None`` if it goes on."""
-        return end_by_count(self._signs(continuation, page))
 
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation:
         """Return the position after the records of ``page``."""
@@ -74,12 +69,9 @@ class OffsetPaginator(Paginator):
         if not page.records:
             pages, empty_pages = continuation.pages + 1, continuation.empty_pages + 1
             return replace(continuation, pages=pages, empty_pages=empty_pages, past_total=past_total)
-        count = self._count(continuation, page)
         following = Continuation(
-            number=continuation.number + len(page.records),
+            number=self._number_after(continuation, page),
             pages=continuation.pages + 1,
-            count=count,
-            largest=max(continuation.largest, count),
             overlap=record_fingerprint(page.records[-1]),
             past_total=past_total,
             ignores_total=self._ignores_total(continuation, page),
@@ -92,10 +84,6 @@ class OffsetPaginator(Paginator):
     @staticmethod
     def _overlaps(continuation: Continuation) -> bool:
         return continuation.number > 0 and not continuation.empty_pages
-
-    def _count(self, continuation: Continuation, page: ReceivedPage) -> int:
-        """Return how many records the page has, with the one that the previous page already had."""
-        return len(page.records) + self._overlaps(continuation)
 
     def _signs(self, continuation: Continuation, page: ReceivedPage) -> PageSigns:
         reaches_total = self._reaches_total(continuation, page)
@@ -112,21 +100,15 @@ class OffsetPaginator(Paginator):
             is_stuck=is_stuck(continuation, page),
             empty_pages=0 if page.records else continuation.empty_pages + 1,
             max_empty_pages=self._max_empty_pages(continuation, page),
+            has_fixed_limit=True,
         )
 
     def _max_empty_pages(self, continuation: Continuation, page: ReceivedPage) -> int:
-        # The offset behind an empty list is that of its first record, so a second request would be the same one. The
-        # same is true of a third request behind the last record.
-        if not continuation.number + len(page.records):
+        # In an empty list, the offset after the last record is that of the first one. So a second request would be the
+        # same as the first. In any other list, a third request past the last record would be the same as the second.
+        if not self._number_after(continuation, page):
             return 1
         return min(self._paging.max_empty_pages or MAX_EMPTY_PAGES_BY_COUNT, MAX_EMPTY_PAGES_BY_COUNT)
 
-    def _reaches_total(self, continuation: Continuation, page: ReceivedPage) -> bool:
-        if self._ignores_total(continuation, page):
-            return False
-        total, number = page.parsed.total, continuation.number + len(page.records)
-        return continuation.past_total or (total is not None and number >= total)
-
-    @staticmethod
-    def _ignores_total(continuation: Continuation, page: ReceivedPage) -> bool:
-        return continuation.ignores_total or (continuation.past_total and bool(page.records))
+    def _number_after(self, continuation: Continuation, page: ReceivedPage) -> int:
+        return continuation.number + len(page.records)

@@ -2,13 +2,14 @@
 
 from ...continuation import Continuation
 from ..request import BackOfficeRequest
-from .base import STATUSES_BEHIND_END, Paginator, ReceivedPage
-from .ending import MAX_EMPTY_PAGES_BY_NEXT, ListEnd, PageSigns, end_by_count, is_doubtful_by_count
+from .base import STATUSES_PAST_END, ReceivedPage
+from .counting import CountingPaginator
+from .ending import MAX_EMPTY_PAGES_BY_NEXT, ListEnd, PageSigns, is_doubtful_by_count
 from .loops import is_in_cycle, is_stuck, with_anchor
 from .moved import PageRecords, check_same_records, page_fingerprint
 
 
-class PageNumberPaginator(Paginator):
+class PageNumberPaginator(CountingPaginator):
     """Requests one page number after another, until pages have no records.
 
     Use this style for an API with numbered pages, such as WordPress's: ``GET /posts?page=3``. The setting
@@ -16,8 +17,6 @@ class PageNumberPaginator(Paginator):
     fewer records than others isn't necessarily the last one, because a back office may filter the records after it has
     cut the pages.
     """
-
-    counts = True
 
     step = 1
     """By how much the number of a page exceeds that of the page before."""
@@ -51,31 +50,27 @@ class PageNumberPaginator(Paginator):
     def end_by_status(self, continuation: Continuation, status: int | None) -> ListEnd | None:
         """Return how the list ends before a page whose request the back office answers with a status.
 
-        Behind an empty page, any status of :data:`STATUSES_BEHIND_END` is the end. Behind a short page, it may be the
-        end, but back offices that filter their pages have short pages everywhere.
+        After an empty page, any status of :data:`STATUSES_PAST_END` is the end. After a short page, the end is
+        doubtful, because a back office that filters its pages has short pages everywhere.
         """
         end = super().end_by_status(continuation, status)
-        if end or not continuation.pages or status not in STATUSES_BEHIND_END:
+        if end or not continuation.pages or status not in STATUSES_PAST_END:
             return end
         if continuation.empty_pages or continuation.past_total:
             return ListEnd("end_status")
         is_short = continuation.count < max(continuation.largest, self._paging.size or 0)
         return ListEnd("end_status", certain=False) if is_short else None
 
-    def end(self, continuation: Continuation, page: ReceivedPage) -> ListEnd | None:
-        """Return how the list ends with ``page``, or ``None`` if it goes on."""
-        return end_by_count(self._signs(continuation, page))
-
     def following(self, continuation: Continuation, page: ReceivedPage) -> Continuation:
         """Return the position of the page with the next number."""
         signs = self._signs(continuation, page)
         following = Continuation(
-            number=continuation.number + self.step,
+            number=self._number_after(continuation, page),
             pages=continuation.pages + 1,
             empty_pages=signs.empty_pages,
             count=len(page.records),
             largest=max(continuation.largest, len(page.records)),
-            overlap=page_fingerprint(page.records),
+            overlap=page.ids or page_fingerprint([]),
             identities=page.identities if page.records else None,
             past_total=self._reaches_total(continuation, page),
             ignores_total=self._ignores_total(continuation, page),
@@ -113,19 +108,18 @@ class PageNumberPaginator(Paginator):
         default = MAX_EMPTY_PAGES_BY_NEXT if self._paging.end_status else None
         return self._paging.max_empty_pages or default
 
-    def _reaches_total(self, continuation: Continuation, page: ReceivedPage) -> bool:
-        if self._ignores_total(continuation, page):
-            return False
-        total = self._total(page)
-        return continuation.past_total or (total is not None and continuation.number + self.step >= total)
+    def _number_after(self, continuation: Continuation, page: ReceivedPage) -> int:  # noqa: ARG002 (an override)
+        return continuation.number + self.step
 
-    @staticmethod
-    def _ignores_total(continuation: Continuation, page: ReceivedPage) -> bool:
-        return continuation.ignores_total or (continuation.past_total and bool(page.records))
-
-    def _total(self, page: ReceivedPage) -> int | None:  # noqa: ARG002 (an override uses it)
-        """Return how many of what the page numbers count the list has; ``None`` if the page doesn't say it."""
+    def _total(self, page: ReceivedPage) -> int | None:  # noqa: ARG002 (an override)
+        # `paging.total` counts records, and this style counts pages.
         return None
 
     def _check_step(self, continuation: Continuation, previous: PageRecords, records: PageRecords) -> None:
-        """Check that no record lies between the previous page and the page behind it."""
+        """Do nothing, because no record can lie between two page numbers.
+
+        An override checks that no record lies between the previous page and this one.
+
+        :param previous: the records of the previous page.
+        :param records: the records of the page at ``continuation``.
+        """

@@ -12,7 +12,7 @@ from ...errors import BackOfficeError, ListMovedError
 from ...source.settings import ListRequest, Source
 from ...source.translate import ParsedPage, Translator
 from ..request import BackOfficeRequest
-from ..response import BackOfficeResponse, Fetch, conditional_request_of
+from ..response import BackOfficeResponse, Fetch, conditional_request_of, usable_condition
 from .base import Paginator, ReadRecords, ReceivedPage
 from .ending import ListEnd
 from .link import LinkPaginator
@@ -88,7 +88,7 @@ class PageReader:
         position = continuation or Continuation()
         request = paginator.request(position)
         try:
-            page = self._receive_page(paginator, position, requested_ms, conditional_request)
+            page = self._receive_page(paginator, position, request, requested_ms, conditional_request)
         except BackOfficeError as error:
             if _may_move_on(position) and _may_have_moved_on(error):
                 raise ListMovedError("if this repeats, use another style of paging than a scroll") from error
@@ -113,14 +113,15 @@ class PageReader:
         # first page would hide changes on the other pages. The request must not be conditional either if the link to
         # the next page is in a header, because an ETag covers only the body. When a full page gains a `Link: rel=next`,
         # its ETag stays the same, so a 304 would hide the new page.
-        is_whole_list = continuation is None and request.may_be_conditional and not paginator.reads_headers
-        condition = conditional_request_of(request.url, page.response) if is_whole_list else None
+        is_whole_list = continuation is None and not paginator.reads_headers
+        condition = conditional_request_of(request, page.response) if is_whole_list else None
         return FetchedPage(requested_ms, records, None, condition, end, paginator.delta(page))
 
     def _receive_page(
         self,
         paginator: Paginator,
         position: Continuation,
+        request: BackOfficeRequest,
         requested_ms: int,
         conditional_request: ConditionalRequest | None,
     ) -> ReceivedPage | None:
@@ -129,18 +130,17 @@ class PageReader:
         :returns: the page; ``None`` if the back office responds 304.
         """
         # If the back office moves on with each request, a retry after a lost response would skip a page.
-        self._probe = self._probe or _may_move_on(position)
-        request = paginator.request(position)
-        page = self._receive(paginator, request, requested_ms, conditional_request)
+        once = _may_move_on(position)
+        page = self._receive(paginator, request, requested_ms, conditional_request, once=once)
         if page and paginator.is_doubtful(position, page):
-            again = self._receive(paginator, request, requested_ms)
+            again = self._receive(paginator, request, requested_ms, once=once)
             page = again and replace(again, asked_again=True, after_records=bool(page.records))
         is_later_204 = page is not None and page.response.status == 204 and position.pages > 0
         if is_later_204 and (not paginator.counts or paginator.end_by_status(position, 204)):
             raise BackOfficeError(
                 "not_data",
                 "it answers 204, without a body, to the request for its next page",
-                advice="if the back office answers so behind the last page, add 204 to paging.end_status",
+                advice="if the back office sends this status past the last page, add 204 to paging.end_status",
                 status=204,
             )
         return page
@@ -151,9 +151,14 @@ class PageReader:
         request: BackOfficeRequest,
         requested_ms: int,
         conditional_request: ConditionalRequest | None = None,
+        *,
+        once: bool,
     ) -> ReceivedPage | None:
-        """Fetch and translate a page; return ``None`` if the back office responds 304."""
-        response = self._request(request, conditional_request)
+        """Fetch and translate a page; return ``None`` if the back office responds 304.
+
+        :param once: whether a failed request must not be retried.
+        """
+        response = self._request(request, conditional_request, once=once)
         if response.body is None:
             return None
         parsed = self._parse(response)
@@ -174,18 +179,19 @@ class PageReader:
         return [self._translator.translate_record(record, requested_ms) for record in page.records]
 
     def _request(
-        self, request: BackOfficeRequest, conditional_request: ConditionalRequest | None = None
+        self, request: BackOfficeRequest, conditional_request: ConditionalRequest | None = None, *, once: bool = False
     ) -> BackOfficeResponse:
-        """Send ``request``. It is conditional only if ``conditional_request`` was made for the same URL."""
+        """Send ``request``. It is conditional only if ``conditional_request`` was made for the same URL.
+
+        :param once: whether the request must not be retried if it fails, as a probe isn't either.
+        """
         probe, self._probe = self._probe, False
-        condition = conditional_request if request.may_be_conditional else None
-        if condition and condition.url != request.url:
-            condition = None
+        condition = usable_condition(request, conditional_request)
         return self._fetch(
             request,
             etag=condition.etag if condition else None,
             last_modified=condition.last_modified if condition else None,
-            probe=probe,
+            probe=probe or once,
             deadline=time.monotonic() + self._seconds_left(),
         )
 

@@ -2,7 +2,7 @@
 
 from ...continuation import Continuation
 from ...errors import BackOfficeError
-from .base import STATUSES_BEHIND_END, ReceivedPage
+from .base import STATUSES_PAST_END, ReceivedPage
 from .moved import PageRecords, record_fingerprint
 from .page import PageNumberPaginator
 
@@ -14,7 +14,7 @@ class ScannedOffsetPaginator(PageNumberPaginator):
     ``GET /table/incident?sysparm_limit=100&sysparm_offset=200``. It leaves out the records that the user may not read,
     so a page may have fewer records than ``sysparm_limit``, or none, and the next offset is still larger by 100. The
     setting ``paging.size`` is the size of a full page. If ``paging.total`` finds how many records the list has, pages
-    without records end the list only behind that number.
+    without records end the list only past that number.
     """
 
     default_first = 0
@@ -31,20 +31,20 @@ class ScannedOffsetPaginator(PageNumberPaginator):
         """Check that no record lies between a short first page and the second page.
 
         If the back office's pages are smaller than ``paging.size``, its offsets would skip records. So the page that
-        begins behind the records of the first page must have no record that the first two pages lack.
+        begins after the records of the first page must have no record that the first two pages lack.
 
         :raises BackOfficeError: if ``paging.size`` is too large.
         """
         if continuation.pages != 1 or not 0 < len(previous) < self.step:
             return
         try:
-            behind = self._read_records(self._request_at(len(previous)))
+            next_records = self._read_records(self._request_at(len(previous)))
         except BackOfficeError as error:
-            if error.status in STATUSES_BEHIND_END:
+            if error.status in STATUSES_PAST_END:
                 return
             raise
-        known = set(map(record_fingerprint, [*previous, *records]))
-        if behind and record_fingerprint(behind[0]) not in known:
+        read_fingerprints = set(map(record_fingerprint, [*previous, *records]))
+        if next_records and record_fingerprint(next_records[0]) not in read_fingerprints:
             raise BackOfficeError(
                 "not_data",
                 "its pages are smaller than paging.size, so offsets would skip records",

@@ -63,6 +63,16 @@ def test_only_the_first_request_probes() -> None:
     assert server.probes == [True, False, False]
 
 
+def test_a_request_after_which_the_back_office_may_move_on_is_never_retried() -> None:
+    """The second page may be the answer to an earlier request, so it is asked for again. That isn't retried either."""
+    server = Server(lambda query: {"rows": [], "next": "t"})
+    paging: dict[str, Any] = {"style": "token", "next": "next", "parameter": "t"}
+    page_reader, request = reader(server, **paging), source_of(paging).main_list(None)
+    page_reader.read_page(request, page_reader.read_page(request, None).continuation)
+    assert server.urls == [URL, f"{URL}?t=t", f"{URL}?t=t"]
+    assert server.probes == [False, True, True]
+
+
 def test_the_token_may_stand_in_the_body() -> None:
     server = Server(lambda query: {"rows": rows(1), "next": "t" if len(server.requests) == 1 else None})
     query = "query($after: String) { rows(after: $after) { id } }"
