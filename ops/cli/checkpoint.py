@@ -49,7 +49,7 @@ def rewind(chosen: Chosen, name: str, moment: str, replica: bool, dry_run: bool)
     The time must be earlier than the source's watermark. A record that is read again gives the same change as before.
     `apply` then recognises the change and doesn't write the item again.
     """
-    to_ms = _parse_ms(moment)
+    to_ms = parse_ms(moment, "--to")
     target = chosen.target
     target.source(name)
     saved = checkpoints(target, replica=replica).get_checkpoint(name)
@@ -66,13 +66,17 @@ def rewind(chosen: Chosen, name: str, moment: str, replica: bool, dry_run: bool)
     click.echo(f"{name} is rewound to {rfc3339(to_ms)}.")
 
 
-def _parse_ms(text: str) -> int:
+def parse_ms(text: str, option: str) -> int:
+    """Return the time that an option names, in Unix milliseconds.
+
+    :raises click.BadParameter: if the text isn't a time with its zone
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise click.BadParameter("must be a time with its zone, as in 2026-01-31T12:00:00Z", param_hint="--to")
+        raise click.BadParameter("must be a time with its zone, as in 2026-01-31T12:00:00Z", param_hint=option)
     return int(moment.timestamp() * 1000)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import click
 
 from ops import terraform
 from ops.console import run_tool
@@ -25,6 +28,17 @@ jsonencode({\
 """
 
 
+variable_files_option = click.option(
+    "--var-file",
+    "files",
+    multiple=True,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with variables, as for `terraform apply`. May be repeated.",
+)
+"""The option with the files for :func:`plan_sources`."""
+
+
 class PlannedSources(NamedTuple):
     """The declared sources and their collections.
 
@@ -39,11 +53,9 @@ class PlannedSources(NamedTuple):
 
     def declared(self) -> DeclaredSources:
         """Return the sources as `poll` loads them."""
-        schemas = ", ".join(f"{json.dumps(name)}: {text}" for name, text in self.schemas.items())
-        content = f'{{"sources": {json.dumps(self.settings)}, "schemas": {{{schemas}}}}}'
-        return DeclaredSources.from_json(
-            content.encode(), {name: Collection(name, read) for name, read in self.reads.items()}
-        )
+        schemas = {name: json.loads(text, parse_float=Decimal) for name, text in self.schemas.items()}
+        collections = {name: Collection(name, read) for name, read in self.reads.items()}
+        return DeclaredSources(self.settings, schemas, collections)
 
 
 def plan_sources(files: tuple[Path, ...]) -> PlannedSources:

@@ -6,9 +6,8 @@ and the translator of `poll` make them.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +18,7 @@ from readplane.model.timestamp import rfc3339
 from readplane.poll.continuation import Continuation
 from readplane.poll.declared_sources import DeclaredSource
 from readplane.poll.errors import ReadingError, SecretError
+from readplane.poll.passes.base import advance_watermark, cursor_before
 from readplane.poll.source.settings import ListRequest, PagingSettings, Source, StoredSecret
 from readplane.poll.source.snapshot_body import check_snapshot
 from readplane.poll.source.translate import TranslatedRecord, Translator, UntranslatableRecord
@@ -27,7 +27,7 @@ from readplane.poll.upstream.paging.ending import ListEnd
 from readplane.poll.upstream.paging.reader import FetchedPage, PageReader
 from readplane.poll.upstream.request import BackOfficeRequest
 from readplane.poll.upstream.response import BackOfficeResponse
-from readplane.poll.upstream.secret_values import SecretValues
+from readplane.poll.upstream.secret_values import SecretValues, secret_field
 
 SHOWN_ITEMS = 5
 SHOWN_REFUSALS = 10
@@ -56,23 +56,15 @@ class LocalSecrets:
         text = self._texts.get(secret.arn)
         if text is None:
             raise SecretError("the command got no text for one of the source's secrets")
-        return _field_of(text, secret.field)
+        try:
+            return secret_field(text, secret.field)
+        except SecretError:
+            # The operator has given the field alone.
+            return text
 
     def refresh_secret(self, secret: StoredSecret) -> str:
         """Return the same text again, because nobody rotates it here."""
         return self.get_secret(secret)
-
-
-def _field_of(text: str, name: str | None) -> str:
-    """Return a field of a secret that is a JSON object, or the whole text if it has no such field."""
-    if name is None:
-        return text
-    try:
-        members: Any = json.loads(text)
-    except ValueError:
-        return text
-    value = members.get(name) if isinstance(members, dict) else None
-    return value if isinstance(value, str) else text
 
 
 class RecordingClient:
@@ -148,6 +140,8 @@ class Trial:
         self._client = RecordingClient(declared.source, secrets)
         self._report = TrialReport(declared.source.name, list_name)
         self._records: list[TranslatedRecord] = []
+        self._window_end_ms: int | None = None
+        """Where the window ends that the trial reads; None if it ends now, or if the source has no windows."""
 
     def run(self) -> TrialReport:
         """Read the list, and return what it is like. A failure of the back office is a problem in the report."""
@@ -190,29 +184,33 @@ class Trial:
         return Translator(self._source, validator)
 
     def _list_request(self) -> ListRequest:
-        source, since_ms = self._source, self._since_ms
-        if self._report.list_name == "sweep":
-            return source.sweep_list(since_ms, now_ms())
-        if self._report.list_name == "deletes":
-            return source.deletes_list(since_ms, now_ms())
-        window = source.cursor.window_seconds if source.cursor else None
-        if window is None:
-            return source.main_list(since_ms, now_ms())
-        from_ms = source.initial_ms if since_ms is None else since_ms
-        return source.main_list(from_ms, min(from_ms + int(window * 1000), now_ms()))
+        source, list_name, since_ms, started_ms = self._source, self._report.list_name, self._since_ms, now_ms()
+        if list_name == "sweep" and source.sweep and source.sweep.url is not None:
+            return source.sweep_list(since_ms, started_ms)
+        if list_name == "deletes":
+            return source.deletes_list(since_ms, started_ms)
+        # A sweep without a URL of its own reads the same list as a main pass, window by window.
+        cursor_ms, until_ms = source.window_after(since_ms, started_ms)
+        self._window_end_ms = until_ms if until_ms < started_ms else None
+        return source.main_list(cursor_ms, until_ms)
 
-    def _reader(self, translator: Translator) -> PageReader:
+    def _pages_of(self, request: ListRequest, translator: Translator) -> Iterator[FetchedPage]:
+        """Yield the first pages of a list. The last page of the list has no continuation."""
         seconds = self._source.max_seconds
-        return PageReader(self._source, self._client.fetch, translator, lambda: seconds, probe=False)
+        reader = PageReader(self._source, self._client.fetch, translator, lambda: seconds, probe=False)
+        continuation = None
+        for _ in range(self._pages):
+            page = reader.read_page(request, continuation)
+            yield page
+            continuation = page.continuation
+            if continuation is None:
+                return
 
     def _read_pages(self, request: ListRequest, translator: Translator) -> str | None:
         """Read the first pages. Return the link with which the next pass begins, if the last page names one."""
-        reader, continuation = self._reader(translator), None
-        for number in range(1, self._pages + 1):
-            page = reader.read_page(request, continuation)
+        for number, page in enumerate(self._pages_of(request, translator), 1):
             self._add_page(number, page, request.paging)
-            continuation = page.continuation
-            if continuation is None:
+            if page.continuation is None:
                 self._add_end(page.end)
                 return page.delta
         return None
@@ -247,7 +245,7 @@ class Trial:
         report, source = self._report, self._source
         report.items = [_item(record) for record in self._records[:SHOWN_ITEMS]]
         total = report.item_count + report.refused_count
-        limit = 10 if source.max_refused_percent is None else source.max_refused_percent
+        limit = source.refused_percent
         if report.refused_count:
             text = f"{report.refused_count} of {total} records would go to quarantine."
             if 100 * report.refused_count > limit * total:
@@ -287,7 +285,11 @@ class Trial:
             report.hints.append('The records are sorted by time. If they always are, set order = "modified".')
 
     def _look_at_next_pass(self, delta: str | None) -> None:
-        """Find out what the next pass asks for, and whether the back office then sends the newest record again."""
+        """Find out what the next pass asks for, and whether the back office sends the newest record again.
+
+        If the trial has read a window that ends before now, the next pass begins at the window's end. Then a request of
+        its own asks for the newest record.
+        """
         source, report = self._source, self._report
         if delta is not None:
             report.next_pass = self._client.describe(BackOfficeRequest.of_page(source.delta_list(delta), None))
@@ -299,13 +301,14 @@ class Trial:
         )
         if newest is None or newest.version_ms is None or not source.incremental or source.paging.delta:
             return
-        cursor_ms = newest.version_ms - int(source.lag_seconds * 1000)
-        window = source.cursor.window_seconds if source.cursor else None
-        until_ms = now_ms() if window is None else min(cursor_ms + int(window * 1000), now_ms())
-        request = source.main_list(cursor_ms, until_ms)
+        watermark_ms = advance_watermark(None, newest.version_ms, now_ms())
+        request = self._request_after(watermark_ms)
         sent = len(self._client.exchanges)
         found = self._finds(newest, request)
         report.next_pass = self._client.exchanges[sent]
+        if self._window_end_ms is not None:
+            request = self._request_after(advance_watermark(watermark_ms, self._window_end_ms, now_ms()))
+            report.next_pass = self._client.describe(BackOfficeRequest.of_page(request, None))
         if found is False:
             report.problems.append(
                 "The next pass doesn't find the newest record again, although it asks for its time. The back office may"
@@ -314,16 +317,19 @@ class Trial:
         elif found is None:
             report.hints.append("The first pages of the next pass don't show whether it finds the newest record again.")
 
+    def _request_after(self, watermark_ms: int | None) -> ListRequest:
+        """Return what a main pass asks for, if an earlier pass has moved the watermark to a time."""
+        source = self._source
+        cursor_ms = cursor_before(watermark_ms, source.cursor_lag_ms)
+        return source.main_list(*source.window_after(cursor_ms, now_ms()))
+
     def _finds(self, newest: TranslatedRecord, request: ListRequest) -> bool | None:
         """Return whether a list has a record; None if the first pages don't show it."""
-        reader, continuation = self._reader(self._translator()), None
-        for _ in range(self._pages):
-            page = reader.read_page(request, continuation)
+        for page in self._pages_of(request, self._translator()):
             for record in page.records or ():
                 if (record.item_id, getattr(record, "owner", None)) == (newest.item_id, newest.owner):
                     return True
-            continuation = page.continuation
-            if continuation is None:
+            if page.continuation is None:
                 return False
         return None
 
@@ -333,16 +339,16 @@ def next_page_text(source: Source, paging: PagingSettings, continuation: Continu
     if continuation is None:
         return None
     if paging.header:
-        place = f"the header {paging.header}"
+        token_source = f"the header {paging.header}"
     elif paging.next:
-        place = "paging.next"
+        token_source = "paging.next"
     elif source.function:
-        place = "the function"
+        token_source = "the function"
     else:
-        place = f"the Link header, rel={paging.rel or 'next'}"
+        token_source = f"the Link header, rel={paging.rel or 'next'}"
     texts = {
-        "link": f"a link from {place}",
-        "token": f"a token from {place}",
+        "link": f"a link from {token_source}",
+        "token": f"a token from {token_source}",
         "page": "the next page number",
         "offset": "the next offset",
     }

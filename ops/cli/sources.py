@@ -11,15 +11,13 @@ import click
 
 from ops.cli import source_moves
 from ops.cli.invoke import poll
-from ops.cli.planned_sources import plan_sources
+from ops.cli.planned_sources import plan_sources, variable_files_option
 from ops.cli.quarantine import replica_option
 from ops.cli.target import Chosen, Target, checkpoints, polling_output, table
 from ops.console import CommandError
 from readplane.clock import now_ms
 from readplane.model.timestamp import rfc3339
 from readplane.poll.checkpoint import Checkpoint
-from readplane.poll.errors import SourceError
-from readplane.poll.source.rules import parse_source
 
 RETRY_SECONDS = 2.0
 """If another poll of the source is running, `sources run` waits this many seconds before it tries again."""
@@ -177,33 +175,20 @@ def move(chosen: Chosen, region: str, names: tuple[str, ...], all_records: bool,
 
 
 @sources.command()
-@click.option(
-    "--var-file",
-    "files",
-    multiple=True,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with variables, as for `terraform apply`. May be repeated.",
-)
+@variable_files_option
 def check(files: tuple[Path, ...]) -> None:
     """Check the settings of all sources in variable files, without calling AWS.
 
-    Terraform checks its rules first. Then the rules of `poll` are checked, for example that each expression compiles.
-    `terraform apply` makes the same checks before it creates a schedule.
+    Terraform checks its rules first. Then the rules of `poll` are checked, for example that each expression and each
+    JSON Schema of a collection with a source compiles. `terraform apply` makes the same checks before it creates a
+    schedule.
     """
-    settings = plan_sources(files).settings
-    problems = [problem for name in settings for problem in _problems(settings[name])]
+    declared = plan_sources(files).declared()
+    problems = declared.problems()
     if problems:
         raise CommandError("\n  ".join(["These sources can't be used:", *problems]))
-    click.echo(f"{len(settings)} sources have no problems: {', '.join(settings) or 'none are declared'}.")
-
-
-def _problems(settings: dict[str, Any]) -> list[str]:
-    try:
-        parse_source(settings)
-    except SourceError as error:
-        return error.problems
-    return []
+    names = ", ".join(declared.names) or "none are declared"
+    click.echo(f"{len(declared.names)} sources have no problems: {names}.")
 
 
 def _set_paused(target: Target, name: str, paused: bool, replica: bool, dry_run: bool) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from readplane.poll.upstream.paging.ending import EndReason
+
 ListName = Literal["main", "sweep", "deletes"]
 """The lists that a source can have."""
 
-END_TEXTS: Mapping[str, str] = {
+END_TEXTS: Mapping[EndReason, str] = {
     "one_page": "the list has one page",
     "no_next": "the page names no next page",
     "more": "paging.more is false",
@@ -85,7 +87,7 @@ class TrialReport:
     list_name: ListName
     exchanges: list[Exchange] = field(default_factory=list)
     pages: list[TriedPage] = field(default_factory=list)
-    end: str | None = None
+    end: EndReason | None = None
     certain: bool | None = None
     items: list[dict[str, Any]] = field(default_factory=list)
     item_count: int = 0

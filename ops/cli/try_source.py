@@ -6,20 +6,20 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from ops.cli.planned_sources import plan_sources
+from ops.cli.checkpoint import parse_ms
+from ops.cli.planned_sources import plan_sources, variable_files_option
 from ops.cli.source_trial import LocalSecrets, Trial
 from ops.cli.trial_report import ListName, report_lines
 from ops.console import CommandError
 from readplane.aws.boto import BotoClient
 from readplane.poll.declared_sources import DeclaredSource
 from readplane.poll.errors import SourceError
-from readplane.poll.source.settings import Source
+from readplane.poll.source.settings import Source, asks_since
 from readplane.poll.source.template import CURSOR
 from readplane.poll.upstream.secret_values import AwsSecretValues, SecretValues
 
@@ -38,14 +38,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command(name="try")
 @click.argument("name")
-@click.option(
-    "--var-file",
-    "files",
-    multiple=True,
-    required=True,
-    type=_FILE,
-    help="A file with variables, as for `terraform apply`. May be repeated.",
-)
+@variable_files_option
 @click.option("--pages", default=3, type=click.IntRange(1, 1000), show_default=True, help="Read at most so many pages.")
 @click.option(
     "--list",
@@ -95,12 +88,12 @@ def try_source(
     if list_name == "deletes" and source.deletes is None:
         raise click.UsageError(f"{name} has no list of deleted records. Set deletes.")
     since_ms = None if since is None else _since_ms(source, list_name, since)
-    given = {
+    secret_files = {
         "secret": secret_file,
         "oauth2.secret": oauth2_secret_file,
         "tls.client_certificate": certificate_file,
     }
-    secrets: SecretValues = _aws_secrets(source) if aws else LocalSecrets(_secret_texts(source, given))
+    secrets: SecretValues = _aws_secrets(source) if aws else LocalSecrets(_secret_texts(source, secret_files))
     report = Trial(declared, secrets, list_name=list_name, pages=pages, since_ms=since_ms).run()
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, ensure_ascii=False))
@@ -128,17 +121,10 @@ def _declared(files: tuple[Path, ...], name: str) -> DeclaredSource:
 
 
 def _since_ms(source: Source, list_name: ListName, text: str) -> int:
-    listed = source.deletes if list_name == "deletes" else source
-    url, request = (listed.url, listed.request) if listed else ("", None)
-    if list_name == "sweep" or not (CURSOR in url or (request and CURSOR in (request.body or ""))):
+    listed = {"main": source, "sweep": None, "deletes": source.deletes}[list_name]
+    if listed is None or not asks_since(listed.url, listed.request):
         raise click.UsageError(f"--since needs {CURSOR} in the url or body of the list {list_name}.")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise click.BadParameter("must be a time with its zone, as in 2026-01-31T12:00:00Z", param_hint="--since")
-    return int(moment.timestamp() * 1000)
+    return parse_ms(text, "--since")
 
 
 def _arns(source: Source) -> dict[str, str]:

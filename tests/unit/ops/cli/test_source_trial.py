@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from ops.cli.source_trial import LocalSecrets, Trial
-from ops.cli.trial_report import TrialReport, report_lines
+from ops.cli.trial_report import END_TEXTS, ListName, TrialReport, report_lines
 from readplane.clock import now_ms
 from readplane.model.collection import Collection
 from readplane.model.schema import SchemaValidator
@@ -17,6 +17,7 @@ from readplane.poll.declared_sources import DeclaredSource
 from readplane.poll.errors import SecretError
 from readplane.poll.source.rules import parse_source
 from readplane.poll.source.settings import StoredSecret
+from readplane.poll.upstream.paging.ending import EndReason
 from tests.fakes.source_settings import add_defaults
 from tests.unit.poll.upstream.http_server import ARN, HttpServer, says
 
@@ -128,6 +129,10 @@ def test_a_list_that_repeats_a_page_has_a_doubtful_end(office: HttpServer) -> No
     assert report.certain is False and any("nothing proves" in problem for problem in report.problems)
 
 
+def test_every_end_of_a_list_has_a_text() -> None:
+    assert END_TEXTS.keys() == set(get_args(EndReason))
+
+
 def test_a_list_goes_on_behind_the_pages_that_were_read(office: HttpServer) -> None:
     office.will(says(body=rows("a", next="t1")), says(body=rows("b", next="t2")), says(body=rows("a", "b", next="t3")))
     paging = {"style": "token", "next": "next", "parameter": "token"}
@@ -232,6 +237,53 @@ def test_a_window_begins_at_the_initial_time(office: HttpServer) -> None:
     cursor = {"initial": "2020-01-01T00:00:00Z", "window_seconds": 86400}
     trial(declared(office, url=f"{office.url}/rows?from={{cursor}}&to={{now}}", cursor=cursor))
     assert office.targets == ["/rows?from=1577836800000&to=1577923200000"]
+
+
+@pytest.mark.parametrize("list_name", ["main", "sweep"])
+def test_a_main_pass_and_a_sweep_of_the_same_list_begin_with_the_same_window(
+    office: HttpServer, list_name: ListName
+) -> None:
+    office.will(says(body=rows()))
+    cursor = {"initial": "2020-01-01T00:00:00Z", "window_seconds": 86400}
+    sweep = {"schedule": "rate(1 day)"}
+    source = declared(office, url=f"{office.url}/rows?from={{cursor}}&to={{now}}", cursor=cursor, sweep=sweep)
+    trial(source, list_name=list_name)
+    assert office.targets == ["/rows?from=1577836800000&to=1577923200000"]
+
+
+@pytest.mark.parametrize(
+    ("window_seconds", "lag_seconds", "asked_lag_ms"),
+    [
+        (None, 80_000, 80_000_000),
+        (86_400, 60, 60_000),
+        (86_400, 80_000, 43_200_000),  # at most half the window
+    ],
+    ids=["no window", "window", "window with a long lag"],
+)
+def test_the_next_pass_begins_before_the_newest_record_by_the_lag_of_poll(
+    office: HttpServer, window_seconds: int | None, lag_seconds: int, asked_lag_ms: int
+) -> None:
+    newest = now_ms() - 3_600_000
+    office.will(says(body=rows("a", at=newest)))
+    cursor = {"initial": "2020-01-01T00:00:00Z", "window_seconds": window_seconds}
+    url = f"{office.url}/rows?from={{cursor}}&to={{now}}"
+    source = declared(office, url=url, cursor=cursor if window_seconds else None, lag_seconds=lag_seconds)
+    report = trial(source, since_ms=newest - 3_600_000)
+    assert report.next_pass and f"from={newest - asked_lag_ms}&" in report.next_pass.url
+    assert office.targets[-1] in report.next_pass.url and report.problems == []
+
+
+def test_after_a_window_in_the_past_the_next_pass_begins_at_the_end_of_the_window(office: HttpServer) -> None:
+    start, newest, end = 1_577_836_800_000, 1_577_880_000_000, 1_577_923_200_000
+    office.will(says(body=rows("a", at=newest)))
+    cursor = {"initial": "2020-01-01T00:00:00Z", "window_seconds": 86_400}
+    source = declared(office, url=f"{office.url}/rows?from={{cursor}}&to={{now}}", cursor=cursor, lag_seconds=60)
+    report = trial(source)
+    assert office.targets == [
+        f"/rows?from={start}&to={end}",
+        f"/rows?from={newest - 60_000}&to={newest - 60_000 + DAY_MS}",
+    ]
+    assert report.next_pass and report.next_pass.url.endswith(f"from={end - 60_000}&to={end - 60_000 + DAY_MS}")
 
 
 def test_changes_since_a_time_are_asked_for(office: HttpServer) -> None:

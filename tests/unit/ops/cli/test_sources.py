@@ -116,10 +116,11 @@ SNAPSHOT = {
 }
 
 
-def variables(folder: Path, **sources: Mapping[str, Any]) -> Path:
-    """Write a variable file that declares these sources, and return its path."""
+def variables(folder: Path, collections: Mapping[str, Any] | None = None, /, **sources: Mapping[str, Any]) -> Path:
+    """Write a variable file that declares these sources and collections, and return its path."""
     path = folder / "sources.tfvars.json"
-    path.write_text(json.dumps({"region": REGION, "collections": COLLECTIONS, "sources": sources}))
+    declared = {"region": REGION, "collections": {**COLLECTIONS, **(collections or {})}, "sources": sources}
+    path.write_text(json.dumps(declared))
     return path
 
 
@@ -141,6 +142,13 @@ def test_a_check_reports_every_expression_that_does_not_compile(tmp_path: Path) 
     assert result.exit_code == 1
     assert "sources.products.id" in str(result.exception)
     assert "sources.products.translation" in str(result.exception)
+
+
+def test_a_check_reports_a_schema_that_does_not_compile(tmp_path: Path) -> None:
+    schemas = {"products": {"read": "public", "schema": '{"properties": {"name": {"pattern": "a(?=b)"}}}'}}
+    result = check(variables(tmp_path, schemas, products=MINIMAL, rates=SNAPSHOT))
+    assert result.exit_code == 1
+    assert "sources.products.collection: its schema can't be used" in str(result.exception)
 
 
 @pytest.mark.parametrize(
