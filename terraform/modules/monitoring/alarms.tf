@@ -61,7 +61,8 @@ module "source_quarantine" {
 # Fires if a list of a back office ended in a way that doesn't prove that `poll` has read all of it: for example, the
 # back office repeated a page for ever. `poll` then keeps its watermark and deletes nothing, so no record is lost, but
 # each poll reads the same records again. One report is enough, because a source may be polled only once an hour. `poll`
-# emits the metric only then, so missing data is calm. Without polls, the alarm on the staleness fires.
+# emits the metric only after such a list, so missing data counts as OK. Without polls, the alarm on the staleness
+# fires.
 module "list_doubtful" {
   source = "../alarm"
 
@@ -92,7 +93,8 @@ module "list_doubtful" {
 # Fires if a back office doesn't send the newest record again, although the next pass asks for it. The back office then
 # understands the cursor as another time than `poll` means, perhaps as local time, so it may leave out changes. The
 # newest record may also have been deleted since. So the alarm waits until this happens in two different hours of a day.
-# `poll` emits the metric only then, so missing data is calm. Without polls, the alarm on the staleness fires.
+# `poll` emits the metric only after a pass without that record, so missing data counts as OK. Without polls, the alarm
+# on the staleness fires.
 module "overlap_missed" {
   source = "../alarm"
 

@@ -235,7 +235,9 @@ output "source_rules" {
       strcontains(list.text, "{cursor}")
       if strcontains(list.text, "{now}")
     ])
-    error_message = "Put {cursor} beside {now}, or remove {now}: `poll` asks for the time from {cursor} to {now}."
+    error_message = <<-EOT
+      Put {cursor} beside {now}, or remove {now}, because `poll` asks for the time from {cursor} to {now}.
+    EOT
   }
 
   precondition {
@@ -375,7 +377,9 @@ output "source_rules" {
       paging.next == null
       if paging.header != null
     ])
-    error_message = "Set paging.next or paging.header, and not both: where the next page's link or token is."
+    error_message = <<-EOT
+      Set only one of paging.next and paging.header, to tell `poll` where the next page's link or token is.
+    EOT
   }
 
   precondition {

@@ -296,13 +296,14 @@ variable "sources" {
       size            = optional(number)
       more            = optional(string)       # JMESPath that is true if another page follows, and false on the last
       total           = optional(string)       # JMESPath of the number of records in the list
-      end_status      = optional(list(number)) # statuses of a request for a page behind the last, such as 404
+      end_status      = optional(list(number)) # statuses of a request for a page past the last, such as 404
       max_empty_pages = optional(number)       # pages without records in a row that end the list
       delta           = optional(string)       # JMESPath of the URL with which the next pass begins
     }), {})
     # modified: the list is sorted by modification time, oldest first, so `poll` keeps what it has read of a pass.
     order = optional(string)
-    # A list at its own address that names deleted records; null: none. `poll` reads it after each pass.
+    # A list at its own address that names deleted records; null: none. `poll` reads it after each complete main
+    # pass.
     deletes = optional(object({
       url = string
       request = optional(object({
@@ -332,7 +333,7 @@ variable "sources" {
         delta           = optional(string) # must be null
       }), {})
     }))
-    # If more of the records of a pass can't be translated, the source doesn't become fresh.
+    # The maximum percentage of refused records with which a pass makes the source fresh.
     max_refused_percent = optional(number, 10)
 
     # Seconds before the watermark from which the next poll asks again, for records that the back office committed late.
@@ -1128,8 +1129,8 @@ variable "sources" {
       if s.secret != null
     ])
     error_message = <<-EOT
-      Set exactly one of secret.header, secret.query and secret.basic_username: where the back office expects the
-      secret.
+      Set exactly one of secret.header, secret.query and secret.basic_username, to tell `poll` where the back office
+      expects the secret.
     EOT
   }
 
