@@ -29,11 +29,6 @@ class WithoutFunctions(Local):
     api = client = events = _refuse
 
 
-def without_functions(stack: Local) -> WithoutFunctions:
-    """Return a stack for the early tests."""
-    return WithoutFunctions(**{field.name: getattr(stack, field.name) for field in dataclasses.fields(stack)})
-
-
 class EarlyTests:
     """The early tests of one run."""
 
@@ -46,7 +41,7 @@ class EarlyTests:
         # With two threads, two Terraforms would slow the tests that measure times.
         self._pool = ThreadPoolExecutor(1, "early-tests")
         self._results: dict[str, Future[Any]] = {}
-        limited = without_functions(stack)
+        limited = WithoutFunctions(**{field.name: getattr(stack, field.name) for field in dataclasses.fields(stack)})
         for item in items:
             if isinstance(item, pytest.Function) and is_early(item):
                 self._results[item.nodeid] = self._pool.submit(item.obj, stack=limited, tmp_path=make_folder(item.name))

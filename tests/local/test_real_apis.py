@@ -63,7 +63,10 @@ class PolledApi:
 
     def poll(self) -> dict[str, Any]:
         """Poll the API once, and return the report of `poll`."""
-        return copies_of(self._stack).invoke([self._settings], {"source": self._settings["name"], "sweep": False})
+        event = {"source": self._settings["name"], "sweep": False}
+        report = copies_of(self._stack).invoke([self._settings], event)
+        self.api.raise_error()
+        return report
 
     def names(self) -> dict[int, str]:
         """Return the name in each record's item, by the record's number. A record without an item is left out."""

@@ -3,7 +3,7 @@
 import hashlib
 from typing import ClassVar
 
-from tests.fakes.apis.server import SECRET, ApiRequest, ApiResponse, ApiServer, Row, json_response
+from tests.fakes.apis.server import SECRET, ApiRequest, ApiResponse, ApiServer, Row, json_response, status_response
 
 CHARSET = "cp1252"
 
@@ -33,7 +33,7 @@ class CsvFiles(ApiServer):
         etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         headers = {"Content-Type": "text/csv", "ETag": etag}
         if request.headers.get("if-none-match") == etag:
-            return ApiResponse(304, b"", {"ETag": etag})
+            return status_response(304, {"ETag": etag})
         return ApiResponse(200, body, headers)
 
     def rate_limit(self) -> ApiResponse:

@@ -8,12 +8,10 @@ from tests.fakes.apis.server import (
     ApiResponse,
     ApiServer,
     Row,
-    after,
     by_modified,
-    cursor_after,
     json_response,
     parse_rfc3339,
-    utc,
+    rfc3339_ms,
 )
 
 
@@ -36,9 +34,8 @@ class Datasette(ApiServer):
         assert query["_shape"] == "objects"
         since = parse_rfc3339(query["updated__gte"]) if "updated__gte" in query else 0
         key = by_modified if query.get("_sort") == "updated" else _by_key
-        rest = after((row for row in self.living() if row.modified_ms >= since), key, query.get("_next"))
-        page = rest[: self.page_size]
-        token = cursor_after(key(page[-1])) if len(rest) > len(page) else None
+        rows = (row for row in self.living() if row.modified_ms >= since)
+        page, token = self.page_after(rows, key, query.get("_next"))
         following = urlencode({**query, "_next": token}, quote_via=quote)
         payload: dict[str, Any] = {
             "ok": True,
@@ -58,8 +55,7 @@ class Datasette(ApiServer):
 
     @staticmethod
     def _row(row: Row) -> dict[str, Any]:
-        updated = utc(row.modified_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return {"id": f"P{row.number}", "name": row.name, "updated": updated}
+        return {"id": f"P{row.number}", "name": row.name, "updated": rfc3339_ms(row.modified_ms)}
 
 
 def _by_key(row: Row) -> tuple[int]:

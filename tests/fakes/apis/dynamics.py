@@ -11,11 +11,10 @@ from tests.fakes.apis.server import (
     ApiResponse,
     ApiServer,
     Row,
-    after,
     by_modified,
-    cursor_after,
     json_response,
-    rfc3339,
+    rfc3339_seconds,
+    status_response,
 )
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -33,7 +32,7 @@ class Dynamics(ApiServer):
 
     def __init__(self, clock: Callable[[], int]) -> None:
         super().__init__(clock)
-        self.first_token = 0
+        self._first_token = 0
         """The oldest delta token that the server still knows."""
         self._changes = 0
         self._numbers: dict[int, int] = {}  # the number of the newest change of each record
@@ -52,12 +51,12 @@ class Dynamics(ApiServer):
     def expire_delta_links(self) -> None:
         """Forget all delta tokens, as Dataverse does after the days that its organization table names."""
         self._changes += 1
-        self.first_token = self._changes
+        self._first_token = self._changes
 
     def refuse(self, request: ApiRequest) -> ApiResponse | None:
         if request.path.endswith("/oauth2/v2.0/token"):
             return self.tokens.respond(request)
-        return None if self.tokens.accepts(request) else ApiResponse(401, b"", {"Content-Type": "text/plain"})
+        return None if self.tokens.accepts(request) else status_response(401, {"Content-Type": "text/plain"})
 
     def respond(self, request: ApiRequest) -> ApiResponse:
         query = dict(request.query)
@@ -65,21 +64,20 @@ class Dynamics(ApiServer):
             return json_response({"error": {"code": "0x80060888", "message": "Resource not found"}}, 404)
         preferences = request.headers.get("prefer", "")
         delta = int(query.get("$deltatoken", "0"))
-        if "$deltatoken" in query and delta < self.first_token:
+        if "$deltatoken" in query and delta < self._first_token:
             message = "The version stamp that the client has sent has expired. Perform a full sync."
             return json_response({"error": {"code": "0x80044352", "message": message}}, 400)
         until = int(query.get("until", self._changes))
         rows = [row for row in self.rows.values() if delta < self._numbers[row.number] <= until or not delta]
         if not delta:
             rows = [row for row in rows if row.deleted_ms is None]
-        rest = after(rows, by_modified, query.get("$skiptoken"))
-        page = rest[: self.page_size]
+        page, cursor = self.page_after(rows, by_modified, query.get("$skiptoken"))
         payload: dict[str, Any] = {
             "@odata.context": f"{self.url}/api/data/v9.2/$metadata#accounts(name,accountnumber)/$delta",
             "value": [self._account(row) for row in page],
         }
-        if len(rest) > len(page):
-            following = {**query, "until": str(until), "$skiptoken": cursor_after(by_modified(page[-1]))}
+        if cursor:
+            following = {**query, "until": str(until), "$skiptoken": cursor}
             payload["@odata.nextLink"] = f"{self.url}{_PATH}?{urlencode(following)}"
         elif "odata.track-changes" in preferences:
             following = {"$select": query["$select"], "$deltatoken": str(until)}
@@ -102,7 +100,7 @@ class Dynamics(ApiServer):
             "accountid": _account_id(row),
             "name": row.name,
             "accountnumber": f"A{row.number}",
-            "modifiedon": rfc3339(row.modified_ms),
+            "modifiedon": rfc3339_seconds(row.modified_ms),
         }
 
     def _count(self, number: int) -> None:

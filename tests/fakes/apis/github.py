@@ -9,12 +9,12 @@ from tests.fakes.apis.server import (
     ApiResponse,
     ApiServer,
     Row,
-    after,
+    by_created,
     by_modified,
-    cursor_after,
     json_response,
     parse_rfc3339,
-    rfc3339,
+    rfc3339_seconds,
+    status_response,
 )
 
 
@@ -34,18 +34,18 @@ class GitHub(ApiServer):
         query = dict(request.query)
         assert query["state"] == "all" and query["direction"] == "asc", "the default is open issues, newest first"
         since = parse_rfc3339(query["since"]) if "since" in query else 0
-        key = by_modified if query["sort"] == "updated" else _by_created
-        rows = after((row for row in self.living() if row.modified_ms >= since), key, query.get("after"))
-        page = rows[: self.page_size]
+        key = by_modified if query["sort"] == "updated" else by_created
+        rows = (row for row in self.living() if row.modified_ms >= since)
+        page, cursor = self.page_after(rows, key, query.get("after"))
         headers = {}
-        if len(rows) > len(page):
-            following = urlencode({**query, "after": cursor_after(key(page[-1]))})
+        if cursor:
+            following = urlencode({**query, "after": cursor})
             link = f"{self.url}/repositories/1296269/issues?{following}"
             headers["Link"] = f'<{link}>; rel="next", <{self.url}/repositories/1296269/issues?page=9>; rel="last"'
         response = json_response([self._issue(row) for row in page], headers=headers)
         etag = f'W/"{hashlib.sha256(response.body).hexdigest()}"'
         if request.headers.get("if-none-match") == etag:
-            return ApiResponse(304, b"", {"ETag": etag})
+            return status_response(304, {"ETag": etag})
         return response._replace(headers={**response.headers, "ETag": etag})
 
     def rate_limit(self) -> ApiResponse:
@@ -67,7 +67,7 @@ class GitHub(ApiServer):
             "title": row.name,
             "state": "open",
             "labels": [{"id": 1, "name": "bug"}],
-            "updated_at": rfc3339(row.modified_ms),
+            "updated_at": rfc3339_seconds(row.modified_ms),
         }
         return {**issue, "pull_request": {"url": "…"}} if _is_pull_request(row) else issue
 
@@ -75,7 +75,3 @@ class GitHub(ApiServer):
 def _is_pull_request(row: Row) -> bool:
     """A row is a pull request, not an issue, if its number ends with 4, 5 or 6. So a whole page may have no issue."""
     return row.number % 10 in (4, 5, 6)
-
-
-def _by_created(row: Row) -> tuple[int, int]:
-    return row.created_ms, row.number

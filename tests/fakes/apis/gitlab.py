@@ -8,9 +8,10 @@ from tests.fakes.apis.server import (
     ApiResponse,
     ApiServer,
     Row,
+    by_created,
     json_response,
     parse_rfc3339,
-    utc,
+    rfc3339_ms,
 )
 
 
@@ -34,8 +35,7 @@ class GitLab(ApiServer):
             return json_response({"message": "404 Project Not Found"}, 404)
         assert query["order_by"] == "created_at" and query["sort"] == "asc"
         since = parse_rfc3339(query["updated_after"]) if "updated_after" in query else 0
-        rows = [row for row in self.living() if row.modified_ms >= since]
-        rows.sort(key=lambda row: (row.created_ms, row.number))
+        rows = sorted((row for row in self.living() if row.modified_ms >= since), key=by_created)
         number = int(query.get("page", "1"))
         page = rows[(number - 1) * self.page_size : number * self.page_size]
         is_last = number * self.page_size >= len(rows)
@@ -62,5 +62,5 @@ class GitLab(ApiServer):
             "title": row.name,
             "state": "opened",
             "labels": ["bug"],
-            "updated_at": utc(row.modified_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "updated_at": rfc3339_ms(row.modified_ms),
         }

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse, ApiServer, Row, by_modified, json_response, utc
+from tests.fakes.apis.server import ApiRequest, ApiResponse, ApiServer, Row, by_modified, json_response, rfc3339_ms
 
 
 class HubSpot(ApiServer):
@@ -57,12 +57,8 @@ def _contact(row: Row) -> dict[str, Any]:
     contact: dict[str, Any] = {
         "id": str(row.number),
         "properties": {"email": f"{row.number}@example.com", "firstname": row.name},
-        "createdAt": _time(row.created_ms),
-        "updatedAt": _time(row.modified_ms),
+        "createdAt": rfc3339_ms(row.created_ms),
+        "updatedAt": rfc3339_ms(row.modified_ms),
         "archived": row.deleted_ms is not None,
     }
-    return contact if row.deleted_ms is None else {**contact, "archivedAt": _time(row.deleted_ms)}
-
-
-def _time(ms: int) -> str:
-    return utc(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return contact if row.deleted_ms is None else {**contact, "archivedAt": rfc3339_ms(row.deleted_ms)}

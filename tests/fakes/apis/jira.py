@@ -12,9 +12,7 @@ from tests.fakes.apis.server import (
     ApiResponse,
     ApiServer,
     Row,
-    after,
     by_modified,
-    cursor_after,
     json_response,
     utc,
 )
@@ -54,12 +52,11 @@ class Jira(ApiServer):
         token = body.get("nextPageToken")
         if token == "":
             return json_response({"errorMessages": ["The nextPageToken is invalid."]}, 400)
-        rows = after((row for row in self.living() if row.modified_ms >= since), by_modified, token)
-        page = rows[: self.page_size]
-        is_last = len(rows) <= len(page)
-        payload: dict[str, object] = {"issues": [self._issue(row) for row in page], "isLast": is_last}
-        if not is_last:
-            payload["nextPageToken"] = cursor_after(by_modified(page[-1]))
+        rows = (row for row in self.living() if row.modified_ms >= since)
+        page, next_token = self.page_after(rows, by_modified, token)
+        payload: dict[str, object] = {"issues": [self._issue(row) for row in page], "isLast": next_token is None}
+        if next_token:
+            payload["nextPageToken"] = next_token
         return json_response(payload)
 
     def item(self, row: Row) -> tuple[str, object]:

@@ -7,12 +7,10 @@ from tests.fakes.apis.server import (
     ApiResponse,
     ApiServer,
     Row,
-    after,
     by_modified,
-    cursor_after,
     json_response,
     parse_rfc3339,
-    utc,
+    rfc3339_ms,
 )
 
 DATA_SOURCE = "b55c9c91-384d-452b-81db-d1ef79372b75"
@@ -40,14 +38,13 @@ class Notion(ApiServer):
         if "start_cursor" in body and not last:
             return json_response({"object": "error", "code": "validation_error"}, 400)
         since = parse_rfc3339(body["filter"]["last_edited_time"]["on_or_after"])
-        rest = after((row for row in self.living() if row.modified_ms >= since), by_modified, last)
-        page = rest[: self.page_size]
-        has_more = len(rest) > len(page)
+        rows = (row for row in self.living() if row.modified_ms >= since)
+        page, next_cursor = self.page_after(rows, by_modified, last)
         payload: dict[str, Any] = {
             "object": "list",
             "results": [self._page(row) for row in page],
-            "next_cursor": cursor_after(by_modified(page[-1])) if has_more else None,
-            "has_more": has_more,
+            "next_cursor": next_cursor,
+            "has_more": next_cursor is not None,
         }
         return json_response(payload)
 
@@ -61,7 +58,7 @@ class Notion(ApiServer):
         return {
             "object": "page",
             "id": _page_id(row),
-            "last_edited_time": utc(row.modified_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "last_edited_time": rfc3339_ms(row.modified_ms),
             "in_trash": False,
             "properties": {
                 "Name": {"type": "title", "title": texts},

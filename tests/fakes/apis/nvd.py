@@ -3,7 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from tests.fakes.apis.server import SECRET, ApiRequest, ApiResponse, ApiServer, Row, json_response, utc
+from tests.fakes.apis.server import (
+    SECRET,
+    ApiRequest,
+    ApiResponse,
+    ApiServer,
+    Row,
+    json_response,
+    rfc3339_ms,
+    status_response,
+)
 
 _DAY_MS = 86_400_000
 
@@ -18,15 +27,15 @@ class Nvd(ApiServer):
     ORIGINS: ClassVar = ("https://services.nvd.nist.gov",)
 
     def refuse(self, request: ApiRequest) -> ApiResponse | None:
-        return None if request.headers.get("apikey") == SECRET else ApiResponse(403, b"", {})
+        return None if request.headers.get("apikey") == SECRET else status_response(403)
 
     def respond(self, request: ApiRequest) -> ApiResponse:
         query = request.query
         if request.path != "/rest/json/cves/2.0":
-            return ApiResponse(404, b"", {})
+            return status_response(404)
         first, last = _parse(query["lastModStartDate"]), _parse(query["lastModEndDate"])
         if not 0 < last - first <= 120 * _DAY_MS:
-            return ApiResponse(404, b"", {"message": "The range of the dates exceeds 120 days."})
+            return status_response(404, {"message": "The range of the dates exceeds 120 days."})
         found = [row for row in self.rows.values() if first <= row.modified_ms <= last]
         found.sort(key=lambda row: row.number)
         start = int(query.get("startIndex", "0"))
@@ -41,7 +50,7 @@ class Nvd(ApiServer):
         return json_response(payload)
 
     def rate_limit(self) -> ApiResponse:
-        return ApiResponse(403, b"", {})
+        return status_response(403)
 
     def item(self, row: Row) -> tuple[str, object]:
         return f"CVE-2026-{row.number:04}", {"status": "Analyzed", "summary": row.name}
@@ -50,7 +59,7 @@ class Nvd(ApiServer):
     def _cve(row: Row) -> dict[str, Any]:
         return {
             "id": f"CVE-2026-{row.number:04}",
-            "lastModified": utc(row.modified_ms).isoformat(timespec="milliseconds").removesuffix("+00:00"),
+            "lastModified": rfc3339_ms(row.modified_ms).removesuffix("Z"),
             "vulnStatus": "Analyzed" if row.deleted_ms is None else "Rejected",
             "descriptions": [{"lang": "es", "value": "queso"}, {"lang": "en", "value": row.name}],
         }

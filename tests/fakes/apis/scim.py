@@ -3,7 +3,16 @@
 import re
 from typing import Any, ClassVar
 
-from tests.fakes.apis.server import ApiRequest, ApiResponse, ApiServer, Row, json_response, parse_rfc3339, rfc3339
+from tests.fakes.apis.server import (
+    ApiRequest,
+    ApiResponse,
+    ApiServer,
+    Row,
+    by_created,
+    json_response,
+    parse_rfc3339,
+    rfc3339_seconds,
+)
 
 
 class Scim(ApiServer):
@@ -22,8 +31,7 @@ class Scim(ApiServer):
         match = re.fullmatch(r'meta\.lastModified ge "(.*)"', query.get("filter", 'meta.lastModified ge "1970-01-01Z"'))
         assert match and query["sortBy"] == "meta.created"
         since = 0 if match[1] == "1970-01-01Z" else parse_rfc3339(match[1])
-        found = [row for row in self.living() if row.modified_ms >= since]
-        found.sort(key=lambda row: (row.created_ms, row.number))
+        found = sorted((row for row in self.living() if row.modified_ms >= since), key=by_created)
         start = max(1, int(query.get("startIndex", "1")))
         page = found[start - 1 : start - 1 + self.page_size]
         payload: dict[str, Any] = {
@@ -45,5 +53,5 @@ class Scim(ApiServer):
             "id": f"2819c223-{row.number:04}",
             "userName": row.name,
             "active": True,
-            "meta": {"resourceType": "User", "lastModified": rfc3339(row.modified_ms)},
+            "meta": {"resourceType": "User", "lastModified": rfc3339_seconds(row.modified_ms)},
         }

@@ -1,4 +1,4 @@
-"""A small HTTP server in this process, which plays the public API of a well-known back office.
+"""Small HTTP servers in this process, and the base of those that play the public API of a well-known back office.
 
 Each module beside this one has a subclass that answers like one real API, with the page sizes, caps and oddities that
 its public documentation describes. The pages in docs/sources/ link that documentation.
@@ -47,6 +47,50 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
     return ApiResponse(status, json.dumps(value, ensure_ascii=False).encode(), all_headers)
 
 
+def status_response(status: int, headers: Mapping[str, str] | None = None) -> ApiResponse:
+    """Return a response without a body."""
+    return ApiResponse(status, b"", headers or {})
+
+
+class LocalServer:
+    """An HTTP server in this process, which answers one request at a time.
+
+    :param respond: a function that returns the response to a request.
+    """
+
+    def __init__(self, respond: Callable[[ApiRequest], ApiResponse]) -> None:
+        self.requests: list[ApiRequest] = []
+        self.errors: list[Exception] = []
+        """The errors of the function ``respond``. The client gets a 500 for each of them."""
+        self.lock = threading.RLock()
+        self._respond = respond
+        handler = type("Handler", (_Handler,), {"local_server": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self.url = f"http://localhost:{self._server.server_address[1]}"
+        # The method close() waits for up to one poll interval.
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def handle(self, request: ApiRequest) -> ApiResponse:
+        """Record a request and return the response to it."""
+        with self.lock:
+            self.requests.append(request)
+            try:
+                return self._respond(request)
+            except Exception as error:
+                self.errors.append(error)
+                return status_response(500)
+
+    def raise_error(self) -> None:
+        """Raise the first error of the server, so that it fails the test and not only the client's request."""
+        if self.errors:
+            raise self.errors[0]
+
+
 @dataclass
 class Row:
     """A record of the back office. Times are Unix milliseconds; ``deleted_ms`` is ``None`` while the record exists."""
@@ -58,8 +102,8 @@ class Row:
     deleted_ms: int | None = None
 
 
-class ApiServer(ABC):
-    """An HTTP server that plays one API, with its records in memory.
+class ApiServer(LocalServer, ABC):
+    """A server that plays one API, with its records in memory.
 
     :param clock: a function that returns the time of the back office in Unix milliseconds.
     """
@@ -71,20 +115,15 @@ class ApiServer(ABC):
     """The precision of the back office's modification times in milliseconds."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
+        super().__init__(self._answer)
         self.rows: dict[int, Row] = {}
         self.page_size = 3
         """The greatest number of records on a page, whatever a request asks for."""
-        self.requests: list[ApiRequest] = []
         self.faults: dict[int, ApiResponse] = {}
         """The responses that replace those of the API, by the number of the request, from 0."""
         self.before: Callable[[ApiRequest], None] | None = None
         """A function that is called before each response, so that a test can change records while `poll` reads."""
         self._clock = clock
-        self._lock = threading.RLock()
-        handler = type("Handler", (_Handler,), {"api": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
-        self.url = f"http://localhost:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @abstractmethod
     def respond(self, request: ApiRequest) -> ApiResponse:
@@ -107,14 +146,14 @@ class ApiServer(ABC):
     def put(self, number: int, name: str) -> Row:
         """Create or change a record. Its modification time is now, in the precision of the API."""
         now = self._clock() // self.RESOLUTION_MS * self.RESOLUTION_MS
-        with self._lock:
+        with self.lock:
             created = self.rows[number].created_ms if number in self.rows else now
             self.rows[number] = Row(number, name, created, now)
             return self.rows[number]
 
     def delete(self, number: int) -> None:
         """Delete a record. Each API decides whether a trace of the record remains."""
-        with self._lock:
+        with self.lock:
             now = self._clock() // self.RESOLUTION_MS * self.RESOLUTION_MS
             self.rows[number].deleted_ms = self.rows[number].modified_ms = now
 
@@ -135,20 +174,28 @@ class ApiServer(ABC):
         replaced: dict[str, Any] = json.loads(text)
         return replaced
 
-    def close(self) -> None:
-        """Stop the server."""
-        self._server.shutdown()
-        self._server.server_close()
+    def page_after(
+        self, rows: Iterable[Row], key: Callable[[Row], tuple[int, ...]], last: str | None
+    ) -> tuple[list[Row], str | None]:
+        """Return a page of the rows sorted by ``key``, and the cursor of the next page.
 
-    def handle(self, request: ApiRequest) -> ApiResponse:
+        :param last: the cursor of the page; ``None`` for the first page. It holds the key of the last row before it.
+        :return: the cursor is ``None`` on the last page.
+        """
+        rest = sorted(rows, key=key)
+        if last is not None:
+            position = tuple(int(part) for part in last.split("."))
+            rest = [row for row in rest if key(row) > position]
+        page = rest[: self.page_size]
+        return page, cursor_after(key(page[-1])) if len(rest) > len(page) else None
+
+    def _answer(self, request: ApiRequest) -> ApiResponse:
         """Return the response to any request: a fault that a test set, a refusal, or the API's response."""
-        with self._lock:
-            self.requests.append(request)
-            if fault := self.faults.pop(len(self.requests) - 1, None):
-                return fault
-            if self.before:
-                self.before(request)
-            return self.refuse(request) or self.respond(request)
+        if fault := self.faults.pop(len(self.requests) - 1, None):
+            return fault
+        if self.before:
+            self.before(request)
+        return self.refuse(request) or self.respond(request)
 
 
 class _Server(ThreadingHTTPServer):
@@ -161,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Headers and body go out in one packet. Otherwise the client's delayed acknowledgement costs 40 ms a response.
     wbufsize = 65536
     disable_nagle_algorithm = True
-    api: ClassVar[ApiServer]
+    local_server: ClassVar[LocalServer]
 
     def do_GET(self) -> None:
         """Answer a GET request."""
@@ -182,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(length),
         )
-        response = self.api.handle(request)
+        response = self.local_server.handle(request)
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -201,9 +248,14 @@ def utc(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def rfc3339(ms: int) -> str:
+def rfc3339_seconds(ms: int) -> str:
     """Return a time as RFC 3339 with whole seconds."""
     return utc(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_ms(ms: int) -> str:
+    """Return a time as RFC 3339 with milliseconds."""
+    return utc(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_rfc3339(text: str) -> int:
@@ -214,15 +266,6 @@ def parse_rfc3339(text: str) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def after(rows: Iterable[Row], key: Callable[[Row], tuple[int, ...]], last: str | None) -> list[Row]:
-    """Return rows sorted by ``key``, without those up to the row whose key stands in the cursor ``last``."""
-    ordered = sorted(rows, key=key)
-    if last is None:
-        return ordered
-    position = tuple(int(part) for part in last.split("."))
-    return [row for row in ordered if key(row) > position]
-
-
 def cursor_after(key: tuple[int, ...]) -> str:
     """Return the cursor of the page behind the row with this key."""
     return ".".join(map(str, key))
@@ -231,3 +274,8 @@ def cursor_after(key: tuple[int, ...]) -> str:
 def by_modified(row: Row) -> tuple[int, int]:
     """The sort key of a list in the order of modification."""
     return row.modified_ms, row.number
+
+
+def by_created(row: Row) -> tuple[int, int]:
+    """The sort key of a list in the order of creation."""
+    return row.created_ms, row.number

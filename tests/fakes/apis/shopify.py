@@ -10,12 +10,11 @@ from tests.fakes.apis.server import (
     ApiResponse,
     ApiServer,
     Row,
-    after,
     by_modified,
     cursor_after,
     json_response,
     parse_rfc3339,
-    rfc3339,
+    rfc3339_seconds,
 )
 
 _FILTER = re.compile(r"(updated_at|occurred_at):>='([^']+)'")
@@ -60,10 +59,9 @@ class Shopify(ApiServer):
     def _connection(
         self, name: str, rows: list[Row], last: str | None, node: Callable[[Row], dict[str, Any]]
     ) -> ApiResponse:
-        rest = after(rows, by_modified, last)
-        page = rest[: self.page_size]
+        page, next_cursor = self.page_after(rows, by_modified, last)
         end_cursor = cursor_after(by_modified(page[-1])) if page else None
-        info = {"hasNextPage": len(rest) > len(page), "endCursor": end_cursor}
+        info = {"hasNextPage": next_cursor is not None, "endCursor": end_cursor}
         connection = {"nodes": [node(row) for row in page], "pageInfo": info}
         cost = {"requestedQueryCost": 12, "actualQueryCost": len(page)}
         return json_response({"data": {name: connection}, "extensions": {"cost": cost}})
@@ -71,9 +69,9 @@ class Shopify(ApiServer):
 
 def _product(row: Row) -> dict[str, Any]:
     product_id = f"gid://shopify/Product/{row.number}"
-    return {"id": product_id, "title": row.name, "status": "ACTIVE", "updatedAt": rfc3339(row.modified_ms)}
+    return {"id": product_id, "title": row.name, "status": "ACTIVE", "updatedAt": rfc3339_seconds(row.modified_ms)}
 
 
 def _deletion_event(row: Row) -> dict[str, Any]:
     assert row.deleted_ms is not None
-    return {"subjectId": f"gid://shopify/Product/{row.number}", "occurredAt": rfc3339(row.deleted_ms)}
+    return {"subjectId": f"gid://shopify/Product/{row.number}", "occurredAt": rfc3339_seconds(row.deleted_ms)}
