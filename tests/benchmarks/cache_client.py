@@ -3,14 +3,19 @@
 The server of the benchmark answers each GET with the same value. It isn't a real Valkey behind a TLS front, because the
 front takes several times as long to answer, and the benchmark would measure how the machine wakes a client up.
 
-The server is a fork of this process. On a machine with few cores, client and server take turns on a core. A server with
-the same code at the same addresses disturbs the client's caches least, and a server on another machine doesn't at all.
+The server is a fork of this process and takes turns with the client on one core. A server with the same code at the
+same addresses disturbs the client's caches least, and a server on another machine doesn't at all.
+
+``python -m tests.benchmarks.cache_client FOLDER ROUNDS REQUESTS`` prints the samples of one process as JSON.
 """
 
+import json
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +27,15 @@ from tests.benchmarks.checks import DifferenceError
 from tests.benchmarks.instant_server import HOST, agreement, instant_server
 from tests.benchmarks.markdown import table
 from tests.benchmarks.measure import Extent, progress
+from tests.benchmarks.processes import CommandProcess
 
 OURS, REDIS_PY = "readplane", "redis_py"
 LABELS = {OURS: "Readplane's RESP client", REDIS_PY: "redis-py"}
 SPEED = 3
 """The goal: how many times faster than redis-py the client is."""
+
+PROCESSES = 9
+"""How many processes to measure in. The places of code and data in memory change the result of a process by 3 %."""
 
 KEY, VALUE = "g1/item/products/p-1", b"x" * 1_024
 _VALUE = b"$%d\r\n%b\r\n" % (len(VALUE), VALUE)
@@ -35,31 +44,45 @@ Result = dict[str, Any]
 
 
 def measure(folder: Path, extent: Extent) -> Result:
-    """Measure the CPU seconds of a GET by each client, with and without TLS.
+    """Measure the CPU seconds of a GET by each client, with and without TLS, in several fresh processes.
 
     :param folder: the folder with the server's TLS files, from ``write_certificate``.
+    :raises SampleError: if a process fails.
+    """
+    progress(f"cache client: {PROCESSES} times {extent.warm_rounds} rounds of {extent.warm_requests} GETs")
+    parts = []
+    for _ in range(PROCESSES):
+        with CommandProcess(__name__, str(folder), str(extent.warm_rounds), str(extent.warm_requests)) as process:
+            parts.append(process.ready)
+    return {
+        name: {client: {"cpu": spread(chain(*(part[name][client] for part in parts)))._asdict()} for client in LABELS}
+        for name in parts[0]
+    }
+
+
+def samples(folder: Path, rounds: int, requests: int) -> dict[str, Mapping[str, list[float]]]:
+    """Measure the CPU seconds of a GET in this process: for each transport and client, a mean for each round.
+
     :raises DifferenceError: if a client doesn't get the value.
     """
-    result: Result = {}
+    result = {}
     for name, files in (("plain", None), ("tls", folder)):
-        progress(f"cache client, {name}: {extent.warm_rounds} rounds of {extent.warm_requests} GETs")
         with instant_server(files, _answer) as port, _clients(port, folder, tls=files is not None) as clients:
             for client, get in clients.items():
                 if get() != VALUE:
                     raise DifferenceError(f"{LABELS[client]} gets another value.")
-            samples = interleaved(list(clients), extent.warm_rounds, partial(_seconds_per_get, clients, extent))
-        result[name] = {client: {"cpu": spread(own)._asdict()} for client, own in samples.items()}
+            result[name] = interleaved(list(clients), rounds, partial(_seconds_per_get, clients, requests))
     return result
 
 
-def _seconds_per_get(clients: dict[str, Callable[[], Any]], extent: Extent, name: str) -> float:
+def _seconds_per_get(clients: dict[str, Callable[[], Any]], requests: int, name: str) -> float:
     get = clients[name]
     for _ in range(20):
         get()
     start = time.process_time()
-    for _ in range(extent.warm_requests):
+    for _ in range(requests):
         get()
-    return (time.process_time() - start) / extent.warm_requests
+    return (time.process_time() - start) / requests
 
 
 @contextmanager
@@ -104,3 +127,7 @@ def tables(result: Result) -> str:
             cells += [f"{cpu['median'] * 1e6:.1f}", f"{cpu['low'] * 1e6:.1f}-{cpu['high'] * 1e6:.1f}"]
         body.append(cells)
     return table(head, body)
+
+
+if __name__ == "__main__":
+    print(json.dumps(samples(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))), flush=True)

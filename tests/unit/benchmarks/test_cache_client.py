@@ -1,33 +1,36 @@
 """Tests of the benchmark of the RESP client: what it measures, and its goals."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.benchmarks import cache_client
+from tests.benchmarks.certificate import write_certificate
+from tests.benchmarks.measure import QUICK
 from tests.benchmarks.report import goals, tables
 from tests.benchmarks.subjects import ROOT
 
 
-def measure(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.unit.benchmarks.measured_clients", *arguments]
-    env = os.environ | {"PYTHONPATH": "lambda_src"}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
-
-
-def test_both_clients_are_measured_with_and_without_tls(tmp_path: Path) -> None:
-    done = measure(str(tmp_path))
-    assert not done.returncode, done.stderr
-    result = json.loads(done.stdout)
+def test_both_clients_are_measured_with_and_without_tls_in_each_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_client, "PROCESSES", 2)
+    write_certificate(tmp_path)
+    result = cache_client.measure(tmp_path, QUICK._replace(warm_rounds=2, warm_requests=3))
     assert {name: {client: row["cpu"]["samples"] for client, row in rows.items()} for name, rows in result.items()} == {
-        "plain": {"readplane": 2, "redis_py": 2},
-        "tls": {"readplane": 2, "redis_py": 2},
+        "plain": {"readplane": 4, "redis_py": 4},
+        "tls": {"readplane": 4, "redis_py": 4},
     }
 
 
 def test_a_client_that_gets_another_value_is_not_measured(tmp_path: Path) -> None:
-    done = measure(str(tmp_path), "wrong")
+    write_certificate(tmp_path)
+    command = [sys.executable, "-m", "tests.unit.benchmarks.measured_clients", str(tmp_path)]
+    env = os.environ | {"PYTHONPATH": "lambda_src"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode
     assert "DifferenceError: Readplane's RESP client gets another value" in done.stderr
 
