@@ -19,6 +19,7 @@ from readplane.poll.continuation import Continuation
 from readplane.poll.declared_sources import DeclaredSource
 from readplane.poll.errors import ReadingError, SecretError
 from readplane.poll.passes.base import advance_watermark, cursor_before
+from readplane.poll.passes.deletes import first_deletes_cursor
 from readplane.poll.source.settings import ListRequest, PagingSettings, Source, StoredSecret
 from readplane.poll.source.snapshot_body import check_snapshot
 from readplane.poll.source.translate import TranslatedRecord, Translator, UntranslatableRecord
@@ -188,7 +189,8 @@ class Trial:
         if list_name == "sweep" and source.sweep and source.sweep.url is not None:
             return source.sweep_list(since_ms, started_ms)
         if list_name == "deletes":
-            return source.deletes_list(since_ms, started_ms)
+            cursor_ms = first_deletes_cursor(started_ms, source.lag_ms) if since_ms is None else since_ms
+            return source.deletes_list(cursor_ms, started_ms)
         # A sweep without a URL of its own reads the same list as a main pass, window by window.
         cursor_ms, until_ms = source.window_after(since_ms, started_ms)
         self._window_end_ms = until_ms if until_ms < started_ms else None

@@ -48,7 +48,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Which list to read: the source's own, that of its sweep, or that of deleted records.",
 )
-@click.option("--since", metavar="TIME", help="Ask for what changed since TIME, such as 2026-01-31T12:00:00Z.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Ask for what changed since TIME, such as 2026-01-31T12:00:00Z. By default, a first pass is tried.",
+)
 @click.option("--secret-file", type=_FILE, help=f"A file with the secret. Otherwise {SECRET_VARIABLES['secret']}.")
 @click.option(
     "--oauth2-secret-file",

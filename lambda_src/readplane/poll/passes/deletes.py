@@ -24,6 +24,18 @@ A pass with such a cursor goes on at a newer time, because the back office may h
 """
 
 
+def first_deletes_cursor(main_ms: int, lag_ms: int) -> int | None:
+    """Return the time since which the first pass asks for deletes, in Unix milliseconds.
+
+    The first pass needs no older deletes, because the first main pass has read only records that weren't deleted. Many
+    back offices forget deletes after some weeks, and refuse an older cursor.
+
+    :param main_ms: when the last complete main pass started, in Unix milliseconds.
+    :param lag_ms: how much earlier than a watermark a pass asks, in milliseconds.
+    """
+    return cursor_before(max(0, main_ms - _QUIET_MS), lag_ms)
+
+
 class DeletesPass(PassRun):
     """Reads the deletes since shortly before the last one that was read, after each complete main pass.
 
@@ -36,12 +48,11 @@ class DeletesPass(PassRun):
     def _first_progress(self) -> PassProgress:
         started_ms = now_ms()
         checkpoint = self._lease.checkpoint
-        # The first pass needs no older deletes, because the first main pass has read only records that weren't deleted.
-        # Many back offices forget deletes after some weeks, and refuse an older cursor.
-        watermark_ms = checkpoint.deletes_watermark_ms
-        if watermark_ms is None:
-            watermark_ms = max(0, checkpoint.main_completed_ms - _QUIET_MS)
-        return PassProgress(self.kind, started_ms, cursor_before(watermark_ms, self._lag_ms), started_ms)
+        if checkpoint.deletes_watermark_ms is None:
+            cursor_ms = first_deletes_cursor(checkpoint.main_completed_ms, self._lag_ms)
+        else:
+            cursor_ms = cursor_before(checkpoint.deletes_watermark_ms, self._lag_ms)
+        return PassProgress(self.kind, started_ms, cursor_ms, started_ms)
 
     def _list_request(self, progress: PassProgress) -> ListRequest:
         return self._source.deletes_list(progress.cursor_ms, progress.until_ms)

@@ -310,6 +310,22 @@ def test_the_lists_of_sweeps_and_of_deleted_records_are_tried(office: HttpServer
     assert office.targets == ["/all", "/deleted"]
 
 
+def test_the_first_deletes_are_those_of_the_last_day(office: HttpServer) -> None:
+    source = declared(
+        office,
+        deletes={
+            "url": f"{office.url}/deleted?since={{cursor}}",
+            "records": "rows",
+            "id": "id",
+            "version": {"expression": "at", "format": "unix_ms"},
+        },
+    )
+    office.will(says(body=rows("a")))
+    report = trial(source, list_name="deletes")
+    since_ms = int(report.exchanges[0].url.partition("since=")[2])
+    assert DAY_MS <= now_ms() - since_ms < DAY_MS + 3_600_000
+
+
 def test_a_delta_link_begins_the_next_pass(office: HttpServer) -> None:
     office.will(says(body=rows("a", delta=f"{office.url}/rows?delta=7")))
     report = trial(
