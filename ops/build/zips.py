@@ -5,7 +5,8 @@ folder, at any time and with any umask. If the bytes varied, every deployment wo
 build.json in each zip names the Python interpreter, its version, and the version of zlib.
 
 The zips are compressed, because Lambda downloads them at each cold start. Another version of zlib may compress the same
-files to other bytes. That costs one needless deployment and nothing else.
+files to other bytes. That costs one needless deployment and nothing else. For the zips of the functions that clients
+wait for, zopfli compresses: it takes a second, and its result is 4 % smaller.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import zopfli
+import zopfli.zlib
 
 from ops.build.hot_files import EDGE_AUTH, hot_files, package_files
 from ops.build.targets import Target, Zips
@@ -75,7 +80,7 @@ def build(target: Target, dist: Path = ROOT / "dist", root: Path = ROOT, *, forc
             made_by = _compile(interpreter, folder / subfolder, prefix, placement)
             made_by |= {"target": target.name, "zlib": zlib.ZLIB_RUNTIME_VERSION}
             (folder / "build.json").write_text(json.dumps(made_by, sort_keys=True) + "\n")
-            _write_zip(folder, zip_file)
+            _write_zip(folder, zip_file, small=placement == "bundle")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     record.write_text(json.dumps(_state(inputs, zips)))
@@ -97,7 +102,8 @@ def _hash_inputs(target: Target, interpreter: Path, root: Path) -> str:
         content = path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
-    digest.update(f"{target}\0{python_version(interpreter)}\0{zlib.ZLIB_RUNTIME_VERSION}".encode())
+    compressors = f"{zlib.ZLIB_RUNTIME_VERSION}\0{zopfli.__version__}"
+    digest.update(f"{target}\0{python_version(interpreter)}\0{compressors}".encode())
     return digest.hexdigest()
 
 
@@ -128,13 +134,40 @@ def _compile(interpreter: Path, tree: Path, prefix: str, placement: str) -> dict
     return made_by
 
 
-def _write_zip(tree: Path, to: Path) -> None:
-    """Write a folder's files to a zip, sorted and with one date and one mode, so that the zip's bytes never vary."""
+class _Zopfli:
+    """A compressor with the methods of :func:`zlib.compressobj` that :mod:`zipfile` calls."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def compress(self, data: bytes) -> bytes:
+        self._data += data
+        return b""
+
+    def flush(self) -> bytes:
+        compressed: bytes = zopfli.zlib.compress(bytes(self._data))
+        return compressed[2:-4]  # without zlib's header and checksum, because a zip has its own
+
+
+def _write_zip(tree: Path, to: Path, *, small: bool) -> None:
+    """Write a folder's files to a zip, sorted and with one date and one mode, so that the zip's bytes never vary.
+
+    :param small: whether to compress with zopfli
+    """
     partial = to.with_name(f"{to.name}.{os.getpid()}")
     with zipfile.ZipFile(partial, "w") as archive:
         for name in sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3  # 3 is Unix; entries from other systems have no mode
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, (tree / name).read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+            content = (tree / name).read_bytes()
+            if not small:
+                archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=9)
+                continue
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.file_size = len(content)
+            with archive.open(entry, "w") as file:
+                opened: Any = file
+                opened._compressor = _Zopfli()  # zipfile takes no other compressor than those of the standard library
+                file.write(content)
     partial.replace(to)

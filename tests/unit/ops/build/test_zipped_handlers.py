@@ -165,6 +165,7 @@ def settings(function: str) -> dict[str, Any]:
         },
         "edge_auth": {},  # its settings are in SSM
         "backend_auth": {"keys": [f"{sha256(b'the key').hexdigest()}/crm"]},
+        "probe": {},  # its requests are in the test
         "poll": {"items_table": "items", "items_index": "by_collection", "checkpoints_table": "checkpoints"}
         | {"stream": "changes", "log_bucket": "log", "quarantine_prefix": "quarantine/", "horizon_days": 30}
         | {"documents": [{"region": "eu-central-1", "bucket": "documents"}], "config": sources},
@@ -310,6 +311,17 @@ def test_the_check_of_api_keys_starts_fast_and_needs_only_its_zip(
     response = {"principalId": "nobody", "policyDocument": {"Version": "2012-10-17", "Statement": [denied]}}
     invocation = Invocation("backend_auth", event, response, [])
     result = invoke(target, [unpacked[target].functions], invocation, fake_aws)
+    assert not result["boto3"] and len(result["modules"]) <= HOT_MODULES
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_probe_starts_fast_and_needs_only_its_zip(
+    target: str, unpacked: dict[str, Unpacked], fake_aws: FakeAws
+) -> None:
+    requests = {"health": {"url": f"{fake_aws.url}/log/config/schemas.json"}}
+    invocation = Invocation("probe", {}, {"outcomes": {"health": "200"}}, [])
+    probe_settings = {"READPLANE_SETTINGS": settings_text(settings("probe") | {"requests": requests})}
+    result = invoke(target, [unpacked[target].functions], invocation, fake_aws, **probe_settings)
     assert not result["boto3"] and len(result["modules"]) <= HOT_MODULES
 
 
