@@ -1,10 +1,11 @@
 """The entry point of `apply`: it passes a batch from SQS or from the change stream to the class that applies it."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from ..aws.client import make_client
+from ..clock import now_ms
 from ..config import DAY_MS, load_settings
 from ..entrypoint import Entrypoint, Event, Function
 from ..model.collection import Collection
@@ -61,12 +62,26 @@ class ApplyStores(NamedTuple):
 
 
 class Apply:
-    """The function `apply`, which applies changes of the write log and of the change stream to their items."""
+    """The function `apply`, which applies changes of the write log and of the change stream to their items.
 
-    def __init__(self, settings: ApplySettings, stores: ApplyStores, telemetry: Telemetry) -> None:
-        pool = ThreadPoolExecutor(WORKERS)  # starts each thread only when needed, then keeps it
-        parser = LineParser(stores.items, stores.quarantine, settings.collections, settings.horizon_ms, telemetry)
-        objects = ObjectApplier(stores.objects, stores.items, stores.counted, parser, pool, telemetry)
+    :param pool: what writes the batches of changes; threads by default. A simulation writes them in turn.
+    :param clock: returns the current time in Unix milliseconds.
+    """
+
+    def __init__(
+        self,
+        settings: ApplySettings,
+        stores: ApplyStores,
+        telemetry: Telemetry,
+        *,
+        pool: Executor | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        pool = pool or ThreadPoolExecutor(WORKERS)  # starts each thread only when needed, then keeps it
+        parser = LineParser(
+            stores.items, stores.quarantine, settings.collections, settings.horizon_ms, telemetry, clock
+        )
+        objects = ObjectApplier(stores.objects, stores.items, stores.counted, parser, pool, telemetry, clock)
         self._messages = MessageApplier(objects, stores.queue, telemetry)
         self._shard = ShardApplier(stores.items, parser, pool, telemetry)
 

@@ -2,19 +2,25 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from ..aws.client import Client
 from ..aws.faults import AwsError
+from ..config import DAY_MS
 from ..entrypoint import Event
 from ..model.timestamp import ms_of
 from ..telemetry import Telemetry
 from .objects import ObjectApplier
+from .quarantine import Replay
 
 MAX_RETRY_SECONDS = 900
 """The maximum delay before SQS delivers a failed message again, in seconds. The delay starts at 2 s and doubles with
 each failure."""
+
+REWRITTEN_AFTER_MS = 2 * DAY_MS
+"""How old an object's hour must be for the object to count as rewritten. Firehose delivers an object within 25 hours
+of the beginning of its hour, or never. `apply` remembers for two days that an object is counted (tally.py)."""
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -49,19 +55,45 @@ class SqsApplyQueue:
         )
 
 
-def announced_objects(message: Event) -> Iterator[tuple[str, int, bool]]:
+def announced_objects(message: Event) -> Iterator[tuple[str, int, Replay | None]]:
     """Yield each write-log object that an SQS message announces.
 
     S3 sends one test message when a bucket's notifications are set up. For that message, yield nothing.
 
-    An object's tuple holds its key, its creation time in Unix milliseconds, and whether the message is part of a
-    replay. The operator who sends a replay's messages gives their body the member ``"replay": true``. The mark is in
-    the body and not in a message attribute, because `dead-letters redrive` sends only the body again.
+    An object's tuple holds its key, its creation time in Unix milliseconds, and how it is replayed; ``None`` if it
+    isn't. The marks of a replay are in the body and not in message attributes, because `dead-letters redrive` sends
+    only the body again.
     """
     body = json.loads(message["body"])
-    is_replay = body.get("replay") is True
     for record in body.get("Records", []):
-        yield decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"]), is_replay
+        key, created_ms = decode_key(record["s3"]["object"]["key"]), _parse_time(record["eventTime"])
+        yield key, created_ms, replay_of(body, key, created_ms)
+
+
+def replay_of(body: Mapping[str, Any], key: str, created_ms: int) -> Replay | None:
+    """Return how an object is replayed; ``None`` if it isn't.
+
+    The operator's command marks the messages of a replay with the member ``"replay": true``. It may add
+    ``"lost": true`` and ``"collections": [names]``.
+
+    :param body: the body of the SQS message that announces the object.
+    :param created_ms: when the object was created, in Unix milliseconds.
+    """
+    if body.get("replay") is True:
+        collections = body.get("collections")
+        return Replay(body.get("lost") is True, None if collections is None else frozenset(collections))
+    return Replay() if _is_rewritten(key, created_ms) else None
+
+
+def _is_rewritten(key: str, created_ms: int) -> bool:
+    """Whether an operator has written an object of Firehose again, for example to erase a person's data.
+
+    S3 announces such an object like a new one. Without this rule, `apply` would count its records twice, and would put
+    each change of an item that was deleted long ago into quarantine.
+    """
+    hour = key.partition("/year=")[2]  # such as 2026/month=11/day=21/hour=08/…
+    hour_ms = ms_of(f"{hour[:4]}-{hour[11:13]}-{hour[18:20]}T{hour[26:28]}:00:00.000Z")
+    return hour_ms is not None and created_ms - hour_ms > REWRITTEN_AFTER_MS
 
 
 def _parse_time(text: str) -> int:
@@ -129,8 +161,8 @@ class MessageApplier:
     def _apply_message(self, message: Event) -> bool:
         """Apply the objects that a message announces. Return whether this succeeded."""
         try:
-            for key, created_ms, is_replay in announced_objects(message):
-                self._objects.apply_object(key, created_ms, message["messageId"], is_replay=is_replay)
+            for key, created_ms, replay in announced_objects(message):
+                self._objects.apply_object(key, created_ms, message["messageId"], replay)
         except Exception as error:  # noqa: BLE001 (a failed message must not stop the others of the batch)
             self._telemetry.failure(
                 "object_failed",

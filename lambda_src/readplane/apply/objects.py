@@ -4,7 +4,7 @@ import gzip
 import io
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from typing import IO, Any, Protocol, cast
 
@@ -17,7 +17,7 @@ from ..stores.items import ApplyOutcome
 from ..stores.items_bulk import MAX_CHANGES, BulkItems, sent_bytes
 from ..stores.table import split_into_batches
 from ..telemetry import Telemetry
-from .quarantine import LineParser
+from .quarantine import LineParser, Replay
 from .tally import EXPIRED, CountedObjects, Tally, count_outcomes, fold_and_count
 
 WORKERS = 8
@@ -31,9 +31,10 @@ MAX_PENDING_BATCHES = 2 * WORKERS
 CHUNK_BYTES = 64 * 1024
 """How many bytes of an object are read from S3 at a time."""
 
-REDRIVEN = "log/redrive/"
-"""The key prefix of redriven objects. An operator, not Firehose, writes such an object to have its lines applied
-again."""
+UNCOUNTED = ("log/redrive/", "log/import/", "stream/")
+"""The key prefixes of the objects whose records don't count as handled, because the Firehose stream of the write log
+hasn't delivered them. An operator writes an object under log/redrive/ to have its lines applied again, and one under
+log/import/ to load items. Objects under stream/ are the archive of the change stream, which only a replay reads."""
 
 _GZIP = b"\x1f\x8b"
 """The two bytes with which GZIP data starts."""
@@ -100,6 +101,7 @@ class ObjectApplier:
         parser: LineParser,
         pool: Executor,
         telemetry: Telemetry,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._objects = objects
         self._items = items
@@ -107,21 +109,22 @@ class ObjectApplier:
         self._parser = parser
         self._pool = pool
         self._telemetry = telemetry
+        self._now_ms = clock
 
-    def apply_object(self, key: str, created_ms: int, message_id: str, *, is_replay: bool = False) -> None:
+    def apply_object(self, key: str, created_ms: int, message_id: str, replay: Replay | None = None) -> None:
         """Apply all changes of a write-log object.
 
         :param key: the object's key in S3.
         :param created_ms: when Firehose wrote the object (Unix milliseconds).
         :param message_id: the id of the SQS message that announces the object.
-        :param is_replay: whether an operator replays the object.
+        :param replay: how the object is replayed; ``None`` if it isn't.
         :raises AwsError: if a call to AWS fails. The whole object must then be applied again.
         """
         tally: Tally = Counter()
         window = Window()
         writer = _Writer(self._items, self._pool)
         try:
-            for change in self._changes(key, tally, is_replay):
+            for change in self._changes(key, tally, replay):
                 fold_and_count(window, change, tally)
                 if window.is_full():
                     writer.write(window.take())
@@ -131,7 +134,7 @@ class ObjectApplier:
         records = tally.pop("RecordsHandled", 0)
         tally.update(count_outcomes(outcomes))
         self._telemetry.event("changes_applied", "Changes are applied to their items.", metrics=tally, key=key)
-        if is_replay:
+        if replay is not None:
             self._telemetry.event(
                 "object_replayed",
                 "An object is replayed. Its changes that are older than the horizon and have no item are left out.",
@@ -139,7 +142,9 @@ class ObjectApplier:
                 records=records,
                 expired=tally[EXPIRED],
             )
-        if not key.startswith(REDRIVEN) and self._counted.start_count(key, message_id, now_ms()):
+        # A replay for one collection doesn't handle the lines of the others.
+        counts = replay is None or (replay.is_lost and replay.collections is None)
+        if counts and not key.startswith(UNCOUNTED) and self._counted.start_count(key, message_id, self._now_ms()):
             self._report_records(key, created_ms, records)
 
     def _report_records(self, key: str, created_ms: int, records: int) -> None:
@@ -154,7 +159,7 @@ class ObjectApplier:
             key=key,
         )
         try:
-            self._counted.finish_count(key, now_ms())
+            self._counted.finish_count(key, self._now_ms())
         except AwsError as error:
             # Don't fail the message. Its retry would count the object twice.
             self._telemetry.failure(
@@ -164,16 +169,16 @@ class ObjectApplier:
                 key=key,
             )
 
-    def _changes(self, key: str, tally: Tally, is_replay: bool) -> Iterator[Change]:
+    def _changes(self, key: str, tally: Tally, replay: Replay | None) -> Iterator[Change]:
         """Yield the changes of an object while it is read, and put lines that can't be applied in quarantine."""
         number = 0
         try:
             for number, line in enumerate(self._objects.lines(key), 1):
-                change = self._parser.parse_or_quarantine(line, f"{key}:{number}", tally, is_replay=is_replay)
+                change = self._parser.parse_or_quarantine(line, f"{key}:{number}", tally, replay)
                 if change:
                     yield change
         except PoisonError as poison:  # the object is damaged after line `number`
-            self._parser.quarantine(b"", poison, f"{key}:{number + 1}", tally)
+            self._parser.quarantine(b"", poison, f"{key}:{number + 1}", tally, replay)
         tally["RecordsHandled"] = number
 
 

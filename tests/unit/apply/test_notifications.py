@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readplane.apply.notifications import SqsApplyQueue, announced_objects, decode_key, retry_seconds
+from readplane.apply.quarantine import Replay
 from readplane.aws.faults import UnansweredError
 from tests.unit.apply.support import EVENT, KEY, MemoryQueue, apply_with, failures, metrics
 from tests.unit.support import MemoryItems, MemoryLog, change
@@ -73,13 +74,35 @@ def test_no_further_message_is_started_in_the_second_half_of_the_time() -> None:
 @pytest.mark.parametrize("time", ["08:10:01.350Z", "08:10:01.350000+00:00", "09:10:01.350+01:00"])
 def test_a_message_announces_the_decoded_key_and_the_creation_time_of_an_object(time: str) -> None:
     message = json.loads(json.dumps(EVENT["Records"][0]).replace("08:10:01.350Z", time))
-    assert list(announced_objects(message)) == [(KEY, 1_795_248_601_350, False)]
+    assert list(announced_objects(message)) == [(KEY, 1_795_248_601_350, None)]
+
+
+def announce(key: str, created: str, **marks: Any) -> Replay | None:
+    """Return how an announced object is replayed, which was created at a time of 2026."""
+    record = {"eventTime": f"2026-{created}:00.000Z", "s3": {"object": {"key": quote_plus(key)}}}
+    ((decoded, _, replay),) = announced_objects({"body": json.dumps({"Records": [record], **marks})})
+    assert decoded == key
+    return replay
 
 
 @pytest.mark.parametrize(("mark", "is_replay"), [(True, True), (False, False), ("true", False), (None, False)])
 def test_only_true_marks_a_message_as_part_of_a_replay(mark: Any, is_replay: bool) -> None:
-    body = json.loads(EVENT["Records"][0]["body"]) | {"replay": mark}
-    assert [entry[2] for entry in announced_objects({"body": json.dumps(body)})] == [is_replay]
+    assert announce(KEY, "11-21T08:10", replay=mark) == (Replay() if is_replay else None)
+
+
+def test_a_replay_names_collections_and_says_whether_the_notification_was_lost() -> None:
+    both = announce(KEY, "11-21T08:10", replay=True, lost=True, collections=["products"])
+    assert both == Replay(is_lost=True, collections=frozenset({"products"}))
+    assert announce(KEY, "11-21T08:10", replay=True, lost="yes") == Replay()
+    assert announce(KEY, "11-21T08:10", lost=True, collections=["products"]) is None
+
+
+@pytest.mark.parametrize("prefix", ["log/", "stream/"])
+def test_an_object_of_firehose_that_is_written_again_days_later_counts_as_replayed(prefix: str) -> None:
+    key = f"{prefix}year=2026/month=11/day=21/hour=08/demo-1-2026-11-21-08-10-00-abc.gz"
+    assert announce(key, "11-23T08:00") is None, "Firehose may deliver an object a day late"
+    assert announce(key, "11-23T08:01") == Replay()
+    assert announce("log/redrive/2026-11-01/abc", "11-23T08:01") is None
 
 
 @given(st.one_of(st.text(st.sampled_from("a/+ %2fFé€")), st.text().map(quote_plus)))

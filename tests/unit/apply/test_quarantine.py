@@ -9,7 +9,7 @@ from readplane.aws.client import make_client
 from readplane.model.change import PoisonError
 from tests.fakes.moto_aws import REGION
 from tests.unit.apply.support import EVENT, HORIZON_MS, KEY, apply_with, metrics
-from tests.unit.support import NOW_MS, MemoryItems, MemoryLog, change
+from tests.unit.support import NOW_MS, MemoryItems, MemoryLog, change, kinesis_event
 
 
 def test_a_line_that_cannot_be_applied_goes_to_quarantine_and_stops_no_other(
@@ -26,6 +26,30 @@ def test_a_line_that_cannot_be_applied_goes_to_quarantine_and_stops_no_other(
     ]
     assert items.get_change_status(lost.key, lost.change_id) == (None, "unknown_collection")
     assert metrics(capsys.readouterr().out)["ChangesQuarantined"] == 2
+
+
+POISON = (
+    b'{"half a li',
+    b"\xff\xfe",
+    change(collection="nope").line(),
+    change("old", ms=NOW_MS - HORIZON_MS - 1).line(),
+    change("large", data=json.dumps({"text": "x" * 300_000})).line(),
+)
+"""A line of every kind that can't be applied."""
+
+
+@pytest.mark.parametrize("position", range(100))
+def test_of_a_hundred_lines_with_one_bad_one_anywhere_the_other_ninety_nine_are_applied(position: int) -> None:
+    poison = POISON[position % len(POISON)]
+    changes = [change(f"p-{number}") for number in range(99)]
+    lines = [entry.line() for entry in changes]
+    lines.insert(position, poison)
+    for event, origin in ((EVENT, f"{KEY}:{position + 1}"), (kinesis_event(lines), "stream/")):
+        items, log = MemoryItems(), MemoryLog({KEY: lines})
+        assert apply_with(items, log)(event) == {"batchItemFailures": []}
+        assert items.by_key == {entry.key: entry for entry in changes}
+        ((line, _, where),) = log.quarantined
+        assert line == poison and where.startswith(origin)
 
 
 def test_an_expired_change_goes_to_quarantine() -> None:
@@ -107,6 +131,9 @@ def test_a_line_is_kept_whole_and_once_however_often_it_comes() -> None:
     quarantine.put_line(b"text", PoisonError("expired", "old"), "log/a.gz:8")
     keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="bucket", Prefix="quarantine/")["Contents"]]
     assert [key.split("/")[1] for key in keys] == ["expired", "unparsable"]
+    known, fresh = PoisonError("expired", "again"), PoisonError("unparsable", "a new one")
+    assert not quarantine.put_line(b"text\n", known, "log/b.gz:1", only_new=True), "the line is kept already"
+    assert [quarantine.put_line(b"new", fresh, "log/b.gz:2", only_new=True) for _ in range(2)] == [True, False]
     expired, unparsable = [json.load(s3.get_object(Bucket="bucket", Key=key)["Body"]) for key in keys]
     assert expired == {"reason": "expired", "detail": "old", "origin": "log/a.gz:8", "line": "text"}
     assert unparsable["line_base64"] == "eyJoYWxmIjogIv8=" and unparsable["detail"] == "the reason"

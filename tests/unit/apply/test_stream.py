@@ -104,7 +104,7 @@ def test_lambda_starts_again_at_the_newest_change_of_a_failed_item() -> None:
 
 def test_a_record_that_cannot_be_quarantined_comes_again() -> None:
     class SilentQuarantine(MemoryLog):
-        def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
+        def put_line(self, line: bytes, poison: PoisonError, origin: str, *, only_new: bool = False) -> bool:
             raise UnansweredError("ConnectTimeout", sent=False)
 
     items = MemoryItems()
