@@ -1,7 +1,8 @@
-"""What a stack costs: list prices, what a plan costs while it is idle, and what traffic costs.
+"""What a stack costs: list prices, what a plan costs while it is idle, and what a month of traffic costs.
 
-python -m ops.cost plan.json    print what the resources of a plan cost (`terraform show -json plan.out > plan.json`)
+`readplane cost` is the operators' command. These commands are for the project's own pages:
+
 python -m ops.cost --plan       plan the stacks of the tables with a mocked provider, and write stacks.json
-python -m ops.cost --docs       write the tables of README.md and docs/costs.md from these files
-python -m ops.cost --check      fail if these tables aren't current
+python -m ops.cost --docs       write the tables of README.md and docs/costs.md, and the chart, from these files
+python -m ops.cost --check      fail if these aren't current
 """

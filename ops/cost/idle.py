@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ops.console import CommandError
 
 from .prices import HOURS
+from .traffic import ACCESS_LOG, FIRST_TRACES, TRACED
 
 SECONDS = HOURS * 3600
 """The seconds of a month."""
@@ -30,6 +31,9 @@ POLL_LOG_GB = 2.5e-6
 FRESHNESS_GB_SECONDS = 0.2
 """What one run of `poll` uses that only reads the checkpoints."""
 
+PROBE_GB_SECONDS = 0.25 * 0.25
+"""GB-seconds of a run of the probe: 256 MB for a quarter of a second."""
+
 SHORT_LOG_GB = 1e-6
 """What a short run of a function logs, about 1 KB."""
 
@@ -40,6 +44,10 @@ source's freshness."""
 SQS_POLLERS = 5
 """How many requests Lambda always keeps open to an empty queue. Each waits 20 seconds.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+
+HEALTH_CHECKERS = 15
+"""About so many checkers of Route 53 call an endpoint, and none waits for another.
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html"""
 
 Quantities = Iterator[tuple[str, float]]
 """Names of prices, and how much of them a month needs."""
@@ -56,20 +64,32 @@ class Usage(NamedTuple):
     quantities: dict[str, float]
 
 
+def planned_resources(plan: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the type and the planned values of each resource that exists after a plan.
+
+    :param plan: a plan in Terraform's JSON format, as `terraform show -json` prints it
+    :raises CommandError: if it is something else
+    """
+    changes = plan.get("resource_changes") if isinstance(plan, dict) else None
+    if not isinstance(changes, list):
+        raise CommandError("This is no plan. Make one with `terraform show -json plan.out > plan.json`.")
+    return [
+        (change["type"], change["change"]["after"] or {})
+        for change in changes
+        if change["mode"] == "managed" and change["change"]["actions"] not in (["delete"], ["forget"])
+    ]
+
+
 def usage_of(plan: Mapping[str, Any]) -> dict[str, Usage]:
     """Return what each resource type of a plan needs in an idle month.
 
     :param plan: a plan in Terraform's JSON format, as `terraform show -json` prints it
     :raises CommandError: if the plan has a resource type that none of the three tables lists
     """
-    planned = [
-        (change["type"], change["change"]["after"] or {})
-        for change in plan["resource_changes"]
-        if change["mode"] == "managed" and change["change"]["actions"] != ["delete"]
-    ]
+    planned = planned_resources(plan)
     # An instance of a database has the capacity of its cluster.
     capacities = {
-        values["cluster_identifier"]: values["serverlessv2_scaling_configuration"][0]["min_capacity"]
+        values.get("cluster_identifier"): values["serverlessv2_scaling_configuration"][0]["min_capacity"]
         for kind, values in planned
         if kind == "aws_rds_cluster"
     }
@@ -81,7 +101,9 @@ def usage_of(plan: Mapping[str, Any]) -> dict[str, Usage]:
     usage = {kind: Usage(counts[kind], {}) for kind in sorted(counts)}
     for kind, values in planned:
         if kind == "aws_rds_cluster_instance":
-            values["min_capacity"] = capacities[values["cluster_identifier"]]
+            # Before the cluster exists, the plan may not say which one it is. All have the same settings.
+            cluster = values.get("cluster_identifier")
+            values["min_capacity"] = capacities.get(cluster, max(capacities.values(), default=0))
         for price, amount in IDLE[kind](values, regions) if kind in IDLE else ():
             usage[kind].quantities[price] = usage[kind].quantities.get(price, 0) + amount
     return usage
@@ -99,6 +121,10 @@ def _key(_values: Mapping[str, Any], _regions: int) -> Quantities:
 def _alarm(values: Mapping[str, Any], _regions: int) -> Quantities:
     """Count each metric of an expression, as CloudWatch does."""
     yield "alarm_metric", max(sum(bool(query["metric"]) for query in values.get("metric_query") or ()), 1)
+
+
+def _composite_alarm(_values: Mapping[str, Any], _regions: int) -> Quantities:
+    yield "composite_alarm", 1
 
 
 def _dashboard(_values: Mapping[str, Any], _regions: int) -> Quantities:
@@ -149,6 +175,12 @@ def _schedule(values: Mapping[str, Any], regions: int) -> Quantities:
         yield "dynamodb_write", runs * 2
         yield "log_gb", runs * SHORT_LOG_GB
         yield "custom_metric", 1
+    elif name == "probe":
+        # Two requests to the API, and the metric ProbeFailed. A request to the edge costs less than a cent.
+        yield "lambda_gb_second", runs * PROBE_GB_SECONDS
+        yield "api_request", runs * 2
+        yield "log_gb", runs * SHORT_LOG_GB
+        yield "custom_metric", 1
 
 
 def usage_of_source(regions: int) -> dict[str, float]:
@@ -174,9 +206,28 @@ def _web_acl(values: Mapping[str, Any], _regions: int) -> Quantities:
 
 
 def _health_check(values: Mapping[str, Any], _regions: int) -> Quantities:
-    """Count a health check and its options. HTTPS is one, and an interval of ten seconds another."""
+    """Count a health check, its options, and the requests of its checkers to the API.
+
+    HTTPS is one option, and an interval of ten seconds another. A check of alarms or of other checks calls nothing.
+    """
     yield "health_check", 1
-    yield "health_check_option", (values["type"] == "HTTPS") + (values.get("request_interval") == 10)
+    if values["type"] == "HTTPS":
+        interval = values.get("request_interval") or 30
+        requests = HEALTH_CHECKERS * SECONDS / interval
+        yield "health_check_option", 1 + (interval == 10)
+        yield "api_request", requests
+        yield "log_gb", requests * ACCESS_LOG
+        yield "trace", requests * TRACED + min(requests, FIRST_TRACES) * (1 - TRACED)
+
+
+def usage_of_failover() -> dict[str, float]:
+    """Return what the health checks of `api_failover` need in one Region in a month."""
+    checks: list[dict[str, Any]] = [{"type": "HTTPS", "request_interval": 10}]
+    checks += [{"type": "CLOUDWATCH_METRIC"}, {"type": "CALCULATED"}]
+    total: Counter[str] = Counter()
+    for check in checks:
+        total.update(dict(_health_check(check, 1)))
+    return dict(total)
 
 
 def _database(_values: Mapping[str, Any], _regions: int) -> Quantities:
@@ -196,7 +247,7 @@ def _proxy(_values: Mapping[str, Any], _regions: int) -> Quantities:
 
 def _proxy_endpoint(values: Mapping[str, Any], _regions: int) -> Quantities:
     """Count an endpoint besides the proxy's own. AWS bills it as an interface endpoint in each subnet."""
-    yield "interface_endpoint_hour", len(values["vpc_subnet_ids"]) * HOURS
+    yield "interface_endpoint_hour", _subnets(values, "vpc_subnet_ids") * HOURS
 
 
 def _serverless_cache(_values: Mapping[str, Any], _regions: int) -> Quantities:
@@ -215,11 +266,17 @@ def _dax(values: Mapping[str, Any], _regions: int) -> Quantities:
 def _endpoint(values: Mapping[str, Any], _regions: int) -> Quantities:
     """Count an interface endpoint in each of its subnets. Gateway endpoints are free."""
     if values["vpc_endpoint_type"] == "Interface":
-        yield "interface_endpoint_hour", len(values["subnet_ids"]) * HOURS
+        yield "interface_endpoint_hour", _subnets(values, "subnet_ids") * HOURS
+
+
+def _subnets(values: Mapping[str, Any], name: str) -> int:
+    """Return the number of subnets. A plan doesn't say it before they exist: they are in two zones then."""
+    return len(values.get(name) or ()) or 2
 
 
 IDLE: Mapping[str, Callable[[Mapping[str, Any], int], Quantities]] = {
     "aws_api_gateway_stage": _stage,
+    "aws_cloudwatch_composite_alarm": _composite_alarm,
     "aws_cloudwatch_dashboard": _dashboard,
     "aws_cloudwatch_metric_alarm": _alarm,
     "aws_kinesis_stream": _stream,
@@ -282,6 +339,9 @@ FREE: Mapping[str, str] = {
     "aws_cloudwatch_log_delivery_source": _SETTING,
     "aws_cloudwatch_log_resource_policy": _SETTING,
     "aws_cloudwatch_log_stream": "part of its log group",
+    "aws_codedeploy_app": "free for functions",
+    "aws_codedeploy_deployment_config": _SETTING,
+    "aws_codedeploy_deployment_group": "free for functions",
     "aws_cognito_identity_pool": "free; so are the credentials",
     "aws_cognito_identity_pool_provider_principal_tag": _SETTING,
     "aws_cognito_identity_pool_roles_attachment": _SETTING,

@@ -1,39 +1,33 @@
-"""The tables of README.md and docs/costs.md."""
+"""The tables of README.md and docs/costs.md, and the chart docs/costs.svg."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ops.console import ROOT, CommandError
 
-from .idle import BY_USE, FREE, Usage, usage_of_source
-from .prices import HOURS, PriceList, price_list
+from .chart import chart, rounded
+from .idle import Usage, usage_of_source
+from .model import Estimate, Features, estimate
+from .paths import DECADES, PATHS, break_evens
+from .prices import HOURS, price_list
+from .profile import EXAMPLE_FILE, read_profile
 from .stacks import EXAMPLE_STACK
-from .traffic import (
-    COLUMNS,
-    EDGE_REQUESTS,
-    EXAMPLE,
-    EXAMPLE_FREE_USERS,
-    EXAMPLE_ITEMS,
-    EXAMPLE_METRICS,
-    EXAMPLE_USERS,
-    FIRST_TRACES,
-    MILLION,
-    REQUESTS,
-    STORED_MILLION,
-    group,
-)
+from .toggles import FREE_WHILE_IDLE, OUTSIDE, toggle_costs
+from .traffic import COLUMNS, EDGE_REQUESTS, MILLION, PRIVATE_REQUESTS, REQUESTS, Sizes, group, stored_items
 
 README = ROOT / "README.md"
 COSTS = ROOT / "docs/costs.md"
+CHART = ROOT / "docs/costs.svg"
 BEGIN = "<!-- begin: written by python -m ops.cost --docs -->"
 END = "<!-- end -->"
 
 NAMES: Mapping[str, str] = {
     "aws_api_gateway_stage": "API caches",
+    "aws_cloudwatch_composite_alarm": "composite alarms",
     "aws_cloudwatch_dashboard": "dashboards",
     "aws_cloudwatch_metric_alarm": "alarms",
     "aws_kinesis_stream": "change stream",
@@ -104,9 +98,9 @@ def idle_table(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
     )
 
 
-def traffic_table(prices: PriceList | None = None) -> str:
-    """Return the table of what a million requests or changes cost, at the prices of prices.json or at others."""
-    cost = (prices or price_list()).cost
+def traffic_table() -> str:
+    """Return the table of what a million requests or changes cost."""
+    cost = price_list().cost
 
     def line(title: str, quantities: Mapping[str, float]) -> list[str]:
         columns = dict.fromkeys(COLUMNS, 0.0)
@@ -131,77 +125,144 @@ def unit_table() -> str:
             dollars(cost(usage_of_source(2))),
         ],
         *([title, dollars(cost({price: amount}))] for title, (price, amount) in UNITS.items()),
-        ["a million stored items of 1 KB in a month, per Region", dollars(cost(STORED_MILLION))],
+        ["a million stored items of 1 KB in a month, per Region", dollars(cost(stored_items(Sizes())) * MILLION)],
     )
 
 
-def example_lines(stack: Mapping[str, Usage]) -> list[tuple[str, float]]:
-    """Return the lines of the worked example, and what each costs in dollars.
+def example_estimates(stack: Mapping[str, Usage]) -> tuple[Estimate, Estimate]:
+    """Return the worked example at list price, and with the free tier.
 
     :param stack: the idle stack of the example
     """
-    cost = price_list().cost
-    users = (EXAMPLE_USERS - EXAMPLE_FREE_USERS) / 1000
-    return [
-        ("the idle stack", sum(cost(usage.quantities) for usage in stack.values())),
-        *((f"{count / MILLION:g} million {title}", cost(REQUESTS[title]) * count) for title, count in EXAMPLE.items()),
-        (f"{EXAMPLE_USERS:,} active users", cost({"active_user": users * 1000})),
-        (
-            f"{EXAMPLE_ITEMS / MILLION:g} million items in two Regions",
-            2 * cost(STORED_MILLION) * EXAMPLE_ITEMS / MILLION,
-        ),
-        (f"{EXAMPLE_METRICS} custom metrics of writes", cost({"custom_metric": EXAMPLE_METRICS})),
-        ("traces of the first request of each second, in one Region", cost({"trace": FIRST_TRACES})),
-    ]
+    profile = read_profile(EXAMPLE_FILE)
+    features = Features(regions=2, stage_cache=True, change_stream=True)
+    prices = price_list()
+    listed = estimate(profile, features, stack, prices)
+    return listed, estimate(profile, features, stack, prices, free_tier=True)
+
+
+def counted(count: float) -> str:
+    """Return how many there are, such as `20 million`; the number itself below 100,000."""
+    return f"{count / MILLION:,.6g} million" if count >= 100_000 else f"{count:,.6g}"
 
 
 def example_table(stack: Mapping[str, Usage]) -> str:
     """Return the worked example."""
-    lines = example_lines(stack)
-    together = dollars(sum(amount for _, amount in lines))
+    listed, free = example_estimates(stack)
+    lines = [
+        [row.title if row.times == 1 else f"{counted(row.times)} {row.title}", dollars(row.usd), dollars(less.usd)]
+        for row, less in zip(listed.rows, free.rows, strict=True)
+    ]
     return rows(
-        ["a month of a shop: `prod.tfvars` with a source", "costs"],
-        *([title, dollars(amount)] for title, amount in lines),
-        ["**together**", f"**{together}**"],
+        ["a month of a shop: `prod.tfvars` with a source", "costs", "with the free tier"],
+        *lines,
+        ["**together**", f"**{dollars(listed.total)}**", f"**{dollars(free.total)}**"],
+    )
+
+
+def toggle_table() -> str:
+    """Return the table of what each variable costs while the stack is idle."""
+    prices = price_list()
+    free = ", ".join(f"`{name}`" for name in FREE_WHILE_IDLE)
+    return rows(
+        ["a month in one Region, idle", "costs"],
+        *([_code(toggle.setting), dollars(toggle.smallest)] for toggle in toggle_costs({}, prices)),
+        *([_code(setting), dollars(prices.cost(amounts))] for setting, amounts in OUTSIDE.items()),
+        [free, "0"],
+    )
+
+
+def _code(setting: str) -> str:
+    """Return a setting in which the part of Terraform is code."""
+    found = re.match(r"[a-z_.]+ = (\{.*\}|\S+)|[a-z_]+\.[a-z_.]+|change_stream|api_failover", setting)
+    return f"`{found[0]}`{setting[found.end() :]}" if found else setting
+
+
+def private_table() -> str:
+    """Return the table of what a million requests cost with a private store, or straight from S3."""
+    cost = price_list().cost
+    return rows(
+        ["a million, with items of 1 KB", "costs"],
+        *([title, dollars(cost(each) * MILLION)] for title, each in PRIVATE_REQUESTS.items()),
+    )
+
+
+FIELD_READS = 10.0 * MILLION
+"""The reads of the figure that people quote: ten million reads of a document in a month cost less than 10 $."""
+
+
+def field_table() -> str:
+    """Return what ten million reads of a document cost on each path, at list price and with the free tier."""
+    prices = price_list()
+    size = EDGE_REQUESTS["public documents from the edge's cache"]["cloudfront_gb"]
+    plans = [
+        [f"CloudFront's flat-rate plan {name}", dollars(plan.usd), dollars(plan.usd)]
+        for name, plan in prices.flat_rates.items()
+        if plan.covers(FIELD_READS, FIELD_READS * size)
+    ]
+    chosen = [
+        path for path in PATHS if path.name in ("S3 directly", "edge hit", "API cache hit", "API and S3 document")
+    ]
+    return rows(
+        ["10 million reads of a document in a month", "list price", "with the free tier"],
+        *(
+            [
+                path.name,
+                dollars(path.cost(FIELD_READS, prices)),
+                dollars(path.cost(FIELD_READS, prices, free_tier=True)),
+            ]
+            for path in chosen
+        ),
+        *plans[:1],
+    )
+
+
+def path_table() -> str:
+    """Return what each path costs by the number of reads."""
+    prices = price_list()
+    powers = range(5, DECADES + 1)
+    return rows(
+        ["reads in a month", *(rounded(10.0**power) for power in powers)],
+        *([path.name, *(dollars(path.cost(10.0**power, prices)) for power in powers)] for path in PATHS),
+    )
+
+
+def break_even_table() -> str:
+    """Return from how many reads a path costs less than another that is cheaper before."""
+    return rows(
+        ["costs less", "than", "from so many reads a month"],
+        *([point.cheaper, point.dearer, rounded(point.reads)] for point in break_evens(price_list())),
     )
 
 
 def pages(stacks: Mapping[str, Mapping[str, Usage]]) -> dict[Path, str]:
-    """Return README.md and docs/costs.md with current tables, by their paths.
+    """Return README.md and docs/costs.md with current tables, and the chart, by their paths.
 
     :raises CommandError: if a page lacks the marks
     """
     prices = price_list()
     source = f"List prices of {prices.region} in {prices.date} in {prices.currency}, for items of up to 1 KB."
     source = textwrap.fill(source, 100)
+    costs = (
+        (source, unit_table(), private_table()),
+        (toggle_table(),),
+        (example_table(stacks[EXAMPLE_STACK]),),
+        (field_table(), path_table(), break_even_table()),
+    )
     return {
-        README: _with_tables(README, source, idle_table(stacks), traffic_table()),
-        COSTS: _with_tables(COSTS, source, unit_table(), example_table(stacks[EXAMPLE_STACK])),
+        README: _with_tables(README, (source, idle_table(stacks), traffic_table())),
+        COSTS: _with_tables(COSTS, *costs),
+        CHART: chart(prices),
     }
 
 
-def _with_tables(path: Path, *parts: str) -> str:
-    """Return a page with some text between its marks."""
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+def _with_tables(path: Path, *blocks: tuple[str, ...]) -> str:
+    """Return a page with the parts of the first block between its first marks, and so on."""
+    before, *sections = path.read_text().split(BEGIN)
+    if len(sections) != len(blocks) or any(section.count(END) != 1 for section in sections):
         name = path.relative_to(ROOT)
-        raise CommandError(f"Put the lines {BEGIN} and {END} into {name}, where the tables belong.")
-    return "\n\n".join([f"{before}{BEGIN}", *parts, f"{END}{after}"])
-
-
-def report(usage: Mapping[str, Usage], prices: PriceList) -> Iterator[str]:
-    """Yield the lines of a report on a plan: each resource type, how many there are, and what they cost idle.
-
-    :raises CommandError: if the plan needs something whose price isn't in the list
-    """
-    prices.require(name for entry in usage.values() for name in entry.quantities)
-    cost = prices.cost
-    for kind, entry in usage.items():
-        amount = cost(entry.quantities)
-        note = dollars(amount) if amount >= 0.005 else BY_USE.get(kind) or FREE.get(kind) or "0"
-        yield f"{kind:55} {entry.resources:5}  {note}"
-    yield f"{'together, idle':55} {'':5}  {dollars(sum(cost(entry.quantities) for entry in usage.values()))}"
-    yield f"AWS's list prices in {prices.region}, {prices.date}, in {prices.currency}."
-    yield ""
-    yield re.sub(r"\*\*", "", traffic_table(prices))
+        raise CommandError(f"Put the lines {BEGIN} and {END} into {name} {len(blocks)} times, where the tables belong.")
+    pages = [before]
+    for parts, section in zip(blocks, sections, strict=True):
+        pages += ["\n\n".join([BEGIN, *parts, END]), section.partition(END)[2]]
+    return "".join(pages)

@@ -1,12 +1,14 @@
-"""What requests, changes, users and stored items cost.
+"""What requests, changes, users and stored items need of each price.
 
-The amounts are those of small items: an item, its record in DynamoDB and its document have up to 1 KB. Times of
-functions are assumptions for AWS; docs/performance.md has what was measured on other machines.
+Times of functions are assumptions for AWS; docs/performance.md has what was measured on other machines. If an amount
+depends on the load, such as how many changes one run of a function handles, the amount here is the greater one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from .prices import HOURS
 
@@ -23,11 +25,11 @@ FUNCTION_LOG = 0.4 * KB
 EVENT_LOG = 0.65 * KB
 """An event of a function with its metrics."""
 
-RESPONSE = 1.7 * KB
-"""A response with an item: 1 KB of data, and its headers."""
+HEADERS = 0.7
+"""The headers of a response in KB."""
 
-FIREHOSE_RECORD = 5 * 1024 / 2**30
-"""The 5 KB that Firehose bills for a smaller record, in GB."""
+FIREHOSE_STEP = 5
+"""Firehose rounds each record up to a multiple of so many KB. Its GB are 2**30 bytes, and a KB has 1,024."""
 
 TRACED = 0.05
 """The share of requests that X-Ray records by default, beyond the first one of each second."""
@@ -35,18 +37,41 @@ TRACED = 0.05
 FIRST_TRACES = HOURS * 3600.0
 """The traces a month in a Region that always has a request: X-Ray records the first one of each second."""
 
-_REQUEST = {"api_request": 1.0, "log_gb": ACCESS_LOG, "trace": TRACED}
+PARTITIONS = 8
+"""The partitions of the index of items. A list reads all of them."""
 
-_STORED = {
-    # The stored version is read first. The item is written to the table and to its index.
-    "dynamodb_read": 1.0,
-    "dynamodb_write": 2.0,
-    # `publish` puts the document.
-    "s3_put": 1.0,
-    # 1 GB of `apply` for 1 ms, and of `publish` for 20 ms. Both handle many changes in one run.
-    "lambda_gb_second": 0.021,
-    "firehose_gb": FIREHOSE_RECORD,
-}
+LIST_ACU_SECONDS = 0.010
+"""What a list of the database needs: one ACU, which has 2 GB of memory, for so many seconds."""
+
+CHANGE_ACU_SECONDS = 0.001
+"""What a change in the database needs. `feed` writes many changes in one statement."""
+
+CHANGE_IO = 4.0
+"""The writes of Aurora for a change: the row, its indexes, and the log."""
+
+
+class Sizes(NamedTuple):
+    """How big items and lists are.
+
+    item_kb: the size of an item in KB, and also that of its record in DynamoDB and of its document
+    list_items: the items of a list
+    """
+
+    item_kb: float = 1.0
+    list_items: float = 50.0
+
+    @property
+    def write_units(self) -> int:
+        """The write request units of an item: 1 KB each."""
+        return math.ceil(self.item_kb)
+
+    @property
+    def read_units(self) -> int:
+        """The read request units of a strongly consistent read of an item: 4 KB each."""
+        return math.ceil(self.item_kb / 4)
+
+
+_REQUEST = {"api_request": 1.0, "log_gb": ACCESS_LOG, "trace": TRACED}
 
 
 def _sum(*parts: Mapping[str, float]) -> dict[str, float]:
@@ -61,44 +86,98 @@ def _run(seconds: float, *, gigabytes: float = 0.5) -> dict[str, float]:
     return {"lambda_request": 1.0, "lambda_gb_second": seconds * gigabytes, "log_gb": FUNCTION_LOG}
 
 
-_EDGE_HIT = {"cloudfront_request": 1.0, "cloudfront_gb": RESPONSE}
+def _stored(sizes: Sizes) -> dict[str, float]:
+    firehose_kb = FIREHOSE_STEP * math.ceil(sizes.item_kb / FIREHOSE_STEP)
+    return {
+        # The stored version is read first. The item is written to the table and to its index.
+        "dynamodb_read": float(sizes.read_units),
+        "dynamodb_write": 2.0 * sizes.write_units,
+        # `publish` puts the document.
+        "s3_put": 1.0,
+        # 1 GB of `apply` for 1 ms, and of `publish` for 20 ms. Both handle many changes in one run.
+        "lambda_gb_second": 0.021,
+        "firehose_gb": firehose_kb * 1024 / 2**30,
+    }
+
 
 # `edge_auth` has 128 MB and checks a token in about 3 ms. It logs failures only.
 _CHECK = {"edge_lambda_request": 1.0, "edge_lambda_gb_second": 0.003 * 0.125}
 
-EDGE_REQUESTS: Mapping[str, Mapping[str, float]] = {
-    "public documents from the edge's cache": _EDGE_HIT,
-    "private documents from the edge's cache": _sum(_EDGE_HIT, _CHECK),
-    # S3 sends to CloudFront for nothing. After S3, `edge_auth` runs for each response.
-    "public documents that the edge gets from S3": _sum(_EDGE_HIT, _CHECK, {"s3_get": 1.0}),
-}
-"""What is counted at the edge -> the amounts of one, by the names of their prices. The example has no edge."""
 
-REQUESTS: Mapping[str, Mapping[str, float]] = {
-    "reads from the stage cache": _sum(_REQUEST, {"transfer_out_gb": RESPONSE}),
-    "reads of a document": _sum(_REQUEST, {"s3_get": 1.0, "transfer_out_gb": RESPONSE}),
-    # An eventually consistent read of up to 4 KB is half a read unit.
-    "reads of an item": _sum(_REQUEST, _run(0.020), {"dynamodb_read": 0.5, "transfer_out_gb": RESPONSE}),
-    # A page of 50 items is 50 KB. `read` queries the eight partitions of the index, each rounded up.
-    "lists of 50 items": _sum(_REQUEST, _run(0.060), {"dynamodb_read": 10.0, "transfer_out_gb": 51 * KB}),
-    "writes": _sum(_REQUEST, _run(0.050), _STORED, {"log_gb": EVENT_LOG, "transfer_out_gb": 0.7 * KB}),
-    "changes at a back office": _sum(_STORED, {"kinesis_put": 1.0}),
-    "changes, in a second Region": {
-        "dynamodb_write": 2.0,
-        "s3_put": 1.0,
-        "lambda_gb_second": 0.020,
-        "transfer_region_gb": KB,
-    },
-}
-"""What is counted -> the amounts of one, by the names of their prices."""
+def edge_requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
+    """Return what is counted at the edge, and the amounts of each by the names of their prices."""
+    hit = {"cloudfront_request": 1.0, "cloudfront_gb": (sizes.item_kb + HEADERS) * KB}
+    return {
+        "public documents from the edge's cache": hit,
+        "private documents from the edge's cache": _sum(hit, _CHECK),
+        # S3 sends to CloudFront for nothing. After S3, `edge_auth` runs for each response.
+        "public documents that the edge gets from S3": _sum(hit, _CHECK, {"s3_get": 1.0}),
+    }
 
-STORED_MILLION: Mapping[str, float] = {
-    # The index holds a copy of each item. Point-in-time recovery covers the table, not its index.
-    "dynamodb_gb_month": 2.0,
-    "dynamodb_recovery_gb_month": 1.0,
-    "s3_gb_month": 1.0,
-}
-"""A million stored items in one Region, in a month."""
+
+def requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
+    """Return what is counted in a Region, and the amounts of each by the names of their prices."""
+    stored = _stored(sizes)
+    sent = {"transfer_out_gb": (sizes.item_kb + HEADERS) * KB}
+    # The page is read from all partitions of the index, each rounded up. Eventually consistent reads are half a unit.
+    page_kb = sizes.list_items * sizes.item_kb
+    page_units = 0.5 * (math.ceil(page_kb / 4) + PARTITIONS - 1)
+    return {
+        "reads from the stage cache": _sum(_REQUEST, sent),
+        "reads of a document": _sum(_REQUEST, sent, {"s3_get": 1.0}),
+        "reads of an item": _sum(_REQUEST, _run(0.020), sent, {"dynamodb_read": 0.5 * sizes.read_units}),
+        f"lists of {sizes.list_items:g} items": _sum(
+            _REQUEST, _run(0.060), {"dynamodb_read": page_units, "transfer_out_gb": (page_kb + 1) * KB}
+        ),
+        "writes": _sum(_REQUEST, _run(0.050), stored, {"log_gb": EVENT_LOG, "transfer_out_gb": HEADERS * KB}),
+        "changes at a back office": _sum(stored, {"kinesis_put": float(math.ceil(sizes.item_kb / 25))}),
+        "changes, in a second Region": {
+            "dynamodb_write": 2.0 * sizes.write_units,
+            "s3_put": 1.0,
+            "lambda_gb_second": 0.020,
+            "transfer_region_gb": sizes.item_kb * KB,
+        },
+    }
+
+
+def private_requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
+    """Return what is counted with `cache`, `relational` or `identity_pool`, and the amounts of each."""
+    # A key comes in a message of its own, which is sent, received and deleted. `feed` reads the item consistently.
+    fed = _sum(_run(0.020), {"sqs_request": 3.0, "dynamodb_read": float(sizes.read_units)})
+    page = {"transfer_out_gb": (sizes.list_items * sizes.item_kb + 1) * KB}
+    return {
+        "reads of an item from the item cache": _sum(
+            _REQUEST,
+            _run(0.015),
+            {"elasticache_ecpu": float(math.ceil(sizes.item_kb)), "transfer_out_gb": (sizes.item_kb + HEADERS) * KB},
+        ),
+        f"lists of {sizes.list_items:g} items from the database": _sum(
+            _REQUEST, _run(0.030), page, {"aurora_acu_hour": LIST_ACU_SECONDS / 3600}
+        ),
+        "reads straight from S3": {"s3_get": 1.0, "transfer_out_gb": (sizes.item_kb + HEADERS) * KB},
+        "changes in the item cache": _sum(fed, {"elasticache_ecpu": float(math.ceil(sizes.item_kb))}),
+        "changes in the database": _sum(fed, {"aurora_io": CHANGE_IO, "aurora_acu_hour": CHANGE_ACU_SECONDS / 3600}),
+    }
+
+
+def stored_items(sizes: Sizes) -> dict[str, float]:
+    """Return what a stored item needs in one Region in a month."""
+    return {
+        # The index holds a copy of each item. Point-in-time recovery covers the table, not its index.
+        "dynamodb_gb_month": 2.0 * sizes.item_kb * KB,
+        "dynamodb_recovery_gb_month": sizes.item_kb * KB,
+        "s3_gb_month": sizes.item_kb * KB,
+    }
+
+
+REQUESTS = requests(Sizes())
+"""What is counted in a Region with items of 1 KB."""
+
+EDGE_REQUESTS = edge_requests(Sizes())
+"""What is counted at the edge with items of 1 KB."""
+
+PRIVATE_REQUESTS = private_requests(Sizes())
+"""What is counted with a private store and items of 1 KB."""
 
 GROUPS: Mapping[str, str] = {
     "api_": "API",
@@ -118,24 +197,3 @@ COLUMNS = ("API", "edge", "Lambda", "stores", "logs and traces", "transfer")
 def group(price: str) -> str:
     """Return the column of a price."""
     return next((column for start, column in GROUPS.items() if price.startswith(start)), "stores")
-
-
-EXAMPLE: Mapping[str, float] = {
-    "reads from the stage cache": 20 * MILLION,
-    "reads of a document": 5 * MILLION,
-    "reads of an item": 2 * MILLION,
-    "lists of 50 items": 1 * MILLION,
-    "writes": 0.5 * MILLION,
-    "changes at a back office": 1 * MILLION,
-    "changes, in a second Region": 1.5 * MILLION,
-}
-"""A month of the example in docs/costs.md."""
-
-EXAMPLE_USERS = 20_000
-EXAMPLE_FREE_USERS = 10_000
-EXAMPLE_ITEMS = 2 * MILLION
-
-EXAMPLE_METRICS = 16
-"""The custom metrics of the example, besides those of its source. In each Region, `write` counts accepted changes (one
-metric for the stack and one for each of three collections), `apply` counts changes in three metrics, and `publish`
-counts documents."""

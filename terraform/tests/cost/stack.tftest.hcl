@@ -40,5 +40,7 @@ run "stack" {
     poll_layer_zip = "tests/mocks/artefact.txt"
 
     database_layer_zip = "tests/mocks/artefact.txt"
+    dax_layer_zip      = "tests/mocks/artefact.txt"
+    edge_auth_zip      = "tests/mocks/artefact.txt"
   }
 }
